@@ -180,13 +180,13 @@ def _decision(
     amount = terms.amount(carrier, reward) or (report.events[-1].amount if report.events else "")
     to = Telling(carrier, line.version, terms.days, now)
     if report.decided is not None:
-        after, fields = report.with_event(Rewarded(now, op, wanted.by, reward, amount))
+        after, fields = report.with_events(Rewarded(now, op, wanted.by, reward, amount))
         puts = (paid(after, amount, to),) if reward is Reward.PAID else ()
     else:
         decided = Decided(
             now, op, wanted.by, asked.found, reward, amount, asked.note, asked.forwarded, terms.tell_by(report, now)
         )
-        after, fields = report.with_event(decided)
+        after, fields = report.with_events(decided)
         puts = (found(after, to),)
     granted_at = _granted_at(line, report, reward, now)
     number = line.msisdn or report.person.msisdn  # a line that nothing stood on has gone: then the report knows it

@@ -100,7 +100,7 @@ def _would(report: Report, line: Line, by: Reports, to: Telling) -> Iterator[tup
         for reward in (Reward.ELIGIBLE, Reward.GRANTED, Reward.NONE) if due else (Reward.NONE,):
             amount = by.terms.amount(report.received.carrier, reward)
             said = Decided(to.at, "", "", kind, reward, amount, "", FORWARDED, 0)
-            yield (kind, reward), _text(found(report.with_event(said)[0], to), report)
+            yield (kind, reward), _text(found(report.with_events(said)[0], to), report)
 
 
 def _written(report: Report, line: Line, to: Telling) -> list[Written]:

@@ -41,7 +41,7 @@ def test_what_was_written_then_is_written_now():
 def test_a_call_is_read_as_it_was_written():
     after, fields = record(ENDED)
     assert Call.read(fields) == Call(
-        after.began, after.person, LINE, 1, after.head, after.events, {}, after.publics, who=fields["who"]
+        after.began, after.person, LINE, 1, after.head, after.events, {}, after.publics, fields["who"]
     )  # fmt: skip
     assert Call.read({name: value for name, value in fields.items() if name != "who"}).person == CallPerson("", "")
 

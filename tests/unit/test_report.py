@@ -43,7 +43,7 @@ GOLDEN = {
 def kept():
     report, fields = begun(RECEIVED, ReportPerson("+8613800138000", "10085", "推销"), LINE, "5a17")
     for event in (DECIDED, PAID):
-        report, more = report.with_event(event)
+        report, more = report.with_events(event)
         fields |= more
     return report, fields
 

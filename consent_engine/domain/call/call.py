@@ -9,23 +9,20 @@ from enum import StrEnum
 from functools import cached_property, reduce
 from operator import or_
 from types import NoneType
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Ended, OrderRefused, Recording
+from consent_engine.domain.call.chained import ChainedRecord, Form, PersonPart
 from consent_engine.domain.call.review import CommandHeard, NotAwaited, Reviewed, SecondLook, Verdict, verdict_of
 from consent_engine.domain.call.transcript import SAID, Transcribed
 from consent_engine.domain.call.violation import Violation
-from consent_engine.domain.canonical_json import Reader, Rows, compact
-from consent_engine.domain.effects import Millis, Pending, read_effects
-from consent_engine.domain.hashing import digest
+from consent_engine.domain.canonical_json import Reader, Rows
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn, slot
-from consent_engine.domain.order.event import chain, publics_of, salted
 from consent_engine.domain.order.retention import Evidence
-from consent_engine.errors import BrokenRecord
 
 ABANDONED_AFTER_MS = 4 * 3_600_000
 """A call that nobody ends is abandoned so long after it was made known."""
@@ -75,48 +72,32 @@ class Began(Struct, frozen=True, array_like=True):
     ordered: int = 0
 
 
-_BEGAN = Rows(Began, least=12)
 _STATES = {NoneType: CallState.UP, Ended: CallState.ENDED, Abandoned: CallState.ABANDONED}
 
 
-class CallPerson(Struct, frozen=True):
+class CallPerson(PersonPart, frozen=True):
     """The person part: the number called, and the number it was called from, which may be a person's own."""
 
     msisdn: str
     caller: str
 
-    def kept(self, salt: str) -> str:
-        """As kept."""
-        return salted({"msisdn": self.msisdn, "caller": self.caller}, salt)
 
-
-_PERSON = Reader(CallPerson)
-_ERASED = CallPerson("", "")
-
-
-class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
+class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
     """A call as it stands at one version."""
 
-    began: Began
-    person: CallPerson
-    line: str
-    version: int
-    head: str
-    events: tuple[CallEvent, ...]
-    effects: Mapping[str, Pending]
-    publics: tuple[str, ...]
-    """the links of the chain as kept: the doc, then each event"""
     recording_key: str = ""
     """what its recording is reserved under"""
     said: str = ""
     """the words of its transcript as kept, of its person part"""
-    who: str = ""
-    """its person part as kept"""
+
+    form: ClassVar[Form] = Form(
+        "a call", Rows(Began, least=12), Reader(CallPerson), CallPerson("", ""), _EVENT, CallState
+    )
 
     @property
-    def id(self) -> str:
-        """The call's id: the slot of its number (4 hex digits), then a hash."""
-        return self.began.id
+    def began(self) -> Began:
+        """What was known of it when it was made known."""
+        return self.doc
 
     @property
     def carrier(self) -> str:
@@ -178,19 +159,6 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         began, end = self.began, self.end
         return at >= began.started_at and (bool(began.ordered) or end is None or at <= end.ended_at)
 
-    def knows(self, op: str) -> bool:
-        """Whether this change was made already."""
-        return any(each.op == op for each in self.events)
-
-    def with_events(self, *events: CallEvent) -> tuple["Call", dict[str, str]]:
-        """The call after these events, and the fields they are kept in."""
-        publics = [compact(event) for event in events]
-        fields = {f"e{n}": public for n, public in enumerate(publics, len(self.publics))}
-        after = replace(
-            self, events=(*self.events, *events), publics=(*self.publics, *publics), head=chain(self.head, publics)
-        )
-        return after, fields
-
     def brought_back(self) -> dict[str, str]:
         """All that is written when it comes back from the archive, which it leaves as it is: one version above that."""
         fields = {f"e{n}": public for n, public in enumerate(self.publics) if n}
@@ -199,43 +167,11 @@ class Call(Struct, frozen=True, dict=True):  # a dict: what is cached
         return {"v": str(self.version + 1), "doc": self.publics[0], "line": self.line, **fields, **kept}
 
     @classmethod
-    def read(cls, fields: Mapping[str, str]) -> "Call":
-        """A call from the fields of its record. Raises BrokenRecord."""
-        try:
-            publics = publics_of(fields)
-            began, who = _BEGAN.read(publics[0]), fields.get("who")
-            call = cls(
-                began=began,
-                person=_PERSON(who) if who is not None else _ERASED,
-                line=fields["line"],
-                version=int(fields["v"]),
-                head=fields["head"],
-                events=tuple(_EVENT(each) for each in publics[1:]),
-                effects=read_effects(fields),
-                publics=tuple(publics),
-                recording_key=fields.get(RECORDING, ""),
-                said=fields.get(SAID, ""),
-                who=who or "",
-            )
-            state = CallState(fields["state"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise BrokenRecord(f"a call's record cannot be read: {type(error).__name__}") from error
-        others = who is not None and digest(who) != began.person
-        if others or state is not call.state or chain("", publics) != call.head:
-            raise BrokenRecord("a call whose history does not give its record: somebody changed it")
-        return call
+    def beside(cls, fields: Mapping[str, str]) -> dict[str, str]:
+        return {"recording_key": fields.get(RECORDING, ""), "said": fields.get(SAID, "")}
 
 
-def begun(
-    began: Began, person: CallPerson, line: str, salt: str, *events: CallEvent
-) -> tuple[Call, dict[str, str]]:  # fmt: skip
-    """A new call, and the fields that are written once. events: what happened in it before it was made known."""
-    who = person.kept(salt)
-    began = replace(began, person=digest(who))
-    publics = (_BEGAN.write(began), *map(compact, events))
-    call = Call(began, person, line, 0, chain("", publics), events, {}, publics, who=who)
-    fields = {"doc": publics[0], "who": who, "line": line}
-    return call, fields | {f"e{n}": public for n, public in enumerate(publics) if n}
+begun = Call.begun
 
 
 def call_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> str:

@@ -4,25 +4,22 @@ A record of its own in the order's cell: it carries the plan, the number, the ho
 order that has settled, or is archived, is never moved by it.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
-from typing import cast
+from typing import ClassVar, cast
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from consent_engine.domain.canonical_json import Reader, Rows, compact
-from consent_engine.domain.effects import Millis, Pending, read_effects
-from consent_engine.domain.hashing import digest
+from consent_engine.domain.call.chained import ChainedRecord, Form, PersonPart
+from consent_engine.domain.canonical_json import Reader, Rows
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import keyed
-from consent_engine.domain.order.event import chain, publics_of, salted
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.editions import ENGLISH
 from consent_engine.domain.texts.free_exit import WITHIN, has_early_fee
 from consent_engine.domain.texts.plan_in_words import elements
-from consent_engine.errors import BrokenRecord, NotActivated, OrderNotFound, Refused
+from consent_engine.errors import NotActivated, OrderNotFound, Refused
 
 MOST_EVENTS = 100
 """A bound on one ending's history: past it a retry is done all the same, for the service must not stay on, but neither
@@ -155,40 +152,18 @@ class Taken(Struct, frozen=True, array_like=True):
     agent: str = ""
 
 
-_TAKEN = Rows(Taken, least=20)
-
-
-class EndingPerson(Struct, frozen=True):
+class EndingPerson(PersonPart, frozen=True):
     """The person part: the number whose service it was."""
 
     msisdn: str
 
-    def kept(self, salt: str) -> str:
-        """As kept."""
-        return salted({"msisdn": self.msisdn}, salt)
 
+class Ending(ChainedRecord[Taken, EndingPerson, EndingEvent], frozen=True, dict=True):
+    """An ending as it stands at one version. Its id: the slot of its number, then a hash of "end" and the order."""
 
-_PERSON = Reader(EndingPerson)
-_ERASED = EndingPerson("")
-
-
-class Ending(Struct, frozen=True, dict=True):  # a dict: what is cached
-    """An ending as it stands at one version."""
-
-    doc: Taken
-    person: EndingPerson
-    line: str
-    version: int
-    head: str
-    events: tuple[EndingEvent, ...]
-    effects: Mapping[str, Pending]
-    publics: tuple[str, ...]
-    """the links of the chain as kept: the doc, then each event"""
-
-    @property
-    def id(self) -> str:
-        """The ending's id: the slot of its number (4 hex digits), then a hash of "end" and the order."""
-        return self.doc.id
+    form: ClassVar[Form] = Form(
+        "an ending", Rows(Taken, least=20), Reader(EndingPerson), EndingPerson(""), _EVENT, EndingState
+    )
 
     @cached_property
     def off(self) -> SwitchedOff | None:
@@ -211,43 +186,6 @@ class Ending(Struct, frozen=True, dict=True):  # a dict: what is cached
         """When the BSS had taken it back, or it was given up; 0 before."""
         last = self.off or next((each for each in reversed(self.events) if isinstance(each, GivenUp)), None)
         return last.at if last is not None and self.is_over else 0
-
-    def knows(self, op: str) -> bool:
-        """Whether this change was made already."""
-        return any(each.op == op for each in self.events)
-
-    def with_events(self, *events: EndingEvent) -> tuple["Ending", dict[str, str]]:
-        """The ending after these events, and the fields they are kept in."""
-        publics = [compact(event) for event in events]
-        fields = {f"e{n}": public for n, public in enumerate(publics, len(self.publics))}
-        after = replace(
-            self, events=(*self.events, *events), publics=(*self.publics, *publics), head=chain(self.head, publics)
-        )
-        return after, fields
-
-    @classmethod
-    def read(cls, fields: Mapping[str, str]) -> "Ending":
-        """An ending from the fields of its record. Raises BrokenRecord."""
-        try:
-            publics = publics_of(fields)
-            who = fields.get("who")
-            ending = cls(
-                doc=_TAKEN.read(publics[0]),
-                person=_PERSON(who) if who is not None else _ERASED,
-                line=fields["line"],
-                version=int(fields["v"]),
-                head=fields["head"],
-                events=tuple(_EVENT(each) for each in publics[1:]),
-                effects=read_effects(fields),
-                publics=tuple(publics),
-            )
-            state = EndingState(fields["state"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise BrokenRecord(f"an ending's record cannot be read: {type(error).__name__}") from error
-        others = who is not None and digest(who) != ending.doc.person
-        if others or state is not ending.state or chain("", publics) != ending.head:
-            raise BrokenRecord("an ending whose history does not give its record: somebody changed it")
-        return ending
 
 
 def ending_id(order: str) -> str:
@@ -286,9 +224,4 @@ def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Tak
 
 def opened(doc: Taken, msisdn: str, line: str, salt: str) -> tuple[Ending, dict[str, str]]:
     """A new ending, and the fields that are written once."""
-    person = EndingPerson(msisdn)
-    who = person.kept(salt)
-    doc = replace(doc, person=digest(who))
-    public = _TAKEN.write(doc)
-    ending = Ending(doc, person, line, 0, chain("", [public]), (), {}, (public,))
-    return ending, {"doc": public, "who": who, "line": line}
+    return Ending.begun(doc, EndingPerson(msisdn), line, salt)

@@ -5,20 +5,17 @@ As with a call, what is public is a chain of hashes: what was received first, th
 number, the number that called and the reporter's words are the person part.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import cast
+from typing import ClassVar, cast
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from consent_engine.domain.canonical_json import Reader, Rows, compact
-from consent_engine.domain.effects import Millis, Pending, read_effects
-from consent_engine.domain.hashing import digest, sha256
+from consent_engine.domain.call.chained import ChainedRecord, Form, PersonPart
+from consent_engine.domain.canonical_json import Reader, Rows
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import sha256
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn, slot
-from consent_engine.domain.order.event import chain, publics_of, salted
-from consent_engine.errors import BrokenRecord
 
 _NUMBERED = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -99,23 +96,12 @@ class ReportReceived(Struct, frozen=True, array_like=True):
     language: str = "zh"
 
 
-_RECEIVED = Rows(ReportReceived, least=15)
-
-
-class ReportPerson(Struct, frozen=True):
+class ReportPerson(PersonPart, frozen=True):
     """The person part: the reporter's number, the number that called, which may be a person's own, and the words."""
 
     msisdn: str
     caller: str
     what: str
-
-    def kept(self, salt: str) -> str:
-        """As kept."""
-        return salted({"msisdn": self.msisdn, "caller": self.caller, "what": self.what}, salt)
-
-
-_PERSON = Reader(ReportPerson)
-_ERASED = ReportPerson("", "", "")
 
 
 class Decided(Struct, frozen=True, array_like=True, tag="decided"):
@@ -148,23 +134,17 @@ ReportEvent = Decided | Rewarded
 _EVENT = Reader[ReportEvent](cast("type[ReportEvent]", ReportEvent))
 
 
-class Report(Struct, frozen=True):
+class Report(ChainedRecord[ReportReceived, ReportPerson, ReportEvent], frozen=True, dict=True):
     """A report as it stands at one version."""
 
-    received: ReportReceived
-    person: ReportPerson
-    line: str
-    version: int
-    head: str
-    events: tuple[ReportEvent, ...]
-    effects: Mapping[str, Pending]
-    publics: tuple[str, ...]
-    """the links of the chain as kept: what was received, then each event"""
+    form: ClassVar[Form] = Form(
+        "a report", Rows(ReportReceived, least=15), Reader(ReportPerson), ReportPerson("", "", ""), _EVENT, ReportState
+    )
 
     @property
-    def id(self) -> str:
-        """The report's id: the slot of its number (4 hex digits), then a hash."""
-        return self.received.id
+    def received(self) -> ReportReceived:
+        """What was known of it when it came."""
+        return self.doc
 
     @property
     def number(self) -> str:
@@ -200,50 +180,8 @@ class Report(Struct, frozen=True):
         """Whether it should have been answered."""
         return self.decided is None and now > self.received.answer_by
 
-    def knows(self, op: str) -> bool:
-        """Whether this change was made already."""
-        return any(each.op == op for each in self.events)
 
-    def with_event(self, event: ReportEvent) -> tuple["Report", dict[str, str]]:
-        """The report after an event, and the field that it is kept in."""
-        public = compact(event)
-        after = replace(
-            self, events=(*self.events, event), publics=(*self.publics, public), head=chain(self.head, [public])
-        )
-        return after, {f"e{len(self.publics)}": public}
-
-    @classmethod
-    def read(cls, fields: Mapping[str, str]) -> "Report":
-        """A report from the fields of its record. Raises BrokenRecord."""
-        try:
-            publics = publics_of(fields)
-            received, who = _RECEIVED.read(publics[0]), fields.get("who")
-            report = cls(
-                received=received,
-                person=_PERSON(who) if who is not None else _ERASED,
-                line=fields["line"],
-                version=int(fields["v"]),
-                head=fields["head"],
-                events=tuple(_EVENT(each) for each in publics[1:]),
-                effects=read_effects(fields),
-                publics=tuple(publics),
-            )
-            state = ReportState(fields["state"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise BrokenRecord(f"a report's record cannot be read: {type(error).__name__}") from error
-        others = who is not None and digest(who) != received.person
-        if others or state is not report.state or chain("", publics) != report.head:
-            raise BrokenRecord("a report whose history does not give its record: somebody changed it")
-        return report
-
-
-def begun(received: ReportReceived, person: ReportPerson, line: str, salt: str) -> tuple[Report, dict[str, str]]:
-    """A new report, and the fields that are written once."""
-    who = person.kept(salt)
-    received = replace(received, person=digest(who))
-    public = _RECEIVED.write(received)
-    report = Report(received, person, line, 0, chain("", [public]), (), {}, (public,))
-    return report, {"doc": public, "who": who, "line": line}
+begun = Report.begun
 
 
 def report_id(secret: str, msisdn: Msisdn, carrier: str, caller: str, called_at: Millis) -> str:

@@ -1,0 +1,141 @@
+"""A record with a chain of hashes of its own: a call, an ending or a report.
+
+What is public is the chain: the doc first, then each event. Whatever changes is read from the events.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar, cast
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from consent_engine.domain.canonical_json import Reader, Rows, compact
+from consent_engine.domain.effects import Millis, Pending, read_effects
+from consent_engine.domain.hashing import digest
+from consent_engine.domain.order.event import chain, publics_of, salted
+from consent_engine.errors import BrokenRecord
+
+
+class Doc(Protocol):
+    """What was known of a record when it was made; written once, public. person: the hash of the person part"""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def person(self) -> str: ...
+
+
+class PersonPart(Struct, frozen=True):
+    """Numbers and words of people: what is erased in time."""
+
+    def kept(self, salt: str) -> str:
+        """As kept, with its salt."""
+        return salted(asdict(self), salt)
+
+
+class Event(Protocol):
+    """Something that happened to a record. op: what makes two changes the same"""
+
+    @property
+    def at(self) -> Millis: ...
+    @property
+    def op(self) -> str: ...
+
+
+D = TypeVar("D", bound=Doc)
+P = TypeVar("P", bound=PersonPart)
+E = TypeVar("E", bound=Event)
+
+
+class Form(NamedTuple):
+    """How one kind of record is kept. name: with its article · erased: the person part that is there no more"""
+
+    name: str
+    doc: Rows[Any]
+    person: Reader[Any]
+    erased: PersonPart
+    event: Reader[Any]
+    state: type[StrEnum]
+
+
+class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict: what is cached
+    """A record as it stands at one version."""
+
+    doc: D
+    person: P
+    line: str
+    version: int
+    head: str
+    events: tuple[E, ...]
+    effects: Mapping[str, Pending]
+    publics: tuple[str, ...]
+    """the links of the chain as kept: the doc, then each event"""
+    who: str = ""
+    """its person part as kept"""
+
+    form: ClassVar[Form]
+
+    @property
+    def id(self) -> str:
+        """The slot of its number (4 hex digits), then a hash."""
+        return self.doc.id
+
+    @property
+    def state(self) -> StrEnum:
+        """Where it stands, as its events say."""
+        raise NotImplementedError
+
+    def knows(self, op: str) -> bool:
+        """Whether this change was made already."""
+        return any(each.op == op for each in self.events)
+
+    def with_events(self, *events: E) -> tuple[Self, dict[str, str]]:
+        """The record after these events, and the fields they are kept in."""
+        publics = [compact(event) for event in events]
+        fields = {f"e{n}": public for n, public in enumerate(publics, len(self.publics))}
+        after = replace(
+            self, events=(*self.events, *events), publics=(*self.publics, *publics), head=chain(self.head, publics)
+        )
+        return after, fields
+
+    @classmethod
+    def begun(cls, doc: D, person: P, line: str, salt: str, *events: E) -> tuple[Self, dict[str, str]]:
+        """A new record, and the fields that are written once. events: what happened before it was made known."""
+        who = person.kept(salt)
+        doc = replace(cast(Any, doc), person=digest(who))
+        publics = (cls.form.doc.write(doc), *map(compact, events))
+        record = cls(doc, person, line, 0, chain("", publics), events, {}, publics, who)
+        fields = {"doc": publics[0], "who": who, "line": line}
+        return record, fields | {f"e{n}": public for n, public in enumerate(publics) if n}
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> Self:
+        """A record from its fields. Raises BrokenRecord."""
+        form = cls.form
+        try:
+            publics, who = publics_of(fields), fields.get("who")
+            record = cls(
+                doc=form.doc.read(publics[0]),
+                person=cast(P, form.person(who) if who is not None else form.erased),
+                line=fields["line"],
+                version=int(fields["v"]),
+                head=fields["head"],
+                events=tuple(form.event(each) for each in publics[1:]),
+                effects=read_effects(fields),
+                publics=tuple(publics),
+                who=who or "",
+                **cls.beside(fields),
+            )
+            state = form.state(fields["state"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise BrokenRecord(f"{form.name}'s record cannot be read: {type(error).__name__}") from error
+        others = who is not None and digest(who) != record.doc.person
+        if others or state is not record.state or chain("", publics) != record.head:
+            raise BrokenRecord(f"{form.name} whose history does not give its record: somebody changed it")
+        return record
+
+    @classmethod
+    def beside(cls, fields: Mapping[str, str]) -> dict[str, str]:
+        """What else one kind keeps among its fields."""
+        return {}
