@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -27,7 +28,7 @@ import signal, sys
 from pathlib import Path
 from consent_engine.adapters.redis.embedded import server as redis_server
 if "orphan" in sys.argv:  # as on a platform where the server outlives its owner
-    redis_server._LAUNCHER = redis_server._LAUNCHER.replace("linux", "none")
+    redis_server.LAUNCHER = redis_server.LAUNCHER.replace("linux", "none")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and all they start, ignore it
 server = redis_server.EmbeddedServer.start(Path(sys.argv[1]), "strict")
 print(server.pid, flush=True)
@@ -97,6 +98,14 @@ def test_nothing_listens_on_the_network_and_nobody_else_may_look(folder, binary)
         assert redis.config_get("appendfsync")["appendfsync"] == "everysec"
         assert (mode(folder), mode(folder / "redis.sock"), mode(folder / "lock")) == (0o700, 0o600, 0o600)
         assert json.loads((folder / "server.json").read_text())["pid"] == server.pid
+
+
+def test_it_asks_for_short_turns_so_that_it_need_not_wait_for_the_end_of_others(folder, binary):
+    needs.turns()
+    with EmbeddedServer.start(folder, "strict", binary=binary) as server:
+        told = dict(re.findall(r"^(\S+) *: +(\S+)$", Path(f"/proc/{server.pid}/sched").read_text(), re.MULTILINE))
+        assert told["se.slice"] == "100000"  # ns
+        assert os.getpriority(os.PRIO_PROCESS, server.pid) == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_what_was_written_survives_a_kill_of_the_server(folder, binary):

@@ -26,6 +26,7 @@ from urllib.parse import quote
 from consent_engine.adapters.file_lock import PAUSE, holders, lock_now, lock_soon, unlock
 from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration, find_binary, last_line
 from consent_engine.adapters.redis.embedded.files import log_of, look_at_files
+from consent_engine.adapters.redis.embedded.launcher import LAUNCHER
 from consent_engine.config.data_folder import private_folder
 from consent_engine.errors import SettingsError
 
@@ -37,17 +38,6 @@ LONGEST_SOCKET = 100
 SHORT = "consent-"
 
 Progress = Callable[[str], None]
-
-# A program of its own between fork and exec, not a preexec_fn: that one may deadlock where threads run. The kernel
-# sends the signal when the parent dies; a parent that died before we asked for it is no longer our parent.
-_LAUNCHER = """
-import ctypes, os, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit("the process that wanted this server is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class RunningServer:
@@ -168,7 +158,7 @@ class EmbeddedServer:
             with log.open("ab") as out:
                 logged = out.tell()
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(self._binary), str(conf)],
+                    [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid()), str(self._binary), str(conf)],
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=out,
