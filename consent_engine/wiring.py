@@ -27,6 +27,7 @@ from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.line.line import keyed
+from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
@@ -126,9 +127,19 @@ def _promotions_lose_nothing(settings: Settings) -> None:
 
 def _sell(engine: Engine, plans: Path | None) -> None:
     """The plans of the file in CONSENT_PLANS; without one, those that are there. Raises SettingsError."""
+    known = engine.catalogue.fresh()
+
+    def stands(plan: Plan) -> bool:
+        if found := engine.catalogue.stands(plan):
+            log.warning(
+                "CONSENT_PLANS: plan %s stays on sale, but nobody could load it now: see `consent plans check`",
+                plan.code,
+            )
+        return found
+
     if plans is not None:
-        engine.catalogue.add_missing(plans_from(plans))
-    elif not engine.catalogue.fresh():
+        engine.catalogue.add_missing(plans_from(plans, stands))
+    elif not known:
         log.warning("no plan can be sold: consent plans load FILE.yaml, or CONSENT_PLANS=sample for a look around")
 
 

@@ -1,5 +1,6 @@
 """Plans as they stand in a YAML file, or the bundled sample."""
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.errors import FieldError, Malformed, SettingsError
 
 
-def plans_from(path: Path | None) -> list[Plan]:
-    """The plans in a YAML file, or the bundled sample.
+def plans_from(path: Path | None, stands: Callable[[Plan], bool] = lambda _: False) -> list[Plan]:
+    """The plans in a YAML file, or the bundled sample. stands: as `plan_from` asks.
 
     Raises Malformed naming the file, the plan and its line, and the field; SettingsError for what is not such a file.
     """
@@ -30,7 +31,7 @@ def plans_from(path: Path | None) -> list[Plan]:
     plans, wrong = [], []
     for row, line in zip(rows, lines, strict=True):
         try:
-            plans.append(plan_from(row))
+            plans.append(plan_from(row, stands))
         except Malformed as error:
             code = row.get("code") if isinstance(row, dict) else None
             where = f"{name}, line {line}, plan {code or 'without a code'}"

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 _CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _BLANK_LETTERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufffe\uffff]")
 """To Unicode these are letters, marks and no characters; on a screen they are nothing, and in a YAML file an error."""
+_BREAK = re.compile(r"[ \t]*[\r\n]\s*")
 LINES = "\t\r\n"
 """What a text of several lines may hold all the same."""
 _PICTURE = "[\u2600-\u27bf\U0001f300-\U0001faff]"
@@ -41,6 +42,15 @@ def legible(text: str, also: str = "") -> str:
             f"must not contain {lines}characters that nobody sees or that turn the direction of writing",
         )
     return text
+
+
+def unbroken(text: str) -> str:
+    """The text on one line, as a block of YAML is meant: a line of its own would read as another term.
+
+    >>> unbroken("10GB a month\\n  in China\\n")
+    '10GB a month in China'
+    """
+    return _BREAK.sub(" ", text.strip("\r\n"))
 
 
 def visible(text: str) -> str:

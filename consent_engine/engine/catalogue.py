@@ -246,6 +246,11 @@ class Catalogue:
             self._registry.publish(plan, Sale.ON_SALE, None, known_at=0, seen=self._unseen(plan, 0))
         return [plan.code for plan in added]
 
+    def stands(self, plan: Plan) -> bool:
+        """Whether a plan says what the version in force, or the newest, said when the catalogue was last looked at."""
+        listed = self._plans.get(plan.code)
+        return listed is not None and any(each.repeated_by(plan) for each in (listed.plan, listed.newest.plan))
+
     def add_missing(self, plans: Sequence[Plan]) -> list[str]:
         """Add codes that are not there (at start); raises SettingsError for one that is there and says otherwise."""
         now = self._look()
@@ -257,7 +262,7 @@ class Catalogue:
                 raise SettingsError(f"CONSENT_PLANS: plan {plan.code}: its {wrong[0].field} {wrong[0].message}")
             if current is None:
                 added.append(self.publish(plan).code)
-            elif not any(each.repeated_by(plan) for each in (current.plan, current.newest.plan)):
+            elif not self.stands(plan):
                 version = current.newest.number
                 raise SettingsError(
                     f"CONSENT_PLANS: plan {plan.code} differs from version {version}: load it: `consent plans load`"

@@ -108,6 +108,29 @@ def test_whatever_is_accepted_can_be_written_to_a_file_and_loaded_again(words):
         assert (loaded, loaded.hash) == (plan, plan.hash)
 
 
+@pytest.mark.parametrize("file", [{"scenario": "限北京\n个人用户"}, {"scenario": "限北京\r\n  个人用户\n"}])
+def test_a_plan_that_was_stored_with_its_breaks_is_repeated_by_the_file_it_came_from_and_by_no_other(file):
+    stored = replace(Plan.read(in_fields(**file)), version=3)
+    assert stored.repeated_by(plan_from(in_fields(**file)))
+    assert not stored.repeated_by(plan_from(in_fields(scenario="限北京个人用户")))
+
+
+OUTLASTS = {
+    "price": {"currency": "CNY", "monthly": "199.00", "promotion": {"price": "99.00", "months": 6}},
+    "term": {"months": 5, "starts": "next_day"}, "renewal": {"automatic": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", [OUTLASTS, {"scenario": "见 www.example.com"}, {"name": "139,1234,5678 套餐"}])
+def test_what_was_taken_once_is_no_fault_of_a_plan_that_stands(fault):
+    asked = []
+    plan = plan_from(in_fields(**fault), lambda plan: asked.append(plan) or True)
+    assert asked == [plan]
+    assert plan.repeated_by(Plan.read(in_fields(**fault)))
+    with pytest.raises(Malformed):
+        plan_from(in_fields(**fault), lambda _: False)
+
+
 def test_what_was_stored_with_a_break_in_its_words_can_be_loaded_again():
     stored = Plan.read(in_fields(scenario="限北京\n个人用户"))
     told = {name: each for name, each in json.loads(stored.kept()).items() if name != "version"}

@@ -1,98 +1,33 @@
 """The form of a plan: what YAML and JSON may say of one, with everything that is wrong with it at once."""
 
 import re
-from collections.abc import Iterator
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 from msgspec import ValidationError as WrongShape
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    WithJsonSchema,
-)
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
 
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.msisdn import contains_number
+from consent_engine.domain.offer.field_kinds import (
+    AS_IT_STANDS,
+    Amount,
+    Api,
+    Code,
+    Instant,
+    Long,
+    Short,
+    Url,
+    Word,
+    telling,
+)
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, Replaces, Starts
 from consent_engine.domain.unknown import field_errors
-from consent_engine.domain.unseen import legible
 from consent_engine.errors import FieldError, Malformed
 
-_LINK = re.compile(r"://|www\.|[a-z0-9]\.(?:com|cn|net|org|cc|top|xyz|vip|info)\b", re.IGNORECASE)
-_URL = re.compile(r"(?:/(?!/)|[a-z][a-z0-9+.-]*://)\S*", re.IGNORECASE)
-_SCRIPTS = ("javascript:", "data:", "vbscript:")
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
-_AMOUNT = re.compile(r"\d{1,7}(?:\.\d{1,2})?", re.ASCII)
-_SAYS_NOTHING = frozenset({"无", "没有", "暂无", "无限制", "不限", "none", "no", "n/a", "na", "nil", "null"})
-_CENT = Decimal("0.01")
-_BREAK = re.compile(r"[ \t]*[\r\n]\s*")
-
-
-def _telling(text: str) -> str:
-    # YAML's blocks end so; within, a break reads as a blank, for a line of its own would read as another term.
-    text = _BREAK.sub(" ", text.strip("\r\n"))
-    # A confirmation without links is one that no phishing SMS can pass for.
-    if _LINK.search(text):
-        raise PydanticCustomError("link", "must not contain a link")
-    legible(text)
-    if contains_number(text):
-        raise PydanticCustomError("contains_number", "must not contain a telephone number")
-    if not any(map(str.isalnum, text)) or text.strip().lower() in _SAYS_NOTHING:
-        raise PydanticCustomError("says_nothing", "says nothing: leave it out where there is none")
-    return text
-
-
-def _address(url: str) -> str:
-    # Pages show it as a link, so what a browser would run instead of open is refused.
-    if not _URL.fullmatch(url) or url.lower().startswith(_SCRIPTS):
-        raise PydanticCustomError("invalid_url", "must be an address like https://..., app://... or /...")
-    return url
-
-
-def _instant(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise PydanticCustomError("invalid_instant", "must be an RFC 3339 instant with offset") from None
-
-
-def _amount(value: object) -> Decimal:
-    # YAML and JSON write 199.00 as a number with a point: read as it is written in the shortest way.
-    told = value if isinstance(value, str) else str(value) if type(value) in {int, float, Decimal} else ""
-    if not _AMOUNT.fullmatch(told):
-        raise PydanticCustomError("invalid_amount", 'must be an amount such as "199.00", of at most two decimal places')
-    return Decimal(told).quantize(_CENT)
-
-
-_Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
-_Url = Annotated[str, StringConstraints(max_length=500), AfterValidator(_address)]
-_Api = Annotated[str, StringConstraints(max_length=500, pattern=r"^https?://\S+$")]
-_Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-_Word = Annotated[str, StringConstraints(max_length=20, pattern=r"^\S*$"), AfterValidator(_telling)]
-_Short = Annotated[str, StringConstraints(max_length=80), AfterValidator(_telling)]
-_Long = Annotated[str, StringConstraints(max_length=300), AfterValidator(_telling)]
-_Amount = Annotated[
-    Decimal,
-    BeforeValidator(_amount),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,2})?$"}, {"type": "number"}],
-            "description": "an amount of two decimal places; answered as text",
-        }
-    ),
-]
 _Channel = Literal["phone", "hall", "app", "web", "counter", "other"]
 _DAYS_OF_A_MONTH = 28
 _Months = Annotated[int, Field(ge=1, le=120)]
@@ -107,16 +42,16 @@ class Form(BaseModel):
 class PromotionForm(Form):
     """A lower price for the first months."""
 
-    price: _Amount
+    price: Amount
     months: _Months
 
 
 class PriceForm(Form):
     """Exactly one of monthly, once and daily; a promotion comes before `monthly`."""
 
-    monthly: _Amount | None = None
-    once: _Amount | None = None
-    daily: _Amount | None = None
+    monthly: Amount | None = None
+    once: Amount | None = None
+    daily: Amount | None = None
     promotion: PromotionForm | None = None
     currency: Literal["CNY"] = "CNY"
 
@@ -124,24 +59,24 @@ class PriceForm(Form):
 class OverageForm(Form):
     """What more than is included costs."""
 
-    what: _Word
-    price: _Amount
-    per: _Word
+    what: Word
+    price: Amount
+    per: Word
 
 
 class SpeedCapForm(Form):
     """Above so much, the speed is limited."""
 
-    above: _Amount
-    unit: _Word
+    above: Amount
+    unit: Word
     limit: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}(\.[0-9]{1,2})?[KMG]bps$")]
 
 
 class EarlyFeeForm(Form):
     """What leaving before the end costs, with its maximum."""
 
-    per_remaining_month: _Amount
-    at_most: _Amount
+    per_remaining_month: Amount
+    at_most: Amount
 
 
 class TermForm(Form):
@@ -163,49 +98,49 @@ class RenewalForm(Form):
 class IncludedForm(Form):
     """Something that the price contains."""
 
-    what: _Word
-    amount: _Amount
-    unit: _Word
+    what: Word
+    amount: Amount
+    unit: Word
 
 
 class UnsubscribeForm(Form):
     """How to end it: a word sent to a number, or a call to it."""
 
-    word: _Word | None = None
-    to: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,12}$"), AfterValidator(_telling)]
+    word: Word | None = None
+    to: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,12}$"), AfterValidator(telling)]
     takes_effect: Annotated[Ends, Field(strict=False)]
-    fee: _Amount | None = None
+    fee: Amount | None = None
 
 
 class EnglishForm(Form):
     """What English texts show; `terms` translates every `what`, and units that only Chinese readers know."""
 
-    name: _Short
-    seller: _Short | None = None
-    scenario: _Long
-    offered_to: _Short | None = None
-    restrictions: Annotated[tuple[_Long, ...], Field(strict=False, max_length=10)] = ()
-    terms: Annotated[dict[str, _Word], Field(max_length=40)] = {}
+    name: Short
+    seller: Short | None = None
+    scenario: Long
+    offered_to: Short | None = None
+    restrictions: Annotated[tuple[Long, ...], Field(strict=False, max_length=10)] = ()
+    terms: Annotated[dict[str, Word], Field(max_length=40)] = {}
 
 
 class PublicationForm(Form):
     """Where the plan can be read; `since` left out: the store's now. `api`: where a program reads what an app shows."""
 
     channel: Literal["web_hall", "app"]
-    url: _Url
-    api: _Api | None = None
-    since: _Instant | None = None
-    until: _Instant | None = None
+    url: Url
+    api: Api | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class PlanForm(Form):
     """A plan: money and time as data, the rest in sentences."""
 
-    code: _Code
+    code: Code
     carrier: Annotated[Carrier, Field(strict=False)]
-    name: _Short
+    name: Short
     filing: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")] | None = None
-    seller: _Short | None = None
+    seller: Short | None = None
     price: PriceForm
     overage: Annotated[tuple[OverageForm, ...], Field(strict=False, max_length=10)] = ()
     speed_cap: SpeedCapForm | None = None
@@ -213,9 +148,9 @@ class PlanForm(Form):
     renewal: RenewalForm
     includes: Annotated[tuple[IncludedForm, ...], Field(strict=False, max_length=10)] = ()
     first_month: Annotated[FirstMonth, Field(strict=False)] | None = None
-    scenario: _Long
-    offered_to: _Short | None = None
-    restrictions: Annotated[tuple[_Long, ...], Field(strict=False, max_length=10)] = ()
+    scenario: Long
+    offered_to: Short | None = None
+    restrictions: Annotated[tuple[Long, ...], Field(strict=False, max_length=10)] = ()
     replaces: Annotated[Replaces, Field(strict=False)]
     unsubscribe: UnsubscribeForm
     sold_by: Annotated[tuple[_Channel, ...], Field(strict=False, min_length=1)]
@@ -223,11 +158,12 @@ class PlanForm(Form):
     published: Annotated[tuple[PublicationForm, ...], Field(strict=False, max_length=20)] = ()
 
 
-def plan_from(mapping: object) -> Plan:
+def plan_from(mapping: object, stands: Callable[[Plan], bool] = lambda _: False) -> Plan:
     """The plan that YAML or JSON describes; raise Malformed with everything wrong with it at once.
 
     Fields are named by their path, such as `published.0.url`. No value is repeated. A plan of the old shape is read as
-    it is: it can be one that is stored, and the catalogue refuses it where it is not.
+    it is: it can be one that is stored, and the catalogue refuses it where it is not. stands: whether a plan is on sale
+    as it is; what was taken once is no fault of it then.
     """
     if isinstance(mapping, dict) and in_sentences(mapping):
         try:
@@ -238,10 +174,17 @@ def plan_from(mapping: object) -> Plan:
         form = PlanForm.model_validate(mapping)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise Malformed(field_errors(PlanForm, found, _field_error)) from None
-    if wrong := list(_gaps(form)):
+        wrong = field_errors(PlanForm, found, _field_error)
+    else:
+        wrong = list(_gaps(form))
+    try:
+        form = PlanForm.model_validate(mapping, context=AS_IT_STANDS) if wrong else form
+    except ValidationError:
+        raise Malformed(wrong) from None
+    plan = Plan.read(form.model_dump(mode="json", exclude_none=True))
+    if wrong and not stands(plan):
         raise Malformed(wrong)
-    return Plan.read(form.model_dump(mode="json", exclude_none=True))
+    return plan
 
 
 def in_sentences(mapping: dict[Any, Any]) -> bool:

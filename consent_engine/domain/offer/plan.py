@@ -15,6 +15,7 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import CHINA, millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.tariff import Sentences, Tariff
+from consent_engine.domain.unseen import unbroken
 
 CHANNELS = ("web_hall", "app")
 """A plan is public while all of these say so."""
@@ -104,8 +105,11 @@ class Plan(Struct, frozen=True, dict=True):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def repeated_by(self, wanted: "Plan") -> bool:
-        """Whether `wanted` says nothing new; where it does not say since when, since whenever it was."""
-        if self.hash != wanted.hash:
+        """Whether `wanted` says nothing new; where it does not say since when, since whenever it was.
+
+        A plan that was kept with line breaks in its texts is repeated by the file that it was read from.
+        """
+        if self.hash != wanted.hash and Plan.read(_unbroken(self.told())).hash != wanted.hash:
             return False
         pairs = zip(self.published, wanted.published, strict=True)
         return all(_span(w) == _span(p if w.since else replace(p, since=None)) for p, w in pairs)
@@ -147,6 +151,14 @@ def _told(published: Publication) -> dict[str, Any]:
     """As kept: an address for programs only where there is one, so that what was kept keeps its bytes."""
     told: dict[str, Any] = to_builtins(published)
     return {name: value for name, value in told.items() if name != "api" or value}
+
+
+def _unbroken(told: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(told, dict):
+        return {name: _unbroken(each) for name, each in told.items()}
+    if isinstance(told, list | tuple):
+        return [_unbroken(each) for each in told]
+    return unbroken(told) if isinstance(told, str) else told
 
 
 def _span(published: Publication) -> tuple[Millis | None, ...]:
