@@ -5,7 +5,6 @@ CONSENT_TESTS_REQUIRE=all a skip is a failure (`tests/conftest.py`).
 """
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -80,14 +79,6 @@ def _speaks_tls(binary: Path) -> bool:
     asked = [binary, "--port", "0", "--tls-port", "1", "--save", ""]
     told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
     return "tls-cert-file" in told.stdout + told.stderr
-
-
-def turns() -> None:
-    """A kernel that gives short turns to who asks for them, and says how long they are."""
-    told = Path("/proc/self/sched")
-    release = platform.release().split(".")[:2]
-    if not (told.exists() and "se.slice" in told.read_text() and [int(n) for n in release] >= [6, 12]):
-        _lacks("Linux from 6.12 on, with /proc/PID/sched")
 
 
 def redis_cli() -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -100,11 +101,18 @@ def test_nothing_listens_on_the_network_and_nobody_else_may_look(folder, binary)
         assert json.loads((folder / "server.json").read_text())["pid"] == server.pid
 
 
+def asked_for(pid):
+    """Of a process: how long its turns are, in ns, as it asked for it; None where the kernel does not say."""
+    told = Path(f"/proc/{pid}/sched")
+    found = re.search(r"^se\.slice *: +(\d+)$", told.read_text(), re.MULTILINE) if told.exists() else None
+    return int(found[1]) if found else None
+
+
 def test_it_asks_for_short_turns_so_that_it_need_not_wait_for_the_end_of_others(folder, binary):
-    needs.turns()
+    """Kernels before 6.12 give what they give everybody."""
+    settable = [int(n) for n in platform.release().split(".")[:2]] >= [6, 12]
     with EmbeddedServer.start(folder, "strict", binary=binary) as server:
-        told = dict(re.findall(r"^(\S+) *: +(\S+)$", Path(f"/proc/{server.pid}/sched").read_text(), re.MULTILINE))
-        assert told["se.slice"] == "100000"  # ns
+        assert asked_for(server.pid) == (100_000 if settable and asked_for(os.getpid()) else asked_for(os.getpid()))
         assert os.getpriority(os.PRIO_PROCESS, server.pid) == os.getpriority(os.PRIO_PROCESS, 0)
 
 
