@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from consent_engine.domain.call.call import key_held
 from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Millis
@@ -58,7 +59,7 @@ async def move_calls(
 ) -> tuple[list[str], list[str]]:
     """As Moving says; a call for whose review an order waits stays. One that the archive does not take is parked."""
     moved = await _move(store, archive, Owner.CALL, batch, _waited_for(store, batch), WAKE_ARCHIVE)
-    keys = [(key, call) for call in moved.gone for key in (request_key(call), moved.over[call].get("rec", "")) if key]
+    keys = [(key, call) for call in moved.gone for key in {request_key(call), key_held(call, moved.over[call])} if key]
     store.reservations.forget(keys)
     told("archived", len(moved.gone))
     for call in moved.over.keys() - moved.kept:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import Telling, tell
 from consent_engine.domain.admission.request import Placing
-from consent_engine.domain.call.call import MOST_REFUSALS, RECORDING, Call, recorded_call_id, recording_key
+from consent_engine.domain.call.call import MOST_REFUSALS, Call, held, recorded_call_id, recording_key
 from consent_engine.domain.call.call_events import OrderRefused
 from consent_engine.domain.call.errors import RecordingReused
 from consent_engine.domain.carriers import CARRIERS
@@ -46,10 +46,9 @@ class Behind(Struct, frozen=True):
         if call is None or not (self.fields or call.version):
             return ()  # an archived one stays as it is
         if self.fields:
-            held = {RECORDING: self.key} if self.key else {}
-            return (CallChange(call, None, {**self.fields, **held}, (leaving(now),)),)
+            return (CallChange(call, None, {**self.fields, **held(call.id, self.key)}, (leaving(now),)),)
         if self.key:
-            return (CallChange(call, call, {RECORDING: self.key}),)
+            return (CallChange(call, call, held(call.id, self.key)),)
         return (Look(Owner.CALL, call.id, call.version),)
 
     def named(self, now: Millis) -> dict[str, str]:
@@ -145,6 +144,5 @@ def _refused(of: Behind, call: Call | None, line: Line, event: OrderRefused, wan
     if not of.fields or of.call is None or sum(each.refusal for each in line.calls) >= MOST_CALLS_OF_REFUSALS:
         return None
     after, fields = of.call.with_events(event)
-    held = {RECORDING: of.key} if of.key else {}
-    change = CallChange(after, None, {**of.fields, **fields, **held}, (leaving(event.at),))
+    change = CallChange(after, None, {**of.fields, **fields, **held(after.id, of.key)}, (leaving(event.at),))
     return Commit(event.op, (change, named_on(line, after, event.at, wanted.msisdn, refusal=1)))

@@ -1,7 +1,8 @@
 """Placing: admit by a commit that names the line's version it was admitted under; on a lost race admit again."""
 
+from binascii import b2a_base64
 from collections.abc import Callable, Sequence
-from secrets import token_hex
+from secrets import token_bytes
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -56,14 +57,14 @@ class _Made(Struct, frozen=True):
     @classmethod
     def of(cls, wanted: Placing, secret: str) -> "_Made":
         """The ids, and what is drawn: at once, since each draw lets the other threads run first."""
-        drawn = token_hex(CLAIMANT + 2 * SALT)
-        claimant, salt, of_call = drawn[: 2 * CLAIMANT], drawn[2 * CLAIMANT : -2 * SALT], drawn[-2 * SALT :]
+        drawn = b2a_base64(token_bytes(DRAWN), newline=False).decode()
+        claimant, salt, of_call = drawn[:CLAIMANT], drawn[CLAIMANT:-SALT], drawn[-SALT:]
         order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
         return cls(order, line_id(secret, wanted.msisdn), Named.by(wanted, secret, of_call), claimant, salt)
 
 
-CLAIMANT, SALT = 8, 16
-"""Bytes of each."""
+CLAIMANT, SALT, DRAWN = 8, 22, 39
+"""Characters of each, 6 bits in one, and the bytes that give them."""
 
 
 def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None], secret: str) -> Step[Placed]:

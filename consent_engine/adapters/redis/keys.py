@@ -9,8 +9,8 @@ Keys, `{0}` being the tag of cell 0:
                                   m:<key> messages seen, seen, p:<name> parts of a reply,
                                   e<n> what became of the number, mac (the seal of that)
     ce:{0}:call:<id>      hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>, rec
-                                  (what its recording is reserved under), said (the words of its transcript, of its
-                                  person part): one telephone call
+                                  (what its recording is reserved under; '=': its id without the slot), said (the
+                                  words of its transcript, of its person part): one telephone call
     ce:{0}:calls          zset    call -> began at: those that are not archived
     ce:{0}:violations     zset    call -> began at: of these, where something was wrong
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call

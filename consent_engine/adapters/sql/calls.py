@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, select, tuple_
 
 from consent_engine.adapters.sql.kept import SqlKept
 from consent_engine.adapters.sql.tables import CALLS, UNHEARD
-from consent_engine.domain.call.call import RECORDING, Call
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.canonical_json import compact
@@ -49,7 +49,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
         return {
             "id": call.id,
             "request_key": request_key(call.id),
-            "recording_key": fields.get(RECORDING),
+            "recording_key": call.recording_key or None,
             "line": call.line,
             "version": call.version,
             "state": call.state.value,

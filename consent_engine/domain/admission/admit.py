@@ -1,5 +1,6 @@
 """The door: may this order be taken? The rules, each with its code."""
 
+from binascii import a2b_base64
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
@@ -104,7 +105,7 @@ def admit(
     agreed_in = _agreed_in(request, plan, call)
     asked = dated(offer.text, offer.words, agreed_in.started_at)
     figures = listed.figures if listed is not None else frozenset[str]()
-    code = free_code(others, now, salt[:8], (asked, *open_texts), figures)
+    code = free_code(others, now, a2b_base64(salt[:8]).hex(), (asked, *open_texts), figures)
     # With another order about, "the only order asked" would not do.
     text, doc = _doc(
         placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), agreed_in=agreed_in,

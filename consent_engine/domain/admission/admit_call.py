@@ -94,7 +94,8 @@ class Telling(Struct, frozen=True):
 
 def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tuple[Call, dict[str, str]]:
     """The call that the body of an order tells of, with all that is wrong with it, and the fields written once. It has
-    ended when the subscriber agreed: the body says nothing of what came later.
+    ended when the subscriber agreed: the body says nothing of what came later. What makes its request the same as
+    another stands in the order that names the call.
 
     Raises ValueError for a body that names a call by its id.
     """
@@ -106,12 +107,12 @@ def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tup
     made = Made(carrier, told.caller_number, at, told.permit or "", request.plan)
     violations, permit = judged(made, line, terms, secret)
     began = Began(
-        id=of.call, registered_at=now, placed_by=placing.api_key, agent=request.agent, request=placing.fingerprint,
+        id=of.call, registered_at=now, placed_by=placing.api_key, agent=request.agent, request="",
         person="", carrier=carrier, official=int(told.caller_number == CARRIERS[carrier].outbound), script="",
         permit=permit, started_at=at, violations=violations, ordered=1,
     )  # fmt: skip
     over = Ended(
-        at=now, op=placing.fingerprint, by=placing.api_key, ended_at=request.agreed, outcome=CallOutcome.AGREED,
+        at=now, op="", by=placing.api_key, ended_at=request.agreed, outcome=CallOutcome.AGREED,
         plan=request.plan, recording=recording,
     )  # fmt: skip
     return begun(began, CallPerson(request.msisdn, told.caller_number), line.id, of.salt, over)

@@ -28,6 +28,8 @@ ABANDONED_AFTER_MS = 4 * 3_600_000
 """A call that nobody ends is abandoned so long after it was made known."""
 RECORDING = "rec"
 """The field of a call's record that holds what its recording is reserved under."""
+_AS_THE_ID_SAYS = "="
+"""There: the id of a call that the body of an order told of is made of it."""
 MOST_REFUSALS = 20
 """Refused orders that one call keeps."""
 
@@ -162,13 +164,13 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
     def brought_back(self) -> dict[str, str]:
         """All that is written when it comes back from the archive, which it leaves as it is: one version above that."""
         fields = {f"e{n}": public for n, public in enumerate(self.publics) if n}
-        parts = {"who": self.who, RECORDING: self.recording_key, SAID: self.said}
+        parts = {"who": self.who, **held(self.id, self.recording_key), SAID: self.said}
         kept = {name: part for name, part in parts.items() if part}
         return {"v": str(self.version + 1), "doc": self.publics[0], "line": self.line, **fields, **kept}
 
     @classmethod
-    def beside(cls, fields: Mapping[str, str]) -> dict[str, str]:
-        return {"recording_key": fields.get(RECORDING, ""), "said": fields.get(SAID, "")}
+    def beside(cls, doc: Began, fields: Mapping[str, str]) -> dict[str, str]:
+        return {"recording_key": key_held(doc.id, fields), "said": fields.get(SAID, "")}
 
 
 begun = Call.begun
@@ -177,6 +179,17 @@ begun = Call.begun
 def call_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> str:
     """The id of a call reported by itself: one request is one call."""
     return f"{slot(msisdn):04x}{keyed(secret, 'call', api_key, idempotency_key)}"
+
+
+def held(call: str, key: str) -> dict[str, str]:
+    """What a call's record says of what its recording is reserved under; '' where nothing is."""
+    return {RECORDING: _AS_THE_ID_SAYS if key == call[4:] else key} if key else {}
+
+
+def key_held(call: str, fields: Mapping[str, str]) -> str:
+    """What a call's recording is reserved under, as its record says it; '' where nothing is."""
+    kept = fields.get(RECORDING, "")
+    return call[4:] if kept == _AS_THE_ID_SAYS else kept
 
 
 def recording_key(secret: str, ref: str) -> str:

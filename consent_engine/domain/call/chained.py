@@ -115,8 +115,9 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
         form = cls.form
         try:
             publics, who = publics_of(fields), fields.get("who")
+            doc = cast(D, form.doc.read(publics[0]))
             record = cls(
-                doc=form.doc.read(publics[0]),
+                doc=doc,
                 person=cast(P, form.person(who) if who is not None else form.erased),
                 line=fields["line"],
                 version=int(fields["v"]),
@@ -125,7 +126,7 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
                 effects=read_effects(fields),
                 publics=tuple(publics),
                 who=who or "",
-                **cls.beside(fields),
+                **cls.beside(doc, fields),
             )
             state = form.state(fields["state"])
         except (KeyError, ValueError, TypeError) as error:
@@ -136,6 +137,6 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
         return record
 
     @classmethod
-    def beside(cls, fields: Mapping[str, str]) -> dict[str, str]:
+    def beside(cls, doc: D, fields: Mapping[str, str]) -> dict[str, str]:
         """What else one kind keeps among its fields."""
         return {}

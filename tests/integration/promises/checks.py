@@ -165,7 +165,7 @@ class Judge:
             assert any(at <= said.at and sms.ref == f"{order.id}.confirmation.1" for at, sms in self.model.sent), (
                 "after the question left us"
             )
-            began = min(asked.told()["last"], asked.at)  # the first only orders, where the store's clock went back
+            began = min(asked.detail.last, asked.at)  # the first only orders, where the store's clock went back
             assert began <= said.at <= order.reply_by, "inside the window"
             assert not self.model.refuses(number, carrier, before=said.n), "STOP read before YES wins"
             assert not self.model.suspected_at(number, carrier, said.n), "sent under a suspicion, however that ended"
