@@ -1,6 +1,7 @@
 """The records of a commit as scripts take them: their arguments as they are written, and the lists they belong in."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from consent_engine.adapters.redis.keys import Cell, called
 from consent_engine.domain.call.call import Call
@@ -105,15 +106,9 @@ class Lists:
         """A record as the script reads it behind its version and how it is touched: what is asked of it, set and
         deleted. What is no longer due, and what is, goes to the lists of its lane; its member there begins as said.
         """
-        kept: list[str] = []
-        going: list[str] = []
-        care = ""
-        for field in fields.items():
-            if field[1]:
-                kept += field
-            else:
-                going.append(field[0])
-        again = [each.effect for each in put]
+        going = [] if all(fields.values()) else [name for name, value in fields.items() if not value]
+        kept = list(chain.from_iterable([field for field in fields.items() if field[1]] if going else fields.items()))
+        care, again = "", [each.effect for each in put]
         for effect, kind in drop:
             name = f"f:{effect}"
             going.append(name)

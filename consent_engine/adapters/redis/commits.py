@@ -1,12 +1,10 @@
 """Commits as the script `commit` takes them: its keys, and its arguments as they are written; many in one go."""
 
-from collections.abc import Sequence
-
 from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, beat_of, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import READ
 from consent_engine.domain.seal import Seal
-from consent_engine.ports import Change, Commit, LineChange, OrderChange
+from consent_engine.ports import Commit, LineChange, OrderChange
 
 MOST = 64
 """How many commits a script saves: some milliseconds in which nobody else is answered."""
@@ -30,15 +28,16 @@ class Commits(Lists):
         self.counts, self.due, self.gone, self.sealed = [], [], [], []
         self.count += 1
         start = len(args)
-        holder = _place(records, held.record) if held else 0
         args += (
             0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0", *offer,
-            "" if commit.at is None else commit.at, holder, "", held.token if held else "",
+            "" if commit.at is None else commit.at, 0, "", held.token if held else "",
             "" if commit.beat is None else beat_of(commit.beat, self._cell, self), 0, 0, len(records),
         )  # fmt: skip
         inbox = ""
         for place, change in enumerate(records, 1):
-            effect = held.effect if held and place == holder else ""
+            effect = ""
+            if held and change.id == held.record:
+                args[start + 9], effect = place, held.effect
             if isinstance(change, OrderChange):
                 inbox = inbox or change.order.line
             elif isinstance(change, LineChange) and (change.consume or not args[start + 3]):
@@ -46,8 +45,9 @@ class Commits(Lists):
                 args[start + 3 : start + 6] = place, change.consume, "1" if change.release else "0"
                 args[start + 10] = f"l:{inbox}:{READ}"
             mine = len(args)
-            args.append(0)
-            args[mine] = self.numbers[written(change, self._cell, self._seal, effect, self)]
+            args.insert(mine, self.numbers[written(change, self._cell, self._seal, effect, self)])
+        if held and not args[start + 9]:
+            raise ValueError("a commit without the record whose effect is held")
         if inbox and (commit.guard is not None or args[start + 4]):
             args[start + 13] = self.numbers[self._cell.inbox(inbox)]
         if self.counts:
@@ -71,8 +71,3 @@ def asked(
     alone = Commits(cell, seal)
     alone.add(commit, offer)
     return alone.asked()
-
-
-def _place(records: Sequence[Change], record: str) -> int:
-    """Which of the records of a commit is named so. Raises ValueError when it is not there."""
-    return [each.id for each in records].index(record) + 1
