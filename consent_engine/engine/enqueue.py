@@ -61,7 +61,7 @@ def carriers_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
 
 def yes_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
     """The words that are YES to the only carrier a message can be meant for, beside everybody's."""
-    carriers = carriers_of(outside, gateway, to)
+    carriers = carriers_of(outside, gateway, to) if YES_OF else ()
     return YES_OF.get(carriers[0], ()) if len(carriers) == 1 else ()
 
 

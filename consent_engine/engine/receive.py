@@ -1,7 +1,7 @@
 """The door for messages: replies, delivery reports and refusals become entries of their lines' inboxes."""
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -65,7 +65,7 @@ class Door:
         lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
         archived = self._archived([ref.split(".")[0] for ref, line in lines.items() if not line])
         parts = {n: step for n, m in enumerate(messages) if isinstance(m, Reply) and (step := self._gathering(m))}
-        said = self._read([m for n, m in enumerate(messages) if isinstance(m, Reply) and n not in parts])
+        said = self._read({n: m for n, m in enumerate(messages) if isinstance(m, Reply) and n not in parts})
         stored = dict(zip(parts, driven(self._store, list(parts.values())), strict=True))
         posted: dict[int, Posted] = {}
         unmatched = []
@@ -74,7 +74,7 @@ class Door:
                 why = archived.get(message.ref.split(".")[0], "no_such_sms")
                 unmatched.append(compact({"why": why, "message": _report(message)}))
             elif n not in parts:
-                posted[n] = self._posted(message, lines, said)
+                posted[n] = self._posted(n, message, lines, said)
         if posted:
             stored |= zip(posted, self._store.inbox.receive(list(posted.values())), strict=True)
         if unmatched:
@@ -103,10 +103,10 @@ class Door:
         except ArchiveUnavailable:
             return dict.fromkeys(owners, "unknown_here")
 
-    def _posted(self, message: Incoming, lines: dict[str, str | None], said: dict[str, Read]) -> Posted:
+    def _posted(self, n: int, message: Incoming, lines: Mapping[str, str | None], said: Mapping[int, Read]) -> Posted:
         match message:
             case Reply():
-                return self._reply(message, said[_name(message)])
+                return self._reply(message, said[n])
             case DeliveryReport():
                 line = lines[message.ref] or ""
                 parts = (message.ref, message.message_id, str(message.segment), message.status)
@@ -129,21 +129,18 @@ class Door:
     def _scope(self, carrier: str) -> tuple[str, ...]:
         return tuple(self._outside.senders) if carrier == EVERY_CARRIER else (carrier,)
 
-    def _read(self, replies: Sequence[Reply]) -> dict[str, Read]:
-        """What replies mean, by their texts and numbers. Words quoted out of an SMS that we sent never make a HOLD."""
+    def _read(self, replies: Mapping[int, Reply]) -> dict[int, Read]:
+        """What each of these replies means. Words quoted out of an SMS that we sent never make a HOLD."""
         found = {
-            _name(reply): read(storable(reply.text), yes=yes_of(self._outside, reply.gateway, reply.to))
-            for reply in replies
+            n: read(storable(reply.text), yes=yes_of(self._outside, reply.gateway, reply.to))
+            for n, reply in replies.items()
         }
-        plain = [reply for reply in replies if found[_name(reply)].keyword is Keyword.UNKNOWN and _is_word(reply.text)]
+        plain = [n for n, reply in replies.items() if found[n].keyword is Keyword.UNKNOWN and _is_word(reply.text)]
         words = self._words() if plain else ()  # the plans' own: whoever sends one wants the service to end
-        found |= {_name(reply): read(storable(reply.text), words=words) for reply in plain}
-        held = [reply for reply in replies if found[_name(reply)].keyword is Keyword.HOLD]
-        if held:
-            sent = self._sent({line_id(self._secret, reply.msisdn) for reply in held})
-            for reply in held:
-                texts = sent.get(line_id(self._secret, reply.msisdn), ())
-                found[_name(reply)] = read(storable(reply.text), sent=texts)
+        found |= {n: read(storable(replies[n].text), words=words) for n in plain}
+        held = {n: self._line(replies[n]) for n, said in found.items() if said.keyword is Keyword.HOLD}
+        sent = self._sent(set(held.values())) if held else {}
+        found |= {n: read(storable(replies[n].text), sent=sent.get(line, ())) for n, line in held.items()}
         return found
 
     def _sent(self, lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -179,10 +176,6 @@ class Door:
 def _is_word(text: str) -> bool:
     """Whether a text may be a plan's own word."""
     return len(text) <= LONGEST_WORD and any(character.isascii() and character.isalpha() for character in text)
-
-
-def _name(reply: Reply) -> str:
-    return f"{reply.msisdn} {reply.gateway} {reply.to} {reply.text}"
 
 
 def owner_of(message: Incoming) -> str:
