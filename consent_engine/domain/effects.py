@@ -197,10 +197,9 @@ _ROWS = Rows(Pending, least=8, whole=True)  # no seal covers an effect
 def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
     """The effects of a record, from its fields. Raises ValueError, also for one that no lane does."""
     effects = {}
-    for name, kept in fields.items():
-        if name[:2] == "f:":
-            lane_of(name[2:])
-            effects[name[2:]] = Pending.read(kept)
+    for name in [name for name in fields if name[:2] == "f:"]:
+        lane_of(name[2:])
+        effects[name[2:]] = Pending.read(fields[name])
     return effects
 
 

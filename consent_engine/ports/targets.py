@@ -33,7 +33,7 @@ class TargetHeard(NamedTuple):
 
     def after(self, outcome: Outcome, at: Millis) -> "TargetHeard":
         """With one more call, which ended at `at`; calls may come out of their order."""
-        if isinstance(outcome, Accepted | Rejected | Untaken):
+        if isinstance(outcome, (Accepted, Rejected, Untaken)):
             accepted = max(self.accepted, at) if isinstance(outcome, Accepted) else self.accepted
             first = 0 if at >= self.failed else self.first
             answered = max(self.answered, at)

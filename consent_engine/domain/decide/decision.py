@@ -100,7 +100,7 @@ def settle(
             event = replace(event, detail=replace(event.detail, may_be_asked=1))
         # Begun since we looked: then look again, so that the history says so.
         kinds[QUESTION] = Drop.ANYWAY if question.leased_at else Drop.NOT_IN_FLIGHT
-    if isinstance(event.detail, TooLateToAsk | ConfirmationFailed) and early_in_vain(order) and not told_late(order):
+    if isinstance(event.detail, (TooLateToAsk, ConfirmationFailed)) and early_in_vain(order) and not told_late(order):
         event = replace(event, detail=replace(event.detail, answered=1))
         puts = (*puts, say(Purpose.LATE, event.at))
     gone = tuple((effect, kinds.get(effect, Drop.ANYWAY)) for effect in order.effects)
@@ -158,8 +158,9 @@ def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event
 
 def handed_over(
     order: Order, now: Millis, op: str, how: str, ref: str = "", parts: tuple[str, ...] = ()
-) -> tuple[Event, tuple[Put, ...]]:
-    """The question is with the subscriber: the event, and what ends the wait: first the reminder, if there is one.
+) -> tuple[Order, Event, tuple[Put, ...]]:
+    """The question is with the subscriber: the order then, the event, and what ends the wait: first the reminder, if
+    there is one.
 
     how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful) · parts:
     the ids that the gateway gave its parts
@@ -177,7 +178,8 @@ def handed_over(
         undelivered=UNDELIVERED_MS if policy.reports else None,
     )
     event = Event.of(detail, now, op, ref, "engine")
-    return event, (_waiting(order.moved(event)),)
+    moved = order.moved(event)
+    return moved, event, (_waiting(moved),)
 
 
 def window_moved(before: Order, decision: Decision) -> Decision:

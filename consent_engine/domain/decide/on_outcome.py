@@ -189,8 +189,7 @@ def question_answered(
     order: Order, now: Millis, op: str, how: str, ref: str = "", parts: tuple[str, ...] = ()
 ) -> Decision:
     """The question was handed over after all; an early yes to that very attempt now counts, any other is void."""
-    event, timers = handed_over(order, now, op, how, ref, parts)
-    moved = order.moved(event)
+    moved, event, timers = handed_over(order, now, op, how, ref, parts)
     gone = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
     early = order.last(Trigger.REPLIED_EARLY)
     if early is None:

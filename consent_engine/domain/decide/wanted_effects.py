@@ -28,7 +28,7 @@ from consent_engine.domain.effects import (
     Purpose,
     is_sms,
 )
-from consent_engine.domain.lifecycle import ANSWERABLE, ASKING, SETTLED, WAITING, Trigger, sources
+from consent_engine.domain.lifecycle import ANSWERABLE, ASKING, SETTLED, WAITING, State, Trigger, sources
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
 from consent_engine.domain.order.details import SaidNo
@@ -86,7 +86,7 @@ def _wants(order: Order) -> Iterator[Want]:
 
 def cooling_off(order: Order) -> Restriction | None:
     """The restriction that keeps a plan from being offered again after a no; None where the order ended otherwise."""
-    said = next((event for event in reversed(order.events) if isinstance(event.detail, SaidNo)), None)
+    said = order.last(Trigger.SAID_NO) if order.state is State.DECLINED else None
     if said is None or not isinstance(said.detail, SaidNo):
         return None
     doc, since = order.doc, said.detail.received_at

@@ -28,7 +28,7 @@ class Meaning(Struct, frozen=True):
 def remembered(entries: Sequence[Entry], carriers: Sequence[str], at: Millis) -> list[Entry]:
     """The orders of `carriers` that a message received at `at` may mean: settled ones first, the newest last."""
     found = [entry for entry in entries if entry.carrier in carriers and entry.remembered(at)]
-    return sorted(found, key=lambda entry: (entry.is_open, entry.until))
+    return sorted(found, key=lambda entry: (entry.is_open, entry.until)) if len(found) > 1 else found
 
 
 def sub_number(to: str, senders: Mapping[str, str]) -> str:

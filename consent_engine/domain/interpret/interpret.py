@@ -92,17 +92,18 @@ def _with(fact: Fact, seen: Seen | None) -> Fact:
 
 
 def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read) -> Reading:
-    keyword = counted(said.keyword)
-    entries = remembered(line.entries, body.scope, message.came)
+    keyword, came = counted(said.keyword), message.came
+    entries = remembered(line.entries, body.scope, came)
     # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
     entries = entries if keyword in REFUSING else _older(entries, message, orders)
     entries = [entry for entry in entries if entry.order in orders and _is_of(line, entry, orders[entry.order])]
-    entries.sort(key=lambda entry: orders[entry.order].asked_at or message.came)
+    if len(entries) > 1:
+        entries.sort(key=lambda entry: orders[entry.order].asked_at or came)
     meaning = correlate(
         keyword, said.code, body.sub, entries,
         was_asked=lambda order: may_be_asked(orders[order]),
         which_asked=lambda order: _which_asked(line, orders[order], orders, message),
-        doubtful=() if usable_code(said.code, _texts(entries, orders)) else (said.code,),
+        doubtful=() if not said.code or usable_code(said.code, _texts(entries, orders)) else (said.code,),
     )  # fmt: skip
     begun = ambiguous_before(orders.values(), message.key)
     meaning = _as_begun(begun, orders) if begun is not None else _of_the_only(meaning)
@@ -117,7 +118,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     ask = ambiguous and begun is None and _may_ask(meaning.keyword, [orders[o] for o in room], message)
     asked = ask or (begun is not None and bool(begun.clarified))
     # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
-    fields = answered(line, keyword, body.scope[0], message.came) if keyword in REFUSING else {}
+    fields = answered(line, keyword, body.scope[0], came) if keyword in REFUSING else {}
     silent = (keyword in REFUSING and not fields) or any(orders[o].knows(message.key) for o in orders)
     free = keyword is Keyword.STOP and said.marketing_free  # then the line answers, and of no order
     first = None if silent or free else room[0]
@@ -125,9 +126,9 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     facts = tuple((o, _said(line, orders[o], meaning, message, body, said, answer=answers[o])) for o in room)
     # Whoever has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else asking(line)
-    put = (which_one(line, [orders[o].doc for o in room], message.came),) if ask else ()
+    put = (which_one(line, [orders[o].doc for o in room], came),) if ask else ()
     if free and not silent:
-        put = (registered(line, body.scope[0], [orders[o].doc for o in room], message.came),)
+        put = (registered(line, body.scope[0], [orders[o].doc for o in room], came),)
     return Reading(facts, put, fields, drop)
 
 

@@ -182,9 +182,9 @@ BY_LINE = "line"
 def number_changed(order: Order) -> bool:
     """Whether the number went to another holder since the order was asked: nothing more is sent."""
     return any(
-        isinstance(e.detail, Cancelled | RepliedLate) and e.detail.door == BY_LINE and e.detail.reason == NUMBER_CHANGED
-        for e in order.events
-    )
+        e.detail.door == BY_LINE and e.detail.reason == NUMBER_CHANGED
+        for e in order.events if isinstance(e.detail, (Cancelled, RepliedLate))
+    )  # fmt: skip
 
 
 # -- reports ----------------------------------------------------------------------------------------------------------

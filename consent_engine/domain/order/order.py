@@ -151,7 +151,7 @@ class Order(Struct, frozen=True):
     def receipt(self) -> str:
         """The number of the subscriber's own record: 8 characters that nobody mistakes for others."""
         bits = int.from_bytes(sha256(f"receipt:{self.id}".encode())[:5])
-        return "".join([_RECEIPT[bits >> shift & 31] for shift in range(35, -1, -5)])
+        return "".join([_RECEIPT[bits >> shift & 1023] for shift in (30, 20, 10, 0)])
 
     @property
     def needs_code(self) -> bool:
@@ -161,12 +161,12 @@ class Order(Struct, frozen=True):
     @property
     def asked_anew(self) -> bool:
         """Whether it was asked for YES with the code: a person looked in between, or no person can have said yes."""
-        return self.proof_asked or any(isinstance(e.detail, Resumed) and e.detail.needs_code for e in self.events)
+        return self.proof_asked or any(e.detail.needs_code for e in self.events if isinstance(e.detail, Resumed))
 
     @property
     def proof_asked(self) -> bool:
         """Whether it was asked once for YES with the code, since no person can have said yes."""
-        return any(isinstance(e.detail, RepliedSuspect) and e.detail.asked for e in self.events)
+        return any(e.detail.asked for e in self.events if isinstance(e.detail, RepliedSuspect))
 
     def subject(self) -> Subject:
         """What our other texts may name."""
@@ -213,8 +213,9 @@ QUESTION = sms_effect(Purpose.CONFIRMATION)
 _STATES = {state.value: state for state in State}
 _HOLDING = frozenset({Trigger.SUSPECTED, Trigger.RESUMED})
 _ERASED = Person("", "", {})
-_RECEIPT = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: without I, L, O and U."""
+_LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: without I, L, O and U
+_RECEIPT = [one + other for one in _LEGIBLE for other in _LEGIBLE]
+"""Two of its digits at a time."""
 
 
 def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[str, str]]:

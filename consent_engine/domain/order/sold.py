@@ -36,9 +36,13 @@ MUCH = 0.2
 seems to press."""
 
 
+_STEPS = frozenset({State.AWAITING_REPLY, State.ACTIVATED, State.NOTIFIED})  # of which nothing is counted
+
+
 def sold_of(order: Order, before: State | None) -> list[str]:
     """The fields that are counted up by one when an order goes on from where it stood."""
-    return [f"{what}|{order.doc.plan}|{order.doc.agent}" for what in _told(order, before)]
+    told: Iterable[Sold] = () if order.state in _STEPS else _told(order, before)
+    return [f"{what}|{order.doc.plan}|{order.doc.agent}" for what in told]
 
 
 def _told(order: Order, before: State | None) -> Iterator[Sold]:
