@@ -10,8 +10,9 @@ from consent_engine.domain.days import later
 from consent_engine.domain.effects import Millis
 from consent_engine.ports import Reports
 
-AHEAD = 2 * (ANSWERED_IN + TOLD_IN)
-"""So many days ahead the calendar is asked for: a due date of today lies no further."""
+AHEAD = max(60, 2 * (ANSWERED_IN + TOLD_IN))
+"""So many days ahead the calendar is asked for. A due date of today lies no further; and the State Council tells next
+year's days in November, so that there is time to add them."""
 
 
 def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]:

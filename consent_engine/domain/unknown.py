@@ -11,9 +11,20 @@ from pydantic_core import ErrorDetails
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import FieldError
 
-_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,39}", re.ASCII)
+_NAME = re.compile("[A-Za-z0-9_]{1,40}", re.ASCII)
+_FIGURES = re.compile("[0-9](?:_*[0-9]){6}")
+"""Seven digits and more are of a number, or of a part of one; of no name that anybody looks for."""
 MOST_GUESSED = 20
 """Of so many fields at most it is said which may have been meant: a body may have thousands."""
+
+
+def nameable(step: str) -> bool:
+    """Whether a name that came with a body may be repeated to its sender: it can be a field's, and tells no number.
+
+    >>> [nameable(name) for name in ("recording_sha265", "x_1380013", "t_138_0013_8000", "我的", "0")]
+    [True, False, False, False, True]
+    """
+    return bool(_NAME.fullmatch(step)) and not _FIGURES.search(step) and not contains_number(step)
 
 
 def field_errors(
@@ -28,7 +39,7 @@ def field_errors(
 
 def _unknown(form: type[BaseModel], found: ErrorDetails, at: str, *, guessing: bool) -> FieldError | None:
     *above, name = found["loc"] or ("",)
-    if found["type"] != "extra_forbidden" or not _NAME.fullmatch(str(name)) or contains_number(str(name)):
+    if found["type"] != "extra_forbidden" or str(name)[:1].isdigit() or not all(map(nameable, map(str, found["loc"]))):
         return None
     known = _names(form)
     for step in above:

@@ -81,11 +81,12 @@ function choose() {
 /** An instant as the field writes it: by the clock of the business, whatever the browser's is, to the second. */
 const local = (at) => dateAndClock(at).replace(" ", "T");
 
-/** What such a clock shows, as an instant: twice, for its offset may be another one there. */
-function instantShown(text) {
+/** What such a clock shows, as an instant: the earlier of two where it was put back; of an hour that it leaves out, the one behind it. */
+function instantShown(text, shownAt = local) {
   const shown = Date.parse(`${text}Z`);
-  const off = (at) => Date.parse(`${local(at)}Z`) - at;
-  return new Date(shown - off(shown - off(shown)));
+  const off = (at) => Date.parse(`${shownAt(at)}Z`) - at;
+  const found = [-1, 1].map((day) => shown - off(shown + day * 86_400_000));
+  return new Date(found.find((at) => at + off(at) === shown) ?? found[0]);
 }
 
 if (Intl.DateTimeFormat().resolvedOptions().timeZone !== ZONE) ["started", "agreed"].forEach((id) => document.querySelector(`label[for=${id}]`).append(` · ${ZONE}`));

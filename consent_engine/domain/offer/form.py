@@ -1,6 +1,5 @@
 """The form of a plan: what YAML and JSON may say of one, with everything that is wrong with it at once."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -9,7 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import ErrorDetails
 
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.msisdn import contains_number
 from consent_engine.domain.offer.field_kinds import (
     AS_IT_STANDS,
     Amount,
@@ -24,10 +22,9 @@ from consent_engine.domain.offer.field_kinds import (
 )
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, Replaces, Starts
-from consent_engine.domain.unknown import field_errors
+from consent_engine.domain.unknown import field_errors, nameable
 from consent_engine.errors import FieldError, Malformed
 
-_FIELD_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
 _Channel = Literal["phone", "hall", "app", "web", "counter", "other"]
 _DAYS_OF_A_MONTH = 28
 _Months = Annotated[int, Field(ge=1, le=120)]
@@ -239,5 +236,5 @@ def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
 
 def _field_error(found: ErrorDetails) -> FieldError:
     said = map(str, found["loc"])  # names are input too: repeated where they can be names, and hold no phone number
-    steps = [step if _FIELD_NAME.fullmatch(step) and not contains_number(step) else "?" for step in said]
+    steps = [step if nameable(step) else "?" for step in said]
     return FieldError(".".join(steps) or "plan", found["type"], found["msg"])
