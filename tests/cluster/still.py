@@ -17,8 +17,6 @@ from tests.cluster.one_server import engine_at, place, working
 
 BEFORE = 3
 """So many activations are leased and called before the worker stands still, with the next ones in its hands."""
-PAUSE_S = 0.1
-"""Between two orders of the desk: the worker must keep up."""
 
 
 def say(*words):
@@ -85,10 +83,11 @@ def worker(engine):
 
 
 def desk(engine):
+    """One order for each line that it reads; without a pause once nobody writes any more."""
     for n in itertools.count():
         number = f"+86138{n:08d}"
         say("placed", place(engine, f"key-{n}", number).id, number)
-        time.sleep(PAUSE_S)
+        sys.stdin.readline()
 
 
 def main(kind, port, folder):

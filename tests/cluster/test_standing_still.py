@@ -27,6 +27,8 @@ pytestmark = needs.linux
 ROOT = Path(__file__).parents[2]
 ROUNDS = 8 if os.environ.get("TESTS_DEEP") else 2
 DAY_S = LEASE_S + 4
+AT_ONCE = 3
+"""Orders that wait for their answer beside the first."""
 
 
 class Process:
@@ -34,7 +36,7 @@ class Process:
 
     def __init__(self, kind, port, folder):
         command = [sys.executable, "-m", "tests.cluster.still", kind, str(port), str(folder)]
-        self.run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self.run = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.said = defaultdict(dict)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -55,7 +57,13 @@ class Process:
     def go_on(self):
         self.run.send_signal(signal.SIGCONT)
 
+    def another(self, count=1):
+        """Have the desk place so many orders more: what the worker has no answer to yet stays few."""
+        self.run.stdin.write("\n" * count)
+        self.run.stdin.flush()
+
     def ended(self):
+        self.run.stdin.close()
         assert self.run.wait(30) == 0
         self.reader.join(10)
         return "away" in self.said
@@ -63,6 +71,7 @@ class Process:
     def close(self):
         self.run.kill()
         self.run.wait(10)
+        self.run.stdin.close()
         self.run.stdout.close()
 
 
@@ -101,8 +110,10 @@ def test_who_stood_still_while_the_data_moved_calls_nobody_after_a_stop_and_take
                 if order not in answered:
                     says(subscriber, "是", number, f"yes-{order}")
                     answered.add(order)
+                    desk.another()
             return worker.stands
 
+        desk.another(AT_ONCE)
         until("the worker stands still", holds, 60)
         desk.stand()
         held = {order for (order,) in worker.said["leased"]} - {order for (order,) in worker.said["called"]}
