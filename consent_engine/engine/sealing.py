@@ -13,7 +13,7 @@ MOST_BATCHES = 1_000
 
 def seal(store: Store, reader: str, batches: int = MOST_BATCHES, most: int = BATCH) -> int:
     """Bring what waits into the log; how many entries are new there. Raises StoreUnavailable and ArchiveUnavailable;
-    what was not brought waits. most: so many of a cell at a time.
+    what was not brought waits. most: so many of a cell at a time; a piece that is smaller is the last one for now.
     """
     log = store.log
     if log is None or store.ours() is None:
@@ -24,6 +24,6 @@ def seal(store: Store, reader: str, batches: int = MOST_BATCHES, most: int = BAT
         for piece in pieces:
             sealed += log.append([entry_kept(entry) for entry in piece.entries])
             store.journal.drop(piece)
-        if not pieces:
+        if not any(len(piece.entries) == most for piece in pieces):  # what comes meanwhile is the next time's
             break
     return sealed

@@ -176,6 +176,19 @@ def test_whenever_a_sealer_dies_everything_is_in_the_log_once_and_densely(small)
     assert points >= 12
 
 
+def test_what_comes_while_the_last_piece_is_sealed_is_sealed_the_next_time(small):
+    small.settled()
+    entries = standing(small)
+
+    class Meanwhile:
+        def append(self, brought):
+            small.place(msisdn=parse("13900139000"), key="another")
+            return small.engine.store.log.append(brought)
+
+    assert seal(replace(small.engine.store, log=Meanwhile()), "one") == len(entries)
+    assert standing(small) != []
+
+
 def test_one_reads_a_cell_at_a_time_until_it_is_silent(small):
     small.place()
     kept = small.engine.store.journal
