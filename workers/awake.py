@@ -27,8 +27,9 @@ FLOW, HALF_S = 8.0, 0.05
 """Work flows when of the last effects, each counting half after so long, this much is left: some 110 a second."""
 SHORTEST_S, EACH_S, LONGEST_S = 0.003, 0.0007, 0.015
 """Between two looks: at least, more for each effect that the last one found, at most."""
-RECRUIT, RECRUIT_EVERY_S = 64, 0.1
-"""So much found at one look is work for another process, too: less than that would only be smaller batches of two."""
+RECRUIT, RECRUIT_EVERY_S = 160, 0.1
+"""So much found at one look, most of what it can find, is work for another process, too: less than that would only be
+smaller batches of two, and jobs of RQ's."""
 MARGIN_S = 0.01
 LOOKED_AT = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 """Timers are not among them: they are due at instants of their own, and the clocks see to them."""
