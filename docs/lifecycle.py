@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from consent_engine.domain.lifecycle import SAID, SETTLED, TRANSITIONS, State
+from consent_engine.domain.lifecycle import SETTLED, TRANSITIONS, State
 
 README = Path(__file__).parents[1] / "README.md"
 CHINESE = README.with_name("README.zh-CN.md")
@@ -33,7 +33,7 @@ def picture() -> str:
 
 def table() -> str:
     """The states in Chinese."""
-    return "\n".join(["| 状态 | 含义 |", "|---|---|", *(f"| `{state}` | {said[0]} |" for state, said in SAID.items())])
+    return "\n".join(["| 状态 | 含义 |", "|---|---|", *(f"| `{state}` | {state.said[0]} |" for state in State)])
 
 
 def drawn(readme: str, told: str) -> str:

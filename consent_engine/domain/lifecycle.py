@@ -5,27 +5,40 @@ set of states follows from the table; a trigger that stands neither in it nor am
 """
 
 from enum import Enum, StrEnum
+from typing import Self
 
 from transitions import Machine
 
 from consent_engine.errors import IllegalTransition
 
 
-class State(StrEnum):
+class Worded(StrEnum):
+    """A name with its words, as people read it: in Chinese and in English; on pages, in accounts, in both READMEs."""
+
+    said: tuple[str, str]
+
+    def __new__(cls, name: str, chinese: str = "", english: str = "") -> Self:
+        """One of them."""
+        made = str.__new__(cls, name)
+        made._value_, made.said = name, (chinese, english)
+        return made
+
+
+class State(Worded):
     """Where an order stands."""
 
-    AGREED = "agreed"
-    AWAITING_REPLY = "awaiting_reply"
-    CONFIRMED = "confirmed"
-    ACTIVATED = "activated"
-    NOTIFIED = "notified"
-    UNNOTIFIED = "unnotified"
+    AGREED = "agreed", "通话中同意", "call agreed"
+    AWAITING_REPLY = "awaiting_reply", "已发确认短信，等待回复", "awaiting reply"
+    CONFIRMED = "confirmed", "已回复同意", "confirmed"
+    ACTIVATED = "activated", "已开通", "activated"
+    NOTIFIED = "notified", "已通知，完成", "notified, done"
+    UNNOTIFIED = "unnotified", "已开通，通知无法送出", "active, notification given up"
     """The service is on, and its notification can never go out."""
-    DECLINED = "declined"
-    EXPIRED = "expired"
-    UNDELIVERABLE = "undeliverable"
-    CANCELLED = "cancelled"
-    ACTIVATION_FAILED = "activation_failed"
+    DECLINED = "declined", "已拒绝，未办理", "declined"
+    EXPIRED = "expired", "逾期未回复，未办理", "expired"
+    UNDELIVERABLE = "undeliverable", "确认短信无法送达，未办理", "undeliverable"
+    CANCELLED = "cancelled", "已取消，未办理", "cancelled"
+    ACTIVATION_FAILED = "activation_failed", "开通失败", "activation failed"
 
     @property
     def settled(self) -> bool:
@@ -33,78 +46,68 @@ class State(StrEnum):
         return self in SETTLED
 
 
-SAID: dict[State, tuple[str, str]] = {
-    State.AGREED: ("通话中同意", "call agreed"),
-    State.AWAITING_REPLY: ("已发确认短信，等待回复", "awaiting reply"),
-    State.CONFIRMED: ("已回复同意", "confirmed"),
-    State.ACTIVATED: ("已开通", "activated"),
-    State.NOTIFIED: ("已通知，完成", "notified, done"),
-    State.UNNOTIFIED: ("已开通，通知无法送出", "active, notification given up"),
-    State.DECLINED: ("已拒绝，未办理", "declined"),
-    State.EXPIRED: ("逾期未回复，未办理", "expired"),
-    State.UNDELIVERABLE: ("确认短信无法送达，未办理", "undeliverable"),
-    State.CANCELLED: ("已取消，未办理", "cancelled"),
-    State.ACTIVATION_FAILED: ("开通失败", "activation failed"),
-}
-"""A state as people read it, in Chinese and in English: on pages, in a demo's account, in the Chinese README."""
-
-
-class Trigger(StrEnum):
+class Trigger(Worded):
     """What moves an order, then (from `DELIVERED` on) what is only noted beside its state."""
 
-    CONFIRMATION_ACCEPTED = "confirmation_accepted"
-    CONFIRMATION_FAILED = "confirmation_failed"
-    SAID_YES = "said_yes"
-    SAID_NO = "said_no"
-    OPTED_OUT = "opted_out"
-    CANCELLED = "cancelled"
-    WINDOW_CLOSED = "window_closed"
-    TOO_LATE_TO_ASK = "too_late_to_ask"
-    SERVICE_ACTIVATED = "service_activated"
-    ACTIVATION_REFUSED = "activation_refused"
-    NOTIFICATION_ACCEPTED = "notification_accepted"
-    NOTIFICATION_FAILED = "notification_failed"
-    GIVEN_UP = "given_up"
+    CONFIRMATION_ACCEPTED = "confirmation_accepted", "确认短信已交给网关", "Confirmation SMS handed over"
+    CONFIRMATION_FAILED = "confirmation_failed", "确认短信最终未能送达", "Confirmation SMS failed for good"
+    SAID_YES = "said_yes", "用户回复同意", "The subscriber said yes"
+    SAID_NO = "said_no", "用户回复不同意", "The subscriber said no"
+    OPTED_OUT = "opted_out", "用户退订：今后不再致电", "The subscriber opted out: no more calls"
+    CANCELLED = "cancelled", "订单取消", "Cancelled"
+    WINDOW_CLOSED = "window_closed", "回复期限已过，不办理", "No answer in time: not activated"
+    TOO_LATE_TO_ASK = (
+        "too_late_to_ask",
+        "未能及时发出确认短信，不办理",
+        "The question could not be sent in time: not activated",
+    )
+    SERVICE_ACTIVATED = "service_activated", "业务已开通", "Service activated"
+    ACTIVATION_REFUSED = "activation_refused", "业务系统拒绝开通", "The BSS refused to activate"
+    NOTIFICATION_ACCEPTED = "notification_accepted", "开通通知已交给网关", "Notification SMS handed over"
+    NOTIFICATION_FAILED = "notification_failed", "开通通知未能发出", "Notification SMS failed"
+    GIVEN_UP = "given_up", "开通通知不再发送", "Notification SMS given up"
     """Nobody sends the notification any more: ops said so, or the number went to another holder."""
 
-    REPORTED = "reported"
+    REPORTED = "reported", "状态报告", "Delivery report"
     """The gateway's report on one of our SMS, as it came: accepted, delivered or failed."""
-    DELIVERED = "delivered"
+    DELIVERED = "delivered", "已送达手机", "On the handset"
     """All segments of one of our SMS are on the handset."""
-    UNCLEAR = "unclear"
+    UNCLEAR = "unclear", "未能识别回复内容：不算同意", "Unclear reply: no consent"
     """A reply that is no answer, or that fits more than one order. It is no consent."""
-    REPLIED_EARLY = "replied_early"
+    REPLIED_EARLY = "replied_early", "回复早于发送记录：暂存", "A yes before the hand-over was recorded: kept"
     """A yes while the hand-over of the question was still unrecorded."""
-    EARLY_REPLY_VOID = "early_reply_void"
+    EARLY_REPLY_VOID = "early_reply_void", "过早的回复作废", "The early yes is void"
     """That question was never handed over as it stood, so its early yes counts for nothing."""
-    REPLIED_LATE = "replied_late"
-    """A reply that no longer changes anything."""
-    REPLIED_BEFORE = "replied_before"
-    """A reply written before the question was asked."""
-    REPLIED_BARRED = "replied_barred"
+    REPLIED_LATE = "replied_late", "超时回复：不影响办理结果", "A late reply: it changes nothing"
+    REPLIED_BEFORE = "replied_before", "回复写于提问之前：不算", "A reply written before the question: does not count"
+    REPLIED_BARRED = "replied_barred", "受限期间的同意：不算数", "A yes while this was barred: no consent"
     """A yes that reached us while a restriction stood against it: no consent, even when that was lifted since."""
-    REPLIED_SUSPECT = "replied_suspect"
+    REPLIED_SUSPECT = (
+        "replied_suspect",
+        "回复过快或过早：请用户凭编号再次确认",
+        "A yes that no person can have written: asked for the code",
+    )
     """A yes that no person can have written: no consent, and asked once for YES with the order's code."""
-    SUSPECTED = "suspected"
+    SUSPECTED = "suspected", "疑似拒绝：等待人工核实", "May be a refusal: a person reads it"
     """Words that may be a refusal: a person reads them, and nothing goes on before."""
-    RESUMED = "resumed"
+    RESUMED = "resumed", "核实非拒绝：继续办理", "Read, and no refusal: goes on"
     """A person decided that they were none: the order goes on, and a yes needs its code."""
-    ASKED_HELP = "asked_help"
-    REMINDED = "reminded"
-    HELD = "held"
+    ASKED_HELP = "asked_help", "用户询问帮助", "The subscriber asked for help"
+    REMINDED = "reminded", "提醒短信", "Reminder"
+    HELD = "held", "免打扰时段：暂缓发送", "Quiet hours: held"
     """A message that can wait is held until the quiet hours are over."""
-    ASKED_AGAIN = "asked_again"
+    ASKED_AGAIN = "asked_again", "要求重发确认短信", "Asked to send the question again"
     """An agent or ops asked for the question to be sent once more."""
-    INFORMED = "informed"
+    INFORMED = "informed", "短信已交给网关", "SMS handed over"
     """An SMS that is not the question or the notification was handed over."""
-    NOT_INFORMED = "not_informed"
-    PARKED = "parked"
+    NOT_INFORMED = "not_informed", "短信未能发出", "SMS failed"
+    PARKED = "parked", "挂起：待人工处理", "Stuck: waits for a person"
     """Put on the stuck list, with the reason."""
-    RETRIED = "retried"
+    RETRIED = "retried", "人工重试", "Retried by a person"
     """Taken off the stuck list by a person."""
-    REVEALED = "revealed"
+    REVEALED = "revealed", "完整号码被查看", "The whole number was shown"
     """Whom it is masked for was shown the number and what the subscriber wrote, for a reason."""
-    ENDED_LATE = "ended_late"
+    ENDED_LATE = "ended_late", "外部调用事后才结束：已记录", "An outside call ended late: noted"
     """An outside call ended after its effect was gone: kept, with its ref."""
 
 
@@ -144,7 +147,7 @@ NOTES = frozenset(
 )  # fmt: skip
 """Triggers that may be noted in any state, and change none but where the table says so."""
 
-if unsaid := set(State) - SAID.keys():
+if unsaid := {each for each in (*State, *Trigger) if not all(each.said)}:
     raise TypeError(f"no words say: {', '.join(sorted(unsaid))}")
 if unplaced := set(Trigger) - {row[0] for row in TRANSITIONS} - NOTES:
     raise TypeError(f"neither a move nor a note: {', '.join(sorted(unplaced))}")
@@ -177,7 +180,9 @@ ASKING = sources(Trigger.TOO_LATE_TO_ASK)
 """The question is to be handed over."""
 WAITING = sources(Trigger.WINDOW_CLOSED)
 """The question was handed over, and its window is open."""
-ANSWERABLE = _leading_to(sources(Trigger.SAID_YES))
+ASKED = sources(Trigger.SAID_YES)
+"""A yes counts, while the window is open."""
+ANSWERABLE = _leading_to(ASKED)
 """The question is to be asked, or was: a yes can still come."""
 ENGAGED = sources(Trigger.SERVICE_ACTIVATED) | _following(
     frozenset(target for trigger, _, target in TRANSITIONS if trigger is Trigger.SERVICE_ACTIVATED)

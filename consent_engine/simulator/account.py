@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.lifecycle import SAID, State
+from consent_engine.domain.lifecycle import State
 from consent_engine.simulator.case import Case, OrderRun
 from consent_engine.simulator.ledger import Ledger, order_of
 from consent_engine.simulator.phone import pad, width
@@ -13,7 +13,7 @@ BAR, LEAST_BAR = 40, 5
 BLOCKS, ASCII = ("█", "░"), ("#", ".")
 STAGES = ("通话同意 call agreed", "确认短信 confirmation SMS sent", "用户回复 user reply", "业务开通 service activated",
           "通知短信 notification SMS sent")  # fmt: skip
-ENDS: dict[State, str] = {state: " ".join(SAID[state]) for state in State if state.settled}
+ENDS: dict[State, str] = {state: " ".join(state.said) for state in State if state.settled}
 
 
 def progress(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 from msgspec import structs
 
@@ -59,6 +60,8 @@ WORDS = ("否", "TD", "帮助", "嗯", "{0}")
 PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "retry"
 GIVE_UP, CHANGE = "give up", "the number changes hands"
 LIFT, RESUME = "lift", "resume"
+ERRORS = ("",)
+"""Why gateways say that an SMS failed, as far as any decision tells one from another."""
 REFUSED_BY_VOICE, FAILED, HOLD = "refused by voice", "report failed", "我要投诉"
 
 
@@ -359,8 +362,8 @@ def _reported(s: Standing, scope: Scope, *, failed_only: bool = False) -> Iterat
         for effect in _left_us(s, n, order):
             asks = effect in {QUESTION, QUESTION_AGAIN}
             ids = [*known[:1], *fresh, ""] if asks else ["m0"]
-            for name in ids:
-                yield f"{effect} failed ({name})", _report(s, order, effect, name, Delivery.FAILED)
+            for name, why in product(ids, ERRORS):
+                yield f"{effect} failed ({name}) {why}", _report(s, order, effect, name, Delivery.FAILED, why)
             if failed_only:
                 continue
             yield f"{effect} accepted", _report(s, order, effect, "m0", Delivery.ACCEPTED)
@@ -376,9 +379,9 @@ def _left_us(s: Standing, n: int, order: Order) -> Iterator[str]:
             yield effect
 
 
-def _report(s: Standing, order: Order, effect: str, name: str, status: Delivery) -> Standing:
+def _report(s: Standing, order: Order, effect: str, name: str, status: Delivery, why: str = "") -> Standing:
     body = UnreadReport(
-        owner=order.id, effect=effect, gateway="g", id=name, status=status, segment=1, segments=1, error="", at=None
+        owner=order.id, effect=effect, gateway="g", id=name, status=status, segment=1, segments=1, error=why, at=None
     )
     return _posted(s, FAILED if status is Delivery.FAILED else status.value, body)
 

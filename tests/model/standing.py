@@ -226,10 +226,11 @@ def _effect(effect: str, p: Pending) -> tuple[object, ...]:
     return effect, bool(p.leased_at), p.attempts > 0, doubts, settled, bool(p.believe), p.parked, p.refused is not None
 
 
-def _reports(order: Order) -> tuple[int, bool]:
+def _reports(order: Order) -> tuple[int, bool, str]:
     reports = [e for e in order.all(Trigger.REPORTED) if asks(e.detail.effect)]
-    failed = {e.ref for e in reports if e.detail.status == Delivery.FAILED and e.ref}
-    return len(failed), any(e.detail.status == Delivery.DELIVERED for e in reports)
+    failed = [e for e in reports if e.detail.status == Delivery.FAILED]
+    delivered = any(e.detail.status == Delivery.DELIVERED for e in reports)
+    return len({e.ref for e in failed if e.ref}), delivered, failed[-1].detail.error if failed else ""
 
 
 def _early(s: Standing, n: int, order: Order) -> object:

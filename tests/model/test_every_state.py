@@ -52,6 +52,7 @@ HELD = {"policy": SHORT, "races": False, "subs": False}
 PROVES = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.CODE)}
 BEATS = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.CODE, cadence=5)}
 LOOKS = {**HELD, "policy": structs.replace(SHORT, suspects=Suspects.HOLD)}
+WINDOWED = {**CALM, "people": (CANCEL,), "policy": REPORTS}
 PAIR = {**CALM, "orders": 2, "subs": False}
 
 SCOPES = (
@@ -64,7 +65,7 @@ SCOPES = (
     Scope("refused by voice, answers from before", (SUB, OLD), (REFUSED_BY_VOICE,), **CALM),
     Scope("reports, asked again", (BARE,), reports=1, delivered=True, people=(RESEND,), races=False, policy=RESENDS),
     Scope("a failed report before a yes", (), (FAILED, BARE), ((FAILED, BARE),), reports=1, **CALM),
-    Scope("the window begins on the handset", (BARE,), reports=1, delivered=True, **{**CALM, "policy": REPORTS}),
+    Scope("the window begins on the handset", (BARE, "否", "TD"), reports=1, delivered=True, **WINDOWED),
     Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
     Scope("no person wrote it", (IN_CALL, CODE), (CODE_IN_CALL, BARE), people=(RESUME,), **PROVES),
     Scope("one rhythm of many numbers", (IN_RHYTHM, CODE), (CODE_IN_RHYTHM, BARE), people=(RESUME,), **BEATS),

@@ -5,7 +5,7 @@ subscriber: 是<A>                      <A> is A's code; `subscriber NUMBER: ...
 gateway: timeout, reports+accepts     its next answers: accepts timeout unavailable rejects; what comes before one
 gateway: hears 是+accepts              a reply that overtakes the answer
 bss: refuses                          likewise: accepts timeout unavailable refuses
-report A confirmation.1 failed m2     a delivery report with a message id
+report A confirmation.1 failed m2     a delivery report with a message id; behind it, why the SMS failed
 clock +24h | clock A -1ms             forward; or to so long before (after) the end of A's window
 workers: none | sms timer | all       who works from now on; everything due is done after every line
 cancel A | resend A | retry A | give up A | refuse mobile | line assigned | leases lost inbound | break A | mend A
@@ -110,8 +110,8 @@ class Play:
         with suppress(StopIteration):  # an inbox is read without waiting for anybody
             step.send(None)
 
-    def on_report(self, name: str, effect: str, status: str, message_id: str = "m1") -> None:
-        self.world.report(self.orders[name], Delivery(status), effect, message_id=message_id)
+    def on_report(self, name: str, effect: str, status: str, message_id: str = "m1", *why: str) -> None:
+        self.world.report(self.orders[name], Delivery(status), effect, message_id=message_id, error=" ".join(why))
 
     def on_clock(self, *words: str) -> None:
         if len(words) == 1:

@@ -21,7 +21,7 @@ from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.agreement import Doc, Person, offer_named
-from consent_engine.domain.order.details import KINDS, Cancelled, EndedLate, Reminded, RepliedLate, SaidYes
+from consent_engine.domain.order.details import KINDS, Cancelled, EndedLate, RepliedLate, SaidYes, bare
 from consent_engine.domain.order.event import Event, chain, link, seal, storable, unseal
 from consent_engine.domain.order.facts import CancelAsked, Ended, Replied, Rule
 from consent_engine.domain.order.order import QUESTION, Order, replay, sealed
@@ -92,7 +92,7 @@ def test_the_history_replays_to_state_head_and_end_of_the_window():
 def test_more_than_nine_events_are_read_in_their_order():
     order, fields = placed()
     for n in range(25):
-        order, fields = append(order, fields, Event.of(Reminded(), NOW + n, f"op{n}"))
+        order, fields = append(order, fields, Event.of(bare(Trigger.REMINDED), NOW + n, f"op{n}"))
     assert [event.op for event in Order.read(fields).events] == [f"op{n}" for n in range(25)]
     assert replay(fields)[1] == order.head
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.lifecycle import SAID
+from consent_engine.domain.lifecycle import State, Trigger
 
 R = TypeVar("R", bound=Response)
 YEAR_S = 365 * 24 * 3600
@@ -25,7 +25,8 @@ def words(language: str) -> Mapping[str, str]:
     """Every word, by name."""
     file = yaml.safe_load((files("consent_engine.api") / "pages" / "words.yaml").read_text("utf-8"))
     file |= {f"carrier.{name}": (each.name, each.english) for name, each in CARRIERS.items()}
-    file |= {f"state.{state}": said for state, said in SAID.items()}
+    file |= {f"state.{state}": state.said for state in State} | {f"trigger.{each}": each.said for each in Trigger}
+    file = {f"say.{state}": state.said[0] for state in State} | file  # where an agent has no better sentence
     column = LANGUAGES.index(language)
     return MappingProxyType({name: said if isinstance(said, str) else said[column] for name, said in file.items()})
 

@@ -100,7 +100,7 @@ def _close(order: Order, op: str, now: Millis) -> Decision:
         return Decision(order)
     if now <= order.reply_by:  # it moved: the question came late to the handset
         return Decision(order, put=(closing(order.reply_by),))
-    return settle(order, Event.of(details.WindowClosed(), now, op, by="engine"), guard=order.reply_by)
+    return settle(order, Event.of(details.bare(Trigger.WINDOW_CLOSED), now, op, by="engine"), guard=order.reply_by)
 
 
 def _too_late(order: Order, op: str, now: Millis) -> Decision:
@@ -163,7 +163,9 @@ def _remind(order: Order, op: str, now: Millis) -> Decision:
         return Decision(order, put=(window,))
     events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
     if not events:
-        reminded = note(order, Event.of(details.Reminded(), now, op, by="engine"), say(Purpose.REMINDER, now), window)
+        reminded = note(
+            order, Event.of(details.bare(Trigger.REMINDED), now, op, by="engine"), say(Purpose.REMINDER, now), window
+        )
         return replace(reminded, guard=now)  # nobody is reminded whose answer we only have to read
     return Decision(order.moved(*events), events, (again if again.due < order.reply_by else window,))
 

@@ -196,7 +196,7 @@ def question_answered(
         return Decision(moved, (event,), timers, gone)
     counts = early_yes(order)
     if counts is None:
-        void = Event.of(details.EarlyReplyVoid(), now, f"{op}:void", early.ref, "engine")
+        void = Event.of(details.bare(Trigger.EARLY_REPLY_VOID), now, f"{op}:void", early.ref, "engine")
         return Decision(moved.moved(void), (event, void), timers, gone)
     told = counts.counts(taken=order.doc.policy.suspects == Suspects.OFF)
     yes = Event.of(told, now, f"{op}:yes", early.ref, "subscriber", dict(early.person or {}))

@@ -19,7 +19,7 @@ from consent_engine.domain.decide.on_outcome import question_answered
 from consent_engine.domain.decide.unlikely import IN_RHYTHM, beat, unlikely
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
-from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, State, Trigger
+from consent_engine.domain.lifecycle import ANSWERABLE, ASKED, ENGAGED, State, Trigger
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.offer.policy import Suspects
 from consent_engine.domain.order import details
@@ -78,7 +78,7 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
         return _unknown(order, reply, now)
     if order.state is State.AGREED:
         return _early_yes(order, reply, now)
-    if order.state is not State.AWAITING_REPLY or reply.received_at > order.reply_by:
+    if order.state not in ASKED or reply.received_at > order.reply_by:
         return _late(order, reply, now)
     accepted = asked(order)
     if accepted is None or _written_before(reply, accepted.last, order.asked_at):
@@ -119,7 +119,7 @@ def _can_count(order: Order, reply: Replied) -> bool:
     if order.state is State.AGREED:
         begun_at = pending.last_at if pending else 0
         return pending is not None and bool(begun_at) and not _written_before(reply, begun_at, pending.leased_at)
-    in_time = order.state is State.AWAITING_REPLY and reply.received_at <= order.reply_by
+    in_time = order.state in ASKED and reply.received_at <= order.reply_by
     return in_time and accepted is not None and not _written_before(reply, accepted.last, order.asked_at)
 
 
@@ -207,7 +207,7 @@ def _help(order: Order, reply: Replied, now: Millis) -> Decision:
 def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:
     if order.state not in ANSWERABLE:
         return note(order, _event(details.RepliedLate, reply, now))
-    asks = order.state is State.AWAITING_REPLY and not clarified(order) and not reply.barred
+    asks = order.state in ASKED and not clarified(order) and not reply.barred
     event = _event(details.Unclear, reply, now, clarified=int(asks))
     return note(order, event, *((say(Purpose.CLARIFICATION, now),) if asks else ()))
 

@@ -2,8 +2,12 @@
 
 They are kept as JSON objects, their fields in the order that stands here: bytes that were hashed into a chain. So a
 field is only ever appended, and has a default that is never written: None where an older program did not say it.
-Flags are 0 and 1, as they are kept. A trigger without its Struct stops the import.
+Flags are 0 and 1, as they are kept. A trigger without a Struct here has nothing more to be said.
 """
+
+from typing import Any
+
+from msgspec import defstruct
 
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details.base import Detail
@@ -15,7 +19,6 @@ from consent_engine.domain.order.details.done import (
     ConfirmationAccepted,
     ConfirmationFailed,
     Delivered,
-    EarlyReplyVoid,
     EndedLate,
     GivenUp,
     Held,
@@ -24,7 +27,6 @@ from consent_engine.domain.order.details.done import (
     NotificationFailed,
     NotInformed,
     Parked,
-    Reminded,
     Reported,
     Resumed,
     Retried,
@@ -32,7 +34,6 @@ from consent_engine.domain.order.details.done import (
     ServiceActivated,
     SmsAccepted,
     TooLateToAsk,
-    WindowClosed,
 )
 from consent_engine.domain.order.details.said import (
     AskedHelp,
@@ -58,8 +59,17 @@ def _kinds(of: type[Detail]) -> list[type[Detail]]:
     return [of, *(kind for each in of.__subclasses__() for kind in _kinds(each))]
 
 
-KINDS: dict[Trigger, type[Detail]] = {kind.trigger: kind for kind in _kinds(Detail) if hasattr(kind, "trigger")}
+_TOLD = {kind.trigger: kind for kind in _kinds(Detail) if hasattr(kind, "trigger")}
+_BARE: dict[Trigger, Any] = {
+    each: defstruct(each.title().replace("_", ""), (), bases=(Detail,), namespace={"trigger": each}, frozen=True)
+    for each in Trigger
+    if each not in _TOLD
+}
+KINDS: dict[Trigger, type[Detail]] = _TOLD | _BARE
 """The Struct of each trigger."""
 
-if untold := set(Trigger) - KINDS.keys():
-    raise TypeError(f"no Struct says what is kept of: {', '.join(sorted(untold))}")
+
+def bare(trigger: Trigger) -> Detail:
+    """The detail of an event of which its trigger says all. Raises KeyError where there is more to say."""
+    made: Detail = _BARE[trigger]()
+    return made

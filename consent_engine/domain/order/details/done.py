@@ -56,12 +56,6 @@ class Cancelled(Detail, frozen=True, kw_only=True):
     limited: int = 0
 
 
-class WindowClosed(Detail, frozen=True, kw_only=True):
-    """Nothing more is to be said."""
-
-    trigger = Trigger.WINDOW_CLOSED
-
-
 class TooLateToAsk(Detail, frozen=True, kw_only=True):
     """may_be_asked: as of a no · answered: as of a question that failed."""
 
@@ -170,24 +164,12 @@ class Delivered(Detail, frozen=True, kw_only=True):
     stamped: Millis | None = None
 
 
-class EarlyReplyVoid(Detail, frozen=True, kw_only=True):
-    """Nothing more is to be said."""
-
-    trigger = Trigger.EARLY_REPLY_VOID
-
-
 class Resumed(Detail, frozen=True, kw_only=True):
     """needs_code: 1 where a bare yes is not enough any more."""
 
     trigger = Trigger.RESUMED
     reason: str
     needs_code: int
-
-
-class Reminded(Detail, frozen=True, kw_only=True):
-    """Nothing more is to be said."""
-
-    trigger = Trigger.REMINDED
 
 
 class Held(Detail, frozen=True, kw_only=True):
