@@ -11,9 +11,9 @@ from time import monotonic
 
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.archive_records import move_reports
-from consent_engine.engine.counters import Measures
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import TICK_S
+from consent_engine.engine.metrics import Measures
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth
 from workers.engine_loop import close_outside

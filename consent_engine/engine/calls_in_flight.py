@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import ACTIVATE, DEACTIVATE, Lane, Outcome, Uncertain
-from consent_engine.engine.counters import Measures
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.look_up import looked_up
+from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import call
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import StoreUnavailable

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.engine.counters import BUCKETS
+from consent_engine.engine.metrics import BUCKETS
 from consent_engine.ports import Registry, Target
 from consent_engine.ports.pauses import LANE
 from consent_engine.ports.registry import FlowStep

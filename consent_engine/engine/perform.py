@@ -31,12 +31,12 @@ from consent_engine.engine.archive import MOST_WAITING, Archiver
 from consent_engine.engine.asks import Step
 from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
-from consent_engine.engine.counters import Measures
 from consent_engine.engine.endings import end_recording, holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.look_up import telling
+from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import pending_of
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading

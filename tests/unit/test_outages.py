@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
-from consent_engine.engine.counters import Measures
+from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import ASKED_WITHIN_MS, DOWN_AFTER_MS, health_of, targets_of
 from consent_engine.ports import Target, TargetHeard
 from tests.conftest import NUMBER, START

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from consent_engine.api.service import door_look_up
 from consent_engine.api.service.families import counter, gauge
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.engine.counters import (
+from consent_engine.engine.metrics import (
     BEYOND,
     BUCKETS,
     CALL_SECONDS,

@@ -20,7 +20,7 @@ from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.counters import Measures
+from consent_engine.engine.metrics import Measures
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Room, Target
 from consent_engine.wiring import Installation

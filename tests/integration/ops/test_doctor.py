@@ -48,7 +48,7 @@ from consent_engine.domain.line.restriction import Kind as StandsAs
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.agreement import Person
 from consent_engine.domain.order.order import QUESTION, opened
-from consent_engine.engine.counters import Measures
+from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable

@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.counters import Measures
+from consent_engine.engine.metrics import Measures
 from consent_engine.ports import Target
 from tests.integration.api_door import order
 

@@ -8,7 +8,7 @@ from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.sessions import MOST_FAILURES, Failures, TooManySignIns
 from consent_engine.domain.effects import Accepted, Unavailable
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.counters import Measures
+from consent_engine.engine.metrics import Measures
 from consent_engine.errors import Unauthenticated
 from consent_engine.ports import Target
 from tests.acceptance.house import until
