@@ -9,7 +9,7 @@ from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Price
 from consent_engine.domain.offer.versions import Sale
-from consent_engine.domain.texts.plan_in_words import disclosures
+from consent_engine.domain.texts.confirmation_fields import disclosures
 
 PLAN = EXAMPLE | {"published": [{"channel": channel, "url": "/tariffs"} for channel in ("web_hall", "app")]}
 """The contract's own plan, at an address that shows every plan, in whichever version is in force."""

@@ -119,7 +119,7 @@ def withdraw(code: Annotated[str, typer.Argument(help="As `consent plans list` s
 @app.command()
 def proposed() -> None:
     """List what waits for an approval: code, who proposed it, when, name, price, hash."""
-    from consent_engine.domain.texts.plan_in_words import price_of
+    from consent_engine.domain.texts.confirmation_fields import price_of
 
     with opened() as engine:
         waits = engine.catalogue.proposals()
@@ -150,7 +150,7 @@ def attest(
 @app.command("list")
 def show_all() -> None:
     """List the plans: code, carrier, version, sale, name, price."""
-    from consent_engine.domain.texts.plan_in_words import price_of
+    from consent_engine.domain.texts.confirmation_fields import price_of
 
     with opened() as engine:
         listed = sorted(engine.catalogue.fresh().items())
@@ -167,7 +167,7 @@ def show(
     \f
     Raises PlanNotFound for a version that it never had.
     """
-    from consent_engine.domain.texts.plan_in_words import disclosures
+    from consent_engine.domain.texts.confirmation_fields import disclosures
 
     with opened() as engine:
         listed = engine.plan(code)

@@ -7,8 +7,8 @@ import pytest
 from consent_engine.api.routes.tariff_versions import not_shown
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.template import Template
+from consent_engine.domain.texts.confirmation_fields import disclosures
 from consent_engine.domain.texts.page import lacking, read
-from consent_engine.domain.texts.plan_in_words import disclosures
 from tests.plans import in_sentences, page, plan, priced
 
 P = plan(price={"monthly": "99.00"}, overage=[{"what": "流量", "price": "3.00", "per": "GB"}])

@@ -15,7 +15,7 @@ from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, word
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Listed, Sale
-from consent_engine.domain.texts.plan_in_words import disclosures, price_of
+from consent_engine.domain.texts.confirmation_fields import disclosures, price_of
 from consent_engine.engine.engine import Engine
 
 operations = Operations("plans")

@@ -11,7 +11,7 @@ from consent_engine.domain.days import CHINA
 from consent_engine.domain.offer.plan import Publication
 from consent_engine.domain.offer.seen import OURS, Seen
 from consent_engine.domain.offer.versions import Listed, Proposal, Version
-from consent_engine.domain.texts.plan_in_words import disclosures
+from consent_engine.domain.texts.confirmation_fields import disclosures
 
 
 class PublicationView(View):

@@ -13,7 +13,7 @@ from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Tariff
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.plan_in_words import CHINESE, disclosures, said_of
+from consent_engine.domain.texts.confirmation_fields import CHINESE, disclosures, said_of
 
 
 class SoldView(View):

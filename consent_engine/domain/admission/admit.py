@@ -24,7 +24,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.domain.order.agreement import AgreedIn, Doc, Person
 from consent_engine.domain.order.order import Order, opened
-from consent_engine.domain.texts.plan_in_words import price_of, unsubscribe_of
+from consent_engine.domain.texts.confirmation_fields import price_of, unsubscribe_of
 from consent_engine.domain.texts.render import confirmation, dated, edition_of
 from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
 from consent_engine.errors import (

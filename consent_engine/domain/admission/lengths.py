@@ -9,7 +9,7 @@ from typing import NamedTuple
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import OF_ORDERS, Millis, Purpose
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.texts.plan_in_words import price_of, unsubscribe_of
+from consent_engine.domain.texts.confirmation_fields import price_of, unsubscribe_of
 from consent_engine.domain.texts.render import Subject, confirmation, edition_of, write
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import FieldError

@@ -16,10 +16,11 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.confirmation_fields import elements
 from consent_engine.domain.texts.editions import ENGLISH
 from consent_engine.domain.texts.free_exit import WITHIN, has_early_fee
-from consent_engine.domain.texts.plan_in_words import elements
 from consent_engine.errors import NotActivated, OrderNotFound, Refused
+
 
 MOST_EVENTS = 100
 """A bound on one ending's history: past it a retry is done all the same, for the service must not stay on, but neither

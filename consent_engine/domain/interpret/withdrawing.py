@@ -17,10 +17,10 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.confirmation_fields import elements
 from consent_engine.domain.texts.editions import ENGLISH
 from consent_engine.domain.texts.free_exit import has_early_fee, told_until
 from consent_engine.domain.texts.of_endings import stops
-from consent_engine.domain.texts.plan_in_words import elements
 
 
 class Withdrawal(Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.tariff import Tariff
-from consent_engine.domain.texts.plan_in_words import ENDS, ENGLISH
+from consent_engine.domain.texts.confirmation_fields import ENDS, ENGLISH
 from consent_engine.domain.texts.times import instant_of, literal
 
 _ZH_END = "热线{hotline}。营销来电只用{official}，勿向任何人透露验证码。"

@@ -15,7 +15,7 @@ from msgspec import Struct
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.template import PLAIN, Template
-from consent_engine.domain.texts.plan_in_words import CHINESE, disclosures
+from consent_engine.domain.texts.confirmation_fields import CHINESE, disclosures
 
 HASH = "hash"
 META = "consent-plan-hash"

@@ -25,7 +25,7 @@ from consent_engine.domain.order.details import KINDS
 from consent_engine.domain.order.facts import Rule
 from consent_engine.domain.order.seen import Unlikely
 from consent_engine.domain.sms import Delivery
-from consent_engine.domain.texts.plan_in_words import disclosures
+from consent_engine.domain.texts.confirmation_fields import disclosures
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import server
 from tests.integration.page_door import PageDoor

@@ -1,4 +1,5 @@
-"""What a plan's fields say in a text, element by element, in Chinese and in English.
+"""What a plan's fields say in the confirmation, element by element, in Chinese and in English; other texts and pages
+say them alike.
 
 An element that has nothing to say is empty: the words around it leave it out.
 """
