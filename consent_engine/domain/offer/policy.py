@@ -19,11 +19,6 @@ FASTEST = 500
 """Characters a second: set higher, no person answers (a test, a load generator), and no rhythm is looked for."""
 
 
-def usual_reminder(reply_window: timedelta) -> timedelta:
-    """When the reminder goes out, after the hand-over, where nothing else is set: half the window, 12 h at most."""
-    return min(timedelta(hours=12), reply_window / 2)
-
-
 class Suspects(IntEnum):
     """What becomes of a yes that no person can have written. Orders of an older program look for none."""
 
