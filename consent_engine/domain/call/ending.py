@@ -21,7 +21,6 @@ from consent_engine.domain.texts.editions import ENGLISH
 from consent_engine.domain.texts.free_exit import WITHIN, has_early_fee
 from consent_engine.errors import NotActivated, OrderNotFound, Refused
 
-
 MOST_EVENTS = 100
 """A bound on one ending's history: past it a retry is done all the same, for the service must not stay on, but neither
 it nor how it failed is written down any more."""
