@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from consent_engine.domain.lifecycle import ASKED, State, Trigger
+from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.order.order import Order
 
 
@@ -36,13 +36,9 @@ MUCH = 0.2
 seems to press."""
 
 
-_STEPS = frozenset({State.AWAITING_REPLY, State.ACTIVATED, State.NOTIFIED})  # of which nothing is counted
-
-
 def sold_of(order: Order, before: State | None) -> list[str]:
     """The fields that are counted up by one when an order goes on from where it stood."""
-    told: Iterable[Sold] = () if order.state in _STEPS else _told(order, before)
-    return [f"{what}|{order.doc.plan}|{order.doc.agent}" for what in told]
+    return [f"{what}|{order.doc.plan}|{order.doc.agent}" for what in _told(order, before)]
 
 
 def _told(order: Order, before: State | None) -> Iterator[Sold]:
@@ -52,7 +48,7 @@ def _told(order: Order, before: State | None) -> Iterator[Sold]:
         return
     if state is before:
         return
-    if before in ASKED and _was_suspect(order):
+    if before is State.AWAITING_REPLY and _was_suspect(order):
         yield Sold.SUSPECT
     if state is State.CONFIRMED:
         yield Sold.CONFIRMED
