@@ -108,7 +108,7 @@ def hold_recording(of: Behind, claimant: str, *, only_look: bool = False) -> Ste
     """
     if of.call is None or not of.key:
         return of
-    ask = Reserve(of.key, of.call.id, of.call.id, claimant)
+    ask = Reserve(of.key, "", of.call.id, claimant)
     archived = yield from free_recording(ask)
     if only_look:
         yield Release(ask.key, ask.claimant)

@@ -1,6 +1,6 @@
 """The port to lists and counts: orders by instant, restrictions by kind, a day's funnel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -20,6 +20,12 @@ class Tally(Struct, frozen=True):
 
     count: int = 0
     oldest: Millis = 0
+
+
+def together(tallies: Iterable[Tally]) -> Tally:
+    """How many there are of all of them, and since when the oldest."""
+    found = [each for each in tallies if each.count]
+    return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
 
 
 class Standing(Struct, frozen=True):

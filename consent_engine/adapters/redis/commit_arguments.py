@@ -9,6 +9,7 @@ from consent_engine.domain.call.counted import counted_of
 from consent_engine.domain.call.ended_soon import ended_soon_of
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.leaf import Leaf
@@ -256,17 +257,29 @@ def _sealed(
 def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
     """The lists that a call belongs in now, and what is counted of it."""
     call, before = change.call, change.before
-    at = call.began.started_at
-    if before is None:
-        lists.stands(cell.calls, at, call.id)
-    if call.violations and not (before and before.violations):
-        lists.stands(cell.violations, at, call.id)
-    was, stands = before.verdict if before else None, call.verdict
-    if was is not stands:
-        if waits := stands and cell.to_review.get(stands):
-            lists.stands(waits, call.over_at, call.id)
-        if waited := was and cell.to_review.get(was):
-            lists.leaves(waited, call.id)
-    key = lists.numbers[cell.dialled_of(at)]
+    stood, stands = _lists_of(before, cell) if before else {}, _lists_of(call, cell)
+    for index in stands.keys() - stood:
+        lists.stands(index, stands[index], call.id)
+    for index in stood.keys() - stands:
+        lists.leaves(index, call.id)
+        if index == cell.told:  # an earlier program put it there
+            lists.leaves(cell.to_review[Verdict.PENDING], call.id)
+    key = lists.numbers[cell.dialled_of(call.began.started_at)]
     for count in counted_of(call, before or change.archived):
         lists.counts += key, count
+
+
+def _lists_of(call: Call, cell: Cell) -> dict[str, int]:
+    """The lists that a call stands in, and by which instant. One that an order told of waits for its reviewer in a list
+    of its own: of nearly each that would otherwise be two.
+    """
+    at, verdict = call.began.started_at, call.verdict
+    if call.began.ordered and verdict is Verdict.PENDING:
+        found = {cell.told: at}
+    else:
+        found = {cell.calls: at}
+        if verdict is not None and verdict in cell.to_review:
+            found[cell.to_review[verdict]] = call.over_at
+    if call.violations:
+        found[cell.violations] = at
+    return found

@@ -11,7 +11,9 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:call:<id>      hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>, rec
                                   (what its recording is reserved under; '=': its id without the slot), said (the
                                   words of its transcript, of its person part): one telephone call
-    ce:{0}:calls          zset    call -> began at: those that are not archived
+    ce:{0}:calls          zset    call -> began at: those that are not archived, but those in `told`
+    ce:{0}:told           zset    call -> began at: told by the body of an order, and heard by no reviewer: one that
+                                  stands here stands neither in `calls` nor in `unheard` (of before it may)
     ce:{0}:violations     zset    call -> began at: of these, where something was wrong
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call
     ce:{0}:reports        zset    report -> received at
@@ -116,6 +118,7 @@ class Cell:
         self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held, Kind.REVIEW: self.reviewing}
         self.placed = f"{prefix}placed"
         self.calls = f"{prefix}calls"
+        self.told = f"{prefix}told"
         self.endings = f"{prefix}endings"
         self.violations = f"{prefix}violations"
         self.reports = f"{prefix}reports"

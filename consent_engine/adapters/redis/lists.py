@@ -17,7 +17,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.ports import Lists, Standing, Tally
-from consent_engine.ports.lists import MOST_SEARCHED
+from consent_engine.ports.lists import MOST_SEARCHED, together
 
 MEMBERS = 10_000
 _FIRST_DAY = date(1970, 1, 1)
@@ -40,15 +40,26 @@ class RedisLists(OfCell, Lists):
         return list(dict.fromkeys(islice(ids, limit)))
 
     def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
-        return self._newest(self._cell.violations if wrong else self._cell.calls, before, limit)
+        if wrong:
+            return self._newest(self._cell.violations, before, limit)
+        found = {row for index in (self._cell.calls, self._cell.told) for row in self._newest(index, before, limit)}
+        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
 
     def to_review(self, verdict: Verdict, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        index, lowest = self._cell.to_review[verdict], "-inf" if after is None else after[0]
-        [flat] = self._wire.ask(("ZRANGE", index, lowest, "+inf", "BYSCORE", "LIMIT", 0, limit + TIES, "WITHSCORES"))
-        return [(call, at) for call, at in scored(flat) if after is None or (at, call) > after][:limit]
+        lowest = "-inf" if after is None else after[0]
+        told = self._wire.ask(
+            *(("ZRANGE", index, lowest, "+inf", "BYSCORE", "LIMIT", 0, limit + TIES, "WITHSCORES")
+              for index in self._waiting(verdict))
+        )  # fmt: skip
+        found = sorted((at, call) for flat in told for call, at in scored(flat))
+        return [(call, at) for at, call in found if after is None or (at, call) > after][:limit]
 
     def waiting_for_review(self) -> dict[Verdict, Tally]:
-        return {verdict: self._tally(index) for verdict, index in self._cell.to_review.items()}
+        return {verdict: together(map(self._tally, self._waiting(verdict))) for verdict in self._cell.to_review}
+
+    def _waiting(self, verdict: Verdict) -> list[str]:
+        """The indexes of what waits for a reviewer, by when it was over; what an order told of, by when it began."""
+        return [self._cell.to_review[verdict], *([self._cell.told] if verdict is Verdict.PENDING else ())]
 
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
         asked = Calls()

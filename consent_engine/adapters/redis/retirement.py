@@ -50,7 +50,7 @@ class RedisRetirement(OfCell, Retirement):
         asked, cell = Calls(), self._cell
         effect, lists = WAKE_EXPIRED, [cell.endings]
         if owner is Owner.CALL:
-            effect, lists = WAKE_ARCHIVE, [cell.calls, cell.violations, *cell.to_review.values()]
+            effect, lists = WAKE_ARCHIVE, [cell.calls, cell.told, cell.violations, *cell.to_review.values()]
         for record, version, token in records:
             keys = [cell.record(owner, record), cell.due[Lane.TIMER], *lists]
             asked.script("retire_record", keys, [record, version, effect, token, owner.value])

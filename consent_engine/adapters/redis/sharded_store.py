@@ -36,6 +36,7 @@ from consent_engine.ports import (
     Stuck,
     Tally,
 )
+from consent_engine.ports.lists import together
 
 
 def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
@@ -155,7 +156,7 @@ class ShardedLists(OfCells, Lists):
     def waiting_for_review(self) -> dict[Verdict, Tally]:
         """Of the cells that can be reached."""
         found = list(self._cells.reached(lambda cell: cell.lists.waiting_for_review()))
-        return {verdict: _together(each[verdict] for each in found) for verdict in (Verdict.PENDING, Verdict.CONTESTED)}
+        return {verdict: together(each[verdict] for each in found) for verdict in (Verdict.PENDING, Verdict.CONTESTED)}
 
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
         found = [cell.lists.summed(days) for cell in self._cells.stores]
@@ -177,14 +178,14 @@ class ShardedLists(OfCells, Lists):
 
     def tally(self, kind: Kind) -> Tally:
         """Of the cells that can be reached."""
-        return _together(self._cells.reached(lambda cell: cell.lists.tally(kind)))
+        return together(self._cells.reached(lambda cell: cell.lists.tally(kind)))
 
     def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         return self._cells.newest(lambda cell: cell.lists.endings(before, limit), limit)
 
     def endings_open(self) -> Tally:
         """Of the cells that can be reached."""
-        return _together(self._cells.reached(lambda cell: cell.lists.endings_open()))
+        return together(self._cells.reached(lambda cell: cell.lists.endings_open()))
 
     def lifted(self, most: int) -> list[str]:
         found = [row for cell in self._cells.stores for row in cell.lists.lifted(most)]
@@ -205,11 +206,6 @@ class ShardedLists(OfCells, Lists):
 
 def _counted(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sum(map(Counter, counts), Counter()))
-
-
-def _together(tallies: Iterable[Tally]) -> Tally:
-    found = [each for each in tallies if each.count]
-    return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
 
 
 class ShardedRetirement(OfCells, Retirement):

@@ -3,9 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
+from consent_engine.adapters.redis.codec import PREFIX
 from consent_engine.domain.admission.request import PlaceOrder, Placing
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.permit import Dialling, Tokens
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import line_id
 from consent_engine.engine.receive import RefusalAsked
@@ -14,6 +16,7 @@ from consent_engine.ports import CallFilter, Commit, OrderChange
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.calls.desk import SHA, instant
+from tests.integration.calls.reviewing import review
 
 A_MINUTE = 60_000
 TELECOM = "fibre-duo-129"
@@ -52,6 +55,34 @@ def test_an_order_makes_the_call_it_tells_of_which_has_ended_with_its_recording(
     assert desk.say("是")
     desk.run()
     assert desk.state(order) == "notified"
+
+
+def test_until_it_is_heard_it_stands_in_one_list_and_is_listed_everywhere(desk):
+    """Of nearly each order: what it tells of and what was made known by itself are listed together, in their order."""
+    desk.end(desk.start(OTHER))
+    desk.clock.forward(seconds=5)
+    ordered(desk, ago=1_000)
+    told, alone = calls(desk)
+    lists, book = (desk.engine.store.lists, desk.engine.calls)
+    names = [
+        name for name in ("calls", "unheard", "told", "contested") if desk.client.zscore(f"{PREFIX}{name}", told.id)
+    ]
+    assert (told.began.ordered, names) == (1, ["told"])
+    first = book.to_review(Verdict.PENDING, limit=1)
+    assert [each.id for each in (*first.calls, *book.to_review(Verdict.PENDING, first.cursor).calls)] == [
+        alone.id,
+        told.id,
+    ]
+    assert lists.waiting_for_review()[Verdict.PENDING].count == 2
+    desk.client.zadd(f"{PREFIX}unheard", {told.id: 1})  # as an earlier program listed it
+    review(desk, told)
+    assert [each.id for each in book.to_review(Verdict.PENDING).calls] == [alone.id]
+    assert [each.id for each in book.to_review(Verdict.CONTESTED).calls] == [told.id]
+    assert [each.id for each in calls(desk)] == [told.id, alone.id]
+    review(desk, told, "r-2", second=True)
+    for _ in range(3):
+        desk.move(hours=24 * 3)
+    assert not desk.client.exists(*(f"{PREFIX}{name}" for name in ("calls", "unheard", "told", "contested")))
 
 
 def test_the_same_request_again_is_the_same_order_and_the_same_call(desk):

@@ -95,7 +95,7 @@ def test_in_one_go_everything_is_written_that_is_written_one_by_one(world, store
     together = everything(world.client)
     emptied(world)
     one_by_one(world, commits)
-    assert len(together) > 9 + 9, "records, lists and counts"
+    assert len(together) > 9 + 8, "records, lists and counts"
     assert together == everything(world.client)
 
 

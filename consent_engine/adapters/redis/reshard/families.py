@@ -5,7 +5,7 @@ RECORDS = dict.fromkeys(("order", "line", "call", "end", "report"), "HGETALL") |
 WHOLE = SHARED | RECORDS
 INDEXES = {
     "due", "refusals", "held", "placed", "calls", "violations", "endings", "reports", "awaited", "unheard", "contested",
-    "reviewing", "personal", "answered",
+    "reviewing", "personal", "answered", "told",
 }  # fmt: skip
 TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
