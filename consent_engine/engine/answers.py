@@ -137,7 +137,7 @@ def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[o
 def _tell(events: Sequence[tuple[Order, Event]]) -> None:
     """One line an event: ids, never a person."""
     each = [{"order": order.id, "trigger": event.trigger, "state": order.state} for order, event in events]
-    lines = [f"order {of['order']}: {of['trigger']}, now {of['state']}" for of in each]
+    lines = [f"order {order.id}: {event.trigger}, now {order.state}" for order, event in events]
     log.info("%s", "\n".join(lines), extra={"each": each})
 
 

@@ -120,7 +120,7 @@ class Line(Struct, frozen=True):
 
     def named(self, name: str) -> Restriction | None:
         """The restriction of a name, where it stands."""
-        return next((r for r in self.restrictions if r.name == name), None)
+        return next((r for r in self.restrictions if r.name == name), None) if self.restrictions else None
 
     @classmethod
     def read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
@@ -135,7 +135,7 @@ class Line(Struct, frozen=True):
             kind, _, rest = name.partition(":")
             of[kind][rest] = kept
         try:
-            entries = tuple(Entry.read(*each) for each in of["o"].items())
+            entries = tuple([Entry.read(*each) for each in of["o"].items()])
             restrictions = [Restriction.read(*each) for each in of["r"].items()]
             effects = {effect: Pending.read(kept) for effect, kept in of["f"].items()}
             answered = {purpose: int(at) for purpose, at in of["a"].items()}
@@ -152,7 +152,7 @@ class Line(Struct, frozen=True):
         calls.sort(key=lambda each: (-each.at, each.call))
         told.sort(key=lambda each: (not each.granted_at, -each.at, each.report))
         over = [f"r:{each.name}" for each in restrictions if each.is_over(now)]
-        standing = tuple(each for each in restrictions if not each.is_over(now))
+        standing = tuple([each for each in restrictions if not each.is_over(now)])
         return cls(
             line, version, fields.get("msisdn", ""), entries, standing, effects, answered, seen,
             (*aged, *over, *_gone(calls, now), *_forgotten(told, now))[:_MOST_AGED],

@@ -134,7 +134,7 @@ class English(Struct, frozen=True, omit_defaults=True):
         return hash((self.name, self.scenario, self.restrictions, *self.terms.items()))
 
 
-class Tariff(Struct, frozen=True, omit_defaults=True):
+class Tariff(Struct, frozen=True, omit_defaults=True, cache_hash=True):
     """What a plan says, field by field."""
 
     name: str
