@@ -18,7 +18,7 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.days import day_of
+from consent_engine.domain.days import CHINA
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
 from consent_engine.ports import CallFilter, Owner
@@ -126,7 +126,7 @@ def questions(engine: Engine, now: int) -> Iterator[tuple[str, Callable[[], obje
     yield "50 too often, of an agent", lambda: book.page(CallFilter(agent="A0", violation="too_often"))
     yield "a day of a carrier", lambda: book.page(CallFilter(carrier="mobile", since=month, until=month + 86_400_000))
     yield "nothing that fits", lambda: book.page(CallFilter(agent="nobody"))
-    yield "sums of today", lambda: book.sums([day_of(now)])
+    yield "sums of today", lambda: book.sums([CHINA.of(now)])
 
 
 def main() -> None:

@@ -51,7 +51,6 @@ class Days:
         return self.begins(later(day, 1)) - 1
 
     def same(self, one: Millis, other: Millis) -> bool:
-        """Whether two instants lie in one day."""
         return (one + self._ahead(one)) // DAY_MS == (other + self._ahead(other)) // DAY_MS
 
     def at(self, at: Millis) -> datetime:
@@ -85,16 +84,6 @@ GREENWICH = Days(UTC)
 def millis(instant: datetime) -> Millis:
     """An aware instant in milliseconds since 1970."""
     return _ms(instant - _EPOCH)
-
-
-def day_of(at: Millis, days: Days = CHINA) -> str:
-    """The day of an instant, `YYYY-MM-DD`."""
-    return days.of(at)
-
-
-def begins(day: str, days: Days = CHINA) -> Millis:
-    """The first instant of a day. Raises ValueError for what is none."""
-    return days.begins(day)
 
 
 def later(day: str, n: int) -> str:

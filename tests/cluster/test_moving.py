@@ -11,7 +11,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.domain.call.ended_soon import ENDED_SOON
 from consent_engine.domain.clocks import Heard, Lag
-from consent_engine.domain.days import day_of
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.proof_code import shares
 from consent_engine.domain.offer.policy import Suspects
@@ -85,7 +85,7 @@ def test_a_rhythm_of_yeses_and_the_codes_of_an_hour_stop_no_move_and_begin_anew(
 def test_how_many_services_ended_within_a_week_moves_along():
     old = fake(3)
     old.engine.registry.check("test-secret", strict=False, cells=3)
-    day = day_of(old.clock())
+    day = CHINA.of(old.clock())
     for n in range(4):
         key = old.names[n % 3].sold(day)
         for count in (f"{Sold.ENDED_SOON}|5g-smart-199|A1024", ENDED_SOON):

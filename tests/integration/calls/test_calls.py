@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.permit import Denied, Dial
-from consent_engine.domain.days import DAY_MS, begins, day_of
+from consent_engine.domain.days import CHINA, DAY_MS
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.holder import LineEvent
@@ -224,7 +224,7 @@ def test_who_was_called_as_often_as_may_be_gets_no_permit_and_may_not_be_dialled
     assert answers() == Dial(callable=False, since=third.began.started_at, reason=Denied.TOO_OFTEN)
     assert [desk.says(call) for call in (first, second, third)] == [[], [], []]
     assert desk.engine.dial("+8613900139000", "mobile").callable
-    desk.clock.now = begins(day_of(desk.clock.now)) + DAY_MS
+    desk.clock.now = CHINA.begins(CHINA.of(desk.clock.now)) + DAY_MS
     assert answers().callable
 
 

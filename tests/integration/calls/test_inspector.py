@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from consent_engine.domain.days import day_of
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
 from tests.conftest import NUMBER, OTHER
@@ -70,7 +70,7 @@ def test_an_inspectors_questions_are_a_command_each(door):
     permit = given["permits"][0]["permit"]
     call = start(door, started_at=at, permit=permit).json()["id"]
     wrong = start(door, "call-2", **{"from": "10086", "started_at": at}).json()["id"]
-    day = day_of(door.engine.registry.now())
+    day = CHINA.of(door.engine.registry.now())
     rows = {row["call"]: row for row in json.loads(consent("calls", "--number", DIALLED, "--json").stdout)}
     assert {name: row["permit of request"] for name, row in rows.items()} == {call: given["id"], wrong: "-"}
     [row] = json.loads(consent("violations", "--since", day, "--until", day, "--json").stdout)

@@ -1,7 +1,7 @@
 """Pressure selling in figures: what became of a day's orders, by agent and plan, counted as it happens."""
 
 from consent_engine.domain.call.ending import Cause, Why
-from consent_engine.domain.days import day_of
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.sold import ENOUGH, Pressure, Sold
 from consent_engine.engine.api_keys import Role
@@ -26,7 +26,7 @@ def test_what_became_of_the_orders_is_counted_once_by_agent_and_plan(desk):
     review(desk, call, "r-2", second=True)
     desk.run()
     assert desk.state(failing) == "cancelled"
-    day = day_of(desk.clock())
+    day = CHINA.of(desk.clock())
     [row] = desk.engine.calls.pressure([day], "agent")
     assert (row.key, row.counts) == (
         "A1024", {Sold.PLACED: 3, Sold.CONFIRMED: 1, Sold.REFUSED: 1, Sold.REVIEW_FAILED: 1},
@@ -38,7 +38,7 @@ def test_what_is_taken_back_within_a_week_is_counted_on_the_day_it_was_switched_
     first, late, moved = (
         desk.settled(), desk.settled(msisdn="+8613900139001"), desk.settled(msisdn="+8613900139002"),
     )  # fmt: skip
-    day = day_of(desk.clock())
+    day = CHINA.of(desk.clock())
 
     def soon(by="agent"):
         return [(row.key, row.counts.get(Sold.ENDED_SOON, 0)) for row in desk.engine.calls.pressure([day], by)]
@@ -84,7 +84,7 @@ def test_who_pressed_is_counted_over_two_weeks_one_day_read_a_look():
 
 def test_a_scrape_reads_no_agents_counts_of_calls(desk):
     sold(desk)
-    day = day_of(desk.clock())
+    day = CHINA.of(desk.clock())
     [sums] = desk.engine.calls.sums([day])
     assert {name: count for name, count in sums.items() if count} == {
         f"{what}|{carrier}|": count for (carrier, _), of in desk.counted(day).items() for what, count in of.items()
@@ -100,7 +100,7 @@ def test_a_few_orders_say_nothing_of_an_agent():
 
 def test_figures_over_http(door):
     assert door.call("POST", "/v1/orders", Role.AGENT, order(), headers={"Idempotency-Key": "p-1"}).status_code == 201
-    today = day_of(door.engine.registry.now())
+    today = CHINA.of(door.engine.registry.now())
     path = f"/v1/reviews/pressure?from={today}&to={today}"
     [row] = door.call("GET", path, Role.AUDITOR).json()["rows"]
     assert (row["key"], row["placed"], row["confirm_rate"], row["presses"]) == ("A1024", 1, 0.0, False)

@@ -11,7 +11,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import UNHEARD
 from consent_engine.doctor.reviews import CALLS_WAIT_MS, ORDERS_WAIT_MS, reviews
 from consent_engine.domain.call.review import SameReviewer, Verdict
-from consent_engine.domain.days import day_of
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.asks import Loaded
@@ -229,5 +229,5 @@ def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leave
     with desk.engine.store.archive.asking() as connection:
         assert connection.execute(select(UNHEARD)).all() == []
     assert len(desk.engine.calls.page(CallFilter()).calls) == 1
-    [row] = desk.engine.calls.coverage([day_of(call.began.started_at)], "agent")
+    [row] = desk.engine.calls.coverage([CHINA.of(call.began.started_at)], "agent")
     assert (row.recorded, row.reviewed, row.failed) == (1, 1, 0)

@@ -14,7 +14,7 @@ from consent_engine.domain.call.review import (
     SameReviewer,
     Verdict,
 )
-from consent_engine.domain.days import day_of, later
+from consent_engine.domain.days import CHINA, later
 from consent_engine.domain.effects import WAKE_SECOND_LOOK, Lane, Unavailable
 from consent_engine.domain.order.facts import Ended
 from consent_engine.engine.api_keys import Role
@@ -130,14 +130,14 @@ def test_what_is_pending_and_how_much_was_heard(desk):
     review(desk, calls[0], passed=True)
     pending = desk.engine.calls.page(CallFilter(verdict=Verdict.PENDING)).calls
     assert {call.id for call in pending} == {call.id for call in calls[1:]}
-    [gap, heard] = desk.engine.calls.coverage([day_of(desk.clock())], "agent")
+    [gap, heard] = desk.engine.calls.coverage([CHINA.of(desk.clock())], "agent")
     assert (gap.key, gap.recorded, gap.reviewed) == ("B2", 2, 0)
     assert (heard.key, heard.recorded, heard.reviewed, heard.failed) == ("A1024", 1, 1, 0)
 
 
 def test_the_picture_of_coverage_reads_sums_that_each_commit_moves(desk):
     calls = [sold(desk)[0]]
-    day = day_of(desk.clock())
+    day = CHINA.of(desk.clock())
     book = desk.engine.calls
 
     def told(by):
@@ -163,7 +163,7 @@ def test_the_picture_of_coverage_reads_sums_that_each_commit_moves(desk):
 
 def test_a_day_that_was_counted_by_an_earlier_program_gets_its_sums_when_somebody_asks(desk):
     sold(desk)
-    day = day_of(desk.clock())
+    day = CHINA.of(desk.clock())
     key = f"ce:{{0}}:dialled:{day}"
     desk.client.hdel(key, *(name for name in desk.client.hkeys(key) if name.startswith("sum.")))
     for _ in range(2):
@@ -213,7 +213,7 @@ def test_reviews_over_http(door):
     assert (same.status_code, same.json()["code"]) == (403, "same_reviewer")
     upheld = door.call("POST", f"{path}/second", Role.ADMIN, {"uphold": True})
     assert (upheld.status_code, upheld.json()["verdict"]) == (200, "failed")
-    today = day_of(door.engine.registry.now())
+    today = CHINA.of(door.engine.registry.now())
     told = door.call("GET", f"/v1/reviews/coverage?from={today}&to={today}&by=agent", Role.AUDITOR).json()
     assert told["rows"] == [{"key": "A1024", "recorded": 1, "reviewed": 1, "failed": 1, "gap": 0}]
     assert door.call("GET", f"/v1/reviews/coverage?from={today}&to=2020-01-01", Role.AUDITOR).status_code == 422

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.domain.days import begins, day_of
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, order
@@ -73,12 +73,12 @@ def test_who_may_not_open_the_page_finds_nothing(door, role):
 @pytest.mark.parametrize(("hour", "minute", "is_today"), [(0, 30, True), (8, 1, True), (23, 59, True), (24, 1, False)])
 def test_a_day_is_the_businesss_own(world, hour, minute, is_today):
     """An order of half past midnight in China is of that day there, whatever day it is in London."""
-    midnight = begins("2025-11-27")
+    midnight = CHINA.begins("2025-11-27")
     world.clock.now = midnight + (hour * 60 + minute) * 60_000
     world.place()
     world.run()
     lists, at = world.engine.lists, world.clock.now
     assert (lists.placed_on("2025-11-27").get(State.AWAITING_REPLY, 0) == 1) == is_today
-    assert lists.placed_on(day_of(at))[State.AWAITING_REPLY] == 1
+    assert lists.placed_on(CHINA.of(at))[State.AWAITING_REPLY] == 1
     london = "2025-11-26" if hour < 8 else "2025-11-27"
     assert lists.funnel(london)[State.AWAITING_REPLY] == 1
