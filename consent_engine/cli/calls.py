@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, carrier_named, opened, paged
+from consent_engine.cli.opening import CARRIER_NAMES, carrier_named, one_of, opened, paged
 from consent_engine.cli.tables import instant, table, tell
 from consent_engine.domain.msisdn import hidden, mask, parse
 
@@ -57,8 +57,7 @@ def violations(
     from consent_engine.domain.call.violation import Violation
     from consent_engine.ports.calls import ANY
 
-    if code is not None and code not in set(Violation):
-        raise typer.BadParameter(f"one of {', '.join(Violation)}", param_hint="CODE")
+    one_of(code, Violation, "CODE")
     _list(_filter(agent, _Period(day, since, until), carrier, code or ANY), limit, "nothing was wrong with any call")
 
 

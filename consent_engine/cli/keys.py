@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from consent_engine.cli.opening import opened
+from consent_engine.cli.opening import one_of, opened
 from consent_engine.cli.tables import instant, line, table
 
 app = typer.Typer(help="API keys: add, list, revoke.")
@@ -23,10 +23,8 @@ def add(
     """Make a key. It is printed once, as the last word, and stored as a hash."""
     from consent_engine.domain.roles import Role
 
-    try:
-        wanted = Role(role)
-    except ValueError:
-        raise typer.BadParameter(f"one of {', '.join(Role)}", param_hint="--role") from None
+    one_of(role, Role, "--role")
+    wanted = Role(role)
     with opened() as engine:
         key = engine.keys.add(name, wanted, agent)
     line(f"key of {name} ({wanted}), shown this once: {key}")

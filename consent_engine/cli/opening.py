@@ -49,10 +49,14 @@ def paged(page: Callable[[str, int], tuple[Iterable[T], str]], most: int) -> Ite
 
 def carrier_named(name: str | None) -> str | None:
     """A carrier as it was typed. Raises BadParameter."""
+    return one_of(name, CARRIERS, "--carrier")
 
-    if name is not None and name not in CARRIERS:
-        raise typer.BadParameter(f"one of {CARRIER_NAMES}", param_hint="--carrier")
-    return name
+
+def one_of(typed: str | None, known: Iterable[str], hint: str) -> str | None:
+    """Whatever was typed, where it is one of these or nothing. hint: the option's name. Raises BadParameter."""
+    if typed is not None and typed not in (names := list(known)):
+        raise typer.BadParameter(f"one of {', '.join(names)}", param_hint=hint)
+    return typed
 
 
 def by() -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, opened, paged
+from consent_engine.cli.opening import CARRIER_NAMES, one_of, opened, paged
 from consent_engine.cli.tables import instant, table
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
@@ -35,8 +35,7 @@ def reports(
 
     kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
     for hint, (told, kind) in {**kinds, "--carrier": (carrier, Carrier)}.items():
-        if told is not None and told not in list(kind):
-            raise typer.BadParameter(f"one of {', '.join(kind)}", param_hint=hint)
+        one_of(told, kind, hint)
     with opened() as engine:
         wanted = ReportFilter(
             ReportState(state) if state else None, ReportDoor(door) if door else None,

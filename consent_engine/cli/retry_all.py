@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from consent_engine.cli.opening import by, opened
+from consent_engine.cli.opening import by, one_of, opened
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.effects import Lane
 
@@ -18,8 +16,7 @@ def wanted_of(lane: str | None, reason: str | None, plan: str | None) -> "Wanted
     """The filter that was asked for. Raises BadParameter for a lane that there is not."""
     from consent_engine.engine.stuck import Wanted
 
-    if lane is not None and lane not in set(Lane):
-        raise typer.BadParameter(f"one of {', '.join(Lane)}", param_hint="--lane")
+    one_of(lane, Lane, "--lane")
     return Wanted(Lane(lane) if lane else None, reason, plan)
 
 
