@@ -50,28 +50,6 @@ SILENCE: tuple[Dlr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
-    """What the gateway does with one request.
-
-    taken: None = as the answer suggests · lands: whether the handset gets it · again: a repeat lands once more ·
-    part_ids: every part has an id of its own, and is reported by that alone
-    """
-
-    answer: Answer = Answer.OK
-    delay: float = 0.0
-    taken: bool | None = None
-    lands: bool = True
-    again: bool = False
-    reports: tuple[Dlr, ...] = DELIVERED
-    part_ids: bool = False
-
-    @property
-    def takes(self) -> bool:
-        """Whether the SMS is the gateway's from now on, whatever it answers."""
-        return self.answer not in NEVER_TAKES if self.taken is None else self.taken
-
-
-@dataclass(frozen=True, slots=True)
 class BssHop:
     """What the BSS does with one request. taken: None = as the answer suggests."""
 
@@ -81,8 +59,22 @@ class BssHop:
 
     @property
     def takes(self) -> bool:
-        """Whether the service is switched on, whatever the answer."""
+        """Whether the service is switched on, or the SMS the gateway's from now on, whatever the answer."""
         return self.answer not in NEVER_TAKES if self.taken is None else self.taken
+
+
+@dataclass(frozen=True, slots=True)
+class Hop(BssHop):
+    """What the gateway does with one request.
+
+    lands: whether the handset gets it · again: a repeat lands once more · part_ids: every part has an id of its own,
+    and is reported by that alone
+    """
+
+    lands: bool = True
+    again: bool = False
+    reports: tuple[Dlr, ...] = DELIVERED
+    part_ids: bool = False
 
 
 class Desk(StrEnum):
