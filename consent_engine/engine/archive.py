@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
-from msgspec.structs import replace
-
-from consent_engine.domain.decide.decision import PARKED, Put, archiving
+from consent_engine.domain.decide.decision import Put, archiving
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Millis, Pending
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.engine.archive_records import Moving, awaited, move_calls, move_endings
+from consent_engine.engine.archive_records import Moving, awaited, move_calls, move_endings, park
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
@@ -138,7 +136,7 @@ class Archiver:
         self._fine()
         self._let_go({order: (batch[order], record) for order, record in records.items() if order in kept}, now)
         for order_id in records.keys() - kept:
-            self._park(batch[order_id])
+            park(self._store, batch[order_id], self._told)
         await self._expire(archive, now)
 
     async def _keep(self, archive: Archive, records: Mapping[str, Mapping[str, str]]) -> set[str]:
@@ -174,18 +172,6 @@ class Archiver:
     def _postpone(self, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         if dues:
             self._store.lanes.postpone(WAKE_EXPIRED if owner is Owner.ENDING else WAKE_ARCHIVE, dues, owner)
-
-    def _park(self, leased: Leased) -> None:
-        """The archive does not take it: a person must see why. Nothing else is kept from going on."""
-        order = leased.order
-        if order is None:
-            return
-        log.error("order %s: the archive does not take it", order.id)
-        why = "the archive does not take it: another order stands there under this id, or it cannot be written"
-        stuck = replace(order.effects[WAKE_ARCHIVE], leased_at=0, parked=1, why=why)
-        change = OrderChange(order, order.version, order.state, {}, (Put(WAKE_ARCHIVE, PARKED, stuck),))
-        if self._store.records.commit([Commit("", (change,), leased.held)])[0].word is Word.OK:
-            self._told("parked", 1)
 
     async def _expire(self, archive: Archive, now: Millis) -> None:
         """Whoever archives also deletes what its class no longer allows, a little now and then."""

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from consent_engine.domain.call.call import key_held
+from consent_engine.domain.call.call import Call, key_held
 from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.ports import Archive, CallChange, Commit, Leased, Left, Owner, Store, Word
+from consent_engine.ports import Archive, CallChange, Change, Commit, Leased, Left, OrderChange, Owner, Store, Word
 
 log = logging.getLogger(__name__)
 MOST_MOVED = 500
@@ -63,7 +63,7 @@ async def move_calls(
     store.reservations.forget(keys)
     told("archived", len(moved.gone))
     for call in moved.over.keys() - moved.kept:
-        _park(store, batch[call], told)
+        park(store, batch[call], told)
     return moved.soon, moved.later
 
 
@@ -76,15 +76,20 @@ def _waited_for(store: Store, batch: Mapping[str, Leased]) -> set[str]:
     return {each.ref for line in lines for each in line.restrictions if each.kind is Kind.REVIEW}
 
 
-def _park(store: Store, leased: Leased, told: Told) -> None:
-    """The archive does not take it: a person must see why. Nothing else is kept from going on."""
-    call = leased.call
-    if call is None:
+def park(store: Store, leased: Leased, told: Told) -> None:
+    """The archive does not take an order, or a call: a person must see why. Nothing else is kept from going on."""
+    record = leased.order or leased.call
+    if record is None:
         return
-    log.error("call %s: the archive does not take it", call.id)
-    why = "the archive does not take it: another call stands there under this id or recording, or it cannot be written"
-    stuck = replace(call.effects[WAKE_ARCHIVE], leased_at=0, parked=1, why=why)
-    change = CallChange(call, call, {}, (Put(WAKE_ARCHIVE, PARKED, stuck),))
+    kind, known_by = ("call", "id or recording") if isinstance(record, Call) else ("order", "id")
+    log.error("%s %s: the archive does not take it", kind, record.id)
+    why = f"the archive does not take it: another {kind} stands there under this {known_by}, or it cannot be written"
+    stuck = replace(record.effects[WAKE_ARCHIVE], leased_at=0, parked=1, why=why)
+    puts = (Put(WAKE_ARCHIVE, PARKED, stuck),)
+    if isinstance(record, Call):
+        change: Change = CallChange(record, record, {}, puts)
+    else:
+        change = OrderChange(record, record.version, record.state, {}, puts)
     if store.records.commit([Commit("", (change,), leased.held)])[0].word is Word.OK:
         told("parked", 1)
 
