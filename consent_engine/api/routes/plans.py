@@ -103,7 +103,7 @@ async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
     """Withdraw a plan from sale; a yes under way still counts. Needs no body. Role: admin."""
     await read_body(request, MOST_FORM)
     listed = await front_of(request).ask_long(lambda engine: engine.catalogue.set_sale(code, Sale.WITHDRAWN))
-    return SaleView.of(listed)
+    return SaleView.shown(listed.plan, sale=listed.sale, cancelled=0)
 
 
 @operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(404, 413))
@@ -114,7 +114,8 @@ async def revoke(request: Request, caller: ApiKey, code: str) -> SaleView:
 
     def revoked(engine: Engine) -> SaleView:
         cancelled = engine.revoke(code, caller.name)
-        return SaleView.of(engine.plan(code), cancelled)
+        listed = engine.plan(code)
+        return SaleView.shown(listed.plan, sale=listed.sale, cancelled=cancelled)
 
     return await front_of(request).ask_long(revoked)
 

@@ -33,7 +33,7 @@ async def retry(request: Request, caller: ApiKey, form: RetryStuck) -> RetriedVi
     def retried(engine: Engine) -> RetriedView:
         found = engine.stuck(MOST_STUCK, wanted)
         done = engine.retry_many(found[: form.limit], caller.name)
-        return RetriedView.of(done, max(0, len(found) - form.limit))
+        return RetriedView.shown(done, left=max(0, len(found) - form.limit))
 
     return await front_of(request).ask_long(retried)
 
@@ -47,6 +47,6 @@ async def cancel(request: Request, caller: ApiKey, form: CancelStuck) -> Cancell
     def cancelled(engine: Engine) -> CancelledView:
         found = engine.stuck(MOST_STUCK, wanted)
         done = engine.trouble.cancel(found[: form.limit], caller.name, form.why)
-        return CancelledView.of(done, max(0, len(found) - form.limit))
+        return CancelledView.shown(done, left=max(0, len(found) - form.limit))
 
     return await front_of(request).ask_long(cancelled)

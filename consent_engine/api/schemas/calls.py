@@ -45,7 +45,6 @@ class ReviewView(View):
 
     @classmethod
     def of(cls, event: Reviewed | SecondLook) -> "ReviewView":
-        """As kept."""
         second = isinstance(event, SecondLook)
         passed = not event.upheld if isinstance(event, SecondLook) else bool(event.passed)
         reasons = [] if isinstance(event, SecondLook) else list(event.reasons)
@@ -82,14 +81,10 @@ class CallView(View):
     def of(cls, call: Call, *, whole: bool) -> "CallView":
         """The call as a reader may see it. whole: with full numbers."""
         began, end, caller = call.began, call.end, call.person.caller
-        return cls(
-            id=call.id,
-            state=call.state.value,
-            version=call.version,
-            head=call.head,
+        return cls.shown(
+            call,
             from_=caller if whole or began.official else mask(caller),
             to=call.person.msisdn if whole else mask(call.person.msisdn),
-            carrier=began.carrier,
             agent=began.agent,
             script=began.script or None,
             permit=bool(began.permit),
@@ -101,7 +96,6 @@ class CallView(View):
             disclosures=[DisclosureView.shown(each) for each in end.disclosures] if end else [],
             violations=[each.value for each in call.violations],
             refused_orders=[RefusedOrderView.shown(each) for each in call.events if isinstance(each, OrderRefused)],
-            verdict=call.verdict.value if call.verdict else None,
             reviews=[ReviewView.of(each) for each in call.events if isinstance(each, Reviewed | SecondLook)],
         )
 
@@ -114,5 +108,4 @@ class CallList(View):
 
     @classmethod
     def of(cls, calls: Sequence[Call], cursor: str, *, whole: bool) -> "CallList":
-        """The list as the caller may see it."""
         return cls(calls=[CallView.of(call, whole=whole) for call in calls], cursor=cursor)

@@ -42,7 +42,6 @@ class LifeView(View):
 
     @classmethod
     def of(cls, order: Order, words: Mapping[str, str]) -> "LifeView":
-        """In these words."""
         placed = StepView(at=instant(order.doc.placed_at), what=words["trigger.placed"], moved=True)
         told = [
             StepView(at=instant(each.at), what=words[f"trigger.{each.trigger}"], moved=each.trigger in STAGES)

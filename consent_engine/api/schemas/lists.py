@@ -9,12 +9,10 @@ from consent_engine.api.schemas.views import At, OrderView, View, instant, veile
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS, Restriction
 from consent_engine.domain.msisdn import hidden, mask
-from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import HeldText
 from consent_engine.engine.listing import RefusalsPage
-from consent_engine.engine.stuck import Cause, Retried
-from consent_engine.engine.trouble import Cancelling
+from consent_engine.engine.stuck import Cause
 
 _Carrier = Annotated[str | None, BeforeValidator(lambda name: None if name == EVERY_CARRIER else name)]
 _CURSOR = Field(description="ask with it for the next page; empty: there is none")
@@ -28,7 +26,6 @@ class OrderList(View):
 
     @classmethod
     def of(cls, orders: Sequence[Order], cursor: str, *, whole: bool) -> "OrderList":
-        """The list as the caller may see it."""
         return cls(orders=[OrderView.of(order, whole=whole) for order in orders], cursor=cursor)
 
 
@@ -86,7 +83,6 @@ class RefusalList(View):
 
     @classmethod
     def of(cls, page: RefusalsPage, *, whole: bool) -> "RefusalList":
-        """The list as the caller may see it."""
         return cls(refusals=[RefusalRow.of(*row, whole=whole) for row in page.rows], cursor=to_address(page.cursor))
 
 
@@ -97,7 +93,6 @@ class Restrictions(View):
 
     @classmethod
     def of(cls, line: Line, *, whole: bool) -> "Restrictions":
-        """The list as the caller may see it."""
         standing = [each for each in line.restrictions if each.kind not in OF_ACTIVATIONS]
         rows = sorted(standing, key=lambda each: -each.since)
         return cls(refusals=[RefusalRow.of(line.msisdn, each, whole=whole) for each in rows])
@@ -136,7 +131,6 @@ class HeldList(View):
 
     @classmethod
     def of(cls, held: Sequence[HeldText], cursor: str) -> "HeldList":
-        """A page of them."""
         return cls(held=[HeldRow.shown(each) for each in held], cursor=to_address(cursor))
 
 
@@ -168,7 +162,6 @@ class CauseList(View):
 
     @classmethod
     def of(cls, causes: Sequence[Cause]) -> "CauseList":
-        """As counted."""
         return cls(causes=[CauseRow.shown(each) for each in causes], count=sum(each.count for each in causes))
 
 
@@ -180,11 +173,6 @@ class RetriedView(View):
     unreadable: int = Field(description="left where they are: their record cannot be read, see `consent doctor`")
     left: int = Field(description="as many of the same are still to be done: ask again")
 
-    @classmethod
-    def of(cls, done: Retried, left: int) -> "RetriedView":
-        """As counted."""
-        return cls(retried=done.retried, gone=done.gone, unreadable=done.unreadable, left=left)
-
 
 class CancelledView(View):
     """What became of cancelling the orders of some of the stuck list."""
@@ -193,11 +181,6 @@ class CancelledView(View):
     too_late: int = Field(description="a service of it was begun, or it is over")
     gone: int = Field(description="of no order, or no longer there")
     left: int = Field(description="as many of the same are still to be done: ask again")
-
-    @classmethod
-    def of(cls, done: Cancelling, left: int) -> "CancelledView":
-        """As counted."""
-        return cls(cancelled=done.cancelled, too_late=done.too_late, gone=done.gone, left=left)
 
 
 def to_address(cursor: str) -> str:
@@ -235,9 +218,3 @@ class SaleView(View):
     version: int
     sale: str = Field(description="withdrawn or revoked")
     cancelled: int = Field(description="open orders that were cancelled; none when it is only withdrawn from sale")
-
-    @classmethod
-    def of(cls, listed: Listed, cancelled: int = 0) -> "SaleView":
-        """As done."""
-        plan = listed.plan
-        return cls(code=plan.code, version=plan.version, sale=listed.sale.value, cancelled=cancelled)

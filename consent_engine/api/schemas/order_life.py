@@ -30,7 +30,6 @@ class WaitingView(View):
 
     @classmethod
     def of(cls, effect: str, pending: Pending, due: Millis | None) -> "WaitingView":
-        """As it stands."""
         purpose = sms_parts(effect)[0].value if is_sms(effect) else ""
         return cls(
             effect=effect, lane=lane_of(effect).value, purpose=purpose, at=instant(due) if due else None,

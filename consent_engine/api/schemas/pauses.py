@@ -21,7 +21,6 @@ class PauseRow(View):
 
     @classmethod
     def of(cls, each: Standing) -> "PauseRow":
-        """As it stands."""
         to, name = each.target
         return cls(
             to=to, name=name, since=instant(each.pause.at), by=each.pause.by, reason=each.pause.reason,
@@ -48,5 +47,4 @@ class PauseList(View):
 
     @classmethod
     def of(cls, standing: Sequence[Standing], happened: Sequence[PauseEvent]) -> "PauseList":
-        """As they stand."""
         return cls(paused=[PauseRow.of(each) for each in standing], events=[PauseEventRow.shown(e) for e in happened])

@@ -39,7 +39,6 @@ class CallNearView(View):
 
     @classmethod
     def of(cls, near: CallNear, meant: str) -> "CallNearView":
-        """As staff may see it."""
         call, permit = near.call, near.permit
         began, end = call.began, call.end
         named = "ours" if permit else "not_ours"
@@ -68,7 +67,6 @@ class StandingView(View):
 
     @classmethod
     def of(cls, each: Restriction, report: Report) -> "StandingView":
-        """As staff may see it."""
         told = report.received
         return cls(
             kind=each.kind.value, carrier=each.carrier, plan=each.plan, since=instant(each.since),
@@ -119,7 +117,6 @@ class AroundView(View):
 
     @classmethod
     def of(cls, told: Around, days: Days) -> "AroundView":
-        """As staff may see it."""
         report = told.report
         shown = [each for each in told.standing if each.kind.value in _SHOWN]
         return cls(
@@ -153,6 +150,5 @@ class DueList(View):
 
     @classmethod
     def of(cls, found: DueReports, days: Days) -> "DueList":
-        """As staff may see them."""
         rows = [ReportView.of(each, found.now, days, whole=False) for each in found.reports]
         return cls(reports=rows, open=found.open, overdue=found.overdue)

@@ -72,12 +72,8 @@ class ReportView(View):
     def of(cls, report: Report, now: Millis, days: Days, *, whole: bool) -> "ReportView":
         """The report as a reader may see it. whole: with full numbers, and the words as they are."""
         told, person = report.received, report.person
-        return cls(
-            id=report.id,
-            number=report.number,
-            state=report.state.value,
-            version=report.version,
-            head=report.head,
+        return cls.shown(
+            report,
             msisdn=person.msisdn if whole else mask(person.msisdn),
             carrier=told.carrier,
             caller_number=person.caller if whole else shown_caller(report),
@@ -91,7 +87,6 @@ class ReportView(View):
             proposed=told.proposed.value,
             reasons=list(told.reasons),
             call=told.call or None,
-            reward=report.reward.value,
             no_reward=told.why or None,
             due=DueView.of(report, days),
             overdue=report.is_overdue(now),
@@ -151,5 +146,4 @@ class ReportList(View):
 
     @classmethod
     def of(cls, reports: Sequence[Report], cursor: str, now: Millis, days: Days, *, whole: bool) -> "ReportList":
-        """The list as the caller may see it."""
         return cls(reports=[ReportView.of(each, now, days, whole=whole) for each in reports], cursor=cursor)

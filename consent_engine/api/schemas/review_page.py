@@ -59,7 +59,6 @@ class HeardView(View):
 
     @classmethod
     def of(cls, call: Call, sold: Sequence[SoldView], recording: str, *, own: bool) -> "HeardView":
-        """As a reviewer may see it."""
         return cls(
             call=CallView.of(call, whole=False),
             own=own,

@@ -75,7 +75,6 @@ class WaitingList(View):
 
     @classmethod
     def of(cls, rows: Sequence[Waiting], cursor: str) -> "WaitingList":
-        """As listed."""
         return cls(orders=[WaitingView.shown(each) for each in rows], cursor=cursor)
 
 
@@ -105,15 +104,7 @@ class CoverageView(View):
 
     @classmethod
     def of(cls, by: str, rows: Sequence[Covered]) -> "CoverageView":
-        """As counted."""
-        shown = [
-            CoveredView(
-                key=each.key, recorded=each.recorded, reviewed=each.reviewed, failed=each.failed,
-                gap=each.recorded - each.reviewed,
-            )
-            for each in rows
-        ]  # fmt: skip
-        return cls(by=by, rows=shown)
+        return cls(by=by, rows=[CoveredView.shown(each, gap=each.recorded - each.reviewed) for each in rows])
 
 
 class PressedView(View):
@@ -139,11 +130,10 @@ class PressureView(View):
 
     @classmethod
     def of(cls, by: str, rows: Sequence[Pressure]) -> "PressureView":
-        """As counted."""
         shown = [
-            PressedView(
-                key=each.key, **{what.value: each.counts.get(what, 0) for what in Sold},
-                confirm_rate=round(each.share(Sold.CONFIRMED), 4), presses=each.presses,
+            PressedView.shown(
+                each, **{what.value: each.counts.get(what, 0) for what in Sold},
+                confirm_rate=round(each.share(Sold.CONFIRMED), 4),
             )
             for each in rows
         ]  # fmt: skip

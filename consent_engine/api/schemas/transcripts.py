@@ -29,7 +29,6 @@ class Transcribe(StrictForm):
     lines: list[SpokenLine] = Field(min_length=1, max_length=MOST_LINES)
 
     def spoken(self) -> tuple[Spoken, ...]:
-        """The lines as kept."""
         return tuple(Spoken(millis(each.at), each.by, each.text) for each in self.lines)
 
 
@@ -58,7 +57,6 @@ class TranscriptView(View):
 
     @classmethod
     def of(cls, lines: tuple[Spoken, ...], hints: Hints) -> "TranscriptView":
-        """As a reviewer may see it."""
         return cls(
             edition=hints.edition,
             lines=[SpokenView(at=instant(each.at), by=each.by, text=hidden(visible(each.text))) for each in lines],

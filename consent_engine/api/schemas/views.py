@@ -39,9 +39,10 @@ class View(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     @classmethod
-    def shown(cls, kept: object) -> Self:
-        """What is kept: of its fields those that have the same names here."""
-        return cls.model_validate(kept)
+    def shown(cls, kept: object, **more: object) -> Self:
+        """What is kept: of its fields those that have the same names here, but for those given by name."""
+        same = (name for name in cls.model_fields if name not in more and hasattr(kept, name))
+        return cls.model_validate({name: getattr(kept, name) for name in same} | more)
 
     def json_bytes(self) -> bytes:
         """As sent; a field that was not given is not there."""
