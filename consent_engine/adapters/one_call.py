@@ -130,7 +130,6 @@ class _Reading:
         self._after = ""
 
     def feed(self, data: bytes) -> None:
-        """A piece of the answer."""
         self._came += len(data)
         if self._is_over():
             return
@@ -161,11 +160,9 @@ class _Reading:
             self._measured = True
 
     def on_headers_complete(self) -> None:
-        """The head is over."""
         self._headed = True
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
         self._size += len(body)
         if self._size > MOST_BODY:
             self._break("too long")
@@ -209,7 +206,6 @@ class _Wire(asyncio.Protocol):
         self.answer.cancel()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
         self._transport = cast(asyncio.Transport, transport)
         try:
             self._in_hand()
@@ -218,17 +214,14 @@ class _Wire(asyncio.Protocol):
             self.answer.set_exception(gone)
 
     def data_received(self, data: bytes) -> None:
-        """A piece of the answer."""
         self._reading.feed(data)
         self._tell()
 
     def eof_received(self) -> None:
-        """They say no more."""
         self._reading.end()
         self._tell()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
         if not self.answer.done():
             self.answer.set_exception(exc or BrokenAnswer("cut off"))
 

@@ -241,13 +241,11 @@ class TracedGateway:
         self.sub_numbers, self.reports, self.webhooks = gateway.sub_numbers, gateway.reports, gateway.webhooks
 
     async def send(self, sms: Sms) -> Outcome:
-        """Hand over one SMS."""
         if sms.purpose not in OF_ORDERS:
             return await self._gateway.send(sms)
         return await _called(sms.ref.partition(".")[0], f"sms {sms.purpose}", self.name, self._gateway.send(sms))
 
     async def close(self) -> None:
-        """Give back connections."""
         await self._gateway.close()
 
 
@@ -259,15 +257,12 @@ class TracedBss:
         self.name = bss.name
 
     async def activate(self, activation: Activation) -> Outcome:
-        """Switch it on."""
         return await _called(activation.order_id, "activate", self.name, self._bss.activate(activation))
 
     async def ask(self, order_id: str) -> Outcome | None:
-        """What became of earlier attempts."""
         return await _called(order_id, "ask", self.name, self._bss.ask(order_id))
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
-        """Switch it off."""
         return await _called(deactivation.order_id, "deactivate", self.name, self._bss.deactivate(deactivation))
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
@@ -275,5 +270,4 @@ class TracedBss:
         return await self._bss.ask_ending(ending_id)
 
     async def close(self) -> None:
-        """Give back connections."""
         await self._bss.close()

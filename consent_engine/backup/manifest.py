@@ -61,7 +61,6 @@ class Manifest(Struct, frozen=True):
         return next((each for each in self.files if each.path == path), None)
 
     def under(self, folder: str) -> list[File]:
-        """The files of a folder of the backup."""
         return [each for each in self.files if each.path.startswith(f"{folder}/")]
 
     @property

@@ -26,7 +26,6 @@ _UsageError, _ClickError = typer.BadParameter.__mro__[1:3]
 
 
 def main() -> NoReturn:
-    """Run one command and leave."""
     sys.exit(run(sys.argv[1:]))
 
 

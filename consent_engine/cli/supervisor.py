@@ -50,7 +50,6 @@ class Wanted:
 
     @property
     def address(self) -> str:
-        """Where the API is."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
@@ -95,7 +94,6 @@ class Child:
         self._backoff = min(self._backoff * 2, MOST_BACKOFF_S)
 
     def terminate(self) -> None:
-        """Ask it to end."""
         if self._process is not None:
             self._process.terminate()
 

@@ -39,7 +39,6 @@ def written(length: timedelta) -> str:
 
 
 def millis(length: timedelta) -> int:
-    """A duration in milliseconds."""
     return length // timedelta(milliseconds=1)
 
 

@@ -137,7 +137,6 @@ class Looker:
         return [(line, puts) for line, puts in found if puts]
 
     def inboxes(self, ids: Iterable[str]) -> None:
-        """Note lines to look at."""
         self.lines |= dict.fromkeys(ids)
 
     # -- effects and due-sets --------------------------------------------------------------------------------------
@@ -252,7 +251,6 @@ def newest(
 
 
 def pieces(ids: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """A few at a time."""
     return (ids[n : n + size] for n in range(0, len(ids), size))
 
 

@@ -113,7 +113,6 @@ class Rows(Generic[S]):
         return told[self._named : n]
 
     def write(self, value: S) -> str:
-        """A value as kept."""
         return compact(self.row(value))
 
     def read(self, kept: str, *named: object) -> S:
@@ -128,7 +127,6 @@ class Row(Struct, frozen=True):
     rows: ClassVar[Rows[Any]]
 
     def kept(self) -> str:
-        """As kept."""
         return self.rows.write(self)
 
     @classmethod

@@ -179,7 +179,6 @@ class Pending(Struct, frozen=True, array_like=True):
         return self.doubts > 0 and self.first_at > 0
 
     def kept(self) -> str:
-        """As kept in its record."""
         return "[]" if self is FRESH or self == FRESH else _ROWS.write(self)
 
     @classmethod

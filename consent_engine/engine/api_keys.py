@@ -45,7 +45,6 @@ class Keys:
         return key
 
     def all(self) -> list[ApiKey]:
-        """Every key, by name."""
         return sorted(self._registry.keys().values(), key=lambda key: key.name)
 
     def revoke(self, name: str) -> None:

@@ -22,7 +22,6 @@ class Lines:
         self.known: dict[str, list[Leaf]] = {}
 
     def note(self, leaves: Iterable[Leaf]) -> None:
-        """Meet these."""
         for leaf in leaves:
             if leaf.seq == 0:
                 self.known[leaf.record] = []

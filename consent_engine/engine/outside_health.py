@@ -45,7 +45,6 @@ class Health:
 
     @property
     def words(self) -> str:
-        """Which one."""
         return f"{'the BSS' if self.target.to == BSS else self.target.to} {self.target.name}"
 
 

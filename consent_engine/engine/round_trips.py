@@ -40,7 +40,6 @@ MOST_ROUNDS = 200
 def load(
     orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (), endings: Sequence[str] = ()
 ) -> Step[Loaded]:
-    """Load records."""
     answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings))
     return answer
 
@@ -52,7 +51,6 @@ def load_reports(reports: Sequence[str]) -> Step[tuple[Millis, dict[str, Report]
 
 
 def save(commit: Commit, *, prove: bool = False) -> Step[Saved]:
-    """Save a commit."""
     answer: Saved = yield Save(commit, prove)
     return answer
 

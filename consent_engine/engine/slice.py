@@ -21,7 +21,6 @@ class Slice:
 
     @property
     def is_over(self) -> bool:
-        """Whether its time is over."""
         return monotonic() >= self.end
 
     def takes(self, lane: Lane, count: int) -> bool:

@@ -53,7 +53,6 @@ class OrderChange(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The order's."""
         return self.order.id
 
     @property
@@ -100,12 +99,10 @@ class CallChange(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The call's."""
         return self.call.id
 
     @property
     def leaf(self) -> Leaf | None:
-        """What the journal keeps of this: nothing where no event is written."""
         return Leaf.of_record(self.call) if self.fields else None
 
 
@@ -120,12 +117,10 @@ class EndingChange(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The ending's."""
         return self.ending.id
 
     @property
     def leaf(self) -> Leaf | None:
-        """What the journal keeps of this: nothing where no event is written."""
         return Leaf.of_record(self.ending) if self.fields else None
 
 
@@ -142,12 +137,10 @@ class ReportChange(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The report's."""
         return self.report.id
 
     @property
     def leaf(self) -> Leaf | None:
-        """What the journal keeps of this: nothing where no event is written."""
         return Leaf.of_record(self.report) if self.fields else None
 
 

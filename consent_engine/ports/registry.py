@@ -49,7 +49,6 @@ class FlowStep(Enum):
 
     @property
     def ms(self) -> Millis:
-        """How long it is."""
         return self.value[1]
 
     @property

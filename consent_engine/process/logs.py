@@ -51,11 +51,9 @@ class OneLine(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or lines."""
         return "\n".join(self.line(record, said, about) for said, about in _told(record))
 
     def line(self, record: logging.LogRecord, said: str, about: Mapping[str, object]) -> str:
-        """One line."""
         for name, value in about.items():
             said += "" if str(value) in said else f" {name}={_one_line(str(value))}"
         return redacted(f"{_instant(record)} {record.levelname} {self._process}: {said}".rstrip())

@@ -28,7 +28,6 @@ class Stop:
         os.set_blocking(self._writes, False)
 
     def set(self) -> None:
-        """End soon."""
         self.is_set = True
         try:
             os.write(self._writes, b"\0")

@@ -99,8 +99,6 @@ class Handset:
     pages: str = ""
 
     def app(self) -> web.Application:
-        """The web application."""
-
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             # Another name for this address may be another site's (DNS rebinding): the texts are for this machine.
@@ -143,7 +141,6 @@ class Handset:
         await self.wire.post_signed(f"{WEBHOOKS}/receipts", report)
 
     async def show(self, _request: web.Request) -> web.Response:
-        """All handsets."""
         return web.json_response(self.phones.view())
 
     async def write(self, request: web.Request) -> web.Response:
@@ -183,7 +180,6 @@ class Handset:
         return web.json_response({"orders": answer.body["orders"], "pages": self.pages})
 
     async def page(self, request: web.Request) -> web.Response:
-        """The page and what it loads."""
         name = request.match_info.get("name", "handset.html")
         if name not in KINDS:
             raise web.HTTPNotFound

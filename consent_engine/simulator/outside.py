@@ -58,7 +58,6 @@ class Outside:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
         return f"http://{self.host}:{self.port}"
 
     @property

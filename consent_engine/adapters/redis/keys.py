@@ -137,15 +137,12 @@ class Cell:
         """What all commits name, in the order of the script's keys."""
 
     def order(self, order_id: str) -> str:
-        """An order's record."""
         return f"{self.prefix}order:{order_id}"
 
     def line(self, line_id: str) -> str:
-        """A line's record."""
         return f"{self.prefix}line:{line_id}"
 
     def record(self, owner: Owner, record: str) -> str:
-        """The record of any kind."""
         return f"{self.prefix}{_ROOMS[owner]}:{record}"
 
     def dialled(self, day: str) -> str:
@@ -169,7 +166,6 @@ class Cell:
         return self._of_minute(placed_at // MINUTE_MS)[1]
 
     def inbox(self, line_id: str) -> str:
-        """A line's unread messages."""
         return f"{self.prefix}inbox:{line_id}"
 
     def reservation(self, key: str) -> str:

@@ -40,7 +40,6 @@ from consent_engine.ports.lists import together
 
 
 def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
-    """One Store over the stores of all cells."""
     cells = Cells(stores, down_s)
     return Store(
         records=ShardedRecords(cells),

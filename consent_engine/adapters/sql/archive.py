@@ -64,7 +64,6 @@ class SqlArchive(SqlKept[Order], Archive):
         self._pause = Pause()
 
     def close(self) -> None:
-        """Give the connections back."""
         self._engine.dispose()
 
     # -- asking ----------------------------------------------------------------------------------------------------

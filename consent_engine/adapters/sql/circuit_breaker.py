@@ -29,11 +29,9 @@ class Pause:
         return True
 
     def failed(self) -> None:
-        """It did not answer."""
         with self._lock:
             self._lasts = self._lasts or DOWN_S
             self._again_at = self._watch() + self._lasts
 
     def answered(self) -> None:
-        """It did."""
         self._lasts = 0.0

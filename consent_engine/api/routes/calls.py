@@ -85,7 +85,6 @@ async def show(request: Request, caller: ApiKey, call_id: str) -> CallView:
 
 
 def view_of(call: Call, caller: ApiKey) -> CallView:
-    """The call as this caller may see it."""
     return CallView.of(call, whole=caller.role in FULL_NUMBERS)
 
 

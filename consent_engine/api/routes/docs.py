@@ -19,13 +19,11 @@ _CODE = re.compile("`([^`]+)`")
 
 @operations.add("GET", "/openapi.json", PUBLIC)
 async def described(request: Request) -> JSONResponse:
-    """The document itself."""
     return JSONResponse(document(request.app))
 
 
 @operations.add("GET", "/docs", PUBLIC)
 async def docs(request: Request) -> HTMLResponse:
-    """The page."""
     template, style, policy = sheet("docs.html", "docs.css", form="'none'")
     said = document(request.app)
     page = template.render(info=said["info"], subjects=_by_subject(said), style=style, coded=_coded)

@@ -20,13 +20,11 @@ class ClocksSeen:
 
 
 def clocks_seen(registry: Registry) -> ClocksSeen:
-    """How they differ now."""
     before, at, after = time.time(), registry.now(), time.time()
     return ClocksSeen(at / 1000 - (before + after) / 2, registry.lags())
 
 
 def of_clocks(seen: ClocksSeen) -> Iterator[Metric]:
-    """As metrics."""
     told = "By how much the store's clock is ahead of this host's"
     yield GaugeMetricFamily("consent_store_clock_skew_seconds", told, value=seen.store)
     told = "By how much a gateway's stamps lie behind their arrival at the least, in the last minutes"

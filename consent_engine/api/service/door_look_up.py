@@ -70,6 +70,5 @@ class DoorLookUp:
         return answer
 
     async def close(self) -> None:
-        """Give back connections."""
         if self._known is not None and self._known[0] is not None:
             await self._known[0].close()

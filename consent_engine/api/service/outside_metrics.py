@@ -69,7 +69,6 @@ def of_look_ups(counted: Mapping[str, int]) -> Metric:
 
 
 def of_outside(health: Sequence[Health]) -> Iterator[Metric]:
-    """How each gateway and the BSS is."""
     for name, told, value in _OF_OUTSIDE:
         yield gauge(f"consent_outside_{name}", told, ("to", "name"), ((each.target, value(each)) for each in health))
 

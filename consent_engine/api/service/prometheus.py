@@ -137,7 +137,6 @@ def _of_orders(look: Look) -> Iterator[Metric]:
 
 
 def of_store(look: Look) -> Iterator[Metric]:
-    """What the store knows, as metrics."""
     for name, unit, told, value in _LANES:
         rows = (((lane.value,), value(depth)) for lane, depth in look.lanes.items())
         yield gauge(f"consent_lane_{name}{unit}", told, ("lane",), rows)
@@ -241,5 +240,4 @@ class _Once(Collector):
         self._collected = collected
 
     def collect(self) -> Iterable[Metric]:
-        """See Collector.collect."""
         return self._collected

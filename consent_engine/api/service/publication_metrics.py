@@ -35,7 +35,6 @@ def unshown(listed: Mapping[str, Listed], now: Millis) -> Unshown:
 
 
 def of_publication(found: Unshown) -> Iterator[Metric]:
-    """How the pages are."""
     told = "For how long some plan on sale has not been seen where it is published; 0: all are"
     rows = [((channel,), found.failing[channel] / 1000) for channel in CHANNELS]
     yield gauge("consent_publication_failing_seconds", told, ("channel",), rows)

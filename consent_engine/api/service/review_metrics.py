@@ -30,7 +30,6 @@ class ReviewsSeen(Struct, frozen=True):
 
 
 def reviews_seen(engine: Engine, pressing: PressingWatch) -> ReviewsSeen:
-    """What waits now."""
     today = engine.terms.reporting.days.of(engine.registry.now())
     soon = engine.lists.ended_soon([later(today, -n) for n in range(WEEK)])
     try:

@@ -155,7 +155,6 @@ class Front:
 
 
 def front_of(request: Request) -> Front:
-    """The front that serves this request."""
     return cast(Front, request.app.state.front)
 
 

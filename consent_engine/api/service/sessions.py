@@ -225,7 +225,6 @@ class Failures:
             raise TooManySignIns("too many failed sign-ins from this address: wait a minute")
 
     def add(self, address: str) -> None:
-        """One more."""
         seen = self._seen.pop(address, deque(maxlen=MOST_FAILURES))
         if len(self._seen) >= MOST_ADDRESSES:
             self._seen.pop(next(iter(self._seen)))

@@ -66,7 +66,6 @@ class Streams:
 
     @property
     def open(self) -> int:
-        """How many there are."""
         return sum(map(len, list(self._watches.values())))  # a copy: asked from other threads, too
 
     def check_room(self) -> None:

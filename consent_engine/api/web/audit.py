@@ -43,8 +43,6 @@ class Acts(View):
 
 @operations.add("GET", "/audit", PUBLIC)
 async def audit(request: Request) -> Response:
-    """For auditors."""
-
     async def shown(_session: Session) -> Mapping[str, Any]:
         return {"acts": (await front_of(request).ask(look)).acts}
 
@@ -53,7 +51,6 @@ async def audit(request: Request) -> Response:
 
 @operations.add("GET", "/audit/acts", AUDITOR)
 async def acts(request: Request, _caller: ApiKey) -> Acts:
-    """The same as JSON. Role: auditor."""
     return await front_of(request).ask(look)
 
 

@@ -37,7 +37,6 @@ LINE = re.compile("[0-9a-f]{28}")
 
 @operations.add("GET", "/ops/board", MAY_OPEN["/ops"])
 async def board(request: Request, _caller: ApiKey) -> bytes:
-    """Roles: ops, auditor."""
     looked: Recent[dict[str, Any]] = request.app.state.board
     front = front_of(request)
     told = await looked.of("", lambda: front.ask(look)) | {"defects": dict(front.defects)}
@@ -55,7 +54,6 @@ async def retry_line(request: Request, _caller: ApiKey, line: str) -> Response:
 
 
 def look(engine: Engine) -> dict[str, Any]:
-    """The board."""
     now = engine.registry.now()
     days = engine.terms.reporting.days
     midnight = days.begins(days.of(now))

@@ -30,7 +30,6 @@ class OwnOrders(View):
 
 @operations.add("GET", "/desk/mine", AGENT)
 async def mine(request: Request, caller: ApiKey) -> bytes:
-    """Role: agent."""
     looked: Recent[bytes] = request.app.state.own
     ask = front_of(request).ask_long  # one after the other: many agents come back at once
     return await looked.of(caller.name, lambda: ask(lambda engine: look(engine, caller).json_bytes()))

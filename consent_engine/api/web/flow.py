@@ -30,7 +30,6 @@ async def flow(request: Request, _caller: ApiKey, span: str) -> bytes:
 
 
 def look(engine: Engine, span: str) -> bytes:
-    """A span of it."""
     found = flow_of(engine.registry, span, targets_of(engine.outside))
     told = {
         "since": instant(found.since),

@@ -23,7 +23,6 @@ LOOKED_S = 2.0
 
 @operations.add("GET", "/ops/held", MAY_OPEN["/ops"])
 async def held(request: Request, _caller: ApiKey) -> bytes:
-    """Roles: ops, auditor."""
     looked: Recent[bytes] = request.app.state.held
     return await looked.of("", lambda: front_of(request).ask(look))
 

@@ -44,7 +44,6 @@ LIFECYCLE = {
 
 
 def sessions_of(request: Request) -> Sessions:
-    """The sessions of this application."""
     found: Sessions = request.app.state.sessions
     return found
 
@@ -104,13 +103,11 @@ async def sign_out(request: Request) -> Response:
 
 @operations.add("GET", "/ops", PUBLIC)
 async def ops(request: Request) -> Response:
-    """For operations."""
     return await behind_sign_in(request, "ops.html", states=[state.value for state in State], carriers=list(CARRIERS))
 
 
 @operations.add("GET", "/desk", PUBLIC)
 async def desk(request: Request) -> Response:
-    """For agents."""
     carriers = {
         name: {"called": each.name, "outbound": each.outbound, "hotline": each.hotline}
         for name, each in CARRIERS.items()
@@ -121,7 +118,6 @@ async def desk(request: Request) -> Response:
 
 @operations.add("GET", "/assets/{name}", PUBLIC)
 async def assets(request: Request, name: str) -> Response:
-    """What the pages load."""
     return served(name, request.query_params.get("v", ""))
 
 

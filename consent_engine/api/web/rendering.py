@@ -69,7 +69,6 @@ def address_of(name: str) -> str:
 
 
 def served(name: str, version: str) -> Response:
-    """An asset of the pages."""
     content, current = asset(name)
     keep = f"public, max-age={YEAR_S}, immutable" if version == current else "no-cache"
     return Response(content, headers={"Cache-Control": keep}, media_type=KINDS[name.rpartition(".")[2]])

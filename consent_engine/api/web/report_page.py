@@ -44,7 +44,6 @@ _LABELS = {"called_at": "day", "caller_number": "caller_number"}
 
 @operations.add("GET", "/report", PUBLIC)
 async def report(request: Request) -> Response:
-    """The empty form."""
     return _page(request, dict.fromkeys(FIELDS, "") | {"language": language_of(request)})
 
 

@@ -101,7 +101,6 @@ class Guarded:
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         asked = Request(scope, receive)
         is_page = asked.method in SAFE and "/data/" not in asked.url.path
         try:

@@ -107,7 +107,6 @@ class ShownWorker(Worker):
 
     @classmethod
     def all(cls, *args: Any, **more: Any) -> list[Any]:  # noqa: ANN401 - as RQ has it
-        """Every worker."""
         return Worker.all(*args, **{**more, "serializer": JSONSerializer, "job_class": ShownJob})
 
 

@@ -4,7 +4,6 @@ import hashlib
 
 
 def lot(seed: str, call: str) -> bytes:
-    """The lot of a call."""
     return hashlib.sha256(f"{seed}\n{call}".encode("utf-8", "surrogatepass")).digest()
 
 

@@ -168,7 +168,6 @@ class Report(ChainedRecord[ReportReceived, ReportPerson, ReportEvent], frozen=Tr
 
     @property
     def reward(self) -> Reward:
-        """How its reward stands."""
         return self.events[-1].reward if self.events else self.received.reward
 
     @property

@@ -61,7 +61,6 @@ def found(report: Report, to: Telling) -> Put:
 
 
 def paid(report: Report, amount: str, to: Telling) -> Put:
-    """That a reward was paid."""
     language = report.received.language
     return to.put(Purpose.REWARD, PAID, language, report.number, AMOUNT[language].format(amount))
 

@@ -134,5 +134,4 @@ read_message = Reader[Message](cast("type[Message]", Message))
 
 
 def kept_message(message: Message) -> str:
-    """A message as kept."""
     return compact(message)

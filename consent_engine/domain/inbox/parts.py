@@ -84,11 +84,9 @@ class Gathered(Struct, frozen=True, array_like=True):
 
     @property
     def due(self) -> Millis:
-        """When its time is over."""
         return self.done + PARTS_KNOWN_MS if self.done else self.since + PARTS_WAIT_MS
 
     def kept(self) -> str:
-        """As kept on its line."""
         try:
             return _write(self).decode()
         except UnicodeEncodeError:  # a character that was cut in two by the end of a part

@@ -110,7 +110,6 @@ class SmsReports(Struct, frozen=True, array_like=True):
         return replace(self, attempts=(*others[-MOST_ATTEMPTS + 1 :], said))
 
     def kept(self) -> str:
-        """As kept on its line."""
         return _write((self.since, [each.row for each in self.attempts])).decode()
 
     @classmethod

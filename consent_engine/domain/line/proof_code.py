@@ -71,7 +71,6 @@ class ProofCode(Row, frozen=True, array_like=True):
     askers: tuple[str, ...] = ()
 
     def is_over(self, now: Millis) -> bool:
-        """Whether its time is over."""
         return now > self.at + LASTS_MS
 
     def asked_with(self, secret: str, line: str, ticket: str) -> str:

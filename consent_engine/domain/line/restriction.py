@@ -94,7 +94,6 @@ class Restriction(Struct, frozen=True):
         return _RANKS[self.kind], self.since
 
     def is_over(self, now: Millis) -> bool:
-        """Whether its time is over."""
         return 0 < self.until <= now
 
     @property
@@ -116,7 +115,6 @@ class Restriction(Struct, frozen=True):
         return _ROWS.read(kept, Kind(kind) if kind else Kind.REFUSED, carrier, plan)
 
     def kept(self) -> str:
-        """As kept in its field."""
         return _ROWS.write(self)
 
 
@@ -124,7 +122,6 @@ _ROWS = Rows(Restriction, least=3, named=3)
 
 
 def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
-    """The name of a restriction on its line."""
     return f"{_PREFIX[kind]}{carrier}/{plan}" if plan else f"{_PREFIX[kind]}{carrier}"
 
 

@@ -122,7 +122,6 @@ class Listed(Struct, frozen=True):
         return found.plan
 
     def version(self, number: int) -> Version | None:
-        """One of its versions."""
         return next((each for each in self._known if each.number == number), None)
 
     @property
@@ -140,7 +139,6 @@ class Listed(Struct, frozen=True):
         return None if later is not None and later <= begins else (begins, later)
 
     def standing(self, number: int) -> Standing:
-        """How one of its versions stands."""
         current = self.plan.version if self.begun else 0
         if number > current and self.span(number) is not None:
             return Standing.WAITING

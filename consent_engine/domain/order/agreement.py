@@ -120,14 +120,12 @@ class Person(Struct, frozen=True):
     metadata: Mapping[str, Any] = {}
 
     def kept(self, salt: str) -> str:
-        """As kept."""
         text = {"text": self.text} if self.text else {}
         metadata = {"metadata": self.metadata} if self.metadata else {}
         return salted({"msisdn": self.msisdn, **text, **metadata}, salt)
 
     @classmethod
     def read(cls, kept: str) -> "Person":
-        """What `kept` wrote."""
         return _PERSONS(kept)
 
 

@@ -42,7 +42,6 @@ class Account:
     sums: dict[str, int] = field(default_factory=dict)
 
     def add(self, facts: Iterable[Fact]) -> None:
-        """Count these, too."""
         for fact in facts:
             self.counts[fact.family] = self.counts.get(fact.family, 0) + 1
             self.sums[fact.family] = (self.sums.get(fact.family, 0) + fact.digest()) % 2**64

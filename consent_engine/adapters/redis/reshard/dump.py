@@ -107,7 +107,6 @@ class Side:
         return kind, rest
 
     def key(self, n: int, kind: str, rest: str = "") -> str:
-        """A key's name in a cell."""
         if kind == "proposed":
             return f"{self.shared}plans:{kind}"
         if kind in SHARED:
@@ -238,7 +237,6 @@ def _flat(kept: Any) -> tuple[str, ...]:  # noqa: ANN401 - redis-py's answer, of
 
 
 def _record(fact: Fact) -> str:
-    """The id of the record a fact belongs to."""
     if fact.family == "due":
         return fact.name.split(":")[1]
     if fact.family == "lifted":

@@ -34,7 +34,6 @@ class Held:
 
     @property
     def slots(self) -> set[int]:
-        """Of its cells."""
         return {key_slot(str(n).encode()) for n in self.cells}
 
 

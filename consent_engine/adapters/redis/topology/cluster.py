@@ -24,7 +24,6 @@ _AWAY = "non local key"
 
 
 def is_cluster(url: str) -> bool:
-    """Whether an address names a cluster."""
     return url.startswith(CLUSTER)
 
 

@@ -24,7 +24,6 @@ LOOK_S = 0.5
 
 
 def is_sentinel(url: str) -> bool:
-    """Whether an address names sentinels."""
     return url.startswith(SENTINEL)
 
 
