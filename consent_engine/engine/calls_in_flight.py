@@ -20,7 +20,7 @@ from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import call
 from consent_engine.engine.spell import Spell
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Leased, Outside, Target
+from consent_engine.ports import Leased, Outside, Store, Target
 from consent_engine.ports.outside import MAY_GO
 
 log = logging.getLogger(__name__)
@@ -55,14 +55,13 @@ class Flights:
     """
 
     def __init__(
-        self, outside: Outside, pace: Pace, measures: Measures, record: Callable[[Sequence[Landed]], None],
-        may_begin: Callable[[Leased], bool],
-    ) -> None:  # fmt: skip
+        self, outside: Outside, pace: Pace, measures: Measures, record: Callable[[Sequence[Landed]], None], store: Store
+    ) -> None:
         self._outside = outside
         self._pace = pace
         self._measures = measures
         self._record = record
-        self._may_begin = may_begin
+        self._store = store
         self._flying: dict[Lane, set[asyncio.Task[None]]] = {lane: set() for lane in Lane}
         self._landed: list[Landed] = []
         self._recorder: asyncio.Task[None] | None = None
@@ -146,7 +145,7 @@ class Flights:
                 return True
             asked = watch()
             try:
-                if not self._may_begin(leased):
+                if not self._store.lanes.may_begin(leased):
                     return False
             except StoreUnavailable as error:
                 log.error("an activation is not begun: %s", error)
@@ -163,18 +162,26 @@ class Flights:
             self.land(leased, since, Uncertain(f"defect: {type(defect).__name__}"))
 
     async def _record_all(self) -> None:
-        """Record what has ended, all of it together, until nothing has."""
+        """Record what has ended, all of it together, until nothing has. Part by part of the store: of one that can be
+        reached nothing that is saved is unheard of because of another.
+        """
         while self._landed:
             await asyncio.sleep(GATHER_S if self.count() else 0)
             landed, self._landed = self._landed, []
-            try:
-                self._record(landed)
-            except StoreUnavailable as error:
-                self._unrecorded.met(error)
-                self._landed = landed + self._landed
-                await asyncio.sleep(REDO_S)
-            else:
+            failed, parts = None, dict[int, list[Landed]]()
+            for each in landed:
+                parts.setdefault(self._store.records.part(each.leased.held.record), []).append(each)
+            for some in parts.values():
+                try:
+                    self._record(some)
+                except StoreUnavailable as error:
+                    failed = error
+                    self._landed = some + self._landed
+            if failed is None:
                 self._unrecorded.over()
+            else:
+                self._unrecorded.met(failed)
+                await asyncio.sleep(REDO_S)
             self._recorded.set()
 
 

@@ -31,6 +31,7 @@ from consent_engine.engine.archive import MOST_WAITING, Archiver
 from consent_engine.engine.asks import Step
 from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
+from consent_engine.engine.carry_on import CarryOn
 from consent_engine.engine.endings import end_recording, holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.limits import Pace
@@ -72,7 +73,8 @@ class Performer:
         self.awake: frozenset[Lane] = frozenset()
         self._archiver = Archiver(store, self._archived)
         self.measures = Measures()
-        self._flights = Flights(outside, pace, self.measures, self._finish, store.lanes.may_begin)
+        self._flights = Flights(outside, pace, self.measures, self._finish, store)
+        self._carry = CarryOn(self._room, gate.gateway, self._flights.start, pace)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
         """One slice: at most about `seconds` long. Raises StoreUnavailable when the store cannot be reached."""
@@ -108,8 +110,8 @@ class Performer:
         """
         free = {lane: 0 if self.gate.lane(lane) else self._free(lane) for lane in lanes}
         came = self._store.lanes.lease(Lane.INBOUND, free.pop(Lane.INBOUND, 0))
-        self._record([(Lane.INBOUND, self._reading(each)) for each in came])
-        return len(came) + self._begin(free)
+        self._record([(Lane.INBOUND, self._reading(each, self._watch())) for each in came])
+        return len(came) + self._begin(free) + self._carry.begun()
 
     def full(self, lanes: Collection[Lane]) -> list[Lane]:
         """Those where no call may begin before another has ended."""
@@ -118,6 +120,10 @@ class Performer:
     def _free(self, lane: Lane) -> int:
         """How many more of a lane can be leased at once."""
         return BATCH if lane in WITHOUT_CALLS else min(self._flights.free(lane), BATCH)
+
+    def _room(self, lane: Lane) -> int:
+        """How many more calls of a lane may begin as soon as they are due: only of one that is looked at anyway."""
+        return 0 if lane not in self.awake or self.gate.lane(lane) else self._free(lane)
 
     def told(self) -> dict[Lane, Counter[str]]:
         """What was done since a slice last told it, lane by lane."""
@@ -150,7 +156,7 @@ class Performer:
         """Lease and record in a lane without outside calls; whether something may be left."""
         while leased := self._store.lanes.lease(one.lane, BATCH):
             if one.lane is Lane.INBOUND:
-                self._record([(one.lane, self._reading(each)) for each in leased])
+                self._record([(one.lane, self._reading(each, self._watch())) for each in leased])
             else:
                 self._record([(one.lane, self._waking(each)) for each in self._archiver.take(leased)])
                 await self._archiver.rest(MOST_WAITING)
@@ -222,8 +228,8 @@ class Performer:
     def _archived(self, word: str, count: int) -> None:
         self._untold[Lane.TIMER][word] += count
 
-    def _reading(self, leased: Leased) -> Step[str]:
-        count = yield from reading(leased, self._policy.max_attempts)
+    def _reading(self, leased: Leased, since: float) -> Step[str]:
+        count = yield from self._carry.after(reading(leased, self._policy.max_attempts), leased.at, since)
         self._untold[Lane.INBOUND]["messages"] += count
         return "performed"
 
@@ -245,7 +251,8 @@ class Performer:
             pending = yield from line_recording(leased, ended, self._policy, now)
         else:
             known_order = leased.order if event is None else None  # the event has changed it
-            after = yield from recording(leased.order.id, ended, order=known_order, now=now, held=leased.held)
+            step = recording(leased.order.id, ended, order=known_order, now=now, held=leased.held)
+            after = yield from self._carry.after(step, leased.at, since)
             pending = after.effects.get(leased.effect)
             self._measure(leased, after, now)
         return word_of(outcome, parked=bool(pending and pending.parked))
@@ -275,9 +282,8 @@ class Performer:
         return "performed"
 
     def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
-        if leased.effect != NOTIFICATION or after.state is not State.NOTIFIED:
-            return
-        if activated := after.last(Trigger.SERVICE_ACTIVATED):
+        told = leased.effect == NOTIFICATION and after.state is State.NOTIFIED
+        if told and (activated := after.last(Trigger.SERVICE_ACTIVATED)):
             self.measures.notified((now - activated.at) / 1000)
 
 

@@ -48,8 +48,8 @@ def salts() -> Iterator[str]:
 
 def commit_of(
     before: Order, decision: Decision, op: str, now: Millis, held: Held | None = None, line: LineChange | None = None
-) -> tuple[Commit, Order]:
-    """A decision as the store takes it, and the order with its chain as it then is.
+) -> tuple[Commit, OrderChange]:
+    """A decision as the store takes it, and what it writes of the order.
 
     The held effect goes unless the decision puts it again. What a reply is matched with is stamped on the line, and
     when the question was handed over: no reply to it may seem older.
@@ -63,16 +63,15 @@ def commit_of(
     if stamps is not None:
         stamps["seen"] = str(now)
         line = replace(line, fields={**line.fields, **stamps}) if line else LineChange(before.line, fields=stamps)
-    records: list[Change] = [
-        OrderChange(after, before.version, before.state, fields, decision.put, drop, decision.events)
-    ]
+    change = OrderChange(after, before.version, before.state, fields, decision.put, drop, decision.events)
+    records: list[Change] = [change]
     if ACTIVATE not in before.effects and ACTIVATE in [put.effect for put in decision.put]:
         barring = names_barring(after.doc.carrier, after.doc.plan, after.id)
         records.append(replace(line, barring=barring) if line else Look(Owner.LINE, before.line, barring=barring))
     elif line:
         records.append(line)
     wakes = wakes_of((*decision.put, *line.put) if line else decision.put, now)
-    return Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now, beat=decision.beat), after
+    return Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now, beat=decision.beat), change
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
@@ -93,17 +92,6 @@ def _with_held(before: Order, decision: Decision, held: Held | None) -> tuple[tu
     again = held.effect in [put.effect for put in decision.put]
     named = held.effect in [effect for effect, _ in decision.drop]
     return decision.drop if again or named else (*decision.drop, (held.effect, Drop.ANYWAY))
-
-
-def _stood(before: Order, after: Order, decision: Decision) -> Order:
-    """The order as the store has it once this is saved."""
-    dropped = {effect for effect, _ in decision.drop}
-    effects = {effect: pending for effect, pending in before.effects.items() if effect not in dropped}
-    effects |= {put.effect: put.pending for put in decision.put}
-    return Order(
-        after.doc, after.person, after.line, after.state, before.version + 1, after.head, after.events, effects,
-        after.publics,
-    )  # fmt: skip
 
 
 def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:
@@ -135,10 +123,10 @@ def recording(
         decision = stood_off(decision, now) if barred else decision
         if decision.is_void and held is None and not prove:
             return order
-        commit, after = commit_of(order, decision, fact.op, now, held)
+        commit, change = commit_of(order, decision, fact.op, now, held)
         word = (yield from save(commit, prove=prove)).word
         if word is Word.OK:
-            return _stood(order, after, decision)
+            return change.saved
         if word is Word.GUARDED and isinstance(fact, Ended | Woke):
             fact = replace(fact, waits=True)
         held = None if word is Word.LOST else held

@@ -60,6 +60,17 @@ class OrderChange(Struct, frozen=True):
         """What the journal keeps of this: nothing where no event is written."""
         return Leaf.of_record(self.order) if self.fields else None
 
+    @property
+    def saved(self) -> Order:
+        """The order as the store has it once this is saved."""
+        order, dropped = self.order, {effect for effect, _ in self.drop}
+        effects = {effect: pending for effect, pending in order.effects.items() if effect not in dropped}
+        effects |= {put.effect: put.pending for put in self.put}
+        return Order(
+            order.doc, order.person, order.line, order.state, self.read + 1, order.head, order.events, effects,
+            order.publics,
+        )  # fmt: skip
+
 
 class LineChange(Struct, frozen=True):
     """A line to write. read: the version that was read, None when it is only stamped. A field set to '' goes.

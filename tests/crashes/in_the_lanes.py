@@ -57,6 +57,22 @@ class ReadYes(Read):
     name, words, ends = "inbound: yes", ("是",), {"notified": 1}
 
 
+class ReadYesAwake(ReadYes):
+    """The commit of the yes leases the activation, and that of the activation the notification."""
+
+    name, least, ends = "inbound: yes, carried on", 10, {"notified": 1}
+
+    def act(self, engine: Engine, told: Told) -> None:
+        engine.performer.awake = frozenset(Lane)
+        super().act(engine, told)
+
+
+class ReadYesAwakeAsked(ReadYesAwake):
+    """A BSS that can be asked: after doubt it is, and nothing is activated again."""
+
+    name, can_be_asked = "inbound: yes, carried on to a BSS which can be asked", True
+
+
 class ReadNo(Read):
     name, words, ends = "inbound: no", ("否",), {"declined": 1}
     tells = ("declined",)

@@ -11,5 +11,5 @@ def every() -> list[Operation]:
     return [kind() for kind in kinds if isinstance(kind, type) and issubclass(kind, Operation) and kind.name]
 
 
-WITH_SERVER = ("place", "receive: a STOP", "inbound: yes", "activation", "cancel")
+WITH_SERVER = ("place", "receive: a STOP", "inbound: yes", "inbound: yes, carried on", "activation", "cancel")
 """Operations in which the server is killed at every point, too: here; TESTS_DEEP=1 does it in all of them."""

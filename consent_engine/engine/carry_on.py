@@ -1,0 +1,102 @@
+"""Carrying on: a call that would be leased at the next look is leased by the very commit that makes it due.
+
+The store then has what the commit, and a lease right after it, would have left: every rule about leases holds as it
+stands. What is saved is a second look at a record that is in one's hands already.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from msgspec import structs
+
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, Lane, Millis, lane_of
+from consent_engine.engine.asks import Save, Step, T
+from consent_engine.engine.limits import Pace
+from consent_engine.ports import Change, Leased, LineChange, OrderChange, Word
+
+
+class Carried(NamedTuple):
+    """A commit that leases what it makes due, and the lease."""
+
+    save: Save
+    lane: Lane
+    leased: Leased
+
+
+class CarryOn:
+    """room: how many calls of a lane may begin here at once, without anybody being woken for them · stands: the gateway
+    that a leased SMS would be handed to, where it stands still, else '' · start: as `Flights.start`
+    """
+
+    def __init__(
+        self, room: Callable[[Lane], int], stands: Callable[[Leased], str],
+        start: Callable[[Lane, Leased, float, float], None], pace: Pace,
+    ) -> None:  # fmt: skip
+        self._room = room
+        self._stands = stands
+        self._start = start
+        self._watch = pace.watch
+        self._lease_ms = int(pace.startable_s * 1000) + pace.call_ms
+        self._asked_for: Counter[Lane] = Counter()
+        self._begun = 0
+
+    def begun(self) -> int:
+        """How many calls were begun so since this was asked last."""
+        begun, self._begun = self._begun, 0
+        return begun
+
+    def after(self, step: Step[T], at: Millis, since: float) -> Step[T]:
+        """The same step, whose commits lease what they make due; it begins as soon as they are saved. at: an instant of
+        the store's · since: by the watch, when that was
+        """
+        answer = None
+        while True:
+            try:
+                ask = step.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            carried = self._carried(ask) if isinstance(ask, Save) else None
+            if carried is None:
+                answer = yield ask
+                continue
+            save, lane, leased = carried
+            asked = self._watch()
+            self._asked_for[lane] += 1
+            try:
+                answer = yield save
+            finally:
+                self._asked_for[lane] -= 1
+            if answer.word is Word.OK:  # of the same again nobody knows here who has it
+                self._begun += 1
+                self._start(lane, leased, min(asked, since + (leased.at - at) / 1000), asked)
+
+    def _carried(self, ask: Save) -> Carried | None:
+        """None where nothing is due at once that can begin here."""
+        commit, at = ask.commit, ask.commit.at
+        change, *others = commit.records
+        if at is None or not isinstance(change, OrderChange):
+            return None
+        put = next((each for each in change.put if _goes(each, at, others)), None)
+        if put is None or self._room(lane := lane_of(put.effect)) <= self._asked_for[lane]:
+            return None
+        begun = structs.replace(put.pending, attempts=1, leased_at=at, first_at=at, last_at=at)
+        lease = Put(put.effect, at + self._lease_ms, begun)
+        change = structs.replace(change, put=tuple(lease if each is put else each for each in change.put))
+        leased = Leased(put.effect, begun.attempts, lost=False, at=at, order=change.saved)
+        if lane is Lane.SMS and self._stands(leased):
+            return None
+        commit, proven = structs.replace(commit, records=(change, *others)), lane is Lane.ACTIVATION  # as its lease is
+        return Carried(Save(commit, ask.prove or proven), lane, leased)
+
+
+def _goes(put: Put, at: Millis, others: Sequence[Change]) -> bool:
+    """Whether it is due at once: a notification; or an activation, where the yes is the last message of its line that
+    is known, and the commit asks what bars it, as a lease does.
+    """
+    pending, is_due = put.pending, 0 <= put.due <= at
+    if put.effect not in {ACTIVATE, NOTIFICATION} or not is_due or pending.attempts or pending.doubts:
+        return False
+    return put.effect == NOTIFICATION or any(isinstance(e, LineChange) and e.release and e.barring for e in others)

@@ -1,0 +1,303 @@
+"""A call that can begin at once is leased by the commit that makes it due: as a lease right after it does."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+from fakeredis import FakeRedis
+
+from consent_engine.adapters.redis.codec import DUE
+from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, WAKE_ACTIVATE, Lane
+from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S
+from consent_engine.engine.pausing import LOOK_S
+from consent_engine.errors import NotDurable, StoreUnavailable
+from consent_engine.ports import Target
+from tests.conftest import NUMBER, World
+
+OTHER = "+8613800138001"
+LOOKED_AT = [Lane.INBOUND, Lane.ACTIVATION, Lane.SMS]
+
+
+@dataclass
+class SlowBss:
+    """A BSS whose calls last until the test lets them go."""
+
+    name: str = "test"
+    asked: list = field(default_factory=list)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def activate(self, activation):
+        self.asked.append(activation)
+        await self.go.wait()
+        raise OSError("nobody knows")
+
+
+def asked(world, *numbers):
+    """Orders whose question is out; a second later."""
+    orders = [world.place(number) for number in numbers or (NUMBER,)]
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    return orders
+
+
+def awake(world, lanes=LOOKED_AT, engine=None):
+    """A worker that looks at these lanes again anyway."""
+    engine = engine or world.another()
+    engine.performer.awake = frozenset(lanes)
+    return engine
+
+
+def reads(world, engine, seconds=5.0):
+    """What came is read, and nothing else is looked for."""
+
+    async def one():
+        await engine.performer.perform(Lane.INBOUND, 5)
+        await engine.performer.land(seconds)
+
+    world.runner.run(one())
+
+
+def meanwhile(engine, happens, *, after=False):
+    """Have something happen once, right before the engine's next commit, or right after it was saved."""
+    save, todo = engine.store.records.commit, [happens]
+
+    def commit(some, **more):
+        saved = save(some, **more) if after else None
+        if todo:
+            todo.pop()()
+        return saved if after else save(some, **more)
+
+    engine.store.records.commit = commit
+
+
+def leases(engine):
+    """What the engine leases from now on, by effect."""
+    lease_each, found = engine.store.lanes.lease_each, []
+
+    def seen(wanted):
+        leased = lease_each(wanted)
+        found.extend(each.effect for some in leased.values() for each in some)
+        return leased
+
+    engine.store.lanes.lease_each = seen
+    return found
+
+
+def test_a_yes_is_activated_and_told_by_the_lease_of_its_message_alone(world):
+    [order] = asked(world)
+    world.say("是")
+    engine = awake(world)
+    found = leases(engine)
+    reads(world, engine)
+    assert (world.state(order), found) == ("notified", ["read"])
+    assert len(world.bss.asked) == len(world.texts("notification")) == 1
+    assert world.queue.woken.count(Lane.ACTIVATION) == 0
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_the_store_has_to_the_byte_what_a_lease_right_after_the_commit_leaves(carried):
+    kept = []
+    for carries in (carried, False):
+        world = World(FakeRedis(decode_responses=True))
+        world.bss = SlowBss()
+        [order] = asked(world)
+        world.say("是")
+        engine = awake(world) if carries else world.another()
+        reads(world, engine, 0.01)
+        if not carries:
+            assert [each.effect for each in engine.store.lanes.lease(Lane.ACTIVATION, 9)] == [ACTIVATE]
+        record = world.client.hgetall(world.cell.order(order.id))
+        named = [f"f:{ACTIVATE}", "state", "v"]
+        due = [world.client.zrange(each, 0, -1, withscores=True) for each in DUE.values()]
+        kept.append(([record[name] for name in named], due, len(world.bss.asked)))
+        world.runner.close()
+    assert kept[0][:2] == kept[1][:2]
+    assert kept[0][2] == int(carried)
+
+
+def test_what_is_leased_with_a_notification_is_what_its_lease_would_have_left(world):
+    orders = asked(world, NUMBER, OTHER)
+    world.gateway.hold = asyncio.Event()
+    kept = []
+    for order, engine in zip(orders, (awake(world), world.another()), strict=True):
+        world.say("是", order.person.msisdn)
+        reads(world, engine, 0.05)
+        if not engine.performer.awake:
+            world.runner.run(engine.performer.perform(Lane.ACTIVATION, 1))
+            assert [each.effect for each in engine.store.lanes.lease(Lane.SMS, 9)] == [NOTIFICATION]
+        shown = world.engine.show(order.id)
+        kept.append((shown.effects, shown.state, shown.version))
+    assert kept[0] == kept[1]
+    assert kept[0][0][NOTIFICATION].leased_at == world.clock.now
+
+
+@pytest.mark.parametrize("lanes", [[], [Lane.INBOUND], [Lane.INBOUND, Lane.SMS]])
+def test_who_does_not_look_at_a_lane_begins_no_call_of_it_and_wakes_others(world, lanes):
+    [order] = asked(world)
+    world.say("是")
+    reads(world, awake(world, lanes))
+    assert (world.state(order), world.bss.asked, world.due()[Lane.ACTIVATION]) == ("confirmed", [], 1)
+    assert Lane.ACTIVATION in world.queue.woken
+
+
+def test_who_is_to_stop_records_what_lands_and_begins_nothing_by_it(world):
+    [order] = asked(world)
+    world.say("是")
+    engine = awake(world)
+    told = world.bss.answers
+
+    async def stopping():
+        gate = asyncio.Event()
+        activate = world.bss.activate
+
+        async def slowly(activation):
+            await gate.wait()
+            return await activate(activation)
+
+        world.bss.activate = slowly
+        await engine.performer.perform(Lane.INBOUND, 1)
+        assert engine.performer.in_flight() == 1
+        engine.performer.awake = frozenset()  # as `Awake.end` leaves it
+        gate.set()
+        assert await engine.performer.land(5) == 0
+
+    world.runner.run(stopping())
+    assert (world.state(order), told) == ("activated", [])
+    assert (world.due()[Lane.SMS], world.texts("notification")) == (1, [])
+
+
+@pytest.mark.parametrize(("to", "name"), [("lane", "activation"), ("lane", "sms"), ("gateway", "test")])
+def test_what_stands_still_is_not_begun_and_no_attempt_is_counted(world, to, name):
+    [order] = asked(world)
+    world.say("是")
+    assert world.engine.pauses.pause(Target(to, name), "ops-1", "its operator works on it")
+    world.clock.forward(int(LOOK_S * 1000))
+    reads(world, awake(world))
+    effect, state = (ACTIVATE, "confirmed") if name == "activation" else (NOTIFICATION, "activated")
+    assert world.state(order) == state
+    assert world.engine.show(order.id).effects[effect].attempts == 0
+
+
+def test_no_more_begin_than_there_are_places_and_the_others_are_due(world):
+    numbers = [f"+861380013{n:04}" for n in range(70)]
+    asked(world, *numbers)
+    for number in numbers:
+        world.say("是", number)
+    world.bss = SlowBss()
+    reads(world, awake(world), 0.05)
+    assert (len(world.bss.asked), world.due()[Lane.ACTIVATION]) == (64, 6)
+
+
+@pytest.mark.parametrize(("words", "state"), [(("是", "否"), "declined"), (("是", "TD"), "declined")])
+def test_a_yes_that_a_no_stands_behind_is_not_begun(world, words, state):
+    [order] = asked(world)
+    for each in words:
+        world.say(each)
+        world.clock.forward(1)
+    reads(world, awake(world))
+    assert (world.state(order), world.bss.asked) == (state, [])
+
+
+@pytest.mark.parametrize("lanes", [LOOKED_AT, []])
+def test_a_stop_that_was_acknowledged_before_the_commit_bars_it_as_it_does_where_nothing_is_carried_on(world, lanes):
+    [order] = asked(world)
+    world.say("是")
+    engine = awake(world, lanes)
+    meanwhile(engine, lambda: world.say("TD"))
+    reads(world, engine)
+    assert (world.state(order), world.bss.asked) == ("cancelled", [])
+
+
+def test_what_stands_on_the_line_bars_it_in_the_commit(world):
+    [order] = asked(world)
+    world.say("是")
+    world.client.hset(world.cell.line(order.line), "r:suspended:*", '[1,"line","m"]')
+    reads(world, awake(world))
+    assert (list(world.engine.show(order.id).effects), world.bss.asked) == ([WAKE_ACTIVATE], [])
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(LOOK_AGAIN_S + 0.1, 0), (0.1, 1)])
+def test_who_stood_still_after_the_commit_looks_again_before_the_call(world, seconds, calls):
+    asked(world)
+    world.say("是")
+    engine = awake(world)
+
+    def stops():
+        world.say("TD")
+        world.clock.forward(seconds=seconds)
+
+    meanwhile(engine, stops, after=True)
+    reads(world, engine)
+    assert len(world.bss.asked) == calls, "begun at once it was under way before the STOP"
+
+
+def test_who_stood_still_before_the_commit_begins_nothing_that_the_lease_may_not_outlast(world):
+    [order] = asked(world)
+    world.say("是")
+    engine = awake(world)
+    meanwhile(engine, lambda: world.clock.forward(seconds=51))
+    reads(world, engine)
+    assert (world.state(order), world.bss.asked) == ("confirmed", [])
+    assert world.engine.show(order.id).effects[ACTIVATE].attempts == 0, "given back"
+    world.run()
+    assert world.state(order) == "notified"
+
+
+@pytest.mark.parametrize("lost", ["the same again", StoreUnavailable("gone"), NotDurable("no replica says so")])
+def test_a_commit_whose_answer_was_lost_is_a_lost_lease(world, lost):
+    [order] = asked(world)
+    world.say("是")
+    engine = awake(world)
+    save = engine.store.records.commit
+
+    def commit(some, **more):
+        saved = save(some, **more)
+        if isinstance(lost, Exception):
+            raise lost
+        assert [each.word for each in saved] == ["ok"]
+        return save(some, **more)  # as the wire does it where the connection broke
+
+    engine.store.records.commit = commit
+    if isinstance(lost, Exception):
+        with pytest.raises(StoreUnavailable):
+            reads(world, engine)
+    else:
+        reads(world, engine)
+    assert (world.state(order), world.bss.asked) == ("confirmed", [])
+    world.bss.can_ask = True
+    world.clock.forward(seconds=61)
+    world.run(Lane.ACTIVATION)
+    assert world.engine.show(order.id).effects[ACTIVATE].doubts == 1
+    world.clock.forward(seconds=601)
+    world.run()
+    assert (world.state(order), len(world.bss.asked)) == ("notified", 1)
+
+
+def test_while_one_part_of_the_store_is_away_another_goes_on_and_nothing_it_leased_is_lost(world):
+    orders = asked(world, NUMBER, OTHER)
+    for order in orders:
+        world.say("是", order.person.msisdn)
+    engine = awake(world)
+    records, away = engine.store.records, []
+    records.part = [order.id for order in orders].index
+    save = records.commit
+
+    def commit(some, **more):
+        if away and orders[1].id in {each.records[0].id for each in some}:
+            raise StoreUnavailable("its master is away")
+        return save(some, **more)
+
+    records.commit = commit
+    activate = world.bss.activate
+
+    async def answers(activation):
+        away.append(activation)
+        return await activate(activation)
+
+    world.bss.activate = answers
+    reads(world, engine, 0.05)
+    assert [world.state(order) for order in orders] == ["notified", "confirmed"]
+    away.clear()
+    world.runner.run(engine.performer.land(5))
+    assert [world.state(order) for order in orders] == ["notified", "notified"]
+    assert len(world.texts("notification")) == len(world.bss.asked) == 2
