@@ -1,5 +1,6 @@
 """Two processes at the same record, a thousand times, on a real server: what one script decides cannot be overtaken."""
 
+import asyncio
 import shutil
 import tempfile
 import threading
@@ -11,11 +12,11 @@ import pytest
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.domain.admission.request import Placing
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.ports import LiftedWord
+from consent_engine.ports import LiftedWord, OrderChange
 from tests import needs
 from tests.conftest import World
 
@@ -98,6 +99,50 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
     assert len(acknowledged) == RACES
     assert [order for order, at in handed_out.items() if acknowledged[order] < at] == []
     assert 0 < len(handed_out) < RACES, "each came first for some"
+
+
+def test_no_activation_is_carried_on_by_a_commit_that_was_sent_after_a_stop_was_acknowledged(world):
+    asked = [Placing("desk", f"race-{n}", world.request(number)) for n, number in enumerate(NUMBERS)]
+    orders = {
+        str(number): placed.order.id for number, placed in zip(NUMBERS, world.engine.place_many(asked), strict=True)
+    }
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=1)
+    world.engine.receive([said("是", number, "yes") for number in NUMBERS])
+    acknowledged: dict[str, float] = {}
+    sent: dict[str, float] = {}
+    desk, worker = world.another(), world.another()
+    worker.performer.awake = frozenset({Lane.INBOUND, Lane.ACTIVATION})
+    save, lease = worker.store.records.commit, worker.store.lanes.lease
+
+    def commit(some, **more):
+        orders_of = [each.records[0] for each in some if isinstance(each.records[0], OrderChange)]
+        sent.update({each.id: perf_counter() for each in orders_of for put in each.put if begins(put)})
+        return save(some, **more)
+
+    def begins(put):
+        return put.effect == ACTIVATE and put.pending.leased_at > 0
+
+    worker.store.records.commit = commit
+    worker.store.lanes.lease = lambda lane, n: lease(lane, min(n, 4))
+
+    def stop():
+        for number in reversed(NUMBERS):  # they meet in the middle, however busy the machine is
+            desk.receive([said("TD", number, "stop")])
+            acknowledged[orders[str(number)]] = perf_counter()
+
+    async def read():
+        for _ in range(50 * RACES):
+            found = worker.performer.look([Lane.INBOUND])
+            await asyncio.sleep(0)
+            if not found and len(acknowledged) == RACES:
+                return
+
+    together(stop, lambda: asyncio.run(read()))
+    begun = {activation.order_id for activation in world.bss.asked}
+    assert len(acknowledged) == RACES
+    assert [order for order in begun if acknowledged[order] < sent[order]] == []
+    assert 0 < len(begun) < RACES, "each came first for some"
 
 
 def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):

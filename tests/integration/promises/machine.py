@@ -156,6 +156,13 @@ class Promises(Judge, RuleBasedStateMachine):
         self.flying += begun
         return multiple(*begun)
 
+    def perform_awake(self, lane):
+        """Every other time by a worker that looks again anyway: what a commit makes due begins with it."""
+        self.engine.performer.awake = frozenset(Lane if self.model.n % 2 else ())
+        found = self.perform(lane)
+        self.engine.performer.awake = frozenset()
+        return found
+
     # -- what people do -------------------------------------------------------------------------------------------
 
     @initialize(
@@ -261,7 +268,7 @@ class Promises(Judge, RuleBasedStateMachine):
         if end > self.world.clock.now:
             self.world.clock.now = end + past
             self.hear(order.person.msisdn, words, order)
-            self.perform(Lane.INBOUND)
+            self.perform_awake(Lane.INBOUND)
 
     @rule(target=orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)), late=st.booleans())
     def place_and_ask(self, number, plan, late):
@@ -416,11 +423,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(target=calls, lane=st.sampled_from(Lane))
     def work(self, lane):
-        """Every other time by a worker that looks again anyway: what a commit makes due begins with it."""
-        self.engine.performer.awake = frozenset(Lane if self.model.n % 2 else ())
-        found = self.perform(lane)
-        self.engine.performer.awake = frozenset()
-        return found
+        return self.perform_awake(lane)
 
     @rule()
     def all_goes_well(self):

@@ -231,11 +231,18 @@ def test_who_stood_still_after_the_commit_looks_again_before_the_call(world, sec
     assert len(world.bss.asked) == calls, "begun at once it was under way before the STOP"
 
 
-def test_who_stood_still_before_the_commit_begins_nothing_that_the_lease_may_not_outlast(world):
+@pytest.mark.parametrize("before", ["look", "commit"])
+def test_who_stood_still_before_the_commit_begins_nothing_that_the_lease_may_not_outlast(world, before):
     [order] = asked(world)
     world.say("是")
     engine = awake(world)
-    meanwhile(engine, lambda: world.clock.forward(seconds=51))
+    ask, todo = getattr(engine.store.records, before), [51]
+
+    def stands(*some, **more):
+        world.clock.forward(seconds=todo.pop() if todo else 0)
+        return ask(*some, **more)
+
+    setattr(engine.store.records, before, stands)
     reads(world, engine)
     assert (world.state(order), world.bss.asked) == ("confirmed", [])
     assert world.engine.show(order.id).effects[ACTIVATE].attempts == 0, "given back"
