@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.lifecycle import ASKED, State, Trigger
 from consent_engine.domain.order.order import Order
 
 
@@ -48,7 +48,7 @@ def _told(order: Order, before: State | None) -> Iterator[Sold]:
         return
     if state is before:
         return
-    if before is State.AWAITING_REPLY and _was_suspect(order):
+    if before in ASKED and _was_suspect(order):
         yield Sold.SUSPECT
     if state is State.CONFIRMED:
         yield Sold.CONFIRMED
