@@ -1,6 +1,5 @@
 """Views: what is answered, as the contract has it. Whole numbers and texts only for roles that may see them."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -10,6 +9,7 @@ from consent_engine.domain.decide.sent import Sent, sent
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.msisdn import hidden, mask
+from consent_engine.domain.order.details import ConfirmationAccepted
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.segments import segments
@@ -177,7 +177,7 @@ def _entry(event: Event, sms: SmsView | None) -> TimelineEntry:
         trigger=event.trigger.value,
         by=event.by,
         ref=event.ref,
-        detail=_detail(event.told()),
+        detail=_detail(event),
         **more,
     )
 
@@ -208,8 +208,11 @@ def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
     return [veiled(each) for each in told] if isinstance(told, list) else told
 
 
-def _detail(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: instant(v) if n in _INSTANTS and isinstance(v, int) and v else v for n, v in detail.items()}
+def _detail(event: Event) -> dict[str, Any]:
+    told = event.told()
+    if isinstance(event.detail, ConfirmationAccepted):
+        told = told | {"last": event.detail.last}  # kept only where it is not `started`, too
+    return {n: instant(v) if n in _INSTANTS and isinstance(v, int) and v else v for n, v in told.items()}
 
 
 class RefusalView(View):

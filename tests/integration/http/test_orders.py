@@ -308,8 +308,11 @@ def test_the_timeline_tells_the_road(door):
     assert all(set(entry) >= {"at", "trigger", "by", "ref", "detail"} for entry in said["timeline"])
     instants = [said["reply_by"], *(entry["at"] for entry in said["timeline"])]
     assert all(datetime.fromisoformat(at).utcoffset() == timedelta(hours=8) for at in instants)
-    yes = next(entry for entry in said["timeline"] if entry["trigger"] == "said_yes")
-    assert yes["detail"]["received_at"].endswith("+08:00")
+    detail = {entry["trigger"]: entry["detail"] for entry in said["timeline"]}
+    assert detail["said_yes"]["received_at"].endswith("+08:00")
+    asked = detail["confirmation_accepted"]
+    assert asked["last"] == asked["started"], "of one attempt, too, though the record says it once"
+    assert datetime.fromisoformat(asked["last"]).utcoffset() == timedelta(hours=8)
 
 
 # -- cancel, retry ----------------------------------------------------------------------------------------------------
