@@ -185,7 +185,7 @@ def _spelt(piece: str, letters: Mapping[int, int]) -> Keyword | None:
     ours = [piece[each.start() : each.end()] for each in re.finditer(re.escape(found["core"]), said)]
     if not all(map(_LATIN.search, ours)):
         return None
-    plain = all(len(_LATIN.findall(each)) + each[0].isalpha() > _FEW for each in ours)
+    plain = all(sum(map(str.isalpha, each)) + each[0].isalpha() > _FEW for each in ours)
     return (Keyword.STOP if plain else Keyword.HOLD) if stop else Keyword.NO
 
 
