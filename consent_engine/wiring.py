@@ -132,7 +132,7 @@ def _sell(engine: Engine, plans: Path | None) -> None:
     def stands(plan: Plan) -> bool:
         if found := engine.catalogue.stands(plan):
             log.warning(
-                "CONSENT_PLANS: plan %s stays on sale, but nobody could load it now: see `consent plans check`",
+                "CONSENT_PLANS: plan %s stays as it is, but nobody could load it now: see `consent plans check`",
                 plan.code,
             )
         return found

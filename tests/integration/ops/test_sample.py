@@ -67,7 +67,7 @@ def test_a_plan_that_is_on_sale_stops_no_start_by_a_rule_that_came_after_it(addr
     assert told["code"] in codes(address, tmp_path, CONSENT_PLANS=str(file))
     with installation(settings) as found:
         assert found.engine().catalogue.fresh()[told["code"]].newest.number == before
-    assert (f"plan {told['code']} stays on sale" in caplog.text) == ("scenario" not in fault)
+    assert (f"plan {told['code']} stays as it is" in caplog.text) == ("scenario" not in fault)
     file.write_text(yaml.safe_dump([told | {"code": "new"}]), "utf-8")
     if "scenario" not in fault:
         with pytest.raises(Malformed, match=r"plans.yaml, line 1, plan new: (price.promotion.months|name)"):
