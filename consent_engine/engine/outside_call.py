@@ -5,7 +5,16 @@ from typing import NamedTuple
 
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.sent import text_of
-from consent_engine.domain.effects import ACTIVATE, DEACTIVATE, Outcome, Pending, Purpose, Rejected, sms_parts
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    DEACTIVATE,
+    Outcome,
+    Pending,
+    Purpose,
+    Rejected,
+    Uncertain,
+    sms_parts,
+)
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.proof_code import LASTS_MS
 from consent_engine.domain.offer.policy import UNDELIVERED_MS
@@ -25,6 +34,14 @@ def pending_of(leased: Leased) -> Pending:
     if record is None:
         raise BrokenRecord("an effect without its record")
     return record.effects[leased.effect]
+
+
+def known_outcome(leased: Leased) -> Outcome | None:
+    """The outcome that is known without a call. Raises BrokenRecord for an effect without its record."""
+    refused = pending_of(leased).refused
+    if refused is not None:  # nobody was called under this lease, nor is
+        return Rejected(refused)
+    return Uncertain("lease lost") if leased.lost else None  # started means maybe done
 
 
 class Called(NamedTuple):

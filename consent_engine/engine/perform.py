@@ -20,8 +20,6 @@ from consent_engine.domain.effects import (
     Lane,
     Millis,
     Outcome,
-    Rejected,
-    Uncertain,
 )
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import Policy
@@ -38,7 +36,7 @@ from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.look_up import telling
 from consent_engine.engine.metrics import Measures
-from consent_engine.engine.outside_call import pending_of
+from consent_engine.engine.outside_call import known_outcome
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.record import activating_again, barring, giving_back, line_recording, recording
@@ -71,6 +69,7 @@ class Performer:
         self._untold: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._under_way: Slice | None = None
         self.awake: frozenset[Lane] = frozenset()
+        self._behind: set[Lane] = set()
         self._archiver = Archiver(store, self._archived)
         self.measures = Measures()
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
@@ -108,10 +107,10 @@ class Performer:
         Without waiting for a call: for whoever looks again soon, and says so in `awake`, so that nobody is woken for
         these lanes. Raises StoreUnavailable when the store cannot be reached.
         """
-        free = {lane: 0 if self.gate.lane(lane) else self._free(lane) for lane in lanes}
-        came = self._store.lanes.lease(Lane.INBOUND, free.pop(Lane.INBOUND, 0))
+        came = self._store.lanes.lease(Lane.INBOUND, self._places(Lane.INBOUND) if Lane.INBOUND in lanes else 0)
         self._record([(Lane.INBOUND, self._reading(each, self._watch())) for each in came])
-        return len(came) + self._begin(free) + self._carry.begun()
+        begun = self._begin({lane: self._places(lane) for lane in lanes if lane is not Lane.INBOUND})
+        return len(came) + begun + self._carry.begun()
 
     def full(self, lanes: Collection[Lane]) -> list[Lane]:
         """Those where no call may begin before another has ended."""
@@ -121,9 +120,15 @@ class Performer:
         """How many more of a lane can be leased at once."""
         return BATCH if lane in WITHOUT_CALLS else min(self._flights.free(lane), BATCH)
 
+    def _places(self, lane: Lane) -> int:
+        """The same, none where the lane stands still."""
+        return 0 if self.gate.lane(lane) else self._free(lane)
+
     def _room(self, lane: Lane) -> int:
-        """How many more calls of a lane may begin as soon as they are due: only of one that is looked at anyway."""
-        return 0 if lane not in self.awake or self.gate.lane(lane) else self._free(lane)
+        """How many more calls of a lane may begin as soon as they are due: only of one that is looked at anyway, and in
+        which nothing waits that was due before.
+        """
+        return self._places(lane) if lane in self.awake and lane not in self._behind else 0
 
     def told(self) -> dict[Lane, Counter[str]]:
         """What was done since a slice last told it, lane by lane."""
@@ -186,13 +191,15 @@ class Performer:
         asked = self._watch()
         leased = self._store.lanes.lease_each(free)
         since = self._watch()
+        self._behind -= free.keys()
+        self._behind |= {lane for lane, places in free.items() if len(leased[lane]) >= places}  # more may be due
         work: list[tuple[Lane, Step[str]]] = []
         for lane, each in [(lane, each) for lane, some in leased.items() for each in some]:
             if lane is Lane.SMS and _waits(each, self.gate):
                 work.append((lane, self._putting_off(each, since)))
             elif each.barred:
                 work.append((lane, barring(each)))
-            elif (known := _known(each)) is not None:
+            elif (known := known_outcome(each)) is not None:
                 self._flights.land(each, since, known)
             else:
                 self._flights.start(lane, each, since, asked)
@@ -289,12 +296,4 @@ class Performer:
 
 def _waits(leased: Leased, gate: Gate) -> bool:
     """Whether it is put off, for its gateway stands still; what is known to have begun is recorded all the same."""
-    return gate.gateway(leased) != "" and _known(leased) is None
-
-
-def _known(leased: Leased) -> Outcome | None:
-    """The outcome that is known without a call."""
-    refused = pending_of(leased).refused
-    if refused is not None:  # nobody was called under this lease, nor is
-        return Rejected(refused)
-    return Uncertain("lease lost") if leased.lost else None  # started means maybe done
+    return gate.gateway(leased) != "" and known_outcome(leased) is None

@@ -188,6 +188,47 @@ def test_no_more_begin_than_there_are_places_and_the_others_are_due(world):
     assert (len(world.bss.asked), world.due()[Lane.ACTIVATION]) == (64, 6)
 
 
+def crowd(world, prefix, count=70):
+    """More orders whose question is out, and is answered, than there are places."""
+    numbers = [f"+86{prefix}{n:04}" for n in range(count)]
+    orders = [order.id for order in asked(world, *numbers)]
+    for number in numbers:
+        world.say("是", number)
+    return orders
+
+
+def looks(world, engine, times):
+    async def some():
+        for _ in range(times):
+            engine.performer.look(LOOKED_AT)
+            await asyncio.sleep(0.01)
+
+    world.runner.run(some())
+
+
+def test_what_is_carried_on_and_what_is_leased_at_one_look_are_no_more_than_there_are_places(world):
+    world.bss = SlowBss()
+    crowd(world, "1380013")
+    reads(world, world.another(), 0)
+    crowd(world, "1380014")
+    engine = awake(world)
+    looks(world, engine, 3)
+    assert (len(world.bss.asked), engine.performer.in_flight(), world.due()[Lane.ACTIVATION]) == (64, 64, 76)
+
+
+def test_while_some_wait_for_a_place_who_comes_later_does_not_begin_before_them(world):
+    before = crowd(world, "1380013")
+    reads(world, world.another(), 0)
+    engine = awake(world)
+    looks(world, engine, 1)
+    crowd(world, "1380014")
+    looks(world, engine, 1)
+    begun = [activation.order_id for activation in world.bss.asked]
+    assert (len(begun), set(begun[:70])) == (128, set(before))
+    looks(world, engine, 2)
+    assert len(world.bss.asked) == 140
+
+
 @pytest.mark.parametrize(("words", "state"), [(("是", "否"), "declined"), (("是", "TD"), "declined")])
 def test_a_yes_that_a_no_stands_behind_is_not_begun(world, words, state):
     [order] = asked(world)
