@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis.codec import PREFIX
 from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.call.call import recorded_call_id, recording_key
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.permit import Dialling, Tokens
 from consent_engine.domain.call.review import Verdict
@@ -83,6 +84,16 @@ def test_until_it_is_heard_it_stands_in_one_list_and_is_listed_everywhere(desk):
     for _ in range(3):
         desk.move(hours=24 * 3)
     assert not desk.client.exists(*(f"{PREFIX}{name}" for name in ("calls", "unheard", "told", "contested")))
+
+
+def test_a_recording_that_an_earlier_program_reserved_for_this_call_is_free_for_it_at_once(desk):
+    """It was stopped before it placed the order: the same request comes to the program after it."""
+    key = recording_key("test-secret", "rec-a")
+    call = recorded_call_id(NUMBER, key)
+    desk.engine.store.reservations.claim([(key, call, call, "its claimant", "")])
+    assert ordered(desk).doc.call_id == call
+    with pytest.raises(RecordingReused):
+        ordered(desk, OTHER)
 
 
 def test_the_same_request_again_is_the_same_order_and_the_same_call(desk):
