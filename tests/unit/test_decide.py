@@ -220,6 +220,13 @@ def test_a_yes_counts_until_the_last_millisecond_and_not_one_longer():
     assert [event.trigger for event in late.events] == ["replied_late"]
 
 
+def test_a_question_that_was_accepted_says_when_its_last_attempt_began_as_a_program_of_before_must_read_it():
+    """Beside a new process it would find no such order: a yes that it read would be matched with nothing."""
+    order = awaiting()
+    accepted = order.last(Trigger.CONFIRMATION_ACCEPTED)
+    assert accepted.told()["last"] == accepted.detail.last == accepted.detail.started
+
+
 def test_a_yes_written_or_received_before_the_question_left_us_is_no_answer_to_it():
     order = awaiting()
     for said in (reply(Keyword.YES, NOW + 999), reply(Keyword.YES, NOW + 5_000, written_at=NOW + 999)):

@@ -10,9 +10,9 @@ from consent_engine.domain.sms import Delivery
 
 class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
     """how: `gateway` (it said so), `report` or `reply` (these prove it) · may_have: attempts that may have been taken ·
-    started: when the first of them began · later: when the last did, where that is another instant · window: how long
-    a yes counts · parts: the gateway's ids of the parts, where each has its own · undelivered: how long a yes counts
-    while the question is not on the handset, where the gateway reports; once it is, the window begins.
+    started: when the first of them began · later: when the last did; None: then, too · window: how long a yes counts ·
+    parts: the gateway's ids of the parts, where each has its own · undelivered: how long a yes counts while the
+    question is not on the handset, where the gateway reports; once it is, the window begins.
     """
 
     trigger = Trigger.CONFIRMATION_ACCEPTED
