@@ -9,7 +9,6 @@ from consent_engine.domain.decide.sent import Sent, sent
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.msisdn import hidden, mask
-from consent_engine.domain.order.details import ConfirmationAccepted
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.segments import segments
@@ -209,10 +208,7 @@ def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _detail(event: Event) -> dict[str, Any]:
-    told = event.told()
-    if isinstance(event.detail, ConfirmationAccepted):
-        told = told | {"last": event.detail.last}  # kept only where it is not `started`, too
-    return {n: instant(v) if n in _INSTANTS and isinstance(v, int) and v else v for n, v in told.items()}
+    return {n: instant(v) if n in _INSTANTS and isinstance(v, int) and v else v for n, v in event.told().items()}
 
 
 class RefusalView(View):

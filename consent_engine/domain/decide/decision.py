@@ -172,7 +172,7 @@ def handed_over(
         doubts=pending.doubts,
         may_have=max(1, pending.doubts + (1 if how == "gateway" or pending.leased_at else 0)),
         started=pending.first_at,
-        later=pending.last_at,  # also where it is the first: a program of before reads no event without it
+        last=pending.last_at,
         window=policy.reply_window,
         parts=parts,
         undelivered=UNDELIVERED_MS if policy.reports else None,

@@ -5,7 +5,6 @@ from importlib.resources import files
 
 import pytest
 import yaml
-from msgspec.structs import fields
 
 from consent_engine.api.web.help_page import lines
 from consent_engine.api.web.pages import LIFECYCLE
@@ -47,7 +46,7 @@ NAMED = {
     "ending": {state.value for state in EndingState},
     "cause": {cause.value for cause in Cause},
     "outcome": {outcome.value for outcome in CallOutcome},
-    "detail": {field.encode_name for kind in KINDS.values() for field in fields(kind)} - UNTOLD,
+    "detail": {field for kind in KINDS.values() for field in kind.__struct_fields__} - UNTOLD,
     "lane": {lane.value for lane in Lane},
     "role": {role.value for role in Role},
     "carrier": {carrier.value for carrier in Carrier},

@@ -1,7 +1,5 @@
 """Of what was done: by outside calls, timers and people."""
 
-from msgspec import field
-
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details.base import Detail
@@ -10,9 +8,9 @@ from consent_engine.domain.sms import Delivery
 
 class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
     """how: `gateway` (it said so), `report` or `reply` (these prove it) · may_have: attempts that may have been taken ·
-    started: when the first of them began · later: when the last did; None: then, too · window: how long a yes counts ·
-    parts: the gateway's ids of the parts, where each has its own · undelivered: how long a yes counts while the
-    question is not on the handset, where the gateway reports; once it is, the window begins.
+    started, last: when the first and the last of them began · window: how long a yes counts · parts: the gateway's ids
+    of the parts, where each has its own · undelivered: how long a yes counts while the question is not on the handset,
+    where the gateway reports; once it is, the window begins.
     """
 
     trigger = Trigger.CONFIRMATION_ACCEPTED
@@ -21,15 +19,10 @@ class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
     doubts: int | None = None
     may_have: int
     started: Millis
-    later: Millis | None = field(default=None, name="last")
+    last: Millis
     window: int | None = None
     parts: tuple[str, ...] = ()
     undelivered: int | None = None
-
-    @property
-    def last(self) -> Millis:
-        """When the last of them began."""
-        return self.started if self.later is None else self.later
 
 
 class ConfirmationFailed(Detail, frozen=True, kw_only=True):
