@@ -69,7 +69,7 @@ class CarryOn:
                 answer = yield save
             finally:
                 self._asked_for[lane] -= 1
-            if answer.word is Word.OK:  # of the same again nobody knows here who has it
+            if answer.word is Word.OK:  # a repeat was answered: the lease may be another's
                 self._begun += 1
                 self._start(lane, leased, min(asked, since + (leased.at - at) / 1000), asked)
 

@@ -23,7 +23,10 @@ class Commits(Lists):
         self.count = 0
 
     def add(self, commit: Commit, offer: tuple[str, str]) -> None:
-        """One more. offer: the name of the one a new order needs, and its content unless it is believed to be there."""
+        """One more. offer: the name of the one a new order needs, and its content unless it is believed to be there.
+
+        Raises ValueError for a commit without the record whose effect is held.
+        """
         args, records, held = self.args, commit.records, commit.held
         self.counts, self.due, self.gone, self.sealed = [], [], [], []
         self.count += 1
