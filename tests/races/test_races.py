@@ -66,7 +66,8 @@ def together(*works):
     assert failed == []
 
 
-def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
+def answered_yes(world):
+    """An order for each number, with its yes in the inbox: their ids by number."""
     asked = [Placing("desk", f"race-{n}", world.request(number)) for n, number in enumerate(NUMBERS)]
     orders = {
         str(number): placed.order.id for number, placed in zip(NUMBERS, world.engine.place_many(asked), strict=True)
@@ -74,6 +75,11 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
     world.run(Lane.SMS)
     world.clock.forward(seconds=1)
     world.engine.receive([said("是", number, "yes") for number in NUMBERS])
+    return orders
+
+
+def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
+    orders = answered_yes(world)
     world.run(Lane.INBOUND)
     world.clock.forward(seconds=1)
     assert world.engine.store.lanes.depths()[Lane.ACTIVATION].due == RACES
@@ -102,13 +108,7 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
 
 
 def test_no_activation_is_carried_on_by_a_commit_that_was_sent_after_a_stop_was_acknowledged(world):
-    asked = [Placing("desk", f"race-{n}", world.request(number)) for n, number in enumerate(NUMBERS)]
-    orders = {
-        str(number): placed.order.id for number, placed in zip(NUMBERS, world.engine.place_many(asked), strict=True)
-    }
-    world.run(Lane.SMS)
-    world.clock.forward(seconds=1)
-    world.engine.receive([said("是", number, "yes") for number in NUMBERS])
+    orders = answered_yes(world)
     acknowledged: dict[str, float] = {}
     sent: dict[str, float] = {}
     desk, worker = world.another(), world.another()

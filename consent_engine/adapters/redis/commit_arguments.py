@@ -262,7 +262,7 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
         lists.stands(index, stands[index], call.id)
     for index in stood.keys() - stands:
         lists.leaves(index, call.id)
-        if index == cell.told:  # an earlier program put it there
+        if index == cell.told:  # where the release before listed such a call
             lists.leaves(cell.to_review[Verdict.PENDING], call.id)
     key = lists.numbers[cell.dialled_of(call.began.started_at)]
     for count in counted_of(call, before or change.archived):
@@ -270,8 +270,8 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
 
 
 def _lists_of(call: Call, cell: Cell) -> dict[str, int]:
-    """The lists that a call stands in, and by which instant. One that an order told of waits for its reviewer in a list
-    of its own: of nearly each that would otherwise be two.
+    """The lists that a call stands in, and by which instant. A call that came with an order waits for its reviewer in
+    one list of its own: nearly every call would otherwise stand in two.
     """
     at, verdict = call.began.started_at, call.verdict
     if call.began.ordered and verdict is Verdict.PENDING:

@@ -58,7 +58,7 @@ class RedisLists(OfCell, Lists):
         return {verdict: together(map(self._tally, self._waiting(verdict))) for verdict in self._cell.to_review}
 
     def _waiting(self, verdict: Verdict) -> list[str]:
-        """The indexes of what waits for a reviewer, by when it was over; what an order told of, by when it began."""
+        """The indexes of calls that wait for a reviewer, by when they were over, or, with an order, began."""
         return [self._cell.to_review[verdict], *([self._cell.told] if verdict is Verdict.PENDING else ())]
 
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:

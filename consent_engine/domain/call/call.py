@@ -29,7 +29,7 @@ ABANDONED_AFTER_MS = 4 * 3_600_000
 RECORDING = "rec"
 """The field of a call's record that holds what its recording is reserved under."""
 _AS_THE_ID_SAYS = "="
-"""There: the id of a call that the body of an order told of is made of it."""
+"""In that field: the key is part of the call's id, as with every call that came in the body of an order."""
 MOST_REFUSALS = 20
 """Refused orders that one call keeps."""
 

@@ -109,7 +109,7 @@ class Plan(Struct, frozen=True, dict=True):
 
         A plan that was kept with line breaks in its texts is repeated by the file that it was read from.
         """
-        if self.hash != wanted.hash and Plan.read(_unbroken(self.told())).hash != wanted.hash:
+        if self.hash != wanted.hash and Plan.read(_without_breaks(self.told())).hash != wanted.hash:
             return False
         pairs = zip(self.published, wanted.published, strict=True)
         return all(_span(w) == _span(p if w.since else replace(p, since=None)) for p, w in pairs)
@@ -153,11 +153,11 @@ def _told(published: Publication) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name != "api" or value}
 
 
-def _unbroken(told: Any) -> Any:  # noqa: ANN401 - JSON
+def _without_breaks(told: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(told, dict):
-        return {name: _unbroken(each) for name, each in told.items()}
+        return {name: _without_breaks(each) for name, each in told.items()}
     if isinstance(told, list | tuple):
-        return [_unbroken(each) for each in told]
+        return [_without_breaks(each) for each in told]
     return unbroken(told) if isinstance(told, str) else told
 
 
