@@ -12,6 +12,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, NotOurArchive
+from tests.acceptance.house import HOME
 from tests.archive.house import LONG, SHORT, Town
 from tests.conftest import OTHER
 
@@ -131,7 +132,7 @@ def test_an_installation_whose_archive_is_anothers_does_not_start(real, redis_se
         "CONSENT_REDIS_URL": redis_server.url, "CONSENT_SECRET": "test-secret", "CONSENT_DURABILITY": "everysec",
         "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(tmp_path), "CONSENT_GATEWAY": "simulated", "CONSENT_BSS": "simulated",
-        "CONSENT_ARCHIVE_URL": address(real.archive), "PATH": "/usr/bin:/bin",
+        "CONSENT_ARCHIVE_URL": address(real.archive), "PATH": "/usr/bin:/bin", "PYTHONPATH": HOME,
     }  # fmt: skip
     command = [sys.executable, "-m", "workers"]
     real.client.flushdb()

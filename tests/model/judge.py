@@ -47,6 +47,7 @@ def judge(before: Standing, step: Step) -> frozenset[tuple[Trigger, State, State
             _silent(before, old, new)
             _barred(before, step.after, old, new)
             _consents(before, step.after, n, old, new)
+            _tells_of_copies(step.after.copies[n], old, new)
     for n, fact, decision in step.decided:
         _follows(before.orders[n], decision)
         if decision.events:
@@ -154,6 +155,14 @@ def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order)
     assert said.named not in nobodys, "a yes that no person can have written"
     assert not new.proof_asked or read(reply.text).code, "a yes without the code that was asked for"
     _means(after, n, new, said)
+
+
+def _tells_of_copies(copies: int, old: Order, new: Order) -> None:
+    """What is written down of a hand-over tells of every copy that the subscriber may have: also of one in flight."""
+    if new.asked_at and not old.asked_at:
+        asked = new.last(Trigger.CONFIRMATION_ACCEPTED)
+        assert asked is not None
+        assert asked.detail.may_have >= copies, "a copy of the question that the history does not tell of"
 
 
 def _early_op(order: Order, yes) -> str:

@@ -46,7 +46,7 @@ from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.domain.order.seen import Unlikely
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
-from tests.model.standing import CARRIER, NUMBER, SENDER, START, Heard, Standing, begun, deadline, placed, saved
+from tests.model.standing import CARRIER, NUMBER, SENDER, START, Heard, Standing, begun, deadline, placed, put, saved
 
 NOTIFICATION = "sms.notification.1"
 QUESTION_AGAIN = "sms.confirmation.2"
@@ -100,7 +100,7 @@ class Scope:
             assert done is not None
             s = replace(done[0], now=s.now + 1)
             orders = (*s.orders, placed(n, s.now, self.policy, s.orders, subs=self.subs))
-            s = replace(s, orders=orders, asked_since=(*s.asked_since, 0))
+            s = replace(s, orders=orders, asked_since=(*s.asked_since, 0), copies=(*s.copies, 0))
         return s
 
 
@@ -204,11 +204,11 @@ def _may_begin(s: Standing, n: int, effect: str) -> bool:
 def _begin(s: Standing, n: int, effect: str, *, lost: bool = False) -> Standing:
     order = s.orders[n]
     pending = begun(order.effects[effect], s.now, lost=lost)
-    since = s.asked_since
-    if effect == QUESTION and not lost and not since[n]:
-        since = (*since[:n], s.now, *since[n + 1 :])
-    after = structs.replace(order, effects={**order.effects, effect: pending})
-    return replace(s.with_order(n, after), asked_since=since)
+    after = s.with_order(n, structs.replace(order, effects={**order.effects, effect: pending}))
+    if effect != QUESTION or lost:
+        return after
+    since = s.asked_since[n] or s.now
+    return replace(after, asked_since=put(s.asked_since, n, since), copies=put(s.copies, n, s.copies[n] + 1))
 
 
 def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # noqa: C901 - a way a branch
@@ -219,19 +219,18 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
         asked = (Untaken("unknown"),) if effect == ACTIVATE and pending.in_doubt else ()
         for outcome in OUTCOMES[:1] if scope.sure else (*OUTCOMES, *asked):
             ended = Ended(effect, pending.attempts, outcome)
-            taken = pending.doubts or isinstance(outcome, Accepted | Uncertain)
+            taken = effect != QUESTION or isinstance(outcome, Accepted | Uncertain)
             for step in _step(f"{effect} ends: {_word(outcome)}", s, scope, n, ended, effect):
-                yield step if taken or effect != QUESTION else replace(step, after=_never_left(step.after, n))
+                yield step if taken else replace(step, after=_not_taken(step.after, n))
         if scope.sure:
             return
         lost = _begin(s, n, effect, lost=True)
         ended = Ended(effect, pending.attempts + 1, Uncertain("lease lost"))
         yield from _step(f"{effect} lost its lease", lost, scope, n, ended, effect)
         back = _given_back(s, n, effect)
-        untaken = effect == QUESTION and not pending.doubts
-        yield Step(f"{effect} is given back", _never_left(back, n) if untaken else back)
+        yield Step(f"{effect} is given back", _not_taken(back, n) if effect == QUESTION else back)
     elif pending.refused is not None:
-        held = _begin(s, n, effect)
+        held = replace(_begin(s, n, effect), copies=s.copies)  # nobody is called
         ended = Ended(effect, pending.attempts + 1, Rejected(pending.refused))
         yield from _step(f"{effect} ends: as was known", held, scope, n, ended, effect)
     elif _may_begin(s, n, effect):
@@ -244,9 +243,11 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
             yield from _step(f"{effect}, given up, ends: {_word(outcome)}", s, scope, n, ended)
 
 
-def _never_left(s: Standing, n: int) -> Standing:
-    """The question is surely not with the subscriber."""
-    return replace(s, asked_since=(*s.asked_since[:n], 0, *s.asked_since[n + 1 :]))
+def _not_taken(s: Standing, n: int) -> Standing:
+    """A copy of the question is surely not with the subscriber; without another, none is."""
+    copies = s.copies[n] - 1
+    since = s.asked_since if copies else put(s.asked_since, n, 0)
+    return replace(s, copies=put(s.copies, n, copies), asked_since=since)
 
 
 def _word(outcome: Outcome) -> str:

@@ -15,6 +15,7 @@ read. It does, and leaves out only this:
 - Attempts, but for none or some: nothing else is decided by them. Doubts and failed reports count up to `MOST_DOUBTS`:
   the search never makes more failed reports than that, so more doubts than one above it are all alike.
 - Ops, refs, hashes, texts: new each time. That the same fact twice is void is checked on each way, not kept.
+- How many copies of a question may have been taken: it is checked that the order tells as many.
 - Calls that outlived their lease. They are no part of the state: wherever there is a doubt there may be one, and
   wherever an effect is gone there may have been one.
 - Events that only decide whether another note is written, and SMS that no decision looks at (reminder, help, ...):
@@ -62,6 +63,11 @@ NO_ANSWER = frozenset({"否", "TD", "帮助", "嗯", "我要投诉", "resumed", 
 _ASKED_OF = ASKING | WAITING
 
 
+def put(each: tuple[int, ...], n: int, value: int) -> tuple[int, ...]:
+    """The same with one order's changed."""
+    return (*each[:n], value, *each[n + 1 :])
+
+
 def counts(effect: str) -> bool:
     """Whether any decision looks at this effect."""
     return not is_sms(effect) or sms_parts(effect)[0] in MATTERS
@@ -103,7 +109,7 @@ class Standing:
     """One line at one instant.
 
     n: counts what happens, for ops and refs · asked_since: when each question began to be sent by a call
-    that may have been taken, 0 = none ·
+    that may have been taken, 0 = none · copies: of each question, the calls that may have been taken ·
     restrictions: what stands on the line · heard: every message, by its key
     """
 
@@ -114,6 +120,7 @@ class Standing:
     own: Mapping[str, Pending] = field(default_factory=dict)
     n: int = 0
     asked_since: tuple[int, ...] = (0,)
+    copies: tuple[int, ...] = (0,)
     heard: Mapping[str, Heard] = field(default_factory=dict)
 
     @cached_property

@@ -64,6 +64,7 @@ SCOPES = (
     Scope("refused, and lifted", (), (BARE, "TD"), ((BARE, "TD"), ("TD", BARE)), people=(LIFT,), policy=SHORT),
     Scope("refused by voice, answers from before", (SUB, OLD), (REFUSED_BY_VOICE,), **CALM),
     Scope("reports, asked again", (BARE,), reports=1, delivered=True, people=(RESEND,), races=False, policy=RESENDS),
+    Scope("reported while it is asked again", (SUB,), reports=1, people=(), policy=SHORT),
     Scope("a failed report before a yes", (), (FAILED, BARE), ((FAILED, BARE),), reports=1, **CALM),
     Scope("the window begins on the handset", (BARE, "否", "TD"), reports=1, delivered=True, **WINDOWED),
     Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),

@@ -12,9 +12,10 @@ import pytest
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.domain.admission.request import Placing
-from consent_engine.domain.effects import ACTIVATE, Lane
+from consent_engine.domain.effects import ACTIVATE, Lane, Uncertain
+from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import parse
-from consent_engine.domain.sms import Reply
+from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.ports import LiftedWord, OrderChange
 from tests import needs
@@ -66,13 +67,17 @@ def together(*works):
     assert failed == []
 
 
+def asked(world):
+    """An order for each number, its question sent once: their ids by number."""
+    placings = [Placing("desk", f"race-{n}", world.request(number)) for n, number in enumerate(NUMBERS)]
+    placed = world.engine.place_many(placings)
+    world.run(Lane.SMS)
+    return {str(number): each.order.id for number, each in zip(NUMBERS, placed, strict=True)}
+
+
 def answered_yes(world):
     """An order for each number, with its yes in the inbox: their ids by number."""
-    asked = [Placing("desk", f"race-{n}", world.request(number)) for n, number in enumerate(NUMBERS)]
-    orders = {
-        str(number): placed.order.id for number, placed in zip(NUMBERS, world.engine.place_many(asked), strict=True)
-    }
-    world.run(Lane.SMS)
+    orders = asked(world)
     world.clock.forward(seconds=1)
     world.engine.receive([said("是", number, "yes") for number in NUMBERS])
     return orders
@@ -143,6 +148,31 @@ def test_no_activation_is_carried_on_by_a_commit_that_was_sent_after_a_stop_was_
     assert len(acknowledged) == RACES
     assert [order for order in begun if acknowledged[order] < sent[order]] == []
     assert 0 < len(begun) < RACES, "each came first for some"
+
+
+def test_a_hand_over_that_a_report_proves_tells_of_the_copy_that_a_worker_sends_meanwhile(world):
+    world.gateway.answers = [Uncertain("timeout")] * RACES
+    orders = [*asked(world).values()]
+    world.clock.forward(hours=1)
+    taken = [DeliveryReport("test", f"{order}.confirmation.1", f"m-{order}", Delivery.ACCEPTED) for order in orders]
+    world.engine.receive(taken[::-1])  # they meet in the middle, however busy the machine is
+    sent, proven = set(), threading.Event()
+    worker = world.another()
+
+    def prove():
+        world.run(Lane.INBOUND)
+        proven.set()
+
+    def send():
+        for _ in range(50 * RACES):
+            sent.update(leased.order.id for leased in worker.store.lanes.lease(Lane.SMS, 1))
+            if proven.is_set():
+                return
+
+    together(prove, send)
+    told = {order: world.engine.show(order).last(Trigger.CONFIRMATION_ACCEPTED).detail.may_have for order in orders}
+    assert {order for order, copies in told.items() if copies > 1} == sent
+    assert 0 < len(sent) < RACES, "each came first for some"
 
 
 def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):

@@ -381,6 +381,15 @@ def test_timers_wait_for_unread_messages_and_for_a_question_in_flight():
     assert decide(order, Woke(WAKE_WINDOW, 5), NOW).is_void
 
 
+def test_a_question_that_a_report_proves_goes_as_it_was_seen_so_that_one_begun_since_is_told_of():
+    doubtful = ends(agreed(), QUESTION, Uncertain("timeout"), NOW + 1_000)
+    proven = report(Delivery.ACCEPTED, "m1", "d1")
+    assert (QUESTION, Drop.NOT_IN_FLIGHT) in decide(doubtful, proven, NOW + 2_000).drop
+    again = decide(leased(doubtful, QUESTION, NOW + 700_000), proven, NOW + 700_001)
+    assert (QUESTION, Drop.ANYWAY) in again.drop
+    assert again.events[1].told()["may_have"] == 2
+
+
 def test_a_refused_question_waits_for_unread_replies_and_is_not_sent_again_meanwhile():
     order = leased(agreed(), QUESTION, NOW)
     waiting = decide(order, Ended(QUESTION, 1, Rejected("no such number"), waits=True), NOW + 5)

@@ -95,17 +95,23 @@ def settle(
     """
     kinds = {ACTIVATE: started, NOTIFICATION: unsent}
     question = order.question
-    if question is not None and order.state is State.AGREED:
-        if not unasked and (question.leased_at or question.doubts) and isinstance(event.detail, MayBeAsked):
+    if question is not None:
+        kinds.update([asked_no_more(order)])
+        may_be_asked = order.state is State.AGREED and not unasked and (question.leased_at or question.doubts)
+        if may_be_asked and isinstance(event.detail, MayBeAsked):
             event = replace(event, detail=replace(event.detail, may_be_asked=1))
-        # Begun since we looked: then look again, so that the history says so.
-        kinds[QUESTION] = Drop.ANYWAY if question.leased_at else Drop.NOT_IN_FLIGHT
     if isinstance(event.detail, (TooLateToAsk, ConfirmationFailed)) and early_in_vain(order) and not told_late(order):
         event = replace(event, detail=replace(event.detail, answered=1))
         puts = (*puts, say(Purpose.LATE, event.at))
     gone = tuple((effect, kinds.get(effect, Drop.ANYWAY)) for effect in order.effects)
     settled = order.moved(event)
     return Decision(settled, (event,), (*puts, archiving(settled)), gone, guard)
+
+
+def asked_no_more(order: Order) -> tuple[str, Drop]:
+    """The question goes as it was seen: begun since, it is looked at again, so that the history tells of every copy."""
+    seen = order.question
+    return QUESTION, Drop.ANYWAY if seen is not None and seen.leased_at else Drop.NOT_IN_FLIGHT
 
 
 def note(order: Order, event: Event, *puts: Put) -> Decision:

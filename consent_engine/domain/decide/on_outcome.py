@@ -10,6 +10,7 @@ from consent_engine.domain.decide.decision import (
     Drop,
     Put,
     activating,
+    asked_no_more,
     changed_hands,
     handed_over,
     held_back,
@@ -190,7 +191,8 @@ def question_answered(
 ) -> Decision:
     """The question was handed over after all; an early yes to that very attempt now counts, any other is void."""
     moved, event, timers = handed_over(order, now, op, how, ref, parts)
-    gone = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
+    timed = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
+    gone = (asked_no_more(order), *timed)
     early = order.last(Trigger.REPLIED_EARLY)
     if early is None:
         return Decision(moved, (event,), timers, gone)
@@ -237,8 +239,7 @@ def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: M
             return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)
         return _again(order, ACTIVATE, now + policy.backoff(doubtful.doubts, ended.roll), doubtful)
     if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order):
-        decision = question_answered(order, now, ended.op, "reply")
-        return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+        return question_answered(order, now, ended.op, "reply")
     if ended.effect == QUESTION and order.state is State.AGREED and all_failed(order, doubtful.doubts):
         # The reports overtook the doubt: looked at once what waits to be read is read.
         held = _again(order, QUESTION, now + policy.uncertain_hold, doubtful)

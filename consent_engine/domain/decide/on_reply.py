@@ -154,8 +154,7 @@ def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
         return replace(note(order, early), beat=beside)
     # Only who has read the question can write this: the doubt is settled, and the yes with it.
     decision = question_answered(order.moved(early), now, f"{reply.op}:asked", "reply", reply.ref)
-    events, gone = (early, *decision.events), (*decision.drop, (QUESTION, Drop.ANYWAY))
-    return replace(decision, events=events, drop=gone, beat=beside)
+    return replace(decision, events=(early, *decision.events), beat=beside)
 
 
 def _no(order: Order, reply: Replied, now: Millis) -> Decision:

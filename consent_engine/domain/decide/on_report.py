@@ -7,7 +7,7 @@ as attempts may have been taken; without ids the window settles it.
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.after_reports import failed, or_failed, then, wholly
-from consent_engine.domain.decide.decision import Decision, Drop
+from consent_engine.domain.decide.decision import Decision
 from consent_engine.domain.decide.on_outcome import on_outcome, question_answered
 from consent_engine.domain.effects import Accepted, Millis, sms_parts
 from consent_engine.domain.lifecycle import State
@@ -45,8 +45,7 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
     if waits:
         # Whatever the gateway's answer was or will be: it has the SMS.
         decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
-        decision = or_failed(decision, report.op, now, waits=report.waits)
-        return replace(decision, drop=(*decision.drop, (QUESTION, Drop.ANYWAY)))
+        return or_failed(decision, report.op, now, waits=report.waits)
     return _on_other(order, report, now)
 
 

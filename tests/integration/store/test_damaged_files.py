@@ -12,6 +12,7 @@ from consent_engine.adapters.redis.embedded.files import MOST_CUT, cut_back
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.errors import SettingsError
 from tests import needs
+from tests.acceptance.house import HOME
 
 BLOCK = [("MULTI",), ("SET", "k", "v" * 40), ("HSET", "h", "f", "\r\n*3\r\n$3\r\n"), ("EXEC",)]
 
@@ -97,7 +98,12 @@ OPENS += "with installation(Settings.load(env_file=None), own=True) as found: pr
 
 def started(folder):
     """An installation in a folder, started and ended as a process of its own."""
-    environ = {"CONSENT_DATA_DIR": str(folder), "CONSENT_DURABILITY": "strict", "PATH": os.environ["PATH"]}
+    environ = {
+        "CONSENT_DATA_DIR": str(folder),
+        "CONSENT_DURABILITY": "strict",
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": HOME,
+    }
     command = [sys.executable, "-c", OPENS]
     return subprocess.run(
         command, env=environ, cwd=folder.parent, capture_output=True, text=True, timeout=60, check=False
