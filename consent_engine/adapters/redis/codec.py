@@ -25,9 +25,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
     Claim,
-    Commit,
     Leased,
-    OrderChange,
     Owner,
     Posted,
     Stuck,
@@ -111,13 +109,10 @@ class Offers(dict[str, str]):
         self[name] = str(kept)
         return self[name]
 
-    def needed(self, commit: Commit) -> tuple[str, str]:
-        """The name of the offer a new order needs, and its content unless it was seen there; '' when it needs none."""
-        for change in commit.records:
-            if isinstance(change, OrderChange) and change.state_before is None:
-                offer = change.order.doc.offer
-                return offer.hash, "" if offer.hash in self else offer.kept()
-        return "", ""
+    def needed(self, order: Order) -> tuple[str, str]:
+        """The name of the offer that a new order needs, and its content unless it was seen in the store."""
+        offer = order.doc.offer
+        return offer.hash, "" if offer.hash in self else offer.kept()
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:

@@ -22,17 +22,14 @@ class Commits(Lists):
         self._counted: dict[tuple[str | int, ...], int] = {}
         self.count = 0
 
-    def add(self, commit: Commit, offer: tuple[str, str]) -> None:
-        """One more. offer: the name of the one a new order needs, and its content unless it is believed to be there.
-
-        Raises ValueError for a commit without the record whose effect is held.
-        """
+    def add(self, commit: Commit) -> None:
+        """Add one. Raises ValueError for a commit without the record whose effect is held."""
         args, records, held = self.args, commit.records, commit.held
         self.counts, self.due, self.gone, self.sealed = [], [], [], []
         self.count += 1
         start = len(args)
         args += (
-            0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0", *offer,
+            0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0",
             "" if commit.at is None else commit.at, 0, "", held.token if held else "",
             "" if commit.beat is None else beat_of(commit.beat, self._cell, self), 0, 0, len(records),
         )  # fmt: skip
@@ -40,21 +37,21 @@ class Commits(Lists):
         for place, change in enumerate(records, 1):
             effect = ""
             if held and change.id == held.record:
-                args[start + 9], effect = place, held.effect
+                args[start + 7], effect = place, held.effect
             if isinstance(change, OrderChange):
                 inbox = inbox or change.order.line
             elif isinstance(change, LineChange) and (change.consume or not args[start + 3]):
                 inbox = change.id
                 args[start + 3 : start + 6] = place, change.consume, "1" if change.release else "0"
-                args[start + 10] = f"l:{inbox}:{READ}"
+                args[start + 8] = f"l:{inbox}:{READ}"
             mine = len(args)
             args.insert(mine, self.numbers[written(change, self._cell, self._seal, effect, self)])
-        if held and not args[start + 9]:
+        if held and not args[start + 7]:
             raise ValueError("a commit without the record whose effect is held")
         if inbox and (commit.guard is not None or args[start + 4]):
-            args[start + 13] = self.numbers[self._cell.inbox(inbox)]
+            args[start + 11] = self.numbers[self._cell.inbox(inbox)]
         if self.counts:
-            args[start + 14] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
+            args[start + 12] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
         self.listed()
         args += len(commit.unmatched), *commit.unmatched, len(self.sealed), *self.sealed
         args[start] = len(args) - start - 1
@@ -65,12 +62,3 @@ class Commits(Lists):
         for counts in self._counted:
             counted += len(counts) // 2, *counts
         return [*self._cell.of_commits, *self.numbers], [self.count, *self.args, *counted]
-
-
-def asked(
-    commit: Commit, cell: Cell, offer: tuple[str, str], seal: Seal | None = None
-) -> tuple[list[str], list[str | int]]:
-    """The keys and the arguments of the script for one alone."""
-    alone = Commits(cell, seal)
-    alone.add(commit, offer)
-    return alone.asked()

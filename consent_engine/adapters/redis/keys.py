@@ -133,7 +133,7 @@ class Cell:
         self.journal = f"{prefix}journal"
         self.journaled = f"{prefix}journaled"
         self.moving = f"{prefix}moving"
-        self.of_commits = (self.unmatched, *self.due.values(), self.offers, self.journal)
+        self.of_commits = (self.unmatched, *self.due.values(), self.journal)
         """What all commits name, in the order of the script's keys."""
 
     def order(self, order_id: str) -> str:

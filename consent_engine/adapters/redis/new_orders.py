@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
+from consent_engine.adapters.redis.codec import Offers
 from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
@@ -11,17 +12,15 @@ from consent_engine.ports import CallChange, Change, Commit, LineChange, Look, O
 
 
 def is_new(commit: Commit) -> bool:
-    """Whether a commit makes an order, and does nothing else than to make and stamp records."""
+    """Whether a commit makes an order."""
     first = commit.records[0]
-    return (
-        isinstance(first, OrderChange)
-        and first.state_before is None
-        and commit.held is None
-        and commit.guard is None
-        and commit.beat is None
-        and not commit.unmatched
-        and all(map(_is_plain, commit.records))
-    )
+    return isinstance(first, OrderChange) and first.state_before is None
+
+
+def _only_makes(commit: Commit) -> bool:
+    """Whether a commit does nothing else than to make and stamp records: `commit_new` knows no more."""
+    more = commit.held or commit.guard is not None or commit.beat or commit.unmatched
+    return not more and all(map(_is_plain, commit.records))
 
 
 def _is_plain(change: Change) -> bool:
@@ -46,11 +45,15 @@ class NewOrders(Lists):
         self._counted: dict[tuple[str | int, ...], int] = {}
         self.offers: dict[tuple[str, str], int] = {}
 
-    def add(self, commit: Commit, offer: tuple[str, str]) -> None:
-        """One commit more. offer: the name of the one it needs, and its content unless it is believed to be there."""
-        args = self.args
-        of = self.offers.setdefault(offer, len(self.offers) + 1) if offer[0] else 0
-        args += of, 0, len(commit.records)
+    def add(self, commit: Commit, offers: Offers) -> None:
+        """Add a commit. offers: those that are believed to be in the store.
+
+        Raises ValueError for one that does more than to make an order, and to make and stamp records with it.
+        """
+        first, args = commit.records[0], self.args
+        if not (isinstance(first, OrderChange) and _only_makes(commit)):
+            raise ValueError("a commit that makes an order does nothing else")
+        args += self.offers.setdefault(offers.needed(first.order), len(self.offers) + 1), 0, len(commit.records)
         counts = len(args) - 2
         self.counts, self.due, self.gone, self.sealed = [], [], [], []
         for change in commit.records:

@@ -77,13 +77,13 @@ class RedisRecords(OfCell, Records):
         for some in _parts(new, GROUP):
             together = NewOrders(self._cell, self._seal)
             for n in some:
-                together.add(commits[n], self._offers.needed(commits[n]))
+                together.add(commits[n], self._offers)
             calls.script("commit_new", *together.asked(len(some)))
             said += together.offers
         for some in _parts(others, MOST):
             alike = Commits(self._cell, self._seal)
             for n in some:
-                alike.add(commits[n], self._offers.needed(commits[n]))
+                alike.add(commits[n])
             calls.script("commit", *alike.asked())
         answers = self._wire.send(calls, prove=prove, repeat=True)
         self._offers.update((name, content) for name, content in said if content)

@@ -6,12 +6,12 @@ from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.commits import asked
+from consent_engine.adapters.redis.commits import Commits
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.request import Placing
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import LineChange, Posted, Word
+from consent_engine.ports import LineChange, Word
 from tests.conftest import NUMBER, OTHER, SECOND, World
 
 THIRD = "13700137000"
@@ -74,8 +74,10 @@ def one_by_one(world, commits):
     """Save them with the script that decisions are saved with."""
     calls = Calls()
     for commit in commits:
-        offer = commit.records[0].order.doc.offer
-        calls.script("commit", *asked(commit, world.cell, (offer.hash, offer.kept()), SEAL))
+        offer, alone = commit.records[0].order.doc.offer, Commits(world.cell, SEAL)
+        alone.add(commit)
+        calls.plain("HSET", world.cell.offers, offer.hash, offer.kept())
+        calls.script("commit", *alone.asked())
     Wire(world.client, proves=False, replicas=0).send(calls)
 
 
@@ -136,6 +138,22 @@ def test_an_offer_that_is_not_there_is_said_once_more_and_both_orders_are_saved(
     assert world.client.hlen("ce:{0}:offers") == 1
 
 
+@pytest.mark.parametrize("more", ["guard", "unmatched", "consume"])
+def test_a_commit_that_makes_an_order_and_does_more_is_refused_and_nothing_of_it_is_saved(world, store, more):
+    """The script for decisions looks at an inbox; the one for new orders does not."""
+    [commit] = made_of(world, wanted(world, [NUMBER]))
+    reads = LineChange(commit.records[-1].id, 0, commit.records[-1].fields, consume="k")
+    wrong = {
+        "guard": {"guard": 1},
+        "unmatched": {"unmatched": ("{}",)},
+        "consume": {"records": (commit.records[0], reads)},
+    }
+    was = everything(world.client)
+    with pytest.raises(ValueError, match="nothing else"):
+        store.records.commit([replace(commit, **wrong[more])])
+    assert everything(world.client) == was
+
+
 def test_the_instants_of_a_line_do_not_go_back(world, store):
     world.place(NUMBER)
     [commit] = made_of(world, wanted(world, [NUMBER], plan=SECOND))
@@ -144,16 +162,6 @@ def test_the_instants_of_a_line_do_not_go_back(world, store):
     world.client.hset(world.cell.line(line), "seen", later)
     assert words(store, [commit]) == [Word.OK]
     assert world.client.hget(world.cell.line(line), "seen") == later
-
-
-def test_what_consumes_a_message_is_no_new_order_alone(world, store):
-    """The script for decisions looks at an inbox; the one for new orders does not."""
-    [commit] = made_of(world, wanted(world, [NUMBER]))
-    line = commit.records[-1]
-    store.inbox.receive([Posted(line.id, NUMBER, "k", '{"kind":"reply"}')])
-    version = int(world.client.hget(world.cell.line(line.id), "v"))
-    moved = LineChange(line.id, version, line.fields, consume="another")
-    assert words(store, [replace(commit, records=(commit.records[0], moved))]) == [Word.FRONT]
 
 
 def test_a_count_that_is_damaged_leaves_no_order_without_its_entry_in_the_journal(world, store):

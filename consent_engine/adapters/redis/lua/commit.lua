@@ -1,23 +1,22 @@
 -- Save decisions, each with all that is written with it, or nothing of it: any number of commits of one cell in one go.
 --
--- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 offers   7 journal   then whatever the commits
---       name by its number: records, inboxes, counters and lists       (all in one slot; some are only named)
+-- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   then whatever the commits name by its
+--       number: records, inboxes, counters and lists                   (all in one slot; some are only named)
 -- ARGV  1 how many commits; then of each how many arguments it has, and these:
 --       1 op: the identity of this change, which is looked for among the events of the first record
 --       2 guard: an instant, or ''
 --       3 which of its records has the inbox that is read, 0: none   4 key of the message to consume or ''
 --       5 '1': this reader lets go of the line
---       6 name of the offer that a new order needs, or ''   7 the offer, '' when it is believed to be there
---       8 instant of the decision: what was over by then bars nothing; '' = whatever stands bars
---       9 which of its records has the effect that is held, 0: none   10 member of the inbox's line among what is due, or ''
---       11 token of what is held (the attempt)
---       12 '' or the yes that is laid beside the newest of its agent: KEYS number of these (hash)   how many others in one
+--       6 instant of the decision: what was over by then bars nothing; '' = whatever stands bars
+--       7 which of its records has the effect that is held, 0: none   8 member of the inbox's line among what is due, or ''
+--       9 token of what is held (the attempt)
+--       10 '' or the yes that is laid beside the newest of its agent: KEYS number of these (hash)   how many others in one
 --       rhythm refuse it, 0: none do   ms within which two are alike   ms of an interval at least   how many are compared
 --       so   how many are kept   then, 0s where nothing is compared loosely: ms within which two are alike   how many
 --       others refuse it   ms from and to which two are beside each other   how many times as many as these they are
 --       ms it took   when it came   whose it is   the agent (field)
---       13 KEYS number of the inbox of the line that it is about   14 the number of what it counts, 0: nothing
---       15 how many records; then of each: its KEYS number   the version that was read, '' when it was not (then only
+--       11 KEYS number of the inbox of the line that it is about   12 the number of what it counts, 0: nothing
+--       13 how many records; then of each: its KEYS number   the version that was read, '' when it was not (then only
 --       stamped)   how it is touched   a digit for each effect that is dropped with care   how many restrictions bar, and
 --       three counted lists: what is asked of it, in this order: the effect that is held, `seen` (how: 'a'), the effects
 --       that are dropped with care, the restrictions · fields (name, value; `seen` is the first) · names of fields that go
@@ -30,8 +29,8 @@
 -- Returns for each commit 'ok', or {word, which of its records stood in its way (0: none)}; word is
 --       same (this op was saved before) · stale (somebody else was first) · lost (the effect is not held any more)
 --       · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
---       · offer (it is not there: say it) · barred (a restriction stands on the record) · rhythm (the yes came in one: then
---       the number of others, and a third value: cadence or lockstep)
+--       · barred (a restriction stands on the record) · rhythm (the yes came in one: then the number of others, and a
+--       third value: cadence or lockstep)
 --
 -- Whatever is written stands among the arguments as Redis takes it: nothing is put together here that need not be.
 -- Of each commit everything is checked before its first write: a script is isolated, but never rolled back. What commits
@@ -60,7 +59,7 @@ local function attempts_of(kept)
     return attempts or "0", leased_at or "0", (doubts or "0") ~= "0" and first_at ~= "0"
 end
 local function over(kept) -- whether the time of a restriction is over
-    local now = ARGV[before + 8]
+    local now = ARGV[before + 6]
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and now ~= "" and ends <= tonumber(now)
@@ -77,7 +76,7 @@ end
 -- intervals; and how they are kept with it.
 local function beside()
     local key, most, near, step, depth, keeps, wide, many, from, to, times, took, came, who, agent = match(
-        ARGV[before + 12],
+        ARGV[before + 10],
         "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$"
     )
     local found = { key = KEYS[tonumber(key)], agent = agent, alike = 0 }
@@ -128,8 +127,8 @@ end
 local function commit()
     local first = before
     local op, guard, consumed = ARGV[first + 1], ARGV[first + 2], ARGV[first + 4]
-    local inboxed, holder = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 9])
-    at = first + 15
+    local inboxed, holder = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 7])
+    at = first + 13
     local records = {} -- one read of each
     for n = 1, tonumber(ARGV[at]) do
         local key, read, how = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
@@ -156,7 +155,7 @@ local function commit()
     end
     if holder > 0 then
         local attempts, leased_at = attempts_of(records[holder].kept[2])
-        if attempts ~= ARGV[first + 11] or leased_at == "0" then return { "lost", holder } end
+        if attempts ~= ARGV[first + 9] or leased_at == "0" then return { "lost", holder } end
     end
     for n, r in ipairs(records) do
         for i = 1, #r.care do
@@ -170,7 +169,7 @@ local function commit()
             if r.kept[i] and not over(r.kept[i]) then return { "barred", n } end
         end
     end
-    local inbox, unread, front, behind = KEYS[tonumber(ARGV[first + 13])], {}, nil, nil
+    local inbox, unread, front, behind = KEYS[tonumber(ARGV[first + 11])], {}, nil, nil
     if guard ~= "" or consumed ~= "" then
         unread = call("LRANGE", inbox, 0, guard ~= "" and 99 or 1)
         front, behind = unread[1], unread[2]
@@ -184,13 +183,10 @@ local function commit()
         local came = match(unread[i], ',"came":(%d+)}$') or match(unread[i], "^(%d+)|")
         if tonumber(came) <= tonumber(guard) then return { "guarded", inboxed } end
     end
-    local beats = ARGV[first + 12] ~= "" and beside()
+    local beats = ARGV[first + 10] ~= "" and beside()
     if beats and beats.rule then return { "rhythm", beats.alike, beats.rule } end
-    local offer, told = ARGV[first + 6], ARGV[first + 7]
-    if offer ~= "" and told == "" and call("HEXISTS", KEYS[6], offer) == 0 then return { "offer", 0 } end
 
     -- From here on nothing can fail.
-    if told ~= "" then call("HSET", KEYS[6], offer, told) end
     if beats and call("HSET", beats.key, beats.agent, beats.kept) == 1 then call("EXPIRE", beats.key, 172800) end
     for _, r in ipairs(records) do
         if r.how ~= "l" then
@@ -210,11 +206,11 @@ local function commit()
         call("LPOP", inbox)
         if not behind then
             call("HDEL", records[inboxed].key, "f:read")
-            done = ARGV[first + 10]
+            done = ARGV[first + 8]
         elseif ARGV[first + 5] == "1" then
             local _, leased_at = attempts_of(holder > 0 and records[holder].kept[2])
             call("HSET", records[inboxed].key, "f:read", "[]")
-            of("2")[ARGV[first + 10]] = leased_at -- since this lease began, it is due
+            of("2")[ARGV[first + 8]] = leased_at -- since this lease began, it is due
         end
     end
     put_down()
@@ -222,7 +218,7 @@ local function commit()
     local u1, u2 = list(1)
     local e1, e2 = list(1)
     for i = e1, e2 do sealed[#sealed + 1] = ARGV[i] end
-    local counts = ARGV[first + 14]
+    local counts = ARGV[first + 12]
     if counts ~= "0" then counted[counts] = (counted[counts] or 0) + 1 end
     for i = u1, u2 do call("XADD", KEYS[1], "*", "m", ARGV[i]) end
     return "ok"
@@ -259,7 +255,7 @@ for key, members in pairs(listed) do
     gone[key] = off
 end
 for key, off in pairs(gone) do all("ZREM", key, off) end
-all("RPUSH", 7, sealed)
+all("RPUSH", 6, sealed)
 at = following
 for n = 1, tonumber(ARGV[following]) do
     local c1, c2 = list(2)
