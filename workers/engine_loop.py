@@ -76,8 +76,8 @@ async def _made(make: Callable[[], Engine]) -> Engine:
 
 
 async def close_outside(engine: Engine) -> None:
-    """Close the engine's gateways and its BSS, on the loop that used them."""
-    for gateway in engine.outside.gateways.values():
-        await gateway.close()
-    if engine.outside.bss is not None:
-        await engine.outside.bss.close()
+    """Close the engine's gateways, its BSS and the look-up of subscribers, on the loop that used them."""
+    outside = engine.outside
+    for each in (*outside.gateways.values(), outside.bss, outside.subscribers):
+        if each is not None:
+            await each.close()

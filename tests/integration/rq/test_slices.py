@@ -1,12 +1,16 @@
 """A slice does the little that it made due in other lanes itself: no second wake-up for one reply."""
 
 import asyncio
+from functools import partial
 
 import pytest
+from fakeredis import FakeRedis
 
 from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.engine.slice import FEW
 from consent_engine.errors import StoreUnavailable
+from tests.conftest import FakeSubscribers, World
+from workers.engine_loop import close_outside
 from workers.jobs import Slices
 
 
@@ -134,3 +138,17 @@ def test_what_a_call_makes_due_waits_for_no_other_call(world):
     world.queue.woken.clear()
     assert slice_of(world, Lane.ACTIVATION).keys() == {Lane.ACTIVATION}
     assert world.queue.woken == [Lane.SMS]
+
+
+def test_a_worker_that_ends_closes_whatever_calls_outside():
+    world, closed = World(FakeRedis(decode_responses=True)), []
+    world.subscribers = FakeSubscribers()
+    for name, each in {"gateway": world.gateway, "bss": world.bss, "subscribers": world.subscribers}.items():
+        each.close = partial(_noted, closed, name)
+    world.runner.run(close_outside(world.another()))
+    assert closed == ["gateway", "bss", "subscribers"]
+    world.runner.close()
+
+
+async def _noted(closed, name):
+    closed.append(name)
