@@ -131,6 +131,9 @@ def main() -> None:
         town = build(Path(folder), settings, wanted.seed, wanted.window_s, faults=wanted.faults)
         try:
             figures = asyncio.run(play(wanted, town))
+        except (aiohttp.ClientError, TimeoutError):
+            print(town.last_words(), file=sys.stderr, flush=True)
+            raise
         finally:
             town.end()
         if figures["broken"] and args.keep:

@@ -23,6 +23,7 @@ WORKERS = 2
 AGAIN_S = 0.3
 """The least time between two starts of one process: something that cannot start must not eat the machine."""
 YOUNG_S = 3.0
+LAST_WORDS = 1_000
 SERVER = (
     "--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "always", "--save", "",
     "--maxmemory-policy", "noeviction", "--hash-max-listpack-value", "1024",
@@ -87,6 +88,11 @@ class Part:
             return False
         self.process.send_signal(number)
         return True
+
+    def last_words(self) -> str:
+        """How often it was started again, and the end of its log."""
+        said = self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+        return f"-- {self.name}, started again {self.deaths} times: {said[-LAST_WORDS:]}"
 
     def end(self) -> None:
         """End it for good."""
@@ -153,6 +159,10 @@ class Town:
 
     def _each(self) -> list[Part]:
         return [*self.still, *self._mortal()]
+
+    def last_words(self) -> str:
+        """How the processes are that nobody kills: why a run broke off."""
+        return "\n".join(part.last_words() for part in self.still)
 
     def deaths(self) -> int:
         """How often one had to be started again."""

@@ -48,7 +48,7 @@ def figures():
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
             running.communicate()
-    assert out, told[-2_000:]
+    assert out, told[-8_000:]
     return json.loads(out)
 
 
