@@ -1,4 +1,4 @@
-"""What a run costs this machine: CPU of a family of processes, of everybody else, and how loaded it was."""
+"""Costs of a run on this machine: CPU of a family of processes, of all others, and the load."""
 
 import os
 import time
@@ -8,11 +8,11 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 QUIET = 0.1
-"""The part of the machine that may be busy while it counts as quiet."""
+"""The share of the machine that may be busy while it counts as quiet."""
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds of a process and of its children that have ended; 0 when it is gone."""
+    """Return the CPU seconds of a process and of its children that have ended; 0 when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -21,7 +21,7 @@ def cpu_of(pid: int) -> float:
 
 
 def below(pid: int) -> list[int]:
-    """The living processes under `pid`."""
+    """Return the living processes under `pid`."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -38,12 +38,12 @@ def below(pid: int) -> list[int]:
 
 
 def families(pids: Sequence[int]) -> float:
-    """CPU seconds of processes and of everything under them, dead or alive."""
+    """Return the CPU seconds of processes and of everything under them, dead or alive."""
     return sum(cpu_of(each) for pid in pids for each in {pid, *below(pid)})
 
 
 def all_cpu() -> float:
-    """CPU seconds that this machine has spent on anybody."""
+    """Return the CPU seconds that this machine has spent on all processes."""
     user, nice, system, _, _, irq, soft = (int(n) for n in Path("/proc/stat").read_text().split()[1:8])
     return (user + nice + system + irq + soft) / TICKS
 
@@ -55,11 +55,11 @@ class Spent:
     python: float
     server: float
     others: float
-    """By processes that have no part in the run: a quiet machine has next to none."""
+    """CPU seconds of processes that have no part in the run: a quiet machine has next to none."""
 
 
 class Meter:
-    """Looks twice. python: the workers; server: Redis or PostgreSQL; `own` adds this process as the driver."""
+    """A measurement of CPU. python: the workers; server: Redis or PostgreSQL; `own` adds this process as the driver."""
 
     def __init__(self, python: Sequence[int], server: Sequence[int], *, own: bool) -> None:
         self._python, self._server = [*python], [*server]
@@ -71,18 +71,18 @@ class Meter:
         return python, families(self._server), all_cpu()
 
     def spent(self) -> Spent:
-        """Since it was made."""
+        """Return the CPU spent since the meter was made."""
         python, server, everybody = (b - a for a, b in zip(self._began, self._look(), strict=True))
         return Spent(python, server, max(0.0, everybody - python - server))
 
 
 def load() -> float:
-    """The load of the last minute."""
+    """Return the load of the last minute."""
     return os.getloadavg()[0]
 
 
 def quiet(patience_s: float) -> None:
-    """Wait for a second in which nobody else needs the machine, or until patience ends. This process must be idle."""
+    """Wait for a second in which nothing else needs the machine, or until patience ends. This process must be idle."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         before = all_cpu()

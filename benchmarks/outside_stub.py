@@ -15,24 +15,24 @@ MS = "BENCH_CALL_MS"
 
 
 def seconds() -> float:
-    """How long a call takes in this process."""
+    """Return how long a call takes in this process."""
     return float(os.environ.get(MS, "0")) / 1000
 
 
 def reference(ref: str) -> str:
-    """What the outside calls it: the same ref is the same message."""
+    """Return the reference that the outside gives it: the same ref is the same message."""
     return f"sim-{sha256(ref.encode()).hexdigest()[:20]}"
 
 
 def call(ref: str) -> str:
-    """A call by whoever has a thread to wait in."""
+    """Make a call on a thread that can wait."""
     if (pause := seconds()) > 0:
         time.sleep(pause)
     return reference(ref)
 
 
 async def acall(ref: str) -> str:
-    """The same call on an event loop."""
+    """Make the same call on an event loop."""
     if (pause := seconds()) > 0:
         await asyncio.sleep(pause)
     return reference(ref)

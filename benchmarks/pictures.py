@@ -7,12 +7,12 @@ from pathlib import Path
 WIDTH, BAR, GAP, LEFT, RIGHT, TOP = 860, 22, 10, 330, 110, 44
 DOCS = Path(__file__).parents[1] / "docs"
 OUT = DOCS / "performance"
-"""Where figures are kept, and the pages that show them."""
+"""The folder of the figures, and the pages that show them."""
 OURS, THEIRS = "#1f6f8b", "#b8b8b8"
 
 
 def bars(title: str, unit: str, rows: Sequence[tuple[str, float, bool]]) -> str:
-    """Horizontal bars, one a row: what it is called, how long it is, whether it is ours."""
+    """Draw horizontal bars, one for each row: its name, its length, whether it is ours."""
     most = max((value for _, value, _ in rows), default=1.0) or 1.0
     room = WIDTH - LEFT - RIGHT
     height = TOP + len(rows) * (BAR + GAP) + GAP
@@ -34,12 +34,12 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, float, bool]]) -> str:
 
 
 def amount(value: float) -> str:
-    """A number as a person reads it."""
+    """Return a number as people read it."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"  # noqa: PLR2004
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; every column but the first two to the right."""
+    """Return a Markdown table; every column but the first two is aligned to the right."""
     words = 2
     line = ["---" if n < words else "--:" for n in range(len(head))]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, line, *rows]) + "\n"

@@ -6,26 +6,26 @@ import socket
 from collections import deque
 
 PORTS = range(20_000, 32_000)
-"""Below those that the system gives to connections: a port that was free when it was looked for may be some client's by
-the time its server starts, for as long as that connection lasts.
+"""Below those that the system gives to connections: a port that was free when it was looked for may belong to a client
+by the time its server starts, for as long as that connection lasts.
 """
 MOST_HELD = 200
 _ANY = random.SystemRandom()
 _held: deque[socket.socket] = deque()
-"""Sockets for datagrams at the ports that were given last. They are in no server's way, and whoever looks for a port in
-another process sees that one was given though its server does not listen yet.
+"""Datagram sockets at the ports that were given last. They are in no server's way, and another process that looks for a
+port sees that one was given though its server does not listen yet.
 """
 
 
 @atexit.register
 def _let_go() -> None:
-    """At the end of the process, so that no warning of open sockets stands under the result of the tests."""
+    """Close them at the end of the process, so that no warning of open sockets stands under the result of the tests."""
     for each in _held:
         each.close()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens at, and that nobody was given lately: different ones."""
+    """Return different ports of loopback at which nothing listens, and which were not given lately."""
     found: list[int] = []
     for port in _ANY.sample(PORTS, len(PORTS)):
         if _is_free(port):
@@ -51,5 +51,5 @@ def _is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """One such port."""
+    """Return one such port."""
     return free_ports(1)[0]

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own for a while: its data in a temporary folder, reached by a Unix socket, gone afterwards."""
+"""A temporary PostgreSQL of our own: its data in a temporary folder, reached by a Unix socket, gone afterwards."""
 
 import os
 import pwd
@@ -17,7 +17,7 @@ SHARED_BUFFERS = "256MB"
 
 
 class NoPostgres(Exception):
-    """There is none here, or it does not start."""
+    """PostgreSQL is not installed here, or does not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,16 @@ class Server:
 
     @property
     def url(self) -> str:
-        """For SQLAlchemy and psycopg alike."""
+        """The server's address, for SQLAlchemy and psycopg alike."""
         return f"postgresql://postgres@/postgres?host={self.folder}"
 
     def told(self) -> str:
-        """What it promises of a commit."""
+        """Return the server's durability of a commit."""
         return f"fsync on, synchronous_commit {self.synchronous_commit}, shared_buffers {SHARED_BUFFERS}"
 
 
 def program(name: str) -> str:
-    """A program of PostgreSQL: on PATH, or where Debian puts it."""
+    """Return the path of a PostgreSQL program: on PATH, or where Debian puts it. Raises NoPostgres."""
     if found := shutil.which(name):
         return found
     places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
@@ -49,7 +49,7 @@ def program(name: str) -> str:
 
 
 def as_postgres(folder: Path) -> dict[str, Any]:
-    """It refuses to run as root: as whom it runs instead, as arguments of Popen."""
+    """Return the user to run it as, as arguments of Popen: PostgreSQL refuses to run as root. Raises NoPostgres."""
     if os.geteuid() != 0:
         return {}
     try:
@@ -62,7 +62,7 @@ def as_postgres(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def server(synchronous_commit: str = "on") -> Iterator[Server]:
-    """Start one, with a database of its own, and end it."""
+    """Start a server with a database of its own, and end it with the block. Raises NoPostgres."""
     with tempfile.TemporaryDirectory(prefix="bench-pg-") as name:
         folder = Path(name)
         who = as_postgres(folder)
@@ -98,7 +98,7 @@ def server(synchronous_commit: str = "on") -> Iterator[Server]:
 
 
 def wait_ready(folder: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Until it takes connections."""
+    """Wait until the server accepts connections. Raises NoPostgres."""
     deadline = time.monotonic() + START_S
     command = [program("pg_isready"), "-q", "-h", str(folder), "-U", "postgres"]
     while subprocess.run(command, check=False).returncode != 0:
@@ -108,7 +108,7 @@ def wait_ready(folder: Path, process: "subprocess.Popen[bytes]") -> None:
 
 
 def transactions(found: Server) -> int:
-    """Transactions committed so far, as it counts them itself."""
+    """Return the transactions committed so far, by the server's own count."""
     sql = "SELECT xact_commit FROM pg_stat_database WHERE datname = 'postgres'"
     command = [program("psql"), "-h", str(found.folder), "-U", "postgres", "-Atc", sql]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -1,4 +1,4 @@
-"""Every error of the engine, one tree; the API's status table and the commands' one-liners hang on it.
+"""All errors of the engine, in one tree; the API's status codes and the commands' one-line messages follow it.
 
 ConsentError
 ├── Malformed              input that cannot be read: names the fields, echoes no value
@@ -21,6 +21,7 @@ ConsentError
 ├── StoreUnavailable       the store cannot take it now           (HTTP 503)
 │   ├── NotDurable         taken, but not proven on disk          (HTTP 503)
 │   └── ArchiveUnavailable what is asked for may be in the archive, which cannot be asked now (HTTP 503)
+│       ├── ArchiveGone    the archive's file is missing
 │       └── NotOurArchive  the archive that is named belongs to another installation, or the data to another archive
 ├── IllegalTransition      the lifecycle has no such step
 ├── BrokenRecord           a stored record that cannot be read
@@ -42,8 +43,8 @@ class FieldError:
 
 
 class ConsentError(Exception):
-    """Anything this engine raises on purpose. `code` is stable; callers may switch on it. It stands beside the name of
-    the class; one that names none has its parent's.
+    """Anything this engine raises on purpose. `code` is stable; callers may switch on it. It is set beside the name of
+    the class; a class that sets none has its parent's.
     """
 
     code: ClassVar[str] = "error"
@@ -53,7 +54,7 @@ class ConsentError(Exception):
 
 
 class Malformed(ConsentError, code="malformed"):
-    """Input that cannot be read, with everything that is wrong with it at once."""
+    """Input that cannot be read, with all its faults at once."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
@@ -61,7 +62,7 @@ class Malformed(ConsentError, code="malformed"):
 
 
 class Refused(ConsentError, code="refused"):
-    """Well-formed, and the answer is no. `facts` may be shown to the caller."""
+    """A well-formed request whose answer is no. `facts` may be shown to the caller."""
 
     def __init__(self, message: str, **facts: str | int) -> None:
         super().__init__(message)
@@ -129,11 +130,11 @@ class NotActivated(Refused, code="not_activated"):
 
 
 class InFlight(Refused, code="in_flight"):
-    """A call outside is under way: its end decides."""
+    """An outside call is under way: its end decides."""
 
 
 class EventNotTaken(Refused, code="event_not_taken"):
-    """Something newer is known of this number, or as many events of it are kept as may be."""
+    """A newer event of this number is known, or the most events allowed are kept."""
 
 
 class OtherNetwork(Refused, code="other_network"):
@@ -145,7 +146,7 @@ class NotWaiting(Refused, code="not_waiting"):
 
 
 class TooManyResends(Refused, code="too_many_resends"):
-    """The question was asked again as often as may be."""
+    """The question was sent again as often as allowed."""
 
 
 class OrderNotFound(Refused, code="order_not_found"):
@@ -169,7 +170,7 @@ class Forbidden(ConsentError, code="forbidden"):
 
 
 class SameAdmin(Forbidden, code="same_admin"):
-    """Whoever proposed a plan does not approve it."""
+    """The admin who proposed a plan does not approve it."""
 
 
 class StoreUnavailable(ConsentError, code="store_unavailable"):
@@ -185,11 +186,11 @@ class ArchiveUnavailable(StoreUnavailable, code="archive_unavailable"):
 
 
 class ArchiveGone(ArchiveUnavailable, code="archive_gone"):
-    """The archive's file, which was there, is not: mostly a volume that is not mounted. None is made in its place."""
+    """The archive's file existed, and is missing: mostly a volume that is not mounted. None is made in its place."""
 
 
 class NotOurArchive(ArchiveUnavailable, code="not_our_archive"):
-    """The archive that is named belongs to another installation, or these data to another archive: nobody waits."""
+    """The named archive belongs to another installation, or these data to another archive: waiting does not help."""
 
 
 class IllegalTransition(ConsentError, code="illegal_transition"):

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Settings, and the servers they lead to. An engine of its own for every thread that needs one."""
+    """The settings, and the servers they lead to. Every thread that needs an engine makes its own."""
 
     settings: Settings
     redis_url: str
@@ -52,18 +52,18 @@ class Installation:
     """one for all engines of this process"""
 
     def engine(self) -> Engine:
-        """An engine with its own clients."""
+        """Make an engine with its own clients."""
         return build(self.settings, self.redis_url, self.rq_url, self.secret, self.archive)
 
     def store(self) -> Store:
-        """A store with its own clients, and the archive."""
+        """Make a store with its own clients, and the archive."""
         archive = self.archive or archive_of(self.settings)
         return _archived(_kept(self.settings, self.redis_url, self.secret)[0], archive)
 
     def simulated_secret(self) -> str | None:
-        """The secret of the simulated gateway's webhooks; None where a URL is set, or anything is not simulated.
+        """Return the secret of the simulated gateway's webhooks; None if a URL is set, or anything is not simulated.
 
-        Whoever has it answers for the subscriber: nothing may be switched on by that, and no data of others shown.
+        Its holder answers for the subscriber: that may switch on nothing real, and show no data of others.
         """
         settings = self.settings.of("SIMULATED")
         outside = {*self.settings.routes().values(), self.settings.bss_name()}
@@ -72,7 +72,7 @@ class Installation:
         return settings.get("SECRET") or keyed(self.secret, "simulated", "SIMULATED")
 
     def environ(self) -> dict[str, str]:
-        """What a child process needs to find the same servers, so that it never starts one of its own."""
+        """Return the settings by which a child process finds the same servers, so that it never starts its own."""
         routes = {f"CONSENT_GATEWAY_{carrier.upper()}": name for carrier, name in self.settings.routes().items()}
         return {
             "CONSENT_REDIS_URL": self.redis_url,
@@ -89,19 +89,19 @@ class Installation:
 def installation(
     settings: Settings, progress: Callable[[str], None] | None = None, *, own: bool = False, stocked: bool = True
 ) -> Iterator[Installation]:
-    """Where the data are: the Redis that was named, else the data folder's own server, started if nobody runs it.
+    """Open the data: in the Redis that was named, else in the data folder's own server, started if it does not run.
 
     own: the folder's server must be ours, not one that a passing command started (for `serve`). Checked before
-    anything is written: raises SettingsError when the server cannot keep our promises. stocked: see to it that the
-    plans of CONSENT_PLANS are there; ops commands do without, or a wrong file could not be mended by loading another.
+    anything is written: raises SettingsError when the server cannot keep our promises. stocked: ensure that the plans
+    of CONSENT_PLANS exist; ops commands do without, or a wrong file could not be corrected by loading another.
     """
-    outside(settings, "")  # a gateway or BSS that is not known is named before any server is asked or started
+    outside(settings, "")  # an unknown gateway or BSS is reported before any server is asked or started
     with _data(settings, progress, own=own) as found, tracing(settings.traces):
         engine = found.engine()
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         engine.registry.adopt()
-        # The bundled sample is a beginning, not a wish: only a file named in CONSENT_PLANS may stop the start.
+        # The bundled sample is a start, not a demand: only a file named in CONSENT_PLANS may stop the start.
         if settings.sells_sample():
             engine.catalogue.stock(plans_from(None))
         elif stocked:
@@ -116,7 +116,7 @@ def installation(
 
 
 def _promotions_lose_nothing(settings: Settings) -> None:
-    """Shout where Sentinel may promote a replica that lacks what was acknowledged."""
+    """Warn where Sentinel may promote a replica that lacks acknowledged writes."""
     url = settings.redis_url or ""
     if is_sentinel(url) and settings.durability == "strict" and settings.replicas < (known := replicas_known(url)):
         log.warning(
@@ -126,7 +126,7 @@ def _promotions_lose_nothing(settings: Settings) -> None:
 
 
 def _sell(engine: Engine, plans: Path | None) -> None:
-    """The plans of the file in CONSENT_PLANS; without one, those that are there. Raises SettingsError."""
+    """Add the plans of the file in CONSENT_PLANS; without one, keep those that exist. Raises SettingsError."""
     known = engine.catalogue.fresh()
 
     def stands(plan: Plan) -> bool:
@@ -144,7 +144,7 @@ def _sell(engine: Engine, plans: Path | None) -> None:
 
 
 def _data_are_there(engine: Engine, folder: Path) -> str:
-    """The name of the data that a folder is known to have; "" before there were any. Raises SettingsError."""
+    """Return the name of the data that a folder is known to hold; "" if none. Raises SettingsError if they are gone."""
     name = kept_name(folder)
     if name and engine.store.retirement.installation(make=False) != name:
         raise SettingsError(
@@ -165,7 +165,7 @@ def _archive_is_ours(engine: Engine) -> None:
 
 
 def _log_is_not_ahead(engine: Engine, keep: Retention) -> None:
-    """Shout where records that were sealed last are not here as they were."""
+    """Log an error where the records that were sealed last are missing here, or differ."""
     try:
         lacking = audit.newest(engine.store, keep.records_before(engine.registry.now()), 100).wrong
     except ArchiveUnavailable:
@@ -188,7 +188,7 @@ def _data(settings: Settings, progress: Callable[[str], None] | None, *, own: bo
 
 
 def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive: SqlArchive | None = None) -> Engine:
-    """An engine on real adapters."""
+    """Make an engine on real adapters."""
     store, registry, seal = _kept(settings, redis_url, secret)
     archive = archive or archive_of(settings)
     archive.seal = archive.seal or seal
@@ -210,12 +210,12 @@ def _archived(store: Store, archive: SqlArchive) -> Store:
 
 
 def archive_of(settings: Settings) -> SqlArchive:
-    """Where settled orders go. Connects when it is first asked."""
+    """Make the archive for settled orders. It connects when it is first asked."""
     return SqlArchive(settings.archive_address(), settings.retention())
 
 
 def terms(settings: Settings, secret: str) -> Terms:
-    """What is frozen into orders admitted now."""
+    """Return the terms that are frozen into orders admitted now."""
     built = _gateways(settings, secret)
     sub_numbers = frozenset(carrier for carrier, gateway in built.items() if gateway.sub_numbers)
     reports = frozenset(carrier for carrier, gateway in built.items() if gateway.reports)
@@ -229,7 +229,7 @@ def terms(settings: Settings, secret: str) -> Terms:
 
 
 def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Registry, Seal]:
-    """What keeps orders and lines, and what keeps all else: a cell, or as many as a cluster is divided into."""
+    """Return the store (one cell, or as many as a cluster is divided into), the registry for all else, and the seal."""
 
     def wire(cell: Cell) -> Wire:
         client = connect(redis_url, tag=str(cell.number), fence=cell.moving)
@@ -250,7 +250,7 @@ def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Regis
 
 
 def outside(settings: Settings, secret: str) -> Outside:
-    """The gateways, by name and by carrier, and the BSS."""
+    """Make the gateways, by name and by carrier, and the BSS."""
     by_carrier = _gateways(settings, secret)
     routes = settings.routes()
     return Outside(
@@ -263,7 +263,7 @@ def outside(settings: Settings, secret: str) -> Outside:
 
 
 def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
-    """A gateway for each name. A simulated one without a secret gets one derived from CONSENT_SECRET."""
+    """Make a gateway for each name; by carrier. A simulated one without a secret gets one made from CONSENT_SECRET."""
 
     def raw(prefix: str) -> Mapping[str, str]:
         derived = {"SECRET": keyed(secret, "simulated", prefix)} if prefix.startswith("SIMULATED") else {}
@@ -275,5 +275,5 @@ def _gateways(settings: Settings, secret: str) -> dict[str, Gateway]:
 
 
 def call_bound(settings: Settings) -> timedelta:
-    """How long a call in flight may still last."""
+    """Return how long a call in flight may still last."""
     return settings.call_timeout + timedelta(seconds=1)

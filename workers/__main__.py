@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 RQ_TIMEOUT_S = 5.0
 LEASH_GRACE_S = 10.0
-"""Beside the longest call: how long a process whose parent is gone may take to end."""
+"""Time beside the longest call that a process whose parent is gone may take to end."""
 
 
 def _lanes(text: str) -> list[Lane]:
@@ -46,7 +46,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Work until SIGTERM; 0 when everything begun was seen to its end or to its bound."""
+    """Work until SIGTERM; return 0 when everything begun was seen to its end or to its bound."""
     options = _options(arguments)
     process = f"worker {os.getpid()}"
     logs.set_up(process)
@@ -101,7 +101,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
 
 
 def _first_reviewer(found: Installation, name: str) -> FirstReviewer | None:
-    """The thread that has the operator's command hear calls, where there is one."""
+    """Start the thread in which the operator's command hears calls, if there is a command."""
     line, share = found.settings.review_command, found.settings.review_sample
     if line is None:
         return None

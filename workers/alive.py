@@ -1,6 +1,6 @@
-"""A container's or a supervisor's question: has a worker of this host been heard from? Exit status 0 if so, else 1.
+"""A health check for containers and supervisors: exit status 0 if a worker of this host was heard lately, else 1.
 
-A process may stand and do nothing. A worker announces itself at every tick of its clock, so that the store knows.
+A process may exist and do nothing. A worker announces itself at every tick of its clock, so that the store knows.
 """
 
 import socket
@@ -24,7 +24,7 @@ def alive(settings: Settings, host: str) -> bool:
 
 
 def main() -> int:
-    """0 when alive."""
+    """Return 0 when alive."""
     try:
         return 0 if alive(Settings.load(), socket.gethostname()) else 1
     except ConsentError as error:

@@ -1,11 +1,11 @@
-"""Staying awake while work flows: one wake-up is worth all that comes then, and nobody need wake whoever is awake.
+"""Staying awake while work flows: one wake-up serves all effects that come then, and an awake process is not woken.
 
 A wake-up costs dozens of RQ's commands and two threads' turns, and finds little as long as each effect has its own.
 Where effects come fast, the process that was woken goes on looking at its lanes by itself, every few milliseconds,
-later after it found much, so that what comes meanwhile is one batch; where little comes, each is woken for, at once,
-and nothing waits. Meanwhile it promises to be awake a moment longer, again and again, and who makes something due
-believes that (`rq_queue`). A promise that is over is followed by one more look, so nothing that was made due under it
-is left; where the process dies, the clocks find it, as they find every lost wake-up.
+later after it found much, so that effects that come meanwhile are one batch; where few come, each is woken for, at
+once, and none waits. Meanwhile the process promises, again and again, to be awake a moment longer, and processes that
+make effects due rely on that (`rq_queue`). An ended promise is followed by one more look, so that no effect made due
+under it is left; where the process dies, the clocks find them, as after every lost wake-up.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from consent_engine.errors import StoreUnavailable
 log = logging.getLogger(__name__)
 
 AWAKE_S = 1.0
-"""So long at most a job goes on, for its process has others to do. It stays awake all the same; the next job tells."""
+"""How long a job goes on at most: its process has others to do. It stays awake all the same; the next job reports."""
 FLOW, HALF_S = 8.0, 0.05
-"""Work flows when of the last effects, each counting half after so long, this much is left: some 110 a second."""
+"""Work flows when of the last effects, each counting half after HALF_S, FLOW is left: some 110 a second."""
 SHORTEST_S, EACH_S, LONGEST_S = 0.003, 0.0007, 0.015
-"""Between two looks: at least, more for each effect that the last one found, at most."""
+"""The pause between two looks: at least, more for each effect that the last one found, at most."""
 RECRUIT, RECRUIT_EVERY_S = 160, 0.1
-"""So much found at one look, most of what it can find, is work for another process, too: less than that would only be
-smaller batches of two, and jobs of RQ's."""
+"""Effects found at one look, most of what it can find, that are work for another process, too: with fewer, two would
+only have smaller batches, and more jobs of RQ's."""
 MARGIN_S = 0.01
 LOOKED_AT = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
-"""Timers are not among them: they are due at instants of their own, and the clocks see to them."""
+"""The lanes to look at. Timers are not among them: they are due at their own instants, and the clocks see to them."""
 
 
 class Awake:
-    """How one process stays awake, on the loop of its engine."""
+    """The staying awake of one process, on the loop of its engine."""
 
     def __init__(self, engine: Engine, lanes: Collection[Lane], awake_s: float = AWAKE_S) -> None:
         self._engine = engine
@@ -48,19 +48,19 @@ class Awake:
         self.promised = self._renew_at = self._recruit_at = 0.0
 
     def did(self, count: int) -> None:
-        """So many effects were done just now."""
+        """Count effects that were done just now."""
         now = monotonic()
         self._flow = self._flow * 0.5 ** ((now - self._flow_at) / HALF_S) + count
         self._flow_at = now
 
     def flows(self) -> bool:
-        """Whether there is work enough to stay awake for it."""
+        """Whether there is enough work to stay awake for."""
         self.did(0)
         return self._flow >= FLOW
 
     async def stay(self) -> None:
-        """Look at the lanes again and again while work flows, and for as long as anybody believes it after that; wait
-        for its end for as long as a job may go on.
+        """Look at the lanes again and again while work flows, and after that until the promise is over; wait for
+        the end of this for as long as a job may go on.
 
         Not where another process does so already: two would halve each other's batches. While the store cannot be
         reached there is nothing to stay awake for.
@@ -73,13 +73,13 @@ class Awake:
         await asyncio.wait([self._staying], timeout=self._awake_s)
 
     async def end(self) -> None:
-        """Look no more: others are woken for what comes."""
+        """Stop looking: others are woken for new effects."""
         self._is_to_end = True
         if self._staying is not None:
             await asyncio.wait([self._staying])
             for lane in self._lanes:
                 self._engine.queue.wake(lane, 1, more=True)
-            # Whoever was woken may be done before nobody believes the promise any more, and this process be gone.
+            # The woken process may be done before the promise ends: effects that come until then need another look.
             await asyncio.sleep(max(0.0, self.promised - monotonic()))
             self._look_after()
 
@@ -104,7 +104,7 @@ class Awake:
         if self._is_to_end:
             self._engine.queue.leaves(self._lanes)
         else:
-            self._look()  # what was made due while nobody was woken for it
+            self._look()  # for effects made due while nobody was woken for them
 
     def _look(self) -> int:
         found = self._engine.performer.look(self._lanes)
@@ -116,7 +116,7 @@ class Awake:
         return found
 
     def _recruit(self, found: int, full: Collection[Lane]) -> None:
-        """Wake others though this process is awake: for what it has no place for, or finds much of."""
+        """Wake others though this process is awake: for effects that it has no place for, or finds many of."""
         depths = self._engine.lanes.depths() if full else {}
         for lane in [each for each in full if depths[each].due]:
             self._engine.queue.wake(lane, depths[lane].due, more=True)
@@ -124,7 +124,7 @@ class Awake:
             self._engine.queue.wake(lane, found, more=True)
 
     def _promise(self) -> bool:
-        """Promise to be awake for longer, where that is to be said again; False where another has promised it."""
+        """Promise to be awake for longer, when it is time to renew; False where another process has promised it."""
         if monotonic() < self._renew_at:
             return True
         if not self._engine.queue.stays(self._lanes):
@@ -134,7 +134,7 @@ class Awake:
         return True
 
     def _look_after(self) -> None:
-        """The promise is over: wake somebody for what was made due under it. Not where it was given anew."""
+        """Wake a process for effects made due under a promise that is over. Not where it was renewed."""
         if monotonic() < self.promised:
             return
         try:

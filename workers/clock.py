@@ -1,4 +1,4 @@
-"""The clock of a worker process: wakes lanes with something due, and does the work itself where nobody else does."""
+"""The clock of a worker process: wakes lanes with effects due, and does their work itself where nobody else does."""
 
 import asyncio
 import logging
@@ -24,15 +24,15 @@ from workers.silent_lanes import Silence
 log = logging.getLogger(__name__)
 
 TAKEN_TICKS = 10
-"""For how many ticks it goes on with a lane that was silent, before it sees whether a worker leases there again."""
+"""For how many ticks the clock performs a silent lane, before it checks whether a worker leases there again."""
 TRIM_EVERY_S = 600.0
 TELL_EVERY = 60
-"""Trouble that lasts is logged again after so many ticks."""
+"""Lasting trouble is logged again after this many ticks."""
 OUTAGES_EVERY_S = 5.0
 
 
 class Clock(threading.Thread):
-    """Ticks until stopped, with an event loop and an engine of its own. Trouble is logged and counted; none ends it."""
+    """A thread that ticks until stopped, with its own loop and engine. Trouble is logged and counted, none ends it."""
 
     def __init__(
         self,
@@ -61,13 +61,13 @@ class Clock(threading.Thread):
         self._in_a_row = 0
 
     def stop(self) -> None:
-        """End after this tick; calls in flight are let end first. `join` waits for it."""
+        """End after this tick; calls in flight may end first. `join` waits for it."""
         self._ending.set()
         if self._loop is not None and self._stopped is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopped.set)
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         asyncio.run(self._ticks())
 
     async def _ticks(self) -> None:
@@ -108,7 +108,7 @@ class Clock(threading.Thread):
             await self._perform(engine, lane)
 
     def _count(self, engine: Engine) -> None:
-        """Tell what this process measured since the last tick; look now and then whether the outside is down."""
+        """Report what this process measured since the last tick; check now and then for outages."""
         for measures in (self._measures, engine.performer.measures):
             counts, flow = measures.drain(), measures.flow()
             if counts or flow:
@@ -139,7 +139,7 @@ class Clock(threading.Thread):
         return f"pid {os.getpid()}: {lanes}; by its clock: {flying} in flight, {self.troubles.total()} troubles"
 
     def _silent(self, depths: Mapping[Lane, LaneDepth]) -> list[Lane]:
-        """The lanes to perform now: those found silent, for some ticks, while there is something due."""
+        """Return the lanes to perform now: those found silent, for some ticks, while they have effects due."""
         now = monotonic()
         passed_ms, self._looked_at = int((now - self._looked_at) * 1000), now
         for lane in self._silence.look(depths, passed_ms):

@@ -1,4 +1,4 @@
-"""One engine on one event loop in one thread: what a process's jobs work with, and where its calls fly between jobs."""
+"""One engine on one event loop in one thread: a process's jobs use it, and its calls run there between jobs."""
 
 import asyncio
 import sys
@@ -27,8 +27,8 @@ class EngineLoop:
         self._awake = Awake(self.engine, lanes)
 
     def perform(self, lane: Lane, seconds: float, bound_s: float) -> dict[Lane, Tally]:
-        """One slice of a lane, with the little that it makes due in others, and more while work flows (`awake`); a lane
-        is queued again that has work left.
+        """Perform a slice of a lane, with the few effects that it makes due in others, and more while work flows
+        (`awake`); a lane with work left is queued again.
 
         Raises TimeoutError when it has not ended after `bound_s`.
         """
@@ -47,7 +47,7 @@ class EngineLoop:
         return tallies
 
     def land(self, seconds: float) -> int:
-        """Let calls in flight end, and record them; how many are still in flight after `seconds`."""
+        """Let calls in flight end, and record them; return how many are in flight after `seconds`."""
         landing = asyncio.run_coroutine_threadsafe(self._land(seconds), self._loop)
         try:
             return landing.result(seconds + CLOSE_S)
@@ -59,7 +59,7 @@ class EngineLoop:
         return await self.engine.performer.land(seconds)
 
     def close(self) -> None:
-        """Give back connections, and end the thread."""
+        """Close connections, and end the thread."""
         closing = asyncio.run_coroutine_threadsafe(close_outside(self.engine), self._loop)
         try:
             closing.result(CLOSE_S)
@@ -71,7 +71,7 @@ class EngineLoop:
 
 
 async def _made(make: Callable[[], Engine]) -> Engine:
-    """On the loop: an engine's clients belong to the thread that they are made in."""
+    """Make an engine on the loop: its clients belong to the thread that they are made in."""
     return make()
 
 

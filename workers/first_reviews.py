@@ -1,4 +1,4 @@
-"""First reviews: a thread that has the operator's command hear calls, of all worker processes one at a time."""
+"""First reviews: a thread in which the operator's command hears calls; of all worker processes one at a time."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class FirstReviewer(threading.Thread):
-    """Hears until stopped, with an event loop and clients of its own. Trouble is logged; none ends it."""
+    """A thread that reviews until stopped, with its own event loop and clients. Trouble is logged; none ends it."""
 
     def __init__(
         self, make: Callable[[], Engine], command: ReviewCommand, share: float, secret: str, name: str,
@@ -29,11 +29,11 @@ class FirstReviewer(threading.Thread):
         self._ending = threading.Event()
 
     def stop(self) -> None:
-        """End after the page that is under way. Nothing is lost by a process that does not wait for it."""
+        """End after the page that is under way. A process that does not wait for it loses nothing."""
         self._ending.set()
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         asyncio.run(self._ticks())
 
     async def _ticks(self) -> None:
@@ -46,7 +46,7 @@ class FirstReviewer(threading.Thread):
                 heard = await reviews.look()
             except ConsentError as error:
                 spell.met(error)
-            except Exception as error:  # noqa: BLE001 - the edge: who dies here leaves every call to people
+            except Exception as error:  # noqa: BLE001 - the edge: a dead thread leaves every call to people
                 spell.met(RuntimeError(type(error).__name__))
             else:
                 spell.over()

@@ -1,4 +1,4 @@
-"""The one function a job may name: perform a slice of a lane with the engine of this process."""
+"""The one function that a job may name: perform a slice of a lane with the engine of this process."""
 
 import logging
 from collections import Counter
@@ -15,18 +15,18 @@ log = logging.getLogger(__name__)
 
 SLICE_S = 0.5
 SLICE_BOUND_S = 60.0
-"""A slice that takes this long hangs: the process must be ended from outside."""
+"""A slice that takes this long hangs: its process must end."""
 _NOT_EFFECTS = {"messages", "given_back", "performed"}
 """Words of a tally that count no effect, or count one a second time."""
 Result = Mapping[str, int | Mapping[str, int]]
 
 
 class SliceError(Exception):
-    """How a slice ended that ops should see. Its text is a lane and counts, or a lane and the kind of an error."""
+    """The end of a slice that ops should see. Its text is a lane and counts, or a lane and the kind of an error."""
 
 
 class Slices:
-    """The slices of one process: what its jobs do."""
+    """The slices of one process: the work of its jobs."""
 
     def __init__(self, loop: EngineLoop, stop: Stop) -> None:
         self._loop = loop
@@ -34,15 +34,15 @@ class Slices:
         self.hung = False
 
     def hang(self, lane: str) -> None:
-        """A slice does not end: the process must end, and its supervisor starts another."""
+        """End the process because a slice does not end; its supervisor starts another."""
         log.critical("%s: a slice hangs: this process ends, its leases are somebody else's", lane)
         self.hung = True
         self._stop.set()
 
     def perform(self, lane: Lane) -> Result:
-        """Perform a slice; what came of it, in counts, those of other lanes under their names.
+        """Perform a slice; return its result in counts, those of other lanes under their names.
 
-        Raises SliceError when something was parked.
+        Raises SliceError when an effect was parked.
         """
         tallies = self._loop.perform(lane, SLICE_S, SLICE_BOUND_S)
         counts = {each: told(each, tally.counts) for each, tally in tallies.items()}
@@ -54,7 +54,7 @@ class Slices:
 
 
 def told(lane: Lane, counts: Counter[str]) -> dict[str, int]:
-    """A tally as a job's result: how many effects were performed, and how those ended.
+    """Return a tally as a job's result: how many effects were performed, and how they ended.
 
     >>> told(Lane.SMS, Counter(accepted=197, retried=2, parked=1))
     {'performed': 200, 'accepted': 197, 'retried': 2, 'parked': 1}
@@ -72,7 +72,7 @@ def _in_words(counts: Mapping[str, int]) -> str:
 
 _away = Spell(log, "no slice can be performed now")
 _serving: list[Slices] = []
-"""RQ calls a function by its name, so what it works with must be found from its module: set once, by `serve`."""
+"""The slices that jobs use: RQ calls a function by its name, so its module must hold them; set once, by `serve`."""
 
 
 def serve(slices: Slices) -> None:
@@ -81,7 +81,7 @@ def serve(slices: Slices) -> None:
 
 
 def perform(lane: str) -> Result:
-    """Perform a slice of a lane: the job. Raises nothing but SliceError, whose text names no person."""
+    """Perform a slice of a lane: the job. Raises only SliceError, whose text names no person."""
     [slices] = _serving
     try:
         done = slices.perform(Lane(lane))
@@ -94,7 +94,7 @@ def perform(lane: str) -> Result:
     except TimeoutError:
         slices.hang(lane)
         raise SliceError(f"{lane}: the slice hangs") from None
-    except Exception as error:  # noqa: BLE001 - the edge: what a job may die of is told by its kind alone
+    except Exception as error:  # noqa: BLE001 - the edge: an error in a job is reported by its kind alone
         log.error("%s: a slice failed: %s", lane, place_of(error))
         raise SliceError(f"{lane}: {type(error).__name__}") from None
     _away.over()

@@ -1,4 +1,4 @@
-"""Outages of gateways and of the BSS in the log: a line when one begins, a line when it ends, of all workers one."""
+"""Outages of gateways and of the BSS in the log: a line when one begins, a line when it ends, by one worker."""
 
 import logging
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def tell_outages(engine: Engine) -> None:
-    """Look at what all workers heard, and say what nobody has said yet. Raises StoreUnavailable."""
+    """Log outages and their ends that no worker has logged yet, by what all have heard. Raises StoreUnavailable."""
     registry = engine.registry
     now = registry.now()
     for each in health_of(registry.counted(), targets_of(engine.outside), now):
@@ -24,7 +24,7 @@ def tell_outages(engine: Engine) -> None:
 
 
 def _began(registry: Registry, health: Health) -> None:
-    # Whoever keeps the instant says it: the others see that it was said.
+    # The worker that keeps the instant logs it: the others see that it was logged.
     if registry.mark(field_of(health.target, "told"), health.since):
         log.warning(
             "%s has not answered since %s, %.0f%% of calls fail: consent doctor; nothing is lost meanwhile",

@@ -1,4 +1,4 @@
-"""The sealer of a worker process: brings what the journals hold into the log, whether RQ is there or not."""
+"""The sealer of a worker process: brings the journals' entries into the log, whether RQ is there or not."""
 
 import logging
 import random
@@ -14,13 +14,13 @@ from consent_engine.ports import Store
 log = logging.getLogger(__name__)
 MOST_PAUSE_S = 30.0
 BATCHES = 20
-"""So many pieces at a time, so that a stop is soon seen."""
+"""Batches at a time: few, so that a stop is soon seen."""
 
 
 class Sealer(threading.Thread):
-    """Seals until stopped, on a store of its own. Of several processes one reads a cell at a time.
+    """A thread that seals until stopped, on a store of its own. Of several processes one reads a cell at a time.
 
-    While the archive's database is away the journal waits, and is asked for less and less often.
+    While the archive's database is unavailable the journal waits, and is read less and less often.
     """
 
     def __init__(self, make: Callable[[], Store], name: str, tick_s: float = TICK_S) -> None:
@@ -30,14 +30,14 @@ class Sealer(threading.Thread):
         self._tick_s = tick_s
         self._ending = threading.Event()
         self.troubles = 0
-        """how often in a row it could not"""
+        """failures in a row"""
 
     def stop(self) -> None:
-        """End after what is under way. `join` waits for it."""
+        """End after the work that is under way. `join` waits for it."""
         self._ending.set()
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         store: Store | None = None
         spell = Spell(log, "the journal waits")
         while not self._ending.is_set():
@@ -49,7 +49,7 @@ class Sealer(threading.Thread):
                 spell.met(error)
             except Exception as error:  # noqa: BLE001 - the edge: a sealer that dies seals nothing
                 self.troubles += 1
-                spell.met(RuntimeError(type(error).__name__))  # its words may be a row's
+                spell.met(RuntimeError(type(error).__name__))  # its text may quote a row
             else:
                 spell.over()
                 self.troubles = 0

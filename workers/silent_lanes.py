@@ -1,4 +1,4 @@
-"""Which lanes are silent: something is due, and nobody has leased in them for some ticks."""
+"""Silent lanes: those with effects due in which no worker has leased for some ticks."""
 
 from collections.abc import Mapping
 
@@ -7,11 +7,11 @@ from consent_engine.ports import LaneDepth
 
 SILENT_TICKS = 3
 _SAME_MS = 50
-"""Whoever leases takes the oldest first. So the oldest is the same one if it is just so much later than before."""
+"""Tolerance for taking the oldest effect for the same one: leases take it first, so it is later by the time passed."""
 
 
 class Silence:
-    """Looks at the lanes once a tick."""
+    """The search for silent lanes, once a tick."""
 
     def __init__(self, tick_ms: int) -> None:
         self._tick_ms = tick_ms
@@ -19,7 +19,7 @@ class Silence:
         self._unmoved: dict[Lane, int] = {}
 
     def look(self, depths: Mapping[Lane, LaneDepth], passed_ms: int) -> list[Lane]:
-        """The silent lanes; `passed_ms` since the last look."""
+        """Return the silent lanes. passed_ms: time since the last look."""
         for lane, depth in depths.items():
             before = self._late.get(lane)
             unmoved = depth.due and before is not None and depth.late >= before + passed_ms - _SAME_MS

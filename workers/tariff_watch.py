@@ -1,4 +1,4 @@
-"""The look at pages of tariffs: a thread that asks those that are due, of all worker processes one at a time."""
+"""The check of tariff pages: a thread that fetches those that are due; of all worker processes one at a time."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class TariffWatch(threading.Thread):
-    """Looks until stopped, with an event loop and clients of its own. Trouble is logged; none ends it."""
+    """A thread that checks until stopped, with its own event loop and clients. Trouble is logged; none ends it."""
 
     def __init__(
         self, make: Callable[[], Engine], name: str, tick_s: float = TICK_S, pages: TariffPages | None = None
@@ -30,11 +30,11 @@ class TariffWatch(threading.Thread):
         self._ending = threading.Event()
 
     def stop(self) -> None:
-        """End after the look that is under way, which is bounded. `join` waits for it."""
+        """End after the round that is under way, which is bounded. `join` waits for it."""
         self._ending.set()
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         asyncio.run(self._ticks())
 
     async def _ticks(self) -> None:
@@ -47,11 +47,11 @@ class TariffWatch(threading.Thread):
                 await publication.ended(self._tick_s)
             except ConsentError as error:
                 spell.met(error)
-            except Exception as error:  # noqa: BLE001 - the edge: who dies here leaves every verdict as it is
+            except Exception as error:  # noqa: BLE001 - the edge: a dead thread leaves every verdict as it is
                 spell.met(RuntimeError(type(error).__name__))
             else:
                 spell.over()
-            await asyncio.sleep(self._tick_s)  # what is under way goes on meanwhile
+            await asyncio.sleep(self._tick_s)  # checks under way go on meanwhile
         if publication is not None:
             await publication.close()
 

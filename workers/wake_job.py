@@ -1,4 +1,4 @@
-"""A job as our workers take it: one function by name, one lane, nothing else. All other jobs are refused, unrun."""
+"""Jobs as our workers take them: one function by name, one lane, nothing else. All other jobs are refused, unrun."""
 
 import json
 import re
@@ -20,8 +20,8 @@ _NEEDED = frozenset({
     "worker_name",
 })  # fmt: skip
 _REWRITTEN = frozenset({"timeout", "result_ttl", "failure_ttl", "ttl", "exc_info"})
-"""What a job may carry and we set ourselves. Whatever else carries a value is refused: callbacks, webhooks, retries,
-dependencies, groups, rate limits, meta - and what a later RQ invents."""
+"""Fields that a job may carry and we set ourselves. A job with a value in any other is refused: callbacks, webhooks,
+retries, dependencies, groups, rate limits, meta - and whatever a later RQ adds."""
 
 
 class JobRefused(Exception):
@@ -29,7 +29,7 @@ class JobRefused(Exception):
 
 
 def known_id(raw: bytes) -> str | None:
-    """A job's id as it stands in a queue; None for a text that no worker of the engine makes as an id."""
+    """Return a job's id as it stands in a queue; None for a text that no worker of the engine makes as an id."""
     text = raw.decode("ascii", "replace")
     return text if _ID.fullmatch(text) else None
 
@@ -39,16 +39,16 @@ class WakeJob(Job):
 
     @property
     def func(self) -> Callable[[str], jobs.Result]:
-        """The one function there is, whatever the job says."""
+        """The one function that is called, whatever the job says."""
         return jobs.perform
 
     @property
     def lane(self) -> Lane:
-        """The lane it wakes."""
+        """The lane that the job wakes."""
         return Lane(self.args[0])
 
     def restore(self, raw_data: Mapping[bytes, bytes]) -> None:
-        """Read a job's hash; raises JobRefused for whatever is not exactly one of our own."""
+        """Read a job's hash. Raises JobRefused for anything that is not exactly one of our own."""
         try:
             fields = self._sound(decode_redis_hash(cast(dict[bytes | str, Any], raw_data)))
             super().restore(fields)
@@ -70,7 +70,7 @@ class WakeJob(Job):
 
 
 def _unpacked(data: bytes) -> bytes:
-    """A job's call, unpacked no further than the call of a wake-up can be long."""
+    """Return a job's call, unpacked no further than the call of a wake-up can be long."""
     inflating = zlib.decompressobj()
     try:
         return inflating.decompress(data, MOST_BYTES) if data[:1] == b"\x78" else b""

@@ -1,4 +1,4 @@
-"""The hardened RQ worker: takes wake-ups from its lanes in turn, in one process, and believes nothing it reads."""
+"""The hardened RQ worker: takes wake-ups from its lanes in turn, in one process, and trusts nothing it reads."""
 
 import logging
 import random
@@ -28,7 +28,7 @@ from workers.wake_job import JobRefused, WakeJob, known_id
 log = logging.getLogger(__name__)
 
 BLOCK_S = 1
-"""How long it waits for a job at a time; so long at most it takes to notice that it is to stop."""
+"""How long the worker waits for a job at a time; it takes no longer to notice that it is to stop."""
 WORKER_TTL_S = 60
 MAINTENANCE_S = 30
 BEAT_S = 10.0
@@ -36,21 +36,21 @@ BACKOFF_S, MOST_BACKOFF_S = 0.2, 5.0
 
 
 class NoPenalty(BaseDeathPenalty):
-    """RQ ends a job that takes too long by raising out of a signal handler. Slices end by themselves."""
+    """A timeout that does nothing: RQ's ends a long job by raising in a signal handler. Slices end by themselves."""
 
     def setup_death_penalty(self) -> None:
         """Set no alarm."""
 
     def cancel_death_penalty(self) -> None:
-        """There is none."""
+        """Do nothing: no alarm was set."""
 
 
 class LaneWorker(SimpleWorker):
-    """Takes jobs of its lanes round robin.
+    """The worker that takes jobs of its lanes round robin.
 
-    Of RQ's own loop it keeps the bookkeeping that dashboards read. What it leaves out: signal handlers, pub/sub
-    commands (anybody who can publish could stop a job or the worker), the scheduler, callbacks, webhooks, dependents,
-    retries, and cleaning that reads foreign jobs. A lost job is a lost wake-up, nothing more.
+    Of RQ's own loop it keeps the bookkeeping that dashboards read. It leaves out signal handlers, pub/sub commands
+    (anyone who can publish could stop a job or the worker), the scheduler, callbacks, webhooks, dependents, retries,
+    and cleaning that reads foreign jobs. A lost job is a lost wake-up, nothing more.
     """
 
     job_class = WakeJob
@@ -72,7 +72,7 @@ class LaneWorker(SimpleWorker):
 
     @property
     def dequeue_timeout(self) -> int:
-        """RQ makes its socket timeout of this."""
+        """The longest blocking pop, from which RQ derives its socket timeout."""
         return BLOCK_S
 
     @property
@@ -81,7 +81,7 @@ class LaneWorker(SimpleWorker):
         return BLOCK_S + 4
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
-        """A slice is short: RQ's seven minutes would show dead jobs as running."""
+        """Return a short time, as slices are short: RQ's seven minutes would show dead jobs as running."""
         return WORKER_TTL_S
 
     def listen(self, stop: Stop) -> None:
@@ -118,7 +118,7 @@ class LaneWorker(SimpleWorker):
         try:
             kept = self._kept(job)
             if not kept:
-                return  # it expired, or somebody deleted it
+                return  # it expired, or was deleted
             job.restore(kept)
         except JobRefused as refused:
             self._refuse(queue, job_id, str(refused))
@@ -133,7 +133,7 @@ class LaneWorker(SimpleWorker):
             raise JobRefused("it is no job at all") from None
 
     def _refuse(self, queue: Queue, job_id: str, why: str) -> None:
-        """Put a sign in its place: what was in it is deleted unread, ops see that it was there."""
+        """Put a failed job in its place: its content is deleted unread, and ops see that it was there."""
         log.warning("%s: a job was refused: %s", queue.name, why)
         sign = Job.create(
             "refused",
@@ -153,7 +153,7 @@ class LaneWorker(SimpleWorker):
             pipe.execute()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run it, and write down what came of it: three round trips, of RQ's own thirty."""
+        """Run a job, and record its result: three round trips instead of RQ's thirty."""
         execution = self._begin(job)
         try:
             result = job.func(*job.args)
@@ -196,7 +196,7 @@ class LaneWorker(SimpleWorker):
             pipe.execute()
 
     def _beat(self) -> None:
-        """Say that we are here, again if RQ's keys were lost; and tidy RQ's registries without reading their jobs."""
+        """Announce this worker, again if RQ's keys were lost; and tidy RQ's registries without reading their jobs."""
         at = monotonic()
         if at >= self._beat_at:
             self._beat_at = at + BEAT_S
@@ -217,7 +217,7 @@ class LaneWorker(SimpleWorker):
             clean_worker_registry(queue)
 
     def _mend(self, keys: Sequence[bytes]) -> None:
-        """What stands where a queue belongs and is none is deleted: it would keep every lane from being served."""
+        """Delete keys in the place of queues that are none: they would keep every lane from being served."""
         wrong = [key for key in keys if self.connection.type(key) not in {b"list", b"none"}]
         if not wrong:
             raise RedisError("RQ's Redis refuses a blocking pop")
@@ -226,7 +226,7 @@ class LaneWorker(SimpleWorker):
 
 
 def listen_on(make: Callable[[int], LaneWorker], stop: Stop) -> None:
-    """Listen until asked to stop. Whatever ends RQ's loop, it is tried again; the clock goes on meanwhile."""
+    """Listen until asked to stop. After any error of RQ's loop it is begun again; the clock goes on meanwhile."""
     tries, backoff = 0, BACKOFF_S
     while not stop.is_set:
         began = monotonic()

@@ -30,19 +30,19 @@ SHA = "9f" * 32
 
 
 def instant(at: int) -> str:
-    """An instant as a request says it."""
+    """Return an instant in the form of a request."""
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def begun(first: int, at: int) -> list[CallStart]:
-    """A batch of calls to as many numbers."""
+    """Return the starts of a batch of calls, each to another number."""
     body = {"from": "10085", "carrier": "mobile", "script": "5g-2025-07", "started_at": instant(at)}
     bodies = ({**body, "to": f"+{FIRST_NUMBER + n}", "agent": f"A{n % 200}"} for n in range(first, first + BATCH))
     return [CallStart("desk", f"call-{n}", StartCall.model_validate(each)) for n, each in enumerate(bodies, first)]
 
 
 def ended(calls: list[Call], at: int) -> list[CallEnd]:
-    """The ends of a batch."""
+    """Return the ends of a batch of calls."""
     return [
         CallEnd("desk", call.id, EndCall.model_validate({
             "ended_at": instant(at), "outcome": "other",
@@ -53,7 +53,7 @@ def ended(calls: list[Call], at: int) -> list[CallEnd]:
 
 
 def taken(engine: Engine, wanted: list[CallStart] | list[CallEnd]) -> list[Call]:
-    """Make them known; whatever is refused here is a defect of this script."""
+    """Register starts or ends of calls; a refusal is a defect of this script, and ends it."""
     results = engine.calls.take_many(wanted)
     if wrong := [each for each in results if isinstance(each, ConsentError)]:
         raise SystemExit(f"refused: {wrong[0]}")
@@ -61,13 +61,13 @@ def taken(engine: Engine, wanted: list[CallStart] | list[CallEnd]) -> list[Call]
 
 
 def server_s(url: str) -> float:
-    """How much CPU the server has used."""
+    """Return the CPU seconds that the server has used."""
     used = Wire(connect(url), proves=False, replicas=0).ask(("INFO", "cpu"))[0]
     return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
 def rates(engine: Engine, url: str, count: int) -> None:
-    """Begin and end so many; the rates of both."""
+    """Begin and end `count` calls; print the rates of both."""
     begin_s = end_s = 0.0
     cpu_s, redis_s = process_time(), server_s(url)
     for first in range(0, count, BATCH):
@@ -89,15 +89,15 @@ def rates(engine: Engine, url: str, count: int) -> None:
 
 
 def journaled(url: str) -> None:
-    """What an event costs in the journal while nobody drains it."""
+    """Print the bytes of an event in the journal while nobody drains it."""
     wire, cell = Wire(connect(url), proves=False, replicas=0), Cell()
     held, entries = wire.ask(("MEMORY", "USAGE", cell.journal, "SAMPLES", 0), ("LLEN", cell.journal))
     print(f"journal: {int(held) / max(1, int(entries)):,.1f} bytes an event, {int(entries):,} events")
 
 
 def fill(engine: Engine, count: int, like: Call) -> None:
-    """Put so many calls into the archive's table: copies of one, under other ids, over a year."""
-    from sqlalchemy import insert, select  # noqa: PLC0415 - of this part alone
+    """Put `count` calls into the archive's table: copies of one, under other ids, over a year."""
+    from sqlalchemy import insert, select  # noqa: PLC0415 - needed by this part alone
 
     from consent_engine.adapters.sql.tables import CALLS  # noqa: PLC0415 - the same
 
@@ -117,7 +117,7 @@ def fill(engine: Engine, count: int, like: Call) -> None:
 
 
 def questions(engine: Engine, now: int) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What people ask of calls."""
+    """Yield the questions that people ask about calls, by name."""
     book, month = engine.calls, now - 30 * 86_400_000
     yield "the newest 50", lambda: book.page(CallFilter())
     yield "50 of an agent", lambda: book.page(CallFilter(agent="A17"))
@@ -145,7 +145,7 @@ def main() -> None:
             None,
         )
         with installation(settings) as found:
-            # In a thread, as the API does: there hiredis may pack and parse.
+            # In a thread, as in the API: there hiredis may pack and parse.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(
                     lambda: rates(found.engine(), found.redis_url, max(BATCH, options.calls // BATCH * BATCH))

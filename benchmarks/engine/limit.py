@@ -1,11 +1,11 @@
-"""The limit: what Redis gives when nothing but our scripts is asked of it. `python -m benchmarks.engine.limit`.
+"""The limit: the rate of Redis when it is asked nothing but our scripts. `python -m benchmarks.engine.limit`.
 
-A run of our engine in this process is recorded: every script with its arguments, what was sent together, and where a
+A run of our engine in this process is recorded: every script with its arguments, which were sent together, and where a
 proof (WAITAOF) was asked for. The instants are in the arguments, so a replay on a fresh server gives the very same
 answers; that is checked, answer by answer. Then the bytes, made ready beforehand, are replayed by one client and by
 two, each with the next batch on its way while the last one is answered, with the same durability at the same places.
 Two clients replay the recording twice, in key spaces of their own. In the same rounds our engine runs for real: the
-ratio of the two is how much of the server's time is not lost.
+ratio of the two is the share of the server's time that is not lost.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from benchmarks.pictures import DOCS, OUT, amount, between, table
 
 
 def rounds(args: argparse.Namespace, batches: Sequence[Batch], say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """In each round, per profile: one client, two clients, our engine."""
+    """Run the rounds: in each, per profile, one client, two clients, our engine."""
     names = {str(row[1]) for batch in batches for row in batch.rows}
     rows: list[dict[str, Any]] = []
     for durability in engine.PROFILES:
@@ -52,7 +52,7 @@ def rounds(args: argparse.Namespace, batches: Sequence[Batch], say: Callable[[st
 
 
 def summary(rows: Sequence[dict[str, Any]], per_order: float, per_batch: float) -> str:
-    """As Markdown."""
+    """Return the results as Markdown."""
     lines = []
     for durability in engine.PROFILES:
         mine = [row for row in rows if row["durability"] == durability]
@@ -75,7 +75,7 @@ def summary(rows: Sequence[dict[str, Any]], per_order: float, per_batch: float) 
 
 
 def main() -> None:
-    """Record, replay, run, tell."""
+    """Record, replay, run, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=5_000)
     parser.add_argument("--runs", type=int, default=3)

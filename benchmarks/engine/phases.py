@@ -1,8 +1,8 @@
 """Where the time of an order goes, phase by phase. `python -m benchmarks.engine.phases`.
 
 One process, a server of its own, one phase after the other, each over all orders in full batches: place, confirm,
-receive, read, activate, notify. Of each: the CPU of our Python and of Redis an order, the commands it ran (those inside
-scripts counted), the scripts. No RQ, no HTTP, no waiting for calls: what is left is what the engine itself does. CPU is
+receive, read, activate, notify. Measured per order: CPU of our Python and of Redis, the commands run (those inside
+scripts counted), the scripts. No RQ, no HTTP, no waiting for calls: only the work of the engine itself is left. CPU is
 counted by thread and process, so a busy machine moves it less than rates. The garbage collector is set as an API's and
 a worker's is (`process/gc_tuning.py`).
 """
@@ -39,7 +39,7 @@ FROM_BEFORE = "before"
 
 
 def phases(ours: Any, runner: asyncio.Runner, first: int, count: int) -> Iterator[tuple[str, Callable[[], object]]]:  # noqa: ANN401 - an Engine
-    """What happens to so many orders, in turn."""
+    """Yield the phases that so many orders go through, in turn."""
     wanted = engine.requests(first, count)
     parts = range(0, count, engine.BATCH)
     numbers = range(engine.FIRST_NUMBER + first, engine.FIRST_NUMBER + first + count)
@@ -64,7 +64,7 @@ async def lane(ours: Any, which: Lane) -> None:  # noqa: ANN401 - an Engine
 
 
 class Look:
-    """What was spent so far: our thread's CPU, the server's, its commands, its scripts."""
+    """Counters of a run: our thread's CPU, the server's, its commands, its scripts."""
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - redis-py's
         self._client = client
@@ -72,7 +72,7 @@ class Look:
         self._spent = Path(f"/proc/{pid}/schedstat")
 
     def now(self) -> tuple[float, float, float, float]:
-        """In microseconds and counts."""
+        """Return the counters so far, in microseconds and counts."""
         stats = self._client.info("commandstats")
         scripts = stats.get("cmdstat_evalsha", {"calls": 0})["calls"]
         commands = sum(row["calls"] for name, row in stats.items() if name != "cmdstat_info") - scripts
@@ -81,7 +81,7 @@ class Look:
 
 
 def measured(durability: str, count: int) -> dict[str, dict[str, float]]:
-    """One run: what each phase cost an order."""
+    """Make one run; return what each phase cost per order."""
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         environ = {
@@ -92,7 +92,7 @@ def measured(durability: str, count: int) -> dict[str, dict[str, float]]:
         settings = Settings.load({**environ, "CONSENT_IN_FLIGHT": str(engine.IN_FLIGHT)}, env_file=None)
         with wiring.installation(settings, own=True) as place_of_work:
 
-            def work() -> None:  # as in production, not in the main thread: there is no hiredis there
+            def work() -> None:  # not in the main thread, as in production: the main thread does not use hiredis
                 with asyncio.Runner() as runner:
                     ours, look = place_of_work.engine(), Look(connect(place_of_work.redis_url))
                     for _, act in phases(ours, runner, 0, WARM):
@@ -114,7 +114,7 @@ def measured(durability: str, count: int) -> dict[str, dict[str, float]]:
 
 
 def medians(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """The middle of each figure."""
+    """Return the median of each figure."""
     return {
         name: {column: round(statistics.median(run[name][column] for run in runs), 2) for column in COLUMNS}
         for name in runs[0]
@@ -122,7 +122,7 @@ def medians(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, floa
 
 
 def told(found: dict[str, dict[str, float]], before: dict[str, dict[str, float]]) -> str:
-    """As a table; with the figures of before beside them, where there are some."""
+    """Return the figures as a table, with those of an earlier run beside them, where there are some."""
     head = ["phase", "", "Python us", "Redis us", "commands", "scripts"]
     rows = []
     for name, row in found.items():
@@ -134,7 +134,7 @@ def told(found: dict[str, dict[str, float]], before: dict[str, dict[str, float]]
 
 
 def pictured(found: dict[str, dict[str, float]], before: dict[str, dict[str, float]]) -> str:
-    """Python and Redis, phase by phase, before in grey."""
+    """Return a picture of Python and Redis, phase by phase, the earlier run in grey."""
     rows = []
     for name in found:
         for which, data, mine in (("before", before, False), ("now", found, True)):
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="figures of an earlier run, to stand beside these")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and docs/performance")
     args = parser.parse_args()
-    logging.basicConfig(filename=os.devnull, level=logging.INFO)  # lines are written, as in production
+    logging.basicConfig(filename=os.devnull, level=logging.INFO)  # log lines are written, as in production
     wiring.RqQueue = NoQueue  # type: ignore[attr-defined, assignment] # one loop does everything, in turn
     runs = []
     for n in range(args.runs):

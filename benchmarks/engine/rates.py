@@ -1,7 +1,7 @@
-"""How many orders a second go the whole road: real server, real workers. `python -m benchmarks.engine.rates`.
+"""How many orders a second are completed: real server, real workers. `python -m benchmarks.engine.rates`.
 
 Two phases, each with nothing else going on: place until every question is handed over; reply until every notification
-is. The rate is orders over the sum of both. A few orders go the road before the clock starts. Calls to the outside
+is. The rate is orders over the sum of both. A few orders are completed before the clock starts. Calls to the outside
 take `--ms` (0 or 50, say) inside the worker's process (`outside_stub.py`). Round trips are what the server read
 (`total_reads_processed`); commands are what it ran, those inside scripts and RQ's included. `others` is the part of
 the machine's CPU that went to processes outside the run: it should be next to nothing.
@@ -45,7 +45,7 @@ PROFILES = ("strict", "everysec")
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one run gave."""
+    """The figures of one run."""
 
     durability: str
     ms: int
@@ -70,23 +70,23 @@ class Figures:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The seconds of both phases."""
         return self.ask_s + self.notify_s
 
     @property
     def others(self) -> float:
-        """The part of the machine that was busy with something else, 0 to 1."""
+        """The share of the machine's CPU that other processes used, 0 to 1."""
         return self.spent.others / (self.seconds * (os.cpu_count() or 1))
 
 
 @contextmanager
 def workers(found: Installation, count: int, ms: int = 0) -> Iterator[list[int]]:
-    """Worker processes, by pid; ended at the end."""
+    """Run worker processes within the block; yield their pids."""
     env = {**os.environ, **found.environ(), "CONSENT_DURABILITY": found.settings.durability}
     env |= {"CONSENT_IN_FLIGHT": str(found.settings.in_flight), outside_stub.MS: str(ms)}
     env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), env.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     command = [sys.executable, "-m", "benchmarks.engine.workers"]
-    with (found.settings.data_dir / "workers.log").open("ab") as told:  # a line an event, as in production
+    with (found.settings.data_dir / "workers.log").open("ab") as told:  # a log line for each event, as in production
         started = [subprocess.Popen(command, env=env, stdout=told, stderr=told) for _ in range(count)]
     try:
         yield [process.pid for process in started]
@@ -98,7 +98,7 @@ def workers(found: Installation, count: int, ms: int = 0) -> Iterator[list[int]]
 
 
 def requests(first: int, count: int) -> list[Placing]:
-    """Orders of as many subscribers."""
+    """Return orders of as many subscribers."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     call = {"caller_number": "10085", "started_at": now, "agreed_at": now}
     body = {"plan": "5g-smart-199", "agent": "A1024"}
@@ -112,7 +112,7 @@ def requests(first: int, count: int) -> list[Placing]:
 class Doors:
     """Threads that place and receive, each with an engine of its own, as two API processes would.
 
-    Peers place from one: two made Dramatiq slower.
+    The peers place from one thread: two made Dramatiq slower.
     """
 
     def __init__(self, found: Installation) -> None:
@@ -120,7 +120,7 @@ class Doors:
         self._pool = ThreadPoolExecutor(DOORS, initializer=lambda: setattr(self._own, "engine", found.engine()))
 
     def all(self, act: Callable[[Engine, int], object], count: int) -> None:
-        """Do it for every batch; `act` is told where that begins."""
+        """Call `act` for every batch, with the number of its first order."""
         list(self._pool.map(lambda n: act(self._own.engine, n), range(0, count, BATCH)))
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ def until(engine: Engine, state: State, count: int, told: str) -> None:
 
 
 def run(durability: str, count: int, worker_count: int = 2, ms: int = 0) -> Figures:
-    """One run on a server of its own."""
+    """Make one run on a server of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environ = {
             "CONSENT_READING_SPEED": "1000000",
@@ -165,7 +165,7 @@ def measure(
     meter: Meter,
     what: tuple[int, int, int],
 ) -> Figures:
-    """One road of many orders, and the server before and after."""
+    """Complete many orders; compare the server before and after."""
     count, ms, worker_count = what
     empty, before = client.info("memory")["used_memory"], _server(client)
     parts, full = road(engine, found, WARM, count, found.settings.durability, client)
@@ -191,7 +191,7 @@ def road(
     told: str,
     client: Any = None,  # noqa: ANN401 - redis-py's
 ) -> tuple[tuple[float, float, float, float], int]:
-    """Take orders all the way; the seconds of place, ask, reply and notify, and the memory while all of them wait."""
+    """Complete orders; return the seconds of place, ask, reply and notify, and the memory while all of them wait."""
     wanted = requests(first, count)
     doors = Doors(found)
     start = time.monotonic()
@@ -229,7 +229,7 @@ HEAD = (
 
 
 def line(f: Figures) -> str:
-    """A run as a line under HEAD."""
+    """Return a run as a line under HEAD."""
     return (
         f"{f.durability:10}  {f.ms:2}  {f.rate:8.0f}  {f.orders / f.place_s:8.0f}  {f.orders / f.ask_s:7.0f}  "
         f"{f.orders / f.notify_s:10.0f}  {f.commands:8.1f}  {f.scripts:7.1f}  {f.reads:11.2f}  "

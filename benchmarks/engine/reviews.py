@@ -1,4 +1,4 @@
-"""Reviews: how long the queue and the picture of coverage take with a million recorded calls that nobody has heard.
+"""Reviews: how long the queue and the coverage take with a million recorded calls that nobody has heard.
 
     python -m benchmarks.engine.reviews [--calls 1000000] [--agents 8000]
 
@@ -33,7 +33,7 @@ OLDEST_MS = 3_600_000
 
 
 def counts(calls: int, agents: int) -> dict[str, int]:
-    """What a day's commits would have counted, and summed, of so many calls: half of them heard."""
+    """Return the counts and sums that a day's commits would have made of so many calls, half of them heard."""
     carriers, each, made = list(Carrier), calls // agents, dict[str, int]()
     for n in range(agents):
         carrier = carriers[n % len(carriers)]
@@ -51,7 +51,7 @@ def counts(calls: int, agents: int) -> dict[str, int]:
 
 
 def filled(engine: Engine, url: str, calls: int, agents: int) -> None:
-    """Have so many calls wait in the store, and as many in the archive; and a week of days that were counted so."""
+    """Have so many calls wait in the store, and as many in the archive; and count them for each day of a week."""
     with connect(url) as client:
         cell, now = Cell(), engine.registry.now()
         index = cell.to_review[Verdict.PENDING]
@@ -73,7 +73,7 @@ def filled(engine: Engine, url: str, calls: int, agents: int) -> None:
 
 
 def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What /review and its metrics ask."""
+    """Yield the questions that /review and its metrics ask, by name."""
     book, cell = engine.calls, Cell()
     today = cell.days.of(engine.registry.now())
     week = [later(today, -n) for n in range(DAYS)]
@@ -87,7 +87,7 @@ def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def measured(engine: Engine, calls: int) -> None:
-    """Print the middle one of some times for each question, with this process's own time."""
+    """Print the median time of each question, with this process's own time."""
     for name, ask in questions(engine):
         first, cost = _timed(ask)
         rows = sorted(_timed(ask) for _ in range(TIMES))
@@ -118,7 +118,7 @@ def main() -> None:
             ends = ended(taken(engine, begun(0, engine.registry.now()))[:PAGE], engine.registry.now())
             taken(engine, ends)
             filled(engine, found.redis_url, options.calls, options.agents)
-            # In a thread, as the API does, which makes its connections there: only so hiredis packs and parses.
+            # In a thread, as in the API, which makes its connections there: only then hiredis packs and parses.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(lambda: measured(found.engine(), options.calls)).result()
 

@@ -1,4 +1,4 @@
-"""A recording of our scripts, and its replay: the bytes made ready beforehand, sent by one client or by two."""
+"""A recording of our scripts, and its replay: the bytes are prepared beforehand, and sent by one client or by two."""
 
 import asyncio
 import socket
@@ -26,13 +26,13 @@ from consent_engine.domain.sms import Reply
 
 SLICE_S = 5.0
 DEPTH = 2
-"""Batches a replaying client has under way."""
+"""How many batches a replaying client has under way."""
 READ = 1 << 18
 
 
 @dataclass(slots=True)
 class Batch:
-    """What was sent together: scripts by name with their arguments, whether it was proven, and the answers."""
+    """The scripts sent together, by name with their arguments, whether they were proven, and the answers."""
 
     rows: list[tuple[Any, ...]]
     prove: bool
@@ -40,12 +40,12 @@ class Batch:
 
 
 class Recorder(Wire):
-    """The wire, with a memory. Plain commands go through and are not kept: the limit is of scripts."""
+    """A wire that records scripts. Plain commands go through and are not kept: the limit is of scripts."""
 
     kept: ClassVar[list[Batch]] = []
 
     def send(self, calls: Calls, *, prove: bool = False, repeat: bool = False) -> list[Any]:
-        """Send, and keep what was sent."""
+        """Send the calls, and keep the scripts among them."""
         answers = super().send(calls, prove=prove, repeat=repeat)
         scripts = [n for n, row in enumerate(calls.rows) if row[0] == "EVALSHA"]
         if scripts:
@@ -54,16 +54,16 @@ class Recorder(Wire):
 
 
 class NoQueue:
-    """Wakes nobody: here one loop does everything, in turn."""
+    """A queue that wakes no worker: here one loop does everything, in turn."""
 
     def __init__(self, *_: object) -> None:
-        """There is nothing to connect to."""
+        """Connect to nothing."""
 
     def wake(self, *_: object) -> None:
-        """Nobody is asleep."""
+        """Wake nobody: nobody sleeps."""
 
     def room(self) -> None:
-        """There is no server."""
+        """Check nothing: there is no server."""
 
 
 CHANGED = {
@@ -71,12 +71,12 @@ CHANGED = {
     "redis_store": partial(redis_store, clock=lambda: time.time_ns() // 1_000_000),  # the instants are arguments
     "RqQueue": NoQueue,
 }
-"""What our wiring chooses while we record."""
+"""The parts of our wiring that are replaced during a recording."""
 
 
 @contextmanager
 def changed() -> Iterator[None]:
-    """Our wiring with what is changed, for a while."""
+    """Replace those parts of our wiring within the block."""
     real = {name: getattr(wiring, name) for name in CHANGED}
     try:
         for name, kind in CHANGED.items():
@@ -88,7 +88,7 @@ def changed() -> Iterator[None]:
 
 
 def record(count: int) -> list[Batch]:
-    """One run of so many orders in this process; nothing of its set-up is kept."""
+    """Record one run of so many orders in this process, without its set-up."""
     with tempfile.TemporaryDirectory() as folder, changed():
         environ = {
             "CONSENT_READING_SPEED": "1000000",
@@ -128,14 +128,14 @@ async def settle(ours: Any, state: State, count: int) -> None:  # noqa: ANN401 -
 
 
 def packed(row: Sequence[Any], shas: dict[str, str]) -> bytes:
-    """A script's call as RESP."""
+    """Return a script's call as RESP."""
     parts = [b"EVALSHA", shas[str(row[1])].encode()]
     parts += [value if isinstance(value, bytes) else str(value).encode() for value in row[2:]]
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
 
 
 def parsed(file: BinaryIO) -> Any:  # noqa: ANN401 - whatever Redis answers
-    """One answer, read."""
+    """Read one answer."""
     line = file.readline()
     kind, rest = line[:1], line[1:-2]
     if kind == b"*":
@@ -147,48 +147,48 @@ def parsed(file: BinaryIO) -> Any:  # noqa: ANN401 - whatever Redis answers
 
 @dataclass(slots=True)
 class Tape:
-    """A recording made ready: per batch the bytes to send, and how many come back."""
+    """A recording made ready: per batch the bytes to send, and how many bytes come back."""
 
     sends: list[bytes] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
     keys: int = 0
-    """How many keys there are afterwards."""
+    """How many keys the server has afterwards."""
 
 
 class Counting:
-    """A file that counts what was read from it."""
+    """A file that counts the bytes read from it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.count = file, 0
 
     def readline(self) -> bytes:
-        """See file."""
+        """Read a line, as a file does."""
         line = self._file.readline()
         self.count += len(line)
         return line
 
     def read(self, size: int) -> bytes:
-        """See file."""
+        """Read bytes, as a file does."""
         self.count += size
         return self._file.read(size)
 
 
 def dial(server: EmbeddedServer) -> socket.socket:
-    """A plain socket to it."""
+    """Open a plain socket to the server."""
     wire = socket.socket(socket.AF_UNIX)
     wire.connect(str(server._socket))  # noqa: SLF001 - its URL quotes the path
     return wire
 
 
 def loaded(server: EmbeddedServer, names: set[str]) -> dict[str, str]:
-    """Load the scripts; their hashes."""
+    """Load the scripts; return their hashes."""
     client = connect(server.url)
     folder = Path(wiring.__file__).parent / "adapters" / "redis" / "lua"
     return {name: str(client.script_load((folder / f"{name}.lua").read_text())) for name in names}
 
 
 def made(batches: Sequence[Batch], durability: str) -> tuple[Tape, int]:
-    """The tape, and how many answers of a first replay were not the recorded ones."""
+    """Make the tape by a first replay; return it, and how many answers were not the recorded ones."""
     tape, differing = Tape(), 0
     with tempfile.TemporaryDirectory() as folder, EmbeddedServer.start(Path(folder) / "data", durability) as server:
         shas = loaded(server, {str(row[1]) for batch in batches for row in batch.rows})
@@ -210,7 +210,7 @@ def made(batches: Sequence[Batch], durability: str) -> tuple[Tape, int]:
 
 
 def command(*parts: Any) -> bytes:  # noqa: ANN401 - words and numbers
-    """A plain command as RESP."""
+    """Return a plain command as RESP."""
     raw = [str(part).encode() for part in parts]
     return b"*%d\r\n" % len(raw) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in raw)
 
@@ -243,7 +243,7 @@ def play(server: EmbeddedServer, sends: Sequence[bytes], lengths: Sequence[int])
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay gave."""
+    """The figures of a replay."""
 
     rate: float
     redis_us: float
@@ -251,11 +251,11 @@ class Replay:
 
 
 def replay(tapes: Sequence[Tape], names: set[str], durability: str, n: int) -> Replay:
-    """Replay tapes at once on a fresh server; n: orders on each."""
+    """Replay tapes at once on a fresh server. n: orders on each"""
     with tempfile.TemporaryDirectory() as folder, EmbeddedServer.start(Path(folder) / "data", durability) as server:
         loaded(server, names)
         client = connect(server.url)
-        before = engine._server(client)  # noqa: SLF001 - the same house
+        before = engine._server(client)  # noqa: SLF001 - of the same package
         threads = [threading.Thread(target=play, args=(server, tape.sends, tape.lengths)) for tape in tapes]
         start = time.monotonic()
         for thread in threads:
@@ -264,12 +264,12 @@ def replay(tapes: Sequence[Tape], names: set[str], durability: str, n: int) -> R
             thread.join()
         seconds = time.monotonic() - start
         after, orders = engine._server(client), n * len(tapes)  # noqa: SLF001 - the same
-        # Each batch was answered with as many bytes as the first time, and there is as much as then.
+        # Each batch was answered with as many bytes as the first time, and there are as many keys.
         if client.dbsize() != sum(tape.keys for tape in tapes):
             raise SystemExit("a replay did not come to its end")
         return Replay(orders / seconds, (after[3] - before[3]) / orders * 1e6, (after[0] - before[0]) / orders)
 
 
 def other_space(tape: Tape) -> Tape:
-    """The same tape in a key space of its own: keys and prefixes begin with `cf:`, as long as before."""
+    """Return the same tape in a key space of its own: keys and prefixes begin with `cf:`, as long as before."""
     return Tape([each.replace(b"\r\nce:", b"\r\ncf:") for each in tape.sends], tape.lengths, tape.keys)

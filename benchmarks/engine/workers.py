@@ -1,4 +1,4 @@
-"""One of our worker processes with the bench's outside: the `simulated` gateway and BSS take BENCH_CALL_MS a call.
+"""One of our workers with the benchmark's outside: the `simulated` gateway and BSS take BENCH_CALL_MS a call.
 
 Everything else is `python -m workers`, unchanged. At 0 ms nothing at all is changed.
 """
@@ -17,25 +17,25 @@ from workers.__main__ import main
 
 
 class SlowGateway(Simulated):
-    """Takes its time."""
+    """A gateway that takes its time."""
 
     async def send(self, sms: Sms) -> Outcome:
-        """Wait, then take it."""
+        """Wait, then accept the SMS."""
         await asyncio.sleep(seconds())
         return await super().send(sms)
 
 
 class SlowBss(SimulatedBss):
-    """Takes its time."""
+    """A BSS that takes its time."""
 
     async def activate(self, activation: Activation) -> Outcome:
-        """Wait, then switch it on."""
+        """Wait, then switch the service on."""
         await asyncio.sleep(seconds())
         return await super().activate(activation)
 
 
 def slowed(made: Any, kind: type) -> Any:  # noqa: ANN401 - either of two
-    """The same object, with the slow class: built as the real one is, whatever that needs."""
+    """Return the same object with the slow class: it is built as the real one is, whatever that needs."""
     made.__class__ = kind
     return made
 

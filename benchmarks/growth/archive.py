@@ -1,4 +1,4 @@
-"""How fast settled orders move to the archive; what Redis remembers then: `python -m benchmarks.growth.archive [N]`.
+"""How fast settled orders move to the archive, and Redis' memory then: `python -m benchmarks.growth.archive [N]`.
 
 A real server (`everysec`), N orders (10,000) through the whole road beside 1,000 live ones, then their timers: once
 into SQLite, once into PostgreSQL. A minute or two.
@@ -31,7 +31,7 @@ LIVE = 1_000
 
 
 def main(count: int) -> None:
-    """Print the table."""
+    """Measure each archive, and print the table."""
     print(f"{count} settled orders, {LIVE} live ones; Redis used_memory in bytes")
     print("archive        empty      live  and settled     after  after/live  archived/s   lookups/s  bytes an order")
     for name in ("sqlite", "postgresql"):
@@ -41,7 +41,7 @@ def main(count: int) -> None:
 
 @contextmanager
 def a_town(name: str) -> Iterator[Town]:
-    """A town on servers of its own."""
+    """Make a town on servers of its own."""
     folder = Path(tempfile.mkdtemp(prefix="archive-"))
     try:
         with ExitStack() as stack:
@@ -58,7 +58,7 @@ def a_town(name: str) -> Iterator[Town]:
 
 
 def told(name: str, town: Town, count: int) -> str:
-    """A row."""
+    """Measure one archive; return its row."""
     numbers = [parse(f"139{n:08}") for n in range(count)]
     empty = used(town)
     place(town, [parse(f"138{n:08}") for n in range(LIVE)], "live")
@@ -66,7 +66,7 @@ def told(name: str, town: Town, count: int) -> str:
     before, keys = used(town), town.client.dbsize()
     settle(town, numbers)
     grown = used(town)
-    # Only what settled is due: the live ones wait (their timers stand further ahead here than they would).
+    # Only settled orders are due: the live ones wait (their timers are set further ahead here than they would be).
     for order, _ in town.engine.store.lists.placed(None, count + LIVE):
         shown = town.live([order])[order]
         for effect in () if shown.state.settled else shown.effects:
@@ -91,14 +91,14 @@ def told(name: str, town: Town, count: int) -> str:
 
 
 def check(held: bool) -> None:  # noqa: FBT001
-    """The run is worth nothing if this does not hold."""
+    """Exit if the condition does not hold: the run would be worth nothing."""
     if not held:
         raise SystemExit("the archive does not hold what it must")
 
 
 def sized(town: Town) -> int:
-    """Bytes of the archive's tables, indexes included."""
-    engine = town.archive._engine  # noqa: SLF001 - nothing else asks for it
+    """Return the bytes of the archive's tables, indexes included."""
+    engine = town.archive._engine  # noqa: SLF001 - nothing else needs it
     asked = {
         "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
         "postgresql": "SELECT pg_total_relation_size('archived_orders') + pg_total_relation_size('archived_offers')",
@@ -108,19 +108,19 @@ def sized(town: Town) -> int:
 
 
 async def drained(town: Town) -> None:
-    """Slices, as a worker has them, until nothing is due."""
+    """Perform slices, as a worker does, until no timer is due."""
     while (await town.engine.performer.perform(Lane.TIMER, 0.5)).left or town.due()[Lane.TIMER]:
         pass
 
 
 def used(town: Town) -> int:
-    """What Redis says its data need."""
+    """Return the memory of Redis' data, as it reports it."""
     town.client.execute_command("MEMORY", "PURGE")
     return int(town.client.info("memory")["used_memory"])
 
 
 def place(town: Town, numbers: list[Msisdn], name: str) -> None:
-    """Many orders."""
+    """Place many orders."""
     for first in range(0, len(numbers), PIECE):
         piece = numbers[first : first + PIECE]
         wanted = [Placing("desk", f"{name}-{n}", town.request(number)) for n, number in enumerate(piece, first)]
@@ -128,7 +128,7 @@ def place(town: Town, numbers: list[Msisdn], name: str) -> None:
 
 
 def settle(town: Town, numbers: list[Msisdn]) -> None:
-    """Asked, answered, activated, told, reported."""
+    """Take many orders to their end: asked, answered, activated, notified, reported."""
     place(town, numbers, "settled")
     for first in range(0, len(numbers), 5_000):
         piece = numbers[first : first + 5_000]

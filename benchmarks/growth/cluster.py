@@ -1,4 +1,4 @@
-"""What an order costs in many cells on a Redis Cluster, and how it is spread. `python -m benchmarks.growth.cluster`.
+"""Cost of an order in many cells on a Redis Cluster, and how it is spread. `python -m benchmarks.growth.cluster`.
 
 Three masters and three replicas on loopback, RQ's Redis beside them; one process places, performs every lane and plays
 the outside (calls of 0 ms), so that its CPU is all the Python there is. With `--single` the same on one server. Rates
@@ -36,7 +36,7 @@ BOUND_S = 600
 
 @contextmanager
 def redis(folder: Path, *, single: bool) -> Iterator[tuple[str, str, list[Server], list[Server]]]:
-    """Addresses of the data and of RQ, the masters and their replicas."""
+    """Run the servers; yield the addresses of the data and of RQ, the masters and their replicas."""
     if single:
         with server(folder / "one", "appendfsync always") as one, server(folder / "rq", "appendonly no") as rq:
             yield one.url, rq.url, [one], []
@@ -51,7 +51,7 @@ def _replicas(cluster: Cluster) -> list[Server]:
 
 
 def spent(nodes: list[Server]) -> dict[int, tuple[float, int, int]]:
-    """Of each server: CPU seconds, commands, bytes."""
+    """Return CPU seconds, commands and bytes of each server."""
     found = {}
     for node in nodes:
         with node.client() as client:
@@ -63,7 +63,7 @@ def spent(nodes: list[Server]) -> dict[int, tuple[float, int, int]]:
 
 
 def placings(numbers: list[int]) -> list[Placing]:
-    """Orders of as many subscribers."""
+    """Return orders of as many subscribers."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     call = {"caller_number": "10085", "started_at": now, "agreed_at": now}
     body = {"plan": "5g-smart-199", "agent": "A1024"}
@@ -72,7 +72,7 @@ def placings(numbers: list[int]) -> list[Placing]:
 
 
 async def work(engine: Engine, state: State, count: int) -> None:
-    """Perform every lane until so many orders stand there."""
+    """Perform every lane until so many orders are in that state."""
     day, until = time.strftime("%Y-%m-%d", time.gmtime(engine.registry.now() / 1000)), time.monotonic() + BOUND_S
     while engine.store.lists.funnel(day).get(state, 0) < count:
         for lane in Lane:
@@ -83,7 +83,7 @@ async def work(engine: Engine, state: State, count: int) -> None:
 
 
 def run(count: int, cells: int, replicas: int, *, single: bool) -> dict[str, Any]:
-    """One run; its figures."""
+    """Make one run; return its figures."""
     with tempfile.TemporaryDirectory() as folder, redis(Path(folder), single=single) as (url, rq, masters, others):
         environ = {
             "CONSENT_REDIS_URL": url, "CONSENT_RQ_URL": rq, "CONSENT_SECRET": "a-secret-of-the-benchmark-000000",
@@ -97,7 +97,7 @@ def run(count: int, cells: int, replicas: int, *, single: bool) -> dict[str, Any
 
 
 async def measured(engine: Engine, count: int, masters: list[Server], replicas: list[Server]) -> dict[str, Any]:
-    """Place, ask, reply, activate, notify."""
+    """Measure an engine: place, ask, reply, activate, notify."""
     numbers = random.Random(1).sample(range(13_800_000_000, 13_900_000_000), count + BATCH)  # noqa: S311 - no secret
     await road(engine, numbers[count:], 0)
     first, before = spent(masters), spent(replicas)
@@ -122,7 +122,7 @@ async def measured(engine: Engine, count: int, masters: list[Server], replicas: 
 async def road(
     engine: Engine, numbers: list[int], before: int, look: Callable[[], dict[int, tuple[float, int, int]]] = dict
 ) -> dict[str, Any]:
-    """All of them from placed to notified; CPU of placing, and what the servers hold while all wait."""
+    """Take all orders from placed to notified; return the CPU of placing, and what the servers hold while all wait."""
     cpu = time.process_time()
     for first in range(0, len(numbers), BATCH):
         bad = [r for r in engine.place_many(placings(numbers[first : first + BATCH])) if isinstance(r, Exception)]
@@ -139,7 +139,7 @@ async def road(
 
 
 def main() -> None:
-    """Run as asked, and print what came out."""
+    """Run as asked, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=4_000)
     parser.add_argument("--cells", type=int, nargs="+", default=[8, 64])

@@ -1,8 +1,8 @@
-"""How long a start takes with many orders, and whether all are there. `python -m benchmarks.growth.restart`.
+"""How long a start takes with many orders, and whether all are still there. `python -m benchmarks.growth.restart`.
 
 Orders are placed, some are asked, the server is killed with -9. Timed: until it has read its file back; then, killed
-once more, until `consent serve` in that folder is ready, and until it has asked somebody. Looked at in between: the
-number of orders, that each has something due, and a sample whole: its history gives the record, and its chain goes on
+once more, until `consent serve` in that folder is ready, and until it has asked somebody. Checked in between: the
+number of orders, that each has something due, and a sample in full: its history gives the record, and its chain goes on
 from the head that was handed out when it was placed. Exit status 1 when anything is missing.
 """
 
@@ -45,7 +45,7 @@ FIRST_NUMBER = 13_800_000_000
 
 
 def place(engine: Engine, first: int, end: int) -> dict[str, str]:
-    """Orders of these subscribers, by number: id -> the head that was handed out."""
+    """Place orders of these subscribers, by number; return id -> the head that was handed out."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     call = {"caller_number": "10085", "started_at": now, "agreed_at": now}
     body: dict[str, Any] = {"plan": "5g-smart-199", "agent": "A1024"}
@@ -70,21 +70,21 @@ def place(engine: Engine, first: int, end: int) -> dict[str, str]:
 
 
 def asked(engine: Engine) -> int:
-    """How many of today's orders wait for a reply."""
+    """Return how many of today's orders wait for a reply."""
     day = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).strftime("%Y-%m-%d")
     return engine.store.lists.funnel(day).get(State.AWAITING_REPLY, 0)
 
 
 async def ask(engine: Engine, count: int) -> None:
-    """Hand over so many questions."""
+    """Hand over questions until so many orders wait for a reply."""
     while asked(engine) < count:
         await engine.performer.perform(Lane.SMS, 0.2)
     await engine.performer.land(10)
 
 
 def missing(url: str, heads: dict[str, str], seed: int) -> list[str]:
-    """What is not as it was told to be."""
-    client: Any = connect(url)  # redis-py does not say whether it answers text
+    """Return what differs from what was acknowledged."""
+    client: Any = connect(url)  # redis-py's types do not say whether answers are text
     wrong = []
     there = set(client.zrange(f"{PREFIX}placed", 0, -1))
     if there != heads.keys():
@@ -113,7 +113,7 @@ def _unsound(fields: dict[str, str], told: str) -> str:
 
 
 def until(look: Callable[[], bool], what: str) -> float:
-    """Seconds until it is so."""
+    """Wait until `look` is true; return the seconds."""
     began = time.monotonic()
     while time.monotonic() - began < BOUND_S:
         try:
@@ -126,7 +126,7 @@ def until(look: Callable[[], bool], what: str) -> float:
 
 
 def serve(environ: dict[str, str], folder: Path, settings: Settings, before: int) -> tuple[float, float]:
-    """Start `consent serve` in the folder: seconds until it is ready, and until it has asked somebody."""
+    """Start `consent serve` in the folder; return the seconds until it is ready, and until a subscriber is asked."""
     port = free_port()
     command = [sys.executable, "-m", "consent_engine", "serve", "--port", str(port)]
     with (folder / "log").open("wb") as log:
@@ -150,7 +150,7 @@ def _ready(port: int) -> bool:
 
 
 def run(orders: int, share: float, seed: int, durability: str) -> int:
-    """One run; what it prints is the result."""
+    """Make one run, and print its result; return the exit status."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         environ = {
@@ -166,7 +166,7 @@ def run(orders: int, share: float, seed: int, durability: str) -> int:
             engine = found.engine()
             heads = place(engine, 0, int(orders * share))
             asyncio.run(ask(engine, len(heads)))
-            heads |= place(engine, len(heads), orders)  # somebody is left to be asked after the restart
+            heads |= place(engine, len(heads), orders)  # some are left to be asked after the restart
             before = asked(engine)
             size = sum(file.stat().st_size for file in (folder / "data" / "appendonlydir").iterdir())
             os.kill(server.pid, signal.SIGKILL)

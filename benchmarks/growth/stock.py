@@ -1,8 +1,8 @@
 """Many waiting orders in little time: the records of one that was placed and asked, copied under other numbers.
 
 A copy is whole: a number of its own, ids, salt, reservation, line, timer, place in the list and the funnel, and a hash
-chain that goes on from its own doc, as if it had been placed (`restart.missing` finds nothing wrong with it). What it
-shares with the original is what it was asked: the offer, kept once. Twenty times as fast as placing and asking.
+chain that goes on from its own doc, as if it had been placed (`restart.missing` finds nothing wrong with it). It shares
+one thing with the original: the offer, kept once. Copying is twenty times as fast as placing and asking.
 """
 
 import asyncio
@@ -39,15 +39,15 @@ BATCH = 500
 TELL_S = 5.0
 DESK = "desk"
 FIRST_COPY, ORIGINALS = 100_000_000, 99_000_000
-"""Subscribers' numbers, counted from the first: of those that wait, and of those they are copies of."""
+"""Subscribers' numbers, counted from the first: of those that wait, and of the originals they are copies of."""
 SETTLE_S = 120.0
-"""How long a server may take to write its file anew after it was filled, before anything is measured."""
+"""How long a filled server may take to write its file anew before anything is measured."""
 CHECKED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The order that is copied: its records as they stand, what it is asked by."""
+    """The order that is copied: its records as they stand."""
 
     fields: dict[str, str]
     line: dict[str, str]
@@ -60,17 +60,17 @@ class Original:
 
     @property
     def reply_by(self) -> int:
-        """When its window closes."""
+        """The instant at which its window closes."""
         return int(self.fields["reply_by"])
 
 
 def flat(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """Names and values, in a row."""
+    """Return names and values in one list."""
     return [each for pair in pairs for each in pair]
 
 
 def original(engine: Engine, found: Installation, n: int) -> Original:
-    """Place and ask the n-th subscriber; nobody else may be at work on this store."""
+    """Place and ask the n-th subscriber; nothing else may work on this store meanwhile."""
     before = restart.asked(engine)
     [placed] = engine.place_many(bench.requests(n, 1))
     if isinstance(placed, Exception):
@@ -87,7 +87,7 @@ def original(engine: Engine, found: Installation, n: int) -> Original:
         int(client.zscore(cell.due[Lane.TIMER], f"o:{order.id}:{timer.removeprefix('f:')}")), order.id,
     )  # fmt: skip
     client.close()
-    engine.cancel(order.id, DESK, "copied")  # it is not one of those that wait
+    engine.cancel(order.id, DESK, "copied")  # it must not count as waiting
     if set(fields) != {"v", "state", "head", "mac", "doc", "who", "line", "e1", "reply_by", timer} or timer not in {
         f"f:{WAKE_REMINDER}", f"f:{WAKE_WINDOW}",
     }:  # fmt: skip
@@ -96,7 +96,7 @@ def original(engine: Engine, found: Installation, n: int) -> Original:
 
 
 class Copies:
-    """Makes copies of one original. All were placed a day before it: today's funnel counts today's orders alone."""
+    """The maker of copies of one original, all placed a day before it: today's funnel counts today's orders alone."""
 
     def __init__(self, found: Installation, of: Original) -> None:
         self._secret, self._of, self._cell = found.secret, of, Cell()
@@ -105,7 +105,7 @@ class Copies:
         self._offers, self._seal = Offers(self._wire, self._cell), Seal(found.secret)
 
     def make(self, first: int, count: int, due: int | None = None, span: int = 0) -> dict[str, str]:
-        """Copies for so many subscribers; id -> head as it was when placed. Says how far it is.
+        """Make copies for so many subscribers, and print the progress; return id -> head as it was when placed.
 
         due, span: their windows close from that instant on, evenly over so many milliseconds; else as the original's
         """
@@ -137,7 +137,7 @@ class Copies:
         order, line = order_id(self._secret, msisdn, DESK, f"key-{n}"), line_id(self._secret, msisdn)
         who = compact({"msisdn": msisdn, "salt": digest(msisdn)[:32]})
         offer, (_, _, by, agent, request, _), *rest = of.doc
-        # The request's fingerprint: of no real request, but as long.
+        # The fingerprint is of no real request, but as long.
         request = keyed(self._secret, "request", msisdn).ljust(len(request), "0")
         doc = compact([offer, [order, placed_at, by, agent, request, digest(who)], *rest])
         trigger, at, op, ref, by, detail, person = of.event
@@ -154,7 +154,7 @@ class Copies:
         return order, chain("", [doc])
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
 
@@ -163,7 +163,7 @@ class Copies:
 
 @dataclass(slots=True)
 class Site:
-    """One server with so many orders waiting, and what was found there."""
+    """One server with so many orders waiting, and its figures."""
 
     size: int
     folder: Path
@@ -179,7 +179,7 @@ class Site:
 
 
 def site(folder: Path, size: int, durability: str, outer: ExitStack) -> Site:
-    """A server with `size` orders waiting; closed with `outer` at the latest."""
+    """Make a server with `size` orders waiting; it is closed with `outer` at the latest."""
     environ = {
         "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(folder / "data"),
@@ -207,7 +207,7 @@ def site(folder: Path, size: int, durability: str, outer: ExitStack) -> Site:
 
 
 def rewritten(found: Installation) -> None:
-    """Wait until the server does not write its file anew: in life that is spread over the days it takes to fill it."""
+    """Wait until the server has rewritten its file: in production that is spread over the days it takes to fill it."""
     client: Any = connect(found.redis_url)
     deadline = time.monotonic() + SETTLE_S
     while client.info("persistence")["aof_rewrite_in_progress"] and time.monotonic() < deadline:
@@ -216,7 +216,7 @@ def rewritten(found: Installation) -> None:
 
 
 def sound(made: Site) -> None:
-    """Exit unless copies are like orders that were placed: whole, and able to go on."""
+    """Exit unless copies are like orders that were placed: complete, and able to go on."""
     [own] = made.engine.orders_of(Msisdn(f"+86{bench.FIRST_NUMBER + ORIGINALS}")).orders
     heads = made.heads | {own.id: chain("", own.publics[:1])}
     # The original was cancelled: it alone may have nothing due.
@@ -232,6 +232,6 @@ def sound(made: Site) -> None:
 
 
 def funnel(engine: Engine, days_ago: int) -> dict[State, int]:
-    """How the orders placed on a day stand."""
+    """Return the states of the orders placed on a day."""
     at = (engine.registry.now() - days_ago * DAY_MS) / 1000
     return dict(engine.store.lists.funnel(datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")))

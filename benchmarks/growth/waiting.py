@@ -1,7 +1,7 @@
-"""What it costs that many orders wait: flat is the goal. `python -m benchmarks.growth.waiting`.
+"""The cost of many waiting orders: it should stay flat. `python -m benchmarks.growth.waiting`.
 
 Servers with 1,000 to 1,000,000 orders waiting for a reply, filled by copying one that was placed and asked
-(`stock.py`; the smallest is looked at whole, and some of its copies go the rest of the road). Of each, told as a ratio
+(`stock.py`; the smallest is checked in full, and some of its copies are taken to their end). Shown for each, as a ratio
 to the smallest:
 
     new orders/s    placed, asked, answered, activated, notified, while the others wait; rounds over all sizes in turn
@@ -12,8 +12,8 @@ to the smallest:
                     is committed (orders matched by rank: the n-th that closes with the n-th that is due), and until it
                     was decided (its own event)
 
-The archive is there, as everywhere: placing asks it, and everything that settles is put down to move there. It does
-move two days later: so no order leaves while this runs, and those that settled stay in memory beside those that wait.
+The archive is there, as everywhere: placing asks it, and settled orders are due to move there. They do so two days
+later: so no order leaves while this runs, and those that settled stay in memory beside those that wait.
 A million waiting take about 2 GB.
 """
 
@@ -43,17 +43,17 @@ from consent_engine.engine.engine import Engine
 from consent_engine.wiring import build, installation
 
 FIRST_CLOSING = 150_000_000
-"""The first of the subscribers whose windows close, counted as in `stock`."""
+"""The first number of the subscribers whose windows close, counted as in `stock`."""
 MARGINS = (3.0, 8.0, 20.0)
-"""How many times as long as the first copies took the later ones may take, on a machine that became busier."""
+"""By which factor later copies may take longer than the first ones, on a machine that became busier."""
 LOOK_S = 0.02
 TARGETS = {"bytes": 2_048, "late_ms": 1_500, "rate_ratio": 0.9}
-"""Wanted of the largest: bytes an order at most, p99 of timers late at most, new orders/s to the smallest at least."""
+"""Targets of the largest: most bytes an order, most p99 of timers late, least new orders/s relative to the smallest."""
 SAMPLE = 5_000
 
 
 def throughput(made: Site, orders: int, warm: int, workers: int) -> None:
-    """New orders, all the way."""
+    """Measure new orders, from placed to notified."""
     server = made.found.server
     assert isinstance(server, EmbeddedServer)  # noqa: S101 - `own` says so
     with bench.workers(made.found, workers) as pids:
@@ -76,7 +76,7 @@ def throughput(made: Site, orders: int, warm: int, workers: int) -> None:
 
 
 def closing(made: Site, windows: int, span_s: int, workers: int, pace_s: float) -> None:
-    """So many windows close in so many seconds, evenly. pace_s: how long a copy takes"""
+    """Have so many windows close within so many seconds, evenly; measure how late. pace_s: how long a copy takes"""
     calm = made.settings.model_copy(update={"reminder_after": None})
     engine = build(calm, made.found.redis_url, made.found.rq_url, made.found.secret)
     copies = Copies(made.found, original(engine, made.found, ORIGINALS + 1))
@@ -103,7 +103,7 @@ def closing(made: Site, windows: int, span_s: int, workers: int, pace_s: float) 
 
 
 def in_time(engine: Engine, copies: Copies, windows: int, span_s: int, pace_s: float) -> tuple[int, list[str]]:
-    """Copies that are all there before the first of their windows closes: that instant, and their ids."""
+    """Make copies before the first of their windows closes; return that instant, and their ids."""
     for n, margin in enumerate(MARGINS):
         before = funnel(engine, 1).get(State.EXPIRED, 0)
         first = engine.registry.now() + int(windows * pace_s * margin * 1000) + 5_000
@@ -116,7 +116,7 @@ def in_time(engine: Engine, copies: Copies, windows: int, span_s: int, pace_s: f
 
 
 def watched(engine: Engine, windows: int, first: int, span_s: int) -> list[int]:
-    """The instants at which the windows were seen to be closed, one each, in order."""
+    """Return the instants at which the windows were seen to be closed, one each, in order."""
     before, seen = funnel(engine, 1).get(State.EXPIRED, 0), list[int]()
     deadline, told_at = first + span_s * 1000 + 120_000, time.monotonic()
     while len(seen) < windows and (now := engine.registry.now()) < deadline:
@@ -130,7 +130,7 @@ def watched(engine: Engine, windows: int, first: int, span_s: int) -> list[int]:
 
 
 def restarting(made: Site) -> None:
-    """Kill the server, twice; before any window closes, so that only those that wait and the new ones are there."""
+    """Kill the server twice and time the starts; before windows close, so that no closed orders are there."""
     server = made.found.server
     assert isinstance(server, EmbeddedServer)  # noqa: S101 - `own` says so
     before = restart.asked(made.engine)
@@ -156,12 +156,12 @@ def restarting(made: Site) -> None:
 
 
 def told_ms(found: dict[str, float]) -> str:
-    """Shares in a line."""
+    """Return shares in one line."""
     return " ".join(f"{name} {found.get(name, 0):.0f}" for name in ("p50", "p99", "p99.9", "max")) + " ms"
 
 
 def summary(sites: list[Site]) -> list[dict[str, Any]]:
-    """A row a size; ratios to the smallest."""
+    """Return a row for each size; ratios are to the smallest."""
     rows = []
     for made in sites:
         # A round is one pass over all sizes: its ratios are between neighbours in time.
@@ -177,7 +177,7 @@ def summary(sites: list[Site]) -> list[dict[str, Any]]:
 
 
 def tell(rows: list[dict[str, Any]]) -> None:
-    """The table."""
+    """Print the table."""
     print(
         "\n  waiting  new orders/s  to the smallest  CPU  bytes  timers late p99  restart: read, ready, asked  filled"
     )
@@ -204,7 +204,7 @@ def tell(rows: list[dict[str, Any]]) -> None:
 
 
 def markdown(rows: list[dict[str, Any]], args: argparse.Namespace) -> str:
-    """As a table."""
+    """Return the rows as a table."""
     lines = []
     for x in rows:
         late, again = x.get("timers_ms"), x.get("restart_s")
@@ -224,7 +224,7 @@ def markdown(rows: list[dict[str, Any]], args: argparse.Namespace) -> str:
 
 
 def options() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small, to see that it works; writes nothing by itself")
     parser.add_argument("--sizes", type=positive, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
@@ -247,7 +247,7 @@ def options() -> argparse.Namespace:
 
 
 def measured(folder: Path, args: argparse.Namespace, stack: ExitStack) -> list[Site]:
-    """Fill, then measure."""
+    """Fill the servers, then measure."""
     sites: list[Site] = []
     for size in sorted(args.sizes):
         sites.append(made := site(folder / str(size), size, args.durability, stack))

@@ -1,7 +1,7 @@
-"""axe over every page in every way it is met, with dialogs and errors. `python -m benchmarks.http.axe`.
+"""axe on every page in every variant, with dialogs and errors. `python -m benchmarks.http.axe`.
 
 Both languages, light and dark, 1280, 360 and 320 px; exit status 1 where anything is serious or critical, or where a
-page scrolls sideways. `--pictures FOLDER`: each of them as a picture, to be looked at.
+page scrolls sideways. `--pictures FOLDER`: a picture of each variant, to be looked at.
 """
 
 import argparse
@@ -28,13 +28,13 @@ CHROMIUM = Path("/usr/bin/chromium")
 LANGUAGES, SCHEMES, WIDTHS = ("zh-CN", "en-GB"), ("light", "dark"), (1280, 360, 320)
 REST_MS = 400
 FRESH = itertools.count(9401)
-"""Numbers that nobody called."""
+"""Numbers that were never called."""
 Act = Callable[[Tab], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A page, and what its user did there. role: who opens it; none: a stranger"""
+    """A page, and the steps of its user. role: of the user; empty: not signed in"""
 
     name: str
     path: str
@@ -44,7 +44,7 @@ class Scene:
 
 @dataclass(slots=True)
 class Found:
-    """What was found so far."""
+    """The results so far."""
 
     looked: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -155,7 +155,7 @@ def _listed(tab: Tab) -> None:
 
 
 def _stopped(tab: Tab) -> None:
-    """The lane stands still for each page that is looked at next; its banner says so."""
+    """Stop the lane; it stays stopped for the pages looked at next, and their banner says so."""
     stop = tab.page.locator('[data-stop="lane timer"]')
     stop.wait_for()
     if tab.page.locator("#paused li").count() == 0:
@@ -217,7 +217,7 @@ SCENES = (
 
 
 def looked(page: Page, scene: Scene, language: str, found: Found, pictures: Path | None) -> None:
-    """One scene in one language, in every scheme and width."""
+    """Check one scene in one language, in every scheme and width."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         for scheme in SCHEMES:
@@ -235,7 +235,7 @@ def looked(page: Page, scene: Scene, language: str, found: Found, pictures: Path
 
 
 def stands(tab: Tab, scene: Scene) -> None:
-    """The scene, as far as its user went. Raises PlaywrightError where it does not come about."""
+    """Open the scene, and take its user's steps. Raises PlaywrightError where it does not come about."""
     path = scene.path.format(order=tab.home.order, **tab.home.orders)
     if scene.role:
         tab.sign_in("/")
@@ -245,7 +245,7 @@ def stands(tab: Tab, scene: Scene) -> None:
 
 
 def run() -> int:
-    """Exit status 1 where anything is wrong."""
+    """Check every scene; return exit status 1 where anything is wrong."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--pictures", type=Path, help="a folder for the pictures")
     asked.add_argument("--only", default="", help="only scenes whose name has this in it")

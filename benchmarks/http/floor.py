@@ -1,8 +1,8 @@
-"""Our share of what HTTP alone allows: an order end to end, and placing alone. `python -m benchmarks.http.floor`.
+"""Our share of the rate that HTTP alone allows: orders end to end, and placing. `python -m benchmarks.http.floor`.
 
 An order is four requests in (order, report, yes, report) and three out (question, activation, notification). The floor
 makes and takes the same requests through the same Starlette, uvicorn and `one_call`, in as many processes, to the same
-stub, and does nothing else: answers of constants, as long as ours; no signature, no key, no check, no store
+stub, and does nothing else: answers are constants, as long as ours; no signature, no key, no check, no store
 (`floor_app.py`; its API tells its callers by a pipe what to call). As ours does, it opens a connection a call.
 Placing alone is also held against a floor that runs one script that does nothing, once an order, on the same server.
 Both stand all the time and are loaded in turn by the same closed loop, the order reversed each round; a share is the
@@ -43,10 +43,10 @@ from benchmarks.pictures import amount, table
 from benchmarks.ports import free_ports
 
 PATIENT = {"CONSENT_CONFIRM_WITHIN": "24h"}
-"""Nobody asks where there are no workers: the door must go on letting orders in."""
+"""Without workers no order is asked: the API must go on accepting orders."""
 ALONE, SCRIPT = "ours, no workers", "floor, script"
 TARGETS = {"end to end": 0.5, "place alone, a script": 0.65}
-"""Our share of the floor, by rate, that is wanted at least."""
+"""The least share of the floor, by rate, that is wanted."""
 ROADS = {
     "end to end": ("ours", "floor"),
     "place alone": (ALONE, "floor, no callers"),
@@ -56,7 +56,7 @@ ROADS = {
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of those that are loaded."""
+    """One of the sides that are loaded."""
 
     name: str
     client: Client
@@ -68,7 +68,7 @@ class Side:
 
 @contextmanager
 def floor(folder: Path, outside: Stub, answer: int, callers: int, redis: str = "") -> Iterator[tuple[int, list[int]]]:
-    """The floor's processes: its port, and their pids. redis: where an order runs a script."""
+    """Run the floor's processes; yield its port and their pids. redis: the server on which an order runs a script"""
     folder.mkdir()
     pipes = [os.pipe() for _ in range(callers)]
     environ = {**os.environ, OUTSIDE: outside.url, ANSWER: str(answer), "PYTHONPATH": str(ROOT)}
@@ -90,7 +90,7 @@ def floor(folder: Path, outside: Stub, answer: int, callers: int, redis: str = "
 
 @contextmanager
 def sides(folder: Path, outside: Stub, args: argparse.Namespace) -> Iterator[dict[str, Side]]:
-    """All of them."""
+    """Run all sides."""
     found: dict[str, Side] = {}
     with ExitStack() as stack:
         for name, workers in (("ours", args.workers), (ALONE, 0)):
@@ -104,7 +104,7 @@ def sides(folder: Path, outside: Stub, args: argparse.Namespace) -> Iterator[dic
             requests = Requests(made.key, outside.secret)
             found[name] = Side(name, Client(made.port), requests, made.python, made.servers, bool(workers))
         answer = asyncio.run(_length(found[ALONE]))
-        redis = made.found.redis_url  # of the house without workers: the same server, as durable
+        redis = made.found.redis_url  # the server of the house without workers: as durable
         for name, callers, url in (("floor", args.workers, ""), ("floor, no callers", 0, ""), (SCRIPT, 0, redis)):
             at = folder / name.replace(", ", "-").replace(" ", "-")
             port, pids = stack.enter_context(floor(at, outside, answer, callers, url))
@@ -114,7 +114,7 @@ def sides(folder: Path, outside: Stub, args: argparse.Namespace) -> Iterator[dic
 
 
 async def _length(side: Side) -> int:
-    """How long our answer to an order is."""
+    """Return the length of our answer to an order."""
     placed = await side.client.post(side.requests.order(99_999_999))
     side.client.close()
     if placed.status != CREATED:
@@ -123,7 +123,7 @@ async def _length(side: Side) -> int:
 
 
 class Race:
-    """Rounds over all sides."""
+    """The rounds over all sides."""
 
     def __init__(self, found: dict[str, Side], outside: Stub, args: argparse.Namespace) -> None:
         self._sides, self._outside, self._args = found, outside, args
@@ -131,7 +131,7 @@ class Race:
         self.rows: list[dict[str, Any]] = []
 
     async def go(self) -> None:
-        """Warm everybody, then the rounds."""
+        """Warm up every side, then run the rounds."""
         ears = Ears()
         listening = asyncio.create_task(ears.listen(self._outside.told))
         for side in self._sides.values():
@@ -164,7 +164,7 @@ class Race:
 
 
 def say(row: dict[str, Any]) -> None:
-    """A line for a run, as soon as it is over."""
+    """Print a line for a run, as soon as it is over."""
     print(
         f"{row['side']:18} {row['orders']:6} orders  {row['rate']:8.1f} orders/s  Python {row['python_ms']:6.3f}  "
         f"Redis {row['redis_ms']:6.3f}  driver and stub {row['driver_ms']:6.3f} ms CPU an order  "
@@ -174,7 +174,7 @@ def say(row: dict[str, Any]) -> None:
 
 
 def result(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Our share of the floor, by road: the medians over the rounds."""
+    """Return our share of the floor, by road: the medians over the rounds."""
     found = {}
     for road, (ours, floor_) in ROADS.items():
         at = {(row["round"], row["side"]): row for row in rows}
@@ -196,7 +196,7 @@ def result(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def options() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small, to see that it works; writes nothing by itself")
     parser.add_argument("--orders", type=positive, default=3000, help="a run; placing alone takes twice as many")
@@ -215,7 +215,7 @@ def options() -> argparse.Namespace:
 
 
 def tell(told: dict[str, dict[str, float]]) -> None:
-    """Each road as a person reads it."""
+    """Print each road for people."""
     for road, x in told.items():
         wanted = TARGETS.get(road)
         met = "" if wanted is None else f"; wanted {wanted:.0%}: {'met' if x['share'] >= wanted else 'missed'}"
@@ -227,7 +227,7 @@ def tell(told: dict[str, dict[str, float]]) -> None:
 
 
 def markdown(told: dict[str, dict[str, float]], rows: list[dict[str, Any]], args: argparse.Namespace) -> str:
-    """As a table."""
+    """Return the results as a table."""
     lines = [
         (road, ROADS[road][1], amount(x["ours_per_s"]), amount(x["floor_per_s"]), f"{x['share']:.0%}",
          f"{x['ours_cpu_ms']:.2f}", f"{x['floor_cpu_ms']:.2f}", f"{x['share_by_cpu']:.0%}")

@@ -1,11 +1,11 @@
-"""The floor under an order's HTTP: the same requests in and out, and nothing behind them. Started by floor.py.
+"""The floor under an order's HTTP: the same requests in and out, with nothing behind them. Started by floor.py.
 
     python -m benchmarks.http.floor_app api PORT   Starlette on uvicorn, set as the API is: its answers are constants
     python -m benchmarks.http.floor_app caller     `one_call`, as ours: makes the calls that its standard input names
 
 The API tells the callers what to call through pipes (`FLOOR_CALLERS`: file descriptors): a line an order's question, a
 line a yes. A caller answers the question's line with one SMS, the yes with an activation and then a notification. With
-`FLOOR_REDIS`, an order also runs one script that does nothing: what an API does that is async and uses Redis at all.
+`FLOOR_REDIS`, an order also runs one script that does nothing: the least of any API that is async and uses Redis.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from consent_engine.adapters.one_call import call, request, target_of
 from consent_engine.api.http.protocol import BoundedHttp
 
 CALLERS, ANSWER, OUTSIDE, REDIS = "FLOOR_CALLERS", "FLOOR_ANSWER", "FLOOR_OUTSIDE", "FLOOR_REDIS"
-"""Variables: pipes to the callers · how long the answer to an order is · where the stub and the server listen."""
+"""Variables: pipes to the callers · length of the answer to an order · addresses of the stub and of the server."""
 IN_FLIGHT = 64
 CONNECTIONS = 256
 TEXT = "同" * 263
-"""As long as a question is."""
+"""A text as long as a question."""
 KEPT = {"ack": b'{"accepted":1,"rejected":[]}'}
 
 
@@ -74,19 +74,19 @@ def api(port: int) -> None:
 
 
 def nothing(url: str) -> Any:  # noqa: ANN401 - redis-py's, awaited
-    """A script that does nothing, on the server of that address; None without one."""
+    """Return a script that does nothing, on the server of that address; None without one."""
     return Redis.from_url(url, max_connections=CONNECTIONS).register_script("return 1") if url else None
 
 
 class Caller:
-    """Calls the stub, each time on a connection of its own, as ours."""
+    """A caller of the stub, each time on a connection of its own, as ours."""
 
     def __init__(self, outside: str) -> None:
         self._outside = outside
         self._places = asyncio.Semaphore(IN_FLIGHT)
 
     async def call(self, what: str, number: str) -> None:
-        """What a line asks for."""
+        """Make the calls that a line asks for."""
         async with self._places:
             if what == "ask":
                 return await self._sms(number, "confirmation")

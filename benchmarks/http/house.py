@@ -34,7 +34,7 @@ OUTSIDE = {"CONSENT_GATEWAY": "http_json", "CONSENT_BSS": "http"}
 
 @dataclass(frozen=True, slots=True)
 class Stub:
-    """The stub that runs."""
+    """The running stub."""
 
     port: int
     pid: int
@@ -44,13 +44,13 @@ class Stub:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The stub's address."""
         return f"http://127.0.0.1:{self.port}"
 
 
 @contextmanager
 def stub(ms: float = 0) -> Iterator[Stub]:
-    """Gateway and BSS; ms: how long they take to answer."""
+    """Run gateway and BSS. ms: how long they take to answer"""
     command = [sys.executable, "-m", "benchmarks.http.stub", str(ms)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None  # noqa: S101 - as asked for
@@ -69,7 +69,7 @@ def stub(ms: float = 0) -> Iterator[Stub]:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What runs. python: API and workers · servers: Redis, RQ's too"""
+    """The running house. python: API and workers · servers: Redis, RQ's too"""
 
     port: int
     key: str
@@ -80,7 +80,7 @@ class House:
 
 
 def environment(data: Path, durability: str, outside: Stub) -> dict[str, str]:
-    """The settings of a house whose outside is the stub."""
+    """Return the settings of a house whose outside is the stub."""
     return {
         **OUTSIDE,
         "CONSENT_READING_SPEED": "1000000",
@@ -97,7 +97,7 @@ def environment(data: Path, durability: str, outside: Stub) -> dict[str, str]:
 def house(
     folder: Path, outside: Stub, *, durability: str, workers: int, rq_apart: bool, more: Mapping[str, str] | None = None
 ) -> Iterator[House]:
-    """A house in `folder`. rq_apart: RQ's keys in a Redis of their own, without AOF."""
+    """Run a house in `folder`. rq_apart: RQ's keys in a Redis of their own, without AOF."""
     with _rq(folder, wanted=rq_apart) as (rq_url, rq_pids):
         ours = environment(folder / "data", durability, outside) | rq_url | dict(more or {})
         settings = Settings.load(ours, env_file=None)
@@ -135,7 +135,7 @@ def _rq(folder: Path, *, wanted: bool) -> Iterator[tuple[dict[str, str], list[in
 def running(
     commands: list[list[str]], environ: Mapping[str, str], folder: Path, *, keep: bool = False, stdin: int | None = None
 ) -> Iterator[list[int]]:
-    """Processes, by pid; what they say goes to a file in the folder. Ended at the end. keep: our open files, too."""
+    """Run processes; yield their pids. Their output goes to a file in the folder. keep: our open files, too."""
     with (folder / "log").open("ab") as log:
         started = [
             subprocess.Popen(
@@ -157,7 +157,7 @@ def running(
 
 
 def wait_for(url: str, folder: Path) -> None:
-    """Until it answers 200. folder: of its processes, to quote them if it does not"""
+    """Wait until the URL answers 200. folder: of its processes, to quote them if it does not"""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         try:
@@ -169,7 +169,7 @@ def wait_for(url: str, folder: Path) -> None:
 
 
 def last_words(folder: Path) -> str:
-    """The last line that the processes of a folder said."""
+    """Return the last line that the processes of a folder wrote."""
     said = (folder / "log").read_text(errors="replace").split("\n")
     return next((line.strip() for line in reversed(said) if line.strip()), "they said nothing")
 
@@ -186,22 +186,22 @@ def published(name: str, found: dict[str, Any], told: str, into: Path | None) ->
 
 
 def positive(text: str) -> int:
-    """An option that is a whole number above 0."""
+    """Read an option that is a whole number above 0."""
     if (value := int(text)) < 1:
         raise ValueError
     return value
 
 
 def new_file(text: str) -> Path:
-    """An option that names a file to write: its folder is there. Told before the work, not after it."""
+    """Read an option that names a file to write: its folder must exist. Checked before the work, not after it."""
     if not (path := Path(text)).parent.is_dir() or path.is_dir():
         raise argparse.ArgumentTypeError(f"{text} cannot be written")
     return path
 
 
 def in_one_line(run: Callable[[], int]) -> None:
-    """Run a command and exit with its status; what it cannot do, and that it was stopped, is one line."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an exception: what was started is ended
+    """Run a command and exit with its status; a failure, or being stopped, is one line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # an exception, so that started processes are ended
     try:
         sys.exit(run())
     except KeyboardInterrupt:
@@ -211,7 +211,7 @@ def in_one_line(run: Callable[[], int]) -> None:
 
 
 class Spending:
-    """CPU seconds since it was made: of Python, of Redis, of driver and stub, of everybody else."""
+    """CPU seconds since the start: of Python, of Redis, of driver and stub, of all others."""
 
     def __init__(self, python: list[int], servers: list[int], driver: list[int]) -> None:
         self._python, self._servers, self._driver = python, servers, driver
@@ -219,12 +219,12 @@ class Spending:
         self._at = time.monotonic()
 
     def _look(self) -> tuple[float, ...]:
-        # The driver's own children (servers, API) are counted by themselves, so no families of its own.
+        # The driver's own children (servers, API) are counted separately: its family is left out here.
         driver = sum(time.process_time() if pid == os.getpid() else cpu_of(pid) for pid in self._driver)
         return families(self._python), sum(cpu_of(pid) for pid in self._servers), driver, all_cpu()
 
     def spent(self, orders: int) -> dict[str, float]:
-        """Milliseconds an order, and which part of the machine was busy with others."""
+        """Return milliseconds an order, and the share of the machine that was busy with others."""
         python, servers, driver, everybody = (b - a for a, b in zip(self._began, self._look(), strict=True))
         others = max(0.0, everybody - python - servers - driver)
         room = (time.monotonic() - self._at) * (os.cpu_count() or 1)

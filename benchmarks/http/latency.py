@@ -1,12 +1,12 @@
-"""How long things take at 25, 50 and 75 % of capacity, over HTTP. `python -m benchmarks.http.latency`.
+"""Latencies at 25, 50 and 75 % of capacity, over HTTP. `python -m benchmarks.http.latency`.
 
-Real processes: `consent api`, workers, an embedded server; gateway and BSS are a stub that says when it got what. First
-a closed loop finds the capacity: whole roads a second. Then the load is open: orders come as a Poisson process at a
+Real processes: `consent api`, workers, an embedded server; gateway and BSS are a stub that reports each call. First a
+closed loop finds the capacity: whole roads a second. Then the load is open: orders come as a Poisson process at a
 share of it, each with a report, a yes and another report at their own instants, whether or not anything was answered.
 Every latency counts from the instant at which its request was *meant* to be sent, so an answer that is slow delays no
 later request and hides none (no coordinated omission). The load comes from a process of its own (`open_load.py`) that
 watches its own lag: if more than 1 % of its requests left more than 5 ms late, that level is void, and status is 1.
-Some subscribers say nothing: their windows close, and how late is read from their orders.
+Some subscribers do not reply: their windows close, and how late is read from their orders.
 
     POST answered       an order, until its 201
     hand-over           an order, until the gateway has its question
@@ -15,7 +15,7 @@ Some subscribers say nothing: their windows close, and how late is read from the
     timer late          after a window's end, until `window_closed` was decided
 
 Once with RQ's keys in the same Redis, once with RQ in a Redis of its own without AOF (CONSENT_RQ_URL). The archive is
-there, as everywhere: placing asks it; what settles here would move to it two days later.
+there, as everywhere: placing asks it; orders that settle here would move to it two days later.
 """
 
 import argparse
@@ -44,7 +44,7 @@ SHORTEST_WINDOW_S = 5
 MARGIN_S = 120.0
 LARGEST_ANSWER = 1 << 24
 TARGET_MS, AT = 50.0, 25
-"""Of hand-over and of reply to BSS: the p99 that is asked for at so many percent of capacity, strict."""
+"""The target of hand-over and of reply to BSS: their p99 in ms at so many percent of capacity, strict."""
 ROWS = {
     "answer": "POST answered", "hand_over": "hand-over", "to_bss": "reply to BSS", "webhook": "webhook answered",
     "timer": "timer late", "sender": "sender late",
@@ -59,7 +59,7 @@ class Generator:
         self.pid = process.pid
 
     async def do(self, job: dict[str, Any], bound_s: float) -> dict[str, Any]:
-        """What came of a job."""
+        """Do a job; return its result."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 - as asked for
         assert stdout is not None  # noqa: S101 - the same
@@ -76,7 +76,7 @@ class Generator:
 
 @asynccontextmanager
 async def generator(outside: Stub) -> AsyncIterator[Generator]:
-    """A process that makes loads, and hears what the stub got."""
+    """Run a process that makes loads, and reads from the stub what that received."""
     fd = outside.told.fileno()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.http.open_load", str(fd), pass_fds=[fd], limit=LARGEST_ANSWER,
@@ -91,7 +91,7 @@ async def generator(outside: Stub) -> AsyncIterator[Generator]:
 
 
 async def timers(engine: Engine, ids: list[str], window_s: float) -> list[float]:
-    """How late the windows of these orders closed; waits until all have, a while."""
+    """Return how late the windows of these orders closed, in seconds; waits a while until all have."""
     late: dict[str, float] = {}
     deadline = time.monotonic() + window_s + DRAIN_S
     async with ticking(lambda: f"windows: {len(late)} of {len(ids)} closed"):
@@ -110,7 +110,7 @@ async def timers(engine: Engine, ids: list[str], window_s: float) -> list[float]
 async def measured(
     made: House, outside: Stub, load_of: Generator, args: argparse.Namespace, first: int
 ) -> dict[str, Any]:
-    """Capacity, then every share of it, on one house."""
+    """Measure the capacity, then every share of it, on one house."""
     job = {"port": made.port, "key": made.key, "secret": outside.secret}
     closed: dict[str, Any] = {}
     for told, orders in (("warm", args.warm), ("capacity", args.orders)):
@@ -142,7 +142,7 @@ async def measured(
 
 
 def tell(level: dict[str, Any]) -> None:
-    """One level as a person reads it."""
+    """Print one level for people."""
     print(
         f"  {level['share']} %: {level['rate']:.0f} orders/s for {level['seconds']:g} s, {level['orders']} orders; "
         f"load {level['load']}, others {level['spent']['others']:.0%}; "
@@ -166,7 +166,7 @@ def tell(level: dict[str, Any]) -> None:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """As a table."""
+    """Return the figures as a table."""
     rows, spent = [], []
     for where, house_ in found["rq"].items():
         for level in house_["levels"]:
@@ -187,7 +187,7 @@ def markdown(found: dict[str, Any]) -> str:
 
 
 async def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Both ways to keep RQ's keys."""
+    """Measure both places of RQ's keys."""
     found: dict[str, Any] = {"machine": machine(), "durability": args.durability, "workers": args.workers}
     found |= {"ms_a_call": args.ms, "window_s": args.window, "at_once": AT_ONCE, "rq": {}}
     with stub(args.ms) as outside:
@@ -206,7 +206,7 @@ async def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def options() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small, to see that it works; writes nothing by itself")
     parser.add_argument("--seconds", type=positive, default=40, help="how long each open load lasts")
@@ -231,7 +231,7 @@ def options() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run and print; status 1 when something that was asked for never came, or a load was void."""
+    """Run and print; return status 1 when something that was asked for never came, or a load was void."""
     logging.disable(logging.INFO)
     args = options()
     found = asyncio.run(run(args))

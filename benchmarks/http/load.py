@@ -1,4 +1,4 @@
-"""Load over HTTP, cheaply: a client of a few dozen lines, the requests of an order, and ears for what the outside got.
+"""Load over HTTP, cheaply: a client of a few dozen lines, the requests of an order, and a reader of the stub's reports.
 
 The driver shares two cores with what it measures, so it must cost little: one connection a request in flight, bytes
 written and read as they are.
@@ -22,7 +22,7 @@ FIRST_NUMBER = 13_600_000_000
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 END = b"\r\n\r\n"
 OLD_S = 8.0
-"""An idle connection so old is not used again: the server closes its side before long."""
+"""An idle connection this old is not used again: the server closes its side before long."""
 ANSWER_S = 30.0
 TICK_S = 2.0
 CREATED, OK = 201, 200
@@ -30,7 +30,7 @@ CREATED, OK = 201, 200
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered; status 0: nothing was."""
+    """An answer; status 0: there was none."""
 
     status: int
     body: bytes
@@ -50,11 +50,11 @@ class _Wire(asyncio.Protocol):
         self.since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
+        """Keep the transport."""
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Hand the answer over once it is there whole."""
+        """Hand the answer over once it is complete."""
         self._buffer += data
         end = self._buffer.find(END)
         length = LENGTH.search(self._buffer, 0, end) if end >= 0 else None
@@ -65,26 +65,26 @@ class _Wire(asyncio.Protocol):
         self.end(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is of no use any more."""
+        """Leave the idle connections, and end the request without an answer."""
         with suppress(ValueError):
             self._idle.remove(self)
         self.end(NOTHING)
 
     def end(self, answer: Answer) -> None:
-        """Tell whoever waits."""
+        """Hand the answer to the waiting request."""
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(answer)
 
 
 class Client:
-    """Posts to one server; a connection more whenever all others are busy."""
+    """A client of one server; it opens another connection whenever all others are busy."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._idle: list[_Wire] = []
 
     async def post(self, request: bytes) -> Answer:
-        """Send it, and wait for the answer."""
+        """Send the request, and wait for the answer."""
         loop = asyncio.get_running_loop()
         wire = self._idle.pop() if self._idle else None
         if wire is not None and time.monotonic() - wire.since > OLD_S:
@@ -109,20 +109,20 @@ class Client:
         return answer
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         for wire in [*self._idle]:
             wire.transport.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """The requests of one order, as bytes; a subscriber an order."""
+    """The requests of one order, as bytes; each order has a subscriber of its own."""
 
     key: str
     secret: str
 
     def order(self, n: int) -> bytes:
-        """The desk places it."""
+        """Return the desk's request that places the order."""
         now = datetime.now(UTC)
         call = {
             "caller_number": "10085",
@@ -134,12 +134,12 @@ class Requests:
         return _post("/v1/orders", body, f"Authorization: Bearer {self.key}\r\nIdempotency-Key: load-{n}")
 
     def reply(self, n: int) -> bytes:
-        """The subscriber says yes."""
+        """Return the subscriber's yes."""
         body = {"message_id": f"mo-{n}", "from": number_of(n), "to": "10085", "text": "是"}
         return self._signed("/v1/gateways/http_json/inbound", body)
 
     def report(self, ref: str) -> bytes:
-        """The gateway says that it was delivered."""
+        """Return the gateway's report that an SMS was delivered."""
         return self._signed("/v1/gateways/http_json/receipts", {"ref": ref, "message_id": ref, "status": "delivered"})
 
     def _signed(self, path: str, said: dict[str, str]) -> bytes:
@@ -148,7 +148,7 @@ class Requests:
 
 
 def number_of(n: int) -> str:
-    """The n-th subscriber's number, as the outside meets it."""
+    """Return the n-th subscriber's number, as the outside sees it."""
     return f"+86{FIRST_NUMBER + n}"
 
 
@@ -163,7 +163,7 @@ def _post(path: str, said: dict[str, Any] | bytes, more: str) -> bytes:
 
 @dataclass(slots=True)
 class Ears:
-    """What the outside got, by kind and number: the instant. The first of each counts; repeats are counted."""
+    """When the outside received what, by kind and number. The first of each counts; repeats are counted."""
 
     heard: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
     repeats: int = 0
@@ -183,7 +183,7 @@ class Ears:
                 waiting.set_result(ref)
 
     async def ref(self, kind: str, n: int) -> str:
-        """The ref under which the n-th subscriber's SMS (or activation) came; waits for it."""
+        """Return the ref under which the n-th subscriber's SMS (or activation) came; waits for it."""
         asked = kind, number_of(n)
         if asked in self.heard:
             return self.heard[asked][1]
@@ -193,7 +193,7 @@ class Ears:
             return await future
 
     def at(self, kind: str, n: int) -> float | None:
-        """When it came."""
+        """Return the instant at which it came; None if it has not."""
         found = self.heard.get((kind, number_of(n)))
         return found[0] if found else None
 
@@ -202,7 +202,7 @@ SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
 
 def shares(seconds: Sequence[float]) -> dict[str, float]:
-    """Milliseconds at each share, by the nearest rank; and how many there were."""
+    """Return milliseconds at each share, by the nearest rank; and the number of values."""
     ranked = sorted(seconds)
     if not ranked:
         return {"count": 0}
@@ -215,7 +215,7 @@ def shares(seconds: Sequence[float]) -> dict[str, float]:
 
 @dataclass(slots=True)
 class Closed:
-    """What a closed loop found."""
+    """The result of a closed loop."""
 
     orders: int = 0
     failed: int = 0
@@ -230,7 +230,7 @@ class Closed:
 async def whole_roads(
     client: Client, requests: Requests, ears: Ears, numbers: range, at_once: int, told: str = ""
 ) -> Closed:
-    """Orders all the way, four requests in and three out each: order, report, yes, report. told: names the progress"""
+    """Complete orders, each four requests in and three out: order, report, yes, report. told: names the progress"""
 
     async def road(n: int) -> bool:
         placed = await client.post(requests.order(n))
@@ -246,7 +246,7 @@ async def whole_roads(
 
 
 async def orders_alone(client: Client, requests: Requests, numbers: range, at_once: int, told: str = "") -> Closed:
-    """Orders placed, and nothing else."""
+    """Place orders, and do nothing else."""
 
     async def place(n: int) -> bool:
         return (await client.post(requests.order(n))).status == CREATED
@@ -255,7 +255,7 @@ async def orders_alone(client: Client, requests: Requests, numbers: range, at_on
 
 
 async def _closed(one: Any, numbers: range, at_once: int, told: str) -> Closed:  # noqa: ANN401 - a coroutine function
-    """The first that fails ends it: whoever measures has nothing to measure then."""
+    """Run the loop; the first failure ends it, because there is nothing to measure then."""
     found, left = Closed(), iter(numbers)
 
     async def some() -> None:
@@ -278,7 +278,7 @@ async def _closed(one: Any, numbers: range, at_once: int, told: str) -> Closed: 
 
 @asynccontextmanager
 async def ticking(how_far: Callable[[], str], *, wanted: bool = True) -> AsyncIterator[None]:
-    """Meanwhile, say how far it is, on standard error."""
+    """Print the progress on standard error while the block runs."""
 
     async def tick() -> None:
         while wanted:

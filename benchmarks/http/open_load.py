@@ -1,9 +1,9 @@
-"""The load of latency.py, in a process of its own: every request at its instant, whatever became of those before it.
+"""The load of latency.py, in a process of its own: each request at its instant, however earlier ones ended.
 
 It stands for the outside, so it has nothing else to do, runs at a higher priority where it may, and watches itself: how
-much later than meant each request was sent. A load of which too much was sent late was not the load that was asked for:
-it is void. Started by latency.py: a job a line of standard input, what came of it a line of standard output, JSON both;
-progress goes to standard error. It hears the stub through a pipe (`sys.argv[1]`: its file descriptor), and ends with
+much later than meant each request was sent. A load of which too much was sent late is not the load that was asked for:
+it is void. Started by latency.py: a job a line of standard input, its result a line of standard output, JSON both;
+progress goes to standard error. It reads the stub through a pipe (`sys.argv[1]`: its file descriptor), and ends with
 its standard input.
 """
 
@@ -23,19 +23,19 @@ from typing import Any
 from benchmarks.http.load import CREATED, Answer, Client, Ears, Requests, shares, ticking, whole_roads
 
 SILENT = 0.1
-"""The share of the subscribers who say nothing."""
+"""The share of the subscribers who do not reply."""
 REPORT_AFTER, REPLY_AFTER, END_AFTER = 0.5, 1.0, 2.0
 """Seconds from the instant of an order to those of its report, its yes and the report on its notification."""
 DRAIN_S = 20.0
 LATE_S, MOST_LATE = 0.005, 0.01
-"""A request sent so much after its instant was sent late; if more than this share of them was, the load is void."""
+"""A request sent this many seconds after its instant was sent late; if more than this share was, the load is void."""
 PRIORITY = -10
 SERIES = ("answer", "hand_over", "to_bss", "webhook", "sender")
 
 
 @dataclass(slots=True)
 class Seen:
-    """Latencies by name, in seconds; what was answered; what went wrong."""
+    """Latencies by name, in seconds; answers by status; ids by subscriber; irregularities by kind."""
 
     took: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in SERIES})
     answers: Counter[str] = field(default_factory=Counter)
@@ -45,7 +45,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """One subscriber of an open load: the instants, in seconds from the beginning."""
+    """One subscriber of an open load: the instant of the order, in seconds from the beginning; silent: no reply."""
 
     n: int
     at: float
@@ -53,7 +53,7 @@ class Meant:
 
 
 def planned(first: int, rate: float, seconds: float, seed: int) -> list[Meant]:
-    """A Poisson process of orders."""
+    """Plan a Poisson process of orders."""
     rng = random.Random(seed)  # noqa: S311 - a load, no secret
     found: list[Meant] = []
     at = rng.expovariate(rate)
@@ -64,7 +64,7 @@ def planned(first: int, rate: float, seconds: float, seed: int) -> list[Meant]:
 
 
 def lag(sender: Sequence[float]) -> dict[str, Any]:
-    """How late the sender was, and whether that makes the load void."""
+    """Return how many requests the sender sent late, and whether that makes the load void."""
     late = sum(each > LATE_S for each in sender)
     return {"sent": len(sender), "sent_late": late, "void": not sender or late > MOST_LATE * len(sender)}
 
@@ -79,7 +79,7 @@ class Open:
         self._replied: set[int] = set()
 
     async def go(self, plan: Sequence[Meant], told: str = "") -> None:
-        """Send it all, each at its instant; then wait for what is still to come."""
+        """Send every request at its instant; then wait for what is still to come."""
         steps: list[tuple[float, str, Meant]] = []
         for each in plan:
             steps.append((each.at, "order", each))
@@ -116,7 +116,7 @@ class Open:
     def _request(self, what: str, n: int) -> bytes | None:
         if what == "order":
             return self._requests.order(n)
-        # Nobody answers, or reports, what did not reach the gateway: that the question was late, hand-over tells.
+        # No reply or report to an SMS that did not reach the gateway: hand-over shows that the question was late.
         purpose = "notification" if what == "end" else "confirmation"
         if self._ears.at(purpose, n) is None or n not in self.seen.ids:
             self.seen.odd[f"no {what} sent: the {purpose} was not out"] += 1
@@ -150,7 +150,7 @@ class Open:
 
 
 async def capacity(job: dict[str, Any], ears: Ears) -> dict[str, Any]:
-    """Whole roads in a closed loop."""
+    """Measure complete orders in a closed loop."""
     client = Client(job["port"])
     numbers = range(job["first"], job["first"] + job["orders"])
     found = await whole_roads(client, Requests(job["key"], job["secret"]), ears, numbers, job["at_once"], job["told"])
@@ -159,7 +159,7 @@ async def capacity(job: dict[str, Any], ears: Ears) -> dict[str, Any]:
 
 
 async def level(job: dict[str, Any], ears: Ears) -> dict[str, Any]:
-    """An open load. silent: the orders whose subscribers say nothing."""
+    """Run an open load. silent: the orders whose subscribers do not reply."""
     client = Client(job["port"])
     plan = planned(job["first"], job["rate"], job["seconds"], job["seed"])
     opened = Open(client, Requests(job["key"], job["secret"]), ears)
@@ -174,8 +174,8 @@ async def level(job: dict[str, Any], ears: Ears) -> dict[str, Any]:
 
 
 async def main() -> None:
-    """Jobs, one after the other."""
-    with suppress(OSError):  # only some may
+    """Do jobs, one after the other."""
+    with suppress(OSError):  # only some users may
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     ears, jobs = Ears(), asyncio.StreamReader()
     listening = asyncio.create_task(ears.listen(os.fdopen(int(sys.argv[1]), "rb", buffering=0)))

@@ -1,9 +1,9 @@
-"""How long pages take with 100,000 orders, in Chromium by its own entries. `python -m benchmarks.http.pages`.
+"""Loading times of pages with 100,000 orders, by Chromium's own entries. `python -m benchmarks.http.pages`.
 
-First paint and the moment when a page's first list stands there (its scripts have run, it answers) are the browser's
-figures, from the navigation's start. CPU of the browser and of the API's process are told beside them: a busy machine
-moves milliseconds, these hardly. `--against TREE`: the pages of another checkout on the same data, in turn. On a
-machine that others use, `chrt -r 1 python -m benchmarks.http.pages` (as root) is served before them: the figures of a
+First paint and the moment when a page's first list is there (its scripts have run, it answers) are the browser's
+figures, from the navigation's start. CPU of the browser and of the API's process are shown beside them: a busy machine
+changes milliseconds, but hardly these. `--against TREE`: the pages of another checkout on the same data, in turn. On a
+machine that others use, `chrt -r 1 python -m benchmarks.http.pages` (as root) runs before them: the figures of a
 quiet one.
 """
 
@@ -42,8 +42,8 @@ PAGES = {
     "/desk": (Role.AGENT, "#mine-list li"),
     "/audit": (Role.AUDITOR, "main h1"),
 }
-"""Each page: whose it is, and what stands on it once it can be worked with. The first is none, but a line of text: how
-long this browser takes on this machine to show anything.
+"""Each page: the role that opens it, and the element it has once it can be used. The first is no page, but plain text:
+how long this browser takes on this machine to show anything.
 """
 LIMITS = {"first paint": 150, "usable": 400, "bytes": 150_000, "bytes an order": 300, "search": 500}
 WATCH = """(wanted) => new MutationObserver((_, self) => {
@@ -73,7 +73,7 @@ LISTED = """async () => {
 
 @dataclass(slots=True)
 class Tree:
-    """One checkout, serving. seen: what was measured, by page and figure"""
+    """One checkout, serving. seen: the measurements, by page and figure"""
 
     name: str
     url: str
@@ -81,13 +81,13 @@ class Tree:
     seen: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def note(self, path: str, figures: dict[str, float]) -> None:
-        """Keep what one look at a page cost."""
+        """Keep the figures of one look at a page."""
         for name, value in figures.items():
             self.seen.setdefault(path, {}).setdefault(name, []).append(value)
 
 
 def fill(engine: Engine, many: int) -> None:
-    """So many orders that wait, placed as the API places them."""
+    """Place so many orders that wait, as the API places them."""
     now = datetime.now(UTC)
     call = {
         "caller_number": "10085",
@@ -108,7 +108,7 @@ def fill(engine: Engine, many: int) -> None:
 
 
 def filled(engine: Engine, kept: Path, many: int) -> dict[Role, str]:
-    """A key of each role, and the orders: made once for a folder."""
+    """Return a key of each role; keys and orders are made once for a folder."""
     if not kept.exists():
         keys = {role.value: engine.keys.add(role.value, role) for role in Role}
         fill(engine, many)
@@ -118,7 +118,7 @@ def filled(engine: Engine, kept: Path, many: int) -> dict[Role, str]:
 
 @contextmanager
 def serving(stack: ExitStack, found: Installation, settings: dict[str, str], trees: list[Path]) -> Iterator[list[Tree]]:
-    """`consent api` of each checkout, on the same data."""
+    """Run `consent api` of each checkout, on the same data."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     up = []
     for tree, port in zip(trees, free_ports(len(trees)), strict=True):
@@ -132,7 +132,7 @@ def serving(stack: ExitStack, found: Installation, settings: dict[str, str], tre
 
 
 def signed_in(browser: Browser, tree: Tree, key: str) -> Page:
-    """A tab of its own, signed in."""
+    """Open a tab of its own, and sign in."""
     context: BrowserContext = browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.goto(tree.url)
@@ -143,12 +143,12 @@ def signed_in(browser: Browser, tree: Tree, key: str) -> Page:
 
 
 def browser_cpu() -> float:
-    """Milliseconds of CPU that the browser's processes took so far."""
+    """Return the milliseconds of CPU that the browser's processes used so far."""
     return 1000 * sum(cpu_of(pid) for pid in below(os.getpid()) if "chrom" in name_of(pid))
 
 
 def name_of(pid: int) -> str:
-    """The program of a process; nothing when it is gone."""
+    """Return the program of a process; "" when it is gone."""
     try:
         return Path(f"/proc/{pid}/comm").read_text()
     except OSError:
@@ -156,7 +156,7 @@ def name_of(pid: int) -> str:
 
 
 def looked(page: Page, tree: Tree, path: str, wanted: str) -> None:
-    """One look at a page, from its address to its list."""
+    """Measure one look at a page, from its address to its list."""
     server, browser = cpu_of(tree.pid), browser_cpu()
     page.goto(tree.url + path)
     page.wait_for_selector(wanted, state="attached")
@@ -167,7 +167,7 @@ def looked(page: Page, tree: Tree, path: str, wanted: str) -> None:
 
 
 def measured(browser: Browser, trees: list[Tree], keys: dict[Role, str], rounds: int, *, cold: bool) -> None:
-    """Every page of every checkout, in turn."""
+    """Measure every page of every checkout, in turn."""
     for path, (role, wanted) in PAGES.items():
         tabs = []
         for tree in trees:
@@ -187,7 +187,7 @@ def measured(browser: Browser, trees: list[Tree], keys: dict[Role, str], rounds:
 
 
 def searched(page: Page, tree: Tree, rounds: int) -> None:
-    """The list's weight, and how long a search takes: by a whole number, by an order's last characters."""
+    """Measure the list's weight, and the time of a search: by a whole number, by an order's last characters."""
     csrf = page.evaluate("() => JSON.parse(document.getElementById('page').textContent).csrf")
     listed: dict[str, Any] = page.evaluate(LISTED)
     tree.note("/ops", {"bytes an order": listed["each"]})
@@ -200,7 +200,7 @@ def searched(page: Page, tree: Tree, rounds: int) -> None:
 
 
 def table(trees: list[Tree]) -> bool:
-    """What was seen: least, middle and most of each. Whether all is within its limits."""
+    """Print least, middle and most of each figure; return whether the medians here are within their limits."""
     fits = True
     for path in PAGES:
         for name in trees[0].seen[path]:
@@ -216,7 +216,7 @@ def table(trees: list[Tree]) -> bool:
 
 
 def run() -> int:
-    """Exit status 1 where something is above its limit."""
+    """Measure the pages; return exit status 1 where something is above its limit."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--orders", type=positive, default=MANY)
     asked.add_argument("--rounds", type=positive, default=10)

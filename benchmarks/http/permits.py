@@ -1,7 +1,7 @@
 """How long 10,000 permits take, over HTTP in this process, strict. `python -m benchmarks.http.permits`.
 
-Three kinds of lists: numbers nobody ever heard of; numbers each with the line of an order that ended; and such ones of
-which every tenth refused. What is measured is a request from its bytes to the bytes of its answer: JSON, numbers, one
+Three kinds of lists: numbers without a line; numbers each with the line of an order that ended; and the same, of
+which every tenth refused. Measured is a request from its bytes to the bytes of its answer: JSON, numbers, one
 look at the lines, a decision and a token each, the record proven on disk.
 """
 
@@ -36,7 +36,7 @@ REFUSAL = '[1754013871000,"voice","rec-1"]'
 
 
 def numbers(group: int, many: int) -> list[str]:
-    """The numbers of a group."""
+    """Return the numbers of a group."""
     return [f"+86{FIRST + group * MOST + n}" for n in range(many)]
 
 
@@ -53,7 +53,7 @@ def fill(found: Installation, group: int, many: int, *, refused: int) -> None:
 
 
 async def measured(app: Starlette, key: str, msisdns: list[str], runs: int) -> list[tuple[float, float, int]]:
-    """For each run: milliseconds, those of this process's CPU alone, and how many were denied."""
+    """Return for each run: milliseconds, those of this process's CPU alone, and how many were denied."""
     body = json.dumps({"carrier": "mobile", "plan": "5g-smart-199", "msisdns": msisdns}).encode()
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     rows = []
@@ -69,7 +69,7 @@ async def measured(app: Starlette, key: str, msisdns: list[str], runs: int) -> l
 
 @contextmanager
 def running() -> Iterator[Installation]:
-    """An installation in a folder of its own."""
+    """Open an installation in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="permits-") as folder:
         settings = Settings.load({"CONSENT_DATA_DIR": str(Path(folder) / "data")}, None)
         with installation(settings) as found:
@@ -77,7 +77,7 @@ def running() -> Iterator[Installation]:
 
 
 def main() -> None:
-    """Measure, and say whether it is within the limit: the exit status is 1 when a median is not."""
+    """Measure, and print; the exit status is 1 when a median is above the limit."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--runs", type=int, default=7)
     options.add_argument("--numbers", type=int, default=MOST)

@@ -1,10 +1,10 @@
-"""Gateway and BSS, as cheap as HTTP can be: a process that takes everything and says what it got, and when.
+"""Gateway and BSS, as cheap as HTTP can be: a process that accepts everything and reports what it received, and when.
 
 `python -m benchmarks.http.stub MS`, started by house.py: it answers after so many milliseconds; 0: at once. Its
-first line says its port; then a line an SMS or
+first line is its port; then a line for each SMS or
 activation: kind (the purpose, or `activation`), number, ref, and the instant its request was read (CLOCK_MONOTONIC, the
-same for all processes of a machine). It ends with its standard input. No framework: what this process spends is spent
-alike by whatever is measured against it, and should be next to nothing.
+same for all processes of a machine). It ends with its standard input. No framework: the CPU of this process is the
+same for whatever is measured against it, and should be next to nothing.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ ACTIVATIONS = b"POST /bss/activations "
 
 
 class Told:
-    """Lines for standard output, those of one turn of the loop in one write."""
+    """Lines for standard output; those of one turn of the event loop are one write."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
 
     def say(self, line: str) -> None:
-        """Soon."""
+        """Write the line at the end of this turn of the event loop."""
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._flush)
         self._lines.append(line)
@@ -39,7 +39,7 @@ class Told:
 
 
 class Desk(asyncio.Protocol):
-    """One connection."""
+    """The server's side of one connection."""
 
     def __init__(self, told: Told, ids: "count[int]", after_s: float) -> None:
         self._told, self._ids, self._after_s = told, ids, after_s
@@ -47,11 +47,11 @@ class Desk(asyncio.Protocol):
         self._wire: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody calls."""
+        """Keep the transport."""
         self._wire = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is there whole."""
+        """Answer every request that is complete."""
         self._buffer += data
         while (end := self._buffer.find(END)) >= 0:
             length = LENGTH.search(self._buffer, 0, end)

@@ -1,8 +1,8 @@
-"""What came of mutations, kept from run to run. `benchmarks/mutations/kept.py`.
+"""Verdicts on mutations, kept from run to run. `benchmarks/mutations/kept.py`.
 
-One line of JSON a verdict, added at the end: what is killed in the middle has lost only what was under way, and a last
-line without its end is none. A verdict counts as long as neither the mutation nor the file that it breaks nor those of
-its tests have changed since.
+One line of JSON a verdict, added at the end: a run killed in the middle has lost only what was under way, and a last
+line without its end is ignored. A verdict counts as long as neither the mutation nor the file that it breaks nor those
+of its tests have changed since.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from benchmarks.mutations.mutation import ROOT, Mutation, Verdict
 
 
 class Line(msgspec.Struct):
-    """A verdict as kept. of: what it was reached on · commit: HEAD then."""
+    """A verdict as kept. of: the fingerprint it was reached on · commit: HEAD then."""
 
     mutation: str
     of: str
@@ -27,21 +27,21 @@ class Line(msgspec.Struct):
 
 
 class Kept:
-    """The verdicts of a file; the newest of a mutation counts."""
+    """The verdicts in a file; the newest of a mutation counts."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        lines = file.read_bytes().split(b"\n")[:-1] if file.is_file() else []  # behind the last end: torn
+        lines = file.read_bytes().split(b"\n")[:-1] if file.is_file() else []  # behind the last line end: torn
         self._last = {line.mutation: line for line in (msgspec.json.decode(each, type=Line) for each in lines)}
         self._commit = _head()
 
     def caught(self, mutation: Mutation) -> bool:
-        """Whether it was caught, as it is and as its file and its tests are now."""
+        """Return whether the mutation was caught, as it, its file and its tests are now."""
         line = self._last.get(mutation.name)
         return line is not None and line.caught and line.of == fingerprint(mutation)
 
     def seconds(self, mutation: Mutation) -> float:
-        """How long it took the last time; 0.0 when it was not tried yet: what is new comes first."""
+        """Return how long it took the last time; 0.0 when it was not tried yet: new mutations come first."""
         line = self._last.get(mutation.name)
         return line.seconds if line else 0.0
 
@@ -55,7 +55,7 @@ class Kept:
 
 
 def fingerprint(mutation: Mutation) -> str:
-    """Of the mutation, of the file that it breaks, and of the files of its tests."""
+    """Return a hash of the mutation, of the file that it breaks, and of the files of its tests."""
     told = hashlib.sha256()
     for word in (mutation.text, mutation.put, *mutation.tests):
         told.update(word.encode() + b"\0")
@@ -65,7 +65,7 @@ def fingerprint(mutation: Mutation) -> str:
 
 
 def _head() -> str:
-    """The commit that is checked out; "" where nobody can tell."""
+    """Return the commit that is checked out; "" where it cannot be found out."""
     git = shutil.which("git")
     if git is None:
         return ""

@@ -1,4 +1,4 @@
-"""A mutation, and what came of it. `benchmarks/mutations/mutation.py`."""
+"""A mutation and its verdict. `benchmarks/mutations/mutation.py`."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ LISTS = sorted(Path(__file__).parent.glob("*.toml"))
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One way to break the code. text: stands once in the file · put: instead of it · tests: one must fail."""
+    """One way to break the code. text: occurs once in the file · put: replaces it · tests: one must fail."""
 
     name: str
     file: str
@@ -22,13 +22,13 @@ class Mutation:
     tests: tuple[str, ...]
 
     def applied(self, source: str) -> str:
-        """The source as broken; raises ValueError when the text does not stand there exactly once."""
+        """Return the broken source; raises ValueError when the text does not occur there exactly once."""
         if (found := source.count(self.text)) != 1:
             raise ValueError(f"{self.file}: the text stands there {found} times, not once")
         return source.replace(self.text, self.put)
 
     def wrong(self, root: Path) -> list[str]:
-        """Why this mutation can no longer be tried; nothing when it can."""
+        """Return why this mutation can no longer be tried; nothing when it can."""
         told = [f"{test}: there is no such test" for test in self.tests if not exists(root, test)]
         told += [] if self.tests else ["no test is named"]
         try:
@@ -43,7 +43,7 @@ class Mutation:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a mutation. by: the test that failed, or why there was none."""
+    """The result of a mutation. by: the test that failed, or why there was none."""
 
     mutation: Mutation
     caught: bool
@@ -52,13 +52,13 @@ class Verdict:
 
 
 def mutations() -> list[Mutation]:
-    """All there are, in the order of their lists."""
+    """Return all mutations, in the order of their lists."""
     rows = [row for each in LISTS for row in tomllib.loads(each.read_text("utf-8"))["mutation"]]
     return [Mutation(**{**row, "tests": tuple(row["tests"])}) for row in rows]
 
 
 def exists(root: Path, test: str) -> bool:
-    """Whether a test is defined where its id says; which cases it has only a run can tell."""
+    """Return whether a test is defined where its id says; only a run can tell which cases it has."""
     path, _, name = test.partition("::")
     return name.partition("[")[0] in _tests_in(root / path)
 

@@ -1,6 +1,6 @@
-"""pytest in forks: what a run imports from outside is imported once. `benchmarks/mutations/nest.py`.
+"""pytest in forks: packages from outside are imported once for all runs. `benchmarks/mutations/nest.py`.
 
-A run of one test takes three seconds of a processor, of which two and a half go to importing what no mutation
+A run of one test takes three seconds of a processor, of which two and a half go to importing code that no mutation
 changes. Here they are spent once. Nothing of the code under test is imported before the fork.
 """
 
@@ -30,21 +30,21 @@ TOO_LONG = -1
 
 
 class Asked(msgspec.Struct):
-    """What pytest is given, and how long it may take."""
+    """pytest's arguments, and how long it may take."""
 
     words: tuple[str, ...]
     wait_s: int
 
 
 class Ended(msgspec.Struct):
-    """pytest's status, or TOO_LONG; and the end of its words."""
+    """pytest's status, or TOO_LONG; and the end of its output."""
 
     status: int
     said: str
 
 
 class Nest:
-    """A process that runs tests of one checkout; for one caller at a time."""
+    """A process that runs tests of one checkout, for one caller at a time."""
 
     def __init__(self, checkout: Path) -> None:
         self.checkout = checkout
@@ -66,12 +66,12 @@ class Nest:
         return msgspec.json.decode(line, type=Ended)
 
     def close(self) -> None:
-        """Let it go."""
+        """End the process."""
         self._process.communicate()
 
 
 def main() -> None:
-    """Fork a run for each line that comes."""
+    """Fork a run for each line of standard input."""
     for name in READY:
         with suppress(ImportError):
             import_module(name)
@@ -99,7 +99,7 @@ def _hatched(words: Sequence[str], output: int) -> None:
 
 
 def _waited_for(child: int, wait_s: int) -> int:
-    """The child's status; whatever it started and left behind ends with it."""
+    """Return the child's status; processes that it left behind are ended with it."""
 
     def too_long(number: int, frame: FrameType | None) -> None:
         os.killpg(child, signal.SIGKILL)

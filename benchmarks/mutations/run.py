@@ -1,7 +1,7 @@
 """Proof that the checks can fail: the code broken on purpose. `benchmarks/mutations/run.py`.
 
-Each mutation (in a `.toml` beside this file) is a piece of text of one file, what is put in its place, and the tests
-that must fail then. The checkout is copied to temporary folders without what is nobody's source; there the tests are
+Each mutation (in a `.toml` beside this file) is a piece of text of one file, its replacement, and the tests
+that must fail then. The checkout is copied to temporary folders without files that are no source; there the tests are
 run once as they are, then with one mutation at a time, the quick ones first. Status 1 when a mutation is not caught,
 or cannot be applied any more. Each verdict is kept at once (`kept.py`): `--resume` goes on where a run was stopped.
 
@@ -33,15 +33,15 @@ R = TypeVar("R")
 KEPT = ROOT / ".bench" / "mutations.jsonl"
 AT_ONCE = 2
 WAIT_S = 600
-"""For the tests of one mutation, or of one file: on a machine that has much else to do, too."""
+"""How long the tests of one mutation, or of one file, may take: also on a machine that has much else to do."""
 PASSED, FAILED = 0, 1
-"""What pytest's exit status says; any other (nothing collected, a broken import) proves nothing."""
+"""Meanings of pytest's exit status; any other (nothing collected, a broken import) proves nothing."""
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "var", "build", "dist", "htmlcov")
 
 
 @contextmanager
 def nests() -> Iterator[SimpleQueue[Nest]]:
-    """Copies of the working tree to break, each with a process that runs its tests."""
+    """Make copies of the working tree to break, each with a process that runs its tests."""
     with ExitStack() as stack:
         free: SimpleQueue[Nest] = SimpleQueue()
         for _ in range(AT_ONCE):
@@ -52,7 +52,7 @@ def nests() -> Iterator[SimpleQueue[Nest]]:
 
 
 def shared(free: SimpleQueue[Nest], does: Callable[[Nest, T], R], things: Sequence[T]) -> Iterator[R]:
-    """What comes of each, as it comes: a few at a time, each in a copy that nobody else breaks meanwhile."""
+    """Yield the results as they come: a few at a time, each in a copy that no other mutation breaks meanwhile."""
 
     def one(thing: T) -> R:
         nest = free.get()
@@ -67,7 +67,7 @@ def shared(free: SimpleQueue[Nest], does: Callable[[Nest, T], R], things: Sequen
 
 
 def tried(nest: Nest, mutation: Mutation) -> Verdict:
-    """Break the copy, run the tests that must see it, and mend the copy again."""
+    """Break the copy, run the tests that must notice, and mend the copy again."""
     began, path = time.monotonic(), nest.checkout / mutation.file
     try:
         sound = path.read_text("utf-8")
@@ -85,7 +85,7 @@ def tried(nest: Nest, mutation: Mutation) -> Verdict:
 
 
 def _write(path: Path, source: str) -> None:
-    """Write it, and forget what Python compiled: two versions of one second and one length look the same to it."""
+    """Write a file, and remove its bytecode: Python cannot tell two versions of one second and one length apart."""
     path.write_text(source, "utf-8")
     for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
         compiled.unlink()
@@ -105,7 +105,7 @@ def all_tried(wanted: Sequence[Mutation]) -> Iterator[Verdict]:
 
 
 def unsound(free: SimpleQueue[Nest], wanted: Sequence[Mutation]) -> dict[str, str]:
-    """By test, what is said of those that fail without any mutation, file by file: they catch nothing."""
+    """Return the tests that fail without any mutation, with their output, file by file: they catch nothing."""
     files: dict[str, set[str]] = {}
     for test in (test for mutation in wanted for test in mutation.tests):
         files.setdefault(test.partition("::")[0], set()).add(test)
@@ -122,7 +122,7 @@ def unsound(free: SimpleQueue[Nest], wanted: Sequence[Mutation]) -> dict[str, st
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description="Break the code on purpose; see which test says so.")
     parser.add_argument("--only", metavar="NAME", help="those whose name contains this")
     parser.add_argument("--page", metavar="FILE", type=Path, help="those that a page names, as docs/compliance.md does")
@@ -165,7 +165,7 @@ def _told(wanted: Sequence[Mutation], kept: Kept, *, resumed: bool) -> int:
 
 
 def _printed(free: SimpleQueue[Nest], left: Sequence[Mutation], kept: Kept) -> int:
-    """How many of them were not caught; a line for each as it comes."""
+    """Print a line for each verdict as it comes; return how many were not caught."""
     began, of = time.monotonic(), {mutation.name: fingerprint(mutation) for mutation in left}
     fails = unsound(free, left)
     for test, said in fails.items():

@@ -1,4 +1,4 @@
-"""The worst of a night: Redis' data are lost, and the backup of a moment before is put back, as the pages say."""
+"""The worst trouble of a night: Redis' data are lost, and a backup made just before is restored as the docs say."""
 
 import asyncio
 import shutil
@@ -14,12 +14,12 @@ from consent_engine.domain.roles import Role
 
 BEFORE, AFTER = 40, 15
 FIRST = 50_000
-"""Nobody of the night before is called."""
+"""The first number: none of the subscribers of the night before is called."""
 ENGINE = ("api", "worker-0", "worker-1")
 
 
 async def restored(night: Night) -> list[str]:
-    """Lose the data and have them back; what was wrong at the end."""
+    """Lose the data and restore them; return what was wrong at the end."""
     told = Told("Redis' data are lost; restored from `consent backup`", "ConsentDown")
     night.told.append(told)
     tell("== Redis' data are lost")
@@ -31,7 +31,7 @@ async def restored(night: Night) -> list[str]:
     if status:
         return [f"no backup was made: {said}"]
     lost = await _all_placed(night, range(BEFORE, BEFORE + AFTER), people)
-    await asyncio.sleep(8.0)  # what was sealed of them reaches the log
+    await asyncio.sleep(8.0)  # their sealed entries reach the log
     began = time.monotonic()
     night.take_away(*ENGINE, "server")
     await asyncio.sleep(1.0)
@@ -45,7 +45,7 @@ async def restored(night: Night) -> list[str]:
 async def _mended(
     night: Night, told: Told, began: float, orders: dict[int, str], lost: dict[int, str], people: list[Person]
 ) -> list[str]:
-    """An empty Redis, the restore, the audit; the engine; then what came after the backup once more."""
+    """Restore into an empty Redis, audit, start the engine, and place again the orders that came after the backup."""
     mended = time.monotonic()
     night.away -= {"server"}
     while not night.town.serving():
@@ -65,7 +65,7 @@ async def _mended(
 
 
 def _say_yes(night: Night, count: int) -> Iterator[Person]:
-    """People who say yes."""
+    """Yield people who say yes."""
     found, n = 0, FIRST
     while found < count:
         who = person(n, night.wanted.seed, night.wanted.window_s)
@@ -76,14 +76,14 @@ def _say_yes(night: Night, count: int) -> Iterator[Person]:
 
 
 async def _all_placed(night: Night, numbers: Iterable[int], people: list[Person]) -> dict[int, str]:
-    """At once; the order of each, by its number."""
+    """Place the orders at once; return their ids by number."""
     named = list(numbers)
     made = await asyncio.gather(*(_placed(night, n, people[n]) for n in named))
     return dict(zip(named, made, strict=True))
 
 
 async def _placed(night: Night, n: int, who: Person) -> str:
-    """An order, by the same key whenever it is asked for."""
+    """Place an order, by the same key each time; return its id."""
     status, order = await night.place(who, FIRST + n, PLANS[0], f"lost-{n}")
     if status not in {200, 201}:
         raise SystemExit(f"a desk was answered {status} {order}")
@@ -91,7 +91,7 @@ async def _placed(night: Night, n: int, who: Person) -> str:
 
 
 async def _settled(night: Night, orders: dict[int, str]) -> list[str]:
-    """Every order of a desk comes to an end; its service is on once; what is open is named."""
+    """Wait until every order has ended, check that its service is on once, and return those that are wrong."""
     deadline = time.monotonic() + MOST_S
     states: dict[str, str] = {}
     while time.monotonic() < deadline:
@@ -99,7 +99,7 @@ async def _settled(night: Night, orders: dict[int, str]) -> list[str]:
             if states.get(order) not in ENDS:
                 _, said = await night.ask("GET", f"/v1/orders/{order}")
                 states[order] = str(said.get("state"))
-                if time.monotonic() > deadline - MOST_S / 2:  # a doubt that waits for a person: he has looked
+                if time.monotonic() > deadline - MOST_S / 2:  # a doubt that waits for a person, who has looked
                     await night.ask("POST", f"/v1/orders/{order}/retry", {}, Role.OPS)
         if set(states.values()) <= ENDS:
             break
@@ -115,4 +115,4 @@ async def _settled(night: Night, orders: dict[int, str]) -> list[str]:
 
 
 ENDS = {"notified", "unnotified", "undeliverable", "activation_failed"}
-"""Where an order of somebody who says yes may end."""
+"""The states in which an order may end whose subscriber says yes."""

@@ -1,11 +1,11 @@
-"""An operator's night: one trouble after another in a town that works, watched as deploy/ says, told as he saw it.
+"""An operator's night: one trouble after another in a working town, watched as deploy/ says, told as it was seen.
 
 Desks place orders and subscribers of many kinds answer (as in the chaos run); meanwhile the gateway goes away, Redis
-goes away, a worker is lost and then the others, the disk of Redis fills. Of each: what /readyz, /ops and `consent
-doctor` said, which alert was sent and after how long, the page it names, and how long after the mend all was right. At
-the end ledger, store and notes are compared (benchmarks/promises/audit.py); then Redis' data are lost and `consent
-backup` of a moment before is restored. Real Prometheus and Alertmanager, the rules as they are. Status 1 when a promise
-broke, or an alert that should have come did not.
+goes away, a worker is lost and then the others, the disk of Redis fills. Reported of each: what /readyz, /ops and
+`consent doctor` said, which alert was sent and after how long, the page it names, and how long after the mend all was
+right. At the end ledger, store and notes are compared (benchmarks/promises/audit.py); then Redis' data are lost and a
+`consent backup` of just before is restored. Real Prometheus and Alertmanager, the rules as they are. Status 1 when a
+promise broke, or an alert that should have come did not.
 
     python -m benchmarks.operations.night                 # 15 to 25 minutes; --only gateway for one of them
 """
@@ -44,16 +44,16 @@ SETTINGS = {
     "CONSENT_REMINDER_AFTER": "off", "CONSENT_REPLY_WINDOW": f"{WINDOW_S:g}s", "CONSENT_CONFIRM_WITHIN": "20m",
     "CONSENT_UNCERTAIN_HOLD": "20s",
 }  # fmt: skip
-"""A day of a subscriber's takes a minute. All else is as it comes."""
+"""A subscriber's day takes a minute. All else is the default."""
 HEAD = """\
 | Trouble | Alert, after | Its page | /readyz | doctor | /ops | All right, after the mend |
 |---|---|---|---|---|---|---|"""
 A_TROUBLE_S = 260.0
-"""About how long one takes: by it the orders are spread."""
+"""About how many seconds a trouble takes; the orders are spread over this time."""
 
 
 def options() -> argparse.Namespace:
-    """What was asked for."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=2.0, help="orders a second")
     parser.add_argument("--seed", type=int, default=1)
@@ -64,7 +64,7 @@ def options() -> argparse.Namespace:
 
 
 def built(folder: Path, seed: int) -> Town:
-    """A town whose gateway is behind a proxy of its own, and whose API shows metrics."""
+    """Build a town whose gateway is behind a proxy of its own, and whose API shows metrics."""
     town = build(folder, dict(SETTINGS), seed, WINDOW_S, faults=False)
     town.ports |= dict(zip(("gateway", "control", "metrics"), free_ports(3), strict=True))
     town.environ["CONSENT_HTTP_JSON__URL"] = f"http://127.0.0.1:{town.ports['gateway']}/sms"
@@ -78,7 +78,7 @@ def built(folder: Path, seed: int) -> Town:
 
 
 async def play(args: argparse.Namespace, town: Town, seen: Watching) -> dict[str, Any]:
-    """The whole night; what was seen."""
+    """Run the whole night; return the figures."""
     town.look()
     while not town.serving():
         await asyncio.sleep(0.05)
@@ -110,7 +110,7 @@ async def play(args: argparse.Namespace, town: Town, seen: Watching) -> dict[str
 
 @contextmanager
 def small_disk(folder: Path, *, wanted: bool) -> Iterator[None]:
-    """A disk of its own for Redis, small enough to be filled. Root only."""
+    """Give Redis a disk of its own, small enough to be filled. Root only."""
     if not wanted:
         yield
         return
@@ -119,7 +119,7 @@ def small_disk(folder: Path, *, wanted: bool) -> Iterator[None]:
 
 
 def main() -> None:
-    """Run and print; status 1 when something was not as it should be."""
+    """Run and print; exit with status 1 when something was not as it should be."""
     args = options()
     if absent := missing():
         sys.exit(f"not here: {', '.join(absent)} (Debian's packages of that name)")

@@ -1,4 +1,4 @@
-"""The troubles of a night: how each begins and is mended, and what whoever looks sees of it."""
+"""The troubles of a night: how each begins and is mended, and what an operator sees of it."""
 
 import asyncio
 import contextlib
@@ -21,19 +21,19 @@ from consent_engine.domain.roles import Role
 
 LOOK_S, LINGER_S = 5.0, 20.0
 MOST_S = 420.0
-"""How long a trouble may last without its alert, and all may take to be right."""
+"""How long a trouble may last without its alert, and how long it may then take until all is right."""
 QUIET_S = 60.0
-"""How long a trouble is lived through that wants no alert."""
+"""How long a trouble without an alert lasts."""
 DISK_MB = 96
 MOUNT, UNMOUNT = "/usr/bin/mount", "/usr/bin/umount"
 ACCEPTED = "older than their archive"
-"""After a restore doctor goes on saying so until a thousand newer entries are in the log: it is true."""
+"""A finding that doctor repeats after a restore until a thousand newer entries are in the log: it is true."""
 
 
 @dataclass(slots=True)
 class Told:
-    """One trouble as it was seen. wants: the alert it should bring · readyz, doctor, board: what they said, and after
-    how many seconds · right: after the mend
+    """One trouble as it was seen. wants: the alert it should cause · readyz, doctor, board: what they said, and after
+    how many seconds · right: seconds after the mend
     """
 
     trouble: str
@@ -45,7 +45,7 @@ class Told:
     right: dict[str, float] = field(default_factory=dict)
 
     def row(self) -> str:
-        """As docs/night.md shows it."""
+        """Return the trouble as a row of docs/night.md."""
         sent = "<br>".join(f"`{name}` ({severity}) {at:.0f} s" for name, severity, at, _ in self.alerts) or "none"
         pages = "<br>".join(dict.fromkeys(page for *_, page in self.alerts)) or "-"
         said = [_times(each) for each in (self.readyz, self.doctor, self.board)]
@@ -53,17 +53,17 @@ class Told:
 
     @property
     def fired(self) -> bool:
-        """Whether the alert was sent that it wants."""
+        """Whether the wanted alert was sent."""
         return any(name == self.wants for name, *_ in self.alerts)
 
 
 class full_disk:  # noqa: N801 - a name for two functions
-    """A disk of its own, and what fills it."""
+    """A disk of its own for Redis, and filling it."""
 
     @staticmethod
     @contextmanager
     def mounted(folder: Path) -> Iterator[None]:
-        """In this folder, until the block ends."""
+        """Mount it at this folder until the block ends."""
         subprocess.run([MOUNT, "-t", "tmpfs", "-o", f"size={DISK_MB}m", "none", folder], check=True)
         try:
             yield
@@ -72,7 +72,7 @@ class full_disk:  # noqa: N801 - a name for two functions
 
     @staticmethod
     def fill(folder: Path) -> None:
-        """To the last byte."""
+        """Fill the disk to the last byte."""
         with contextlib.suppress(OSError), (folder / "somebody-elses").open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
@@ -93,12 +93,12 @@ AWAY = {
     "worker": ["worker-0"],
     "workers": ["worker-0", "worker-1"],
 }
-"""Whose process is killed, and stays away."""
+"""The processes that are killed, and stay away."""
 
 
 @dataclass
 class Night(Run):
-    """A run of desks and subscribers, in which troubles come one after another. away: who is not started again."""
+    """A run of desks and subscribers, in which troubles come one after another. away: parts that are not restarted."""
 
     seen: Watching = field(kw_only=True)
     troubles: list[str] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Night(Run):
     # -- who runs -----------------------------------------------------------------------------------------------------
 
     async def care(self) -> None:
-        """What a supervisor does: start again what died, and is not held back."""
+        """Restart what died, as a supervisor does, but without a pause."""
         while True:
             for part in _parts(self.town):
                 if part.name not in self.away:
@@ -116,21 +116,21 @@ class Night(Run):
             await asyncio.sleep(0.05)
 
     def take_away(self, *names: str) -> None:
-        """Kill them; they stay away."""
+        """Kill the parts; they stay away."""
         self.away |= set(names)
         for part in _parts(self.town):
             if part.name in names:
                 part.kill()
 
     async def sign_in(self) -> None:
-        """As an operator, for /ops."""
+        """Sign in as an operator, for /ops."""
         form = {"key": self.keys[Role.OPS], "next": "/ops"}
         async with self.session.post(f"{self.town.api}/sign-in", data=form, headers={"Origin": self.town.api}) as said:
             if said.status != 200:  # noqa: PLR2004 - the page
                 sys.exit(f"the operator was not signed in: {said.status}")
 
     async def operate(self) -> None:
-        """An operator who types `retry` for all that is stuck, as the page of ConsentStuck says. In the chaos run a
+        """Type `retry` for all that is stuck, as the page of ConsentStuck tells an operator to. In the chaos run a
         question in doubt is left to end with its order; here that would be twenty minutes of an alert.
         """
         while True:
@@ -161,7 +161,7 @@ class Night(Run):
         await asyncio.sleep(10.0)
 
     async def kill(self) -> None:
-        """One trouble after another, each with a quiet half minute before it."""
+        """Run one trouble after another, each with a quiet half minute before it."""
         for name in self.troubles:
             await asyncio.sleep(30.0)
             what, wants = TROUBLES[name]
@@ -169,7 +169,7 @@ class Night(Run):
             await self.lived_through(Told(what, wants), name)
 
     async def lived_through(self, told: Told, name: str) -> None:
-        """From its beginning until all is right again."""
+        """Run a trouble from its beginning until all is right again."""
         self.told.append(told)
         began = time.monotonic()
         self.begin(name)
@@ -183,24 +183,24 @@ class Night(Run):
         await self.until_right(told, began, mended)
 
     def begin(self, name: str) -> None:
-        """Bring it about."""
+        """Cause the trouble."""
         if name == "disk":
             full_disk.fill(self.town.folder / "redis")
         else:
             self.take_away(*AWAY[name])
 
     def mend(self, name: str) -> None:
-        """What the runbook says."""
+        """Mend it as the runbook says."""
         if name == "disk":
             (self.town.folder / "redis" / "somebody-elses").unlink()
         self.away.clear()
 
     def rang(self, told: Told, began: float) -> float:
-        """When the first alert of it was sent."""
+        """Return when its first alert was sent."""
         return began + min(at for _, _, at, _ in told.alerts)
 
     async def until_right(self, told: Told, began: float, mended: float) -> None:
-        """Look until /readyz, doctor and the alerts are right, and nothing is due that is late."""
+        """Look until /readyz, /ops, doctor and the alerts are right."""
         while time.monotonic() < mended + MOST_S and len(told.right) < 4:  # noqa: PLR2004 - as many as below
             ready, bad, board = await self.look(told, began)
             after = time.monotonic() - mended
@@ -213,14 +213,14 @@ class Night(Run):
             for name, right in checks.items():
                 if right:
                     told.right.setdefault(name, after)
-                else:  # it was right for a moment only
+                else:  # it was right only for a moment
                     told.right.pop(name, None)
         tell(told.row())
 
     # -- what is seen -------------------------------------------------------------------------------------------------
 
     async def look(self, told: Told, began: float) -> tuple[list[str], list[str], list[str]]:
-        """One look at everything; what is wrong by /readyz, by doctor, and by /ops."""
+        """Look at everything; return what is wrong by /readyz, by doctor, and by /ops."""
         pause = asyncio.create_task(asyncio.sleep(LOOK_S))
         ready, board, bad = await self._ready(), await self._board(), await self.doctor()
         for where, lines in ((told.readyz, ready), (told.board, board), (told.doctor, bad)):
@@ -244,7 +244,7 @@ class Night(Run):
             return ["nobody answers"]
 
     async def _board(self) -> list[str]:
-        """What stands on /ops beside the day's figures."""
+        """Return what /ops shows beside the day's figures."""
         try:
             async with self.session.get(f"{self.town.api}/ops/board", allow_redirects=False) as answer:
                 if answer.status != 200:  # noqa: PLR2004
@@ -257,14 +257,14 @@ class Night(Run):
         return shown + ([f"workers heard from: {len(said['workers'])}"] if len(said["workers"]) < 2 else [])  # noqa: PLR2004
 
     async def doctor(self) -> list[str]:
-        """What `consent doctor --brief` finds wrong."""
+        """Return what `consent doctor --brief` finds wrong."""
         status, said = await self.typed("doctor", "--brief")
         rows = [line.split("\t") for line in said.splitlines()]
         found = [" -> ".join(row[1:3]) for row in rows if row[0] == "bad"]
         return found or ([said.strip().splitlines()[-1]] if status and said.strip() else [])
 
     async def typed(self, *words: str, **more: str) -> tuple[int, str]:
-        """A command of `consent`: its status, and what it said."""
+        """Run a `consent` command; return its status and output."""
         made = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "consent_engine", *words, env=self.town.environ | more, cwd=self.town.folder,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -278,7 +278,7 @@ def _times(told: dict[str, float]) -> str:
 
 
 def _plain(line: str) -> str:
-    """Without what changes at each look, so that it is told once."""
+    """Return the line without the parts that change at each look, so that it is reported once."""
     line = re.sub(r"\b[0-9a-f]{24,}\b", "ORDER", line)
     return re.sub(r"\b\d[\d.,:]*\b", "N", line)
 

@@ -1,4 +1,4 @@
-"""A real Prometheus on the rules of deploy/, a real Alertmanager, and somebody who notes when which alert is sent."""
+"""A real Prometheus on the rules of deploy/, a real Alertmanager, and a receiver that notes when each alert is sent."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ RULES = HOME / "deploy" / "prometheus"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An alert as it reached somebody's telephone. status: `firing` or `resolved`."""
+    """An alert as it reached the operator's telephone. status: `firing` or `resolved`."""
 
     at: float
     alert: str
@@ -34,7 +34,7 @@ class Call:
 
 
 class Telephone(ThreadingHTTPServer):
-    """Takes what Alertmanager sends."""
+    """The receiver of Alertmanager's alerts."""
 
     daemon_threads = True
 
@@ -49,7 +49,7 @@ class _Rings(BaseHTTPRequestHandler):
     server: Telephone
 
     def do_POST(self) -> None:
-        """Note each alert once, however often it is said again: by where it is from, since when, and its state."""
+        """Note each alert once, however often it is repeated: by its fingerprint, its start and its state."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         for each in body["alerts"]:
             labels, said = each["labels"], each["annotations"]
@@ -61,19 +61,19 @@ class _Rings(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Print nothing."""
 
 
 @dataclass(slots=True)
 class Watching:
-    """Both programs and the telephone."""
+    """Prometheus, Alertmanager and the telephone."""
 
     prometheus: int
     telephone: Telephone
     parts: list[Part] = field(default_factory=list)
 
     def alerts(self) -> set[str]:
-        """What is pending or fires now, but for what the audit itself brings about: it asks for refused numbers;
+        """Return the alerts pending or firing, except the one that the audit causes by asking for refused numbers;
         `unknown` where Prometheus does not answer.
         """
         try:
@@ -85,13 +85,13 @@ class Watching:
 
 
 def missing() -> list[str]:
-    """The programs that are not here."""
+    """Return the programs that are not installed here."""
     return [name for name in ("prometheus", "prometheus-alertmanager") if shutil.which(name) is None]
 
 
 @contextmanager
 def watching(folder: Path, target: str) -> Iterator[Watching]:
-    """Scrape and evaluate as deploy/ does; ends both programs."""
+    """Scrape and evaluate as deploy/ does; end both programs with the block."""
     folder.mkdir()
     prometheus, manager, telephone, gossip = free_ports(4)
     made = Watching(prometheus, Telephone(telephone))
@@ -126,6 +126,6 @@ def watching(folder: Path, target: str) -> Iterator[Watching]:
 
 
 def tell(what: str) -> None:
-    """Progress, on standard error."""
+    """Print the progress on standard error."""
     sys.stderr.write(f"{what}\n")
     sys.stderr.flush()

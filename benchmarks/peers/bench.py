@@ -5,7 +5,7 @@
     python -m benchmarks.peers.bench --quick      small, to see that it works; writes nothing
 
 Each peer has an environment of its own under .bench/, made when it is missing; a peer that cannot be had here is
-skipped, and the table says so. Every run has servers of its own, with nothing in them, and ends with nothing running.
+skipped, and the table says so. Every run has fresh servers of its own, and leaves nothing running.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from benchmarks.pictures import amount
 
 OUR_ORDERS = {0: 10_000, 50: 10_000}
 QUICK = 10
-"""--quick takes a part of everything: one in so many."""
+"""The part of everything that --quick takes: one in so many."""
 NAMES = [*(peer.name for peer in PEERS), "ours"]
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to do, from the command line."""
+    """Options of a run, from the command line."""
 
     ms: Sequence[int]
     runs: int
@@ -44,16 +44,16 @@ class Wish:
     patience: float = 0.0
 
     def orders(self, usual: int) -> int:
-        """How many orders where so many are usual."""
+        """Return the number of orders, scaled from the usual one."""
         return max(50, round(usual * self.scale))
 
 
 WORKERS = {0: 4, 50: 8}
-"""Of ours, by the length of a call: 2, 4, 6 and 8 were tried."""
+"""Our worker processes, by the length of a call: 2, 4, 6 and 8 were tried."""
 
 
 def ours(durability: str, ms: int, wish: Wish) -> Row:
-    """One run of ours, as the others' are told."""
+    """Make one run of our engine, in the form of the peers' runs."""
     orders = wish.orders(OUR_ORDERS[ms])
     quiet(wish.patience)
     f = engine.run(durability, orders, WORKERS[ms], ms)
@@ -66,7 +66,7 @@ def ours(durability: str, ms: int, wish: Wish) -> Row:
 
 
 def say(row: Row) -> None:
-    """A line for a run, as soon as it is over."""
+    """Print a line for a run, as soon as it is over."""
     asked = f"{row.commands:6.1f} commands" if row.commands is not None else f"{row.transactions:6.1f} transactions"
     print(
         f"{row.ms:2} ms  {row.engine:15}  {row.config:46}  {row.orders:6} orders  {amount(row.rate):>7} orders/s  "
@@ -76,7 +76,7 @@ def say(row: Row) -> None:
 
 
 def tried(peer: Peer, config: Config, ms: int, wish: Wish) -> Row | None:
-    """A run of a peer; None, and said, when it fails."""
+    """Make a run of a peer; print a failure, and return None."""
     quiet(wish.patience)
     try:
         row = run(peer, config, ms, wish.orders(round(peer.orders[ms] * config.share)))
@@ -88,7 +88,7 @@ def tried(peer: Peer, config: Config, ms: int, wish: Wish) -> Row | None:
 
 
 def available(only: frozenset[str]) -> tuple[list[Peer], dict[str, str]]:
-    """The peers that can be run here, and why the others cannot."""
+    """Return the peers that can be run here, and why the others cannot."""
     there, missing = [], {}
     for peer in PEERS:
         if peer.name not in only:
@@ -108,7 +108,7 @@ def available(only: frozenset[str]) -> tuple[list[Peer], dict[str, str]]:
 
 
 def swept(peers: Sequence[Peer], wish: Wish) -> list[Row]:
-    """Every configuration of every peer, `runs` times, in a new order each time."""
+    """Run every configuration of every peer, `runs` times, in a new order each time."""
     rows = []
     for ms in wish.ms:
         each = [(peer, config) for peer in peers for config in peer.sweep[ms]]
@@ -120,14 +120,14 @@ def swept(peers: Sequence[Peer], wish: Wish) -> list[Row]:
 
 
 def best(peer: Peer, ms: int, sweep: Sequence[dict[str, Any]]) -> Config:
-    """The fastest of the sweep at the peer's usual durability; without a sweep, what is known to be."""
+    """Return the fastest of the sweep at the peer's usual durability; without a sweep, the known one."""
     rates = {config: rate for (at, name, config, _), rate in medians(sweep).items() if (at, name) == (ms, peer.name)}
     usual = [config for config in peer.sweep[ms] if not config.fsync and config.told in rates]
     return max(usual, key=lambda config: rates[config.told]) if usual else peer.config(ms)
 
 
 def raced(peers: Sequence[Peer], sweep: Sequence[dict[str, Any]], wish: Wish) -> list[list[Row]]:
-    """Rounds: in each, everybody runs once, ours first in one and last in the next."""
+    """Run rounds: in each, every engine runs once, ours first in one and last in the next."""
     rounds = []
     for ms in wish.ms:
         turns: list[Callable[[], Row | None]] = []
@@ -141,7 +141,7 @@ def raced(peers: Sequence[Peer], sweep: Sequence[dict[str, Any]], wish: Wish) ->
 
 
 def options() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes, one run; writes nothing")
     parser.add_argument("--orders", type=int, help="orders of ours a run; the peers' in proportion")
@@ -155,7 +155,7 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Sweep, race, tell."""
+    """Sweep, race, and print."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and workers are ended
     logging.disable(logging.INFO)
     args = options()

@@ -23,33 +23,33 @@ app.conf.update(
 
 @cache
 def connection() -> "Redis":
-    """One connection pool a process, for the orders."""
+    """Return the connection pool of this process, for the orders."""
     return orders.connect()
 
 
 @app.task
 def confirm(order_id: str) -> None:
-    """Step 1."""
+    """Step 1: ask."""
     steps.confirm(connection(), order_id)
 
 
 @app.task
 def reply(msisdn: str, text: str) -> None:
-    """Step 2."""
+    """Step 2: read the reply."""
     if order_id := steps.reply(connection(), msisdn, text):
         activate.delay(order_id)
 
 
 @app.task
 def activate(order_id: str) -> None:
-    """Step 3."""
+    """Step 3: activate."""
     steps.activate(connection(), order_id)
     notify.delay(order_id)
 
 
 @app.task
 def notify(order_id: str) -> None:
-    """Step 4."""
+    """Step 4: notify."""
     steps.notify(connection(), order_id)
 
 
@@ -61,11 +61,11 @@ def place(wanted: Sequence[tuple[str, str]]) -> None:
 
 
 def answer(numbers: Sequence[str]) -> None:
-    """Everybody says yes."""
+    """Send a yes of every number."""
     for msisdn in numbers:
         reply.delay(msisdn, "是")
 
 
 def count(state: str) -> int:
-    """How many orders are in a state."""
+    """Return how many orders are in a state."""
     return orders.count(connection(), state)

@@ -1,4 +1,4 @@
-"""The peers of the bench: how each is installed, started and tuned. What they do is in `peers/`."""
+"""The peers of the benchmark: how each is installed, started and tuned. Their programs are in `peers/`."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parents[1]
 ENVIRONMENTS = HERE.parent / ".bench"
-"""Made by the bench, ignored by git (by a .gitignore of its own)."""
+"""The peers' environments: made by the benchmark, ignored by git (by a .gitignore of its own)."""
 INSTALL_S = 600
 
 
@@ -22,14 +22,14 @@ class Config:
     commands: tuple[tuple[str, ...], ...]
     environ: Mapping[str, str]
     share: float = 1.0
-    """Of the peer's usual number of orders, for configurations known to be slow."""
+    """The part of the peer's usual number of orders, for configurations known to be slow."""
     fsync: str = ""
-    """Another durability than the peer's usual one."""
+    """Another durability than the peer's usual one; "" for the usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A peer: its name, module, how many orders a run takes, what it lacks, and how it can be run."""
+    """A peer: its name, module, how many orders a run takes, what it lacks, and its configurations."""
 
     name: str
     module: str
@@ -41,15 +41,15 @@ class Peer:
     best: Mapping[int, str]
 
     def config(self, ms: int) -> Config:
-        """The configuration that won the sweep."""
+        """Return the configuration that won the sweep."""
         return next(each for each in self.sweep[ms] if each.told == self.best[ms])
 
     def python(self) -> Path:
-        """The interpreter of its environment."""
+        """Return the interpreter of its environment."""
         return ENVIRONMENTS / self.name / "bin" / "python"
 
     def prepare(self) -> str:
-        """Make its environment if it is not there; why that failed, or ''."""
+        """Make its environment if it is not there; return why that failed, or ''."""
         wanted = (HERE / "peers" / "requirements" / f"{self.name}.txt").read_text()
         stamp = ENVIRONMENTS / self.name / "requirements.sha256"
         mark = hashlib.sha256(wanted.encode()).hexdigest()
@@ -74,24 +74,24 @@ class Peer:
         return ""
 
     def versions(self) -> str:
-        """What was installed, by name."""
+        """Return the installed packages, with their versions."""
         return ", ".join((HERE / "peers" / "requirements" / f"{self.name}.txt").read_text().split())
 
 
 def environ(url: Mapping[str, str], config: Config, ms: int) -> dict[str, str]:
-    """What the peer's processes find in their environment: nothing of ours but this."""
+    """Return the environment of the peer's processes: nothing of ours but this."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
     return {**kept, **url, **config.environ, "BENCH_CALL_MS": str(ms), "PYTHONPATH": str(HERE)}
 
 
 def rq(count: int, kind: str = "SimpleWorker", share: float = 1.0) -> Config:
-    """So many workers."""
+    """Return a configuration of so many workers."""
     command: tuple[str, ...] = ("-m", "rq.cli", "worker", "orders", "--quiet", "--worker-class", f"rq.worker.{kind}")
     return Config(f"{count} x {kind}", (command,) * count, {}, share)
 
 
 def celery(processes: int, pool: str, concurrency: int, prefetch: int, fsync: str = "") -> Config:
-    """So many nodes."""
+    """Return a configuration of so many nodes."""
     base = ("-m", "celery", "-A", "peers.celery_app", "worker", "-l", "ERROR", "--pool", pool)
     alone = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--concurrency", str(concurrency))
     commands = tuple((*base, *alone, "-n", f"node{n}@bench") for n in range(processes))
@@ -100,21 +100,21 @@ def celery(processes: int, pool: str, concurrency: int, prefetch: int, fsync: st
 
 
 def dramatiq(processes: int, threads: int, fsync: str = "") -> Config:
-    """One master with so many processes."""
+    """Return a configuration of one master with so many processes."""
     command = ("-m", "dramatiq", "peers.dramatiq_app", "--processes", str(processes), "--threads", str(threads))
     told = f"{processes} x {threads} threads{', fsync ' + fsync if fsync else ''}"
     return Config(told, (command,), {}, fsync=fsync)
 
 
 def dramatiq_gevent(processes: int, greenlets: int) -> Config:
-    """The same under gevent, by Dramatiq's own command for it."""
+    """Return the same under gevent, by Dramatiq's own command for it."""
     program = str(ENVIRONMENTS / "dramatiq" / "bin" / "dramatiq-gevent")
     command = (program, "peers.dramatiq_app", "--processes", str(processes), "--threads", str(greenlets))
     return Config(f"{processes} x {greenlets} greenlets", (command,), {})
 
 
 def dbos(processes: int, style: str, pool: int, poll: float, commit: str = "") -> Config:
-    """So many executors."""
+    """Return a configuration of so many executors."""
     commands = tuple(("-m", "peers.dbos_app", str(n)) for n in range(processes))
     settings = {"BENCH_DBOS_STYLE": style, "BENCH_DBOS_POOL": str(pool), "BENCH_DBOS_POLL": str(poll)}
     told = f"{processes} x {style}, pool {pool}, poll {poll:g} s{', synchronous_commit ' + commit if commit else ''}"

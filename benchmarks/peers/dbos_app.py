@@ -1,7 +1,7 @@
 """DBOS on PostgreSQL: an order is a workflow; its calls are steps; it waits for the reply with `recv`.
 
-`python -m peers.dbos_app N` is worker N. The workflow's id is the order's, so a table from number to order is all that
-a reply needs; the state of an order is what DBOS itself has written down. BENCH_DBOS_STYLE: `async` or `threads`.
+`python -m peers.dbos_app N` is worker N. The workflow's id is the order's, so a reply needs only a table from number to
+order; the state of an order is what DBOS itself has written down. BENCH_DBOS_STYLE: `async` or `threads`.
 """
 
 import os
@@ -24,25 +24,25 @@ WORKFLOW = {"async": "consent", "threads": "consent_sync"}[os.environ.get("BENCH
 
 @DBOS.step()
 async def confirm(order_id: str, msisdn: str) -> str:
-    """Step 1."""
+    """Step 1: ask."""
     return await acall(f"{order_id}.confirmation {msisdn}")
 
 
 @DBOS.step()
 async def activate(order_id: str) -> str:
-    """Step 3."""
+    """Step 3: activate."""
     return await acall(f"{order_id}.activate")
 
 
 @DBOS.step()
 async def notify(order_id: str, msisdn: str) -> str:
-    """Step 4."""
+    """Step 4: notify."""
     return await acall(f"{order_id}.notification {msisdn}")
 
 
 @DBOS.workflow()
 async def consent(order_id: str, msisdn: str) -> str:
-    """An order, from question to notification."""
+    """Run an order, from question to notification."""
     await confirm(order_id, msisdn)
     reply = await DBOS.recv_async("reply", timeout_seconds=DAY_S)
     if reply is None or reply.strip().lower() not in YES:
@@ -54,25 +54,25 @@ async def consent(order_id: str, msisdn: str) -> str:
 
 @DBOS.step(name="confirm_sync")
 def confirm_sync(order_id: str, msisdn: str) -> str:
-    """Step 1."""
+    """Step 1: ask."""
     return call(f"{order_id}.confirmation {msisdn}")
 
 
 @DBOS.step(name="activate_sync")
 def activate_sync(order_id: str) -> str:
-    """Step 3."""
+    """Step 3: activate."""
     return call(f"{order_id}.activate")
 
 
 @DBOS.step(name="notify_sync")
 def notify_sync(order_id: str, msisdn: str) -> str:
-    """Step 4."""
+    """Step 4: notify."""
     return call(f"{order_id}.notification {msisdn}")
 
 
 @DBOS.workflow()
 def consent_sync(order_id: str, msisdn: str) -> str:
-    """The same with a thread an order, waiting ones included."""
+    """Run an order with a thread of its own, also while it waits."""
     confirm_sync(order_id, msisdn)
     reply = DBOS.recv("reply", timeout_seconds=DAY_S)
     if reply is None or reply.strip().lower() not in YES:
@@ -102,13 +102,13 @@ def launch(worker: str) -> None:
 
 @cache
 def client() -> DBOSClient:
-    """How other processes put work on the queue and send messages."""
+    """Return the client by which other processes enqueue work and send messages."""
     return DBOSClient(system_database_url=URL)
 
 
 @cache
 def database() -> "psycopg.Connection[tuple[int]]":
-    """For the table of numbers, and for counting."""
+    """Return the connection for the table of numbers, and for counting."""
     connection = psycopg.connect(URL, autocommit=True)
     for _ in range(300):  # the workers make the tables, and register the queue last
         [[there]] = connection.execute("SELECT to_regclass('dbos.queues') IS NOT NULL").fetchall()
@@ -129,13 +129,13 @@ def place(wanted: Sequence[tuple[str, str]]) -> None:
 
 
 def answer(numbers: Sequence[str]) -> None:
-    """Everybody says yes; sent in bulk, in one transaction a batch."""
+    """Send a yes of every number, in bulk: one transaction a batch."""
     found = database().execute("SELECT order_id FROM numbers WHERE msisdn = ANY(%s)", [list(numbers)])
     client().send_bulk([SendMessage(str(order_id), "是", "reply") for (order_id,) in found])
 
 
 def count(state: str) -> int:
-    """How many were asked (and not more), or are done."""
+    """Return how many orders were asked, or are done."""
     if state == "notified":
         sql = "SELECT count(*) FROM dbos.workflow_status WHERE status = 'SUCCESS'"
     else:

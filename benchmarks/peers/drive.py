@@ -1,6 +1,6 @@
-"""Drives one peer from its own environment: a warm-up, then on each line of input a phase; tells how long it took.
+"""Drives one peer from its own environment: a warm-up, then a timed run when a line of input comes.
 
-`python -m peers.drive MODULE ORDERS BATCH`. Says `warm`, waits for a line, places until every question is out and
+`python -m peers.drive MODULE ORDERS BATCH`. Prints `warm`, waits for a line, places until every question is out and
 replies until every notification is, and prints the seconds of the four parts as JSON.
 """
 
@@ -27,7 +27,7 @@ def until(peer: Any, state: str, wanted: int) -> None:  # noqa: ANN401 - one of 
 
 
 def road(peer: Any, numbers: Sequence[int], before: int, batch: int) -> dict[str, float]:  # noqa: ANN401 - the same
-    """Take orders all the way; before: how many went before them."""
+    """Complete orders; return the seconds of the parts. before: how many orders were completed before them"""
     wanted = [(f"order-{n}", f"+86{n}") for n in numbers]
     batches = [wanted[n : n + batch] for n in range(0, len(wanted), batch)]
     start = time.monotonic()
@@ -50,7 +50,7 @@ def road(peer: Any, numbers: Sequence[int], before: int, batch: int) -> dict[str
 
 
 def main() -> None:
-    """Warm up, wait for the word, run."""
+    """Warm up, wait for the signal, run."""
     module, orders, batch = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     peer = importlib.import_module(f"peers.{module}")
     road(peer, range(FIRST_NUMBER, FIRST_NUMBER + WARM), 0, WARM)
@@ -58,7 +58,7 @@ def main() -> None:
     sys.stdin.readline()
     first = FIRST_NUMBER + WARM
     print(json.dumps(road(peer, range(first, first + orders), WARM, batch)), flush=True)
-    sys.stdin.readline()  # whoever measures looks at our CPU before we go
+    sys.stdin.readline()  # the measuring process reads our CPU before we end
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One run of one peer: a server of its own, its workers, a driver in the peer's own environment, and what it cost."""
+"""One run of one peer: a server of its own, its workers, a driver in the peer's own environment, and the costs."""
 
 import json
 import os
@@ -23,7 +23,7 @@ END_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one run of anybody gave."""
+    """The figures of one run of an engine."""
 
     engine: str
     config: str
@@ -34,7 +34,7 @@ class Row:
     python_cpu: float
     server_cpu: float
     commands: float | None
-    """Redis commands an order; of PostgreSQL None."""
+    """Redis commands an order; None for PostgreSQL."""
     transactions: float | None
     load: float
     others: float
@@ -50,28 +50,28 @@ class Row:
         return (self.python_cpu + self.server_cpu) / self.orders
 
     def told(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the row as JSON."""
         return {**asdict(self), "orders_per_s": round(self.rate, 1), "cpu_ms_per_order": round(self.cpu * 1000, 3)}
 
 
 class RunFailed(Exception):
-    """A run came to no end."""
+    """A run did not finish."""
 
 
 class Database:
-    """What a peer keeps its work in: its address, its process, what it promises, and how much it was asked."""
+    """The database of a peer's work: its address, its process, its durability, and counters of requests."""
 
     def __init__(self, url: dict[str, str], pid: int, promise: str, counts: "dict[str, Any]") -> None:
         self.url, self.pid, self.promise, self._counts = url, pid, promise, counts
 
     def asked(self) -> dict[str, float]:
-        """Commands or transactions so far."""
+        """Return the commands or transactions so far."""
         return {name: count() for name, count in self._counts.items()}
 
 
 @contextmanager
 def database(peer: Peer, config: Config, folder: Path) -> Iterator[Database]:
-    """Start it, and end it."""
+    """Start the peer's database, and end it with the block."""
     promise = config.fsync or peer.usual
     if peer.server == "postgres":
         with postgres.server(promise) as found:
@@ -92,7 +92,7 @@ def database(peer: Peer, config: Config, folder: Path) -> Iterator[Database]:
 
 @contextmanager
 def processes(commands: Sequence[Sequence[str]], env: dict[str, str], log: Path) -> Iterator[list[int]]:
-    """Worker processes, each in a group of its own; ended at the end, with everything they started."""
+    """Run worker processes, each in a group of its own; at the end, end them and everything they started."""
     with log.open("ab") as out:
         started = [
             subprocess.Popen(command, env=env, cwd=HERE, stdout=out, stderr=out, start_new_session=True)
@@ -112,7 +112,7 @@ def processes(commands: Sequence[Sequence[str]], env: dict[str, str], log: Path)
 
 
 def run(peer: Peer, config: Config, ms: int, orders: int) -> Row:
-    """One run. Raises RunFailed when it comes to no end."""
+    """Make one run. Raises RunFailed when it does not finish."""
     python = str(peer.python())
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
@@ -135,7 +135,7 @@ def run(peer: Peer, config: Config, ms: int, orders: int) -> Row:
 
 
 def last_words(folder: Path) -> str:
-    """The last lines of its logs."""
+    """Return the last lines of its logs."""
     logs = (folder / "driver.log", folder / "workers.log")
     return " / ".join((log.read_text(errors="replace").strip().splitlines() or ["-"])[-1][:300] for log in logs)
 
@@ -143,7 +143,7 @@ def last_words(folder: Path) -> str:
 def measured(
     peer: Peer, config: Config, found: Database, driver: "subprocess.Popen[str]", what: tuple[int, int, list[int]]
 ) -> Row:
-    """Warm, then once around."""
+    """Wait for the warm-up, then measure the run."""
     ms, orders, pids = what
     if driver.stdin is None or driver.stdout is None:
         raise AssertionError("no pipes")

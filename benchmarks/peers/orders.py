@@ -1,4 +1,4 @@
-"""What the three peers on Redis keep of an order: a hash with its state, and an index from number to order.
+"""The order records of the three peers on Redis: a hash with the state, and an index from number to order.
 
 No history, no evidence, no plan, no version: two steps at once would both be taken. That is less than ours on purpose:
 it is what a tutorial for a task queue would keep.
@@ -18,16 +18,16 @@ TEXT = (
 
 
 MOST_CONNECTIONS = 1000
-"""redis-py's own bound of 100 fails a thread that comes too late, and more threads than that are tried."""
+"""The bound of connections: redis-py's own of 100 fails a thread that comes too late, and more threads are tried."""
 
 
 def connect() -> "Redis":
-    """The peer's Redis: the same server as its broker."""
+    """Connect to the peer's Redis: the same server as its broker."""
     return Redis.from_url(os.environ["BENCH_REDIS_URL"], decode_responses=True, max_connections=MOST_CONNECTIONS)
 
 
 def create(redis: "Redis", wanted: Sequence[tuple[str, str]]) -> None:
-    """Write orders, and the way from a number to its order: (id, number)."""
+    """Write orders, given as (id, number), and the index from number to order."""
     pipe = redis.pipeline(transaction=False)
     for order_id, msisdn in wanted:
         pipe.hset(f"order:{order_id}", mapping={"state": "agreed", "msisdn": msisdn, "text": TEXT})
@@ -37,7 +37,7 @@ def create(redis: "Redis", wanted: Sequence[tuple[str, str]]) -> None:
 
 
 def load(redis: "Redis", order_id: str, expected: str) -> dict[str, str]:
-    """The order, which must be in that state."""
+    """Return the order. Raises ValueError when it is not in that state."""
     order = redis.hgetall(f"order:{order_id}")
     if order["state"] != expected:
         raise ValueError(order["state"])
@@ -45,12 +45,12 @@ def load(redis: "Redis", order_id: str, expected: str) -> dict[str, str]:
 
 
 def of_number(redis: "Redis", msisdn: str) -> str:
-    """The order that a reply from this number means."""
+    """Return the order that a reply from this number means."""
     return str(redis.get(f"number:{msisdn}"))
 
 
 def move(redis: "Redis", order_id: str, before: str, after: str, **fields: str) -> None:
-    """The order's next state, and the count of how many are where."""
+    """Write the order's next state, and count it."""
     pipe = redis.pipeline(transaction=True)
     pipe.hset(f"order:{order_id}", mapping={"state": after, **fields})
     pipe.hincrby(FUNNEL, before, -1)
@@ -59,5 +59,5 @@ def move(redis: "Redis", order_id: str, before: str, after: str, **fields: str) 
 
 
 def count(redis: "Redis", state: str) -> int:
-    """How many are in a state."""
+    """Return how many orders are in a state."""
     return int(redis.hget(FUNNEL, state) or 0)

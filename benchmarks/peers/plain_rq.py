@@ -13,35 +13,35 @@ QUEUE = "orders"
 
 @cache
 def connection() -> "Redis":
-    """One connection pool a process, for the orders."""
+    """Return the connection pool of this process, for the orders."""
     return orders.connect()
 
 
 @cache
 def queue() -> Queue:
-    """RQ wants bytes, so it has a client of its own. Results are not kept: nobody reads them."""
+    """Return the queue. RQ wants bytes, so it has a client of its own. Results are not kept: nobody reads them."""
     return Queue(QUEUE, connection=Redis.from_url(os.environ["BENCH_REDIS_URL"]))
 
 
 def confirm(order_id: str) -> None:
-    """Step 1."""
+    """Step 1: ask."""
     steps.confirm(connection(), order_id)
 
 
 def reply(msisdn: str, text: str) -> None:
-    """Step 2."""
+    """Step 2: read the reply."""
     if order_id := steps.reply(connection(), msisdn, text):
         queue().enqueue(activate, order_id, result_ttl=0)
 
 
 def activate(order_id: str) -> None:
-    """Step 3."""
+    """Step 3: activate."""
     steps.activate(connection(), order_id)
     queue().enqueue(notify, order_id, result_ttl=0)
 
 
 def notify(order_id: str) -> None:
-    """Step 4."""
+    """Step 4: notify."""
     steps.notify(connection(), order_id)
 
 
@@ -52,10 +52,10 @@ def place(wanted: Sequence[tuple[str, str]]) -> None:
 
 
 def answer(numbers: Sequence[str]) -> None:
-    """Everybody says yes."""
+    """Send a yes of every number."""
     queue().enqueue_many([Queue.prepare_data(reply, (msisdn, "是"), result_ttl=0) for msisdn in numbers])
 
 
 def count(state: str) -> int:
-    """How many orders are in a state."""
+    """Return how many orders are in a state."""
     return orders.count(connection(), state)

@@ -1,4 +1,4 @@
-"""What the bench tells: medians and ratios as a table, as JSON, as pictures, and into docs/performance.md."""
+"""The report of the benchmark: medians and ratios as a table, as JSON, as pictures, and into docs/performance.md."""
 
 import json
 import os
@@ -18,7 +18,7 @@ OURS = {"strict": "ours, strict", "everysec": "ours, everysec"}
 
 
 def medians(rows: Iterable[dict[str, Any]]) -> dict[tuple[int, str, str, str], float]:
-    """Orders a second by what was run: the median."""
+    """Return the median of orders a second, by what was run."""
     found: dict[tuple[int, str, str, str], list[float]] = {}
     for row in rows:
         key = (row["ms"], row["engine"], row["config"], row["durability"])
@@ -27,7 +27,7 @@ def medians(rows: Iterable[dict[str, Any]]) -> dict[tuple[int, str, str, str], f
 
 
 def ratios(rounds: Sequence[Sequence[Row]], ms: int, name: str, *, cpu: bool = False) -> dict[str, float | None]:
-    """How many times as fast ours was: the median over the rounds in which both ran. cpu: by CPU time an order."""
+    """Return how many times as fast ours was: the median over rounds in which both ran. cpu: by CPU time an order."""
     found: dict[str, float | None] = {}
     for durability, mine in OURS.items():
         each = []
@@ -40,7 +40,7 @@ def ratios(rounds: Sequence[Sequence[Row]], ms: int, name: str, *, cpu: bool = F
 
 
 def summary(rounds: Sequence[Sequence[Row]], ms: int) -> list[dict[str, Any]]:
-    """A row an engine: medians, and the ratios."""
+    """Return a row for each engine: medians, and the ratios."""
     rows = [row for each in rounds for row in each if row.ms == ms]
     lines = []
     for name in dict.fromkeys(row.engine for row in rows):
@@ -66,7 +66,7 @@ HEAD = (
 
 
 def table_of(lines: Sequence[dict[str, Any]]) -> str:
-    """As Markdown."""
+    """Return the rows as Markdown."""
     rows = [
         (
             f"**{x['engine']}**" if x["engine"] in OURS.values() else x["engine"],
@@ -84,7 +84,7 @@ def table_of(lines: Sequence[dict[str, Any]]) -> str:
 
 
 def sweep_table(sweep: Sequence[dict[str, Any]]) -> str:
-    """Every configuration tried, fastest first, peer by peer."""
+    """Return every configuration tried, fastest first, peer by peer."""
     found, rows = medians(sweep), []
     busy: dict[tuple[int, str, str, str], float] = {}
     for row in sweep:
@@ -97,7 +97,7 @@ def sweep_table(sweep: Sequence[dict[str, Any]]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on; no name of it."""
+    """Describe the machine, without its name."""
     model = next(
         (line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
     )
@@ -105,13 +105,13 @@ def machine() -> dict[str, Any]:
 
 
 def kept() -> dict[str, Any]:
-    """What the last runs wrote."""
+    """Return the data that earlier runs wrote."""
     file = OUT / "bench.json"
     return dict(json.loads(file.read_text())) if file.is_file() else {"sweep": [], "table": [], "rows": []}
 
 
 def write(data: dict[str, Any]) -> None:
-    """JSON, pictures, and the tables in docs/performance.md."""
+    """Write JSON, pictures, and the tables in docs/performance.md."""
     OUT.mkdir(exist_ok=True)
     (OUT / "bench.json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     parts = []
@@ -129,11 +129,11 @@ def write(data: dict[str, Any]) -> None:
 
 
 NOISE = 0.1
-"""The part of the machine that may be busy with others before the figures are called into question."""
+"""The share of the machine that may be busy with others before the figures are called into question."""
 
 
 def doubt(lines: Sequence[dict[str, Any]]) -> str:
-    """What to think of figures taken on a busy machine; nothing when it was quiet."""
+    """Return a warning about figures taken on a busy machine; nothing when it was quiet."""
     most = max((line["others"] for line in lines), default=0.0)
     if most <= NOISE:
         return ""
@@ -144,7 +144,7 @@ def doubt(lines: Sequence[dict[str, Any]]) -> str:
 
 
 def told_machine(data: dict[str, Any]) -> str:
-    """Where, with what."""
+    """Return the machine and the versions in a sentence."""
     m = data["machine"]
     skipped = "".join(f" {name} was skipped: {why}." for name, why in data["skipped"].items())
     return (
@@ -155,7 +155,7 @@ def told_machine(data: dict[str, Any]) -> str:
 
 
 def versions_of_servers() -> dict[str, str]:
-    """Redis or Valkey, PostgreSQL."""
+    """Return the versions of Redis or Valkey, and of PostgreSQL."""
 
     def ask(command: list[str]) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -15,7 +15,7 @@ def confirm(redis: "Redis", order_id: str) -> None:
 
 
 def reply(redis: "Redis", msisdn: str, text: str) -> str:
-    """Read an answer; the order to activate, or ''."""
+    """Read an answer; return the order to activate, or ''."""
     order_id = orders.of_number(redis, msisdn)
     orders.load(redis, order_id, "awaiting_reply")
     if text.strip().lower() not in YES:
@@ -25,14 +25,14 @@ def reply(redis: "Redis", msisdn: str, text: str) -> str:
 
 
 def activate(redis: "Redis", order_id: str) -> None:
-    """Switch it on."""
+    """Switch the service on."""
     orders.load(redis, order_id, "confirmed")
     ref = call(f"{order_id}.activate")
     orders.move(redis, order_id, "confirmed", "activated", activation=ref)
 
 
 def notify(redis: "Redis", order_id: str) -> None:
-    """Say that it is on."""
+    """Tell the subscriber that the service is on."""
     order = orders.load(redis, order_id, "activated")
     ref = call(f"{order_id}.notification {order['msisdn']}")
     orders.move(redis, order_id, "activated", "notified", notified=ref)

@@ -1,9 +1,9 @@
-"""Orders leave for the archive while their requests are repeated and something fails: is what was told there then?
+"""Orders move to the archive while requests are repeated and parts fail: is all that was acknowledged still there?
 
-A real Redis (strict) and an archive, SQLite or PostgreSQL. Two workers move what has settled, their clocks a week
-ahead, so that orders leave within the second in which they settle; a third writes to the archive and stands still
-before it lets go. The rules: `rules.py`; and `consent doctor --all` is asked at the end. Status 1 when a rule broke, or
-the doctor says otherwise than the rules.
+A real Redis (strict) and an archive, SQLite or PostgreSQL. Two workers move settled orders, their clocks a week
+ahead, so that orders leave within the second in which they settle; a third writes to the archive and pauses before it
+removes them. The rules: `rules.py`; and `consent doctor --all` is asked at the end. Status 1 when a rule broke, or the
+doctor contradicts the rules.
 
     python -m benchmarks.promises.archive_races --rounds 5
 """
@@ -34,11 +34,11 @@ from tests.durability.servers import Server, server
 RACES_S, FAULT_S = 2.0, 5.0
 STANDS_S = 0.5
 PATIENCE_S, LOOK_S = 180, 0.5
-"""So long a PostgreSQL that lost a process may take until it has recovered: on a machine that does much else."""
+"""How long a PostgreSQL that lost a process may take to recover, on a machine that does much else."""
 
 
 class Standing(SqlArchive):
-    """An archive whose every writer stands still after it wrote, before anybody lets go of what was written."""
+    """An archive whose every writer pauses after it wrote, before Redis removes what was written."""
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
         kept = super().keep(records)
@@ -48,7 +48,7 @@ class Standing(SqlArchive):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run happens. url: of the archive · folder: of whoever types a command · path: of SQLite's file · pid: of
+    """The servers of a run. url: of the archive · folder: where commands are typed · path: SQLite's file · pid: of
     PostgreSQL.
     """
 
@@ -59,29 +59,29 @@ class Place:
     pid: int = 0
 
     def archive(self, kind: type[SqlArchive]) -> SqlArchive:
-        """Another process's hold of it."""
+        """Open the archive as another process would."""
         return kind(self.url, Retention())
 
     def doctor(self) -> Said:
-        """What `consent doctor --all` says."""
+        """Return the answer of `consent doctor --all`."""
         named = {"REDIS_URL": self.redis.url, "ARCHIVE_URL": self.url, "SECRET": SECRET}
         return doctor(OUTSIDE | named | {"DATA_DIR": str(self.folder / "data")}, self.folder)
 
 
 def nothing(_: Place) -> None:
-    """Only the race."""
+    """Cause no fault: only the race."""
     time.sleep(FAULT_S)
 
 
 def redis_killed(place: Place) -> None:
-    """Redis dies, and is started on what is on disk."""
+    """Kill Redis, and start it on its files."""
     place.redis.kill()
     place.redis.start()
     time.sleep(FAULT_S / 2)
 
 
 def locked(place: Place) -> None:
-    """Somebody holds the archive's file."""
+    """Hold the archive's file locked for a while."""
     with closing(sqlite3.connect(str(place.path), timeout=30, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         time.sleep(FAULT_S)
@@ -89,7 +89,7 @@ def locked(place: Place) -> None:
 
 
 def frozen(place: Place) -> None:
-    """PostgreSQL stands still: all of its processes."""
+    """Stop all processes of PostgreSQL for a while."""
     pids = [place.pid, *_children(place.pid)]
     for pid in pids:
         _signal(pid, signal.SIGSTOP)
@@ -101,7 +101,7 @@ def frozen(place: Place) -> None:
 
 
 def backends_killed(place: Place) -> None:
-    """A process of PostgreSQL dies of kill -9: it ends all others, and recovers."""
+    """Kill a process of PostgreSQL with -9: it ends all others, and recovers."""
     for pid in _children(place.pid)[-1:]:
         _signal(pid, signal.SIGKILL)
     time.sleep(FAULT_S)
@@ -128,7 +128,7 @@ POSTGRES: dict[str, Callable[[Place], None]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one race. left: orders that had left Redis at its end · said: by the doctor."""
+    """The result of one race. left: orders that had left Redis at its end · said: by the doctor."""
 
     orders: int
     refused: int
@@ -139,12 +139,12 @@ class Run:
 
     @property
     def agrees(self) -> bool:
-        """Whether the doctor is content where no rule broke, and is not where one did."""
+        """Whether the doctor is content where no rule broke, and not content where one did."""
         return self.said.content == (not self.broken)
 
 
 def run(place: Place, fault: Callable[[Place], None], races_s: float = RACES_S) -> Run:
-    """One race, from an empty Redis and an empty archive."""
+    """Run one race, from an empty Redis and an empty archive."""
     place.redis.do("FLUSHALL")
     with closing(place.archive(SqlArchive)) as archive, closing(place.archive(Standing)) as standing:
         load = raced(place, archive, standing, lambda: fault(place), races_s)
@@ -157,7 +157,7 @@ def run(place: Place, fault: Callable[[Place], None], races_s: float = RACES_S) 
 def raced(
     place: Place, archive: SqlArchive, standing: SqlArchive, fault: Callable[[], None], races_s: float = RACES_S
 ) -> Load:
-    """Work for a while, a fault in its middle; who was told what."""
+    """Run the load, with a fault in its middle; return it with its notes."""
     load = Load(place.redis.url, 0, archive=archive, slow=standing)
     archive.seal = standing.seal = Seal(load.secret)
     load.begin()
@@ -171,7 +171,7 @@ def raced(
 
 
 def _answers(archive: SqlArchive) -> None:
-    """Wait until it can be asked. Raises ArchiveUnavailable when it cannot for three minutes."""
+    """Wait until the archive answers. Raises ArchiveUnavailable when it does not for three minutes."""
     for left in range(int(PATIENCE_S / LOOK_S), -1, -1):
         try:
             archive.check()
@@ -185,7 +185,7 @@ def _answers(archive: SqlArchive) -> None:
 
 @contextmanager
 def on_sqlite() -> Iterator[Callable[[], Place]]:
-    """Redis, and a new file for every run."""
+    """Start Redis; every run has a new file."""
     with tempfile.TemporaryDirectory(prefix="races-") as name, server(Path(name) / "r", "appendfsync always") as redis:
         count = iter(range(10**6))
 
@@ -198,7 +198,7 @@ def on_sqlite() -> Iterator[Callable[[], Place]]:
 
 @contextmanager
 def on_postgres() -> Iterator[Callable[[], Place]]:
-    """Redis and PostgreSQL; every run has a database of its own."""
+    """Start Redis and PostgreSQL; every run has a database of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="races-") as name,
         server(Path(name) / "r", "appendfsync always") as redis,
@@ -218,7 +218,7 @@ def on_postgres() -> Iterator[Callable[[], Place]]:
 
 
 def main() -> int:
-    """Runs, a line each. Status 1 when a rule broke, or the doctor does not agree."""
+    """Print a line for each run. Status 1 when a rule broke, or the doctor does not agree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--on", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])

@@ -1,4 +1,4 @@
-"""The audit of a chaos run: the ledger, the store and the desks' own notes, compared; every difference in words."""
+"""The audit of a chaos run: the ledger, the store and the desks' own notes, compared; differences are put in words."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ MOST_TOLD = 20
 
 @dataclass(slots=True)
 class Placed:
-    """What a desk was answered: the order, its number, its key, and the chain's head it was handed."""
+    """The answer that a desk got: the order, its number, its key, and the head of its chain at that time."""
 
     id: str
     msisdn: str
@@ -36,7 +36,7 @@ class Placed:
 
 @dataclass(slots=True)
 class Audit:
-    """All that is known at the end."""
+    """The audit: all that is known at the end of a run, and the differences found in it."""
 
     placed: Sequence[Placed]
     refused: Mapping[str, float]
@@ -69,7 +69,7 @@ class Audit:
             self.broken.append(what)
 
     def _count(self, name: str, wrong: Iterable[str]) -> None:
-        """A figure that must be 0."""
+        """Record a figure that must be 0."""
         found = list(wrong)
         self.figures[name] = len(found)
         for each in found:
@@ -97,7 +97,7 @@ class Audit:
         self._count("two orders under one key", [key for key, orders in keys.items() if len(orders) > 1])
 
     def _chains(self, fields: Mapping[str, dict[str, str]]) -> None:
-        """The history replays to the record; every head that was handed out stands on its chain."""
+        """Check that each history replays to its record, and that every head that was handed out is on its chain."""
         handed: dict[str, set[str]] = defaultdict(set)
         for placed in self.placed:
             handed[placed.id].add(placed.head)
@@ -140,7 +140,7 @@ class Audit:
         return any(body != activation["bodies"][0] for body in activation["bodies"])
 
     def _consented(self, activation: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
-        """A yes that is in the ledger: from that number, after the question left us, in time, stored."""
+        """Return whether a yes in the ledger consents: of that number, after its question was sent, in time, stored."""
         order = self.orders.get(activation["order_id"])
         yes = order.last(Trigger.SAID_YES) if order else None
         if order is None or yes is None or yes.ref not in said:
@@ -160,7 +160,7 @@ class Audit:
         )
 
     def _questions(self) -> dict[str, list[Any]]:
-        """The questions in the ledger, by order."""
+        """Return the questions in the ledger, by order."""
         if not self._asked:
             for sms in self.ledger["sms"]:
                 if sms["purpose"] == Purpose.CONFIRMATION:
@@ -170,7 +170,7 @@ class Audit:
     # -- what was asked twice, and what was said ----------------------------------------------------------------------
 
     def _asked_twice(self) -> None:
-        """More than one copy of a question that the gateway took: each must be a doubt that the history tells of."""
+        """Check questions of which the gateway took several copies: the history must tell of a doubt for each."""
         why: Counter[str] = Counter()
         unexplained = []
         for order_id, questions in self._questions().items():
@@ -186,7 +186,7 @@ class Audit:
         self._count("asked twice without a doubt in the history", unexplained)
 
     def _messages(self, said: Mapping[str, Any]) -> None:
-        """Every acknowledged message is in a history or kept as unmatched; a yes that moved nothing has a reason."""
+        """Check that every acknowledged message is in a history or unmatched, and each idle yes has a reason."""
         where: dict[str, list[tuple[Order, int]]] = defaultdict(list)
         for order in self.orders.values():
             for n, event in enumerate(order.events):
@@ -207,7 +207,7 @@ class Audit:
         self._count("a valid yes that counted for nothing", unexplained)
 
     def why_not(self, places: Sequence[tuple[Order, int]]) -> list[str]:
-        """Why a yes moved nothing; nothing when it did, or when it says so by itself."""
+        """Return why a yes moved nothing; nothing when it did, or when its own event says so."""
         if any(order.events[n].trigger is Trigger.SAID_YES for order, n in places):
             return []
         return sorted({why_not(order, n) for order, n in places if order.events[n].trigger not in FOLLOWS})
@@ -215,7 +215,7 @@ class Audit:
     # -- refusals -----------------------------------------------------------------------------------------------------
 
     def _refusals(self, said: Mapping[str, Any]) -> None:
-        """Who refused is on record, and no order was admitted after that instant."""
+        """Check that every refusal is on record, and that no order was admitted after it."""
         lines = self._lines({order.line for order in self.orders.values()})
         by_number = {order.person.msisdn: order.line for order in self.orders.values()}
         stops = {m["msisdn"] for m in said.values() if m["stored"] and read(m["text"]).keyword is Keyword.STOP}
@@ -231,7 +231,7 @@ class Audit:
         self._count("placed after a refusal", after)
 
     def refusers(self) -> list[str]:
-        """Every number whose refusal was acknowledged, whatever the door."""
+        """Return every number whose refusal was acknowledged, by any door."""
         return sorted(self._refusers)
 
     def _lines(self, ids: Iterable[str]) -> dict[str, Line]:
@@ -247,7 +247,7 @@ class Audit:
 
 
 def _replays(kept: Mapping[str, str]) -> bool:
-    """Whether the history alone gives what stands in the record."""
+    """Return whether the history alone gives the record."""
     try:
         return replay(kept) == (kept["state"], kept["head"], int(kept.get("reply_by", 0)))
     except IllegalTransition:

@@ -1,4 +1,4 @@
-"""Orders over HTTP while everything is killed: what was lost, done twice, done without consent.
+"""Orders over HTTP while everything is killed: are orders lost, done twice, or done without consent?
 
 Desks place orders and retry under the same Idempotency-Key until they are answered; subscribers of many kinds answer;
 meanwhile workers, API and server are killed with -9, one by one and all at once, and with --faults the connections to
@@ -41,11 +41,11 @@ SHORT = {
     "CONSENT_RETRY_BASE": "100ms",
     "CONSENT_RETRY_MAX": "1s",
 }
-"""Short leases and holds, so that what a dead worker held is noticed within the run."""
+"""Short leases and holds, so that effects held by a dead worker are noticed within the run."""
 
 
 async def play(wanted: Wanted, town: Town) -> dict[str, Any]:
-    """The whole run in one town; the figures."""
+    """Run everything in one town; return the figures."""
     town.look()
     for _ in range(200):
         if town.serving():
@@ -68,7 +68,7 @@ async def play(wanted: Wanted, town: Town) -> dict[str, Any]:
 
 
 async def judged(made: Run, took: float) -> dict[str, Any]:
-    """The figures of a run that has settled, and under `broken` whatever promise broke."""
+    """Return the figures of a run that has settled, with broken promises under `broken`."""
     async with made.session.get(f"{made.town.ledger}/ledger", timeout=aiohttp.ClientTimeout(total=120)) as answer:
         ledger = await answer.json()
     with Redis.from_url(made.town.redis_url, decode_responses=True, socket_timeout=60.0) as client:
@@ -95,7 +95,7 @@ async def judged(made: Run, took: float) -> dict[str, Any]:
 
 
 def tell(figures: dict[str, Any]) -> None:
-    """The figures as a person reads them."""
+    """Print the figures for people."""
     for name, value in figures.items():
         if name == "broken":
             continue
@@ -105,7 +105,7 @@ def tell(figures: dict[str, Any]) -> None:
 
 
 def options() -> argparse.Namespace:
-    """What was asked for."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=200)
@@ -121,7 +121,7 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Run and print; status 1 when a promise broke."""
     args = options()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that nothing of ours is left
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no process of ours is left
     wanted = Wanted(args.orders, args.kills, args.seed, args.gap, args.window, args.faults)
     windows = {"CONSENT_REPLY_WINDOW": wanted.window_s, "CONSENT_CONFIRM_WITHIN": 2 * wanted.window_s}
     settings = SHORT | {name: f"{seconds:g}s" for name, seconds in windows.items()}

@@ -1,4 +1,4 @@
-"""Desks and subscribers, threads of this process: who is told something while servers fail (`rules.py`)."""
+"""Desks and subscribers, threads of this process: they note what is acknowledged while servers fail (`rules.py`)."""
 
 import itertools
 import queue
@@ -16,26 +16,26 @@ from consent_engine.errors import StoreUnavailable
 DESKS, ORDERS_S = 2, 30
 PAUSE_S = 0.05
 YES_THEN_STOPS, STOPS, REFUSES = 1, 2, 3
-"""Of four subscribers; the first says yes."""
+"""Three of the four kinds of subscribers; kind 0 says yes only."""
 
 
 class Door(Protocol):
-    """Where people are told something. Each method returns once it is acknowledged, and raises StoreUnavailable when
-    it is not.
+    """The interface by which people reach the engine. Each method returns once its request is acknowledged, and raises
+    StoreUnavailable when it is not.
     """
 
     def place(self, asks: Placing) -> tuple[str, bool]:
-        """Place an order: its id, and whether it is a new one."""
+        """Place an order; return its id, and whether it is a new one."""
 
     def say(self, number: Msisdn, text: str) -> None:
-        """A subscriber writes an SMS."""
+        """Send a subscriber's SMS."""
 
     def refuse(self, number: Msisdn) -> None:
-        """A subscriber refuses by voice."""
+        """Record a subscriber's refusal by voice."""
 
 
 class Crowd:
-    """Them, until they are closed. door: makes one for the thread that asks."""
+    """The desks and subscribers, until they are closed. door: makes one for the calling thread."""
 
     def __init__(self, door: Callable[[], Door]) -> None:
         self.door = door
@@ -48,37 +48,37 @@ class Crowd:
         self.threads: list[threading.Thread] = []
 
     def start(self, more: Sequence[Callable[[], None]] = ()) -> None:
-        """They begin, and whoever else is to work beside them."""
+        """Start the desks and subscribers, and `more` jobs beside them."""
         jobs = [*[lambda: self._desk(self.door())] * DESKS, *[lambda: self._subscriber(self.door())] * 2, *more]
         self.threads = [threading.Thread(target=self._run, args=(job,), daemon=True) for job in jobs]
         for each in self.threads:
             each.start()
 
     def close(self) -> None:
-        """Everybody stops. Raises what a thread died of: a defect of the engine, or of this one."""
+        """Stop all threads. Raises the error that a thread died of: a defect of the engine, or of this crowd."""
         self.stop.set()
         for each in self.threads:
             each.join(30)
         self.sound()
 
     def sound(self) -> None:
-        """Raises what a thread died of."""
+        """Raise the error that a thread died of."""
         if self.defects:
             raise self.defects[0]
 
     def stops(self, door: Door, number: Msisdn) -> None:
-        """A subscriber says STOP until it is acknowledged."""
+        """Say STOP for a subscriber until it is acknowledged."""
         if self._told(lambda: door.say(number, "TD")):
             self.notes.stops[number] = self.notes.refused[number] = time.monotonic()
 
     def _run(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except BaseException as error:  # noqa: BLE001 - whatever it is: it is the finding
+        except BaseException as error:  # noqa: BLE001 - any error is the finding
             self.defects.append(error)
 
     def _told(self, act: Callable[[], None]) -> bool:
-        """Do it again until it is acknowledged; whether it was."""
+        """Repeat an act until it is acknowledged; return whether it was."""
         while not self.stop.is_set():
             try:
                 act()
@@ -105,7 +105,7 @@ class Crowd:
             self.stop.wait(max(0.0, DESKS / ORDERS_S - (time.monotonic() - began)))
 
     def _subscriber(self, door: Door) -> None:
-        """Of four: one says yes, one yes and STOP, one STOP, one yes and then refuses by voice."""
+        """Answer as four kinds of subscribers: yes; yes and STOP; STOP; yes and then a refusal by voice."""
         while not self.stop.is_set():
             try:
                 number = self.questions.get(timeout=PAUSE_S)
@@ -123,7 +123,7 @@ class Crowd:
 
 
 def wanted(n: int) -> Placing:
-    """What a desk asks for that has just agreed something with the n-th subscriber."""
+    """Return the request of a desk that has just agreed an order with the n-th subscriber."""
     now = datetime.now(UTC)
     call = {"caller_number": "10085", "recording_id": f"rec-{n}"}
     call |= {"started_at": (now - timedelta(minutes=4)).isoformat(), "agreed_at": now.isoformat()}

@@ -1,7 +1,7 @@
-"""A data folder is damaged while an installation works in it: it starts with all that was told, or not at all.
+"""A data folder is damaged while in use: the installation starts with all that was acknowledged, or not at all.
 
 An installation on an embedded server (strict) and a SQLite archive works under load; the server is killed with -9, and
-then something happens to its files. It is started again. Either that is refused, in one line, or the rules of
+then its files are damaged. It is started again. Either that is refused, in one line, or the rules of
 `rules.py` hold, or they do not and it is known: `consent doctor --all` is asked, before the start in every second round
 and after it in all, and is content where it started and the rules hold, and nowhere else. Status 1 when it is not so.
 
@@ -47,7 +47,7 @@ def _tail(more: bytes) -> Callable[[Path], None]:
 
 
 def _cut(share: float) -> Callable[[Path], None]:
-    """Lose the end of the file: less than is whole, as a copy that was broken off."""
+    """Return a damage that cuts off the end of the file, as a copy that was broken off."""
 
     def change(data: Path) -> None:
         kept = _aof(data).read_bytes()
@@ -57,7 +57,7 @@ def _cut(share: float) -> Callable[[Path], None]:
 
 
 def _hole(data: Path) -> None:
-    """A page in its middle reads as zeros."""
+    """Overwrite a page in the file's middle with zeros."""
     kept = bytearray(_aof(data).read_bytes())
     middle = len(kept) // 2
     kept[middle : middle + 4096] = bytes(4096)
@@ -65,7 +65,7 @@ def _hole(data: Path) -> None:
 
 
 def _flip(data: Path) -> None:
-    """Twenty bytes anywhere in it are others."""
+    """Flip a bit in twenty bytes anywhere in the file."""
     kept = bytearray(_aof(data).read_bytes())
     for at in random.sample(range(len(kept)), 20):
         kept[at] ^= 1
@@ -118,8 +118,8 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of one damage. refused: why it did not start · broken: which rules · first: what the doctor said before
-    the start, where it was asked then · then: after it.
+    """The result of one damage. refused: why it did not start · broken: which rules · first: what the doctor said
+    before the start, where it was asked then · then: after it.
     """
 
     refused: str
@@ -129,18 +129,18 @@ class Seen:
 
     @property
     def started(self) -> bool:
-        """Whether it did."""
+        """Whether the installation started."""
         return not self.refused
 
     @property
     def agrees(self) -> bool:
-        """Whether the doctor is content where it started with all that was told, and nowhere else, whenever asked."""
+        """Whether the doctor is content exactly where it started with all that was acknowledged, whenever asked."""
         asked = [each for each in (self.first, self.then) if each is not None]
         return all(each.content == (self.started and not self.broken) for each in asked)
 
     @property
     def said(self) -> str:
-        """All of it, for people."""
+        """The whole result, for people."""
         what = f"refused: {self.refused}" if self.refused else f"starts: {self.broken or 'nothing broken'}"
         bad = "; ".join(self.then.bad) or "nothing bad"
         first = f"; asked before the start: {'; '.join(self.first.bad) or 'nothing bad'}" if self.first else ""
@@ -148,7 +148,7 @@ class Seen:
 
 
 def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = False) -> Seen:
-    """Work, die, be damaged, start. first: the doctor is asked before the start, too."""
+    """Work, die, be damaged, start. first: the doctor is asked before the start, too"""
     named = {"DATA_DIR": str(data), "DURABILITY": "strict"}
     settings = Settings.load({f"CONSENT_{name}": value for name, value in named.items()}, None)
     with installation(settings, own=True) as found, closing(archive_of(settings)) as archive:
@@ -172,7 +172,7 @@ def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = Fals
 
 
 def _broken(notes: Notes, engine: Engine) -> str:
-    """The rules that broke, or why that cannot be seen: what cannot be read is not lost, and is not there either."""
+    """Return the rules that broke, or why that cannot be seen: unreadable data are not lost, but not there either."""
     try:
         return ", ".join(f"{n} {what}" for what, n in notes.broken(engine).items())
     except ConsentError as error:
@@ -180,7 +180,7 @@ def _broken(notes: Notes, engine: Engine) -> str:
 
 
 def main() -> int:
-    """Every damage, a line each. Status 1 when the doctor does not agree."""
+    """Print a line for every damage. Status 1 when the doctor does not agree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=list(DAMAGES), default=list(DAMAGES))

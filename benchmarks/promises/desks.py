@@ -1,4 +1,4 @@
-"""The desks of a chaos run, whoever cares for its processes and kills them, and an operator: until it has settled."""
+"""The desks of a chaos run, the care for its processes, the kills, and an operator: until all has settled."""
 
 import asyncio
 import contextlib
@@ -31,12 +31,12 @@ DESKS = 80
 PATIENCE, IN_STEP = 4, 0.8
 """How many times longer than planned a kill may wait for the desks, and how near to their share they must be."""
 SETTLE_S = 90.0
-"""How long after its last order a run may take to settle, beside the window."""
+"""How long after its last order a run may take to settle, in addition to the window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to run. gap_s: between two kills, on average."""
+    """Options of a run. gap_s: between two kills, on average."""
 
     orders: int
     kills: int
@@ -46,7 +46,7 @@ class Wanted:
     faults: bool
 
     def schedule(self) -> list[tuple[float, str, int]]:
-        """When whom is killed: the same for the same seed."""
+        """Return the kills, each with its time, kind and number: the same for the same seed."""
         rng, at = random.Random(self.seed), 0.0  # noqa: S311 - a schedule, no secret
         rows = []
         for _ in range(self.kills):
@@ -55,7 +55,7 @@ class Wanted:
         return rows
 
     def people(self) -> list[Person]:
-        """Who is called."""
+        """Return the people who are called."""
         found: list[Person] = []
         left, n = self.orders, 0
         while left > 0:
@@ -68,7 +68,7 @@ class Wanted:
 
 @dataclass
 class Run:
-    """One run under way: what the desks know."""
+    """One run under way, and what its desks know."""
 
     wanted: Wanted
     town: Town
@@ -89,7 +89,7 @@ class Run:
     async def ask(
         self, method: str, path: str, body: object = None, role: Role = Role.AGENT, key: str = ""
     ) -> tuple[int, Any]:
-        """Ask until answered: the same request again is safe."""
+        """Ask until answered; repeating the request is safe."""
         headers = {"Authorization": f"Bearer {self.keys[role]}"} | ({"Idempotency-Key": key} if key else {})
         for tries in itertools.count(1):
             try:
@@ -118,12 +118,12 @@ class Run:
         return await self.ask("POST", "/v1/orders", body, key=key)
 
     async def serve(self, who: Person, n: int) -> None:
-        """What a desk has to do with one person."""
+        """Do a desk's work with one person."""
         for plan in PLANS[: who.orders]:
             key = f"chaos-{n}-{plan}"
             status, order = await self.place(who, n, plan, key)
             if status not in {OK, CREATED}:
-                # Who stopped the first order refused the second one before it was placed.
+                # Whoever stopped the first order refused the second before it was placed.
                 refused = who.kind is Kind.TWO_STOP and order.get("code") == "do_not_call"
                 self.turned_away += refused
                 self.wrong += [] if refused else [f"a {who.kind} was answered {status} {order.get('code')}"]
@@ -140,7 +140,7 @@ class Run:
                 self.wrong.append(f"a cancel was answered {status} {said.get('code')}")
 
     def placed_of(self, who: Person) -> str:
-        """The newest order of a person."""
+        """Return the newest order of a person."""
         return next(p.id for p in reversed(self.placed) if p.msisdn == who.msisdn)
 
     async def _refuse(self, who: Person, n: int) -> None:
@@ -154,7 +154,7 @@ class Run:
         await self.check_refused([who.msisdn], f"{n}-at-once")
 
     async def check_refused(self, numbers: list[str], name: str) -> None:
-        """Who refused may not be dialled, and no order is taken for them."""
+        """Check that numbers that refused may not be dialled, and that no order is taken for them."""
         wanted = [{"msisdn": number, "carrier": CARRIER} for number in numbers]
         for n in range(0, len(wanted), 50):
             _, said = await self.ask("POST", "/v1/callable", wanted[n : n + 50])
@@ -170,13 +170,13 @@ class Run:
     # -- beside the desks ---------------------------------------------------------------------------------------------
 
     async def care(self) -> None:
-        """Start again what died."""
+        """Restart what died."""
         while True:
             self.town.look()
             await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
-        """Kill by the schedule; on a slow machine later, so that every kill has its share of the orders to meet."""
+        """Kill by the schedule; later on a slow machine, so that every kill meets its share of the orders."""
         behind, before = 0.0, 0.0
         for n, (at, kind, number) in enumerate(self.wanted.schedule()):
             await asyncio.sleep(self.began + at + behind - time.monotonic())
@@ -187,7 +187,7 @@ class Run:
             self.town.kill(kind, number)
 
     async def watch(self) -> None:
-        """Look at what is open: an unsettled order nobody minds is a broken promise in the middle of a run too."""
+        """Check open orders: one unsettled with nothing due is a broken promise in the middle of a run, too."""
         told = 0.0
         while True:
             await asyncio.sleep(LOOK_S)
@@ -198,7 +198,7 @@ class Run:
                 print(self.line(), file=sys.stderr, flush=True)
 
     async def operate(self) -> None:
-        """An operator who looks at the stuck list now and then."""
+        """Retry stuck orders now and then, as an operator does."""
         while True:
             await asyncio.sleep(2 * LOOK_S)
             for order in [o for o, m in self.minded.items() if m.parked and m.state in STUCK]:
@@ -217,7 +217,7 @@ class Run:
         self.minded.update(seen)
 
     def line(self) -> str:
-        """Where the run stands."""
+        """Return a line of progress."""
         settled = sum(m.settled for m in self.minded.values())
         kills = ", ".join(f"{kind} {count}" for kind, count in self.town.kills.items()) or "none"
         return (
@@ -227,7 +227,7 @@ class Run:
         )
 
     async def go(self) -> None:
-        """Place it all over the time of the kills, then wait until everything has settled."""
+        """Place all orders over the time of the kills, then wait until everything has settled."""
         people = self.wanted.people()
         whole = max(self.wanted.kills * self.wanted.gap_s, 1.0)
         slots = asyncio.Semaphore(DESKS)
@@ -245,18 +245,18 @@ class Run:
             if len(self.minded) == len(self.placed) and all(m.settled for m in self.minded.values()):
                 break
             await asyncio.sleep(0.5)
-        # What comes after the end (late answers, their acknowledgement) gets its chance.
+        # Late answers after the end, and their acknowledgements, get their chance.
         await asyncio.sleep(self.wanted.window_s / 4 + 1.0)
         await self.ask("GET", "/readyz")
 
 
 STUCK = frozenset({State.CONFIRMED.value, State.ACTIVATED.value})
-"""Where an order that is parked waits for a person; before, its own deadline ends it."""
+"""States in which a parked order waits for a person; in earlier ones its own deadline ends it."""
 
 
 @asynccontextmanager
 async def beside(work: Any) -> AsyncIterator["asyncio.Task[None]"]:  # noqa: ANN401 - any coroutine
-    """Run `work` beside the block; an error of it ends the run, and the block's end ends it."""
+    """Run `work` beside the block; an error in it ends the run, and the block's end ends it."""
     task = asyncio.ensure_future(work)
     try:
         yield task

@@ -1,4 +1,4 @@
-"""`consent doctor` as it is typed, asked in a run: does its exit status agree with what the rules found?"""
+"""`consent doctor` as it is typed, during a run: does its exit status agree with the rules?"""
 
 import os
 import subprocess
@@ -11,37 +11,37 @@ from benchmarks.promises.processes import HOME
 from consent_engine.doctor import Level
 
 NOBODY = "no worker was heard from"
-"""True where nothing but the doctor runs, and no sign of a loss."""
+"""A finding that is true where only the doctor runs, and no sign of a loss."""
 PATIENCE_S = 120
 SHARED = "shared-with-nobody-0123456789-abcdef"
 OUTSIDE = {
     "GATEWAY": "http_json", "HTTP_JSON__URL": "http://127.0.0.1:9/sms", "HTTP_JSON__SECRET": SHARED, "BSS": "http",
     "BSS_HTTP__URL": "http://127.0.0.1:9/bss", "BSS_HTTP__SECRET": SHARED,
 }  # fmt: skip
-"""A gateway and a BSS that are not simulated, which the doctor calls bad on a Redis of one's own; it calls neither."""
+"""A gateway and a BSS that are not simulated, which doctor calls bad on a Redis of one's own; neither is called."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What it said. status: its exit status · bad: what it calls bad."""
+    """The doctor's answer. status: its exit status · bad: the findings it calls bad."""
 
     status: int
     bad: tuple[str, ...]
 
     @property
     def content(self) -> bool:
-        """Whether it found nothing bad, but for nobody being at work."""
+        """Whether it found nothing bad, except that no worker is running."""
         return all(NOBODY in each for each in self.bad)
 
 
 def environ(named: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command with these settings (without `CONSENT_`) and no others."""
+    """Return the environment of a command with these settings (without `CONSENT_`) and no others."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     return clean | {"PYTHONPATH": str(HOME)} | {f"CONSENT_{name}": value for name, value in named.items()}
 
 
 def doctor(named: Mapping[str, str], folder: Path) -> Said:
-    """Type `consent doctor --all`. Raises AssertionError where its status is not what it said."""
+    """Type `consent doctor --all`. Raises AssertionError where its status contradicts its findings."""
     command = [sys.executable, "-m", "consent_engine", "doctor", "--all", "--brief"]
     run = subprocess.run(
         command, env=environ(named), cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False

@@ -1,4 +1,4 @@
-"""Why a yes of a chaos run moved nothing, or a question was asked again: from the history of its order alone."""
+"""Reasons why a yes of a chaos run moved nothing, or a question was asked again: from its order's history alone."""
 
 import contextlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from consent_engine.errors import IllegalTransition
 
 
 def doubts(order: Order, copies: int) -> str:
-    """What the history tells of the attempts before the one that counted; '' when it tells of none."""
+    """Return what the history tells of the attempts before the one that counted; '' when it tells of none."""
     accepted = order.last(Trigger.CONFIRMATION_ACCEPTED)
     if accepted is None:
         told = order.last(Trigger.PARKED) or (order.events[-1] if order.events else None)
@@ -23,15 +23,15 @@ def doubts(order: Order, copies: int) -> str:
 
 
 FOLLOWS = frozenset({Trigger.EARLY_REPLY_VOID, Trigger.CONFIRMATION_ACCEPTED})
-"""Events that name a reply as their reason; that reply has an event of its own."""
+"""Events that name a reply as their reason; the reply has an event of its own."""
 UNEXPLAINED = "unexplained:"
 
 
 def why_not(order: Order, n: int) -> str:
-    """Why a yes, the order's n-th event, moved nothing."""
+    """Return why a yes, the order's n-th event, moved nothing."""
     event, before, after = order.events[n], order.events[:n], order.events[n + 1 :]
     state = State.AGREED
-    with contextlib.suppress(IllegalTransition):  # told by whoever replays
+    with contextlib.suppress(IllegalTransition):  # illegal transitions are reported by the check that replays
         for each in before:
             state = advance(state, each.trigger)
     reason = NO_CONSENT.get(event.trigger, "")

@@ -1,7 +1,7 @@
-"""Failovers behind Sentinel while orders, yeses, STOPs and refusals come in: is what was told there afterwards?
+"""Failovers behind Sentinel while orders, yeses, STOPs and refusals come in: is all that was acknowledged still there?
 
-Real servers: a master, two replicas, three sentinels. At the end of every failover the rules of `rules.py` are looked
-at, and `consent doctor` is asked about the server. Status 1 when a rule broke where the doctor is content.
+Real servers: a master, two replicas, three sentinels. At the end of every failover the rules of `rules.py` are
+checked, and `consent doctor` is asked about the server. Status 1 when a rule broke where the doctor is content.
 
     python -m benchmarks.promises.failovers --replicas 0 1 2 --rounds 3
     python -m benchmarks.promises.failovers --cost
@@ -41,7 +41,7 @@ ALONE, BATCH, BATCHES = 300, 500, 4
 
 
 def kill(trio: Watched) -> None:
-    """The master dies; it is started again when another was promoted."""
+    """Kill the master; start it again when another was promoted."""
     old = trio.master()
     old.kill()
     _until(lambda: _promoted(trio, old))
@@ -49,7 +49,7 @@ def kill(trio: Watched) -> None:
 
 
 def freeze(seconds: float) -> Callable[[Watched], None]:
-    """The master stands still, as a machine that pauses."""
+    """Return a fault that freezes the master, as a machine that pauses."""
 
     def fault(trio: Watched) -> None:
         old = trio.master()
@@ -64,7 +64,7 @@ def freeze(seconds: float) -> Callable[[Watched], None]:
 
 
 def cut_from_sentinels(trio: Watched) -> None:
-    """The sentinels, and they alone, cannot speak to the master, until they have promoted another, and a while on."""
+    """Cut the sentinels alone off from the master, until they have promoted another, and a while on."""
     old = trio.master()
     old.do("ACL", "SETUSER", "default", "-ping", "-info", "-hello", "-multi", "-replicaof", "-slaveof", "-config")
     try:
@@ -75,7 +75,7 @@ def cut_from_sentinels(trio: Watched) -> None:
 
 
 def cut_from_replicas(trio: Watched) -> None:
-    """No replica can follow the master for a while, then it dies."""
+    """Cut the replicas off from the master for a while, then kill it."""
     for replica in trio.replicas():
         replica.do("CONFIG", "SET", "masterauth", "nobody knows this one")
     old = trio.master()
@@ -86,7 +86,7 @@ def cut_from_replicas(trio: Watched) -> None:
     old.start()
     for (
         each
-    ) in trio.servers:  # the old one, too: a sentinel may have had it keep what it was told while it was a replica
+    ) in trio.servers:  # the old one, too: a sentinel may have had it keep the setting given while it was a replica
         each.do("CONFIG", "SET", "masterauth", "")
 
 
@@ -102,7 +102,7 @@ def _promoted(trio: Watched, old: Server) -> bool:
 
 
 def _engine_says(server: Server, *command: str) -> None:
-    """As the user of the engine, who may everything."""
+    """Send a command as the user of the engine, who may do everything."""
     with connect(f"redis://engine:p%40ss%2Fword@127.0.0.1:{server.port}/0") as client:
         client.execute_command(*command)
 
@@ -124,7 +124,7 @@ def _until(look: Callable[[], bool], seconds: float = CALM_S) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """What one failover cost. away: seconds without an acknowledged order · content: whether the doctor is."""
+    """The result of one failover. away: seconds without an acknowledged order · content: whether the doctor is."""
 
     fault: str
     replicas: int
@@ -138,7 +138,7 @@ class Run:
 
 @contextmanager
 def servers() -> Iterator[Watched]:
-    """A master with two replicas behind three sentinels, for runs."""
+    """Run a master with two replicas behind three sentinels."""
     with (
         tempfile.TemporaryDirectory(prefix="failovers-") as folder,
         watched(Path(folder), "appendfsync always") as trio,
@@ -147,7 +147,7 @@ def servers() -> Iterator[Watched]:
 
 
 def run(trio: Watched, fault: str, replicas: int, before_s: float = 2.0, after_s: float = 3.0) -> Run:
-    """One failover under load, from calm to calm."""
+    """Run one failover under load, from calm to calm."""
     trio.calm(2)
     trio.master().do("FLUSHALL")
     load = Load(trio.url, replicas).begin()
@@ -172,7 +172,7 @@ def run(trio: Watched, fault: str, replicas: int, before_s: float = 2.0, after_s
 
 
 def examined(trio: Watched, replicas: int) -> list[Finding]:
-    """What `consent doctor` finds about the server, where CONSENT_REPLICAS is so many."""
+    """Return the findings of `consent doctor` about the server, with this CONSENT_REPLICAS."""
     named = {"CONSENT_REDIS_URL": trio.url, "CONSENT_SECRET": SECRET, "CONSENT_REPLICAS": str(replicas)}
     settings = Settings.load(named | {"CONSENT_GATEWAY": "simulated", "CONSENT_BSS": "simulated"}, None)
     with connect(trio.url) as client:
@@ -181,7 +181,7 @@ def examined(trio: Watched, replicas: int) -> list[Finding]:
 
 
 def cost(trio: Watched, replicas: int) -> str:
-    """What a proof by so many replicas costs: orders one by one, and in batches, by one process."""
+    """Measure the cost of a proof by so many replicas: orders one by one, and in batches, by one process."""
     trio.calm(2)
     trio.master().do("FLUSHALL")
     engine = Load(trio.url, replicas).engine()
@@ -202,7 +202,7 @@ def cost(trio: Watched, replicas: int) -> str:
 
 
 def main() -> int:
-    """Runs, a line each. Status 1 when a rule broke where the doctor is content."""
+    """Print a line for each run. Status 1 when a rule broke where the doctor is content."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicas", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rounds", type=int, default=1)

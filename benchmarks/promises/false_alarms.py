@@ -1,7 +1,7 @@
-"""Who is taken for a machine: a simulated population answers the real engine; alarms are counted by kind and rule.
+"""False alarms: a simulated population answers the real engine; suspect yeses are counted by kind and rule.
 
 People and machines, on a clock of their own, so that a day takes minutes. An agent sells every four minutes; a question
-is on the handset one to six seconds after its hand-over, and the report of that reaches us up to two seconds later and
+is on the handset one to six seconds after its hand-over, and its delivery report arrives up to two seconds later and
 names the instant of the delivery. The kinds:
 
     honest      reads it: 45 s in the middle, log-normal (sigma 0.9), 8 s at least
@@ -14,8 +14,8 @@ names the instant of the delivery. The kinds:
     farm        as a script, and so are all of the agent's
 
 Of twelve agents eight are ordinary and have the first four (55, 25, 10 and 10 of a hundred), one has scripts and one
-rows, and honest ones as many, and one each has the last two alone. No target is set: of each rule it is to be seen whom
-it hits.
+rows, each with as many honest ones, and one each has the last two alone. No target is set: the table shows whom each
+rule hits.
 
     python -m benchmarks.promises.false_alarms --orders 3000
 """
@@ -47,11 +47,11 @@ AN_AGENT = 40
 PLAN = "5g-smart-199"
 ROW_S, IN_A_ROW = 4.0, 10
 STILL_UP = 0.8
-"""Of the coached, so many answer before the call is over."""
+"""The share of the coached who answer before the call is over."""
 
 
 class Kind(StrEnum):
-    """Who answers."""
+    """The kinds of subscribers who answer."""
 
     HONEST = "honest"
     HURRIED = "hurried"
@@ -71,7 +71,7 @@ AGENTS = (*(ORDINARY,) * 8, SCRIPTING, IN_ROWS, {Kind.TOLD: 100}, {Kind.FARM: 10
 
 @dataclass
 class Subscriber:
-    """One number, and what became of it."""
+    """One number, its call and its order."""
 
     n: int
     kind: Kind
@@ -84,7 +84,7 @@ class Subscriber:
 
     @property
     def msisdn(self) -> str:
-        """Its number."""
+        """The subscriber's number."""
         return parse(f"139{self.n:08}")
 
 
@@ -100,7 +100,7 @@ class Population:
         self.began: float = desk.clock()
 
     def day(self, subscribers: list[Subscriber]) -> None:
-        """All that happens to the subscribers of one agent, in the order of its instants."""
+        """Run all that happens to the subscribers of one agent, in order of its instants."""
         at = self.desk.clock() / 1000
         for each in subscribers:
             at += self.roll.expovariate(1 / 240)
@@ -149,7 +149,7 @@ class Population:
                 return self.roll.gauss(12, 0.05)
 
     def _row(self, at: float) -> None:
-        """They answer one after another."""
+        """Have them answer one after another."""
         for n, each in enumerate(self.rows):
             self._then(at + 20 + n * ROW_S + self.roll.gauss(0, 0.03), "reply", each)
         self.rows = []
@@ -173,7 +173,7 @@ class Population:
 
 
 def populated(orders: int) -> Iterator[list[Subscriber]]:
-    """Agents, each with the subscribers sold to."""
+    """Yield the subscribers of each agent."""
     for a in range(orders // AN_AGENT):
         mixed = AGENTS[a % len(AGENTS)]
         shares = [kind for kind, share in mixed.items() for _ in range(share * AN_AGENT // 100)]
@@ -182,7 +182,7 @@ def populated(orders: int) -> Iterator[list[Subscriber]]:
 
 
 def table(everybody: list[Subscriber]) -> str:
-    """The alarms by kind and rule, as the documentation has them."""
+    """Return the alarms by kind and rule, as the documentation has them."""
     head = ["Who answers", "yeses", "suspect", *(f"`{rule}`" for rule in Unlikely)]
     rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for kind in Kind:
@@ -194,7 +194,7 @@ def table(everybody: list[Subscriber]) -> str:
 
 
 def main() -> None:
-    """Let them answer, and print the table."""
+    """Have them answer, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=3_000, help="how many, 40 an agent (default 3000)")
     parser.add_argument("--seed", type=int, default=1)

@@ -1,4 +1,4 @@
-"""The gateway and the BSS of real processes, over HTTP: they take everything, and note what they were asked."""
+"""The gateway and the BSS of real processes, over HTTP: they accept everything, and note what they were asked."""
 
 import json
 import queue
@@ -13,12 +13,12 @@ from benchmarks.promises.rules import Notes
 from consent_engine.domain.msisdn import Msisdn
 
 LOOK_UP_S = 1.0
-"""So long the BSS thinks about who has a number before its order is activated: then a worker has it in its hands."""
+"""How long the BSS takes to look up a number's holder before an activation: meanwhile a worker holds the order."""
 
 
 @dataclass
 class FarSide:
-    """What is behind one port. held: numbers whose activation was begun with a look-up · thinks: for a while each."""
+    """Gateway and BSS at one port. held: numbers whose activation began with a look-up · thinks: it takes a while."""
 
     notes: Notes
     questions: "queue.SimpleQueue[Msisdn]"
@@ -28,16 +28,16 @@ class FarSide:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address at which it listens."""
         return f"http://127.0.0.1:{self.port}"
 
     def in_hand(self) -> dict[str, Msisdn]:
-        """Orders of which an activation is leased, and the BSS not called yet."""
+        """Return orders whose activation is leased, and for which the BSS was not called yet."""
         orders = list(self.notes.orders.items())
         return {order: number for order, number in orders if number in self.held and order not in self.notes.called}
 
     def answer(self, path: str, body: dict[str, str], began: float) -> tuple[int, object]:
-        """What a request is answered: status and JSON. began: when it was connected."""
+        """Return the answer to a request: status and JSON. began: when it was connected."""
         proof = {"activation_id": f"act-{path.rpartition('/')[2]}", "active_from": "2025-11-25"}
         if path == "/sms":
             if body["purpose"] == "confirmation":
@@ -52,7 +52,7 @@ class FarSide:
         return (200, proof) if known else (404, {"code": "unknown", "reason": "nothing was switched on"})
 
     def _looked_up(self, number: Msisdn) -> tuple[int, object]:
-        if self.thinks and number in set(self.notes.orders.values()):  # else it is asked at the door
+        if self.thinks and number in set(self.notes.orders.values()):  # else it is looked up at the door
             self.held.add(number)
             time.sleep(LOOK_UP_S)
         return 200, {"network": None, "holder_since": None, "adult": True}
@@ -60,14 +60,14 @@ class FarSide:
 
 @contextmanager
 def served(notes: Notes, questions: "queue.SimpleQueue[Msisdn]") -> Iterator[FarSide]:
-    """It, on a thread of its own, from start to end."""
+    """Serve it on a thread of its own within the block."""
     side = FarSide(notes, questions)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def setup(self) -> None:
-            """A call has begun when its connection is made: whoever stands still after that is under way."""
+            """Note the start: a call whose connection is made is under way, even if its caller is then frozen."""
             self.began = time.monotonic()
             super().setup()
 
@@ -79,7 +79,7 @@ def served(notes: Notes, questions: "queue.SimpleQueue[Msisdn]") -> Iterator[Far
 
         def _answer(self, body: dict[str, str]) -> None:
             status, said = side.answer(self.path, body, self.began)
-            self.close_connection = True  # another call has one of its own
+            self.close_connection = True  # the next call has a connection of its own
             content = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -88,14 +88,14 @@ def served(notes: Notes, questions: "queue.SimpleQueue[Msisdn]") -> Iterator[Far
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
+            """Print nothing."""
 
     class Listener(ThreadingHTTPServer):
         request_queue_size = 512
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """Who asked is gone: killed, or cut off."""
+            """Ignore the error: the caller is gone, killed or cut off."""
 
     with Listener(("127.0.0.1", 0), Handler) as listener:
         side.port = listener.server_port

@@ -1,7 +1,7 @@
-"""The ledger of a chaos run: a process of its own that plays gateway, BSS and handsets, and that nobody kills.
+"""The ledger of a chaos run: a process of its own that plays gateway, BSS and handsets, and that is never killed.
 
 `python -m benchmarks.promises.ledger`, started by chaos.py. It ends with its standard input,
-so with whoever started it.
+so with the process that started it.
 """
 
 import argparse
@@ -23,21 +23,21 @@ PATIENT_TRIES = 4_000
 
 
 class Town(dict[str, Case]):
-    """Everybody of a run, made when first looked for."""
+    """The people of a run by number, each made on first use."""
 
     def __init__(self, seed: int, window_s: float) -> None:
         super().__init__()
         self._seed, self._window_s = seed, window_s
 
     def get(self, msisdn: str, default: Any = None) -> Any:  # noqa: ANN401 - as dict has it
-        """Whose number it is."""
+        """Return the case of the person with this number."""
         if msisdn not in self:
             self[msisdn] = case_of(person(int(msisdn[3:]) - FIRST_NUMBER, self._seed, self._window_s))
         return self[msisdn]
 
 
 class Ledger(Outside):
-    """The outside, patient, with a town of its own."""
+    """The outside with much patience, and a town of its own."""
 
     town: Town
 

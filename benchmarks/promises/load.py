@@ -37,7 +37,7 @@ A_WEEK_MS = 7 * 24 * 3_600_000
 
 @dataclass
 class Outer:
-    """A gateway and a BSS that take everything, and tell what they were asked."""
+    """A gateway and a BSS that accept everything, and note what they were asked."""
 
     notes: Notes
     asked: "queue.SimpleQueue[Msisdn]"
@@ -60,14 +60,14 @@ class Outer:
         return Accepted(f"act-{order_id}", "2025-11-25") if known else Untaken("unknown")
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Release nothing."""
 
 
 class Nobody:
-    """Wakes nobody: the worker looks at every lane by itself."""
+    """A queue that wakes no worker: the worker looks at every lane by itself."""
 
     def wake(self, lane: Lane, due: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Inside:
@@ -90,8 +90,8 @@ class Inside:
 class Load(Crowd):
     """Desks, subscribers and a worker over one address, until it is closed.
 
-    archive: orders that have settled leave for it at once, by workers whose clocks are a week ahead, while desks repeat
-    what they asked for · slow: the archive as one of these workers has it · secret: the installation's
+    archive: settled orders leave for it at once, by workers whose clocks are a week ahead, while desks repeat
+    their requests · slow: the archive as one of these workers has it · secret: the installation's
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Load(Crowd):
         self.outer = Outer(self.notes, self.questions)
 
     def begin(self) -> "Load":
-        """They begin; itself."""
+        """Start all of them; return itself."""
         self.engine().catalogue.stock(plans_from(None))
         now, ahead = self.engine, partial(self.engine, self.archive, A_WEEK_MS)
         jobs: list[Callable[[], None]] = [lambda: self._worker(now())]
@@ -115,7 +115,7 @@ class Load(Crowd):
         return self
 
     def engine(self, archive: SqlArchive | None = None, ahead_ms: int = 0) -> Engine:
-        """One for the thread that asks. ahead_ms: how far its clock is ahead."""
+        """Return an engine for the calling thread. ahead_ms: how far its clock is ahead."""
         wire = Wire(connect(self.url), proves=True, replicas=self.replicas)
         clock = (lambda: time.time_ns() // 1_000_000 + ahead_ms) if ahead_ms else None
         outside = Outside({"test": self.outer}, dict.fromkeys(SENDERS, "test"), SENDERS, self.outer)  # type: ignore[arg-type, dict-item]
@@ -124,19 +124,19 @@ class Load(Crowd):
         if archive is not None:
             store = replace(store, archive=archive, log=SqlLog(archive))
         return Engine(
-            store, RedisRegistry(wire, clock=clock), Nobody(), outside,  # type: ignore[arg-type] # no more is asked of it
+            store, RedisRegistry(wire, clock=clock), Nobody(), outside,  # type: ignore[arg-type] # nothing else is called
             Terms(Policy(retry_base=1_000), SENDERS, frozenset()), self.secret, Pace(startable_s=2.0),
         )  # fmt: skip
 
     def left(self) -> list[str]:
-        """Acknowledged orders that Redis has no more."""
+        """Return acknowledged orders that are no longer in Redis."""
         live = self.engine().store.records.live(list(self.notes.orders))[1]
         return [order for order in self.notes.orders if order not in live]
 
     def _repeats(self, engine: Engine) -> None:
-        """A desk that sends what was acknowledged once more, the newest mostly, as fast as it is answered.
+        """Repeat acknowledged requests as a desk, the newest mostly, as fast as they are answered.
 
-        Its clock is ahead, too: what was agreed just now is not looked for in an archive that is away.
+        Its clock is ahead, too: an order agreed just now is not looked for in an archive that is away.
         """
         while not self.stop.wait(0.001):
             known = len(self.asked)
@@ -152,7 +152,7 @@ class Load(Crowd):
                 self.notes.repeats["same" if same else "another"] += 1
 
     def _leaves(self, engine: Engine) -> None:
-        """What has settled is moved."""
+        """Move settled orders."""
 
         async def moves() -> None:
             while not self.stop.is_set():
@@ -166,7 +166,7 @@ class Load(Crowd):
         asyncio.run(moves())
 
     def _seals(self, engine: Engine) -> None:
-        """The journal is brought into the log."""
+        """Bring the journal into the log."""
         while not self.stop.wait(PAUSE_S):
             try:
                 seal(engine.store, "sealer")

@@ -1,4 +1,4 @@
-"""How orders stand while a chaos run is under way: what nobody minds is found in the middle of it, too."""
+"""States of orders while a chaos run is under way: an order without anything due is found in its middle, too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ for i, id in ipairs(ARGV) do
 end
 return told
 """
-"""For each order, in one instant: its state; how much it wants, how much of that stands in no lane, or is parked."""
+"""For each order, in one instant: its state; how many effects it wants, how many of them are in no lane, or parked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Minded:
-    """How an order stood when it was looked at."""
+    """The state of an order when it was looked at."""
 
     state: str
     wanted: int
@@ -41,12 +41,12 @@ class Minded:
 
     @property
     def settled(self) -> bool:
-        """Whether it was over."""
+        """Whether the order was settled."""
         return self.state in SETTLED
 
     @property
     def forgotten(self) -> bool:
-        """Unsettled, and nothing will ever happen to it again."""
+        """Whether it is unsettled, and nothing will ever happen to it again."""
         return not self.settled and (self.missing > 0 or not self.wanted)
 
 
@@ -54,7 +54,7 @@ SETTLED = frozenset(state.value for state in State if state.settled)
 
 
 def minds(client: "Redis", orders: Sequence[str]) -> dict[str, Minded]:
-    """Look at orders, a few hundred at a time."""
+    """Look at orders, two hundred at a time."""
     found: dict[str, Minded] = {}
     for n in range(0, len(orders), 200):
         some = orders[n : n + 200]

@@ -1,4 +1,4 @@
-"""Who is there while all data move: old server and new one, APIs, workers, a crowd, and `consent` as it is typed."""
+"""The scene of a move of all data: old server and new one, APIs, workers, a crowd, and `consent` as it is typed."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ SHORT = {
 
 @dataclass(frozen=True)
 class Kind:
-    """Who is there after the move as before it. cut: cut off from Redis, not standing still · killed: the move is."""
+    """Which processes of before go on after the move. cut: cut off from Redis, not frozen · killed: the move is."""
 
     apis: bool = True
     workers: bool = True
@@ -37,7 +37,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Target:
-    """An empty Redis: its address, how many cells there are to be, and RQ's. replicas: of each of its masters."""
+    """An empty Redis: its address, its future number of cells, and RQ's address. replicas: of each of its masters."""
 
     url: str
     cells: int
@@ -46,13 +46,13 @@ class Target:
     replicas: int = 0
 
     def size(self) -> int:
-        """How many keys it has."""
+        """Return how many keys it has."""
         return sum(int(str(each.do("DBSIZE"))) for each in self.servers)
 
 
 @dataclass
 class Scene:
-    """One move: who is there, and where."""
+    """One move: its processes, servers and crowd."""
 
     folder: Path
     old: Server
@@ -65,7 +65,7 @@ class Scene:
     parts: list[Part] = field(default_factory=list)
 
     def environ(self, url: str, cells: int = 1, rq: str = "", replicas: int = 0) -> dict[str, str]:
-        """Settings of a process there."""
+        """Return the settings of a process on this Redis."""
         named = SHORT | {
             "REDIS_URL": url, "RQ_URL": rq or url, "CELLS": str(cells), "REPLICAS": str(replicas),
             "DATA_DIR": str(self.folder / "data"), "ARCHIVE_URL": f"sqlite:///{self.folder / 'archive.sqlite3'}",
@@ -75,23 +75,23 @@ class Scene:
 
     @property
     def before(self) -> dict[str, str]:
-        """Of those on the old side."""
+        """The settings of processes on the old side."""
         return self.environ(f"redis://127.0.0.1:{self.proxy.port}/0" if self.kind.cut else self.old.url)
 
     @property
     def after(self) -> dict[str, str]:
-        """Of those on the new side."""
+        """The settings of processes on the new side."""
         return self.environ(self.target.url, self.target.cells, self.target.rq, self.target.replicas)
 
     def api(self, environ: dict[str, str]) -> tuple[Part, str]:
-        """A new API, and where it is."""
+        """Start a new API; return it and its address."""
         [port] = free_ports(1)
         return self._part(
             f"api-{port}", environ, "consent_engine", "api", "--port", str(port)
         ), f"http://127.0.0.1:{port}"
 
     def worker(self, environ: dict[str, str]) -> Part:
-        """A new worker."""
+        """Start a new worker."""
         return self._part(f"worker-{len(self.parts)}", environ, "workers")
 
     def _part(self, name: str, environ: dict[str, str], *command: str) -> Part:
@@ -101,19 +101,19 @@ class Scene:
         return made
 
     def end(self) -> None:
-        """Nobody is there any more."""
+        """End all processes."""
         for part in self.parts:
             part.end()
 
     def consent(self, environ: dict[str, str], *command: str) -> "subprocess.Popen[str]":
-        """`consent ...`, as an operator types it."""
+        """Run `consent ...`, as an operator types it."""
         line = [sys.executable, "-m", "consent_engine", *command]
         return subprocess.Popen(
             line, env=environ, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
     def move(self) -> None:
-        """Type it until it is done; killed once in its middle, where that is what happens."""
+        """Type the move until it is done; kill it once in its middle, where the kind says so."""
         command = ["cells", "move", "--from", self.old.url, "--to", self.target.url]
         command += ["--cells", str(self.target.cells), "--replicas", str(self.target.replicas)]
         end, kills, said = time.monotonic() + MOVE_S, int(self.kind.killed), ""
@@ -131,14 +131,14 @@ class Scene:
         raise TimeoutError(f"it did not move: {said[-500:]}")
 
     def cut(self) -> None:
-        """Nobody is connected to the old server any more, and nobody who is cut off can be."""
+        """Close every connection to the old server; whoever is cut off cannot connect again."""
         if self.kind.cut:
             self.proxy.refuse(no=True)
         for kind in ("normal", "pubsub"):
             self.old.do("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
     def doctor(self, environ: dict[str, str]) -> int:
-        """The exit status of `consent doctor --all`; its findings stay in the folder."""
+        """Return the exit status of `consent doctor --all`; its findings stay in the folder."""
         run = self.consent(environ, "doctor", "--all", "--brief")
         said, _ = run.communicate()
         with (self.folder / "doctor.log").open("a") as log:

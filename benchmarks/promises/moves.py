@@ -1,4 +1,4 @@
-"""All data move to another Redis while who worked on them stands still or is cut off: is what was told there then?
+"""All data move to another Redis while its users are frozen or cut off: is all that was acknowledged there then?
 
 Real processes: APIs and workers on an old server (strict) and an archive, desks and subscribers over HTTP, a gateway
 and a BSS. Half of the APIs and workers end as they should; the others stand still (SIGSTOP), or are cut off from Redis
@@ -42,7 +42,7 @@ from tests.fault_proxy import FaultProxy
 
 BEFORE_S, AFTER_S = 2.0, 9.0
 IN_HAND = 4
-"""So many activations are in the hands of both workers when one of them stands still."""
+"""How many activations both workers hold together when one of them is frozen."""
 CALM_S, PATIENCE_S = 60, 30
 CELLS = 8
 TAKEN = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
@@ -55,8 +55,8 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one move. stopped: STOPs of those whose activation was in somebody's hands · late: how often an API
-    of before answered once it went on, and of these how often it took something.
+    """The result of one move. stopped: STOPs of those whose activation a worker held · late: how often an API
+    of before answered once it went on · taken: how many of these answers accepted something.
     """
 
     orders: int
@@ -76,8 +76,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Told:
-    """there: the door to the new API · stopped: STOPs of those in somebody's hands · late: how often the API of before
-    answered with which status once it went on · ready: whether it says that it takes orders.
+    """The notes on a move. there: the door to the new API · stopped: STOPs of those whose activation a worker held ·
+    late: answers of the API of before once it went on, by status · ready: whether it says that it takes orders.
     """
 
     there: HttpDoor
@@ -87,7 +87,7 @@ class Told:
 
 
 def run(old: Server, target: Target, kind: Kind, keep: Path | None = None) -> Run:
-    """One move under load. keep: where logs go when something broke."""
+    """Run one move under load. keep: where logs go when something broke."""
     old.do("FLUSHALL")
     for each in target.servers:
         each.do("FLUSHALL")
@@ -112,7 +112,7 @@ def run(old: Server, target: Target, kind: Kind, keep: Path | None = None) -> Ru
 
 
 def _moved(scene: Scene, urls: list[str]) -> Told:
-    """Work, stillness, the move, and everybody goes on: what was told beside the notes."""
+    """Work, freeze, move, and let everything go on; return what was noted beside the crowd's notes."""
     far, kind = scene.far, scene.kind
     with installation(Settings.load(scene.environ(scene.old.url), None)) as found:
         scene.door.key = found.engine().keys.add("desk", Role.AGENT)
@@ -142,7 +142,7 @@ def _moved(scene: Scene, urls: list[str]) -> Told:
     held = far.in_hand()
     for number in held.values():
         scene.crowd.stops(there, number)
-    time.sleep(UNDER_WAY_S)  # what begins from now on was not under way
+    time.sleep(UNDER_WAY_S)  # calls that begin from now on were not under way
     before = scene.door.answers.copy()
     _goes_on(scene, stays)
     scene.worker(scene.after)
@@ -152,7 +152,7 @@ def _moved(scene: Scene, urls: list[str]) -> Told:
 
 
 def _looked_at(scene: Scene, told: Told, began: float) -> Run:
-    """Everybody stops, and the rules are looked at."""
+    """Stop everything, and check the rules."""
     crowd, notes = scene.crowd, scene.crowd.notes
     crowd.close()
     scene.far.thinks = False
@@ -172,7 +172,7 @@ def _looked_at(scene: Scene, told: Told, began: float) -> Run:
 
 
 def _still(scene: Scene, parts: list[Part]) -> None:
-    """They stand still, or are cut off from Redis: with whatever they have in their hands."""
+    """Freeze processes, or cut them off from Redis, with whatever they hold."""
     if scene.kind.cut:
         scene.proxy.refuse(no=True)
         scene.proxy.cut_off()
@@ -182,7 +182,7 @@ def _still(scene: Scene, parts: list[Part]) -> None:
 
 
 def _goes_on(scene: Scene, parts: list[Part]) -> None:
-    """They know nothing of what happened."""
+    """Let them go on; they know nothing of the move."""
     if scene.kind.cut:
         scene.proxy.refuse(no=False)
         return
@@ -190,8 +190,8 @@ def _goes_on(scene: Scene, parts: list[Part]) -> None:
         part.signal(signal.SIGCONT)
 
 
-def _answered(ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is asked
-    """Ask until it is answered. Raises StoreUnavailable after half a minute."""
+def _answered(ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - any answer
+    """Ask until there is an answer. Raises StoreUnavailable after half a minute."""
     for _ in range(int(PATIENCE_S / PAUSE_S)):
         try:
             return ask()
@@ -211,7 +211,7 @@ def _until(crowd: Crowd, look: Callable[[], bool]) -> None:
 
 @contextmanager
 def servers(*, many: bool) -> Iterator[tuple[Server, Target]]:
-    """The old server and the new one, or a cluster, for runs."""
+    """Run the old server and the new one, or a cluster, for the runs."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moves-servers-")))
         old = stack.enter_context(server(folder / "old", "appendfsync always"))
@@ -225,14 +225,14 @@ def servers(*, many: bool) -> Iterator[tuple[Server, Target]]:
 
 
 def main() -> int:
-    """Runs, a line each. Status 1 when a rule broke, or the doctor does not agree."""
+    """Print a line for each run. Status 1 when a rule broke, or the doctor does not agree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--cluster", action="store_true", help=f"to {CELLS} cells on a cluster, not to one server")
     parser.add_argument("--keep", type=Path, help="where logs go when something broke")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that nothing of ours is left
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no process of ours is left
     worst = 0
     with servers(many=chosen.cluster) as (old, target):
         for name in chosen.kinds * chosen.rounds:

@@ -1,10 +1,10 @@
-"""More than the outside can take: what waits, who is put off, who is never. `python -m benchmarks.promises.overload`.
+"""More load than the outside can take: which requests wait, or are put off. `python -m benchmarks.promises.overload`.
 
 A gateway that takes few SMS a second; more orders than it can ask about; and a gateway's webhooks at 500 posts a
 second. All load is open: every request has an instant at which it is meant to be sent, and its latency is counted from
 there, so that a slow answer delays no later request and hides none. Promised, and status 1 when one breaks: every
 webhook is acknowledged, p99 within the bound (Aliyun gives up after 700 ms); orders are put off with Retry-After; no
-lane grows beyond its bound; every order that was taken settles or still waits in line, none was dropped.
+lane grows beyond its bound; every order that was taken settles or still waits in line, none is dropped.
 """
 
 import argparse
@@ -23,13 +23,13 @@ ALIYUN_MS = 700
 
 
 def percentile(values: list[float], share: float) -> float:
-    """In milliseconds; 0 when there are none."""
+    """Return a percentile in milliseconds; 0 when there are no values."""
     ranked = sorted(values)
     return round(ranked[min(len(ranked) - 1, int(len(ranked) * share))] * 1000, 1) if ranked else 0.0
 
 
 def report(made: Run, load: Load, drained_s: float) -> dict[str, Any]:
-    """What came of it, in figures."""
+    """Return the results of a run as figures."""
     seen = made.seen
     states: Counter[str] = Counter()
     for n in range(0, len(seen.taken), 500):
@@ -56,7 +56,7 @@ SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
 def broken(figures: dict[str, Any], p99_ms: float) -> list[str]:
-    """The promises that broke, in words."""
+    """Return the promises that broke, in words."""
     answers, states = figures["answers"], figures["states"]
     webhooks = {name: count for name, count in answers.items() if name.startswith("webhook")}
     put_off = sum(count for name, count in answers.items() if name in {"order 503 busy", "order 429"})
@@ -77,7 +77,7 @@ def broken(figures: dict[str, Any], p99_ms: float) -> list[str]:
 
 
 def tell(figures: dict[str, Any]) -> None:
-    """The figures as a person reads them."""
+    """Print the figures for people."""
     print(f"{figures['load']}; loadavg {figures['loadavg']}, {os.cpu_count()} cores")
     for name in ("webhook_ms", "placing_ms", "put_off_ms"):
         print(f"  {name:12} " + "  ".join(f"{share} {value:8.1f}" for share, value in figures[name].items()))

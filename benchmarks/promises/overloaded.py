@@ -44,11 +44,11 @@ SETTINGS = {
     "CONSENT_GATEWAY": "http_json",
     "CONSENT_BSS": "http",
 }
-"""A short time to ask in and few places in flight, so that the bound is met within a run of seconds."""
+"""A short time to ask in and few places in flight, so that the bound is reached within a run of seconds."""
 
 
 def outside(port: int, delay: float) -> None:
-    """The process that plays gateway and BSS: each SMS takes `delay` seconds."""
+    """Play gateway and BSS in a process of its own: each SMS takes `delay` seconds."""
 
     async def sms(request: web.Request) -> web.Response:
         ref = (await request.json())["ref"]
@@ -66,7 +66,7 @@ def outside(port: int, delay: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent: how long, and how many a second of each."""
+    """The load: how long, and how many a second of each kind."""
 
     seconds: float
     posts: float
@@ -75,14 +75,14 @@ class Load:
 
 @dataclass(slots=True)
 class Seen:
-    """What came back. latencies in seconds from the intended instant."""
+    """The answers. Latencies in seconds from the intended instant."""
 
     posts: list[float] = field(default_factory=list)
     orders: list[float] = field(default_factory=list)
     put_off: list[float] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     no_hint: int = 0
-    """put off without Retry-After"""
+    """orders put off without Retry-After"""
     taken: list[str] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     depths: list[tuple[float, dict[str, int]]] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Run:
         self._said = 0
 
     async def order(self, session: aiohttp.ClientSession, n: int, meant: float) -> None:
-        """One desk's order, sent once: who is put off counts as put off."""
+        """Send one desk's order, once: an order that is put off is not repeated."""
         now = datetime.now(UTC)
         call = {
             "caller_number": "10085",
@@ -121,7 +121,7 @@ class Run:
             self.seen.numbers.append(number)
 
     async def post(self, session: aiohttp.ClientSession, n: int, meant: float) -> None:
-        """One webhook: a report on an order that was taken, a yes of its subscriber, or words of somebody unknown."""
+        """Send one webhook: a report on an order that was taken, a yes of its subscriber, or an SMS of a stranger."""
         path, said = self._message(n)
         body = json.dumps(said, ensure_ascii=False).encode()
         headers = {HEADER: sign(self.secret, body, int(time.time()))}
@@ -135,7 +135,7 @@ class Run:
             ref = f"{taken[n % len(taken)]}.confirmation.1"
             return "receipts", {"ref": ref, "message_id": f"m-{ref}", "status": "delivered"}
         number = STRANGERS + n
-        if n % 20 == 0 and self._said < len(self.seen.numbers) - self.bound:  # who stands before these was asked
+        if n % 20 == 0 and self._said < len(self.seen.numbers) - self.bound:  # the orders before these were asked
             number, self._said = self.seen.numbers[self._said], self._said + 1
         return "inbound", {"message_id": f"mo-{n}", "from": f"+86{number}", "to": "10085", "text": "是"}
 
@@ -150,7 +150,7 @@ class Run:
             return type(error).__name__, {}, ""
 
     async def watch(self, began: float) -> None:
-        """How the lanes stand, twice a second."""
+        """Record the depths of the lanes, twice a second."""
         while True:
             depths = await asyncio.to_thread(self.engine.store.lanes.depths)
             shown = {lane.value: depth.waiting - depth.parked for lane, depth in depths.items()}
@@ -158,7 +158,7 @@ class Run:
             await asyncio.sleep(0.5)
 
     async def go(self, load: Load) -> None:
-        """Send it all, and wait for the last answer."""
+        """Send all requests, and wait for the last answer."""
         timeout = aiohttp.ClientTimeout(total=20)
         tasks: set[asyncio.Task[None]] = set()
         # The gateway and the desks have connections of their own, as they have machines of their own.
@@ -180,7 +180,7 @@ class Run:
             watching.cancel()
 
     async def drain(self, bound_s: float) -> float:
-        """Wait until nothing waits to be asked; how long that took."""
+        """Wait until no lane of SMS or replies has anything waiting; return how long that took."""
         began = time.monotonic()
         while time.monotonic() - began < bound_s:
             depths = await asyncio.to_thread(self.engine.store.lanes.depths)
@@ -203,7 +203,7 @@ def _schedule(
 
 @contextlib.contextmanager
 def engine(delay: float, workers: int) -> Iterator[Run]:
-    """The engine under `consent serve`, with its slow outside."""
+    """Run the engine under `consent serve`, with its slow outside."""
     secret, bss_secret, outside_port, port = secrets.token_urlsafe(24), secrets.token_urlsafe(24), *_two_ports()
     with tempfile.TemporaryDirectory(prefix="consent-overload-") as folder:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}

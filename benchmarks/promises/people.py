@@ -1,4 +1,4 @@
-"""The people of a chaos run: who says what, and how gateway and BSS treat them, the same for the same seed."""
+"""The people of a chaos run: what each says, and how gateway and BSS treat them, the same for the same seed."""
 
 import random
 import re
@@ -16,11 +16,11 @@ PLANS = ("5g-smart-199", "data-pack-10gb")
 LATE_S = 2.0
 """How long after its window a late answer comes."""
 COPIES = 8
-"""How often an SMS may land and be answered again: each attempt that the gateway took is one more on the handset."""
+"""How often an SMS may arrive and be answered again: each attempt that the gateway took is one more on the handset."""
 
 
 class Kind(StrEnum):
-    """What a person does about the question, and what the desk does about the person."""
+    """The kinds of people, by what a person does about the question, or the desk about the person."""
 
     YES = "yes"
     YES_TWICE = "yes twice"
@@ -55,12 +55,12 @@ class Person:
 
     @property
     def orders(self) -> int:
-        """How many."""
+        """How many orders the person has."""
         return 2 if self.kind in TWO_ORDERS else 1
 
 
 def person(n: int, seed: int, window_s: float) -> Person:
-    """The n-th person of a run."""
+    """Return the n-th person of a run."""
     rng = random.Random(f"{seed}-{n}")  # noqa: S311 - who is who, no secret
     [kind] = rng.choices(list(SHARES), list(SHARES.values()))
     turns = tuple(_turns(kind, rng, window_s))
@@ -71,7 +71,7 @@ def person(n: int, seed: int, window_s: float) -> Person:
 
 
 def _turns(kind: Kind, rng: random.Random, window_s: float) -> list[Turn]:
-    """What stands in the script: an answer to every copy of the question, as a person gives who is asked again."""
+    """Return the answers of a script: one to every copy of the question, as a person gives who is asked again."""
     yes, after = rng.choice(YESES), rng.uniform(0.1, 2.0)
     copies = range(1, COPIES + 1)
     says_yes = [Turn(yes, nth=n, after=after) for n in copies]
@@ -87,7 +87,7 @@ def _turns(kind: Kind, rng: random.Random, window_s: float) -> list[Turn]:
             *(Turn(yes, Purpose.CLARIFICATION, nth=n, after=0.3) for n in (1, 2)),
         ],
         Kind.LATE: [Turn(yes, nth=1, after=window_s + LATE_S)],
-        # Fits both: no consent. Then one of them, by its code.
+        # It fits both: no consent. Then one of them, by its code.
         Kind.TWO: [Turn("是", nth=2, after=after), *(Turn("是{0}", Purpose.CLARIFICATION, n, 0.4) for n in (1, 2))],
         Kind.STOP_AFTER: [*says_yes, Turn("退订", Purpose.NOTIFICATION, after=0.5)],
     }
@@ -102,11 +102,11 @@ def _answer(rng: random.Random) -> Answer:
 
 
 REPORTS, REJECTS, REFUSES, DROPS = 0.5, 0.005, 0.01, 0.01
-"""Of all people: whose gateway reports; whom it rejects; whom the BSS refuses; whose first activation it drops."""
+"""Shares of all people: the gateway reports; it rejects them; the BSS refuses them; it drops their first activation."""
 
 
 def _hops(rng: random.Random) -> tuple[Hop, ...]:
-    """Calls take a moment, so that some are in flight whenever somebody dies."""
+    """Return the gateway's behaviour. Calls take a moment, so that some are in flight whenever a process dies."""
     reports = (Dlr(after=rng.uniform(0.1, 0.6)),) if rng.random() < REPORTS else ()
     rejected = Answer.REJECT if rng.random() < REJECTS else None
     return tuple(
@@ -126,14 +126,14 @@ _TOLD = re.compile(r"(?:是|Y|y)\s?([2-9]\d{2})(?!\d)")
 
 
 class Reader(Case):
-    """A case whose person knows no more than what stands on the handset."""
+    """A case whose person knows only what the handset shows."""
 
     async def words(self, template: str) -> str:
-        """`{0}`: the code of the order asked last, as the SMS told it; without one, the words alone."""
+        """Fill in `{0}`: the code of the order asked last, as the SMS told it; without one, the words alone."""
         told = [m.group(1) for sms in self.inbox for m in _TOLD.finditer(sms.text)]
         return template.replace("{0}", told[-1] if told else "")
 
 
 def case_of(who: Person) -> Case:
-    """The person, ready to read."""
+    """Return the person's case, ready to read."""
     return Reader(who.script, who.msisdn, [OrderRun(o, PLANS[o.plan], CARRIER) for o in who.script.orders])

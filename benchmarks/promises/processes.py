@@ -1,4 +1,4 @@
-"""The processes of a chaos run: started, killed with -9, started again; server, API, workers, proxies, ledger."""
+"""The processes of a chaos run: started, killed with -9, restarted; server, API, workers, proxies, ledger."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from consent_engine.adapters.redis.embedded.binary import find_binary
 HOME = Path(__file__).parents[2]
 WORKERS = 2
 AGAIN_S = 0.3
-"""The least time between two starts of one process: something that cannot start must not eat the machine."""
+"""The least time between two starts of one process: one that cannot start must not use up the machine."""
 YOUNG_S = 3.0
 LAST_WORDS = 1_000
 SERVER = (
@@ -30,16 +30,16 @@ SERVER = (
 )  # fmt: skip
 ALL = "everything at once"
 VICTIMS = {"worker": 50, "api": 28, "server": 18, ALL: 4}
-"""What is killed, and how often among a hundred kills."""
+"""The kinds of victims, and how often each is killed among a hundred kills."""
 RATES = {
     "redis": "drop=0.001,swallow=0.002,reset=0.001,reset-after=0.001,truncate=0.001,delay=0.004,delay-answer=0.004",
     "outside": "drop=0.01,swallow=0.01,reset=0.005,reset-after=0.005,truncate=0.01,cut=0.005,delay=0.02",
 }
-"""Which share of the requests between the engine and what is behind the proxy meets which fault."""
+"""The share of requests that meets each fault, between the engine and Redis or the outside, through the proxies."""
 
 
 def listens(port: int) -> bool:
-    """Whether somebody listens there."""
+    """Return whether something listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -58,12 +58,12 @@ class Part:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
     @property
     def age(self) -> float:
-        """For how many seconds it has been there."""
+        """Seconds since its last start."""
         return time.monotonic() - self.started_at
 
     def look(self) -> None:
@@ -73,17 +73,17 @@ class Part:
         self.deaths += self.process is not None
         self.started_at = time.monotonic()
         with self.log.open("ab") as log:
-            # Ends with us, at the latest: the ledger reads its standard input, the others are told by `finally`.
+            # Ends with this process, at the latest: the ledger reads its standard input, `finally` ends the others.
             self.process = subprocess.Popen(
                 self.command, env=self.environ, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.log.parent
             )
 
     def kill(self) -> bool:
-        """Kill -9; whether there was anybody."""
+        """Kill it with -9; return whether it ran."""
         return self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> bool:
-        """Send it a signal; whether there was anybody."""
+        """Send it a signal; return whether it ran."""
         if self.process is None or not self.alive:
             return False
         self.process.send_signal(number)
@@ -105,7 +105,7 @@ class Part:
 
 @dataclass(slots=True)
 class Town:
-    """All of them. parts: those that may be killed, by kind · still: those that live through it."""
+    """All processes of a run. parts: those that may be killed, by kind · still: those that are never killed."""
 
     folder: Path
     environ: dict[str, str]
@@ -117,17 +117,17 @@ class Town:
 
     @property
     def api(self) -> str:
-        """Where the API is."""
+        """The API's address."""
         return f"http://127.0.0.1:{self.ports['api']}"
 
     @property
     def ledger(self) -> str:
-        """Where the ledger is."""
+        """The ledger's address."""
         return f"http://127.0.0.1:{self.ports['ledger']}"
 
     @property
     def redis_url(self) -> str:
-        """The server itself, past any proxy: for those who check."""
+        """The address of the server itself, past any proxy: for checks."""
         return f"redis://127.0.0.1:{self.ports['redis']}/0"
 
     def look(self) -> None:
@@ -138,8 +138,8 @@ class Town:
     def kill(self, kind: str, number: int) -> None:
         """Kill one of a kind, or everything at once.
 
-        Who is still starting is spared three times of four, and the oldest dies instead: on a slow machine nothing
-        would ever run, else.
+        A victim that is still starting is spared three times of four, and the oldest dies instead: else nothing would
+        ever run on a slow machine.
         """
         victims = self._mortal() if kind == ALL else [self.parts[kind][number % len(self.parts[kind])]]
         starting = victims[0].age < YOUNG_S or (kind == "api" and not listens(self.ports["api"]))
@@ -165,11 +165,11 @@ class Town:
         return "\n".join(part.last_words() for part in self.still)
 
     def deaths(self) -> int:
-        """How often one had to be started again."""
+        """Return how often a process had to be started again."""
         return sum(part.deaths for part in self._each())
 
     def serving(self) -> bool:
-        """Whether the server answers."""
+        """Return whether the server answers."""
         try:
             with Redis.from_url(self.redis_url, socket_timeout=1.0) as client:
                 return bool(client.ping())
@@ -177,7 +177,7 @@ class Town:
             return False
 
     def faults(self) -> dict[str, dict[str, int]]:
-        """What each proxy did."""
+        """Return the faults that each proxy made."""
         done = {}
         for name in ("redis", "outside"):
             if f"control_{name}" in self.ports:
@@ -188,7 +188,7 @@ class Town:
 
 
 def build(folder: Path, settings: dict[str, str], seed: int, window_s: float, *, faults: bool) -> Town:
-    """A town in `folder`: nothing runs yet."""
+    """Make a town in `folder`: nothing runs yet."""
     names = ["redis", "api", "ledger"]
     names += ["proxy_redis", "control_redis", "proxy_outside", "control_outside"] if faults else []
     town = Town(folder, {}, dict(zip(names, free_ports(len(names)), strict=True)))

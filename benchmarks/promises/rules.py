@@ -1,11 +1,11 @@
-"""The rules by which what people were told is looked at after something failed.
+"""The rules for what people were told, checked after something failed.
 
-What they were told stands in `Notes`:
+The answers that people got are in `Notes`:
 
     1. every order that was acknowledged is there, whole, wherever it is kept by now;
     2. every refusal that was acknowledged (STOP, voice) stands;
     3. no first call to the BSS began after a STOP of its number was acknowledged, but those under way: the BSS here can
-       be asked, so an activation whose lease was lost is none of these where it knows nothing of it;
+       be asked, so an activation whose lease was lost does not count where the BSS knows nothing of it;
     4. a request that is repeated is the order it was.
 """
 
@@ -19,12 +19,12 @@ from consent_engine.engine.engine import Engine
 from consent_engine.errors import BrokenRecord, OrderNotFound
 
 UNDER_WAY_S = LOOK_AGAIN_S + 0.1
-"""What began so long after a STOP was acknowledged was under way: that long a call may take from its last look."""
+"""A call that began within this time after an acknowledged STOP was under way: its last look may be this old."""
 
 
 @dataclass
 class Notes:
-    """What people were told, and when the BSS was first called: by clocks of this process."""
+    """The answers that people got, and when the BSS was first called: by clocks of this process."""
 
     orders: dict[str, Msisdn] = field(default_factory=dict)
     refused: dict[Msisdn, float] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Notes:
     repeats: Counter[str] = field(default_factory=Counter)
 
     def broken(self, engine: Engine) -> Counter[str]:
-        """The rules, over all that was noted: what broke."""
+        """Check the rules over all notes; return what broke."""
         found: Counter[str] = Counter()
         for order in list(self.orders):
             try:

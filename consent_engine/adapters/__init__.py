@@ -1,1 +1,1 @@
-"""The outside, in its kinds: each file here speaks one foreign language."""
+"""The adapters: each file speaks one protocol of the outside, or one of the stores."""

@@ -1,4 +1,4 @@
-"""Locks on files (flock): the kernel gives them back however their holder dies, and an open file can be inherited."""
+"""Locks on files (flock): the kernel releases them however their holder dies, and an open file can be inherited."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ PAUSE = 0.02
 
 
 def lock_now(path: Path, *, shared: bool = False) -> int | None:
-    """The open file, locked; or None: somebody else has it."""
+    """Open and lock a file; return its descriptor, or None where another process holds the lock."""
     held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(held, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -23,7 +23,7 @@ def lock_now(path: Path, *, shared: bool = False) -> int | None:
 
 
 def lock_soon(path: Path, wait: float) -> int | None:
-    """The same, tried for `wait` seconds."""
+    """Lock a file exclusively as `lock_now` does, trying for `wait` seconds."""
     deadline = time.monotonic() + wait
     while (held := lock_now(path)) is None and time.monotonic() < deadline:
         time.sleep(PAUSE)
@@ -31,17 +31,17 @@ def lock_soon(path: Path, wait: float) -> int | None:
 
 
 def unlock(held: int) -> None:
-    """Give it back. Unlocked, not only closed: a child forked from us may hold a copy."""
+    """Release a lock and close its file. Closing alone would not do: a forked child may hold a copy of the file."""
     fcntl.flock(held, fcntl.LOCK_UN)
     os.close(held)
 
 
 def holders(path: Path) -> Iterator[int]:
-    """Other processes that have this very file open, as far as we may see (Linux; elsewhere none are found)."""
+    """Yield the pids of other processes that have this very file open, as far as visible (Linux; elsewhere none)."""
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             same = link.samefile(path)
-        except OSError:  # another user's, or gone
+        except OSError:  # another user's process, or one that has ended
             continue
         if same and int(link.parts[2]) != os.getpid():
             yield int(link.parts[2])

@@ -1,7 +1,7 @@
 """One HTTP/1.1 request on a connection of its own, and its answer, read to its end: llhttp on asyncio's sockets.
 
-A client of many uses pays for what no call here has: pools, redirects, cookies, tracing. A call is a connection, a head
-and a body that were made before it, and one answer. What it cost before: decision 36.
+A general client pays for features that no call here needs: pools, redirects, cookies, tracing. A call here is a
+connection, a head and a body made beforehand, and one answer. The costs of the client before this: decision 36.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ from consent_engine.ports.outside import NotSent
 
 MOST_BODY = 64 * 1024
 MOST_BYTES = 4 * MOST_BODY
-"""Of a whole answer, with its head and whatever frames its body."""
+"""The largest size of a whole answer, with its head and the framing of its body."""
 MOST_HEAD, PIECE = 32 * 1024, 64 * 1024
-"""So much of an answer is taken at a time."""
+"""The largest size of an answer's head, and of the piece that is read at a time."""
 NAMES_KEPT_S = 10.0
-"""How long an address that answered is used again for its name; one that cannot be reached is looked up at once."""
+"""How long an address that answered is used again for its name; where it cannot be reached, the name is looked up."""
 RACE_S = 0.25
-"""After so long the next address of a name is tried as well (RFC 8305)."""
+"""The delay after which the next address of a name is tried as well (RFC 8305)."""
 
 
 class BrokenAnswer(Exception):
-    """What came is no answer: no HTTP, cut off, or longer than any that we know how to read. It quotes nothing."""
+    """The answer cannot be read: no HTTP, cut off, or longer than allowed. The error quotes nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An answer: its body as it stood on the wire, and the one header that is read."""
+    """An answer: its body as received, and the one header that is read."""
 
     status: int
     body: bytes
@@ -46,7 +46,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a call goes. start: of its head, from the target to the host · is_address: its host needs no look-up"""
+    """The target of a call. start: the start of its head, from path to host · is_address: the host needs no look-up"""
 
     host: str
     port: int
@@ -57,7 +57,7 @@ class Target:
 
 @lru_cache(64)
 def target_of(url: str) -> Target:
-    """Read an absolute URL; raises ValueError for one that is none. A user in it becomes Basic credentials."""
+    """Read an absolute URL. Raises ValueError for anything else. A user in it becomes Basic credentials."""
     read = URL(url)
     if read.scheme not in {"http", "https"} or not read.raw_host or not read.port:
         raise ValueError("no absolute http:// or https:// address")
@@ -77,7 +77,7 @@ def _is_address(host: str) -> bool:
 
 
 def request(method: str, target: Target, headers: Mapping[str, str], body: bytes | None) -> bytes:
-    """A whole request. Raises ValueError for a header that would be two."""
+    """Return a whole request. Raises ValueError for a header that contains the end of a line."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers) or "\0" in lines:
         raise ValueError("a header holds the end of a line")
@@ -88,8 +88,8 @@ def request(method: str, target: Target, headers: Mapping[str, str], body: bytes
 async def call(target: Target, written: bytes, in_hand: Callable[[], None]) -> Said:
     """Connect, write, and read the answer.
 
-    in_hand: called when a connection stands, right before the first byte goes out; it may raise NotSent. Raises OSError
-    and ValueError where no connection is to be had: surely not sent; OSError and BrokenAnswer where no answer came.
+    in_hand: called when a connection stands, right before the first byte is sent; it may raise NotSent. Raises OSError
+    and ValueError where no connection can be made: surely not sent; OSError and BrokenAnswer where no answer came.
     """
     if (plain := await _plainly(target)) is not None:
         return await _asked(plain, written, in_hand)
@@ -102,7 +102,7 @@ async def call(target: Target, written: bytes, in_hand: Callable[[], None]) -> S
 
 
 async def _asked(plain: socket.socket, written: bytes, in_hand: Callable[[], None]) -> Said:
-    """Ask on a socket, with nothing between: a transport would cost as much again as all the rest of a call."""
+    """Send and read directly on a socket: a transport would cost as much again as all the rest of a call."""
     loop, reading = asyncio.get_running_loop(), _Reading()
     try:
         in_hand()
@@ -118,7 +118,7 @@ async def _asked(plain: socket.socket, written: bytes, in_hand: Callable[[], Non
 
 
 class _Reading:
-    """An answer as it comes: `said` once it is there whole, `broken` with the reason once it can be none."""
+    """An answer being read: `said` holds it once it is whole, `broken` the reason once it cannot be read."""
 
     def __init__(self) -> None:
         self.said: Said | None = None
@@ -136,21 +136,21 @@ class _Reading:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._whole()  # they speak something else from here on: what they said before that is the answer
+            self._whole()  # the other side switches protocols: the answer ends before that
         except httptools.HttpParserError:
             self._break("no HTTP")
         if self._came > (MOST_BYTES if self._headed else MOST_HEAD):
             self._break("too long")
 
     def end(self) -> None:
-        """They say no more: the end of a body that nothing measures, or the middle of an answer."""
+        """Take the end of the connection: the end of a body without a length, or a cut-off answer."""
         if self._headed and not self._measured:
             self._whole()
         else:
             self._break("cut off")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or one of a trailer."""
+        """Take a header; headers of a trailer are ignored."""
         if self._headed:
             return
         lower = name.lower()
@@ -170,7 +170,7 @@ class _Reading:
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """An answer is whole; one of 1xx says that another follows, but for 101."""
+        """Take a whole answer; after one of 1xx another follows, except after 101."""
         if 100 <= self._parser.get_status_code() < 200 and not self._parser.should_upgrade():  # noqa: PLR2004 - HTTP's
             self._headed = self._measured = False
             self._after = ""
@@ -190,7 +190,7 @@ class _Reading:
 
 
 class _Wire(asyncio.Protocol):
-    """A connection of asyncio's: writes the request as soon as it stands, and hands the whole answer over."""
+    """An asyncio connection that writes the request as soon as it stands, and delivers the whole answer."""
 
     def __init__(self, written: bytes, in_hand: Callable[[], None], answer: "asyncio.Future[Said]") -> None:
         self.answer = answer
@@ -200,7 +200,7 @@ class _Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def let_go(self) -> None:
-        """Nothing more is said, or heard, here."""
+        """Drop the connection and cancel the wait for an answer."""
         if self._transport is not None:
             self._transport.abort()
         self.answer.cancel()
@@ -233,19 +233,19 @@ class _Wire(asyncio.Protocol):
             self.answer.set_exception(BrokenAnswer(broken))
 
 
-# Where a name is --------------------------------------------------------------------------------------------------
+# Addresses of names -----------------------------------------------------------------------------------------------
 
 _known: dict[tuple[str, int], tuple[str, float]] = {}
-"""Of each name and port: the address that answered, and until when it is believed. As many as there are settings."""
+"""For each name and port: the address that answered last, and until when it is used. As many as the settings name."""
 
 
 def known_addresses() -> dict[tuple[str, int], tuple[str, float]]:
-    """Of each name and port: the address that answered last, and until when it is used again without a look-up."""
+    """Return, for each name and port, the address that answered last, and until when it is used without a look-up."""
     return _known
 
 
 async def _plainly(target: Target) -> socket.socket | None:
-    """A connection to an address that is one, or that answered last for its name; None with TLS, and for a look-up."""
+    """Connect to an IP address, or to the one that last answered for a name; None with TLS, or to look the name up."""
     name = target.host, target.port
     address, until = _known.get(name, ("", 0.0))
     if target.tls or not (target.is_address or monotonic() < until):

@@ -1,4 +1,4 @@
-"""The one HTTP seam to the outside: a POST goes out at most once, and trouble says whether it may have been taken."""
+"""The HTTP client for outside services: a POST goes out at most once; a failure says whether it may have been taken."""
 
 import asyncio
 import json
@@ -23,30 +23,30 @@ LONGEST_ANSWER = MOST_BODY
 LONGEST_WORD = 200
 LARGEST_ID = 10**40
 MOST_IDS = 32
-"""So many ids of parts are kept of one SMS: no question has as many parts."""
+"""The largest number of part ids kept for one SMS: no question has as many parts."""
 LONGEST_AFTER = 600_000
-"""Milliseconds: no far side may put us off for longer, however it words its Retry-After."""
+"""The longest Retry-After (ms) that is honoured."""
 CONNECTIONS = 256
-"""Calls at once; each has a connection of its own."""
+"""The largest number of a client's calls at once; each has a connection of its own."""
 _TROUBLE = (BrokenAnswer, OSError, ValueError)
-"""Everything that a far side can make a call raise."""
+"""All errors that the other side can cause in a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the far side said, read to its end. `after` (ms) is its Retry-After, bounded."""
+    """The other side's answer, read to its end. `after` (ms) is its Retry-After, bounded."""
 
     status: int
     body: bytes
     after: int = 0
 
     def id(self, field: str) -> str:
-        """As `word`; a whole number is an id as its digits are."""
+        """Read a field as `word` does; a whole number counts as an id, by its digits."""
         return _id(self._value(field))
 
     def ids(self, field: str) -> tuple[str, ...]:
-        """A field that lists different ids, each as `id` reads one; nothing where one of them is none, or two are the
-        same, or there are more than a text has parts.
+        """Read a field that lists ids, each as `id` reads one; empty where one of them is invalid, two are the same, or
+        there are more than MOST_IDS.
         """
         value = self._value(field)
         listed = value if isinstance(value, list) and len(value) <= MOST_IDS else []
@@ -61,7 +61,7 @@ class Answer:
         return said.get(field) if isinstance(said, dict) else None
 
     def word(self, field: str) -> str:
-        """A field of the answer's JSON object, if it is a string of 1 to 200 printable characters; else nothing."""
+        """Read a field of the answer's JSON object: a string of 1 to 200 printable characters, else ''."""
         return _word(self._value(field))
 
 
@@ -75,8 +75,8 @@ def _id(value: object) -> str:
 
 @dataclass(slots=True)
 class _Progress:
-    # Set once a connection is in hand. From there to the first byte written there is no point where we could prove
-    # that nothing went out, so everything after it is doubt.
+    # begun: set once a connection stands. From then until the first byte is written we can never prove that nothing
+    # was sent, so every failure after it is doubt.
     may_go: Callable[[], bool] | None = None
     begun: bool = False
 
@@ -87,18 +87,19 @@ class _Progress:
 
 
 class NothingKept:
-    """What keeps no connection: each ended with its call."""
+    """The base of clients that keep no connection: each ends with its call."""
 
     async def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing: no connection is kept."""
 
 
 class Client(NothingKept):
-    """Speaks JSON over HTTP, signed if it has a secret. Redirects, cookies and proxies of the environment: none.
+    """A client for JSON over HTTP, signed if it has a secret, without redirects, cookies or proxies of the environment.
 
-    Every call has a connection of its own. HTTP/1.1 tells an answer from another by its place alone: on a connection
-    that is kept, what a far side or its proxy says unasked would be the next call's answer, a hand-over that was none.
-    It costs a TLS handshake where there is TLS. So a POST is never repeated either, as those do that keep them.
+    Every call has a connection of its own. HTTP/1.1 assigns answers to requests by their order alone: on a kept
+    connection, an unrequested message of the other side or its proxy would count as the next call's answer, and an SMS
+    as handed over that was not. It costs a TLS handshake where there is TLS. Nor is a POST ever repeated, as it is by
+    clients that keep connections.
     """
 
     def __init__(self, timeout: timedelta, secret: str = "", now: Callable[[], float] = time.time) -> None:
@@ -108,21 +109,21 @@ class Client(NothingKept):
         self._places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def post(self, url: str, fields: Mapping[str, str | int], key: str = "") -> Answer | Unavailable | Uncertain:
-        """POST one JSON object under an idempotency key; without one what changes nothing."""
+        """POST one JSON object under an idempotency key; without a key only requests that change nothing."""
         body = json.dumps(fields, separators=(",", ":")).encode()
         keyed = {"Idempotency-Key": key} if key else {}
         return await self._request("POST", url, body, {"Content-Type": "application/json", **keyed})
 
     async def get(self, url: str) -> Answer | Unavailable | Uncertain:
-        """GET: for questions that change nothing."""
+        """Send a GET, for requests that change nothing."""
         return await self._request("GET", url, None, {})
 
     async def _request(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Answer | Unavailable | Uncertain:
-        progress = _Progress(MAY_GO.get(None) if method == "POST" else None)  # a question changes nothing
+        progress = _Progress(MAY_GO.get(None) if method == "POST" else None)  # a GET changes nothing
         try:
-            # Ours, not aiohttp's: that one rounds up, and a call must not outlive its lease by a rounding.
+            # asyncio's timeout, not aiohttp's: that one rounds up, and a call must not outlive its lease by a rounding.
             async with asyncio.timeout(self._seconds):
                 return await self._exchange(method, url, body, self._stamped(headers, body), progress)
         except TimeoutError:
@@ -130,7 +131,7 @@ class Client(NothingKept):
         except NotSent:
             return Unavailable("not wanted any more once its connection stood")
         except _TROUBLE as trouble:
-            # Only the kind is told: their messages quote addresses, and garbage that may quote a person.
+            # Only the kind is kept: the messages quote addresses, and garbage that may quote a person.
             kind = type(trouble).__name__
             return Uncertain(f"broken answer: {kind}") if progress.begun else Unavailable(f"no connection: {kind}")
 
@@ -144,7 +145,7 @@ class Client(NothingKept):
         return Answer(said.status, said.body, retry_after(said.retry_after, self._now()))
 
     def _place(self) -> asyncio.Semaphore:
-        # An engine may be driven by one loop after another; places are of the loop they were taken in.
+        # An engine may be driven by one loop after another; a semaphore belongs to the loop it is used in.
         loop = asyncio.get_running_loop()
         places = self._places.get(loop)
         if places is None:
@@ -152,7 +153,7 @@ class Client(NothingKept):
         return places
 
     def _stamped(self, headers: Mapping[str, str], body: bytes | None) -> dict[str, str]:
-        # Compressed answers are not asked for and not unpacked: 64 KiB must mean 64 KiB.
+        # Compressed answers are neither requested nor unpacked: 64 KiB must mean 64 KiB.
         stamped = {**headers, "Accept-Encoding": "identity", "User-Agent": "consent-engine"}
         if self._secret:
             stamped[signature.HEADER] = signature.sign(self._secret, body or b"", int(self._now()))
@@ -160,7 +161,7 @@ class Client(NothingKept):
 
 
 def retry_after(header: str, now: float) -> int:
-    """A Retry-After header (seconds, or an HTTP date) in milliseconds from now, at most ten minutes; else 0."""
+    """Return a Retry-After header (seconds, or an HTTP date) in milliseconds from now, at most ten minutes; else 0."""
     try:
         if header.isdigit():
             seconds = float(header)
@@ -171,15 +172,15 @@ def retry_after(header: str, now: float) -> int:
     return int(max(0.0, min(LONGEST_AFTER, seconds * 1000)))
 
 
-# What the far side says, made fit to keep -------------------------------------------------------------------------
+# Answers of the other side, made fit to keep ----------------------------------------------------------------------
 
 
 class Unreadable:
-    """Stands where a JSON object repeats a field or a number is none: two readers could read two things."""
+    """A placeholder for a JSON object that repeats a field, for NaN and Infinity: two readers may differ on them."""
 
 
 def document(body: bytes) -> object:
-    """The JSON a far side wrote. Raises ValueError for anything that is none, however deep or long."""
+    """Parse JSON from the other side. Raises ValueError for anything else, however deep or long."""
     try:
         return json.loads(body.decode(), object_pairs_hook=_once, parse_constant=lambda _: Unreadable())
     except RecursionError:
@@ -191,25 +192,25 @@ def _once(pairs: list[tuple[str, object]]) -> object:
     return fields if len(fields) == len(pairs) else Unreadable()
 
 
-# At most six digits: seven are a telephone number somewhere, also with blanks between them.
+# At most six digits: seven are a telephone number in some country, also with blanks between them.
 _CODE = re.compile(r"(?!(?:[^0-9]*[0-9]){7})[A-Za-z0-9][A-Za-z0-9 _.:/-]{0,63}")
 
 
 def code(value: str, otherwise: str) -> str:
-    """An error code fit for a log. Free text, and digits enough for a telephone number, become `otherwise`."""
+    """Return an error code fit for a log. Free text, and enough digits for a telephone number, become `otherwise`."""
     return value if _CODE.fullmatch(value) else otherwise
 
 
 def opaque(ref: str) -> str:
-    """An id made outside. Some are built from the number; such a one is kept as its hash, the same every time."""
+    """Return an outside id as it is kept: one that contains a telephone number as its hash, the same every time."""
     return f"sha256:{sha256(ref.encode()).hexdigest()[:32]}" if contains_number(ref) else ref
 
 
-# The settings every outside has -----------------------------------------------------------------------------------
+# Settings common to all outside services --------------------------------------------------------------------------
 
 
 def required(prefix: str, raw: Mapping[str, str], key: str) -> str:
-    """A setting that must be there. Raises SettingsError where it is not."""
+    """Return a required setting. Raises SettingsError where it is missing."""
     value = raw.get(key, "").strip()
     if not value:
         raise SettingsError(f"{prefix}{key} is missing")
@@ -217,7 +218,7 @@ def required(prefix: str, raw: Mapping[str, str], key: str) -> str:
 
 
 def endpoint(prefix: str, raw: Mapping[str, str]) -> str:
-    """The setting URL: absolute, http or https. Raises SettingsError for anything else."""
+    """Return the setting URL: absolute, http or https. Raises SettingsError for anything else."""
     value = required(prefix, raw, "URL")
     try:
         url = URL(value)
@@ -230,7 +231,7 @@ def endpoint(prefix: str, raw: Mapping[str, str]) -> str:
 
 
 def flag(prefix: str, raw: Mapping[str, str], key: str) -> bool:
-    """A setting that is true or false; false when it is not there. Raises SettingsError for another word."""
+    """Return a setting that is true or false; false where it is missing. Raises SettingsError for another word."""
     value = raw.get(key, "").strip().lower() or "false"
     if value not in {"true", "false"}:
         raise SettingsError(f"{prefix}{key} must be true or false")

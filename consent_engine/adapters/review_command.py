@@ -1,4 +1,4 @@
-"""The operator's command: started once a call, JSON in and out, without our settings, ended with all it started."""
+"""The operator's review command: a process for each call, JSON in and out, without our settings, killed at the end."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from consent_engine.ports.review_command import CommandFailed, Heard, ReviewComm
 
 TIMEOUT_S = 30.0
 MOST_SAID = 64 * 1024
-"""Bytes of its answer that are read."""
+"""The largest answer, in bytes, that is read."""
 MOST_REASONS, MOST_NOTE = 20, 500
 _NAME, _REASON = re.compile("[A-Za-z0-9._+-]{1,40}"), re.compile("[a-z][a-z0-9_]{0,39}")
 
@@ -31,7 +31,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ProcessCommand(ReviewCommand):
-    """A command line, as it is typed: it is split as a shell does, and no shell runs it."""
+    """The review command, from a command line as it is typed: split as a shell does, but not run by a shell."""
 
     def __init__(self, line: str, timeout_s: float = TIMEOUT_S) -> None:
         self._arguments = shlex.split(line)
@@ -39,7 +39,7 @@ class ProcessCommand(ReviewCommand):
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
 
     async def hear(self, told: Mapping[str, object]) -> Heard:
-        """As the port says. What it writes on standard error is thrown away: it may be a subscriber's words."""
+        """Run the command as the port says. Its standard error is discarded: it may hold a subscriber's words."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -57,10 +57,10 @@ class ProcessCommand(ReviewCommand):
 
 
 async def _asked(process: asyncio.subprocess.Process, told: bytes) -> bytes:
-    """Its answer. Raises CommandFailed where it fails, or says too much."""
+    """Return the command's answer. Raises CommandFailed where it fails, or answers too much."""
     if process.stdin is None or process.stdout is None:
         raise CommandFailed("CONSENT_REVIEW_COMMAND has no standard input or output")
-    with contextlib.suppress(ConnectionError):  # it does not want to know: what it says counts
+    with contextlib.suppress(ConnectionError):  # the command does not read its input: its answer counts all the same
         process.stdin.write(told)
         await process.stdin.drain()
         process.stdin.close()
@@ -75,14 +75,14 @@ async def _asked(process: asyncio.subprocess.Process, told: bytes) -> bytes:
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
-    """Nothing that it started goes on."""
+    """Kill the command with everything in its process group, and wait for its end."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 
 def read(said: bytes) -> Heard:
-    """The verdict in an answer. Raises CommandFailed for any other answer; the error repeats none of it."""
+    """Read the verdict in an answer. Raises CommandFailed for any other answer; the error repeats none of it."""
     try:
         found = msgspec.json.decode(said, type=_Said)
     except msgspec.DecodeError:

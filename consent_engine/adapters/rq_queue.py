@@ -1,4 +1,4 @@
-"""The Queue on RQ: one RQ queue a lane, in which at most two jobs wait. A job is a wake-up: no order depends on it."""
+"""The Queue on RQ: one RQ queue for each lane, with at most two waiting jobs. A job is a wake-up: no order needs it."""
 
 import logging
 from collections.abc import Sequence
@@ -22,30 +22,30 @@ from consent_engine.ports.room import ASKED
 log = logging.getLogger(__name__)
 
 JOB = "workers.jobs.perform"
-"""By name: this package must not import the workers above it. The one function a worker runs."""
+"""The one function a worker runs, by name: this package must not import the workers above it."""
 MOST_QUEUED = 2
 MUCH = 32
-"""So much due is work for two; for less (as `perform.FEW`) one waiting job is enough: a second would find nothing."""
+"""More effects due than this are work for two jobs; up to it (as `perform.FEW`) a second job would find nothing."""
 RESULT_TTL_S = 300
 FAILURE_TTL_S = 86_400
 QUEUED_TTL_S = 3_600
-"""A job whose queue was deleted under it goes by itself; a worker skips an id whose job is gone."""
+"""How long a waiting job lives: one whose queue was deleted expires, and a worker skips an id whose job is gone."""
 NO_TIMEOUT = -1
-"""RQ's own ends a job by an exception out of a signal handler. Our slices are short, and their calls are bounded."""
+"""RQ's own timeout is off: it ends a job by an exception from a signal handler. Our jobs' calls are bounded anyway."""
 AWAKE = "rq:awake"
-"""Who is awake: of a lane, until which instant of this server (ms), and by whose word (`BY`). A hash, written and read
-by commands that the Redis users of every installation may use."""
+"""The promises to be awake: for each lane, until which instant of this server (ms), and by which process (`BY`). A
+hash, written and read by commands that the Redis users of every installation may use."""
 BY = ":by"
 PROMISE_S = 0.2
 SOONER_MS = 5
-"""So much sooner a promise ends for those who believe it."""
+"""How much earlier a promise ends for the processes that rely on it."""
 PAUSE_S = 0.5
-"""How long wake-ups are left to the clocks after RQ's Redis failed: nobody waits for it again and again."""
+"""How long RQ's Redis is not asked after it failed; the workers' clocks do without wake-ups meanwhile."""
 TOLD_S = 10.0
 
 
 def connect_rq(url: str, timeout_s: float = 2.0) -> "Redis":
-    """A client for RQ: bytes, as RQ wants them, and nothing repeated by itself: a repeated enqueue is a second job."""
+    """Make a client for RQ: it returns bytes, as RQ needs, and repeats nothing: a repeated enqueue is a second job."""
     made = master_of if is_sentinel(url) else Redis.from_url
     return made(
         url,
@@ -56,23 +56,23 @@ def connect_rq(url: str, timeout_s: float = 2.0) -> "Redis":
 
 
 def lane_queue(lane: Lane, connection: "Redis") -> Queue:
-    """The RQ queue of a lane: the one place that says how our jobs are written."""
+    """Return the RQ queue of a lane; how jobs are serialised is set here alone."""
     return Queue(lane.value, connection=connection, serializer=JSONSerializer, default_timeout=NO_TIMEOUT)
 
 
 def _lasts(now: int, until: int) -> int:
-    """For how long a promise is to be believed, ms. One longer than any is none: that server's clock was set back."""
+    """Return how long (ms) a promise still holds. One longer than PROMISE_S counts as none: the clock was set back."""
     left = until - now
     return left if 0 < left <= PROMISE_S * 1000 else 0
 
 
 def _ms(time: tuple[int, int]) -> int:
-    """An instant of TIME."""
+    """Return the instant in an answer to TIME, in ms."""
     return time[0] * 1000 + time[1] // 1000
 
 
 class RqQueue(WakeUps):
-    """The Queue. It never raises: trouble is logged, counted in `failures`, and made up for by the clocks."""
+    """The Queue on RQ. It never raises: errors are logged and counted in `failures`; the workers' clocks do without."""
 
     def __init__(self, url: str) -> None:
         self._connection = connect_rq(url)
@@ -89,8 +89,8 @@ class RqQueue(WakeUps):
         try:
             self._wake(lane, due, more=more)
         except WatchError as error:
-            # A job was queued, or taken, at this moment: either is going to see what we made due. Or, says redis-py
-            # by the same name, the connection broke.
+            # A job was queued or taken at this moment: either will see the effects that we made due. Or the connection
+            # broke, for which redis-py raises the same error.
             if isinstance(error.__context__, RedisError | OSError):
                 self._failed(error)
         except (RedisError, OSError, ValueError) as error:
@@ -125,7 +125,7 @@ class RqQueue(WakeUps):
 
     def _wake(self, lane: Lane, due: int, *, more: bool) -> None:
         queue = self._queues[lane]
-        # Asked twice: under load the answer is nearly always "enough", and then it costs one round trip.
+        # Checked twice: under load the first check nearly always finds enough jobs, and costs one round trip.
         enough = MOST_QUEUED if due > MUCH else 1
         if self._connection.llen(queue.key) >= enough:
             return
@@ -133,14 +133,14 @@ class RqQueue(WakeUps):
             return
         with self._connection.pipeline() as pipe:
             pipe.watch(queue.key)  # type: ignore[no-untyped-call]
-            if pipe.llen(queue.key) >= enough:  # watching, a pipeline answers at once
+            if pipe.llen(queue.key) >= enough:  # while it watches, a pipeline answers at once
                 return
             pipe.multi()
             self._enqueue(queue, due, pipe)
             pipe.execute()
 
     def _is_awake(self, lane: Lane) -> bool:
-        """Whether somebody promised to be awake there; it is believed until the promise ends, and not asked again."""
+        """Whether a worker promised to be awake for a lane; until the promise ends it is relied on, not read again."""
         asked = monotonic()
         now, until, _ = self._promise(lane)
         if left := _lasts(now, until - SOONER_MS):
@@ -148,7 +148,7 @@ class RqQueue(WakeUps):
         return bool(left)
 
     def _promise(self, lane: Lane) -> tuple[int, int, bytes | None]:
-        """The server's time (ms), the end of the newest promise to be awake (ms), and its giver's name."""
+        """Return the server's time (ms), the end of the newest promise to be awake (ms), and its process's name."""
         with self._connection.pipeline(transaction=False) as pipe:
             pipe.time()
             pipe.hget(AWAKE, lane.value)

@@ -1,7 +1,7 @@
-"""Pages of tariffs over HTTP: from hosts that were named, at public addresses, in bounded time and length.
+"""Tariff pages over HTTP: only from allowed hosts at public addresses, in bounded time and length.
 
-A name is looked up once, and what was looked at is what is connected to: a name that leads elsewhere a moment later
-leads nowhere.
+A name is looked up once, and the connection goes to the addresses that were checked: a name that resolves to another
+address a moment later gains nothing.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ _TROUBLE = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, ValueEr
 
 
 class PrivateAddress(Exception):
-    """A host name that leads to a private address."""
+    """The host is, or resolves to, a private address."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also where it is written inside another.
+    """Whether an IP address belongs to the public internet; of an address embedded in an IPv6 one, that is checked.
 
     >>> [is_public(each) for each in ("8.8.8.8", "10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1")]
     [True, False, False, False, False, False]
@@ -46,7 +46,7 @@ def is_public(address: str) -> bool:
 
 
 class HttpTariffPages(TariffPages):
-    """Looks at pages. reachable: which IP addresses may be connected to · whole_s: how long one look may take"""
+    """The fetcher of pages. reachable: which IP addresses may be connected to · whole_s: how long one fetch may take"""
 
     def __init__(
         self, addresses: Addresses, reachable: Callable[[str], bool] = is_public, whole_s: float = WHOLE_S
@@ -56,7 +56,7 @@ class HttpTariffPages(TariffPages):
         self._whole_s = whole_s
 
     async def take(self, url: str) -> TariffPage | Missed:
-        """As the port says. It follows redirects within one host, a few."""
+        """Fetch as the port says. A few redirects are followed, within one host."""
         try:
             async with asyncio.timeout(self._whole_s), self._session() as session:
                 for _ in range(MOST_REDIRECTS + 1):
@@ -75,7 +75,7 @@ class HttpTariffPages(TariffPages):
             return Missed(f"{NO_ANSWER}: {type(trouble).__name__}", surely=False)
 
     async def _step(self, session: aiohttp.ClientSession, url: str) -> TariffPage | Missed | str:
-        """A page, or the address that it redirects to."""
+        """Fetch one address; return its page, the reason why there is none, or the address it redirects to."""
         if not self._addresses.may_be_asked(url):
             return Missed("host_not_allowed")
         self._look_at(urlsplit(url).hostname or "")
@@ -94,7 +94,7 @@ class HttpTariffPages(TariffPages):
             return Missed("too_long")
 
     def _look_at(self, host: str) -> None:
-        """An address in digits is looked up by nobody."""
+        """Check a host that is an IP address, which is never looked up. Raises PrivateAddress."""
         try:
             ip_address(host)
         except ValueError:
@@ -120,7 +120,7 @@ def _host(url: str) -> tuple[str, str]:
 
 
 class _Checked(AbstractResolver):
-    """Looks names up, and gives out only what may be connected to."""
+    """A resolver that returns only addresses that may be connected to."""
 
     def __init__(self, reachable: Callable[[str], bool]) -> None:
         self._reachable = reachable
@@ -128,7 +128,7 @@ class _Checked(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """All that a name leads to. Raises PrivateAddress where any of it may not be connected to."""
+        """Return all addresses of a name. Raises PrivateAddress where any of them may not be connected to."""
         loop = asyncio.get_running_loop()
         rows = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         if not all(self._reachable(str(address[0])) for *_, address in rows):
@@ -142,4 +142,4 @@ class _Checked(AbstractResolver):
         ]  # fmt: skip
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: the resolver keeps nothing open."""

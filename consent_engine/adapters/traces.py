@@ -1,11 +1,11 @@
 """Traces by OpenTelemetry: one for each order, from its placing to its notification. Off unless CONSENT_TRACES is set.
 
-Nothing is kept for it: the trace's id is a hash of the order's, so that every process and every later release finds the
-same. Its spans are made from what the logs say of events and requests, and from calls to gateways and the BSS. A span
-has the order's id and words of ours: no person, no text, no number.
+Nothing is stored for it: the trace's id is a hash of the order's id, so that every process and every later release
+finds the same. Its spans are made from the log records of events and requests, and from calls to gateways and the BSS.
+A span has the order's id and fixed words of ours: no person, no text, no number.
 """
 
-# ruff: noqa: PLC0415 - OpenTelemetry is an extra: whoever does without never imports it
+# ruff: noqa: PLC0415 - OpenTelemetry is an extra: an installation without it never imports it
 
 import logging
 import os
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EVENTS, REQUESTS = "consent_engine.engine.answers", "consent_engine.api.http.middleware"
-"""The loggers that tell each event and each request."""
+"""The loggers that log each event and each request."""
 PLACING = ("POST", "/v1/orders", 201)
 """The request that an order's trace begins with."""
 OF_ORDERS = frozenset(
     {Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.RESUMED, Purpose.NOTIFICATION, Purpose.FAILURE, Purpose.CANCELLED}
 )
-"""What is only ever said of an order. Others may be a number's, and their ref begins with its hash."""
+"""The purposes of SMS that always belong to an order. Others may belong to a line, whose hash begins their ref."""
 MOST_WAITING, END_S = 2048, 2.0
-"""Spans that wait for the collector; the oldest go first. How long an end of the process may wait for it."""
+"""How many spans may wait for the collector (of more, the oldest are dropped), and how long the process's end waits."""
 _NS_PER_MS, _NS_PER_S = 1_000_000, 1_000_000_000
 T = TypeVar("T", bound=Outcome | None)
 _beginning: ContextVar[str | None] = ContextVar("beginning", default=None)
 
 
 def ids_of(order: str) -> tuple[int, int]:
-    """The id of an order's trace, and of the span that all others of it are under."""
+    """Return the ids of an order's trace and of its root span."""
     digest = sha256(b"trace:" + order.encode()).digest()
     return int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:24], "big")
 
 
 @contextmanager
 def tracing(collector: str | None) -> Iterator[None]:
-    """Send spans of this process to a collector until the block ends; nothing where none is named.
+    """Send spans of this process to a collector until the block ends; without a collector do nothing.
 
-    Raises SettingsError where OpenTelemetry is not installed. A collector that is away costs spans, never an order.
+    Raises SettingsError where OpenTelemetry is not installed. An unreachable collector costs spans, never an order.
     """
     if collector is None:
         yield
@@ -68,8 +68,8 @@ def tracing(collector: str | None) -> Iterator[None]:
 
 
 def _ended(provider: "TracerProvider") -> None:
-    """Send what waits, for as long as an end of the process may wait. The SDK itself would try batch after batch, each
-    until its time-out; what is left then goes with the process.
+    """Send waiting spans for END_S at most; the rest is lost with the process. The SDK itself would try batch after
+    batch, each until its timeout.
     """
     ending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
     ending.start()
@@ -77,7 +77,7 @@ def _ended(provider: "TracerProvider") -> None:
 
 
 def _provider(collector: str) -> "TracerProvider":
-    """What makes spans and sends them. Raises SettingsError where OpenTelemetry is not installed."""
+    """Make the provider, which makes spans and sends them. Raises SettingsError where OpenTelemetry is missing."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -88,7 +88,7 @@ def _provider(collector: str) -> "TracerProvider":
         raise SettingsError("CONSENT_TRACES wants OpenTelemetry: pip install 'consent-engine[traces]'") from None
 
     class Ids(RandomIdGenerator):
-        """The ids of an order's own for the span that it begins with; any for others."""
+        """The generator of ids: an order's own ids for the root span of its trace, random ones for others."""
 
         def generate_trace_id(self) -> int:
             order = _beginning.get()
@@ -98,7 +98,7 @@ def _provider(collector: str) -> "TracerProvider":
             order = _beginning.get()
             return ids_of(order)[1] if order else super().generate_span_id()
 
-    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it quotes what it was given, once a batch
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it would quote spans, once for each batch
     resource = Resource({"service.name": "consent-engine", "process.pid": os.getpid()})
     provider = TracerProvider(id_generator=Ids(), resource=resource, shutdown_on_exit=False)
     exporter = OTLPSpanExporter(endpoint=collector, timeout=END_S)
@@ -107,13 +107,13 @@ def _provider(collector: str) -> "TracerProvider":
 
 
 _tracers: list["Spans"] = []
-"""Of this process: none, or one."""
+"""The tracers of this process: none or one."""
 
 
 @contextmanager
 def listening(spans: "Spans") -> Iterator[None]:
-    """Have it hear of every event, request and call to the outside until the block ends, whatever level is logged; what
-    is written to the log stays as it was.
+    """Pass every event, request and call to the outside to `spans` until the block ends, whatever the log level; the
+    log's own output does not change.
     """
     loggers = [logging.getLogger(name) for name in (EVENTS, REQUESTS)]
     before = [(each, each.level) for each in loggers]
@@ -134,10 +134,10 @@ def listening(spans: "Spans") -> Iterator[None]:
 
 
 class Spans(logging.Handler):
-    """Makes spans of what records are about, under the order that they name; of others, none.
+    """A log handler that makes spans from records, under the order that they name; from other records none.
 
-    Whatever is wrong here costs a span: it is called in the middle of a call to a gateway or the BSS, whose outcome
-    must not be lost over it.
+    A defect here only costs a span: the handler runs during a call to a gateway or the BSS, whose outcome must not be
+    lost because of it.
     """
 
     def __init__(self, tracer: "Tracer") -> None:
@@ -146,14 +146,14 @@ class Spans(logging.Handler):
         self._told: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """An event is an instant; a request ended now and lasted its milliseconds."""
+        """Make a record's spans: of an event an instant, of a request the milliseconds that it lasted until now."""
         for about in getattr(record, "each", None) or [getattr(record, "about", {})]:
             with self._at_most_a_span():
                 self._made_of(record, about)
 
     @contextmanager
     def _at_most_a_span(self) -> Iterator[None]:
-        """Each kind of defect is a line, once: by its type, for a message may quote a person."""
+        """Log each kind of defect once, by its type alone, for a message may quote a person."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - the edge: a defect of traces costs no order
@@ -184,7 +184,7 @@ class Spans(logging.Handler):
         self, order: str, name: str, begun: int, ended: int, said: Mapping[str, str | int], *,
         kind: "SpanKind | None" = None, begins: bool = False,
     ) -> None:  # fmt: skip
-        """One span of an order's trace; begins: it is the one that the others are under."""
+        """Make one span of an order's trace. begins: it is the root span"""
         from opentelemetry.trace import SpanKind
 
         asked = _beginning.set(order if begins else None)
@@ -212,14 +212,14 @@ def _under(order: str) -> "Context":
 
 
 def traced(outside: Outside) -> Outside:
-    """The same outside, each of its calls a span while this process is traced."""
+    """Return the same outside services; while this process is traced, calls about an order become spans."""
     gateways: dict[str, Gateway] = {name: TracedGateway(each) for name, each in outside.gateways.items()}
-    bss: Bss | None = TracedBss(outside.bss) if outside.bss else None  # checked here: replace takes anything
+    bss: Bss | None = TracedBss(outside.bss) if outside.bss else None  # typed here: `replace` accepts anything
     return replace(outside, gateways=gateways, bss=bss)
 
 
 async def _called(order: str, name: str, to: str, call: Awaitable[T]) -> T:
-    """What a call gives; it is a span."""
+    """Await a call and return its outcome; the call becomes a span."""
     from opentelemetry.trace import SpanKind
 
     begun, outcome = time.time_ns(), await call
@@ -233,7 +233,7 @@ async def _called(order: str, name: str, to: str, call: Awaitable[T]) -> T:
 
 
 class TracedGateway:
-    """A gateway; handing over an order's SMS is a span."""
+    """A gateway whose hand-overs of an order's SMS become spans."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -250,7 +250,7 @@ class TracedGateway:
 
 
 class TracedBss:
-    """A BSS; switching on and off, and asking about either, are spans."""
+    """A BSS whose activations, deactivations and questions about an order become spans."""
 
     def __init__(self, bss: Bss) -> None:
         self._bss = bss
@@ -266,7 +266,7 @@ class TracedBss:
         return await _called(deactivation.order_id, "deactivate", self.name, self._bss.deactivate(deactivation))
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
-        """What became of earlier attempts to switch it off; no span: an ending's id names no order."""
+        """Ask as the BSS does, without a span: an ending's id names no order."""
         return await self._bss.ask_ending(ending_id)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The application, put together; and the server that runs it."""
+"""The assembly of the application, and the server that runs it."""
 
 import logging
 import signal
@@ -60,7 +60,7 @@ PARTS = (
     docs,
     endings,
 )  # fmt: skip
-"""The API; the most asked for come first, since addresses are compared in this order."""
+"""The parts of the API, the most requested first: addresses are compared in this order."""
 BACKLOG = 2048
 KEEP_ALIVE_S = 15
 FINISH_S = 20
@@ -74,7 +74,7 @@ def create_app(
     metrics_socket: socket.socket | None = None,
     bounds: Bounds = USUAL,
 ) -> Starlette:
-    """The application. engines: makes an engine; each of our threads makes one for itself. rq_url: RQ's, for /rq.
+    """Build the application. engines: makes an engine; each of our threads makes its own · rq_url: RQ's Redis, for /rq
 
     metrics_socket: where metrics are served without a key
     """
@@ -93,7 +93,7 @@ def create_app(
 
     routes = [route for part in PARTS for route in part.operations.routes]
     app = Application(routes, problems.handlers(front.defects), lifespan, edge)
-    # A redirect would repeat what was asked for in its Location.
+    # A redirect would repeat the requested address in its Location header.
     app.router.redirect_slashes = False
     app.state.bounds, app.state.front, app.state.metrics = bounds, front, metrics
     app.state.codes = Brake()
@@ -103,16 +103,16 @@ def create_app(
 
 
 def run(installation: Installation, host: str, port: int, listening: Callable[[str], None] = lambda _: None) -> None:
-    """Serve until SIGTERM or SIGINT, then end what is under way. listening: called with the address, once it is bound.
+    """Serve until SIGTERM or SIGINT, then finish requests under way. listening: called with the address once bound
 
-    Raises SettingsError when the address cannot be had. Port 0 is any free one.
+    Raises SettingsError when the address cannot be bound. Port 0 takes any free port.
     """
     settings = installation.settings
     with _bound(host, port) as ours, _bound_metrics(settings.metrics_addr) as theirs:
         app = create_app(installation.engine, settings, installation.rq_url, theirs)
         config = uvicorn.Config(
             app,
-            access_log=False,  # it would name queries; ours names templates
+            access_log=False,  # it would log query strings; our own log has the routes' templates only
             log_config=None,
             server_header=False,
             proxy_headers=False,
@@ -133,13 +133,13 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
 
 
 def _serve(server: uvicorn.Server, ours: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, and return: the caller has things of its own to close."""
+    """Serve until SIGTERM or SIGINT, and return, so that the caller can close its own resources."""
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True
 
-    # uvicorn ends what is under way, then raises the signal again for whoever handled it before: that must not be the
-    # system, which would end the process there and then.
+    # uvicorn finishes requests under way, then raises the signal again for the handler that was set before: that must
+    # not be the system's default, which would end the process at once.
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.run(sockets=[ours])
@@ -154,8 +154,8 @@ def _bound(host: str, port: int) -> socket.socket:
         listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise SettingsError(f"cannot listen at {host} port {port}: {error.strerror or 'not possible'}") from None
-    # What is accepted inherits it. asyncio sets it on sockets it made itself only; without it, an answer's body waits
-    # up to 40 ms for the other side to acknowledge its head.
+    # Accepted sockets inherit this option: asyncio sets it only on sockets it made itself. Without it, an answer's body
+    # waits up to 40 ms for the other side to acknowledge its head.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 

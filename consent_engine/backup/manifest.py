@@ -1,4 +1,4 @@
-"""What a backup says of itself: `manifest.json`, written last, so that a folder that has it is whole."""
+"""The manifest of a backup: `manifest.json`, written last, so that a folder that has it is complete."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from consent_engine.errors import SettingsError
 
 NAME = "manifest.json"
 VERSION = 2
-"""The newest format that is read. 2: of a cluster, whose keys an earlier release would take for others."""
+"""The newest format that is read. 2: a backup of a cluster, whose keys an earlier release would misread."""
 KEY_FILE = "secret"
 PIECE = 1 << 20
 Tell = Callable[[str], None]
@@ -29,8 +29,8 @@ class File(Struct, frozen=True):
 
 
 class ArchiveKept(Struct, frozen=True):
-    """The archive. kind: `sqlite` (its copy is in the folder) or `postgresql` (its copy is the operator's) · id: its
-    own · log: how many entries its log had
+    """The archive. kind: `sqlite` (its copy is in the folder) or `postgresql` (its copy is the operator's) · id: the
+    archive's own · log: the number of entries in its log
     """
 
     kind: str
@@ -39,8 +39,8 @@ class ArchiveKept(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """A backup. at: the instant of its data, in ms · installation: whose they are · secret: a keyed hash by which the
-    secret is recognised · cells: how many there were · counts: how many of each kind Redis had · alone: it was no
+    """A backup. at: the instant of its data, in ms · installation: whose data they are · secret: a keyed hash by which
+    the secret is recognised · cells: their number · counts: records in Redis by kind · alone: whether it was no
     cluster
     """
 
@@ -57,7 +57,7 @@ class Manifest(Struct, frozen=True):
     alone: bool = True
 
     def file(self, path: str) -> File | None:
-        """A file by its path; None where the backup has no such one."""
+        """Return a file by its path; None where the backup has none of that path."""
         return next((each for each in self.files if each.path == path), None)
 
     def under(self, folder: str) -> list[File]:
@@ -65,22 +65,22 @@ class Manifest(Struct, frozen=True):
 
     @property
     def instant(self) -> str:
-        """When it was made, for people."""
+        """Return the instant of its data, for people."""
         return GREENWICH.instant(self.at, "seconds")
 
 
 def version_of(*, alone: bool) -> int:
-    """The format of a backup: the first that says all of it, so that earlier releases read what they can."""
+    """Return the format of a backup: the lowest that holds all of it, so that earlier releases read what they can."""
     return 1 if alone else VERSION
 
 
 def fingerprint(secret: str) -> str:
-    """By which a secret is recognised, and not found."""
+    """Return a keyed hash by which a secret is recognised, but cannot be found."""
     return keyed(secret, "backup", "secret")
 
 
 def digest(path: Path, tell: Tell) -> tuple[int, str]:
-    """A file's size and SHA-256."""
+    """Return a file's size and SHA-256."""
     made, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while piece := file.read(PIECE):
@@ -91,14 +91,14 @@ def digest(path: Path, tell: Tell) -> tuple[int, str]:
 
 
 def listed(folder: Path, tell: Tell) -> list[File]:
-    """The files in a folder, each with its size and digest."""
+    """Return the files in a folder, each with its size and digest."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
     return [File(path.relative_to(folder).as_posix(), *digest(path, tell)) for path in paths]
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, once all that it names is on the disk. Every file is its owner's alone, whatever its folder
-    is copied into.
+    """Write the manifest, once all files that it names are on the disk. Every file is private to its owner, wherever
+    the folder is copied.
     """
     for path in sorted(folder.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
@@ -120,13 +120,13 @@ def _synced(path: Path) -> None:
 
 
 def synced(paths: Iterable[Path]) -> None:
-    """See to it that files and folders are on the disk."""
+    """Flush files and folders to the disk."""
     for path in paths:
         _synced(path)
 
 
 def read(folder: Path) -> Manifest:
-    """A folder's manifest. Raises SettingsError where there is none that this release reads."""
+    """Read a folder's manifest. Raises SettingsError where there is none that this release can read."""
     try:
         raw = (folder / NAME).read_bytes()
         version = msgspec.json.decode(raw, type=_Version).version
@@ -144,7 +144,7 @@ class _Version(Struct):
 
 
 def check(folder: Path, manifest: Manifest, tell: Tell) -> None:
-    """Compare every file with the manifest. Raises SettingsError for the first that is not what was written."""
+    """Compare every file with the manifest. Raises SettingsError for the first that is missing or not as written."""
     for each in manifest.files:
         path = folder / each.path
         if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():

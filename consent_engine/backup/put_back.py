@@ -1,8 +1,8 @@
-"""Putting a backup back into an empty installation. Killed anywhere, the same command goes on.
+"""Restoring a backup into an empty installation. If it is killed anywhere, the same command goes on.
 
-Everything is looked at before anything is written. Each thing is written whole beside its place and then given its
-name; the secret comes last on a data folder, the mark that opens the data last on a Redis of your own, so that no
-engine starts on half of it.
+Everything is looked at before anything is written. Each file or folder is written whole under a temporary name and
+then given its own; in a data folder the secret comes last, and on a Redis of your own the mark that opens the data, so
+that no engine starts on half of it.
 """
 
 import os
@@ -35,8 +35,8 @@ def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool
 
     keep_archive: the archive that is set was not lost, and stays as it is.
 
-    Raises SettingsError for what is damaged, of another secret, or not empty, before anything is written; and
-    StoreUnavailable.
+    Raises SettingsError for a backup that is damaged or of another secret, and for an installation that is not empty,
+    before anything is written; and StoreUnavailable.
     """
     manifest = read(folder)
     check(folder, manifest, tell)
@@ -67,7 +67,7 @@ def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool
 
 
 def _secret(settings: Settings, folder: Path, manifest: Manifest) -> str:
-    """The backup's secret. Raises SettingsError where it is not known, or another one is set."""
+    """Return the backup's secret. Raises SettingsError where it is not known, or another one is set."""
     path = folder / KEY_FILE
     kept = path.read_text(encoding="ascii").strip() if manifest.file(KEY_FILE) else ""
     named = settings.secret.get_secret_value() if settings.secret is not None else ""
@@ -80,7 +80,7 @@ def _secret(settings: Settings, folder: Path, manifest: Manifest) -> str:
 
 
 def _place_of_archive(settings: Settings, manifest: Manifest) -> Path | None:
-    """Where the archive's copy goes; None where the backup holds none. Raises SettingsError where it would not fit."""
+    """Return where the archive's copy goes; None if there is none. Raises SettingsError if no SQLite archive is set."""
     if manifest.file(ARCHIVE_FILE) is None:
         return None
     at = make_url(settings.archive_address())
@@ -94,7 +94,7 @@ def _place_of_archive(settings: Settings, manifest: Manifest) -> Path | None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[Path]:
-    """The data folder, and nobody starts a server in it meanwhile. Raises SettingsError where one runs."""
+    """Lock the data folder, so that no process starts a server in it. Raises SettingsError where one runs."""
     folder = private_folder(folder)
     lock = lock_now(folder / "lock")
     if lock is None:
@@ -106,7 +106,7 @@ def _alone(folder: Path) -> Iterator[Path]:
 
 
 def _is_free(here: Path, manifest: Manifest, settings: Settings, tell: Tell) -> None:
-    """Raise SettingsError where a data folder holds anything but what this very restore put there."""
+    """Raise SettingsError where a data folder holds anything but what this same restore put there."""
     ours = {AOF, KEY_FILE, NAME_FILE, f"{NAME_FILE}.new", *LEFT_BY_A_SERVER}
     at = make_url(settings.archive_address()).database or ""
     ours |= {Path(at + end).name for end in ("", "-wal", "-shm") if Path(at).parent == here}
@@ -123,7 +123,7 @@ def _is_free(here: Path, manifest: Manifest, settings: Settings, tell: Tell) -> 
 
 
 def _is_the_archive(settings: Settings, manifest: Manifest) -> None:
-    """Raise SettingsError where the archive that is set is not there, or not the one of the backup."""
+    """Raise SettingsError where the archive that is set is missing, or is not the one of the backup."""
     at = make_url(settings.archive_address())
     if at.get_backend_name() == "sqlite" and not Path(at.database or "").exists():
         raise SettingsError(f"{at.database} is not there: bring it back, or leave --keep-archive out")
@@ -133,7 +133,7 @@ def _is_the_archive(settings: Settings, manifest: Manifest) -> None:
 
 
 def _place_archive(folder: Path, path: Path, tell: Tell) -> None:
-    """Put the archive's copy at its place. Raises SettingsError where another one stands there, or a piece of one."""
+    """Put the archive's copy in its place. Raises SettingsError where another archive, or a part of one, is there."""
     beside = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
     there = [each for each in (path, *beside) if each.exists()]
     if there and (there != [path] or digest(path, tell) != digest(folder / ARCHIVE_FILE, tell)):
@@ -145,7 +145,7 @@ def _place_archive(folder: Path, path: Path, tell: Tell) -> None:
 
 
 def _place(path: Path, to: Path) -> None:
-    """Copy a file or folder whole, then give it its name; one that is there is the same."""
+    """Copy a file or folder whole, then give it its name; if it exists already, it is the same."""
     if to.exists():
         return
     to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -177,7 +177,7 @@ def _place_secret(to: Path, secret: str) -> None:
 
 @contextmanager
 def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
-    """The Redis that is set. Raises SettingsError where it holds anything that this very restore did not write."""
+    """Open the Redis that is set. Raises SettingsError where it holds anything that this same restore did not write."""
     url = settings.redis_url or ""
     strict = settings.durability == "strict"
     clients = [connect(url, tag=str(n)) for n in range(settings.cells)]
@@ -199,7 +199,7 @@ def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
 def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
     """Copy everything as `consent cells move` does, from a private server on a copy of the backup.
 
-    The move bears the backup's name: who was killed goes on with it, and no other backup is poured into this one.
+    The move bears the backup's id: a killed restore goes on with it, and no other backup is mixed into this one.
     """
     scratch = private_folder(folder.with_name(f"{folder.name}.scratch"))
     with closing_lock(scratch, folder):
@@ -219,7 +219,7 @@ def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
 
 @contextmanager
 def closing_lock(scratch: Path, folder: Path) -> Iterator[None]:
-    """A scratch folder of ours alone. Raises SettingsError where another restore of this backup is under way."""
+    """Lock a scratch folder. Raises SettingsError where another restore of this backup is under way."""
     lock = lock_now(scratch / "lock")
     if lock is None:
         raise SettingsError(f"another restore of {folder} is under way: wait for it")

@@ -1,7 +1,7 @@
-"""Making a backup while everything works: Redis first, then the archive, then the secret, then what names them all.
+"""Making a backup while everything works: Redis first, then the archive, then the secret, then the manifest.
 
-What left Redis before its copy was made is in the archive's copy, because that is made later. What died leaves a folder
-`FOLDER.part`, which the next try makes anew; FOLDER itself is there when all of it is.
+Records that leave Redis before its copy is made are in the archive's copy, which is made later. A killed backup leaves
+a folder `FOLDER.part`, which the next try empties; FOLDER itself appears only when it is complete.
 """
 
 import hmac
@@ -39,7 +39,7 @@ _LOCK = "lock"
 
 
 def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, with_secret: bool = True) -> Manifest:
-    """Back up everything into a new folder. source: the Redis as a user may reach it who may copy it; None: as set.
+    """Back up everything into a new folder. source: the Redis, as reached by a user who may copy it; None: as set.
 
     Raises SettingsError, StoreUnavailable and ArchiveUnavailable; then there is no folder of that name.
     """
@@ -66,7 +66,7 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
 
 
 def _data_are_there(settings: Settings, source: str | None) -> None:
-    """Raise SettingsError where nothing was ever kept: before a secret is made, or a server started, in vain."""
+    """Raise SettingsError where no data were ever kept, before a secret is made or a server started in vain."""
     kept = {name for name in ("secret", *DATA) if (settings.data_dir / name).exists()}
     elsewhere = source or settings.redis_url
     if (not kept and settings.secret is None) or (not elsewhere and DATA[0] not in kept):
@@ -78,7 +78,7 @@ def _data_are_there(settings: Settings, source: str | None) -> None:
 
 @contextmanager
 def _part(folder: Path) -> Iterator[Path]:
-    """A folder beside that of the backup, ours alone; it becomes that of the backup at the end."""
+    """Make a private folder beside that of the backup; it is renamed to it at the end."""
     part = private_folder(folder.with_name(f"{folder.name}.part"))
     lock = lock_now(part / _LOCK)
     if lock is None:
@@ -88,7 +88,7 @@ def _part(folder: Path) -> Iterator[Path]:
         yield part
         (part / _LOCK).unlink()
         part.replace(folder)
-    except BaseException:  # it holds numbers
+    except BaseException:  # the folder holds subscribers' numbers
         shutil.rmtree(part, ignore_errors=True)
         raise
     finally:
@@ -107,7 +107,7 @@ def emptied(folder: Path) -> None:
 
 
 def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tuple[int, dict[str, str], Account]:
-    """Redis' data as plain commands: of which instant, what they say of themselves, and how many of each kind."""
+    """Copy Redis' data as plain commands; return their instant, their meta fields, and the number of each kind."""
     url = source or settings.redis_url
     many = url is not None and is_cluster(url)
     if url is None:
@@ -149,13 +149,13 @@ def _database(url: str) -> int:
 
 
 def _is_the_secret(meta: dict[str, str], secret: str) -> None:
-    """Raise SettingsError where the data were written with another secret than the one that would be kept."""
+    """Raise SettingsError where the data were written with another secret than the one to be kept."""
     if not hmac.compare_digest(proof_of(secret), meta.get("secret", "")):
         raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 
 
 def _archive(settings: Settings, meta: Mapping[str, str], to: Path, tell: Tell) -> ArchiveKept:
-    """The archive's copy, where it is SQLite's; else what is known of it."""
+    """Copy the archive if it is SQLite's; return what is known of it."""
     with closing(archive_of(settings)) as archive:
         archive.must_stand = "archive" in meta
         kind, named = make_url(settings.archive_address()).get_backend_name(), archive.id()
@@ -167,5 +167,5 @@ def _archive(settings: Settings, meta: Mapping[str, str], to: Path, tell: Tell) 
 def _release() -> str:
     try:
         return version("consent-engine")
-    except PackageNotFoundError:  # run from its source
+    except PackageNotFoundError:  # run from source
         return "source"

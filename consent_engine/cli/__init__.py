@@ -21,7 +21,7 @@ _ADVICE = {
     "store_unavailable": "is its Redis up? See CONSENT_REDIS_URL",
     "not_durable": "type it again",
 }
-# Typer carries click inside, or beside itself, depending on its version: its own class leads to the errors of either.
+# Typer bundles click or depends on it, depending on its version: the bases of its class are click's errors either way.
 _UsageError, _ClickError = typer.BadParameter.__mro__[1:3]
 
 
@@ -30,7 +30,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
-    """Run one command; the exit status."""
+    """Run one command; return the exit status."""
     plain = [argument for argument in arguments if argument != "--json"]
     try:
         with printing(as_json=len(plain) < len(arguments)):
@@ -40,14 +40,14 @@ def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tells of it when it leaves
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it at exit
         return FAILED
-    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, people get one line
+    except Exception as error:  # noqa: BLE001 - the edge: people get one line for any error
         return _fail(*_line(error))
 
 
 def _line(error: Exception) -> tuple[str, int]:
-    """What to say of an error, and the status to leave with."""
+    """Return the message for an error, and the exit status."""
     if isinstance(error, _ClickError):
         is_usage = isinstance(error, _UsageError)
         return _usage(error), USAGE if is_usage else FAILED
@@ -66,7 +66,7 @@ def _line(error: Exception) -> tuple[str, int]:
 
 
 def _usage(error: Exception) -> str:
-    """Click's own words, and where to read more."""
+    """Return click's own message, and where to read more."""
     said = getattr(error, "format_message", lambda: str(error))()
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "consent"

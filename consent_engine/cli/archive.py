@@ -1,4 +1,4 @@
-"""`consent archive`: what it keeps, and where."""
+"""`consent archive`: moves settled orders to the archive, expires, adopts and copies it."""
 
 from contextlib import closing
 from typing import Annotated
@@ -30,7 +30,7 @@ def archive(
     instead_of: Annotated[str, _FROM] = "",
     spread: Annotated[str, _SPREAD] = "10m",
 ) -> None:
-    """Ask settled orders from before there was an archive to move there; workers move them."""
+    """Ask for settled orders from before there was an archive to be moved there; workers move them."""
     from consent_engine.config.durations import duration
 
     if context.invoked_subcommand:
@@ -62,7 +62,7 @@ _TO = typer.Option("--to", envvar="CONSENT_COPY_TO", help="An empty PostgreSQL d
 
 @app.command()
 def copy(to: Annotated[str, _TO]) -> None:
-    """Copy the SQLite archive into a PostgreSQL, while everything works. What died is typed again."""
+    """Copy the SQLite archive into a PostgreSQL database while everything works. If it dies, type it again."""
     from sqlalchemy.engine import make_url
 
     from consent_engine.adapters.sql.archive import SqlArchive

@@ -1,4 +1,4 @@
-"""`consent audit`: the log replayed against what is kept."""
+"""`consent audit`: replays the log against the stored records."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`consent backup` and `consent restore`: everything in one folder, while everything works; and back."""
+"""`consent backup` and `consent restore`: copies everything to a folder while everything works; and puts it back."""
 
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +42,7 @@ def make(
 
 
 def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] = False) -> None:  # noqa: FBT002
-    """Put a backup back into an empty installation: stop APIs and workers first. What died is typed again."""
+    """Put a backup back into an empty installation: stop APIs and workers first. If it dies, type it again."""
     from consent_engine.backup.put_back import put_back
     from consent_engine.config.settings import Settings
 

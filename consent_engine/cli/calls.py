@@ -1,4 +1,4 @@
-"""`consent calls` and `consent violations`: what was called, and what was wrong with it. Numbers are masked."""
+"""`consent calls` and `consent violations`: calls, and the violations found in them. Numbers are masked."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -34,7 +34,7 @@ def list_calls(
     ] = None,
     seed: Annotated[str | None, typer.Option(help="What the sample is drawn by: the same seed draws the same.")] = None,
 ) -> None:  # fmt: skip
-    """List calls, newest first: when, to whom, by whom, how each ended, and what was wrong with it."""
+    """List calls, newest first: when, to whom, by whom, how each ended, and its violations."""
     wanted = _filter(agent, _Period(day, since, until), carrier)
     if (sample is None) != (seed is None):
         raise typer.BadParameter("--sample and --seed go together", param_hint="--sample")
@@ -53,7 +53,7 @@ def violations(
     agent: _Agent = None, day: _Day = None, since: _Since = None, until: _Until = None, carrier: _Carrier = None,
     limit: _Limit = 100,
 ) -> None:  # fmt: skip
-    """List calls with which something was wrong, newest first."""
+    """List calls with violations, newest first."""
     from consent_engine.domain.call.violation import Violation
     from consent_engine.ports.calls import ANY
 
@@ -62,7 +62,7 @@ def violations(
 
 
 class _Period(NamedTuple):
-    """The days named on the command line: one, or from one to another, both included."""
+    """The days named on the command line: one day, or the first and the last of a period, both included."""
 
     day: str | None
     since: str | None
@@ -82,7 +82,7 @@ def _filter(agent: str | None, named: _Period, carrier: str | None, violation: s
 
 
 def _bounds(day: str | None, named: _Period) -> tuple[int, int] | tuple[None, None]:
-    """The first instant of a day, and of the next one."""
+    """Return the first instants of a day and of the next day; None twice without a day. Raises BadParameter."""
     from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
 

@@ -1,4 +1,4 @@
-"""`consent cells`: where the slices of subscribers are, and how all data move to another number of them."""
+"""`consent cells`: where the cells (slices of subscribers) are, and moving all data to another number of cells."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ def move(
     to: Annotated[str, _TO], cells: Annotated[int, _CELLS], source: Annotated[str | None, _FROM] = None,
     replicas: Annotated[int, _REPLICAS] = 0,
 ) -> None:  # fmt: skip
-    """Move all data to an empty Redis, into so many cells. Stop APIs and workers first. What died is typed again."""
+    """Move all data to an empty Redis, into this many cells. Stop APIs and workers first. If it dies, type it again."""
     from consent_engine.adapters.redis.reshard.move import Move
     from consent_engine.adapters.redis.topology.cluster import is_cluster
     from consent_engine.config.settings import Settings
@@ -46,7 +46,7 @@ def move(
 
 @app.command()
 def stay(source: Annotated[str | None, _FROM] = None) -> None:
-    """Give a move up that did not end: engines may start on the data again. Empty its target afterwards."""
+    """Give up a move that did not finish: engines may start on the data again. Empty its target afterwards."""
     from consent_engine.adapters.redis.reshard.move import rest
     from consent_engine.adapters.redis.reshard.move import stay as given_up
     from consent_engine.config.settings import Settings
@@ -72,7 +72,7 @@ def show_all() -> None:
 
 @contextmanager
 def _source(settings: "Settings", url: str | None) -> Iterator["Side"]:
-    """The data as they are: in as many cells as they say themselves."""
+    """Open the source of a move, in as many cells as its data record."""
     from consent_engine.adapters.redis.embedded.server import connect_or_start
     from consent_engine.adapters.redis.reshard.move import cells_of
 
@@ -96,7 +96,7 @@ def _side(settings: "Settings", url: str, cells: int, replicas: int = 0) -> "Sid
 
 
 def address(url: str, option: str) -> str:
-    """An address of a Redis, as settings take it. option: which one it was given as. Raises BadParameter."""
+    """Return a Redis address in the form of the settings. option: the option that gave it. Raises BadParameter."""
     from pydantic import TypeAdapter, ValidationError
 
     from consent_engine.config.values import RedisUrl

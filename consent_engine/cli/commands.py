@@ -1,4 +1,4 @@
-"""Every command by name. What a command needs is imported when it runs, so that `consent read` starts at once."""
+"""All commands by name. Each imports what it needs when it runs, so that `consent read` starts at once."""
 
 import typer
 
@@ -55,5 +55,5 @@ app.add_typer(archive.app, name="archive")
 app.command()(audit.audit)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)
-# A text may begin with a dash, and is no option then.
+# A reply may begin with a dash, and is no option then.
 app.command(context_settings={"ignore_unknown_options": True})(reading.read)

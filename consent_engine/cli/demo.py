@@ -1,4 +1,4 @@
-"""The demo: a real engine in processes of its own, in a folder of its own, against a simulated outside in this one."""
+"""The demo: a real engine in processes and a folder of its own; this process simulates everything outside it."""
 
 import os
 import secrets
@@ -29,11 +29,11 @@ LAST_LINES = 30
 
 
 class EngineDown(ConsentError, code="engine_down"):
-    """The engine did not come up."""
+    """The demo's engine did not start."""
 
 
 def run(orders: int, seed: int, *, keep: bool) -> int:
-    """Run it; 0 when every order ended as its subscriber's script says."""
+    """Run the demo; return 0 when every order ended as its subscriber's script says."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="consent-demo-"))
     status = 1
@@ -70,7 +70,7 @@ def _run(folder: Path, outside: Outside, orders: int, seed: int, *, keep: bool) 
 
 @contextmanager
 def _engine(folder: Path, environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """`consent serve`, as a person would start it; ended with the block, and with us however we die."""
+    """Run `consent serve` as a person would; it ends with the block, and with this process however that dies."""
     reads, leash = os.pipe()
     command = [sys.executable, "-m", "consent_engine", "serve", "--port", str(port), "--leash", str(reads)]
     with (folder / "engine.log").open("wb") as log:
@@ -98,7 +98,7 @@ def _engine(folder: Path, environ: dict[str, str], port: int) -> Iterator[subpro
 
 
 def _importable() -> dict[str, str]:
-    """Our own packages, also when they are not installed: the engine runs in another folder."""
+    """Return the path to our own packages, installed or not: the engine runs in another folder."""
     home = str(Path(__file__).parents[2])
     return {"PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))}
 
@@ -144,7 +144,7 @@ def _wait_for_interrupt(engine: subprocess.Popen[bytes]) -> None:
 
 def _show_log(log: Path) -> None:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    lines = [line for line in lines if " INFO api: " not in line]  # a line a request would hide the rest
+    lines = [line for line in lines if " INFO api: " not in line]  # a log line for each request would hide the rest
     for line in ["the engine's last lines:", *lines[-LAST_LINES:]]:
         sys.stderr.write(f"  {line}\n")
 

@@ -1,4 +1,4 @@
-"""`consent gateway`: what a gateway does to a long text, tried with a handset of one's own."""
+"""`consent gateway`: checks with a handset of your own that a gateway delivers a long text whole."""
 
 import time
 from collections.abc import Iterator
@@ -32,9 +32,9 @@ def check(
     to: Annotated[str, typer.Option(metavar="MSISDN", help="A handset of your own: it gets an SMS of four parts.")],
     wait: Annotated[str, typer.Option(help="How long to wait for the reports, like 90s or 5m.")] = "2m",
 ) -> int:
-    """Send four parts to your own handset and say what came of each. Exit status 1: not all of them arrived.
+    """Send an SMS of four parts to your own handset and show what became of each. Exit status 1: not all arrived.
 
-    It goes the way of every SMS, so workers and the API must run. Once after every change at the gateway is enough.
+    It is sent like every SMS, so workers and the API must run. Once after every change at the gateway is enough.
     """
     from consent_engine.config.durations import duration
     from consent_engine.domain import msisdn
@@ -92,7 +92,7 @@ def _reported(now: "Standing") -> str:
 
 
 def _rows(last: "Standing") -> Iterator[tuple[int, str]]:
-    """A row a part: the best that was reported of it by any attempt."""
+    """Yield one row for each part: the best result that any attempt reported for it."""
     of = max((each.of for each in last.attempts), default=PARTS)
     for n in range(1, of + 1):
         said = ("delivered", "failed", "accepted")

@@ -1,4 +1,4 @@
-"""`consent doctor`: what is wrong with this installation, and what to type."""
+"""`consent doctor`: problems of this installation, and what to type."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ def doctor(
     everything: Annotated[bool, _ALL] = False,  # noqa: FBT002
     mend: Annotated[bool, _MEND] = False,  # noqa: FBT002
 ) -> int:
-    """Look at settings, server, clocks, workers, stuck work, plans and records. Exit status 1: see to it."""
+    """Look at settings, server, clocks, workers, stuck work, plans and records. Exit status 1: something is bad."""
     from consent_engine.config.settings import Settings
     from consent_engine.doctor import Level, Wanted, examine
     from consent_engine.doctor.sources import sources

@@ -21,7 +21,7 @@ _REASON_LENGTH = 200
 
 
 class NotDecided(Refused, code="not_decided"):
-    """Not every suspicion that was named is decided."""
+    """Some of the named suspicions were not decided."""
 
 
 def held(
@@ -34,9 +34,9 @@ def held(
     ] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is none. No telephone number.")] = None,
 ) -> None:
-    """List replies that may be a refusal, the same words together; with WHICH, each of them; or decide them.
+    """List replies that may be a refusal, grouped by their words; with WHICH, one by one; or decide them.
 
-    Undecided until the instant shown, they are refusals.
+    Those still undecided at the instant shown become refusals.
     """
     _look_at(which, refusal=refusal, reason=reason)
     with opened() as engine:
@@ -52,7 +52,7 @@ def held(
 
 
 def _look_at(which: Sequence[str] | None, *, refusal: bool | None, reason: str | None) -> None:
-    """Raise BadParameter for options that contradict each other."""
+    """Raise BadParameter for options that contradict each other, and for a reason that is not allowed."""
     if refusal is not None and not which:
         raise typer.BadParameter("name what is decided", param_hint="WHICH")
     if refusal is None and reason is not None:
@@ -78,7 +78,7 @@ def _row(each: "HeldText") -> tuple[object, ...]:
 
 
 def _named(engine: "Engine", which: Sequence[str]) -> Iterator["HeldText"]:
-    """The suspicions of these groups and ids, newest first."""
+    """Yield the suspicions of these groups and ids, newest first."""
     wanted, cursor = frozenset(which), ""
     while True:
         rows, cursor = engine.held(cursor, _AT_ONCE)

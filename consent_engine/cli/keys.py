@@ -1,4 +1,4 @@
-"""`consent keys`: who may call the API."""
+"""`consent keys`: the API keys."""
 
 from typing import Annotated
 
@@ -40,7 +40,7 @@ def show_all() -> None:
 
 @app.command()
 def revoke(name: Annotated[str, typer.Argument(help="As `consent keys list` shows it.")]) -> None:
-    """Forget a key: its owner is not let in any more, and its name is never given again."""
+    """Revoke a key: its owner is not let in any more, and its name is never given again."""
     with opened() as engine:
         engine.keys.revoke(name)
     line(f"revoked: {name}")

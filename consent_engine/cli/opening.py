@@ -1,4 +1,4 @@
-"""The engine, opened for one command: on the Redis that was named, or on the data folder's own server."""
+"""The engine, opened for one command: on the Redis of the settings, or on the data folder's own server."""
 
 import getpass
 import os
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _A_PAGE = 200
 CARRIER_NAMES = ", ".join(CARRIERS)
-"""As the help of every `--carrier` names them."""
+"""The carriers, as the help of every `--carrier` lists them."""
 
 
 @contextmanager
 def opened() -> Iterator["Engine"]:
-    """An engine; the server it needs is started for the moment if none runs."""
+    """Open an engine; the embedded server is started for this command if it does not run."""
     from consent_engine.cli.tables import told_by
     from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
@@ -36,7 +36,7 @@ def opened() -> Iterator["Engine"]:
 
 
 def paged(page: Callable[[str, int], tuple[Iterable[T], str]], most: int) -> Iterator[T]:
-    """So many at most of a list that is read a page at a time. page: takes where to go on, and how many."""
+    """Yield at most this many rows of a list read page by page. page: takes a cursor and a number of rows."""
     cursor, left = "", most
     while left > 0:
         found, cursor = page(cursor, min(left, _A_PAGE))
@@ -48,20 +48,20 @@ def paged(page: Callable[[str, int], tuple[Iterable[T], str]], most: int) -> Ite
 
 
 def carrier_named(name: str | None) -> str | None:
-    """A carrier as it was typed. Raises BadParameter."""
+    """Return the carrier that was typed. Raises BadParameter for an unknown one."""
     return one_of(name, CARRIERS, "--carrier")
 
 
 def one_of(typed: str | None, known: Iterable[str], hint: str) -> str | None:
-    """Whatever was typed, where it is one of these or nothing. hint: the option's name. Raises BadParameter."""
+    """Return the typed value if it is None or one of `known`. hint: the option's name. Raises BadParameter."""
     if typed is not None and typed not in (names := list(known)):
         raise typer.BadParameter(f"one of {', '.join(names)}", param_hint=hint)
     return typed
 
 
 def by() -> str:
-    """Who types, as events say it."""
+    """Return the person at the terminal, as events name them."""
     try:
         return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):  # a container may have no such user
+    except (OSError, KeyError):  # a container may have no entry for its user
         return f"cli:{os.getuid()}"

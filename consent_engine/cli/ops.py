@@ -1,4 +1,4 @@
-"""What ops do at a terminal: look at an order, at what is stuck, try again, refuse a number, ask whether to dial it."""
+"""Commands for operators: show an order, list stuck work, retry, refuse a number, ask whether it may be dialled."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -62,7 +62,7 @@ _LIMIT = typer.Option(min=1, max=10_000, help="How many at most.")
 
 
 def void(limit: Annotated[int, _LIMIT] = 100) -> None:
-    """List orders to which a yes reached us that led to nothing, newest first: when, and what became of it."""
+    """List orders that got a yes without effect, newest first: when it came, and what became of it."""
     from consent_engine.domain.order.history import yes_in_vain
     from consent_engine.engine.listing import Filter
 
@@ -80,14 +80,14 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
 
 
 def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:
-    """What was reported of an SMS of several parts."""
+    """Return the reported parts of a multi-part SMS: taken, arrived, lost."""
     said = {"taken": attempt.taken, "arrived": attempt.here, "lost": attempt.lost}
     told = [f"{word} {','.join(map(str, parts))}" for word, parts in said.items() if parts]
     return (f"parts of {sms}", f"of {attempt.of}", *told)
 
 
 def stuck() -> None:
-    """List what waits for a person: order, effect, lane, attempts, why. `consent retry ORDER` does it again."""
+    """List effects that wait for a person: order, effect, lane, attempts, why. `consent retry ORDER` does it again."""
     with opened() as engine:
         found = engine.stuck()
     rows = [(n.id, n.effect, n.lane, "?" if n.attempts is None else n.attempts, n.why) for n in found]
@@ -104,9 +104,9 @@ def retry(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 500,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them, by lane, reason and plan.")] = False,
 ) -> None:
-    """Do now what is parked of an order (or of a line, as `consent stuck` names it); its next answer is believed.
+    """Retry now what is parked of an order (or of a line, as `consent stuck` names it); its next answer is believed.
 
-    With --all, of many: look at --dry-run first.
+    With --all, those of many orders: look at --dry-run first.
     """
     if every == (order is not None):
         raise typer.BadParameter("name one, or say --all", param_hint="ORDER")
@@ -138,7 +138,7 @@ def refuse(
     plan: Annotated[str | None, typer.Option(help="about this plan only")] = None,
     until: Annotated[str | None, typer.Option(help="no longer than for so long, like 90d; else for ever")] = None,
 ) -> None:
-    """Never call this number again: for one carrier, else for all. Cancels what is open."""
+    """Never call this number again: for one carrier, else for all. Cancels its open orders."""
     from consent_engine.config.durations import duration, millis
     from consent_engine.domain.line.restriction import EVERY_CARRIER
     from consent_engine.engine.receive import RefusalAsked
@@ -166,7 +166,7 @@ def may_be_called(
     carrier: Annotated[str | None, typer.Option(help=CARRIER_NAMES)] = None,
     plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
 ) -> None:
-    """Tell whether a number may be dialled; without a carrier: not by any that it refused."""
+    """Tell whether a number may be dialled; without a carrier, a refusal of any carrier forbids it."""
 
     number, of = parse(msisdn), carrier_named(carrier)
     with opened() as engine:

@@ -1,4 +1,4 @@
-"""`consent pause`, `consent resume`, `consent paused`: a lane or a gateway that a person stops, at a terminal."""
+"""`consent pause`, `consent resume`, `consent paused`: stopping and resuming a lane or a gateway from a terminal."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -13,7 +13,7 @@ _REASON_LENGTH = 200
 
 
 class To(StrEnum):
-    """What can be stopped."""
+    """The kinds of things that can be stopped."""
 
     LANE = "lane"
     GATEWAY = "gateway"
@@ -25,7 +25,7 @@ _Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept wit
 
 
 def pause(to: _Which, name: _Name, reason: _Reason) -> None:
-    """Stop a lane or a gateway: nothing new is begun, calls under way end, nothing is lost; deadlines go on."""
+    """Stop a lane or a gateway: nothing new begins, calls under way end, nothing is lost; deadlines keep running."""
     from consent_engine.ports import Target
 
     told = sound_reason(reason)
@@ -40,7 +40,7 @@ def pause(to: _Which, name: _Name, reason: _Reason) -> None:
 
 
 def resume(to: _Which, name: _Name, reason: _Reason) -> None:
-    """Let a lane or a gateway go on."""
+    """Resume a stopped lane or gateway."""
     from consent_engine.ports import Target
 
     told = sound_reason(reason)
@@ -52,7 +52,7 @@ def resume(to: _Which, name: _Name, reason: _Reason) -> None:
 def paused(
     *, history: Annotated[bool, typer.Option("--history", help="What was stopped and let go on, newest first.")] = False
 ) -> None:
-    """List what stands still: since when, who stopped it, and why."""
+    """List stopped lanes and gateways: since when, who stopped each, and why."""
     with opened() as engine:
         if history:
             happened = engine.pauses.happened(1_000)
@@ -67,7 +67,7 @@ def paused(
 
 
 def sound_reason(reason: str) -> str:
-    """The reason; raises BadParameter for what is none, or has a number in it."""
+    """Return the reason. Raises BadParameter if it is empty, too long, unprintable, or contains a number."""
 
     told = reason.strip()
     if not (0 < len(told) <= _REASON_LENGTH and told.isprintable()) or contains_number(told):

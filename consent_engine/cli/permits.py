@@ -1,4 +1,4 @@
-"""`consent permits`: asks whether numbers may be dialled, and checks a permit."""
+"""`consent permits`: asks for permits to dial numbers, and checks a permit."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +28,7 @@ def permits(
         str | None, typer.Option(metavar="PERMIT", help="Tell what a permit is worth now: for MSISDN, if it is named.")
     ] = None,
 ) -> None:
-    """Give permits to dial numbers, up to 10000, in their order: each with its end, or why it is denied since when."""
+    """Give permits to dial up to 10000 numbers, in their order: each with its end, or why and since when denied."""
     if check is not None:
         if carrier or plan or len(msisdns or ()) > 1:
             raise typer.BadParameter("takes one MSISDN at most, and no other option", param_hint="--check")
@@ -42,7 +42,7 @@ def _lines() -> list[str]:
 
 
 def _numbers(texts: list[str]) -> list["Msisdn"]:
-    """The numbers; raises Malformed that names each that is none by its place, and repeats nothing."""
+    """Parse the numbers. Raises Malformed, which names invalid ones by position and quotes none of them."""
 
     numbers: list[Msisdn] = []
     wrong: list[FieldError] = []

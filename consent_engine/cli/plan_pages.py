@@ -1,4 +1,4 @@
-"""`consent plans check --fetch`: the pages of plans in a file, looked at before anything is loaded."""
+"""`consent plans check --fetch`: fetches the published pages of a file's plans before anything is loaded."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from consent_engine.ports.tariff_pages import TariffPages
 
 AT_ONCE = 16
-"""Pages at a time."""
+"""How many pages are fetched at a time."""
 
 
 class Looked(NamedTuple):
-    """What one address shows of one plan. found: in a few words; shows: whether it is the plan, as far as known"""
+    """The result for one address of one plan. found: a few words; shows: whether it shows the plan, if known"""
 
     code: str
     channel: str
@@ -24,7 +24,7 @@ class Looked(NamedTuple):
 
 
 def looked_at(plans: "Sequence[Plan]") -> list[Looked]:
-    """What the addresses of plans show, in their order, by the settings of this installation. Raises SettingsError."""
+    """Check every address of the plans, in order, by this installation's settings. Raises SettingsError."""
     from consent_engine.adapters.tariff_pages import HttpTariffPages
     from consent_engine.config.settings import Settings
 
@@ -33,7 +33,7 @@ def looked_at(plans: "Sequence[Plan]") -> list[Looked]:
 
 
 async def look(plans: "Sequence[Plan]", addresses: "Addresses", pages: "TariffPages") -> list[Looked]:
-    """Look at all of them, a few at a time."""
+    """Check all addresses, a few at a time."""
     free = asyncio.Semaphore(AT_ONCE)
     looks = [_one(plan, each, addresses, pages, free) for plan in plans for each in plan.published]
     return list(await asyncio.gather(*looks))

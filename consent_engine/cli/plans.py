@@ -21,10 +21,10 @@ app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.
 
 @app.command()
 def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says anything new is a new version.")]) -> None:
-    """Publish plans, or none of them where a text about one is too long to be sent; orders under way keep the version
+    """Publish plans, or none of them if a text about one is too long to be sent; orders under way keep the version
     they were asked with. With CONSENT_PLAN_APPROVAL they are proposed: another person types `consent plans approve`.
     \f
-    Raises Malformed for a plan that our own page would not show whole.
+    Raises Malformed for a plan that our own page would not show completely.
     """
     from consent_engine.api.routes.tariff_versions import not_shown
     from consent_engine.config.plan_file import plans_from
@@ -52,10 +52,10 @@ def check(
     sheet: Annotated[Path | None, typer.Option(help="Write them there, a sheet for readers (Markdown).")] = None,
     fetch: Annotated[bool, _FETCH] = False,  # noqa: FBT002
 ) -> None:
-    """Show every text about these plans as subscribers would read it, with its segments; exit 1 where one is too long,
-    and, with --fetch, where a page does not show its plan.
+    """Show every text about these plans as subscribers would read it, with its segments; exit 1 if one is too long,
+    and, with --fetch, if a page does not show its plan.
 
-    A text stands at its longest: with a code, and with the window that applies unless a setting says another.
+    Texts are shown at their longest: with a code, and with the default reply window.
     """
     from consent_engine.cli.plan_pages import looked_at
     from consent_engine.config.plan_file import plans_from
@@ -84,7 +84,7 @@ def check(
 
 
 def _sheet(found: "list[tuple[str, PlanText]]") -> str:
-    """Every text on lines of its own, for people who judge words."""
+    """Return every text in a section of its own (Markdown), for people who judge the wording."""
     rows = ["# Every text about these plans, as it is read", ""]
     for code, text in found:
         counted = f"{text.segments} segments" + (f" of at most {text.most}" if text.most else "")
@@ -93,7 +93,7 @@ def _sheet(found: "list[tuple[str, PlanText]]") -> str:
 
 
 def _of_reports() -> list[str]:
-    """What those read who report a call: no plan is named in it."""
+    """Return the texts that reporters of calls receive; they name no plan."""
     from consent_engine.domain.texts.render import of_report
     from consent_engine.domain.texts.report_words import EXAMPLES, named
     from consent_engine.domain.texts.segments import segments
@@ -118,7 +118,7 @@ def withdraw(code: Annotated[str, typer.Argument(help="As `consent plans list` s
 
 @app.command()
 def proposed() -> None:
-    """List what waits for an approval: code, who proposed it, when, name, price, hash."""
+    """List plans that wait for approval: code, who proposed it, when, name, price, hash."""
     from consent_engine.domain.texts.confirmation_fields import price_of
 
     with opened() as engine:
@@ -129,7 +129,7 @@ def proposed() -> None:
 
 @app.command()
 def approve(code: Annotated[str, typer.Argument(help="As `consent plans proposed` shows it.")]) -> None:
-    """Put on sale what another admin proposed; both names are kept."""
+    """Put a plan on sale that another admin proposed; both names are kept."""
     with opened() as engine:
         plan = engine.catalogue.approve(code, by())
     record([("plan", plan.code), ("version", plan.version), ("hash", plan.hash)])
@@ -163,9 +163,9 @@ def show(
     code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
     version: Annotated[int | None, typer.Option(help="One that it had; else the one in force.")] = None,
 ) -> None:
-    """Show all of a plan, as subscribers and the public read it, and from when until when each version counts.
+    """Show a plan in full, as subscribers and the public read it, and the period in which each version counts.
     \f
-    Raises PlanNotFound for a version that it never had.
+    Raises PlanNotFound for a version that the plan never had.
     """
     from consent_engine.domain.texts.confirmation_fields import disclosures
 
@@ -188,13 +188,13 @@ def show(
 
 
 def _seen(seen: "Seen") -> tuple[str, ...]:
-    """Whether a channel shows it, since when, what is wrong, the hash of what was seen; or who attested it, and why."""
+    """Return a channel's cells: public or not, since when, what is wrong, the page's hash; attested by whom, why."""
     told = "public" if seen.public else "not public"
     return told, instant(seen.since), seen.why or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"
 
 
 def _span(listed: "Listed", number: int) -> tuple[str, ...]:
-    """How a version stands, from when, until when; who proposed and who approved it, where that took two."""
+    """Return a version's cells: standing, from when, until when; proposer and approver, where that took two."""
     begins, ends = listed.span(number) or (0, None)
     version = listed.version(number)
     return listed.standing(number).value, instant(begins), instant(ends or 0), *(version.by if version else ())

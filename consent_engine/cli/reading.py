@@ -1,4 +1,4 @@
-"""`consent read`: what a reply means. Needs no server."""
+"""`consent read`: the meaning of replies. Needs no server."""
 
 import sys
 from collections.abc import Iterator
@@ -25,6 +25,6 @@ def read(
 
 
 def _lines() -> Iterator[str]:
-    """Standard input, a text a line; an empty line is a text, too. What is no UTF-8 stays in, as what nobody reads."""
+    """Yield the lines of standard input, empty ones too. Bytes that are not UTF-8 become U+FFFD."""
     for raw in sys.stdin.buffer:
         yield raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")

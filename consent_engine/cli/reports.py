@@ -1,4 +1,4 @@
-"""`consent reports`: what subscribers reported, what it seems to be, and by when it is answered. Numbers are masked."""
+"""`consent reports`: subscribers' reports of calls, their probable class, and when each is due. Numbers are masked."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -29,7 +29,7 @@ def reports(
     overdue: Annotated[bool, typer.Option("--overdue", help="Only those that should have been answered.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
 ) -> None:
-    """List reports of unsolicited calls, newest first: what each seems to be, why, and by when it is answered."""
+    """List reports of unsolicited calls, newest first: what each seems to be, why, and when its answer is due."""
     from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
     from consent_engine.ports import ReportFilter
 

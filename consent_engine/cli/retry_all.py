@@ -1,4 +1,4 @@
-"""`consent retry --all`: what is stuck for one cause, counted first, then done again a batch at a time."""
+"""`consent retry --all`: stuck effects, counted by cause, then retried batch by batch."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ _AT_ONCE = 200
 
 
 def wanted_of(lane: str | None, reason: str | None, plan: str | None) -> "Wanted":
-    """The filter that was asked for. Raises BadParameter for a lane that there is not."""
+    """Build the filter from the options. Raises BadParameter for an unknown lane."""
     from consent_engine.engine.stuck import Wanted
 
     one_of(lane, Lane, "--lane")
@@ -21,7 +21,7 @@ def wanted_of(lane: str | None, reason: str | None, plan: str | None) -> "Wanted
 
 
 def retry_all(wanted: "Wanted", limit: int, *, dry_run: bool) -> None:
-    """Count what is wanted, by cause; else do it again, up to `limit`, saying how far it has come."""
+    """Count the chosen effects by cause (dry_run), or retry up to `limit` of them and report the progress."""
     from consent_engine.engine.stuck import MOST_STUCK, Retried, causes_of
 
     with opened() as engine:

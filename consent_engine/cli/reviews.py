@@ -1,4 +1,4 @@
-"""`consent reviews`: orders that wait for the review of their call, and letting them go on where it is not awaited."""
+"""`consent reviews`: orders that wait for the review of their call, and releasing them when no review is required."""
 
 from typing import Annotated
 

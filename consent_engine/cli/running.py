@@ -1,4 +1,4 @@
-"""`consent serve`, `consent api`, `consent demo`: what runs on."""
+"""`consent serve`, `consent api`, `consent demo`: the commands that run the engine."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ _LEASH = typer.Option(hidden=True)
 _HOST = typer.Option(help="The address to listen at.")
 _PORT = typer.Option(min=1, max=65_535, help="The port to listen at.")
 GRACE_S = 30.0
-"""How long a process whose parent is gone may take to end."""
+"""How long a process may take to end once its parent is gone."""
 
 
 def serve(
@@ -73,7 +73,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running at the printed address.")] = False,  # noqa: FBT002
     seed: Annotated[int, typer.Option(help="Another seed: other subscribers, in another order.")] = 1,
 ) -> int:
-    """Walk the whole road with a simulated call centre, subscribers, gateway and BSS, and compare what came out."""
+    """Run orders end to end with a simulated call centre, subscribers, gateway and BSS, and compare the results."""
     from consent_engine.cli.demo import run
 
     return run(orders, seed, keep=keep)

@@ -1,4 +1,4 @@
-"""How far a command is that takes long: said every two seconds."""
+"""Progress of commands that take long, printed every two seconds."""
 
 from time import monotonic
 
@@ -6,13 +6,13 @@ from consent_engine.cli.tables import manner, tell
 
 
 class Slowly:
-    """Says how far it is, every two seconds."""
+    """Progress output of one command: at most one line every two seconds."""
 
     def __init__(self) -> None:
         self._said_at = monotonic()
 
     def tell(self, what: str) -> None:
-        """Say it, if nothing was said for so long."""
+        """Print the text, unless a line was printed within the interval."""
         if monotonic() - self._said_at >= manner().every_s:
             self._said_at = monotonic()
             tell(what)

@@ -1,4 +1,4 @@
-"""`consent serve`: everything on one machine. Holds the embedded server, starts API and workers, restarts what dies."""
+"""`consent serve`: everything on one machine: embedded server, API and workers, each restarted when it dies."""
 
 import logging
 import os
@@ -26,20 +26,20 @@ from consent_engine.wiring import Installation, call_bound, installation
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.2
-"""How often it looks after its children."""
+"""How often the supervisor checks its children, in seconds."""
 BACKOFF_S, MOST_BACKOFF_S, HEALTHY_S = 0.2, 10.0, 20.0
-"""The pause before a restart, doubled each time up to the most; forgotten by a child that lived so long."""
+"""The pause before a restart, doubled each time up to the most; reset for a child that lived HEALTHY_S."""
 API_END_S, WORKER_END_S, HANDSET_END_S = 23.0, 8.0, 8.0
-"""How long the API may take to end; how long a worker may take beside its longest call. Then it is killed."""
+"""How long API and handset may take to end, and a worker beyond its longest call. Then they are killed."""
 
 
 class Stopping(ConsentError, code="stopping"):
-    """We were asked to end while the server was still reading its files back."""
+    """The process was asked to end while the server was still loading its files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to run: where the API listens, how many workers, and what to tell the children beside our environment."""
+    """Options of `serve`: addresses of API and handset, number of workers, environment of the children."""
 
     host: str
     port: int
@@ -54,7 +54,7 @@ class Wanted:
 
 
 class Child:
-    """A process that should run: started again when it dies, each time a little later."""
+    """A process to keep running: restarted when it dies, each time after a longer pause."""
 
     def __init__(
         self, name: str, command: list[str], environ: Mapping[str, str], leash: int, end_s: float, *inherits: int
@@ -70,12 +70,12 @@ class Child:
         self._started_at = self._again_at = 0.0
 
     def look(self) -> None:
-        """Start it if it does not run and it is time."""
+        """Start the process if it does not run and its pause is over."""
         if self._process is not None and (status := self._process.poll()) is not None:
             self._died(status)
         if self._process is None and monotonic() >= self._again_at:
             self._started_at = monotonic()
-            # In a session of its own: Ctrl-C at the terminal is for us, who end things in their order.
+            # In a session of its own: Ctrl-C at the terminal reaches only us, and we end the children in order.
             self._process = subprocess.Popen(
                 self._command,
                 env=self._environ,
@@ -98,7 +98,7 @@ class Child:
             self._process.terminate()
 
     def ended(self) -> None:
-        """Wait for it to end; killed when it takes too long, which loses nothing that was acknowledged."""
+        """Wait for the process to end; kill it when that takes too long, which loses nothing acknowledged."""
         if self._process is None:
             return
         try:
@@ -121,8 +121,8 @@ class Handset:
     @classmethod
     @contextmanager
     def at(cls, port: int, secret: str, host: str = "127.0.0.1", phone: str = "") -> Iterator[Self]:
-        """At this port of `host`, else at any that is free. phone: an address of this machine in its own network, where
-        it is instead. Raises SettingsError where that is none.
+        """Listen at this port of `host`, else at any free one. phone: an address of this machine in its own network,
+        used in place of `host`. Raises SettingsError if it is not one.
         """
         try:
             host = str(_within(phone)) if phone else host
@@ -139,16 +139,16 @@ class Handset:
 
     @property
     def address(self) -> str:
-        """For a browser. Other users of this machine do not know its path, which stays the same."""
+        """Return the page's address. Its path stays the same, and other users of this machine do not know it."""
         return f"http://{self.phone or '127.0.0.1'}:{self.listening.getsockname()[1]}/{keyed(self.secret, 'handset')}/"
 
     @property
     def told(self) -> dict[str, str]:
-        """What API and workers are set to, so that the simulated gateway hands its SMS over there."""
+        """Return settings for API and workers with which the simulated gateway hands its SMS to this page."""
         return {"CONSENT_SIMULATED__URL": f"{self.address}sms", "CONSENT_SIMULATED__SECRET": self.secret}
 
     def child(self, wanted: Wanted, leash: int) -> Child:
-        """The process. It gets no other secret than the one it signs with."""
+        """Return the page's process. It gets no other secret than the one it signs with."""
         plain = {name: value for name, value in wanted.environ.items() if not name.startswith(PREFIX)}
         fd = self.listening.fileno()
         command = [
@@ -165,7 +165,7 @@ class Handset:
 
 
 def _within(address: str) -> IPv4Address:
-    """An address that no other network leads to. Raises ValueError: the handset answers for subscribers."""
+    """Parse an address in a private network. Raises ValueError for others: the handset answers for subscribers."""
     found = IPv4Address(address)
     if not found.is_private or found.is_unspecified:
         raise ValueError
@@ -180,7 +180,7 @@ class Supervisor:
         self._stop = stop
         self._server_backoff = BACKOFF_S
         self._server_again_at = 0.0
-        # Children hold the reading end. The kernel closes the writing end however we die, and they notice.
+        # Children hold the reading end. The kernel closes the writing end however this process dies, and they notice.
         reads, self._leash = os.pipe()
         environ = {**wanted.environ, **found.environ(), "PYTHONUNBUFFERED": "1", **(handset.told if handset else {})}
         listen = ["--host", wanted.host, "--port", str(wanted.port)]
@@ -194,7 +194,7 @@ class Supervisor:
         self._handset = [handset.child(wanted, reads)] if handset else []
 
     def run(self) -> None:
-        """Look after them until asked to stop, then end them."""
+        """Keep the children running until asked to stop, then end them."""
         try:
             while not self._stop.is_set:
                 self._look()
@@ -232,7 +232,7 @@ class Supervisor:
 
 
 def progress(stop: Stop) -> Callable[[str], None]:
-    """Prints what a server's start is waiting for, and ends the wait when this process is to end."""
+    """Return a function that logs what a server's start waits for, and ends the wait when this process is to end."""
 
     def tell(what: str) -> None:
         if stop.is_set:
@@ -243,7 +243,7 @@ def progress(stop: Stop) -> Callable[[str], None]:
 
 
 def check_free(host: str, port: int) -> None:
-    """Raise SettingsError when a process listens there already: better said before anything is started."""
+    """Raise SettingsError when another process listens at the port: better said before anything is started."""
     try:
         [(family, *_, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         socket.create_server(address[:2], family=family).close()
@@ -278,7 +278,7 @@ def _handset(wanted: Wanted, secret: str | None) -> AbstractContextManager[Hands
 
 
 def first_steps(settings: Settings, wanted: Wanted, handset: Handset | None) -> list[str]:
-    """What a person wants to know when it starts."""
+    """Return the lines printed at the start: addresses, place of the data, first steps."""
     shown = wanted.address.replace("//0.0.0.0:", "//127.0.0.1:")
     simulated = "simulated" in settings.routes().values() or settings.bss_name() == "simulated"
     return [

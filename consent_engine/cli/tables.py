@@ -1,4 +1,4 @@
-"""What commands print: columns on a terminal, tab-separated lines for programs, JSON with `--json`."""
+"""Output of commands: columns on a terminal, tab-separated lines for programs, JSON with `--json`."""
 
 import json
 import sys
@@ -13,11 +13,11 @@ from consent_engine.domain.days import CHINA, Days
 
 _days: ContextVar[Days] = ContextVar("days", default=CHINA)
 told_by = _days.set
-"""Have instants told by the clock of a business."""
+"""Set the business's clock, by which instants are printed."""
 
 
 def instant(at: int) -> str:
-    """An instant by the clock of the business, as pages show it, with its offset; nothing for 0.
+    """Return an instant by the clock of the business, as pages show it, with its offset; "-" for 0.
 
     >>> instant(1754013871000), instant(0)
     ('2025-08-01T10:04:31+08:00', '-')
@@ -27,7 +27,7 @@ def instant(at: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a command prints. every_s: how often what takes long says how far it is."""
+    """How a command prints. every_s: seconds between two lines of progress."""
 
     as_json: bool = False
     every_s: float = 2.0
@@ -40,7 +40,7 @@ manner = _manner.get
 
 @contextmanager
 def printing(**change: Any) -> Iterator[None]:  # noqa: ANN401 - fields of Manner
-    """While this lasts commands print in another manner."""
+    """Print in another manner within the block."""
     before = _manner.set(replace(manner(), **change))
     try:
         yield
@@ -53,12 +53,12 @@ def _json(value: object) -> None:
 
 
 def tell(what: str) -> None:
-    """Say something to whoever watches: on standard error, since standard output is for programs."""
+    """Print a message for the person at the terminal: on standard error, since standard output is for programs."""
     sys.stderr.write(f"{what}\n")
 
 
 def line(*cells: object) -> None:
-    """One line of cells; in JSON a list."""
+    """Print one line of cells; in JSON a list."""
     if manner().as_json:
         _json([cell if isinstance(cell, int) else str(cell) for cell in cells])
         return
@@ -66,7 +66,7 @@ def line(*cells: object) -> None:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = "") -> None:
-    """Rows; on a terminal with their head, or a word when there are none; in JSON one list of objects."""
+    """Print rows; on a terminal with their head, or `nothing` when there are none; in JSON one list of objects."""
     if manner().as_json:
         names = [name or "note" for name in head]
         _json([dict(zip(names, row, strict=True)) for row in rows])
@@ -75,7 +75,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = 
         for row in rows:
             line(*row)
         if not rows and nothing:
-            tell(nothing)  # standard output has no line where there is no row
+            tell(nothing)  # on standard output there is no line where there is no row
         return
     if not rows:
         sys.stdout.write(f"{nothing}\n")
@@ -88,7 +88,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = 
 
 
 def record(rows: Iterable[Sequence[object]]) -> None:
-    """Facts of one thing, a name and what belongs to it a line; in JSON one object."""
+    """Print facts of one thing, each a line of its name and values; in JSON one object."""
     if manner().as_json:
         _json({str(name): rest[0] if len(rest) == 1 else list(rest) for name, *rest in rows})
         return
@@ -97,10 +97,10 @@ def record(rows: Iterable[Sequence[object]]) -> None:
 
 
 def _plain(cell: object) -> str:
-    """A cell in which nothing moves the cursor or splits a column."""
+    """Return a cell's text without characters that move the cursor or split a column."""
     return "".join(character if character.isprintable() else " " for character in str(cell))
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: Chinese characters take two."""
+    """Return the width in terminal columns: Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,4 +1,4 @@
-"""The calendar of working days, from YAML that people edit; the time zone; and what a report is rewarded with."""
+"""The calendar of working days (YAML that people edit), the time zone, and the reward for a report."""
 
 import re
 from datetime import date, timedelta
@@ -17,17 +17,17 @@ from consent_engine.errors import SettingsError
 BUNDLED = "calendar_china.yaml"
 USUAL_ZONE = "Asia/Shanghai"
 LONGEST = timedelta(days=60)
-"""Of one holiday: what is longer is a slip of the pen."""
+"""The longest holiday: a longer one is a typing error."""
 _REWARD = re.compile(r"([1-9][0-9]{0,4}(?:\.[0-9]{2})?)(?: ([1-9][0-9]{0,2})/month)?", re.ASCII)
 
 
 def bundled() -> Path:
-    """Where the bundled calendar lies on this machine, to be copied."""
+    """Return the path of the bundled calendar on this machine, to be copied."""
     return Path(str(files("consent_engine").joinpath(BUNDLED)))
 
 
 def calendar_from(path: Path | None) -> Calendar:
-    """The calendar in a YAML file, or the bundled one. Raises SettingsError naming the file and what is wrong."""
+    """Read the calendar in a YAML file, or the bundled one. Raises SettingsError naming the file and what is wrong."""
     name = str(path) if path else BUNDLED
     try:
         text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
@@ -69,7 +69,7 @@ def _day(told: object) -> date:
 
 
 def days_in(zone: str) -> Days:
-    """What a day is in a time zone. China's has a name of its own, so that a machine without zones knows it."""
+    """Return the days of a time zone. China's are a constant, so that a machine without zone data knows them."""
     return CHINA if zone == USUAL_ZONE else Days(ZoneInfo(zone))
 
 

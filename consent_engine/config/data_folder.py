@@ -1,4 +1,4 @@
-"""The data folder: for our eyes only, and the secret that is made there once when no other is given."""
+"""The data folder: private to its user, and the secret that is made there once when no other is given."""
 
 import os
 import secrets
@@ -10,9 +10,9 @@ OURS = {"lock", "secret"}
 """Files by which a data folder is recognised."""
 ARCHIVE_FILE = "archive.sqlite3"
 NAME_FILE = "installation"
-"""The name of the data that were made here, so that it is known when they are gone."""
+"""The file with the name of the data made here, by which it is noticed that they are gone."""
 DATA = ("appendonlydir", ARCHIVE_FILE)
-"""What was written with a secret, and is of no use without it."""
+"""Data written with a secret, and useless without it."""
 
 
 def private_folder(path: Path) -> Path:
@@ -37,13 +37,13 @@ def private_folder(path: Path) -> Path:
 
 
 def kept_secret(folder: Path) -> str:
-    """The secret kept in `folder`, made when first asked for. Processes that start together agree on one.
+    """Return the secret kept in `folder`, made on first use. Processes that start together agree on one.
 
-    Raises SettingsError, and makes none, where data are without it: under another one nobody is found in them.
+    Raises SettingsError, and makes none, where data exist without it: under another one no subscriber is found in them.
     """
     path = private_folder(folder) / "secret"
     try:
-        # In this order: another process makes the secret first, then the data.
+        # Data are looked for first: another process makes the secret first, then the data.
         written = [name for name in DATA if (path.parent / name).exists()]
         if not path.exists():
             if written:
@@ -59,7 +59,7 @@ def kept_secret(folder: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write it whole and to disk before it has its name: a reader who sees the file sees all of it."""
+    """Write the secret whole and to disk before it gets its name: a reader who sees the file sees all of it."""
     draft = path.with_name(f"secret.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
@@ -68,7 +68,7 @@ def _make(path: Path) -> None:
     try:
         path.hardlink_to(draft)
     except FileExistsError:
-        pass  # another process was first: its secret is the one
+        pass  # another process was first: its secret is used
     finally:
         draft.unlink()
     _sync(path.parent)
@@ -83,7 +83,7 @@ def _sync(folder: Path) -> None:
 
 
 def kept_name(folder: Path) -> str:
-    """The name of the data that were made in `folder`; "" where none is known. Raises SettingsError."""
+    """Return the name of the data that were made in `folder`; "" where none is known. Raises SettingsError."""
     try:
         return (folder / NAME_FILE).read_text(encoding="ascii").strip()
     except FileNotFoundError:

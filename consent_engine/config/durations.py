@@ -12,7 +12,7 @@ _SHAPE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
 
 
 def duration(text: str, longest: timedelta = LONGEST) -> timedelta:
-    """Read a duration, in whole milliseconds. ValueError says what is wrong, for people, without the text.
+    """Read a duration, in whole milliseconds. ValueError says what is wrong, for people, without quoting the text.
 
     >>> duration("90s"), duration("2.5s"), duration("1d")
     (datetime.timedelta(seconds=90), datetime.timedelta(seconds=2, microseconds=500000), datetime.timedelta(days=1))
@@ -27,7 +27,7 @@ def duration(text: str, longest: timedelta = LONGEST) -> timedelta:
 
 
 def written(length: timedelta) -> str:
-    """A duration as `duration` reads it, in the largest unit that leaves no rest; in hours up to ten days.
+    """Write a duration as `duration` reads it, in the largest unit without a remainder; in hours up to ten days.
 
     >>> written(timedelta(days=1096)), written(timedelta(hours=24)), written(timedelta(milliseconds=1500))
     ('1096d', '24h', '1500ms')
@@ -43,7 +43,7 @@ def millis(length: timedelta) -> int:
 
 
 def quiet_span(text: str) -> tuple[int, int] | None:
-    """Quiet hours as minutes of the UTC day, from and to. Raises ValueError for anything else."""
+    """Read quiet hours as minutes of the UTC day, from and to; None for `off`. Raises ValueError for anything else."""
     if text == "off":
         return None
     match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d) ([A-Za-z_+/0-9-]+)", text)

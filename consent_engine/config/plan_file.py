@@ -1,4 +1,4 @@
-"""Plans as they stand in a YAML file, or the bundled sample."""
+"""Plans read from a YAML file, or from the bundled sample."""
 
 from collections.abc import Callable
 from importlib.resources import files
@@ -12,9 +12,9 @@ from consent_engine.errors import FieldError, Malformed, SettingsError
 
 
 def plans_from(path: Path | None, stands: Callable[[Plan], bool] = lambda _: False) -> list[Plan]:
-    """The plans in a YAML file, or the bundled sample. stands: as `plan_from` asks.
+    """Read the plans in a YAML file, or the bundled sample. stands: as in `plan_from`.
 
-    Raises Malformed naming the file, the plan and its line, and the field; SettingsError for what is not such a file.
+    Raises Malformed naming the file, the plan and its line, and the field; SettingsError for any other file.
     """
     name = str(path) if path else "sample_plans.yaml"
     try:
@@ -42,7 +42,7 @@ def plans_from(path: Path | None, stands: Callable[[Plan], bool] = lambda _: Fal
 
 
 def _rows_of(text: str) -> tuple[object, list[int]]:
-    """What a YAML text says, read once; and the line of each of its entries, where it is a list."""
+    """Parse a YAML text once; return its content, and the line of each of its entries, where it is a list."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         tree = loader.get_single_node()

@@ -1,4 +1,4 @@
-"""How a Redis of several servers is named.
+"""Addresses of a Redis of several servers.
 
 redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT,.../NAME[/DATABASE]    sentinels, and the master they watch
 redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT,...                     some nodes of a cluster
@@ -18,7 +18,7 @@ _OPTIONS = {"sentinel_user", "sentinel_password"}
 
 @dataclass(frozen=True, slots=True)
 class SentinelAddress:
-    """Sentinels, and the name of the master they watch. The user is the Redis servers'; sentinels may want their own.
+    """Sentinels, and the name of the master they watch. The user is the Redis servers'; sentinels may have their own.
 
     >>> at = SentinelAddress.read("redis+sentinel://engine:p%40ss@a:26380,[::1]/mymaster/2?sentinel_password=s")
     >>> at.sentinels, at.name, at.database
@@ -37,7 +37,7 @@ class SentinelAddress:
 
     @classmethod
     def read(cls, url: str) -> "SentinelAddress":
-        """Read an address that begins with `redis+sentinel://`. Raises ValueError, in words that quote none of it."""
+        """Read an address that begins with `redis+sentinel://`. Raises ValueError, which quotes none of it."""
         rest, _, query = url.removeprefix(SENTINEL).partition("?")
         authority, _, path = rest.partition("/")
         login, _, hosts = authority.rpartition("@")
@@ -61,7 +61,7 @@ class SentinelAddress:
 
 
 def _server(text: str, usual: int, wrong: str) -> tuple[str, int]:
-    """A server, at the usual port where none is named. Raises ValueError, in these words, for what is none."""
+    """Read HOST:PORT; `usual` is the port where none is named. Raises ValueError with `wrong` for anything else."""
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
@@ -73,7 +73,7 @@ def _server(text: str, usual: int, wrong: str) -> tuple[str, int]:
 
 
 def _options(query: str) -> dict[str, str]:
-    """A misspelt option must not be left out in silence: it may be a password."""
+    """Read the options after `?`. A misspelt one is not ignored silently: it may be a password."""
     given = parse_qsl(query, keep_blank_values=True)
     if {name for name, _ in given} - _OPTIONS or len(dict(given)) < len(given):
         raise ValueError(f"may be followed by ?{' and &'.join(f'{name}=' for name in sorted(_OPTIONS))} only")
@@ -82,7 +82,7 @@ def _options(query: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ClusterAddress:
-    """Nodes of a cluster; the others are learnt from them.
+    """Some nodes of a cluster; the others are learnt from them.
 
     >>> ClusterAddress.read("redis+cluster://engine:p%40ss@a:7000,b").nodes
     (('a', 7000), ('b', 6379))
@@ -94,7 +94,7 @@ class ClusterAddress:
 
     @classmethod
     def read(cls, url: str) -> "ClusterAddress":
-        """Read an address that begins with `redis+cluster://`. Raises ValueError, in words that quote none of it."""
+        """Read an address that begins with `redis+cluster://`. Raises ValueError, which quotes none of it."""
         login, _, hosts = url.removeprefix(CLUSTER).rpartition("@")
         user, _, password = login.partition(":")
         wrong = f"names a node that is no HOST:PORT: {_CLUSTER_EXAMPLE}"

@@ -1,4 +1,4 @@
-"""Every `CONSENT_*` setting, from the environment and `.env`, read once and frozen. A wrong one stops the start."""
+"""Every `CONSENT_*` setting, from the environment and `.env`, read once and frozen. A wrong one prevents the start."""
 
 import os
 from collections.abc import Mapping
@@ -52,13 +52,13 @@ from consent_engine.errors import SettingsError
 
 MOST_CELLS = 1_024
 LEASE_MARGIN = timedelta(milliseconds=500)
-"""What a lease must have left beside the longest call, to write down how the call ended."""
+"""How much longer than the longest call a lease must be, to record how the call ended."""
 SIMULATED = "simulated"
-"""The gateway and the BSS on the embedded server, when none is named."""
+"""The name of the simulated gateway and BSS, used on the embedded server when none is named."""
 
 if TYPE_CHECKING:
     _OfEachCarrier = BaseModel
-else:  # the fields that a row of the carriers' table brings, like `gateway_mobile`
+else:  # the fields that each row of the carriers' table adds, like `gateway_mobile`
     _OfEachCarrier = create_model(
         "_OfEachCarrier",
         __config__=ConfigDict(arbitrary_types_allowed=True),
@@ -69,7 +69,7 @@ else:  # the fields that a row of the carriers' table brings, like `gateway_mobi
 
 
 class Settings(_OfEachCarrier):
-    """The settings, checked one by one and against each other. Names are those of the variables, in small letters."""
+    """The settings, checked one by one and against each other. Field names are the variables' in small letters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
@@ -135,7 +135,7 @@ class Settings(_OfEachCarrier):
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> Self:
-        """Read the environment (else the file; the environment wins). SettingsError is one line, with no secret."""
+        """Read the environment (else the file; the environment wins). SettingsError is one line, without secrets."""
         ours = ours_of(kept(env_file), os.environ if environ is None else environ)
         fields = {name.upper() for name in cls.model_fields} - {"ADAPTERS", "UNKNOWN"}
         values: dict[str, Any] = {name.lower(): value for name, value in ours.items() if name in fields}
@@ -190,7 +190,7 @@ class Settings(_OfEachCarrier):
 
     @model_validator(mode="after")
     def _all_is_named(self) -> Self:
-        """With a Redis URL nothing is made up: all that is missing is named at once."""
+        """Check that with a Redis URL nothing is defaulted: all that is missing is named at once."""
         if self.embedded:
             return self
         unserved = [f"CONSENT_GATEWAY_{name.upper()}" for name in CARRIERS if not self._gateway_of(name)]
@@ -206,24 +206,24 @@ class Settings(_OfEachCarrier):
 
     @property
     def embedded(self) -> bool:
-        """Whether the engine runs on a server of its own, in the data folder."""
+        """Return whether the engine runs on the embedded server, in the data folder."""
         return self.redis_url is None
 
     def sells_sample(self) -> bool:
-        """Whether the bundled plans go on sale: where they were asked for, or nothing real can come of it.
+        """Return whether the bundled plans go on sale: they were asked for, or no real service can come of them.
 
-        On an embedded server, or with a gateway or a BSS that is simulated, they are for a look around.
+        On an embedded server, or with a simulated gateway or BSS, they are there for trying things out.
         """
         if self.plans is None:
             return self.embedded or SIMULATED in {*self.routes().values(), self.bss_name()}
         return self.plans == SAMPLE
 
     def of(self, prefix: str) -> Mapping[str, str]:
-        """The settings of one gateway or BSS: `of("HTTP_JSON_BOX2")`."""
+        """Return the settings of one gateway or BSS: `of("HTTP_JSON_BOX2")`."""
         return self.adapters.get(prefix, {})
 
     def oidc(self) -> Oidc | None:
-        """Sign-in with an OpenID provider, where it is set. Raises SettingsError."""
+        """Return the sign-in with an OpenID provider, where it is set. Raises SettingsError."""
         return Oidc.read(self.of(sign_in.PREFIX))
 
     def _gateway_of(self, carrier: str) -> str | None:
@@ -231,24 +231,24 @@ class Settings(_OfEachCarrier):
         return own or self.gateway
 
     def routes(self) -> dict[str, str]:
-        """Carrier -> the gateway that serves it."""
+        """Return carrier -> the gateway that serves it."""
         return {carrier: self._gateway_of(carrier) or SIMULATED for carrier in CARRIERS}
 
     def naming(self, gateway: str) -> str:
-        """Which settings name a gateway."""
+        """Return the settings that name a gateway."""
         fields = ("gateway", *(f"gateway_{carrier}" for carrier in CARRIERS))
         return ", ".join(f"CONSENT_{field.upper()}" for field in fields if getattr(self, field) == gateway)
 
     def bss_name(self) -> str:
-        """The BSS that switches services on."""
+        """Return the name of the BSS that switches services on."""
         return self.bss or SIMULATED
 
     def senders(self) -> dict[str, str]:
-        """Carrier -> the number our SMS come from."""
+        """Return carrier -> the number our SMS come from."""
         return {carrier: getattr(self, f"sender_{carrier}") for carrier in CARRIERS}
 
     def policy(self) -> Policy:
-        """What is frozen into an order placed now."""
+        """Return the policy that is frozen into an order placed now."""
         return Policy(
             reply_window=millis(self.reply_window),
             confirm_within=millis(self.confirm_within),
@@ -268,24 +268,24 @@ class Settings(_OfEachCarrier):
         )
 
     def reporting(self) -> ReportTerms:
-        """What a day is, which are worked, and what a report is rewarded with. Raises SettingsError."""
+        """Return the terms of call reports: days, working days, rewards. Raises SettingsError."""
         offered = {each: terms for each in CARRIERS if (terms := getattr(self, f"reward_{each}")) is not None}
         days, calendar = days_in(self.time_zone), calendar_from(self.calendar)
         return ReportTerms(days, calendar, offered, self.retention(), self.report_codes)
 
     def addresses(self) -> Addresses:
-        """Where plans may be published, and how pages there are read. Raises SettingsError."""
+        """Return where plans may be published, and how pages there are read. Raises SettingsError."""
         templates = templates_in(self.tariff_templates)
         return Addresses(self.publication == "checked", self.public_url or "", self.tariff_hosts, templates)
 
     def archive_address(self) -> str:
-        """Where settled orders go."""
+        """Return the address of the archive of settled orders."""
         return self.archive_url or f"sqlite:///{self.data_dir / ARCHIVE_FILE}"
 
     def retention(self) -> Retention:
-        """How long the archive keeps what."""
+        """Return how long the archive keeps persons and records."""
         return Retention(millis(self.keep_service), millis(self.keep_no_service), millis(self.keep_records))
 
     def secret_for(self, data_dir: Path) -> str:
-        """CONSENT_SECRET; without it, the secret kept in the data folder, made when first asked for."""
+        """Return CONSENT_SECRET; without it, the secret kept in the data folder, made on first use."""
         return self.secret.get_secret_value() if self.secret is not None else kept_secret(data_dir)

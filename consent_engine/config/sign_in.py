@@ -21,20 +21,20 @@ LONGEST_SESSION = timedelta(hours=12)
 
 
 class RoleRule(Struct, frozen=True):
-    """Whoever has this value in this claim has this role. claim: a path, its steps parted by dots."""
+    """A rule: a person whose claim has this value has this role. claim: a path, its steps separated by dots."""
 
     claim: str
     value: str
     role: Role
 
     def fits(self, claims: Mapping[str, object]) -> bool:
-        """Whether the claims say so: as a text, or as one of a list."""
+        """Return whether the claim has the value: as a text, or as one of a list."""
         found = _said(claims, self.claim)
         return self.value in found if isinstance(found, list) else found == self.value
 
 
 def _said(claims: Mapping[str, object], path: str) -> object:
-    """What a claim says; None where there is none. path: its steps parted by dots."""
+    """Return the value of a claim; None where there is none. path: its steps separated by dots."""
     found: object = claims
     for step in path.split("."):
         found = found.get(step) if isinstance(found, Mapping) else None
@@ -42,10 +42,10 @@ def _said(claims: Mapping[str, object], path: str) -> object:
 
 
 class Oidc(Struct, frozen=True):
-    """The provider, ourselves there, and what its claims mean.
+    """The provider, our registration there, and the meaning of its claims.
 
     roles: the first rule that fits gives the role · name: the claim that names a person for ever · session: how long a
-    sign-in lasts at most · agent: the claim that says which agent's number a person has, '' where none does
+    sign-in lasts at most · agent: the claim with a person's number as an agent, '' where none has it
     """
 
     issuer: str
@@ -58,12 +58,12 @@ class Oidc(Struct, frozen=True):
     agent: str = ""
 
     def role_of(self, claims: Mapping[str, object]) -> Role | None:
-        """The role that the claims give; None where no rule fits."""
+        """Return the role that the claims give; None where no rule fits."""
         return next((rule.role for rule in self.roles if rule.fits(claims)), None)
 
     def agent_of(self, claims: Mapping[str, object]) -> str:
-        """The agent's number that the claims give a person; '' where they give none. Raises ValueError for what is no
-        number of an agent: whose calls are a person's own must not be guessed.
+        """Return the agent's number that the claims give a person; '' where they give none. Raises ValueError for an
+        invalid number: which calls are a person's own must not be guessed.
         """
         found = _said(claims, self.agent) if self.agent else None
         told = str(found) if isinstance(found, int) and not isinstance(found, bool) else found or ""
@@ -73,7 +73,7 @@ class Oidc(Struct, frozen=True):
 
     @classmethod
     def read(cls, told: Mapping[str, str]) -> "Oidc | None":
-        """From the settings behind the prefix; None without any. Raises SettingsError, which quotes no value."""
+        """Read the settings behind the prefix; None without any. Raises SettingsError, which quotes no value."""
         if not told:
             return None
         if missing := [_named(name) for name in REQUIRED if name not in told]:

@@ -1,4 +1,4 @@
-"""The file of templates (`CONSENT_TARIFF_TEMPLATES`): YAML, a host a name, and how its pages are read."""
+"""The file of templates (`CONSENT_TARIFF_TEMPLATES`): YAML that says for each host how its pages are read."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _ID = re.compile(r"[^\s\"'<>]+")
 
 
 def templates_in(path: Path | None) -> Mapping[str, Template]:
-    """The templates by host. Raises SettingsError that names the host and what is wrong, in one line."""
+    """Read the templates by host. Raises SettingsError that names the host and what is wrong, in one line."""
     if path is None:
         return {}
     try:

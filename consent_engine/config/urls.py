@@ -1,4 +1,4 @@
-"""Addresses as people write them into settings: what each must look like. A wrong one is a ValueError, in our words."""
+"""Checks of addresses in settings: the form each must have. A wrong one is a ValueError, in our words."""
 
 import re
 from urllib.parse import SplitResult, urlsplit
@@ -7,18 +7,18 @@ from consent_engine.config.redis_urls import CLUSTER, SENTINEL, ClusterAddress, 
 
 
 def split(url: str) -> SplitResult:
-    """Its parts, when it is an address at all. Raises ValueError when it is none."""
+    """Split an address into its parts. Raises ValueError when it is none."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # read only here, and checked only when read
+        _ = parts.port  # urlsplit checks the port only when it is read
     except ValueError:
-        # Not their words: they quote the address, and a password may be in it.
+        # The library's message is dropped: it quotes the address, and a password may be in it.
         raise ValueError("is not an address; a / ? # or @ in a password is written as %2F %3F %23 %40") from None
     return parts
 
 
 def redis_url(url: str) -> str:
-    """Where a Redis is. Raises ValueError for anything else."""
+    """Check the address of a Redis. Raises ValueError for anything else."""
     scheme = url.partition("://")[0]
     for many, address in ((SENTINEL, SentinelAddress), (CLUSTER, ClusterAddress)):
         if url.startswith(many):
@@ -33,7 +33,7 @@ def redis_url(url: str) -> str:
 
 
 def public_url(url: str) -> str:
-    """Where people and gateways reach us. Raises ValueError for anything else."""
+    """Check the address at which people and gateways reach us. Raises ValueError for anything else."""
     parts = split(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an address like https://consent.example.com")
@@ -41,7 +41,7 @@ def public_url(url: str) -> str:
 
 
 def recording_url(template: str) -> str:
-    """Where a recording can be heard: `{ref}` is what it is called. Raises ValueError for anything else."""
+    """Check the address of recordings, in which `{ref}` is a recording's name. Raises ValueError for anything else."""
     parts = split(template.replace("{ref}", "ref"))
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.fragment:
         raise ValueError("must be an address like https://recordings.example.com/{ref}.mp3")
@@ -57,7 +57,7 @@ _HOST = re.compile(r"(?:(https?)://)?([a-z0-9.-]+(?::[0-9]{1,5})?)", re.ASCII)
 
 
 def tariff_hosts(told: object) -> object:
-    """Hosts that may be asked, each to the scheme that it may be asked by. Raises ValueError for what is no host."""
+    """Read the hosts that may be asked, each with the scheme to ask it by. Raises ValueError for what is no host."""
     if not isinstance(told, str):
         return told
     found = [_HOST.fullmatch(each.strip().lower()) for each in told.split(",") if each.strip()]
@@ -67,7 +67,7 @@ def tariff_hosts(told: object) -> object:
 
 
 def traces(url: str) -> str:
-    """Where an OTLP collector takes traces over HTTP. Raises ValueError for anything else; no secret stands in it."""
+    """Check the address of an OTLP collector over HTTP. Raises ValueError for anything else, and for a user in it."""
     parts = split(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("must be an address like http://collector:4318/v1/traces, without a user in it")
@@ -75,7 +75,7 @@ def traces(url: str) -> str:
 
 
 def metrics_addr(address: str) -> str:
-    """An address to listen at. Raises ValueError for anything else."""
+    """Check an address to listen at. Raises ValueError for anything else."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= 65_535:  # noqa: PLR2004 - the last port there is
         raise ValueError("must be HOST:PORT, like 127.0.0.1:9100")
@@ -83,7 +83,7 @@ def metrics_addr(address: str) -> str:
 
 
 def archive_url(url: str) -> str:
-    """Where the archive is. Raises ValueError for anything else."""
+    """Check the address of the archive. Raises ValueError for anything else."""
     if re.match(r"sqlite:///[^?]+$", url):
         return url
     if re.match(r"postgresql(\+psycopg)?://", url):

@@ -1,4 +1,4 @@
-"""The forms of a setting's value: each says in a few words what it must be."""
+"""The types of settings' values: each error says in a few words what the value must be."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ from consent_engine.config.durations import duration
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS
 
 SAMPLE = Path("sample")
-"""CONSENT_PLANS: the plans that are bundled."""
+"""The value of CONSENT_PLANS that names the bundled plans."""
 
 
 def _sender(number: str) -> str:
@@ -39,7 +39,7 @@ def _plans(path: Path) -> Path:
 
 
 def command_line(line: str) -> str:
-    """A command as it is typed. Raises ValueError for what a shell could not split."""
+    """Check a command as it is typed. Raises ValueError for an empty one, or one that a shell could not split."""
     try:
         arguments = shlex.split(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Settings that are no error, and that the person who starts the program should know of."""
+"""Warnings for the person who starts the program: settings that are no error, but may be a mistake."""
 
 import difflib
 
@@ -10,7 +10,7 @@ SHORT_SECRET = 16
 
 
 def warnings(settings: Settings) -> list[str]:
-    """What is no error, and should be seen by the person who starts the program: a line each, no secret in it."""
+    """Return the warnings for the person who starts the program: a line each, without secrets."""
     known = [name.upper() for name in Settings.model_fields]
     told = []
     for name in settings.unknown:

@@ -1,4 +1,4 @@
-"""What is wrong with this installation, and what to type: `consent doctor`. It looks at everything it can reach."""
+"""`consent doctor`: everything wrong with an installation that can be reached, and the command to type for it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -70,7 +70,7 @@ class _Patient:
 
     @property
     def first(self) -> RedisSurvey:
-        """Of the cell that has what belongs to none."""
+        """The survey of the first cell, which has the data that belong to no cell."""
         return RedisSurvey(*self.cells[0])
 
     @property
@@ -79,7 +79,7 @@ class _Patient:
 
     @property
     def cli(self) -> str:
-        """How to reach its server at a terminal; a password is not repeated."""
+        """Return the command that reaches the Redis server from a terminal; a password is not repeated."""
         if self.redis_url.startswith("unix:"):
             return f"redis-cli -s {quote(unquote(urlsplit(self.redis_url).path))}"
         if is_sentinel(self.redis_url) or is_cluster(self.redis_url):
@@ -88,7 +88,7 @@ class _Patient:
 
 
 def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = print) -> Iterator[Finding]:
-    """Look at everything that can endanger a promise. Reads only, unless `wanted.mend`. tell: how far it is."""
+    """Check everything that can endanger a promise. Reads only, unless `wanted.mend`. tell: reports progress."""
     yield from setup.versions()
     with ExitStack() as stack:
         try:
@@ -111,15 +111,15 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
         for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
             try:
                 yield from look(patient)
-            except Exception as error:  # noqa: BLE001 - the edge: what nobody can read is a finding, not an end
+            except Exception as error:  # noqa: BLE001 - the edge: an unreadable part is a finding, not the end
                 if isinstance(error, StoreUnavailable) and str(error) in away:
-                    continue  # said once: all that follows is the same store
+                    continue  # reported once: later checks use the same store
                 away.add(str(error))
                 yield _failed(look.__name__.strip("_"), error, patient.cli)
 
 
 def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cell]]:
-    """As many as the data say: looked at by another number, every record would be missing."""
+    """Return the cells, as many as the data record: with another number every record would seem missing."""
     proves = wanted.mend and settings.durability == "strict"
 
     def cell(n: int) -> tuple[Wire, Cell]:
@@ -129,13 +129,13 @@ def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cel
     first = cell(0)
     try:
         many = cells_of(RedisSurvey(*first).meta()) or settings.cells
-    except (ConsentError, RedisError):  # told where it is looked at
+    except (ConsentError, RedisError):  # reported by the check of that server
         many = settings.cells
     return [first, *map(cell, range(1, many))]
 
 
 def _failed(look: str, error: Exception, cli: str) -> Finding:
-    """The engine's own errors say what they are; another's text may hold a subscriber's words."""
+    """Return the finding for a check that failed. Others' errors are not quoted: they may hold a subscriber's words."""
     told = f"{look}: {error if isinstance(error, StoreUnavailable) else type(error).__name__}"
     if isinstance(error, NoPermissionError | SettingsError):
         return bad(told, "this user of Redis may not do it: deploy/redis/users.acl says what it needs")
@@ -149,7 +149,7 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
 
 
 def _server(patient: _Patient) -> Iterator[Finding]:
-    """The server, or the master of each cell. One that is away is a finding, and the others are looked at."""
+    """Check the server, or the master of each cell. One that is away is a finding, and the others are still checked."""
     if not is_cluster(patient.redis_url):
         known = replicas_known(patient.redis_url) if is_sentinel(patient.redis_url) else None
         yield from server.server(patient.first.server(), patient.settings, patient.cli, known)
@@ -174,7 +174,7 @@ def _masters(patient: _Patient) -> Iterator[Finding]:
 
 
 def _data(patient: _Patient) -> Iterator[Finding]:
-    """Are these our data: schema, cells, secret?"""
+    """Check that these are our data: schema, cells, secret."""
     meta = patient.first.meta()
     settings = patient.settings
     if settings.redis_url is None and (name := kept_name(settings.data_dir)) and meta.get("installation") != name:
@@ -184,10 +184,10 @@ def _data(patient: _Patient) -> Iterator[Finding]:
         yield warn("no engine has ever started on these data", "consent api, and python -m workers; or consent serve")
         return
     try:
-        # It writes only what is not there, and all of it is.
+        # check() writes only fields that are missing, and none is.
         patient.registry.check(patient.secret, strict=False, cells=settings.cells)
     except SettingsError as error:
-        if "CONSENT_REDIS_URL" not in str(error):  # what is wrong with the server was told already
+        if "CONSENT_REDIS_URL" not in str(error):  # troubles of the server itself are reported already
             yield bad(str(error), "nothing else first: with the wrong one no number is found")
         return
     cells = f" in {meta['cells']} cells" if len(patient.cells) > 1 else ""
@@ -223,7 +223,7 @@ def _catalogue(patient: _Patient) -> Iterator[Finding]:
     keys, days = Keys(registry, patient.secret), days_in(patient.settings.time_zone)
     try:
         wrong = limits(terms(patient.settings, patient.secret))
-    except SettingsError:  # said above: what it carries is not known
+    except SettingsError:  # reported by settings_of: the limits of these gateways are not known
         yield from setup.catalogue(registry, keys, registry.now(), addresses=patient.settings.addresses(), days=days)
         return
     yield from setup.catalogue(registry, keys, registry.now(), wrong, patient.settings.addresses(), days)
@@ -231,7 +231,7 @@ def _catalogue(patient: _Patient) -> Iterator[Finding]:
 
 @contextmanager
 def _archive_of(patient: _Patient, meta: Mapping[str, str]) -> Iterator[SqlArchive]:
-    """The archive; a look makes none where the data name theirs."""
+    """Open the archive; none is created where the data name the archive they belong to."""
     with closing(SqlArchive(patient.settings.archive_address())) as archive:
         archive.must_stand = "archive" in meta
         archive.seal = patient.seal
@@ -239,7 +239,7 @@ def _archive_of(patient: _Patient, meta: Mapping[str, str]) -> Iterator[SqlArchi
 
 
 def _archive(patient: _Patient) -> Iterator[Finding]:
-    """Does it answer, and is it the one these data belong to?"""
+    """Check that the archive answers, and that it is the one these data belong to."""
     meta = patient.first.meta()
     with _archive_of(patient, meta) as archive:
         try:

@@ -1,4 +1,4 @@
-"""What must be true of each call: that it ends or is abandoned, and that an order finds its own."""
+"""Checks of each call: that it ends or is abandoned, and that each order finds its call."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,11 +11,11 @@ from consent_engine.domain.order.order import Order
 from consent_engine.ports import CallChange, Owner
 
 GRACE_MS = 3_600_000
-"""A worker may be late by so much before somebody must see to it."""
+"""How late a worker may be before an operator must see to it."""
 
 
 def of_orders(looker: Looker, orders: Mapping[str, Order]) -> None:
-    """Orders whose call is neither in the store nor in the archive; and open ones that have none."""
+    """Note orders whose call is neither in the store nor in the archive, and open orders that name none."""
     named: dict[str, list[str]] = {}
     for order in orders.values():
         if order.doc.call_id:
@@ -24,7 +24,7 @@ def of_orders(looker: Looker, orders: Mapping[str, Order]) -> None:
             looker.found["uncalled"].append(order.id)
     there = looker.store.records.look(calls=list(named)).calls
     absent = [call for call in named if call not in there]
-    # What is not in the store was written to the archive before it left.
+    # A call was written to the archive before it left the store.
     archived = looker.archive.calls.calls(absent) if absent and looker.archive is not None else {}
     for call in absent:
         if call not in archived:
@@ -32,7 +32,7 @@ def of_orders(looker: Looker, orders: Mapping[str, Order]) -> None:
 
 
 def look(looker: Looker, limit: int) -> None:
-    """The newest calls: those that are up for too long, or that nobody would ever abandon."""
+    """Check the newest calls: note those that are up for too long, or that no timer would ever abandon."""
     for page in newest(partial(looker.store.lists.calls, wrong=False), limit):
         _calls(looker, [call for call, _ in page])
 

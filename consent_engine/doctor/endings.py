@@ -1,4 +1,4 @@
-"""What must be true of each ending that is not over: that it can be read, and wants what takes the service back."""
+"""Checks of each ending that is not over: it can be read, and has the effect that takes the service back."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from consent_engine.ports import EndingChange, Owner
 
 
 def look(looker: Looker, limit: int) -> None:
-    """The newest of them."""
+    """Check the newest endings."""
     for page in newest(looker.store.lists.endings, limit):
         _endings(looker, [ending for ending, _ in page])
 
@@ -30,6 +30,6 @@ def _endings(looker: Looker, ids: Sequence[str]) -> None:
 
 
 def _put_back(looker: Looker, ending: Ending, now: Millis) -> None:
-    """Under its own key what is off already is not switched off twice."""
+    """Make the deactivation due again. It has its own key, so a service that is off is not switched off twice."""
     put = Put(DEACTIVATE, now, ending.effects.get(DEACTIVATE, FRESH))
     looker.save(EndingChange(ending, ending, {}, (put,)), f"{ending.doc.order} {DEACTIVATE}")

@@ -1,4 +1,4 @@
-"""What a look finds: how bad it is, what it is, and what to type."""
+"""The result of a check: how bad it is, what it is, and what to type."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `do` is what to type, where something is wrong."""
+    """The result of one check; `do` is what to type, where something is wrong."""
 
     level: Level
     what: str
@@ -26,22 +26,22 @@ class Finding:
 
 
 def good(what: str) -> Finding:
-    """All is well with this."""
+    """Return a finding that all is well."""
     return Finding(Level.GOOD, what)
 
 
 def warn(what: str, do: str) -> Finding:
-    """To be seen to by day."""
+    """Return a finding that can wait for working hours."""
     return Finding(Level.WARN, what, do)
 
 
 def bad(what: str, do: str) -> Finding:
-    """This endangers a promise, or stops work."""
+    """Return a finding that endangers a promise, or stops work."""
     return Finding(Level.BAD, what, do)
 
 
 def named(ids: Iterable[str]) -> str:
-    """How many, and the first of them.
+    """Return the number of ids, and the first of them.
 
     >>> named(f"o{n}" for n in range(7))
     '7: o0, o1, o2, o3, o4, ...'

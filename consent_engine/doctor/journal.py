@@ -1,4 +1,4 @@
-"""Whether what was sealed is in the log."""
+"""Checks of the journal: its entries reach the log, and the records sealed last are here."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from consent_engine.engine import audit
 from consent_engine.ports import Journal, Log, Store
 
 LATE_MS = 60_000
-"""An entry that waits longer than this says that nobody seals: a sealer looks every second."""
+"""An entry that waits longer shows that no worker seals: a sealer looks every second."""
 
 
 def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
-    """How far the journal is sealed. Raises StoreUnavailable and ArchiveUnavailable."""
+    """Check how far the journal is sealed. Raises StoreUnavailable and ArchiveUnavailable."""
     waiting = kept.waiting()
     late = (now - waiting.oldest) // 1000
     if waiting.count and now - waiting.oldest > LATE_MS:
@@ -25,8 +25,8 @@ def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
 
 
 def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
-    """Whether the newest records that were sealed are here: after a failover, a restore, or damage to files some may
-    not be, and nothing else shows it. Raises StoreUnavailable and ArchiveUnavailable.
+    """Check that the newest sealed records are here: after a failover, a restore, or damage to files some may
+    be missing, and nothing else shows it. Raises StoreUnavailable and ArchiveUnavailable.
     """
     found = audit.newest(store, kept_since)
     lacking = len({record for record, _ in found.wrong})

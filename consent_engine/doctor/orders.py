@@ -1,4 +1,4 @@
-"""What must be true of each record by itself and beside its neighbours; what is not is named, some of it mended."""
+"""Checks of each record by itself and against its neighbours; troubles are noted by name, some of them mended."""
 
 import re
 from collections import Counter, defaultdict
@@ -23,15 +23,15 @@ PIECE = 200
 DAY_MS = 86_400_000
 T = TypeVar("T")
 OF_LINES = {READ: "unread", WAKE_UNDECIDED: "undecided", WAKE_LINE: "ageless"}
-"""What it is called when a line lacks one."""
+"""The trouble under which a line that lacks the effect is noted."""
 _MEMBER = re.compile(r"([olce]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
 
 
 @dataclass
 class Looker:
-    """Looks at records, piece by piece. `found` names them by what is wrong; `mended` what was put right.
+    """The check of records, piece by piece. `found`: records by trouble · `mended`: what was put right.
 
-    mend: put back what is surely missing, each by a commit that names the version it saw: a record that moved meanwhile
+    mend: put back what is surely missing, each by a commit that names the version it saw: a record changed since then
     is left alone.
     """
 
@@ -40,22 +40,22 @@ class Looker:
     lease_ms: int
     mend: bool = False
     archive: Archive | None = None
-    """when it can be asked"""
+    """None when it cannot be asked"""
     found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     mended: list[str] = field(default_factory=list)
     looked: Counter[str] = field(default_factory=Counter)
     days: defaultdict[str, Counter[State]] = field(default_factory=lambda: defaultdict(Counter))
     lines: dict[str, None] = field(default_factory=dict)
-    """lines that orders and due members lead to"""
+    """lines named by orders and by due-set entries"""
     refused: dict[tuple[str, str], Millis] = field(default_factory=dict)
-    """line and carrier -> an instant that the newest refusal is not older than, by the orders looked at"""
+    """line and carrier -> the latest refusal in the orders looked at; the line's own may be newer"""
     seen: set[str] = field(default_factory=set)
-    """orders that were looked at"""
+    """ids of the orders looked at"""
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
     def orders(self, ids: Sequence[str]) -> Mapping[str, Order]:
-        """Look at some orders; those that are there."""
+        """Check some orders; return those that exist."""
         now, orders, _ = self.store.records.live(ids)
         self.seen.update(ids)
         self._told_if_absent([order_id for order_id in ids if order_id not in orders])
@@ -79,24 +79,24 @@ class Looker:
         return orders
 
     def _told_if_absent(self, ids: Sequence[str]) -> None:
-        """Those that cannot be read, or are listed without a record. One that the archive took is in no list either."""
+        """Note ids that cannot be read, or are listed without a record. An archived order is in no list either."""
         versions, listed = self.store.records.versions(ids), self.store.lists.placed_at(ids)
         for order_id, version, at in zip(ids, versions, listed, strict=True):
             if version or at:
                 self.found["unreadable" if version else "gone"].append(order_id)
 
     def _moving(self, orders: Mapping[str, Order]) -> Collection[str]:
-        """Those that are in the archive, too: on their way. They are counted there."""
+        """Return settled orders that are in the archive, too: on their way there. They are counted there."""
         settled = [order.id for order in orders.values() if order.state.settled]
         return self.archive.versions(settled) if self.archive is not None else ()
 
     def archived(self, day: str) -> Counter[State]:
-        """How a day's orders ended that are in the archive."""
+        """Count a day's archived orders by their final state."""
         since = GREENWICH.begins(day)
         return Counter(self.archive.states(since, since + DAY_MS) if self.archive is not None else {})
 
     def _told_if_still(self, orders: Mapping[str, Order], wrong: Mapping[str, Sequence[str]]) -> None:
-        """An order and its line were read one after the other: what moved meanwhile is wrong in no way we know of."""
+        """Note troubles of orders that did not change since: an order and its line were read one after the other."""
         ids = list(wrong)
         for order_id, version in zip(ids, self.store.records.versions(ids), strict=True):
             if version != orders[order_id].version:
@@ -109,7 +109,7 @@ class Looker:
     # -- lines -----------------------------------------------------------------------------------------------------
 
     def lines_of(self, ids: Sequence[str]) -> None:
-        """Look at some lines."""
+        """Check some lines."""
         now, _, lines = self.store.records.live(lines=ids)
         self.found["unreadable"] += [line_id for line_id in ids if line_id not in lines]
         self._dangling(lines)
@@ -123,7 +123,7 @@ class Looker:
         self._undue(now, [(Owner.LINE, line.id, line.effects) for line in lines.values()], {}, lines)
 
     def _dangling(self, lines: Mapping[str, Line]) -> None:
-        """Entries without their order; both go at once, so that one which still stands has lost it."""
+        """Note entries without their order. Both are removed at once, so an entry still there has lost its order."""
         entries = _entries(lines)
         there = self.store.records.versions([order_id for _, order_id in entries])
         lost = [entry for entry, version in zip(entries, there, strict=True) if not version]
@@ -131,7 +131,7 @@ class Looker:
         self.found["dangling"] += [line for line, order_id in lost if (line, order_id) in stand]
 
     def _lacking(self, lines: Sequence[Line], now: Millis) -> list[tuple[Line, list[Put]]]:
-        """Those that want something of their own and have it not."""
+        """Return lines that lack an effect of their own, each with the effects to put back."""
         unread = self.survey.unread([line.id for line in lines])
         found = [(line, missing_of(line, n, now)) for line, n in zip(lines, unread, strict=True)]
         return [(line, puts) for line, puts in found if puts]
@@ -145,7 +145,7 @@ class Looker:
         self, now: Millis, records: Iterable[tuple[Owner, str, Mapping[str, Pending]]],
         orders: Mapping[str, Order], lines: Mapping[str, Line],
     ) -> None:  # fmt: skip
-        """Effects that stand in no due-set: nobody would ever do them."""
+        """Note effects that stand in no due-set: no worker would ever carry them out."""
         wanted = [
             (owner, rid, effect, pending) for owner, rid, effects in records for effect, pending in effects.items()
         ]
@@ -160,7 +160,7 @@ class Looker:
         puts: dict[str, list[Put]] = {}
         for _, rid, effect, pending in self._unmoved(missing, orders, lines):
             self.found["undue"].append(rid)
-            # What is in somebody's hands is due when his lease is over, as if it had stood there all the time.
+            # A leased effect is due when its lease is over, as if it had stood in the due-set all the time.
             due = PARKED if pending.parked else now + (self.lease_ms if pending.leased_at else 0)
             puts.setdefault(rid, []).append(Put(effect, due, pending))
         for rid, back in puts.items() if self.mend else ():
@@ -169,7 +169,7 @@ class Looker:
     def _unmoved(
         self, missing: Sequence[tuple[Owner, str, str, Pending]], orders: Mapping[str, Order], lines: Mapping[str, Line]
     ) -> list[tuple[Owner, str, str, Pending]]:
-        """Those whose record is as it was read: an effect that ended between two looks is not missing."""
+        """Return those whose record has not changed since: an effect that ended meanwhile is not missing."""
         if not missing:
             return []
         ids = list(dict.fromkeys(rid for _, rid, _, _ in missing))
@@ -180,7 +180,7 @@ class Looker:
         return [each for each in missing if each[1] in after and after[each[1]].version == before[each[1]].version]
 
     def members(self, lane: Lane, members: Sequence[str]) -> None:
-        """Look at what stands in a due-set: does its record want it?"""
+        """Check entries of a due-set: note those that no record wants."""
         self.looked["due"] += len(members)
         read: list[tuple[str, Owner, str, str]] = []
         for member in members:
@@ -206,7 +206,7 @@ class Looker:
     # -- counts ----------------------------------------------------------------------------------------------------
 
     def funnel(self, day: str) -> bool:
-        """Whether a day's counts are its orders' states; True too for a day that does not stand still long enough."""
+        """Return whether a day's counts match its orders' states; True too for a day that keeps changing."""
         since = GREENWICH.begins(day)
         for _ in range(3):
             before, states = self.store.lists.funnel(day), Counter[State]()
@@ -223,7 +223,7 @@ class Looker:
     # -- mends -----------------------------------------------------------------------------------------------------
 
     def _put_back(self, order: Order | None, line: Line | None, *puts: Put) -> None:
-        """Nothing but a due is new."""
+        """Commit dues only; nothing else of the record changes."""
         if order is not None:
             change: Change = OrderChange(order, order.version, order.state, {}, puts)
         elif line is not None:
@@ -233,7 +233,7 @@ class Looker:
         self.save(change, *(f"{change.id} {put.effect}" for put in puts))
 
     def save(self, change: Change, *mended: str) -> None:
-        """As any change is saved: if the record is still as it was read, else not at all. mended: what it puts right"""
+        """Commit a change, which is refused if the record is no longer as it was read. mended: what it puts right"""
         [saved] = self.store.records.commit([Commit("", (change,))], prove=True)
         if saved.word is Word.OK:
             self.mended += mended
@@ -242,7 +242,7 @@ class Looker:
 def newest(
     page: Callable[[tuple[Millis, str] | None, int], Sequence[tuple[str, Millis]]], limit: int, piece: int = PIECE
 ) -> Iterator[Sequence[tuple[str, Millis]]]:
-    """So many of a list at most, the newest first, a few at a time. page: those before one of them."""
+    """Yield at most `limit` rows of a list, newest first, in pages. page: returns the rows before a given one."""
     before, left = None, limit
     while left > 0 and (rows := page(before, min(piece, left))):
         yield rows
@@ -255,7 +255,7 @@ def pieces(ids: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def _troubles(order: Order) -> Iterator[str]:
-    """What is wrong with what it wants."""
+    """Yield the troubles of an order's effects."""
     if excess(order):
         yield "excess"
     lacks = missing(order)
@@ -268,17 +268,17 @@ def _troubles(order: Order) -> Iterator[str]:
 
 
 def _entries(lines: Mapping[str, Line]) -> list[tuple[str, str]]:
-    """The line and the order of every entry."""
+    """Return the line and the order of every entry."""
     return [(line.id, entry.order) for line in lines.values() for entry in line.entries]
 
 
 def _entry(order: Order, line: Line | None) -> Iterator[str]:
-    """What a reply is matched with is on the line: an open order that is not there hears nothing."""
+    """Replies are matched with the line's entries: an open order missing there would never see its answer."""
     if line is not None and not order.state.settled and all(entry.order != order.id for entry in line.entries):
         yield "unheard"
 
 
 def _longest(order: Order) -> Millis:
-    """Later than this from now nothing of an order is ever due."""
+    """Return the longest time from now after which something of an order may be due."""
     policy = order.doc.policy
     return policy.reply_window + policy.confirm_within + policy.retry_max + policy.uncertain_hold + 2 * DAY_MS

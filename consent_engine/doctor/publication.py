@@ -1,4 +1,4 @@
-"""Where plans on sale are published: which channel does not show one, since when, and why."""
+"""Checks of where plans on sale are published: which channel does not show one, since when, and why."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,14 +10,14 @@ from consent_engine.domain.offer.seen import PATIENCE_MS, Seen
 from consent_engine.domain.offer.versions import Listed, Sale, Version
 
 OVERDUE_MS = 5 * 60_000
-"""After that long a look that is due is one that nobody takes."""
+"""A check of a page that is overdue by this much shows that no worker makes it."""
 SHOW = "consent plans show"
 
 
 def publication(
     listed: Mapping[str, Listed], addresses: Addresses, now: Millis, days: Days = CHINA
 ) -> Iterator[Finding]:
-    """What is published elsewhere than on our own pages. listed: as kept, with what was seen · days: the business's"""
+    """Check the channels other than our own pages. listed: as kept, with what was seen · days: the business's"""
     if not addresses.checked:
         yield warn("CONSENT_PUBLICATION is stated: nobody looks whether pages of plans show them", "leave it out")
         return

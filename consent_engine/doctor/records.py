@@ -1,4 +1,4 @@
-"""A look over everything stored: the newest and what is due, or all of it; in pieces, with what was looked at said."""
+"""The check of stored records: the newest and those that are due, or all; in pieces, with their numbers reported."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SAMPLE = 1_000
 TELL_EVERY = 5_000
 SOME_PIECES = 20
 RESERVED_MS = 3_600_000
-"""No request lasts this long: its reservation without an order is one whose process died."""
+"""No request lasts this long: an older reservation without an order is of a process that died."""
 MOST_CALLS = 10_000_000
 EVER = 1 << 62
 TELL_US = "keep the data, and report it: this must not be"
@@ -61,9 +61,9 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How much to look at: `all` is everything. mend: put back what is surely missing.
+    """How much to check: `all` is everything. mend: put back what is surely missing.
 
-    piece: orders at a time · tell_every: after so many of them how far it is
+    piece: orders at a time · tell_every: the number of orders after which progress is reported
     """
 
     all: bool = False
@@ -77,7 +77,7 @@ def records(
     store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None],
     archive: Archive | None = None,
 ) -> Iterator[Finding]:  # fmt: skip
-    """Look, and tell. tell: how far it is, now and then. archive: None when it cannot be asked."""
+    """Check the records and yield the findings. tell: reports progress. archive: None when it cannot be asked."""
     looker = Looker(store, survey, lease_ms, wanted.mend, archive)
     total = survey.placed(0, EVER)
     limit = total if wanted.all else wanted.sample
@@ -107,7 +107,7 @@ def _due(looker: Looker, limit: int | None) -> None:
 
 
 def _orders(looker: Looker, wanted: Wanted, limit: int, total: int, tell: Callable[[str], None]) -> Millis:
-    """Newest first; the instant at which the last one looked at was placed."""
+    """Check orders, newest first; return the instant at which the last one checked was placed."""
     oldest, done = 0, 0
     for page in newest(looker.store.lists.placed, limit, wanted.piece):
         calls.of_orders(looker, looker.orders([order_id for order_id, _ in page]))
@@ -118,7 +118,7 @@ def _orders(looker: Looker, wanted: Wanted, limit: int, total: int, tell: Callab
 
 
 def _unlisted(looker: Looker) -> None:
-    """Orders that the list did not lead to; those that stand in no list nobody would see."""
+    """Check orders that the list did not lead to; note those that stand in no list."""
     for ids in looker.survey.names(Kind.ORDER):
         rest = [order_id for order_id in dict.fromkeys(ids) if order_id not in looker.seen]
         for piece in pieces(rest, PIECE):
@@ -130,7 +130,7 @@ def _unlisted(looker: Looker) -> None:
 
 
 def _funnel(looker: Looker, oldest: Millis, *, complete: bool) -> None:
-    """The counts of the days that were looked at whole. Only those that differ are counted again, more carefully."""
+    """Check the counts of the days that were looked at whole. Those that differ are counted again, more carefully."""
     days = sorted(set(looker.days) | set(looker.survey.days() if complete else ()))
     for day in days:
         if not complete and day <= GREENWICH.of(oldest):
@@ -156,7 +156,7 @@ def _told(looker: Looker, total: int) -> Iterator[Finding]:
 
 
 def _reservations(store: Store, survey: Survey, limit: int | None, archive: Archive | None) -> Iterator[Finding]:
-    """Keys whose request died between reserving and placing: harmless, the same request again takes them over."""
+    """Find keys whose request died between reserving and placing: harmless, the same request again takes them over."""
     looked, idle, now = 0, [], store.records.live()[0]
     for keys in islice(survey.names(Kind.RESERVATION), limit):
         kept = [(order, at) for order, at in survey.reservations(keys) if order]

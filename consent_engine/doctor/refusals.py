@@ -1,6 +1,6 @@
-"""Does each refusal stand on its line? The lists of refusals and suspicions, and the histories, tell which must be.
+"""Checks that each refusal stands on its line, by the lists of refusals and suspicions and by orders' histories.
 
-The door, dialling and the gate go by fields of a line, which no seal covers: scripts change them.
+The door, dialling and the gate read fields of a line that no seal covers, because scripts change them.
 """
 
 import uuid
@@ -16,13 +16,13 @@ from consent_engine.ports import Posted, Standing, Store
 from consent_engine.ports.survey import Survey
 
 DOOR = "doctor"
-"""The door of a refusal that was put back."""
+"""The door recorded with a refusal that was put back."""
 Whom = tuple[str, str]
-"""A line, and the carrier that it refused."""
+"""A line, and the carrier that its subscriber refused."""
 
 
 def look(looker: Looker) -> None:
-    """Name lines whose refusal is gone though nobody lifted it; put it back where that is asked for."""
+    """Note lines whose refusal is gone though nobody lifted it; put it back if the looker mends."""
     lost = {*_off_their_lines(looker.store), *_not_lifted(looker)}
     for line, carrier in sorted(lost):
         looker.found["unrefused"].append(line)
@@ -32,7 +32,7 @@ def look(looker: Looker) -> None:
 
 
 def _off_their_lines(store: Store) -> Iterator[Whom]:
-    """Those in a list that are not on their lines. A lift removes both in one step, so a second look decides."""
+    """Yield listed refusals that are not on their lines. A lift removes both in one step, so a second look decides."""
     for kind in CONSENT:
         before: tuple[Millis, str] | None = None
         while rows := store.lists.restrictions(kind, before, PIECE):
@@ -50,7 +50,7 @@ def _still(store: Store, kind: Kind, row: Standing) -> bool:
 
 
 def _not_lifted(looker: Looker) -> list[Whom]:
-    """Those of the histories that stand no more, and that nobody has lifted since: as far back as that is kept."""
+    """Return refusals of the histories that stand no more and were not lifted since, as far back as that is kept."""
     known = looker.store.records.live()[0] - Retention().records
     refused = {whom: at for whom, at in looker.refused.items() if at >= known}
     missing = dict(_missing(looker.store, refused))
@@ -70,7 +70,7 @@ def _missing(store: Store, refused: Mapping[Whom, Millis]) -> Iterator[tuple[Who
 
 
 def _lifted(survey: Survey) -> dict[Whom, Millis]:
-    """The newest lifting of each."""
+    """Return the instant of the newest lifting by line and carrier."""
     found: dict[Whom, Millis] = {}
     for piece in survey.lifted():
         for each in map(parsed, piece):
@@ -80,7 +80,7 @@ def _lifted(survey: Survey) -> dict[Whom, Millis]:
 
 
 def _put_back(store: Store, line: str, carrier: str) -> None:
-    """As any refusal is written: it stands from now on, and ends what is open. Nobody can judge words that are gone."""
+    """Write a new refusal, which ends what is open, for a lost suspicion too: nobody can judge words that are gone."""
     carriers = " ".join(CARRIERS) if carrier == EVERY_CARRIER else carrier
     body = {"kind": "refusal", "carriers": carriers, "door": DOOR, "by": DOOR}
     key = f"{DOOR}-{uuid.uuid4().hex}"

@@ -1,4 +1,4 @@
-"""Reports of calls: those that should have been answered, and whether the calendar knows the days they are due on."""
+"""Checks of call reports: overdue answers, and whether the calendar knows the days they are due on."""
 
 from collections.abc import Iterator
 from shlex import quote
@@ -11,12 +11,13 @@ from consent_engine.domain.effects import Millis
 from consent_engine.ports import Reports
 
 AHEAD = max(60, 2 * (ANSWERED_IN + TOLD_IN))
-"""So many days ahead the calendar is asked for. A due date of today lies no further; and the State Council tells next
-year's days in November, so that there is time to add them."""
+"""How many days ahead the calendar must reach. Reports of today are due no later; the State Council announces next
+year's days in November, which leaves time to add them.
+"""
 
 
 def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]:
-    """What is overdue, and a calendar that ends too soon."""
+    """Check for overdue reports, and for a calendar that ends too soon."""
     waiting = kept.awaited()
     late = [each for each in waiting if each.answer_by < now]
     if late:

@@ -1,4 +1,4 @@
-"""Does anybody hear the calls? What waits for a reviewer, and since when."""
+"""Checks of call reviews: what waits for a reviewer, and since when."""
 
 from collections.abc import Iterator
 
@@ -10,16 +10,16 @@ from consent_engine.ports import Lists, Tally
 
 HOUR_MS = 3_600_000
 ORDERS_WAIT_MS = 4 * HOUR_MS
-"""Subscribers who said yes wait no longer for a review."""
+"""How long orders with a yes may wait for a review."""
 CALLS_WAIT_MS = 24 * HOUR_MS
-"""After two days a call that nobody has heard leaves for the archive."""
+"""How long a call may wait unheard. After two days it leaves for the archive."""
 REVIEW = "the reviewers: GET /v1/reviews, oldest first"
 
 
 def reviews(lists: Lists, now: Millis, *, review_first: bool = True) -> Iterator[Finding]:
-    """Orders that wait for a review, calls that nobody has heard, failed ones that wait for a second look.
+    """Check orders that wait for a review, calls that nobody has heard, and failed ones that wait for a second look.
 
-    review_first: CONSENT_REVIEW is `before`; where it is not, what waits still is from the time when it was
+    review_first: CONSENT_REVIEW is `before`; if not, orders that still wait are from the time when it was
     """
     orders = lists.tally(Kind.REVIEW)
     if orders.count:
@@ -40,7 +40,7 @@ def reviews(lists: Lists, now: Millis, *, review_first: bool = True) -> Iterator
 
 
 def archived(left: Tally, now: Millis) -> Iterator[Finding]:
-    """Calls that left for the archive and that nobody heard."""
+    """Check for calls that left for the archive unheard."""
     if left.count:
         said = f"{left.count} archived calls were heard by nobody, the oldest ended {_hours(left, now)} ago"
         yield warn(said, "the reviewers: A on /review, GET /v1/reviews?archived=true")

@@ -1,4 +1,4 @@
-"""What INFO and CONFIG of the orders' Redis show: settings and troubles under which a promise would not hold."""
+"""Checks of INFO and CONFIG of the orders' Redis: settings and troubles under which a promise would not hold."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,8 +14,8 @@ KEEP = "and write it in its redis.conf"
 
 
 def server(told: Server, settings: Settings, cli: str, known: int | None = None) -> Iterator[Finding]:
-    """cli: how to reach this server at a terminal. known: how many replicas whoever promotes one knows; None: nobody
-    does that by himself.
+    """Check a server. cli: how to reach it at a terminal · known: how many replicas the sentinels know, 0 in a cluster;
+    None: no replica is promoted automatically.
     """
     yield from _version(told.info)
     yield from _durable(told, settings, cli)
@@ -37,7 +37,7 @@ def _version(info: Any) -> Iterator[Finding]:  # noqa: ANN401 - as INFO has it
 
 def _durable(told: Server, settings: Settings, cli: str) -> Iterator[Finding]:
     strict = settings.durability == "strict"
-    if not told.info["aof_enabled"] and not told.info.get("loading"):  # a server that reads its files says 0
+    if not told.info["aof_enabled"] and not told.info.get("loading"):  # a server that is loading its files says 0
         yield bad("AOF is off: nothing survives a restart", f"{cli} CONFIG SET appendonly yes {KEEP}")
     fsync = told.config.get("appendfsync", "")
     if strict and fsync not in {"", "always"}:
@@ -109,12 +109,12 @@ def _copies(info: Any, settings: Settings, cli: str) -> Iterator[Finding]:  # no
 
 
 def _replicas(info: Any) -> list[Any]:  # noqa: ANN401 - as INFO has it
-    """How redis-py reads `slave0:ip=...,state=online`: a dictionary each."""
+    """Return the replicas, each a dictionary as redis-py reads `slave0:ip=...,state=online`."""
     return [value for name, value in info.items() if name.startswith("slave") and isinstance(value, dict)]
 
 
 def _promoted(known: int, settings: Settings) -> Iterator[Finding]:
-    """A proof that one replica gave is undone when another is promoted."""
+    """Check that a failover loses nothing: a write proven by one replica is lost when another is promoted."""
     proven = settings.replicas if settings.durability == "strict" else 0
     if proven < known:
         yield bad(

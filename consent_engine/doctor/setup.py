@@ -1,4 +1,4 @@
-"""What people set up: versions, settings, the secret, plans, keys, the other side, the host."""
+"""Checks of what people set up: versions, settings, the secret, plans, keys, gateways and BSS, the host."""
 
 import re
 import shutil
@@ -33,17 +33,17 @@ SKEW_MS = 5_000
 LEAST_DISK = 1 << 30
 USUAL = Addresses()
 PINNED = ("redis", "hiredis", "rq", "transitions")
-"""What the promises were tried with: another version may behave otherwise where no test looks."""
+"""Packages the promises were tested with: other versions may behave differently where no test looks."""
 
 
 def versions(
     bounds: Callable[[str], list[str] | None] = requires, there_is: Callable[[str], str] = version
 ) -> Iterator[Finding]:
-    """Python, and what this release was made for. bounds: of a distribution · there_is: the version of another."""
+    """Check Python and the pinned packages. bounds: a distribution's requirements · there_is: a package's version"""
     yield good(f"Python {sys.version.split()[0]}")
     try:
         wanted = bounds("consent-engine") or []
-    except PackageNotFoundError:  # run from its source
+    except PackageNotFoundError:  # run from source
         return
     for name in PINNED:
         rule = next((row for row in wanted if re.match(rf"{name}\b(?!-)", row)), "")
@@ -55,7 +55,7 @@ def versions(
 
 
 def fits(there: str, rule: str) -> bool:
-    """Whether a version is within bounds.
+    """Return whether a version is within bounds.
 
     >>> fits("3.0.1", "<3.1,>=3.0"), fits("3.1.0", "<3.1,>=3.0"), fits("7.4", "<9,>=8"), fits("8.1.0", "<9,>=8")
     (True, False, False, True)
@@ -69,7 +69,7 @@ def fits(there: str, rule: str) -> bool:
 
 
 def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
-    """Settings that are allowed and dangerous; whether gateways and BSS can be made of them."""
+    """Check settings that are allowed but dangerous, and whether gateways and BSS can be built from them."""
     for warning in warnings(settings):
         yield warn(warning, "see docs/settings.md")
     try:
@@ -93,7 +93,7 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
 
 
 def look_up(settings: Settings) -> list[Target]:
-    """What says who has a number, where the BSS can; settings that are wrong are told elsewhere."""
+    """Return the BSS's look-up of a number's holder, if it has one, as a target; wrong settings are told elsewhere."""
     try:
         asked = bss.look_up(settings.bss_name(), settings.of, settings.call_timeout)
     except SettingsError:
@@ -102,7 +102,7 @@ def look_up(settings: Settings) -> list[Target]:
 
 
 def _holders(settings: Settings) -> Iterator[Finding]:
-    """Whether anybody says that a number went to another holder."""
+    """Report how a number's change to another holder becomes known."""
     if look_up(settings):
         yield good("the BSS says who has a number: at the door, and before each activation")
     else:
@@ -110,7 +110,7 @@ def _holders(settings: Settings) -> Iterator[Finding]:
 
 
 def _quick_yeses(settings: Settings) -> Iterator[Finding]:
-    """Whether a yes is taken that no person can have written."""
+    """Warn if a yes that no person can have written is accepted."""
     if settings.suspect_replies == "off":
         yield warn("a yes that no person can have written is taken for one", "CONSENT_SUSPECT_REPLIES=code")
     elif settings.reading_speed > FASTEST:
@@ -121,7 +121,7 @@ def _quick_yeses(settings: Settings) -> Iterator[Finding]:
 
 
 def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
-    """This host's clock, disk, and who may read the secret."""
+    """Check this host's clock and disk, and who may read the secret."""
     before, at, after = time.time(), now(), time.time()
     skew = at / 1000 - (before + after) / 2
     if abs(skew) * 1000 > SKEW_MS + (after - before) * 500:
@@ -140,7 +140,7 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
 
 
 def gateway_clocks(lags: Mapping[str, Lag]) -> Iterator[Finding]:
-    """Gateways whose clocks void the quick yeses, or may take an older one for an answer."""
+    """Warn of gateways whose clocks void quick yeses, or let a yes from before the question answer it."""
     for gateway, lag in sorted(lags.items()):
         prefix, seconds = gateway.upper().replace(":", "_"), abs(lag.behind) // 1000
         if lag.voids:
@@ -164,7 +164,7 @@ def catalogue(
     addresses: Addresses = USUAL,
     days: Days = CHINA,
 ) -> Iterator[Finding]:
-    """What can be sold, and who may sell it. wrong: the texts about a plan that are too long ·
+    """Check which plans can be sold, and that a key may sell them. wrong: the texts about a plan that are too long ·
     addresses: where plans may be published · days: the business's
     """
     roles = {key.role for key in keys.all()}

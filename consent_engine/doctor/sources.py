@@ -1,4 +1,4 @@
-"""Where each setting comes from."""
+"""The settings, their values, and where each comes from."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ HIDDEN = ("SECRET", "PASSWORD", "TOKEN", "URL")
 
 
 def sources(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iterator[tuple[str, str, str]]:
-    """Every setting: its variable, its value (secrets hidden), and where that came from."""
+    """Yield every setting: its variable, its value (secrets hidden), and its source."""
     kept = dotenv_values(".env", interpolate=False) if Path(".env").is_file() else {}
     for field in sorted(type(settings).model_fields):
         if field in {"adapters", "unknown"}:

@@ -1,4 +1,4 @@
-"""Is anybody working, does anything wait too long, does anything wait for a person?"""
+"""Checks of the work: whether workers are alive, anything waits too long, or anything waits for a person."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from consent_engine.ports.survey import Survey
 
 HEARD_WITHIN_MS = 15_000
 SILENT_MS = int(3 * TICK_S * 1000)
-"""After so long the workers' clocks do the work of a lane themselves: older than that, they do not keep up."""
+"""After this time the workers' clocks do a lane's work themselves: older work shows that they do not keep up."""
 LATE_MS = 60_000
 HOUR_MS = 3_600_000
 MOST_UNMATCHED = 1_000
@@ -22,11 +22,11 @@ FEW_UNMATCHED = 10
 REASON_SHOWN = 60
 MUCH_FAILS = 0.2
 SLOW_MS = 5_000
-"""Half of what a call may last, as it is set at first."""
+"""Half of the default call timeout."""
 
 
 def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Target]) -> Iterator[Finding]:
-    """Workers, lanes, gateways and BSS, the stuck list, unmatched messages."""
+    """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages."""
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:
         yield good(f"{len(heard)} workers were heard from")
@@ -41,7 +41,7 @@ def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Tar
 
 
 def _paused(registry: Registry) -> Iterator[Finding]:
-    """What a person stopped: it is easily forgotten, and everything waits for it."""
+    """Warn of lanes and gateways that a person stopped: that is easily forgotten, and everything waits for it."""
     now = registry.now()
     for (to, name), pause in sorted(registry.pauses.standing().items()):
         yield warn(
@@ -53,7 +53,7 @@ def _paused(registry: Registry) -> Iterator[Finding]:
 def _lanes(lanes: Lanes, heard: Iterable[str]) -> Iterator[Finding]:
     served = {lane for told in heard for lane in Lane if lane.value in lanes_of(told)}
     for lane, depth in lanes.depths().items():
-        wait = depth.waiting - depth.parked  # what is parked waits for a person
+        wait = depth.waiting - depth.parked  # parked effects wait for a person
         if served and lane not in served and wait:
             yield bad(f"lane {lane}: no worker works for it, {wait} wait", f"python -m workers --lanes {lane}")
         elif depth.late > LATE_MS:
@@ -66,7 +66,7 @@ def _lanes(lanes: Lanes, heard: Iterable[str]) -> Iterator[Finding]:
 
 
 def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
-    """Does every gateway answer, and the BSS? Known from the workers' own calls: no call is made for it."""
+    """Check that every gateway and the BSS answer, by the workers' own calls: no call is made for this."""
     for each in health:
         last = f"took something {_ago(now - each.accepted)} ago" if each.accepted else "never took anything"
         share = f"{each.failed_share:.0%} of calls of the last minutes failed"
@@ -82,7 +82,7 @@ def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
 
 
 def slow(series: Iterable[Series]) -> Iterator[Finding]:
-    """Does one of them answer, but late? What it takes is taken; but its calls hold the places of others."""
+    """Warn of gateways and BSS that answer late: their calls succeed, but occupy the places of others."""
     for each in series:
         if sum(each.calls) >= FEW_CALLS and (each.all_p95 or 0) > SLOW_MS:
             yield warn(
@@ -93,7 +93,7 @@ def slow(series: Iterable[Series]) -> Iterator[Finding]:
 
 
 def _ago(passed: Millis) -> str:
-    """How long, in one unit.
+    """Return a duration in one unit.
 
     >>> _ago(900), _ago(89_000), _ago(600_000), _ago(7_300_000)
     ('0 s', '89 s', '10 min', '2 h')
@@ -106,7 +106,7 @@ def _ago(passed: Millis) -> str:
 
 
 def lanes_of(told: str) -> list[str]:
-    """The lanes in what a worker announces of itself.
+    """Return the lanes in a worker's announcement.
 
     >>> lanes_of("pid 7: inbound,sms; by its clock: 0 in flight, 0 troubles")
     ['inbound', 'sms']

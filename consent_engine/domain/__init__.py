@@ -1,1 +1,1 @@
-"""What is decided here is decided without a clock, without I/O and without logging."""
+"""Decisions and their types: without a clock, without I/O and without logging."""

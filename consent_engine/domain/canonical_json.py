@@ -1,8 +1,8 @@
-"""JSON as we store and hash it.
+"""JSON as the engine stores and hashes it.
 
-msgspec writes and reads it several times as fast as the standard library, and the same bytes for texts, integers, lists
-and mappings of them: shown by `tests/unit/test_canonical_json.py`. Numbers with a point it writes in another way:
-whatever may hold one, such as what people sent, is written by `canonical`.
+msgspec is several times as fast as the standard library, and writes the same bytes for texts, integers, lists and
+mappings of them: shown by `tests/unit/test_canonical_json.py`. It writes floats differently: a value that may hold one,
+such as a body from outside, is written by `canonical`.
 """
 
 import json
@@ -20,7 +20,7 @@ canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, str):  # a subclass of it, such as Msisdn
+    if isinstance(value, str):  # a subclass of str, such as Msisdn
         return str(value)
     raise TypeError(f"{type(value).__name__} is not kept as JSON")
 
@@ -29,15 +29,15 @@ _write, _read = Encoder(enc_hook=_plain).encode, Decoder[Any]().decode
 
 
 def compact(value: object) -> str:
-    """Texts, integers, lists and mappings, and Structs of them, as JSON without blanks."""
+    """Write texts, integers, lists and mappings, and Structs of them, as JSON without blanks."""
     try:
         return _write(value).decode()
-    except UnicodeEncodeError:  # half a character
+    except UnicodeEncodeError:  # a lone surrogate
         return canonical(to_builtins(value, enc_hook=_plain))
 
 
 def parsed(text: str) -> Any:  # noqa: ANN401 - JSON
-    """What was kept. Raises ValueError when it is no JSON, or is nested so deeply that nothing reads it."""
+    """Read stored JSON. Raises ValueError when the text is no JSON, or is nested too deeply to be read."""
     try:
         return _read(text)
     except (DecodeError, UnicodeEncodeError):
@@ -57,7 +57,7 @@ _TOO_DEEP = "nested too deeply"
 
 
 class Reader(Generic[T]):
-    """Reads what was kept as one type. whole: bytes that are no text, and half a character, are refused."""
+    """Reads stored JSON as one type. whole: lone surrogates, as from bytes that are no text, are refused."""
 
     def __init__(self, kind: type[T], *, whole: bool = False) -> None:
         self._kind = kind
@@ -65,14 +65,14 @@ class Reader(Generic[T]):
         self._read = Decoder(kind).decode
 
     def __call__(self, kept: str) -> T:
-        """What was kept. Raises ValueError when it is no such thing."""
+        """Read stored JSON as the type. Raises ValueError when it does not fit."""
         try:
             return self._read(kept)
         except ValidationError as error:
             raise ValueError(str(error)) from None
         except RecursionError:
             raise ValueError(_TOO_DEEP) from None
-        except (DecodeError, UnicodeEncodeError):  # half a character, or no JSON
+        except (DecodeError, UnicodeEncodeError):  # a lone surrogate, or no JSON
             return self._loosely(kept)
 
     def _loosely(self, kept: str) -> T:
@@ -85,11 +85,11 @@ class Reader(Generic[T]):
 
 
 class Rows(Generic[S]):
-    """A kind of Struct that is kept as a JSON array of its fields, in their order.
+    """A kind of Struct that is stored as a JSON array (a row) of its fields, in their order.
 
-    least: so many are always written. A field that came later has a default: an older row lacks it, and it is written
-    only where it, or one behind it, says something; so what was written is written again, byte by byte · named: so
-    many of the fields stand before the row, in the name that it is kept under
+    least: how many fields are always written. A field added later has a default: an older row lacks it, and it is
+    written only where it, or a field after it, differs from the default; so an old row is rewritten byte by byte the
+    same · named: how many of the first fields are not in the row, but in the name that it is stored under
     """
 
     def __init__(self, kind: type[S], least: int, named: int = 0, *, whole: bool = False) -> None:
@@ -103,7 +103,7 @@ class Rows(Generic[S]):
         self._later = tuple(each.default for each in reversed(own[least:]))
 
     def row(self, value: S) -> tuple[Any, ...]:
-        """What is written of a value."""
+        """The row of a value: those of its fields that are written."""
         told = astuple(value)
         n = len(told)
         for default in self._later:
@@ -116,13 +116,13 @@ class Rows(Generic[S]):
         return compact(self.row(value))
 
     def read(self, kept: str, *named: object) -> S:
-        """What `write` wrote, with the fields that were in its name. Raises ValueError."""
+        """Read a value from the row that `write` made, and the fields that were in its name. Raises ValueError."""
         read = self._read(kept)
         return read if isinstance(read, self._kind) else self._kind(*named, *astuple(read))
 
 
 class Row(Struct, frozen=True):
-    """A Struct that is kept as a JSON array of its fields. rows: how, set once the class stands"""
+    """A Struct that is stored as a JSON array of its fields. rows: the layout, set once the class is defined"""
 
     rows: ClassVar[Rows[Any]]
 
@@ -131,6 +131,6 @@ class Row(Struct, frozen=True):
 
     @classmethod
     def read(cls, *kept: str) -> Self:
-        """What `kept` wrote, behind the fields that were in its name. Raises ValueError."""
+        """Read a value from the fields that were in its name, then the row that `kept` made. Raises ValueError."""
         found: Self = cls.rows.read(kept[-1], *kept[:-1])
         return found

@@ -15,7 +15,7 @@ class Carrier(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a subscriber knows a carrier by. `outbound` is the only number its sales calls may come from."""
+    """A carrier as its subscribers know it. `outbound` is the only number its sales calls may come from."""
 
     carrier: Carrier
     name: str
@@ -23,7 +23,7 @@ class Profile:
     outbound: str
     hotline: str
     company: str
-    """how the legal names of its companies begin"""
+    """the beginning of the legal names of its companies"""
 
 
 CARRIERS: dict[str, Profile] = {
@@ -37,9 +37,9 @@ CARRIERS: dict[str, Profile] = {
 
 
 def carrier_of_sender(to: str, senders: Mapping[str, str]) -> str | None:
-    """The carrier a message was meant for: the one whose sender is the longest that begins `to`.
+    """The carrier a message was sent to: the one whose sender is the longest that `to` begins with.
 
-    None when no sender fits, or when carriers share the one that does: a guess would refuse the wrong carrier.
+    None when no sender fits, or when carriers share the longest: a guess could record a refusal of the wrong carrier.
 
     >>> carrier_of_sender("10085234", {"mobile": "10085", "telecom": "10001"})
     'mobile'

@@ -1,9 +1,9 @@
-"""What gateways' clocks look like from here: by how much a reply's stamp lies behind its arrival, at the least.
+"""Gateway clocks as measured here: the smallest difference between the arrival of a reply and its stamp.
 
-A message is on its way for a while, and a clock may be off: one message shows only the sum of the two. The smallest
-difference over some minutes is nearly the clock's alone, for hardly any of many messages waits. It is measured, shown
-and alarmed, and never used to judge a reply: nothing tells a slow clock from a gateway that always holds messages back,
-and a yes from before the question must not count for want of knowing.
+A message is in transit for a while, and a clock may be off: one message shows only the sum of the two. The smallest
+difference over some minutes is nearly the clock's error alone, since few of many messages are delayed. It is measured,
+shown and alarmed on, and never used to judge a reply: a slow clock cannot be told from a gateway that always holds
+messages back, and a yes from before the question must not count because of a guess.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import Reply
 
 PERIOD_MS = 600_000
-"""So long one smallest difference is looked for; it is told for as long again."""
+"""How long one smallest difference is searched for; it is reported for one more period."""
 
 
 class Lag(Struct, frozen=True):
-    """By how much a gateway's stamps lie behind their arrival at the least (below 0: ahead of it), and how much its
-    settings allow before a quick yes is taken for one from before the question.
+    """The least by which a gateway's stamps lie behind their arrival (below 0: ahead of it), and how much its settings
+    allow before a quick yes is taken for one from before the question.
     """
 
     behind: Millis
@@ -27,21 +27,21 @@ class Lag(Struct, frozen=True):
 
     @property
     def voids(self) -> bool:
-        """Whether a yes that comes at once is taken for an older one."""
+        """Whether a yes that arrives at once is taken for one from before the question."""
         return self.behind > self.allowed
 
     @property
     def ahead(self) -> bool:
-        """Whether its stamps lie in the future: a yes from before the question may seem to answer it."""
+        """Whether the gateway's stamps lie in the future: a yes from before the question may seem to answer it."""
         return self.behind < -AHEAD_MS
 
 
 AHEAD_MS = 2_000
-"""So far ahead of the store's clock a stamp may be: some gateways round it to a second."""
+"""How far a stamp may be ahead of the store's clock: some gateways round stamps to a second."""
 
 
 class Heard(Struct, frozen=True):
-    """A smallest difference to be kept: of which gateway, in which period."""
+    """A smallest difference to be stored, with its gateway and period."""
 
     gateway: str
     period: int
@@ -49,13 +49,13 @@ class Heard(Struct, frozen=True):
 
 
 class Clocks:
-    """The smallest differences that one process knows, by gateway and period."""
+    """The smallest differences known to one process, by gateway and period."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], Millis] = {}
 
     def heard(self, replies: Sequence[tuple[Reply, Millis]]) -> list[Heard]:
-        """What is new in replies and the instants they reached us at: differences that are smaller than any known."""
+        """Return the differences, of replies and their instants of arrival, that are smaller than any known."""
         found: dict[tuple[str, int], Heard] = {}
         for reply, at in replies:
             if reply.stamp is None or reply.written_at is None:
@@ -70,7 +70,7 @@ class Clocks:
 
 
 def lately(kept: Mapping[tuple[str, int], Lag], now: Millis) -> dict[str, Lag]:
-    """By gateway, the smallest difference of this period and the one before."""
+    """Return the smallest difference of this period and the one before, by gateway."""
     found: dict[str, Lag] = {}
     for (gateway, period), lag in sorted(kept.items(), key=lambda each: each[0][1]):
         if period >= now // PERIOD_MS - 1:

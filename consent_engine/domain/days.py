@@ -12,11 +12,11 @@ DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SATURDAY = 5
 _MOST_DAYS = 4_000
-"""So many days are gone through at most in search of a working day."""
+"""The most days searched for a working day."""
 
 
 class Days:
-    """What a day is: everything that is said of days is asked of one of these. zone: where the business is."""
+    """Days in one time zone: the day of every instant is asked of such an object. zone: of the business"""
 
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
@@ -32,7 +32,7 @@ class Days:
         return _named((at + self._ahead(at)) // DAY_MS)
 
     def begins(self, day: str) -> Millis:
-        """The first instant of a day. Raises ValueError for what is none.
+        """The first instant of a day. Raises ValueError for a text that is no day.
 
         >>> CHINA.begins("2025-08-02")
         1754064000000
@@ -43,7 +43,7 @@ class Days:
         return _ms(datetime(read.year, read.month, read.day, tzinfo=self.zone) - _EPOCH)
 
     def ends(self, day: str) -> Millis:
-        """The last instant of a day. Raises ValueError for what is none.
+        """The last instant of a day. Raises ValueError for a text that is no day.
 
         >>> CHINA.ends("2025-08-01")
         1754063999999
@@ -54,11 +54,11 @@ class Days:
         return (one + self._ahead(one)) // DAY_MS == (other + self._ahead(other)) // DAY_MS
 
     def at(self, at: Millis) -> datetime:
-        """An instant by the clocks of the business."""
+        """An instant in the time zone of the business."""
         return (_EPOCH + timedelta(milliseconds=at)).astimezone(self.zone)
 
     def instant(self, at: Millis, timespec: str = "milliseconds") -> str:
-        """RFC 3339, by the clocks of the business.
+        """An instant as RFC 3339 text, in the time zone of the business.
 
         >>> CHINA.instant(1754013871000), CHINA.instant(1754013871000, "seconds")
         ('2025-08-01T10:04:31.000+08:00', '2025-08-01T10:04:31+08:00')
@@ -66,7 +66,7 @@ class Days:
         return self.at(at).isoformat(timespec=timespec)
 
     def _ahead(self, at: Millis) -> int:
-        """How far the clocks are ahead of UTC at an instant (ms)."""
+        """How far the time zone is ahead of UTC at an instant (ms)."""
         return self._fixed if self._fixed is not None else _ms(self.at(at).utcoffset() or timedelta())
 
 
@@ -87,7 +87,7 @@ def millis(instant: datetime) -> Millis:
 
 
 def later(day: str, n: int) -> str:
-    """The day that is `n` days after a day. Raises ValueError for what is none.
+    """The day that is `n` days after a day. Raises ValueError for a text that is no day.
 
     >>> later("2025-12-31", 1)
     '2026-01-01'
@@ -96,9 +96,9 @@ def later(day: str, n: int) -> str:
 
 
 class Calendar(Struct, frozen=True):
-    """Which days are worked: Monday to Friday, but for what is said here.
+    """The working days: Monday to Friday, with the exceptions listed here.
 
-    off: days that are not, by the holiday's name · worked: those that are all the same · years: what it speaks of
+    off: day that is not worked -> name of the holiday · worked: days that are worked all the same · years: covered
     """
 
     off: Mapping[str, str] = {}
@@ -106,7 +106,7 @@ class Calendar(Struct, frozen=True):
     years: frozenset[int] = frozenset()
 
     def is_worked(self, day: str) -> bool:
-        """Whether a day is a working day. Raises ValueError for what is no day.
+        """Whether a day is a working day. Raises ValueError for a text that is no day.
 
         >>> Calendar(worked=frozenset({"2025-09-28"})).is_worked("2025-09-28"), Calendar().is_worked("2025-09-27")
         (True, False)
@@ -116,8 +116,8 @@ class Calendar(Struct, frozen=True):
         return day not in self.off and date.fromisoformat(day).weekday() < _SATURDAY
 
     def after(self, day: str, n: int) -> str:
-        """The n-th working day after a day, which does not count itself. Raises ValueError for what is no day, and
-        where none is found.
+        """The n-th working day after a day, which is not counted itself. Raises ValueError for a text that is no day,
+        and where no working day is found.
 
         >>> Calendar(off={"2025-08-04": "a holiday"}).after("2025-08-01", 1)
         '2025-08-05'
@@ -130,7 +130,7 @@ class Calendar(Struct, frozen=True):
         raise ValueError("a calendar without working days")
 
     def knows(self, day: str) -> bool:
-        """Whether it speaks of the year of a day."""
+        """Whether the calendar covers the year of a day."""
         return int(day[:4]) in self.years
 
 

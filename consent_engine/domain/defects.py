@@ -1,4 +1,4 @@
-"""Where a defect lies, as a log may say it: never the text of an error, which may quote a person."""
+"""The place of a defect, as it may be logged: never the text of an error, which may quote a person."""
 
 from pathlib import PurePath
 
@@ -6,8 +6,8 @@ OURS = ("consent_engine", "workers")
 
 
 def place_of(error: BaseException) -> str:
-    """The kind of an error, and the engine's file and line that raised it or called what did. Never its text, which may
-    quote a person.
+    """The type of an error, and the engine's file and line that raised it or called the code that did. Never its text,
+    which may quote a person.
     """
     trace, found = error.__traceback__, None
     while trace is not None:

@@ -1,10 +1,10 @@
-"""Effects: what is wanted from outside or later; lanes: the kinds of work; outcomes: how an outside call ended.
+"""Effects: work that is due outside or later; lanes: the kinds of work; outcomes: how an outside call ended.
 
-An effect carries no payload: its id says what is wanted, its owner (an order or a line) holds the rest.
+An effect carries no payload: its id says what is due, its owner (an order, line, call or ending) holds the rest.
 
     sms.<purpose>.<n>    SendSms, lane sms         n counts questions, not attempts
     activate             Activate, lane activation
-    deactivate           Deactivate, lane activation: of an ending
+    deactivate           Deactivate, lane activation (of an ending)
     wake.<trigger>       Wake (a timer), lane timer
     read                 Read (a line has unread messages), lane inbound
 """
@@ -32,11 +32,11 @@ class Lane(StrEnum):
 
 
 WITHOUT_CALLS = frozenset({Lane.INBOUND, Lane.TIMER})
-"""Lanes whose work calls nobody outside."""
+"""Lanes whose work calls no outside system."""
 
 
 class Purpose(StrEnum):
-    """Why an SMS is written. The gateway gets it, and it is part of the SMS's ref."""
+    """The purpose of an SMS. The gateway receives it, and it is part of the SMS's ref."""
 
     CONFIRMATION = "confirmation"
     REMINDER = "reminder"
@@ -49,21 +49,21 @@ class Purpose(StrEnum):
     NOTIFICATION = "notification"
     FAILURE = "failure"
     HELD = "held"
-    """A person reads what the subscriber wrote; until then nobody calls."""
+    """A person will read what the subscriber wrote; until then nobody calls the subscriber."""
     RESUMED = "resumed"
-    """It was no refusal: how the order can still be confirmed."""
+    """The reply was no refusal: how the order can still be confirmed."""
     PROVE = "prove"
-    """Whether a person said yes: how that is shown by the order's code. Of a line's own, to an operator's handset:
+    """How the order's code shows that a person said yes. As an SMS of a line, to an operator's handset: the test
     whether a long text arrives whole.
     """
     MARKETING_FREE = "marketing_free"
-    """The number is registered as marketing-free, as its subscriber wrote: of a line's own."""
+    """The number is registered as marketing-free, as its subscriber asked by SMS: an SMS of the line."""
     ENDED = "ended"
-    """What was activated is taken back: of a line's own, as all below."""
+    """The activated service is taken back: an SMS of the line, as all below."""
     WITHDRAW_ASK = "withdraw_ask"
-    """Whether the service itself is to end, which a bare 退订 does not say."""
+    """The question whether the service itself is to end, which a bare 退订 does not say."""
     REPORT = "report"
-    """What became of a report of a call."""
+    """The decision on a report of a call."""
     REWARD = "reward"
     CODE = "code"
     """The code that proves a reporter's number."""
@@ -72,42 +72,42 @@ class Purpose(StrEnum):
 OF_LINES = frozenset({
     Purpose.MARKETING_FREE, Purpose.ENDED, Purpose.WITHDRAW_ASK, Purpose.REPORT, Purpose.REWARD, Purpose.CODE,
 })  # fmt: skip
-"""What is written of no order."""
+"""Purposes of SMS that belong to a line, not to an order."""
 OF_ORDERS = tuple(purpose for purpose in Purpose if purpose not in OF_LINES)
-"""What is written about an order."""
+"""Purposes of SMS about an order."""
 
 
 ACTIVATE = "activate"
 DEACTIVATE = "deactivate"
-"""An ending's: the service is switched off."""
+"""The service is switched off: an effect of an ending."""
 READ = "read"
 WAKE_TOO_LATE = "wake.too_late_to_ask"
 WAKE_WINDOW = "wake.window_closed"
 WAKE_REMINDER = "wake.reminder"
 WAKE_FAILED = "wake.confirmation_failed"
-"""Every attempt at the question was reported as failed while messages were unread: looked at once these are read."""
+"""Every attempt at the question was reported as failed while messages were unread: decided once these are read."""
 WAKE_ACTIVATE = "wake.activate"
-"""The order is confirmed, and a restriction bars its activation: that is tried again."""
+"""The order is confirmed, but a restriction bars its activation: the activation is tried again."""
 WAKE_UNDECIDED = "wake.undecided"
-"""A line's suspicion that nobody decided becomes a refusal."""
+"""A suspected refusal that nobody decided on becomes a refusal: an effect of a line."""
 WAKE_PARTS = "wake.parts"
-"""The parts of a reply have waited long enough for the others: a line's own, as `WAKE_UNDECIDED` is."""
+"""The parts of a reply have waited long enough for the others: an effect of a line."""
 WAKE_ARCHIVE = "wake.archive"
-"""A settled order leaves the store for the archive. It moves nothing, and is no event."""
+"""A settled order leaves the store for the archive. It changes no state, and is no event."""
 WAKE_ABANDONED = "wake.abandoned"
-"""Nobody said how a call ended: a call's own."""
+"""Nobody reported how a call ended: an effect of a call."""
 WAKE_UNLAWFUL = "wake.unlawful"
-"""A call was abandoned, or ended without its recording: the open orders of it are cancelled. A call's own."""
+"""A call was abandoned, or ended without its recording: its open orders are cancelled. An effect of a call."""
 WAKE_SECOND_LOOK = "wake.second_look"
-"""Nobody looked again at a failed review: it stands. A call's own."""
+"""A failed review got no second look: it stands. An effect of a call."""
 WAKE_NOTICE = "wake.notice"
-"""What was activated is switched off: the subscriber is told, once nothing else is under way to them. An ending's."""
+"""The service is switched off: the subscriber gets a notice once no other SMS is under way. An effect of an ending."""
 WAKE_EXPIRED = "wake.expired"
-"""An ending that is over has been kept as long as it must be, or its person part has. An ending's."""
+"""The retention of an ending that is over has passed, or that of its person part. An effect of an ending."""
 WAKE_ENDINGS = "wake.endings"
-"""The number has another holder: what the one before had activated is taken back. A line's own."""
+"""The number has another holder: services activated for the previous one are taken back. An effect of a line."""
 WAKE_LINE = "wake.line"
-"""A line that nothing stands on any more goes, with its number: a line's own, as `WAKE_UNDECIDED` is."""
+"""A line without orders and restrictions is deleted, with its number: an effect of a line."""
 
 _LANES = {
     "sms": Lane.SMS,
@@ -120,7 +120,7 @@ _LANES = {
 
 @lru_cache(1024)  # names of effects are few
 def lane_of(effect: str) -> Lane:
-    """The lane an effect belongs to. Raises ValueError for what can be none."""
+    """The lane an effect belongs to. Raises ValueError for the id of no effect."""
     try:
         return _LANES[effect.partition(".")[0]]
     except KeyError:
@@ -133,12 +133,12 @@ def sms_effect(purpose: Purpose, n: int = 1) -> str:
 
 
 NOTIFICATION = sms_effect(Purpose.NOTIFICATION)
-"""The notification of an activation."""
+"""The effect that sends the notification of an activation."""
 _SMS = re.compile(rf"sms\.({'|'.join(Purpose)})\.[0-9]{{1,9}}")
 
 
 def is_sms(effect: str) -> bool:
-    """Whether this can be the id of an effect that sends an SMS: refs come back from outside."""
+    """Whether a text can be the id of an effect that sends an SMS: refs come back from gateways."""
     return _SMS.fullmatch(effect) is not None
 
 
@@ -152,14 +152,14 @@ def sms_parts(effect: str) -> tuple[Purpose, int]:
 class Pending(Struct, frozen=True, array_like=True):
     """An effect that has not ended. Kept as the JSON array of its fields, `[]` when all are at their defaults.
 
-    attempts: how often it was leased; the last one is the fencing token · leased_at: 0 when nobody has it ·
+    attempts: how often it was leased; the newest number is the fencing token · leased_at: 0 when no worker has it ·
     doubts: attempts that ended in doubt (timeouts, lost leases) ·
-    first_at: when the first attempt began that may have been taken, 0 once the other side was asked and knows of none ·
-    last_at: when the last call began ·
-    why: for people, why it waits · believe: who said that the next answer is to be believed · parked: 1 on the
-    stuck list · about: what a line's SMS is about (carrier, then the choices it lists); of an activation its carrier,
-    the last in its row: the lease script looks there · refused: the reason of a refusal that is known, and only waits
-    for unread messages. An older row says that in `why` alone: what was surely not taken is asked once more
+    first_at: start of the first attempt that may have been taken, 0 once the other side was asked and knows of none ·
+    last_at: start of the last call ·
+    why: the reason it waits, for people · believe: the person who said that the next answer is to be believed ·
+    parked: 1 on the stuck list · about: the subject of a line's SMS (carrier, then the choices it lists); of an
+    activation its carrier, the last in its row: the lease script looks there · refused: the reason of a known refusal
+    that only waits for unread messages. An older row has it in `why` alone: surely not taken, it is tried once more
     """
 
     attempts: int = 0
@@ -175,7 +175,7 @@ class Pending(Struct, frozen=True, array_like=True):
 
     @property
     def in_doubt(self) -> bool:
-        """Whether an attempt that has ended may have been taken: it did in doubt, and nobody knows more since."""
+        """Whether an ended attempt may have been taken: it ended in doubt, and nothing more is known since."""
         return self.doubts > 0 and self.first_at > 0
 
     def kept(self) -> str:
@@ -183,8 +183,8 @@ class Pending(Struct, frozen=True, array_like=True):
 
     @classmethod
     def read(cls, kept: str) -> "Pending":
-        """What `kept` wrote, or what the lease script made of it. Raises ValueError, also for a field of another type:
-        no seal covers an effect.
+        """Read the row that `kept` or the lease script wrote. Raises ValueError, also for a field of another type: no
+        seal covers an effect.
         """
         return FRESH if kept == "[]" else _ROWS.read(kept)
 
@@ -194,7 +194,7 @@ _ROWS = Rows(Pending, least=8, whole=True)  # no seal covers an effect
 
 
 def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
-    """The effects of a record, from its fields. Raises ValueError, also for one that no lane does."""
+    """The effects of a record, from its fields. Raises ValueError, also for an effect without a lane."""
     effects = {}
     for name in [name for name in fields if name[:2] == "f:"]:
         lane_of(name[2:])
@@ -203,7 +203,7 @@ def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
 
 
 class Accepted(Struct, frozen=True):
-    """Taken. `ref` is its id outside; `note` is anything worth keeping (a BSS's active_from).
+    """The other side took the request. `ref` is its id there; `note` is anything worth keeping (a BSS's active_from).
 
     parts: the ids of the parts of a long SMS, in their order, where its gateway gives each part its own; `ref` is the
     first of them
@@ -221,20 +221,20 @@ class Rejected(Struct, frozen=True):
 
 
 class Unavailable(Struct, frozen=True):
-    """Surely not taken; worth another try later. `after` (ms) is the earliest the other side wishes."""
+    """Surely not taken; worth another try later. `after` (ms) is the shortest wait that the other side asks for."""
 
     reason: str
     after: int = 0
 
 
 class Uncertain(Struct, frozen=True):
-    """May have been taken: a timeout after the request left, a reset, an answer nobody can read, a lost lease."""
+    """May have been taken: a timeout after the request left, a reset, an unreadable answer, a lost lease."""
 
     reason: str
 
 
 class Untaken(Struct, frozen=True):
-    """The other side was asked what became of the attempts before, and knows of none: none of them was taken."""
+    """The other side was asked about the earlier attempts, and knows of none: none of them was taken."""
 
     reason: str
 

@@ -1,16 +1,16 @@
-"""The hash that chains are made of, and that names what was frozen; and the keyed one."""
+"""The hash (SHA-256) of chains, and of frozen records as their names; and the keyed hash (HMAC)."""
 
 import hashlib
 from binascii import b2a_base64
 from functools import lru_cache
 
 HASH_LENGTH = 43
-"""Of a SHA-256 in base64url without padding."""
+"""Characters of a SHA-256 in base64url without padding."""
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 _SHA256 = hashlib.sha256()
-"""Begun once: a copy of it costs half of what a new one does."""
+"""Created once: a copy costs half as much as a new hash object."""
 _LEAF = hashlib.sha256(b"\x00")
 
 
@@ -22,7 +22,7 @@ def digest(text: str) -> str:
 
 
 def digest_of_leaf(entry: bytes) -> str:
-    """SHA-256 of a zero byte and these, as RFC 6962 hashes a leaf, written as `digest` writes it."""
+    """SHA-256 of a zero byte and the entry, as RFC 6962 hashes a leaf, in the format of `digest`."""
     hashed = _LEAF.copy()
     hashed.update(entry)
     return b2a_base64(hashed.digest(), newline=False).translate(_URL_SAFE)[:HASH_LENGTH].decode()
@@ -36,9 +36,9 @@ def sha256(message: bytes) -> bytes:
 
 
 def mac(key: bytes, message: bytes) -> bytes:
-    """HMAC-SHA-256 (RFC 2104). The key is taken in once.
+    """HMAC-SHA-256 (RFC 2104). The key is hashed once.
 
-    `hmac` takes it in each time, or is a third dearer where its object is copied; and `hmac.digest` lets the other
+    `hmac` hashes the key each time, or costs a third more where its object is copied; and `hmac.digest` lets the other
     threads of the process run before it hashes: where there are some, as in an API or a worker, that costs more than
     the hash.
     """
@@ -51,7 +51,7 @@ def mac(key: bytes, message: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def _begun(key: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
-    """SHA-256 with the key taken in: of the inner, and of the outer hash."""
+    """The inner and the outer SHA-256, each with the key hashed into it."""
     whole = (key if len(key) <= _BLOCK else hashlib.sha256(key).digest()).ljust(_BLOCK, b"\0")
     return hashlib.sha256(bytes(byte ^ 0x36 for byte in whole)), hashlib.sha256(bytes(byte ^ 0x5C for byte in whole))
 

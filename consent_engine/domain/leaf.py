@@ -1,8 +1,8 @@
-"""Leaves: what the log keeps of a chain that was sealed once more. No number, no text and no name stands in one.
+"""Leaves: the log's entries, one for each commit that extends a chain. A leaf holds no number, no text and no name.
 
 A leaf names the last event of a chain and the chain's head after it. The head covers every event before it, so each
 event is covered by the first leaf of its record whose number is not smaller; a commit of several events has one leaf.
-Hashed as RFC 6962 and RFC 9162 hash leaves: a zero byte, then the entry.
+Leaves are hashed as in RFC 6962 and RFC 9162: a zero byte, then the entry.
 """
 
 import re
@@ -22,7 +22,7 @@ from consent_engine.errors import BrokenRecord
 
 
 class Chained(StrEnum):
-    """Whose chain it is, by the letter that a leaf begins with. Only ever appended to: leaves are kept for ever."""
+    """The kind of record a chain belongs to: a leaf's first letter. Only ever appended to: leaves are kept for ever."""
 
     ORDER = "o"
     LINE = "l"
@@ -35,8 +35,8 @@ class Chained(StrEnum):
 class Leaf(Struct, frozen=True):
     """A chain as it stood after one commit.
 
-    record: the id of whatever the chain is of; of a line a keyed hash, as everywhere · seq: number of its last event,
-    0 for what was frozen at the door · at: that event's instant · head: the chain's hash after it
+    record: the id of the chain's record; of a line a keyed hash, as everywhere · seq: number of its last link, from 0:
+    the doc, or a line's first event · at: that event's instant · head: the chain's hash after it
     """
 
     of: Chained
@@ -47,7 +47,7 @@ class Leaf(Struct, frozen=True):
 
     @property
     def entry(self) -> str:
-        """As the journal and the log keep it: the bytes that are hashed, all of them ASCII."""
+        """The leaf as the journal and the log store it: the bytes that are hashed, all of them ASCII."""
         return f"{self.of} {self.record} {self.seq} {self.at} {self.head}"
 
     @classmethod
@@ -67,12 +67,12 @@ class Leaf(Struct, frozen=True):
 
     @classmethod
     def of_line(cls, line: Line) -> "Leaf":
-        """The leaf of a line as it stands, to whose number something happened."""
+        """The leaf of a line as it stands; the line has at least one event."""
         return cls(Chained.LINE, line.id, len(line.publics) - 1, line.history[-1].at, line.head)
 
     @classmethod
     def read(cls, entry: str) -> "Leaf":
-        """The leaf that an entry is of. Raises BrokenRecord."""
+        """Read the leaf in an entry. Raises BrokenRecord."""
         found = _ENTRY.fullmatch(entry)
         if found is None:
             raise BrokenRecord("an entry of the log cannot be read")
@@ -90,17 +90,17 @@ _INSTANT = re.compile(
 
 
 def newest_of(entries: Iterable[str]) -> Millis:
-    """The newest instant that entries of the log name, each without a line break; 0 where none can be read."""
+    """The newest instant in entries of the log, each without a line break; 0 where none can be read."""
     return max(map(int, _INSTANT.findall("\n".join(entries))), default=0)
 
 
 LONGEST_ENTRY = 1_000
-"""Of an entry that is none, more is not kept: one that is has about 90 characters."""
+"""The most characters kept of an invalid entry; a valid one has about 90."""
 
 
 def entry_kept(entry: str) -> str:
-    """What the log keeps of what stood in a journal: an entry as it is. One that can be none, for somebody damaged the
-    journal, in printable ASCII: it is named by whoever reads the log, and what stands behind it is sealed.
+    """Return an entry of a journal as the log stores it: unchanged, or, where it can be no leaf because somebody
+    damaged the journal, in printable ASCII: readers of the log report it, and the entries after it are still sealed.
 
     >>> entry_kept("o 1 0 1 h"), entry_kept("单"), entry_kept("\\udcff")  # the last: bytes that were no text
     ('o 1 0 1 h', "? '\\\\u5355'", "? '\\\\udcff'")

@@ -1,7 +1,7 @@
-"""The lifecycle: one table, held by one `transitions` machine that no order lives in.
+"""The lifecycle of an order: one table, held by one `transitions` machine without a model.
 
 The only file that imports `transitions`. The README's picture is made from `TRANSITIONS` and tested against it. Every
-set of states follows from the table; a trigger that stands neither in it nor among the notes stops the import.
+set of states follows from the table; a trigger that is neither in the table nor in `NOTES` stops the import.
 """
 
 from enum import Enum, StrEnum
@@ -13,19 +13,19 @@ from consent_engine.errors import IllegalTransition
 
 
 class Worded(StrEnum):
-    """A name with its words, as people read it: in Chinese and in English; on pages, in accounts, in both READMEs."""
+    """A name with its labels in Chinese and in English, for people: on pages, in accounts, in both READMEs."""
 
     said: tuple[str, str]
 
     def __new__(cls, name: str, chinese: str = "", english: str = "") -> Self:
-        """One of them."""
+        """Make a member of a name and its labels."""
         made = str.__new__(cls, name)
         made._value_, made.said = name, (chinese, english)
         return made
 
 
 class State(Worded):
-    """Where an order stands."""
+    """The state of an order."""
 
     AGREED = "agreed", "通话中同意", "call agreed"
     AWAITING_REPLY = "awaiting_reply", "已发确认短信，等待回复", "awaiting reply"
@@ -42,12 +42,12 @@ class State(Worded):
 
     @property
     def settled(self) -> bool:
-        """A settled order never moves again."""
+        """Whether an order in this state never moves again."""
         return self in SETTLED
 
 
 class Trigger(Worded):
-    """What moves an order, then (from `DELIVERED` on) what is only noted beside its state."""
+    """The triggers that move an order, then (from `REPORTED` on) those that are only noted beside its state."""
 
     CONFIRMATION_ACCEPTED = "confirmation_accepted", "确认短信已交给网关", "Confirmation SMS handed over"
     CONFIRMATION_FAILED = "confirmation_failed", "确认短信最终未能送达", "Confirmation SMS failed for good"
@@ -66,7 +66,7 @@ class Trigger(Worded):
     NOTIFICATION_ACCEPTED = "notification_accepted", "开通通知已交给网关", "Notification SMS handed over"
     NOTIFICATION_FAILED = "notification_failed", "开通通知未能发出", "Notification SMS failed"
     GIVEN_UP = "given_up", "开通通知不再发送", "Notification SMS given up"
-    """Nobody sends the notification any more: ops said so, or the number went to another holder."""
+    """The notification is not sent any more: ops decided so, or the number went to another holder."""
 
     REPORTED = "reported", "状态报告", "Delivery report"
     """The gateway's report on one of our SMS, as it came: accepted, delivered or failed."""
@@ -75,13 +75,13 @@ class Trigger(Worded):
     UNCLEAR = "unclear", "未能识别回复内容：不算同意", "Unclear reply: no consent"
     """A reply that is no answer, or that fits more than one order. It is no consent."""
     REPLIED_EARLY = "replied_early", "回复早于发送记录：暂存", "A yes before the hand-over was recorded: kept"
-    """A yes while the hand-over of the question was still unrecorded."""
+    """A yes that arrived before the hand-over of the question was recorded."""
     EARLY_REPLY_VOID = "early_reply_void", "过早的回复作废", "The early yes is void"
-    """That question was never handed over as it stood, so its early yes counts for nothing."""
+    """The question was never handed over as it stood, so its early yes counts for nothing."""
     REPLIED_LATE = "replied_late", "超时回复：不影响办理结果", "A late reply: it changes nothing"
     REPLIED_BEFORE = "replied_before", "回复写于提问之前：不算", "A reply written before the question: does not count"
     REPLIED_BARRED = "replied_barred", "受限期间的同意：不算数", "A yes while this was barred: no consent"
-    """A yes that reached us while a restriction stood against it: no consent, even when that was lifted since."""
+    """A yes that arrived while a restriction barred it: no consent, even when the restriction was lifted since."""
     REPLIED_SUSPECT = (
         "replied_suspect",
         "回复过快或过早：请用户凭编号再次确认",
@@ -89,9 +89,9 @@ class Trigger(Worded):
     )
     """A yes that no person can have written: no consent, and asked once for YES with the order's code."""
     SUSPECTED = "suspected", "疑似拒绝：等待人工核实", "May be a refusal: a person reads it"
-    """Words that may be a refusal: a person reads them, and nothing goes on before."""
+    """Words that may be a refusal: a person reads them, and the order waits until then."""
     RESUMED = "resumed", "核实非拒绝：继续办理", "Read, and no refusal: goes on"
-    """A person decided that they were none: the order goes on, and a yes needs its code."""
+    """A person decided that the words were no refusal: the order goes on, and a yes needs its code."""
     ASKED_HELP = "asked_help", "用户询问帮助", "The subscriber asked for help"
     REMINDED = "reminded", "提醒短信", "Reminder"
     HELD = "held", "免打扰时段：暂缓发送", "Quiet hours: held"
@@ -106,9 +106,9 @@ class Trigger(Worded):
     RETRIED = "retried", "人工重试", "Retried by a person"
     """Taken off the stuck list by a person."""
     REVEALED = "revealed", "完整号码被查看", "The whole number was shown"
-    """Whom it is masked for was shown the number and what the subscriber wrote, for a reason."""
+    """A person for whom the number is masked was shown it and the subscriber's words, for a stated reason."""
     ENDED_LATE = "ended_late", "外部调用事后才结束：已记录", "An outside call ended late: noted"
-    """An outside call ended after its effect was gone: kept, with its ref."""
+    """An outside call ended after its effect was gone: noted, with its ref."""
 
 
 # fmt: off
@@ -145,7 +145,7 @@ NOTES = frozenset(
         Trigger.PARKED, Trigger.RETRIED, Trigger.REVEALED, Trigger.ENDED_LATE,
     }
 )  # fmt: skip
-"""Triggers that may be noted in any state, and change none but where the table says so."""
+"""Triggers that may be noted in any state, and that change the state only where the table says so."""
 
 if unsaid := {each for each in (*State, *Trigger) if not all(each.said)}:
     raise TypeError(f"no words say: {', '.join(sorted(unsaid))}")
@@ -161,33 +161,33 @@ def sources(trigger: Trigger) -> frozenset[State]:
 
 
 def _leading_to(states: frozenset[State]) -> frozenset[State]:
-    """The states from which one of `states` can be reached, and these."""
+    """The states from which one of `states` can be reached, and `states` themselves."""
     wider = states | {source for _, source, target in TRANSITIONS if target in states}
     return states if wider == states else _leading_to(wider)
 
 
 def _following(states: frozenset[State]) -> frozenset[State]:
-    """The states that can be reached from one of `states`, and these."""
+    """The states that can be reached from one of `states`, and `states` themselves."""
     wider = states | {target for _, source, target in TRANSITIONS if source in states}
     return states if wider == states else _following(wider)
 
 
 SETTLED = frozenset(State) - {source for _, source, _ in TRANSITIONS}
-"""No way leads out of these."""
+"""States without a transition out of them."""
 SETTLING = frozenset(trigger for trigger, _, target in TRANSITIONS if target in SETTLED)
-"""What the last move of an order can be."""
+"""Triggers that can be the last move of an order."""
 ASKING = sources(Trigger.TOO_LATE_TO_ASK)
-"""The question is to be handed over."""
+"""States in which the question is still to be handed over."""
 WAITING = sources(Trigger.WINDOW_CLOSED)
-"""The question was handed over, and its window is open."""
+"""States in which the question was handed over, and its window is open."""
 ASKED = sources(Trigger.SAID_YES)
-"""A yes counts, while the window is open."""
+"""States in which a yes counts, while the window is open."""
 ANSWERABLE = _leading_to(ASKED)
-"""The question is to be asked, or was: a yes can still come."""
+"""States in which the question is to be asked, or was: a yes can still come."""
 ENGAGED = sources(Trigger.SERVICE_ACTIVATED) | _following(
     frozenset(target for trigger, _, target in TRANSITIONS if trigger is Trigger.SERVICE_ACTIVATED)
 )
-"""The service is on, or is being switched on."""
+"""States in which the service is on, or is being switched on."""
 
 STAGES: dict[Trigger, str] = {
     Trigger.CONFIRMATION_ACCEPTED: "confirmation_sent",
@@ -197,7 +197,7 @@ STAGES: dict[Trigger, str] = {
     Trigger.SERVICE_ACTIVATED: "service_activated",
     Trigger.NOTIFICATION_ACCEPTED: "notification_sent",
 }
-"""The card's words: what a trigger reaches on the road from `call_agreed` to `notification_sent`."""
+"""The stage that a trigger reaches on the way from `call_agreed` to `notification_sent`, as named in answers."""
 
 # `auto_transitions` would add `to_ACTIVATED()`: a way to activate a service without consent.
 machine = Machine(

@@ -1,4 +1,4 @@
-"""Msisdn: the number of a Chinese mobile subscription, how it is read, found in a text, shown and placed."""
+"""Msisdn: the number of a Chinese mobile subscription; how it is read, found in a text, shown and given a slot."""
 
 import re
 import unicodedata
@@ -10,14 +10,14 @@ from itertools import groupby, pairwise
 from consent_engine.errors import FieldError, Malformed
 
 SLOTS = 16384
-"""As many as in Redis Cluster, and counted the same way."""
+"""The number of slots: as in Redis Cluster, and computed the same way."""
 
 _MAX_TEXT = 40
 _SEPARATORS = re.compile(r"(?<=[0-9])[ \t\-\u2010-\u2015\u2212]+(?=[0-9])")
 _WRITTEN = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})")
 _LANDLINE = re.compile(r"(?:\+86|0086|86)?0?(?:10|2[0-9]|[3-9][0-9]{2})[2-8][0-9]{6,7}")
 _OF_A_THING = re.compile(r"(?:\+86|0086|86)?1(?:064|4[0-9]{2})[0-9]{9}")
-"""Thirteen digits: a number of the Internet of things, as in a meter or a car."""
+"""Thirteen digits: the number of a thing on the Internet of things, such as a meter or a car."""
 _E164 = re.compile(r"\+861[3-9][0-9]{9}")
 
 
@@ -28,12 +28,12 @@ class Msisdn(str):
 
 
 def parse(text: str) -> Msisdn:
-    """Read a Chinese mobile number, with or without 86, +86 or 0086; raise Malformed, which never repeats it.
+    """Read a Chinese mobile number, with or without 86, +86 or 0086; raise Malformed, which never repeats the text.
 
     >>> parse("138 0013-8000"), parse("008613800138000")
     ('+8613800138000', '+8613800138000')
     """
-    # The length is looked at first: NFKC makes up to 18 characters of one.
+    # The length is checked first: NFKC makes up to 18 characters of one.
     folded = unicodedata.normalize("NFKC", text).strip() if len(text) <= _MAX_TEXT else ""
     match = _WRITTEN.fullmatch(_SEPARATORS.sub("", folded))
     if match is None:
@@ -42,7 +42,7 @@ def parse(text: str) -> Msisdn:
 
 
 def _no_mobile(text: str) -> str:
-    """Why a text is no number of a person's mobile, and what to do; it is not repeated."""
+    """The reason why a text is no number of a person's mobile, and what to do; the text is not repeated."""
     if _OF_A_THING.fullmatch(text):
         return "must be a Chinese mobile number: one of 13 digits is of a thing, whose SMS nobody reads"
     if _LANDLINE.fullmatch(text):
@@ -51,7 +51,7 @@ def _no_mobile(text: str) -> str:
 
 
 def mask(msisdn: str) -> str:
-    """The number as staff may see it; nothing at all of a text that is no number.
+    """The number as staff may see it; a text that is no number is masked entirely.
 
     >>> mask("+8613800138000"), mask("13800138000")
     ('+86138****8000', '****')
@@ -62,10 +62,10 @@ def mask(msisdn: str) -> str:
 def contains_number(text: str) -> bool:
     """Whether a text has a mobile number in it, in any usual spelling.
 
-    With or without 0, 86, 0086 or +86 before it, in any digits (full-width, Chinese): in one piece; as 138 0013 8000;
-    by ones and twos, as 138-00138000, or in three pieces and more of three digits and more, where no other digits go
-    on in the same way; as 138,0013,8000, where that cannot be a list of figures; in any pieces that `parse` reads where
-    it stands alone. Instants, UUIDs, hashes and names like rec-20250801-000123 are none.
+    Found with or without 0, 86, 0086 or +86 before it, in any digits (full-width, Chinese): in one piece; as
+    138 0013 8000; as 138-00138000, in pieces of one or two digits, or in three or more of three or more, unless other
+    digits go on with the same separator; as 138,0013,8000, unless that may be a list of figures; in any pieces that
+    `parse` reads, where it stands alone. Instants, UUIDs, hashes and names like rec-20250801-000123 are not numbers.
 
     >>> contains_number("rec-138-0013-8000.wav"), contains_number("rec-20250801-000123")
     (True, False)
@@ -74,7 +74,7 @@ def contains_number(text: str) -> bool:
 
 
 def hidden(text: str, sign: str = "****") -> str:
-    """The text without the numbers that `contains_number` finds in it.
+    """The text with `sign` in place of each number that `contains_number` finds in it.
 
     >>> hidden("call １３８-0013-8000 back")
     'call **** back'
@@ -85,40 +85,40 @@ def hidden(text: str, sign: str = "****") -> str:
             if first >= end:
                 kept += [text[end:first], sign]
             end = max(end, last)
-        text = "".join([*kept, text[end:]])  # pieces that are a row of their own now are looked at once more
+        text = "".join([*kept, text[end:]])  # the remaining pieces may form a number now: search again
     return text
 
 
 _LEAST = 11
-"""Digits of a number."""
+"""Digits of a mobile number."""
 _BEFORE = r"(?:0|(?:00)?86)?"
 _WHOLE = re.compile(rf"({_BEFORE})(1[3-9][0-9]{{9}})")
 _FIRST_OF_THREE = re.compile(rf"{_BEFORE}1[3-9][0-9]")
 _PLUS = frozenset("+\uff0b")
 _PIECE = re.compile("[0-9]+")
 _BETWEEN = rf"[\s\-._/\\()\[\]~·•+*#]{{0,{_MAX_TEXT - _LEAST}}}"
-"""What may stand between pieces. Colons and a T part things: instants are no rows."""
+"""The separators allowed between pieces. Colons and a T end a row: instants are no rows."""
 _ROW = re.compile(rf"[0-9](?:{_BETWEEN}[0-9])*")
 _COMMA = " ?, ?"
 _BY_COMMAS = re.compile(
     rf"(?<![0-9])(?<![0-9][,.])(?<![0-9], ){_BEFORE}1[3-9][0-9]({_COMMA})([0-9]{{4}})\1([0-9]{{4}})(?![,.]? ?[0-9])"
 )
 _FIGURE = re.compile("[1-9](?:[0-9]{2}0|[0-9](?:88|98|99))")
-"""What stands in a list (130,1500,2000 or 139,1599,1999): round, or a price. Two such in a row are no number."""
+"""A figure of a list (130,1500,2000 or 139,1599,1999): round, or a price. Two such in a row are no phone number."""
 _MAY_HAVE = re.compile(rf"1{_BETWEEN}[3-9](?:{_BETWEEN}[0-9]){{9}}|1[3-9][0-9]{_COMMA}[0-9]{{4}}{_COMMA}[0-9]{{4}}")
-"""What is in every number: most texts are done with here."""
+"""A pattern that is in every number: it rules most texts out at once."""
 _HEX = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}", re.IGNORECASE)
 _BY_TURNS = re.compile(r"[0-9][a-f]+-?[0-9]|[a-f]-?[0-9]+-?[a-f]", re.IGNORECASE)
-"""What makes a UUID, a hash or an id of hex digits: beside a number, a word of such letters leaves it a number."""
+"""The mark of a UUID, a hash or a hex id: digits and letters by turns. A mere word beside a number does not hide it."""
 _CHINESE = dict(zip("〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖貳參陸", "001234567891123456789236", strict=True))
 _NO_NUMERAL = "幺"
-"""One, where a number is said: to Unicode no numeral, as the others are."""
+"""One, as said in telephone numbers: the only one of these characters that is no numeral to Unicode."""
 _MOST_DIGITS = 3
-"""That one character can stand for."""
+"""The most digits that one character can stand for."""
 
 
 def _found(text: str) -> Iterable[tuple[int, int]]:
-    """Where the numbers are, in no order; they may overlap."""
+    """The spans of the numbers in a text, in no order; they may overlap."""
     if text.isascii():
         plain: str = text
         places: Sequence[int] = range(len(text))
@@ -130,7 +130,7 @@ def _found(text: str) -> Iterable[tuple[int, int]]:
 
 
 def _in_plain(text: str, plain: str, places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    # Eleven digits in a row mean nothing there.
+    # Eleven digits in a row are no number within an id.
     ids = [each.span() for each in _HEX.finditer(plain) if _BY_TURNS.search(each[0])]
     for listed in _BY_COMMAS.finditer(plain):
         if not (_FIGURE.fullmatch(listed[2]) and _FIGURE.fullmatch(listed[3])):
@@ -142,7 +142,7 @@ def _in_plain(text: str, plain: str, places: Sequence[int]) -> Iterator[tuple[in
             if any(a < last and first < b for a, b in ids):
                 continue
             begin = places[first]
-            # A plus stands before, in no row.
+            # A plus before the number belongs to it, but is not in the row.
             yield begin - (text[begin - 1 : begin] in _PLUS), places[last - 1] + 1
 
 
@@ -161,7 +161,7 @@ def _in_row(plain: str, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[int
 
 
 def _parts(plain: str, pieces: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]]]:
-    """All pieces of a row; and those with the same between them, as in 20250801_138-00138000_1024."""
+    """All pieces of a row; and each run with the same separator, as in 20250801_138-00138000_1024."""
     between = [plain[a:b] for (_, a), (b, _) in pairwise(pieces)]
     if between:
         yield pieces
@@ -172,7 +172,7 @@ def _parts(plain: str, pieces: Sequence[tuple[int, int]]) -> Iterator[Sequence[t
 
 
 def _is_usual(plain: str, pieces: Sequence[tuple[int, int]], before: int) -> bool:
-    """Whether a number is written in such pieces, which are all of it. before: digits of the country code."""
+    """Whether a number is usually written in such pieces. pieces: the whole number · before: digits of its prefix"""
     first, last = pieces[0][0], pieces[-1][1]
     between = {plain[a:b] for (_, a), (b, _) in pairwise(pieces)}
     sizes = []
@@ -189,12 +189,12 @@ def _is_usual(plain: str, pieces: Sequence[tuple[int, int]], before: int) -> boo
 
 
 def _is_edge(character: str) -> bool:
-    """Whether a word ends there. A letter, a digit or a sign that glues is the rest of a name like rec-150001-10024."""
+    """Whether a character ends a word. A letter, a digit or a joining sign continues a name like rec-150001-10024."""
     return not (character.isascii() and (character.isalnum() or character in {*"-._/:@#"})) or not character
 
 
 def _folded(text: str) -> tuple[str, Sequence[int]]:
-    """The text in plain digits, blanks and dashes, and where each character of it was."""
+    """The text in plain digits, blanks and dashes, and the original place of each character."""
     plain: list[str] = []
     places: list[int] = []
     for n, character in enumerate(text):
@@ -214,14 +214,14 @@ def _plain(character: str) -> str:
     digit = unicodedata.decimal(character, None)
     if digit is not None:
         return str(digit)
-    if kind in {"Cf", "Mn", "Me"}:  # not to be seen, or on another character
+    if kind in {"Cf", "Mn", "Me"}:  # invisible, or combined with another character
         return ""
     if kind == "Pd" or character == "\u2212":
         return "-"
     return " " if character.isspace() else _CHINESE.get(character, character)
 
 
-@lru_cache(4096)  # an order asks it four times
+@lru_cache(4096)  # called four times for an order
 def slot(msisdn: str) -> int:
     """The number's slot. Part of every order id, so it never changes.
 

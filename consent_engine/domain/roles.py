@@ -1,4 +1,4 @@
-"""Roles, and the names by which people and programs stand in orders, events and log lines."""
+"""Roles of keys, and the names of people and programs in orders, events and log lines."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ MOST_NAME_LENGTH = 64
 
 
 class Role(StrEnum):
-    """What a key may do. admin may do everything."""
+    """The permissions of a key. admin may do everything."""
 
     AGENT = "agent"
     REVIEWER = "reviewer"
@@ -18,5 +18,5 @@ class Role(StrEnum):
 
 
 def is_sound(name: str) -> bool:
-    """Whether a name can stand in orders, events and log lines."""
+    """Whether a name may be used in orders, events and log lines."""
     return 0 < len(name) <= MOST_NAME_LENGTH and name.isprintable() and is_legible(name) and not set(name) & set(" :|")

@@ -1,8 +1,8 @@
-"""The seal of a record, an order's or another's: what the chain covers, compared when it is read.
+"""Seals: a keyed hash of what a record's chain covers (of an order, line, call, ending or report), checked on reading.
 
-The chain's head is a plain hash, so that anybody who holds one can check it; somebody who writes into the store could
-make another. The seal beside it is keyed with the installation's secret. A record whose seal does not fit is broken: it
-is parked and shouted, never acted on.
+The chain's head is a plain hash, so that anybody who holds a chain can check it; but somebody who writes into the store
+could make another. The seal beside it is keyed with the installation's secret. A record whose seal does not fit is
+broken: it is parked and raises an alarm, and is never acted on.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord, IllegalTransition
 
 FIELD = "mac"
-"""The field of a record that holds it."""
+"""The field of a record that holds its seal."""
 _LENGTH = 22
-"""Of 16 bytes in base64 without padding."""
+"""Characters of 16 bytes in base64 without padding."""
 _NOUNS: Mapping[type, str] = {Call: "call", Ending: "ending", Report: "report"}
-"""Each kind's key is named after it: a noun that changes makes every kept seal of its kind wrong."""
+"""The nouns that the keys of each kind are derived from: changing one breaks every stored seal of its kind."""
 R = TypeVar("R", Call, Ending, Report)
 LINES_KNOWN = 4_096
-"""Of so many numbers a process keeps the line's name: one is read several times while its order is under way."""
+"""How many numbers' line ids a process caches: a number is read several times while its order is under way."""
 
 
 class Seal:
     """Makes and checks seals, under one secret.
 
-    since: asks since when every order has one; None: that is not known, and one without is believed
+    since: returns since when every order has a seal; None: not known, and an order without one is believed
     """
 
     def __init__(self, secret: str, since: Callable[[], Millis | None] = lambda: None) -> None:
@@ -51,18 +51,18 @@ class Seal:
         self._since: Millis | None = None
 
     def of(self, order: Order) -> str:
-        """The seal of an order as it stands: one keyed pass over all that is public and decides.
+        """The seal of an order as it stands: one keyed hash of its id, line, state, head and public links.
 
         HMAC-SHA-256, cut to 16 bytes, in base64.
         """
         return b2a_base64(mac(self._key, _sealed(order)), newline=False)[:_LENGTH].decode()
 
     def _first(self, order: Order) -> str:
-        """The seal as the first program that sealed made it: BLAKE2b, in hex. The next change makes another."""
+        """The seal in its first format: BLAKE2b, in hex. The order's next change replaces it by that of `of`."""
         return hashlib.blake2b(_sealed(order), key=self._first_key, digest_size=16).hexdigest()
 
     def check(self, order: Order, kept: str | None) -> Order:
-        """The order, when its seal fits; raises BrokenRecord. One without is believed when it is older than seals."""
+        """Return the order if its seal fits; raises BrokenRecord. One without a seal must be older than seals."""
         if kept is None:
             return self._unsealed(order)
         made = self.of(order) if len(kept) == _LENGTH else self._first(order)
@@ -71,13 +71,13 @@ class Seal:
         return order
 
     def of_record(self, record: Call | Ending | Report) -> str:
-        """The seal of a call, an ending or a report as it stands, as `of` makes an order's, under a key of its kind."""
+        """The seal of a call, an ending or a report as it stands, made as `of` does, under a key of its kind."""
         parts = (record.id, record.line, record.state, record.head, *record.publics)
         told = "\n".join(parts).encode("utf-8", "surrogatepass")
         return b2a_base64(mac(self._keys[type(record)], told), newline=False)[:_LENGTH].decode()
 
     def record(self, record: R, kept: str | None) -> R:
-        """The call, ending or report, when its seal fits; raises BrokenRecord. There is none without."""
+        """Return the call, ending or report if its seal fits; raises BrokenRecord, also for one without a seal."""
         made, noun = self.of_record(record).encode(), _NOUNS[type(record)]
         if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made):
             raise BrokenRecord(f"the {noun}'s record does not match its seal: somebody changed it")
@@ -90,18 +90,18 @@ class Seal:
             self._since = self._ask()
         if self._since is not None and order.doc.placed_at >= self._since:
             raise BrokenRecord("an order without its seal")
-        # All that can be compared of it is.
+        # Without a seal, all that can be compared is compared.
         if not sound(order) or (order.person.msisdn and not self._is_line(order.line, order.person.msisdn)):
             raise BrokenRecord("an order whose history does not give its record: somebody changed it")
         return order
 
     def of_line(self, line: Line) -> str:
-        """The seal of what became of a line's number, as `of` makes an order's, under a key of its own."""
+        """The seal of a line's history, made as `of` makes an order's, under a key of its own."""
         told = "\n".join((line.id, line.head, *line.publics)).encode("utf-8", "surrogatepass")
         return b2a_base64(mac(self._line_key, told), newline=False)[:_LENGTH].decode()
 
     def line(self, line: Line) -> Line:
-        """The line, when its number is the one that it is named by, and its seal fits; raises BrokenRecord."""
+        """Return the line if its id is that of its number, and its seal fits; raises BrokenRecord."""
         if (line.publics or line.seal) and not hmac.compare_digest(line.seal.encode(), self.of_line(line).encode()):
             raise BrokenRecord("a line whose history does not match its seal: somebody changed it")
         if line.msisdn and not self._is_line(line.id, line.msisdn):
@@ -118,7 +118,7 @@ def _sealed(order: Order) -> bytes:
 
 
 def sound(order: Order) -> bool:
-    """Whether its history gives its state and the head of its chain."""
+    """Whether an order's history gives its state and the head of its chain."""
     state = State.AGREED
     try:
         for event in order.events:

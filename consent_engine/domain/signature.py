@@ -1,4 +1,4 @@
-"""The signature of the generic gateway and BSS: who sent a body, and that it is not an old one again."""
+"""The signature of the generic gateway and BSS: it proves who sent a body, and that no old one is sent again."""
 
 import hmac
 import re
@@ -8,7 +8,7 @@ from consent_engine.errors import Unauthenticated
 
 HEADER = "X-Consent-Signature"
 
-# Exactly two parts in this order, so nothing can be said twice; 11 digits of seconds last for 3000 years.
+# Exactly two parts in this order, so neither can be given twice; 11 digits of seconds last for 3000 years.
 _PATTERN = re.compile(r"t=([0-9]{1,11}),v1=([0-9a-fA-F]{64})")
 
 
@@ -20,10 +20,10 @@ def sign(secret: str, body: bytes, at_s: int) -> str:
 def check(secret: str, header: str | None, body: bytes, now_ms: int, tolerance_s: int = 300) -> None:
     """Return if `header` signs `body` with `secret`, within the tolerance either way; else raise Unauthenticated.
 
-    The message is the same whatever is wrong: it helps nobody to guess. No secret fits nothing.
+    The error's message is the same whatever is wrong: it helps nobody to guess. An empty secret fits no signature.
     """
     match = _PATTERN.fullmatch(header or "")
-    # Without a match the digest is computed all the same, so that the time taken tells as little as the message.
+    # Without a match the digest is computed all the same, so that the time taken reveals as little as the message.
     at_s, theirs = (match[1], match[2].lower()) if match else ("0", "")
     genuine = hmac.compare_digest(_digest(secret, at_s, body), theirs)
     recent = abs(now_ms - int(at_s) * 1000) <= tolerance_s * 1000

@@ -1,4 +1,4 @@
-"""SMS from the phone (Reply, MO), reports on SMS to it (DeliveryReport, DLR), and how many segments a text takes."""
+"""SMS from the phone (Reply, MO), and reports on SMS to it (DeliveryReport, DLR)."""
 
 import re
 from enum import StrEnum
@@ -9,19 +9,19 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import Msisdn
 
 LONGEST = 2_000
-"""Characters of a reply that are kept; thirty SMS have as many."""
+"""The most characters kept of a reply: as many as thirty SMS have."""
 MOST_SAID = 20_000
-"""No SMS has more, of however many parts: what does is no reply."""
+"""The most characters of an SMS, of however many parts: a longer text is no reply."""
 _CUT = " … "
 _END = LONGEST // 2
-"""Characters of the end that are kept of what is cut: people refuse below what they forward."""
+"""Characters kept of the end of a text that is cut: people write a refusal below the text they forward."""
 _HALF = re.compile("[\ud800-\udfff]")
 
 
 def heard(text: str) -> str:
-    """A reply's words as they are taken, whatever they are: a refusal among them counts. Half a character, of a long
-    text that was cut in its middle, becomes U+FFFD; what is longer than any person writes is cut between its beginning
-    and its end, and says so. Neither is a yes.
+    """A reply's words as they are taken in, whatever they are: a refusal among them counts. A lone surrogate, as where
+    a long text was cut within a character, becomes U+FFFD; a text longer than any person writes is cut in its middle,
+    with a mark. Neither is a yes.
     """
     return _HALF.sub(
         "\ufffd", text if len(text) <= LONGEST else text[: LONGEST - _END - len(_CUT)] + _CUT + text[-_END:]
@@ -29,11 +29,11 @@ def heard(text: str) -> str:
 
 
 REPEATED = "repeated"
-"""Why a reply is kept as unmatched that came again: its gateway may have used an id twice."""
+"""The reason of an unmatched reply whose id came before: its gateway may have used an id twice."""
 
 
 class Delivery(StrEnum):
-    """What a report says of one of our SMS, in our words."""
+    """The status that a delivery report gives one of our SMS, in the engine's words."""
 
     ACCEPTED = "accepted"
     DELIVERED = "delivered"
@@ -41,7 +41,7 @@ class Delivery(StrEnum):
 
 
 class Part(Struct, frozen=True):
-    """Which part of a longer text an SMS is: the n-th (from 1) of so many. reference: the same for all of one text."""
+    """The place of an SMS in a longer text: part n (from 1) of `of`. reference: the same for all parts of one text"""
 
     reference: str
     n: int
@@ -53,8 +53,8 @@ class Reply(Struct, frozen=True):
 
     message_id: the gateway's own id, the same on a repeat · to: the number it was sent to, digits ·
     written_at: the latest instant it can have been written, by the gateway's clock with its resolution and skew
-    added; None when the gateway does not say · part: where it is a part of a longer one, which · data: it is no text,
-    or not for a person · stamp: when it was written by the gateway's clock alone
+    added; None when the gateway does not say · part: its place in a longer text, None for a whole one · data: whether
+    it is no text, or not for a person · stamp: when it was written, by the gateway's clock alone
     """
 
     gateway: str
@@ -69,12 +69,12 @@ class Reply(Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        """Whether its words are all there are, so that they can mean a yes or a no."""
+        """Whether the text is complete, so that it can mean a yes or a no."""
         return not self.data and (self.part is None or (self.part.n, self.part.of) == (1, 1))
 
 
 class DeliveryReport(Struct, frozen=True):
-    """What became of an SMS to the phone (or one segment of it). `ref` is the engine's: `<owner>.<purpose>.<n>`.
+    """The delivery of an SMS to the phone (or one segment of it). `ref` is the engine's: `<owner>.<purpose>.<n>`.
 
     alone: its segments were handed over one by one, so that a report on one says nothing of the others
     """

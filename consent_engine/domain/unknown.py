@@ -1,4 +1,4 @@
-"""A field that a form does not know: its name is input, and yet it is what whoever sent it looks for."""
+"""Errors for fields that a form does not know: they name the field, though its name is input, so senders find it."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,13 +13,13 @@ from consent_engine.errors import FieldError
 
 _NAME = re.compile("[A-Za-z0-9_]{1,40}", re.ASCII)
 _FIGURES = re.compile("[0-9](?:_*[0-9]){6}")
-"""Seven digits and more are of a number, or of a part of one; of no name that anybody looks for."""
+"""Seven digits or more belong to a telephone number or a part of one, and to no field's name."""
 MOST_GUESSED = 20
-"""Of so many fields at most it is said which may have been meant: a body may have thousands."""
+"""The most errors for which the field that may have been meant is looked up: a body may have thousands."""
 
 
 def nameable(step: str) -> bool:
-    """Whether a name that came with a body may be repeated to its sender: it can be a field's, and tells no number.
+    """Whether a name in a body may be repeated to its sender: it can be a field's, and holds no telephone number.
 
     >>> [nameable(name) for name in ("recording_sha265", "x_1380013", "t_138_0013_8000", "我的", "0")]
     [True, False, False, False, True]
@@ -30,8 +30,8 @@ def nameable(step: str) -> bool:
 def field_errors(
     form: type[BaseModel], found: Sequence[ErrorDetails], named: Callable[[ErrorDetails], FieldError], at: str = ""
 ) -> list[FieldError]:
-    """All that is wrong, as `named` names it. Fields that the form does not know are named by their path, and with the
-    field that may have been meant; not where a name is none, or has a telephone number in it. at: what stands before
+    """All errors, as `named` makes them. Fields that the form does not know are named by their path, with the field
+    that may have been meant; not where a name cannot be a field's, or has a telephone number in it. at: path prefix
     """
     guessing = len(found) <= MOST_GUESSED
     return [_unknown(form, each, at, guessing=guessing) or named(each) for each in found]
@@ -50,7 +50,7 @@ def _unknown(form: type[BaseModel], found: ErrorDetails, at: str, *, guessing: b
 
 
 def _names(annotation: object) -> dict[str | int, object]:
-    """The fields of the form that an annotation is about, as they are sent, with their own annotations."""
+    """The fields of the form in an annotation, by the names they are sent under, with their annotations."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {each.alias or name: each.annotation for name, each in annotation.model_fields.items()}
     return next((names for each in get_args(annotation) if (names := _names(each))), {})

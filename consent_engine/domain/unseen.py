@@ -1,4 +1,4 @@
-"""Characters that nobody sees: controls, what has no width, what turns the direction of writing.
+"""Invisible characters: controls, those without width, those that turn the direction of writing.
 
 On a screen or in an SMS they make a text look like another one.
 """
@@ -10,17 +10,17 @@ from pydantic_core import PydanticCustomError
 
 _CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _BLANK_LETTERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufffe\uffff]")
-"""To Unicode these are letters, marks and no characters; on a screen they are nothing, and in a YAML file an error."""
+"""Letters, marks and noncharacters to Unicode; nothing on a screen, and an error in a YAML file."""
 _BREAK = re.compile(r"[ \t]*[\r\n]\s*")
 LINES = "\t\r\n"
-"""What a text of several lines may hold all the same."""
+"""Control characters that a text of several lines may hold."""
 _PICTURE = "[\u2600-\u27bf\U0001f300-\U0001faff]"
 _JOINED = re.compile(f"(?:(?<={_PICTURE})|(?<={_PICTURE}\ufe0f))\u200d(?={_PICTURE})")
-"""What makes one picture of two, as of a family: it is seen. In free text only: a name needs none."""
+"""The joiner that makes one picture of two, such as a family: it is visible. In free text only: a name needs none."""
 
 
 def is_legible(text: str, also: str = "") -> bool:
-    """Whether all of a text is seen, as it stands there. also: characters that it may hold all the same.
+    """Whether every character of a text is visible as it stands. also: invisible characters that it may hold
 
     >>> is_legible("5G智享　套餐 🙂"), is_legible("199\u202e元"), is_legible("王\u200b五"), is_legible("甲\\n乙", LINES)
     (True, False, False, True)
@@ -34,7 +34,7 @@ def is_legible(text: str, also: str = "") -> bool:
 
 
 def legible(text: str, also: str = "") -> str:
-    """The text; raises PydanticCustomError (`unseen_character`)."""
+    """Return the text if it is legible; raises PydanticCustomError (`unseen_character`)."""
     if not is_legible(text, also):
         lines = "" if also else "line breaks, or "
         raise PydanticCustomError(
@@ -45,7 +45,7 @@ def legible(text: str, also: str = "") -> str:
 
 
 def unbroken(text: str) -> str:
-    """The text on one line, as a block of YAML is meant: a line of its own would read as another term.
+    """The text on one line, as a block of YAML is meant: a separate line would read as another term.
 
     >>> unbroken("10GB a month\\n  in China\\n")
     '10GB a month in China'
@@ -54,7 +54,7 @@ def unbroken(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text without them, for what must be taken as it comes.
+    """The text without invisible characters, for input that must be taken as it comes.
 
     >>> visible("王\u200b五\u202e")
     '王五'

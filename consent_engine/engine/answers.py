@@ -1,4 +1,4 @@
-"""One round trip for all that many steps ask at once: kind by kind, in one call of the store each."""
+"""Answers the requests of many steps together: one store call for each kind of request."""
 
 import logging
 from collections import Counter
@@ -34,11 +34,11 @@ from consent_engine.ports import Archive, OrderChange, Store, Word
 
 log = logging.getLogger(__name__)
 TOGETHER = 16
-"""So many events are told in one record, which costs more than its lines: less than a pipe takes as one piece."""
+"""Most events in one log record, which costs more than its lines; a pipe still takes that many in one piece."""
 
 
 def answers(store: Store, asks: Mapping[int, Ask], due: Counter[Lane]) -> dict[int, object]:
-    """One round trip a kind of ask."""
+    """Answer all asks, with one round trip for each kind."""
     kinds: dict[type[Ask], dict[int, Any]] = {}
     for index, ask in asks.items():
         kinds.setdefault(type(ask), {})[index] = ask
@@ -54,7 +54,7 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     calls = {call for ask in asks for call in ask.calls}
     endings = {ending for ask in asks for ending in ask.endings}
     found = store.records.look(tuple(orders), tuple(lines), tuple(calls), tuple(endings))
-    # To each what it asked for, and nothing else: what is another's must not be taken for its own.
+    # Each ask gets only the records that it named: another ask's record must not be taken for its own.
     return [
         Loaded(
             found.now, _own(found.orders, ask.orders), _own(found.lines, ask.lines), _own(found.calls, ask.calls),
@@ -76,7 +76,7 @@ def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> S
 def _by_archive(
     look: Callable[[Archive | None, Sequence[Any]], list[Any]],
 ) -> Callable[[Store, Sequence[Any], Counter[Lane]], Sequence[object]]:
-    """What the archive is asked: None to each where it cannot be."""
+    """Turn a look-up in the archive into an answer to asks: None for each while the archive is unavailable."""
 
     def asked(store: Store, asks: Sequence[Any], due: Counter[Lane]) -> Sequence[object]:
         try:
@@ -120,7 +120,7 @@ def _recalled_reports(archive: Archive | None, asks: Sequence[RecallReports]) ->
 
 
 _SAVED = frozenset({Word.OK, Word.SAME})
-"""The same again, where the first answer was lost, is told now."""
+"""Outcomes whose events are logged: when the first answer was lost, the repeat (SAME) logs them."""
 
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
@@ -135,7 +135,7 @@ def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[o
 
 
 def _tell(events: Sequence[tuple[Order, Event]]) -> None:
-    """One line an event: ids, never a person."""
+    """Log one line per event: ids, never personal data."""
     each = [{"order": order.id, "trigger": event.trigger, "state": order.state} for order, event in events]
     lines = [f"order {order.id}: {event.trigger}, now {order.state}" for order, event in events]
     log.info("%s", "\n".join(lines), extra={"each": each})

@@ -10,7 +10,7 @@ from consent_engine.ports import ApiKey, ApiKeys
 
 MOST_KEY_LENGTH = 200
 SIGNED_IN = "oidc/"
-"""What the names begin with under which people act who signed in with their provider: no key has such a name."""
+"""Prefix of the names of people who signed in with their identity provider: no key has such a name."""
 
 
 class Keys:
@@ -21,10 +21,10 @@ class Keys:
         self._secret = secret
 
     def add(self, name: str, role: Role, agent: str = "") -> str:
-        """Make a key; the only time it can be read. agent: the agent's number that it is bound to.
+        """Make a key; only this result shows it. agent: the agent's number that the key is bound to.
 
         Raises Malformed when the name or the agent's number is not sound, or the name was given before: a name stands
-        in orders and events, and a second key of a revoked one's name would have its orders.
+        in orders and events, and a second key with a revoked key's name would own that key's orders.
         """
         sound = is_sound(name)
         if contains_number(name):
@@ -48,7 +48,7 @@ class Keys:
         return sorted(self._registry.keys().values(), key=lambda key: key.name)
 
     def revoke(self, name: str) -> None:
-        """Forget a key, but for its name, which is never given again; raises KeyNotFound."""
+        """Delete a key, except for its name, which is never given again. Raises KeyNotFound."""
         found = [key_hash for key_hash, key in self._registry.keys().items() if key.name == name]
         if not found:
             raise KeyNotFound("no key of this name")
@@ -56,29 +56,29 @@ class Keys:
             self._registry.drop_key(key_hash, name)
 
     def whose(self, key: str) -> ApiKey:
-        """Who calls; raises Unauthenticated. The look-up is by keyed hash, so its timing says nothing of a key."""
+        """Return the caller's key. Raises Unauthenticated. Found by keyed hash, so timing reveals nothing of a key."""
         if not 0 < len(key) <= MOST_KEY_LENGTH:
             raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
         return self.by_hash(self.hash_of(key))
 
     def by_hash(self, key_hash: str) -> ApiKey:
-        """Whose key has this hash; raises Unauthenticated, also when it was revoked."""
+        """Return the key with this hash. Raises Unauthenticated when there is none, also when it was revoked."""
         known = self._registry.key(key_hash)
         if known is None:
             raise Unauthenticated("this needs an API key: Authorization: Bearer KEY")
         return known
 
     def signed_in_as(self, issuer: str, subject: str, named: str) -> str:
-        """The name of a person who signed in with a provider: of a claim, where it may stand in orders; else hashed."""
+        """Name a person who signed in with a provider: by a claim where that may stand in orders, else by a hash."""
         name = f"{SIGNED_IN}{named}"
         return (
             name if is_sound(name) and not contains_number(named) else f"{SIGNED_IN}{self.of_sign_in(issuer, subject)}"
         )
 
     def of_sign_in(self, *parts: str) -> str:
-        """What a sign-in is known by: a keyed hash, so that a cookie says nothing of its provider."""
+        """Return the keyed hash that identifies a sign-in, so that a cookie reveals nothing of its provider."""
         return keyed(self._secret, "sign-in", *parts)
 
     def hash_of(self, key: str) -> str:
-        """The hash that is kept of a key, and may stand in a session cookie."""
+        """Return the hash under which a key is kept; it may stand in a session cookie."""
         return keyed(self._secret, "apikey", key)

@@ -1,7 +1,7 @@
 """Archiving: settled orders leave the store for the archive, batch by batch, beside the timers.
 
-Written there first, in one transaction; let go here after that. Who dies in between leaves an order in both: the store
-counts, and the repeat finds in the archive what it would write.
+They are written to the archive first, in one transaction, and deleted from the store after that. A worker that dies in
+between leaves an order in both: the store's copy counts, and the repeat finds in the archive what it would write.
 """
 
 import asyncio
@@ -39,9 +39,9 @@ from consent_engine.ports.store import claim
 log = logging.getLogger(__name__)
 BATCH = 200
 MOST_WAITING = 1_000
-"""How many are leased and wait for the archive; more are not leased before."""
+"""Most leased records that wait for the archive; no more are leased before some have moved."""
 LATER_MS = 3_600_000
-"""When an order is looked at again that still wants something else."""
+"""Delay before a record that still has other effects is looked at again."""
 SOON_MS = 60_000
 DOWN_MS, MOST_DOWN_MS = 5_000, 600_000
 EXPIRE_EVERY_S = 600.0
@@ -50,11 +50,11 @@ EXPIRE_PIECE = 1_000
 PASS = 500
 _MOVES = frozenset({WAKE_ARCHIVE, WAKE_EXPIRED})
 IDLE_MS = LATE_MARGIN
-"""How long nothing may have come from a number before its dedupe keys go: twice what any gateway repeats itself."""
+"""How long a number must be silent before its dedupe keys go: twice as long as any gateway repeats a message."""
 
 
 class Archiver:
-    """Moves what timers hand to it. On one event loop, as the performer is; the archive is asked in a thread."""
+    """The mover of records whose archive timers are due: on one event loop; the archive is called in a thread."""
 
     def __init__(self, store: Store, told: Callable[[str, int], None]) -> None:
         self._store = store
@@ -67,7 +67,7 @@ class Archiver:
         self._expire_at = 0.0
 
     def take(self, leased: Sequence[Leased]) -> list[Leased]:
-        """Move orders, soon, and let lines go that nothing stands on, of what timers are due; all the others."""
+        """Queue the records that due timers move, delete lines without entries, and return all other leases."""
         self._waiting += [each for each in leased if each.effect in _MOVES]
         if self._waiting and (self._moving is None or self._moving.done()):
             self._moving = asyncio.ensure_future(self._move_all())
@@ -77,7 +77,7 @@ class Archiver:
         return [each for each in leased if each.effect not in {*_MOVES, WAKE_LINE}]
 
     async def rest(self, most: int = 0) -> None:
-        """Until at most so many wait. Raises what ended the move: a defect is not passed over."""
+        """Wait until at most `most` wait. Raises the error that ended the move: no defect is passed over."""
         moving = self._moving
         while moving is not None and not moving.done() and (most == 0 or len(self._waiting) > most):
             await asyncio.wait([moving], timeout=0.01 if most else None)
@@ -98,7 +98,7 @@ class Archiver:
             ):
                 try:
                     await move(some)
-                except ConsentError as error:  # their leases end, and somebody tries again
+                except ConsentError as error:  # their leases expire, and a worker tries again
                     log.error("timer: what is over could not be archived: %s: %s", type(error).__name__, error)
                     self._told("failed", len(some))
 
@@ -144,7 +144,7 @@ class Archiver:
         return await asyncio.to_thread(archive.keep, records)
 
     def _let_go(self, kept: Mapping[str, tuple[Leased, Mapping[str, str]]], now: Millis) -> None:
-        """The archive has them: what the store still has goes, if it is what was written there."""
+        """Delete archived orders from the store, if they are still as they were written to the archive."""
         rows = [Retiring(order_id, r["line"], int(r["v"]), each.token) for order_id, (each, r) in kept.items()]
         left = self._store.retirement.retire(rows, now - IDLE_MS) if rows else []
         gone = [row.order for row, (word, _) in zip(rows, left, strict=True) if word in {Left.OK, Left.GONE}]
@@ -164,7 +164,7 @@ class Archiver:
 
     def _down(self, records: Sequence[str], now: Millis, owner: Owner = Owner.ORDER) -> None:
         pause = min(DOWN_MS << min(self._troubles - 1, 10), MOST_DOWN_MS)
-        # Each at an instant of its own: not all at once when it is back.
+        # Each at its own instant, so that they do not all come at once when the archive is back.
         dues = {record: now + pause // 2 + random.randrange(pause // 2) for record in records}  # noqa: S311 - jitter
         self._postpone(dues, owner)
         self._told("waiting", len(records))
@@ -174,7 +174,7 @@ class Archiver:
             self._store.lanes.postpone(WAKE_EXPIRED if owner is Owner.ENDING else WAKE_ARCHIVE, dues, owner)
 
     async def _expire(self, archive: Archive, now: Millis) -> None:
-        """Whoever archives also deletes what its class no longer allows, a little now and then."""
+        """Delete archived data that its retention class no longer allows: a little now and then, beside archiving."""
         if monotonic() < self._expire_at:
             return
         self._expire_at = monotonic() + EXPIRE_EVERY_S
@@ -190,21 +190,21 @@ class Archiver:
 
 
 def _is_over(record: Mapping[str, str]) -> bool:
-    """Whether it settled, and nothing but this move is wanted."""
+    """Whether an order has settled, and this move is its only effect."""
     wanted = {name for name in record if name.startswith("f:")}
     return State(record["state"]).settled and wanted == {f"f:{WAKE_ARCHIVE}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How many orders were asked to move to the archive when they may, of how many that were looked at."""
+    """The number of orders looked at, and of those asked to move to the archive as soon as they may."""
 
     looked_at: int = 0
     asked: int = 0
 
 
 def ask_to_move(store: Store, ids: Sequence[str], spread: Callable[[], int] = lambda: 0) -> Asked:
-    """Orders that settled before there was an archive: put the effect that moves them. Again does no harm.
+    """Put the archiving effect on orders that settled before there was an archive. Repeating it does no harm.
 
     spread: milliseconds to put between an order and now, so that not all of a large stock is due at once
     """
@@ -220,14 +220,14 @@ def ask_to_move(store: Store, ids: Sequence[str], spread: Callable[[], int] = la
 
 
 class Upkeep:
-    """What people do to the archive now and then."""
+    """Operators' maintenance of the archive."""
 
     def __init__(self, store: Store, clock: StoreClock) -> None:
         self._store = store
         self._clock = clock
 
     def expire(self, tell: Callable[[Expired], None] = lambda _: None) -> Expired:
-        """Delete what must not be kept any longer. tell: how far it is. Raises ArchiveUnavailable."""
+        """Delete what must not be kept any longer. tell: receives the progress. Raises ArchiveUnavailable."""
         total = Expired()
         while (archive := self._store.ours()) is not None:
             done = archive.expire(self._clock.now(), EXPIRE_PIECE)
@@ -238,10 +238,10 @@ class Upkeep:
         return total
 
     def adopt(self, instead_of: str = "") -> str:
-        """Make the data belong to the archive that is there, whichever was theirs before, and it to them; its id.
+        """Bind the data to the archive at hand, whichever they had before, and that archive to them; return its id.
 
-        What only the former one had is not found any more. instead_of: the installation that it belongs to, which is
-        gone for good. Raises NotOurArchive when it is another's, and ArchiveUnavailable.
+        Records that only the former archive has are no longer found. instead_of: the installation that this archive
+        belongs to, gone for good. Raises NotOurArchive when it is another installation's, and ArchiveUnavailable.
         """
         archive, data = self._store.archive, self._store.retirement
         if archive is None:
@@ -251,7 +251,7 @@ class Upkeep:
         return data.bind_archive(archive.id(), anew=True)
 
     def move_settled(self, spread_s: float, tell: Callable[[Asked], None] = lambda _: None) -> Asked:
-        """Ask settled orders from before there was an archive to move there. tell: how far it is."""
+        """Ask orders that settled before there was an archive to move there. tell: receives the progress."""
         before, total = None, Asked()
         while rows := self._store.lists.placed(before, PASS):
             spread = partial(random.randrange, max(1, int(spread_s * 1000)))

@@ -1,5 +1,5 @@
-"""Archiving calls and endings that are over, and reports that are answered: written to the archive first, in one
-transaction, and let go here after that, as orders are.
+"""Archiving of finished calls and endings, and of answered reports: written to the archive first, in one
+transaction, and deleted from the store after that, as orders are.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ MOST_MOVED = 500
 Records = Mapping[str, Mapping[str, str]]
 Told = Callable[[str, int], None]
 Moving = Callable[[Store, Archive, Mapping[str, Leased], Told], Awaitable[tuple[list[str], list[str]]]]
-"""Moves records that are over: those to be looked at again soon, and much later. Raises ArchiveUnavailable."""
+"""Moves finished records; returns those to look at again soon, and those much later. Raises ArchiveUnavailable."""
 
 
 class _Moved(NamedTuple):
-    """What became of a batch. over: the records that nothing is wanted of but this move · kept: of these, what the
-    archive has · gone: what has left the store · soon, later: what is looked at again
+    """The result of moving a batch. over: the records whose only effect is this move · kept: those of them in the
+    archive · gone: those that left the store · soon, later: those to look at again
     """
 
     over: Records
@@ -57,7 +57,7 @@ async def _move(
 async def move_calls(
     store: Store, archive: Archive, batch: Mapping[str, Leased], told: Told
 ) -> tuple[list[str], list[str]]:
-    """As Moving says; a call for whose review an order waits stays. One that the archive does not take is parked."""
+    """Move calls, as Moving says. A call whose review an order awaits stays; one that the archive rejects is parked."""
     moved = await _move(store, archive, Owner.CALL, batch, _waited_for(store, batch), WAKE_ARCHIVE)
     keys = [(key, call) for call in moved.gone for key in {request_key(call), key_held(call, moved.over[call])} if key]
     store.reservations.forget(keys)
@@ -68,7 +68,7 @@ async def move_calls(
 
 
 def _waited_for(store: Store, batch: Mapping[str, Leased]) -> set[str]:
-    """Those for whose review an order waits: they stay until somebody has heard them."""
+    """Return the calls whose review an order awaits: they stay until a reviewer has heard them."""
     open_ = [each.call for each in batch.values() if each.call and each.call.verdict in UNDECIDED]
     if not open_:
         return set()
@@ -77,7 +77,7 @@ def _waited_for(store: Store, batch: Mapping[str, Leased]) -> set[str]:
 
 
 def park(store: Store, leased: Leased, told: Told) -> None:
-    """The archive does not take an order, or a call: a person must see why. Nothing else is kept from going on."""
+    """Park an order or a call that the archive does not take, for an operator to see why; other records go on."""
     record = leased.order or leased.call
     if record is None:
         return
@@ -97,10 +97,10 @@ def park(store: Store, leased: Leased, told: Told) -> None:
 async def move_endings(
     store: Store, archive: Archive, batch: Mapping[str, Leased], told: Told
 ) -> tuple[list[str], list[str]]:
-    """As Moving says. One that the archive does not take is looked at again much later.
+    """Move endings, as Moving says. One that the archive does not take is looked at again much later.
 
-    The order goes first: whose order is in the store has its ending there, too, if it has one, and nobody who takes a
-    live order back has to ask the archive.
+    The order goes first: an order in the store has its ending, if any, there too, so that taking a live order back
+    never needs the archive.
     """
     orders = {each.ending.id: each.ending.doc.order for each in batch.values() if each.ending is not None}
     there = dict(zip(orders, store.records.versions(list(orders.values())), strict=True))
@@ -111,10 +111,10 @@ async def move_endings(
 
 
 async def move_reports(store: Store, now: Millis) -> int:
-    """Move reports of which nothing more becomes, a while after that, up to MOST_MOVED; how many went.
+    """Move reports that need nothing more, LATE_MARGIN after that, up to MOST_MOVED; return how many left.
 
-    Whoever dies in between leaves a report in both: the store counts, and the repeat finds in the archive what it would
-    write. One that is decided or rewarded meanwhile is in another version, and stays. Raises ArchiveUnavailable.
+    A worker that dies in between leaves a report in both: the store's copy counts, and the repeat finds in the archive
+    what it would write. One decided or rewarded meanwhile has another version, and stays. Raises ArchiveUnavailable.
     """
     archive = store.archive
     if archive is None:
@@ -127,17 +127,17 @@ async def move_reports(store: Store, now: Millis) -> int:
 
 
 async def awaited(store: Store, archive: Archive) -> None:
-    """Until the archive answers, and is ours. Where the data name one of theirs that is not there, none is made.
+    """Wait until the archive answers and is the data's own. Where the one that the data name is missing, none is made.
 
     Raises ArchiveUnavailable, NotOurArchive and StoreUnavailable.
     """
-    store.expect_archive()  # first: whoever asks an archive that is not there for its id makes it
+    store.expect_archive()  # first: asking a missing archive for its id creates it
     await asyncio.to_thread(archive.id)
     store.ours()
 
 
 async def _keep(store: Store, archive: Archive, owner: Owner, records: Records) -> set[str]:
-    """Those that are safely there."""
+    """Write records to the archive; return those that are safely there."""
     await awaited(store, archive)
     if owner is Owner.CALL:
         return await asyncio.to_thread(archive.calls.keep, records)

@@ -1,4 +1,4 @@
-"""What steps ask of the store and the archive, and what they are given."""
+"""Requests of steps to the store and the archive (asks), and their results."""
 
 from collections.abc import Generator, Mapping
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Load(Struct, frozen=True):
-    """Asks for records that can still change."""
+    """A request for records that can still change."""
 
     orders: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
@@ -26,21 +26,21 @@ class Load(Struct, frozen=True):
 
 
 class Save(Struct, frozen=True):
-    """Asks for a commit. prove: its success will be reported outside, so it must be durable."""
+    """A request for a commit. prove: its success will be reported outside, so it must be durable."""
 
     commit: Commit
     prove: bool = False
 
 
 class Prove(Struct, frozen=True):
-    """Asks that what was written of an order, or of a call, before is proven durable."""
+    """A request to prove that earlier writes of an order, or of a call, are durable."""
 
     record: str
     owner: Owner = Owner.ORDER
 
 
 class Reserve(Struct, frozen=True):
-    """Asks for the reservation of an Idempotency-Key."""
+    """A request for the reservation of an Idempotency-Key."""
 
     key: str
     fingerprint: str
@@ -50,51 +50,51 @@ class Reserve(Struct, frozen=True):
 
 
 class Release(Struct, frozen=True):
-    """Gives a reservation back."""
+    """A request to give a reservation back."""
 
     key: str
     claimant: str
 
 
 class Post(Struct, frozen=True):
-    """Puts a message into its line's inbox, proven."""
+    """A request to put a message into its line's inbox, proven durable."""
 
     posted: Posted
 
 
 class Recall(Struct, frozen=True):
-    """Asks the archive for the orders that a request's key made (`request_key`); None where it cannot be asked."""
+    """A request to the archive for the orders made under a key (`request_key`); None while it is unavailable."""
 
     key: str
 
 
 class RecallCalls(Struct, frozen=True):
-    """Asks the archive for the calls that a request's key made, or whose recording is reserved under it."""
+    """A request to the archive for the calls made under a request's key, or whose recording is reserved under it."""
 
     key: str
 
 
 class RecallLine(Struct, frozen=True):
-    """Asks the archive for the newest orders of a number."""
+    """A request to the archive for the newest orders of a number."""
 
     line: str
     most: int
 
 
 class LoadReports(Struct, frozen=True):
-    """Asks for reports of calls."""
+    """A request for reports of calls."""
 
     reports: tuple[str, ...]
 
 
 class RecallEndings(Struct, frozen=True):
-    """Asks the archive for endings."""
+    """A request to the archive for endings."""
 
     endings: tuple[str, ...]
 
 
 class RecallReports(Struct, frozen=True):
-    """Asks the archive for reports of calls."""
+    """A request to the archive for reports of calls."""
 
     reports: tuple[str, ...]
 
@@ -117,7 +117,7 @@ Step = Generator[Ask, Any, T]
 
 
 class Loaded(Struct, frozen=True):
-    """The instant of the store, and the records that exist."""
+    """The store's time, and the records that exist."""
 
     now: Millis
     orders: Mapping[str, Order]
@@ -126,7 +126,7 @@ class Loaded(Struct, frozen=True):
     endings: Mapping[str, Ending] = {}
 
     def line(self, line_id: str) -> Line:
-        """A line that was loaded; raises BrokenRecord when it cannot be read: who refused must not be guessed."""
+        """Return a loaded line. Raises BrokenRecord when it cannot be read: its refusals must not be guessed."""
         try:
             return self.lines[line_id]
         except KeyError:

@@ -1,8 +1,8 @@
-"""The audit: the log replayed against what is kept. What was dropped, or written anew, is named.
+"""The audit: the log replayed against the records. Dropped and rewritten records and entries are named.
 
-Of each entry it looks whether its number follows the one before and its hash is its own; whether the record is there,
-its chain as long as the log says, and its head at that length the one in the log; and whether the record says anything
-that is in the log nowhere, nor on its way there.
+For each entry it checks that its number follows the one before and its hash is its own; that the record is there, its
+chain as long as the log says, and its head at that length the one in the log; and that the record has no event
+that is neither in the log nor on its way there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ PIECE = 500
 
 @dataclass(slots=True)
 class Audited:
-    """What was looked at. expired: entries of records that retention has deleted. wrong: what, of which record."""
+    """The result of an audit. expired: entries of records deleted by retention. wrong: (record, finding) pairs."""
 
     entries: int = 0
     records: int = 0
@@ -40,7 +40,7 @@ class _Chain(NamedTuple):
 def audit(
     store: Store, kept_since: Millis, between: tuple[Millis, Millis], tell: Callable[[Audited], None] = lambda _: None
 ) -> Audited:
-    """Look at every entry of a time. Reads only. tell: how far it is, now and then.
+    """Check every log entry of a period. Reads only. tell: receives the progress now and then.
 
     kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable.
     """
@@ -63,7 +63,7 @@ def audit(
 
 
 def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
-    """What is kept of the records that these are of, wherever it is."""
+    """Return the chains of the records of these leaves, from the store or the archive."""
     lookup = Lookup(store)
     kinds = (Chained.ORDER, Chained.CALL, Chained.ENDING, Chained.REPORT)
     orders, calls, endings, reports = (
@@ -75,7 +75,7 @@ def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
 
 
 def _pieces(store: Store, found: Audited, since: Millis) -> Iterator[list[Leaf]]:
-    """The leaves of the log, from where some may be since then; what is wrong with the log itself is found there."""
+    """Yield the leaves of the log, starting where `since` may begin; defects of the log itself are noted on the way."""
     if store.log is None:
         return
     expected = store.log.begins(since)
@@ -110,9 +110,9 @@ def _compare(found: Audited, leaf: Leaf, kept: _Chain | None, kept_since: Millis
 
 
 def _unlogged(store: Store, found: Audited, newest: Mapping[str, Leaf], until: Millis) -> None:
-    """What a record says beyond the log, and is not on its way there.
+    """Note records with events that are neither in the log nor on their way there.
 
-    The journal is looked at before the log: what leaves the one meanwhile is in the other.
+    The journal is read before the log: an entry that leaves the journal meanwhile is in the log.
     """
     known = list(newest.values())
     for some in (known[n : n + PIECE] for n in range(0, len(known), PIECE)):
@@ -129,7 +129,7 @@ def _unlogged(store: Store, found: Audited, newest: Mapping[str, Leaf], until: M
 
 
 def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
-    """The newest entries of the log, looked at as `audit` does: data that are older than their log lack these first.
+    """Audit the newest entries of the log, as `audit` does: data older than their log lack these first.
 
     Raises StoreUnavailable and ArchiveUnavailable.
     """

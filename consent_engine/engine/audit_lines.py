@@ -1,7 +1,7 @@
-"""The audit of lines: what became of a number is as the log has it, for as long as its line is there.
+"""The audit of lines: a line's history must be as the log has it, for as long as the line exists.
 
-A line goes with its number when nothing stands on it any more, and begins anew when something becomes of the number
-again. So what is gone is not missed, and only what the log has of a line since it last began is compared.
+A line is deleted with its number when it has no entries left, and begins anew with the number's next event. So a
+deleted line is not missed, and only the log's entries since a line last began are compared.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ PIECE = 500
 
 
 class Lines:
-    """The leaves of lines that were met in the log, in its order."""
+    """The leaves of lines found in the log, in the log's order."""
 
     def __init__(self) -> None:
         self.known: dict[str, list[Leaf]] = {}
@@ -28,7 +28,7 @@ class Lines:
             self.known.setdefault(leaf.record, []).append(leaf)
 
     def wrong(self, store: Store, until: Millis) -> list[tuple[str, str]]:
-        """Which lines are not as the log has them, and how. Raises StoreUnavailable and ArchiveUnavailable."""
+        """Return the lines that differ from the log, and how. Raises StoreUnavailable and ArchiveUnavailable."""
         found: list[tuple[str, str]] = []
         names = list(self.known)
         for some in (names[n : n + PIECE] for n in range(0, len(names), PIECE)):
@@ -40,13 +40,13 @@ class Lines:
             for line in lines:
                 last = Leaf.of_line(line).entry
                 if last in waiting or (last in ahead and store.log is not None and store.log.has(last)):
-                    continue  # it has begun anew, or gone on, since the log was read
+                    continue  # the line began anew, or got more events, since the log was read
                 if (what := _differs(line, self.known[line.id], unlogged=last in ahead)) is not None:
                     found.append((line.id, what))
         return found
 
     def _is_ahead(self, line: Line, until: Millis) -> bool:
-        """Whether the last thing that a line says was not met in the log."""
+        """Whether the last event of a line was not found in the log."""
         last = Leaf.of_line(line)
         return last.at < until and last not in self.known[line.id]
 

@@ -1,6 +1,6 @@
-"""The call behind an order: the one that it names, or the one that its body tells of, which is made with it.
+"""The call behind an order: the one that it names, or the one that its body describes, which is made with it.
 
-One recording is one call of one number: a body tells of the same call as often as it names the same recording.
+One recording is one call of one number: bodies that name the same recording describe the same call.
 """
 
 from collections.abc import Mapping
@@ -28,12 +28,12 @@ from consent_engine.engine.round_trips import load, save
 from consent_engine.ports import CallChange, Change, Commit, Look, Owner, Word
 
 MOST_CALLS_OF_REFUSALS = 20
-"""Calls of the last days that a line keeps for orders that were refused alone."""
+"""Most calls of the last days that a line keeps only because an order was refused."""
 
 
 class Behind(Struct, frozen=True):
-    """The call behind an order. fields: of one that is not there yet, written with the order · key: what its recording
-    is to be reserved under; '' where nothing is to be reserved.
+    """The call behind an order. fields: of a call that does not exist yet, written with the order · key: the key under
+    which its recording is to be reserved; '' where nothing is to be reserved.
     """
 
     call: Call | None = None
@@ -41,10 +41,10 @@ class Behind(Struct, frozen=True):
     key: str = ""
 
     def change(self, now: Millis) -> tuple[Change, ...]:
-        """What the commit of the order says of it: made, given its recording, or looked at as it was seen."""
+        """Return the call's part of the order's commit: creation, its recording, or a check of its version as seen."""
         call = self.call
         if call is None or not (self.fields or call.version):
-            return ()  # an archived one stays as it is
+            return ()  # an archived call stays as it is
         if self.fields:
             return (CallChange(call, None, {**self.fields, **held(call.id, self.key)}, (leaving(now),)),)
         if self.key:
@@ -52,15 +52,15 @@ class Behind(Struct, frozen=True):
         return (Look(Owner.CALL, call.id, call.version),)
 
     def named(self, now: Millis) -> dict[str, str]:
-        """What the line says of one that is made with its order."""
+        """Return the line's entry for a call that is made with its order."""
         if self.call is None or not self.fields or self.call.began.started_at <= now - CALLS_KNOWN_MS:
             return {}
         return {f"c:{self.call.id}": Called(self.call.id, self.call.began.started_at, self.call.carrier).kept()}
 
 
 class Named(Struct, frozen=True):
-    """What an order says of its call. id: the call's · where the body tells of it, key: what its recording is reserved
-    under, and salt: of its person part
+    """The call as its order names it. id: the call's · for a call that the body describes, key: what its recording is
+    reserved under, and salt: of its person part
     """
 
     id: str
@@ -69,7 +69,7 @@ class Named(Struct, frozen=True):
 
     @classmethod
     def by(cls, wanted: Placing, secret: str, salt: str) -> "Named":
-        """The call that an order names, or tells of."""
+        """Return the call that an order names or describes."""
         told = wanted.request.call
         if told is None:
             return cls(wanted.request.call_id or "")
@@ -80,7 +80,7 @@ class Named(Struct, frozen=True):
 def behind(
     wanted: Placing, named: Named, loaded: Loaded, line: Line, listed: Listed | None, terms: Terms, secret: str
 ) -> Behind:
-    """The call behind an order, as it is in the store, or as it would be made; none where there is none to look at.
+    """Return the call behind an order, as it is in the store or would be made; empty where there is no call to check.
 
     loaded: with the call where it is in the store · line: the order's
     """
@@ -92,7 +92,7 @@ def behind(
         key = named.key
         if call is not None:
             return Behind(call, key="" if call.recording_key == key else key)
-    else:  # kept for itself: who corrects the number tells of the call as it was, with its recording
+    else:  # kept separately: a request with the number corrected describes the call as it was, with its recording
         other = recording_key(secret, f"{told.recording_id}\n{told.caller_number}")
         call_id = recorded_call_id(wanted.msisdn, other)
     telling = Telling(wanted, call_id, listed.plan.carrier.value, named.salt)
@@ -101,10 +101,10 @@ def behind(
 
 
 def hold_recording(of: Behind, claimant: str, *, only_look: bool = False) -> Step[Behind]:
-    """Reserve what is to be reserved; the call as it is in the archive where that has it. Raises RecordingReused where
-    the recording is another call's, and StoreUnavailable.
+    """Reserve the recording if it is to be reserved; return the archived call where the archive has it. Raises
+    RecordingReused where the recording is another call's, and StoreUnavailable.
 
-    claimant: who reserves · only_look: it is given back at once
+    claimant: the one who reserves · only_look: give the reservation back at once
     """
     if of.call is None or not of.key:
         return of
@@ -116,8 +116,8 @@ def hold_recording(of: Behind, claimant: str, *, only_look: bool = False) -> Ste
 
 
 def keep_refused(of: Behind, order: str, wanted: Placing, code: str, claimant: str) -> Step[None]:
-    """Keep with its call that an order was refused because of it, or of its number: once a request, and within a bound.
-    A call that only the body told of is made for it, with its recording where that is nobody else's.
+    """Record on its call that an order was refused because of the call or its number: once per request, up to a limit.
+    A call that only the body describes is made for it, with its recording unless that is another call's.
     """
     try:
         of = yield from hold_recording(of, claimant)
@@ -134,7 +134,7 @@ def keep_refused(of: Behind, order: str, wanted: Placing, code: str, claimant: s
 
 
 def _refused(of: Behind, call: Call | None, line: Line, event: OrderRefused, wanted: Placing) -> Commit | None:
-    """What keeps a refusal; None where it is kept already, or too many are."""
+    """Return the commit that records a refusal; None where it is recorded already, or too many are."""
     if call is not None:
         kept = sum(isinstance(each, OrderRefused) for each in call.events)
         if call.knows(event.op) or kept >= MOST_REFUSALS:

@@ -1,7 +1,7 @@
-"""Calls: made known when they begin, and when they end; abandoned when nobody says how.
+"""Calls: reported when they begin and when they end; abandoned when no end is reported.
 
 A call is a record of its own in its number's cell, with or without an order. Its commit names the line's version that
-it was judged on: a refusal that came in between makes it judge again.
+it was judged on: after a refusal in between it is judged again.
 """
 
 import logging
@@ -37,16 +37,16 @@ log = logging.getLogger(__name__)
 
 
 class CallTaken(Struct, frozen=True):
-    """The call, and whether this request changed anything of it."""
+    """The call, and whether this request changed it."""
 
     call: Call
     is_new: bool
 
 
 def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
-    """Take a call that began, whatever was wrong with it.
+    """Record a call that began, even one that violates rules.
 
-    Raises Malformed for an instant that cannot be, IdempotencyConflict, StoreUnavailable.
+    Raises Malformed for an impossible instant, IdempotencyConflict, StoreUnavailable.
     """
     ours, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
     ask = Reserve(request_key(ours), start.request.fingerprint(), ours, token_hex(8))
@@ -68,7 +68,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
 
 
 def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken | None]:
-    """The same request once more: the same call, proven durable like the first time, or archived."""
+    """Return the call of a repeated request, proven durable like the first time, or archived; None if there is none."""
     if known is None:
         archived = yield from calls_of_request(ask.key)
         known = next((each for each in archived or () if each.id == ask.order), None)
@@ -76,14 +76,14 @@ def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken
             return None
         yield Release(ask.key, ask.claimant)  # the archive knows the key
     elif not (yield from prove(known.id, Owner.CALL)):
-        return None  # it left meanwhile
+        return None  # it left for the archive meanwhile
     if known.began.request != start.request.fingerprint():
         raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
     return CallTaken(known, is_new=False)
 
 
 def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:
-    """Take how a call ended. A refusal is in force before this returns, and a plan that was declined is not offered.
+    """Record how a call ended. A refusal is in force before this returns, and a declined plan is not offered again.
 
     sells: whether a carrier has a plan of this code
 
@@ -117,7 +117,7 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
 
 
 def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
-    """A call with its line; one that is archived has version 0. Raises CallNotFound, also for another's."""
+    """Load a call with its line; an archived call has version 0. Raises CallNotFound, also for another's call."""
     call = wanted.call
     known = (yield from load(calls=[call])).calls.get(call)
     if known is None:
@@ -133,9 +133,9 @@ def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
 
 
 def _line_after(call: Call, ended: Ended, line: Line, terms: Terms) -> LineChange | Look:
-    """The line: a plan that was declined is not offered again, and nothing waits any more for a call that is as it must
-    be, but what its end disowns: that stays barred until its timer has cancelled it. It is named as it
-    was seen in any case: an order that was placed in between waits for this very end.
+    """Return the line's change: a declined plan is not offered again, and nothing waits any longer for a call without
+    violations, except orders that its end disowns: these stay barred until its timer has cancelled them. The line's
+    version is named in any case: an order placed in between waits for this very end.
     """
     cool = cooled(call, ended, line, terms.policy.cool_off)
     fields = {f"r:{cool.name}": cool.kept()} if cool else {}
@@ -146,7 +146,7 @@ def _line_after(call: Call, ended: Ended, line: Line, terms: Terms) -> LineChang
 
 
 def _refusal(call: Call, ended: Ended, secret: str) -> Posted:
-    """What the subscriber said, for the line's inbox: the one way in which anybody refuses."""
+    """Return the subscriber's refusal as a message for the line's inbox: every refusal takes this one way."""
     body = UnreadRefusal(call.carrier, "voice", ended.by)
     return Posted(
         call.line, call.person.msisdn, recording_key(secret, f"refused in {call.id}"), kept_message(body),
@@ -155,14 +155,14 @@ def _refusal(call: Call, ended: Ended, secret: str) -> Posted:
 
 
 def timed(leased: Leased) -> Step[str]:
-    """A timer of a call's own is due. Raises BrokenRecord for one without its call."""
+    """Handle a due timer of a call. Raises BrokenRecord for a timer without its call."""
     if leased.effect == WAKE_SECOND_LOOK:
         return (yield from undecided(leased))
     return (yield from (falling(leased) if leased.effect == WAKE_UNLAWFUL else _abandoned(leased)))
 
 
 def _abandoned(leased: Leased) -> Step[str]:
-    """Nobody said how it ended."""
+    """Mark a call as abandoned: no end was reported."""
     call = leased.call
     if call is None:
         raise BrokenRecord("a timer without its call")

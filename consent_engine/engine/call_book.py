@@ -1,4 +1,4 @@
-"""What people and desktops do with calls: make them known, end them, look at them, list and count them."""
+"""The call book: begin, end, show, review, list and count calls, for people and desktops."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,27 +28,27 @@ from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavail
 from consent_engine.ports import Archive, CallFilter, Records, Store, Tally
 
 MOST_LOOKED_AT = 2_000
-"""How many live calls one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
+"""Most live calls that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
 CHUNK = 200
 OLDEST, MOST_COUNTED = 50, 10_000
-"""Of what waits in the archive so many are looked at, and so many are counted: a look at each scrape."""
+"""Limits for unheard calls in the archive: how many are read at a time, and counted at most, at each scrape."""
 MOST_PAST = 500
-"""Of them so many that were heard since are looked past: then it is said that others wait, by the instant reached."""
+"""Most calls heard since that are skipped among them; after that, the others count as waiting since that instant."""
 LET_GO_AT_ONCE = 200
-"""Orders that wait for a review, of one request that lets them go on: a commit for each call."""
+"""Orders waiting for a review that one request releases, with a commit for each call."""
 
 Position = tuple[Millis, str]
 
 
 class CallPage(Struct, frozen=True):
-    """A page of calls; cursor: what to ask with for the next one, '' at the end."""
+    """A page of calls. cursor: what to request the next page with, '' at the end."""
 
     calls: tuple[Call, ...]
     cursor: str
 
 
 class Waiting(Struct, frozen=True):
-    """An order whose activation waits for the first review of its call, since when, and whose call it was."""
+    """An order whose activation waits for the first review of its call; since when, and the agent of the call."""
 
     order: str
     call: str
@@ -57,7 +57,7 @@ class Waiting(Struct, frozen=True):
 
 
 class LetGo(Struct, frozen=True):
-    """What was let go on: how many orders, of how many calls; cursor: what to go on with, '' at the end."""
+    """The orders that may continue: how many, of how many calls. cursor: what to continue with, '' at the end."""
 
     orders: int
     calls: int
@@ -65,7 +65,7 @@ class LetGo(Struct, frozen=True):
 
 
 class CallBook:
-    """The calls of one store. run: carries out steps, and wakes the lanes in which they made something due."""
+    """The calls of one store. run: carries out steps, and wakes the lanes in which effects became due."""
 
     def __init__(
         self, store: Store, terms: Terms, catalogue: Catalogue, secret: str, run: Callable[[Sequence[Any]], list[Any]]
@@ -79,11 +79,11 @@ class CallBook:
         self._run = run
 
     def take(self, wanted: CallStart | CallEnd) -> CallTaken:
-        """Make known that a call began, or ended; raises what is wrong with that."""
+        """Record that a call began, or ended. Raises what `calling` and `ending` do."""
         return or_raised(self.take_many([wanted])[0])
 
     def take_many(self, wanted: Sequence[CallStart | CallEnd]) -> list[CallTaken | ConsentError]:
-        """Make many known in one go; a result or an error each. Success is proven durable before this returns."""
+        """Record many in one go; a result or an error each. Success is proven durable before this returns."""
         plans = self._catalogue.fresh()
 
         def sells(carrier: str, code: str) -> bool:
@@ -103,28 +103,28 @@ class CallBook:
             ]  # fmt: skip
             try:
                 results.update(zip(numbers, self._run(steps), strict=True))
-            except StoreUnavailable as error:  # what belongs elsewhere is taken all the same
+            except StoreUnavailable as error:  # requests for other cells are taken all the same
                 results.update(dict.fromkeys(numbers, error))
         return [results[n] for n in range(len(wanted))]
 
     def show(self, call: str) -> Call:
-        """A call, wherever it is; raises CallNotFound, and ArchiveUnavailable when it may be archived."""
+        """Return a call from store or archive. Raises CallNotFound, and ArchiveUnavailable when it may be archived."""
         known = self._lookup.calls([call]).get(call)
         if known is None:
             raise CallNotFound("no such call")
         return known
 
     def sums(self, days: Sequence[str]) -> list[dict[str, int]]:
-        """What was counted of the calls that began on each of these days (China's), over all agents: SUMMED."""
+        """Return the counts of the calls that began on each of these days (China's), over all agents: SUMMED."""
         return self._store.lists.summed(days)
 
     def review(self, said: Review) -> Call:
-        """Take a verdict; raises what `reviewing` does. It is proven durable before this returns."""
+        """Take a verdict. Raises what `reviewing` does. It is proven durable before this returns."""
         return one(self._run, reviewing(said))
 
     def waiting(self, cursor: str = "", limit: int = 50) -> tuple[list[Waiting], str]:
-        """Up to `limit` orders that wait for the first review of their call, newest first, and what to ask with for
-        more. Those of a failed review wait for another reviewer, and are not among them: a page may be short. Raises
+        """List up to `limit` orders that wait for the first review of their call, newest first, with the cursor for
+        more. Orders of a failed review wait for another reviewer and are left out: a page may be short. Raises
         Malformed for a cursor that no list handed out.
         """
         before = read_cursor(cursor)
@@ -140,15 +140,15 @@ class CallBook:
         return found, f"{page[-1].at}-{page[-1].name}" if len(page) == limit else ""
 
     def let_go_on(self, call: str, by: str, why: str) -> int:
-        """Let the orders of a call go on without its first review; how many. It is proven durable before this
+        """Let the orders of a call continue without its first review; return how many. It is proven durable before this
         returns. Raises StoreUnavailable.
         """
         return one(self._run, letting_go_on(call, by, why))
 
     def let_go(self, by: str, why: str, cursor: str = "", limit: int = LET_GO_AT_ONCE) -> LetGo:
-        """Let go on what waits for nothing but a first review, of up to `limit` orders that a review bars, newest
-        first. Raises ReviewAwaited while nothing is activated before it, Malformed for a cursor that no answer handed
-        out, StoreUnavailable: the same again is safe.
+        """Let orders continue that wait only for a first review, of up to `limit` orders barred by a review, newest
+        first. Raises ReviewAwaited while every activation needs a review first, Malformed for a cursor that no answer
+        handed out, StoreUnavailable: repeating the request is safe.
         """
         if self._terms.review_first:
             raise ReviewAwaited("CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers")
@@ -157,16 +157,16 @@ class CallBook:
         return LetGo(sum(freed), sum(1 for each in freed if each), cursor)
 
     def transcribe(self, wanted: Transcript) -> Call:
-        """Keep a transcript; raises what `transcribing` does. It is proven durable before this returns."""
+        """Keep a transcript. Raises what `transcribing` does. It is proven durable before this returns."""
         return one(self._run, transcribing(wanted))
 
     def keep_heard(self, call: str, event: CommandHeard) -> None:
-        """Keep that the command heard a call which people hear all the same."""
+        """Record that the command heard a call that people hear all the same."""
         one(self._run, keeping_heard(call, event))
 
     def to_review(self, verdict: Verdict, cursor: str = "", limit: int = 50) -> CallPage:
-        """Up to `limit` calls that are pending, or contested, oldest first; raises Malformed for a cursor that no list
-        handed out.
+        """List up to `limit` calls that are pending, or contested, oldest first. Raises Malformed for a cursor that no
+        list handed out.
         """
         rows = self._store.lists.to_review(verdict, read_cursor(cursor), limit)
         known = self._store.records.look(calls=[call for call, _ in rows]).calls
@@ -174,8 +174,8 @@ class CallBook:
         return CallPage(found, f"{rows[-1][1]}-{rows[-1][0]}" if len(rows) == limit else "")
 
     def archived_unheard(self, cursor: str = "", limit: int = 50) -> CallPage:
-        """As `to_review` those that are pending, of the archive: nobody heard them while they were in the store. Raises
-        ArchiveUnavailable, too. A page may be shorter than its limit and go on: what was heard since is left out.
+        """List the archive's pending calls, as `to_review` does: nobody heard them while they were in the store. Raises
+        ArchiveUnavailable, too. A page may be short and have a cursor: calls heard since are left out.
         """
         archive = self._store.ours()
         rows = archive.calls.unheard(read_cursor(cursor), limit) if archive else []
@@ -184,22 +184,22 @@ class CallBook:
         return CallPage(tuple(found), f"{rows[-1][1]}-{rows[-1][0]}" if len(rows) == limit else "")
 
     def archived_waiting(self) -> Tally:
-        """How many calls nobody heard before they left for the archive, and since when the oldest is over. Raises
+        """Count the calls that left for the archive unheard, and find since when the oldest is over. Raises
         ArchiveUnavailable.
         """
         archive = self._store.ours()
         return unheard_in(archive, self._store.records) if archive else Tally()
 
     def coverage(self, days: Sequence[str], by: str) -> list[Covered]:
-        """How many recorded calls of these days were reviewed, by day, agent or carrier."""
+        """Count the recorded calls of these days that were reviewed, by day, agent or carrier."""
         return self._coverage.of(days, by)
 
     def pressure(self, days: Sequence[str], by: str) -> list[Pressure]:
-        """What became of the orders of these days, by agent or plan: those where most went wrong first."""
+        """Sum up the outcomes of the orders of these days, by agent or plan: the worst first."""
         return pressures((self._store.lists.sold(day) for day in days), by)
 
     def page(self, wanted: CallFilter, cursor: str = "", limit: int = 50) -> CallPage:
-        """Up to `limit` calls, newest first; raises Malformed for a cursor that no list handed out, and
+        """List up to `limit` calls, newest first. Raises Malformed for a cursor that no list handed out, and
         ArchiveUnavailable.
         """
         before = read_cursor(cursor)
@@ -207,7 +207,7 @@ class CallBook:
             before = (wanted.until, "")
         live, position = self._live(wanted, before, limit)
         archived = self._archived(wanted, before, limit)
-        if archived is None:  # nothing that is archived began as lately as these
+        if archived is None:  # no archived call began as recently as these
             since = self._store.records.look().now - LATE_MARGIN
             rows = {row: call for row, call in live.items() if row[0] > since}
             if not rows:
@@ -215,7 +215,7 @@ class CallBook:
             at, last = min(rows)
             return CallPage(tuple(rows[row] for row in sorted(rows, reverse=True)), f"{at}-{last}")
         found = sorted({*live, *archived}, reverse=True)
-        if position is not None:  # what lies behind was not looked at
+        if position is not None:  # older rows were not looked at
             found = [row for row in found if row >= position]
         shown = found[:limit]
         known = {row[1]: call for row, call in live.items()}
@@ -228,7 +228,7 @@ class CallBook:
     def _live(
         self, wanted: CallFilter, before: Position | None, limit: int
     ) -> tuple[Mapping[Position, Call], Position | None]:
-        """Those that fit among the newest in the store, and how far was looked; None: to the end."""
+        """Return the matching calls among the newest in the store, and the position reached; None at the end."""
         found: dict[Position, Call] = {}
         for _ in range(MOST_LOOKED_AT // CHUNK):
             rows = self._store.lists.calls(before, CHUNK, wrong=wanted.violation is not None)
@@ -244,7 +244,7 @@ class CallBook:
         return found, before
 
     def _archived(self, wanted: CallFilter, before: Position | None, limit: int) -> list[Position] | None:
-        """Those that fit in the archive; None when it cannot be asked. Nothing there is reviewed any more."""
+        """Return the matching archived calls; None while the archive is unavailable. They are no longer reviewed."""
         if wanted.verdict is not None:
             return []
         try:
@@ -255,16 +255,16 @@ class CallBook:
 
 
 def unheard_in(archive: Archive, records: Records) -> Tally:
-    """How many calls nobody heard before they left for the archive, up to MOST_COUNTED, and since when the oldest is
-    over. Those that came back to the store and were heard there are looked past among the oldest, MOST_PAST of them:
-    they leave the queue when they go again. Raises ArchiveUnavailable.
+    """Count the calls that left for the archive unheard, up to MOST_COUNTED, and find since when the oldest is over.
+    Calls that came back to the store and were heard there are skipped among the oldest, up to MOST_PAST: they leave the
+    queue when they are archived again. Raises ArchiveUnavailable.
     """
     heard, after = 0, None
     while rows := archive.calls.unheard(after, OLDEST):
         back = records.look(calls=[call for call, _ in rows]).calls
         waits = [over for call, over in rows if call not in back or back[call].verdict is Verdict.PENDING]
         heard += len(rows) - len(waits)
-        if waits or heard >= MOST_PAST:  # where all of them were heard, the next ones may not have been
+        if waits or heard >= MOST_PAST:  # where all of these were heard, the next ones may not have been
             count = archive.calls.count_unheard(MOST_COUNTED) - heard
             return Tally(count, waits[0] if waits else rows[-1][1]) if count > 0 else Tally()
         after = rows[-1][1], rows[-1][0]

@@ -1,6 +1,6 @@
-"""Calls in flight: a call that ends frees its place at once, and what has ended is recorded together.
+"""Calls in flight: a call that ends frees its place at once, and ended calls are recorded together.
 
-Without a barrier: one slow call holds nobody back. Calls outlive the slice that started them, and are recorded when
+There is no barrier: a slow call delays no other. Calls outlive the slice that started them, and are recorded when
 they end.
 """
 
@@ -25,17 +25,17 @@ from consent_engine.ports.outside import MAY_GO
 
 log = logging.getLogger(__name__)
 GATHER_S = 0.004
-"""How long what has ended waits for others to be recorded with it."""
+"""How long ended calls wait to be recorded together."""
 REDO_S = 0.2
 LOOK_AGAIN_S, LOOKS = 0.2, 3
-"""A call to the BSS that begins longer than this after it was leased looks again whether it may, before it and when its
-connection stands; so often, then it is given back. So what a STOP that was acknowledged meanwhile may find under way
-has been so for no longer."""
+"""An activation that begins more than LOOK_AGAIN_S after it was leased is checked again with the store, before its call
+and once the connection stands; after LOOKS checks it is given back. So an activation begins at most this long after a
+STOP was acknowledged."""
 
 
 class Landed(NamedTuple):
-    """A leased effect whose call ended; without an outcome when it was too late to begin one. since: by the watch ·
-    event: what was found out of its line meanwhile."""
+    """A leased effect whose call ended. since: its lease, by the watch · outcome: None where it was too late to begin ·
+    event: an event of its line that the look-up found."""
 
     leased: Leased
     since: float
@@ -44,14 +44,14 @@ class Landed(NamedTuple):
 
     @property
     def lane(self) -> Lane:
-        """Whose call it was."""
+        """The lane of the call."""
         return Lane.ACTIVATION if self.leased.effect in {ACTIVATE, DEACTIVATE} else Lane.SMS
 
 
 class Flights:
     """Calls in flight on one event loop.
 
-    record: saves what has ended; may raise StoreUnavailable, and is asked again then: a repeat is recognised
+    record: saves ended calls; after StoreUnavailable it is called again with them: a repeat is recognised
     """
 
     def __init__(
@@ -69,15 +69,15 @@ class Flights:
         self._unrecorded = Spell(log, "outcomes cannot be recorded now")
 
     def free(self, lane: Lane) -> int:
-        """How many more calls of a lane may begin."""
+        """Return how many more calls of a lane may begin."""
         return self._pace.in_flight - len(self._flying[lane])
 
     def count(self, lanes: Collection[Lane] = tuple(Lane)) -> int:
-        """How many calls are in flight."""
+        """Return how many calls are in flight."""
         return sum(len(self._flying[lane]) for lane in lanes)
 
     def start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
-        """Begin the call that an effect wants, which was leased between `asked` and `since`."""
+        """Begin the call of an effect, which was leased between `asked` and `since`."""
         task = _begun(self._fly(leased, since, asked))
         if task.done():
             self._ended(lane, leased, since, task)
@@ -92,7 +92,7 @@ class Flights:
             self._recorder = asyncio.ensure_future(self._record_all())
 
     async def wait(self, seconds: float) -> None:
-        """Until something was recorded, or the time is over."""
+        """Wait until something was recorded, or the time is over."""
         self._recorded.clear()
         try:
             await asyncio.wait_for(self._recorded.wait(), max(seconds, 0.001))
@@ -100,7 +100,7 @@ class Flights:
             return
 
     async def finish(self, until: float, lanes: Collection[Lane] = tuple(Lane)) -> int:
-        """Wait for the calls of lanes to end and be recorded, until an instant; how many are in flight then."""
+        """Wait for the calls of lanes to end and be recorded, until an instant; return how many are in flight then."""
         while (self.count(lanes) or self._landed) and (left := until - monotonic()) > 0:
             await self.wait(left)
         return self.count(lanes)
@@ -110,14 +110,14 @@ class Flights:
         begun = since if looked is None else self._measure(looked.target, looked.measured, leased, since, since)
         gone = not self._begins(leased, since, asked)
 
-        def may_go() -> bool:  # once its connection stands; where it may not, nothing went out
+        def may_go() -> bool:  # asked once the connection stands; when False, nothing was sent
             nonlocal gone
             gone = not self._begins(leased, since, asked)
             return not gone
 
         outcome = None
         if not gone:
-            MAY_GO.set(may_go)  # of this task
+            MAY_GO.set(may_go)  # for this task only
             called = await call(self._outside, leased, looked and looked.ends)
             if not gone:
                 outcome = called.outcome
@@ -126,16 +126,16 @@ class Flights:
         self.land(leased, since, outcome, looked and looked.event)
 
     def _measure(self, target: Target, outcome: Outcome, leased: Leased, since: float, begun: float) -> float:
-        """Count a call that began at `begun` and has just ended; when that was, by the watch."""
+        """Count a call that began at `begun` and has just ended; return its end, by the watch."""
         ended = self._pace.watch()
         self._measures.called(target, outcome, ended - begun, leased.at + int((ended - since) * 1000))
         return ended
 
     def _begins(self, leased: Leased, since: float, asked: float) -> bool:
-        """Whether the call may begin at this instant; else it is given back, nothing was begun.
+        """Whether the call may begin at this instant; if not, it is given back, with nothing begun.
 
-        Not when what is left of the lease is shorter than a call. An activation that was leased a while ago, by a
-        process that stood still or a store that was slow, may have been refused since.
+        It may not when the rest of the lease is shorter than a call. An activation that was leased a while ago, by a
+        process that stood still or with a slow store, may have been refused since: the store is asked again.
         """
         watch = self._pace.watch
         for _ in range(LOOKS):
@@ -162,8 +162,8 @@ class Flights:
             self.land(leased, since, Uncertain(f"defect: {type(defect).__name__}"))
 
     async def _record_all(self) -> None:
-        """Record what has ended, all of it together, until nothing has. Part by part of the store: of one that can be
-        reached nothing that is saved is unheard of because of another.
+        """Record all ended calls together, until none are left. Each part of the store is saved by itself: an
+        unreachable part does not hold up the outcomes of another.
         """
         while self._landed:
             await asyncio.sleep(GATHER_S if self.count() else 0)
@@ -186,7 +186,7 @@ class Flights:
 
 
 def _begun(call: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    """A task that has begun: up to where it waits, if it does, nobody else has run. Python 3.11 begins it later."""
+    """Return a task that has begun: nothing else runs before its first wait. Python 3.11 begins it later."""
     if sys.version_info < (3, 12):
         return asyncio.ensure_future(call)
     return asyncio.Task(call, loop=asyncio.get_running_loop(), eager_start=True)

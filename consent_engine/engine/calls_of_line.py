@@ -1,4 +1,4 @@
-"""What a line says of the calls to its number."""
+"""A line's entries for the calls to its number."""
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import Put
@@ -10,9 +10,9 @@ from consent_engine.ports import LineChange
 
 
 def named_on(line: Line, call: Call, now: Millis, msisdn: Msisdn, *, refusal: int = 0) -> LineChange:
-    """The line, which names its calls of the last days; a new line goes when nothing stands on it.
+    """Return the line's change that names a call of the last days; a new line is deleted when it has no entries.
 
-    refusal: 1 where the call is kept for an order that was refused alone
+    refusal: 1 where the call is kept only because an order was refused
     """
     began = call.began
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}

@@ -1,7 +1,7 @@
-"""Carrying on: a call that would be leased at the next look is leased by the very commit that makes it due.
+"""Carrying on: an effect that would be leased at the next look is leased by the very commit that makes it due.
 
-The store then has what the commit, and a lease right after it, would have left: every rule about leases holds as it
-stands. What is saved is a second look at a record that is in one's hands already.
+The store then holds what the commit and a lease right after it would have left: every rule about leases holds
+unchanged. This saves a second read of a record that is already at hand.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from consent_engine.ports import Change, Leased, LineChange, OrderChange, Word
 
 
 class Carried(NamedTuple):
-    """A commit that leases what it makes due, and the lease."""
+    """A commit that leases the effect it makes due, and the lease."""
 
     save: Save
     lane: Lane
@@ -26,8 +26,8 @@ class Carried(NamedTuple):
 
 
 class CarryOn:
-    """room: how many calls of a lane may begin here at once, without anybody being woken for them · stands: the gateway
-    that a leased SMS would be handed to, where it stands still, else '' · start: as `Flights.start`
+    """Leasing within commits. room: how many calls of a lane may begin here at once, without waking a worker · stands:
+    the gateway of a leased SMS where that is paused, else '' · start: as `Flights.start`
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class CarryOn:
         self._begun = 0
 
     def begun(self) -> int:
-        """How many calls were begun so since this was asked last."""
+        """Return how many calls were begun this way since the last time this was called."""
         begun, self._begun = self._begun, 0
         return begun
 
     def after(self, step: Step[T], at: Millis, since: float) -> Step[T]:
-        """The same step, whose commits lease what they make due; it begins as soon as they are saved. at: an instant of
-        the store's · since: by the watch, when that was
+        """Return the step, changed so that its commits lease the effects they make due, which begin once saved. at: an
+        instant of the store · since: the same instant by the watch
         """
         answer = None
         while True:
@@ -69,12 +69,12 @@ class CarryOn:
                 answer = yield save
             finally:
                 self._asked_for[lane] -= 1
-            if answer.word is Word.OK:  # a repeat was answered: the lease may be another's
+            if answer.word is Word.OK:  # not for a repeat: the lease may be another worker's
                 self._begun += 1
                 self._start(lane, leased, min(asked, since + (leased.at - at) / 1000), asked)
 
     def _carried(self, ask: Save) -> Carried | None:
-        """None where nothing is due at once that can begin here."""
+        """Return the commit with its lease; None where nothing is due at once that can begin here."""
         commit, at = ask.commit, ask.commit.at
         change, *others = commit.records
         if at is None or not isinstance(change, OrderChange):
@@ -88,13 +88,13 @@ class CarryOn:
         leased = Leased(put.effect, begun.attempts, lost=False, at=at, order=change.saved)
         if lane is Lane.SMS and self._stands(leased):
             return None
-        commit, proven = structs.replace(commit, records=(change, *others)), lane is Lane.ACTIVATION  # as its lease is
+        commit, proven = structs.replace(commit, records=(change, *others)), lane is Lane.ACTIVATION  # as a lease is
         return Carried(Save(commit, ask.prove or proven), lane, leased)
 
 
 def _goes(put: Put, at: Millis, others: Sequence[Change]) -> bool:
-    """Whether it is due at once: a notification; or an activation, where the yes is the last message of its line that
-    is known, and the commit asks what bars it, as a lease does.
+    """Whether an effect is due at once: a notification; or an activation, where the YES is the last known message of
+    its line and the commit checks what bars it, as a lease does.
     """
     pending, is_due = put.pending, 0 <= put.due <= at
     if put.effect not in {ACTIVATE, NOTIFICATION} or not is_due or pending.attempts or pending.doubts:

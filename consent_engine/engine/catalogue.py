@@ -1,4 +1,4 @@
-"""The catalogue: plans by code, each in the version that is in force; a change of anything is a new version."""
+"""The catalogue: plans by code, each in the version in force; every change is a new version."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ _AT_ITS_WORD = Addresses(checked=False)
 
 
 def _means_something_else(plan: Plan) -> list[FieldError]:
-    """A word to end the plan that is an answer already: sent to the hotline, it would confirm or stop something."""
+    """Return an error where the word to end the plan is an answer already: it would confirm or stop something."""
     said = read((plan.tariff and plan.tariff.unsubscribe.word) or "")
     if said.keyword is Keyword.UNKNOWN and not said.code:
         return []
@@ -41,14 +41,14 @@ def _means_something_else(plan: Plan) -> list[FieldError]:
 
 
 class NothingToAttest(Refused, code="nothing_to_attest"):
-    """Whether a channel shows the plan is looked at, or there is nothing on sale."""
+    """The channel is checked automatically, or nothing is on sale."""
 
 
 class Catalogue:
     """Plans, read again only when one was changed.
 
-    wrong: what keeps a plan from being told · approval: whether it takes a second admin to put one on sale · addresses:
-    where a plan may be published
+    wrong: returns the faults of a plan's texts · approval: whether putting a plan on sale takes a second admin ·
+    addresses: where a plan may be published
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class Catalogue:
         self._until: Millis = 0
 
     def fresh(self) -> dict[str, Listed]:
-        """Every plan as the store has it now, in the version that is in force."""
+        """Return every plan as the store has it now, in the version in force."""
         self._look()
         return self._plans
 
     def own_words(self) -> tuple[str, ...]:
-        """The words by which the plans are ended. While the store of the catalogue is away: those known before."""
+        """Return the words that end the plans; those known before while the catalogue's store is unavailable."""
         try:
             plans = self.fresh()
         except StoreUnavailable:
@@ -83,11 +83,11 @@ class Catalogue:
         return tuple(dict.fromkeys(each.unsubscribe.word for each in tariffs if each and each.unsubscribe.word))
 
     def _look(self) -> Millis:
-        """Read changed plans again, and switch to versions whose instant has come; the store's now."""
+        """Read changed plans again, and switch to versions whose instant has come; return the store's time."""
         mark, now = self._registry.catalogue_mark()
         if mark != self._mark:
             kept = self._registry.catalogue()
-            if not self._addresses.checked:  # whatever was seen while it was
+            if not self._addresses.checked:  # forget the results of earlier checks
                 kept = {code: tuple(replace(each, seen={}) for each in versions) for code, versions in kept.items()}
             self._kept, self._mark, self._until = kept, mark, 0
         if now >= self._until:
@@ -98,7 +98,7 @@ class Catalogue:
         return now
 
     def carrier_of(self, code: str, named: str | None) -> str:
-        """The carrier of a plan, `named` if anybody named one; raises Malformed, also where that is another's."""
+        """Return the carrier of a plan. Raises Malformed for an unknown plan, or where `named` is another carrier."""
         listed = self.fresh().get(code)
         if listed is None:
             raise Malformed([FieldError("plan", "plan_unknown", "is no plan of the catalogue")])
@@ -107,14 +107,14 @@ class Catalogue:
         return listed.plan.carrier.value
 
     def show(self, code: str) -> Listed:
-        """One plan; raises PlanNotFound."""
+        """Return one plan. Raises PlanNotFound."""
         try:
             return self.fresh()[code]
         except KeyError:
             raise PlanNotFound("no such plan in the catalogue") from None
 
     def check(self, plans: Sequence[Plan]) -> None:
-        """Raises Malformed with everything that keeps any of these from being published; a repeat is not checked."""
+        """Check that plans can be published. Raises Malformed with all their faults; a repeat is not checked."""
         now = self._look()
         new = [plan for plan in plans if not _repeats(self._plans.get(plan.code), plan, now)]
         found = [(plan.code, each) for plan in new for each in self._gaps(plan, now)]
@@ -122,11 +122,11 @@ class Catalogue:
             raise Malformed([FieldError(f"{code}: {e.field}", e.code, e.message) for code, e in found])
 
     def publish(self, plan: Plan) -> Plan:
-        """Make a plan the newest version of its code, on sale; what says nothing new stays the version it is.
+        """Make a plan the newest version of its code, on sale; a plan that says nothing new keeps its version.
 
         A version is known from now on: it is in force from then, or from the later instant that it names. Raises
-        DisclosureMissing for a plan that says it in sentences and is new, Malformed for one whose texts are too long,
-        Backdated for one that says it was public before now.
+        DisclosureMissing for a new plan with price and validity in sentences, Malformed for one with the faults of
+        `_untold`, Backdated for one that says it was public before now.
         """
         now = self._look()
         listed = self._plans.get(plan.code)
@@ -139,9 +139,9 @@ class Catalogue:
         return self.show(plan.code).newest.plan
 
     def offer(self, plan: Plan, by: str) -> Plan | Proposal:
-        """Put a plan on sale; where that takes a second admin, propose it. Raises as `publish` does.
+        """Put a plan on sale; where that takes a second admin, propose it. Raises what `publish` does.
 
-        A proposal takes the place of an earlier one. To take a plan from sale never waits: see `set_sale`.
+        A proposal replaces an earlier one. Taking a plan from sale never waits: see `set_sale`.
         """
         now = self._look()
         if not self._approval or _repeats(self._plans.get(plan.code), plan, now):
@@ -152,19 +152,19 @@ class Catalogue:
         return proposal
 
     def proposals(self) -> dict[str, Proposal]:
-        """What waits for an approval, by the plan's code."""
+        """Return the proposals that wait for an approval, by plan code."""
         return self._registry.proposals()
 
     def proposed(self, code: str) -> Proposal:
-        """What waits for an approval of one plan; raises NothingProposed."""
+        """Return the proposal of one plan. Raises NothingProposed."""
         try:
             return self._registry.proposals()[code]
         except KeyError:
             raise NothingProposed("nothing is proposed of this plan") from None
 
     def approve(self, code: str, by: str) -> Plan:
-        """Put on sale what another admin proposed: known from now on. Raises as `publish` does, NothingProposed, and
-        SameAdmin for who proposed it.
+        """Put on sale what another admin proposed: known from now on. Raises what `publish` does, NothingProposed, and
+        SameAdmin for the admin who proposed it.
         """
         now, proposal = self._look(), self.proposed(code)
         if proposal.by == by:
@@ -180,14 +180,14 @@ class Catalogue:
         return self.show(code).newest.plan
 
     def _unseen(self, plan: Plan, now: Millis) -> dict[int, Seen]:
-        """What is known of the addresses of a new version."""
+        """Return the first check results for the addresses of a new version."""
         kinds = [self._addresses.kind(each) for each in plan.published] if self._addresses.checked else []
         return {n: OURS if kind is Kind.OWN else unchecked(now) for n, kind in enumerate(kinds)}
 
     def attest(self, code: str, channel: str, by: str, reason: str) -> Listed:
-        """An admin says that a channel shows the newest version, where nobody can look: kept, once.
+        """Record once that, as an admin attests, a channel that cannot be checked shows the newest version.
 
-        Raises PlanNotFound, and NothingToAttest where the channel can be looked at, or the plan is not on sale.
+        Raises PlanNotFound, and NothingToAttest where the channel can be checked, or the plan is not on sale.
         """
         now, newest = self._look(), self.show(code).newest
         named = [(n, seen) for n, seen in newest.seen.items() if newest.plan.published[n].channel == channel]
@@ -204,7 +204,7 @@ class Catalogue:
         return self.show(code)
 
     def _refuse(self, plan: Plan, now: Millis) -> None:
-        """Raises what keeps a new plan from being put on sale."""
+        """Raise the error that keeps a new plan from being put on sale, if there is one."""
         if plan.tariff is None:
             raise DisclosureMissing(IN_SENTENCES, missing="term, renewal, replaces")
         if wrong := self._untold(plan):
@@ -213,20 +213,20 @@ class Catalogue:
             raise Backdated(BACKDATED, field=before[0])
 
     def _gaps(self, plan: Plan, now: Millis) -> list[FieldError]:
-        """What keeps a new plan from being published."""
+        """Return the faults that keep a new plan from being published."""
         if plan.tariff is None:
             return [FieldError("price", "disclosure_missing", IN_SENTENCES)]
         return self._untold(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
 
     def _untold(self, plan: Plan) -> list[FieldError]:
-        """The faults of a new plan: texts that are too long, a word with another meaning, pages that do not show it."""
+        """Return a plan's faults: texts too long, a word with another meaning, pages that do not show it."""
         shown = unfit(plan, self._addresses, self._kept.get(plan.code, ()))
         return [*self._wrong(plan), *_means_something_else(plan), *shown]
 
     def set_sale(self, code: str, sale: Sale) -> Listed:
-        """Withdraw a plan (what is under way counts) or revoke it: a version of its own, from now on.
+        """Withdraw a plan (orders under way still count) or revoke it: a version of its own, from now on.
 
-        A version that waits is taken back with it. Asked again it changes nothing. Raises PlanNotFound.
+        A version that is not in force yet is taken back with it. A repeat changes nothing. Raises PlanNotFound.
         """
         listed = self.show(code)
         newest = listed.newest
@@ -236,9 +236,9 @@ class Catalogue:
         return self.show(code)
 
     def stock(self, sample: Sequence[Plan]) -> list[str]:
-        """Add sample plans whose codes are not there and whose texts can be sent; their codes.
+        """Add sample plans whose codes are new and whose texts can be sent; return their codes.
 
-        A sample is nobody's promise: the instants that it names are taken as they are.
+        A sample is no promise to anyone: the instants that it names are taken as they are.
         """
         known = self.fresh()
         added = [plan for plan in sample if plan.code not in known and not self._wrong(plan)]
@@ -247,12 +247,12 @@ class Catalogue:
         return [plan.code for plan in added]
 
     def stands(self, plan: Plan) -> bool:
-        """Whether a plan says what the version in force, or the newest, said when the catalogue was last looked at."""
+        """Whether a plan says what the version in force, or the newest, said when the catalogue was last read."""
         listed = self._plans.get(plan.code)
         return listed is not None and any(each.repeated_by(plan) for each in (listed.plan, listed.newest.plan))
 
     def add_missing(self, plans: Sequence[Plan]) -> list[str]:
-        """Add codes that are not there (at start); raises SettingsError for one that is there and says otherwise."""
+        """Add missing codes (at start). Raises SettingsError for a faulty one, or an existing one that differs."""
         now = self._look()
         known = self._plans
         added = []
@@ -271,12 +271,12 @@ class Catalogue:
 
 
 def _repeats(listed: Listed | None, plan: Plan, now: Millis) -> bool:
-    """Whether a plan says what its newest version says. One that waits is not repeated by one that is to count now."""
+    """Whether a plan repeats its newest version. A future version is not repeated by a plan that is to count now."""
     if listed is None or listed.newest.sale is not Sale.ON_SALE or not listed.newest.plan.repeated_by(plan):
         return False
     return listed.newest.begins <= now or any(each.since is not None for each in plan.published)
 
 
 def _figures(plan: Plan) -> list[str]:
-    """All that stands in a plan of three digits in a row."""
+    """Return every sequence of three digits in a plan."""
     return re.findall(r"(?=(\d{3}))", plan.kept())

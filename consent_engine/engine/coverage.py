@@ -1,4 +1,4 @@
-"""The picture of coverage: of the recorded calls of some days, how many a reviewer has heard."""
+"""Review coverage: how many of the recorded calls of some days a reviewer has heard."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,12 +6,12 @@ from consent_engine.domain.call.counted import Covered, Heard, coverage_of, cove
 from consent_engine.ports import Lists
 
 MOST_DAYS = 8
-"""Days whose picture by agent is remembered: a week, and the one that has just begun. Some MB where agents are many."""
+"""Days whose coverage by agent is remembered: a week, and the day just begun. Some MB where agents are many."""
 
 
 class Coverage:
-    """The picture of one store. By day and carrier it reads sums. By agent it reads all counts of a day, and again only
-    when one of its sums has moved: whatever is counted of an agent moves one.
+    """Coverage in one store. By day and carrier it reads sums. By agent it reads all counts of a day, and again only
+    when one of its sums has changed: every count of an agent changes a sum.
     """
 
     def __init__(self, lists: Lists) -> None:
@@ -19,7 +19,7 @@ class Coverage:
         self._known: dict[str, tuple[Mapping[str, int], Mapping[str, Heard]]] = {}
 
     def of(self, days: Sequence[str], by: str) -> list[Covered]:
-        """By `day`, `carrier` or `agent`, the widest gap first. Raises StoreUnavailable."""
+        """Return coverage by `day`, `carrier` or `agent`, the widest gap first. Raises StoreUnavailable."""
         sums = [coverage_of(each) for each in self._lists.summed(days)]
         if by != "agent":
             return covered(zip(days, sums, strict=True), by)
@@ -33,7 +33,7 @@ class Coverage:
             return known[1]
         heard = self._lists.heard_by_agent(day)
         self._known.pop(day, None)
-        self._known[day] = (sums, heard)  # read after its sums: what came in between moves one, and is read again
+        self._known[day] = (sums, heard)  # read after its sums: a count in between changes a sum, so it is read again
         while len(self._known) > MOST_DAYS:
             self._known.pop(next(iter(self._known)), None)
         return heard

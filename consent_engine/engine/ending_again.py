@@ -1,5 +1,5 @@
-"""Writing what was decided of an ending; and what a person does of one that the BSS did not take: has it done again,
-gives it up, takes it up again.
+"""Writing decisions about an ending; and an operator's actions on one that the BSS did not take: do it again, give it
+up, take it up again.
 """
 
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def saving(
     ending: Ending, decision: EndDecision, op: str, now: Millis, held: Held | None, *more: Change, prove: bool = False
 ) -> Step[Word]:
-    """Write what was decided, with what else is written beside it."""
+    """Write a decision about an ending, together with the changes `more`."""
     after, fields = ending.with_events(*decision.events)
     change = EndingChange(after, ending, fields, decision.put, decision.drop)
     puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
@@ -35,9 +35,9 @@ def saving(
 
 
 def retrying_ending(name: str, by: str, *, given_up: bool = False) -> Step[Ending]:
-    """Do the parked effects of an ending now; given_up: do what was given up again, under the same key.
+    """Do the parked effects of an ending now; given_up: do one that was given up again, under the same key.
 
-    Raises NothingParked, also where there is none, or it is archived; StoreUnavailable.
+    Raises NothingParked, also where there is no ending, or it is archived; StoreUnavailable.
     """
     op, again = f"retry:{uuid.uuid4().hex[:12]}", on_take_up if given_up else on_retry
     for _ in range(MOST_RACES):
@@ -52,10 +52,10 @@ def retrying_ending(name: str, by: str, *, given_up: bool = False) -> Step[Endin
 
 
 def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
-    """Give up what is parked of an ending. Proven. True also for a repeat, by the same person for the same reason: it
-    must not be taken for the wish to give up anything else. False where it was given up before, and otherwise.
+    """Give up the parked effects of an ending, proven durable. True also for a repeat, by the same person for the same
+    reason: it must not be taken for the wish to give up anything else. False where another had given it up before.
 
-    Raises NothingParked, also where there is none; StoreUnavailable.
+    Raises NothingParked, also where there is no ending; StoreUnavailable.
     """
     for _ in range(MOST_RACES):
         loaded = yield from load(endings=[name])
@@ -72,7 +72,7 @@ def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
 
 
 def _taken_up(ending: Ending | None) -> tuple[int, ...]:
-    """Which time of giving up this is, once it was taken up again: the same words then are another change."""
+    """Return how often it was given up and taken up again, if ever: the same words then are another change."""
     before = [each for each in ending.events if isinstance(each, GivenUp)] if ending else []
     times = len(before) - (ending is not None and ending.state is EndingState.GIVEN_UP)
     return (times,) if times > 0 else ()

@@ -1,6 +1,6 @@
-"""Endings: asked for, done by the BSS as an activation is, told to the subscriber, done again when they stuck.
+"""Endings: requested, done by the BSS as activations are, notified to the subscriber, done again when stuck.
 
-One an order by construction: its id is made of the order's, and it is made once. Whoever asks again is shown it.
+An order has one at most, by construction: its id is made from the order's. A repeated request is shown it.
 """
 
 import logging
@@ -44,9 +44,9 @@ from consent_engine.ports import Commit, EndingChange, Held, Leased, LineChange,
 
 log = logging.getLogger(__name__)
 AGAIN_MS = 60_000
-"""When is looked again whether an activation that has begun has ended, or whether the archive can be asked."""
+"""Delay before checking again whether a begun activation has ended, or whether the archive can be asked."""
 MOST_ORDERS = 200
-"""Of so many archived orders of a number, the newest, those are found that are to be taken back."""
+"""Most archived orders of a number, the newest, among which those to take back are found."""
 
 
 class EndingTaken(Struct, frozen=True):
@@ -57,7 +57,7 @@ class EndingTaken(Struct, frozen=True):
 
 
 def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
-    """Have an order taken back, wherever it is; the ending that it has, where somebody asked before. Proven.
+    """Have an order taken back, wherever it is; return the ending that it has from an earlier request. Proven durable.
 
     Raises NotActivated, NumberErased, BrokenRecord for a line or an ending that cannot be read, StoreUnavailable, and
     ArchiveUnavailable for an archived order whose ending may be there, too.
@@ -86,7 +86,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
 
 
 def _archived(order: Order, loaded: Loaded, name: str) -> Step[Ending | None]:
-    """The ending of an order that left the store: it goes to the archive after its order, never before."""
+    """Return the archived ending of an archived order: an ending goes to the archive after its order, never before."""
     if order.id in loaded.orders:
         return None
     archived = yield from archived_endings([name])
@@ -96,7 +96,7 @@ def _archived(order: Order, loaded: Loaded, name: str) -> Step[Ending | None]:
 
 
 def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
-    """Record how a call to the BSS ended. Raises BrokenRecord for an effect without its ending, and
+    """Record how an ending's call to the BSS ended. Raises BrokenRecord for an effect without its ending, and
     StoreUnavailable.
     """
     ending = leased.ending
@@ -116,8 +116,8 @@ def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> 
 
 
 def noticing(leased: Leased) -> Step[str]:
-    """The service is off: its subscriber is told, once what went before it has gone out. An SMS of the line's own: who
-    has the number by then is looked at in the commit that puts it, and whatever changes that takes it away.
+    """Notify the subscriber that the service is off, once earlier messages have gone out. The notice is an SMS of the
+    line: the commit that puts it checks who holds the number by then, and any change of that removes it.
 
     Raises BrokenRecord for a timer without its ending.
     """
@@ -137,21 +137,21 @@ def noticing(leased: Leased) -> Step[str]:
 
 
 def _told(line: Line, ending: Ending, sms: Put, now: Millis) -> LineChange:
-    """The line with the notice, as it was seen. It may have left with its last order: then it is there anew."""
+    """Return the line's change with the notice, as it was seen. A line that left with its last order is made anew."""
     fields = {"msisdn": ending.person.msisdn, "seen": str(max(line.seen, now))}
     stays = line.version and (line.entries or WAKE_LINE in line.effects)
     put = (sms,) if stays else (sms, Put(WAKE_LINE, now + STRANGER_MS))
     return LineChange(line.id, line.version, fields, put)
 
 
-# -- what the engine asks for by itself -------------------------------------------------------------------------------
+# -- endings requested by the engine itself ---------------------------------------------------------------------------
 
 
 def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bool]:
-    """Have all activated orders of a number taken back that are meant, the archived ones, too. False where that is not
-    over: an activation of one of them has begun and not ended, or the archive cannot be asked.
+    """Have all activated orders of a number taken back that `meant` selects, archived ones, too. False while that is
+    incomplete: an activation of one of them has begun and not ended, or the archive cannot be asked.
 
-    Raises BrokenRecord for an ending that cannot be read, once all others are asked for.
+    Raises BrokenRecord for an ending that cannot be read, once all others are requested.
     """
     ids = [entry.order for entry in line.entries]
     live = (yield from load(ids)).orders if ids else {}
@@ -176,7 +176,7 @@ def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bo
 
 
 def holder_changed(leased: Leased) -> Step[str]:
-    """The number has another holder, or none: what the one before had activated is taken back.
+    """Take back what a former holder activated, now that the number has another holder, or none.
 
     Raises BrokenRecord for a timer without its line.
     """
@@ -199,7 +199,7 @@ def holder_changed(leased: Leased) -> Step[str]:
 
 
 class Endings:
-    """The endings of one store. run: carries out steps, and wakes the lanes in which they made something due."""
+    """The endings of one store. run: carries out steps, and wakes the lanes in which effects became due."""
 
     def __init__(self, store: Store, lookup: Lookup, run: Callable[[Sequence[Any]], list[Any]]) -> None:
         self._store = store
@@ -207,11 +207,11 @@ class Endings:
         self._run = run
 
     def ask(self, order: Order, why: Why) -> EndingTaken:
-        """Have an order taken back; raises what `ending_asked` does. Proven durable before this returns."""
+        """Have an order taken back. Raises what `ending_asked` does. Proven durable before this returns."""
         return one(self._run, ending_asked(order, why))
 
     def show(self, order: str) -> Ending:
-        """The ending of an order; raises EndingNotFound, and BrokenRecord for one that cannot be read."""
+        """Return the ending of an order. Raises EndingNotFound, and BrokenRecord for one that cannot be read."""
         found = self.of([order]).get(order)
         if found is None:
             if self._store.records.prove([ending_id(order)], Owner.ENDING)[0]:
@@ -220,21 +220,21 @@ class Endings:
         return found
 
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:
-        """The endings that these orders have, by order."""
+        """Return the endings that these orders have, by order."""
         names = [ending_id(order) for order in orders]
         known = dict(self._store.records.look(endings=names).endings)
         there = dict(zip(names, self._store.records.versions(orders), strict=True))
-        if gone := [name for name in names if name not in known and not there[name]]:  # an ending goes after its order
+        if gone := [name for name in names if name not in known and not there[name]]:  # archived after its order
             known |= self._lookup.endings(gone)
         return {ending.doc.order: ending for ending in known.values()}
 
     def retried(self, order: str, by: str) -> bool:
-        """Do the parked effects of the ending of an order now; whether there were any."""
+        """Do the parked effects of the ending of an order now; return whether there were any."""
         return self._retried(order, by, given_up=False)
 
     def taken_up(self, order: str, by: str) -> bool:
-        """Do the ending of an order again that was given up; whether there was one. Raises NothingParked where it is
-        archived: its BSS may not know its key any more, and would take the same request for another.
+        """Do an ending again that was given up; return whether there was one. Raises NothingParked where it is
+        archived: the BSS may not know its key any more, and would take the same request for another.
         """
         if self._retried(order, by, given_up=True):
             return True
@@ -254,7 +254,7 @@ class Endings:
         return True
 
     def given_up(self, order: str, by: str, reason: str) -> bool | None:
-        """Give up what is parked of the ending of an order, as `giving_up_ending` says; None: there was nothing."""
+        """Give up the parked effects of an order's ending, as `giving_up_ending` says; None where there are none."""
         try:
             return one(self._run, giving_up_ending(ending_id(order), by, reason))
         except NothingParked:

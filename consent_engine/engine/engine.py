@@ -1,4 +1,4 @@
-"""The engine: place, receive, record, perform, and what people may ask. It imports neither redis nor rq nor HTTP."""
+"""The engine: place, receive, record, perform, and people's requests. It imports neither redis nor rq nor HTTP."""
 
 import uuid
 from collections import Counter
@@ -64,7 +64,7 @@ MOST_ALIKE = 20
 
 
 class Engine:
-    """One engine over one store. Synchronous; only `perform` lives in the caller's event loop."""
+    """One engine over one store. Synchronous; only `perform` runs in the caller's event loop."""
 
     def __init__(
         self, store: Store, registry: Registry, queue: Queue, outside: Outside, terms: Terms, secret: str,
@@ -96,7 +96,7 @@ class Engine:
     # -- place ---------------------------------------------------------------------------------------------------
 
     def place(self, wanted: Placing) -> Placed:
-        """Take an order; raises what the door says."""
+        """Take an order. Raises what `placing` does."""
         [result] = self.place_many([wanted])
         return or_raised(result)
 
@@ -113,7 +113,7 @@ class Engine:
         return [results[n] for n in range(len(wanted))]
 
     def _placed(self, steps: Sequence[Step[Placed]], *, alone: bool) -> list[Placed | ConsentError]:
-        """Place in one part of the store; when that cannot be reached, only what belongs there fails."""
+        """Place orders in one part of the store; where only this part cannot be reached, only its orders fail."""
         try:
             return self._all(steps)
         except StoreUnavailable as error:
@@ -124,14 +124,14 @@ class Engine:
     # -- receive -------------------------------------------------------------------------------------------------
 
     def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
-        """Put messages into their lines' inboxes, each once, proven durable; reports on others' SMS go aside.
+        """Put messages into their lines' inboxes, each once, proven durable; reports on unknown SMS go aside.
 
-        When a part of the store cannot be reached, what belongs elsewhere is stored before this raises.
+        When a part of the store cannot be reached, messages for other parts are stored before this raises.
         """
         return [or_raised(each) for each in self.receive_many(messages)]
 
     def receive_many(self, messages: Sequence[Incoming]) -> list[Stored | StoreUnavailable]:
-        """As `receive`; when a part of the store cannot be reached, an error only for what belongs there."""
+        """As `receive`; when a part of the store cannot be reached, only its own messages get an error."""
         parts: dict[int, list[int]] = {}
         for n, each in enumerate(messages):
             parts.setdefault(self.store.records.part(owner_of(each)), []).append(n)
@@ -152,13 +152,13 @@ class Engine:
         return [results[n] for n in range(len(messages))]
 
     def refuse(self, asked: RefusalAsked) -> Stored:
-        """Never call this number again; `is_new` is False when that stood already."""
+        """Record that this number must never be called again; `is_new` is False when that was recorded already."""
         return self.receive([asked])[0]
 
-    # -- what people ask -----------------------------------------------------------------------------------------
+    # -- people's requests ---------------------------------------------------------------------------------------
 
     def show(self, order_id: str) -> Order:
-        """An order; raises OrderNotFound, and BrokenRecord for one that cannot be read or whose seal does not fit."""
+        """Return an order. Raises OrderNotFound, and BrokenRecord for one that is unreadable or has a wrong seal."""
         order = self.lookup.load([order_id])[1].get(order_id)
         if order is None:
             if any(self.lookup.versions([order_id])):
@@ -167,16 +167,16 @@ class Engine:
         return order
 
     def line(self, msisdn: Msisdn) -> Line:
-        """What is known of a number."""
+        """Return the line of a number."""
         key = line_id(self._secret, msisdn)
         return Loaded(*self.store.records.live(lines=[key])).line(key)
 
     def cancel(self, order_id: str, by: str, reason: str) -> Order:
-        """Cancel an order; raises TooLate once an activation was started or the order settled."""
+        """Cancel an order. Raises TooLate once an activation was started or the order settled."""
         return self._record(order_id, CancelAsked(f"cancel:{uuid.uuid4().hex[:12]}", by, reason))
 
     def retry(self, order_id: str, by: str) -> Order:
-        """Do the parked effects of an order and its ending, else an ending that was given up; raises NothingParked."""
+        """Do the parked effects of an order and its ending, else a given-up ending. Raises NothingParked."""
         ending = self.endings.retried(order_id, by)
         try:
             return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))
@@ -186,15 +186,15 @@ class Engine:
             return self.show(order_id)
 
     def retry_line(self, line_id: str) -> None:
-        """Do the parked effects of a line now; raises NothingParked."""
+        """Do the parked effects of a line now. Raises NothingParked."""
         self.run(retrying(line_id))
 
     def resend(self, order_id: str, by: str) -> Order:
-        """Send the question again; raises NotWaiting and TooManyResends."""
+        """Send the question again. Raises NotWaiting and TooManyResends."""
         return self._record(order_id, ResendAsked(f"resend:{uuid.uuid4().hex[:12]}", by))
 
     def give_up(self, order_id: str, by: str, reason: str) -> Order:
-        """Give up what can never be done: an ending, or a notification; raises NotActivated and InFlight."""
+        """Give up what can never be done: an ending, or a notification. Raises NotActivated and InFlight."""
         if (now := self.endings.given_up(order_id, by, reason)) is not None:
             order = self.show(order_id)
             told = order.effects.get(NOTIFICATION)
@@ -203,42 +203,42 @@ class Engine:
         return self._record(order_id, GiveUpAsked(f"give-up:{uuid.uuid4().hex[:12]}", by, reason))
 
     def line_event(self, asked: LineEventAsked) -> LineEventTaken:
-        """What became of a number; raises Malformed and EventNotTaken."""
+        """Record an event of a number. Raises Malformed and EventNotTaken."""
         return self.run(happening(asked, self._secret))
 
     def orders(self, wanted: listing.Filter, cursor: str = "", limit: int = 50) -> listing.Page:
-        """A page of orders, newest first."""
+        """Return a page of orders, newest first."""
         return listing.orders_page(self.lookup, wanted, cursor, limit)
 
     def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> listing.Page:
-        """A page of a number's orders, newest first."""
+        """Return a page of a number's orders, newest first."""
         return listing.orders_of_page(self.lookup, self.line(msisdn), cursor, limit)
 
     def orders_ending(self, tail: str, most: int = MOST_ALIKE) -> list[Order]:
-        """Orders whose ids end so, newest first: of those that are not archived yet."""
+        """Return the orders whose ids end with `tail`, newest first, of those that are not archived yet."""
         found = self.records.live(ids := self.lists.ending(tail, most))[1]
         return [found[order] for order in ids if order in found]
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:
-        """A page of refusals, newest first."""
+        """Return a page of refusals, newest first."""
         return listing.refusals_page(self.store.lists, cursor, limit, self.registry.now())
 
     def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftedWord:
-        """Lift a refusal on the subscriber's own act at `act_at`, which is kept. A newer act is not undone by it."""
+        """Lift a refusal by the subscriber's own act at `act_at`, which is recorded. A newer act is not undone."""
         key = line_id(self._secret, msisdn)
         kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
         return self.store.records.lift(key, carrier, act_at, compact(kept))
 
     def held(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
-        """Replies that a person must read, newest first, and the cursor of the next page ('' at the end)."""
+        """Return replies that a person must read, newest first, and the next page's cursor ('' at the end)."""
         rows = self.store.lists.restrictions(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
         last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
         return held_of(self._secret, rows), last
 
     def decide_held(self, ids: Sequence[str], *, refusal: bool, by: str, reason: str, agent: str = "") -> Decided:
-        """Decide what is held, as it was seen; proven before this returns.
+        """Decide held replies, as they were seen; proven durable before this returns.
 
-        Raises Malformed for what is no id; then none is decided.
+        Raises Malformed for an invalid id; then none is decided.
         """
         seen = [Seen.read(each) for each in dict.fromkeys(ids)]
         decision = Decision(refusal, by, reason, tuple(self.outside.senders), agent)
@@ -247,9 +247,9 @@ class Engine:
         return Decided(words["decided"], words["gone"], words["own_call"])
 
     def revoke(self, code: str, by: str) -> int:
-        """Take a plan back: no new orders, and what is open is cancelled with a notice; how many were.
+        """Take a plan back: no new orders, and open ones are cancelled with a notice; return how many were.
 
-        Asking again goes on where a call that died left off. An activation that was started goes on, unless it turns
+        A repeat continues where an interrupted call stopped. An activation that was started goes on, unless it turns
         out that nothing was done.
         """
         return revoking(self.store, self.catalogue, self._all, code, by)
@@ -258,19 +258,19 @@ class Engine:
         try:
             return self.run(recording(order_id, fact, prove=True))
         except OrderNotFound:
-            decide(archived := self.show(order_id), fact, archived.settled_at)  # settled long ago: says why not
+            decide(archived := self.show(order_id), fact, archived.settled_at)  # archived: raises why not
             return archived
 
     def dial(self, msisdn: Msisdn, carrier: str | None, plan: str | None = None) -> Dial:
-        """May it be dialled, about this plan? Without a carrier: by none that refused, so by any refusal not."""
+        """Tell whether a number may be dialled about this plan. Without a carrier, any carrier's refusal forbids it."""
         return self.dialler.dial([(msisdn, carrier, plan)])[0]
 
     def stuck(self, most: int = MOST_STUCK, wanted: Wanted = ALL) -> list[StuckEffect]:
-        """What waits for a person."""
+        """Return the effects that wait for a person."""
         return list(stuck_effects(self.lanes, self.records, wanted, most))
 
     def retry_many(self, found: Sequence[StuckEffect], by: str) -> Retried:
-        """Do these effects of the stuck list now, up to MOST_RETRIED; an event an order. Proven before this returns."""
+        """Do these stuck effects now, up to MOST_RETRIED; one event per order. Proven durable before this returns."""
         some = found[:MOST_RETRIED]
         steps = retries(some, by)
         done = self._all([step for _, step in steps])
@@ -279,16 +279,16 @@ class Engine:
         return Retried(retried, len(some) - unreadable - retried, unreadable)
 
     def plan(self, code: str) -> Listed:
-        """A plan in its current version; raises PlanNotFound."""
+        """Return a plan in its current version. Raises PlanNotFound."""
         return self.catalogue.show(code)
 
     def run(self, step: Step[T]) -> T:
-        """Carry out one step, and wake the lanes in which it made something due; raises what it raises."""
+        """Carry out one step, and wake the lanes in which effects became due. Raises what the step raises."""
         [result] = self._all([step])
         return or_raised(result)
 
     def _all(self, steps: Sequence[Step[T]]) -> list[T | ConsentError]:
-        """Run steps, and wake the lanes in which they made something due."""
+        """Run steps, and wake the lanes in which effects became due."""
         driven = drive(self.store, steps)
         for lane, count in driven.due.items():
             self.queue.wake(lane, count)

@@ -1,4 +1,4 @@
-"""How a reply is put into its line's inbox: read, and with all that it restricts."""
+"""Replies on their way into a line's inbox: read, with the restrictions that they make."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ from consent_engine.ports import Outside, Posted
 
 
 def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read) -> Posted:
-    """A reply for the inbox of a line, under its key. said: what it means; what that restricts is in force with it."""
+    """Make a reply a message for a line's inbox, under its key. said: its meaning; its restrictions hold at once."""
     carriers = carriers_of(outside, reply.gateway, reply.to)
     body = UnreadReply(
         gateway=reply.gateway,
@@ -51,7 +51,7 @@ def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read
 
 
 def carriers_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
-    """The carriers a message may be meant for: by our number, else the gateway's only one, else all."""
+    """Return the carriers a message may be meant for: by our number, else the gateway's only one, else all."""
     known = carrier_of_sender(to.lstrip("+"), outside.senders)
     if known:
         return (known,)
@@ -60,13 +60,13 @@ def carriers_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
 
 
 def yes_of(outside: Outside, gateway: str, to: str) -> tuple[str, ...]:
-    """The words that are YES to the only carrier a message can be meant for, beside everybody's."""
+    """Return the additional words for YES of the carrier, where a message can be meant for only one carrier."""
     carriers = carriers_of(outside, gateway, to) if YES_OF else ()
     return YES_OF.get(carriers[0], ()) if len(carriers) == 1 else ()
 
 
 def texts_sent(line: Line, orders: Mapping[str, Order]) -> tuple[str, ...]:
-    """The texts that the orders of a line may have sent."""
+    """Return the texts that the orders of a line may have sent."""
     asked = [orders[entry.order] for entry in line.entries if entry.order in orders]
     return tuple(text for order in asked for text in _texts(order))
 
@@ -74,5 +74,5 @@ def texts_sent(line: Line, orders: Mapping[str, Order]) -> tuple[str, ...]:
 def _texts(order: Order) -> tuple[str, ...]:
     try:
         return tuple(text_of(order, purpose) for purpose in OF_ORDERS)
-    except BrokenRecord:  # a newer program placed it, in words that are not known here: what it asked stands in it
+    except BrokenRecord:  # a newer program placed it, with texts unknown here: its question stands in it
         return (order.text,)

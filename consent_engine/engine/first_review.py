@@ -1,7 +1,7 @@
-"""First reviews by the operator's command: it hears what nobody has heard; people hear what it fails, and a sample.
+"""First reviews by the operator's command: it hears calls nobody has heard; people hear those it fails, and a sample.
 
-What it fails waits for a person's second look. What it passes has passed, but for `disputed` calls and a sample, which
-stay for people: that it heard them is kept, with the seed they were drawn by.
+A call that it fails waits for a person's second look. A call that it passes has passed, except `disputed` calls and a
+sample, which stay for people: that the command heard them is recorded, with the seed of the draw.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from consent_engine.ports.review_command import CommandFailed, ReviewCommand
 TURN, TURN_MS = "reviews", 60_000
 AT_ONCE, PAGE = 8, 200
 AGAIN_MS = 600_000
-"""So long after all were looked at, those it could not hear are tried again."""
+"""Delay after all calls were looked at before those that could not be heard are tried again."""
 DISPUTED = "disputed"
-"""In the place of a seed: the subscriber denies the call, so people hear it."""
+"""The mark in place of a seed: the subscriber denies the call, so people hear it."""
 
 
 class FirstReviews:
-    """Hears what is pending, oldest first. Of several processes one does at a time."""
+    """The reviews of pending calls by command, oldest first. Of several processes one works at a time."""
 
     def __init__(self, engine: Engine, command: ReviewCommand, share: float, secret: str, holder: str) -> None:
         self._engine = engine
@@ -41,11 +41,11 @@ class FirstReviews:
         self._again_at: Millis = 0
 
     def seed(self, at: Millis) -> str:
-        """What the calls of a day are drawn by: nobody without the secret can tell before a call whether it will be."""
+        """Return the seed for the draw of a day's calls: without the secret, nobody can predict which are drawn."""
         return keyed(self._secret, "review sample", self._engine.terms.reporting.days.of(at))
 
     async def look(self) -> int:
-        """Hear a page of calls; how many were. Raises StoreUnavailable, and CommandFailed where none could be heard."""
+        """Hear a page of calls; return how many. Raises StoreUnavailable, and CommandFailed if none could be heard."""
         registry, now = self._engine.registry, self._engine.registry.now()
         if (not self._cursor and now < self._again_at) or not registry.take_turn(TURN, self._holder, TURN_MS):
             return 0
@@ -81,11 +81,11 @@ class FirstReviews:
         try:
             self._engine.calls.review(Review(call.id, heard.by, heard.passed, heard.reasons, heard.note))
         except Refused:
-            return  # a person was first
+            return  # a person reviewed it first
 
     def _for_people(self, call: Call) -> str:
-        """Why people hear it all the same: the seed that it was drawn by, or that it is disputed; '' where they need
-        not.
+        """Return why people hear the call all the same: the seed that it was drawn by, or that it is disputed; '' where
+        they need not.
         """
         line = self._engine.records.look(lines=[call.line]).lines.get(call.line)
         if line is None or any(_disputes(each.kind, each.reason) for each in line.restrictions):
@@ -107,7 +107,7 @@ def _pieces(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
 
 
 def _told(call: Call) -> dict[str, object]:
-    """What the command is told: no number of anybody's."""
+    """Return the call's data for the command: no telephone number."""
     end, kept = call.end, call.recording
     recording = {"ref": kept.ref, "sha256": kept.sha256, "seconds": kept.seconds} if kept else None
     return {

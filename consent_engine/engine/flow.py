@@ -1,7 +1,7 @@
-"""How much passed, and how fast: of each lane, each gateway and the BSS, by the minute and by ten minutes.
+"""Throughput and latency of each lane, each gateway and the BSS, by the minute and by ten minutes.
 
-Kept as counts that many processes add to, for a day: `<to>|<name>|calls`, `...|failed`, and `...|<n>`, how many of
-them lasted up to the n-th of BUCKETS. A lane's latency is how late its oldest is, looked at once a second.
+Kept for a day as counts that many processes add to: `<to>|<name>|calls`, `...|failed`, and `...|<n>`, the calls that
+lasted up to the n-th of BUCKETS. A lane's latency is the lateness of its oldest effect, sampled once a second.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from consent_engine.ports.targets import BSS, GATEWAY
 
 SPANS = {"hour": (FlowStep.MINUTE, 60), "day": (FlowStep.TEN_MINUTES, 144)}
 LATELY = 5
-"""Minutes that say how it is now."""
+"""The last minutes, which count as the present."""
 _ORDER = (LANE, GATEWAY, BSS)
 
 
 class Series(Struct, frozen=True):
-    """What passed in one place. The lists have a number a step, oldest first; p50, p95: in ms, None where none did"""
+    """The calls of one target. Lists have a number per step, oldest first; p50, p95: in ms, None without any call"""
 
     target: Target
     calls: list[int]
@@ -34,7 +34,7 @@ class Series(Struct, frozen=True):
 
 
 class Flow(Struct, frozen=True):
-    """What passed in a while. since: when the first step began · step: how long each is (ms)"""
+    """The calls of a period. since: when the first step began · step: length of each (ms)"""
 
     since: Millis
     step: Millis
@@ -42,7 +42,7 @@ class Flow(Struct, frozen=True):
 
 
 def flow_of(registry: Registry, span: str, targets: Sequence[Target]) -> Flow:
-    """The last hour or day, with a row for each lane and each of these, and for what else was called."""
+    """Return the last hour or day: a series for each lane, each of these targets, and any other target called."""
     step, count = SPANS[span]
     last = registry.now() // step.ms
     slots = registry.flow(step, last - count + 1, last)
@@ -52,7 +52,7 @@ def flow_of(registry: Registry, span: str, targets: Sequence[Target]) -> Flow:
 
 
 def lately(registry: Registry, targets: Sequence[Target]) -> list[Series]:
-    """What passed in each of these in the last minutes."""
+    """Return the series of these targets for the last LATELY minutes."""
     last = registry.now() // FlowStep.MINUTE.ms
     slots = registry.flow(FlowStep.MINUTE, last - LATELY + 1, last)
     return [_series(target, slots) for target in targets]
@@ -79,7 +79,7 @@ def _series(target: Target, slots: Sequence[Mapping[str, int]]) -> Series:
 
 
 def quantile(lasted: Sequence[int], q: float) -> int | None:
-    """A quantile in ms, by how many lasted up to each of BUCKETS: within a bucket evenly; beyond all, the last bound.
+    """Return a quantile in ms of counts per bucket: linear within a bucket; beyond all, the last bound of BUCKETS.
 
     >>> quantile([0] * 4 + [10] + [0] * 10, 0.5), quantile([0] * 15, 0.5), quantile([0] * 14 + [1], 0.5)
     (75, None, 300000)

@@ -1,7 +1,7 @@
-"""Does a long text arrive whole? Four parts to an operator's own handset, by the road of every other SMS.
+"""The gateway check: whether a long text of four parts arrives whole at an operator's handset, sent as any other SMS.
 
 It is an SMS of the number's own: an effect of its line, done by the workers, reported at the webhook and counted on the
-line when its inbox is read. So no number is in a log, and what holds for this one holds for a question.
+line when its inbox is read. So no number is logged, and what holds for this SMS holds for a question.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,26 +22,26 @@ from consent_engine.ports import Commit, LineChange, Records, Word
 
 
 class Check(Struct, frozen=True):
-    """One check under way: its line, and the effect that sends it."""
+    """A check under way: its line, and the effect that sends its SMS."""
 
     line: str
     effect: str
 
     @property
     def field(self) -> str:
-        """The line's field that its reports are counted in."""
+        """The line's field in which its delivery reports are counted."""
         return f"d:{self.line}.{self.effect.removeprefix('sms.')}"
 
 
 class Standing(Struct, frozen=True):
-    """How a check stands. pending: as long as it was not handed over · attempts: what was reported of its parts"""
+    """The state of a check. pending: the effect until it is handed over · attempts: the reports on its parts"""
 
     pending: Pending | None
     attempts: tuple[Attempt, ...]
 
     @property
     def whole(self) -> bool:
-        """Whether all of it has arrived. Before the gateway has answered, what arrived may be one part of several."""
+        """Whether all of it has arrived. Until the gateway has answered, an arrived part may be one of several."""
         asked = self.pending is not None and self.pending.leased_at > 0
         return not asked and any(len(each.here) >= each.of for each in self.attempts)
 
@@ -53,7 +53,7 @@ class Standing(Struct, frozen=True):
 
 
 def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
-    """Ask for the SMS. Raises DoNotCall for a number that refused, StoreUnavailable after too many lost races."""
+    """Request the SMS. Raises DoNotCall for a number that refused, StoreUnavailable after too many lost races."""
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[line_id])
         line = loaded.line(line_id)
@@ -74,13 +74,13 @@ def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
 
 
 def forgetting(check: Check) -> Step[None]:
-    """Leave nothing of it: what was not handed over is not sent any more."""
+    """Remove the check: an SMS that was not handed over is not sent any more."""
     change = LineChange(check.line, fields={check.field: ""}, drop=((check.effect, Drop.ANYWAY),))
     yield from save(Commit("", (change,)))
 
 
 def standing(records: Records, check: Check) -> Standing:
-    """How it stands now."""
+    """Return the present state of a check."""
     line = records.live(lines=[check.line])[2].get(check.line, Line(check.line, 0, "", (), (), {}))
     sms = check.effect.removeprefix("sms.")
     attempts = tuple(attempt for name, attempt in part_reports(records, check.line, check.line) if name == sms)
@@ -88,7 +88,7 @@ def standing(records: Records, check: Check) -> Standing:
 
 
 def watched(look: Callable[[], Standing], pause: Callable[[], bool]) -> Iterator[Standing]:
-    """How it stands, whenever that has changed, until it is over. pause: waits a moment; False once nobody waits."""
+    """Yield the state of a check whenever it changes, until it is over. pause: waits; False once nobody waits."""
     last = None
     while True:
         now = look()

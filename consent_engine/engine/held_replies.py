@@ -1,4 +1,4 @@
-"""Suspicions: replies that may be a refusal. People list and decide them; undecided for a day, they are refusals."""
+"""Suspicions: replies that may be a refusal. People list and decide them; after a day undecided they are refusals."""
 
 import re
 import uuid
@@ -22,12 +22,12 @@ from consent_engine.ports import Commit, Leased, LineChange, Posted, Standing, W
 BY_ENGINE = "engine"
 PAGE, MOST_GROUPED = 500, 5_000
 ID = r"[0-9a-f]{28}\.(\*|[a-z]{1,20})\.[0-9]{1,15}"
-"""What an id looks like: line, carrier, and the newest act that the suspicion stands for."""
+"""The form of an id: line, carrier, and the newest act that the suspicion stands for."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldText:
-    """A suspicion as a person sees it: no number, in its text neither.
+    """A suspicion as a person sees it: without any number, also in its text.
 
     id: names it as it was seen · group: the same for the same words
     """
@@ -43,7 +43,7 @@ class HeldText:
 
 @dataclass(frozen=True, slots=True)
 class HeldGroup:
-    """Suspicions of the same words, newest first, to be decided at once. since, until: of the oldest."""
+    """Suspicions with the same words, newest first, to be decided at once. since, until: of the oldest."""
 
     group: str
     reason: str
@@ -55,7 +55,7 @@ class HeldGroup:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How many suspicions are decided; gone, or changed since they were seen; or of the decider's own call."""
+    """Counts of suspicions: decided; gone, or changed since they were seen; or of the decider's own call."""
 
     decided: int
     gone: int
@@ -63,7 +63,7 @@ class Decided:
 
 
 def held_of(secret: str, standing: Sequence[Standing]) -> list[HeldText]:
-    """Suspicions of a list, as a person sees them."""
+    """Return the suspicions of a list as a person sees them."""
     found = [(each.line, each.restriction) for each in standing if each.restriction is not None]
     return [_held(secret, line, restriction, hidden(restriction.words)) for line, restriction in found]
 
@@ -77,7 +77,7 @@ def _held(secret: str, line: str, of: Restriction, text: str) -> HeldText:
 
 
 def grouped(page: Callable[[str, int], tuple[list[HeldText], str]]) -> tuple[list[HeldGroup], bool]:
-    """Suspicions grouped by their words, the first deadline first; and whether more than MOST_GROUPED stand.
+    """Group suspicions by their words, the first deadline first; and tell whether more than MOST_GROUPED stand.
 
     page: as `Engine.held`
     """
@@ -98,7 +98,7 @@ def grouped(page: Callable[[str, int], tuple[list[HeldText], str]]) -> tuple[lis
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The meaning of an id: a suspicion of a line, and the newest act that it stood for when it was seen."""
+    """A parsed id: a suspicion of a line, and the newest act that it stood for when it was seen."""
 
     line: str
     carrier: str
@@ -106,7 +106,7 @@ class Seen:
 
     @classmethod
     def read(cls, told: str) -> "Seen":
-        """Read an id of a list; raises Malformed."""
+        """Read an id of a list. Raises Malformed."""
         if not re.fullmatch(ID, told):
             raise Malformed([FieldError("ids", "invalid_id", "take them from the list of what is held, as they are")])
         line, carrier, newest = told.split(".")
@@ -115,7 +115,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision on suspicions: a refusal, or none and why. Raises Malformed for a reason that cannot be kept."""
+    """A decision on suspicions: a refusal, or none and the reason. Raises Malformed for an unusable reason."""
 
     refusal: bool
     by: str
@@ -123,10 +123,10 @@ class Decision:
     carriers: tuple[str, ...]
     """every carrier, for a suspicion against all"""
     agent: str = ""
-    """the agent's number that is bound to whoever decides"""
+    """the agent's number that is bound to the decider"""
 
     def __post_init__(self) -> None:
-        """Look at the reason: it stands in an event, which outlives the erasure of a person."""
+        """Check the reason: it stands in an event, which outlives the erasure of a person."""
         if not (self.refusal or self.reason):
             raise Malformed([FieldError("reason", "missing", "must be given: why it was no refusal")])
         if contains_number(self.reason):
@@ -148,11 +148,11 @@ def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
 
 
 def _decided(line: Line, restriction: Restriction, decision: Decision, now: Millis) -> Posted:
-    """The message that decides: a refusal by the door it came through, or that it was none."""
+    """Return the message that decides: a refusal through the door that it came by, or a clearance."""
     carriers = decision.carriers if restriction.carrier == EVERY_CARRIER else (restriction.carrier,)
     kind = UnreadRefusal if decision.refusal else UnreadClearance
     body = kind(carriers=" ".join(carriers), by=decision.by, door=restriction.door, reason=decision.reason)
-    # The words stay with their message, where they age: in an order's history, or among the unmatched messages.
+    # The words stay only with their message, and expire there: in an order's history, or among the unmatched messages.
     kept = {
         "line": line.id, "carrier": restriction.name, "by": decision.by, "evidence": decision.reason, "at": now,
         "ref": restriction.ref, "since": restriction.since,
@@ -165,7 +165,7 @@ def _decided(line: Line, restriction: Restriction, decision: Decision, now: Mill
 
 
 def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
-    """A line's suspicions that are undecided after their day become refusals; the timer goes, or waits for the next.
+    """Make refusals of a line's suspicions that are undecided after their day; drop the timer, or set it to the next.
     Raises BrokenRecord for a timer without its line.
     """
     line = leased.line
@@ -176,7 +176,7 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
         if suspicion.since + SUSPICION_LASTS_MS <= leased.at:
             yield from post(_decided(line, suspicion, decision, leased.at))
     for _ in range(MOST_RACES):
-        # A suspicion that came meanwhile put no timer, because this one stood: it goes only when no suspicion is left.
+        # A suspicion that came meanwhile set no timer, as this one stood: it is dropped only when no suspicion is left.
         line = (yield from load(lines=[line.id])).line(line.id)
         due = min((each.since + SUSPICION_LASTS_MS for each in _suspicions(line)), default=None)
         put = () if due is None else (Put(WAKE_UNDECIDED, due),)

@@ -1,4 +1,4 @@
-"""An inspector's questions about calls: who called this number and by which permit, and a sample drawn by a seed."""
+"""An inspector's questions about calls: those to a number, with their permits, and a sample drawn by a seed."""
 
 from collections.abc import Iterator, Sequence
 from heapq import nsmallest
@@ -18,20 +18,20 @@ from consent_engine.ports import CallFilter, Store
 
 PIECE = 5_000
 MOST_PIECES = 2_000
-"""So many calls one sample is drawn from at most, in pieces."""
+"""Most pieces of calls that one sample is drawn from."""
 MOST_OF_A_NUMBER = 1_000
 MOST_DRAWN = 10_000
 
 
 class Drawn(Struct, frozen=True):
-    """A sample, in the order in which it was drawn. of: how many calls began in that time."""
+    """A sample, in the order in which it was drawn. of: how many calls began in the period."""
 
     of: int
     calls: tuple[Call, ...]
 
 
 class Inspector:
-    """Looks at calls wherever they are, and changes nothing."""
+    """Read access to calls, in the store and the archive; it changes nothing."""
 
     def __init__(self, store: Store, lookup: Lookup, secret: str) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class Inspector:
         self._secret = secret
 
     def to_number(self, msisdn: Msisdn) -> list[Call]:
-        """The calls to a number, newest first, a thousand at most: those its line names, and those in the archive.
+        """Return the calls to a number, newest first, a thousand at most: those of its line, and archived ones.
 
         Raises ArchiveUnavailable, and BrokenRecord for a line that cannot be read.
         """
@@ -52,14 +52,14 @@ class Inspector:
         return newest[:MOST_OF_A_NUMBER]
 
     def permit_of(self, call: Call) -> Permit | None:
-        """The permit that a call named, where this installation gave it; whether it fits, the call's violations say."""
+        """Return the permit that a call named, if this installation gave it; the call's violations say if it fits."""
         return read(self._secret, call.began.permit) if call.began.permit else None
 
     def drawn(self, since: Millis, until: Millis, seed: str, count: int) -> Drawn:
-        """So many of the calls that began in a time: the same seed draws the same ones, whenever and wherever.
+        """Draw `count` of the calls that began in a period: the same seed draws the same ones, whenever and wherever.
 
-        Each is drawn by the hash of the seed and its id, so that nobody can tell before the seed is known which ones
-        will be, and a call that moves to the archive is drawn as before. Raises ArchiveUnavailable.
+        Each is drawn by the hash of the seed and its id, so that nobody can tell which ones will be before the seed is
+        known, and a call that moves to the archive is drawn as before. Raises ArchiveUnavailable.
         """
         ids = set(self._begun(since, until))
         chosen = nsmallest(min(count, MOST_DRAWN), ids, key=lambda call: lot(seed, call))
@@ -73,7 +73,7 @@ class Inspector:
         return found.calls
 
     def _begun(self, since: Millis, until: Millis) -> Iterator[str]:
-        """The ids of the calls that began in a time: of the store by its list, of the archive by its index."""
+        """Yield the ids of the calls that began in a period: the store's by its list, the archive's by its index."""
         before: tuple[Millis, str] | None = (until, "")
         for _ in range(MOST_PIECES):
             rows = self._store.lists.calls(before, PIECE, wrong=False)

@@ -1,8 +1,8 @@
-"""Parts of longer replies: they wait on their line for the others, so long and so many, and are told as one reply.
+"""Parts of longer replies: they wait on their line for the others, within limits, and are handed on as one reply.
 
-What refuses in one part alone is in force when that part comes; what never became whole is told as a fragment, which
-refuses but answers nothing. Everything is put into the inbox before it is marked as told, under a name that it has
-for ever: a reader who takes over after a crash does it again, and nothing is told twice.
+A part that refuses by itself is in force when it comes; a reply that never becomes whole is handed on as a fragment,
+which can refuse but answers nothing. Everything is put into the inbox before it is marked as told, under a name that
+never changes: a worker that takes over after a crash repeats it, and nothing is told twice.
 """
 
 from collections.abc import Sequence
@@ -31,18 +31,18 @@ REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 
 
 def driven(store: Store, steps: Sequence[Step[Stored]]) -> list[Stored]:
-    """What came of parts; raises what hindered any of them."""
+    """Run steps for parts and return their results. Raises the error of any of them."""
     return [or_raised(each) for each in drive(store, steps).results]
 
 
 def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply, part: Part) -> Step[Stored]:
-    """Take a part of a reply in, proven. name: the reply that it is of · key: the part's own. Raises StoreUnavailable
-    when too many others write to its line.
+    """Take in a part of a reply, proven durable. name: the reply that it belongs to · key: the part's own. Raises
+    StoreUnavailable when too many others write to its line.
     """
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[line_id])
         line = loaded.lines.get(line_id)
-        if line is None:  # it cannot be read, so nothing can wait there
+        if line is None:  # an unreadable line, so nothing can wait there
             return (yield from post(posted_reply(outside, line_id, key, reply, of_a_fragment(read(reply.text)))))
         now, known = loaded.now, line.gathered.get(name)
         if known is not None and known.knows(key):
@@ -60,7 +60,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
 
 
 def _added(outside: Outside, line: Line, known: Gathered, piece: Piece, reply: Reply) -> Step[Gathered]:
-    """The parts with one more; what it tells by itself, or makes whole, is in the inbox then."""
+    """Add a part; if it refuses by itself, or makes the reply whole, that is in the inbox when this returns."""
     piece = replace(piece, id=storable(reply.message_id))
     if not known.takes(piece):
         yield from _alone(outside, line, piece.key, reply)
@@ -75,20 +75,20 @@ def _added(outside: Outside, line: Line, known: Gathered, piece: Piece, reply: R
 
 
 def _alone(outside: Outside, line: Line, key: str, reply: Reply) -> Step[Stored]:
-    """Put a part into the inbox as the fragment it is."""
+    """Put a part into the inbox as a fragment."""
     said = of_a_fragment((yield from _meaning(line, reply.text)))
     return (yield from post(posted_reply(outside, line.id, key, reply, said)))
 
 
 def line_timer(leased: Leased, outside: Outside) -> Step[str]:
-    """A timer of a line's own is due: parts have waited, or suspicions have."""
+    """Handle a due timer of a line: for parts that have waited, or for suspicions."""
     if leased.effect == WAKE_UNDECIDED:
         return (yield from overdue(leased, tuple(outside.senders)))
     return (yield from _waited(leased, outside))
 
 
 def _waited(leased: Leased, outside: Outside) -> Step[str]:
-    """Hand on as fragments what waited long enough, and forget what was handed on long ago."""
+    """Hand on as fragments the parts that waited long enough, and forget those handed on long ago."""
     line, now = leased.line, leased.at
     if line is None:
         raise BrokenRecord("a timer without its record")
@@ -114,7 +114,7 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
 
 
 def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece], msisdn: Msisdn) -> Step[Stored]:
-    """Put into the inbox what these parts say together: a reply, or where some are missing a fragment of one."""
+    """Put the joint text of these parts into the inbox: a reply, or a fragment of one where some are missing."""
     written = [piece.written_at for piece in pieces if piece.written_at is not None]
     text = storable("".join(piece.text for piece in pieces))
     said = yield from _meaning(line, text, yes_of(outside, known.gateway, known.to))
@@ -125,7 +125,7 @@ def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece]
 
 
 def _meaning(line: Line, text: str, yes: tuple[str, ...] = ()) -> Step[Read]:
-    """What a text means. Words quoted out of an SMS that we sent never make a HOLD."""
+    """Return the meaning of a text. Words quoted from an SMS that we sent never make a HOLD."""
     said = read(storable(text), yes=yes)
     if said.keyword is not Keyword.HOLD:
         return said
@@ -138,7 +138,7 @@ def _waiting(line: Line) -> int:
 
 
 def _taken(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) -> LineChange:
-    """The line with these parts, and a timer for them; of what was told, the oldest go where there are too many."""
+    """Return the line's change with these parts and their timer; where there are too many, the oldest done ones go."""
     done = sorted(
         (each.done, each_name) for each_name, each in line.gathered.items() if each.done and each_name != name
     )

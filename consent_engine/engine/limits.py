@@ -1,4 +1,4 @@
-"""How much a performer does at once, by which clock, and how often a worker process looks."""
+"""A performer's limits: calls at once, their times, and the clock; and how often a worker process looks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from time import monotonic
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """in_flight: calls to the outside at a time · watch: seconds by a clock that never jumps."""
+    """The limits of a performer. in_flight: outside calls at a time · watch: seconds by a clock that never jumps."""
 
     in_flight: int = 64
     startable_s: float = 50.0
-    """How long after its lease a call may still begin: what is left is longer than any call."""
+    """How long after its lease a call may still begin: the rest of the lease is longer than any call."""
     call_ms: int = 10_000
-    """How long one may last."""
+    """How long a call may last."""
     watch: Callable[[], float] = monotonic
 
 

@@ -1,6 +1,6 @@
-"""Events of a line: what became of a number, told by its network. Whatever was asked of the holder before is over.
+"""Events of a line: changes of its number, reported by the network. Whatever was asked of the holder before is over.
 
-One commit writes the event, what it restricts, and the end of every open order that it ends: nothing is sent or
+One commit writes the event, its restrictions, and the end of every open order that it ends: nothing is sent or
 activated in between. An activation that has begun cannot be taken back: its order is barred, and ends with the call.
 """
 
@@ -29,7 +29,7 @@ SKEW_MS = 60_000
 
 
 class LineEventAsked(Struct, frozen=True):
-    """What became of a number, and when; carrier: which one it left or came to, '' where nobody says. by: who tells."""
+    """An event of a number, and its instant. carrier: the one it left or came to, '' if unknown. by: the reporter."""
 
     msisdn: Msisdn
     event: LineEvent
@@ -39,7 +39,7 @@ class LineEventAsked(Struct, frozen=True):
 
     @property
     def op(self) -> str:
-        """The same event again is the same change."""
+        """The name of the change: the same event again is the same change."""
         return f"line:{self.event}:{self.on}:{self.carrier}"
 
 
@@ -51,7 +51,7 @@ class LineEventTaken(Struct, frozen=True):
 
 
 class _Ends(Struct, frozen=True):
-    """What an event does to the orders of its line: their changes, and the line's fields that follow."""
+    """The results of an event for the orders of its line: their changes, and the line's fields that follow."""
 
     changes: Sequence[Change]
     fields: Mapping[str, str]
@@ -60,15 +60,16 @@ class _Ends(Struct, frozen=True):
 
 
 def happening(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
-    """Take what became of a number, proven; the same again changes nothing.
+    """Record an event of a number, proven durable; a repeat changes nothing.
 
-    Raises Malformed for an instant to come, EventNotTaken for one before the newest that is known, StoreUnavailable.
+    Raises Malformed for a future instant, EventNotTaken for one before the newest that is known, or when MOST_EVENTS
+    are kept, StoreUnavailable.
     """
     return (yield from happening_on(line_id(secret, asked.msisdn), asked))
 
 
 def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
-    """As `happening`, of a line that is known by its id. Raises Malformed, EventNotTaken and StoreUnavailable."""
+    """As `happening`, for a line known by its id. Raises Malformed, EventNotTaken and StoreUnavailable."""
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[name])
         line, now = loaded.line(name), loaded.now
@@ -101,7 +102,7 @@ def _may_be(asked: LineEventAsked, line: Line, now: Millis) -> None:
 
 
 def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Millis) -> _Ends:
-    """The orders that were asked of the holder before end; what cannot end at once is barred."""
+    """End the orders that were asked of the holder before; one that cannot end at once is barred."""
     changes, ended, wakes = list[Change](), 0, frozenset[Lane]()
     fields: dict[str, str] = {}
     for entry in line.entries if happened.event in ENDING else ():
@@ -116,30 +117,30 @@ def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Mill
             fields |= _stamped(commit.records[1:])
             wakes |= commit.wakes
         if entry.is_open and not (decision is not None and decision.order.state.settled):
-            bars = stale(entry.order, happened)  # an activation that has begun, or a record that nobody can read
+            bars = stale(entry.order, happened)  # an activation that has begun, or an unreadable record
             fields[f"r:{bars.name}"] = bars.kept()
     return _Ends(changes, fields, ended, wakes)
 
 
 def _is_meant(entry: Entry, order: Order | None, happened: Happened) -> bool:
-    """Whether an order was asked of the holder, or the carrier's customer, before."""
+    """Whether an order was asked of the former holder, or of the carrier's former customer."""
     if not happened.is_about(entry.carrier):
         return False
     return order is None or order.doc.call.started_at < happened.on
 
 
 def _stamped(records: Sequence[Change]) -> Mapping[str, str]:
-    """What the end of an order writes on its line."""
+    """Return the fields that the end of an order writes on its line."""
     return {name: kept for each in records if isinstance(each, LineChange) for name, kept in each.fields.items()}
 
 
 def _line_after(line: Line, asked: LineEventAsked, happened: Happened, ends: _Ends, now: Millis) -> LineChange:
-    """The line with the event; its own answers to the holder before are not sent."""
+    """Return the line's change with the event; its own answers to the holder before are not sent."""
     fields = {**dict.fromkeys(line.aged, ""), **restricted(happened, line.restrictions), **ends.fields}
     fields |= {"msisdn": str(asked.msisdn), "seen": str(max(line.seen, now))}
     ours = (each for each in line.effects if lane_of(each) is Lane.SMS and sms_parts(each)[0] is not Purpose.PROVE)
     drop = tuple((each, Drop.ANYWAY) for each in ours) if happened.event in ENDING else ()
     put = () if WAKE_LINE in line.effects else (Put(WAKE_LINE, now + STRANGER_MS),)
-    if happened.event in CHANGING:  # what the former holder had activated is taken back, wherever it is by now
+    if happened.event in CHANGING:  # the former holder's services are taken back, archived ones, too
         put = (*put, Put(WAKE_ENDINGS, now))
     return LineChange(line.id, line.version, fields, put, drop, sealed=line.with_event(happened))

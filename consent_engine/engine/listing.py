@@ -15,13 +15,13 @@ from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
 from consent_engine.ports import Lists, Records
 
 MOST_LOOKED_AT = 2_000
-"""How many orders one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
+"""Most orders that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
 CHUNK = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What to list; None lets everything through. since: placed at or after · void_yes: a yes to it led to nothing."""
+    """A filter of orders; None lets all through. since: placed at or after · void_yes: whether a YES was in vain."""
 
     state: State | None = None
     agent: str | None = None
@@ -44,14 +44,14 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of orders; cursor: what to ask with for the next one, '' at the end."""
+    """A page of orders. cursor: what to request the next page with, '' at the end."""
 
     orders: tuple[Order, ...]
     cursor: str
 
 
 def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page:
-    """Up to `limit` orders; raises Malformed for a cursor that no list handed out."""
+    """Return up to `limit` orders. Raises Malformed for a cursor that no list handed out."""
     before = read_cursor(cursor)
     found: list[Order] = []
     for _ in range(MOST_LOOKED_AT // CHUNK):
@@ -60,7 +60,7 @@ def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page
         except ArchiveUnavailable:
             if not found:
                 raise
-            break  # what is not archived can be shown; the cursor goes on where it ends
+            break  # those found so far can be shown; the cursor continues where they end
         for order_id, at in rows:
             before = (at, order_id)
             if order_id in orders and wanted.fits(orders[order_id]):
@@ -73,7 +73,7 @@ def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page
 
 
 def orders_of_page(lookup: Lookup, line: Line, cursor: str, limit: int) -> Page:
-    """Up to `limit` orders of a number, newest first; raises Malformed for a cursor that no list handed out.
+    """Return up to `limit` orders of a number, newest first. Raises Malformed for a cursor that no list handed out.
 
     Only the page is loaded, however many there are.
     """
@@ -99,7 +99,7 @@ class RefusalsPage:
 
 
 def refusals_page(lists: Lists, cursor: str, limit: int, now: Millis) -> RefusalsPage:
-    """Up to `limit` refusals; what is over at `now` is left out."""
+    """Return up to `limit` refusals, without those that are over at `now`."""
     rows = lists.restrictions(Kind.REFUSED, read_cursor(cursor), limit)
     last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
     standing = (row for row in rows if row.restriction is not None and not row.restriction.is_over(now))
@@ -107,7 +107,7 @@ def refusals_page(lists: Lists, cursor: str, limit: int, now: Millis) -> Refusal
 
 
 def read_cursor(cursor: str) -> tuple[Millis, str] | None:
-    """Where a page ended. Raises Malformed for another text than a page gave."""
+    """Read where a page ended. Raises Malformed for a text that no page gave."""
     if not cursor:
         return None
     at, dash, name = cursor.partition("-")
@@ -117,7 +117,7 @@ def read_cursor(cursor: str) -> tuple[Millis, str] | None:
 
 
 def part_reports(records: Records, line_id: str, owner: str) -> Iterator[tuple[str, Attempt]]:
-    """Long SMS of an order, or of the line itself, and what was reported of the parts of each attempt at them."""
+    """Yield the long SMS of an order, or of the line itself, with the reports on the parts of each attempt."""
     _, _, lines = records.live(lines=[line_id])
     line = lines.get(line_id)
     for name, kept in sorted(line.reports.items()) if line is not None else ():

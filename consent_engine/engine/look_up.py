@@ -1,7 +1,7 @@
-"""Who has a number, asked of the BSS before its order is activated: a yes of the holder before is dead.
+"""The subscriber look-up: the BSS says who has a number before an activation; a former holder's YES is void.
 
-Only an answer lets an activation begin. One that says another holder, or another network, is an event of the line, as
-its network would have told it: what ends the order, and bars it where it has begun, is that one code.
+Only an answer lets an activation begin. An answer with another holder or network is an event of the line, as if its
+network had reported it: the same code ends the order, or bars it where its activation has begun.
 """
 
 import logging
@@ -24,13 +24,13 @@ from consent_engine.ports.targets import BSS
 
 log = logging.getLogger(__name__)
 BY = "bss"
-"""The name under which the history tells what a look-up found."""
+"""The name under which the history records what a look-up found."""
 CHANGED = "the BSS says that the number went to another holder or network"
 
 
 class Looked(NamedTuple):
-    """What came of a look-up. measured: how the question itself ended · ends: how an activation ends that must not
-    begin · event: what the line is to be told
+    """The result of a subscriber look-up. measured: how the request itself ended · ends: the outcome of an activation
+    that must not begin · event: the event for its line
     """
 
     target: Target
@@ -40,7 +40,7 @@ class Looked(NamedTuple):
 
 
 async def looked_up(outside: Outside, leased: Leased) -> Looked | None:
-    """Ask who has the number of an order that is to be activated; None where nobody can be asked, or for all else."""
+    """Ask who has the number of an order to be activated; None without a look-up service, or for other effects."""
     order = leased.order
     if outside.subscribers is None or order is None or leased.effect != ACTIVATE:
         return None
@@ -56,7 +56,7 @@ def _meant(target: Target, order: Order, answer: Subscriber | Unavailable, now: 
     told, event = Accepted(""), _event(order, answer, now)
     if event is None:
         return Looked(target, told)
-    # In doubt it may have been activated for the holder before: that is for a person to find out, and not tried again.
+    # In doubt it may have been activated for the holder before: a person must find that out, and it is not tried again.
     in_doubt = order.effects[ACTIVATE].in_doubt
     return Looked(target, told, Uncertain(CHANGED) if in_doubt else Unavailable(CHANGED), event)
 
@@ -71,8 +71,8 @@ def _event(order: Order, answer: Subscriber, now: Millis) -> LineEventAsked | No
 
 
 def telling(line: str, order: str, event: LineEventAsked) -> Step[None]:
-    """Tell a line what a look-up found. Where something newer is known of the number, it happened by then; where as
-    many events of it are kept as may be, the order alone is told: it was asked of somebody else, and ends.
+    """Record on a line what a look-up found. If a newer event of the number is known, this one gets its instant; if as
+    many events are kept as may be, only the order gets it: it was asked of another holder, and ends.
     """
     try:
         try:

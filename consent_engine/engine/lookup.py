@@ -1,6 +1,6 @@
-"""Orders and calls wherever they are: what has left the store is read in the archive.
+"""Orders and calls in store and archive: what has left the store is read in the archive.
 
-Whatever can change is in the store alone. In both at once an order is only while it moves: then the store counts.
+Records that can change are in the store alone. An order is in both only while it moves: then the store counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 
 class Lookup:
-    """Reads orders and calls in the store, then in the archive.
+    """The reader of orders and calls: in the store, then in the archive.
 
-    Its methods raise ArchiveUnavailable when that must be asked.
+    Its methods raise ArchiveUnavailable when the archive must be asked and cannot be.
     """
 
     def __init__(self, store: Store) -> None:
@@ -33,17 +33,17 @@ class Lookup:
     def load(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        """As `Records.live`, with archived orders. The store first: what leaves meanwhile is in the archive already."""
+        """As `Records.live`, with archived orders. The store first: an order leaving it is archived already."""
         now, found, read = self._store.records.live(orders, lines)
         return now, _completed(self._store, orders, found, lambda archive, missing: archive.orders(missing)), read
 
     def calls(self, calls: Sequence[str]) -> dict[str, Call]:
-        """Calls that exist and can be read, with archived ones."""
+        """Return the calls that exist and can be read, with archived ones."""
         found = self._store.records.look(calls=calls).calls
         return _completed(self._store, calls, found, lambda archive, missing: archive.calls.calls(missing))
 
     def endings(self, endings: Sequence[str]) -> dict[str, Ending]:
-        """Endings that exist and can be read, with archived ones."""
+        """Return the endings that exist and can be read, with archived ones."""
         found = self._store.records.look(endings=endings).endings
         return _completed(self._store, endings, found, lambda archive, missing: archive.records.endings(missing))
 
@@ -56,15 +56,15 @@ class Lookup:
         return [version or archived.get(order, 0) for order, version in zip(orders, found, strict=True)]
 
     def placed(self, before: Position | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `Lists.placed`, with archived orders. The archive is asked only for what is old enough to be there."""
+        """As `Lists.placed`, with archived orders. The archive is asked only for rows old enough to be there."""
         live = self._store.lists.placed(before, limit)
         return _with_archived(self._store, live, limit, lambda archive: archive.placed(before, limit))
 
     def placed_of(self, line: Line, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `placed`, of one number."""
+        """As `placed`, for one number."""
         ids = [entry.order for entry in line.entries]
         live = {order: at for order, at in zip(ids, self._store.lists.placed_at(ids), strict=True) if at}
-        # The archive after the store: what leaves the one meanwhile is in the other.
+        # The archive after the store: an order that leaves the store meanwhile is in the archive.
         archive = self._store.ours()
         rows = dict(archive.of_line(line.id, before, limit) if archive else ()) | live
         found = [(order, at) for order, at in rows.items() if before is None or (at, order) < before]
@@ -72,9 +72,9 @@ class Lookup:
 
 
 class ReportLookup:
-    """Reads reports of calls in the store, then in the archive.
+    """The reader of reports of calls: in the store, then in the archive.
 
-    Its methods raise ArchiveUnavailable when that must be asked.
+    Its methods raise ArchiveUnavailable when the archive must be asked and cannot be.
     """
 
     def __init__(self, store: Store) -> None:
@@ -86,7 +86,7 @@ class ReportLookup:
         return now, _completed(self._store, reports, found, lambda archive, missing: archive.records.reports(missing))
 
     def listed(self, before: Position | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `Reports.listed`, with archived ones. The archive is asked only for what is old enough to be there."""
+        """As `Reports.listed`, with archived ones. The archive is asked only for rows old enough to be there."""
         live = self._store.reports.listed(before, limit)
         return _with_archived(
             self._store, live, limit, lambda archive: archive.records.listed(Owner.REPORT, before, limit)
@@ -96,7 +96,7 @@ class ReportLookup:
 def _completed(
     store: Store, wanted: Sequence[str], found: Mapping[str, T], look: Callable[[Archive, list[str]], dict[str, T]]
 ) -> dict[str, T]:
-    """What was found in the store, with those of the others that the archive has."""
+    """Return the records found in the store, with the missing ones that the archive has."""
     missing = [record for record in wanted if record not in found]
     archive = store.ours() if missing else None
     return {**found, **look(archive, missing)} if archive else dict(found)
@@ -105,7 +105,7 @@ def _completed(
 def _with_archived(
     store: Store, live: list[tuple[str, Millis]], limit: int, listed: Callable[[Archive], list[tuple[str, Millis]]]
 ) -> list[tuple[str, Millis]]:
-    """The store's list, then the archive's, from where rows are old enough to be archived."""
+    """Return the store's list, then the archive's, from where rows are old enough to be archived."""
     if store.archive is None:
         return live
     since = store.records.live()[0] - LATE_MARGIN if live else 0
@@ -116,7 +116,7 @@ def _with_archived(
         archive = store.ours()
         rows = dict(listed(archive) if archive else ()) | dict(live)
     except ArchiveUnavailable:
-        if young:  # nothing archived is as new as these: what comes behind them is asked for with their cursor
+        if young:  # no archived row is as new as these: older ones are requested with their cursor
             return young
         raise
     return sorted(rows.items(), key=lambda row: (row[1], row[0]), reverse=True)[:limit]

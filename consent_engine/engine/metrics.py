@@ -1,8 +1,8 @@
-"""What is measured of outside calls, and of the time from activation to notification: counts, never a person.
+"""Measurements of outside calls, and of the time from activation to notification: counts, never personal data.
 
 Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>` (without the name
 where an earlier release counted), `<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation
-in one bucket only), `unasked`. What is heard of each gateway and of the BSS stands beside them, as `outside_health`
+in one bucket only), `unasked`. The health of each gateway and of the BSS stands beside them, as `outside_health`
 reads it.
 """
 
@@ -18,14 +18,14 @@ _BOUNDS = (*map(str, BUCKETS), BEYOND)
 CALLS, CALL_SECONDS, NOTIFIED_SECONDS = "calls", "call_seconds", "notified_seconds"
 UNASKED = "unasked"
 PROMPT_S = 300.0
-"""A notification is prompt within so many seconds of the activation; one of BUCKETS, so that others are counted."""
+"""Longest delay of a prompt notification after the activation, in seconds; one of BUCKETS, so it can be counted."""
 _WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain, Untaken)}
 _FAILED = frozenset({Unavailable, Uncertain})
 OUTCOMES = tuple(_WORDS.values())
 
 
 class Measures:
-    """Counts of one performer, until they are taken away."""
+    """The counts of one performer, until they are drained."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -35,25 +35,25 @@ class Measures:
         self._flow: Counter[str] = Counter()
 
     def called(self, target: Target, outcome: Outcome, seconds: float, at: Millis) -> None:
-        """An outside call ended at `at`."""
+        """Count an outside call that ended at `at`."""
         self._calls[target, type(outcome), bisect_left(BUCKETS, seconds)] += 1
         self._seconds[target] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
         self._heard[target] = (self._heard.get(target) or TargetHeard(target)).after(outcome, at)
 
     def performed(self, lane: Lane, count: int) -> None:
-        """Effects of a lane were performed."""
+        """Count performed effects of a lane."""
         self._flow[f"lane|{lane}|calls"] += count
 
     def late(self, lane: Lane, seconds: float) -> None:
-        """How late the oldest due effect of a lane is; looked at once a second."""
+        """Count how late the oldest due effect of a lane is; sampled once a second."""
         self._flow[f"lane|{lane}|{bisect_left(BUCKETS, seconds)}"] += 1
 
     def unasked(self) -> None:
-        """An order expired before its question could be handed over."""
+        """Count an order that expired before its question could be handed over."""
         self._counts[UNASKED] += 1
 
     def notified(self, seconds: float) -> None:
-        """The notification of an activation was handed over, so long after it (ms)."""
+        """Count a notification that was handed over this many seconds after its activation."""
         self._observe(f"{NOTIFIED_SECONDS}|", seconds)
 
     def _observe(self, name: str, seconds: float) -> None:
@@ -61,9 +61,9 @@ class Measures:
         self._counts[f"{name}|sum"] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
 
     def drain(self) -> dict[str, float]:
-        """What was counted since the last time."""
+        """Return the counts since the last time."""
         taken, self._counts = self._counts, Counter()
-        for (target, kind, bucket), count in self._calls.items():  # named here: calls are many, and of few kinds
+        for (target, kind, bucket), count in self._calls.items():  # named here: calls are many, but of few kinds
             taken[f"{CALLS}|{target.to}|{_WORDS[kind]}|{target.name}"] += count
             taken[f"{CALL_SECONDS}|{target.to}|{_BOUNDS[bucket]}"] += count
             place = f"{target.to}|{target.name}|"
@@ -78,11 +78,11 @@ class Measures:
         return dict(taken)
 
     def flow(self) -> dict[str, int]:
-        """What passed since the last time, as engine/flow.py reads it; of calls, what was drained."""
+        """Return the throughput since the last time, as engine/flow.py reads it; of calls, the drained ones."""
         taken, self._flow = self._flow, Counter()
         return dict(taken)
 
     def heard(self) -> list[TargetHeard]:
-        """What was heard since the last time."""
+        """Return what was heard of each target since the last time."""
         taken, self._heard = self._heard, {}
         return list(taken.values())

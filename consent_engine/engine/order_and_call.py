@@ -1,5 +1,5 @@
-"""What an order and its call do to each other: an order waits for the end of its call, and falls with an
-unlawful one.
+"""How an order and its call affect each other: an order waits for the end of its call, and falls with an unlawful
+one.
 """
 
 import logging
@@ -35,19 +35,19 @@ DECLINED = "declined_in_call"
 NOT_ANSWERED = "call_not_answered"
 REVIEW_FAILED = "review_failed"
 _DISOWNING = {CallOutcome.DECLINED: DECLINED, CallOutcome.NO_ANSWER: NOT_ANSWERED}
-"""Outcomes in which nobody agreed to what was ordered, and why it falls then."""
+"""Outcomes in which nobody agreed to the order, and the reason for which it falls then."""
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
     UnofficialNumber, DoNotCall, CoolingOff, CallNotPermitted, CallTooOld, CallMismatch, RecordingReused,
     OtherNetwork,
 )  # fmt: skip
-"""What the door refuses an order for because of its call, or of its number."""
+"""Refusals of an order that are due to its call, or to its number."""
 
 
 def waiting(order: str, call: Call, now: Millis, *, review_first: bool = False) -> dict[str, str]:
-    """The restrictions under which the activation of an order waits: for the end of its call, where that is up, and for
-    its review, where nothing is activated before that.
+    """Return the restrictions under which an order's activation waits: for the end of its call while that is up, and
+    for its review where nothing is activated before that.
     """
-    if call.state is not CallState.UP and not review_first:  # as most
+    if call.state is not CallState.UP and not review_first:  # as for most orders
         return {}
     kinds = [Kind.CALL] * (call.state is CallState.UP)
     kinds += [Kind.REVIEW] * (review_first and call.verdict is not Verdict.PASSED)
@@ -56,13 +56,13 @@ def waiting(order: str, call: Call, now: Millis, *, review_first: bool = False) 
 
 
 def waiting_for(line: Line, call: str) -> list[Restriction]:
-    """The restrictions under which orders wait for a call to end."""
+    """Return the restrictions under which orders wait for a call to end."""
     return [each for each in line.restrictions if each.kind is Kind.CALL and each.ref == call]
 
 
 def disowned_by(line: Line, call: Call) -> list[Restriction]:
-    """Of the orders that wait for a call, what bars those to which nobody agreed in it, as its end says: those whose
-    very plan was declined after they were placed; all of them, where nobody answered.
+    """Return the restrictions of those waiting orders to which nobody agreed in the call, as its end says: of orders
+    whose very plan was declined after they were placed; of all, where nobody answered.
     """
     outcome = call.end.outcome if call.end else None
     if call.end is None or outcome not in _DISOWNING:
@@ -75,14 +75,14 @@ def disowned_by(line: Line, call: Call) -> list[Restriction]:
 
 
 def _held_by(line: Line, call: Call) -> list[str]:
-    """The orders that anything about a call bars; of one that was as it must be, those that its end disowns."""
+    """Return the orders barred by anything about a call; if the call was in order, those that its end disowns."""
     if call.state is CallState.ENDED and not call.violations and call.verdict is not Verdict.FAILED:
         return [each.carrier for each in disowned_by(line, call)]
     return [each.carrier for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call.id]
 
 
 def _why(call: Call) -> str:
-    """Why the orders of a call fall."""
+    """Return the reason for which the orders of a call fall."""
     if call.verdict is Verdict.FAILED:
         return REVIEW_FAILED
     end = None if call.violations else call.end
@@ -99,8 +99,8 @@ def _taken_back(call: Call, line: Line) -> Step[bool]:
 
 
 def falling(leased: Leased) -> Step[str]:
-    """The open orders of a call that was abandoned, was not as it must be, or failed its review, are cancelled, and
-    those to which nobody agreed in it, as its end says; after a failed review what was activated is taken back, too.
+    """Cancel the open orders of a call that was abandoned, violated rules, or failed its review, and those to which
+    nobody agreed in it, as its end says; after a failed review activated orders are taken back, too.
 
     Raises BrokenRecord for a timer without its call.
     """

@@ -1,4 +1,4 @@
-"""One outside call: what a leased effect says to a gateway or to the BSS, and how it ended."""
+"""One outside call: what a leased effect sends to a gateway or to the BSS, and how it ended."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from consent_engine.ports.targets import BSS, GATEWAY
 
 
 def pending_of(leased: Leased) -> Pending:
-    """The effect as it was leased. Raises BrokenRecord for one without its record."""
+    """Return the effect as it was leased. Raises BrokenRecord for one without its record."""
     record = leased.order or leased.line or leased.ending
     if record is None:
         raise BrokenRecord("an effect without its record")
@@ -37,24 +37,24 @@ def pending_of(leased: Leased) -> Pending:
 
 
 def known_outcome(leased: Leased) -> Outcome | None:
-    """The outcome that is known without a call. Raises BrokenRecord for an effect without its record."""
+    """Return the outcome known without a call. Raises BrokenRecord for an effect without its record."""
     refused = pending_of(leased).refused
-    if refused is not None:  # nobody was called under this lease, nor is
+    if refused is not None:  # no call was made under this lease, nor is one now
         return Rejected(refused)
-    return Uncertain("lease lost") if leased.lost else None  # started means maybe done
+    return Uncertain("lease lost") if leased.lost else None  # a started call may be done
 
 
 class Called(NamedTuple):
-    """How it ended, and the other side; None where nobody was called."""
+    """How a call ended, and its target; None where no call was made."""
 
     outcome: Outcome
     target: Target | None = None
 
 
 async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) -> Called:
-    """Do what a leased effect wants. Bounded by the adapter's own timeout.
+    """Carry out a leased effect. Bounded by the adapter's own timeout.
 
-    unless: how an activation ends that must not begin; what became of earlier attempts is asked all the same
+    unless: the outcome of an activation that must not begin; the result of earlier attempts is asked all the same
     """
     if leased.effect == ACTIVATE and leased.order is not None:
         return await _activate(outside, leased.order, unless)
@@ -65,7 +65,7 @@ async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) 
     carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
     name = outside.routes[carrier]
     gateway = outside.gateways[name]
-    if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, and said to be accepted
+    if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, yet reported as accepted
         return Called(Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}"))
     return Called(await gateway.send(sms), Target(GATEWAY, name))
 
@@ -110,7 +110,7 @@ def _sms(order: Order, effect: str) -> tuple[str, Sms]:
     doc = order.doc
     ref = f"{order.id}.{purpose}.{n}"
     valid_for = doc.policy.reply_window if purpose in _ASKING else 0
-    if purpose is Purpose.CONFIRMATION and doc.policy.reports:  # its window begins on the handset
+    if purpose is Purpose.CONFIRMATION and doc.policy.reports:  # its reply window begins on the handset
         valid_for = UNDELIVERED_MS
     return doc.carrier, Sms(
         ref, doc.offer.sender + doc.sub, order.person.msisdn, text_of(order, purpose), purpose, valid_for
@@ -118,7 +118,7 @@ def _sms(order: Order, effect: str) -> tuple[str, Sms]:
 
 
 _ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.RESUMED, Purpose.PROVE})
-"""Worth nothing once the window is over."""
+"""Purposes whose SMS are worth nothing once the reply window is over."""
 
 
 def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
@@ -137,7 +137,7 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
 
 
 def _is_worth_nothing(leased: Leased) -> bool:
-    """Whether it is a code that proves nothing any more, for it waited too long or another was asked for."""
+    """Whether this is a code that proves nothing any more: it waited too long, or another was requested."""
     line = leased.line
     if line is None or sms_parts(leased.effect)[0] is not Purpose.CODE:
         return False
@@ -145,7 +145,7 @@ def _is_worth_nothing(leased: Leased) -> bool:
 
 
 def _of_report(outside: Outside, line: str, carrier: str, about: Sequence[str]) -> str:
-    """What a reporter is told; a code is made here from what is kept of it. Raises BrokenRecord."""
+    """Return the text for a reporter; a code is made here from its stored seed. Raises BrokenRecord."""
     if not about or read_name(about[0])[0] != CODE or outside.code_of is None:
         return of_report(carrier, about)
     key, seed, *more = about

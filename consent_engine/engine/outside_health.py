@@ -1,8 +1,8 @@
-"""How gateways and the BSS are, by what workers heard of them: who answers, since when not, how many calls fail.
+"""Health of gateways and the BSS, from what workers heard: which answers, since when not, how many calls fail.
 
 Kept beside the counts, as fields `outside|<to>|<name>|<what>`: `accepted`, `answered`, `failed`, `since` (the first
-failure after the last answer), `lost` (failures since then), `calls` and `failures` (weighed by age, as they were at
-`at`), and `told` (the outage whose beginning stands in a log).
+failure after the last answer), `lost` (failures since then), `calls` and `failures` (weighted by age, as they were at
+`at`), and `told` (the outage whose beginning was logged).
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,34 +13,34 @@ from consent_engine.ports import Outside, Target
 from consent_engine.ports.targets import BSS, GATEWAY, HALF_MS, field_of
 
 LEAST_LOST = 3
-"""Fewer failures in a row are an accident: a call that timed out in a quiet night is no outage."""
+"""Fewest failures in a row that make an outage: one call that timed out in a quiet night makes none."""
 DOWN_AFTER_MS = 30_000
 ASKED_WITHIN_MS = 20 * 60_000
-"""Whatever is wanted is tried more often than that. Nobody asked for longer: then nobody knows, and it is no outage."""
+"""Every effect is retried more often than this. If a target was not called for longer, nothing is known: no outage."""
 FEW_CALLS = 10
-"""Of fewer calls a share says nothing."""
+"""Fewest calls whose share of failures means anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a target is. accepted, answered: when it last did, 0 for never. calls: weighed by age."""
+    """The health of a target. accepted, answered: when it last did, 0 for never. calls: weighted by age."""
 
     target: Target
     accepted: Millis = 0
     answered: Millis = 0
     failing: Millis = 0
-    """how long no call was answered (ms), 0 while calls are"""
+    """how long no call has been answered (ms), 0 while calls are answered"""
     since: Millis = 0
-    """of that, or of the last outage"""
+    """when that, or the last outage, began"""
     calls: float = 0
     failed_share: float = 0
     told: Millis = 0
     troubled: Millis = 0
-    """since when calls fail of which none was answered, be it an accident; 0: the last one was"""
+    """since when calls have failed and none was answered, even without an outage; 0: the last one was answered"""
 
     @property
     def is_down(self) -> bool:
-        """Whether this is an outage: it has lasted, and it goes on."""
+        """Whether this is an outage: it has lasted long enough, and goes on."""
         return self.failing >= DOWN_AFTER_MS
 
     @property
@@ -49,14 +49,14 @@ class Health:
 
 
 def targets_of(outside: Outside) -> list[Target]:
-    """Those that an engine calls."""
+    """Return the targets that an engine calls."""
     gateways = [Target(GATEWAY, name) for name in sorted(set(outside.routes.values()))]
     asked = [each.name for each in (outside.bss, outside.subscribers) if each is not None]
     return gateways + [Target(BSS, name) for name in asked]
 
 
 def health_of(counted: Mapping[str, float], targets: Iterable[Target], now: Millis) -> list[Health]:
-    """How each of these is. What was never called is well."""
+    """Return the health of each of these targets. One that was never called is healthy."""
     return [_health(counted, target, now) for target in targets]
 
 

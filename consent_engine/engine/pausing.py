@@ -1,7 +1,7 @@
-"""Stopping a lane or a gateway, and letting it go on: nothing new is begun in it meanwhile, and nothing is lost.
+"""Pausing and resuming a lane or a gateway: nothing new is begun in it meanwhile, and nothing is lost.
 
-A process looks once a second what stands still. Calls that are under way end and are recorded: a lane or a gateway is
-drained when no slice of before can still begin one, and the longest call is over.
+A process checks once a second what is paused. Calls that are under way end and are recorded: a lane or a gateway is
+drained when no slice from before the pause can still begin a call, and the longest call is over.
 """
 
 import logging
@@ -18,18 +18,18 @@ from consent_engine.ports.targets import GATEWAY
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0
-"""How old what a process knows of it may be."""
+"""How old a process's knowledge of pauses may be."""
 AGAIN_MS = 60_000
-"""What a gateway that stands still would be handed is looked at again after so long, or once it goes on."""
+"""Delay before an SMS for a paused gateway is looked at again, unless that is resumed earlier."""
 SLICE_MS = 1_000
-"""A slice that had begun ends within this."""
+"""Longest time that a slice which has begun still takes."""
 SEEN_MS = int(LOOK_S * 1000) + SLICE_MS + 500
-"""By then no slice goes by what stood still before."""
+"""After this long no slice acts on an older state of pauses."""
 MOST_TOLD = 50
 
 
 def why_it_waits(gateway: str) -> str:
-    """Why an SMS waits, as its effect keeps it: what waits for another gateway is not woken with it."""
+    """Return why an SMS waits, as its effect keeps it: SMS that wait for another gateway are not woken with it."""
     return f"its gateway {gateway} stands still"
 
 
@@ -38,11 +38,11 @@ class NothingSo(Refused, code="nothing_so"):
 
 
 class NotPaused(Refused, code="not_paused"):
-    """It does not stand still."""
+    """The lane or gateway is not paused."""
 
 
 class Standing(Struct, frozen=True):
-    """What stands still, and what happened. drained: by when nothing of it is under way any more"""
+    """A pause in force. drained: by when nothing of its target is under way any more"""
 
     target: Target
     pause: Pause
@@ -50,7 +50,7 @@ class Standing(Struct, frozen=True):
 
 
 class Desk:
-    """What people do: stop, let go on, look. call_ms: how long a call may last"""
+    """Operators' pauses: stop, resume, list. call_ms: how long a call may last"""
 
     def __init__(self, registry: Registry, lanes: Lanes, outside: Outside, call_ms: int) -> None:
         self._registry = registry
@@ -60,19 +60,19 @@ class Desk:
         self._ends_ms = call_ms + SLICE_MS + int(LOOK_S * 1000)
 
     def standing(self) -> list[Standing]:
-        """What stands still now, the oldest first."""
+        """Return the pauses in force, the oldest first."""
         rows = sorted(self._pauses.standing().items(), key=lambda row: (row[1].at, row[0]))
         return [Standing(target, pause, pause.at + self._ends_ms) for target, pause in rows]
 
     def pause(self, target: Target, by: str, reason: str) -> bool:
-        """Stop it; False where it stood still already. Raises NothingSo for what is no lane and no gateway in use."""
+        """Pause a target; False where it was paused already. Raises NothingSo for no lane and no gateway in use."""
         if target not in self._known:
             raise NothingSo("no lane and no gateway in use has this name")
         return self._pauses.pause(target, Pause(self._registry.now(), by, reason))
 
     def resume(self, target: Target, by: str, reason: str) -> None:
-        """Let it go on, also one that is in use no more, and what waits for it once every process has seen that. Raises
-        NotPaused.
+        """Resume a target, also one no longer in use; SMS that wait for it continue once every process has seen that.
+        Raises NotPaused.
         """
         now = self._registry.now()
         if not self._pauses.resume(target, now, by, reason):
@@ -80,16 +80,16 @@ class Desk:
         if target.to == GATEWAY:
             try:
                 self._lanes.bring_forward(Lane.SMS, why_it_waits(target.name), now + SEEN_MS, now + AGAIN_MS)
-            except StoreUnavailable as error:  # it goes on all the same: what waits looks again by itself
+            except StoreUnavailable as error:  # resumed all the same: waiting SMS are looked at again anyway
                 log.warning("what waits for %s goes on within a minute: %s", target.name, error)
 
     def happened(self, most: int = MOST_TOLD) -> list[PauseEvent]:
-        """What was stopped and let go on, newest first."""
+        """Return pauses and resumptions, newest first."""
         return self._pauses.happened(most)
 
 
 class Gate:
-    """What one performer asks before it begins something: one look a second, by a clock that never jumps."""
+    """The pauses as one performer knows them before it begins anything: one look a second, by a clock without jumps."""
 
     def __init__(
         self, look: Callable[[], Mapping[Target, Pause]], routes: Mapping[str, str],
@@ -102,7 +102,7 @@ class Gate:
         self._standing: Mapping[Target, Pause] = {}
 
     def lane(self, lane: Lane) -> bool:
-        """Whether this lane stands still. While the first cell is away, what was seen last counts: the others go on.
+        """Whether this lane is paused. While the first cell is unavailable, the last look counts: other cells go on.
 
         Raises StoreUnavailable where nothing was seen yet.
         """
@@ -116,7 +116,7 @@ class Gate:
         return Target(LANE, lane.value) in self._standing
 
     def gateway(self, leased: Leased) -> str:
-        """The gateway that an SMS would be handed to, where it stands still, as of the last look; else ''."""
+        """Return the gateway that an SMS would be handed to if that is paused as of the last look; else ''."""
         if not self._standing:
             return ""
         if leased.order is not None:
@@ -128,4 +128,4 @@ class Gate:
 
 
 OPEN = Gate(dict, {})
-"""Nothing stands still."""
+"""A gate with nothing paused."""

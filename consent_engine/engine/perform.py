@@ -1,6 +1,6 @@
-"""Performing a lane: lease what is due, do it, record what came of it, until nothing is due or the time is over.
+"""Performing a lane: lease what is due, do it, record the outcome, until nothing is due or the time is over.
 
-Outside calls fly on the caller's event loop (`calls_in_flight`). Calls still in flight when a slice ends go on, and are
+Outside calls run on the caller's event loop (`calls_in_flight`). Calls still in flight when a slice ends go on, and are
 recorded when they end.
 """
 
@@ -49,13 +49,13 @@ from consent_engine.ports import Leased, Outside, Queue, Store
 log = logging.getLogger(__name__)
 BATCH = 200
 LINGER_S = 0.02
-"""How long a slice with nothing left to lease waits for its calls, so that its job can say what came of them.
+"""How long a slice with nothing left to lease waits for its calls, so that its job can report their outcomes.
 
-Others wait for the worker meanwhile: not for long."""
+Other jobs wait for the worker meanwhile, so this is short."""
 
 
 class Performer:
-    """Performs lanes on one event loop, over one store. Not for several loops or threads."""
+    """The performer of lanes on one event loop, over one store. Not for several loops or threads."""
 
     def __init__(
         self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace, gate: Gate = OPEN
@@ -76,13 +76,14 @@ class Performer:
         self._carry = CarryOn(self._room, gate.gateway, self._flights.start, pace)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
-        """One slice: at most about `seconds` long. Raises StoreUnavailable when the store cannot be reached."""
+        """Perform one slice of about `seconds` at most. Raises StoreUnavailable when the store cannot be reached."""
         return await self._perform(Slice(lane, monotonic() + seconds))
 
     async def perform_on(self, lane: Lane, seconds: float, lanes: Collection[Lane]) -> dict[Lane, Tally]:
-        """As `perform`; what that made due in other lanes is done at once when it is little and in `lanes`.
+        """As `perform`; effects that became due in other lanes are done at once when they are few and in `lanes`.
 
-        Whoever is awake need wake nobody. Not for a lane of calls: what they make due would wait for their end.
+        A worker that is awake need wake no other. Not for a lane of calls: effects made due by a call would wait for
+        its end.
         """
         own = frozenset(lanes) - {lane} if lane in WITHOUT_CALLS else frozenset()
         first = Slice(lane, monotonic() + seconds, own)
@@ -96,15 +97,15 @@ class Performer:
         for each, count in first.made_due.items():
             try:
                 tallies[each] = await self._perform(Slice(each, first.end))
-            except StoreUnavailable as error:  # what was done before is told all the same
+            except StoreUnavailable as error:  # earlier tallies are returned all the same
                 log.error("%s: not now: %s", each, error)
                 self._queue.wake(each, count)
         return tallies
 
     def look(self, lanes: Collection[Lane]) -> int:
-        """Record what came; lease what is due then in lanes of calls, all of it at once, and begin it; how many.
+        """Record new messages; lease all that is due then in lanes of calls, and begin it; return how many.
 
-        Without waiting for a call: for whoever looks again soon, and says so in `awake`, so that nobody is woken for
+        It waits for no call: for a caller that looks again soon, and says so in `awake`, so that nobody is woken for
         these lanes. Raises StoreUnavailable when the store cannot be reached.
         """
         came = self._store.lanes.lease(Lane.INBOUND, self._places(Lane.INBOUND) if Lane.INBOUND in lanes else 0)
@@ -113,35 +114,35 @@ class Performer:
         return len(came) + begun + self._carry.begun()
 
     def full(self, lanes: Collection[Lane]) -> list[Lane]:
-        """Those where no call may begin before another has ended."""
+        """Return the lanes where no call may begin before another has ended."""
         return [lane for lane in lanes if not (self._free(lane) or self.gate.lane(lane))]
 
     def _free(self, lane: Lane) -> int:
-        """How many more of a lane can be leased at once."""
+        """Return how many more effects of a lane can be leased at once."""
         return BATCH if lane in WITHOUT_CALLS else min(self._flights.free(lane), BATCH)
 
     def _places(self, lane: Lane) -> int:
-        """The same, none where the lane stands still."""
+        """As `_free`, but 0 where the lane is paused."""
         return 0 if self.gate.lane(lane) else self._free(lane)
 
     def _room(self, lane: Lane) -> int:
-        """How many more calls of a lane may begin as soon as they are due: only of one that is looked at anyway, and in
-        which nothing waits that was due before.
+        """Return how many more calls of a lane may begin as soon as they are due: only in a lane that is looked at
+        anyway, and where no effect waits that was due before.
         """
         return self._places(lane) if lane in self.awake and lane not in self._behind else 0
 
     def told(self) -> dict[Lane, Counter[str]]:
-        """What was done since a slice last told it, lane by lane."""
+        """Return the counts of work since a slice last returned them, lane by lane."""
         done = {lane: +counts for lane, counts in self._untold.items() if +counts}
         self._untold |= {lane: Counter() for lane in done}
         return done
 
     async def land(self, seconds: float) -> int:
-        """Wait for calls in flight to end and be recorded; the number still in flight after `seconds`."""
+        """Wait for calls in flight to end and be recorded; return the number in flight after `seconds`."""
         return await self._flights.finish(monotonic() + seconds)
 
     def in_flight(self) -> int:
-        """Calls under way."""
+        """Return the number of calls under way."""
         return self._flights.count()
 
     async def _perform(self, one: Slice) -> Tally:
@@ -153,12 +154,12 @@ class Performer:
                 await self._archiver.rest()
         finally:
             self._under_way = None
-        # What ended between slices is told by the next one: a job's result misses nothing.
+        # Calls that ended between slices count in the next slice's tally: a job's result misses nothing.
         done, self._untold[one.lane] = +self._untold[one.lane], Counter()
         return Tally(done, left)
 
     async def _settle(self, one: Slice) -> bool:
-        """Lease and record in a lane without outside calls; whether something may be left."""
+        """Lease and record in a lane without outside calls; return whether effects may be left."""
         while leased := self._store.lanes.lease(one.lane, BATCH):
             if one.lane is Lane.INBOUND:
                 self._record([(one.lane, self._reading(each, self._watch())) for each in leased])
@@ -171,7 +172,7 @@ class Performer:
         return False
 
     async def _call(self, one: Slice) -> bool:
-        """Lease and start calls in a lane that has them, as places become free; whether something may be left."""
+        """Lease and start calls in a lane of calls, as places become free; return whether effects may be left."""
         while not one.is_over:
             free = self._free(one.lane)
             leased = self._begin({one.lane: free})
@@ -185,8 +186,8 @@ class Performer:
         return True
 
     def _begin(self, free: Mapping[Lane, int]) -> int:
-        """Lease, once, in one round trip, and start the calls; how many were leased. free: lanes with calls, and how
-        many of each may begin.
+        """Lease once, in one round trip, and start the calls; return how many were leased. free: lanes with calls, and
+        how many of each may begin.
         """
         asked = self._watch()
         leased = self._store.lanes.lease_each(free)
@@ -203,14 +204,14 @@ class Performer:
                 self._flights.land(each, since, known)
             else:
                 self._flights.start(lane, each, since, asked)
-        self._record(work)  # after the calls began: where the store is away now, theirs are not lost with it
+        self._record(work)  # after the calls began: an unavailable store must not lose them
         return sum(map(len, leased.values()))
 
     def _finish(self, landed: Sequence[Landed]) -> None:
         self._record([(each.lane, self._finishing(*each)) for each in landed])
 
     def _record(self, work: Sequence[tuple[Lane, Step[str]]]) -> None:
-        """Run steps, count how they ended, wake the lanes they made due."""
+        """Run steps, count their results, and wake the lanes in which effects became due."""
         if not work:
             return
         driven, under_way = drive(self._store, [step for _, step in work]), self._under_way
@@ -224,7 +225,7 @@ class Performer:
             self._untold[lane] += counted
             self.measures.performed(lane, counted.total() - counted["given_back"])
             if counted["parked"] and (under_way is None or lane is not under_way.lane):
-                self._queue.wake(lane, 1, more=True)  # no job is there to tell it: the next one does
+                self._queue.wake(lane, 1, more=True)  # no job is there to report it: the next one does
         self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.takes(n, c)})
 
     def _wake(self, due: Mapping[Lane, int]) -> None:
@@ -243,7 +244,7 @@ class Performer:
     def _finishing(
         self, leased: Leased, since: float, outcome: Outcome | None, event: LineEventAsked | None
     ) -> Step[str]:
-        """Record an outcome at the store's instant: the lease's, plus what passed since by a clock that never jumps."""
+        """Record an outcome at the store's time: the lease's, plus the time since by a clock that never jumps."""
         if event is not None and leased.order is not None:
             yield from telling(leased.order.line, leased.order.id, event)
         now = leased.at + int((self._watch() - since) * 1000)
@@ -265,7 +266,7 @@ class Performer:
         return word_of(outcome, parked=bool(pending and pending.parked))
 
     def _putting_off(self, leased: Leased, since: float) -> Step[str]:
-        """Its gateway stands still: as if it had not been leased, and due again in a while."""
+        """Put off an SMS whose gateway is paused: as if it had not been leased, and due again in a while."""
         now = leased.at + int((self._watch() - since) * 1000)
         yield from giving_back(leased, now, now + AGAIN_MS, why_it_waits(self.gate.gateway(leased)))
         return "given_back"
@@ -295,5 +296,5 @@ class Performer:
 
 
 def _waits(leased: Leased, gate: Gate) -> bool:
-    """Whether it is put off, for its gateway stands still; what is known to have begun is recorded all the same."""
+    """Whether an SMS is put off because its gateway is paused; one known to have begun is recorded all the same."""
     return gate.gateway(leased) != "" and known_outcome(leased) is None

@@ -1,4 +1,4 @@
-"""Permits for many numbers at once: one look, one decision each, one record a request and part of the store."""
+"""Permits for many numbers at once: one look, a decision per number, a record per request and part of the store."""
 
 from collections.abc import Mapping, Sequence
 from secrets import token_hex
@@ -16,11 +16,11 @@ from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
 
 MOST_NUMBERS = 10_000
-"""A request."""
+"""Most numbers in one request."""
 
 
 class PermitsAsked(Struct, frozen=True):
-    """Whom a carrier wants to call, about which plan (None: not known yet). by: who asks."""
+    """A request for permits: numbers, carrier and plan (None: not known yet). by: the requester."""
 
     msisdns: Sequence[Msisdn]
     carrier: str
@@ -29,7 +29,7 @@ class PermitsAsked(Struct, frozen=True):
 
 
 class PermitsGiven(Struct, frozen=True):
-    """The answers, in order: a token for each number that may be dialled until then; '' for the others."""
+    """The answers, in order: a token for each number that may be dialled, valid until then; '' for the others."""
 
     request: str
     until: Millis
@@ -37,7 +37,7 @@ class PermitsGiven(Struct, frozen=True):
 
 
 class Dialler:
-    """May these be dialled?"""
+    """The decisions on which numbers may be dialled."""
 
     def __init__(self, store: Store, terms: Terms, secret: str) -> None:
         self._store = store
@@ -45,9 +45,9 @@ class Dialler:
         self._secret = secret
 
     def dial(self, wanted: Sequence[tuple[Msisdn, str | None, str | None]]) -> list[Dial]:
-        """Which of these numbers may be dialled, each by a carrier (None: any) about a plan, in one look.
+        """Decide which of these numbers may be dialled, each by a carrier (None: any) about a plan, in one look.
 
-        Raises BrokenRecord when what stands on one cannot be read: who refused must not be guessed.
+        Raises BrokenRecord when a line cannot be read: its refusals must not be guessed.
         """
         lines = [line_id(self._secret, msisdn) for msisdn, *_ in wanted]
         numbers = {line: str(msisdn) for line, (msisdn, *_) in zip(lines, wanted, strict=True)}
@@ -60,9 +60,9 @@ class Dialler:
         ]
 
     def permits(self, asked: PermitsAsked) -> PermitsGiven:
-        """A token for each number that may be dialled. What was answered is kept, proven, before this returns.
+        """Give a token for each number that may be dialled. The answers are kept, proven, before this returns.
 
-        A number on whose line something stands that cannot be read is denied, and no other for it.
+        A number whose line cannot be read is denied; this denies no other number.
         """
         lines = [line_id(self._secret, msisdn) for msisdn in asked.msisdns]
         now, found = self._store.permits.standing(dict(zip(lines, map(str, asked.msisdns), strict=True)))
@@ -74,8 +74,8 @@ class Dialler:
         return PermitsGiven(request, about.until, answers)
 
     def check(self, token: str, msisdn: Msisdn | None, at: Millis) -> tuple[Checked, list[Given]]:
-        """What a token is worth for a call to a number (None: whosever it is) at an instant; and what its request was
-        answered."""
+        """Return a token's worth for a call to a number (None: the token's own) at an instant, and the answers that its
+        request got."""
         permit = read(self._secret, token)
         if permit is None:
             return verify(self._secret, token, "", "", None, at), []
@@ -89,7 +89,7 @@ class Dialler:
     def _given(
         self, request: str, by: str, about: Dialling, answers: Sequence[tuple[str, Dial]]
     ) -> list[tuple[str, Given]]:
-        """What is kept: a row for each part of the store, with a line that lies there."""
+        """Return the rows to keep: one for each part of the store, with a line that lies there."""
         parts: dict[int, list[tuple[str, Dial]]] = {}
         for each in answers:
             parts.setdefault(self._store.records.part(each[0]), []).append(each)

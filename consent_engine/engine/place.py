@@ -1,4 +1,4 @@
-"""Placing: admit by a commit that names the line's version it was admitted under; on a lost race admit again."""
+"""Placing: an order's commit names the line's version it was admitted under; after a lost race it is admitted again."""
 
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
@@ -32,10 +32,10 @@ from consent_engine.errors import (
 from consent_engine.ports import Claim, Commit, LineChange, OrderChange, Word
 
 REQUEST_MAY_LAST_MS = 60_000
-"""How long a reservation without an order counts: longer than any request can still be under way."""
+"""How long a reservation without an order counts: longer than any request can be under way."""
 
 ARCHIVED_AFTER_MS = LATE_MARGIN
-"""No order is archived sooner than so long after its call."""
+"""The shortest time between an order's call and its archiving."""
 
 
 class Placed(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Placed(Struct, frozen=True):
 
 
 class _Made(Struct, frozen=True):
-    """What is made of a request before anything is looked at. claimant: who reserves · salt: of the person part"""
+    """The ids and random values of a request. claimant: names its reservations · salt: of the person part"""
 
     order: str
     line: str
@@ -56,7 +56,7 @@ class _Made(Struct, frozen=True):
 
     @classmethod
     def of(cls, wanted: Placing, secret: str) -> "_Made":
-        """The ids, and what is drawn: at once, since each draw lets the other threads run first."""
+        """Return the ids and the random values, drawn at once, since each draw lets the other threads run first."""
         drawn = b2a_base64(token_bytes(DRAWN), newline=False).decode()
         claimant, salt, of_call = drawn[:CLAIMANT], drawn[CLAIMANT:-SALT], drawn[-SALT:]
         order = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
@@ -64,18 +64,18 @@ class _Made(Struct, frozen=True):
 
 
 CLAIMANT, SALT, DRAWN = 8, 22, 39
-"""Characters of each, 6 bits in one, and the bytes that give them."""
+"""Characters of claimant and of salt, 6 bits in one, and the random bytes that give all of them."""
 
 
 def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None], secret: str) -> Step[Placed]:
-    """Place one order. Raises Malformed, or the Refused that the door says; neither to a repeat of what was placed."""
+    """Place one order. Raises Malformed, or the Refused of `admit`; neither for a repeat of a placed order."""
     made = _Made.of(wanted, secret)
     key, claimant, order = request_key(made.order), made.claimant, made.order
     yield from _reserve(Reserve(key, wanted.fingerprint, order, claimant))
     try:
         placed = yield from _admit(wanted, made, terms, listed, secret)
     except (Refused, Malformed) as refusal:
-        # A refusal at the door reserves nothing; but a key stays taken while the order is here that it stands for.
+        # A refused request reserves nothing; but a key stays taken while the order that it stands for is in the store.
         if not isinstance(refusal, IdempotencyConflict) or (yield from _left(order)):
             yield Release(key, claimant)
         raise
@@ -85,12 +85,12 @@ def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None
 
 
 def _left(order: str) -> Step[bool]:
-    """Whether an order is not here, or not any more."""
+    """Whether an order is not in the store, or no longer."""
     return not (yield from load([order])).orders
 
 
 def _reserve(ask: Reserve) -> Step[None]:
-    """Get the key, or raise IdempotencyConflict while it stands for another request."""
+    """Reserve the key. Raises IdempotencyConflict while it stands for another request."""
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
         if claim.taken is None:
@@ -98,7 +98,7 @@ def _reserve(ask: Reserve) -> Step[None]:
         _, other, at = claim.taken
         live = (yield from load([other])).orders
         archived: Sequence[Order] = () if live else (yield Recall(request_key(other))) or ()
-        # Of an order that has left, the archive says whose the key is, and no reservation.
+        # For an order that has left the store, the archive says whose key it is, not the reservation.
         ours = any(each.id == ask.order and each.doc.request == ask.fingerprint for each in archived)
         if not ours and (live or archived or claim.now - at < REQUEST_MAY_LAST_MS):
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
@@ -118,7 +118,7 @@ def _admit(
             continue
         line = loaded.line(made.line)
         if not torn and line.entries and any(entry.order == order for entry in line.entries):
-            torn = True  # the same request was taken between the look at the order and the one at its line
+            torn = True  # the same request was taken between the looks at the order and at its line
             continue
         if archived := (yield from _archived(order, wanted, loaded.now)):
             return archived
@@ -133,13 +133,13 @@ def _admit(
 
 
 def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Loaded]:
-    """The order's line, the order, and the call behind it. A line of which nothing is known, as of most, has neither
-    order nor call; but a call that is named may have come back from the archive. What is there after all is seen by the
-    commit, and then looked `at_all`.
+    """Load the order's line, the order, and the call behind it. A line without a record, as most are, has neither
+    order nor call; but a named call may have come back from the archive. The commit detects whatever was missed, and
+    then all is loaded (`at_all`).
     """
     if not at_all and wanted.request.call is not None:
         loaded = yield from load(lines=[made.line])
-        line = loaded.lines.get(made.line)  # none: it cannot be read, and a repeat is answered all the same
+        line = loaded.lines.get(made.line)  # none: it is unreadable, and a repeat is answered all the same
         if line is not None and not line.version:
             return loaded
     return (yield from load([made.order], [made.line], [made.call.id]))
@@ -148,9 +148,9 @@ def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Loaded]:
 def _weighed(
     wanted: Placing, made: _Made, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str
 ) -> Step[tuple[Order, dict[str, str], Behind]]:
-    """The order as the door admits it, with the fields written once and the call behind it, whose recording is held.
+    """Return the order as admitted, with the fields written once and the call behind it, whose recording is reserved.
 
-    Raises what the door says; what it says because of the call, or of the number, is kept with the call.
+    Raises what `admit` does; a refusal due to the call, or to the number, is recorded on the call.
     """
     line = loaded.line(made.line)
     texts = (yield from _open_texts(line)) if line.entries else []
@@ -169,22 +169,22 @@ def _weighed(
     except BECAUSE_OF_THE_CALL as refusal:
         yield from keep_refused(of, made.order, wanted, refusal.code, made.claimant)
         raise
-    except DuplicateOrder:  # a recording of another number is named before that
+    except DuplicateOrder:  # a recording reused for another number is reported first
         yield from hold_recording(of, made.claimant, only_look=True)
         raise
 
 
 def _open_texts(line: Line) -> Step[list[str]]:
-    """The questions of the line's open orders; hardly any line has one."""
+    """Return the questions of the line's open orders; hardly any line has one."""
     waiting = [entry.order for entry in line.entries if entry.is_open]
     return [each.text for each in (yield from load(waiting)).orders.values()] if waiting else []
 
 
 def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
-    """What this key has made long ago: the archive remembers it when the store does not.
+    """Return the order that this key made long ago, if any: the archive has it when the store does not.
 
-    While the archive cannot be asked, a call agreed lately is taken all the same: its order cannot have settled and
-    been moved there since.
+    While the archive is unavailable, an order agreed recently is taken all the same: an earlier one by this key
+    cannot have settled and been archived since.
     """
     found: list[Order] | None = yield Recall(request_key(order))
     if found is None:
@@ -199,7 +199,7 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
 
 
 def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
-    """The same request once more: the same order, proven durable like the first time; None when it left meanwhile."""
+    """Return the order of a repeated request, proven durable like the first time; None when it left meanwhile."""
     if existing.doc.request != wanted.fingerprint:
         raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
     return Placed(existing, created=False) if (yield from prove(existing.id)) else None
@@ -216,6 +216,6 @@ def _commit(
     if of.call is not None:
         stamp |= waiting(new.id, of.call, new.doc.placed_at, review_first=review_first)
         stamp |= of.named(new.doc.placed_at)
-    # The call as it was looked at: an end of it in between is looked at again.
+    # The call at the version seen: if it ended in between, it is looked at again.
     records = (order, *of.change(new.doc.placed_at), LineChange(line.id, line.version, stamp))
     return Commit("place", records, wakes=frozenset({Lane.SMS}))

@@ -1,7 +1,7 @@
-"""How many agents seem to press, watched over two weeks: a day is read now and then, not at each look.
+"""How many agents seem to press subscribers, over two weeks: a day is read now and then, not at each look.
 
-A day of 8,000 agents is some 100,000 counts. What became of the orders of today is known within minutes; that somebody
-takes a service back comes days later, so a week is looked at again when nothing more can come of it.
+A day of 8,000 agents is some 100,000 counts. The outcome of today's orders is known within minutes; a service is taken
+back days later, so a week is read again when no more of that can come.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,29 +16,29 @@ from consent_engine.ports import Lists
 WEEK = 7
 TODAY_S = 300.0
 BEFORE_S = 3600.0
-"""How old what is known of today, and of a day before, may be: then it is read again, one day a look."""
+"""How old the counts of today, and of an earlier day, may be: then they are read again, one day a look."""
 
 
 class Over(StrEnum):
-    """Which days are looked at together."""
+    """The periods whose days are counted together."""
 
     TODAY = "today"
     WEEK = "week"
     """The last seven days, today with them."""
     WEEK_BEFORE = "week_before"
-    """The seven days before: what was to be taken back of them within a week has been, but for the last hours."""
+    """The seven days before: services of these that are taken back within a week are known, but for the last hours."""
 
 
 class PressingWatch:
-    """What is known of two weeks, of one process; for all its threads."""
+    """The counts of two weeks that one process knows; for all its threads."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, Mapping[str, Told]]] = {}
         self._looking = Lock()
 
     def look(self, lists: Lists, today: str) -> dict[Over, int]:
-        """How many agents seem to press; one day at most is read for it. Days that are not read yet leave their weeks
-        out: some minutes after a start all are. Raises StoreUnavailable.
+        """Return how many agents seem to press; this reads one day at most. Periods with a day that is not read yet
+        are left out: some minutes after a start all are there. Raises StoreUnavailable.
         """
         days = [later(today, -n) for n in range(2 * WEEK)]
         with self._looking:
@@ -53,7 +53,7 @@ class PressingWatch:
             }
 
     def _due(self, days: Sequence[str]) -> str:
-        """The day to be read now; '' for none. Today comes first, then what is not known, then what is oldest."""
+        """Return the day to be read now; '' for none. Today comes first, then unknown days, then the oldest reading."""
         now = monotonic()
         today = days[0]
         if today not in self._known or now - self._known[today][0] >= TODAY_S:

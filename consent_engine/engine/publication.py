@@ -1,4 +1,4 @@
-"""Publication: pages that are not our own are looked at, and whether each shows its plan is kept for the door."""
+"""Publication: pages that are not our own are checked, and whether each shows its plan is kept for admission."""
 
 import asyncio
 import hashlib
@@ -20,13 +20,13 @@ from consent_engine.ports.tariff_pages import NO_ANSWER, Missed, TariffPages
 
 TURN = "publication"
 TURN_MS = 30_000
-"""For how long nobody else looks, once a process did."""
+"""How long no other process checks pages after one did."""
 AT_ONCE, WRONG_AT_ONCE, SILENT_AT_ONCE = 32, 128, 128
-"""Pages at a time of those that nobody has looked at yet, and of those that show their plan; of those that say
-something else; and of those that did not answer the last time. Each kind has places of its own, so that hundreds that
-hang hold no page up that was mended; where hundreds that said something else hang, too, its turn comes within 40 s."""
+"""Pages checked at a time: of those not checked yet, and of those that show their plan; of those that show something
+else; and of those that did not answer the last time. Each kind has its own places, so that hundreds of hanging pages
+hold up no corrected page; where hundreds of wrong pages hang, too, its turn comes within 40 s."""
 MOST = 512
-"""So many pages under way: those first that have waited longest."""
+"""Most pages under way: those first that have waited longest."""
 _LOOKED_AT = frozenset({Standing.ON_SALE, Standing.WAITING})
 
 
@@ -39,12 +39,12 @@ class Place(Struct, frozen=True):
 
     @property
     def name(self) -> tuple[str, int, int]:
-        """What it is known by."""
+        """The key of the address."""
         return self.plan.code, self.plan.version, self.n
 
 
 class Publication:
-    """Looks at what is due. Of several processes one looks at a time. Lives on one event loop."""
+    """The checks of published pages. Of several processes one checks at a time. On one event loop."""
 
     def __init__(
         self, registry: Plans, catalogue: Catalogue, addresses: Addresses, pages: TariffPages, holder: str
@@ -64,19 +64,19 @@ class Publication:
         }
 
     async def look(self) -> int:
-        """Look at every page that is due, and keep what was seen; how many were. Raises StoreUnavailable."""
+        """Check every page that is due, and keep the results; return how many. Raises StoreUnavailable."""
         begun = self.begin()
         await self.ended()
         return begun
 
     def begin(self) -> int:
-        """Begin to look at what is due and is not looked at just now; how many pages. Raises StoreUnavailable."""
+        """Begin to check the pages that are due and not under way; return how many. Raises StoreUnavailable."""
         now = self._registry_now()
         places = list(self._places())
         self._last = {each.name: seen for each, seen in places}
         waits = (each for each in places if each[1].due <= now and each[0].name not in self._under_way)
         due = sorted(waits, key=lambda each: each[1].due)[: max(0, MOST - len(self._under_way))]
-        # Renewed with nothing due, too: what another process knows of the last look may be old.
+        # The turn is renewed with nothing due, too: another process may know only older results.
         if not places or not self._registry.take_turn(TURN, self._holder, TURN_MS) or not due:
             return 0
         for place, seen in due:
@@ -84,7 +84,7 @@ class Publication:
         return len(due)
 
     async def ended(self, seconds: float | None = None) -> None:
-        """Wait for what is under way, so long at most. Raises what one of the looks did, the others go on."""
+        """Wait for checks under way, for `seconds` at most. Raises the error of a check; the others go on."""
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=seconds)
         over = {name: task for name, task in self._under_way.items() if task.done()}
@@ -94,14 +94,14 @@ class Publication:
             task.result()
 
     async def close(self) -> None:
-        """Leave what is under way: it is looked at again."""
+        """Cancel checks under way: their pages are checked again."""
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         self._under_way.clear()
 
     def _places(self) -> Iterator[tuple[Place, Seen]]:
-        """The addresses that can be asked, of versions that are or will be on sale, with what is known of each."""
+        """Yield the addresses that can be fetched, of versions that are or will be on sale, with the result of each."""
         for listed in self._catalogue.fresh().values():
             for version in listed.versions:
                 if version.seen and listed.standing(version.number) in _LOOKED_AT:
@@ -125,7 +125,7 @@ class Publication:
 
 
 async def found_at(pages: TariffPages, plan: Plan, url: str, how: Template = PLAIN) -> Found:
-    """What a page shows of a plan; of one in words of its own, what the JSON beside it says. how: it is read"""
+    """Return what a page shows of a plan; for one in words of its own, the JSON beside it counts. how: to read it"""
     taken = await pages.take(url)
     if isinstance(taken, Missed):
         return Found(taken.why, surely=taken.surely)
@@ -141,7 +141,7 @@ async def found_at(pages: TariffPages, plan: Plan, url: str, how: Template = PLA
 
 
 def _kind(seen: Seen) -> str:
-    """By which places a page is looked at, as it was the last time."""
+    """Return the kind of a page by its last check, which decides its places."""
     if not seen.at:
         return "new"
     if not seen.why:

@@ -1,4 +1,4 @@
-"""Reading a line's inbox: message by message, in the order in which they reached us, each with all that follows."""
+"""Reading a line's inbox: message by message, in the order in which they reached us, each with its consequences."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 
 def reading(leased: Leased, max_attempts: int) -> Step[int]:
-    """Read what a leased line has unread; the number of messages that were consumed by us. Raises BrokenRecord for an
+    """Read the unread messages of a leased line; return how many were consumed here. Raises BrokenRecord for an
     effect without its line.
     """
     line = leased.line
     if line is None:
         raise BrokenRecord("a read without a line")
     held = leased.held
-    if not leased.unread:  # consumed by somebody whose lease we were given: nothing is left to do
+    if not leased.unread:  # consumed by a worker whose lease passed to us: nothing is left to do
         yield from save(Commit("", (LineChange(line.id, drop=((leased.effect, Drop.ANYWAY),)),), held))
         return 0
     poisoned = leased.lost and leased.token > max_attempts
@@ -58,7 +58,7 @@ def _one(
             loaded = yield from load(lines=[line_id])
         now, line = loaded.now, loaded.line(line_id)
         found = NONE if poisoned else (yield from withdrawing(line, message, now))
-        if found is None:  # who ends a service waits for the archive: nothing behind it is read before
+        if found is None:  # the end of a service waits for the archive: no later message is read before
             put = (Put(READ, now + A_MINUTE),)
             yield from save(Commit("", (LineChange(line_id, put=put),), held))
             return False
@@ -84,7 +84,7 @@ def _save(
     line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis,
     *, release: bool, barred: bool,
 ) -> Step[Saved]:  # fmt: skip
-    """Commit order by order; the last commit consumes the message. A repeat finds what was done by its op."""
+    """Commit order by order; the last commit consumes the message. A repeat recognises by its op what was done."""
     try:
         decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
     except (BrokenRecord, IllegalTransition) as error:
@@ -93,7 +93,7 @@ def _save(
     todo = [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void]
     fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
     for n, (order, fact, decision) in enumerate(todo):
-        # The line's own effects go with the first commit: the reader after a crash finds them there.
+        # The line's own effects go with the first commit: a repeat after a crash finds them there.
         put, drop = (meant.put, meant.drop) if n == 0 else ((), ())
         consume = message.key if n == len(todo) - 1 else ""
         change = LineChange(
@@ -111,5 +111,5 @@ def _save(
 
 
 def _kept(line: Line, message: Unread, why: str) -> str:
-    """An unmatched message as its stream keeps it: evidence, which holds the person's words."""
+    """Return an unmatched message as its stream keeps it: evidence, which holds the person's words."""
     return compact({"why": why, "line": line.id, "at": message.at, "key": message.key, "message": message.body})

@@ -24,12 +24,12 @@ from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
 
 LONGEST_WORD = 32
-"""Characters of a text that may be a plan's own word, with a code and a courtesy."""
+"""Most characters of a text that may be a plan's own word, with a code and a courtesy."""
 
 
 class RefusalAsked(Struct, frozen=True):
-    """Never again, said by voice or report, or written by ops. carrier '*': all. by: who wrote it down. plan: that one
-    only; until: no longer than that (0: for ever). kind: a refusal, or that the number is marketing-free.
+    """A refusal of calls, by voice or report, or entered by ops. carrier '*': all. by: who entered it. plan: for that
+    one only; until: no longer than that (0: for ever). kind: a refusal, or that the number is marketing-free.
     """
 
     msisdn: Msisdn
@@ -46,7 +46,7 @@ Incoming = Reply | DeliveryReport | RefusalAsked
 
 
 class Door:
-    """Takes messages in: each once, each to its line, a refusal in force before anybody reads it."""
+    """The entrance for messages: each is taken once, to its line, and a refusal is in force before it is read."""
 
     def __init__(
         self, store: Store, outside: Outside, secret: str, words: Callable[[], tuple[str, ...]] = tuple
@@ -82,7 +82,7 @@ class Door:
         return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
 
     def _lines_of(self, reports: Sequence[DeliveryReport]) -> list[str | None]:
-        """The line whose inbox a report goes to; None when its ref names no order or line of this store."""
+        """Return the line whose inbox each report goes to; None when its ref names no order or line of this store."""
         if not reports:
             return []
         owners = [report.ref.split(".")[0] for report in reports]
@@ -95,7 +95,7 @@ class Door:
         ]
 
     def _archived(self, owners: Sequence[str]) -> dict[str, str]:
-        """Why a report comes too late: its order is in the archive, or may be. It is kept all the same."""
+        """Return why reports come too late: the order is in the archive, or may be. They are kept all the same."""
         if not owners:
             return {}
         try:
@@ -130,13 +130,13 @@ class Door:
         return tuple(self._outside.senders) if carrier == EVERY_CARRIER else (carrier,)
 
     def _read(self, replies: Mapping[int, Reply]) -> dict[int, Read]:
-        """What each of these replies means. Words quoted out of an SMS that we sent never make a HOLD."""
+        """Return the meaning of each of these replies. Words quoted from an SMS that we sent never make a HOLD."""
         found = {
             n: read(storable(reply.text), yes=yes_of(self._outside, reply.gateway, reply.to))
             for n, reply in replies.items()
         }
         plain = [n for n, reply in replies.items() if found[n].keyword is Keyword.UNKNOWN and _is_word(reply.text)]
-        words = self._words() if plain else ()  # the plans' own: whoever sends one wants the service to end
+        words = self._words() if plain else ()  # the plans' own: its sender wants the service to end
         found |= {n: read(storable(replies[n].text), words=words) for n in plain}
         held = {n: self._line(replies[n]) for n, said in found.items() if said.keyword is Keyword.HOLD}
         sent = self._sent(set(held.values())) if held else {}
@@ -144,13 +144,13 @@ class Door:
         return found
 
     def _sent(self, lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """The texts that orders of these lines may have sent."""
+        """Return the texts that orders of these lines may have sent."""
         _, _, known = self._store.records.live(lines=list(lines))
         _, orders, _ = self._store.records.live([entry.order for line in known.values() for entry in line.entries])
         return {line.id: texts_sent(line, orders) for line in known.values()}
 
     def _reply(self, reply: Reply, said: Read) -> Posted:
-        """The door reads the reply: what it restricts is in force in the same commit that stores it."""
+        """Read a reply for its inbox: its restrictions are in force in the same commit that stores it."""
         said = said if reply.whole else of_a_fragment(said)
         return posted_reply(self._outside, self._line(reply), self._key(reply), reply, said)
 
@@ -158,14 +158,14 @@ class Door:
         return line_id(self._secret, reply.msisdn)
 
     def _key(self, reply: Reply) -> str:
-        # Who repeats a post repeats its id, our number, words and instant. Gateways reuse ids, and a STOP must not
-        # drown: where no instant is given, only what comes soon enough to be a repeat is one.
+        # A repeated post repeats id, our number, words and instant. Gateways reuse ids, and a STOP must not be lost:
+        # where no instant is given, only a post that comes soon enough to be a repeat is one.
         dated = reply.written_at is not None
         parts = (reply.gateway, reply.message_id, reply.to, *[str(reply.written_at)] * dated, reply.text)
         return keyed(self._secret, "mo at" if dated else "mo", *parts)
 
     def _gathering(self, reply: Reply) -> Step[Stored] | None:
-        """What puts a part where it waits for the others; None for what need not wait, or cannot."""
+        """Return the step that makes a part wait for the others; None for a reply that need not wait, or cannot."""
         part = reply.part
         if part is None or reply.whole or reply.data or not can_be_joined(part):
             return None
@@ -179,7 +179,7 @@ def _is_word(text: str) -> bool:
 
 
 def owner_of(message: Incoming) -> str:
-    """What says which part of the store a message belongs to: an id, or a slot."""
+    """Return the id or slot by which a message belongs to a part of the store."""
     return message.ref.split(".")[0] if isinstance(message, DeliveryReport) else f"{slot(message.msisdn):04x}"
 
 

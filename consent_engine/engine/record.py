@@ -1,4 +1,4 @@
-"""The one way to change an order: load, decide, commit by compare-and-set; on a lost race again, within a bound."""
+"""The one way to change an order: load, decide, commit by compare-and-set; after a lost race again, within a bound."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -37,11 +37,11 @@ from consent_engine.ports import (
 
 MOST_RACES = 20
 _OF_CALLS = (Kind.CALL, Kind.REVIEW)
-"""The restrictions of one order that its call made."""
+"""The kinds of an order's restrictions that its call makes."""
 
 
 def salts() -> Iterator[str]:
-    """Salts for person parts: random, so that a hash says nothing of a number that can be guessed."""
+    """Yield salts for person parts: random, so that a hash reveals nothing of a number that can be guessed."""
     while True:
         yield secrets.token_hex(16)
 
@@ -49,10 +49,10 @@ def salts() -> Iterator[str]:
 def commit_of(
     before: Order, decision: Decision, op: str, now: Millis, held: Held | None = None, line: LineChange | None = None
 ) -> tuple[Commit, OrderChange]:
-    """A decision as the store takes it, and what it writes of the order.
+    """Return the commit of a decision, and its change of the order.
 
-    The held effect goes unless the decision puts it again. What a reply is matched with is stamped on the line, and
-    when the question was handed over: no reply to it may seem older.
+    The held effect is dropped unless the decision puts it again. The line is stamped with the entry that replies are
+    matched with, and with the instant when the question was handed over: no reply to it may seem older.
     """
     after, fields = sealed(decision.order, decision.events, salts())
     drop = _with_held(before, decision, held)
@@ -75,8 +75,8 @@ def commit_of(
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:
-    """What the line must know of this: nothing (None), the instant alone ({}), or how the order ended, with what is not
-    to be offered again.
+    """Return the fields that the decision writes on the line: none (None), the instant alone ({}), or how the order
+    ended, with the plan that is not to be offered again.
     """
     if after.state.settled and not before.state.settled:
         cool = cooling_off(after)
@@ -95,7 +95,7 @@ def _with_held(before: Order, decision: Decision, held: Held | None) -> tuple[tu
 
 
 def wakes_of(puts: Sequence[Put], now: Millis) -> frozenset[Lane]:
-    """The lanes in which `puts` make something due at once."""
+    """Return the lanes in which `puts` make effects due at once."""
     return frozenset([lane_of(put.effect) for put in puts if put.due != PARKED and put.due <= now])
 
 
@@ -136,8 +136,8 @@ def recording(
 
 
 def activating_again(leased: Leased) -> Step[str]:
-    """An activation that a restriction barred is tried again; where a refusal still bars it, and no message that
-    refused is left to be read, the refusal ends the order.
+    """Try an activation again that a restriction barred. The order ends where its number has another holder, or where
+    a refusal still bars it and no message is left to be read.
 
     Raises BrokenRecord for an effect without its order.
     """
@@ -158,8 +158,8 @@ def activating_again(leased: Leased) -> Step[str]:
 
 
 def barring(leased: Leased) -> Step[str]:
-    """Record that an activation was not given to us, since restrictions bar it. Raises BrokenRecord for an effect
-    without its order.
+    """Record that an activation was not leased, since restrictions bar it. Raises BrokenRecord for an effect without
+    its order.
     """
     order = leased.order
     if order is None:
@@ -169,8 +169,8 @@ def barring(leased: Leased) -> Step[str]:
 
 
 def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str = "") -> Step[None]:
-    """Undo a lease whose call was never begun: as if it had not been leased; what came against an activation meanwhile
-    counts. due: when it is again; None: now · why: it waits until then; '': as it waited before
+    """Undo a lease whose call was never begun, as if it had not been leased; facts against an activation that came
+    meanwhile count. due: when it is due again; None: now · why: it waits until then; '': as it waited before
     """
     record = leased.order or leased.line or leased.ending
     if record is None:
@@ -185,7 +185,7 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
     if leased.line is not None:
         yield from save(Commit("", (LineChange(leased.line.id, put=(put,)),), leased.held))
         return
-    if leased.ending is not None:  # changed meanwhile, its lease ends, and it counts as in doubt: never less
+    if leased.ending is not None:  # changed meanwhile, its lease expires, and it counts as in doubt: never less
         change = EndingChange(leased.ending, leased.ending, {}, (put,))
         yield from save(Commit("", (change,), leased.held))
         return
@@ -201,8 +201,8 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
 
 
 def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
-    """Record how an SMS of the line's own ended: it goes, or waits for another try. Raises BrokenRecord for an effect
-    without its line.
+    """Record how an SMS of a line's own ended: it is dropped, or waits for another try. Raises BrokenRecord for an
+    effect without its line.
     """
     line = leased.line
     if line is None:
@@ -220,7 +220,7 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
 
 
 def retrying(line_id: str, effects: Sequence[str] = ()) -> Step[None]:
-    """Do what is parked of a line's own now, or only these effects of it; raises NothingParked, and StoreUnavailable
+    """Do the parked effects of a line now, or only `effects` among them. Raises NothingParked, and StoreUnavailable
     when too many others write to this line."""
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[line_id])
@@ -238,8 +238,8 @@ def retrying(line_id: str, effects: Sequence[str] = ()) -> Step[None]:
 
 
 def retrying_call(call_id: str, effects: Sequence[str] = ()) -> Step[None]:
-    """Do what is parked of a call now, or only these effects of it. Raises NothingParked, and StoreUnavailable when too
-    many others write to this call.
+    """Do the parked effects of a call now, or only `effects` among them. Raises NothingParked, and StoreUnavailable
+    when too many others write to this call.
     """
     for _ in range(MOST_RACES):
         loaded = yield from load(calls=[call_id])

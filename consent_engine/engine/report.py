@@ -1,7 +1,7 @@
-"""Reports of calls: taken in, and decided.
+"""Reports of calls: receipt and decision.
 
-A report is a record of its own in its number's cell. It is a refusal too: that is in force, by the one way in which
-anybody refuses, before the report is written. Its commit names the line's version that it was judged on.
+A report is a record of its own in its number's cell. It is a refusal, too, which is in force, by the one way of all
+refusals, before the report is written. Its commit names the line's version that it was judged on.
 """
 
 import logging
@@ -45,7 +45,7 @@ from consent_engine.ports import Commit, LineChange, Owner, Posted, ReportChange
 log = logging.getLogger(__name__)
 DOOR = "report"
 CallsOf = Callable[[Msisdn], Sequence[Call]]
-"""The calls to a number, wherever they are."""
+"""Finds the calls to a number, in the store and the archive."""
 
 
 class ReportTaken(Struct, frozen=True):
@@ -56,7 +56,7 @@ class ReportTaken(Struct, frozen=True):
 
 
 class Reports(Struct, frozen=True):
-    """What reports are taken and decided by. plans: what a carrier sells, by code and name."""
+    """The terms and look-ups by which reports are taken and decided. plans: what a carrier sells, by code and name."""
 
     terms: ReportTerms
     secret: str
@@ -65,10 +65,10 @@ class Reports(Struct, frozen=True):
 
 
 def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
-    """Take a report; its refusal is in force before this returns. The same report again is the same one.
+    """Take a report; its refusal is in force before this returns. A repeat gives the same report.
 
-    Raises Malformed for instants that cannot be, ArchiveUnavailable where the calls to the number, or its reports of
-    before, cannot be looked through, StoreUnavailable.
+    Raises Malformed for impossible instants, ArchiveUnavailable where the calls to the number, or its earlier reports,
+    cannot be searched, StoreUnavailable.
     """
     about, line_key = made.about, line_id(by.secret, made.msisdn)
     ours = report_id(by.secret, made.msisdn, about.carrier, about.caller, about.called_at)
@@ -98,7 +98,7 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
 
 
 def _refusal(made: ReportMade, report: str, line: str, secret: str) -> Posted:
-    """What a report says beside the call: never again. The one way in which anybody refuses."""
+    """Return the refusal that a report implies: no further calls. Every refusal takes this one way."""
     carrier = made.about.carrier
     return Posted(
         line, made.msisdn, keyed(secret, "refused by report", report),
@@ -107,9 +107,9 @@ def _refusal(made: ReportMade, report: str, line: str, secret: str) -> Posted:
 
 
 def _begun(made: ReportMade, ours: str, line: Line, by: Reports, now: Millis) -> tuple[Report, dict[str, str]]:
-    """The report as it begins, with what it seems to be, and the fields written once."""
+    """Return the report as it begins, with its proposed class, and the fields written once."""
     about, door, terms, asked = made.about, made.door, by.terms, made.request
-    # What this very report refuses stands since now: no call before it was forbidden by it.
+    # The refusal by this very report stands since now: it forbade no earlier call.
     standing = [each for each in line.restrictions if each.ref != ours]
     proposal = proposed(about, by.calls_of(made.msisdn), standing, by.plans(about.carrier))
     why = terms.no_reward(
@@ -126,7 +126,7 @@ def _begun(made: ReportMade, ours: str, line: Line, by: Reports, now: Millis) ->
 
 
 def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_at: Millis = 0) -> LineChange:
-    """The line, which names its reports, and when the reward of one was granted."""
+    """Return the line's change with its report, and when the reward of that was granted."""
     told = report.received
     row = Reported(report.id, told.received_at, told.called_at, told.carrier, told.call, granted_at)
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}
@@ -135,8 +135,8 @@ def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_a
 
 
 def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
-    """Decide what a report is, or what becomes of its reward; its reporter is told, and no later holder of the number.
-    The same again changes nothing.
+    """Decide the class of a report, or its reward; its reporter is notified, and no later holder of the number. A
+    repeat changes nothing.
 
     Raises ReportNotFound, ReportDecided for another class than was decided, ReportMismatch for one that its number
     rules out, RewardNotDue, StoreUnavailable, and ArchiveUnavailable for one that may be archived.
@@ -170,7 +170,7 @@ def _says_nothing_new(report: Report, wanted: ReportDecision) -> bool:
 def _decision(
     report: Report, wanted: ReportDecision, line: Line, terms: ReportTerms, now: Millis, op: str
 ) -> tuple[Commit, Report]:
-    """A decision as the store takes it, and the report as it then is."""
+    """Return the commit of a decision, and the report after it."""
     asked, carrier = wanted.request, report.received.carrier
     if report.decided is not None and report.found is not asked.found:
         raise ReportDecided("it was decided, and otherwise", found=report.found.value)
@@ -189,7 +189,7 @@ def _decision(
         after, fields = report.with_events(decided)
         puts = (found(after, to),)
     granted_at = _granted_at(line, report, reward, now)
-    number = line.msisdn or report.person.msisdn  # a line that nothing stood on has gone: then the report knows it
+    number = line.msisdn or report.person.msisdn  # an empty line was deleted: then the report has the number
     named = _named_on(line, report, Msisdn(number), now, granted_at)
     silent = not number or has_changed(line.history, report.received.received_at)
     told = named if silent else replace(named, put=(*named.put, *puts))
@@ -198,14 +198,14 @@ def _decision(
 
 
 def _granted_at(line: Line, report: Report, reward: Reward, now: Millis) -> Millis:
-    """When the reward was granted, as the line keeps it; one that was taken back is none of its number's."""
+    """Return when the reward was granted, as the line keeps it; 0 for one that was taken back."""
     if reward in {Reward.GRANTED, Reward.NONE}:
         return now if reward is Reward.GRANTED else 0
     return next((each.granted_at for each in line.reported if each.report == report.id), 0)
 
 
 def _reward(report: Report, wanted: ReportDecision, line: Line, terms: ReportTerms, now: Millis) -> Reward:
-    """How the reward stands after a decision. Raises RewardNotDue."""
+    """Return the reward's state after a decision. Raises RewardNotDue."""
     before, asked = report.reward, wanted.reward
     why = terms.not_rewarded(report, wanted.request.found, line.reported, now)
     if report.decided is None and asked in {None, Reward.ELIGIBLE}:

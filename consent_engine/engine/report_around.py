@@ -1,5 +1,5 @@
-"""What a person decides a report by: the calls to its number around it with their permits, what stands on its line, and
-what its reporter was told, or would be.
+"""The material for deciding a report: the calls to its number around it with their permits, the restrictions of its
+line, and the SMS that its reporter was sent, or would be.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,22 +23,22 @@ from consent_engine.ports import Store
 
 MOST_CALLS = 20
 WITHIN_MS = 31 * 86_400_000
-"""How far from the reported instant a call may be that is shown."""
+"""Greatest distance of a shown call from the reported instant."""
 FORWARDED = "{forwarded}"
-"""Stands in a text that would be written for whoever the trace is passed on to."""
+"""Placeholder in texts not written yet: the recipient that the trace would be forwarded to."""
 CALLER = "{caller}"
-"""Stands in every text for the number that was shown: it may be somebody's own, and who reads texts here is staff."""
+"""Placeholder in every text for the number that was shown: it may be a private one, and staff read these texts."""
 
 
 class CallNear(Struct, frozen=True):
-    """A call to the number, with the permit that it named, where this installation gave it."""
+    """A call to the number, with the permit that it named if this installation gave it."""
 
     call: Call
     permit: Permit | None
 
 
 class Written(Struct, frozen=True):
-    """An SMS to the reporter. at: when it was put · waits: it has not left us; stuck: it waits for a person."""
+    """An SMS to the reporter. at: when it was put · waits: it is not sent yet · stuck: it waits for a person."""
 
     text: str
     at: Millis
@@ -49,9 +49,9 @@ class Written(Struct, frozen=True):
 class Around(Struct, frozen=True):
     """A report with all that is known around it.
 
-    calls: the nearest first in time; None: the archive cannot be asked · silent: nobody is told, for the number has
-    another holder, or is not known any more · written: what the reporter was told · would: what would be told, by
-    class and reward, while nobody has decided
+    calls: the nearest in time, newest first; None: the archive cannot be asked · silent: the reporter is not notified,
+    for the number has another holder, or is not known any more · written: SMS to the reporter · would: the SMS that
+    would be written, by class and reward, while the report is undecided
     """
 
     report: Report
@@ -64,7 +64,7 @@ class Around(Struct, frozen=True):
 
 
 def around(report: Report, now: Millis, store: Store, by: Reports) -> Around:
-    """Look around a report. Raises StoreUnavailable, and BrokenRecord for a line that cannot be read."""
+    """Collect what is around a report. Raises StoreUnavailable, and BrokenRecord for a line that cannot be read."""
     line = store.records.look(lines=[report.line]).lines.get(report.line)
     if line is None:
         raise BrokenRecord("a line's record cannot be read")
@@ -78,7 +78,7 @@ def around(report: Report, now: Millis, store: Store, by: Reports) -> Around:
 
 
 def _near(report: Report, number: str, by: Reports) -> list[CallNear] | None:
-    """The calls around the reported instant, the newest first."""
+    """Return the calls around the reported instant, the newest first; None while the archive cannot be asked."""
     at = report.received.called_at
 
     def apart(call: Call) -> Millis:
@@ -94,7 +94,7 @@ def _near(report: Report, number: str, by: Reports) -> list[CallNear] | None:
 
 
 def _would(report: Report, line: Line, by: Reports, to: Telling) -> Iterator[tuple[tuple[ReportClass, Reward], str]]:
-    """What each decision would tell its reporter: with the reward that is proposed first."""
+    """Yield the SMS of each decision to its reporter: with the proposed reward first."""
     for kind in ReportClass:
         due = not by.terms.not_rewarded(report, kind, line.reported, to.at)
         for reward in (Reward.ELIGIBLE, Reward.GRANTED, Reward.NONE) if due else (Reward.NONE,):
@@ -104,7 +104,7 @@ def _would(report: Report, line: Line, by: Reports, to: Telling) -> Iterator[tup
 
 
 def _written(report: Report, line: Line, to: Telling) -> list[Written]:
-    """What was written to the reporter, the oldest first."""
+    """Return the SMS that were written to the reporter, the oldest first."""
     puts = [(report.received.received_at, received(report, to))]
     for each in report.events:
         if isinstance(each, Decided):

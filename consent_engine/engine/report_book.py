@@ -27,15 +27,15 @@ from consent_engine.ports import ReportFilter, Store
 from consent_engine.ports.registry import Codes
 
 MOST_LOOKED_AT = 2_000
-"""How many reports one page looks at: a filter that fits few gives a short page and a cursor that goes on."""
+"""Most reports that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
 CHUNK = 200
 MOST_EXPIRED = 500
 BATCH = 100
-"""How many reports of a file are taken in one go."""
+"""Most reports of a file that are taken in one go."""
 
 
 class ReportPage(Struct, frozen=True):
-    """A page of reports as of an instant; cursor: what to ask with for the next one, '' at the end."""
+    """A page of reports as of an instant. cursor: what to request the next page with, '' at the end."""
 
     reports: tuple[Report, ...]
     cursor: str
@@ -43,7 +43,7 @@ class ReportPage(Struct, frozen=True):
 
 
 class DueReports(Struct, frozen=True):
-    """Reports that nobody has decided, the next due first: the first of them, and how many there are in all."""
+    """Undecided reports, the next due first: the first of them, and how many there are in all."""
 
     reports: tuple[Report, ...]
     open: int
@@ -52,7 +52,7 @@ class DueReports(Struct, frozen=True):
 
 
 class OpenReports(Struct, frozen=True):
-    """How many open reports came by a door and seem to be of a class, and how many of them are overdue."""
+    """The number of open reports that came by a door and have a proposed class, and how many of them are overdue."""
 
     door: ReportDoor
     proposed: ReportClass
@@ -61,7 +61,7 @@ class OpenReports(Struct, frozen=True):
 
 
 class ReportBook:
-    """The reports of one store. run: carries out steps, and wakes the lanes in which they made something due."""
+    """The reports of one store. run: carries out steps, and wakes the lanes in which effects became due."""
 
     def __init__(
         self, store: Store, terms: ReportTerms, catalogue: Catalogue, secret: str, calls_of: CallsOf,
@@ -76,22 +76,22 @@ class ReportBook:
         self.terms = terms
 
     def take(self, made: ReportMade) -> ReportTaken:
-        """Take a report; raises what `reporting` does. It is proven durable before this returns."""
+        """Take a report. Raises what `reporting` does. It is proven durable before this returns."""
         return or_raised(self.take_many([made])[0])
 
     def send_code(self, asked: CodeAsked) -> str:
-        """Send the code that proves a number, proven to be on its way before this returns; the ticket by which who
-        asked is known when he uses it. Raises TooManyCodes.
+        """Send the code that proves a number, proven to be on its way before this returns; return the ticket that
+        identifies the requester when the code is used. Raises TooManyCodes and CodesUsedUp.
 
-        What is sent to all numbers together is counted, hour by hour, and what each network asked for: not what a
-        number's own limit turns away.
+        Codes for all numbers together, and for each network, are counted hour by hour; requests that a number's own
+        limit rejects are not.
         """
         one(self._run, may_send(asked, self._by.secret))
         self._count(keyed(self._by.secret, "network", asked.network))
         return one(self._run, sending(asked, self._by.secret))
 
     def _count(self, network: str) -> None:
-        """Count a code of this hour. Raises CodesUsedUp where all of them, or those of this network, are."""
+        """Count a code of this hour. Raises CodesUsedUp where all of them, or this network's share, are used up."""
         counted = self._codes.count_code(network, shares(self.terms.codes_an_hour))
         if counted is Counted.NETWORK:
             raise CodesUsedUp("as many codes were asked for from this network as may be: the hotline needs none")
@@ -99,11 +99,11 @@ class ReportBook:
             raise CodesUsedUp("as many codes were sent this hour as may be: the hotline takes reports without one")
 
     def prove(self, msisdn: Msisdn, code: str, ticket: str = "") -> None:
-        """Use the code that was sent to a number, with the ticket of who asked for it; raises CodeWrong."""
+        """Use the code that was sent to a number, with its requester's ticket. Raises CodeWrong."""
         one(self._run, proving(msisdn, code, ticket, self._by.secret))
 
     def take_many(self, made: Sequence[ReportMade]) -> list[ReportTaken | ConsentError]:
-        """Take many in one go; a result or an error each."""
+        """Take many reports in one go; a result or an error each."""
         results: dict[int, ReportTaken | ConsentError] = {}
         for some in _batches(made):
             try:
@@ -113,19 +113,19 @@ class ReportBook:
         return [results[n] for n in range(len(made))]
 
     def decide(self, wanted: ReportDecision) -> ReportTaken:
-        """Decide a report; raises what `deciding` does. It is proven durable before this returns."""
+        """Decide a report. Raises what `deciding` does. It is proven durable before this returns."""
         return one(self._run, deciding(wanted, self._by))
 
     def show(self, report: str) -> tuple[Report, Millis]:
-        """A report, wherever it is, and the store's instant; raises ReportNotFound and ArchiveUnavailable."""
+        """Return a report from store or archive, and the store's time. Raises ReportNotFound and ArchiveUnavailable."""
         now, found = self._lookup.of_reports.look([report])
         if report not in found:
             raise ReportNotFound("no such report")
         return found[report], now
 
     def page(self, wanted: ReportFilter, cursor: str = "", limit: int = 50) -> ReportPage:
-        """Up to `limit` reports, newest first; raises Malformed for a cursor that no list handed out, and
-        ArchiveUnavailable. None that is open is archived: for these nobody asks there.
+        """List up to `limit` reports, newest first. Raises Malformed for a cursor that no list handed out, and
+        ArchiveUnavailable. No open report is archived: a list of open ones does not ask the archive.
         """
         before = _begins(wanted, cursor)
         found: list[Report] = []
@@ -136,7 +136,7 @@ class ReportBook:
             except ArchiveUnavailable:
                 if not found:
                     raise
-                break  # what is not archived can be shown; the cursor goes on where it ends
+                break  # those found so far can be shown; the cursor continues where they end
             for report, at in rows:
                 position = (at, report)
                 if report in known and wanted.fits(known[report]):
@@ -150,14 +150,14 @@ class ReportBook:
     def _piece(
         self, wanted: ReportFilter, position: tuple[Millis, str] | None
     ) -> tuple[list[tuple[str, Millis]], Millis, dict[str, Report]]:
-        """The next reports to look at: names and instants, the store's instant, and those that can be read."""
+        """Return the next reports to look at: names and instants, the store's time, and those that can be read."""
         is_open = wanted.state is ReportState.OPEN or wanted.overdue_at is not None
         where = self._store.reports if is_open else self._lookup.of_reports
         rows = where.listed(position, CHUNK)
         return rows, *where.look([report for report, _ in rows])
 
     def due(self, limit: int = 50) -> DueReports:
-        """The open reports, the next due first. Of very many the count is a part of the truth: see `MOST_WAITING`."""
+        """Return the open reports, the next due first. Of very many only a part is counted: see `MOST_WAITING`."""
         waiting = self._store.reports.awaited()
         first = [each.report for each in waiting[:limit]]
         now, known = self._store.reports.look(first)
@@ -165,23 +165,23 @@ class ReportBook:
         return DueReports(tuple(known[each] for each in first if each in known), len(waiting), late, now)
 
     def around(self, report: str) -> Around:
-        """A report with what a person decides it by; raises ReportNotFound, and what `report_around.around` does."""
+        """Return a report with all that is around it. Raises ReportNotFound, and what `report_around.around` does."""
         shown, now = self.show(report)
         return around(shown, now, self._store, self._by)
 
     def expire(self) -> tuple[int, int]:
-        """Delete what must not be kept any longer: person parts, whole reports; how many of each, at once at most."""
+        """Delete person parts and whole reports past their retention, MOST_EXPIRED at once; return how many of each."""
         now, keep = self._store.records.look().now, self.terms.keep
         return self._store.reports.expire(
             keep.persons_before(Evidence.NO_SERVICE, now), keep.records_before(now), MOST_EXPIRED
         )
 
     def codes(self) -> int:
-        """How many codes of the public door were asked for this hour."""
+        """Return how many codes of the public door were requested this hour."""
         return self._codes.codes()
 
     def waiting(self) -> list[OpenReports]:
-        """The open reports by door and by what they seem to be: all of these, from 0 on."""
+        """Count the open reports by door and proposed class: all combinations, from 0 on."""
         now = self._store.records.look().now
         counts: Counter[tuple[str, str, bool]] = Counter()
         for each in self._store.reports.awaited():
@@ -192,13 +192,13 @@ class ReportBook:
         ]  # fmt: skip
 
     def _plans(self, carrier: str) -> list[str]:
-        """What a carrier sells, by code and name: words that name a plan of ours."""
+        """Return a carrier's plans by code and name: words that name a plan of ours."""
         listed = self._catalogue.fresh().values()
         return [word for each in listed if each.plan.carrier == carrier for word in (each.plan.code, each.plan.name)]
 
 
 def _begins(wanted: ReportFilter, cursor: str) -> tuple[Millis, str] | None:
-    """From where a page looks: where the one before ended, and never behind the filter's time."""
+    """Return where a page begins: where the one before ended, and never after the filter's `until`."""
     before = read_cursor(cursor)
     if wanted.until is not None and (before is None or before[0] >= wanted.until):
         return wanted.until, ""
@@ -206,8 +206,8 @@ def _begins(wanted: ReportFilter, cursor: str) -> tuple[Millis, str] | None:
 
 
 def _batches(made: Sequence[ReportMade]) -> Iterator[list[int]]:
-    """The places of reports, BATCH at a time and no number twice in one: they would race each other for its line, and
-    lose. Those of a number stay in their order.
+    """Yield the indexes of reports, BATCH at a time and no number twice in one: they would race each other for its
+    line, and lose. Those of a number stay in their order.
     """
     rounds: list[list[int]] = []
     before: Counter[Msisdn] = Counter()

@@ -17,12 +17,12 @@ from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, LineChange, Word
 
 _ASKER = 12
-"""Hex digits that tell the few askers of one line apart."""
+"""Hex digits that tell the few requesters of one line apart."""
 
 
 class CodeAsked(Struct, frozen=True):
-    """Somebody who says that a number is theirs asks for its code; the carrier's sender sends it. network: from where,
-    as far as that is known
+    """A request for the code of a number, by a person who claims it; the carrier's sender sends it. network: the source
+    of the request, as far as that is known
     """
 
     msisdn: Msisdn
@@ -32,15 +32,15 @@ class CodeAsked(Struct, frozen=True):
 
 
 def may_send(asked: CodeAsked, secret: str) -> Step[None]:
-    """Raise TooManyCodes where a number's own limit turns a code away; nothing is written."""
+    """Raise TooManyCodes where a number's own limit rejects a code; nothing is written."""
     name = line_id(secret, asked.msisdn)
     loaded = yield from load(lines=[name])
     next_code(loaded.line(name).code, "", loaded.now, _asker(asked, name, secret))
 
 
 def sending(asked: CodeAsked, secret: str) -> Step[str]:
-    """Send a code, proven to be on its way; the ticket of who asked. What stands in the line and in the effect is what
-    both are made from.
+    """Send a code, proven to be on its way; return the requester's ticket. The line and the effect hold the seed from
+    which both are made.
 
     Raises TooManyCodes and StoreUnavailable.
     """
@@ -60,8 +60,8 @@ def sending(asked: CodeAsked, secret: str) -> Step[str]:
 
 
 def proving(msisdn: Msisdn, told: str, ticket: str, secret: str) -> Step[None]:
-    """Use a number's code: counted, proven, before it is compared, so that nobody tries more often than may be. ticket:
-    as `sending` gave it to who asked; '': he cannot show it.
+    """Use a number's code: the try is counted, proven, before the code is compared, so that nobody tries more often
+    than allowed. ticket: as `sending` gave it to the requester; '': none can be shown.
 
     Raises CodeWrong, which does not say what was wrong, and StoreUnavailable.
     """
@@ -80,7 +80,7 @@ def proving(msisdn: Msisdn, told: str, ticket: str, secret: str) -> Step[None]:
 
 
 def _asker(asked: CodeAsked, name: str, secret: str) -> str:
-    """From where a code was asked for, of this line alone: rows of several tell nobody that they have it in common."""
+    """Return a name for the requester's network on this line alone: nobody can match it with other lines."""
     return keyed(secret, "asker", name, asked.network)[:_ASKER] if asked.network else ""
 
 

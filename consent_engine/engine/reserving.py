@@ -1,4 +1,4 @@
-"""Reservations that stand for calls: an Idempotency-Key for one request, a recording for one call of one number."""
+"""Reservations for calls: an Idempotency-Key for one request, a recording for one call of one number."""
 
 from msgspec.structs import replace
 
@@ -13,12 +13,12 @@ from consent_engine.errors import IdempotencyConflict, StoreUnavailable
 from consent_engine.ports import Claim
 
 REQUEST_MAY_LAST_MS = 60_000
-"""How long a reservation without its record counts: longer than any request can still be under way."""
+"""How long a reservation without its record counts: longer than any request can be under way."""
 
 
 def reserve_call(ask: Reserve) -> Step[Millis]:
-    """Get the key of a request about a call; the instant. Raises IdempotencyConflict while it stands for another, and
-    StoreUnavailable when too many others want it.
+    """Reserve the key of a request about a call; return the store's time. Raises IdempotencyConflict while it stands
+    for another request, and StoreUnavailable when too many others want it.
     """
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
@@ -35,14 +35,14 @@ def reserve_call(ask: Reserve) -> Step[Millis]:
 
 
 def free_recording(ask: Reserve) -> Step[Call | None]:
-    """Get a recording for a call; that call, where it is archived. Raises RecordingReused where the recording is
-    another's, in the store or in the archive, and StoreUnavailable when too many others want it.
+    """Reserve a recording for a call; return that call where it is archived. Raises RecordingReused where the recording
+    is another call's, in store or archive, or just being reserved, and StoreUnavailable when too many others want it.
 
-    While the archive cannot be asked, what the store knows decides: a recording of the last days is there.
+    While the archive cannot be asked, the store decides: a recording of the last days is there.
     """
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
-        other = claim.taken[1] if claim.taken else ask.order  # an earlier program may have reserved it for this call
+        other = claim.taken[1] if claim.taken else ask.order  # an earlier release may have reserved it for this call
         held = other != ask.order and (yield from _is_of(other, ask.key))
         archived = (yield from calls_of_request(ask.key)) or ()
         if held or [each for each in archived if each.recording_key == ask.key and each.id != ask.order]:

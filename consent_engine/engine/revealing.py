@@ -1,4 +1,4 @@
-"""Revealing: an auditor or an admin sees a number that is masked for them, for a reason that is kept first."""
+"""Revealing: an auditor or an admin sees a number that is masked for them, for a reason that is recorded first."""
 
 import logging
 import uuid
@@ -17,15 +17,15 @@ MOST_TOLD = 200
 
 
 class Revealer:
-    """Keeps what was revealed, and tells it. run: carries out a step"""
+    """The record of revealed numbers. run: carries out a step"""
 
     def __init__(self, registry: Registry, run: Callable[[Step[Order]], Order]) -> None:
         self._registry = registry
         self._run = run
 
     def reveal(self, order: Order, by: str, role: str, reason: str) -> Order:
-        """The order, once it is kept, proven durable, that it was shown: in the audit lines first, then in the order's
-        own chain. An archived order takes no more events: its looks stand in the audit lines alone.
+        """Return the order once its reveal is recorded, proven durable: in the audit lines first, then in the order's
+        own chain. An archived order takes no more events: its reveals stand in the audit lines alone.
 
         Raises StoreUnavailable: nothing is shown.
         """
@@ -40,5 +40,5 @@ class Revealer:
         return order
 
     def happened(self, most: int = MOST_TOLD) -> list[Reveal]:
-        """The newest ones, newest first. Raises StoreUnavailable."""
+        """Return the newest reveals, newest first. Raises StoreUnavailable."""
         return self._registry.reveals.newest(most)

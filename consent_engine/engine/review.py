@@ -1,9 +1,9 @@
 """Reviews of calls: a first verdict, and a second look at one that failed.
 
-A failed review freezes what is open of its call: a restriction of each order, which the one gate looks at. Verdict and
+A failed review freezes the open orders of its call, by a restriction of each, which the one gate checks. Verdict and
 restrictions are one commit; so are a verdict and what it frees. With CONSENT_REVIEW=before an order is placed with that
-restriction, and the first review that passes frees it; once the setting is `after` again, an operator may. Upheld, the
-call's own timer cancels its orders.
+restriction, and the first review that passes frees it; once the setting is `after` again, an operator may. When a
+failed review is upheld, the call's own timer cancels its orders.
 """
 
 import uuid
@@ -34,8 +34,8 @@ from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineC
 
 
 class Review(NamedTuple):
-    """What a reviewer says of a call. passed: also of a second look that lets it go on · second: it is one · agent: the
-    agent's number that the reviewer's key is bound to
+    """A reviewer's verdict on a call. passed: also of a second look that lets it continue · second: whether it is one ·
+    agent: the agent's number that the reviewer's key is bound to
     """
 
     call: str
@@ -47,7 +47,7 @@ class Review(NamedTuple):
     agent: str = ""
 
     def event(self, now: Millis) -> CallEvent:
-        """As the call keeps it."""
+        """Return the verdict as an event of the call."""
         op = f"review-{uuid.uuid4().hex}"
         if self.second:
             return SecondLook(now, op, self.by, int(not self.passed), self.note)
@@ -74,7 +74,7 @@ def reviewing(said: Review) -> Step[Call]:
 
 
 def _archived(call_id: str) -> Step[Call]:
-    """A call that has left for the archive. Raises CallNotFound, and ArchiveUnavailable."""
+    """Return a call that has left for the archive. Raises CallNotFound, and ArchiveUnavailable."""
     found = yield from calls_of_request(request_key(call_id))
     if found is None:
         raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
@@ -85,7 +85,7 @@ def _archived(call_id: str) -> Step[Call]:
 
 
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
-    """Keep that the command heard a call which people hear all the same: once, and while that is so.
+    """Record that the command heard a call that people hear all the same: once, while that is pending.
 
     Raises StoreUnavailable.
     """
@@ -101,8 +101,8 @@ def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
 
 
 def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
-    """Let the orders of a call go on that wait for nothing but its first review; how many. That of what failed stays:
-    it is another reviewer's. Raises StoreUnavailable.
+    """Let orders continue that wait only for the first review of their call; return how many. Orders of a failed review
+    stay barred: that is for another reviewer. Raises StoreUnavailable.
     """
     for _ in range(MOST_RACES):
         loaded = yield from load(calls=[call_id])
@@ -114,7 +114,7 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
         if not waits:
             return 0
         after, fields = call.with_events(NotAwaited(loaded.now, f"goes-on-{uuid.uuid4().hex}", by, why))
-        # The call as it was looked at: a review in between is looked at again.
+        # The call at the version seen: after a review in between it is looked at again.
         freed = LineChange(line.id, line.version, {f"r:{each.name}": "" for each in waits})
         if (yield from save(Commit("", (CallChange(after, call, fields), freed)), prove=True)).word is Word.OK:
             return len(waits)
@@ -122,7 +122,7 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
 
 
 def undecided(leased: Leased) -> Step[str]:
-    """Nobody looked again in time: the failed review stands. Raises BrokenRecord for a timer without its call."""
+    """Let the failed review stand: no second look in time. Raises BrokenRecord for a timer without its call."""
     call = leased.call
     if call is None:
         raise BrokenRecord("a timer without its call")
@@ -134,7 +134,7 @@ def undecided(leased: Leased) -> Step[str]:
 def _judged(
     call: Call, said: Review, now: Millis, held: Held | None = None, *, archived: bool = False
 ) -> Step[Call | None]:
-    """Write a verdict down, with all that it freezes, frees or ends; None when somebody was first. archived: the call
+    """Write a verdict, with all that it freezes, frees or ends; None when another write came first. archived: the call
     comes back from the archive, and leaves for it again, newer, when nothing more is wanted of it.
     """
     after, fields = call.with_events(said.event(now))
@@ -159,12 +159,12 @@ def _judged(
 
 
 def _restrictions(call: Call, line: Line, now: Millis) -> Step[dict[str, str]]:
-    """The line's fields once a verdict stands: what is open of a contested call is frozen, what is freed is not."""
+    """Return the line's fields after a verdict: orders of a contested call are frozen, those of a passed one freed."""
     if call.verdict is not Verdict.CONTESTED:
         ours = [each for each in line.restrictions if each.kind is Kind.REVIEW and each.ref == call.id]
         return {f"r:{each.name}": "" for each in ours} if call.verdict is Verdict.PASSED else {}
     open_orders = (yield from load([entry.order for entry in line.entries if entry.is_open])).orders.values()
     of_call = (order.id for order in open_orders if order.doc.call_id == call.id)
     frozen = [Restriction(Kind.REVIEW, order, "", now, "review", call.id) for order in of_call]
-    # One that waited for the first review waits on, since then.
+    # An order that waited for the first review keeps its restriction, with the instant since when.
     return {f"r:{each.name}": each.kept() for each in frozen if line.named(each.name) is None}

@@ -1,4 +1,4 @@
-"""A plan is taken back: no new orders, and what is open is cancelled with a notice."""
+"""Taking a plan back: no new orders, and open ones are cancelled with a notice."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -19,7 +19,7 @@ MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
 def revoking(
     store: Store, catalogue: Catalogue, run: Callable[[Sequence[Step[Any]]], list[Any]], code: str, by: str
 ) -> int:
-    """Take a plan back; how many orders were cancelled. run: carries out steps. Raises PlanNotFound."""
+    """Take a plan back; return how many orders were cancelled. run: carries out steps. Raises PlanNotFound."""
     catalogue.set_sale(code, Sale.REVOKED)
     cancelled = 0
     for _ in range(MOST_PASSES):
@@ -35,7 +35,7 @@ def revoking(
 
 
 def _open_orders_of(store: Store, code: str) -> Iterator[Order]:
-    """The orders for a plan that can be cancelled, loaded a few at a time."""
+    """Yield the orders for a plan that can be cancelled, loaded a few at a time."""
     ids = iter(store.lists.open_orders(MOST_OPEN))
     while chunk := list(islice(ids, PASS)):
         for order in store.records.live(chunk)[1].values():

@@ -1,8 +1,8 @@
-"""Rounds: logic written line by line, carried out for many at once.
+"""Rounds: steps written line by line, carried out for many at once.
 
-A step is a generator: it yields what it asks of the store and is sent the answer. `drive` runs any number of steps
-side by side and puts what they ask at the same time into one round trip each. So `place`, `record` and `read` exist
-once, and cost the same round trips for one order as for five hundred.
+A step is a generator: it yields its requests to the store and is sent the answers. `drive` runs any number of steps
+side by side and puts the requests that they make at the same time into one round trip each. So `place`, `record` and
+`read` exist once, and cost the same round trips for one order as for five hundred.
 """
 
 from collections import Counter
@@ -45,7 +45,7 @@ def load(
 
 
 def load_reports(reports: Sequence[str]) -> Step[tuple[Millis, dict[str, Report]]]:
-    """Load reports of calls; with the store's instant."""
+    """Load reports of calls, with the store's time."""
     answer: tuple[Millis, dict[str, Report]] = yield LoadReports(tuple(reports))
     return answer
 
@@ -56,7 +56,7 @@ def save(commit: Commit, *, prove: bool = False) -> Step[Saved]:
 
 
 def prove(record: str, owner: Owner = Owner.ORDER) -> Step[bool]:
-    """Prove an order, or a call, durable; False when it is not here any more: to be looked for again."""
+    """Prove an order, or a call, durable; False when it has left the store and must be looked for again."""
     answer: bool = yield Prove(record, owner)
     return answer
 
@@ -68,25 +68,25 @@ def post(posted: Posted) -> Step[Stored]:
 
 
 def calls_of_request(key: str) -> Step[list[Call] | None]:
-    """Archived calls under a request's key, or a recording's; None when the archive cannot be asked."""
+    """Return archived calls under a request's key, or a recording's; None when the archive cannot be asked."""
     answer: list[Call] | None = yield RecallCalls(key)
     return answer
 
 
 def orders_of_line(line: str, most: int) -> Step[list[Order] | None]:
-    """The newest archived orders of a number, at most so many; None when the archive cannot be asked."""
+    """Return the newest archived orders of a number, `most` at most; None when the archive cannot be asked."""
     answer: list[Order] | None = yield RecallLine(line, most)
     return answer
 
 
 def archived_endings(endings: Sequence[str]) -> Step[dict[str, Ending] | None]:
-    """Archived endings; None when the archive cannot be asked."""
+    """Return archived endings; None when the archive cannot be asked."""
     answer: dict[str, Ending] | None = yield RecallEndings(tuple(endings))
     return answer
 
 
 def archived_reports(reports: Sequence[str]) -> Step[dict[str, Report]]:
-    """Archived reports. Raises ArchiveUnavailable when the archive cannot be asked."""
+    """Return archived reports. Raises ArchiveUnavailable when the archive cannot be asked."""
     answer: dict[str, Report] | None = yield RecallReports(tuple(reports))
     if answer is None:
         raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
@@ -95,7 +95,7 @@ def archived_reports(reports: Sequence[str]) -> Step[dict[str, Report]]:
 
 @dataclass(slots=True)
 class Driven(Generic[T]):
-    """What came of the steps: a result or an error each, in order; and which lanes have something due now."""
+    """The results of steps: a value or an error each, in order; and the lanes that have effects due now."""
 
     results: list[T | ConsentError]
     due: Counter[Lane] = field(default_factory=Counter)
@@ -131,12 +131,12 @@ def _go_on(driven: Driven[T], asks: dict[int, Ask], index: int, step: Step[T], a
 
 
 def or_raised(result: T | ConsentError) -> T:
-    """A result, or its error raised."""
+    """Return a result, or raise its error."""
     if isinstance(result, ConsentError):
         raise result
     return result
 
 
 def one(run: Callable[[Sequence[Step[T]]], list[T | ConsentError]], step: Step[T]) -> T:
-    """What a step gives, or its error raised. run: carries out steps"""
+    """Return the result of a step, or raise its error. run: carries out steps"""
     return or_raised(run([step])[0])

@@ -1,7 +1,7 @@
-"""Sealing: what commits left in the journals is numbered into the one log, then taken out of the journals.
+"""Sealing: entries that commits left in the journals are numbered into the one log, then taken out of the journals.
 
-Written to the log first. Who dies in between leaves an entry in both: whoever comes next brings it again, and the log
-knows it.
+They are written to the log first. A process that dies in between leaves an entry in both: the next one brings it
+again, and the log recognises it.
 """
 
 from consent_engine.domain.leaf import entry_kept
@@ -12,8 +12,8 @@ MOST_BATCHES = 1_000
 
 
 def seal(store: Store, reader: str, batches: int = MOST_BATCHES, most: int = BATCH) -> int:
-    """Bring what waits into the log; how many entries are new there. Raises StoreUnavailable and ArchiveUnavailable;
-    what was not brought waits. most: so many of a cell at a time; a piece that is smaller is the last one for now.
+    """Bring waiting entries into the log; return how many are new there. Raises StoreUnavailable, ArchiveUnavailable;
+    entries that were not brought keep waiting. most: of a cell at a time; a smaller piece is its last one for now.
     """
     log = store.log
     if log is None or store.ours() is None:
@@ -24,6 +24,6 @@ def seal(store: Store, reader: str, batches: int = MOST_BATCHES, most: int = BAT
         for piece in pieces:
             sealed += log.append([entry_kept(entry) for entry in piece.entries])
             store.journal.drop(piece)
-        if not any(len(piece.entries) == most for piece in pieces):  # what comes meanwhile is the next time's
+        if not any(len(piece.entries) == most for piece in pieces):  # later entries are for the next time
             break
     return sealed

@@ -1,4 +1,4 @@
-"""One slice of a lane's work: until when, and what it does itself of what it makes due."""
+"""One slice of a lane's work: its end, and which of the effects that it makes due it does itself."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from time import monotonic
 from consent_engine.domain.effects import Lane
 
 FEW = 32
-"""So many that a slice made due it does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""
+"""Most effects that a slice makes due and does itself, at once; more are work for others, too. As `rq_queue.MUCH`."""
 
 
 @dataclass(slots=True)
 class Slice:
-    """One slice of a lane: until when, and the little that it made due in lanes that its job does itself."""
+    """One slice of a lane: its end, and the few effects that it made due in lanes that its job does itself."""
 
     lane: Lane
     end: float
@@ -24,7 +24,7 @@ class Slice:
         return monotonic() >= self.end
 
     def takes(self, lane: Lane, count: int) -> bool:
-        """Whether it does these itself; they are noted then."""
+        """Whether it does these itself; if so, they are noted."""
         if lane not in self.own or self.made_due[lane] + count > FEW:
             return False
         self.made_due[lane] += count

@@ -1,4 +1,4 @@
-"""What a slice did, in counts: what a job's result says."""
+"""The counts of a slice, as a job's result shows them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from consent_engine.domain.effects import Accepted, Outcome, Rejected, Uncertain
 
 @dataclass(slots=True)
 class Tally:
-    """What a slice did, in counts; `left` when something was still due."""
+    """The counts of a slice; `left` when effects were still due."""
 
     counts: Counter[str] = field(default_factory=Counter)
     left: bool = False
 
     @property
     def done(self) -> int:
-        """How many effects, about: what flows."""
+        """About how many effects were done: a measure of the flow."""
         return self.counts.total()
 
 
 def word_of(outcome: Outcome, *, parked: bool) -> str:
-    """Under which word a call that ended is counted."""
+    """Return the word under which a call that ended is counted."""
     if parked:
         return "parked"
     words = {Accepted: "accepted", Rejected: "rejected", Uncertain: "doubtful"}

@@ -1,11 +1,11 @@
-"""Trouble that lasts is two lines of a log: one when it begins, one when it is over."""
+"""Lasting trouble as two log lines: one when it begins, one when it is over."""
 
 import logging
 from time import monotonic
 
 
 class Spell:
-    """One kind of trouble, met any number of times in a row. words: what cannot be done now."""
+    """A kind of trouble, met any number of times in a row. words: what cannot be done now."""
 
     def __init__(self, log: logging.Logger, words: str) -> None:
         self._log = log
@@ -14,14 +14,14 @@ class Spell:
         self._since = 0.0
 
     def met(self, error: Exception) -> None:
-        """It is there: said once. The error is the engine's own, and names no person."""
+        """Note the trouble; only the first time is logged. The error is the engine's own, and names no person."""
         self._times += 1
         if self._times == 1:
             self._since = monotonic()
             self._log.error("%s: %s; said again when it is over", self._words, error)
 
     def over(self) -> None:
-        """It is not there: said when it was."""
+        """Note that there is no trouble; its end is logged if there was any."""
         if self._times:
             self._log.warning(
                 "%s: over after %.0f s, met %d times", self._words, monotonic() - self._since, self._times

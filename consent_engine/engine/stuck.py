@@ -1,4 +1,4 @@
-"""The stuck list: what waits for a person, by its cause; and many of one cause, done again at once."""
+"""The stuck list: effects that wait for a person, by cause; and retries of many with one cause at once."""
 
 import re
 import uuid
@@ -21,9 +21,9 @@ from consent_engine.errors import NothingParked, OrderNotFound
 from consent_engine.ports import Lanes, Owner, Records
 
 MOST_STUCK = 10_000
-"""How many effects of the stuck list are looked at, at most."""
+"""Most effects of the stuck list that are looked at."""
 MOST_RETRIED = 500
-"""How many are done again in one go."""
+"""Most effects that are done again in one go."""
 CHUNK = 500
 _UNREADABLE = (None, "its record cannot be read", 0)
 _HOW_OFTEN = re.compile(r", \d+ times$")
@@ -32,7 +32,7 @@ _HOW_OFTEN = re.compile(r", \d+ times$")
 @dataclass(frozen=True, slots=True)
 class StuckEffect:
     """An effect that waits for a person. attempts: None when its record cannot be read · plan: '' where there is none ·
-    why: without numbers · since: when it was last tried, 0 where nobody knows
+    why: without numbers · since: when it was last tried, 0 where unknown
     """
 
     owner: Owner
@@ -47,20 +47,20 @@ class StuckEffect:
 
     @property
     def reason(self) -> str:
-        """Why it waits, in the words that it shares with others: without how often it was tried."""
+        """The reason it waits, in the words that it shares with others: without how often it was tried."""
         return _HOW_OFTEN.sub("", self.why)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which effects of the stuck list; None lets everything through. reason: as a Cause says it."""
+    """A filter of the stuck list; None lets all through. reason: as in a Cause."""
 
     lane: Lane | None = None
     reason: str | None = None
     plan: str | None = None
 
     def fits(self, stuck: StuckEffect) -> bool:
-        """Whether an effect is one of them."""
+        """Whether an effect matches."""
         pairs = ((self.lane, stuck.lane), (self.reason, stuck.reason), (self.plan, stuck.plan))
         return all(wanted is None or wanted == found for wanted, found in pairs)
 
@@ -70,7 +70,7 @@ ALL = Wanted()
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What many effects have in common. since: when the one that has waited longest was last tried."""
+    """The common cause of stuck effects. since: when the one that has waited longest was last tried."""
 
     lane: Lane
     reason: str
@@ -82,7 +82,7 @@ class Cause:
 def stuck_effects(
     lanes: Lanes, records: Records, wanted: Wanted, most: int, chunk: int = CHUNK
 ) -> Iterator[StuckEffect]:
-    """Up to `most` effects of the stuck list that are wanted, of the first MOST_STUCK; loaded as they are asked for."""
+    """Yield up to `most` wanted effects of the stuck list, of the first MOST_STUCK; loaded as they are asked for."""
     found = lanes.stuck(MOST_STUCK)
     for start in range(0, len(found), chunk):
         part = found[start : start + chunk]
@@ -113,7 +113,7 @@ def _plan_of(record: Order | Line | Call | Ending | None) -> str:
 
 
 def causes_of(found: Sequence[StuckEffect]) -> list[Cause]:
-    """What is stuck, by its cause; the one that most have first."""
+    """Return the causes of stuck effects, the most frequent cause first."""
     alike: dict[tuple[Lane, str, str], list[StuckEffect]] = {}
     for each in found:
         alike.setdefault((each.lane, each.reason, each.plan), []).append(each)
@@ -126,7 +126,7 @@ def causes_of(found: Sequence[StuckEffect]) -> list[Cause]:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """What became of effects that were to be done again. gone: no longer on the list · unreadable: left where it is."""
+    """The result of retrying effects. gone: no longer on the list · unreadable: left where it is."""
 
     retried: int = 0
     gone: int = 0
@@ -137,7 +137,7 @@ class Retried:
 
 
 def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]]]:
-    """A step a record that can be read, with how many of its effects it makes due: those that are named, no others."""
+    """Return a step for each readable record, with how many of its effects it makes due: only those in `found`."""
     readable = sorted((each for each in found if each.attempts is not None), key=lambda each: (each.owner, each.id))
     steps: list[tuple[int, Step[bool]]] = []
     for (owner, record), some in groupby(readable, key=lambda each: (each.owner, each.id)):
@@ -157,7 +157,7 @@ def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]
 
 
 def _or_gone(step: Step[object]) -> Step[bool]:
-    """Whether the step found something to retry: else another did, or the order was answered meanwhile."""
+    """Whether the step found anything to retry: if not, another did it, or the order was answered meanwhile."""
     try:
         yield from step
     except (NothingParked, OrderNotFound):

@@ -1,4 +1,4 @@
-"""A transcript is posted with its call: kept once, beside the person part, while the call is in the store."""
+"""Transcripts: one per call, kept beside the person part, and taken while the call is in the store."""
 
 from collections.abc import Sequence
 from secrets import token_hex
@@ -16,7 +16,7 @@ from consent_engine.errors import FieldError, Malformed, Refused, StoreUnavailab
 from consent_engine.ports import CallChange, Commit, Owner, Word
 
 SLACK_MS = 5_000
-"""A recorder's clock and a desk's differ by so much."""
+"""Greatest difference between a recorder's clock and a desk's."""
 
 
 class AlreadyTranscribed(Refused, code="already_transcribed"):
@@ -24,8 +24,8 @@ class AlreadyTranscribed(Refused, code="already_transcribed"):
 
 
 class Transcript(NamedTuple):
-    """What is posted. recording: the one that it is of · since: when the key was made that asks · anyone: whether calls
-    of other keys may be transcribed
+    """A transcript as posted. recording: the one that it is of · since: when the key of the request was made · anyone:
+    whether calls of other keys may be transcribed
     """
 
     call: str
@@ -37,13 +37,13 @@ class Transcript(NamedTuple):
 
     @property
     def op(self) -> str:
-        """What makes two transcripts the same."""
+        """The digest by which two transcripts are the same."""
         return digest(kept(self.lines, self.recording))
 
 
 def transcribing(wanted: Transcript) -> Step[Call]:
-    """Keep a transcript. Raises CallNotFound, also for another's, CallMismatch for one of another recording, Malformed
-    for words that were not spoken in the call, AlreadyTranscribed, StoreUnavailable.
+    """Keep a transcript. Raises CallNotFound, also for another caller's call, CallMismatch for another recording,
+    Malformed for words that were not spoken in the call, AlreadyTranscribed, StoreUnavailable.
     """
     for _ in range(MOST_RACES):
         loaded = yield from load(calls=[wanted.call])
@@ -80,5 +80,5 @@ def _fits(lines: Sequence[Spoken], call: Call, recording: str) -> None:
         FieldError(f"lines.{n}.at", "call_time_invalid", "must lie within the call")
         for n, each in enumerate(lines) if not first <= each.at <= last
     ]  # fmt: skip
-    if wrong and not call.began.ordered:  # a body of an order names no end
+    if wrong and not call.began.ordered:  # a call that an order's body describes has no end
         raise Malformed(wrong[:10])

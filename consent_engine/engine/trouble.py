@@ -1,4 +1,4 @@
-"""What is wrong now: what waits to be tried again, and why; and many stuck orders of one cause, cancelled at once."""
+"""Present trouble: effects that wait for a retry, and why; and cancelling many stuck orders of one cause at once."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ from consent_engine.ports import Outside, Owner, Store, Target
 from consent_engine.ports.targets import BSS, GATEWAY
 
 MOST_LOOKED_AT = 500
-"""Of what waits in a lane, so many that are due next are looked at: of more, the count is 'at least'."""
+"""Most waiting effects of a lane that are looked at, the next due ones: where there are more, counts are 'at least'."""
 _CALLS = (Lane.SMS, Lane.ACTIVATION)
 
 
 class Retrying(Struct, frozen=True):
-    """What a gateway or the BSS did not take, and waits to be tried again, for one reason.
+    """Effects that a gateway or the BSS did not take, and that wait for a retry, for one reason.
 
     since: when the one that has waited longest was first tried · more: there are more than were looked at
     """
@@ -38,8 +38,8 @@ class Retrying(Struct, frozen=True):
 
 
 class Cancelling(Struct, frozen=True):
-    """What became of orders that were to be cancelled. too_late: a service was begun, or they are over · gone: no
-    order, or no longer stuck
+    """The result of cancelling orders. too_late: a service was begun, or they are over · gone: no order, or no longer
+    stuck
     """
 
     cancelled: int = 0
@@ -48,7 +48,7 @@ class Cancelling(Struct, frozen=True):
 
 
 class Trouble:
-    """Looks at what is wrong, and ends many orders of one cause. run: carries out steps."""
+    """The effects in trouble, and cancelling many orders of one cause. run: carries out steps."""
 
     def __init__(self, store: Store, outside: Outside, run: Callable[[Sequence[Step[Any]]], list[Any]]) -> None:
         self._store = store
@@ -56,7 +56,7 @@ class Trouble:
         self._run = run
 
     def retrying(self) -> list[Retrying]:
-        """What waits to be tried again, the most first. Raises StoreUnavailable."""
+        """Return the effects that wait for a retry, by reason, the most frequent first. Raises StoreUnavailable."""
         found: list[Retrying] = []
         for lane in _CALLS:
             due = self._store.lanes.next(lane, MOST_LOOKED_AT)
@@ -85,9 +85,9 @@ class Trouble:
         return Target(GATEWAY, self._outside.routes.get(carrier, ""))
 
     def cancel(self, found: Sequence[StuckEffect], by: str, reason: str) -> Cancelling:
-        """Cancel the orders of these stuck effects, up to MOST_RETRIED; an event an order. Proven before this returns.
+        """Cancel the orders of these stuck effects, up to MOST_RETRIED; an event per order. Proven before this returns.
 
-        Raises whatever hinders the store.
+        Raises any error but TooLate and OrderNotFound.
         """
         some = found[:MOST_RETRIED]
         ids = list(dict.fromkeys(each.id for each in some if each.owner is Owner.ORDER))

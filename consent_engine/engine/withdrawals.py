@@ -1,5 +1,5 @@
-"""A subscriber ends a service by SMS: the ending is asked for before the message is consumed, so that whoever dies in
-between asks for the same one again.
+"""Withdrawals by SMS: the ending of a service is requested before the message is consumed, so that after a crash in
+between the same one is requested again.
 """
 
 from consent_engine.domain.call.ending import Cause, Why, ending_id
@@ -14,13 +14,13 @@ from consent_engine.engine.endings import MOST_ORDERS, ending_asked
 from consent_engine.engine.round_trips import archived_endings, load, orders_of_line
 
 WAITS_MS = 24 * 3_600_000
-"""So long a message that ends a service waits for the archive, or for the end of an activation that has begun; after
-that it is what it is without: a refusal."""
+"""How long a message that ends a service waits for the archive, or for the end of an activation that has begun; after
+that it only counts as a refusal."""
 
 
 def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
-    """What a message says of ending a service, once the ending that it asks for stands; None: the archive must be asked
-    and cannot be, or what it ends is being switched on, and the message waits.
+    """Return what a message says of ending a service, once the ending that it requests exists; None while the message
+    waits: the archive must be asked and cannot be, or the service to end is being switched on.
 
     Raises what `ending_asked` does.
     """

@@ -1,4 +1,4 @@
-"""The ports to the archive, where settled orders go and are read for as long as they must be kept, and to leaving."""
+"""The ports to the archive, which keeps settled orders for as long as required, and to moving records there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from consent_engine.ports.records import Owner
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What was deleted: person parts of any record, whole orders, whole calls, whole reports and endings."""
+    """How much was deleted: person parts of any record, whole orders, whole calls, whole reports and endings."""
 
     persons: int = 0
     orders: int = 0
@@ -24,20 +24,20 @@ class Expired:
     records: int = 0
 
     def __add__(self, other: "Expired") -> "Expired":
-        """Both together."""
+        """Return the sum of both."""
         return Expired(
             self.persons + other.persons, self.orders + other.orders, self.calls + other.calls,
             self.records + other.records,
         )  # fmt: skip
 
     def __bool__(self) -> bool:
-        """Whether anything was."""
+        """Whether anything was deleted."""
         return bool(self.persons or self.orders or self.calls or self.records)
 
 
 @dataclass(frozen=True, slots=True)
 class Retiring:
-    """An order that the archive has in this version, and whose effect WAKE_ARCHIVE is held by this token."""
+    """An order that the archive has in this version. token: under which its effect WAKE_ARCHIVE is held"""
 
     order: str
     line: str
@@ -46,7 +46,7 @@ class Retiring:
 
 
 class Left(StrEnum):
-    """What became of letting an order go."""
+    """The result of deleting a record that the archive has from the store."""
 
     OK = "ok"
     GONE = "gone"
@@ -57,7 +57,7 @@ class Left(StrEnum):
 
 
 class Aged(StrEnum):
-    """What became of a line that nobody has written on for long."""
+    """The result of trying to delete a line without recent activity."""
 
     OK = "ok"
     STAYS = "stays"
@@ -66,26 +66,26 @@ class Aged(StrEnum):
 
 
 class RecordArchive(Protocol):
-    """Keeps reports and endings that are over, whole. Every method raises ArchiveUnavailable, as the Archive's do."""
+    """The archive of finished reports and endings, kept whole. Every method raises ArchiveUnavailable."""
 
     def keep(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Keep records of a kind as the store has them, in one transaction; the ids of those that are safely there."""
+        """Keep records of a kind as the store has them, in one transaction. Return the ids of those safely archived."""
 
     def reports(self, ids: Sequence[str]) -> dict[str, Report]:
-        """Those reports that are there."""
+        """Return those of these reports that are archived."""
 
     def endings(self, ids: Sequence[str]) -> dict[str, Ending]:
-        """Those endings that are there."""
+        """Return those of these endings that are archived."""
 
     def listed(self, owner: Owner, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Records of a kind with the instants they came at, newest first, from where a page ended."""
+        """Return records of a kind with the instants they came at, newest first. before: the last row seen"""
 
 
 class Archive(Protocol):
-    """Keeps settled orders, whole, so that history, chain and proof hold from it alone.
+    """The archive of settled orders, kept whole, so that history, chain and proof can be read from it alone.
 
     Safe in several threads and processes at once. Every method raises ArchiveUnavailable when the archive cannot be
-    reached in a bounded time; after that it says so at once for a while, and nobody waits.
+    reached in a bounded time; for a while after that it does so at once, and nobody waits.
     """
 
     calls: CallArchive
@@ -93,80 +93,80 @@ class Archive(Protocol):
     records: RecordArchive
     """reports that are answered, and endings that are over"""
     must_stand: bool
-    """data name one of here as theirs: where none stands, none is made"""
+    """whether the data name an archive as theirs: then a missing one is not created"""
 
     def id(self) -> str:
-        """The archive's own name, made with it: two archives never share one."""
+        """Return the archive's own id, made when it was created: two archives never share one."""
 
     def claim(self, installation: str, *, known: bool, instead_of: str = "") -> str:
-        """Whose archive this is, by the name of an installation; this one's from now on, if it was nobody's.
+        """Return the installation that owns this archive: `installation` from now on, if it had no owner.
 
-        What keeps or deletes orders here is refused from then on where the archive has become another's.
-        known: that installation's data name this archive as theirs. One that is nobody's and has orders all the same
-        (an earlier release told nobody) is given to such only: else the answer is "". instead_of: take it over from
-        this installation, which is gone.
+        From then on a method here that keeps or deletes records is refused once the archive has another owner.
+        known: the installation's data name this archive as theirs; an archive that has orders but no owner (an earlier
+        release noted none) is given only to such an installation, else the answer is "" · instead_of: take the archive
+        over from this installation, which is gone
         """
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
         """Keep orders, as `Retirement.whole` gives them, in one transaction; a repeat changes nothing.
 
-        The ids that are now safely there. Missing are those it cannot take: another order stands under that id, or
-        the record cannot be written.
+        Return the ids that are now safely archived. An order that cannot be taken is missing from them: another order
+        has its id, or its record cannot be written.
         """
 
     def orders(self, ids: Sequence[str]) -> dict[str, Order]:
-        """Those that are there."""
+        """Return those of these orders that are archived."""
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
-        """Their versions."""
+        """Return the versions of those of these orders that are archived."""
 
     def recall(self, keys: Sequence[str]) -> list[Order]:
-        """The orders made under these request keys."""
+        """Return the orders made under these request keys."""
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `Lists.placed`, of archived orders."""
+        """List archived orders as `Lists.placed` does."""
 
     def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `placed`, of one number."""
+        """List the archived orders of one number as `placed` does."""
 
     def states(self, since: Millis, until: Millis) -> dict[State, int]:
-        """How the orders ended that were placed from `since` on and before `until`, in counts."""
+        """Return how many orders placed from `since` on and before `until` ended in each state."""
 
     def expire(self, now: Millis, most: int) -> Expired:
-        """Delete what must not be kept any longer, of `most` orders of each kind; again, until nothing was."""
+        """Delete what is past its retention, at most `most` records of each kind; to be repeated until nothing was."""
 
 
 class Retirement(Protocol):
-    """How the store lets go what need not stay: orders that the archive has, lines on which nothing stands."""
+    """The removal from the store of records that the archive has, and of lines that hold nothing any more."""
 
     def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
-        """The records of orders as they are kept, whole: field by field, and `offer`."""
+        """Return the complete records of orders as stored: field by field, and `offer`."""
 
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
-        """Let orders go that the archive has, each whole or not at all. A line's newest instant comes with YOUNG."""
+        """Delete orders that the archive has, each whole or not at all. YOUNG comes with the line's newest instant."""
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
-        """Let lines go, whose effects WAKE_LINE are held by these tokens, each if nothing stands on it."""
+        """Delete each line that holds nothing any more. lines: (line, token under which its WAKE_LINE is held)"""
 
     def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
-        """The records of calls, reports or endings, as they are kept, whole."""
+        """Return the complete records of calls, reports or endings, as stored."""
 
     def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[Left]:
-        """Let calls, or endings, go that the archive has in this version, each whole or not at all; whose effect
-        WAKE_ARCHIVE, of an ending WAKE_EXPIRED, is held by this token.
+        """Delete calls or endings that the archive has, each whole or not at all. records: (id, version in the archive,
+        token under which its WAKE_ARCHIVE, or an ending's WAKE_EXPIRED, is held)
         """
 
     def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
-        """Let reports go that the archive has in this version."""
+        """Delete reports that the archive has. reports: (id, version in the archive)"""
 
     def installation(self, *, make: bool = True) -> str:
-        """The name of these data, made when it is first asked for, durably; a move takes it along.
+        """Return the name of these data, made durably when it is first asked for; a move takes it along.
 
         Without `make` the answer is "" where they have none.
         """
 
     def archive_bound(self) -> str:
-        """The id of the archive these data belong to; "" when they belong to none yet."""
+        """Return the id of the archive these data belong to; "" when they belong to none yet."""
 
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
-        """The id of the archive these data belong to; this one, when they belonged to none. anew: this one, durably."""
+        """Bind these data, durably, to an archive if they have none; return the id of theirs. anew: bind in any case"""

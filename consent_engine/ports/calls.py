@@ -1,4 +1,4 @@
-"""The ports to calls in the archive: where they go once they are over, and how they are listed there."""
+"""The port to calls in the archive, which keeps and lists them once they are over, and the filter for such lists."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -12,8 +12,8 @@ from consent_engine.domain.effects import Millis
 
 
 class CallFilter(Struct, frozen=True):
-    """Which calls to list; None lets everything through. since, until: began at or after, and before ·
-    violation: one that has this one; ANY: that has any · verdict: recorded ones that stand so, in the store alone.
+    """The calls to list; a field of None admits all. since, until: began at or after, and before · violation: only
+    calls with this violation; ANY: with any · verdict: only recorded calls with this verdict, in the store alone
     """
 
     agent: str | None = None
@@ -36,31 +36,31 @@ class CallFilter(Struct, frozen=True):
 
 
 ANY = "true"
-"""In the place of a violation: any of them."""
+"""The value of a violation filter that admits every violation."""
 
 
 class CallArchive(Protocol):
-    """Keeps calls that are over, whole. Every method raises ArchiveUnavailable, as the Archive's do."""
+    """The archive of calls that are over, kept whole. Every method raises ArchiveUnavailable, as the Archive's do."""
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Keep calls as the store has them, in one transaction; the ids of those that are safely there."""
+        """Keep calls as the store has them, in one transaction. Return the ids of those that are safely archived."""
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
-        """Those that are there."""
+        """Return those of these calls that are archived."""
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
-        """The calls made under these request keys, and those whose recordings are reserved under one of them."""
+        """Return the calls made under these request keys, and those whose recordings are reserved under one of them."""
 
     def of_line(self, line: str, limit: int) -> list[str]:
-        """The calls to one number, newest first."""
+        """Return the calls to one number, newest first."""
 
     def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Calls with the instants they began at, newest first, from where a page ended."""
+        """Return calls with the instants they began at, newest first. before: the last row of the page before"""
 
     def unheard(self, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Recorded calls that no reviewer had heard when they came here, with the instants their ends reached us,
-        oldest first, from where a page ended.
+        """Return recorded calls that no reviewer had heard when they were archived, with the instants their ends
+        reached us, oldest first. after: the last row of the page before
         """
 
     def count_unheard(self, most: int) -> int:
-        """How many of these there are, up to `most`."""
+        """Return how many such unheard calls there are, up to `most`."""

@@ -1,4 +1,4 @@
-"""The port to inboxes, and what passes into one."""
+"""The port to inboxes, and the messages that are put into one."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,11 +12,11 @@ class Posted(Struct, frozen=True):
     """A message for a line's inbox.
 
     makes: names of the restrictions it makes, with their door and ref, and for a suspicion reason and words ·
-    once: no message when these stand already · barring: names of the restrictions that void a consent in it ·
-    decides: name of the suspicion that it decides, `decided` the newest act that was looked at · lifting: what is
-    kept of that, when it is no refusal · repeated: why its first repeat is kept as unmatched, '' if it is not ·
-    same_for: how long after a message (ms) another one with its key is its repeat; None: for ever · until: when the
-    restrictions that it makes end; 0: never
+    once: not stored when these restrictions are in force already · barring: names of the restrictions that void a
+    consent in it · decides: name of the suspicion that it decides · decided: the newest act the decision considered ·
+    lifting: the record to keep of the decision when it is no refusal · repeated: the reason under which its first
+    repeat is kept as unmatched, '' if it is not kept · same_for: for how long after a message (ms) another one with
+    its key is its repeat; None: for ever · until: when the restrictions that it makes end; 0: never
     """
 
     line: str
@@ -39,7 +39,7 @@ class Posted(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Whether a message is new, and when it (first) reached us. gone: what it decides does not stand as it did."""
+    """Whether a message is new, and when it (first) reached us. gone: the suspicion it decides has changed or ended."""
 
     is_new: bool
     at: Millis
@@ -47,14 +47,16 @@ class Stored(Struct, frozen=True):
 
 
 class Inbox(Protocol):
-    """The lines' unread messages, first in first read, and the unmatched messages, which belong to no order."""
+    """The lines' unread messages, read in the order they came, and the unmatched messages, which belong to no order."""
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
-        """Put messages into their lines' inboxes, each once. What makes what does not stand is never a repeat."""
+        """Put messages into their lines' inboxes, each once. A message that makes a restriction not in force is stored
+        even where its key came before, unless its `same_for` is None.
+        """
 
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
-        """Keep unmatched messages, as evidence."""
+        """Keep unmatched messages as evidence."""
 
     def trim(self) -> int:
-        """Delete unmatched messages and evidence of liftings and permits that are older than such evidence is kept, and
-        the oldest of more than a million. Returns how many were deleted."""
+        """Delete unmatched messages and evidence of liftings and permits past their retention, and the oldest of more
+        than a million. Returns how many were deleted."""

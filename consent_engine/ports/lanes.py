@@ -1,4 +1,4 @@
-"""The port to lanes: what is due, leased to one at a time; and what passes through it."""
+"""The port to lanes: due effects, each leased to one worker at a time; and the port's types."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -17,8 +17,8 @@ from consent_engine.ports.room import Room
 
 
 class Leased(Struct, frozen=True):
-    """An effect that this worker holds for a while, with its record. lost: the worker before recorded no outcome ·
-    barred: restrictions because of which it is *not* held
+    """An effect that this worker holds for a while, with its record. lost: the worker that held it before recorded no
+    outcome · unread: a line's unread messages · barred: restrictions because of which the effect is *not* held
     """
 
     effect: str
@@ -34,7 +34,7 @@ class Leased(Struct, frozen=True):
 
     @property
     def held(self) -> Held:
-        """The effect in our hands, as a commit names it. Raises BrokenRecord for one without its record."""
+        """The leased effect as a commit names it. Raises BrokenRecord for one without its record."""
         record = self.order or self.line or self.call or self.ending
         if record is None:
             raise BrokenRecord("an effect without its record")
@@ -42,7 +42,7 @@ class Leased(Struct, frozen=True):
 
 
 class Stuck(Struct, frozen=True):
-    """An effect on the stuck list."""
+    """An effect of a lane, as the stuck list and the list of the next due ones name it."""
 
     owner: Owner
     id: str
@@ -51,7 +51,7 @@ class Stuck(Struct, frozen=True):
 
 
 class LaneDepth(Struct, frozen=True):
-    """How much of a lane is due, how late the oldest is (ms), how much is parked, how much waits."""
+    """A lane's effects: how many are due, by how much (ms) the oldest is late, how many are parked, how many in all."""
 
     due: int
     late: int
@@ -60,41 +60,41 @@ class LaneDepth(Struct, frozen=True):
 
 
 class Lanes(Protocol):
-    """Effects by the instant they are due."""
+    """The lanes: effects by the instant they are due, leased to workers."""
 
     def lease(self, lane: Lane, n: int) -> list[Leased]:
-        """Take up to n due effects of a lane. Never repeated by itself: a lost answer is a lost lease."""
+        """Lease up to n due effects of a lane. Never sent again automatically: a lost answer is a lost lease."""
         return self.lease_each({lane: n})[lane]
 
     def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
-        """As `lease`, of several lanes in one round trip: so many of each."""
+        """Lease from several lanes in one round trip. wanted: how many effects of each lane at most"""
 
     def may_begin(self, leased: Leased) -> bool:
-        """Whether the call of an order's effect may begin that was leased a while ago: held still, barred by nothing,
-        and its order is as it was then.
+        """Whether the outside call for an order's effect, leased a while ago, may begin: the lease still holds, no
+        restriction bars it, and its order is unchanged.
 
-        Proven, so that no server says yes that is not the one others write to. Raises StoreUnavailable, NotDurable.
+        Proven, so that a server that others no longer write to cannot say yes. Raises StoreUnavailable, NotDurable.
         """
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
-        """Make an effect of records, which we hold, due at another instant: nobody is to have it before."""
+        """Make an effect of records, leased by this worker, due at another instant; no worker gets it before."""
 
     def bring_forward(self, lane: Lane, why: str, due: Millis, until: Millis) -> int:
-        """Have what waits for this reason, and would be due until then, be due at `due`; how many these were."""
+        """Make effects that wait for the reason `why`, and are due by `until`, due at `due`. Return how many moved."""
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
-        """When these effects of a record are due, in their order: of one in hand when its lease ends; None for one that
-        waits for a person, or is not there.
+        """Return when each of these effects of a record is due: for a leased one the end of its lease; None for one
+        that waits for a person, or does not exist.
         """
 
     def depths(self) -> dict[Lane, LaneDepth]:
-        """How every lane stands."""
+        """Return how full each lane is."""
 
     def next(self, lane: Lane, limit: int) -> list[Stuck]:
-        """What is due next in a lane, soonest first; what waits for a person is not among it."""
+        """Return the next effects due in a lane, soonest first; those that wait for a person are left out."""
 
     def stuck(self, limit: int) -> list[Stuck]:
-        """What waits for a person."""
+        """Return the effects that wait for a person."""
 
     def rooms(self) -> dict[str, Room]:
-        """How much room the servers have that the lanes, and all orders, are on: by name, each server once."""
+        """Return how much room the servers with the lanes and all orders have: by name, each server once."""

@@ -1,4 +1,4 @@
-"""The port to lists and counts: orders by instant, restrictions by kind, a day's funnel."""
+"""The port to lists and counts: records by instant, restrictions by kind, a day's funnel."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -12,24 +12,24 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
 
 MOST_SEARCHED = 200_000
-"""So many orders of a part of the store are looked at for the end of an id."""
+"""The largest number of orders in one part of the store that a search by the end of an id looks at."""
 
 
 class Tally(Struct, frozen=True):
-    """How many restrictions of a kind, or endings, stand, and since when the oldest does; 0: none stands."""
+    """How many of one kind there are (restrictions, endings, calls to review). oldest: since when; 0: there are none"""
 
     count: int = 0
     oldest: Millis = 0
 
 
 def together(tallies: Iterable[Tally]) -> Tally:
-    """How many there are of all of them, and since when the oldest."""
+    """Add tallies up: the sum of their counts, and the oldest of their instants."""
     found = [each for each in tallies if each.count]
     return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
 
 
 class Standing(Struct, frozen=True):
-    """A restriction in a list: its name and instant there (the cursor), its line and number; None: it just went."""
+    """A restriction in a list: its name and instant there (the cursor), line and number. restriction: None once gone"""
 
     name: str
     at: Millis
@@ -39,65 +39,65 @@ class Standing(Struct, frozen=True):
 
 
 class Lists(Protocol):
-    """Lists of what is in the store itself."""
+    """Lists and counts of the records in the store itself, those in the archive left out."""
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Orders with the instants they were placed at, newest first, from where a page ended."""
+        """Return orders with the instants they were placed at, newest first. before: the last row of the page before"""
 
     def placed_at(self, orders: Sequence[str]) -> list[Millis]:
-        """When these were placed, in their order; 0 for one that is not in the store itself."""
+        """Return when each of these orders was placed; 0 for one that is not in the store itself."""
 
     def open_orders(self, limit: int) -> list[str]:
-        """Orders with an effect still wanted: every unsettled one, and some whose notification waits."""
+        """Return orders with pending effects: every unsettled one, and some whose notification waits."""
 
     def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
-        """Calls with the instants they began at, newest first; wrong: only those with a violation."""
+        """Return calls with the instants they began at, newest first. wrong: only those with a violation"""
 
     def to_review(self, verdict: Verdict, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Calls that are pending or contested with the instants their ends reached us, oldest first, from where a page
-        ended.
+        """Return pending or contested calls with the instants their ends reached us, oldest first. after: the last row
+        of the page before
         """
 
     def waiting_for_review(self) -> dict[Verdict, Tally]:
-        """How many calls are pending, and how many contested; since when the oldest of each is over."""
+        """Return how many calls are pending and how many contested, and since when the oldest of each has been over."""
 
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
-        """Of the calls that began on each of these days (China's, YYYY-MM-DD), what was counted over all agents, by
-        carrier (SUMMED, in `domain/call/counted.py`): some dozens of values a day.
+        """Return for each of these days (China's, YYYY-MM-DD) the counts over all agents, by carrier, of the calls that
+        began that day (SUMMED, in `domain/call/counted.py`): some dozens of values a day.
         """
 
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
-        """How many of the calls of one day were heard, by agent: all of its counts are read."""
+        """Return how many of one day's calls were heard, by agent. This reads all counts of the day."""
 
     def sold(self, day: str) -> dict[str, int]:
-        """What became of the orders placed on a day (China's, YYYY-MM-DD): see `domain/order/sold.py`."""
+        """Return the outcome counts of the orders placed on a day (China's, YYYY-MM-DD): see `domain/order/sold.py`."""
 
     def ended_soon(self, days: Sequence[str]) -> int:
-        """How many services that were switched on on these days were taken back within a week."""
+        """Return how many of the services switched on on these days were taken back within a week."""
 
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
-        """Restrictions of a kind, newest first; before: name and instant of the last one of the page before."""
+        """Return restrictions of a kind, newest first. before: instant and name of the last one of the page before"""
 
     def tally(self, kind: Kind) -> Tally:
-        """How many restrictions of a kind stand, and the oldest's instant."""
+        """Return how many restrictions of a kind are in force, and the oldest's instant."""
 
     def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Endings that are not over, with the instants they were asked for at, newest first."""
+        """Return open endings with the instants they were asked for at, newest first."""
 
     def endings_open(self) -> Tally:
-        """How many endings are not over, and since when the oldest is not."""
+        """Return how many endings are open, and when the oldest of them was asked for."""
 
     def ending(self, tail: str, most: int) -> list[str]:
-        """Orders whose ids end so, newest first: of the newest MOST_SEARCHED of a part of the store."""
+        """Return orders whose ids end in `tail`, newest first, of the newest MOST_SEARCHED in each part of a store."""
 
     def lifted(self, most: int) -> list[str]:
-        """What was kept of the newest liftings (json: carrier, at, by, evidence, ...), newest first."""
+        """Return the records of the newest liftings (JSON: carrier, at, by, evidence, ...), newest first."""
 
     def funnel(self, day: str) -> dict[State, int]:
-        """Orders placed on a day (UTC, YYYY-MM-DD), by state."""
+        """Return how many orders placed on a day (UTC, YYYY-MM-DD) are in each state."""
 
     def placed_on(self, day: str) -> dict[State, int]:
-        """As `funnel`, for a day of the business (China's): see `domain/days.py`."""
+        """Count as `funnel` does, for a day of the business (China's): see `domain/days.py`."""
 
     def uncalled(self, day: str) -> int:
-        """How many of the orders placed on a day (UTC, YYYY-MM-DD) have no record of their call."""
+        """Return how many of the orders placed on a day (UTC, YYYY-MM-DD) have no record of their call."""

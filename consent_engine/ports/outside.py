@@ -1,4 +1,4 @@
-"""The ports to the outside: gateways, the BSS, and the queue that hands out wake-ups."""
+"""The ports to the outside: gateways, the BSS, its subscriber look-up, and the queue that hands out wake-ups."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -13,18 +13,18 @@ from consent_engine.ports.room import Room
 
 Message = TypeVar("Message", Reply, DeliveryReport)
 MAY_GO: ContextVar[Callable[[], bool]] = ContextVar("MAY_GO")
-"""Of the call that a task makes, where it is set: an adapter asks this once its connection stands, right before the
-first byte of what has an effect goes out. False: nothing goes out, and the outcome is Unavailable."""
+"""A check for the outside call of the current task, where set: an adapter calls it once its connection stands, right
+before it sends the first byte of a request that has an effect. False: nothing is sent; the outcome is Unavailable."""
 
 
 class NotSent(Exception):
-    """It may not go any more, and its connection has just been made: nothing went out."""
+    """The request was called off when its connection had just been made: nothing was sent."""
 
 
 class Sms(Struct, frozen=True):
-    """An SMS to hand over (MT). `ref` is the same for every attempt at it.
+    """An SMS to hand over (MT). `ref` is the same for every attempt to send it.
 
-    valid_for: how long (ms) it is worth delivering, 0 where that is for the gateway to say
+    valid_for: for how long (ms) it is worth delivering, 0 where the gateway decides
     """
 
     ref: str
@@ -60,7 +60,7 @@ class Deactivation(Struct, frozen=True):
 
 
 class WebhookCall(Struct, frozen=True):
-    """What a gateway sent us, as it came: nothing verified yet. Header names are lower case."""
+    """A gateway's request to one of our webhooks, as it came: nothing is verified yet. Header names are lower case."""
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
@@ -69,7 +69,7 @@ class WebhookCall(Struct, frozen=True):
 
 
 class Parsed(Struct, Generic[Message], frozen=True):
-    """One webhook call, read item by item: a poison item does not sink its batch.
+    """One webhook call, read item by item: an unreadable item does not make the others of its batch fail.
 
     rejected: (index, what is wrong) - never the value.
     """
@@ -79,7 +79,7 @@ class Parsed(Struct, Generic[Message], frozen=True):
 
 
 class Acknowledgement(Struct, frozen=True):
-    """The answer this gateway understands as "stored"."""
+    """The answer that a gateway understands as "stored"."""
 
     status: int
     body: bytes
@@ -87,98 +87,98 @@ class Acknowledgement(Struct, frozen=True):
 
 
 class Webhooks(Protocol):
-    """The way back: what a gateway posts to us, verified and read, and the answer that it understands."""
+    """The webhooks for one gateway: they verify and read its posts, and answer in the form that it understands."""
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
-        """Read a call to the inbound webhook. Raises Unauthenticated (nothing read yet) or Malformed."""
+        """Read a call to the inbound webhook. Raises Unauthenticated (before anything is read) or Malformed."""
 
     def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
-        """Read a call to the receipts webhook. Raises Unauthenticated (nothing read yet) or Malformed."""
+        """Read a call to the receipts webhook. Raises Unauthenticated (before anything is read) or Malformed."""
 
     def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
-        """The answer once everything readable is stored."""
+        """Return the answer to send once everything readable is stored."""
 
 
 class Gateway(Protocol):
-    """A service that carries our SMS. One of a kind may exist several times under different names."""
+    """A service that carries our SMS. Several gateways of one kind may exist, under different names."""
 
     name: str
     sub_numbers: bool
     """Whether digits may be appended to the sender to tell orders apart (rule 1 of correlation)."""
     segments: int
-    """So many segments of one text arrive whole; a longer one is not handed over."""
+    """The largest number of segments of one text that arrive whole; a longer text is not handed over."""
     reports: bool
-    """Whether it says of every SMS when it is on the handset. Then a yes before that is one that nobody can have read
-    the question of."""
+    """Whether the gateway reports for every SMS when it reached the handset. If so, a yes that came earlier cannot
+    answer that question: nobody had read it."""
 
     @property
     def webhooks(self) -> Webhooks:
-        """What reads its posts."""
+        """The webhooks that read this gateway's posts."""
 
     async def send(self, sms: Sms) -> Outcome:
-        """Hand over one SMS. Never raises for anything the other side does; bounded by its own timeout."""
+        """Hand over one SMS. Never raises for anything the gateway does; bounded by its own timeout."""
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
 
 
 class Bss(Protocol):
-    """The carrier's system that switches services on."""
+    """The carrier's system that switches services on and off."""
 
     name: str
 
     async def activate(self, activation: Activation) -> Outcome:
-        """Switch it on, under the order's id as idempotency key. Never raises for what the other side does."""
+        """Switch a service on, under the order's id as idempotency key. Never raises for anything the BSS does."""
 
     async def ask(self, order_id: str) -> Outcome | None:
-        """What became of earlier attempts, asked after doubt: `Untaken` where it knows none; None: nobody can say."""
+        """Ask for the outcome of earlier attempts in doubt: `Untaken` where the BSS knows none; None where unknown."""
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
-        """Switch it off, under the ending's id as idempotency key. Never raises for what the other side does."""
+        """Switch a service off, under the ending's id as idempotency key. Never raises for anything the BSS does."""
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
-        """As `ask`, of an ending."""
+        """Ask as `ask` does, for an ending."""
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
 
 
 class Subscribers(Protocol):
-    """The BSS asked who has a number. Only where it can be asked; any of them may not know."""
+    """The look-up of a number's subscriber at the BSS, where the BSS offers one; it need not know every number."""
 
     name: str
-    """as it stands in metrics: the BSS's own, with what it is asked"""
+    """the name in metrics: the BSS's own name, then that of the look-up"""
 
     async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
-        """Who has it at this moment. Never raises for what the other side does; bounded by its own timeout."""
+        """Return a number's present subscriber. Never raises for anything the BSS does; bounded by its own timeout."""
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
 
 
 class Queue(Protocol):
-    """Hands wake-ups to workers. Losing, doubling or wiping it costs ticks, never an order."""
+    """The queue of wake-ups for workers. Losing, doubling or wiping them costs delays or idle looks, never an order."""
 
     def wake(self, lane: Lane, due: int, *, more: bool = False) -> None:
-        """Have a worker look at `lane` soon; `due` is only shown. At most two wait a lane. Never raises.
+        """Have a worker look at `lane` soon. At most two wake-ups wait for each lane. Never raises.
 
-        more: whoever is awake there is not enough
+        due: how many effects are due; fewer need fewer wake-ups · more: the workers already awake are not enough
         """
 
     def stays(self, lanes: Sequence[Lane]) -> bool:
-        """Promise to be awake for these lanes for a moment, and to look once more after it: nobody need be woken.
-        False where another's promise lasts, or that cannot be known; nothing is promised then. Never raises.
+        """Promise that this worker stays awake for these lanes for a moment and looks once more afterwards, so that no
+        other is woken. False, and no promise, where another's promise lasts, or this is unknown. Never raises.
         """
 
     def leaves(self, lanes: Sequence[Lane]) -> None:
-        """Let another promise, though the own promise lasts, and is believed, until it is over. Never raises."""
+        """Let another worker promise now; this worker's own promise still holds until it ends. Never raises."""
 
     def room(self) -> Room | None:
-        """How much room its server has; None where it cannot be asked. Never raises."""
+        """Return how much room the queue's server has; None where it cannot be asked. Never raises."""
 
 
 class Outside(Struct, frozen=True):
-    """The gateways by name, which of them serves which carrier, our sender numbers, and the BSS."""
+    """All outside services: gateways by name, each carrier's gateway and sender number, and the BSS."""
 
     gateways: Mapping[str, Gateway]
     routes: Mapping[str, str] = field(default_factory=dict)
@@ -187,6 +187,6 @@ class Outside(Struct, frozen=True):
     """carrier -> the number our SMS come from"""
     bss: Bss | None = None
     subscribers: Subscribers | None = None
-    """who has a number, where the BSS can say it"""
+    """the look-up of subscribers, where the BSS offers one"""
     code_of: Callable[[str, str], str] | None = None
-    """the code that a line's reporter is sent, of the line and of what is kept of it"""
+    """makes the code that is sent to a line's reporter, from the line and the seed that is kept of the code"""

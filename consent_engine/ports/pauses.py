@@ -1,4 +1,4 @@
-"""The port to pauses: which lanes and gateways a person stopped, and all that was stopped and let go on."""
+"""The port to pauses: the lanes and gateways that a person stopped, and the history of pauses."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,11 +9,11 @@ from consent_engine.domain.effects import Millis
 from consent_engine.ports.targets import Target
 
 LANE = "lane"
-"""What a Target is `to`, beside a gateway and the BSS: a lane."""
+"""The `to` of a Target that is a lane; the others are a gateway and the BSS."""
 
 
 class Pause(Struct, frozen=True, array_like=True):
-    """A lane or a gateway that a person stopped: since when, who, and why."""
+    """A pause of a lane or a gateway: since when, by whom, and why."""
 
     at: Millis
     by: str
@@ -21,7 +21,7 @@ class Pause(Struct, frozen=True, array_like=True):
 
 
 class PauseEvent(Struct, frozen=True, array_like=True):
-    """A lane or a gateway was stopped, or let go on. paused: which of the two"""
+    """One entry in the history of pauses. paused: whether the target was stopped; else it was resumed"""
 
     at: Millis
     to: str
@@ -32,16 +32,16 @@ class PauseEvent(Struct, frozen=True, array_like=True):
 
 
 class Pauses(Protocol):
-    """What stands still. Writes are proven."""
+    """The pauses of an installation. Writes are proven durable."""
 
     def standing(self) -> Mapping[Target, Pause]:
-        """What stands still now."""
+        """Return the pauses in force, by target."""
 
     def pause(self, target: Target, pause: Pause) -> bool:
-        """Stop it; False where it stood still already: then it stays as it was."""
+        """Stop a target; False where it was stopped already: then that pause stays as it was."""
 
     def resume(self, target: Target, at: Millis, by: str, reason: str) -> bool:
-        """Let it go on; False where it did."""
+        """Resume a target; False where it was not stopped."""
 
     def happened(self, most: int) -> list[PauseEvent]:
-        """What was stopped and let go on, newest first."""
+        """Return the history of pauses, newest first."""

@@ -1,4 +1,4 @@
-"""The port to dialling: what stands on many lines at once, and what requests for permits were answered."""
+"""The port to dialling: restrictions and calls of many lines at once, and the answers to requests for permits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -9,17 +9,17 @@ from consent_engine.domain.line.line import Line
 
 
 class Permits(Protocol):
-    """What dialling goes by, and what is kept of it."""
+    """The basis of dialling permits, and the record of the answers given."""
 
     def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
-        """The server's instant, and of these lines (-> their numbers) those on which anything stands: their
-        restrictions and calls, no more.
+        """Return the server's instant and, of these lines (line -> its number), those with a restriction or a call:
+        these two alone are read.
 
-        None for a line that cannot be read, or has another number. In one round trip, however many are asked for.
+        None for a line that cannot be read, or has another number. In one round trip, however many lines there are.
         """
 
     def keep(self, given: Sequence[tuple[str, Given]]) -> None:
-        """Keep answers, each with a line of the part of the store that it is about, proven; each once."""
+        """Keep answers, each once, proven durable; each comes with a line of the part of the store that it is about."""
 
     def find(self, request: str, at: Millis) -> list[Given]:
-        """What a request that was made about then was answered, a row a part of the store."""
+        """Return the answers to a request made around an instant, one row for each part of the store."""

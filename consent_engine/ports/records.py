@@ -1,4 +1,4 @@
-"""The port to records: orders and lines, read whole and changed by commits; and what passes through it."""
+"""The port to records (orders, lines, calls, endings, reports), read whole and changed by commits; and its types."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -20,7 +20,7 @@ from consent_engine.domain.order.rhythm import Beat, Rhythm
 
 
 class Owner(StrEnum):
-    """The kinds of records, by the letter that their effects' members begin with."""
+    """The kinds of records, by the first letter of their effects' members in the due-sets."""
 
     ORDER = "o"
     LINE = "l"
@@ -30,7 +30,7 @@ class Owner(StrEnum):
 
 
 class Held(Struct, frozen=True):
-    """A leased effect of a record: the token is the attempt it was leased for."""
+    """A leased effect of a record. token: the number of the attempt that it was leased for"""
 
     record: str
     effect: str
@@ -38,9 +38,9 @@ class Held(Struct, frozen=True):
 
 
 class OrderChange(Struct, frozen=True):
-    """An order to write: as it is after the decision, the version that was read, and the new fields.
+    """An order to write: its content after the decision, the version that was read, and the new fields.
 
-    state_before: None for a new order, which must not be there yet · events: those that are new
+    state_before: None for a new order, which must not exist yet · events: the new ones
     """
 
     order: Order
@@ -57,12 +57,12 @@ class OrderChange(Struct, frozen=True):
 
     @property
     def leaf(self) -> Leaf | None:
-        """What the journal keeps of this: nothing where no event is written."""
+        """The journal's entry for this change; None where no event is written."""
         return Leaf.of_record(self.order) if self.fields else None
 
     @property
     def saved(self) -> Order:
-        """The order as the store has it once this is saved."""
+        """The order as the store holds it once this change is saved."""
         order, dropped = self.order, {effect for effect, _ in self.drop}
         effects = {effect: pending for effect, pending in order.effects.items() if effect not in dropped}
         effects |= {put.effect: put.pending for put in self.put}
@@ -73,11 +73,11 @@ class OrderChange(Struct, frozen=True):
 
 
 class LineChange(Struct, frozen=True):
-    """A line to write. read: the version that was read, None when it is only stamped. A field set to '' goes.
+    """A line to write. read: the version that was read, None when it is only stamped. A field set to '' is deleted.
 
-    consume: key of the message to take from its inbox · release: its reader lets go of it ·
-    barring: names of the restrictions under which nothing of the commit is written · sealed: the line as it is
-    afterwards, where its chain has one link more
+    consume: key of the message to take from its inbox · release: the reader of its inbox gives up the lease ·
+    barring: names of the restrictions under which nothing of the commit is written · sealed: the line after the
+    commit, where the commit adds a link to its chain
     """
 
     id: str
@@ -92,13 +92,13 @@ class LineChange(Struct, frozen=True):
 
     @property
     def leaf(self) -> Leaf | None:
-        """What the journal keeps of this: nothing where no event is written."""
+        """The journal's entry for this change; None where no event is written."""
         return Leaf.of_line(self.sealed) if self.sealed else None
 
 
 class CallChange(Struct, frozen=True):
-    """A call to write, as it is afterwards. before: as it was read; None for a new one, which must not be there yet ·
-    archived: as the archive has one that comes back from there, and is not there yet either
+    """A call to write, in its new content. before: as it was read; None for a new one, which must not exist yet ·
+    archived: the archive's version of a call that returns from there to the store, where it must not exist yet either
     """
 
     call: Call
@@ -118,7 +118,7 @@ class CallChange(Struct, frozen=True):
 
 
 class EndingChange(Struct, frozen=True):
-    """An ending to write, as it is afterwards. before: as it was read; None for a new one, which must not be there."""
+    """An ending to write, in its new content. before: as it was read; None for a new one, which must not exist yet."""
 
     ending: Ending
     before: Ending | None
@@ -136,9 +136,7 @@ class EndingChange(Struct, frozen=True):
 
 
 class ReportChange(Struct, frozen=True):
-    """A report to write, as it is afterwards. before: as it was read; None for a new one, which must not be there
-    yet.
-    """
+    """A report to write, in its new content. before: as it was read; None for a new one, which must not exist yet."""
 
     report: Report
     before: Report | None
@@ -156,8 +154,8 @@ class ReportChange(Struct, frozen=True):
 
 
 class RecordChange(Struct, frozen=True):
-    """A record of any kind to write: nothing but its fields and effects. new: it must not be there yet. A field set to
-    '' goes.
+    """A record of any kind to write: its fields and effects alone. new: it must not exist yet. A field set to '' is
+    deleted.
     """
 
     owner: Owner
@@ -168,13 +166,13 @@ class RecordChange(Struct, frozen=True):
     drop: Sequence[tuple[str, Drop]] = ()
     new: bool = False
     leaf: Leaf | None = None
-    """what the journal keeps of this"""
+    """the journal's entry for this change"""
 
 
 class Look(Struct, frozen=True):
-    """A record that is only looked at, and stays as it is: nothing of the commit is written when it has moved.
+    """A record that is only checked and stays unchanged: where its version has changed, the commit writes nothing.
 
-    read: the version that was read, None when that is all the same · barring: names of the restrictions under which
+    read: the version that was read, None when any version will do · barring: names of the restrictions under which
     nothing is written
     """
 
@@ -188,13 +186,13 @@ Change = OrderChange | LineChange | CallChange | EndingChange | ReportChange | R
 
 
 class Commit(Struct, frozen=True):
-    """All of a decision: saved whole or not at all.
+    """All changes of a decision: saved whole or not at all.
 
-    op: the identity of this change: a repeat is recognised by it among the events of the first record · records: of one
-    cell, each once, and each with the version it was decided on; what is written has a higher one afterwards ·
+    op: the identity of this commit: a repeat is recognised by it among the events of the first record · records: of one
+    cell, each once, and each with the version the decision was based on; a written record then has a higher version ·
     guard: no message received at or before this instant may be unread · at: the instant of the decision; a restriction
-    that was over by then bars nothing · beat: a yes that is laid beside others; in one rhythm with them, nothing is
-    written
+    that had ended by then bars nothing · beat: a yes to compare with others of the agent; in one rhythm with them,
+    nothing is written
     """
 
     op: str
@@ -203,13 +201,13 @@ class Commit(Struct, frozen=True):
     guard: Millis | None = None
     unmatched: Sequence[str] = ()
     wakes: frozenset[Lane] = frozenset()
-    """lanes in which this makes something due at once"""
+    """lanes in which this commit makes effects due at once"""
     at: Millis | None = None
     beat: Beat | None = None
 
 
 class Word(StrEnum):
-    """What became of a commit."""
+    """The result of a commit, as the commit script answers it."""
 
     OK = "ok"
     SAME = "same"
@@ -223,8 +221,8 @@ class Word(StrEnum):
 
 
 class Saved(Struct, frozen=True):
-    """What became of a commit. record: the id of the record that stood in its way; '' where none did · rhythm: that its
-    yes came in, where it was refused for that.
+    """The result of a commit. record: the id of the record because of which it was refused; '' for none · rhythm: the
+    rhythm that its yes was found in, where it was refused for that.
     """
 
     word: Word
@@ -233,17 +231,17 @@ class Saved(Struct, frozen=True):
 
 
 class LiftedWord(StrEnum):
-    """What became of a lifting."""
+    """The result of lifting a refusal."""
 
     OK = "ok"
     NONE = "none"
-    """no such refusal stands"""
+    """no such refusal is in force"""
     NEWER = "newer"
-    """it stands for an act newer than the one that was to lift it"""
+    """the refusal is for a newer act of the subscriber than the one it was to be lifted for"""
 
 
 class Live(NamedTuple):
-    """The server's instant, and the records that exist."""
+    """The records that exist, and the server's instant at which they were read."""
 
     now: Millis
     orders: dict[str, Order]
@@ -253,36 +251,35 @@ class Live(NamedTuple):
 
 
 class Records(Protocol):
-    """Orders and lines that can still change; all of a decision is saved, or nothing."""
+    """The records that can still change; a decision is saved whole or not at all."""
 
     def part(self, record: str) -> int:
-        """Which part of the store keeps a record: parts fail on their own."""
+        """Return the number of the part of the store (cell) that keeps a record: each part fails on its own."""
 
     def live(
         self, orders: Sequence[str] = (), lines: Sequence[str] = ()
     ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        """The server's instant, and the records that exist (every line does, if only as version 0) and can be read.
-
-        Orders that have left for the archive are not there.
+        """Return the server's instant and the records that exist and can be read. A line always exists, if only as
+        version 0; orders that were moved to the archive are missing.
         """
 
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (),
     ) -> Live:  # fmt: skip
-        """As `live`, with calls and endings."""
+        """Read as `live` does, calls and endings included."""
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
-        """Save each, in one round trip; repeated by itself when an answer was lost on the wire."""
+        """Save each commit, all in one round trip; sent again automatically when an answer was lost on the wire."""
 
     def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
-        """Prove durable, as `prove` does, what was written of records before; False for one that is not here (now)."""
+        """Prove durable, as `prove=True` does, earlier writes to these records; False for a record that is not here."""
 
     def versions(self, orders: Sequence[str]) -> list[int]:
-        """The version of each order, 0 when there is none: cheap to ask often."""
+        """Return the version of each order, 0 when there is none: cheap enough to ask often."""
 
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
-        """The line of each order, None for an order that does not exist."""
+        """Return the line of each order, None for an order that does not exist."""
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
-        """Lift a refusal that stands for no newer act, and keep why, proven."""
+        """Lift a refusal unless it is for an act newer than `act_at`, and keep the evidence `kept`, proven durable."""

@@ -1,6 +1,4 @@
-"""The port to reports of calls: read whole, listed by when they came, and those that wait for an answer by when it is
-due.
-"""
+"""The port to reports of calls: read whole, listed by arrival, and the open ones listed by when an answer is due."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,11 +9,11 @@ from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, R
 from consent_engine.domain.effects import Millis
 
 MOST_WAITING = 10_000
-"""So many open reports of a part of the store are counted."""
+"""The largest number of open reports that are listed in one part of the store."""
 
 
 class Awaited(Struct, frozen=True):
-    """An open report, in short: how it came, what it seems to be, by when it is answered."""
+    """An open report in short: the door it came by, its proposed class, and when an answer is due."""
 
     report: str
     door: str
@@ -24,7 +22,7 @@ class Awaited(Struct, frozen=True):
 
 
 class ReportFilter(Struct, frozen=True):
-    """Which reports to list; None lets everything through. since, until: came at or after, and before."""
+    """The reports to list; None admits all. since, until: came at or after, and before · overdue_at: overdue then"""
 
     state: ReportState | None = None
     door: ReportDoor | None = None
@@ -49,23 +47,23 @@ class ReportFilter(Struct, frozen=True):
 
 
 class Reports(Protocol):
-    """Reports in the store."""
+    """The reports in the store."""
 
     def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
-        """The server's instant, and those that exist and can be read."""
+        """Return the server's instant, and those of these reports that exist and can be read."""
 
     def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Reports with the instants they came at, newest first, from where a page ended."""
+        """Return reports with the instants they came at, newest first. before: the last row of the page before"""
 
     def answered(self, before: Millis, most: int) -> list[str]:
-        """Reports of which nothing more becomes since before an instant, the longest first, `most` of a part of the
-        store.
+        """Return reports that were finished before an instant, the longest finished first, at most `most` from each
+        part of the store.
         """
 
     def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
-        """Delete the person parts of decided reports that came before an instant, and whole ones that came before
-        another, about `most` of each; how many of each. What nobody has decided stays, and holds up no other.
+        """Delete the person parts of decided reports that came before one instant, and whole reports that came before
+        another, about `most` of each. Return how many of each. Undecided reports stay, and hold up no others.
         """
 
     def awaited(self) -> list[Awaited]:
-        """Those that nobody has decided, the next due first, MOST_WAITING of a part of the store at most."""
+        """Return the undecided reports, the next due first, at most MOST_WAITING from each part of the store."""

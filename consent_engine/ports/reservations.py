@@ -9,8 +9,8 @@ from consent_engine.domain.effects import Millis
 
 
 class Claim(Struct, frozen=True):
-    """A reservation of an Idempotency-Key. taken: where another request has it, that request's fingerprint,
-    order and instant."""
+    """The answer to reserving an Idempotency-Key. now: the server's instant · taken: where another request has the key,
+    that request's fingerprint, order and instant · seen: that reservation as kept, to name when taking it over"""
 
     now: Millis
     taken: tuple[str, str, Millis] | None
@@ -18,13 +18,13 @@ class Claim(Struct, frozen=True):
 
 
 class Reservations(Protocol):
-    """Idempotency-Keys and recordings that are taken, by their hashes."""
+    """The Idempotency-Keys and recordings that are reserved, by their hashes."""
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
-        """Reserve keys: (key hash, fingerprint, id of the record, claimant, reservation to take over or '')."""
+        """Reserve keys, each: (key hash, fingerprint, id of the record, claimant, reservation to take over or '')."""
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
-        """Give reservations back: (key hash, claimant)."""
+        """Give reservations back, each: (key hash, claimant)."""
 
     def forget(self, keys: Sequence[tuple[str, str]]) -> None:
-        """Delete reservations of records that were retired: (key hash, id of the record it stands for)."""
+        """Delete the reservations of retired records, each: (key hash, id of the record it is reserved for)."""

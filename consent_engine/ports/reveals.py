@@ -1,4 +1,4 @@
-"""The port to reveals: who was shown the number of an order that is masked for them, and why."""
+"""The port to reveals: to whom an order's masked number was shown, when and why."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from consent_engine.domain.effects import Millis
 
 
 class Reveal(Struct, frozen=True, array_like=True):
-    """A masked number, and the words of its subscriber, were shown. by: name of the key · role: of the key, then"""
+    """One showing of a masked number and its subscriber's words. by: name of the key · role: the key's role then"""
 
     at: Millis
     order: str
@@ -18,10 +18,10 @@ class Reveal(Struct, frozen=True, array_like=True):
 
 
 class Reveals(Protocol):
-    """What was revealed. Writes are proven."""
+    """The reveals of an installation. Writes are proven durable."""
 
     def note(self, reveal: Reveal) -> None:
-        """Keep it; nothing is shown before this returns. Raises StoreUnavailable."""
+        """Keep a reveal; nothing is shown before this returns. Raises StoreUnavailable."""
 
     def newest(self, most: int) -> list[Reveal]:
-        """The newest ones, newest first. Raises StoreUnavailable."""
+        """Return the newest reveals, newest first. Raises StoreUnavailable."""

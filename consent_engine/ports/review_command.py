@@ -1,4 +1,4 @@
-"""The port to the operator's command that hears a call first."""
+"""The port to the operator's command that gives a call its first review."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,11 +9,11 @@ from consent_engine.errors import ConsentError
 
 
 class CommandFailed(ConsentError, code="command_failed"):
-    """The command did not end in time, failed, or said what is no verdict."""
+    """The command did not end in time, failed, or answered something other than a verdict."""
 
 
 class Heard(Struct, frozen=True):
-    """What the command says of a call, and which command: its name, and its version."""
+    """The command's verdict on a call, with the name and version of the command."""
 
     name: str
     version: str
@@ -23,12 +23,12 @@ class Heard(Struct, frozen=True):
 
     @property
     def by(self) -> str:
-        """Whose verdict it is, as the call keeps it. No key has such a name."""
+        """The reviewer's name that the call keeps with the verdict. No API key has such a name."""
         return f"command:{self.name}:{self.version}"
 
 
 class ReviewCommand(Protocol):
-    """Hears calls."""
+    """The operator's command that reviews calls."""
 
     async def hear(self, told: Mapping[str, object]) -> Heard:
-        """The verdict on a call that is told without its number; raises CommandFailed."""
+        """Return the verdict on a call, whose description `told` leaves its number out. Raises CommandFailed."""

@@ -1,4 +1,4 @@
-"""How much room a server has: what it holds in memory, how much it may, and its append-only file."""
+"""A server's room: the memory it uses, its memory limit, and the size of its append-only file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Room(Struct, frozen=True):
-    """What one server said of its room.
+    """One server's room, as it reports it.
 
     server: its own id, new at each start · used, most: bytes in memory, and how many there may be (0: no bound) ·
     aof: bytes of its append-only file, 0 where it keeps none · aof_works: it can write and rewrite that file
@@ -21,7 +21,7 @@ class Room(Struct, frozen=True):
 
     @classmethod
     def of(cls, info: Mapping[str, Any]) -> "Room":
-        """From INFO's sections server, memory and persistence."""
+        """Read the room from INFO's sections server, memory and persistence."""
         said = (info.get("aof_last_write_status", "ok"), info.get("aof_last_bgrewrite_status", "ok"))
         return cls(
             str(info.get("run_id", "")), int(info.get("used_memory", 0)), int(info.get("maxmemory", 0)),
@@ -30,4 +30,4 @@ class Room(Struct, frozen=True):
 
 
 ASKED = ("INFO", "server", "memory", "persistence")
-"""How a server is asked."""
+"""The command that asks a server for its room."""

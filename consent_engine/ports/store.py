@@ -1,4 +1,4 @@
-"""The store: all that is kept of orders and lines, by what can be done with it."""
+"""The store: the ports to all records in one object, and the binding of an archive to the data."""
 
 from dataclasses import dataclass, field
 
@@ -16,10 +16,10 @@ from consent_engine.ports.reservations import Reservations
 
 @dataclass(slots=True)
 class Store:
-    """Keeps orders, lines, events and effects.
+    """The store of orders, lines, events and effects, one part for each port.
 
-    Every method of its parts raises StoreUnavailable when the store cannot be reached or refuses writes; `prove` asks
-    that what was written is on disk (and on as many replicas as set) before the method returns, else NotDurable.
+    Every method of its parts raises StoreUnavailable when the store cannot be reached or refuses writes; with `prove`
+    a write is on disk (and on as many replicas as set) before the method returns, else it raises NotDurable.
     """
 
     records: Records
@@ -32,16 +32,15 @@ class Store:
     journal: Journal
     reports: Reports
     archive: Archive | None = None
-    """where settled orders go, whichever it is; None: they stay"""
+    """the archive that settled orders are moved to, whether bound yet or not (`ours`); None: they stay in the store"""
     log: Log | None = None
-    """where the journal is sealed, in the archive's database; None: it grows"""
+    """the log in the archive's database that the journal is moved to; None: the journal grows"""
     _bound: bool = field(default=False, repr=False)
 
     def ours(self) -> Archive | None:
-        """The archive, once both sides say that they belong to each other: the first one becomes it.
-
-        Raises NotOurArchive when the data belong to another one, or it belongs to others, and ArchiveUnavailable when
-        it cannot be asked.
+        """Return the archive once the data and the archive name each other; data without an archive are bound to this
+        one. Raises NotOurArchive when the data belong to another archive, or the archive to another installation, and
+        ArchiveUnavailable when it cannot be asked.
         """
         if self.archive is not None and not self._bound:
             bound = self.expect_archive()
@@ -57,7 +56,7 @@ class Store:
         return self.archive
 
     def expect_archive(self) -> str:
-        """The id of the archive that the data name as theirs, '' for none yet: from now on it is not made anew."""
+        """Return the id of the archive that the data name, '' for none; from then on a named one is not made anew."""
         bound = self.retirement.archive_bound()
         if self.archive is not None:
             self.archive.must_stand = bool(bound)
@@ -65,7 +64,7 @@ class Store:
 
 
 def claim(archive: Archive, data: Retirement, *, known: bool, instead_of: str = "") -> None:
-    """Have an archive belong to an installation's data (`Archive.claim`). Raises NotOurArchive when it is another's."""
+    """Claim an archive for an installation's data (`Archive.claim`). Raises NotOurArchive when it is another's."""
     installation = data.installation()
     owner = archive.claim(installation, known=known, instead_of=instead_of)
     if owner != installation:

@@ -1,4 +1,4 @@
-"""The port for a look over all that is stored: in pieces, reading only."""
+"""The port for a survey of everything in the store: in pieces, read-only."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from consent_engine.domain.effects import Lane, Millis
 
 
 class Kind(StrEnum):
-    """What a record is of."""
+    """The kinds of keys that a survey walks over."""
 
     ORDER = "order"
     LINE = "line"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the server says of itself. config: empty where it may not be asked. open: it needs no password."""
+    """A server's INFO and configuration. config: empty where it may not be asked · open: it needs no password"""
 
     info: Mapping[str, Any]
     config: Mapping[str, str]
@@ -27,37 +27,37 @@ class Server:
 
 
 class Survey(Protocol):
-    """Looks at what is stored, a piece at a time. Raises StoreUnavailable as the Store does; writes nothing."""
+    """A survey of the store, one piece at a time. Raises StoreUnavailable as the Store does; writes nothing."""
 
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
-        """The ids of all records of a kind, in pieces of the whole store; at most so many. A name may come twice."""
+        """Yield the ids of all records of a kind, piece by piece. A name may come twice. pieces: how many at most"""
 
     def placed(self, since: Millis, until: Millis) -> int:
-        """How many orders were placed from `since` on and before `until`."""
+        """Return how many orders were placed from `since` on and before `until`."""
 
     def placed_ids(self, since: Millis, until: Millis) -> list[str]:
-        """Those orders."""
+        """Return the orders placed from `since` on and before `until`."""
 
     def days(self) -> list[str]:
-        """The days (UTC) that the funnel has counts for."""
+        """Return the days (UTC) that the funnel has counts for."""
 
     def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
-        """What stands in a lane's due-set, in pieces, about `limit` of it."""
+        """Yield the members of a lane's due-set in pieces, about `limit` of them."""
 
     def dues(self, members: Sequence[tuple[Lane, str]]) -> list[float | None]:
-        """When each is due (infinity: parked), None for what stands in no due-set."""
+        """Return when each member is due (infinity: parked), None for one that is in no due-set."""
 
     def unread(self, lines: Sequence[str]) -> list[int]:
-        """How many messages each line has not read."""
+        """Return how many unread messages each line has."""
 
     def reservations(self, keys: Sequence[str]) -> list[tuple[str, Millis]]:
-        """The order and the instant that each reservation stands for; ('', 0) for what went meanwhile."""
+        """Return the order and the instant of each reservation; ('', 0) for one that has gone meanwhile."""
 
     def lifted(self) -> Iterator[list[str]]:
-        """What was kept of liftings (json: line, carrier, at, ...), in pieces."""
+        """Yield the records of liftings (JSON: line, carrier, at, ...) in pieces."""
 
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
-        """How many unmatched messages came from `since` on and before `until`, repeats not counted.
+        """Return how many unmatched messages came from `since` on and before `until`, repeats not counted.
 
         At most `most` are looked at.
         """

@@ -1,4 +1,4 @@
-"""What a process hears of the outside: which gateway or BSS answered, and which did not."""
+"""The results of a process's calls to each gateway and the BSS: which of them answered, and which did not."""
 
 from typing import NamedTuple
 
@@ -6,21 +6,22 @@ from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, U
 
 GATEWAY, BSS = "gateway", "bss"
 HALF_MS = 60_000
-"""A call counts half in the failed share after so long: what it says is of about the last two minutes."""
+"""The half-life (ms) of a call in the share of failed calls, which so describes about the last two minutes."""
 
 
 class Target(NamedTuple):
-    """A gateway or the BSS. to: which of the two; name: as it is set up."""
+    """A gateway or the BSS. to: which of the two · name: its name in the settings"""
 
     to: str
     name: str
 
 
 class TargetHeard(NamedTuple):
-    """What one process heard of a target since it last said so; instants by the store's clock, 0 for never.
+    """One process's results with a target since it last reported them; instants by the store's clock, 0 for never.
 
-    answered: taken, refused or not known, for any of these is an answer · failed: nobody answered, or nobody can tell ·
-    first: the first failure after the last answer · calls, failures: how many ended, and how many of them failed
+    accepted: the last acceptance · answered: the last answer (accepted, refused or unknown) · failed: the last call in
+    doubt or without an answer · first: the first failure after the last answer · calls, failures: how many calls
+    ended, and how many of them failed
     """
 
     target: Target
@@ -32,7 +33,7 @@ class TargetHeard(NamedTuple):
     failures: int = 0
 
     def after(self, outcome: Outcome, at: Millis) -> "TargetHeard":
-        """With one more call, which ended at `at`; calls may come out of their order."""
+        """Return these results with one more call, which ended at `at`; calls may be added out of order."""
         if isinstance(outcome, (Accepted, Rejected, Untaken)):
             accepted = max(self.accepted, at) if isinstance(outcome, Accepted) else self.accepted
             first = 0 if at >= self.failed else self.first
@@ -43,5 +44,5 @@ class TargetHeard(NamedTuple):
 
 
 def field_of(target: Target, what: str) -> str:
-    """The name under which something of a target is kept among what is measured."""
+    """Return the field of the measures that keeps one value (`what`) of a target."""
     return f"outside|{target.to}|{target.name}|{what}"

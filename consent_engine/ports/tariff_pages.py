@@ -1,4 +1,4 @@
-"""The port to the pages of tariffs that are not our own: a look at what a channel shows."""
+"""The port to tariff pages that are not our own: it fetches a page on which a channel publishes a plan."""
 
 from typing import Protocol
 
@@ -6,25 +6,25 @@ from msgspec import Struct
 
 
 class TariffPage(Struct, frozen=True):
-    """What an address answered."""
+    """The page that an address answered with."""
 
     content_type: str
     body: bytes
 
 
 class Missed(Struct, frozen=True):
-    """Why there is no page. surely: whether the address itself says so; else it may only not be reachable now"""
+    """The reason why there is no page. surely: whether this is certain; else the page may only be unreachable now"""
 
     why: str
     surely: bool = True
 
 
 NO_ANSWER = "no_answer"
-"""How the reason begins where nobody answered, or not in time."""
+"""The beginning of the reason where no answer came, or none in time."""
 
 
 class TariffPages(Protocol):
-    """Takes pages, each within bounds of time and length."""
+    """A fetcher of pages, within bounds of time and length for each."""
 
     async def take(self, url: str) -> TariffPage | Missed:
-        """The page at an address."""
+        """Fetch the page at an address."""

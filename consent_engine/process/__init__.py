@@ -1,1 +1,1 @@
-"""What every process of the engine needs: how it ends, how it logs, how its memory is collected."""
+"""The parts that every process of the engine needs: shutdown, logging, garbage collection."""

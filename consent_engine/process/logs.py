@@ -1,4 +1,4 @@
-"""Logs of our processes: one line a record (time, level, process, message), no person and no secret in it."""
+"""Logs of our processes: one line per record (time, level, process, message), without personal data and secrets."""
 
 import json
 import logging
@@ -13,10 +13,10 @@ from consent_engine.domain.defects import place_of
 from consent_engine.domain.msisdn import hidden
 
 QUIET = ("rq", "uvicorn", "aiohttp", "asyncio", "urllib3", "authlib", "httpx2", "httpcore2")
-"""What these tell at their own levels is not for ops: it may quote what they were given."""
+"""Loggers kept at WARNING: their other messages are not for ops, and may quote what they were given."""
 
 _object = json.JSONEncoder(ensure_ascii=False).encode
-"""Made once: `json.dumps` makes another for each line, which took longer than all the rest of it."""
+"""The encoder, made once: `json.dumps` makes another for each line, which took longer than all the rest of it."""
 _HIDDEN = "***"
 _SECRETS = (
     ("://", re.compile(r"(://)[^\s/@]*:[^\s/@]*(?=@)")),  # redis://user:password@host
@@ -24,11 +24,11 @@ _SECRETS = (
     # A webhook's secret path.
     ("/gateways/", re.compile(r"(/gateways/)[^\s/]+/(?!inbound\b|receipts\b)[^\s/?]+")),
 )
-"""What is in every secret of a kind, and the kind: most lines hold none, and are not searched."""
+"""A text that every secret of a kind contains, and the kind's pattern: most lines hold none, and are not searched."""
 
 
 def redacted(text: str) -> str:
-    """The text without what looks like a mobile number or like a secret. Defence in depth: nobody should log them.
+    """Return the text without apparent mobile numbers and secrets. Defence in depth: nobody should log them.
 
     >>> redacted("order 0ce713800138000138001380 of +86 138-0013-8000"), redacted("redis://:pw@host/0")
     ('order 0ce713800138000138001380 of ***', 'redis://***@host/0')
@@ -40,10 +40,10 @@ def redacted(text: str) -> str:
 
 
 class OneLine(logging.Formatter):
-    """Formats a record as one line; of an exception, its kind and where it came from: its text may quote a person.
+    """A formatter of one line per record; of an exception, its kind and origin: its text may quote a person.
 
-    What a record is about (`extra={"about": {...}}`: request, key, order ...) follows, as far as the message is silent.
-    A record of several things (`each`: what each of its lines is about) is as many lines.
+    Its subject (`extra={"about": {...}}`: request, key, order ...) follows, where the message does not name it.
+    A record of several subjects (`each`: the subject of each of its lines) is as many lines.
     """
 
     def __init__(self, process: str) -> None:
@@ -60,10 +60,10 @@ class OneLine(logging.Formatter):
 
 
 class OneObject(OneLine):
-    """The same as one JSON object, with a field for everything that the record is about."""
+    """A formatter of one JSON object per record, with a field for each part of its subject."""
 
     def line(self, record: logging.LogRecord, said: str, about: Mapping[str, object]) -> str:
-        """The object, on one line."""
+        """Return the object, on one line."""
         told: dict[str, object] = dict(about)
         told |= {"at": _instant(record), "level": record.levelname, "process": self._process, "message": said}
         clean = {name: redacted(value) if isinstance(value, str) else value for name, value in told.items()}
@@ -74,7 +74,7 @@ FORMATS: dict[str, type[OneLine]] = {"text": OneLine, "json": OneObject}
 
 
 def _told(record: logging.LogRecord) -> Iterable[tuple[str, Mapping[str, object]]]:
-    """Each line of a record, and what it is about."""
+    """Return each line of a record, with its subject."""
     said = record.getMessage()
     if each := getattr(record, "each", None):
         return zip(said.split("\n"), each, strict=True)
@@ -84,7 +84,7 @@ def _told(record: logging.LogRecord) -> Iterable[tuple[str, Mapping[str, object]
 
 
 def _one_line(said: str) -> str:
-    if said.isprintable():  # whatever ends a line is not
+    if said.isprintable():  # line ends are not printable
         return said
     return " | ".join(part.rstrip() for part in said.splitlines() if part.strip())
 
@@ -99,19 +99,19 @@ def _clock(second: int) -> str:
 
 
 def set_up(process: str, stream: TextIO | None = None, *, form: str = "text", level: str = "info") -> None:
-    """Log to `stream` (else standard error) as `process`. form: a name in FORMATS · level: and all above it."""
+    """Log to `stream` (else standard error) as `process`. form: a name in FORMATS · level: the lowest one logged."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(FORMATS[form](process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
-    # Nothing of these is in a line; to find them out costs a third of a record (the standard library says how to do
-    # without, under "Optimization").
+    # No line holds these; finding them out costs a third of a record (the standard library says how to do without,
+    # under "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.logAsyncioTasks = False  # type: ignore[attr-defined] # since Python 3.12
     logging._srcfile = None  # noqa: SLF001 - the documented way
-    logging.raiseExceptions = False  # a full disk or a closed terminal must not fill what is left of it
+    logging.raiseExceptions = False  # a full disk or a closed terminal must not bring a traceback per line
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("rq.worker", "rq.job", "rq.queue"):  # RQ gives them levels of their own

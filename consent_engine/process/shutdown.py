@@ -1,4 +1,4 @@
-"""How our processes end: signals are flags, and a process that another one started ends with it, however that dies."""
+"""How our processes end: signals are flags, and a child process ends with its parent, however that dies."""
 
 import ctypes
 import os
@@ -15,10 +15,10 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Whether this process was asked to end.
+    """The request to this process to end.
 
     The handlers set a flag and write a byte, nothing else: an exception out of a signal handler in the middle of a
-    Redis command would leave its answer behind for the next one.
+    Redis command would leave its answer behind for the next command.
     """
 
     def __init__(self) -> None:
@@ -31,18 +31,18 @@ class Stop:
         self.is_set = True
         try:
             os.write(self._writes, b"\0")
-        except BlockingIOError:  # it is full of reasons to wake up already
+        except BlockingIOError:  # it is full: that wakes the process already
             return
 
     def wait(self, seconds: float) -> bool:
-        """Wait, but not longer than until the end is asked for; whether it was."""
+        """Wait until the end is requested, for `seconds` at most; return whether it was."""
         poll = select.poll()  # `select` refuses descriptors from 1,024 on
         poll.register(self._reads, select.POLLIN)
         poll.poll(max(seconds, 0.0) * 1_000)
         return self.is_set
 
     def on_signals(self) -> None:
-        """SIGTERM and SIGINT set this; a second one ends the process at once."""
+        """Let SIGTERM and SIGINT set this; a second one ends the process at once."""
         for number in _STOPS:
             signal.signal(number, self._signalled)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
@@ -56,7 +56,7 @@ class Stop:
 
 
 def tie(leash: int, end: Callable[[], None], grace_s: float) -> None:
-    """Call `end` when the process at the other end of the pipe `leash` is gone; after `grace_s` more, end anyhow.
+    """Call `end` when the process at the other end of the pipe `leash` is gone; `grace_s` later, exit anyhow.
 
     On Linux the kernel sends SIGHUP as well, in case this process is too busy to look at the pipe.
     """

@@ -1,4 +1,4 @@
-"""`python -m consent_engine.simulator`: the outside alone, for people with curl and for chaos runs."""
+"""`python -m consent_engine.simulator`: only gateway and BSS, for people with curl and for chaos runs."""
 
 import argparse
 import asyncio
@@ -39,7 +39,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 async def _console(outside: Outside, reader: asyncio.StreamReader) -> None:
-    """Every line typed is an SMS written on a handset. Ends with the input; then only HTTP is left."""
+    """Read lines; each is an SMS written on a handset. Ends with the input; after that only HTTP is left."""
     while line := await reader.readline():
         parts = line.decode(errors="replace").split(maxsplit=PARTS - 1)
         if len(parts) < PARTS:
@@ -55,10 +55,10 @@ async def _console(outside: Outside, reader: asyncio.StreamReader) -> None:
 
 
 async def _stdin() -> asyncio.StreamReader:
-    """Standard input as lines. Only a terminal: a chaos run has none, and a file cannot be waited for."""
+    """Return standard input as lines, if it is a terminal: a chaos run has none, and a file cannot be waited for."""
     reader = asyncio.StreamReader()
     if sys.stdin is not None and sys.stdin.isatty():
-        # A handle of its own: closing the transport must not close the process's standard input.
+        # A separate handle: closing the transport must not close the process's standard input.
         pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     return reader

@@ -1,4 +1,4 @@
-"""The account of a run in text: how far the orders came, what the outside did wrong and how that ended."""
+"""The report of a run as text: how far the orders came, and the misbehaviour of gateway and BSS with its results."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ ENDS: dict[State, str] = {state: " ".join(state.said) for state in State if stat
 def progress(
     cases: Sequence[Case], ledger: Ledger, seconds: float, columns: int = 80, signs: tuple[str, str] = BLOCKS
 ) -> str:
-    """One line on where the run stands: a bar and counts, narrower than `columns`. signs: what is done, and is not."""
+    """Show the run in one line narrower than `columns`: a bar and counts. signs: for done and open orders."""
     runs = [order for case in cases for order in case.orders]
     settled = sum(order.settled.is_set() for order in runs)
     waiting = sum(order.placed.is_set() for order in runs) - settled
@@ -32,7 +32,7 @@ def progress(
 
 
 def funnel(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
-    """How many orders came how far, then how they ended."""
+    """Yield how many orders reached each stage, then how many ended in each state."""
     runs = [order for case in cases for order in case.orders if order.id]
     counts = _stages(cases, runs, ledger)
     yield from _bars(dict(zip(STAGES, counts, strict=True)), len(runs))
@@ -59,7 +59,7 @@ def _bars(counts: dict[str, int], whole: int) -> Iterator[str]:
 
 
 def misbehaviour(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
-    """What the outside did wrong, how often, to how many orders, and how those ended."""
+    """Yield each misbehaviour of gateway and BSS: how often, for how many orders, and how those ended."""
     states = {order.id: str(order.state) for case in cases for order in case.orders if order.id}
     for what, times in sorted(ledger.wrong.items()):
         orders = ledger.hit.get(what, set())
@@ -69,7 +69,7 @@ def misbehaviour(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
 
 
 def most_telling(cases: Sequence[Case]) -> Case | None:
-    """The conversation worth showing: two orders open at once if there is one."""
+    """Return the conversation to show: one with two open orders if there is one."""
     heard = [case for case in cases if case.inbox]
     return max(heard, key=lambda case: (_two_open(case), len(case.orders), len(case.inbox)), default=None)
 

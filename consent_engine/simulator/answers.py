@@ -1,4 +1,4 @@
-"""The ways an outside system answers: properly, with an error, with garbage, or not at all."""
+"""The answers of an outside system: a proper one, an error, garbage, or none at all."""
 
 import json
 from collections.abc import Mapping, MutableSequence
@@ -24,14 +24,14 @@ STATUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Gives the answer a script wants."""
+    """Gives the answers that scripts ask for."""
 
     tasks: Tasks
 
     async def give(
         self, request: web.Request, answer: Answer, delay: float, proper: Mapping[str, object]
     ) -> web.StreamResponse:
-        """Answer; `proper` is the body of a good answer. After HOLD and RESET the engine has got nothing."""
+        """Answer; `proper` is the body of a good answer. After HOLD and RESET the engine has received no answer."""
         await self.tasks.pause(delay)
         if answer in {Answer.HOLD, Answer.RESET}:
             await self.tasks.pause(HOLD_S if answer is Answer.HOLD else 0)
@@ -53,7 +53,7 @@ def _refusal(status: HTTPStatus) -> web.Response:
 async def signed_object(
     request: web.Request, secret: str, errors: MutableSequence[str], now: float
 ) -> dict[str, object] | web.Response:
-    """The body of a request, or the answer to one that is unsigned or no JSON object: then `errors` says so."""
+    """Return the body of a request, or an error response if it is unsigned or no JSON object; `errors` records that."""
     raw = await request.read()
     try:
         check(secret, request.headers.get(HEADER), raw, int(now * 1000))
@@ -73,8 +73,8 @@ async def signed_object(
 async def signed_fields(
     request: web.Request, secret: str, ledger: Ledger, fields: frozenset[str], key: str
 ) -> dict[str, object] | web.Response:
-    """The body of a request that has these fields, one of them its Idempotency-Key; or the answer to one that breaks
-    the contract: then the ledger says so.
+    """Return the body of a request that has these fields, one of them equal to its Idempotency-Key; or an error
+    response if it breaks the contract, which the ledger records.
     """
     body = await signed_object(request, secret, ledger.errors, ledger.now())
     if isinstance(body, web.Response) or (fields <= set(body) and request.headers.get("Idempotency-Key") == body[key]):
@@ -84,5 +84,5 @@ async def signed_fields(
 
 
 def unknown(what: str) -> web.Response:
-    """Nothing came of a key."""
+    """Make the 404 for a key under which nothing was done."""
     return web.json_response({"code": "unknown", "reason": f"nothing was {what}"}, status=HTTPStatus.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""The BSS: switches services on, once a key, and refuses, stalls or loses its answer where a script says so."""
+"""The simulated BSS: activates services, once per key; refuses, stalls or loses its answer where a script says so."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class BssDesk:
     announce: Callable[[str, str, str], None]
 
     async def activate(self, request: web.Request) -> web.StreamResponse:
-        """Switch a service on, or what the script says instead. A key is honoured: what was said once stands."""
+        """Activate a service, or do what the script says instead. The first result under a key stands."""
         body = await signed_fields(request, self.secret, self.ledger, FIELDS, "order_id")
         if isinstance(body, web.Response):
             return body
@@ -37,7 +37,7 @@ class BssDesk:
         return await self.answers.give(request, answer, hop.delay, self._proof(seen))
 
     async def show(self, request: web.Request) -> web.Response:
-        """What became of a key: 200, or 404 while nothing was switched on."""
+        """Show the result of a key: 200, or 404 while nothing is switched on."""
         seen = self.ledger.activations.get(request.match_info["id"])
         if seen is not None:
             seen.asked += 1
@@ -46,7 +46,7 @@ class BssDesk:
         return unknown("switched on")
 
     async def look_up(self, request: web.Request) -> web.Response:
-        """Who has a number: somebody of age. The town has no networks, and no number changes hands in it."""
+        """Look up the holder of a number: always an adult; no network is named, and no number ever changes holders."""
         body = await signed_object(request, self.secret, self.ledger.errors, self.ledger.now())
         if isinstance(body, web.Response):
             return body
@@ -61,7 +61,7 @@ class BssDesk:
         return self.ledger.activations.setdefault(order_id, fresh)
 
     def _record(self, seen: ActivationSeen, body: dict[str, object], hop: BssHop) -> Answer:
-        """Write down the request and what it does; says what to answer."""
+        """Record the request and its effect; return the answer to give."""
         changed = bool(seen.bodies) and body != seen.bodies[0]
         if changed:
             self.ledger.errors.append(f"activation {seen.order_id}: another body under the same key")

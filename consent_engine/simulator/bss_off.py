@@ -1,4 +1,4 @@
-"""The other half of the BSS: takes services back, once a key; what was never switched on it refuses."""
+"""The other half of the simulated BSS: takes services back, once per key; refuses those never activated."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,7 +21,7 @@ class BssOffDesk:
     ledger: Ledger
 
     async def deactivate(self, request: web.Request) -> web.StreamResponse:
-        """Switch a service off. A key is honoured: what was said once stands."""
+        """Switch a service off, only once however often its key is repeated; refuse a service that is not on."""
         body = await signed_fields(request, self.secret, self.ledger, FIELDS, "ending_id")
         if isinstance(body, web.Response):
             return body
@@ -41,7 +41,7 @@ class BssOffDesk:
         return web.json_response(self._proof(seen))
 
     async def show(self, request: web.Request) -> web.Response:
-        """What became of a key: 200, or 404 while nothing was switched off."""
+        """Show the result of a key: 200, or 404 while nothing is switched off."""
         seen = self.ledger.deactivations.get(request.match_info["id"])
         if seen is None or not seen.switched_off:
             return unknown("switched off")

@@ -1,4 +1,4 @@
-"""The call centre: places orders over HTTP, some twice on purpose, cancels and refuses where the script says so."""
+"""The simulated call centre: places orders over HTTP, some twice on purpose; cancels and refuses by script."""
 
 import asyncio
 import time
@@ -14,9 +14,9 @@ from consent_engine.simulator.scripts import Desk, Turn, When
 from consent_engine.simulator.wire import Reply, Wire
 
 MOST_UNDER_WAY = 250
-"""Subscribers whose orders have not settled: so many two busy cores serve within the scripts' windows."""
+"""Most subscribers with unsettled orders: as many as two busy cores serve within the scripts' windows."""
 MOST_UNASKED = 16
-"""Subscribers who are called and not yet asked: the next is called as fast as the engine asks."""
+"""Most subscribers called but not yet asked: the next is called as fast as the engine asks."""
 DESKS = 16
 """Calls placed at the same time."""
 WAIT_S = 40.0
@@ -37,7 +37,7 @@ class CallCentre:
     _lines: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_UNDER_WAY))
 
     async def plans(self) -> dict[str, list[str]]:
-        """The catalogue: carrier -> plan codes."""
+        """Return the catalogue: carrier -> plan codes."""
         reply = await self.wire.call("GET", "/v1/plans", self.key)
         found: dict[str, list[str]] = {}
         for plan in reply.body.get("items") or reply.body.get("plans") or ():
@@ -47,8 +47,8 @@ class CallCentre:
         return found
 
     async def serve(self, case: Case, after: float) -> None:
-        """Place a case's orders, each when its script says; no more subscribers are under way than the scripts'
-        windows allow, however slow the machine: else a script's moment would pass while the engine is busy with others.
+        """Place a case's orders, each when its script says. However slow the machine, no more subscribers are under way
+        than the scripts' windows allow: else a script's moment would pass while the engine is busy with others.
         """
         await asyncio.sleep(after)
         async with self._lines:
@@ -61,7 +61,7 @@ class CallCentre:
                 asked.cancel()
 
     async def _until_asked(self, case: Case) -> None:
-        """Give the place back once the question is on the handset, or the order is over: as fast as the engine is."""
+        """Free the place once the question is on the handset or the order is over: as fast as the engine asks."""
         events = [case.asked, case.orders[0].settled]
         waits = [asyncio.create_task(event.wait()) for event in events]
         try:
@@ -94,7 +94,7 @@ class CallCentre:
         return await self.wire.call("POST", "/v1/orders", self.key, body, headers)
 
     async def act(self, case: Case, turn: Turn) -> None:
-        """An agent cancels an order, or notes that the subscriber said "never again"."""
+        """Cancel an order as an agent, or report that the subscriber said "never again"."""
         order = case.orders[turn.order]
         async with asyncio.timeout(WAIT_S):
             await order.placed.wait()
@@ -119,7 +119,7 @@ class CallCentre:
 
 
 async def _moment(case: Case, index: int) -> bool:
-    """Wait for the moment an order is to be placed; False when it never comes."""
+    """Wait for the moment to place an order; False if it never comes."""
     when = case.orders[index].script.when
     if when is When.AT_ONCE:
         return True
@@ -154,7 +154,7 @@ def _request(case: Case, index: int) -> dict[str, Any]:
 
 
 def _take(case: Case, order: OrderRun, replies: Sequence[Reply]) -> None:
-    """Keep what placing gave. The same key again must be the same order, and only one request may have made it."""
+    """Keep the answers to placing an order. The same key must give the same order, created by one request only."""
     good = [reply for reply in replies if reply.status in {HTTPStatus.OK, HTTPStatus.CREATED}]
     if not good:
         order.turned_away(str(replies[0].body.get("code") or replies[0].status))

@@ -1,4 +1,4 @@
-"""One subscriber as it runs: a script, a number, and what has come of its orders so far."""
+"""One subscriber of a run: a script, a number, and the results of its orders so far."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ PLACED_WITHIN_S = 5.0
 
 @dataclass(slots=True)
 class OrderRun:
-    """One order of a case. door: the code it was turned away with · state: as the engine last showed it."""
+    """One order of a case. door: the error code of its rejection · state: as the engine last showed it."""
 
     script: Order
     plan: str
@@ -33,18 +33,18 @@ class OrderRun:
 
     @property
     def official(self) -> str:
-        """The number its call comes from."""
+        """The carrier's official number, from which its call comes."""
         return CARRIERS[self.carrier].outbound
 
     def show(self, body: dict[str, Any]) -> None:
-        """Take what the engine answered for this order."""
+        """Take the engine's answer about this order."""
         self.state = State(body["state"])
         self.timeline = body.get("timeline") or []
         if self.state.settled:
             self.settled.set()
 
     def turned_away(self, code: str) -> None:
-        """Keep why the door stayed shut; nothing more will come of it."""
+        """Keep the code with which the order was rejected; the order is over then."""
         self.door = code
         self.placed.set()
         self.settled.set()
@@ -52,7 +52,7 @@ class OrderRun:
 
 @dataclass(slots=True)
 class Case:
-    """One subscriber under way. notes: what the call centre saw go wrong, in plain words."""
+    """One subscriber under way. notes: errors that the call centre saw, in plain words."""
 
     script: Script
     msisdn: str
@@ -65,11 +65,11 @@ class Case:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more is to come of any of its orders."""
+        """Whether all of its orders are settled."""
         return all(order.settled.is_set() for order in self.orders)
 
     def land(self, sms: SmsSeen) -> int:
-        """Put an SMS on the handset; says the how-many-eth of its purpose it is."""
+        """Put an SMS on the handset; return its position among those of its purpose, from 1."""
         self.inbox.append(sms)
         self.landed[sms.purpose] += 1
         if sms.purpose is Purpose.CONFIRMATION:
@@ -77,12 +77,12 @@ class Case:
         return self.landed[sms.purpose]
 
     def sender(self, order: int) -> str:
-        """The number an order's SMS came from, as a handset would answer it."""
+        """Return the number that an order's SMS came from, to which a handset would reply."""
         official = self.orders[order].official
         return next((sms.sender for sms in reversed(self.inbox) if sms.sender.startswith(official)), official)
 
     async def words(self, template: str) -> str:
-        """What the handset writes: `{n}` becomes the code of the n-th order, nothing where it has none."""
+        """Return the text that the handset writes: `{n}` becomes the code of the n-th order, nothing if it has none."""
         if "{" not in template:
             return template
         return template.format(*[await self._code(order) for order in self.orders])
@@ -96,7 +96,7 @@ class Case:
         return order.code or self._code_read(order)
 
     def _code_read(self, order: OrderRun) -> str:
-        """The code as a person reads it in the SMS."""
+        """Return the code as a person reads it in the SMS."""
         texts = [sms.text for sms in self.inbox if sms.ref.startswith(order.id or "\0")]
         found = (_CODE_IN_TEXT.search(text) for text in texts)
         return next((match.group(1) for match in found if match), "")

@@ -1,4 +1,4 @@
-"""Who is called today: scripts dealt to numbers and plans, the same for the same seed."""
+"""The subscribers of a run: scripts dealt to numbers and plans, the same for the same seed."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ STEP = 7
 
 
 def crowd(orders: int, seed: int, plans: Mapping[str, Sequence[str]]) -> list[Case]:
-    """Cases with `orders` orders in all. plans: carrier -> plan codes. Every script comes round before any returns."""
+    """Make cases of `orders` orders in all, each script once before any is repeated. plans: carrier -> plan codes."""
     rng = random.Random(seed)  # noqa: S311 - dealing scripts, no secret
     dealt = _deal(orders, rng, plans)
     rng.shuffle(dealt)
@@ -26,7 +26,7 @@ def _deal(orders: int, rng: random.Random, plans: Mapping[str, Sequence[str]]) -
     left = orders
     while left > 0:
         for script in rng.sample(usable, len(usable)):
-            # The plain yes, one order, fills what the last round leaves over.
+            # The plain yes, one order, fills up the last round.
             chosen = script if len(script.orders) <= left else SCRIPTS[0]
             dealt.append(chosen)
             left -= len(chosen.orders)
@@ -36,7 +36,7 @@ def _deal(orders: int, rng: random.Random, plans: Mapping[str, Sequence[str]]) -
 
 
 def _carriers(script: Script, plans: Mapping[str, Sequence[str]]) -> list[str]:
-    """The carriers whose plans suffice for a script's first order and those of the same carrier."""
+    """Return the carriers with enough plans for the orders that a script places with its first order's carrier."""
     needed = max(order.plan for order in script.orders) + 1
     others = max(order.carrier for order in script.orders)
     fit = [carrier for carrier, codes in plans.items() if len(codes) >= needed]

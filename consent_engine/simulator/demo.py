@@ -21,11 +21,11 @@ from consent_engine.simulator.wire import Unreachable
 
 DEADLINE_S, AN_ORDER_S = 60.0, 0.15
 MORE_S = 90.0
-"""What the whole run may last beside its deadline, whatever the engine does."""
+"""How long the whole run may last beyond its deadline, whatever the engine does."""
 CHARACTERS_A_SECOND = 2_000
-"""The day lasts half a minute, so its people read as much faster: the question of six parts in a fifth of a second."""
+"""The day lasts half a minute, so people read faster to match: a question of six parts in a fifth of a second."""
 PLACING_S = 4.0
-"""Over how long the calls are spread."""
+"""The period over which the calls are spread."""
 
 DEMO_SETTINGS: dict[str, str] = {
     "CONSENT_REPLY_WINDOW": f"{REPLY_WINDOW_S:.0f}s",
@@ -41,16 +41,16 @@ DEMO_SETTINGS: dict[str, str] = {
     "CONSENT_BSS_HTTP__CAN_ASK": "true",
     "CONSENT_READING_SPEED": f"{CHARACTERS_A_SECOND}",
 }
-"""What the engine must be set to: the scripts count on these windows."""
+"""Settings that the engine must have: the scripts rely on these windows."""
 
 
 def deadline_s(orders: int) -> float:
-    """How long a run may take: a minute, and what each order takes on a slow machine."""
+    """Return the time limit of a run: a minute, and the time that each order takes on a slow machine."""
     return DEADLINE_S + AN_ORDER_S * orders
 
 
 def settings_for(outside: Outside) -> dict[str, str]:
-    """The engine's environment for a demo against this outside."""
+    """Return the engine's environment for a demo against this gateway and BSS."""
     return DEMO_SETTINGS | {
         "CONSENT_HTTP_JSON__URL": outside.gateway_url,
         "CONSENT_HTTP_JSON__SECRET": outside.secret,
@@ -61,7 +61,7 @@ def settings_for(outside: Outside) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Day:
-    """What a run left: who was called, and what differs from the scripts."""
+    """The results of a run: its subscribers, and the differences from their scripts."""
 
     cases: list[Case] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What to run: against which engine, with which keys (agent, ops), how many orders, which seed, told where."""
+    """A run to do: the engine, the keys (agent, ops), how many orders, the seed, and the output stream."""
 
     api: str
     key: str
@@ -81,7 +81,7 @@ class Run:
 
 
 def run(api: str, key: str, ops_key: str, outside: Outside, orders: int, seed: int, out: TextIO) -> int:
-    """Run it; 0 when every order ended as its subscriber's script says, else 1 with every difference named."""
+    """Run it; return 0 if every order ended as its subscriber's script says, else 1 and name every difference."""
     day = asyncio.run(live(Run(api, key, ops_key, outside, orders, seed, out)))
     for line in _account(day, outside):
         out.write(line + "\n")
@@ -90,7 +90,7 @@ def run(api: str, key: str, ops_key: str, outside: Outside, orders: int, seed: i
 
 
 async def live(run: Run) -> Day:
-    """Place the orders, let everybody act, wait until all is quiet, and judge."""
+    """Place the orders, let all subscribers act, wait until nothing more happens, and judge."""
     day, limit_s = Day(), deadline_s(run.orders) + MORE_S
     async with run.outside.serving(run.api):
         try:
@@ -126,7 +126,7 @@ async def _work(day: Day, run: Run) -> None:
 
 @asynccontextmanager
 async def _progress(cases: Sequence[Case], outside: Outside, out: TextIO) -> AsyncIterator[None]:
-    """A line a second; on a terminal the same line, over and over."""
+    """Show progress, one line a second; on a terminal the line is overwritten."""
     started = time.monotonic()
     start, end = ("\r\x1b[2K", "") if out.isatty() else ("", "\n")
     signs = BLOCKS if "utf" in (out.encoding or "").lower() else ASCII

@@ -1,4 +1,4 @@
-"""The gateway: takes the engine's SMS, carries them to handsets, reports - or does not, where a script says so."""
+"""The simulated gateway: takes the engine's SMS, carries them to handsets and reports, or fails to by script."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SLOW_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class GatewayDesk:
-    """`POST /sms`. usual: what it does with an SMS that no script is about."""
+    """`POST /sms`. usual: its behaviour for an SMS that belongs to no script."""
 
     secret: str
     ledger: Ledger
@@ -33,7 +33,7 @@ class GatewayDesk:
     usual: Hop
 
     async def take(self, request: web.Request) -> web.StreamResponse:
-        """Take an SMS, or what the script says instead. The same ref again is a repeat, not a second SMS."""
+        """Take an SMS, or do what the script says instead. The same ref again is a repeat, not a second SMS."""
         body = await signed_object(request, self.secret, self.ledger.errors, self.ledger.now())
         if isinstance(body, web.Response):
             return body

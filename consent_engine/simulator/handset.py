@@ -1,6 +1,6 @@
-"""The handset of `consent serve`: an SMS that the simulated gateway carries lands on a page, where a person answers it.
+"""The handset of `consent serve`: an SMS of the simulated gateway appears on a page, where a person answers it.
 
-A process of `consent serve`. It keeps the last messages of the last numbers, in memory.
+A process of `consent serve`. It keeps the latest messages of the latest numbers, in memory.
 """
 
 import argparse
@@ -28,22 +28,22 @@ from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Unreachable, Wire
 
 SIGNED_WITH = "CONSENT_SIMULATED__SECRET"
-"""The setting whose value signs what the handset sends."""
+"""The setting whose value signs the handset's requests."""
 TAKES_AT = "CONSENT_SIMULATED__URL"
-"""The setting that says where it takes SMS: the path of all of it ends there."""
+"""The setting with the URL at which the handset takes SMS; its path without `sms` is that of all it serves."""
 WEBHOOKS = "/v1/gateways/simulated"
 MOST_NUMBERS, MOST_MESSAGES, MOST_TEXT = 50, 200, 1_000
 MOST_ERRORS = 100
 GRACE_S = 5.0
 LOOK_S = 0.2
 LIFE, ORDERS = "/handset/life", "/orders/"
-"""Where the engine tells the life of a number's orders, and where an order has its page."""
+"""Where the engine shows the life of a number's orders, and where the page of an order is."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An SMS on a handset. own: written there; other: the number at the other end; ref: of the engine's, else empty."""
+    """An SMS on a handset. own: written there; other: the number at the other end; ref: the engine's, else ''."""
 
     at: float
     own: bool
@@ -59,7 +59,7 @@ class Phones:
     _kept: OrderedDict[str, deque[Message]] = field(default_factory=OrderedDict)
 
     def add(self, number: str, message: Message) -> bool:
-        """Put a message on a handset; False where the same ref landed before: a repeat is not a second SMS."""
+        """Put a message on a handset; False if the same ref is there already: a repeat is not a second SMS."""
         kept = self._kept.setdefault(number, deque(maxlen=MOST_MESSAGES))
         if message.ref and any(each.ref == message.ref for each in kept):
             return False
@@ -73,7 +73,7 @@ class Phones:
         return number in self._kept
 
     def view(self) -> list[dict[str, object]]:
-        """The handsets, the one with the newest message first."""
+        """Return the handsets, the one with the newest message first."""
         return [
             {"number": number, "messages": [asdict(each) for each in kept]}
             for number, kept in reversed(self._kept.items())
@@ -82,10 +82,10 @@ class Phones:
 
 @dataclass(frozen=True, slots=True)
 class Handset:
-    """The page, and the gateway behind it. hosts: the names under which a browser may ask for it.
+    """The page, and the gateway behind it. hosts: the Host values that browsers may use for it.
 
-    at: the path that all of it is under, from / to / · phone: its address for a real phone, where that is allowed ·
-    pages: where this browser finds orders' pages; '' where it does not
+    at: the path of all its addresses, beginning and ending with / · phone: its URL for a real phone, if that is allowed
+    · pages: the URL prefix of orders' pages for this browser; '' if it cannot reach them
     """
 
     secret: str
@@ -101,7 +101,7 @@ class Handset:
     def app(self) -> web.Application:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            # Another name for this address may be another site's (DNS rebinding): the texts are for this machine.
+            # Another name for this address may be another site's (DNS rebinding): the texts are for this machine only.
             try:
                 if request.host not in self.hosts:
                     raise web.HTTPForbidden(text="ask for this page by the address that `consent serve` printed")
@@ -110,7 +110,7 @@ class Handset:
                 refused.headers.update(HEADERS)
                 raise
             answer.headers.update(HEADERS)
-            if self.phone:  # the code is its only picture: elsewhere no browser asks for an icon
+            if self.phone:  # the QR code is the page's only picture; without it, browsers ask for no icon
                 answer.headers["Content-Security-Policy"] += "; img-src 'self'"
             return answer
 
@@ -126,7 +126,7 @@ class Handset:
         return app
 
     async def take(self, request: web.Request) -> web.StreamResponse:
-        """Take an SMS from the engine; it lands, and is reported as delivered."""
+        """Take an SMS from the engine; it appears on the page and is reported as delivered."""
         body = await signed_object(request, self.secret, self.errors, time.time())
         if isinstance(body, web.Response):
             return body
@@ -144,7 +144,7 @@ class Handset:
         return web.json_response(self.phones.view())
 
     async def write(self, request: web.Request) -> web.Response:
-        """Send `{"from", "to", "text"}` as the subscriber; 502 while the engine does not take it."""
+        """Send `{"from", "to", "text"}` as the subscriber; 502 if the engine does not take it."""
         number, to, text = await _said(request, "from", "to", "text")
         if number not in self.phones or not 0 < len(text) <= MOST_TEXT:
             raise web.HTTPBadRequest(text=f"a number that got an SMS, and 1 to {MOST_TEXT} characters")
@@ -166,7 +166,7 @@ class Handset:
         return web.json_response({})
 
     async def life(self, request: web.Request) -> web.Response:
-        """The orders of `{"number", "language"}`, as the engine tells them now; 502 while it does not."""
+        """Return the orders of `{"number", "language"}` as the engine shows them now; 502 if it does not."""
         number, language = await _said(request, "number", "language")
         if number not in self.phones:
             raise web.HTTPBadRequest(text="a number that got an SMS")
@@ -187,7 +187,7 @@ class Handset:
         return web.Response(text=text_of(name, language, self.phone), content_type=KINDS[name])
 
     async def code(self, _request: web.Request) -> web.Response:
-        """The page's address as a QR code; 404 without the extra `phone`."""
+        """Return the page's URL as a QR code; 404 without the extra `phone`."""
         drawn = qr_of(self.phone)
         if drawn is None:
             raise web.HTTPNotFound
@@ -195,8 +195,8 @@ class Handset:
 
 
 async def _said(request: web.Request, *names: str) -> list[str]:
-    """What a page of ours sent. Raises HTTPUnsupportedMediaType for what a form of another site could send, and
-    HTTPBadRequest.
+    """Read these fields from a page of ours. Raises HTTPUnsupportedMediaType for a type that another site's form could
+    send, and HTTPBadRequest.
     """
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="send application/json")
@@ -208,7 +208,7 @@ async def _said(request: web.Request, *names: str) -> list[str]:
 
 
 def pages_of(engine: str, phone: str) -> str:
-    """Where the browser that shows the handset finds orders' pages; '' for a real phone that cannot reach the engine.
+    """Return the URL prefix of orders' pages for the browser; '' for a real phone that cannot reach the engine.
 
     >>> pages_of("http://127.0.0.1:8080", ""), pages_of("http://0.0.0.0:8080", "")
     ('http://127.0.0.1:8080/orders/', 'http://127.0.0.1:8080/orders/')
@@ -221,8 +221,8 @@ def pages_of(engine: str, phone: str) -> str:
 
 
 async def serve(listening: socket.socket, at: str, engine: str, secret: str, stop: Stop, phone: str = "") -> None:
-    """Serve at this socket, under the path `at`, towards the engine at `engine`, until asked to stop. phone: the
-    socket's address, where real phones may come.
+    """Serve at this socket, under the path `at`, for the engine at `engine`, until told to stop. phone: the socket's
+    address, if real phones are allowed.
     """
     port = listening.getsockname()[1]
     errors: deque[str] = deque(maxlen=MOST_ERRORS)
@@ -243,7 +243,7 @@ async def serve(listening: socket.socket, at: str, engine: str, secret: str, sto
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until asked to stop. Secret and path come in the environment: other users can list arguments."""
+    """Run until told to stop. Secret and path come from the environment: other users can list arguments."""
     parser = argparse.ArgumentParser(prog="python -m consent_engine.simulator.handset", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
     parser.add_argument("--engine", required=True, help="where the engine's API listens")

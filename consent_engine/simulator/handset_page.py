@@ -1,4 +1,4 @@
-"""The handset's page and what it loads: written once, `[[Chinese|English]]` wherever it says something."""
+"""The handset's page and its files: written once, with `[[Chinese|English]]` for every text."""
 
 import re
 from importlib.resources import files
@@ -17,12 +17,12 @@ HEADERS = {
 ON_A_PHONE = """<details class="phone"><summary>[[用真手机打开|On a real phone]]</summary>
 <img src="qr.svg" width="232" height="232" alt="">
 <p><a href="{address}">{address}</a></p></details>"""
-"""Only where `consent serve --phone` allows it."""
+"""Shown only if `consent serve --phone` allows it."""
 _BOTH = re.compile(r"\[\[([^|\]]*)\|([^|\]]*)\]\]")
 
 
 def language_of(asked: str, accepted: str) -> str:
-    """What was asked for, else what the browser prefers, else Chinese.
+    """Return the language asked for, else the browser's preferred one, else Chinese.
 
     >>> language_of("en", "zh-CN"), language_of("", "en-GB,zh;q=0.8"), language_of("<b>", "de")
     ('en', 'en', 'zh')
@@ -32,9 +32,9 @@ def language_of(asked: str, accepted: str) -> str:
 
 
 def text_of(name: str, language: str, phone: str = "") -> str:
-    """A file of the page in one language. phone: the address for a real phone, where that is allowed
+    """Return a file of the page in one language. phone: the URL for a real phone, if that is allowed
 
-    Raises KeyError for what is no file of it.
+    Raises KeyError if the page has no such file.
     """
     if name not in KINDS:
         raise KeyError(name)

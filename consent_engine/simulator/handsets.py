@@ -1,4 +1,4 @@
-"""The handsets: they get what the gateway carries, and answer as their subscriber's script says."""
+"""The simulated handsets: they receive SMS from the gateway, and answer as their subscriber's script says."""
 
 import asyncio
 import itertools
@@ -21,13 +21,13 @@ DeskAct = Callable[[Case, Turn], Awaitable[None]]
 
 
 def instant(at: float) -> str:
-    """RFC 3339 with offset."""
+    """Format an instant by RFC 3339, with offset."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(slots=True)
 class Handsets:
-    """All handsets of the town. desk: what to do when the script says that an agent acts."""
+    """All handsets of a run. desk: called when the script says that an agent acts."""
 
     ledger: Ledger
     tasks: Tasks
@@ -37,15 +37,15 @@ class Handsets:
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def land(self, sms: SmsSeen, reports: Sequence[tuple[float, asyncio.Task[None]]] = ()) -> None:
-        """An SMS reaches its handset; a subscriber with a script acts on it. reports: what tells the engine so, and
-        after how long it begins: on a busy machine six of them take longer than a thumb.
+        """Put an SMS on its handset; a subscriber with a script acts on it. reports: the tasks that report its
+        delivery, each with its delay: on a busy machine six reports take longer than a reply.
         """
         sms.landed.append(self.ledger.now())
         case = self.cases.get(sms.to)
         if case is None:
             return
         nth = case.land(sms)
-        # One chain a landing: two turns of the same moment keep their order, as one thumb would.
+        # One task per SMS: two turns of the same moment keep their order, as with one person.
         turns = sorted((t for t in case.script.turns if (t.on, t.nth) == (sms.purpose, nth)), key=lambda t: t.after)
         if turns:
             self.tasks.spawn(self._act(case, turns, reports))

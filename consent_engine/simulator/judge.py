@@ -1,4 +1,4 @@
-"""The judge: compares what came out with what each script says must come out, in plain words."""
+"""The judge: compares the results of a run with those that each script requires, in plain words."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ CLOCK_SLACK_S = 0.05
 
 
 def judge(cases: Sequence[Case], ledger: Ledger) -> list[str]:
-    """Every difference; an empty list when each order ended as its subscriber's script says."""
+    """List every difference; none if each order ended as its subscriber's script says."""
     found: list[str] = []
     for case in cases:
         who = f"[{case.script.name}] {mask(case.msisdn)}"
@@ -39,7 +39,7 @@ def _case(case: Case, ledger: Ledger) -> Iterator[str]:
 
 
 def _door(order: OrderRun) -> str:
-    """What is wrong with how the order was admitted, or turned away."""
+    """Describe a wrong admission or rejection of the order; '' if it was right."""
     if order.door == order.script.door:
         return ""
     if order.door:
@@ -50,7 +50,7 @@ def _door(order: OrderRun) -> str:
 
 
 def _end(order: OrderRun, ledger: Ledger) -> str:
-    """What is wrong with how the order ended."""
+    """Describe a wrong ending of the order; '' if it was right."""
     if order.door:
         return ""
     allowed = " or ".join(order.script.ends)
@@ -73,7 +73,7 @@ def _sms(case: Case, ledger: Ledger) -> Iterator[str]:
 
 
 def _activation(activation: ActivationSeen, owner: tuple[Case, OrderRun] | None, ledger: Ledger) -> list[str]:
-    """The promises that hold whatever the script: at most one activation, and none without a yes."""
+    """Check the promises that hold for every script: at most one activation, and none without a yes."""
     who = f"activation {activation.order_id}"
     if owner is None:
         return [f"{who}: nobody placed such an order"]
@@ -103,7 +103,7 @@ def _consented(activation: ActivationSeen, case: Case, order: OrderRun, ledger: 
 
 
 def _means_yes(said: Said, order: OrderRun, heard: Sequence[Said]) -> bool:
-    """A yes to this order; or the bare code, after a yes that fitted several orders."""
+    """Whether a reply is a yes to this order; or the bare code, after a yes that fitted several orders."""
     own = YES_OF.get(order.carrier, ())
     meant = read(said.text, yes=own)
     if meant.keyword is Keyword.YES:

@@ -1,4 +1,4 @@
-"""The outside's ledger: every request the engine made, every word a subscriber wrote, every misbehaviour."""
+"""The simulator's ledger: every request of the engine, every SMS of a subscriber, every misbehaviour."""
 
 import time
 from collections import Counter
@@ -13,7 +13,7 @@ from consent_engine.simulator.scripts import Answer
 
 @dataclass(slots=True)
 class Attempt:
-    """One request of the engine. at: seconds since 1970 · changed: another body than the first under this key."""
+    """One request of the engine. at: seconds since 1970 · changed: its body differs from the first under this key."""
 
     at: float
     answer: Answer
@@ -23,7 +23,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class SmsSeen:
-    """One SMS by its ref. landed: when it reached the handset, once a copy."""
+    """One SMS by its ref. landed: when it reached the handset, one instant per copy."""
 
     ref: str
     purpose: Purpose
@@ -36,18 +36,18 @@ class SmsSeen:
 
     @property
     def part_ids(self) -> list[str]:
-        """An id for each part, where the gateway gives them."""
+        """Return an id for each part, for a gateway that gives them."""
         return [f"{self.message_id}-{n}" for n in range(1, segments(self.text) + 1)]
 
     @property
     def taken_at(self) -> float | None:
-        """When the gateway first took it."""
+        """The instant at which the gateway first took the SMS; None if it never did."""
         return next((a.at for a in self.attempts if a.taken), None)
 
 
 @dataclass(slots=True)
 class ActivationSeen:
-    """One activation by its key. verdict: what the BSS stands by, None while it knows nothing of it."""
+    """One activation by its key. verdict: the BSS's final answer, None while there is none."""
 
     order_id: str
     msisdn: str
@@ -61,7 +61,7 @@ class ActivationSeen:
 
 @dataclass(slots=True)
 class DeactivationSeen:
-    """One deactivation by its key. switched_off: how often something was really switched off."""
+    """One deactivation by its key. switched_off: how often the service was really switched off."""
 
     ending_id: str
     order_id: str
@@ -75,7 +75,7 @@ class DeactivationSeen:
 
 @dataclass(slots=True)
 class Said:
-    """One SMS from a handset. written_at: its stamp · stored: the engine acknowledged it."""
+    """One SMS from a handset. written_at: its timestamp · stored: the engine acknowledged it."""
 
     message_id: str
     msisdn: str
@@ -88,7 +88,7 @@ class Said:
 
 @dataclass(slots=True)
 class Ledger:
-    """All of it, in memory. `now` is the outside's clock."""
+    """All records of a run, in memory. `now` is the simulator's clock."""
 
     now: Callable[[], float] = time.time
     sms: dict[str, SmsSeen] = field(default_factory=dict)
@@ -101,18 +101,18 @@ class Ledger:
     errors: list[str] = field(default_factory=list)
 
     def misbehaved(self, what: str, order_id: str) -> None:
-        """Count one thing the outside did wrong, and to which order."""
+        """Count one misbehaviour, and the order that it hit."""
         self.wrong[what] += 1
         self.hit.setdefault(what, set()).add(order_id)
 
     def on_handset(self, msisdn: str) -> list[tuple[float, SmsSeen]]:
-        """What stands on one handset, by time; a copy that landed twice stands there twice."""
+        """List the SMS on one handset, by time; a copy that landed twice is there twice."""
         return sorted(
             ((at, sms) for sms in self.sms.values() if sms.to == msisdn for at in sms.landed), key=lambda pair: pair[0]
         )
 
     def view(self) -> dict[str, Any]:
-        """As `GET /ledger` shows it."""
+        """Return the ledger as `GET /ledger` shows it."""
         return {
             "sms": [asdict(sms) for sms in self.sms.values()],
             "activations": [asdict(activation) for activation in self.activations.values()],
@@ -125,5 +125,5 @@ class Ledger:
 
 
 def order_of(ref: str) -> str:
-    """The owner in a ref `<owner>.<purpose>.<n>`."""
+    """Return the owner in a ref `<owner>.<purpose>.<n>`."""
     return ref.rsplit(".", 2)[0]

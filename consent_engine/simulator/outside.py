@@ -1,4 +1,4 @@
-"""One port that plays gateway and BSS, keeps the ledger, and lets a person write from any handset."""
+"""The simulated outside: gateway, BSS and ledger on one port, and SMS that a person writes from any handset."""
 
 import itertools
 import socket
@@ -24,16 +24,16 @@ from consent_engine.simulator.wire import Unreachable, Wire
 SHUTDOWN_S = 0.5
 BACKLOG = 512
 Announce = Callable[[str, str, str], None]
-"""Called with everything that comes in: its kind, its number, its text."""
+"""Called with every SMS and activation that arrives: its kind, its number, its text or plan."""
 
 
 def _silent(what: str, msisdn: str, text: str) -> None:
-    """Tell nobody."""
+    """Announce nothing."""
 
 
 @dataclass(slots=True)
 class Outside:
-    """Gateway and BSS on one port. The port is bound at once, so that the engine can be given it; it serves later."""
+    """Gateway and BSS on one port. It is bound at once, so that the engine can be given it, and served later."""
 
     secret: str
     bss_secret: str
@@ -71,12 +71,12 @@ class Outside:
         return self.url + "/bss"
 
     def close(self) -> None:
-        """Give the port back, if it never served."""
+        """Release the port, if it was never served."""
         self._socket.close()
 
     @asynccontextmanager
     async def serving(self, engine: str) -> AsyncIterator["Outside"]:
-        """Serve towards the engine at `engine` until the block ends; nothing is left open after it."""
+        """Serve for the engine at `engine` until the block ends; nothing is left open after it."""
         tasks = Tasks(self.ledger.errors)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
             wire = Wire(engine.rstrip("/"), session, self.secret)
@@ -124,5 +124,5 @@ class Outside:
         return web.json_response({"engine_answered": reply.status, "body": reply.body})
 
     def play(self, cases: list[Case]) -> None:
-        """Give scripts to numbers."""
+        """Assign scripts to numbers."""
         self.handsets.cases.update({case.msisdn: case for case in cases})

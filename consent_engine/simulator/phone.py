@@ -1,4 +1,4 @@
-"""One conversation as it stood on the handset, in bubbles."""
+"""One conversation as it was on the handset, in bubbles."""
 
 import time
 import unicodedata
@@ -13,17 +13,17 @@ BUBBLE = 46
 
 
 def width(text: str) -> int:
-    """Columns on a terminal."""
+    """Count the columns of a text on a terminal."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def pad(text: str, columns: int) -> str:
-    """The text, filled with blanks to a number of columns."""
+    """Return the text, filled with blanks to a number of columns."""
     return text + " " * max(0, columns - width(text))
 
 
 def wrap(text: str, columns: int) -> list[str]:
-    """Lines of at most so many columns; Chinese breaks anywhere."""
+    """Break a text into lines of at most this many columns; Chinese breaks anywhere."""
     lines = [""]
     for character in text:
         if character == "\n" or width(lines[-1] + character) > columns:
@@ -34,7 +34,7 @@ def wrap(text: str, columns: int) -> list[str]:
 
 
 def conversation(case: Case, ledger: Ledger) -> Iterator[str]:
-    """The screen, line by line: theirs to the left, the subscriber's to the right, each with its time."""
+    """Yield the screen by line: the engine's SMS to the left, the subscriber's to the right, each with its time."""
     theirs = [(at, sms.sender, sms.text, False) for at, sms in ledger.on_handset(case.msisdn)]
     ours = [(said.at, said.to, said.text, True) for said in ledger.said if said.msisdn == case.msisdn]
     yield "╭" + "─" * (SCREEN + 2) + "╮"

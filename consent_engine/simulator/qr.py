@@ -4,7 +4,7 @@ import io
 
 
 def qr_of(address: str) -> bytes | None:
-    """An SVG, black on white whatever the page's colours; None where segno is not installed."""
+    """Draw an SVG, black on white whatever the page's colours; None if segno is not installed."""
     try:
         import segno  # noqa: PLC0415 - an extra
     except ImportError:

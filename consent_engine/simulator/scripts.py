@@ -1,4 +1,4 @@
-"""What a script is made of: what a handset answers, what the outside does wrong, and what must come out."""
+"""The parts of a script: the handset's replies, the misbehaviour of gateway and BSS, and the results required."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ REPLY_WINDOW_S = 8.0
 CONFIRM_WITHIN_S = 6.0
 UNCERTAIN_HOLD_S = 2.0
 CALL_TIMEOUT_S = 1.0
-"""The windows the scripts are written for; `demo.DEMO_SETTINGS` hands them to the engine."""
+"""The windows the scripts are written for; `demo.DEMO_SETTINGS` gives them to the engine."""
 
 TOO_LATE_S = REPLY_WINDOW_S + 2.5
 HOLD_S = CALL_TIMEOUT_S + 0.6
@@ -19,7 +19,7 @@ HOLD_S = CALL_TIMEOUT_S + 0.6
 
 
 class Answer(StrEnum):
-    """How the other side answers one request of the engine."""
+    """The ways in which gateway or BSS answer one request of the engine."""
 
     OK = "ok"
     BUSY = "503"
@@ -37,7 +37,7 @@ NEVER_TAKES = frozenset({Answer.BUSY, Answer.SLOW_DOWN, Answer.IN_PROGRESS, Answ
 
 @dataclass(frozen=True, slots=True)
 class Dlr:
-    """A delivery report: what it says, when (seconds after the request came in), how often; one a segment if asked."""
+    """A delivery report: its status, its delay (seconds after the request), its copies; one per segment if listed."""
 
     status: str = "delivered"
     after: float = 0.15
@@ -51,7 +51,7 @@ SILENCE: tuple[Dlr, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class BssHop:
-    """What the BSS does with one request. taken: None = as the answer suggests."""
+    """The BSS's behaviour for one request. taken: None = as the answer suggests."""
 
     answer: Answer = Answer.OK
     delay: float = 0.0
@@ -59,16 +59,16 @@ class BssHop:
 
     @property
     def takes(self) -> bool:
-        """Whether the service is switched on, or the SMS the gateway's from now on, whatever the answer."""
+        """Whether the service is activated, or the SMS accepted by the gateway, whatever the answer."""
         return self.answer not in NEVER_TAKES if self.taken is None else self.taken
 
 
 @dataclass(frozen=True, slots=True)
 class Hop(BssHop):
-    """What the gateway does with one request.
+    """The gateway's behaviour for one request.
 
-    lands: whether the handset gets it · again: a repeat lands once more · part_ids: every part has an id of its own,
-    and is reported by that alone
+    lands: whether the handset gets the SMS · again: a repeat lands once more · part_ids: every part has an id of its
+    own, and is reported by that alone
     """
 
     lands: bool = True
@@ -78,7 +78,7 @@ class Hop(BssHop):
 
 
 class Desk(StrEnum):
-    """What an agent does about an order under way."""
+    """An agent's act on an order under way."""
 
     CANCEL = "cancel"
     REFUSE = "refuse"
@@ -86,11 +86,11 @@ class Desk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What happens on the subscriber's side once the n-th SMS of a purpose has landed.
+    """An act on the subscriber's side once the n-th SMS of a purpose has landed.
 
-    say: `{0}` is the code of the first order, `{1}` of the second · desk: an agent acts on `order` instead ·
-    to: another number than the one that wrote · stranger: written on somebody else's handset ·
-    repeats: the gateway posts the same MO (same message id) that often · written_ago: how old its stamp is
+    say: `{0}` is the code of the first order, `{1}` of the second · desk: an agent acts on `order` instead · to: the
+    number addressed, if not the sender of the order's SMS · stranger: written on another person's handset · repeats:
+    the gateway posts the same MO (same message id) this often · written_ago: the age of its timestamp
     """
 
     say: str = ""
@@ -106,7 +106,7 @@ class Turn:
 
 
 class When(StrEnum):
-    """When an order is placed."""
+    """The moment at which an order is placed."""
 
     AT_ONCE = "at once"
     ASKED = "once the first question has landed"
@@ -115,10 +115,10 @@ class When(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order of a script: which plan, when it is placed, and the ways it may end.
+    """One order of a script: its plan, the moment at which it is placed, and the ways it may end.
 
-    plan: index of the carrier's plan · carrier: 1 = another carrier than the first order's ·
-    ends: the states allowed, each with its number of activations · door: the code it must be turned away with
+    plan: index of the carrier's plan · carrier: 1 = another carrier than the first order's · ends: the states allowed,
+    each with its number of activations · door: the code it must be rejected with
     """
 
     plan: int = 0
@@ -130,11 +130,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One subscriber, all of it data.
+    """One subscriber as data.
 
-    sms: how many SMS of each purpose may land on the handset (least, most); what is not named must not land ·
-    callable: whether the first order's carrier may dial afterwards, None = either ·
-    operator: an operator retries what is parked
+    sms: how many SMS of each purpose may land on the handset (least, most); purposes not named must not land ·
+    callable: whether the first order's carrier may dial afterwards, None = either · operator: an operator retries
+    parked effects
     """
 
     name: str
@@ -148,10 +148,10 @@ class Script:
     operator: bool = False
 
     def hop(self, purpose: Purpose, attempt: int) -> Hop:
-        """What the gateway does with the attempt (from 1) at an SMS; beyond the script it behaves."""
+        """Return the gateway's behaviour for an attempt (from 1) at an SMS; beyond the script it behaves properly."""
         hops = self.gateway.get(purpose, ())
         return hops[attempt - 1] if attempt <= len(hops) else Hop()
 
     def bss_hop(self, attempt: int) -> BssHop:
-        """What the BSS does with the attempt (from 1) under a key; beyond the script it behaves."""
+        """Return the BSS's behaviour for an attempt (from 1) under a key; beyond the script it behaves properly."""
         return self.bss[attempt - 1] if attempt <= len(self.bss) else BssHop()

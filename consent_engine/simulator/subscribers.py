@@ -1,4 +1,4 @@
-"""The subscribers: each line of these tables is a person, the luck they have, and what must come of it."""
+"""The subscribers' scripts: each line of these tables is a person, the faults they meet, and the results required."""
 
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.lifecycle import State
@@ -41,7 +41,7 @@ def _yes(name: str, text: str, after: float = 0.25) -> Script:
 
 
 def _unclear(name: str, text: str) -> Script:
-    # HELP and late answers may be answered in their own words: the order waits all the same.
+    # HELP may have an answer of its own instead of a clarification: the order waits all the same.
     sms = {CONF: ONE, CLAR: MAYBE, Purpose.HELP: MAYBE} if text == "帮助" else UNCLEAR
     return Script(name, "nonsense", (Turn(text),), EXPIRES, sms=sms, callable=True)
 
@@ -125,7 +125,7 @@ SEVERAL: tuple[Script, ...] = (
     Script("a second order, confirmed by its code", "yes, then yes by code",
            (*YES, Turn("是{1}", nth=2, after=0.8)), (Order(), Order(plan=1, when=When.SETTLED)),
            sms={CONF: (2, 2), NOTE: (2, 2)}, callable=True),
-    # In time or too soon is a matter of milliseconds on a busy machine: then no code is asked for.
+    # On a busy machine, milliseconds decide whether the yes is too soon; if it is in time, no code is asked for.
     Script("a phone that answers by itself, then its owner", "yes at once, yes by code",
            (Turn("是", after=0.0), Turn("是{0}", on=Purpose.PROVE, after=0.6)),
            sms={CONF: ONE, Purpose.PROVE: MAYBE, NOTE: ONE, CLAR: MAYBE}, callable=True),
@@ -168,10 +168,10 @@ GATEWAY: tuple[Script, ...] = (
            gateway={CONF: (Hop(Answer.HOLD),), NOTE: (Hop(Answer.HOLD),)}, sms=GOOD),
     Script("gateway: times out, reports failure", "-", orders=UNREACHED,
            gateway={CONF: (Hop(Answer.HOLD, lands=False, reports=(Dlr("failed", 1.4),)),)}),
-    # This question told no code, so knowing one proves nothing: the early yes is void with the question asked again.
+    # This question was sent without a code, so knowing one proves nothing: the early yes is void once it is sent again.
     Script("gateway: times out, a code nobody told", "yes by code, once", (Turn("是{0}", after=1.5),), EXPIRES,
            gateway={CONF: (LOST,)}, sms=ASKED),
-    # The early yes is void once the question is asked again; the second copy on the handset is answered again.
+    # The early yes is void once the question is sent again; the second copy on the handset is answered again.
     Script("gateway: times out, asks twice", "yes, yes", (Turn("是"), Turn("是", nth=2, after=0.6)),
            gateway={CONF: (LOST, Hop(again=True))}, sms={CONF: (2, 2), NOTE: ONE}),
     Script("gateway: times out, early yes is void", "yes, once", YES, EXPIRES,

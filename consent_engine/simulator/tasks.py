@@ -1,4 +1,4 @@
-"""The simulator's own tasks: none is lost, none outlives the simulator, and a failed one is heard of."""
+"""The simulator's own tasks: none is lost, none outlives the simulator, and a failure is recorded."""
 
 import asyncio
 from collections.abc import Coroutine, MutableSequence
@@ -10,7 +10,7 @@ from consent_engine.simulator.wire import Unreachable
 
 @dataclass(slots=True)
 class Tasks:
-    """What runs beside the requests: replies being thought over, reports on their way."""
+    """The tasks that run beside the requests: replies before they are sent, reports on their way."""
 
     errors: MutableSequence[str]
     running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -36,7 +36,7 @@ class Tasks:
             self.errors.append(str(error))
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the end."""
+        """Wait, but not beyond the simulator's end."""
         if seconds <= 0:
             return
         try:
@@ -46,7 +46,7 @@ class Tasks:
             return
 
     async def close(self) -> None:
-        """End everything: what runs is cancelled and awaited, then the requests that still wait are answered."""
+        """End everything: running tasks are cancelled and awaited, then the requests that still wait are answered."""
         tasks = list(self.running)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Watching the orders over HTTP until all have settled and nobody has anything left to say, or time is up."""
+"""The watch over a run's orders, over HTTP: until all have settled and no reply is due any more, or time is up."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -12,15 +12,15 @@ from consent_engine.simulator.wire import Wire
 
 ROUND_S = 0.7
 LINGER_S = 1.0
-"""How long it must stay quiet at the end: what must not happen any more gets its chance."""
+"""How long the watch waits at the end, so that events that must not happen any more have a chance to show."""
 LOOKS_AT_ONCE = 8
 STUCK = ENGAGED - SETTLED
-"""Between the yes and the notification: an operator sees to it that it goes on."""
+"""States between the yes and the notification, in which an operator retries if the script says so."""
 
 
 @dataclass(slots=True)
 class Watch:
-    """Looks at every open order once a round."""
+    """Looks at every open order once per round."""
 
     wire: Wire
     key: str
@@ -30,7 +30,7 @@ class Watch:
     _looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
     async def until_quiet(self, deadline_s: float) -> None:
-        """Return when all is settled and said, or after the deadline."""
+        """Return when all orders have settled and all tasks have ended, or after the deadline."""
         for _ in range(int(deadline_s / ROUND_S)):
             await self._each(self._open(), self._look)
             if self._quiet():

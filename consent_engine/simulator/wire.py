@@ -1,4 +1,4 @@
-"""HTTP to the engine: signed webhooks and keyed calls, every one with a timeout and a bounded number of tries."""
+"""HTTP to the engine: signed webhooks and calls with a key, each with a timeout and a bounded number of tries."""
 
 import asyncio
 import json
@@ -19,12 +19,12 @@ TIMEOUT = aiohttp.ClientTimeout(total=8.0)
 
 
 class Unreachable(ConnectionError):
-    """The engine did not answer, however often it was asked."""
+    """The engine did not answer within the number of tries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the engine answered. body: {} when it was no JSON object. tries: how often it was asked."""
+    """The engine's answer. body: {} if not JSON, other JSON than an object as `items`. tries: how often it was sent."""
 
     status: int
     body: dict[str, Any]
@@ -42,7 +42,7 @@ class Wire:
     pause: float = PAUSE_S
 
     async def post_signed(self, path: str, payload: Mapping[str, Any]) -> Reply:
-        """Post a webhook as the gateway would: again until it is acknowledged, signed anew, for a signature ages."""
+        """Post a webhook as a gateway would: again until acknowledged, signed anew each time, as signatures expire."""
         body = json.dumps(payload, ensure_ascii=False).encode()
 
         def headers() -> Mapping[str, str]:

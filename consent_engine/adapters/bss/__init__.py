@@ -17,20 +17,20 @@ LOOK_UPS: dict[str, Callable[[str, Mapping[str, str], timedelta], Subscribers | 
     "http": subscribers.build,
     "simulated": simulated.build_look_up,
 }
-"""Those that can say who has a number, where their settings say so."""
+"""The BSS kinds with a look-up of subscribers, which their settings switch on."""
 
 _SPEC = re.compile(r"([a-z0-9_]+)(?::[a-z0-9]+(?:_[a-z0-9]+)*)?")
 
 
 def build(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta) -> Bss:
-    """The BSS that `spec` names: a name, or `name:box` for another one of a kind, with settings of its own. Raises
-    SettingsError for an unknown name, or settings that will not do.
+    """Make the BSS that `spec` names: a name, or `name:box` for another one of a kind, with settings of its own. Raises
+    SettingsError for an unknown name, or wrong settings.
     """
     return BSS[_kind(spec)](spec, settings_of(_prefix(spec)), call_timeout)
 
 
 def look_up(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta) -> Subscribers | None:
-    """What says who has a number, of the BSS that `spec` names; None where that cannot. Raises SettingsError."""
+    """Make the subscriber look-up of the BSS that `spec` names; None where it has none. Raises SettingsError."""
     return LOOK_UPS[_kind(spec)](spec, settings_of(_prefix(spec)), call_timeout)
 
 

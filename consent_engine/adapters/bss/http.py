@@ -1,4 +1,4 @@
-"""The generic BSS: one signed POST an activation, under the order's id as idempotency key; one an ending, under its."""
+"""The generic BSS: one signed POST for an activation or a deactivation, with the order's or ending's id as its key."""
 
 import re
 import time
@@ -16,17 +16,17 @@ DONE = frozenset({200, 201})
 REFUSED = 422
 IN_PROGRESS = 409
 UNKNOWN = 404
-# Turned away before anybody looked at the activation: throttled, a wrong secret, a wrong address. Surely not taken,
-# and mended by an operator rather than by giving up orders, so these go on until they are let in.
+# Refused before the activation was looked at: throttled, a wrong secret, a wrong address. Surely not taken, and for an
+# operator to mend rather than a reason to give up orders, so attempts continue until they get through.
 TURNED_AWAY = frozenset({401, 403, 404, 429})
 
 _WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]{5,8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?")
 
 
 class HttpBss(NothingKept):
-    """Switches services on by POST.
+    """A BSS that switches services on and off by POST.
 
-    can_ask: whether it knows the question what became of an order. Where it does not, `ask` answers None at once.
+    can_ask: whether it can be asked for earlier outcomes. If not, `ask` and `ask_ending` return None at once.
     """
 
     def __init__(self, name: str, url: str, client: Client, *, can_ask: bool) -> None:
@@ -37,21 +37,21 @@ class HttpBss(NothingKept):
         self._client = client
 
     async def activate(self, activation: Activation) -> Outcome:
-        """Switch it on. The key is the order's id, at every attempt."""
+        """Switch a service on. The idempotency key is the order's id, at every attempt."""
         answer = await self._client.post(self._activations, _wire(activation), activation.order_id)
         return _outcome(answer, _done) if isinstance(answer, Answer) else answer
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
-        """Switch it off. The key is the ending's id, at every attempt."""
+        """Switch a service off. The idempotency key is the ending's id, at every attempt."""
         answer = await self._client.post(self._deactivations, _wire_off(deactivation), deactivation.ending_id)
         return _outcome(answer, _done_off) if isinstance(answer, Answer) else answer
 
     async def ask(self, order_id: str) -> Outcome | None:
-        """What became of it; None where nobody answered who knows. Not reaching the BSS is no news: the doubt stays."""
+        """Ask for an order's outcome; None where no authoritative answer came. Without any answer the doubt stays."""
         return await self._asked(f"{self._activations}/{quote(order_id, safe='')}", _done)
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
-        """As `ask`, of an ending."""
+        """Ask as `ask` does, for an ending."""
         return await self._asked(f"{self._deactivations}/{quote(ending_id, safe='')}", _done_off)
 
     async def _asked(self, url: str, done: Callable[[Answer], Outcome]) -> Outcome | None:
@@ -61,18 +61,18 @@ class HttpBss(NothingKept):
         if not isinstance(answer, Answer):
             return Uncertain(f"asked: {answer.reason}")
         if answer.status == UNKNOWN:
-            # As with a refusal: a 404 without a code comes from a proxy or a wrong path, and is no answer at all.
+            # As with a refusal: a 404 without a code comes from a proxy or a wrong path, and answers nothing.
             return Untaken("asked: unknown to the BSS") if answer.word("code") else None
         return done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpBss:
-    """A BSS of this kind, from its own settings: URL, SECRET, CAN_ASK. Raises SettingsError."""
+    """Make a BSS of this kind from its own settings: URL, SECRET, CAN_ASK. Raises SettingsError."""
     prefix = f"CONSENT_BSS_{name.replace(':', '_').upper()}__"
     url = endpoint(prefix, raw)
     if "?" in url or "#" in url:
         raise SettingsError(f"{prefix}URL must end in a path: /activations is appended to it")
-    # A handshake each is cheap beside a service that counts as active because of somebody else's answer.
+    # One handshake for each call is cheap beside a service that counts as active because of another call's answer.
     client = Client(call_timeout, required(prefix, raw, "SECRET"), now)
     return HttpBss(name, url, client, can_ask=flag(prefix, raw, "CAN_ASK"))
 
@@ -108,7 +108,7 @@ def _outcome(answer: Answer, done: Callable[[Answer], Outcome]) -> Outcome:
         return Unavailable(f"BSS answered {answer.status}", answer.after)
     if answer.status == REFUSED:
         return _refused(answer)
-    # In progress: an earlier attempt of ours is being worked on. Neither a refusal nor a proof that nothing was done.
+    # In progress: an earlier attempt is still being processed. Neither a refusal nor a proof that nothing was done.
     return Uncertain("in progress" if answer.status == IN_PROGRESS else f"BSS answered {answer.status}")
 
 
@@ -133,7 +133,7 @@ def _done_off(answer: Answer) -> Outcome:
 
 
 def _refused(answer: Answer) -> Outcome:
-    # Without a code it is somebody else's 422 (a proxy, a validator): nobody refused this service for good.
-    # `reason` is prose that may quote the subscriber; the code is what can be kept.
+    # Without a code the 422 comes from elsewhere (a proxy, a validator): the BSS did not refuse this service for good.
+    # `reason` is prose that may quote the subscriber; only the code is kept.
     said = answer.word("code")
     return Rejected(code(said, "unnamed")) if said else Uncertain("BSS answered 422 without a code")

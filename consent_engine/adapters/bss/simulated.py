@@ -1,4 +1,4 @@
-"""A BSS that switches everything on at once and nothing really, and knows nobody: for first steps and demos."""
+"""A simulated BSS that accepts everything at once, switches nothing, and knows no subscriber: for demonstrations."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,48 +12,48 @@ from consent_engine.ports import Activation, Deactivation, Subscribers
 
 
 class SimulatedBss(NothingKept):
-    """Idempotent because it remembers nothing: the answer is made from the order alone."""
+    """A BSS that is idempotent because it remembers nothing: it makes its answer from the order or ending alone."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.can_ask = False
 
     async def activate(self, activation: Activation) -> Outcome:
-        """Switch it on, since the moment it was confirmed."""
+        """Accept an activation, as active since the order was confirmed."""
         ref = f"sim-{sha256(activation.order_id.encode()).hexdigest()[:20]}"
         return Accepted(ref, GREENWICH.instant(activation.confirmed_at))
 
     async def ask(self, order_id: str) -> Outcome | None:
-        """Cannot be asked."""
+        """Return None: it cannot be asked."""
         return None
 
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
-        """Switch it off, since the moment it was asked for."""
+        """Accept a deactivation, in force since the moment it was asked for."""
         ref = f"sim-{sha256(deactivation.ending_id.encode()).hexdigest()[:20]}"
         return Accepted(ref, GREENWICH.instant(deactivation.asked_at))
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
-        """Cannot be asked."""
+        """Return None: it cannot be asked."""
         return None
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> SimulatedBss:
-    """A simulated BSS; it has no settings."""
+    """Make a simulated BSS; it has no settings of its own."""
     return SimulatedBss(name)
 
 
 class SimulatedSubscribers(NothingKept):
-    """Asked about a subscriber it answers at once, and says nothing against anybody."""
+    """A look-up that answers at once, and gives no reason against any subscriber."""
 
     def __init__(self, name: str) -> None:
         self.name = f"{name}/lookup"
 
     async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
-        """A subscriber of an unknown network."""
+        """Return a subscriber of an unknown network."""
         return Subscriber()
 
 
 def build_look_up(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Subscribers | None:
-    """The look-up of a simulated BSS, where its setting CAN_LOOK_UP says so. Raises SettingsError."""
+    """Make the look-up of a simulated BSS; None unless its setting CAN_LOOK_UP is true. Raises SettingsError."""
     prefix = f"CONSENT_BSS_{name.replace(':', '_').upper()}__"
     return SimulatedSubscribers(name) if flag(prefix, raw, "CAN_LOOK_UP") else None

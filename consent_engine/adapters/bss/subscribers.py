@@ -1,7 +1,7 @@
-"""The generic BSS asked about a subscriber: `POST URL/subscribers/lookup`, signed, the number in the body alone.
+"""The subscriber look-up of the generic BSS: `POST URL/subscribers/lookup`, signed, the number in the body alone.
 
-An answer that leaves a field out, or says a network that nobody knows, is none: it may be a proxy's. A BSS that does
-not know one of them says null.
+An answer that lacks a field, or names an unknown network, does not count: it may be a proxy's. A BSS that does not know
+a value answers null.
 """
 
 import re
@@ -20,12 +20,12 @@ from consent_engine.ports import Subscribers
 
 OK = 200
 NETWORKS = frozenset({*CARRIERS, "broadnet"})
-"""Whose customer a number can be: the three carriers', or that of the fourth network, which sells nothing here."""
+"""The networks a number can belong to: the three carriers, and the fourth network, which sells nothing here."""
 FIELDS = frozenset({"network", "holder_since", "adult"})
 
 
 class HttpSubscribers(NothingKept):
-    """Looks subscribers up by POST."""
+    """A look-up of subscribers by POST."""
 
     def __init__(self, name: str, url: str, client: Client) -> None:
         self.name = f"{name}/lookup"
@@ -33,7 +33,7 @@ class HttpSubscribers(NothingKept):
         self._client = client
 
     async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
-        """The holder of a number. A question changes nothing, so an answer in doubt is no news either."""
+        """Return the holder of a number. A look-up changes nothing, so no answer, or one in doubt, is Unavailable."""
         answer = await self._client.post(self._address, {"msisdn": msisdn})
         if not isinstance(answer, Answer):
             return Unavailable(f"look-up: {answer.reason}")
@@ -48,8 +48,8 @@ class HttpSubscribers(NothingKept):
 def build(
     name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time
 ) -> Subscribers | None:
-    """The look-up of a BSS of this kind, from its own settings: URL, SECRET, CAN_LOOK_UP; None where it has none.
-    Raises SettingsError.
+    """Make the look-up of a BSS of this kind from its own settings: URL, SECRET, CAN_LOOK_UP; None where that is not
+    true. Raises SettingsError.
     """
     prefix = f"CONSENT_BSS_{name.replace(':', '_').upper()}__"
     if not flag(prefix, raw, "CAN_LOOK_UP"):
@@ -61,7 +61,7 @@ def build(
 
 
 def _read(body: bytes) -> Subscriber:
-    """What an answer says. Raises ValueError, which says why it is none and never repeats it."""
+    """Read the subscriber in an answer. Raises ValueError, which says what is wrong and never quotes the answer."""
     try:
         said = document(body)
     except ValueError:
@@ -77,7 +77,9 @@ def _read(body: bytes) -> Subscriber:
 
 
 def _instant(said: object) -> Millis:
-    """Since when; 0 for null. Raises ValueError: a day alone is not enough, its calls may be either holder's."""
+    """Read since when the holder has the number; 0 for null. Raises ValueError, also for a day without a time: calls of
+    that day may belong to either holder.
+    """
     if said is None:
         return 0
     if not isinstance(said, str) or not RFC3339.fullmatch(said):

@@ -20,8 +20,8 @@ _SPEC = re.compile(r"([a-z0-9_]+)(?::[a-z0-9]+(?:_[a-z0-9]+)*)?")
 def build(
     spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta, setting: str = ""
 ) -> Gateway:
-    """The gateway that `spec` names: a name, or `name:box` for a second one of a kind, with settings of its own. Raises
-    SettingsError for an unknown name, or settings that will not do. setting: by which it is named
+    """Make the gateway that `spec` names: a name, or `name:box` for a second one of a kind, with settings of its own.
+    Raises SettingsError for an unknown name, or wrong settings. setting: the setting that names it, for the message
     """
     match = _SPEC.fullmatch(spec)
     if match is None or match[1] not in GATEWAYS:

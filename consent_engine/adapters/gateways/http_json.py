@@ -1,4 +1,4 @@
-"""The generic gateway: one signed POST an SMS, signed JSON webhooks for replies and reports.
+"""The generic gateway: one signed POST for each SMS, signed JSON webhooks for replies and reports.
 
 It answers `{"message_id"}`, or `{"message_ids": [...]}` where every part of a long text has an id of its own, in the
 order of the parts; a report then names the part by its id.
@@ -32,19 +32,19 @@ from consent_engine.domain.sms import LONGEST, MOST_SAID, Delivery, DeliveryRepo
 from consent_engine.errors import FieldError, Malformed, SettingsError
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
-# The gateway's answer to a hand-over -> our outcome. Any other status, like no answer at all, may mean anything: doubt.
+# The gateway's answer to a hand-over -> our outcome. Any other status, like no answer at all, leaves it in doubt.
 TAKEN = frozenset({200, 201, 202})
 REFUSED = frozenset({400, 401, 403, 404, 422})
 NOT_NOW = frozenset({429, 503})
 
-# The gateway's status of a report -> our Delivery. With any other word its form has changed: the item is rejected.
+# The gateway's status of a report -> our Delivery. Any other word means its format has changed: the item is rejected.
 DELIVERIES = {"accepted": Delivery.ACCEPTED, "delivered": Delivery.DELIVERED, "failed": Delivery.FAILED}
 
 RESOLUTION_MS = 1_000
 """Gateways commonly write `received_at` in whole seconds, rounded down."""
 SKEW_MS = 5_000
-"""How far a gateway's clock may be behind. More would let a yes from before the question pass as its answer;
-less would throw away real answers. Nobody reads a question and answers it within five seconds."""
+"""How far a gateway's clock may be behind, by default. More would let a yes from before the question pass as its
+answer; less would discard real answers. Nobody reads a question and answers it within five seconds."""
 LONGEST_SKEW_MS = 600_000
 
 ITEMS, TEXT, ID, SEGMENTS = 1_000, LONGEST, 200, 255
@@ -58,11 +58,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Poison(Exception):
-    """One item that cannot be read. Says which field and why, never the value."""
+    """One item cannot be read. The message says which field and why, never the value."""
 
 
 class Door(Webhooks):
-    """The webhooks of this form: verifies the signature, then reads item by item."""
+    """The webhooks of this gateway: the signature is verified, then the call is read item by item."""
 
     def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
         self._gateway, self._secret = gateway, secret
@@ -75,7 +75,7 @@ class Door(Webhooks):
         return self._read(call, self._report)
 
     def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
-        """Count what is stored, and name what is not."""
+        """Answer with the number of stored items, and the index and reason of each rejected one."""
         items = [{"index": index, "reason": reason} for index, reason in rejected]
         body = json.dumps({"accepted": accepted, "rejected": items}, separators=(",", ":")).encode()
         return Acknowledgement(200, body, "application/json")
@@ -112,7 +112,7 @@ class Door(Webhooks):
         return DeliveryReport(
             gateway=self._gateway,
             ref=_ref(item),
-            # Some gateways report without an id of their own: then the reply window settles what ids would have.
+            # Some gateways report without an id of their own: then the reply window decides what ids would have.
             message_id="" if item.get("message_id") is None else opaque(_id(item, "message_id")),
             status=_delivery(item),
             segment=segment,
@@ -123,7 +123,7 @@ class Door(Webhooks):
 
 
 class HttpJson(NothingKept):
-    """Hands SMS over by POST."""
+    """A gateway that takes SMS by POST."""
 
     def __init__(
         self, name: str, url: str, client: Client, door: Door, *, sub_numbers: bool, segments: int, reports: bool
@@ -141,7 +141,7 @@ class HttpJson(NothingKept):
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpJson:
-    """A gateway of this kind, from its own settings: URL, SECRET, SUB_NUMBERS, SKEW, SEGMENTS."""
+    """Make such a gateway from its settings URL, SECRET, SUB_NUMBERS, SKEW, SEGMENTS, REPORTS. Raises SettingsError."""
     prefix = prefix_of(name)
     url, secret = endpoint(prefix, raw), required(prefix, raw, "SECRET")
     return HttpJson(
@@ -156,13 +156,13 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Calla
 
 
 def prefix_of(name: str) -> str:
-    """What the settings of a gateway of this name begin with."""
+    """Return the prefix of the settings of a gateway of this name."""
     return f"CONSENT_{name.replace(':', '_').upper()}__"
 
 
 def skew(prefix: str, raw: Mapping[str, str]) -> Millis:
-    """The setting SKEW, at most ten minutes: behind that, a yes to anything would answer everything. Raises
-    SettingsError.
+    """Return the setting SKEW, at most ten minutes: with more, a yes to an earlier message could answer the question.
+    Raises SettingsError.
     """
     try:
         allowed = millis(duration(raw["SKEW"])) if raw.get("SKEW") else SKEW_MS
@@ -229,7 +229,7 @@ def _id(item: Item, field: str) -> str:
 
 
 def _digits(value: object) -> str:
-    """What some gateways write as a number: its digits; else nothing."""
+    """Return the digits of a value that some gateways write as a number; '' for any other value."""
     return str(value) if type(value) is int and abs(value) < LARGEST_ID else ""
 
 

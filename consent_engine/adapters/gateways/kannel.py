@@ -1,6 +1,6 @@
-"""Kannel: sendsms by POST, replies by POST, reports by GET; proven by Basic credentials, and never answered with words.
+"""Kannel: sendsms by POST, replies by POST, reports by GET; authenticated by Basic credentials, answered without text.
 
-What Kannel does that its other users do not expect, and how it must be set up, is in docs/kannel.md.
+Kannel's unexpected behaviours, and how it must be set up, are in docs/kannel.md.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from consent_engine.domain.texts.segments import Encoding, encoding, split
 from consent_engine.errors import FieldError, Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
-# Kannel's answer to a hand-over -> our outcome. A wrong set-up (a password, an address, a route) ends no order: the
-# SMS is surely not taken, an operator mends it, and the order shouts by its age until then. Any other answer is doubt.
+# Kannel's answer to a hand-over -> our outcome. A wrong set-up (a password, an address, a route) ends no order: the SMS
+# is surely not taken, an operator mends it, and the order's age raises an alarm until then. Any other answer is doubt.
 ACCEPTED = 202
 TAKEN = {b"0": "", b"3": "queued at the gateway"}
 NOT_NOW = {
@@ -50,7 +50,7 @@ DELIVERIES = {
 FROM_HANDSET = frozenset({"1", "2"})
 ERRORS = {"2": "not delivered", "16": "refused by the SMSC"}
 MASK = 1 + 2 + 8 + 16
-"""Not 4: it says no more to us than 8, and some SMSCs refuse an SMS that asks for it."""
+"""The report types we ask for. Not 4: it tells us no more than 8, and some SMSCs refuse an SMS that asks for it."""
 CODINGS = {Encoding.GSM7: "0", Encoding.UCS2: "2"}
 EIGHT_BIT = "1"
 CHARSETS = frozenset({"utf-8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
@@ -62,14 +62,14 @@ _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9_-]+)"?')
 _HEADER = re.compile(r"[!-~]+")
-# A per cent sign in a URL is an escape code to Kannel, so the secret must stand in one without any.
+# A per cent sign in a URL is an escape code to Kannel, so the secret, which is part of a URL, must not need any.
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 _AWKWARD = re.compile(r"[^!-~]|[@?#%\[]")
-"""What Kannel's own reading of a URL (no IPv6, nothing encoded) or our additions to it would stumble over."""
+"""Characters that Kannel's own parsing of a URL (no IPv6, nothing encoded), or our additions to it, cannot handle."""
 
 
 class SendSms(Client):
-    """The client, for a form of POST that is no JSON: the text is the body, everything else is headers."""
+    """The client for Kannel's form of POST, which is no JSON: the text is the body, everything else is in headers."""
 
     async def hand_over(self, url: str, text: str, headers: Mapping[str, str]) -> Answer | Unavailable | Uncertain:
         """POST one text."""
@@ -78,7 +78,7 @@ class SendSms(Client):
 
 
 class Door(Webhooks):
-    """The webhooks: verifies the credentials, then reads the one message of a call."""
+    """The webhooks for Kannel: the credentials are verified, then the one message of a call is read."""
 
     def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
         self._gateway = gateway
@@ -88,8 +88,8 @@ class Door(Webhooks):
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
         """Read one MO.
 
-        What is wrong with our entry in kannel.conf is Malformed: Kannel keeps the message and comes again, and its
-        log says why. What is wrong with the message alone is taken and put aside: no repeat would mend it.
+        A mistake in our entry in kannel.conf raises Malformed: Kannel keeps the message and tries again, and its log
+        says why. A message that is itself faulty is taken and rejected: no repeat would mend it.
         """
         self._verify(call)
         message_id, sender, written = _envelope(call)
@@ -100,7 +100,7 @@ class Door(Webhooks):
             return Parsed((), ((0, "from: not a phone number"),))
         if len(call.body) > 4 * MOST_SAID:
             return Parsed((), ((0, f"text: must have at most {MOST_SAID} characters"),))
-        # Without a number it was sent to, the gateway's carriers decide: nobody's refusal is lost over that.
+        # Without the number it was sent to, the gateway's carriers decide: no refusal is lost because of that.
         to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
         written_at = None if written is None else written + self._behind
         udh = Header.read(call.headers.get("x-kannel-udh", ""))
@@ -109,15 +109,15 @@ class Door(Webhooks):
         return Parsed(((0, reply),))
 
     def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
-        """Read one DLR: all of it is in the query that we asked for."""
+        """Read one DLR, all of which is in the query of the URL that we gave to Kannel."""
         self._verify(call)
         ref, kind = call.query.get("ref", ""), call.query.get("type", "")
         if not _ID.fullmatch(ref):
             return Parsed((), ((0, "ref: not one of ours"),))
         if kind not in DELIVERIES:
             return Parsed((), ((0, f"type: must be one of {', '.join(DELIVERIES)}"),))
-        # Every event has an id of its own in Kannel, but it is attempts that are counted. Where none is named, all
-        # attempts are one: that settles less, never more.
+        # Every event has an id of its own in Kannel, but attempts are counted. Where no attempt is named, all of them
+        # count as one: that settles less, never more.
         event = _EVENT.fullmatch(call.query.get("id", ""))
         attempt, n, of = (event[1], int(event[2]), int(event[3])) if event else (ref, 1, 1)
         if not 1 <= n <= of:
@@ -130,7 +130,7 @@ class Door(Webhooks):
         return Parsed(((0, report if event else _older(call, report)),))
 
     def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
-        """Always 200, the one status beside 202 that Kannel takes for an answer, and never a word it could text."""
+        """Always answer 200, beside 202 the one status that Kannel accepts, without text that Kannel could send on."""
         return Acknowledgement(200, b"", "text/plain")
 
     def _verify(self, call: WebhookCall) -> None:
@@ -140,19 +140,19 @@ class Door(Webhooks):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where sendsms is, and who we are there."""
+    """The URL of sendsms, and our user there."""
 
     url: str
     username: str
     password: str
 
     def headers(self) -> dict[str, str]:
-        """In headers, so that neither they nor a person stand in anybody's log of URLs."""
+        """Return the credentials as headers, so that no log of URLs shows them."""
         return {"X-Kannel-Username": self.username, "X-Kannel-Password": self.password}
 
 
 class Kannel(NothingKept):
-    """Hands SMS over by POST. receipts: our URL for reports, with the credentials Kannel comes back with."""
+    """A Kannel gateway that takes SMS by POST. receipts: our URL for reports, with the credentials that Kannel uses"""
 
     def __init__(
         self,
@@ -175,9 +175,9 @@ class Kannel(NothingKept):
         self._attempt = attempt
 
     async def send(self, sms: Sms) -> Outcome:
-        """Hand over one SMS, part by part: Kannel cuts a text that has more parts than its `max-messages`.
+        """Hand over one SMS, part by part: Kannel truncates a text that has more parts than its `max-messages`.
 
-        Its answer holds no id of the SMS, so each attempt gets an id here.
+        Kannel's answer holds no id of the SMS, so each attempt gets an id here.
         """
         attempt, parts = self._attempt(), split(sms.text)
         sent = (self._send(sms, part, attempt, n, len(parts)) for n, part in enumerate(parts, 1))
@@ -202,9 +202,9 @@ class Kannel(NothingKept):
 def build(
     name: str, raw: Mapping[str, str], call_timeout: timedelta, attempt: Callable[[], str] = lambda: token_hex(8)
 ) -> Kannel:
-    """A gateway of this kind, from its own settings.
+    """Make a gateway of this kind from its own settings. Raises SettingsError.
 
-    They are URL, USERNAME, PASSWORD (sendsms); SECRET, CALLBACK_URL (the way back); SUB_NUMBERS, SKEW, SEGMENTS.
+    They are URL, USERNAME, PASSWORD (sendsms); SECRET, CALLBACK_URL (webhooks); SUB_NUMBERS, SKEW, SEGMENTS, REPORTS.
     """
     prefix = prefix_of(name)
     account = Account(
@@ -227,7 +227,7 @@ def build(
 
 
 def user_of(name: str) -> str:
-    """The user name Kannel comes with: the gateway's name, without the colon that ends a user name in Basic."""
+    """Return the user name that Kannel calls with: the gateway's name without the colon, which Basic does not allow."""
     return name.replace(":", "_")
 
 
@@ -252,7 +252,7 @@ def _receipts(prefix: str, raw: Mapping[str, str], name: str, secret: str) -> st
 
 
 def _older(call: WebhookCall, report: DeliveryReport) -> DeliveryReport:
-    """A report on an SMS that an older program handed over whole: the handset's word was on the first part alone."""
+    """Adapt a report on an SMS that an older release handed over whole: the handset reported on its first part only."""
     event = _OLDER_EVENT.fullmatch(call.query.get("id", ""))
     if event is None:
         return report
@@ -265,7 +265,7 @@ def _outcome(answer: Answer, attempt: str) -> Outcome:
         note = TAKEN.get(answer.body.partition(b":")[0])
         return Uncertain("gateway answered 202 in other words") if note is None else Accepted(attempt, note)
     if answer.status == REFUSED:
-        # Its words quote nobody, but a proxy's may: only what is Kannel's own refusal is final, and in our words.
+        # Kannel's text quotes nobody, but a proxy's may: only Kannel's own refusal is final, and kept in our words.
         why = next((ours for theirs, ours in _REFUSALS if theirs in answer.body), None)
         return Rejected(why) if why else Unavailable("gateway answered 400 in other words", answer.after)
     if answer.status in NOT_NOW:
@@ -274,7 +274,7 @@ def _outcome(answer: Answer, attempt: str) -> Outcome:
 
 
 def _envelope(call: WebhookCall) -> tuple[str, str, int | None]:
-    """The message's id, its sender, and when it was sent. Raises Malformed for what kannel.conf does not pass on."""
+    """Return the message's id, sender and sending time. Raises Malformed where kannel.conf does not pass them on."""
     message_id, sender = call.query.get("id", ""), call.headers.get("x-kannel-from", "")
     sent = call.query.get("time", "")
     wrong = []
@@ -290,7 +290,7 @@ def _envelope(call: WebhookCall) -> tuple[str, str, int | None]:
 
 
 def _text(call: WebhookCall) -> str:
-    """The words. What does not decode stays visible as backslashes: that makes a keyword of nothing."""
+    """Return the text. Bytes that do not decode stay visible as backslash escapes, which can form no keyword."""
     named = _CHARSET.search(call.headers.get("content-type", ""))
     charset = named[1].lower() if named else "utf-8"
     return call.body.decode(charset if charset in CHARSETS else "utf-8", "backslashreplace")

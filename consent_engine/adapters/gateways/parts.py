@@ -1,4 +1,4 @@
-"""An SMS that is handed over part by part: what its parts have in common, and what came of the whole."""
+"""The hand-over of an SMS part by part: the parts' common reference, and the outcome of the whole."""
 
 from collections.abc import Mapping, Sequence
 from zlib import crc32
@@ -9,7 +9,7 @@ from consent_engine.errors import SettingsError
 
 
 def carried(prefix: str, raw: Mapping[str, str]) -> int:
-    """The setting SEGMENTS: so many segments a gateway carries of one text; all that can be counted without it.
+    """Return the setting SEGMENTS: how many segments of one text a gateway carries; MOST_SEGMENTS without it.
 
     Raises SettingsError.
     """
@@ -20,10 +20,10 @@ def carried(prefix: str, raw: Mapping[str, str]) -> int:
 
 
 def reference(ref: str) -> int:
-    """What the parts of an SMS have in common.
+    """Return the reference that the parts of an SMS have in common.
 
-    The same at every attempt, so that a part which is sent again is a repeat; another one for whatever else the same
-    order sends in these hours. 8 bits of it count.
+    It is the same at every attempt, so that a part sent again counts as a repeat; other SMS of the same order in these
+    hours have another one. Only its lowest 8 bits are used.
     """
     owner, purpose, n = ref.split(".")
     return crc32(owner.encode()) + 16 * _PLACES.get(Purpose(purpose), _OF_A_LINE) + int(n)
@@ -31,11 +31,11 @@ def reference(ref: str) -> int:
 
 _PLACES = {purpose: n for n, purpose in enumerate(OF_ORDERS)}
 _OF_A_LINE = 15
-"""What a line sends of its own shares one place: its numbers are the line's versions."""
+"""The one place that all SMS of a line share, for these are numbered by the line's versions."""
 
 
 def together(outcomes: Sequence[Outcome]) -> Outcome:
-    """What came of the whole: what came of every part, or doubt where only some were taken or may have been."""
+    """Return the outcome of the whole: that of its parts, or doubt where only some were taken, or may have been."""
     missing = [outcome for outcome in outcomes if not isinstance(outcome, Accepted)]
     if not missing:
         return next((each for each in outcomes if isinstance(each, Accepted) and each.note), outcomes[0])

@@ -1,4 +1,4 @@
-"""A gateway that takes every SMS at once and carries none: for first steps and demonstrations."""
+"""A simulated gateway that takes every SMS at once and carries none: for first steps and demonstrations."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,7 +12,7 @@ from consent_engine.ports import Gateway, Sms
 
 
 class Simulated(NothingKept):
-    """Its webhooks have the form and the signature of `http_json`, so that a simulated subscriber can answer."""
+    """A simulated gateway, whose webhooks have the form and signature of `http_json` for simulated subscribers."""
 
     def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool, segments: int, reports: bool) -> None:
         self.name = name
@@ -20,13 +20,13 @@ class Simulated(NothingKept):
         self.webhooks = door
 
     async def send(self, sms: Sms) -> Outcome:
-        """Take it. The same ref is the same message, as with a gateway that keeps its promise."""
+        """Accept an SMS. The same ref gets the same message id, as from a gateway that honours idempotency keys."""
         return Accepted(f"sim-{sha256(sms.ref.encode()).hexdigest()[:20]}")
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway:
-    """A simulated gateway, from its own settings: SECRET, SUB_NUMBERS, SKEW, SEGMENTS; with URL its SMS go to a handset
-    there.
+    """Make a simulated gateway from its own settings: SECRET, SUB_NUMBERS, SKEW, SEGMENTS; with URL, an `http_json` one
+    that sends its SMS to a handset there. Raises SettingsError.
     """
     if raw.get("URL"):
         return http_json.build(name, raw, call_timeout)

@@ -1,4 +1,4 @@
-"""What stands beside the words of an SMS: headers (3GPP TS 23.040, 9.2.3.24) and receipts (SMPP 3.4, appendix B)."""
+"""User data headers of SMS (3GPP TS 23.040, 9.2.3.24) and the texts of delivery receipts (SMPP 3.4, appendix B)."""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -11,16 +11,16 @@ CONCATENATED_8, CONCATENATED_16 = 0x00, 0x08
 PORTS = frozenset({0x04, 0x05})
 _LENGTHS = {CONCATENATED_8: 3, CONCATENATED_16: 4}
 UNREADABLE = Part("", 0, 0)
-"""Of a header that says nothing we can read: some part of something."""
+"""The part of an SMS whose header cannot be read: an unknown part of an unknown text."""
 
 
 def concatenated(reference: int, of: int, n: int) -> str:
-    """The header of the n-th of so many parts, escaped. reference: what they have in common; 8 bits of it count."""
+    """Return the escaped header of part n of `of`. reference: common to all parts; its lowest 8 bits count"""
     return "".join(f"%{octet:02x}" for octet in (5, CONCATENATED_8, 3, reference & 0xFF, of, n))
 
 
 UNKNOWN = "UNKNOWN"
-"""The SMSC has lost sight of an SMS: it may be on the handset."""
+"""The state of an SMS of which the SMSC has lost track: it may be on the handset."""
 STATS = {
     "EXPIRED": "expired",
     "DELETED": "deleted at the SMSC",
@@ -35,14 +35,16 @@ REFUSALS = {
     0x45: "submit failed",
     0x58: "throttled",
 }
-"""What an SMSC answers to one that it does not take: command_status, SMPP 3.4, 5.1.3."""
+"""The reasons with which an SMSC refuses an SMS: command_status, SMPP 3.4, 5.1.3."""
 _NACK = re.compile(r"NACK/0x([0-9a-f]{8})/")
 _STAT = re.compile(r"\bstat:([A-Z]{4,8})\b")
 _ERR = re.compile(r"\berr:([0-9A-Za-z]{1,4})\b")
 
 
 def receipt(said: str) -> tuple[str, str]:
-    """The state that a receipt names ('' for none), and for people why it failed. The rest of it may quote the SMS."""
+    """Return the state that a receipt names ('' for none), and a readable reason of the failure. The rest of a receipt
+    may quote the SMS, and is left out.
+    """
     if nack := _NACK.match(said):
         status = int(nack[1], 16)
         name = REFUSALS.get(status, "")
@@ -56,14 +58,14 @@ def receipt(said: str) -> tuple[str, str]:
 
 
 class Header(Struct, frozen=True):
-    """What a header says. part: which one of a longer text · to_a_program: it names a port, so nobody reads it."""
+    """A user data header. part: which part of a longer text · to_a_program: it names a port, so no person reads it"""
 
     part: Part | None = None
     to_a_program: bool = False
 
     @classmethod
     def read(cls, escaped: str) -> "Header":
-        """A header as it stands in a URL or in an HTTP header, escaped; '' when there is none. Never raises."""
+        """Read an escaped header, as in a URL or an HTTP header; '' when there is none. Never raises."""
         octets = unquote_to_bytes(escaped)
         if not octets:
             return cls()

@@ -1,1 +1,1 @@
-"""The store, the registry and the lists on Redis: one script a change."""
+"""The store, the registry and the lists on Redis: each change is one Lua script."""

@@ -1,4 +1,4 @@
-"""Rows of the catalogue, as the registry keeps them."""
+"""The catalogue's rows, as the registry keeps them, written and read."""
 
 import hashlib
 import hmac
@@ -11,14 +11,14 @@ from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
 
 
 def proof_of(secret: str) -> str:
-    """By which data know the secret that they were written with."""
+    """Return the check value of a secret, by which data recognise the secret they were written with."""
     return hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
 
 
 def versions_of(kept: Mapping[str, str]) -> tuple[Version, ...]:
-    """A plan's record; KeyError for one that has lost its newest version.
+    """Read all versions from a plan's record, oldest first. Raises KeyError where the newest version is missing.
 
-    Of the versions that have no stamp only the newest says whether it is on sale.
+    Of the versions without a stamp only the newest says whether it is on sale; older ones count as on sale.
     """
     versions, newest = [], kept["current"]
     for n in sorted({newest, *(name for name in kept if name.isdigit())}, key=int):
@@ -30,12 +30,12 @@ def versions_of(kept: Mapping[str, str]) -> tuple[Version, ...]:
 
 
 def seen_of(kept: Mapping[str, str], version: str) -> dict[int, Seen]:
-    """What was seen at each address of a version, by the address's place."""
+    """Return the last look at each address of a version, by the address's place."""
     begins = f"seen:{version}:"
     rows = ((name, row) for name, row in kept.items() if name.startswith(begins))
     return {int(name.removeprefix(begins)): Seen.read(row) for name, row in rows}
 
 
 def proposed_of(proposal: Proposal) -> str:
-    """A proposal as kept: who, when, the plan."""
+    """Return a proposal as it is kept: by whom, when, the plan."""
     return json.dumps([proposal.by, proposal.at, json.loads(proposal.plan.kept())], ensure_ascii=False, sort_keys=True)

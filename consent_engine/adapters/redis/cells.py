@@ -1,4 +1,4 @@
-"""Many cells, each a slice of subscribers on a master of its own: whose a record is, and how all of them are asked."""
+"""Many cells, each a slice of subscribers on a master of its own: the cell of a record, and calls to several cells."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 DOWN_S = 1.0
-"""How long a cell that could not be reached is left alone by the lanes: others must not wait for it again and again."""
+"""How long a cell that could not be reached is skipped: the others must not wait for it again and again."""
 
 
 def cell_of(record: str, cells: int) -> int:
-    """The cell of an order or a line, whose id begins with its number's slot. For any other text: the first cell.
+    """Return the cell of an order or a line, whose id begins with its number's slot. For any other text: the first one.
 
     >>> cell_of("3fff00", 4), cell_of("0000ff", 4), cell_of("nonsense", 4)
     (3, 0, 0)
@@ -30,7 +30,7 @@ def cell_of(record: str, cells: int) -> int:
 
 
 def apart(records: Sequence[str], cells: int) -> dict[int, list[int]]:
-    """Whose they are: of each cell that has some, which of them, by number."""
+    """Split records by cell: for each cell that has some, their places in `records`."""
     parts: dict[int, list[int]] = {}
     for n, record in enumerate(records):
         parts.setdefault(cell_of(record, cells), []).append(n)
@@ -38,14 +38,14 @@ def apart(records: Sequence[str], cells: int) -> dict[int, list[int]]:
 
 
 class OfCells:
-    """A part of a store of many cells."""
+    """A part of the store that spans many cells."""
 
     def __init__(self, cells: "Cells") -> None:
         self._cells = cells
 
 
 class Cells:
-    """The stores of all cells. A cell that fails, fails alone."""
+    """The stores of all cells. The failure of one cell does not affect the others."""
 
     def __init__(self, stores: Sequence[Store], down_s: float = DOWN_S) -> None:
         self.stores = stores
@@ -53,7 +53,7 @@ class Cells:
         self._again_at = [0.0] * len(stores)
 
     def number(self, record: str) -> int:
-        """The number of a record's cell."""
+        """Return the number of a record's cell."""
         return cell_of(record, len(self.stores))
 
     def each(
@@ -72,7 +72,7 @@ class Cells:
         return [answers[n] for n in range(len(items))]
 
     def told(self, items: Sequence[T], record: Callable[[T], str], tell: Callable[[Store, list[T]], None]) -> None:
-        """Tell each cell of its own records, as `each` asks."""
+        """Pass each cell its own records, as `each` does, without results."""
 
         def ask(store: Store, some: list[T]) -> list[None]:
             tell(store, some)
@@ -81,19 +81,19 @@ class Cells:
         self.each(items, record, ask)
 
     def newest(self, page: Callable[[Store], Iterable[tuple[str, Millis]]], limit: int) -> list[tuple[str, Millis]]:
-        """The newest of what the pages of all cells list by instant. Raises StoreUnavailable."""
+        """Return the newest rows, by instant, of the pages of all cells. Raises StoreUnavailable."""
         rows = (row for store in self.stores for row in page(store))
         return sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
 
     def reached(self, ask: Callable[[Store], T]) -> list[T]:
-        """What the cells answer that can be reached; raises StoreUnavailable when none can."""
+        """Return the answers of the cells that can be reached. Raises StoreUnavailable when none can."""
         answers = [answer for _, answer in self.in_turn(0, ask)]
         if not answers:
             raise StoreUnavailable("no cell can be reached")
         return answers
 
     def in_turn(self, first: int, ask: Callable[[Store], T]) -> Iterator[tuple[int, T]]:
-        """What each cell answers, by its number, from a first one on; raises the error when none can be reached."""
+        """Yield number and answer of each reachable cell, from `first` on. Raises StoreUnavailable if none answers."""
         failed: StoreUnavailable | None = None
         reached = False
         for step in range(len(self.stores)):

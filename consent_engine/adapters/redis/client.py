@@ -1,4 +1,4 @@
-"""A Redis client that never repeats a command by itself, and the one round trip all our scripts go through."""
+"""A Redis client that never repeats a command automatically, and the one round trip that all scripts go through."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,35 +28,35 @@ from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
 
 PROOF_TIMEOUT_MS = 3_000
 ASK_AGAIN_MS = (10, 50, 200)
-"""How long a replica's "not yet" is believed, the first times."""
+"""The first waits (ms) after which a replica that said "not yet" is asked again."""
 _TRIES = 3
 GROUP, LEAST = 128, 4
-"""Where every write is on disk before its answer, the server syncs its file after each piece of what it reads: 16 KB,
-five orders. So scripts that are sent together are done together, in groups of at most so many, for some milliseconds in
-which nobody else is answered; fewer than the least are not worth it.
+"""The largest group of scripts that the server runs in one go, and the smallest number worth grouping. Where every
+write is on disk before its answer, the server syncs its file after each piece of input it reads (16 KB, five orders).
+So scripts that are sent together run together, for some milliseconds in which no other client is answered.
 """
 _MULTI, _EXEC = ("MULTI",), ("EXEC",)
 _NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
-"""redis-py makes a type of its own of these words, and cuts them off the text."""
+"""Errors for which redis-py has types of their own; it cuts their first word off the message."""
 _NOT_NOW_WORDS = {"MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED"}
 
 
 class Fenced(Unreachable):
-    """To redis-py a server that cannot be reached: the data there are being moved, or were moved away."""
+    """The data on this server are being moved, or were moved away; redis-py treats it as an unreachable server."""
 
 
 def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -> "Redis":
-    """A client for our own use: a lost answer is an error to decide on, not a reason to send again.
+    """Make a client that sends nothing again: a lost answer is an error on which the caller decides.
 
-    tag: in a cluster, the hash tag of the keys it is for. fence: a key; while it is there no connection is made, so
-    that a process that was cut off during a move, however long, cannot go on where the data are no more.
+    tag: in a cluster, the hash tag of the keys it is for · fence: a key; while it exists no connection is made, so
+    that a process that was cut off during a move, for however long, cannot go on where the data no longer are
     """
     fenced: dict[str, Any] = {"redis_connect_func": partial(_outside, fence)} if fence else {}
     made = partial(owner_of, tag=tag) if is_cluster(url) else master_of if is_sentinel(url) else Redis.from_url
     return made(
         url,
         decode_responses=True,
-        encoding_errors="surrogateescape",  # bytes that are no text break the record they stand in, and no other answer
+        encoding_errors="surrogateescape",  # bytes that are no text make their own record unreadable, no other answer
         **unrepeated(timeout_s, 2.0),
         **fenced,
         **spoken(),
@@ -64,7 +64,7 @@ def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -
 
 
 def _outside(fence: str, connection: Any) -> None:  # noqa: ANN401 - redis-py's, of any kind
-    """Log in, then ask whether there is a fence: in every new connection, before anything else is said in it."""
+    """Log in, then check for a fence: on every new connection, before anything else is sent over it."""
     connection.on_connect()
     connection.send_command("EXISTS", fence, check_health=False)
     try:
@@ -76,9 +76,9 @@ def _outside(fence: str, connection: Any) -> None:  # noqa: ANN401 - redis-py's,
 
 @dataclass(slots=True)
 class Calls:
-    """What one round trip asks: scripts by name, and plain commands. gathered: its scripts do as much in one go each as
-    a group does. alone: the number of the call that the proof is for, where each error is the answer of its own call,
-    and no other loses its answer by it
+    """The calls of one round trip: scripts by name, and plain commands. gathered: each script does as much as a group
+    would, so none is formed · alone: the index of the call that the proof is for; each error is then the answer to its
+    own call, and the other calls keep their answers
     """
 
     rows: list[tuple[object, ...]] = field(default_factory=list)
@@ -86,16 +86,16 @@ class Calls:
     alone: int | None = None
 
     def script(self, name: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
-        """Ask for a script."""
+        """Add a call of a script."""
         self.rows.append(("EVALSHA", name, len(keys), *keys, *args))
 
     def plain(self, *command: str | int) -> None:
-        """Ask for a command."""
+        """Add a plain command."""
         self.rows.append(command)
 
 
 class Wire:
-    """Sends calls in one pipeline, and proves them when asked to. In a group, none depends on another."""
+    """A sender of calls to one Redis, in one pipeline, proven durable on request. Calls in a group are independent."""
 
     def __init__(self, client: "Redis", *, proves: bool, replicas: int, proof_ms: int = PROOF_TIMEOUT_MS) -> None:
         self.client = client
@@ -109,9 +109,9 @@ class Wire:
         self.round_trips = 0
 
     def send(self, calls: Calls, *, prove: bool = False, repeat: bool = False) -> list[Any]:
-        """The answers, in order. Raises StoreUnavailable, or NotDurable when `prove` could not be had.
+        """Return the answers, in order. Raises StoreUnavailable, or NotDurable when `prove` asked for a proof in vain.
 
-        repeat: send everything again when the connection broke; only for calls that recognise themselves.
+        repeat: send everything again when the connection broke; only for calls that recognise their own repeat
         """
         if not calls.rows:
             return []
@@ -131,13 +131,13 @@ class Wire:
         raise AssertionError("unreachable")
 
     def ask(self, *commands: tuple[str | int, ...], prove: bool = False) -> list[Any]:
-        """The answers to plain commands that do no harm when they are sent again. Raises as `send`."""
+        """Return the answers to plain commands that may safely be sent again. Raises as `send` does."""
         return self.send(Calls([*commands]), prove=prove, repeat=True)
 
     def _send(self, calls: Calls, *, prove: bool) -> list[Any]:
         answers = self._once(calls, prove=prove)
         if any(isinstance(answer, NoScriptError) for answer in answers):
-            # A restarted server has an empty script cache. Only what was not found was not done: send just that.
+            # A restarted server has an empty script cache. Only scripts that were not found did not run: send these.
             self._sha.clear()
             missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
             alone = missing.index(calls.alone) if calls.alone in missing else None
@@ -170,15 +170,15 @@ class Wire:
         return answers[: len(calls.rows)]
 
     def _gathered(self, rows: list[tuple[object, ...]]) -> list[list[tuple[object, ...]]]:
-        """Commands in groups, each of which the server is to do in one go (`GROUP`). One group means one by one."""
+        """Split commands into groups that the server runs in one go each (`GROUP`). A single group is not grouped."""
         if not self._gathers or len(rows) < LEAST or any(row[0] != "EVALSHA" for row in rows):
             return [rows]
         return [[_MULTI, *rows[n : n + GROUP], _EXEC] for n in range(0, len(rows), GROUP)]
 
     def _exchanged(self, groups: Sequence[Sequence[tuple[object, ...]]]) -> list[Any]:
-        """The answers to commands sent together; an error is the answer of the command that it belongs to.
+        """Send commands together and return their answers; an error is the answer to its own command.
 
-        What redis-py's pipeline does, without the part of it that is paid for every single command.
+        The same as redis-py's pipeline, without its cost for every single command.
         """
         pool: Any = self.client.connection_pool
         connection = pool.get_connection()
@@ -187,12 +187,12 @@ class Wire:
             came = iter(answers_of(connection, sum(map(len, groups))))
             read = [[self._understand(str(row[0]), next(came)) for row in group] for group in groups]
         except BaseException:
-            connection.disconnect()  # whatever is still to be read belongs to nobody
+            connection.disconnect()  # answers still unread must not be taken for those of the next call
             raise
         else:
             gathered = [bool(group) and group[0] is _MULTI for group in groups]
             if any(isinstance(answers[-1], ResponseError) for answers, was in zip(read, gathered, strict=True) if was):
-                connection.disconnect()  # it may still be gathering
+                connection.disconnect()  # the transaction may still be open on it
             return [
                 answer for answers, was in zip(read, gathered, strict=True)
                 for answer in (self._of_group(answers) if was else answers)
@@ -201,12 +201,12 @@ class Wire:
             pool.release(connection)
 
     def _of_group(self, answers: list[Any]) -> list[Any]:
-        """The answers of the commands between MULTI and EXEC."""
+        """Return the answers to the commands between MULTI and EXEC."""
         begun, *queued, done = answers
-        if isinstance(begun, NoPermissionError):  # by an ACL from before there were groups: each was done by itself
+        if isinstance(begun, NoPermissionError):  # an ACL older than groups forbids MULTI: each ran by itself
             self._gathers = False
             return queued
-        if isinstance(done, ResponseError):  # one could not be queued, for the server's reasons: nothing was done
+        if isinstance(done, ResponseError):  # the server could not queue one of them: none of them ran
             refused = next((each for each in (begun, *queued) if isinstance(each, ResponseError)), done)
             return [refused] * len(queued)
         return list(done)
@@ -229,11 +229,11 @@ class Wire:
 
 
 def _proofs(replicas: int, most_ms: int) -> list[tuple[int, int, int]]:
-    """What WAITAOF is asked: how many disks of the master's, of replicas, and for how long (ms).
+    """Return the arguments of each WAITAOF: how many local disks, how many replicas' disks, and how long to wait (ms).
 
-    A replica tells how far its disk is when it is asked, and once a second. Asked in the same breath as it is told to
-    write, it says "not yet", and everybody waits for the second to pass. So it is asked once the master's own disk has
-    it, and soon again. On one connection: a proof is of its own connection's writes only.
+    A replica reports how far its disk is when it is asked, and once a second. Asked at the moment it gets the write, it
+    says "not yet", and the caller would wait for the next second. So it is asked once the master's own disk has the
+    write, and again soon after. All on one connection: a proof covers the writes of its own connection only.
     """
     if not replicas:
         return [(1, 0, most_ms)]
@@ -242,11 +242,13 @@ def _proofs(replicas: int, most_ms: int) -> list[tuple[int, int, int]]:
 
 
 _FORBIDDEN = "ACL failure in script"
-"""The error of a script whose Redis user may not run one of its commands."""
+"""In the error of a script whose Redis user may not run one of the script's commands."""
 
 
 def _translated(error: ResponseError) -> Exception:
-    """What the server refuses for its own reasons is "not now"; anything else is a defect and stays what it is."""
+    """Return the exception for a server's error: StoreUnavailable where it only cannot now, SettingsError for a missing
+    permission; any other error is a defect and stays what it is.
+    """
     word = str(error).split(" ", 1)[0].strip("-")
     if isinstance(error, _NOT_NOW) or word in _NOT_NOW_WORDS:
         kind = word if word in _NOT_NOW_WORDS else type(error).__name__

@@ -1,4 +1,4 @@
-"""The instant, by the server's own clock."""
+"""The source of instants: the server's own clock, or one driven by hand in tests."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from consent_engine.domain.effects import Millis
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The server's clock; hand: another one instead, in tests."""
+    """The server's clock. hand: another clock instead, in tests"""
 
     hand: Callable[[], Millis] | None = None
 
     def argument(self) -> str:
-        """The instant as an argument of a script; without a hand-driven clock nothing: it asks the server."""
+        """Return the instant as a script's argument; '' without a hand-driven clock: the script asks the server."""
         return "" if self.hand is None else str(self.hand())
 
     def instant(self, time: Sequence[Any]) -> Millis:
-        """The instant that TIME answered."""
+        """Return the instant in an answer to TIME, or that of the hand-driven clock."""
         return int(time[0]) * 1000 + int(time[1]) // 1000 if self.hand is None else self.hand()

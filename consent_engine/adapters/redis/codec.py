@@ -40,13 +40,13 @@ LEASED = 5
 
 
 def scored(flat: Sequence[Any]) -> list[tuple[str, int]]:
-    """What WITHSCORES answers: a flat list or, on newer protocols, pairs."""
+    """Return names and scores from an answer WITHSCORES: a flat list or, on newer protocols, pairs."""
     rows = flat if not flat or isinstance(flat[0], (list, tuple)) else zip(flat[::2], flat[1::2], strict=True)
     return [(name, int(float(score))) for name, score in rows]
 
 
 def claims_of(now: Millis, answers: Sequence[str]) -> list[Claim]:
-    """What became of claims: `mine`, or the reservation that stands in the way."""
+    """Return the results of claims: `mine`, or the reservation that stands in the way."""
     mine = Claim(now, None)
     return [mine if stands == "mine" else _taken(now, stands) for stands in answers]
 
@@ -169,7 +169,7 @@ def _beside_orders(owner: str, fields: Mapping[str, str], seal: Seal | None, lea
 
 
 def raw(kept: str) -> bytes:
-    """What a client read, as it stands in the store: also bytes that are no text."""
+    """Return a value that a client read, as it stands in the store: also bytes that are no text."""
     return kept.encode("utf-8", "surrogateescape")
 
 

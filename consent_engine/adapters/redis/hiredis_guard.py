@@ -1,7 +1,7 @@
-"""How our clients pack commands and read answers: in C where no signal handler can run, in Python in the main thread.
+"""Packing of commands and reading of answers: in C where no signal handler can run, in Python in the main thread.
 
 Python runs signal handlers in the main thread only, and hiredis crashes when one raises while it packs a command. So
-what is made in another thread may speak through hiredis, and must stay out of the main one.
+a client made in another thread may use hiredis, and must not be used in the main thread.
 """
 
 import threading
@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import ResponseError
 
 BUFFER_CUTOFF = 6_000
-"""As in redis-py: what is longer is sent as it is instead of being copied together."""
+"""As in redis-py: longer pieces are sent as they are instead of being copied into one."""
 
 
 _pack: Callable[[Any], bytes] = hiredis.pack_command
@@ -28,7 +28,7 @@ def in_main_thread() -> bool:
 
 
 def packed(connection: Any, rows: Sequence[tuple[object, ...]]) -> list[bytes]:  # noqa: ANN401 - redis-py's
-    """Commands as they go over the wire, in one piece where that costs nothing."""
+    """Pack commands as they are sent, in one piece where that costs nothing."""
     if isinstance(getattr(connection, "_command_packer", None), HiredisRespSerializer):
         return [b"".join(map(_pack, rows))]
     pieces: list[bytes] = connection.pack_commands(rows)
@@ -36,11 +36,11 @@ def packed(connection: Any, rows: Sequence[tuple[object, ...]]) -> list[bytes]: 
 
 
 def answers(connection: Any, count: int) -> list[Any]:  # noqa: ANN401 - redis-py's
-    """So many answers; an error is the answer of the command that it belongs to. Raises as redis-py does when the
-    connection broke.
+    """Read `count` answers; an error is the answer to its own command. Raises as redis-py does when the connection
+    broke.
 
-    What has arrived is taken from the parser as it stands: redis-py's way to it costs more than the answer. A
-    connection that reads in a way of its own (a cluster's: a slot that moves is a lost connection) is asked for each.
+    Answers that have arrived are taken from the parser directly: redis-py's own path costs more than the answer. A
+    connection that overrides reading (a cluster's: a slot that moves is a lost connection) is asked for each answer.
     """
     parser = connection._parser  # noqa: SLF001 - there is no other way to it
     plain = type(connection).read_response is AbstractConnection.read_response and isinstance(parser, _HiredisParser)
@@ -51,14 +51,14 @@ def answers(connection: Any, count: int) -> list[Any]:  # noqa: ANN401 - redis-p
         if answer is NOT_ENOUGH_DATA:
             answer = _next(connection)
         first = answer[0] if type(answer) is list and answer else answer
-        if isinstance(first, Unreachable):  # as redis-py takes it: the server is about to leave, or still loads
+        if isinstance(first, Unreachable):  # raised as redis-py does: the server is shutting down, or still loading
             raise first
         found.append(answer)
     return found
 
 
 def _next(connection: Any) -> Any:  # noqa: ANN401 - redis-py's
-    """The answer that has not arrived yet."""
+    """Wait for and read an answer that has not arrived yet."""
     try:
         return connection.read_response()
     except ResponseError as error:
@@ -66,7 +66,7 @@ def _next(connection: Any) -> Any:  # noqa: ANN401 - redis-py's
 
 
 def spoken(*, python: bool = False) -> dict[str, Any]:
-    """The options of a connection that is made in this thread. python: without hiredis, wherever that is."""
+    """Return the options of a connection made in this thread. python: without hiredis in any thread"""
     if python or in_main_thread():
         encoder = Encoder("utf-8", "strict", decode_responses=False)  # type: ignore[no-untyped-call] # redis-py's
         packer = PythonRespSerializer(BUFFER_CUTOFF, encoder.encode)

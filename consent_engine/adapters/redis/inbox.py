@@ -15,8 +15,8 @@ MOST_KEPT = 1_000_000
 
 
 class RedisInbox(OfCell, Inbox):
-    """The Inbox of one cell. keep: how long unmatched messages, the evidence of a lifted restriction and the answers to
-    requests for permits are kept."""
+    """The Inbox of one cell. keep: how long unmatched messages, the evidence of liftings and the answers to requests
+    for permits are kept"""
 
     def __init__(self, wire: Wire, cell: Cell, clock: Clock, keep: Retention) -> None:
         super().__init__(wire, cell, clock)
@@ -36,7 +36,7 @@ class RedisInbox(OfCell, Inbox):
         self._wire.send(calls, prove=prove, repeat=True)
 
     def trim(self, most: int = MOST_KEPT) -> int:
-        """In pieces of some thousands, so that nobody waits for it."""
+        """Delete as the port says, in pieces of some thousands, so that no other client has to wait."""
         now = int(self._wire.ask(("TIME",))[0][0]) * 1000
         gone = 0
         streams = {
@@ -48,5 +48,5 @@ class RedisInbox(OfCell, Inbox):
             for rule, bound in (("MINID", now - keep_ms), ("MAXLEN", most)):
                 while done := int(self._wire.ask(("XTRIM", stream, rule, "~", bound))[0]):
                     gone += done
-                gone += int(self._wire.ask(("XTRIM", stream, rule, bound))[0])  # of the last piece, what is left
+                gone += int(self._wire.ask(("XTRIM", stream, rule, bound))[0])  # the exact rest in the last piece
         return gone

@@ -1,4 +1,4 @@
-"""The Survey on Redis: SCAN in pieces, never KEYS; what it costs a piece is bounded, whatever there is."""
+"""The Survey on Redis: SCAN in pieces, never KEYS; the cost of each piece is bounded, however much is stored."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
@@ -17,7 +17,7 @@ from consent_engine.errors import SettingsError
 from consent_engine.ports.survey import Kind, Server, Survey
 
 PIECE = 500
-"""How many keys or members the server looks at before it answers: about a millisecond of its time."""
+"""How many keys or members the server looks at for one answer: about a millisecond of its time."""
 _ASKED = ("appendfsync", "bind", "maxclients", "port", "protected-mode", "save", "stop-writes-on-bgsave-error",
           "timeout", "tls-port")  # fmt: skip
 _REPEATED = compact({"why": REPEATED})[:-1]
@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 
 class RedisSurvey(Survey):
-    """The Survey, of one cell."""
+    """The Survey of one cell."""
 
     def __init__(self, wire: Wire, cell: Cell | None = None, piece: int = PIECE) -> None:
         self._wire = wire
@@ -38,17 +38,17 @@ class RedisSurvey(Survey):
         self._named = {kind: name("") for kind, name in {**named, Kind.RESERVATION: cell.reservation}.items()}
 
     def _allowed(self, *command: str) -> Any:  # noqa: ANN401 - redis-py's answer
-        """The answer, or None where an ACL forbids to ask."""
+        """Return the answer to a command, or None where an ACL forbids it."""
         try:
             return self._wire.ask(command)[0]
         except (ResponseError, SettingsError):
             return None
 
     def server(self) -> Server:
-        """How the server is set up and how it fares."""
+        """Return the server's configuration and state."""
         [info] = self._wire.ask(("INFO",))
         config: dict[str, str] = {}
-        for name in _ASKED:  # one by one: an older server refuses several, and one that is unknown costs only itself
+        for name in _ASKED:  # one by one: an older server refuses several, and an unknown one then fails alone
             config |= pairs(self._allowed("CONFIG", "GET", name) or ())
         told = self._allowed("ACL", "GETUSER", "default")
         flat = told.items() if isinstance(told, dict) else zip(told[::2], told[1::2], strict=False) if told else ()
@@ -56,7 +56,7 @@ class RedisSurvey(Survey):
         return Server(info, config, open={"on", "nopass"} <= set(flags))
 
     def meta(self) -> Mapping[str, str]:
-        """What the data say of themselves; nothing where no engine has ever started."""
+        """Return the data's own description (`meta`); empty where no engine has ever started."""
         [meta] = self._wire.ask(("HGETALL", f"{self._cell.shared}meta"))
         return {str(name): str(value) for name, value in meta.items()}
 
@@ -66,7 +66,7 @@ class RedisSurvey(Survey):
             yield [key.removeprefix(prefix) for key in keys]
 
     def _scanned(self, command: tuple[str, ...], *more: str, piece: int | None = None) -> Iterator[Sequence[Any]]:
-        """All that SCAN, or ZSCAN of a key, finds: in pieces that cost the server about `piece` looks each."""
+        """Yield all that SCAN, or ZSCAN of a key, finds, in pieces that cost the server about `piece` entries each."""
         cursor: Any = "0"
         while True:
             [(cursor, found)] = self._wire.ask((*command, str(cursor), *more, "COUNT", piece or self._piece))
@@ -120,7 +120,7 @@ class RedisSurvey(Survey):
 
 
 class CellsSurvey(Survey):
-    """The Survey of many cells: of what has an id its own cell is asked, of all else each of them in turn."""
+    """The Survey of many cells: a question about an id goes to the id's own cell, any other to each cell in turn."""
 
     def __init__(self, cells: Sequence[RedisSurvey]) -> None:
         self._cells = cells
@@ -134,7 +134,7 @@ class CellsSurvey(Survey):
         return [found[n] for n in range(len(items))]
 
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
-        """A piece of each cell in turn, so that who stops early has seen some of all."""
+        """Yield a piece of each cell in turn, so that a caller who stops early has seen some of every cell."""
         return _in_turn([cell.names(kind, pieces) for cell in self._cells])
 
     def placed(self, since: Millis, until: Millis) -> int:
@@ -172,5 +172,5 @@ def _in_turn(each: Sequence[Iterator[list[str]]]) -> Iterator[list[str]]:
 
 
 def _members(found: Sequence[Any]) -> Sequence[Any]:
-    """What ZSCAN answers: a flat list of members and scores or, as some clients read it, pairs."""
+    """Return the members in an answer to ZSCAN: a flat list of members and scores or, from some clients, pairs."""
     return found if not found or isinstance(found[0], (list, tuple)) else found[::2]

@@ -1,4 +1,4 @@
-"""The journal of a cell of Redis, and of many: `commit` appends to it, and what the log has is taken out."""
+"""The journal of one cell of Redis, and of many: `commit` appends to it; entries that the log has are removed."""
 
 from collections.abc import Set
 from contextlib import suppress
@@ -36,14 +36,14 @@ class RedisJournal(OfCell, Journal):
     def waiting(self) -> Waiting:
         count, oldest = self._wire.ask(("LLEN", self._cell.journal), ("LINDEX", self._cell.journal, 0))
         at = 0
-        with suppress(BrokenRecord):  # of one that cannot be read it is known that it waits
+        with suppress(BrokenRecord):  # an entry that cannot be read is counted, without its instant
             at = Leaf.read(oldest).at if oldest else 0
         return Waiting(count, at)
 
     def among(self, entries: Set[str]) -> set[str]:
         found: set[str] = set()
         first = 0
-        while True:  # what is taken out meanwhile is in the log
+        while True:  # an entry removed meanwhile is in the log
             [rows] = self._wire.ask(("LRANGE", self._cell.journal, first, first + PIECE - 1))
             found |= entries & set(rows)
             first += PIECE

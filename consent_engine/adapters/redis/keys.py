@@ -1,80 +1,80 @@
-"""The keys of one cell, a slice of subscribers: all under one hash tag, so that all keys of a script share a slot.
+"""The keys of one cell, which holds a slice of the subscribers: one hash tag, so that a script's keys share a slot.
 
 Keys, `{0}` being the tag of cell 0:
 
     ce:{0}:order:<id>     hash    v, state, line, head, mac (the seal), doc, who (person part), e<n> events,
                                   p<n> their person parts, f:<effect> pending effects
-    ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> what a reply is matched with, r:<name>
+    ce:{0}:line:<line>    hash    v, msisdn (person part), o:<order> entries that replies are matched with, r:<name>
                                   restrictions, q:<report> reports made from it, f:<effect>,
                                   m:<key> messages seen, seen, p:<name> parts of a reply,
-                                  e<n> what became of the number, mac (the seal of that)
+                                  e<n> events of the number itself, mac (their seal)
     ce:{0}:call:<id>      hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>, rec
-                                  (what its recording is reserved under; '=': its id without the slot), said (the
+                                  (the key its recording is reserved under; '=': its id without the slot), said (the
                                   words of its transcript, of its person part): one telephone call
-    ce:{0}:calls          zset    call -> began at: those that are not archived, but those in `told`
-    ce:{0}:told           zset    call -> began at: told by the body of an order, and heard by no reviewer: one that
-                                  stands here stands neither in `calls` nor in `unheard` (of before it may)
-    ce:{0}:violations     zset    call -> began at: of these, where something was wrong
+    ce:{0}:calls          zset    call -> began at: those not archived, except those in `told`
+    ce:{0}:told           zset    call -> began at: those given in the body of an order that no reviewer has heard; such
+                                  a call is neither in `calls` nor in `unheard` (one of an older release may be)
+    ce:{0}:violations     zset    call -> began at: those of these calls with a violation
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call
     ce:{0}:reports        zset    report -> received at
     ce:{0}:personal       zset    report -> received at: those that have their person part
-    ce:{0}:answered       zset    report -> since when nothing more becomes of it: it goes to the archive
+    ce:{0}:answered       zset    report -> since when it is finished: it is to be moved to the archive
     ce:{0}:awaited        zset    <report> <door> <class> -> answer by: those that nobody has decided
-    ce:{0}:unheard        zset    call -> ended at: recorded, in the store, and heard by no reviewer
-    ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to look again
+    ce:{0}:unheard        zset    call -> ended at: recorded calls in the store that no reviewer has heard
+    ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to review it again
     ce:{0}:reviewing      zset    <line> <order> -> since: orders whose activation waits for a review
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China);
                                   sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.|all|: on
                                   which day since 1970 they were made)
-    ce:{0}:sold:<day>     hash    <what>|<plan>|<agent> -> what became of the orders placed that day
-    ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> of answers to the SMS that asks for the code; q~|, p~| where
-                                  the text is not known to be delivered -> the newest yeses of the day, `<ms it
-                                  took>,<when it came>,<part of the line's name>;` each; kept two days
+    ce:{0}:sold:<day>     hash    <what>|<plan>|<agent> -> how many orders placed that day had this outcome
+    ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> for answers to the SMS that asks for the code; q~|, p~| where
+                                  the SMS is not known to be delivered -> the newest yeses of the day, `<ms it
+                                  took>,<when it came>,<part of the line's name>;` each; kept for two days
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order
     ce:{0}:endings        zset    ending -> asked for at: those that are not over
-    ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, first in first read
+    ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, the oldest first
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:refusals       zset    <line> <carrier or *> -> since
     ce:{0}:held           zset    <line> <carrier or *> -> since: suspected refusals, which a person decides
     ce:{0}:placed         zset    order -> placed at
     ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day (UTC) made this step;
-                                  from a state to itself: how many have a record of their call. Those placed when the
+                                  from a state to itself: how many have a record of their call. Orders placed after the
                                   business's next day has begun are counted in `<day>+`: each kind of day is two keys
-    ce:{0}:offers         hash    <hash> -> what orders were asked alike: plan, words, policy; never changed
+    ce:{0}:offers         hash    <hash> -> an offer that orders share: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
-    ce:{0}:permits        stream  what requests for permits were answered: who asked, for what, counts, a digest
-    ce:{0}:flow:<step>    hash    <to>|<name>|calls, failed or a bucket -> how many: what passed in a minute (m:<n>)
-                                  or in ten (t:<n>), kept for two hours or a day (cell 0)
-    ce:{0}:paused         hash    <lane or gateway>|<name> -> since when, who, why: what a person stopped (cell 0)
-    ce:{0}:pauses         stream  what was stopped and let go on: when, by whom, why (cell 0)
+    ce:{0}:permits        stream  answers to requests for permits: who asked, for what, counts, a digest
+    ce:{0}:flow:<step>    hash    <to>|<name>|calls, failed or a bucket -> how many: the outside calls of a minute
+                                  (m:<n>) or of ten (t:<n>), kept for two hours or 26 hours (cell 0)
+    ce:{0}:paused         hash    <lane or gateway>|<name> -> since when, by whom, why: pauses in force (cell 0)
+    ce:{0}:pauses         stream  the history of pauses: when, by whom, why (cell 0)
     ce:{0}:revealed       stream  masked numbers that were shown: which order, to whom, when, why (cell 0)
-    ce:{0}:journal        list    what commits sealed and the log does not have yet: entries (domain/leaf.py)
-    ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: who brings it to the log
-    ce:{0}:moving         string  the move that takes the data away from here: no engine's connection is made to them
+    ce:{0}:journal        list    commits' entries that the log does not have yet (domain/leaf.py)
+    ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: its reader's lease
+    ce:{0}:moving         string  the move that takes the data away from here: no engine connects while it is there
 
-and those that belong to no cell (in a cluster they are tagged, too: the reservations with the cell of their own hash,
-all others with cell 0):
+Keys that belong to no cell (in a cluster they are tagged, too: the reservations with the cell of their own hash, all
+others with cell 0):
 
     ce:key:<hash>         string  reservation of an Idempotency-Key: fingerprint|order|claimant|instant
     ce:plan:<code>        hash    <version> -> plan, current, sale (of the newest version);
                                   at:<version> -> since when the store knows it|its sale;
                                   by:<version> -> who proposed and who approved it, in JSON;
-                                  seen:<version>:<n> -> what was seen at its n-th address (domain/offer/seen.py)
+                                  seen:<version>:<n> -> the last look at its n-th address (domain/offer/seen.py)
     ce:plans:proposed     hash    <code> -> who, when, the plan: until another admin approves it
-    ce:plans:turn         hash    <what> -> the process that does it now, <what>:until -> for how long
+    ce:plans:turn         hash    <what> -> the process that does this task now, <what>:until -> until when
     ce:plans              set     codes
     ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
                                   a name that was given, which is never given again
-    ce:workers            hash    <worker> -> instant and what it does
-    ce:measures           hash    what workers measured of outside calls, in counts; outside|<to>|<name>|<what>:
-                                  how that gateway or BSS is (engine/outside_health.py)
-    ce:codes:<hour>       hash    asked: how many codes of the public door were asked for in an hour since 1970;
-                                  <keyed hash of a network>: how many from there
+    ce:workers            hash    <worker> -> instant and its report of itself
+    ce:measures           hash    counts of all processes, as of outside calls; outside|<to>|<name>|<what>:
+                                  the health of that gateway or BSS (engine/outside_health.py)
+    ce:codes:<hour>       hash    asked: how many codes the public door was asked for in that hour since 1970;
+                                  <keyed hash of a network>: how many of them from there
     ce:meta               hash    schema, cells, secret (a check value), sealed (since when each order has a seal),
                                   catalogue (raised by every change), installation (the name of these data),
-                                  archive (the id of theirs)
+                                  archive (the id of their archive)
 """
 
 from functools import lru_cache
@@ -88,20 +88,20 @@ from consent_engine.ports import Owner
 
 DAY_MS, MINUTE_MS = 86_400_000, 60_000
 LATE, EARLY = "+", "-"
-"""End the name of a day's counts of the hours that are the business's next day, or the one before."""
+"""Suffixes of a UTC day's counts for the hours that are the business's next day, or its day before."""
 _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end", Owner.REPORT: "report"}
 
 
 def called(state: State) -> str:
-    """Among a day's counts, how many orders were placed with a record of their call: a step that changes no state, so
-    that a program which does not know it counts the states as before.
+    """Return the field of a day's funnel that counts orders placed with a record of their call: a step that changes no
+    state, so that a release which does not know it still counts the states correctly.
     """
     return f"{state}>{state}"
 
 
 class Cell:
-    """The names of a cell's keys. alone: it is the only one, on a server where tags mean nothing · days: what one
-    is.
+    """The names of a cell's keys. alone: it is the only cell, on a server where tags mean nothing · days: the days of
+    the business
     """
 
     def __init__(self, number: int = 0, *, alone: bool = True, days: Days = CHINA) -> None:
@@ -134,7 +134,7 @@ class Cell:
         self.journaled = f"{prefix}journaled"
         self.moving = f"{prefix}moving"
         self.of_commits = (self.unmatched, *self.due.values(), self.journal)
-        """What all commits name, in the order of the script's keys."""
+        """The keys that all commits name, in the order of the script's keys."""
 
     def order(self, order_id: str) -> str:
         return f"{self.prefix}order:{order_id}"
@@ -146,43 +146,43 @@ class Cell:
         return f"{self.prefix}{_ROOMS[owner]}:{record}"
 
     def dialled(self, day: str) -> str:
-        """The counts of the calls that began on a day (China's, YYYY-MM-DD)."""
+        """Return the key of the counts of calls that began on a day (China's, YYYY-MM-DD)."""
         return f"{self.prefix}dialled:{day}"
 
     def dialled_of(self, began_at: Millis) -> str:
-        """The counts that a call belongs to."""
+        """Return the key of the counts that a call belongs to."""
         return self._of_minute(began_at // MINUTE_MS)[0]
 
     def sold(self, day: str) -> str:
-        """What became of the orders of a day (China's, YYYY-MM-DD), by plan and agent."""
+        """Return the key of the outcome counts of a day's orders (China's, YYYY-MM-DD), by plan and agent."""
         return f"{self.prefix}sold:{day}"
 
     def rhythm(self, day: str) -> str:
-        """The newest yeses of a day (China's, YYYY-MM-DD), by agent."""
+        """Return the key of the newest yeses of a day (China's, YYYY-MM-DD), by agent."""
         return f"{self.prefix}rhythm:{day}"
 
     def sold_of(self, placed_at: Millis) -> str:
-        """The counts, by plan and agent, that an order belongs to."""
+        """Return the key of the outcome counts, by plan and agent, that an order belongs to."""
         return self._of_minute(placed_at // MINUTE_MS)[1]
 
     def inbox(self, line_id: str) -> str:
         return f"{self.prefix}inbox:{line_id}"
 
     def reservation(self, key: str) -> str:
-        """The reservation of an Idempotency-Key, by the key's hash."""
+        """Return the key of an Idempotency-Key's reservation, by the hash of the Idempotency-Key."""
         return f"ce:key:{key}" if self.shared == "ce:" else f"{self.prefix}key:{key}"
 
     def funnel(self, day: str, part: str = "") -> str:
-        """The counts of the orders placed on a day (UTC, YYYY-MM-DD); part: LATE or EARLY, of the hours that
-        are another day of the business."""
+        """Return the key of the funnel of orders placed on a day (UTC, YYYY-MM-DD). part: LATE or EARLY for the hours
+        that are another day of the business"""
         return f"{self.prefix}funnel:{day}{part}"
 
     def funnel_of(self, placed_at: Millis) -> str:
-        """The counts that an order belongs to."""
+        """Return the key of the funnel that an order belongs to."""
         return self._of_minute(placed_at // MINUTE_MS)[2]
 
     def _counts_of(self, minute: int) -> tuple[str, str, str]:
-        """The counts of calls, and both of orders, that an instant of a minute belongs to: no day begins within one."""
+        """Return the keys of a minute's counts: of calls, of orders' outcomes, the funnel. No day begins within one."""
         at = minute * MINUTE_MS
         day, own = GREENWICH.of(at), self.days.of(at)
         late = LATE if own > day else EARLY if own < day else ""

@@ -18,7 +18,7 @@ from consent_engine.ports.room import ASKED
 
 log = logging.getLogger(__name__)
 BROUGHT = 500
-"""So many are brought forward in one script: a few milliseconds."""
+"""How many effects one script looks at to bring them forward: a few milliseconds."""
 
 
 class RedisLanes(OfCell, Lanes):
@@ -35,7 +35,7 @@ class RedisLanes(OfCell, Lanes):
             bounds = (wanted[lane], self._lease_ms, self._cell.prefix, MOST_UNREAD)
             calls.script("lease", [self._cell.due[lane]], [self._clock.argument(), *bounds, " ".join(BARRING)])
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
-        # Other lanes do not lose what they leased by trouble of that one: it would be in doubt, and nobody was called.
+        # A failed proof does not cost the other lanes their leases: these would be in doubt though nothing was called.
         proven = Lane.ACTIVATION in asked
         calls.alone = asked.index(Lane.ACTIVATION) if proven and len(asked) > 1 else None
         answers = self._wire.send(calls, prove=proven)
@@ -50,14 +50,14 @@ class RedisLanes(OfCell, Lanes):
             for member, *rest in rows:
                 try:
                     leased[lane].append(leased_of(self._offers, int(now), member, *rest, seal=self._seal))
-                except BrokenRecord as error:  # one record nobody can read must not stop its lane: to the stuck list
+                except BrokenRecord as error:  # an unreadable record must not stop its lane: to the stuck list
                     log.error("%s: %s", member.split(":")[1], error)
                     self._park(broken, lane, member, rest[0], str(error))
         self._wire.send(broken)
         return leased
 
     def _park(self, calls: Calls, lane: Lane, member: str, kept: str, why: str) -> None:
-        """To the stuck list, so that `retry` finds it when the record can be read again."""
+        """Put an effect on the stuck list, so that `retry` finds it when its record can be read again."""
         owner, record, effect = member.split(":", 2)
         key = self._cell.record(Owner(owner), record)
         calls.script(
@@ -68,7 +68,7 @@ class RedisLanes(OfCell, Lanes):
         order, calls = leased.order, Calls()
         if order is None:
             return True
-        # What may have been done is not barred any more: the other side is asked what became of it.
+        # An activation that may have happened is no longer barred: the BSS is asked for its outcome.
         in_doubt = order.effects[leased.effect].in_doubt
         names = () if in_doubt else names_barring(order.doc.carrier, order.doc.plan, order.id)
         keys = [self._cell.order(order.id), self._cell.line(order.line)]
@@ -83,7 +83,7 @@ class RedisLanes(OfCell, Lanes):
 
     def bring_forward(self, lane: Lane, why: str, due: Millis, until: Millis) -> int:
         looked, moved = BROUGHT, 0
-        passed = 0  # what stays where it was
+        passed = 0  # effects that stay where they were
         while looked == BROUGHT:
             calls = Calls()
             told = [due, until, why, self._cell.prefix, passed, BROUGHT]

@@ -58,7 +58,7 @@ class RedisLists(OfCell, Lists):
         return {verdict: together(map(self._tally, self._waiting(verdict))) for verdict in self._cell.to_review}
 
     def _waiting(self, verdict: Verdict) -> list[str]:
-        """The indexes of calls that wait for a reviewer, by when they were over, or, with an order, began."""
+        """Return the indexes of calls that wait for a reviewer, by when they ended, or (in `told`) began."""
         return [self._cell.to_review[verdict], *([self._cell.told] if verdict is Verdict.PENDING else ())]
 
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
@@ -127,11 +127,11 @@ class RedisLists(OfCell, Lists):
         return _counted(self._steps(*parts))
 
     def _of_utc(self, day: str) -> list[str]:
-        """The counts of all hours of a day of UTC."""
+        """Return the keys of the funnel for all hours of a day of UTC."""
         return [self._cell.funnel(day, part) for part in ("", LATE, EARLY)]
 
     def _steps(self, *keys: str) -> Counter[str]:
-        """How many orders made which step, by the counts of two parts of a day."""
+        """Return how many orders made each step, added up over the funnel's keys."""
         steps: Counter[str] = Counter()
         for part in self._wire.ask(*(("HGETALL", key) for key in keys)):
             steps.update({step: int(count) for step, count in part.items()})
@@ -143,7 +143,7 @@ class RedisLists(OfCell, Lists):
         return placed - sum(steps[called(state)] for state in State)
 
     def _newest(self, index: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """A page of an index by instant, newest first; ties go by name, so that a cursor skips nothing."""
+        """Return a page of an index by instant, newest first; ties go by name, so that a cursor skips nothing."""
         highest = "+inf" if before is None else before[0]
         page = ("ZRANGE", index, highest, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit + TIES, "WITHSCORES")
         [flat] = self._wire.ask(page)
@@ -151,7 +151,7 @@ class RedisLists(OfCell, Lists):
         return [(name, at) for name, at in found if before is None or (at, name) < before][:limit]
 
     def _members(self, lane: Lane) -> Iterator[str]:
-        """What stands in a lane's due-set, the next due first, some thousands at a time."""
+        """Yield the members of a lane's due-set, the next due first, read some thousands at a time."""
         first = 0
         while True:
             [found] = self._wire.ask(("ZRANGE", self._cell.due[lane], first, first + MEMBERS - 1))

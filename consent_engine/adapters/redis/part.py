@@ -1,4 +1,4 @@
-"""What the parts of the store in one cell of Redis have in common."""
+"""The base of the store's parts in one cell of Redis, and the reading of records that may be unreadable."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ SERVERS = Clock()
 
 
 class OfCell:
-    """A part of the store in one cell. seal: what records are checked against; None: they are believed"""
+    """A part of the store in one cell. seal: checks records against tampering; None: they are not checked"""
 
     def __init__(self, wire: Wire, cell: Cell, clock: Clock = SERVERS, seal: Seal | None = None) -> None:
         self._wire = wire
@@ -26,7 +26,7 @@ class OfCell:
 
 
 def readable(ids: Iterable[str], kept: Iterable[dict[str, str]], read: Callable[[dict[str, str]], T]) -> dict[str, T]:
-    """The records that exist and can be read, by id. kept: their fields, in the order of the ids"""
+    """Return the records that exist and can be read, by id. kept: their fields, in the order of the ids"""
     found: dict[str, T] = {}
     for record, fields in zip(ids, kept, strict=True):
         try:
@@ -38,5 +38,5 @@ def readable(ids: Iterable[str], kept: Iterable[dict[str, str]], read: Callable[
 
 
 def told(record: str, error: BrokenRecord) -> None:
-    """A record nobody can read is left out, and said: it must not sink the others of its round trip."""
+    """Log a record that cannot be read; it is left out, so that the others of its round trip can still be used."""
     log.error("%s: %s", record, error)

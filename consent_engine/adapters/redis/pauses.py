@@ -1,4 +1,4 @@
-"""Pauses on Redis: in the first cell, which has what belongs to no subscriber."""
+"""Pauses on Redis: in the first cell, which keeps everything that belongs to no subscriber."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ _EVENT = msgspec.json.Decoder(PauseEvent)
 
 
 class RedisPauses(Pauses):
-    """The Pauses."""
+    """The Pauses on Redis."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -36,7 +36,7 @@ class RedisPauses(Pauses):
         return self._written(target, "", event) != ""
 
     def _written(self, target: Target, kept: str, event: PauseEvent) -> str:
-        """How it stood before."""
+        """Write a pause, or '' to resume, with its event; return the pause before, '' for none."""
         calls = Calls()
         calls.script("pause", [PAUSED, HAPPENED], ["|".join(target), kept, compact(event), MOST_KEPT])
         [was] = self._wire.send(calls, prove=True, repeat=True)

@@ -1,4 +1,4 @@
-"""Dialling on Redis: one look at thousands of lines, and the stream of what requests for permits were answered."""
+"""Dialling on Redis: one look at thousands of lines, and the stream of answers to requests for permits."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,9 +13,9 @@ from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Permits
 
 CHUNK = 500
-"""Lines a script: for so many nobody else waits long."""
+"""Lines that one script looks at: few enough that no other client waits long."""
 ABOUT_MS = 60_000
-"""How long after it was made a request may have been written down."""
+"""The largest distance (ms) between a request and the instant under which its answers are kept."""
 MOST_AT_ONCE = 10_000
 
 

@@ -70,7 +70,7 @@ class RedisRecords(OfCell, Records):
         return [again.get(n) or _saved(commits[n], *answer) for n, answer in enumerate(answers)]
 
     def _answered(self, commits: Sequence[Commit], *, prove: bool) -> list[tuple[str, int, *tuple[str, ...]]]:
-        """What the scripts say of each commit; of new orders, and of all others, many are saved in one go."""
+        """Return each script's answer to each commit; new orders are saved together, and so are all others."""
         new = [n for n, commit in enumerate(commits) if is_new(commit)]
         others = sorted({*range(len(commits))}.difference(new))
         calls, said = Calls(gathered=True), list[tuple[str, str]]()

@@ -1,4 +1,4 @@
-"""What people set up (plans, API keys) and who is alive, on Redis; and whether this server can keep our promises."""
+"""The registry on Redis: plans, API keys, live workers and counts; and the check that a server keeps our promises."""
 
 import hmac
 import json
@@ -28,19 +28,19 @@ from consent_engine.ports.targets import HALF_MS, field_of
 SCHEMA = "3"
 OLDER = frozenset({"1", "2"})
 READS = OLDER | {SCHEMA}
-"""1: each order holds its offer itself. 2: no order has a seal. Such data are read; from then on they are 3, which an
-older program refuses: it would change orders and leave their seals; one from before there was an archive would place
-anew what is in there."""
+"""The schemas that this release reads. 1: each order holds its offer itself. 2: no order has a seal. Such data become
+schema 3, which an older release refuses: it would change orders without renewing their seals, and one that knows no
+archive would place archived orders again."""
 FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
-"""How long a silent worker is remembered."""
+"""How long (ms) a silent worker is remembered."""
 _HOUR_S = 3600
 _ASKED = "asked"
-"""Codes of an hour are a field, for the users of `deploy/redis/users.acl` may count in hashes alone."""
+"""The field that counts an hour's codes: the users of `deploy/redis/users.acl` may count in hashes alone."""
 
 
 class RedisRegistry(Registry):
-    """The Registry. clock: the instant, in tests; without it the server's own. prefix: of its keys."""
+    """The Registry. clock: gives the instant in tests; else the server's own clock does · prefix: of its keys"""
 
     def __init__(self, wire: Wire, *, clock: Callable[[], Millis] | None = None, prefix: str = "ce:") -> None:
         self._wire = wire
@@ -76,11 +76,11 @@ class RedisRegistry(Registry):
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
         seen: Mapping[int, Seen] = NOTHING,
     ) -> None:  # fmt: skip
-        """As the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
+        """Publish as the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
         self._publish(plan, sale, over, known_at, seen)
 
     def note_seen(self, code: str, version: int, n: int, seen: Seen, *, told: bool) -> None:
-        """Sent once: a look at a page whose result is lost is taken again."""
+        """Keep it as the port says. Sent once: where it is lost, the page is looked at again."""
         calls = Calls()
         calls.plain("HSET", f"{self._prefix}plan:{code}", f"seen:{version}:{n}", seen.kept())
         if told:
@@ -105,13 +105,13 @@ class RedisRegistry(Registry):
         return int(self._one("HGET", self._codes(), _ASKED) or 0)
 
     def _codes(self) -> str:
-        """Where the codes of this hour are counted."""
+        """Return the key that counts the codes of this hour."""
         return f"{self._prefix}codes:{self.now() // 1000 // _HOUR_S}"
 
     def approve(
         self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, Seen] = NOTHING
     ) -> None:
-        """As the port says. Raises StoreUnavailable, also where another admin changed plan or proposal meanwhile."""
+        """Approve as the port says. Raises StoreUnavailable, also where another admin changed either meanwhile."""
         both = json.dumps([proposal.by, by])
         plan = replace(proposal.plan, version=version)
         self._publish(plan, Sale.ON_SALE, over, None, seen, proposed_of(proposal), both)
@@ -161,7 +161,7 @@ class RedisRegistry(Registry):
         return {key_hash: ApiKey(*json.loads(row)) for key_hash, row in kept.items() if row}
 
     def drop_key(self, key_hash: str, name: str) -> None:
-        """An empty row stays: an adding that arrives late must not bring the key back."""
+        """Revoke as the port says. An empty row stays: an `add_key` that arrives late must not restore the key."""
         self._one("HSET", f"{self._prefix}apikeys", key_hash, "", f"name:{name}", "", prove=True)
 
     def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> None:
@@ -178,7 +178,7 @@ class RedisRegistry(Registry):
         self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{told}")
 
     def workers(self, within: int) -> dict[str, str]:
-        """Those silent for an hour are forgotten."""
+        """Return workers as the port says, and delete those that were silent for an hour."""
         now, heard = self.now(), {}
         for worker, kept in self._one("HGETALL", f"{self._prefix}workers").items():
             at, _, told = kept.partition("|")
@@ -191,7 +191,7 @@ class RedisRegistry(Registry):
     def count(
         self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = (), flow: Mapping[str, int] | None = None
     ) -> None:
-        """Sent once: a metric counted twice would be wrong, one that is lost is only late."""
+        """Count as the port says. Sent once: a metric counted twice would be wrong; a lost one is only late."""
         calls = Calls()
         for name, by in counts.items():
             calls.plain("HINCRBYFLOAT", self._measures, name, str(by))
@@ -212,7 +212,7 @@ class RedisRegistry(Registry):
         return bool(self._one("HSETNX", self._measures, name, at))
 
     def unmark(self, name: str) -> bool:
-        """Sent once: a repeat would find the mark gone."""
+        """Delete it as the port says. Sent once: a repeat would find the mark gone."""
         calls = Calls()
         calls.plain("HDEL", self._measures, name)
         [gone] = self._wire.send(calls)
@@ -222,7 +222,7 @@ class RedisRegistry(Registry):
         return {name: float(value) for name, value in self._one("HGETALL", self._measures).items()}
 
     def note_lags(self, heard: Sequence[Heard]) -> None:
-        """Not proven: a measurement that is lost is taken again."""
+        """Keep them as the port says. Not proven: a lost measurement is taken again."""
         name, calls = f"{self._prefix}clocks", Calls()
         old = [_clock_named(*key, lag.allowed) for key, lag in self._lags().items() if key[1] < heard[0].period - 1]
         if old:
@@ -243,7 +243,7 @@ class RedisRegistry(Registry):
         return found
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
-        """As the port says. Raises SettingsError for a server or data that this program must not work with."""
+        """Check as the port says. Raises SettingsError for a server or data that this program must not work with."""
         self._check_server(strict=strict)
         proof = proof_of(secret)
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
@@ -275,7 +275,7 @@ class RedisRegistry(Registry):
         try:
             [(_, fsync)] = pairs(self._one("CONFIG", "GET", "appendfsync")).items()
         except (ResponseError, SettingsError, ValueError):
-            # An ACL may forbid CONFIG: then WAITAOF must do, and it does.
+            # An ACL may forbid CONFIG: then WAITAOF alone is the proof, and it suffices.
             fsync = "always"
         if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
             raise SettingsError("CONSENT_REDIS_URL: this server evicts keys; set `maxmemory-policy noeviction`")
@@ -288,5 +288,5 @@ class RedisRegistry(Registry):
 
 
 def _clock_named(gateway: str, period: int, allowed: Millis) -> str:
-    """The member under which a period's lag of a gateway's clock is kept."""
+    """Return the member under which the lag of a gateway's clock in one period is kept."""
     return f"{gateway}|{period}|{allowed}"

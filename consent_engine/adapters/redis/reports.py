@@ -1,4 +1,4 @@
-"""Reports of calls on Redis: read whole, and the lists that name them."""
+"""Reports of calls on Redis: read whole, listed, and deleted when their retention ends."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ class RedisReports(OfCell, Reports):
         return persons, self._expire(self._cell.reports, records_before, most, "whole")
 
     def _expire(self, index: str, before: Millis, most: int, what: str) -> int:
-        """Those that nobody has decided stay at the front of the list: they hold up none behind them."""
+        """Delete as `expire` says. Undecided reports stay at the front of the index, and those behind them still go."""
         cell, stay, gone = self._cell, 0, 0
         while gone < most:
             [ids] = self._wire.ask(("ZRANGE", index, "-inf", f"({before}", "BYSCORE", "LIMIT", stay, most))

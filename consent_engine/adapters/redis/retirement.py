@@ -1,4 +1,4 @@
-"""How orders leave one cell of Redis for the archive."""
+"""The removal of archived records, and of lines that hold nothing any more, from one cell of Redis."""
 
 import uuid
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ class RedisRetirement(OfCell, Retirement):
 
     def bind_archive(self, archive: str, *, anew: bool = False) -> str:
         meta, write = f"{self._cell.shared}meta", "HSET" if anew else "HSETNX"
-        # Before the first order leaves: a program that does not know of the archive would place it again.
+        # Raised before the first order leaves: a release that knows no archive would place that order again.
         [schema] = self._wire.ask(("HGET", meta, "schema"))
         raised = [("HSET", meta, "schema", SCHEMA)] if schema in OLDER else []
         bound = (write, meta, "archive", archive), ("HGET", meta, "archive")

@@ -1,4 +1,4 @@
-"""Reveals on Redis: a stream in the first cell, which has what belongs to no subscriber."""
+"""Reveals on Redis: a stream in the first cell, which keeps everything that belongs to no subscriber."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ _REVEAL = msgspec.json.Decoder(Reveal)
 
 
 class RedisReveals(Reveals):
-    """The Reveals."""
+    """The Reveals on Redis."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire

@@ -1,4 +1,4 @@
-"""Orders, lines, calls and endings of many cells: each record is asked for where it is."""
+"""The records of many cells: each record is read and written in the cell that its id names."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ class ShardedRecords(OfCells, Records):
         return Live(now, found, read, known, of_endings)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
-        """As the port says. Raises ValueError for a commit whose records are in several cells."""
+        """Save as the port says. Raises ValueError for a commit whose records are in several cells."""
         for commit in commits:
             if len({self.part(change.id) for change in commit.records}) > 1:
                 raise ValueError("the records of one commit are in several cells")
@@ -63,5 +63,5 @@ class ShardedRecords(OfCells, Records):
 
 
 def _record(commit: Commit) -> str:
-    """The record by which a commit finds its cell."""
+    """Return the id of the record whose cell a commit goes to."""
     return commit.records[0].id

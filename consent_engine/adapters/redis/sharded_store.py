@@ -1,4 +1,4 @@
-"""A store of many cells: a record's id says its cell, and what asks for all of them asks each."""
+"""A store of many cells: a record is found in the cell that its id names; a call about all records asks each cell."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,14 +55,14 @@ def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
 
 
 class ShardedLanes(OfCells, Lanes):
-    """The Lanes of many cells, as far as these can be reached."""
+    """The Lanes of many cells, as far as these can be reached; the stuck list needs all of them."""
 
     def __init__(self, cells: Cells) -> None:
         super().__init__(cells)
         self._next: Counter[tuple[Lane, ...]] = Counter()
 
     def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
-        """All of them are of one cell, a different one each time: a cell that fails fails alone."""
+        """Lease from one cell only, a different one each time: the failure of a cell does not affect the others."""
         alike = tuple(wanted)
         for number, leased in self._cells.in_turn(self._next[alike], lambda cell: cell.lanes.lease_each(wanted)):
             if any(leased.values()):
@@ -99,7 +99,7 @@ class ShardedLanes(OfCells, Lanes):
         return list(islice((stuck for cell in self._cells.stores for stuck in cell.lanes.stuck(limit)), limit))
 
     def rooms(self) -> dict[str, Room]:
-        """Of the masters that can be reached, each named by the first of its cells."""
+        """Return the room of the masters that can be reached, each named by the first of its cells."""
         named: dict[str, tuple[str, Room]] = {}
         for number, rooms in self._cells.in_turn(0, lambda cell: cell.lanes.rooms()):
             for room in rooms.values():
@@ -121,7 +121,7 @@ class ShardedInbox(OfCells, Inbox):
 
 
 class ShardedReservations(OfCells, Reservations):
-    """The Reservations of many cells. A key is kept in a cell of its own hash: it may be used for any number."""
+    """The Reservations of many cells. A key is kept in the cell of its own hash: it may be used for any number."""
 
     def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
         return self._cells.each(claims, lambda claim: claim[0], lambda cell, some: cell.reservations.claim(some))
@@ -153,7 +153,7 @@ class ShardedLists(OfCells, Lists):
         return sorted(found, key=lambda row: (row[1], row[0]))[:limit]
 
     def waiting_for_review(self) -> dict[Verdict, Tally]:
-        """Of the cells that can be reached."""
+        """Count in the cells that can be reached."""
         found = list(self._cells.reached(lambda cell: cell.lists.waiting_for_review()))
         return {verdict: together(each[verdict] for each in found) for verdict in (Verdict.PENDING, Verdict.CONTESTED)}
 
@@ -168,7 +168,7 @@ class ShardedLists(OfCells, Lists):
         return _counted(cell.lists.sold(day) for cell in self._cells.stores)
 
     def ended_soon(self, days: Sequence[str]) -> int:
-        """Of the cells that can be reached."""
+        """Count in the cells that can be reached."""
         return sum(self._cells.reached(lambda cell: cell.lists.ended_soon(days)))
 
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
@@ -176,14 +176,14 @@ class ShardedLists(OfCells, Lists):
         return sorted(found, key=lambda row: (row.at, row.name), reverse=True)[:limit]
 
     def tally(self, kind: Kind) -> Tally:
-        """Of the cells that can be reached."""
+        """Count in the cells that can be reached."""
         return together(self._cells.reached(lambda cell: cell.lists.tally(kind)))
 
     def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         return self._cells.newest(lambda cell: cell.lists.endings(before, limit), limit)
 
     def endings_open(self) -> Tally:
-        """Of the cells that can be reached."""
+        """Count in the cells that can be reached."""
         return together(self._cells.reached(lambda cell: cell.lists.endings_open()))
 
     def lifted(self, most: int) -> list[str]:
@@ -208,7 +208,7 @@ def _counted(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 class ShardedRetirement(OfCells, Retirement):
-    """The Retirement of many cells. What the data say of themselves is in the first one."""
+    """The Retirement of many cells. The data's own description (their name, their archive) is in the first cell."""
 
     def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
         return self._whole(orders, lambda cell, some: cell.retirement.whole(some))

@@ -1,4 +1,4 @@
-"""The store in Redis (7.2 or later, Valkey too): its parts, put together. Its keys: `keys`."""
+"""The store in one cell of Redis (7.2 or later, Valkey too), put together from its parts. Its keys: `keys`."""
 
 from collections.abc import Callable
 
@@ -27,10 +27,8 @@ def redis_store(
     wire: Wire, *, lease_ms: int, clock: Callable[[], Millis] | None = None, cell: Cell | None = None,
     seal: Seal | None = None, keep: Retention = KEPT,
 ) -> Store:  # fmt: skip
-    """The Store in one cell. clock: the instant, in tests; without it the server's own.
-
-    keep: how long unmatched messages, the evidence of a lifted restriction and answers to
-    requests for permits are kept
+    """Make the Store of one cell. clock: gives the instant in tests; else the server's own clock does · keep: how long
+    unmatched messages, the evidence of a lifted restriction and answers to requests for permits are kept
     """
     cell, time = cell or Cell(), Clock(clock)
     offers = Offers(wire, cell)

@@ -1,4 +1,4 @@
-"""The archive on SQL: SQLite in a file by default, PostgreSQL where many machines share it. SQLAlchemy's core only.
+"""The archive on SQL: SQLite in a file by default, PostgreSQL where many machines share it. SQLAlchemy Core only.
 
 Its tables: `adapters/sql/tables.py`.
 """
@@ -33,14 +33,14 @@ from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
 MOST_COUNTED = 100_000
-"""More than so many are not counted: a look must not take as long as the archive is large."""
+"""The largest number of orders that a check counts: it must not take longer the larger the archive is."""
 
 OWNER = "installation"
-"""Whose it is: a row of its meta."""
+"""The row of `archive_meta` that names the installation to which the archive belongs."""
 
 
 class SqlArchive(SqlKept[Order], Archive):
-    """The Archive in one database. Connects when first asked; for all threads of a process."""
+    """The Archive in one database, for all threads of a process. It connects when it is first asked."""
 
     table, over = ORDERS, "settled_at"
 
@@ -51,11 +51,11 @@ class SqlArchive(SqlKept[Order], Archive):
         self._schema = schema
         self._retention = retention or Retention()
         self.seal: Seal | None = None
-        """what its records are checked against; None: they are believed"""
+        """checks its records against tampering; None: they are not checked"""
         self.must_stand = False
         self._engine = connected(url, timeout_s, lambda: self.must_stand or bool(self._id))
         self.insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        weakref.finalize(self, self._engine.dispose)  # an archive that nobody closed leaves no connection behind
+        weakref.finalize(self, self._engine.dispose)  # an archive that was not closed leaves no connection behind
         self.calls = SqlCalls(self)
         self.records = SqlRecords(self)
         self._making = threading.Lock()
@@ -70,10 +70,10 @@ class SqlArchive(SqlKept[Order], Archive):
 
     @contextmanager
     def asking(self, *, anew: bool = False) -> Iterator[Connection]:
-        """A transaction. anew: whatever was a moment ago.
+        """Open a transaction. anew: try also where the database failed a moment ago
 
-        Raises ArchiveUnavailable for what the database cannot do now, at once for a while after that; and ArchiveGone
-        where its file is not there any more.
+        Raises ArchiveUnavailable where the database fails, and at once for a while after that; and ArchiveGone where
+        its file is not there any more. Errors of a single row (OF_THE_ROW) are raised as they are.
         """
         if not (self._pause.may_ask() or anew):
             raise ArchiveUnavailable("the archive could not be reached a moment ago")
@@ -85,20 +85,20 @@ class SqlArchive(SqlKept[Order], Archive):
                 yield connection
         except OF_THE_ROW:
             raise
-        except Gone as error:  # to look again costs nothing
+        except Gone as error:  # no pause: another try costs nothing
             raise ArchiveGone("the archive's file is not there: is its volume mounted?") from error
         except (SQLAlchemyError, OSError) as error:
             self._pause.failed()
-            # Not its words: they may quote a row.
+            # Without its message, which may quote a row.
             raise ArchiveUnavailable(f"the archive cannot be reached: {_kind(error)}") from error
         self._pause.answered()
 
     def _make(self) -> None:
-        """The tables and the id, if they are not there."""
+        """Make the tables and the id where they are missing, and bring the schema up to date."""
         with self._making, self._engine.begin() as connection:
             told = said(connection) if inspect(connection).has_table(META.name) else {}
             if "id" not in told or not TABLES.tables.keys() <= set(inspect(connection).get_table_names()):
-                make(connection)  # all of it, or what an earlier program did not know
+                make(connection)  # all tables, or those that an earlier release did not know
                 fresh = [{"name": "schema", "value": self._schema.number}, {"name": "id", "value": uuid.uuid4().hex}]
                 connection.execute(self.insert(META).values(fresh).on_conflict_do_nothing())
                 told = said(connection)
@@ -107,7 +107,7 @@ class SqlArchive(SqlKept[Order], Archive):
         self._id = told["id"]
 
     def _known(self, connection: Connection) -> None:
-        """A connection that is new leads to the same archive as before: nothing put another one in its place."""
+        """Check that a new connection leads to the same archive as before. Raises ArchiveUnavailable for another."""
         if connection.info.get("archive") != self._id:
             found = connection.execute(select(META.c.value).where(META.c.name == "id")).scalar_one_or_none()
             if found != self._id:
@@ -121,7 +121,7 @@ class SqlArchive(SqlKept[Order], Archive):
         return self._id
 
     def owner(self) -> str:
-        """The installation it belongs to; "" while it belongs to none. Raises ArchiveUnavailable."""
+        """Return the installation that the archive belongs to; "" for none. Raises ArchiveUnavailable."""
         with self.asking(anew=True) as connection:
             return said(connection).get(OWNER, "")
 
@@ -140,16 +140,16 @@ class SqlArchive(SqlKept[Order], Archive):
         return self._owner
 
     def still_ours(self, connection: Connection) -> None:
-        """Asked before a commit. Raises NotOurArchive where it was given to another installation meanwhile."""
+        """Check before a commit that the archive's owner is unchanged. Raises NotOurArchive where it is another."""
         if said(connection).get(OWNER, "") != self._owner:
             raise NotOurArchive("this archive was given to another installation meanwhile: see consent doctor")
 
     def say_once(self, connection: Connection, name: str, value: str) -> None:
-        """Have the archive say something of itself, unless it does."""
+        """Write a row of `archive_meta` unless one of that name exists."""
         connection.execute(self.insert(META).values(name=name, value=value).on_conflict_do_nothing())
 
     def check(self, most: int = MOST_COUNTED) -> int:
-        """How many orders are there, up to `most`, asked now, whatever was a moment ago.
+        """Return how many orders there are, up to `most`; the database is asked even where it failed a moment ago.
 
         Raises ArchiveUnavailable.
         """
@@ -170,28 +170,28 @@ class SqlArchive(SqlKept[Order], Archive):
         return _WHOLE
 
     def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        """With the offers that the orders name, which stand in a table of their own."""
+        """Write orders with the offers that they name, which have a table of their own."""
         offers = {row["offer"]: row["content"] for row in rows if row["offer"]}
         if known := [{"hash": name, "content": content} for name, content in sorted(offers.items())]:
             connection.execute(self.insert(OFFERS).on_conflict_do_nothing(), known)
         return super()._write(connection, [{n: v for n, v in row.items() if n != "content"} for row in rows])
 
     def _stood(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
-        """Whether what stands there is this order, as new as the row at least; what is older is written anew.
+        """Whether the archived row is this order, at least as new as `row`; an older one is written anew.
 
-        Never another order's evidence, never another history than the one whose head was handed out; and what is erased
-        stays erased.
+        An order is never replaced by another order's evidence, nor by a history other than the one whose head was
+        handed out; and an erased person part stays erased.
         """
         if stands.doc_hash != row["doc_hash"]:
             return False
         if stands.head == row["head"] and stands.version >= row["version"]:
             return True
         try:
-            if stands.version >= row["version"]:  # restored from a backup: is it what was there, up to some point?
+            if stands.version >= row["version"]:  # from a backup of the store: is it an earlier state of this order?
                 return goes_on(order_of(stands.record, stands.person, stands.content), row["head"])
             if not goes_on(order_of(row["record"], row["person"], stands.content), stands.head):
                 return False
-        except BrokenRecord as error:  # it must not keep the others from leaving
+        except BrokenRecord as error:  # one unreadable order must not keep the others from leaving
             log.error("%s: %s", stands.id, error)
             return False
         same = ORDERS.c.head == stands.head, ORDERS.c.version == stands.version
@@ -242,6 +242,6 @@ _WHOLE = select(
 
 
 def _kind(error: BaseException) -> str:
-    """What went wrong, without a word of what was asked."""
+    """Return the kind of an error, without any text of the statement."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return type(cause).__name__

@@ -1,4 +1,4 @@
-"""Calls in the archive. Their table: `adapters/sql/tables.py`."""
+"""Calls in the archive, and the queue of those that nobody has heard. Their tables: `adapters/sql/tables.py`."""
 
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
@@ -67,12 +67,12 @@ class SqlCalls(SqlKept[Call], CallArchive):
         }
 
     def _checked(self, fields: Mapping[str, str]) -> Call:
-        """The call of a record. Raises BrokenRecord, also when its seal does not fit."""
+        """Read the call of a record. Raises BrokenRecord, also when its seal does not fit."""
         call, seal = Call.read(fields), self._database.seal
         return seal.record(call, fields.get(SEAL)) if seal else call
 
     def _queued(self, connection: Connection, calls: Mapping[str, Millis], unheard: Set[str]) -> None:
-        """What nobody has heard stands in the queue; of the others nothing does: they came back, and were reviewed."""
+        """Queue the unheard calls, and remove the others: these had returned to the store, and were reviewed there."""
         if heard := calls.keys() - unheard:
             connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(sorted(heard))))
         if waits := [{"id": call, "over_at": calls[call]} for call in sorted(calls.keys() & unheard)]:

@@ -1,11 +1,11 @@
-"""After a failure the archive is left alone for a while; then one caller tries it, the others fail until it answers."""
+"""The circuit breaker: after a failure the archive is not asked for a while, then by one caller until it answers."""
 
 import threading
 from collections.abc import Callable
 from time import monotonic
 
 DOWN_S, MOST_DOWN_S = 5.0, 30.0
-"""How long it is left alone, at first and at most: others must not wait for it again and again."""
+"""How long the archive is not asked, at first and at most: callers must not wait for it again and again."""
 
 
 class Pause:
@@ -18,7 +18,7 @@ class Pause:
         self._again_at = 0.0
 
     def may_ask(self) -> bool:
-        """Whether it may; the first one after a pause is the only one for so long again."""
+        """Whether the caller may ask; the first one after a pause is the only one until the next, longer pause ends."""
         if not self._lasts:
             return True
         with self._lock:

@@ -1,4 +1,4 @@
-"""Connections to the archive's database: they never wait long, and what they commit is on the disk."""
+"""Connections to the archive's database: no wait is long, and every commit is on disk."""
 
 import os
 import sqlite3
@@ -16,18 +16,18 @@ from consent_engine.adapters.sql.postgres import bound_waits
 from consent_engine.errors import SettingsError
 
 TIMEOUT_S = 5
-"""How long a statement, a lock or a connection may last."""
+"""How long a statement may run, and how long to wait for a lock or a connection."""
 CONNECTIONS = 4
 
 
 class Gone(OSError):
-    """The file of an archive that was there is not: nothing is made in its place."""
+    """The file of an archive that existed before is missing: no new one is made in its place."""
 
 
 def connected(url: str, timeout_s: int = TIMEOUT_S, made_before: Callable[[], bool] = lambda: False) -> Engine:
-    """Connections to the database at an address. Made when they are needed; raises SettingsError for another kind.
+    """Return an engine for a database; it connects when needed. Raises SettingsError for a database of another kind.
 
-    made_before: whether the database is known to have been there; a file that is not is not made again then
+    made_before: whether the database is known to have existed; then a missing file is not made again
     """
     try:
         address = make_url(url)
@@ -75,8 +75,8 @@ def _sqlite(path: str, timeout_s: int, made_before: Callable[[], bool]) -> Engin
         if made_before() and not Path(path).exists():
             raise Gone  # a volume that is not mounted: an empty archive in its place would only hide that
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        # It holds numbers: nobody else reads it. One that is there is not opened: to close it again would take away
-        # the locks that this process has on it.
+        # The file holds numbers: only this user may read it. An existing one is not opened: closing it again would
+        # release the locks that this process has on it.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
@@ -89,26 +89,26 @@ def _sqlite(path: str, timeout_s: int, made_before: Callable[[], bool]) -> Engin
 
     @event.listens_for(made, "checkout")
     def still_there(_connection: object, record: Any, _proxy: object) -> None:  # noqa: ANN401
-        if record.info["file"] != _file(path):  # what is written into a file that was removed is nowhere
+        if record.info["file"] != _file(path):  # writes into a removed file would be lost
             raise DisconnectionError
 
     return made
 
 
 def _write_ahead(connection: Any, timeout_s: int) -> None:  # noqa: ANN401
-    """Have readers and the writer not wait for each other. It is the file's: of several at once one switches it on."""
+    """Switch the file to write-ahead logging, once for all connections: readers and the writer then never wait."""
     end = monotonic() + timeout_s
     while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:  # for this SQLite does not wait by itself
+        except sqlite3.OperationalError as error:  # SQLite's own busy timeout does not cover this switch
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > end:
                 raise
             sleep(0.01)
 
 
 def _file(path: str) -> tuple[int, int]:
-    """Which file stands there; (0, 0): none."""
+    """Return the device and inode of the file at a path; (0, 0) for none."""
     try:
         found = os.stat(path)
     except FileNotFoundError:

@@ -1,11 +1,11 @@
-"""An SQLite archive copied whole into PostgreSQL, while it is at work; killed anywhere, the same command goes on.
+"""The copy of an SQLite archive into PostgreSQL while it is in use; killed anywhere, the same command continues it.
 
-1. The target is empty, or was begun by a copy of this very archive (it says so in its `archive_meta`).
-2. Every table is walked by its key, a piece at a time: what is missing is written, what changed is written anew, and
-   what is gone is deleted. Done twice, it is as done once. This is long, and everything works meanwhile.
-3. The source is given away: from that commit on nobody writes there, orders wait in Redis.
-4. It is walked again for what came meanwhile, and once more: that one finds both sides equal, row by row.
-5. The target gets the source's id and owner: the data know it as theirs, and engines may start there.
+1. The target is empty, or was begun by a copy of this very archive (its `archive_meta` says so).
+2. Every table is walked by its key, a piece at a time: missing rows are written, changed rows are written anew, and
+   deleted rows are deleted. Done twice, it has the same result. This takes long, and everything works meanwhile.
+3. The source is given away: from that commit on nothing is written there; orders wait in Redis.
+4. It is walked again for rows that came meanwhile, and once more: the last walk finds both sides equal, row by row.
+5. The target gets the source's id and owner: the data recognise it as their archive, and engines may start there.
 """
 
 import hashlib
@@ -25,15 +25,15 @@ from consent_engine.errors import ArchiveUnavailable, SettingsError
 
 COPIED = (OFFERS, ORDERS, CALLS, UNHEARD, RECORDS, LOG)
 COPY_OF, BEFORE = "copy_of", "owner_before"
-"""Rows of `archive_meta`: on the target, whose copy it is; on the source, whose it was."""
+"""Rows of `archive_meta`: on the target, the id of the archive it copies; on the source, its owner before the copy."""
 AWAY = "copied-to-another-archive"
-"""The owner of an archive that was copied: no installation bears this name."""
+"""The owner noted in an archive that was copied: no installation has this name."""
 _LOOKS = 5
 
 
 @dataclass(slots=True)
 class Walked:
-    """What a walk found in a table: rows, how many were not the same on both sides, and the sum of their digests."""
+    """The result of walking a table: rows, how many differed between the sides, and the sum of the rows' digests."""
 
     rows: int = 0
     changed: int = 0
@@ -41,7 +41,7 @@ class Walked:
 
 
 class ArchiveCopy:
-    """One copy. tell: how far it is."""
+    """One copy of an archive. tell: gets its progress"""
 
     def __init__(self, source: SqlArchive, target: SqlArchive, tell: Callable[[str], None]) -> None:
         self._source = source
@@ -49,11 +49,11 @@ class ArchiveCopy:
         self._tell = tell
 
     def run(self) -> dict[str, Walked]:
-        """Copy everything; the rows and digest of each table. Raises SettingsError for a target that is another's, and
-        ArchiveUnavailable where a side cannot be asked, or does not take what it gets.
+        """Copy everything and return the rows and digest of each table. Raises SettingsError for a target that is
+        neither empty nor this copy's, and ArchiveUnavailable where a side cannot be asked, or does not take its rows.
         """
-        self._source.must_stand = True  # an empty one, made where a volume is not mounted, is no copy of anything
-        SqlLog(self._source).size()  # an archive that is older than the log has a table for it afterwards
+        self._source.must_stand = True  # where a volume is not mounted, no empty archive may be made and copied
+        SqlLog(self._source).size()  # makes the log's table in an archive older than the log
         self._begin()
         self._walk_all()
         self._give_away()
@@ -65,7 +65,7 @@ class ArchiveCopy:
         raise ArchiveUnavailable("the two sides are never the same: does anybody write to --to? Type it again")
 
     def _begin(self) -> None:
-        """Raises SettingsError where the target is neither empty nor begun by this copy."""
+        """Mark the target as this archive's copy. Raises SettingsError where it is neither empty nor begun by it."""
         whose = self._source.id()
         with self._target.asking(anew=True) as connection:
             told = said(connection)
@@ -82,7 +82,7 @@ class ArchiveCopy:
         return {table.name: self._walk(table) for table in COPIED}
 
     def _walk(self, table: Table) -> Walked:
-        """Make the target's table what the source's is, piece by piece."""
+        """Make the target's table equal to the source's, piece by piece."""
         [key], found, last = table.primary_key.columns, Walked(), None
         while True:
             wanted = select(table).order_by(key).limit(PIECE)
@@ -106,7 +106,7 @@ class ArchiveCopy:
     def _piece(
         self, target: Connection, table: Table, rows: list[dict[str, Any]], between: tuple[Any, Any], found: Walked
     ) -> None:
-        """One piece: the rows between two keys. Deleted first, so that their unique values are free."""
+        """Copy one piece: the rows between two keys. Rows to delete go first, so that their unique values are free."""
         [key] = table.primary_key.columns
         keys = [row[key.name] for row in rows]
         bounds = [key.not_in(keys)] if keys else []
@@ -122,7 +122,7 @@ class ArchiveCopy:
                 fresh.append(row)
             else:
                 if "person" in stands and stands["person"] is None:
-                    row["person"] = None  # what was erased there stays erased
+                    row["person"] = None  # a person part erased at the target stays erased
                 if stands != row:
                     target.execute(update(table).where(key == row[key.name]).values(row))
                     found.changed += 1
@@ -132,7 +132,7 @@ class ArchiveCopy:
             found.changed += len(fresh)
 
     def _give_away(self) -> None:
-        """Have nobody write to the source any more."""
+        """Change the source's owner, so that no engine writes to it any more."""
         with self._source.asking(anew=True) as connection:
             # Written first: on SQLite it takes the lock before anything is read.
             connection.execute(update(META).where(META.c.name == "id").values(value=META.c.value))
@@ -142,7 +142,7 @@ class ArchiveCopy:
                 say(connection, OWNER, AWAY)
 
     def _open(self) -> None:
-        """From here on the target is the archive."""
+        """Make the target the archive: it gets the source's log size, owner and id."""
         with self._source.asking(anew=True) as connection:
             told = said(connection)
         with self._target.asking(anew=True) as connection:

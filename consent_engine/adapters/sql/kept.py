@@ -1,4 +1,4 @@
-"""Records with a chain of their own in one table of the archive: written once, written anew where they went on."""
+"""The archive's tables of records: written once, written anew where the record changed, read, listed and expired."""
 
 import json
 import logging
@@ -17,28 +17,28 @@ from consent_engine.errors import BrokenRecord
 
 log = logging.getLogger(__name__)
 PIECE = 500
-"""Ids asked for in one statement."""
+"""The number of ids asked for in one statement."""
 OF_THE_ROW = (DataError, IntegrityError)
-"""The row's trouble. Whatever else goes wrong is the database's: it waits, and no record is given up for it."""
+"""Errors caused by a single row. Any other is the database's: the records wait, and none is given up for it."""
 R = TypeVar("R")
 
 
 class Database(Protocol):
-    """What the tables of an archive share. seal: what records are checked against; None: they are believed"""
+    """The database of an archive's tables. seal: checks records against tampering; None: they are not checked"""
 
     seal: Seal | None
     insert: Any
-    """of its dialect"""
+    """the insert statement of its dialect"""
 
     def asking(self) -> AbstractContextManager[Connection]:
-        """A transaction."""
+        """Open a transaction."""
 
     def still_ours(self, connection: Connection) -> None:
-        """Raises NotOurArchive when the archive was given to others since the transaction began."""
+        """Raise NotOurArchive when the archive was given to another installation since it was claimed."""
 
 
 class SqlKept(Generic[R]):
-    """The records of one table of an archive. over: the column that says when a record was over"""
+    """The records of one table of an archive. over: the column with the instant at which a record was over"""
 
     table: Table
     over = "over_at"
@@ -47,13 +47,13 @@ class SqlKept(Generic[R]):
         self._database = database
 
     def _stands(self) -> Select[Any]:
-        """What is read of a record that stands there, to compare it."""
+        """The query for archived records that new ones are compared with."""
         return select(self.table)
 
     def _rows(
         self, records: Mapping[str, Mapping[str, str]], row: Callable[[Mapping[str, str]], dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Records as rows, without those that cannot be read. In one order of locks for all who archive at once."""
+        """Return readable records as rows, sorted by id: processes that archive at once then lock in the same order."""
         rows = []
         for name in sorted(records):
             try:
@@ -66,8 +66,8 @@ class SqlKept(Generic[R]):
         self, rows: Sequence[Mapping[str, Any]],
         beside: Callable[[Connection, Set[str]], None] = lambda _, __: None,
     ) -> set[str]:  # fmt: skip
-        """All rows in one transaction; when one of them cannot be written, each in its own. beside: what else is
-        written with those that are kept.
+        """Write all rows in one transaction; where one of them cannot be written, each in its own. Return the ids of
+        those kept. beside: writes further rows for them in the same transaction
         """
         if not rows:
             return set()
@@ -90,7 +90,7 @@ class SqlKept(Generic[R]):
         return {stands.id for stands in found if self._stood(connection, stands, wanted[stands.id])}
 
     def _stood(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
-        """Whether what stands there is this record, as new as the row at least; what is older is written anew."""
+        """Whether the archived row is this record, at least as new as `row`; an older one is written anew."""
         if stands.doc_hash != row["doc_hash"]:
             return False
         if stands.version >= row["version"]:
@@ -100,13 +100,13 @@ class SqlKept(Generic[R]):
     def _renewed(
         self, connection: Connection, stands: Any, row: Mapping[str, Any], *same: ColumnElement[bool]  # noqa: ANN401
     ) -> bool:  # fmt: skip
-        """Write a record anew, where it is still the same; what is erased stays erased."""
+        """Write a record anew where it is still as it was read; an erased person part stays erased."""
         newer = {**row, "person": row["person"] if stands.person is not None else None}
         found = connection.execute(update(self.table).where(self.table.c.id == stands.id, *same).values(newer))
         return found.rowcount == 1
 
     def _in_pieces(self, wanted: Select[Any], values: Sequence[str], *columns: Column[Any]) -> list[Any]:
-        # Any other text came from outside as an id, and a database may refuse to compare it.
+        # Ids are alphanumeric; other text came from outside, and a database may refuse to compare it.
         sound = [value for value in values if value.isascii() and value.isalnum()]
         if not sound:
             return []
@@ -116,7 +116,7 @@ class SqlKept(Generic[R]):
             return [row for some in any_of for row in connection.execute(wanted.where(some))]
 
     def _readable(self, rows: Iterable[Any], read: Callable[[Any], R]) -> list[R]:
-        """The records of rows; one that cannot be read must not sink the others of its page."""
+        """Read the records of rows; an unreadable one is logged and left out, so that the others can still be used."""
         found = []
         for row in rows:
             try:
@@ -128,7 +128,7 @@ class SqlKept(Generic[R]):
     def _page(
         self, at: str, before: tuple[Millis, str] | None, limit: int, *only: ColumnElement[bool]
     ) -> list[tuple[str, Millis]]:
-        """Ids with an instant of theirs, newest first, from where a page ended."""
+        """Return ids with the instant in the column `at`, newest first. before: the last row of the page before"""
         when, name = self.table.c[at], self.table.c.id
         rows = select(name, when).where(*only).order_by(when.desc(), name.desc()).limit(limit)
         if before is not None:
@@ -137,11 +137,11 @@ class SqlKept(Generic[R]):
             return [(record, instant) for record, instant in connection.execute(rows)]
 
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
-        """The fields of a record, as the store had them."""
+        """Return the fields of a record as the store had them."""
         return {**json.loads(row.record), **json.loads(row.person or "{}")}
 
     def expire_in(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
-        """Delete what must not be kept any longer: person parts, whole records; how many of each."""
+        """Delete person parts and whole records that are past their retention. Return how many of each."""
         kept, over = self.table.c, self.table.c[self.over]
         old = select(kept.id).where(over < rule.records_before(now)).limit(most)
         whole = connection.execute(delete(self.table).where(kept.id.in_(old))).rowcount

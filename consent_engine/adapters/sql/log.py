@@ -1,4 +1,4 @@
-"""The log in the archive's database: every entry of every cell's journal once, numbered densely."""
+"""The log in the archive's database: every entry of every cell's journal, once, numbered densely from 0."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -15,12 +15,12 @@ from consent_engine.domain.leaf import leaf_hash
 from consent_engine.ports import Log
 
 SIZE = "log"
-"""The row of `archive_meta` that counts the entries. An append locks it, so that there is one at a time."""
+"""The row of `archive_meta` that counts the entries. An append locks it, so that one runs at a time."""
 
 
 class SqlLog(Log):
-    """The Log beside the archive's orders. An entry that is there already is known by its hash. stride: so many entries
-    lie between two marks.
+    """The Log beside the archive's orders. An entry that is in it already is recognised by its hash. stride: how many
+    entries lie between two marks
     """
 
     def __init__(self, archive: SqlArchive, stride: int = marks.STRIDE) -> None:
@@ -32,12 +32,12 @@ class SqlLog(Log):
         wanted = {leaf_hash(entry): entry for entry in entries}
         try:
             return self._append(wanted, look_at=1)
-        except IntegrityError:  # a later one is there, as after a failover that lost the end of a journal
+        except IntegrityError:  # a later entry is in the log already, as after a failover that lost a journal's end
             return self._append(wanted, look_at=len(wanted))
 
     def _append(self, wanted: Mapping[str, str], look_at: int) -> int:
-        """Number those that are not there: all of them, where none of the first `look_at` is. What a reader brought
-        that died before it took it out of the journal, the next reader meets first.
+        """Number the entries that are not in the log; where none of the first `look_at` is, all are taken for new.
+        Entries of a reader that died before it removed them from the journal are the first that the next reader gets.
         """
         leaves = list(wanted)
         with self.archive.asking() as connection:
@@ -80,7 +80,7 @@ class SqlLog(Log):
         return int(connection.execute(select(META.c.value).where(META.c.name == SIZE)).scalar_one())
 
     def _make(self, connection: Connection) -> None:
-        """The table, in an archive that is older than the log; the size is that of what stands there."""
+        """Make the log's table in an archive older than the log; the size counts the entries already in it."""
         if self._made:
             return
         if connection.execute(select(META.c.value).where(META.c.name == SIZE)).first() is None:
@@ -91,7 +91,7 @@ class SqlLog(Log):
 
 
 def _write(connection: Connection, rows: Sequence[tuple[int, str, str]]) -> None:
-    """Rows as the driver takes them: SQLAlchemy's own way costs as much a row as SQLite's."""
+    """Write rows directly through the driver: SQLAlchemy's own path costs as much for each row as SQLite does."""
     statement, names = _insert(connection.dialect)
     if names:
         connection.exec_driver_sql(statement, rows)
@@ -104,13 +104,13 @@ _COLUMNS = ("n", "leaf", "entry")
 
 @lru_cache(2)
 def _insert(dialect: Dialect) -> tuple[str, bool]:
-    """The statement that writes a row, and whether its parameters have places, as the columns do, or names."""
+    """Return the statement that writes a row, and whether its parameters are positional; else they are named."""
     compiled = insert(LOG).compile(dialect=dialect)
     return str(compiled), bool(compiled.positiontup)
 
 
 def _there(connection: Connection, leaves: Sequence[str]) -> set[str]:
-    """Those of these leaves that the log has."""
+    """Return those of these leaves that the log has."""
     found = set[str]()
     for piece in (leaves[n : n + PIECE] for n in range(0, len(leaves), PIECE)):
         found.update(connection.execute(select(LOG.c.leaf).where(LOG.c.leaf.in_(piece))).scalars())

@@ -1,8 +1,8 @@
-"""Marks in the log: up to some numbers, the newest instant before. So a search by time need not begin at 0.
+"""Marks in the log: for some numbers, the newest instant of all entries before. A search by time need not start at 0.
 
-Entries do not stand in the order of their instants: a cell that could not be reached is sealed late. The newest instant
-before a number only rises, so the last mark that is older than what is looked for is where to begin, and nothing is
-missed. Two rows of `archive_meta`; a log that is older than them is looked at from 0 up to its first mark.
+Entries are not in the order of their instants: a cell that could not be reached is sealed late. The newest instant
+before a number only rises, so a search starts at the last mark older than the wanted instant, and misses nothing. Two
+rows of `archive_meta`; a log older than the marks is searched from 0 up to its first mark.
 """
 
 import json
@@ -18,14 +18,14 @@ from consent_engine.domain.leaf import newest_of
 NEWEST, MARKS = "log_newest", "log_marks"
 STRIDE = 10_000
 MOST_MARKS = 1_000
-"""Of more, every other one goes: the row stays short, however long the log is."""
+"""The largest number of marks; of more, every other one is deleted: the row stays short, however long the log is."""
 
 
 def note(connection: Connection, size: int, fresh: Sequence[str], stride: int) -> None:
-    """Note the entries that were just numbered from `size` on; in their transaction."""
+    """Update the marks for entries just numbered from `size` on, in the same transaction."""
     kept = _value(connection, NEWEST)
-    newest = max(int(kept) if kept else 0, newest_of(fresh))  # of what cannot be read the audit tells
-    if not kept and size:  # what stands before was never looked at; no clock was a day ahead
+    newest = max(int(kept) if kept else 0, newest_of(fresh))  # unreadable entries are reported by the audit
+    if not kept and size:  # earlier entries were never looked at; no clock was more than a day ahead
         newest += DAY_MS
     say(connection, NEWEST, str(newest))
     end = size + len(fresh)
@@ -36,7 +36,7 @@ def note(connection: Connection, size: int, fresh: Sequence[str], stride: int) -
 
 
 def before(connection: Connection, since: Millis) -> int:
-    """The last mark before which everything is older; 0 where there is none."""
+    """Return the last mark before which every entry is older than `since`; 0 where there is none."""
     return max((n for n, newest in _marks(connection) if newest < since), default=0)
 
 

@@ -1,4 +1,4 @@
-"""A copy of an SQLite archive while others write to it: SQLite's own backup, of one instant."""
+"""The copy of an SQLite archive while it is written to: SQLite's own backup, of one instant."""
 
 import os
 import sqlite3
@@ -13,7 +13,7 @@ WAIT_S = 5.0
 
 
 def copy_online(path: Path, to: Path, tell: Callable[[str], None]) -> None:
-    """Copy the database at `path` into a new file, as it is at this instant, what stands in its `-wal` included.
+    """Copy the database at `path` into a new file, as of this instant, the contents of its `-wal` included.
 
     Raises ArchiveUnavailable where it cannot be read.
     """
@@ -24,11 +24,11 @@ def copy_online(path: Path, to: Path, tell: Callable[[str], None]) -> None:
 
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=WAIT_S)) as source:
-            # One transaction holds the instant: without it, every write makes the copy begin anew.
+            # One transaction fixes the instant: without it, every write would make the copy start again.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_master").fetchone()
             with closing(sqlite3.connect(to)) as made:
                 source.backup(made, pages=PAGES, progress=far)
-                made.execute("PRAGMA journal_mode=DELETE")  # one file, nothing beside it
+                made.execute("PRAGMA journal_mode=DELETE")  # one file, with no -wal beside it
     except sqlite3.Error as error:
         raise ArchiveUnavailable(f"the archive cannot be copied: {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""PostgreSQL connections that never wait long, whatever the server does: also when it is frozen, or its disk hangs."""
+"""PostgreSQL connections that never wait long, even when the server is frozen or its disk hangs."""
 
 from collections.abc import Generator
 from time import monotonic
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def bound_waits(engine: Engine, seconds: float) -> None:
-    """Have every wait of the engine's connections end after so long: the server's own timeouts need a living server."""
+    """Bound every wait of the engine's connections: the server's own timeouts work only while the server does."""
 
     import psycopg  # noqa: PLC0415 - an extra: needed with PostgreSQL alone
 
@@ -25,7 +25,7 @@ def bound_waits(engine: Engine, seconds: float) -> None:
                 while True:
                     ready = yield wanted
                     if not ready and monotonic() > end:
-                        self.pgconn.finish()  # nobody knows what it would answer
+                        self.pgconn.finish()  # its answer can no longer be known
                         raise psycopg.OperationalError("no answer in time")
                     wanted = gen.send(ready)
             except StopIteration as done:

@@ -1,4 +1,4 @@
-"""Reports of calls and endings in the archive. Their table: `adapters/sql/tables.py`."""
+"""Reports of calls, and endings, in the archive. Their table: `adapters/sql/tables.py`."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -48,7 +48,7 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
         }
 
     def _checked(self, owner: Owner, fields: Mapping[str, str]) -> Report | Ending:
-        """The record of these fields. Raises BrokenRecord, also when its seal does not fit."""
+        """Read the record of these fields. Raises BrokenRecord, also when its seal does not fit."""
         seal = self._database.seal
         if owner is Owner.REPORT:
             report = Report.read(fields)

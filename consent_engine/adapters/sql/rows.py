@@ -1,4 +1,4 @@
-"""An order as a row of the archive, and back."""
+"""The conversion of an order to a row of the archive, and back."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from consent_engine.domain.seal import Seal
 
 
 def row_of(fields: Mapping[str, str], seal: Seal | None = None) -> tuple[dict[str, Any], tuple[str, str]]:
-    """An order's row, and the offer it names ('' when it holds its own). Raises BrokenRecord."""
+    """Return an order's row, and its offer's hash ('' where the order holds it) and content. Raises BrokenRecord."""
     order = Order.read(fields)
     if seal:
         seal.check(order, fields.get(SEAL))
@@ -58,7 +58,7 @@ def order_of(record: str, person: str | None, offer: str | None, seal: Seal | No
 
 
 def goes_on(order: Order, head: str) -> bool:
-    """Whether an order's history is that of the chain's head, as far as that went, or just that."""
+    """Whether an order's history ends with a chain's head, or continues the history that ended with it."""
     at = ""
     for public in order.publics:
         at = link(at, public)

@@ -1,4 +1,4 @@
-"""How the archive's schema grows: one step a number, each taken whole, by the first process that opens it."""
+"""The archive's schema versions: one step for each number, taken whole by the first process that opens the archive."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -11,8 +11,8 @@ from consent_engine.errors import ArchiveUnavailable
 
 
 class Step(NamedTuple):
-    """What makes an archive of one schema one of the next. to: its number · change: in the transaction that it gets,
-    which is short: a table that is large gets a new column that may be NULL, and is never written anew.
+    """The step from one schema to the next. to: the next number · change: makes it in the transaction that it gets,
+    which must be short: a large table may get a new nullable column, and is never rewritten
     """
 
     to: str
@@ -20,15 +20,14 @@ class Step(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """What this release knows. number: the schema it works with · steps: from each earlier number that it reads."""
+    """The schema of a release. number: the schema it works with · steps: from each earlier number that it reads"""
 
     number: str
     steps: Mapping[str, Step] = MappingProxyType({})
 
     def grown(self, connection: Connection) -> str:
-        """Take the steps that are missing, in this transaction; the number then. A second process waits for the first.
-
-        Raises ArchiveUnavailable for a schema from which no step leads here, as one of a later release.
+        """Take the missing steps in this transaction and return the number reached. A second process waits for the
+        first. Raises ArchiveUnavailable for a schema from which no step leads here, as one of a later release.
         """
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKING})
@@ -46,6 +45,6 @@ class Schema(NamedTuple):
 
 
 NOW = Schema(SCHEMA)
-"""The schema of this release. One that grows gets a higher SCHEMA (`adapters/sql/tables.py`), and a step from the one
-before.
+"""The schema of this release. A change of it needs a higher SCHEMA (`adapters/sql/tables.py`), and a step from the
+number before.
 """

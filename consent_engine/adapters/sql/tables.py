@@ -1,15 +1,15 @@
 """The archive's tables.
 
-archived_orders   one row an order: what lists and searches ask for, and two JSON texts: `record`, the fields of the
-                  order's record as the store kept them (doc, events, state, head, ...), and `person`, its person
+archived_orders   one row for each order: columns for lists and searches, and two JSON texts: `record`, the fields of
+                  the order's record as the store kept them (doc, events, state, head, ...), and `person`, its person
                   parts (NULL once they are erased)
-archived_offers   what orders were asked alike, once, by hash
-archived_calls    one row a call, as of an order; recording_key: what its recording is reserved under, once in the table
-archived_unheard  of these, the ids of recorded calls that no reviewer has heard, by when they were over: a table of its
-                  own, so that an archive of millions of calls gets it without being gone through
-archived_records  one row a report of a call that is answered, or an ending that is over; listed_at: when it came
-log               what was sealed, numbered densely from 0: entries (domain/leaf.py) and their hashes as leaves
-archive_meta      the schema's number, the archive's own id, and how many entries the log has
+archived_offers   the offers that orders share, each once, by hash
+archived_calls    one row for each call, as for an order; recording_key: the key its recording is reserved under, unique
+archived_unheard  the ids of archived recorded calls that no reviewer has heard, by when they were over: a table of its
+                  own, so that an existing archive of millions of calls gets it without a scan
+archived_records  one row for each answered report of a call and each ending that is over; listed_at: when it came
+log               all entries (domain/leaf.py), numbered densely from 0, and their hashes as leaves
+archive_meta      the schema's number, the archive's own id and owner, the log's size and its marks
 """
 
 import json
@@ -37,7 +37,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 SCHEMA = "1"
 MAKING = 0x434F4E53
-"""The advisory lock under which the tables are made: any number that no other program uses."""
+"""The number of the advisory lock under which the tables are made; no other program should use it."""
 _NOT_ERASED = text("person IS NOT NULL")
 
 TABLES = MetaData()
@@ -63,7 +63,7 @@ ORDERS = Table(
     Column("person", Text, nullable=True),
     Index("archived_orders_placed", "placed_at", "id"),
     Index("archived_orders_settled", "settled_at"),
-    # Only what is still to be erased: else looking for it would go over all that was erased before, again and again.
+    # Only rows still to be erased: else every search for them would go over all rows erased before.
     Index("archived_orders_persons", "evidence", "settled_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 OFFERS = Table(
@@ -138,8 +138,8 @@ META = Table(
 
 
 def among(connection: Connection, column: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
-    """Whether a column is one of these texts. SQLite gets all of them in one parameter: to spell them out one by one
-    costs SQLAlchemy more than the look, and placing looks with every order.
+    """Return the condition that a column is one of these texts. SQLite gets all of them in one parameter: one parameter
+    each costs SQLAlchemy more than the query itself, and placing an order runs one every time.
     """
     if connection.dialect.name != "sqlite":
         return column.in_(texts)
@@ -147,18 +147,18 @@ def among(connection: Connection, column: Column[Any], texts: Sequence[str]) -> 
 
 
 def said(connection: Connection) -> dict[str, str]:
-    """What the archive says of itself."""
+    """Return the rows of `archive_meta`."""
     return dict(iter(connection.execute(select(META.c.name, META.c.value))))
 
 
 def say(connection: Connection, name: str, value: str) -> None:
-    """Have the archive say this of itself, whatever it said before."""
+    """Write a row of `archive_meta`, replacing the one before."""
     connection.execute(delete(META).where(META.c.name == name))
     connection.execute(insert(META).values(name=name, value=value))
 
 
 def make(connection: Connection) -> None:
-    """The tables and their indexes, where they are missing: by several at once."""
+    """Make the tables and their indexes where they are missing; several processes may do so at once."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": MAKING})
     for table in TABLES.sorted_tables:

@@ -1,6 +1,6 @@
-"""Group commit at the edge: what arrives while one batch is under way goes into the next, each batch in one thread.
+"""Group commit at the edge: items that arrive while a batch is under way form the next; each batch runs in one thread.
 
-The engine is synchronous and not for several threads, so a `Crew` gives every thread an engine of its own.
+The engine is synchronous and not safe for several threads, so a `Crew` gives every thread an engine of its own.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_ASKED = 2_000
-"""How many may wait for a crew; the next is turned away."""
+"""How many requests may wait for a crew; the next is turned away."""
 MOST_IN_BATCH = 500
 
 
@@ -31,7 +31,7 @@ class _Own(threading.local):
 
 
 class Crew:
-    """A few threads, each with an engine of its own. most: how many may wait for them."""
+    """A few threads, each with an engine of its own. most: how many requests may wait for them."""
 
     def __init__(self, engines: Callable[[], Engine], size: int, name: str, *, most: int = MOST_ASKED) -> None:
         self._most = most
@@ -56,15 +56,15 @@ class Crew:
         return work(self._own.engine)
 
     def close(self) -> None:
-        """Let what is under way end, and nothing begin."""
+        """Let work under way end, and start none."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs a function over everything that came since its last run.
+    """Runs a function over all items that came since its last run.
 
-    work: an engine and items in, a result each out, in order; safe to be called again with the same items ·
-    most: how much may wait, in the units of `weigh` · defects: counts, by type, what should never be raised
+    work: takes an engine and items, returns a result for each, in order; safe to be called again with the same items ·
+    most: how much may wait, in the units of `weigh` · defects: counts, by type, errors that should never be raised
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Batcher(Generic[Item, Result]):
         self._at_work: asyncio.Task[None] | None = None
 
     async def put(self, item: Item) -> Result:
-        """The item's result, once the batch it went into is done. Raises StoreUnavailable when too much waits."""
+        """Return the item's result, once its batch is done. Raises StoreUnavailable when too much waits."""
         weight = self._weigh(item)
         if self._waiting and self._weight + weight > self._most:
             raise StoreUnavailable("too many requests wait: the same request again is safe")
@@ -106,12 +106,12 @@ class Batcher(Generic[Item, Result]):
                 results = await self._crew.ask(partial(self._run, [item for item, _ in batch]))
                 for (_, future), result in zip(batch, results, strict=True):
                     _settle(future, result)
-            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            except Exception as error:  # noqa: BLE001 - whatever it is, the callers wait for an answer
                 for _, future in batch:
                     _settle(future, error)
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        """The next batch: one item at least, else no more than its bound. Who has left is left out."""
+        """Take the next batch, of one item or up to MOST_IN_BATCH by weight. Items whose caller left are dropped."""
         batch: list[tuple[Item, asyncio.Future[Result]]] = []
         heavy = 0
         while self._waiting and (not batch or heavy + self._waiting[0][1] <= MOST_IN_BATCH):
@@ -123,7 +123,7 @@ class Batcher(Generic[Item, Result]):
         return batch
 
     def _run(self, items: Sequence[Item], engine: Engine) -> list[Result | Exception]:
-        """In the thread: a result or an error each."""
+        """Do the work, in the thread: a result or an error for each item."""
         try:
             return [result for _, result in zip(items, self._work(engine, items), strict=True)]
         except StoreUnavailable as error:
@@ -133,7 +133,7 @@ class Batcher(Generic[Item, Result]):
             log.error("a batch of %d failed: %s", len(items), place_of(error))
             if len(items) == 1:
                 return [error]
-            # One poison item must not sink its batch.
+            # One item that always fails must not fail its batch: each is tried alone.
             return [result for item in items for result in self._run([item], engine)]
 
 

@@ -1,4 +1,4 @@
-"""Recent: one look-up shared by all who ask within a moment, so that a crowd costs the store what one caller costs."""
+"""Recent: one look-up shared by all callers within a moment, so that a crowd costs the store as much as one caller."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -11,16 +11,16 @@ MOST_KNOWN = 10_000
 
 
 class Recent(Generic[Value]):
-    """Look-ups by name. An answer is at most `seconds` older than the question; failures are not kept."""
+    """Look-ups by name. An answer is at most `seconds` older than its request; failures are not kept."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._known: dict[Hashable, tuple[float, asyncio.Future[Value]]] = {}
 
     async def of(self, name: Hashable, look_up: Callable[[], Awaitable[Value]]) -> Value:
-        """The answer to `look_up`, or to a look-up of the same name that began a moment ago."""
+        """Return the answer of `look_up`, or of a look-up of the same name that began less than `seconds` ago."""
         begun, found = self._known.get(name, (0.0, None))
-        # From its beginning: what was changed before somebody asked must not be answered from before the change.
+        # Age counts from a look-up's beginning: an answer that came later may still be from before a change.
         if found is None or monotonic() - begun >= self._seconds:
             found = self._begin(name, look_up)
         return found.result() if found.done() else await asyncio.shield(found)

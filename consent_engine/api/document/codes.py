@@ -1,4 +1,4 @@
-"""The codes that stand in a problem, by status: from the errors themselves, so that the document leaves none out."""
+"""The codes of problems, by status: taken from the error classes, so that the document leaves none out."""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -13,9 +13,9 @@ OURS = (
     "consent_engine.api.http.",
     "consent_engine.api.service.overload",
 )
-"""Where errors are that the API answers; those of pages, of sign-in and of what watches are told where they are."""
+"""Modules of the errors that the API answers; errors of pages, sign-in and streams are described where they occur."""
 UNTOLD = frozenset({"error", "refused", "illegal_transition", "broken_record", "settings", "gateway_settings"})
-"""What no caller is told, or nobody raises as it is."""
+"""Codes that no caller sees, or of base classes that are never raised themselves."""
 FACTS: Mapping[str, str] = {
     "plan_not_public": "channel, why",
     "do_not_call": "since, reason",
@@ -35,7 +35,7 @@ FACTS: Mapping[str, str] = {
     "not_ready": "reasons",
     "busy": "to orders: as many wait as can be asked in time",
 }
-"""What stands beside a code."""
+"""Further facts of a problem, by its code."""
 FORMS = (
     "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
     "`contains_number`, `unseen_character`; all that is wrong in `errors`"
@@ -45,7 +45,7 @@ AGAIN = ": the same request again is safe"
 
 @lru_cache(1)
 def codes() -> Mapping[int, str]:
-    """For each status its codes, with what stands beside them."""
+    """Return the codes of each status, with their further facts."""
     found: dict[int, list[str]] = {}
     for kind in _kinds(ConsentError):
         if kind.code not in UNTOLD | {"malformed"}:
@@ -58,7 +58,7 @@ def codes() -> Mapping[int, str]:
 
 
 def _kinds(of: type[ConsentError]) -> Iterator[type[ConsentError]]:
-    """Every error of ours, in the order in which they are written."""
+    """All error classes of these modules, in the order of their definition."""
     for kind in of.__subclasses__():
         if kind.__module__.startswith(OURS) and "code" in vars(kind):
             yield kind

@@ -1,4 +1,4 @@
-"""OpenAPI: what the routes say of themselves, completed by the bodies we read and the problems we answer."""
+"""The OpenAPI document: the routes' descriptions, completed by the bodies we read and the problems we answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -65,14 +65,14 @@ AGAIN = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}
 
 
 def _query(form: type[BaseModel]) -> dict[str, Any]:
-    """The parameters that a form reads of a query."""
+    """The parameters that a form reads from a query."""
     shape = form.model_json_schema(ref_template="{model}")
     defined = shape.get("$defs", {})
     return {"parameters": [_parameter(name, field, defined) for name, field in shape["properties"].items()]}
 
 
 def _parameter(name: str, field: Mapping[str, Any], defined: Mapping[str, Any]) -> dict[str, Any]:
-    """A parameter, with what its field refers to in it: a query is among no components."""
+    """A parameter, with the definitions that its field refers to written out: queries are not among the components."""
     kind = next(kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null")
     kind = defined.get(kind.get("$ref"), kind)
     kept = {key: value for key, value in kind.items() if key not in {"title", "description", "examples"}}
@@ -85,19 +85,19 @@ def _described(app: Starlette) -> list[tuple[Operation, Described]]:
 
 
 def forms(app: Starlette) -> set[type[BaseModel]]:
-    """The classes of the bodies that operations take, and of a problem."""
+    """Return the form classes of the bodies that operations take, and the class of a problem."""
     taken = (told.takes for route, told in _described(app) if route.method != "GET" and _is_model(told.takes))
     return {Problem, *(_form_of(each) for each in taken)}
 
 
 def _form_of(taken: Any) -> type[BaseModel]:  # noqa: ANN401 - a type
-    """The form of a body that may be a list of them, too."""
+    """The form of a body, also where the body is a list of such forms."""
     return cast(type[BaseModel], next(iter(get_args(taken)), taken))
 
 
 @lru_cache(maxsize=1)
 def document(app: Starlette) -> dict[str, Any]:
-    """The whole document: each described operation, and the schemas of the models that it names."""
+    """Build the whole document: each described operation, and the schemas of the models that it names."""
     described = _described(app)
     schemas, made = _schemas(described, forms(app))
     paths: dict[str, dict[str, Any]] = {}
@@ -113,13 +113,13 @@ def document(app: Starlette) -> dict[str, Any]:
 
 _Made = Mapping[tuple[str, int], Mapping[str, Any]]
 _BODY = 0
-"""In the place of a status: what an operation takes."""
+"""Stands in the place of a status for the body that an operation takes."""
 
 
 def _schemas(
     described: Sequence[tuple[Operation, Described]], read: Iterable[type[BaseModel]]
 ) -> tuple[dict[str, Any], _Made]:
-    """The components; and the schema of each answer, by the operation's id and the status, and of its body."""
+    """The components; and the schemas of the answers and bodies, by the operation's id and the status (or _BODY)."""
     views: dict[tuple[str, int], Any] = {
         (each.id, status): view for _, each in described for status, view in each.answers.items() if _is_model(view)
     }
@@ -135,7 +135,7 @@ def _schemas(
     schemas = extra["$defs"]
     for name, example in (examples.FORMS | examples.VIEWS).items():
         schemas[name]["examples"] = [example]
-    # A plan's code stands in the address.
+    # The code of a plan is in the address, so that the body may omit it.
     schemas["PlanForm"]["required"].remove("code")
     found = {key: made[key, "serialization"] for key in views} | {key: made[key, "validation"] for key in bodies}
     return schemas, found
@@ -168,7 +168,7 @@ def _operation(told: Described, route: Operation, made: _Made) -> dict[str, Any]
 
 
 def _takes(told: Described, method: str, made: _Made) -> Mapping[str, Any]:
-    """The body or the query."""
+    """The description of the body or the query."""
     if not _is_model(told.takes):
         return told.takes or {}
     if method == "GET":

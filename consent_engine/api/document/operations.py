@@ -26,26 +26,26 @@ from consent_engine.errors import ConsentError, Forbidden, OrderNotFound
 from consent_engine.ports import ApiKey
 
 Answer = Response | View | bytes
-"""A view, or JSON that is made already, is answered with 200."""
+"""The result of a handler. A view, or JSON already encoded, is answered with 200."""
 Handler = Callable[..., Awaitable[Answer]]
-"""Takes the request, the caller where roles are named, and by name what the path names; where it has an argument
-`form`, that is read before: of a GET the query, else the body."""
+"""A function of the request, the caller where roles are given, and the path's parameters by name; its argument `form`,
+if it has one, is read before: from the query of a GET, else from the body."""
 PUBLIC = None
-"""In the place of roles: no key is asked for."""
+"""Stands in the place of roles: no key is required."""
 KEY = "key"
-"""The name of the scheme of API keys in OpenAPI."""
+"""The name of the security scheme of API keys in OpenAPI."""
 _ID = re.compile("[0-9a-f]{28}")
 _NOT_FOUND: Mapping[str, type[ConsentError]] = {
     "order_id": OrderNotFound, "call_id": CallNotFound, "report_id": ReportNotFound,
 }  # fmt: skip
-"""By the names of ids in a path: what can be none is answered so, and the store is not asked."""
+"""Errors by the names of ids in a path: a malformed id is answered with them, without asking the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What OpenAPI says of an operation.
+    """The description of an operation in OpenAPI.
 
-    id: how a generated client calls its function · answers: by status, a model or the answer as OpenAPI has it ·
+    id: the name of its function in a generated client · answers: by status, a model or the answer as OpenAPI has it ·
     problems: statuses of the problems it may answer · takes: the form of its body or query, or these as OpenAPI has
     them · headers: those that it reads · security: the schemes that prove the caller
     """
@@ -63,7 +63,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class _Guarded:
-    """A handler as an ASGI application. roles: may call it; None: anybody, without a key. whose: finds the caller."""
+    """A handler as an ASGI application. roles: who may call it; None: no key is required · whose: finds the caller"""
 
     handler: Handler
     roles: frozenset[Role] | None
@@ -88,13 +88,13 @@ async def _form(form: type[BaseModel], request: Request) -> BaseModel:
 
 
 def answered(view: View | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A view, or JSON that is made already, as an answer."""
+    """Return a view, or JSON already encoded, as a response."""
     said = view if isinstance(view, bytes) else view.json_bytes()
     return Response(said, status, headers, "application/json")
 
 
 class Operation(Route):
-    """A method of an address. roles: may call it; PUBLIC: anybody. described: None where OpenAPI leaves it out."""
+    """A method of an address. guarded: its handler with the roles · described: None where OpenAPI leaves it out"""
 
     def __init__(self, method: str, path: str, guarded: _Guarded, described: Described | None) -> None:
         super().__init__(path, guarded, methods=[method], name=guarded.handler.__name__)
@@ -104,7 +104,7 @@ class Operation(Route):
 
 
 async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
-    """Whose key it is; without a key, who is signed in. Raises Unauthenticated, and Forbidden for another role."""
+    """Return the caller, by key or else by session. Raises Unauthenticated, and Forbidden for another role."""
     if "authorization" not in request.headers and request.cookies:
         return await visitor_of(request, roles)
     front: Front = request.app.state.front
@@ -112,7 +112,7 @@ async def caller_of(request: Request, roles: frozenset[Role]) -> ApiKey:
 
 
 async def visitor_of(request: Request, roles: frozenset[Role]) -> ApiKey:
-    """Who is signed in; a key is not asked for. Raises Unauthenticated, and Forbidden for another role."""
+    """Return the person signed in; keys are ignored. Raises Unauthenticated, and Forbidden for another role."""
     sessions: Sessions = request.app.state.sessions
     return _allowed(request, (await sessions.acting(request)).caller, roles)
 
@@ -128,8 +128,8 @@ def _allowed(request: Request, caller: ApiKey, roles: frozenset[Role]) -> ApiKey
 class Operations:
     """The operations of one subject, in the order in which addresses are compared.
 
-    security: the schemes that prove the caller of a public operation; '': nobody has to · whose: finds the caller where
-    roles are named · problems: statuses of problems that each of them may answer
+    security: the schemes that prove the caller of a public operation; '': none is needed · whose: finds the caller
+    where roles are given · problems: statuses of problems that each of them may answer
     """
 
     tag: str = ""
@@ -143,11 +143,11 @@ class Operations:
         self, method: str, path: str, roles: frozenset[Role] | None, summary: str = "", answers: object = None, *,
         problems: Sequence[int] = (), takes: object = None, headers: Sequence[Mapping[str, Any]] = (),
     ) -> Callable[[Handler], Handler]:  # fmt: skip
-        """A decorator: the function serves this method of this address, and its docstring describes it.
+        """Make a decorator: the function serves this method of this address, and its docstring describes it.
 
         Without a summary OpenAPI leaves it out. answers: by status, or the one of 200 · problems: beside those that
-        follow from the other arguments · takes: of a handler that reads its body by itself; else the class of its
-        argument `form` is it. More: see `Operation` and `Described`.
+        follow from the other arguments · takes: for a handler that reads its body by itself; else the class of its
+        argument `form` is used. For the others see `_Guarded` and `Described`.
         """
 
         def added(handler: Handler) -> Handler:
@@ -173,7 +173,7 @@ class Operations:
 
 
 def _following(method: str, path: str, roles: frozenset[Role] | None, takes: object) -> Iterator[int]:
-    """The problems that follow from who may call an operation, what it is about, and what it takes."""
+    """Statuses of the problems that follow from an operation's roles, its path, and its body or query."""
     if roles is not None:
         yield HTTPStatus.UNAUTHORIZED
         if roles is not ANY_ROLE:

@@ -1,4 +1,4 @@
-"""Bodies: read here, bounded in size, time and depth, so that one JSON text can be read in one way only."""
+"""Request bodies: bounded in size, time and depth, and parsed so that one JSON text can be read in one way only."""
 
 import asyncio
 import json
@@ -21,11 +21,11 @@ DEEPEST = 20
 _LONGEST_LENGTH = 12
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED_HALF = re.compile(rb"\\u[dD]")
-"""Without one there is no half a character in a text that is UTF-8."""
+"""Without such an escape, a text in UTF-8 cannot hold half a character."""
 
 
 class _Wrong(ValueError):
-    """What is wrong with a JSON text: a code, and words without the text."""
+    """An error in a JSON text: a code, and a message that does not repeat the text."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class _Wrong(ValueError):
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as that is sure, whatever length was declared, and TooSlow."""
+    """Return the whole body. Raises TooLarge as soon as it is certain, whatever length was declared, and TooSlow."""
     whole: bytes | None = request.scope.get(WHOLE)
     if whole is not None and len(whole) <= most:
         return whole
@@ -54,7 +54,7 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 async def read_json(request: Request, most: int = MOST_FORM) -> object:
-    """The JSON in the body. Raises NotOurMediaType before anything is read, then as `read_body` and `parse`."""
+    """Return the JSON in the body. Raises NotOurMediaType before anything is read, then as `read_body` and `parse`."""
     kinds = request.headers.getlist("content-type")
     if len(kinds) != 1 or not is_json(kinds[0]) or is_packed(request):
         raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")
@@ -62,7 +62,7 @@ async def read_json(request: Request, most: int = MOST_FORM) -> object:
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a media type is JSON, in UTF-8 if it says so."""
+    """Whether a media type is JSON, with no charset or UTF-8."""
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [p.partition("=")[2].strip('" ') for p in parameters if p.partition("=")[0].strip() == "charset"]
     return kind == "application/json" and all(charset in {"utf-8", "utf8"} for charset in charsets)
@@ -75,7 +75,7 @@ def is_packed(request: Request) -> bool:
 
 
 def parse(body: bytes) -> object:
-    """Read JSON, strictly; raises Malformed that names the body and repeats nothing of it."""
+    """Parse JSON strictly. Raises Malformed, which names the body and repeats nothing of it."""
     try:
         said: object = _JSON.decode(body.decode())
         if _ESCAPED_HALF.search(body) or body.count(b"{") + body.count(b"[") >= DEEPEST:
@@ -109,11 +109,11 @@ def _finite(text: str) -> float:
 
 
 _JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
-"""Made once: `json.loads` makes another for each text."""
+"""Made once: `json.loads` with these arguments makes a decoder for each text."""
 
 
 def _look_into(said: object) -> None:
-    """Raise for what JSON allows and nothing behind us should meet: great depth, half characters."""
+    """Raise _Wrong for JSON that the code behind could not handle: nested too deeply, or with half characters."""
     level = [said]
     for _ in range(DEEPEST):
         level = [inner for each in level for inner in _inside(each)]

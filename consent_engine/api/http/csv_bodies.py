@@ -1,4 +1,4 @@
-"""A file of refusals or registrations (CSV), read row by row: all that is wrong with it at once, by line and column."""
+"""CSV files of refusals or registrations, read row by row: all errors are reported at once, by line and column."""
 
 import csv
 import re
@@ -21,7 +21,7 @@ MOST_ROWS = 10_000
 
 
 class Columns(NamedTuple):
-    """What a file's header names: columns that it must have, and those that it may."""
+    """The columns of a file's header: those that it must have, and those that it may have."""
 
     needed: tuple[str, ...]
     may_be: tuple[str, ...]
@@ -32,7 +32,7 @@ _CSV = re.compile(r"""text/csv(\s*;\s*(charset="?utf-?8"?|header="?present"?))*"
 
 
 async def read_csv(request: Request) -> bytes:
-    """The file. Raises NotOurMediaType before anything is read, then TooLarge and TooSlow."""
+    """Return the file. Raises NotOurMediaType before anything is read, then TooLarge and TooSlow."""
     kinds = request.headers.getlist("content-type")
     if len(kinds) != 1 or not _CSV.fullmatch(kinds[0].strip()) or is_packed(request):
         raise NotOurMediaType("send Content-Type: text/csv, in UTF-8 and not compressed")
@@ -40,7 +40,7 @@ async def read_csv(request: Request) -> bytes:
 
 
 def refusals_in(content: bytes, by: str) -> list[RefusalAsked]:
-    """The refusals in a file; raises Malformed, and then none of them is to be stored."""
+    """Return the refusals in a file. Raises Malformed; then none of them is to be stored."""
     asked: list[RefusalAsked] = []
     wrong: list[FieldError] = []
     for line, row in rows_of(content):
@@ -59,9 +59,9 @@ def refusals_in(content: bytes, by: str) -> list[RefusalAsked]:
 
 
 def registrations_in(content: bytes, by: str) -> tuple[list[RefusalAsked], list[str]]:
-    """The numbers of a file that are marketing-free, and what is wrong with the other lines.
+    """Return the marketing-free numbers of a file, and an error message for each wrong line.
 
-    A line never echoes what it holds. Raises Malformed for what is no such file.
+    The messages never repeat the content of a line. Raises Malformed if the file as a whole cannot be read.
     """
     asked: list[RefusalAsked] = []
     wrong: list[str] = []
@@ -78,9 +78,9 @@ def registrations_in(content: bytes, by: str) -> tuple[list[RefusalAsked], list[
 
 
 def rows_of(content: bytes, columns: Columns = OF_NUMBERS) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows as the header names their columns, each with the line it ends on; an empty line is none.
+    """Yield each row by column name, with the number of its last line; empty lines are skipped.
 
-    Raises Malformed for what is no such file.
+    Raises Malformed if the file is not CSV in UTF-8 with the expected columns, or has too many rows.
     """
     try:
         lines = csv.reader(StringIO(content.decode("utf-8-sig"), newline=""), strict=True)

@@ -1,4 +1,4 @@
-"""A file of reports (CSV), as 12321 forwards them: a line that is wrong is named, and the rest is in."""
+"""CSV files of reports, as 12321 forwards them: wrong lines are named, the others are taken."""
 
 from consent_engine.api.http.csv_bodies import Columns, rows_of
 from consent_engine.api.schemas.forms import read
@@ -10,9 +10,9 @@ COLUMNS = Columns(("msisdn", "carrier", "caller_number", "called_at"), ("what", 
 
 
 def reports_in(content: bytes, by: str) -> tuple[list[ReportMade], list[int], list[tuple[int, str]]]:
-    """The reports in a file, the line that each ends on, and what is wrong with the other lines.
+    """Return the reports in a file, the last line of each, and an error message for each wrong line.
 
-    A line never echoes what it holds. Raises Malformed for what is no such file.
+    The messages never repeat the content of a line. Raises Malformed if the file as a whole cannot be read.
     """
     made: list[ReportMade] = []
     lines: list[int] = []

@@ -1,4 +1,4 @@
-"""An exchange: one request and its answer, as uvicorn leads it, but for whole answers: those go out in one write."""
+"""A request and its answer, led by uvicorn, except that an answer of known length goes out in one write."""
 
 from typing import Any
 
@@ -7,24 +7,24 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 _LENGTH, _CONNECTION = b"content-length", b"connection"
 _CONTROLS = bytes([*range(9), *range(10, 32), 127])
 _ENDS = 2
-"""Control characters of a header's line: those that end it."""
+"""Control characters in a header line: the two that end it."""
 
 
 class Exchange(RequestResponseCycle):
     """One request and its answer. A head that names its body's length waits for that body, which follows at once.
 
-    Two writes would be two ways through the kernel, at each of which the threads that place and receive take the
-    interpreter from the loop.
+    Two writes would be two system calls, at each of which the threads that place and receive take the interpreter from
+    the loop.
     """
 
     _begun: Any = None
 
     async def send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's
-        """A piece of the answer."""
-        begun, self._begun = self._begun, None  # what is begun anew is another answer: an error's
+        """Send a piece of the answer."""
+        begun, self._begun = self._begun, None  # a second start is another answer: an error's
         begins = message["type"] == "http.response.start" and not self.response_started
         named = {name for name, _ in message["headers"]} if begins else ()
-        if _LENGTH in named and _CONNECTION not in named:  # uvicorn reads how a connection is to go on, and does it
+        if _LENGTH in named and _CONNECTION not in named:  # uvicorn reads a Connection header, and acts on it
             self._begun = message
         elif begins or begun is None:
             await super().send(message)

@@ -1,4 +1,4 @@
-"""Edge: around everything. Headers for every answer, one log line a request, and nothing unforeseen gets past it."""
+"""The edge around the application: headers for every answer, one log line per request, no error that passes it."""
 
 import logging
 import re
@@ -20,12 +20,12 @@ from consent_engine.errors import ConsentError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 CLIENT_LEFT = 499
-"""Not a status anybody gets: for the log only."""
-_DRAWN = Random()  # noqa: S311 - a name, no secret: the system's own are drawn while other threads take their turn
+"""A status for the log only; no client gets it."""
+_DRAWN = Random()  # noqa: S311 - an id, not a secret: drawing from the system would let other threads take over
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _ORDER = re.compile("[0-9a-f]{28}")
 _OF_AN_ORDER = frozenset({HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
-"""Errors that say something of an order that exists."""
+"""Error statuses that concern an existing order."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -41,9 +41,9 @@ _REQUEST = b"x-request-id"
 
 
 class Edge:
-    """An ASGI application around another.
+    """An ASGI application around another one.
 
-    handlers: how errors are answered, by their kind · defects: counts, by type, what should never be raised ·
+    handlers: error handlers by the error's class · defects: counts, by type, errors that should never be raised ·
     answered: called with method, template, status and seconds · most: requests under way at once
     """
 
@@ -85,8 +85,8 @@ class Edge:
             self._tell(scope, answer.status, monotonic() - begun)
 
     async def _answered_by(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
-        """Serve it, or answer its error. Raises an error that is not of this project, or that comes after
-        the answer has begun.
+        """Serve the request, or answer its error. Raises an error that has no handler, or that comes after the answer
+        has begun.
         """
         try:
             await self._app(scope, receive, answer.send)
@@ -100,7 +100,7 @@ class Edge:
             await response(scope, receive, answer.send)
 
     def _tell(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
-        """One line: the route's template, never the path or the query that was asked for."""
+        """Write one log line, with the route's template, never the path or query of the request."""
         method, template = route_of(scope)
         ms = round(seconds * 1000, 1)
         about = {"method": method, "route": template, "status": status, "ms": ms, "request": scope["request_id"]}
@@ -117,7 +117,7 @@ class Edge:
 
 
 def _order_of(scope: MutableMapping[str, Any], status: int) -> str:
-    """The order that an answer is about; none where it may be the caller's invention."""
+    """Return the order that an answer is about; '' if the id may be the caller's invention."""
     if status >= HTTPStatus.BAD_REQUEST and status not in _OF_AN_ORDER:
         return ""
     named = scope.get("order") or scope.get("path_params", {}).get("order_id", "")
@@ -125,7 +125,7 @@ def _order_of(scope: MutableMapping[str, Any], status: int) -> str:
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The caller's X-Request-Id, if it is of up to 64 harmless characters, without a phone number; else a new one."""
+    """Return the caller's X-Request-Id if it is 1 to 64 harmless characters without a phone number; else a new one."""
     told = [value for name, value in headers if name.lower() == b"x-request-id"]
     sound = len(told) == 1 and _REQUEST_ID.fullmatch(told[0])
     return (
@@ -136,7 +136,7 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 class _Answer:
-    """What goes back: stamped with our headers, its status remembered."""
+    """An answer on its way out: our headers are added to it, and its status is remembered."""
 
     def __init__(self, send: Send, request: str) -> None:
         self._send = send

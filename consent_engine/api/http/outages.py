@@ -1,4 +1,4 @@
-"""Answers of 503 that go on: a line when they begin and one when they are over, not a line for each."""
+"""Periods of 503 answers: one log line when they begin and one when they are over, not a line for each answer."""
 
 import logging
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from http import HTTPStatus
 from time import monotonic
 
 QUIET_S = 15.0
-"""An outage is over after so long without a 503: while some callers are answered, others may not be yet."""
+"""An outage is over after this long without a 503: while some callers are answered, others may not be yet."""
 
 
 class _Outage:
-    """The instants of its first and its last answer, and how many there were."""
+    """The times of the first and the last 503 of an outage, and their count."""
 
     __slots__ = ("last", "since", "times")
 
@@ -20,9 +20,9 @@ class _Outage:
 
 
 class Outages:
-    """The outages of one process, by their cause: an error's code, or the route of a page that answers 503 by itself,
-    so that there are few. Callers repeat themselves, and ten thousand lines would say no more than the first. For the
-    event loop alone: nothing is locked.
+    """The outages of one process, by cause: an error's code, or the route of a page that answers 503 by itself, so that
+    there are few. Callers repeat themselves, and ten thousand lines would say no more than the first. For use on the
+    event loop only: nothing is locked.
     """
 
     def __init__(self, log: logging.Logger, watch: Callable[[], float] = monotonic) -> None:
@@ -31,9 +31,9 @@ class Outages:
         self._now: dict[str, _Outage] = {}
 
     def level(self, status: int, cause: str) -> int:
-        """The level of an answer's line: 500 and above is an error, but 503 a warning, since the client may send the
-        same request again, and only the first of an outage. The end of an outage is said here, at the first answer that
-        is none of 503 after QUIET_S: a process that answers nothing more says nothing.
+        """Return the log level of an answer: 500 and above is an error, but 503 a warning, since the client may send
+        the same request again, and only the first of an outage. The end of an outage is logged here, at the first
+        answer other than 503 after QUIET_S: a process that answers nothing more logs nothing.
         """
         if status != HTTPStatus.SERVICE_UNAVAILABLE:
             if self._now:

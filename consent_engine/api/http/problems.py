@@ -1,4 +1,4 @@
-"""Problems: every error as RFC 9457 `application/problem+json` with a stable code. No answer repeats what was sent."""
+"""Problems: every error as RFC 9457 `application/problem+json` with a stable code. No answer repeats the request."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ from consent_engine.errors import (
 
 log = logging.getLogger(__name__)
 Handlers = Mapping[Any, Callable[[Request, Any], Awaitable[Response]]]
-"""How errors are answered, by their kind."""
+"""Error handlers by the error's class."""
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -51,39 +51,39 @@ NAMED_BY_THE_DOOR = frozenset(
         "invalid_caller",
     }
 )  # fmt: skip
-"""Form errors the contract names: when all that is wrong is one of these, the problem bears its code."""
+"""Form errors whose codes are part of the contract: if all errors have one of them, it is the problem's code, too."""
 
 
 class IdempotencyKeyMissing(ConsentError, code="idempotency_key_missing"):
-    """There is no Idempotency-Key, more than one, or one that is no key."""
+    """There is no Idempotency-Key, or more than one, or its value is not valid."""
 
 
 class TooLarge(ConsentError, code="too_large"):
-    """The body is longer than anything we read."""
+    """The body is larger than this request allows."""
 
 
 class NotOurMediaType(ConsentError, code="unsupported_media_type"):
-    """The body is not JSON in UTF-8, or is compressed."""
+    """The body is not of the media type asked for, in UTF-8, or is compressed."""
 
 
 class TooSlow(ConsentError, code="too_slow"):
-    """The body did not come in time."""
+    """The body did not arrive in time."""
 
 
 class GatewayNotFound(Refused, code="gateway_not_found"):
-    """No gateway of this name is in use."""
+    """No gateway in use has this name."""
 
 
 class RefusalNotFound(Refused, code="refusal_not_found"):
-    """No such refusal stands."""
+    """There is no such refusal."""
 
 
 class RegistrationNotFound(Refused, code="registration_not_found"):
-    """No such registration stands."""
+    """There is no such registration."""
 
 
 class NotReady(StoreUnavailable, code="not_ready"):
-    """Something that serving needs is missing; `reasons` say what."""
+    """A requirement for serving is missing; `reasons` say which."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("not ready to serve")
@@ -91,7 +91,7 @@ class NotReady(StoreUnavailable, code="not_ready"):
 
 
 STATUS: dict[type[ConsentError], HTTPStatus] = {
-    ConsentError: HTTPStatus.INTERNAL_SERVER_ERROR,  # broken records and the like: nothing the caller did
+    ConsentError: HTTPStatus.INTERNAL_SERVER_ERROR,  # broken records and the like: not the caller's fault
     IdempotencyKeyMissing: HTTPStatus.BAD_REQUEST,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
@@ -123,7 +123,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
 
 
 def status_of(error: ConsentError) -> HTTPStatus:
-    """The status of an error: its own, else that of what it is a kind of."""
+    """Return the status of an error: of its class, else of the nearest base class."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
@@ -134,7 +134,7 @@ def problem(
     more: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem document."""
+    """Make a problem document."""
     said: dict[str, object] = {
         "type": f"urn:consent-engine:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -149,7 +149,7 @@ def problem(
 
 
 def of_error(error: ConsentError, *, challenge: str = "Bearer") -> Response:
-    """The problem document of one of the engine's errors. challenge: the WWW-Authenticate header's value, for 401."""
+    """Make the problem document of one of our errors. challenge: the WWW-Authenticate header's value, for 401."""
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, StoreUnavailable):
         return problem(status, error.code, "something is wrong on our side: it was written down")
@@ -185,45 +185,45 @@ _CODES = {
 
 
 def of_http(error: HTTPException, allowed: str = "") -> Response:
-    """The problem that an error of the framework is; its own words are not used. allowed: the methods of a 405."""
+    """Make the problem for an error of the framework, without its message. allowed: the methods, for a 405."""
     code, detail = _CODES.get(HTTPStatus(error.status_code), ("http_error", "the request cannot be served"))
     headers = {"Allow": allowed} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else {}
     return problem(error.status_code, code, detail, headers=headers)
 
 
 def allowed_at(routes: Iterable[BaseRoute], scope: Scope) -> str:
-    """The methods an address takes. The framework's own answer names those of the first route there, and no more."""
+    """List the methods that an address takes. The framework's own answer names those of its first route only."""
     methods: dict[str, set[str]] = {}
     for route in routes:
         if not isinstance(route, Route) or route.matches(scope)[0] is Match.NONE:
             continue
         methods.setdefault(route.path, set()).update(route.methods or ())
-    # What is an address of its own (/v1/orders/search) is nobody's id (/v1/orders/{order_id}).
+    # An exact path (/v1/orders/search) takes precedence over a template (/v1/orders/{order_id}).
     template = min(methods, key=lambda path: path.count("{"), default="")
     return ", ".join(sorted(methods.get(template, ())))
 
 
 def of_defect() -> Response:
-    """The problem that anything unforeseen is."""
+    """Make the problem for an unforeseen error."""
     detail = "something is wrong on our side: it was written down"
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
 
 
 def route_of(scope: Scope) -> tuple[str, str]:
-    """Method and template of a request, for logs and metrics: never the path that was asked for."""
+    """Return a request's method and template, for logs and metrics: never its path."""
     method = scope["method"] if scope["method"] in METHODS else "OTHER"
     return method, getattr(scope.get("route"), "path", "-")
 
 
 def tell_defect(error: Exception, scope: Scope) -> None:
-    """Log what nobody foresaw: its kind, the file and line, the route. Its message may be a person's."""
+    """Log an unforeseen error: its type, file and line, and the route. Its message may hold personal data."""
     method, route = route_of(scope)
     about = {"request": scope.get("request_id", ""), "route": route, "method": method}
     log.error("a request failed: %s, %s %s", place_of(error), method, route, extra={"about": about})
 
 
 def handlers(defects: Counter[str]) -> dict[Any, Any]:
-    """How every error is answered: as a problem. defects: counts, by type, what should never be raised."""
+    """Make handlers that answer errors as problems. defects: counts errors that should never be raised, by type."""
 
     async def ours(request: Request, error: ConsentError) -> Response:
         if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,6 +1,6 @@
-"""HTTP/1.1 as uvicorn and llhttp speak it, with what those leave out.
+"""HTTP/1.1 as uvicorn and llhttp speak it, with the checks that those leave out.
 
-A bound on a head, deafness to Upgrade and to trailers, one sound Host, and one body that is framed in one way.
+A bound on a head, no reaction to Upgrade and to trailers, one valid Host, and a body that is framed in one way only.
 """
 
 import asyncio
@@ -14,43 +14,43 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from consent_engine.api.http.exchange import Exchange
 
 WHOLE = "consent.body"
-"""In a scope: the body, once all of it is here. Nobody need wait for it then, nor have a timer against waiting."""
+"""Key in a scope: the whole body, once it has arrived. Then no reader has to wait for it, or needs a timer for that."""
 MOST_HEAD = 16 * 1024
 """Bytes of a request's line and headers, of a trailer, or of a chunk's extension."""
 _OFFERS = frozenset({b"upgrade", b"http2-settings", b"connection"})
 _HOST = re.compile(rb"(?:[a-z0-9._~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?", re.IGNORECASE)
-"""A name or address and a port; a comma, which a name might have, is how two Hosts look when a proxy joined them."""
+"""A name or address and a port. A comma, which names may contain, is excluded: it is how a proxy joins two Hosts."""
 
 
 class HeadTooLong(Exception):
-    """To llhttp a request that is no HTTP: answered 400, and the connection is closed."""
+    """The request's head is too long. llhttp takes it for invalid HTTP: answered 400, and the connection is closed."""
 
 
 class HostUnclear(Exception):
-    """No Host, two, or one that is none: answered 400, and the connection is closed (RFC 9112, 3.2)."""
+    """No Host, two, or an invalid one: answered 400, and the connection is closed (RFC 9112, 3.2)."""
 
 
 class CodingUnknown(Exception):
-    """A transfer coding other than chunked: we could not tell what the body says, and who stands before us may tell
-    otherwise where it ends. Answered 501, and the connection is closed (RFC 9112, 6.1).
+    """A transfer coding other than chunked: we could not read the body, and a proxy before us may find another end of
+    it. Answered 501, and the connection is closed (RFC 9112, 6.1).
     """
 
 
 class CodingUnclear(Exception):
-    """A transfer coding in a request of HTTP/1.0, which knows none: its framing is faulty (RFC 9112, 6.1). Answered
-    400, and the connection is closed.
+    """A transfer coding in a request of HTTP/1.0, which has none: its framing is faulty (RFC 9112, 6.1). Answered 400,
+    and the connection is closed.
     """
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One connection. Bytes are counted as they come, until they are of use: what never ends is never kept.
+    """One connection. Bytes are counted from their arrival until they are used, so that an endless head is never kept.
 
     A request's headers are those of its head. A trailer comes after the body, where no proxy looks for a key, and is
     counted and dropped (RFC 9110, 6.5.1).
 
-    A client may offer another protocol with any request (Java's does); a server that speaks none reads the request as
-    if it had not (RFC 9110, 7.8). llhttp stops at such a head instead, and would take the body for the next request: so
-    the head is read once more, without the offer.
+    A client may offer another protocol with any request (Java's does); a server without it treats the request as if the
+    offer were not there (RFC 9110, 7.8). llhttp stops at such a head instead, and would take the body for the next
+    request: so the head is parsed once more, without the offer.
     """
 
     _unused = 0
@@ -60,7 +60,7 @@ class BoundedHttp(HttpToolsProtocol):
     _idle_since = math.inf
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the other side."""
+        """Take bytes from the client."""
         self._unused += len(data)
         self._idle_since = math.inf
         try:
@@ -79,7 +79,7 @@ class BoundedHttp(HttpToolsProtocol):
             return
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
-            self.transport.close()  # another answer is still to come: nothing may stand in its place
+            self.transport.close()  # another answer is still to come: ours must not take its place
         else:
             named = b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
             told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(
@@ -102,19 +102,19 @@ class BoundedHttp(HttpToolsProtocol):
         self.data_received(b"".join([line, *(b"%b: %b\r\n" % each for each in kept), *close, b"\r\n", rest]))
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Begin a request."""
         super().on_message_begin()
         self._head, self._in_head = 0, True
 
     def on_url(self, url: bytes) -> None:
-        """A piece of the request's line."""
+        """Take a piece of the request line. Raises HeadTooLong."""
         self._head += len(url)
         if self._head > MOST_HEAD:
             raise HeadTooLong
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A whole header, or one of a trailer."""
+        """Take a whole header, of the head or of a trailer. Raises HeadTooLong."""
         self._head += len(name) + len(value)
         if self._head > MOST_HEAD:
             raise HeadTooLong
@@ -123,8 +123,8 @@ class BoundedHttp(HttpToolsProtocol):
             self.expect_100_continue |= name == b"expect" and value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
-        """The head is over: to be answered, unless it must be read again, names no one host, or does not say clearly
-        where its body ends.
+        """End the head: serve the request, unless it must be parsed again. Raises HostUnclear if it does not name one
+        valid host, CodingUnclear and CodingUnknown if the end of its body is not clear.
         """
         self._in_head = False
         codings = [value for name, value in self.headers if name == b"transfer-encoding"]
@@ -163,19 +163,19 @@ class BoundedHttp(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Take a piece of the body."""
         self._unused = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The next head may begin."""
+        """End the request: the next head may begin."""
         if not self._offered:
             self._unused = 0
             super().on_message_complete()
             self.scope[WHOLE] = bytes(self.cycle.body)  # type: ignore[literal-required] # a key that ASGI does not name
 
     def on_response_complete(self) -> None:
-        """The next request may begin, or the connection is idle."""
+        """Start the next request, or mark the connection as idle."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -188,8 +188,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._look_at(self._idle_since + self.timeout_keep_alive)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle for so long. One look a connection and while, not a timer an answer, which
-        would nearly always be taken back.
+        """Close a connection that has been idle for too long. There is one check per connection and period, not a timer
+        per answer, which would nearly always be cancelled.
         """
         self.timeout_keep_alive_task, until = None, self._idle_since + self.timeout_keep_alive
         if until <= self.loop.time():

@@ -1,4 +1,4 @@
-"""Queries: the parameters of a list, read as strictly as a body. What is wrong is named, and nothing is echoed."""
+"""Query parameters of lists, read as strictly as a body. Errors name the parameter and never repeat its value."""
 
 from datetime import MAXYEAR, MINYEAR, date
 from typing import Annotated, Literal, TypeVar
@@ -21,13 +21,13 @@ Form = TypeVar("Form", bound=BaseModel)
 
 
 def _plus(value: object) -> object:
-    """In a query, a plus that was not encoded arrives as a blank."""
+    """Restore a plus sign: one that was not encoded arrives as a blank in a query."""
     return value.replace(" ", "+") if isinstance(value, str) else value
 
 
 def _in_calendar(day: str) -> str:
     try:
-        if MINYEAR < date.fromisoformat(day).year < MAXYEAR:  # it has a day before it and one after it, in any zone
+        if MINYEAR < date.fromisoformat(day).year < MAXYEAR:  # there is a day before it and one after it, in any zone
             return day
     except ValueError:
         pass
@@ -39,14 +39,14 @@ _Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Paged(StrictForm):
-    """Which page of a list."""
+    """Parameters that choose a page of a list."""
 
     cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
     limit: int = Field(50, ge=1, le=MOST_LISTED, description="how many at most")
 
 
 class ListOrders(Paged):
-    """Which orders to list."""
+    """Parameters that choose orders."""
 
     state: State | None = Field(None, description="only those that stand here")
     agent: _Word | None = Field(None, description="only those of this agent")
@@ -60,7 +60,7 @@ class ListOrders(Paged):
 
 
 class ListCalls(Paged):
-    """Which calls to list."""
+    """Parameters that choose calls."""
 
     agent: _Word | None = Field(None, description="only those of this agent")
     day: Day | None = Field(None, description="only those that began on this day, in China", examples=["2025-08-01"])
@@ -71,7 +71,7 @@ class ListCalls(Paged):
 
 
 class ListReviews(Paged):
-    """Which reviews to list."""
+    """Parameters that choose calls by their review."""
 
     verdict: Literal["pending", "passed", "contested", "failed"] = Field(
         "pending", description="pending: nobody has heard it; contested: it failed, and waits for a second look"
@@ -82,7 +82,7 @@ class ListReviews(Paged):
 
 
 class Coverage(StrictForm):
-    """Which days to count, and by what."""
+    """The days whose reviews are counted, and the grouping."""
 
     from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
     to: Day = Field(description="the last day", examples=["2025-08-31"])
@@ -90,7 +90,7 @@ class Coverage(StrictForm):
 
 
 class ListReports(Paged):
-    """Which reports to list."""
+    """Parameters that choose reports."""
 
     state: ReportState | None = Field(None, description="open: nobody has decided")
     channel: ReportDoor | None = Field(None, description="only those that came so")
@@ -101,7 +101,7 @@ class ListReports(Paged):
 
 
 class AskPressure(StrictForm):
-    """Of which days, and by what."""
+    """The days whose sales under pressure are counted, and the grouping."""
 
     from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
     to: Day = Field(description="the last day", examples=["2025-08-31"])
@@ -109,7 +109,7 @@ class AskPressure(StrictForm):
 
 
 class ListRefusals(Paged):
-    """Which refusals to list."""
+    """Parameters that choose refusals."""
 
     state: Literal["held"] | None = Field(
         None, description="held: replies that may be a refusal, which a person must read; none: the refusals"
@@ -117,7 +117,7 @@ class ListRefusals(Paged):
 
 
 class ListStuck(StrictForm):
-    """Which effects of the stuck list to count."""
+    """Parameters that choose effects of the stuck list."""
 
     lane: Lane | None = Field(None, description="only those of this lane")
     reason: str | None = Field(None, max_length=MOST_REASON, description="only those that wait for this reason")
@@ -125,13 +125,13 @@ class ListStuck(StrictForm):
 
 
 class WhichVersion(StrictForm):
-    """Which version of a plan."""
+    """The version of a plan to show."""
 
     version: int | None = Field(None, ge=1, le=1_000_000, description="none: the current one")
 
 
 def read_query(form: type[Form], request: Request) -> Form:
-    """The form in the query; raises Malformed naming what is wrong: a parameter, or `query` for one that is unknown."""
+    """Read the form from the query. Raises Malformed, which names wrong parameters, or `query` for an unknown one."""
     asked = request.query_params
     twice = {name for name in asked if len(asked.getlist(name)) > 1}
     if twice:

@@ -9,14 +9,14 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from consent_engine.api.http.problems import Handlers
 
 NAMED = 2
-"""So many of an address's first segments name what it is about: `/v1/orders`, `/v1/gateways`."""
+"""How many first segments of an address name its subject: `/v1/orders`, `/v1/gateways`."""
 Head = tuple[str, ...]
 
 
 class Application(Starlette):
-    """Starlette without its own two layers around every request: the edge does all that is wanted of them.
+    """Starlette without its own two layers around every request: the edge does all that is needed of them.
 
-    edge: makes it, of what lies inside and of the answers to errors
+    edge: makes the edge from the application inside and the error handlers
     """
 
     def __init__(
@@ -27,14 +27,14 @@ class Application(Starlette):
         self._edge = edge
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Called by Starlette at the first request, when all routes are there."""
+        """Make the edge. Starlette calls this at the first request, when all routes are there."""
         return self._edge(Ways(self.router), self.exception_handlers)
 
 
 class Ways:
-    """Finds a request's route among the few whose addresses begin as its own; a router tries them all, in turn.
+    """Finds a request's route among the few whose addresses begin like its path; a router tries all routes in turn.
 
-    Which route it is does not change: the few stand in the router's order, and who finds none asks the router.
+    The result is the same: the few stand in the router's order, and if none fits, the router is asked.
     """
 
     def __init__(self, router: Router) -> None:
@@ -46,7 +46,7 @@ class Ways:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve what was asked for. Raises what the operation raises, and HTTPException where there is none."""
+        """Serve the request. Raises what the operation raises, and HTTPException if there is no route."""
         if scope["type"] == "http":
             for route in self._few.get(_head_of(scope["path"]), ()):
                 match, found = route.matches(scope)
@@ -67,7 +67,7 @@ def _head_of(path: str) -> Head:
 
 
 def _may_begin(route: BaseRoute, head: Head) -> bool:
-    """Whether an address that begins so may be this route's. What is no plain route, or takes a path, may have any."""
+    """Whether an address with this head may be this route's; a route not plain, or with a path, may fit any."""
     if not isinstance(route, Route) or ":path}" in route.path:
         return True
     own = _head_of(route.path)

@@ -1,4 +1,4 @@
-"""Calls over HTTP: begun, ended, shown, listed."""
+"""Calls over HTTP: start, end, show and list them."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,8 +34,8 @@ operations = Operations("calls", "/v1/calls")
     headers=(openapi.IDEMPOTENCY_KEY,),
 )
 async def start(request: Request, caller: ApiKey) -> Response:
-    """Make a call known when it begins. It is taken (201) whatever was wrong with it: `violations` says that. The same
-    key and body again is the same call (200). Role: agent."""
+    """Report a call as it begins. It is recorded (201) even if it breaks a rule: `violations` names each breach. The
+    same key and body again returns the same call (200). Role: agent."""
     key = idempotency_key(request)
     wanted = CallStart(caller.name, key, read(StartCall, await read_json(request)))
     check_agent(caller.agent, wanted.request.agent)
@@ -46,17 +46,17 @@ async def start(request: Request, caller: ApiKey) -> Response:
 
 @operations.add("POST", "/{call_id}/end", AGENT, "A call ended", CallView, problems=(409,))
 async def end(request: Request, caller: ApiKey, form: EndCall, call_id: str) -> CallView:
-    """How it ended. `declined` keeps that plan from being offered again, `refused` ends all calls. The same end again
-    changes nothing; another is 409 `already_ended`; a recording of another call is 409 `recording_reused`. Role: agent
-    (own)."""
+    """Report how a call ended. `declined` keeps that plan from being offered again, `refused` ends all calls to the
+    number. Repeating the same end changes nothing; a different one is 409 `already_ended`; a recording that belongs to
+    another call is 409 `recording_reused`. Role: agent (own)."""
     wanted = CallEnd(caller.name, call_id, form, caller.created_at, anyone=caller.role != Role.AGENT)
     return view_of((await front_of(request).call(wanted)).call, caller)
 
 
 @operations.add("GET", "", CALL_LISTER, "List calls", CallList)
 async def list_(request: Request, caller: ApiKey, form: ListCalls) -> bytes:
-    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: reviewer, ops and
-    auditor (masked)."""
+    """Newest first, a page at a time. With a filter that few calls match, pages may be short and still have a cursor.
+    Roles: reviewer, ops and auditor (masked)."""
     days = front_of(request).days
     since, until = (days.begins(form.day), days.ends(form.day) + 1) if form.day else (None, None)
     wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
@@ -64,7 +64,7 @@ async def list_(request: Request, caller: ApiKey, form: ListCalls) -> bytes:
 
 
 async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of: Paged) -> bytes:
-    """One page of the calls that fit, with as much of their numbers as the caller may see."""
+    """Return one page of the matching calls, with numbers masked unless the caller may see them."""
     whole = caller.role in FULL_NUMBERS
 
     def listed(engine: Engine) -> bytes:
@@ -76,8 +76,8 @@ async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of
 
 @operations.add("GET", "/{call_id}", CALL_READER, "Show a call", CallView)
 async def show(request: Request, caller: ApiKey, call_id: str) -> CallView:
-    """The call, with all that was wrong with it; CallNotFound, 404, where there is none. Roles: agent (own), reviewer,
-    ops and auditor (masked)."""
+    """The call with all its violations; CallNotFound, 404, if there is none. Roles: agent (own), reviewer, ops and
+    auditor (masked)."""
     call = await front_of(request).ask(lambda engine: engine.calls.show(call_id))
     if caller.role == Role.AGENT and not _is_own(call, caller):
         raise CallNotFound("no such call")

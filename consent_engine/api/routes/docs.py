@@ -31,7 +31,7 @@ async def docs(request: Request) -> HTMLResponse:
 
 
 def shown(said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each operation, as the page shows it."""
+    """Yield each operation as the page shows it."""
     for path, methods in said["paths"].items():
         for method, operation in methods.items():
             content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -47,7 +47,7 @@ def shown(said: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _by_subject(said: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The operations of each subject, in the order in which subjects come up."""
+    """Group the operations by subject, in the order in which subjects first occur."""
     subjects: dict[str, list[dict[str, Any]]] = {}
     for each in shown(said):
         subjects.setdefault(each["operation"]["tags"][0], []).append(each)
@@ -55,8 +55,8 @@ def _by_subject(said: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _coded(text: str) -> Markup:
-    """What stands between backticks, as code."""
-    parts = enumerate(_CODE.split(text))  # each other one is code
+    """Render text between backticks as code."""
+    parts = enumerate(_CODE.split(text))  # every second part is code
     return Markup().join(Markup("<code>{}</code>").format(part) if n % 2 else escape(part) for n, part in parts)
 
 
@@ -84,7 +84,7 @@ def _curl(method: str, path: str, operation: Mapping[str, Any], example: object)
 
 
 def _resolved(schema: Any, said: Mapping[str, Any], depth: int = 6) -> Any:  # noqa: ANN401 - JSON schema
-    """The schema with what it refers to in its place."""
+    """Return the schema with its references replaced by what they name, `depth` levels deep."""
     if isinstance(schema, list):
         return [_resolved(each, said, depth) for each in schema]
     if not isinstance(schema, dict) or depth == 0:

@@ -1,4 +1,4 @@
-"""Endings over HTTP: an activated order is taken back, once, and how that stands."""
+"""Endings over HTTP: take an activated order back, once, and show how far that is."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,9 +24,9 @@ operations = Operations("endings", "/v1/orders")
     problems=(409,),
 )
 async def end(request: Request, caller: ApiKey, form: EndOrder, order_id: str) -> Response:
-    """The service is switched off at the BSS and the subscriber is told, archived orders too. One ending an order:
-    asked again it is the same one (200). 409 `not_activated`, `number_erased` once nobody knows whose it was. Roles:
-    agent (own), ops."""
+    """The service is switched off at the BSS and the subscriber is told; archived orders can be ended, too. An order
+    has one ending: asking again returns it (200). 409 `not_activated`; 409 `number_erased` once the subscriber's number
+    was erased. Roles: agent (own), ops."""
     why = Why(Cause(form.cause), form.channel, caller.name, form.reason)
 
     def ended(engine: Engine) -> EndingTaken:
@@ -39,7 +39,7 @@ async def end(request: Request, caller: ApiKey, form: EndOrder, order_id: str) -
 
 @operations.add("GET", "/{order_id}/end", AGENT_OR_OPS, "Show an order's ending", EndingView)
 async def show(request: Request, caller: ApiKey, order_id: str) -> EndingView:
-    """How the ending stands; 404 `ending_not_found` where nobody asked for one. Roles: agent (own), ops."""
+    """The state of the ending; 404 `ending_not_found` if none was requested. Roles: agent (own), ops."""
 
     def found(engine: Engine) -> Ending:
         return engine.endings.show(visible(engine, order_id, caller).id)

@@ -1,4 +1,4 @@
-"""Health: is it alive, and can it serve? Without a key, and without a secret in the answer."""
+"""Health: whether the process is alive and whether it can serve. Needs no key, and the answer holds no secret."""
 
 from starlette.requests import Request
 
@@ -11,12 +11,12 @@ operations = Operations("health", problems=())
 
 @operations.add("GET", "/healthz", PUBLIC, "Alive?", Alive)
 async def healthz(_request: Request) -> Alive:
-    """The process answers."""
+    """Answered as long as the process runs."""
     return Alive(status="alive")
 
 
 @operations.add("GET", "/readyz", PUBLIC, "Ready?", Ready, problems=(503,))
 async def readyz(request: Request) -> Ready:
-    """The store can be reached and takes durable writes, and workers were heard from; else 503 with `reasons`."""
+    """200 if the store is reachable and takes durable writes, and workers were heard from; else 503 with `reasons`."""
     workers = await front_of(request).ready()
     return Ready(status="ready", workers=workers)

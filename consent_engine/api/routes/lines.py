@@ -1,4 +1,4 @@
-"""Events of numbers, over HTTP: operations report what the network says of a number."""
+"""Line events over HTTP: operations report what a network says about a number."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,9 +21,9 @@ operations = Operations("lines", "/v1/lines")
     "POST", "/events", OPS, "What became of a number", {201: LineEventView, 200: LineEventView}, problems=(409,)
 )
 async def tell(request: Request, caller: ApiKey, form: TellLine) -> Response:
-    """`assigned`, `released`: open orders end with nothing sent, and a yes from before is dead; `ported_out`: that
-    carrier's do; `suspended`: nothing is activated until `resumed`; `ported_in`: recorded. The same again: 200. 409
-    `event_not_taken` where something newer is known. Role: ops."""
+    """`assigned`, `released`: open orders end without an SMS, and an earlier yes no longer counts; `ported_out`: the
+    same for that carrier's orders; `suspended`: nothing is activated until `resumed`; `ported_in`: only recorded. The
+    same event again: 200. 409 `event_not_taken` if a newer event is known. Role: ops."""
     carrier = form.carrier.value if form.carrier else ""
     asked = LineEventAsked(Msisdn(form.msisdn), form.event, millis(form.at), caller.name, carrier)
     taken = await front_of(request).ask(lambda engine: engine.line_event(asked))

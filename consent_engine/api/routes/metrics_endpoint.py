@@ -1,4 +1,4 @@
-"""Where metrics are read: `/metrics` with a key of ops; without one at an address of its own, if there is one."""
+"""The metrics endpoint: `/metrics` with an ops key, and without a key at a separate address if one is set."""
 
 import asyncio
 import logging
@@ -23,15 +23,14 @@ MOST_HEAD = 8 * 1024
 
 @operations.add("GET", "/metrics", OPS, "Metrics for Prometheus", openapi.METRICS)
 async def metrics(request: Request, _caller: ApiKey) -> Response:
-    """How requests go, lanes, orders by state, workers. Role: ops; CONSENT_METRICS_ADDR serves the same without a
-    key."""
+    """Requests, lanes, orders by state, workers. Role: ops; CONSENT_METRICS_ADDR serves the same without a key."""
     kept: Metrics = request.app.state.metrics
     return Response(await kept.page(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @asynccontextmanager
 async def own_address(listening: socket.socket | None, kept: Metrics) -> AsyncIterator[None]:
-    """Serve them at an address of their own as well, as long as this lasts."""
+    """Serve the metrics at a separate address as well, until the context ends."""
     if listening is None:
         yield
         return
@@ -43,7 +42,7 @@ async def own_address(listening: socket.socket | None, kept: Metrics) -> AsyncIt
                 writer.write(await _answer(head, kept))
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # too slow, gone, or no request: nobody waits for an answer
+            pass  # too slow, disconnected, or no complete request head: nobody waits for an answer
         except Exception as error:  # noqa: BLE001 - the edge: asyncio would log a message and a traceback
             log.error("metrics could not be told: %s", type(error).__name__)
         finally:

@@ -1,4 +1,4 @@
-"""The stream of an order: server-sent events, one a timeline entry, from the beginning, then live until it settled."""
+"""An order's stream: one server-sent event per timeline entry, from the first, then live until the order settles."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ HEADERS = {"X-Accel-Buffering": "no"}
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events to a reader that must not stop reading."""
+    """A response of server-sent events. A client that stops reading for `send_s` seconds is disconnected."""
 
     media_type = "text/event-stream"
 
@@ -38,7 +38,7 @@ class EventStream(StreamingResponse):
         self._send_s = send_s
 
     async def stream_response(self, send: Send) -> None:
-        """Send them."""
+        """Send the events; raises ClientDisconnect when one send takes longer than `send_s`."""
 
         async def bounded(message: Message) -> None:
             async with asyncio.timeout(self._send_s):
@@ -49,7 +49,7 @@ class EventStream(StreamingResponse):
         except TimeoutError:
             raise ClientDisconnect from None
         finally:
-            # Now, not when somebody collects it: it holds one of the places there are.
+            # Close it now, not at garbage collection: it holds one of a limited number of streams.
             await cast(AsyncGenerator[bytes, None], self.body_iterator).aclose()
 
 
@@ -62,9 +62,9 @@ class EventStream(StreamingResponse):
     headers=(openapi.LAST_EVENT_ID,),
 )
 async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:
-    """Server-sent events: one a timeline entry, from the beginning, then live. `id` is the entry's number; with it in
-    `Last-Event-ID` the next ones come. Some seconds after the order settled an event `end` closes the stream; asked
-    again, 204 says that no more will come. Roles: agent (own), ops (masked)."""
+    """Server-sent events: one per timeline entry, from the first, then live. `id` is the entry's number; send it as
+    `Last-Event-ID` to continue after that entry. Some seconds after the order settled, an event `end` closes the
+    stream; later requests get 204, which says that no more will come. Roles: agent (own), ops (masked)."""
     order = await front_of(request).ask(lambda engine: visible(engine, order_id, caller))
     seen = _seen(request, order)
     if order.state.settled and seen == _length(order):
@@ -79,14 +79,14 @@ def _length(order: Order) -> int:
 
 
 def _seen(request: Request, order: Order) -> int:
-    """How many entries this reader has, by its Last-Event-ID. An id that no stream handed out counts as 0: entries come
-    again, which does no harm."""
+    """How many entries the client has, by its Last-Event-ID. An id that no stream handed out counts as 0: entries are
+    sent again, which does no harm."""
     told = request.headers.get("last-event-id", "")
     return int(told) if _ENTRY.fullmatch(told) and int(told) <= _length(order) else 0
 
 
 class Telling:
-    """The events of one reader."""
+    """The events sent to one client."""
 
     def __init__(self, request: Request, caller: ApiKey, order: Order, seen: int) -> None:
         self._request = request
@@ -97,7 +97,7 @@ class Telling:
         self._checked_at = self._told_at = monotonic()
 
     async def events(self, streams: Streams) -> AsyncIterator[bytes]:
-        """The stream, until it is over, the key is revoked, or the server ends."""
+        """Yield events until the order is over, the key is revoked, or the server stops."""
         yield f"retry: {RETRY_MS}\n\n".encode()
         with streams.watch(self._order) as watch:
             while watch.order is not None and not streams.ending():
@@ -110,14 +110,14 @@ class Telling:
                         yield f'event: end\ndata: {{"state":"{watch.order.state}"}}\n\n'.encode()
                         return
                 except StoreUnavailable:
-                    pass  # nothing can be new; the reader is kept until it can be reached again
+                    pass  # nothing new can be read; the client stays connected until the store can be reached again
                 if monotonic() - self._told_at >= self._bounds.heartbeat_s:
                     self._told_at = monotonic()
                     yield b": alive\n\n"
                 await watch.wait(min(self._bounds.key_check_s, self._bounds.heartbeat_s))
 
     async def _may_go_on(self) -> bool:
-        """Whether the key is still good: looked up again every few seconds, and before the next entry after that."""
+        """Whether the key is still valid; it is looked up again every `key_check_s` seconds, before further entries."""
         if monotonic() - self._checked_at < self._bounds.key_check_s:
             return True
         try:
@@ -128,7 +128,7 @@ class Telling:
         return caller == self._caller
 
     def _news(self, order: Order) -> bytes:
-        """The entries not sent yet."""
+        """Return the entries not sent yet, as server-sent events."""
         entries = timeline(order, whole=sees_whole(order, self._caller), after=self._seen)
         told = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
         self._seen += len(entries)
@@ -136,7 +136,7 @@ class Telling:
         return b"".join(told)
 
     async def _is_over(self, order: Order) -> bool:
-        """Whether it settled, and some seconds have passed since its last entry."""
+        """Whether the order has settled and `linger_s` seconds have passed since its last entry."""
         if not order.state.settled:
             return False
         return await front_of(self._request).now() >= order.events[-1].at + self._bounds.linger_s * 1000

@@ -47,7 +47,7 @@ operations = Operations("orders", "/v1/orders")
     headers=(openapi.IDEMPOTENCY_KEY,),
 )
 async def place(request: Request, caller: ApiKey) -> Response:
-    """Ask a subscriber for consent. The same key and body again is the same order (200). Role: agent."""
+    """Ask a subscriber for consent. The same key and body again returns the same order (200). Role: agent."""
     key = idempotency_key(request)
     wanted = PlaceOrder.read(await read_json(request))
     check_agent(caller.agent, wanted.agent)
@@ -59,8 +59,8 @@ async def place(request: Request, caller: ApiKey) -> Response:
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "List orders", OrderList)
 async def list_(request: Request, caller: ApiKey, form: ListOrders) -> bytes:
-    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops and
-    auditor (masked)."""
+    """Newest first, a page at a time. With a filter that few orders match, pages may be short and still have a cursor.
+    Roles: ops and auditor (masked)."""
     wanted = Filter(form.state, form.agent, form.plan, millis(form.since) if form.since else None, form.void_yes)
     whole = caller.role in FULL_NUMBERS
 
@@ -73,8 +73,8 @@ async def list_(request: Request, caller: ApiKey, form: ListOrders) -> bytes:
 
 @operations.add("POST", "/search", OPS_OR_AUDITOR, "Orders of a number", OrderList)
 async def search(request: Request, caller: ApiKey, form: SearchOrders) -> bytes:
-    """The orders of a number, newest first, a page at a time. A number never stands in an address. Roles: ops and
-    auditor (masked)."""
+    """The orders of a number, newest first, a page at a time. The number is sent in the body, never in a URL. Roles:
+    ops and auditor (masked)."""
     whole = caller.role in FULL_NUMBERS
 
     def found(engine: Engine) -> bytes:
@@ -92,7 +92,7 @@ async def show(request: Request, caller: ApiKey, order_id: str) -> OrderView:
 
 @operations.add("POST", "/{order_id}/cancel", AGENT_OR_OPS, "Cancel an order", OrderView, problems=(409,))
 async def cancel(request: Request, caller: ApiKey, form: CancelOrder, order_id: str) -> OrderView:
-    """Cancel it; 409 `too_late` once an activation was started or the order settled. Roles: agent (own), ops."""
+    """Cancel an order; 409 `too_late` once its activation was started or it has settled. Roles: agent (own), ops."""
     return await _act(request, order_id, caller, lambda engine, _: engine.cancel(order_id, caller.name, form.reason))
 
 
@@ -100,16 +100,16 @@ async def cancel(request: Request, caller: ApiKey, form: CancelOrder, order_id: 
     "POST", "/{order_id}/resend", AGENT_OR_OPS, "Ask the subscriber again", OrderView, problems=(409, 413, 429)
 )
 async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
-    """The question again, and the window goes on; 409 `not_waiting`, 429 above the cap. Needs no body. Roles: agent
-    (own), ops."""
+    """Send the question again; the reply window keeps running. 409 `not_waiting`, 429 above the cap. Needs no body.
+    Roles: agent (own), ops."""
     await read_body(request, MOST_FORM)
     return await _act(request, order_id, caller, lambda engine, _: engine.resend(order_id, caller.name))
 
 
 @operations.add("POST", "/{order_id}/retry", OPS, "Retry what is stuck", OrderView, problems=(409, 413))
 async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
-    """What stands on the stuck list is due now, else an ending that was given up not 30 days ago; 409 `nothing_parked`.
-    Needs no body. Role: ops."""
+    """Retry the order's stuck effects now; if there are none, an ending that was given up less than 30 days ago. 409
+    `nothing_parked` if there is neither. Needs no body. Role: ops."""
     await read_body(request, MOST_FORM)
     return await _act(request, order_id, caller, lambda engine, _: engine.retry(order_id, caller.name))
 
@@ -118,20 +118,20 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     "POST", "/{order_id}/give_up", OPS, "Give its notification or its ending up", OrderView, problems=(409,)
 )
 async def give_up(request: Request, caller: ApiKey, form: GiveUp, order_id: str) -> OrderView:
-    """The service stays on, and the order ends as `unnotified`: its notification can never go out. What stands on the
-    stuck list of its ending is given up first (`given_up`). 409 `not_activated`, `in_flight` while it is being sent.
-    Role: ops."""
+    """For a notification that can never be sent: the service stays on, and the order ends as `unnotified`. If its
+    ending is stuck, the ending is given up first (`given_up`). 409 `not_activated`; 409 `in_flight` while it is being
+    sent. Role: ops."""
     return await _act(request, order_id, caller, lambda engine, _: engine.give_up(order_id, caller.name, form.reason))
 
 
 async def _act(request: Request, order_id: str, caller: ApiKey, act: Callable[[Engine, Order], Order]) -> OrderView:
-    """Do something with an order that this caller may see."""
+    """Apply `act` to an order that this caller may see, and return the result."""
     order = await front_of(request).ask(lambda engine: act(engine, visible(engine, order_id, caller)))
     return OrderView.of(order, whole=sees_whole(order, caller))
 
 
 def idempotency_key(request: Request) -> str:
-    """The one Idempotency-Key of a request; raises IdempotencyKeyMissing."""
+    """Return the request's single Idempotency-Key. Raises IdempotencyKeyMissing."""
     keys = request.headers.getlist("idempotency-key")
     if len(keys) != 1 or not idempotency_key_is_sound(keys[0]):
         raise IdempotencyKeyMissing("send one Idempotency-Key: 1 to 128 printable ASCII characters without blanks")

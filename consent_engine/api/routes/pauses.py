@@ -1,4 +1,4 @@
-"""Lanes and gateways over HTTP: stopped by a person, and let go on."""
+"""Pauses over HTTP: a person stops a lane or a gateway, and lets it continue."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,15 +20,14 @@ def _listed(engine: Engine) -> bytes:
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "List what stands still", PauseList)
 async def list_(request: Request, caller: ApiKey) -> bytes:
-    """Lanes and gateways that a person stopped, and the newest of what was stopped and let go on. Roles: ops,
-    auditor."""
+    """Lanes and gateways that are paused, and the latest pauses and resumptions. Roles: ops, auditor."""
     return await front_of(request).ask(_listed)
 
 
 @operations.add("POST", "", OPS, "Stop a lane or a gateway", {201: PauseList, 200: PauseList}, problems=(409,))
 async def pause(request: Request, caller: ApiKey, form: StopOrGo) -> Response:
-    """Nothing new is begun in it within a second, calls under way end, and nothing is lost; deadlines go on. 200: it
-    stood still already, and stays as it was; 409 `nothing_so`. Role: ops."""
+    """Within a second it starts nothing new; calls under way finish, nothing is lost, and deadlines keep running. 200:
+    it was paused already, and that pause stays as it is; 409 `nothing_so`. Role: ops."""
 
     def stopped(engine: Engine) -> Response:
         is_new = engine.pauses.pause(Target(form.to, form.name), caller.name, form.reason)
@@ -39,7 +38,7 @@ async def pause(request: Request, caller: ApiKey, form: StopOrGo) -> Response:
 
 @operations.add("POST", "/resume", OPS, "Let a lane or a gateway go on", PauseList, problems=(409,))
 async def resume(request: Request, caller: ApiKey, form: StopOrGo) -> bytes:
-    """What waited goes on within a second, at a gateway within three; 409 `not_paused`. Role: ops."""
+    """Waiting work continues within a second, at a gateway within three; 409 `not_paused`. Role: ops."""
 
     def went(engine: Engine) -> bytes:
         engine.pauses.resume(Target(form.to, form.name), caller.name, form.reason)

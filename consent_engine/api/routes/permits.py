@@ -1,4 +1,4 @@
-"""Permits over HTTP: may these be dialled? A token for each that may."""
+"""Permits over HTTP: whether numbers may be dialled, with a token for each that may."""
 
 from functools import lru_cache
 
@@ -20,13 +20,13 @@ from consent_engine.ports import ApiKey
 
 operations = Operations("permits", "/v1/permits")
 MOST_BYTES = 512 * KIB
-"""Ten thousand numbers, however they are written, and some blanks."""
+"""Enough for ten thousand numbers, however they are written, and some whitespace."""
 
 
 @operations.add("POST", "", AGENT_OR_OPS, "Ask for permits to dial", PermitsView, takes=AskPermits)
 async def permits(request: Request, caller: ApiKey) -> bytes:
-    """For each of up to 10000 numbers, in order: a permit to dial it and until when that is good, or why it is denied
-    and since when. The same decision as /v1/callable; kept as one record a request. Roles: agent, ops."""
+    """For each of up to 10000 numbers, in order: a permit to dial it and its expiry, or why it is denied and since
+    when. Decided as by /v1/callable; each request is kept as one record. Roles: agent, ops."""
     body = await read_json(request, MOST_BYTES)
     return await front_of(request).ask(lambda engine: _answered(engine, read(AskPermits, body), caller.name))
 

@@ -1,4 +1,4 @@
-"""Plans over HTTP: the catalogue, to be read by everybody, and to be changed by admin."""
+"""Plans over HTTP: the catalogue, which every role may read and admins change."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +31,7 @@ async def plans(request: Request, _caller: ApiKey) -> PlanList:
 
 @operations.add("GET", "/{code}", ANY_ROLE, "Show a plan", PlanView, problems=(404,))
 async def plan(request: Request, _caller: ApiKey, form: WhichVersion, code: str) -> PlanView:
-    """A plan in its current version, or in any it ever had. Any role."""
+    """A plan in its current version, or in any other it ever had. Any role."""
     return await front_of(request).ask(lambda engine: _shown(engine, code, form.version))
 
 
@@ -39,10 +39,10 @@ async def plan(request: Request, _caller: ApiKey, form: WhichVersion, code: str)
     "PUT", "/{code}", ADMIN, "Publish a plan", {200: PlanView, 201: PlanView, 202: ProposalView}, takes=PlanForm
 )
 async def publish(request: Request, caller: ApiKey, code: str) -> Response:
-    """A plan that says anything new is a new version (201), on sale from now on, or from the later instant that it
-    names as `since`; an earlier one is 422 `backdated`; Malformed, 422, where our own page would not show all of it.
-    The same again is the version it is (200). Orders under way keep what they were asked with. With
-    CONSENT_PLAN_APPROVAL it is a proposal (202), on sale once another admin approves it. Role: admin."""
+    """A changed plan is a new version (201), on sale from now on, or from the later instant it gives as `since`; an
+    earlier instant is 422 `backdated`; Malformed, 422, if our own page would not show all of the plan. An unchanged
+    plan keeps its version (200). Orders under way keep the version they were asked with. With CONSENT_PLAN_APPROVAL the
+    plan becomes a proposal (202), on sale once another admin approves it. Role: admin."""
     wanted = _wanted(await read_json(request), code)
     if lacks := tariff_versions.not_shown(wanted):
         raise Malformed([FieldError("published", "not_shown", f"our own page of it would lack {', '.join(lacks)}")])
@@ -55,14 +55,14 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
             return 202, ProposalView.of(now, newest)
         return 200 if newest == now.version else 201, _shown(engine, code, now.version)
 
-    # One after the other, so that two of them never make one version.
+    # One at a time, so that two requests never make the same version.
     status, view = await front_of(request).ask_long(published)
     return answered(view, status)
 
 
 @operations.add("GET", "/{code}/proposal", ADMIN, "What waits for an approval", ProposalView, problems=(409,))
 async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView:
-    """The version that another admin wants to put on sale; 409 `nothing_proposed`. Role: admin."""
+    """The version that an admin proposed and another must approve; 409 `nothing_proposed`. Role: admin."""
 
     def proposed(engine: Engine) -> ProposalView:
         listed = engine.catalogue.fresh().get(code)
@@ -75,8 +75,8 @@ async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView
     "POST", "/{code}/approve", ADMIN, "Approve what another admin proposed", PlanView, problems=(409, 413, 422)
 )
 async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
-    """The proposed version is on sale from now on, with both names kept; 403 `same_admin` for who proposed it, 409
-    `nothing_proposed`. Needs no body. Role: admin."""
+    """The proposed version is on sale from now on, and both admins' names are kept; 403 `same_admin` for the admin who
+    proposed it, 409 `nothing_proposed`. Needs no body. Role: admin."""
     await read_body(request, MOST_FORM)
 
     def approved(engine: Engine) -> PlanView:
@@ -87,9 +87,9 @@ async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
 
 @operations.add("POST", "/{code}/attest", ADMIN, "Attest that a channel shows it", PlanView, problems=(404, 409))
 async def attest(request: Request, caller: ApiKey, form: Attest, code: str) -> PlanView:
-    """Where a channel's address is an app's own, and no program can look: an admin did, and says that it shows the
-    newest version with its hash and all its fields. Kept with who, when and why; said again it changes nothing. 409
-    `nothing_to_attest` where the channel is looked at, or the plan is not on sale. Role: admin."""
+    """For a channel with an app's own address, which no program can check: an admin looked, and states that it shows
+    the newest version with its hash and all its fields. Kept with name, time and reason; repeating it changes nothing.
+    409 `nothing_to_attest` if a program checks the channel, or the plan is not on sale. Role: admin."""
 
     def attested(engine: Engine) -> PlanView:
         listed = engine.catalogue.attest(code, form.channel, caller.name, form.reason)
@@ -100,7 +100,7 @@ async def attest(request: Request, caller: ApiKey, form: Attest, code: str) -> P
 
 @operations.add("POST", "/{code}/withdraw", ADMIN, "Withdraw a plan from sale", SaleView, problems=(404, 413))
 async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
-    """Withdraw a plan from sale; a yes under way still counts. Needs no body. Role: admin."""
+    """Withdraw a plan from sale; a yes to an open order still counts. Needs no body. Role: admin."""
     await read_body(request, MOST_FORM)
     listed = await front_of(request).ask_long(lambda engine: engine.catalogue.set_sale(code, Sale.WITHDRAWN))
     return SaleView.shown(listed.plan, sale=listed.sale, cancelled=0)
@@ -108,8 +108,8 @@ async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
 
 @operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(404, 413))
 async def revoke(request: Request, caller: ApiKey, code: str) -> SaleView:
-    """No new orders, and what is open is cancelled with a notice to the subscriber. Asking again goes on where a call
-    that died left off. Needs no body. Role: admin."""
+    """No new orders; open orders are cancelled with a notice to the subscriber. Repeating the request resumes one that
+    was interrupted. Needs no body. Role: admin."""
     await read_body(request, MOST_FORM)
 
     def revoked(engine: Engine) -> SaleView:

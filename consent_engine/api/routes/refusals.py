@@ -1,4 +1,4 @@
-"""Refusals over HTTP: written, imported, listed, lifted; replies that are held, listed and decided; may one dial?"""
+"""Refusals over HTTP: add, import, list, lift; held replies: list, decide; whether a number may be dialled."""
 
 from collections.abc import Callable, Sequence
 
@@ -52,8 +52,8 @@ async def callable_(request: Request, _caller: ApiKey) -> bytes:
 
 @operations.add("POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView})
 async def refuse(request: Request, caller: ApiKey, form: Refuse) -> Response:
-    """Nobody calls this number again, and its open orders are cancelled; with a plan, only what is about that; with
-    `until`, no longer than that. 200 when that stood. Roles: agent, ops."""
+    """This number is not called again, and its open orders are cancelled; with a plan, only for that plan; with
+    `until`, only until then. 200 if the refusal existed already. Roles: agent, ops."""
     by = f"{caller.name}/{form.agent}" if form.agent else caller.name
     front, named = front_of(request), form.carrier.value if form.carrier else None
     if form.plan:
@@ -70,8 +70,8 @@ async def refuse(request: Request, caller: ApiKey, form: Refuse) -> Response:
 
 @operations.add("GET", "/refusals", OPS_OR_AUDITOR, "List refusals", RefusalList | HeldList)
 async def list_(request: Request, caller: ApiKey, form: ListRefusals) -> bytes:
-    """Newest first, a page at a time. `state=held`: what may be a refusal, its words without numbers, for a person to
-    decide. Roles: ops and auditor (masked)."""
+    """Newest first, a page at a time. `state=held`: replies that may be a refusal, as text without numbers, for a
+    person to decide. Roles: ops and auditor (masked)."""
     whole = caller.role in FULL_NUMBERS
 
     def listed(engine: Engine) -> bytes:
@@ -84,16 +84,16 @@ async def list_(request: Request, caller: ApiKey, form: ListRefusals) -> bytes:
 
 @operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "Refusals of a number", Restrictions)
 async def search(request: Request, caller: ApiKey, form: SearchRefusals) -> Restrictions:
-    """What bars dialling a number, newest first. A number never stands in an address. Roles: ops and auditor
-    (masked)."""
+    """The restrictions on dialling a number, newest first. The number is sent in the body, never in a URL. Roles: ops
+    and auditor (masked)."""
     line = await front_of(request).ask(lambda engine: engine.line(Msisdn(form.msisdn)))
     return Restrictions.of(line, whole=caller.role in FULL_NUMBERS)
 
 
 @operations.add("POST", "/refusals/held", OPS, "Decide held replies", DecidedView)
 async def decide_held(request: Request, caller: ApiKey, form: DecideHeld) -> DecidedView:
-    """Whether replies are a refusal, up to 500 at once, one event each. A refusal cancels what is open; else its order
-    goes on, and `reason` says why it was none. The key or agent of the order may not decide. Role: ops."""
+    """Decide whether replies are refusals, up to 500 at once, one event each. A refusal cancels open orders; else the
+    order continues, and `reason` says why it was none. The key or agent of the order may not decide. Role: ops."""
     decided = await front_of(request).ask(
         lambda engine: engine.decide_held(
             form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "", agent=caller.agent
@@ -104,8 +104,8 @@ async def decide_held(request: Request, caller: ApiKey, form: DecideHeld) -> Dec
 
 @operations.add("POST", "/refusals/import", OPS, "Import refusals", Imported, takes=openapi.CSV)
 async def import_(request: Request, caller: ApiKey) -> Imported:
-    """CSV with the header `msisdn,carrier,channel` and, if wanted, `ref`; an empty carrier: all. Up to 10000 rows and
-    2 MiB. Every row is looked at first: with anything wrong, none is taken. The same file again is safe. Role: ops."""
+    """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
+    MiB. All rows are checked first: if any is wrong, none is stored. The same file again is safe. Role: ops."""
     content = await read_csv(request)
 
     return await front_of(request).ask_long(
@@ -114,7 +114,7 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
 
 
 def stored(engine: Engine, asked: Sequence[RefusalAsked], wrong: list[str]) -> Imported:
-    """What became of the rows of a file. wrong: what is said of the others."""
+    """Store the rows of a file and count the results. wrong: the messages about its other rows."""
     parts = (asked[n : n + BATCH] for n in range(0, len(asked), BATCH))
     done = [each for part in parts for each in engine.receive(part)]
     accepted = sum(each.is_new for each in done)
@@ -123,7 +123,7 @@ def stored(engine: Engine, asked: Sequence[RefusalAsked], wrong: list[str]) -> I
 
 @operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(404,))
 async def lift(request: Request, caller: ApiKey, form: Lift) -> Lifted:
-    """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` when none stands. Role: admin."""
+    """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` if there is none. Role: admin."""
 
     def name(engine: Engine) -> str:
         named = form.carrier.value if form.carrier else None
@@ -137,8 +137,8 @@ async def lift(request: Request, caller: ApiKey, form: Lift) -> Lifted:
 async def lifted(
     request: Request, caller: ApiKey, form: Lift | Unregister, name: Callable[[Engine], str], before: str, none: Refused
 ) -> Lifted:
-    """Lift what has this name, on evidence of the subscriber's own act. Raises Malformed with the code `before` where
-    the act was before it, and `none` where there is none.
+    """Lift the restriction of this name, on evidence of the subscriber's own act. Raises Malformed with the code
+    `before` if the act is older than the restriction, and `none` if there is no such restriction.
     """
     act_at = form.evidence.acted_at(await front_of(request).now())
     found = await front_of(request).ask(

@@ -1,4 +1,4 @@
-"""The marketing-free list over HTTP: numbers that nobody calls to sell. Orders that are open go on."""
+"""The marketing-free list over HTTP: numbers that are not called to sell anything. Open orders continue."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +23,7 @@ operations = Operations("registrations", "/v1/registrations")
 
 @operations.add("POST", "", AGENT_OR_OPS, "Add a marketing-free number", {201: RefusalView, 200: RefusalView})
 async def register(request: Request, caller: ApiKey, form: Register) -> Response:
-    """Nobody calls this number to sell, nor places an order for it; what is open goes on. 200 when that stood. Roles:
+    """This number gets no sales calls and no new orders; open orders continue. 200 if it was registered already. Roles:
     agent, ops."""
     named = form.carrier.value if form.carrier else None
     whose, kind = Msisdn(form.msisdn), Kind.MARKETING_FREE
@@ -35,8 +35,8 @@ async def register(request: Request, caller: ApiKey, form: Register) -> Response
 
 @operations.add("POST", "/import", AGENT_OR_OPS, "Import marketing-free numbers", Imported, takes=openapi.CSV)
 async def import_(request: Request, caller: ApiKey) -> Imported:
-    """CSV with the header `msisdn,carrier,channel` and, if wanted, `ref`; an empty carrier: all. Up to 10000 rows and
-    2 MiB. A line that is wrong is named, the rest is in; the same file again is safe. Roles: agent, ops."""
+    """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
+    MiB. Wrong lines are reported, the others stored; the same file again is safe. Roles: agent, ops."""
     content = await read_csv(request)
 
     return await front_of(request).ask_long(
@@ -46,7 +46,7 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
 
 @operations.add("POST", "/lift", ADMIN, "Lift a registration", Lifted, problems=(404,))
 async def lift(request: Request, caller: ApiKey, form: Unregister) -> Lifted:
-    """On evidence of the subscriber's own act, which is kept; 404 `registration_not_found` when none stands. Role:
+    """On evidence of the subscriber's own act, which is kept; 404 `registration_not_found` if there is none. Role:
     admin."""
     name = name_of(Kind.MARKETING_FREE, form.carrier.value if form.carrier else EVERY_CARRIER)
     none = RegistrationNotFound("no registration of this number for this carrier stands")

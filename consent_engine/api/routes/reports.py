@@ -1,4 +1,4 @@
-"""Reports of calls over HTTP: made, imported, listed, decided."""
+"""Reports of calls over HTTP: make, import, list and decide them."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -49,9 +49,9 @@ public = Operations("reports", "/v1/reports")
     takes=MakeReport,
 )
 async def make(request: Request) -> Response:
-    """A subscriber reports a call, by the hotline or another door of ours: it is a refusal too, which is in force when
-    this is answered. What the call seems to be is in the answer, with reasons. The same number, carrier, calling number
-    and instant again are the same report (200). With the code that was sent to the number no key is needed, and the
+    """Report a call for a subscriber, by the hotline or another channel of ours. A report is also a refusal, in force
+    once this is answered. The answer proposes a class for the call, with reasons. The same number, carrier, calling
+    number and instant again return the same report (200). With the code sent to the number no key is needed, and the
     answer is a receipt. Roles: agent, ops."""
     keyless = "authorization" not in request.headers and is_json(request.headers.get("content-type", ""))
     body = await read_json(request) if keyless else None
@@ -75,18 +75,18 @@ async def make(request: Request) -> Response:
 
 @public.add("POST", "/code", PUBLIC, "Send a code to who reports", {202: CodeSent}, problems=(429,))
 async def code(request: Request, form: AskCode) -> Response:
-    """Send a code to the number that somebody wants to report from. One a minute and five a day to a number; ten in ten
-    minutes from an address, in each process; `CONSENT_REPORT_CODES` an hour to all numbers, of which a network has a
-    share. The ticket, sent along with the code, keeps others from using up its five tries. Needs no key; the hotline
-    takes reports without a code."""
+    """Send a code to the number whose holder wants to report a call. One a minute and five a day to a number; ten in
+    ten minutes from an address, in each process; `CONSENT_REPORT_CODES` an hour to all numbers, of which each network
+    has a share. The ticket, sent along with the code, keeps others from using up its five tries. Needs no key; the
+    hotline takes reports without a code."""
     ticket = await send_code(request, CodeAsked(Msisdn(form.msisdn), form.carrier.value, form.language))
     return answered(CodeSent(minutes=MINUTES, ticket=ticket), 202)
 
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "List reports", ReportList)
 async def list_(request: Request, caller: ApiKey, form: ListReports) -> bytes:
-    """Newest first, a page at a time. A filter that fits few gives short pages with a cursor. Roles: ops and
-    auditor (masked)."""
+    """Newest first, a page at a time. With a filter that few reports match, pages may be short and still have a cursor.
+    Roles: ops and auditor (masked)."""
     whole = caller.role in FULL_NUMBERS
     wanted = ReportFilter(
         ReportState(form.state) if form.state else None,
@@ -106,9 +106,9 @@ async def list_(request: Request, caller: ApiKey, form: ListReports) -> bytes:
 
 @operations.add("POST", "/import", OPS, "Import reports", Imported, takes=openapi.CSV_OF_REPORTS)
 async def import_(request: Request, caller: ApiKey) -> Imported:
-    """CSV of what 12321 forwards: `msisdn,carrier,caller_number,called_at` and, if wanted, `what`, `channel`, `ref`,
-    `reported_at`. Up to 10000 rows and 2 MiB. A line that is wrong is named, the rest is in; the same file again is
-    safe. Role: ops."""
+    """CSV of reports that 12321 forwards: `msisdn,carrier,caller_number,called_at` and optionally `what`, `channel`,
+    `ref`, `reported_at`. Up to 10000 rows and 2 MiB. Wrong lines are reported, the others are stored; sending the same
+    file again is safe. Role: ops."""
     content = await read_csv(request)
 
     def stored(engine: Engine) -> Imported:
@@ -129,16 +129,16 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
 
 @operations.add("GET", "/{report_id}", OPS_OR_AUDITOR, "Show a report", ReportView)
 async def show(request: Request, caller: ApiKey, report_id: str) -> ReportView:
-    """The report, with what was decided. Roles: ops and auditor (masked)."""
+    """The report with its decision. Roles: ops and auditor (masked)."""
     report, now = await front_of(request).ask(lambda engine: engine.reports.show(report_id))
     return _view(request, report, now, caller)
 
 
 @operations.add("POST", "/{report_id}/decide", OPS, "Decide a report", ReportView, problems=(409,))
 async def decide(request: Request, caller: ApiKey, form: DecideReport, report_id: str) -> ReportView:
-    """What it was, and what becomes of its reward; the reporter is told by SMS. Later `granted` and `paid`. The same
-    again changes nothing; another class is 409 `already_decided`, a reward that is not due 409 `reward_not_due`. Role:
-    ops."""
+    """Decide the class of the call and the reward; the reporter is told by SMS. Later `granted` and `paid`. Repeating a
+    decision changes nothing; another class is 409 `already_decided`, a reward that is not due 409 `reward_not_due`.
+    Role: ops."""
     wanted = ReportDecision(report_id, caller.name, form)
     taken = await front_of(request).ask(lambda engine: engine.reports.decide(wanted))
     return _view(request, taken.report, await front_of(request).now(), caller)

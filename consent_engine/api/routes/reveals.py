@@ -1,4 +1,4 @@
-"""Revealing over HTTP: the number of one order and its subscriber's words, for a reason that is kept."""
+"""Revealing over HTTP: show the number of one order and its subscriber's words, and keep the reason."""
 
 from starlette.requests import Request
 
@@ -15,8 +15,8 @@ operations = Operations("orders", "/v1/orders")
 
 @operations.add("POST", "/{order_id}/reveal", AUDITOR, "Reveal an order's number", OrderView)
 async def reveal(request: Request, caller: ApiKey, form: RevealOrder, order_id: str) -> bytes:
-    """The order with its whole number and what its subscriber wrote, which are masked everywhere else. Who asked, when
-    and why is kept before anything is shown, and stands on /audit. Role: auditor."""
+    """The order with its full number and the subscriber's replies, which are masked for this role elsewhere. The
+    caller's name, time and reason are stored before anything is shown, and listed on /audit. Role: auditor."""
 
     def shown(engine: Engine) -> bytes:
         order = visible(engine, order_id, caller)

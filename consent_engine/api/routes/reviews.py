@@ -1,4 +1,4 @@
-"""Reviews over HTTP: what waits to be heard, a verdict, a second look, and how much was heard."""
+"""Reviews over HTTP: list calls to review, give a first or second verdict, free waiting orders, count reviews."""
 
 from datetime import date, timedelta
 
@@ -32,10 +32,10 @@ MOST_DAYS = 92
 
 @operations.add("GET", "", REVIEWER, "List reviews", CallList)
 async def list_(request: Request, caller: ApiKey, form: ListReviews) -> bytes:
-    """Recorded calls by how they stand, a page at a time: what is to be heard (`pending`, `contested`) oldest first,
-    the others newest first. Of the last two days; one that an order waits for stays. With `archived=true`
-    those that nobody heard before they left for the archive, oldest first: such a page may be short, or empty, and go
-    on all the same; Malformed, 422, with another verdict. Role: reviewer (masked)."""
+    """Recorded calls by verdict, a page at a time: calls to be heard (`pending`, `contested`) oldest first, the others
+    newest first. Of the last two days; a call that an order waits for stays longer. With `archived=true` calls that
+    nobody heard before they were archived, oldest first: such a page may be short or empty and still have a cursor;
+    Malformed, 422, with another verdict. Role: reviewer (masked)."""
     verdict, whole = Verdict(form.verdict), caller.role in FULL_NUMBERS
     if form.archived and verdict is not Verdict.PENDING:
         raise Malformed([FieldError("archived", "not_pending", "goes with verdict=pending alone")])
@@ -55,7 +55,7 @@ async def list_(request: Request, caller: ApiKey, form: ListReviews) -> bytes:
 
 @operations.add("GET", "/coverage", REVIEWER_OR_AUDITOR, "Count reviews", CoverageView)
 async def coverage(request: Request, caller: ApiKey, form: Coverage) -> CoverageView:
-    """How many of the recorded calls that began on these days were reviewed, by day, agent or carrier, the widest gap
+    """How many of the recorded calls that began on these days were reviewed, by day, agent or carrier, the largest gap
     first; 92 days at most. Roles: reviewer, auditor."""
     days = _days(form.from_, form.to)
     rows = await front_of(request).ask(lambda engine: engine.calls.coverage(days, form.by))
@@ -64,9 +64,9 @@ async def coverage(request: Request, caller: ApiKey, form: Coverage) -> Coverage
 
 @operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count what was sold under pressure", PressureView)
 async def pressure(request: Request, caller: ApiKey, form: AskPressure) -> PressureView:
-    """What became of the orders placed on these days, by agent or plan, those where most went wrong first: refusals of
-    all calls, a yes that no person can have written, failed reviews, and services switched on on these days that were
-    taken back within a week; 92 days at most. Roles: reviewer, auditor."""
+    """The outcomes of orders placed on these days, by agent or plan, those where most went wrong first: refusals of all
+    calls, a yes that no person can have written, failed reviews, and services activated on these days and taken back
+    within a week; 92 days at most. Roles: reviewer, auditor."""
     days = _days(form.from_, form.to)
     rows = await front_of(request).ask(lambda engine: engine.calls.pressure(days, form.by))
     return PressureView.of(form.by, rows)
@@ -74,26 +74,26 @@ async def pressure(request: Request, caller: ApiKey, form: AskPressure) -> Press
 
 @operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List what waits for a first review", WaitingList)
 async def waiting(request: Request, caller: ApiKey, form: Paged) -> WaitingList:
-    """Orders whose activation waits for the first review of their call, newest first. What a failed review froze is not
-    among them: a page may be short, or empty, and go on all the same. Roles: ops, auditor."""
+    """Orders whose activation waits for the first review of their call, newest first. Orders frozen by a failed review
+    are left out: a page may be short or empty and still have a cursor. Roles: ops, auditor."""
     rows, cursor = await front_of(request).ask(lambda engine: engine.calls.waiting(form.cursor, form.limit))
     return WaitingList.of(rows, cursor)
 
 
 @operations.add("POST", "/let_go", OPS, "Let orders go on that wait for a first review", LetGoView, problems=(409,))
 async def let_go(request: Request, caller: ApiKey, form: LetGoOn) -> LetGoView:
-    """Once CONSENT_REVIEW is `after` again, which frees nothing by itself: up to 200 orders that wait for the first
-    review of their call go on without it, the newest first. The calls keep who said so and why, and are reviewed all
-    the same; what a failed review froze stays. 409 `review_awaited` while the setting is `before`. Role: ops."""
+    """Setting CONSENT_REVIEW back to `after` frees no orders by itself. This lets up to 200 orders that wait for the
+    first review of their call continue without it, newest first. The calls keep name and reason and are still reviewed;
+    orders frozen by a failed review stay so. 409 `review_awaited` while the setting is `before`. Role: ops."""
     done = await front_of(request).ask(lambda engine: engine.calls.let_go(caller.name, form.reason, form.cursor))
     return LetGoView.shown(done)
 
 
 @operations.add("POST", "/{call_id}", REVIEWER, "Review a call", CallView, problems=(409,))
 async def review(request: Request, caller: ApiKey, form: ReviewCall, call_id: str) -> CallView:
-    """The first review. `fail` freezes what is open of the call until another reviewer has looked. Not of one's own
-    call (403 `own_call`), once (409 `already_reviewed`), of a recorded call (409 `not_reviewable`),
-    archived or not. Role: reviewer."""
+    """The first review. `fail` freezes the call's open orders until another reviewer has looked. Not of one's own call
+    (403 `own_call`), only once (409 `already_reviewed`), only of a recorded call (409 `not_reviewable`), archived or
+    not. Role: reviewer."""
     form.check()
     said = Review(call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note, agent=caller.agent)
     return await _taken(request, caller, said)
@@ -101,9 +101,9 @@ async def review(request: Request, caller: ApiKey, form: ReviewCall, call_id: st
 
 @operations.add("POST", "/{call_id}/second", REVIEWER, "Look again at a failed review", CallView, problems=(409,))
 async def second(request: Request, caller: ApiKey, form: LookAgain, call_id: str) -> CallView:
-    """The second look at a failed review: upheld, what is open of the call is cancelled (`review_failed`); else it goes
-    on. Another reviewer's (403 `same_reviewer`), once (409 `not_contested`); nobody's for a day: it is upheld. Role:
-    reviewer."""
+    """The second review of a failed one: if upheld, the call's open orders are cancelled (`review_failed`); else they
+    continue. By another reviewer (403 `same_reviewer`), only once (409 `not_contested`); without one within a day the
+    failure is upheld. Role: reviewer."""
     check_note(form.note)
     said = Review(call_id, caller.name, not form.uphold, (), form.note, second=True, agent=caller.agent)
     return await _taken(request, caller, said)
@@ -114,7 +114,7 @@ async def _taken(request: Request, caller: ApiKey, said: Review) -> CallView:
 
 
 def _days(first: str, last: str) -> list[str]:
-    """The days from one to another. Raises Malformed."""
+    """Return the days from `first` to `last`. Raises Malformed."""
     begins = date.fromisoformat(first)
     count = (date.fromisoformat(last) - begins).days + 1
     if not 0 < count <= MOST_DAYS:

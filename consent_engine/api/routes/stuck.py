@@ -1,4 +1,4 @@
-"""The stuck list over HTTP: counted by cause, and what has one cause done again at once."""
+"""The stuck list over HTTP: count its effects by cause, retry or cancel all of one cause."""
 
 from starlette.requests import Request
 
@@ -18,7 +18,7 @@ operations = Operations("stuck", "/v1/stuck")
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "Count what is stuck", CauseList)
 async def list_(request: Request, caller: ApiKey, form: ListStuck) -> CauseList:
-    """What waits for a person, by its cause: what `retry` with the same filter would do. Roles: ops, auditor."""
+    """Stuck effects by cause: those that `retry` would retry with the same filter. Roles: ops, auditor."""
     wanted = Wanted(form.lane, form.reason, form.plan)
     found = await front_of(request).ask_long(lambda engine: engine.stuck(MOST_STUCK, wanted))
     return CauseList.of(causes_of(found))
@@ -26,8 +26,8 @@ async def list_(request: Request, caller: ApiKey, form: ListStuck) -> CauseList:
 
 @operations.add("POST", "/retry", OPS, "Retry all of one cause", RetriedView)
 async def retry(request: Request, caller: ApiKey, form: RetryStuck) -> RetriedView:
-    """What is stuck for one cause is due now, up to 500 at once, an event an order; its next answer is believed. The
-    same request again does what is left, and is harmless when nothing is. Role: ops."""
+    """Effects stuck for one cause are due now, up to 500 at once, one event per order; the next answer to each is
+    believed. Repeating the request retries the rest, and is harmless when none is left. Role: ops."""
     wanted = Wanted(form.lane, form.reason, form.plan)
 
     def retried(engine: Engine) -> RetriedView:
@@ -40,8 +40,8 @@ async def retry(request: Request, caller: ApiKey, form: RetryStuck) -> RetriedVi
 
 @operations.add("POST", "/cancel", OPS, "Cancel all orders of one cause", CancelledView)
 async def cancel(request: Request, caller: ApiKey, form: CancelStuck) -> CancelledView:
-    """The orders of what is stuck for one cause are cancelled, up to 500 at once, an event an order; one whose service
-    was begun stays as it is. The same request again does what is left. Role: ops."""
+    """The orders with effects stuck for one cause are cancelled, up to 500 at once, one event per order; an order whose
+    activation was started stays as it is. Repeating the request cancels the rest. Role: ops."""
     wanted = Wanted(form.lane, form.reason, form.plan)
 
     def cancelled(engine: Engine) -> CancelledView:

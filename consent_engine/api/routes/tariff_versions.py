@@ -25,39 +25,39 @@ operations = Operations("plans")
 
 @operations.add("GET", "/tariffs/{code}.json", PUBLIC, "Every version of a tariff", PlanList, problems=(404,))
 async def tariff_versions(request: Request, code: str) -> Response:
-    """Every version that is or was on sale, newest first, each with from when until when. Needs no key."""
+    """Every version that is or was on sale, newest first, each with its period. Needs no key."""
     view = PlanList(items=await front_of(request).ask(lambda engine: _views(engine, code)))
     return answered(view, headers=HEADERS)
 
 
 @operations.add("GET", "/tariffs/{code}/{version}.json", PUBLIC, "One version of a tariff", PlanView, problems=(404,))
 async def tariff_version(request: Request, code: str, version: str) -> Response:
-    """A version that is or was on sale, from when until when it was in force, with its hash. Needs no key."""
+    """A version that is or was on sale, with its period and its hash. Needs no key."""
     view = _one(await front_of(request).ask(lambda engine: _views(engine, code)), version)
     return answered(view, headers=HEADERS)
 
 
 @operations.add("GET", "/tariffs/{code}", PUBLIC)
 async def newest_page(request: Request, code: str) -> Response:
-    """A page of the newest version, which leads to all that came before it."""
+    """Return the page of the newest version, which links to all earlier ones."""
     views = await front_of(request).ask(lambda engine: _views(engine, code))
     return _page(request, views[0], views)
 
 
 @operations.add("GET", "/tariffs/{code}/{version}", PUBLIC)
 async def version_page(request: Request, code: str, version: str) -> Response:
-    """A page of one version."""
+    """Return the page of one version."""
     views = await front_of(request).ask(lambda engine: _views(engine, code))
     return _page(request, _one(views, version), views)
 
 
 def not_shown(plan: Plan) -> tuple[str, ...]:
-    """What our own page of a plan would not show of it: its hash, or fields, by name. Rendered as it will be."""
+    """Name what our own page of a plan would lack: its hash, or fields. The page is rendered to find out."""
     return lacking(plan, read("text/html", own_page(plan, "zh").encode()))
 
 
 def own_page(plan: Plan, language: str) -> str:
-    """Our own page of a plan that has this version alone."""
+    """Return our own page of a plan, as if this version were its only one."""
     return _rendered(view := PlanView.of(Listed(plan)), [view], language)[0]
 
 
@@ -68,7 +68,7 @@ def _page(request: Request, view: PlanView, views: Sequence[PlanView]) -> Respon
 
 
 def _rendered(view: PlanView, views: Sequence[PlanView], language: str, days: Days = CHINA) -> tuple[str, str]:
-    """A page, and the policy for browsers that fits it."""
+    """Return the page, and the Content-Security-Policy for it."""
     template, style, policy = sheet("tariff.html", "tariffs.css")
     html = template.render(
         plan=view, views=views, t=words(language), lang=HTML_LANG[language], other_lang=HTML_LANG, style=style,
@@ -79,7 +79,7 @@ def _rendered(view: PlanView, views: Sequence[PlanView], language: str, days: Da
 
 
 def _views(engine: Engine, code: str) -> list[PlanView]:
-    """Every version that was ever shown to the public, newest first; raises PlanNotFound where none was."""
+    """Return every version that was ever public, newest first. Raises PlanNotFound if none was."""
     listed = engine.catalogue.show(code)
     shown = [each for each in reversed(listed.versions) if listed.was_public(each.number)]
     if not shown:
@@ -88,7 +88,7 @@ def _views(engine: Engine, code: str) -> list[PlanView]:
 
 
 def _one(views: Sequence[PlanView], version: str) -> PlanView:
-    """Raises PlanNotFound for what was never on sale."""
+    """Return one version. Raises PlanNotFound if it was never on sale."""
     for view in views:
         if str(view.version) == version:
             return view

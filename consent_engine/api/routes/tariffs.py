@@ -1,4 +1,4 @@
-"""The tariffs, as the public sees them: a page and JSON, without a key, a script or the internet."""
+"""Public tariffs: a page and JSON, without a key, a script or the internet."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,13 +20,13 @@ from consent_engine.engine.engine import Engine
 
 operations = Operations("plans")
 SHOWN = {Sale.ON_SALE: "on_sale", Sale.WITHDRAWN: "withdrawn"}
-"""A subscriber who agreed to a plan must find it for as long as his yes may count; a revoked plan has none."""
+"""Subscribers must find a plan as long as their yes may count; for a revoked plan no yes counts."""
 MOST_SEARCHED = 64
 HEADERS = {"Cache-Control": "public, max-age=60", "Vary": "Accept-Language, Cookie"}
 
 
 def public(engine: Engine) -> list[Listed]:
-    """The plans that both channels show now, by code."""
+    """Return the plans that both channels show now, by code."""
     listed, now = engine.catalogue.fresh(), engine.registry.now()
     return [
         each for _, each in sorted(listed.items()) if each.sale in SHOWN and each.plan.public_at(now)
@@ -35,14 +35,14 @@ def public(engine: Engine) -> list[Listed]:
 
 @operations.add("GET", "/tariffs.json", PUBLIC, "Public tariffs", PlanList)
 async def tariffs_json(request: Request) -> Response:
-    """Every plan that web hall and app show now. Needs no key."""
+    """Every plan that the web hall and the app show now. Needs no key."""
     view = PlanList(items=[PlanView.of(listed) for listed in await _listed(request)])
     return answered(view, headers=HEADERS)
 
 
 @operations.add("GET", "/tariffs", PUBLIC)
 async def tariffs(request: Request) -> Response:
-    """The page; `#code` is a plan's place on it, and `?q=` leaves those that have these words anywhere."""
+    """Return the page; `#code` links to a plan on it, and `?q=` keeps the plans that contain these words."""
     language = language_of(request)
     q = request.query_params.get("q", "").strip()[:MOST_SEARCHED]
     listed = [each for each in await _listed(request) if not q or _fits(each.plan, q.casefold())]
@@ -51,13 +51,13 @@ async def tariffs(request: Request) -> Response:
 
 
 async def _listed(request: Request) -> list[Listed]:
-    """The plans that are public, looked up at most once a second however many ask."""
+    """Return the public plans, looked up at most once a second however many requests come."""
     looked: Recent[list[Listed]] = request.app.state.tariffs
     return await looked.of("", lambda: front_of(request).ask(public))
 
 
 def _fits(plan: Plan, words_: str) -> bool:
-    """Whether a plan's code, name or any of its disclosures has these words."""
+    """Whether a plan's code, name or any of its disclosures contains these words."""
     told = (plan.code, plan.name, *(said for shown in disclosures(plan).values() for said in shown.values()))
     return any(words_ in each.casefold() for each in told)
 
@@ -77,18 +77,18 @@ def _page(listed: Sequence[Listed], language: str, q: str) -> tuple[str, str]:
 
 
 def _reads(plan: Plan, language: str) -> tuple[str, dict[str, str]]:
-    """How a plan reads, in the page's language where it has words in it; and the language it reads in."""
+    """Return a plan's texts in the page's language, else in Chinese, and that language before them."""
     shown = disclosures(plan)
     known = language if language in shown else "zh"
     return HTML_LANG[known], shown[known]
 
 
 def _price(plan: Plan, language: str) -> tuple[str, str]:
-    """Its price in one line, and the language that is in."""
+    """Return the language and the price in one line."""
     read_in, shown = _reads(plan, language)
     return (read_in, shown["price"]) if read_in != HTML_LANG["zh"] else (read_in, price_of(plan))
 
 
 def _is_link(url: str) -> bool:
-    """Whether a browser can open it; an app's address is only shown."""
+    """Whether a browser can open the address; an app's own address is shown as text only."""
     return url.startswith(("https://", "http://", "/"))

@@ -21,8 +21,8 @@ operations = Operations("transcripts", "/v1/calls")
     "POST", "/{call_id}/transcript", AGENT_OR_OPS, "The words of a call", CallView, problems=(409,), takes=Transcribe
 )
 async def transcribe(request: Request, caller: ApiKey, call_id: str) -> CallView:
-    """What was said, with instants: a hint for the reviewer, never a verdict. Of the call's own recording (409
-    `call_mismatch`), once (409 `already_transcribed`; the same again changes nothing), 256 KiB at most. Roles: agent
+    """Add the words of a call, with times: a hint for the reviewer, never a verdict. From the call's own recording (409
+    `call_mismatch`), only once (409 `already_transcribed`; repeating it changes nothing), 256 KiB at most. Roles: agent
     (own), ops."""
     form = read(Transcribe, await read_json(request, MOST_LIST))
     anyone = caller.role != Role.AGENT

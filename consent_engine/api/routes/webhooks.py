@@ -14,7 +14,7 @@ from consent_engine.ports import WebhookCall
 
 operations = Operations("gateways", "/v1/gateways", security=openapi.GATEWAY_SECURITY)
 PLAIN = frozenset({"text/plain", "application/octet-stream"})
-"""A message as it is, in whatever charset: Kannel's."""
+"""Media types of a raw message, in any charset, as Kannel sends it."""
 
 
 @operations.add(
@@ -46,7 +46,7 @@ async def receipts(request: Request, name: str) -> Response:
 
 async def _receive(request: Request, name: str, *, reports: bool) -> Response:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(request.headers.raw)}
-    # Some gateways name no type. What they send is proven and read by their own adapter.
+    # Some gateways send no Content-Type. Their adapter verifies and reads what they send.
     named = headers.get("content-type", "application/json")
     if not (is_json(named) or named.partition(";")[0].strip().lower() in PLAIN) or is_packed(request):
         raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")

@@ -1,4 +1,4 @@
-"""Forms of what ops do to many things at once: a cause's orders are cancelled, a lane or a gateway is stopped."""
+"""Forms of staff's acts: cancelling a cause's stuck orders, revealing a number, stopping a lane or a gateway."""
 
 from typing import Literal
 
@@ -9,19 +9,19 @@ from consent_engine.domain.admission.strict_form import StrictForm
 
 
 class CancelStuck(RetryStuck):
-    """Which effects of the stuck list; the orders that they are of are cancelled, and why."""
+    """Which effects of the stuck list have their orders cancelled, and why."""
 
     why: Reasoned = Field(examples=["the plan cannot be switched on any more"])
 
 
 class RevealOrder(StrictForm):
-    """Why the number of an order must be seen."""
+    """The reason why the number of an order must be seen."""
 
     reason: Reasoned = Field(examples=["the regulator asks for this order"])
 
 
 class StopOrGo(StrictForm):
-    """A lane or a gateway, and why it is stopped or let go on."""
+    """A lane or a gateway, and the reason why it is stopped or resumed."""
 
     to: Literal["lane", "gateway"]
     name: Word

@@ -27,14 +27,14 @@ class DisclosureView(View):
 
 
 class RefusedOrderView(View):
-    """An order that was refused at the door because of the call, or its number."""
+    """An order that was refused at the door because of the call or the call's number."""
 
     at: At
     code: str
 
 
 class ReviewView(View):
-    """A reviewer's word on a call: the first, or the second look at one that failed."""
+    """A reviewer's verdict on a call: of the first review, or of the second look at one that failed."""
 
     at: str
     by: str
@@ -52,7 +52,7 @@ class ReviewView(View):
 
 
 class CallView(View):
-    """A call, with all that was wrong with it."""
+    """A call, with all its violations and reviews."""
 
     id: str
     state: str = Field(description="up, ended, or abandoned: nobody said for four hours how it ended")
@@ -79,7 +79,7 @@ class CallView(View):
 
     @classmethod
     def of(cls, call: Call, *, whole: bool) -> "CallView":
-        """The call as a reader may see it. whole: with full numbers."""
+        """Show the call as a reader may see it. whole: with full numbers."""
         began, end, caller = call.began, call.end, call.person.caller
         return cls.shown(
             call,

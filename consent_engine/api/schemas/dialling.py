@@ -6,7 +6,7 @@ from consent_engine.api.schemas.views import View
 
 
 class DialView(View):
-    """May this number be dialled?"""
+    """Whether a number may be dialled."""
 
     callable: bool
     reason: str | None = Field(
@@ -20,7 +20,7 @@ class DialView(View):
 
 
 class PermitRow(View):
-    """A permit, or why there is none."""
+    """A permit, or the reason why there is none."""
 
     permit: str | None = Field(default=None, description="to be named by the call: POST /v1/calls")
     until: str | None = Field(default=None, description="when it ends; a call that has begun may go on")
@@ -33,7 +33,7 @@ class PermitRow(View):
 
 
 class PermitsView(View):
-    """The answers to a request for permits, in its order."""
+    """The answers to a request for permits, in the order of its numbers."""
 
     id: str = Field(description="the request's, which is kept with who asked, what for and the counts")
     permits: list[PermitRow]

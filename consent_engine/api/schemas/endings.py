@@ -1,4 +1,4 @@
-"""Endings: what is sent to take an activated order back, and what is shown of it."""
+"""Endings: the form that takes an activated order back, and the views of an ending."""
 
 from typing import Literal
 
@@ -27,8 +27,8 @@ _NAMES: dict[type[EndingEvent], str] = {
 
 
 class EndOrder(StrictForm):
-    """Why an activated order is taken back, and by which way the subscriber asked for it. What else takes an order
-    back - a failed review, another holder - the engine asks for by itself.
+    """The reason why an activated order is taken back, and the channel by which the subscriber asked for it. For other
+    causes - a failed review, another holder - the engine takes an order back by itself.
     """
 
     cause: Literal["withdrawn"]
@@ -37,7 +37,7 @@ class EndOrder(StrictForm):
 
 
 class EndingStep(View):
-    """Something that happened to an ending."""
+    """An event of an ending."""
 
     event: str
     at: str
@@ -47,7 +47,7 @@ class EndingStep(View):
 
 
 class EndingView(View):
-    """The ending of an order: of one order there is one, whatever asked for it."""
+    """The ending of an order: an order has one only, whatever the cause."""
 
     id: str
     order_id: str
@@ -71,7 +71,7 @@ class EndingView(View):
 
     @classmethod
     def of(cls, ending: Ending) -> "EndingView":
-        """As it stands. No number stands in it."""
+        """Show the ending as it stands, without any number."""
         doc, off = ending.doc, ending.off
         pending = next(iter(ending.effects.values()), None)
         return cls(

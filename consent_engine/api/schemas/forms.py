@@ -1,4 +1,4 @@
-"""Forms: the bodies we are sent, beside the order itself; and all that is wrong with one, at once."""
+"""Forms of the bodies sent to us, other than the order itself; and reading them with all their errors at once."""
 
 from typing import Annotated, Literal, TypeVar
 
@@ -45,7 +45,7 @@ def _instant(value: object) -> object:
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 Number = Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-# What people and programs say beside a number goes into public parts, from which nobody can be erased later.
+# Words sent beside a number go into the public parts of records, from which no person can be erased later.
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PRINTABLE), AfterValidator(numberless)]
 Reasoned = Annotated[
     str,
@@ -57,32 +57,32 @@ _Ref = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_P
 
 
 class CancelOrder(StrictForm):
-    """Why an order is cancelled."""
+    """The reason for cancelling an order."""
 
     reason: Reasoned = Field(examples=["changed his mind during the call"])
 
 
 class GiveUp(StrictForm):
-    """Why the notification of an activated order can never go out."""
+    """The reason for giving up the notification of an activated order, or its ending."""
 
     reason: Reasoned = Field(examples=["the number is out of service"])
 
 
 class Attest(StrictForm):
-    """An admin looked at a channel that no program can look at, and saw the plan there."""
+    """An admin's attestation that the plan was seen in a channel that no program can look at."""
 
     channel: Literal["web_hall", "app"]
     reason: Reasoned = Field(description="what was looked at, and how")
 
 
 Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
-"""How a subscriber said something, wherever that is asked for."""
+"""The channels by which subscribers tell us something, for all forms."""
 
 PlanCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
 class Refuse(StrictForm):
-    """Never again: said by a subscriber. Without a carrier: to all of them; with a plan: about that one only."""
+    """A subscriber's refusal of further calls. Without a carrier: of all; with a plan: about that plan only."""
 
     msisdn: Number
     carrier: Carrier | None = None
@@ -93,7 +93,7 @@ class Refuse(StrictForm):
     call: _Ref | None = None
 
     def ends_at(self, now: Millis) -> Millis:
-        """Until when the number is not called, 0 for ever. Raises Malformed for an instant that is over."""
+        """Return until when the number is not called, 0 for ever. Raises Malformed for an instant that is over."""
         at = millis(self.until) if self.until else 0
         if self.until and at <= now:
             raise Malformed([FieldError("until", "in_the_past", "must be in the future")])
@@ -101,7 +101,7 @@ class Refuse(StrictForm):
 
 
 class ImportedNumber(StrictForm):
-    """A row of a file of refusals or registrations. Without a carrier: to all of them."""
+    """A row of a file of refusals or registrations. Without a carrier: for all carriers."""
 
     msisdn: Number
     carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
@@ -112,7 +112,7 @@ class ImportedNumber(StrictForm):
 
 
 class Dial(StrictForm):
-    """A number to be called. Without a carrier: callable only where no carrier was refused."""
+    """A number to be called. Without a carrier: callable only if no carrier was refused."""
 
     msisdn: Number
     carrier: Carrier | None = None
@@ -120,7 +120,7 @@ class Dial(StrictForm):
 
 
 class RetryStuck(StrictForm):
-    """Which effects of the stuck list are to be done again; what is left out lets everything through."""
+    """Which effects of the stuck list are to be done again; a filter that is left out matches all."""
 
     lane: Lane | None = None
     reason: str | None = Field(None, max_length=MOST_REASON, description="as the list of causes says it")
@@ -129,7 +129,7 @@ class RetryStuck(StrictForm):
 
 
 class AskPermits(StrictForm):
-    """Whom a carrier wants to call; with a plan: about that. A number may stand there twice."""
+    """The numbers that a carrier wants to call; with a plan: about that plan. A number may stand there twice."""
 
     carrier: Carrier
     plan: PlanCode | None = Field(None, description="that the calls are to be about: who declined it is not offered it")
@@ -137,7 +137,7 @@ class AskPermits(StrictForm):
 
 
 class SearchOrders(StrictForm):
-    """Whose orders, and which page of them: a number stands in a body, never in an address."""
+    """The number whose orders are listed, and which page: a number stands in a body, never in an address."""
 
     msisdn: Number
     cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
@@ -145,13 +145,13 @@ class SearchOrders(StrictForm):
 
 
 class SearchRefusals(StrictForm):
-    """Whose refusals."""
+    """The number whose refusals are listed."""
 
     msisdn: Number
 
 
 class OwnAct(StrictForm):
-    """What the subscriber did himself: where, under which ref it is kept, and when."""
+    """The subscriber's own act: its channel, the ref it is kept under, and when it was done."""
 
     channel: Channel
     ref: Annotated[
@@ -162,14 +162,14 @@ class OwnAct(StrictForm):
     at: Instant
 
     def acted_at(self, now: Millis) -> Millis:
-        """When the subscriber acted. Raises Malformed for an instant to come; a clock may be ahead by a little."""
+        """Return when the subscriber acted. Raises Malformed for a future instant; a clock may be ahead by a little."""
         if (at := millis(self.at)) > now + SKEW_MS:
             raise Malformed([FieldError("evidence.at", "in_the_future", "must not be in the future")])
         return at
 
 
 class Lift(StrictForm):
-    """A refusal to lift. Without a carrier: the one to all of them; with a plan: the one about that."""
+    """A refusal to lift. Without a carrier: the one of all carriers; with a plan: the one about that plan."""
 
     msisdn: Number
     carrier: Carrier | None = None
@@ -178,7 +178,7 @@ class Lift(StrictForm):
 
 
 class DecideHeld(BaseModel):
-    """What a person decided of held replies that say the same. That it was no refusal needs a reason."""
+    """A person's decision on held replies that say the same. If they were no refusal, a reason is needed."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid",
@@ -198,13 +198,13 @@ class DecideHeld(BaseModel):
 
 
 _NESTED: dict[object, type[BaseModel]] = {"evidence": OwnAct, "recording": RecordingTaken}
-"""The fields that have fields, which are named."""
+"""Fields that have fields of their own, which errors name."""
 
 
 def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -> Form:
-    """The form in a JSON body; raises Malformed with everything that is wrong with it, echoing no value.
+    """Read the form in a JSON body. Raises Malformed with everything that is wrong with it, echoing no value.
 
-    at: what stands before its fields' names · whole: the name of what is wrong outside any known field
+    at: the prefix of its fields' names · whole: the field's name in errors outside any known field
     """
     try:
         return form.model_validate(body)
@@ -214,7 +214,7 @@ def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -
 
 
 def read_dials(body: list[object]) -> list[Dial]:
-    """A list of numbers, all that is wrong with any of them at once. Raises Malformed."""
+    """Read a list of numbers. Raises Malformed with all that is wrong with any of them at once."""
     if len(body) > MOST_DIALLED:
         raise Malformed([FieldError("body", "too_long", f"must have at most {MOST_DIALLED} items")])
     dials: list[Dial] = []

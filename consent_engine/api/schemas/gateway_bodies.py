@@ -1,4 +1,4 @@
-"""What the generic gateway posts to our webhooks, as the document describes it."""
+"""The bodies that the generic gateway posts to our webhooks, for the OpenAPI document."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class PartOf(BaseModel):
-    """Which part of a longer SMS this is: the n-th of so many, under the reference that all of them have."""
+    """The place of a part in a longer SMS: the n-th of so many, under the reference that all parts share."""
 
     reference: str | int
     n: int = Field(ge=1, le=255)

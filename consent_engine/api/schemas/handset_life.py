@@ -13,11 +13,11 @@ from consent_engine.domain.order.order import Order
 
 Over = Literal["", "done", "failed"]
 UNSHOWN = frozenset({Trigger.REPORTED, Trigger.REVEALED})
-"""Steps that say nothing to a subscriber: a report on a part of an SMS, a look at the order."""
+"""Steps that mean nothing to a subscriber: a delivery report on a part of an SMS, a reveal of the number."""
 
 
 class AskLife(StrictForm):
-    """The number whose orders are asked for, and the language of the answer."""
+    """The number whose orders are requested, and the language of the answer."""
 
     msisdn: Annotated[str, Field(max_length=40), AfterValidator(msisdn)]
     language: Literal["zh", "en"] = "zh"

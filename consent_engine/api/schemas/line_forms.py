@@ -1,4 +1,4 @@
-"""Forms of what is said of a number itself: its registrations, and what became of it."""
+"""Forms about a number itself: its registrations as marketing-free, and its events."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from consent_engine.domain.line.holder import LineEvent
 
 
 class Register(StrictForm):
-    """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: to all."""
+    """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: for all."""
 
     msisdn: Number
     carrier: Carrier | None = None
@@ -20,7 +20,7 @@ class Register(StrictForm):
 
 
 class Unregister(StrictForm):
-    """A registration to lift, on the subscriber's own act. Without a carrier: the one to all of them."""
+    """A registration to lift, on the subscriber's own act. Without a carrier: the one for all carriers."""
 
     msisdn: Number
     carrier: Carrier | None = None
@@ -29,7 +29,7 @@ class Unregister(StrictForm):
 
 
 class TellLine(StrictForm):
-    """What became of a number, as its network says: another holder (`assigned`), none (`released`), and the like."""
+    """An event of a number, as its network reports it: another holder (`assigned`), none (`released`), and the like."""
 
     msisdn: Number
     event: LineEvent

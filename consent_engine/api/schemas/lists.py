@@ -1,4 +1,4 @@
-"""Views of lists, and of what was done to many at once."""
+"""Views of lists, and of the results of acts on many things at once."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -30,7 +30,7 @@ class OrderList(View):
 
 
 class OrderRow(View):
-    """An order in few words."""
+    """A short view of an order, for lists."""
 
     id: str
     state: str
@@ -42,7 +42,7 @@ class OrderRow(View):
 
     @classmethod
     def of(cls, order: Order, *, whole: bool) -> "OrderRow":
-        """The order as a reader may see it. whole: with its full number."""
+        """Show the order as a reader may see it. whole: with its full number."""
         doc, number = order.doc, order.person.msisdn
         return cls(
             id=order.id, state=order.state.value, msisdn=number if whole else mask(number), carrier=doc.carrier,
@@ -51,7 +51,7 @@ class OrderRow(View):
 
 
 class RefusalRow(View):
-    """A refusal that stands, or whatever else bars dialling."""
+    """A refusal that stands, or another restriction that bars dialling."""
 
     msisdn: str = Field(description="masked")
     kind: str = Field(
@@ -66,7 +66,7 @@ class RefusalRow(View):
 
     @classmethod
     def of(cls, msisdn: str, refusal: Restriction, *, whole: bool) -> "RefusalRow":
-        """The restriction as a reader may see it. whole: with its full number."""
+        """Show the restriction as a reader may see it. whole: with its full number."""
         return cls(
             msisdn=msisdn if whole else mask(msisdn), kind=refusal.kind.value, carrier=refusal.carrier,
             plan=refusal.plan or None, since=instant(refusal.since),
@@ -87,7 +87,7 @@ class RefusalList(View):
 
 
 class Restrictions(View):
-    """What bars dialling one number, newest first."""
+    """The restrictions that bar dialling one number, newest first."""
 
     refusals: list[RefusalRow]
 
@@ -99,7 +99,7 @@ class Restrictions(View):
 
 
 class LineEventView(View):
-    """What became of a number, as it is kept."""
+    """An event of a number, as recorded."""
 
     event: str
     at: str
@@ -108,7 +108,7 @@ class LineEventView(View):
 
 
 class HeldRow(View):
-    """A reply that may be a refusal. Nothing here says whose it is."""
+    """A reply that may be a refusal. Nothing here names its subscriber."""
 
     id: str = Field(description="to decide it by, as it stands now: with more words from the same number, another")
     carrier: _Carrier = Field(description="null: all carriers")
@@ -135,7 +135,7 @@ class HeldList(View):
 
 
 class DecidedView(View):
-    """What became of deciding some."""
+    """The result of deciding held replies."""
 
     decided: int
     gone: int = Field(description="stand no more, or not as they were seen: list again")
@@ -143,7 +143,7 @@ class DecidedView(View):
 
 
 class CauseRow(View):
-    """What is stuck for one reason."""
+    """The stuck effects of one cause."""
 
     lane: str
     reason: str
@@ -155,7 +155,7 @@ class CauseRow(View):
 
 
 class CauseList(View):
-    """What is stuck, by its cause; the one that most have first."""
+    """Stuck effects by cause, the most frequent cause first."""
 
     causes: list[CauseRow]
     count: int = Field(description="of all of them; the first 10000 of the stuck list are looked at")
@@ -166,7 +166,7 @@ class CauseList(View):
 
 
 class RetriedView(View):
-    """What became of doing some of the stuck list again."""
+    """The result of retrying effects of the stuck list."""
 
     retried: int
     gone: int = Field(description="no longer stuck: somebody else did it, or its order was answered")
@@ -175,7 +175,7 @@ class RetriedView(View):
 
 
 class CancelledView(View):
-    """What became of cancelling the orders of some of the stuck list."""
+    """The result of cancelling the orders of effects on the stuck list."""
 
     cancelled: int
     too_late: int = Field(description="a service of it was begun, or it is over")
@@ -184,17 +184,17 @@ class CancelledView(View):
 
 
 def to_address(cursor: str) -> str:
-    """A cursor that needs no encoding in an address."""
+    """Write a cursor so that it needs no encoding in an address."""
     return cursor.replace(" ", "~")
 
 
 def from_address(cursor: str) -> str:
-    """What `to_address` was given."""
+    """Return the cursor that `to_address` was given."""
     return cursor.replace("~", " ")
 
 
 class Imported(View):
-    """What became of the rows of a file."""
+    """The result of importing the rows of a file."""
 
     accepted: int = Field(description="those that are new")
     already: int = Field(description="those that stood")
@@ -205,14 +205,14 @@ class Imported(View):
 
 
 class Lifted(View):
-    """A refusal that no longer stands."""
+    """A refusal or a registration that no longer stands."""
 
     carrier: str | None = Field(description="null: the one to all carriers")
     lifted: bool
 
 
 class SaleView(View):
-    """How a plan is sold now, and what that did."""
+    """A plan's state of sale after a change, and the orders that the change cancelled."""
 
     code: str
     version: int

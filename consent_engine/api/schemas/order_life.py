@@ -1,4 +1,4 @@
-"""The view of one order's page: the order, what it waits for, its call, and the other orders of that."""
+"""The view of one order's page: the order, its effects, its call and ending, and the other orders of the call."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from consent_engine.domain.order.order import Order
 
 
 class WaitingView(View):
-    """Something that is wanted of an order and has not ended."""
+    """An effect of an order that has not ended."""
 
     effect: str
     lane: str
@@ -47,7 +47,7 @@ class PermitView(View):
 
 
 class OrderLife(View):
-    """All that stands on one order's page."""
+    """The contents of one order's page."""
 
     order: OrderView
     waiting: list[WaitingView]
@@ -61,7 +61,7 @@ def life_of(
     order: Order, dues: Sequence[Millis | None], call: Call | None, permit: Permit | None, related: Sequence[Order],
     *, whole: bool, ending: Ending | None = None,
 ) -> OrderLife:  # fmt: skip
-    """The page as a reader may see it. dues: of the order's effects, in their order."""
+    """Show the page as a reader may see it. dues: when the order's effects are due, in their order."""
     rows = zip(order.effects.items(), dues, strict=True)
     return OrderLife(
         order=OrderView.of(order, whole=whole),

@@ -10,7 +10,7 @@ from consent_engine.ports.pauses import PauseEvent
 
 
 class PauseRow(View):
-    """A lane or a gateway that stands still."""
+    """A lane or a gateway that is stopped."""
 
     to: str = Field(description="lane or gateway")
     name: str
@@ -29,7 +29,7 @@ class PauseRow(View):
 
 
 class PauseEventRow(View):
-    """Something was stopped, or let go on."""
+    """The stop or the resumption of a lane or a gateway."""
 
     at: At
     to: str
@@ -40,7 +40,7 @@ class PauseEventRow(View):
 
 
 class PauseList(View):
-    """What stands still, the oldest first, and what was stopped and let go on, newest first."""
+    """Stopped lanes and gateways, the oldest first, and the latest stops and resumptions, newest first."""
 
     paused: list[PauseRow]
     events: list[PauseEventRow]

@@ -1,4 +1,4 @@
-"""Views of plans: as they were published, and how they read."""
+"""Views of plans: their published forms, and how they read in words."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from consent_engine.domain.texts.confirmation_fields import disclosures
 
 
 class PublicationView(View):
-    """Where a plan can be read, and since when."""
+    """A place where a plan can be read, since when, and what was last seen there."""
 
     channel: str
     url: str
@@ -32,9 +32,9 @@ _Fields = dict[str, Any]
 
 
 class PlanView(View):
-    """A plan in one version: the form it was published with, and how it reads. Amounts are texts.
+    """A plan in one version: the form it was published with, and how it reads in words. Amounts are texts.
 
-    One of an older time says price, scenario, validity, restrictions and unsubscribe in sentences.
+    Older plans have price, scenario, validity, restrictions and unsubscribe in sentences.
     """
 
     code: str
@@ -69,7 +69,7 @@ class PlanView(View):
 
     @classmethod
     def of(cls, listed: Listed, version: Version | None = None) -> "PlanView":
-        """As everybody may see it. version: one of those that it had; without it, the one in force."""
+        """Show the plan as everybody may see it. version: any of its versions; without it, the one in force."""
         known = version or listed.version(listed.plan.version) or listed.newest
         plan = known.plan
         told = {name: value for name, value in plan.told().items() if name != "published"}
@@ -86,7 +86,7 @@ class PlanView(View):
 
 
 def _published(publication: Publication, seen: Seen | None) -> _Fields:
-    """What not every channel says, and what was seen there."""
+    """The optional fields of a publication, and what was seen there."""
     told: _Fields = {name: _offset(at) for name, at in _spans(publication) if at is not None}
     told |= {"api": publication.api} if publication.api else {}
     if seen is not None and seen != OURS:
@@ -104,7 +104,7 @@ def _offset(at: datetime) -> str:
 
 
 class ProposalView(View):
-    """A plan that one admin wants to put on sale; it is, once another approves it."""
+    """A plan that one admin wants to put on sale; it is on sale once another admin approves it."""
 
     by: str = Field(description="who proposed it: another approves it")
     at: str
@@ -112,7 +112,7 @@ class ProposalView(View):
 
     @classmethod
     def of(cls, proposal: Proposal, newest: int) -> "ProposalView":
-        """As proposed. newest: the version that is the newest now, 0 for none"""
+        """Show the plan as proposed. newest: its newest version now, 0 for none"""
         plan = replace(proposal.plan, version=newest + 1)
         shown = PlanView.of(Listed(plan)).model_copy(update={"sale": "proposed"})
         return cls(by=proposal.by, at=instant(proposal.at), plan=shown)

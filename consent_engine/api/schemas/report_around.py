@@ -1,5 +1,5 @@
-"""What stands on /reports of one report: what a person decides it by, and what its reporter reads. No number of a
-person stands in it whole.
+"""The view of one report on /reports: the facts that a person decides it by, and the SMS that its reporter reads. No
+number of a person is shown in full.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class CallNearView(View):
 
 
 class StandingView(View):
-    """What stands on the number."""
+    """A restriction that stands on the number."""
 
     kind: str
     carrier: str
@@ -88,7 +88,7 @@ class TextView(View):
     def of(
         cls, text: str, report: Report, at: Millis | None = None, *, waits: bool = False, stuck: bool = False
     ) -> "TextView":
-        """The SMS as staff may read it; `{forwarded}` stands for the receiver of the trace."""
+        """Show the SMS as staff may read it; `{forwarded}` stands for the receiver of the trace."""
         counted = segments(text.replace(FORWARDED, "12321").replace(CALLER, report.person.caller))
         told = instant(at) if at is not None else None
         shown = hidden(text.replace(CALLER, shown_caller(report)))
@@ -96,7 +96,7 @@ class TextView(View):
 
 
 class AnswerView(View):
-    """What a decision would tell the reporter."""
+    """A possible decision, and the SMS that it would send to the reporter."""
 
     class_: str = Field(serialization_alias="class")
     reward: str
@@ -130,7 +130,7 @@ class AroundView(View):
 
 
 _SHOWN = frozenset(kind.value for kind in BARS_DIALLING)
-"""What bars dialling; the others are about one order's activation."""
+"""The kinds that bar dialling; the others bar activations only."""
 
 
 def _written(texts: Sequence[Written], report: Report) -> list[TextView]:
@@ -142,7 +142,7 @@ def _answer(found: ReportClass, reward: Reward, text: str, report: Report) -> An
 
 
 class DueList(View):
-    """The reports that nobody has decided, the next due first."""
+    """The undecided reports, the next due first."""
 
     reports: list[ReportView]
     open: int

@@ -12,7 +12,7 @@ from consent_engine.domain.msisdn import mask
 
 
 class DueView(View):
-    """By when what must be done, each the last instant of a day."""
+    """The deadlines of a report, each the last instant of a day."""
 
     forward_by: str | None = Field(description="by when 12321 had to forward it; null: nobody has to")
     answer_by: str
@@ -20,7 +20,7 @@ class DueView(View):
 
     @classmethod
     def of(cls, report: Report, days: Days) -> "DueView":
-        """By the clocks of the business: staff read the same day that stands in the SMS to the reporter."""
+        """Show the deadlines by the clocks of the business: staff read the same day as in the SMS to the reporter."""
         told = report.received
         return cls(
             forward_by=days.instant(told.forward_by) if told.forward_by else None,
@@ -30,7 +30,7 @@ class DueView(View):
 
 
 class ReportEventView(View):
-    """What was decided of a report, or of its reward later."""
+    """A decision on a report, or a later one on its reward."""
 
     at: str
     by: str
@@ -70,7 +70,7 @@ class ReportView(View):
 
     @classmethod
     def of(cls, report: Report, now: Millis, days: Days, *, whole: bool) -> "ReportView":
-        """The report as a reader may see it. whole: with full numbers, and the words as they are."""
+        """Show the report as a reader may see it. whole: with full numbers, and the reporter's words as they are."""
         told, person = report.received, report.person
         return cls.shown(
             report,
@@ -95,7 +95,7 @@ class ReportView(View):
 
 
 def shown_caller(report: Report) -> str:
-    """The number that was shown, as staff may see it: our own, or of another its ends where enough stays hidden."""
+    """The calling number as staff may see it: our own in full, of another only its ends where enough stays hidden."""
     caller = report.person.caller
     if report.received.official:
         return caller
@@ -114,7 +114,7 @@ def _events(report: Report) -> list[ReportEventView]:
 
 
 class ReportReceipt(View):
-    """What a reporter learns: that the report is there, its number, and by when it is answered."""
+    """The receipt for a reporter: the report's number and state, and by when it is answered."""
 
     number: str
     state: str
@@ -123,7 +123,7 @@ class ReportReceipt(View):
 
     @classmethod
     def of(cls, report: Report, days: Days) -> "ReportReceipt":
-        """Nothing that is not the reporter's to know."""
+        """Show only the facts that the reporter may know."""
         told = report.received
         return cls(
             number=report.number, state=ReportState.OPEN.value if not report.decided else report.state.value,
@@ -132,7 +132,7 @@ class ReportReceipt(View):
 
 
 class CodeSent(View):
-    """A code is on its way to the number. minutes: how long it is good."""
+    """A code is on its way to the number. minutes: how long it is valid."""
 
     minutes: int
     ticket: str = Field(description="send it along with the code: then its tries are nobody else's")

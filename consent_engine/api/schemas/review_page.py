@@ -1,4 +1,4 @@
-"""What stands on /review of one call: the call, its recording, what had to be told, and the question as it was sent."""
+"""The view of one call on /review: the call, its recording, the disclosures due, and the question as it was sent."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from consent_engine.domain.texts.confirmation_fields import CHINESE, disclosures
 
 
 class SoldView(View):
-    """What was sold in the call, or was offered in it."""
+    """A plan that was sold in the call, or offered in it."""
 
     plan: str
     version: int
@@ -29,7 +29,7 @@ class SoldView(View):
 
     @classmethod
     def of_order(cls, order: Order) -> "SoldView":
-        """As it was frozen at the door."""
+        """Show the offer as it was frozen at the door."""
         offer = order.doc.offer
         if isinstance(offer.tariff, Tariff):
             reads = said_of(offer.carrier, offer.tariff)
@@ -42,14 +42,14 @@ class SoldView(View):
 
     @classmethod
     def of_plan(cls, plan: Plan) -> "SoldView":
-        """As the plan reads now."""
+        """Show the plan as it reads now."""
         return cls(
             plan=plan.code, version=plan.version, name=plan.name, reads=disclosures(plan), text="", state="", agent=""
         )
 
 
 class HeardView(View):
-    """A call on a reviewer's page. No number stands in it whole."""
+    """A call on a reviewer's page. No number of a person is shown in full."""
 
     call: CallView
     own: bool = Field(description="it is a call of the reader's own: another hears it")
@@ -69,7 +69,7 @@ class HeardView(View):
 
 
 def _words(call: Call, sold: Sequence[SoldView]) -> TranscriptView | None:
-    """The words of a call beside all that had to be told in it."""
+    """The words of a call, with hints of the disclosures due in it; None where there are no words."""
     event = next((each for each in call.events if isinstance(each, Transcribed)), None)
     if event is None or not (lines := read(call.said, event)):
         return None

@@ -1,4 +1,4 @@
-"""Reviews: what a reviewer sends, and what is shown of them."""
+"""Reviews: the forms that reviewers send, and the views of reviews and of pressure selling."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -28,7 +28,7 @@ class ReviewCall(StrictForm):
     note: _Note = ""
 
     def check(self) -> None:
-        """Raise Malformed for what is wrong between the fields."""
+        """Raise Malformed for a failed review without reasons, and for a note that `check_note` refuses."""
         if self.verdict == "fail" and not self.reasons:
             raise Malformed([FieldError("reasons", "missing", "must be given: why it failed")])
         check_note(self.note)
@@ -42,15 +42,15 @@ class LookAgain(StrictForm):
 
 
 class LetGoOn(StrictForm):
-    """Why what waits for a first review goes on without it."""
+    """The reason why orders that wait for a first review go on without it."""
 
     reason: Reasoned = Field(examples=["nobody can review this week: decided by the head of sales"])
     cursor: str = Field("", max_length=200, description="of the answer before; empty: from the newest on")
 
 
 def check_note(note: str) -> None:
-    """Raise Malformed for a note with a telephone number, for it stands in a chain of events, which outlives the
-    person, and for one with characters that nobody sees.
+    """Raise Malformed for a note with a telephone number, since notes stand in a chain of events, which outlives the
+    person part, and for one with invisible characters.
     """
     if contains_number(note):
         raise Malformed([FieldError("note", "contains_number", "must not contain a telephone number")])
@@ -59,7 +59,7 @@ def check_note(note: str) -> None:
 
 
 class WaitingView(View):
-    """An order whose activation waits for the first review of its call, since when, and whose call it was."""
+    """An order whose activation waits for the first review of its call, since when, and the agent of the call."""
 
     order: str
     call: str
@@ -79,7 +79,7 @@ class WaitingList(View):
 
 
 class LetGoView(View):
-    """What was let go on."""
+    """The orders that may go on: how many, and of how many calls."""
 
     orders: int
     calls: int
@@ -87,7 +87,7 @@ class LetGoView(View):
 
 
 class CoveredView(View):
-    """The calls of one day, agent or carrier."""
+    """Counts of the calls of one day, agent or carrier."""
 
     key: str
     recorded: int
@@ -108,7 +108,7 @@ class CoverageView(View):
 
 
 class PressedView(View):
-    """What became of the orders of one agent, or for one plan."""
+    """Outcomes of the orders of one agent, or for one plan."""
 
     key: str
     placed: int

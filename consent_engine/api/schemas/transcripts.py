@@ -1,4 +1,4 @@
-"""Transcripts: what is posted, and what a reviewer is shown of it."""
+"""Transcripts: the form that is posted, and the view that a reviewer sees."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ class SpokenLine(StrictForm):
 
 
 class Transcribe(StrictForm):
-    """The words of a call, of its recording."""
+    """The words of a call, as transcribed from its recording."""
 
     recording: Annotated[str, Field(min_length=1, max_length=128)]
     lines: list[SpokenLine] = Field(min_length=1, max_length=MOST_LINES)
@@ -48,7 +48,7 @@ class PhraseView(View):
 
 
 class TranscriptView(View):
-    """The words of a call, and what they hint at."""
+    """The words of a call, and the hints in them."""
 
     edition: int = Field(description="of the list of forbidden phrases")
     lines: list[SpokenView]

@@ -1,4 +1,4 @@
-"""Views: what is answered, as the contract has it. Whole numbers and texts only for roles that may see them."""
+"""Views: the bodies of answers, by the API's contract. Full numbers and texts only for roles that may see them."""
 
 from typing import Annotated, Any, Self
 
@@ -14,11 +14,11 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.segments import segments
 
 _INSTANTS = frozenset({"received_at", "written_by", "started", "last", "stamped"})
-"""What in an event's detail is an instant."""
+"""The fields of an event's detail that are instants."""
 
 
 def instant(at: Millis) -> str:
-    """RFC 3339, in China's time.
+    """Format an instant by RFC 3339, in China's time.
 
     >>> instant(1754013871000)
     '2025-08-01T10:04:31.000+08:00'
@@ -33,18 +33,18 @@ Hidden = Annotated[str, BeforeValidator(hidden)]
 
 
 class View(BaseModel):
-    """Something answered."""
+    """The body of an answer."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     @classmethod
     def shown(cls, kept: object, **more: object) -> Self:
-        """What is kept: of its fields those that have the same names here, but for those given by name."""
+        """Make the view of a stored object: from its fields of the same names, except those given by name."""
         same = (name for name in cls.model_fields if name not in more and hasattr(kept, name))
         return cls.model_validate({name: getattr(kept, name) for name in same} | more)
 
     def json_bytes(self) -> bytes:
-        """As sent; a field that was not given is not there."""
+        """Encode as sent; a field that was not given is left out."""
         return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
 
@@ -83,7 +83,7 @@ class SmsView(View):
 
 
 class TimelineEntry(View):
-    """Something that happened to an order."""
+    """An entry of an order's timeline."""
 
     at: str
     trigger: str
@@ -115,8 +115,8 @@ class OrderView(View):
 
     @classmethod
     def of(cls, order: Order, *, whole: bool, looks: bool = False) -> "OrderView":
-        """The order as a reader may see it. whole: with full number and the subscriber's words · looks: and with who
-        looked at it and why, which whoever placed it does not learn.
+        """Show the order as a reader may see it. whole: with full number and the subscriber's words · looks: also with
+        who looked at it and why, which the agent who placed it does not learn.
         """
         doc = order.doc
         return cls(
@@ -138,7 +138,7 @@ class OrderView(View):
 
 
 def timeline(order: Order, *, whole: bool, after: int = 0, looks: bool = False) -> list[TimelineEntry]:
-    """What happened to an order, as a reader may see it: from the entry after that many on."""
+    """Return an order's timeline as a reader may see it, without its first `after` entries."""
     texts, first = dict(sent(order)), max(0, after - 1)
     entries = ([] if after else [_placed(order)]) + [
         _entry(event, _sms(order, texts[n]) if n in texts else None)
@@ -182,11 +182,11 @@ def _entry(event: Event, sms: SmsView | None) -> TimelineEntry:
 
 
 def _seen(entry: TimelineEntry, *, whole: bool, looks: bool) -> TimelineEntry:
-    """The entry as ops may see it: without the subscriber's words, and without a number that an id was built of. Our
-    own words stay as they were handed over: no number is in them.
+    """The entry as a reader may see it. Unless whole, it has no words of the subscriber, and no number that an id was
+    built of; our own SMS stays as it was handed over: no number is in it.
     """
     if whole:
-        hides = _is_look(entry) and not looks  # it may be about this very reader
+        hides = _is_look(entry) and not looks  # a look may concern this very reader
         return TimelineEntry(at=entry.at, trigger=entry.trigger, by="", ref="", detail={}) if hides else entry
     shown = {name: veiled(value) for name, value in entry if name in entry.model_fields_set - {"reply", "sms"}}
     if entry.sms:
@@ -199,7 +199,7 @@ def _is_look(entry: TimelineEntry) -> bool:
 
 
 def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
-    """JSON without the numbers in its texts."""
+    """Return JSON without the numbers in its texts."""
     if isinstance(told, str):
         return hidden(told)
     if isinstance(told, dict):
@@ -221,20 +221,20 @@ class RefusalView(View):
 
 
 class Alive(View):
-    """It answers."""
+    """The process answers."""
 
     status: str
 
 
 class Ready(View):
-    """It can serve."""
+    """The process can serve."""
 
     status: str
     workers: int = Field(description="worker processes heard from within 15 s")
 
 
 class FieldProblem(View):
-    """One thing wrong with one field."""
+    """An error in one field."""
 
     field: str
     code: str
@@ -242,7 +242,7 @@ class FieldProblem(View):
 
 
 class Problem(View):
-    """RFC 9457. `code` is stable; more facts may stand beside it (`since`, `reason`, `order`, `state` and others)."""
+    """RFC 9457 problem. `code` is stable; more facts may follow (`since`, `reason`, `order`, `state` and others)."""
 
     type: str
     title: str
@@ -260,7 +260,7 @@ class AckItem(View):
 
 
 class Ack(View):
-    """What was stored, and what cannot be read. Repeats count as stored."""
+    """How many items were stored, and those that cannot be read. Repeats count as stored."""
 
     accepted: int
     rejected: list[AckItem]

@@ -1,4 +1,4 @@
-"""Brakes: how often an address may ask for what costs us an SMS. In this process; a proxy counts for all of them."""
+"""Brakes: limits on how often an address may request an SMS. Counted per process; a proxy can count for all of them."""
 
 from collections import deque
 from collections.abc import Callable
@@ -8,15 +8,15 @@ from time import monotonic
 from consent_engine.domain.line.proof_code import CodesUsedUp
 
 MOST_CODES, CODES_S = 10, 600.0
-"""So many codes an address in so many seconds."""
+"""Most codes for one address, in this many seconds."""
 MOST_ADDRESSES = 10_000
 _NETWORK_BITS, _SITE_BITS, SITE = {4: 32, 6: 64}, {4: 24, 6: 48}, 4
-"""An IPv4 address is one, and an IPv6 /64; a /24 or /48, of which one customer may have all, asks for so many times as
-much."""
+"""An IPv4 address or an IPv6 /64 counts as one address; a /24 or /48, all of which one customer may hold, may request
+SITE times as many codes."""
 
 
 class Brake:
-    """Counts what addresses ask for. What is forgotten first is the address that was quiet longest."""
+    """Counts requests by address. When full, it first forgets the address that was quiet longest."""
 
     def __init__(self, most: int = MOST_CODES, span_s: float = CODES_S, clock: Callable[[], float] = monotonic) -> None:
         self._most = most
@@ -25,8 +25,8 @@ class Brake:
         self._seen: dict[str, deque[float]] = {}
 
     def take(self, address: str) -> None:
-        """Count one more; raises CodesUsedUp where that is too many. All of an IPv6 /64 are one address, and those of a
-        /48 or an IPv4 /24 have a number together: whoever has one would have 65,536 addresses, or 256.
+        """Count one more request. Raises CodesUsedUp when that is too many. An IPv6 /64 counts as one address, and all
+        addresses of a /48 or an IPv4 /24 share a limit: its holder would otherwise have 65,536 addresses, or 256.
         """
         now = self._clock()
         counted = [(name, self._lately(name, now), self._most * times) for name, times in _whose(address)]
@@ -42,7 +42,7 @@ class Brake:
             raise CodesUsedUp("too many codes were asked for from this address: wait ten minutes")
 
     def _lately(self, name: str, now: float) -> deque[float]:
-        """Taken out: put back, it is the newest."""
+        """Take out the recent requests of a name: once put back, they are the newest entry."""
         seen = self._seen.pop(name, deque())
         while seen and now - seen[0] >= self._span_s:
             seen.popleft()
@@ -50,7 +50,7 @@ class Brake:
 
 
 def network_of(address: str) -> str:
-    """The network of an address, of which one customer may have all. An address that cannot be read is its own.
+    """Return the network of an address, all of which one customer may hold. An unreadable address is its own network.
 
     >>> network_of("192.0.2.1") == network_of("::ffff:192.0.2.200") != network_of("2001:db8::1")
     True
@@ -59,8 +59,8 @@ def network_of(address: str) -> str:
 
 
 def _whose(address: str) -> tuple[tuple[str, int], ...]:
-    """What one household or machine has: an IPv4 address, or the /64 network that it is given to choose from; and what
-    one customer may have. Each with how many addresses' codes it has.
+    """Return the networks that an address counts for: that of one household or machine (an IPv4 address, or the /64 it
+    may choose addresses from), and that of one customer. Each with the number of addresses whose codes it may request.
     """
     try:
         told = ip_address(address.partition("%")[0])

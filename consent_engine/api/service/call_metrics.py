@@ -1,4 +1,4 @@
-"""What was counted of calls to subscribers, as metrics: how many, how many were recorded, what was wrong with them."""
+"""Metrics of calls to subscribers: how many there were, how many were recorded, and their violations."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,7 +11,7 @@ from consent_engine.domain.carriers import CARRIERS
 
 
 def of_dialled(days: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
-    """Calls by the day they began on, and their carrier, from a day's sums; agents are left out. Each from 0 on."""
+    """Calls by carrier and the day they began on, from each day's sums over all agents; every series from 0 on."""
 
     def by(kinds: type[Count | Violation]) -> Rows:
         for day, sums in days.items():

@@ -1,4 +1,4 @@
-"""Who calls: a Bearer key with a role. A revoked key is dead within a second."""
+"""Callers: Bearer keys, each with a role. A revoked key stops working within a second."""
 
 import secrets
 
@@ -16,7 +16,7 @@ from consent_engine.ports import ApiKey
 
 NEEDS_KEY = "this needs an API key: Authorization: Bearer KEY"
 FULL_NUMBERS = frozenset({Role.AGENT})
-"""Roles that see whole numbers and what subscribers wrote: an agent those of its own orders only. Auditors and admins
+"""Roles that see full numbers and the words of subscribers: an agent those of its own orders only. Auditors and admins
 reveal one order at a time, for a reason: `engine/revealing.py`."""
 
 
@@ -40,7 +40,7 @@ ANY_ROLE = allowed(*Role)
 
 
 class Callers:
-    """Looks up whose a key is; remembers it for a second, under a hash that only this process can make."""
+    """Looks up callers by key; remembers each for `known_s` seconds, under a hash that only this process can make."""
 
     def __init__(self, crew: Crew, known_s: float) -> None:
         self._crew = crew
@@ -48,7 +48,7 @@ class Callers:
         self._salt = secrets.token_bytes(32)
 
     async def whose(self, key: str) -> ApiKey:
-        """Who calls; raises Unauthenticated."""
+        """Return the caller who holds a key. Raises Unauthenticated."""
         if not 0 < len(key) <= MOST_KEY_LENGTH:
             raise Unauthenticated(NEEDS_KEY)
         name = mac(self._salt, key.encode())
@@ -56,7 +56,7 @@ class Callers:
 
 
 def key_of(request: Request) -> str:
-    """The key that a request shows; raises Unauthenticated where there is none, two, or another scheme (RFC 6750)."""
+    """Return the key of a request. Raises Unauthenticated for none, two, or another scheme (RFC 6750)."""
     shown = request.headers.getlist("authorization")
     scheme, _, key = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
     if scheme.lower() != "bearer":
@@ -65,7 +65,7 @@ def key_of(request: Request) -> str:
 
 
 def visible(engine: Engine, order_id: str, caller: ApiKey) -> Order:
-    """The order, if this caller may know that it exists; raises OrderNotFound."""
+    """Return the order, if this caller may know that it exists. Raises OrderNotFound."""
     order = engine.show(order_id)
     if caller.role == Role.AGENT and not is_own(order, caller):
         raise OrderNotFound("no such order")
@@ -73,13 +73,13 @@ def visible(engine: Engine, order_id: str, caller: ApiKey) -> Order:
 
 
 def is_own(order: Order, caller: ApiKey) -> bool:
-    """Whether it was placed with this very key: under its name, since it was made.
+    """Whether the order was placed with this very key: under its name, and since the key was created.
 
-    Releases before names were given once let a new key have a revoked one's name, and an order knows the name alone.
+    Earlier releases let a new key take the name of a revoked one, and an order records only the name.
     """
     return order.doc.placed_by == caller.name and order.doc.placed_at >= caller.created_at
 
 
 def sees_whole(order: Order, caller: ApiKey) -> bool:
-    """Whether this caller is shown the order's number and what the subscriber wrote: whoever placed it is."""
+    """Whether this caller sees the order's full number and the subscriber's words: only the key that placed it does."""
     return is_own(order, caller)

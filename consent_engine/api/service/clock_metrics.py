@@ -1,4 +1,4 @@
-"""How clocks differ, as metrics: the store's from this host's, gateways' from the store's."""
+"""Metrics of clock differences: the store's clock from this host's, and gateways' clocks from the store's."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from consent_engine.ports import Registry
 
 @dataclass(frozen=True, slots=True)
 class ClocksSeen:
-    """store: seconds by which the store's clock is ahead of this host's."""
+    """Clock differences at one look. store: seconds by which the store's clock is ahead of this host's."""
 
     store: float
     gateways: Mapping[str, Lag]

@@ -1,7 +1,7 @@
-"""The door's look-up: who has a number, asked of the BSS before an order of it is taken, where the BSS can say it.
+"""The door's look-up: before an order is taken, the BSS is asked about its number's subscriber, where it can answer.
 
-It may refuse an order, and never holds one up for long: what is not known in time is taken, and looked up again before
-anything is activated.
+It may refuse an order, and never delays one for long: without an answer in time the order is taken, and the number is
+looked up again before anything is activated.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ ANSWERED, UNANSWERED, NOT_ASKED = OUTCOMES = "answered", "unanswered", "unasked"
 
 
 class Ask(Protocol):
-    """Has something done with an engine."""
+    """A function that has work done with an engine."""
 
     def __call__(self, work: Callable[[Engine], T], /) -> Awaitable[T]:
-        """What came of it."""
+        """Return the result of the work."""
 
 
 class DoorLookUp:
-    """One for all requests of a process. counted: how look-ups ended, `unasked` while nobody is waited for."""
+    """The look-ups of all requests of a process. counted: by outcome, `unasked` in the pause after one failed."""
 
     def __init__(self, ask: Ask, bounds: Bounds, watch: Callable[[], float] = monotonic) -> None:
         self.counted: Counter[str] = Counter()
@@ -43,7 +43,7 @@ class DoorLookUp:
         self._spell = Spell(log, "the BSS does not say who has a number: orders are taken without")
 
     async def of(self, msisdn: str) -> Subscriber | None:
-        """Who has the number; None where nobody can be asked, or did not answer in time."""
+        """Return the number's subscriber; None where no BSS can be asked, or it did not answer in time."""
         if self._known is None:
             self._known = (await self._ask(lambda engine: engine.outside.subscribers),)
         subscribers = self._known[0]

@@ -1,4 +1,4 @@
-"""Families of metrics: a name, what it tells, and a value for each of its labels."""
+"""Families of metrics: a name, a description, and a value for each combination of labels."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,11 +8,11 @@ from consent_engine.domain.effects import Millis
 from consent_engine.ports import Tally, Waiting
 
 Rows = Iterable[tuple[Sequence[str], float]]
-"""Each with the values of the labels."""
+"""Rows of a family: the values of its labels, and the metric's value."""
 
 
 def gauge(name: str, told: str, labels: Sequence[str], rows: Rows) -> Metric:
-    """What stands so now."""
+    """Make a gauge: values that may rise and fall."""
     made = GaugeMetricFamily(name, told, labels=labels)
     for row in rows:
         made.add_metric(*row)
@@ -20,7 +20,7 @@ def gauge(name: str, told: str, labels: Sequence[str], rows: Rows) -> Metric:
 
 
 def counter(name: str, told: str, labels: Sequence[str], rows: Rows) -> Metric:
-    """What only grows."""
+    """Make a counter: values that only grow."""
     made = CounterMetricFamily(name, told, labels=labels)
     for row in rows:
         made.add_metric(*row)
@@ -28,5 +28,5 @@ def counter(name: str, told: str, labels: Sequence[str], rows: Rows) -> Metric:
 
 
 def age(tally: Tally | Waiting, now: Millis) -> float:
-    """For how many seconds the oldest has waited; 0 where there is none."""
+    """Return for how many seconds the oldest has waited; 0 where there is none."""
     return max(0, (now - tally.oldest) / 1000) if tally.count else 0

@@ -1,4 +1,4 @@
-"""What workers measured of outside calls, as metrics."""
+"""Metrics of outside calls, as workers measured them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -34,9 +34,9 @@ _LATE = (*(str(bound) for bound in BUCKETS if bound > PROMPT_S), BEYOND)
 
 
 def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Iterator[Metric]:
-    """Calls by gateway or BSS and by outcome, how long they took, and how soon after an activation its notification was
-    handed over."""
-    # Each from 0 on: a rate does not see the first of a series.
+    """Calls by gateway or BSS and by outcome, their durations, and the time from an activation to the hand-over of its
+    notification."""
+    # Every series from 0 on: a rate does not see the first increment of a new series.
     ended = {(each.target.to, outcome, each.target.name): 0.0 for each in health for outcome in OUTCOMES}
     for name, count in counted.items():
         kind, *labels = name.split("|")
@@ -62,7 +62,7 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
 
 
 def of_look_ups(counted: Mapping[str, int]) -> Metric:
-    """How the door's questions to the BSS ended: each from 0 on."""
+    """Outcomes of the door's look-ups at the BSS; every series from 0 on."""
     told = "Orders whose number the door asked the BSS about, or was not to wait for; unanswered and unasked are taken"
     rows = (((outcome,), counted.get(outcome, 0)) for outcome in door_look_up.OUTCOMES)
     return counter("consent_door_look_ups", told, ("outcome",), rows)
@@ -74,7 +74,7 @@ def of_outside(health: Sequence[Health]) -> Iterator[Metric]:
 
 
 def of_paused(paused: Mapping[Target, Millis], health: Sequence[Health], now: Millis) -> Metric:
-    """For how long a person has stopped a lane or a gateway; each from 0 on."""
+    """For how long a person has stopped each lane or gateway; every series from 0 on."""
     told = "For how long a person has stopped this lane or gateway; 0: it goes on"
     known = [Target(LANE, lane.value) for lane in Lane] + [e.target for e in health if e.target.to == GATEWAY]
     rows = ((target, max(0, now - paused.get(target, now)) / 1000) for target in sorted({*known, *paused}))

@@ -1,4 +1,4 @@
-"""Admission: an order is taken only while it can be asked in time. Messages never pass through here."""
+"""Admission: an order is taken only while its question can be sent in time. Messages never pass through here."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
@@ -13,17 +13,17 @@ from consent_engine.ports import LaneDepth
 
 Depths = Mapping[Lane, LaneDepth]
 Asks = Callable[[Callable[[Engine], Depths]], Awaitable[Depths]]
-"""How the store is asked: `Front.ask`."""
+"""The function that asks the store: `Front.ask`."""
 LANES = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
-"""Where an order waits in line. A timer waits for its moment, not for a place."""
+"""Lanes in which an order waits its turn. A timer waits for its instant, not for its turn."""
 
 
 class Busy(StoreUnavailable, code="busy"):
-    """As many orders wait as can be asked in time. The same request again, later, is safe."""
+    """As many orders wait as can be asked in time. Repeating the same request later is safe."""
 
 
 class Admission:
-    """How many orders may come in: enter it around placing one. Raises Busy when the lanes have no room."""
+    """Limits how many orders come in: enter it around placing one. Raises Busy when the lanes have no room."""
 
     def __init__(self, ask: Asks, settings: Settings, look_s: float) -> None:
         self._ask = ask
@@ -44,17 +44,17 @@ class Admission:
     async def __aexit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _where: TracebackType | None
     ) -> None:
-        """It was placed, or turned away."""
+        """Free the place: the order was placed, or refused."""
         self._under_way -= 1
 
     async def _look(self) -> None:
         depths = await self._ask(lambda engine: engine.lanes.depths())
-        # Who is under way may not stand in a lane yet.
+        # An order that is being placed may not be in a lane yet.
         self._room = room(depths, self._most, self._patience) - self._under_way
 
 
 def most_waiting(settings: Settings) -> int:
-    """How many calls may wait in a lane so that one worker, at its very slowest, makes them in half the time there is.
+    """Return how many calls may wait in a lane so that one worker, at its slowest, makes them in half the allowed time.
 
     Every place in flight is free again after CONSENT_CALL_TIMEOUT at the latest, so this is no guess about a gateway:
     whatever it does, the last in line is called within half of CONSENT_CONFIRM_WITHIN. The other half is for retries.
@@ -64,7 +64,7 @@ def most_waiting(settings: Settings) -> int:
 
 
 def room(depths: Depths, most: int, patience: Millis) -> int:
-    """How many more orders may come in; none while an effect has waited in a lane for longer than `patience` (ms)."""
+    """Return how many more orders may come in; 0 while an effect in a lane is more than `patience` (ms) late."""
     lanes = [depths[lane] for lane in LANES]
     if any(depth.late > patience for depth in lanes):
         return 0

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: how requests go, and what the store knows. No person, no order and no text in a label."""
+"""Metrics for Prometheus, of requests and of the store. No label names a person or an order, or holds a text."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,10 +35,10 @@ from consent_engine.ports import LaneDepth, Room, Tally, Target, Waiting
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 PROBE = "probe"
 NOBODY = "0" * 28
-"""An order that can be none."""
+"""An order id that no order can have."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
-"""Answers that last as long as a reader watches: their length says nothing."""
+"""Routes whose answers last as long as a reader watches: their duration says nothing."""
 _LANES: tuple[tuple[str, str, str, Callable[[LaneDepth], float]], ...] = (
     ("due", "", "Effects that should be done now", lambda depth: depth.due),
     ("oldest_due", "_seconds", "How late the oldest of them is", lambda depth: depth.late / 1000),
@@ -49,20 +49,20 @@ _LANES: tuple[tuple[str, str, str, Callable[[LaneDepth], float]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the store knew a moment ago. placed: of the orders placed on a day, how many stand where."""
+    """The state of the store a moment ago. placed: how many of the orders placed on a day are in each state."""
 
     lanes: dict[Lane, LaneDepth]
     placed: dict[str, dict[State, int]]
     uncalled: dict[str, int]
-    """of these, how many have no record of their call"""
+    """how many of these orders have no record of their call"""
     dialled: dict[str, dict[str, int]]
-    """what was counted of the calls of a day, over all agents"""
+    """counts of the calls of a day, over all agents"""
     workers: int
     counted: dict[str, float]
     outside: list[Health]
     archive: bool
     writes: bool
-    """whether the store takes them: one that is full, a replica or without its replicas can still be read"""
+    """whether the store takes writes: one that is full, a replica or without its replicas can still be read"""
     held: Tally
     """replies that a person must read"""
     at: Millis
@@ -72,12 +72,12 @@ class Look:
     unshown: Unshown
     reviews: ReviewsSeen
     paused: Mapping[Target, Millis]
-    """since when a person has stopped it"""
+    """since when a person has stopped each lane or gateway"""
     endings: Tally
-    """orders to be taken back whose service is not off"""
+    """orders to be taken back whose service is not switched off yet"""
     reports: Sequence[OpenReports]
     codes: tuple[int, int]
-    """of the public door of reports: asked for this hour, and how many there may be"""
+    """of the public door of reports: codes requested this hour, and the most that are sent in an hour"""
 
 
 class Metrics:
@@ -88,8 +88,8 @@ class Metrics:
         self._looked: Recent[Look] = Recent(front.bounds.metrics_s)
         self._pressing = PressingWatch()
         self._requests: Counter[tuple[str, str, str]] = Counter()
-        # Off: when a series began, once more for each of them.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # it leaves this one untyped
+        # Without this, every series gets another one that says when it began.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # untyped in the library
         self._kept = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._kept)
         self._seconds = Histogram(
@@ -99,13 +99,13 @@ class Metrics:
         self._timed = cache(self._seconds.labels)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered. route: its template."""
+        """Count an answered request. route: its template."""
         self._requests[method, route, f"{status // 100}xx"] += 1
         if route not in UNTIMED:
             self._timed(method, route).observe(seconds)
 
     async def page(self) -> bytes:
-        """All of them, as Prometheus reads them. Without the store, what needs none."""
+        """Return all metrics in Prometheus's format; without the store, only those that do not need it."""
         try:
             look = await self._looked.of("", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing)))
         except StoreUnavailable:
@@ -168,7 +168,7 @@ def of_store(look: Look) -> Iterator[Metric]:
 
 
 def look_at(engine: Engine, pressing: PressingWatch) -> Look:
-    """What the store knows now. pressing: what is known of two weeks of orders, from look to look."""
+    """Read the state of the store now. pressing: the figures of two weeks of orders, kept between looks."""
     now = engine.registry.now()
     placed = {"today": engine.lists.funnel(_day(now)), "yesterday": engine.lists.funnel(_day(now, 1))}
     today = engine.terms.reporting.days.of(now)
@@ -203,7 +203,7 @@ def look_at(engine: Engine, pressing: PressingWatch) -> Look:
 
 
 def _unshown(engine: Engine, now: Millis) -> Unshown:
-    """Of a catalogue that somebody damaged nothing is known: what else there is to see is seen all the same."""
+    """Plans that channels do not show; none from a damaged catalogue, so that all other metrics remain."""
     try:
         return unshown(engine.catalogue.fresh(), now)
     except (KeyError, ValueError):
@@ -211,7 +211,7 @@ def _unshown(engine: Engine, now: Millis) -> Unshown:
 
 
 def _takes_writes(engine: Engine) -> bool:
-    """A server that takes no writes refuses this one, too, though it changes nothing but the first time."""
+    """Try a write, which changes something the first time only: a server that takes no writes refuses it, too."""
     try:
         engine.registry.mark(PROBE, 1)
     except StoreUnavailable:
@@ -221,10 +221,10 @@ def _takes_writes(engine: Engine) -> bool:
 
 def _archive_up(engine: Engine) -> bool:
     try:
-        engine.lookup.versions([NOBODY])  # not in the store: so the archive is asked
+        engine.lookup.versions([NOBODY])  # not in the store, so the archive is asked
     except ArchiveUnavailable:
         return False
-    except StoreUnavailable:  # which archive it is could not be written down: nothing is known against it
+    except StoreUnavailable:  # the archive's identity could not be recorded: nothing is known against it
         return True
     return True
 
@@ -234,7 +234,7 @@ def _day(now: Millis, before: int = 0) -> str:
 
 
 class _Once(Collector):
-    """Metrics that were collected already."""
+    """A collector of metrics that were collected before."""
 
     def __init__(self, collected: list[Metric]) -> None:
         self._collected = collected

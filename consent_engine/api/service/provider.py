@@ -1,4 +1,4 @@
-"""The OpenID provider: the code flow with PKCE, and what it says of who signed in, or out. Authlib speaks to it.
+"""The OpenID provider: the code flow with PKCE, and claims of people who sign in or out. Authlib speaks to it.
 
 OpenID Connect Core 1.0, RFC 7636 (PKCE), OpenID Connect Back-Channel Logout 1.0.
 """
@@ -21,23 +21,23 @@ from consent_engine.api.service.sessions import ProviderAway, SignInFailed
 from consent_engine.config.sign_in import Oidc
 
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
-"""What a token may be signed with: nothing that a holder of our own secret could have made, and never `none`."""
+"""Algorithms that a token may be signed with: none by which a holder of our own secret could sign, and never `none`."""
 TIMEOUT_S = 10.0
 SKEW_S = 60
-"""How far the provider's clock may be from ours."""
+"""How far the provider's clock may differ from ours."""
 LOGOUT_FRESH_S = 300
 """How old a logout token may be."""
 KEYS_S = 60.0
-"""How old the keys may be by which a logout token is looked at while forgeries come."""
+"""Greatest age of the provider's keys when logout tokens are checked while forged ones arrive."""
 SIGNED_OUT = "http://schemas.openid.net/event/backchannel-logout"
 
 
 _REFUSED = (AuthlibBaseError, JoseError, ValueError, TypeError, KeyError, RuntimeError)
-"""What the libraries raise of an answer or a token that does not hold, or cannot be read."""
+"""Errors that the libraries raise for an answer or a token that is invalid or cannot be read."""
 
 
 class Flow(Struct, frozen=True):
-    """A sign-in under way: where the browser is sent, and what must come back with it."""
+    """A sign-in under way: the address the browser is sent to, and the values that must come back with it."""
 
     url: str
     state: str
@@ -55,7 +55,7 @@ class Provider:
         self.settings = settings
         self._asked: tuple[float, KeySet] | None = None
         self._client: Any = StarletteOAuth2App(  # Authlib is not typed
-            framework=None,  # the state is kept in a cookie of ours
+            framework=None,  # the state is kept in a cookie of our own
             name="provider",
             client_id=settings.client_id,
             client_secret=settings.client_secret,
@@ -67,7 +67,7 @@ class Provider:
         )  # fmt: skip
 
     async def begin(self, back: str) -> Flow:
-        """A new sign-in. back: our address that the browser comes back to. Raises ProviderAway, and SignInFailed."""
+        """Begin a sign-in. back: our address that the browser returns to. Raises ProviderAway, and SignInFailed."""
         nonce, state = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         try:
             await self._metadata()
@@ -77,7 +77,7 @@ class Provider:
         return Flow(told["url"], state, nonce, told["code_verifier"])
 
     async def finish(self, nonce: str, verifier: str, back: str, code: str) -> Mapping[str, object]:
-        """The claims of who signed in, by the code that came back. Raises SignInFailed, and ProviderAway."""
+        """Return the claims of the person signed in, by the returned code. Raises SignInFailed, and ProviderAway."""
         try:
             await self._metadata()
             token = await self._client.fetch_access_token(redirect_uri=back, code=code, code_verifier=verifier)
@@ -91,8 +91,8 @@ class Provider:
         return dict(claims)
 
     async def ended(self, token: str, now_s: float, *, sparing: bool = False) -> list[tuple[str, str]]:
-        """Which sign-ins a logout token ends: claims (`sub`, `sid`) and their values. sparing: the provider is asked
-        for its keys once a minute, however often this is called. Raises SignInFailed, and ProviderAway.
+        """Return the sign-ins that a logout token ends: claims (`sub`, `sid`) and their values. sparing: ask the
+        provider for its keys once a minute at most. Raises SignInFailed, and ProviderAway.
         """
         try:
             metadata = await self._metadata()
@@ -118,22 +118,22 @@ class Provider:
         return found
 
     async def _keys(self, *, sparing: bool) -> KeySet:
-        """The provider's keys as they are now; sparing: as they were within a minute, where they were asked for."""
+        """Return the provider's current keys; sparing: those fetched within the last minute, if there are any."""
         now = monotonic()
         if not sparing or self._asked is None or now - self._asked[0] >= KEYS_S:
             self._asked = (now, KeySet.import_key_set(await self._client.fetch_jwk_set(force=True)))
         return self._asked[1]
 
     async def _metadata(self) -> dict[str, Any]:
-        """What the provider says of itself, with fresh keys asked for by whoever checks a signature.
+        """Return the provider's metadata without its keys, so that every check of a signature fetches fresh ones.
 
-        Raises SignInFailed for one that calls itself otherwise than it is set.
+        Raises SignInFailed for a provider whose issuer is not the one in the settings.
         """
         metadata: dict[str, Any] = await self._client.load_server_metadata()
         if metadata.get("issuer") != self.settings.issuer:
             self._client.server_metadata.clear()
             raise SignInFailed("the provider calls itself otherwise than CONSENT_OIDC__ISSUER says")
-        metadata.pop("jwks", None)  # a key that the provider took back is good no longer
+        metadata.pop("jwks", None)  # a key that the provider withdrew is no longer valid
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = sorted(ALGORITHMS & set(offered))
         return metadata

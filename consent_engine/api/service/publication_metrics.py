@@ -1,4 +1,4 @@
-"""Which channels do not show the plans that are on sale, as metrics."""
+"""Metrics of channels that do not show the plans on sale."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,14 @@ from consent_engine.domain.offer.versions import Listed, Sale
 
 
 class Unshown(Struct, frozen=True):
-    """By channel. failing: for how long (ms) the one that fails longest does · plans: so many are not sold"""
+    """Failures by channel. failing: for how long (ms) the longest has lasted · plans: how many plans are not sold"""
 
     failing: Mapping[str, Millis]
     plans: Mapping[str, int]
 
 
 def unshown(listed: Mapping[str, Listed], now: Millis) -> Unshown:
-    """Of the versions that are in force and on sale."""
+    """Find the failures of the versions that are in force and on sale."""
     failing, plans = dict.fromkeys(CHANNELS, 0), Counter(dict.fromkeys(CHANNELS, 0))
     for each in listed.values():
         version = each.version(each.plan.version)

@@ -1,4 +1,4 @@
-"""Reports of calls as metrics: how many nobody has decided, and how many of these are overdue."""
+"""Metrics of reports of calls: how many are undecided, and how many of these are overdue."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,14 +9,14 @@ from consent_engine.engine.report_book import OpenReports
 
 
 def of_codes(asked: int, most: int) -> Iterator[Metric]:
-    """How many codes of the public door were asked for this hour, and how many are sent at most."""
+    """Codes of the public door that were requested this hour, and the most that are sent in an hour."""
     told = "Codes of the public door of reports that were asked for this hour, over all numbers"
     yield GaugeMetricFamily("consent_report_codes_hour", told, value=asked)
     yield GaugeMetricFamily("consent_report_codes_most", "How many of them are sent in an hour at most", value=most)
 
 
 def of_reports(waiting: Sequence[OpenReports]) -> Iterator[Metric]:
-    """By the door they came by and what they seem to be; each from 0 on."""
+    """Undecided reports by their door and proposed class; every series from 0 on."""
     labels, told = ("door", "class"), "Reports of calls that nobody has decided"
     named = [((each.door.value, each.proposed.value), each) for each in waiting]
     yield gauge("consent_reports_open", told, labels, ((names, each.open) for names, each in named))

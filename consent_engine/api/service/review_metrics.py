@@ -1,4 +1,4 @@
-"""What waits for a reviewer, as metrics: calls nobody has heard, second looks, and the orders that wait for them."""
+"""Metrics of waiting reviews: calls that nobody has heard, second looks, and the orders that wait for them."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,9 +17,9 @@ from consent_engine.ports import Tally
 
 
 class ReviewsSeen(Struct, frozen=True):
-    """calls: those that are pending, and contested · archived: that left for the archive and nobody heard; None: it
-    cannot be asked · orders: whose activation waits for a review · pressing: how many agents seem to press, by the days
-    that are looked at · ended_soon: services of the last week that were taken back within one
+    """Reviews at one look. calls: pending and contested ones · archived: calls that left for the archive unheard; None:
+    it cannot be asked · orders: those whose activation waits for a review · pressing: how many agents seem to press, by
+    the days looked at · ended_soon: services switched on in the last week and taken back within a week
     """
 
     calls: Mapping[Verdict, Tally]
@@ -34,14 +34,14 @@ def reviews_seen(engine: Engine, pressing: PressingWatch) -> ReviewsSeen:
     soon = engine.lists.ended_soon([later(today, -n) for n in range(WEEK)])
     try:
         archived = engine.calls.archived_waiting()
-    except StoreUnavailable:  # consent_archive_up says so
+    except StoreUnavailable:  # consent_archive_up reports it
         archived = None
     waiting, orders = engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW)
     return ReviewsSeen(waiting, archived, orders, pressing.look(engine.lists, today), soon)
 
 
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
-    """How many wait, and for how long the oldest does."""
+    """Calls and orders that wait for a review, agents that seem to press, services taken back within a week."""
     calls, of = [((verdict.value,), tally) for verdict, tally in seen.calls.items()], ("verdict",)
     told = "Recorded calls in the store that a reviewer is to hear"
     yield gauge("consent_reviews_waiting", told, of, ((name, tally.count) for name, tally in calls))

@@ -1,4 +1,4 @@
-"""How much room the Redis servers have, as metrics: one that is full refuses orders."""
+"""Metrics of the memory and append-only files of the Redis servers: a full server refuses orders."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -18,7 +18,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[Room], float]], ...] = (
 
 
 def rooms_of(engine: Engine) -> dict[str, Room]:
-    """How much room each server has, RQ's too where it is another one. Raises StoreUnavailable."""
+    """Return each server's memory and file, also of RQ's server where it is another one. Raises StoreUnavailable."""
     rooms = engine.lanes.rooms()
     of_jobs = engine.queue.room()
     known = {room.server for room in rooms.values()}

@@ -1,4 +1,4 @@
-"""Codes that prove a reporter's number: sent as often as the address that asks may ask."""
+"""Sending of the codes that prove a reporter's number, as often as the requesting address may ask for one."""
 
 from msgspec.structs import replace
 from starlette.requests import Request
@@ -9,7 +9,7 @@ from consent_engine.engine.report_code import CodeAsked
 
 
 async def send_code(request: Request, asked: CodeAsked) -> str:
-    """Send a code; the ticket of who asked for it. Raises TooManyCodes, StoreUnavailable."""
+    """Send a code, and return the ticket of the person who asked. Raises TooManyCodes, StoreUnavailable."""
     brake: Brake = request.app.state.codes
     address = request.client.host if request.client else ""
     brake.take(address)

@@ -1,4 +1,4 @@
-"""Front: between the event loop and the engine. Placing, receiving and asking have threads of their own."""
+"""Front: the layer between the event loop and the engine. Placing, receiving and asking have threads of their own."""
 
 import logging
 from collections import Counter
@@ -39,18 +39,18 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 ASKERS = 4
 MOST_PLACING = 1_000
-"""Far fewer than the edge lets be under way: however many orders come, a gateway's post finds a place."""
+"""Far fewer than the requests that the edge lets in at once: however many orders come, a gateway's post has a place."""
 MOST_CALLING = 5_000
 MOST_RECEIVING = 50_000
 BYTES_A_MESSAGE = 200
-"""How a webhook's body is weighed before anybody has read it."""
+"""Bytes that count as one message when a webhook's body is weighed before it is parsed."""
 HEARD_WITHIN_MS = 15_000
 FRESH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A call to one of a gateway's webhooks. reports: delivery reports, else replies."""
+    """A request to one of a gateway's webhooks. reports: it brings delivery reports, else replies."""
 
     gateway: str
     call: WebhookCall
@@ -62,7 +62,7 @@ Taken = Acknowledgement | Stored | ConsentError
 
 
 class Front:
-    """The engine, for many callers at once. engines: makes one; every thread gets its own."""
+    """The engine, for many callers at once. engines: makes an engine; every thread gets its own."""
 
     def __init__(self, engines: Callable[[], Engine], settings: Settings, bounds: Bounds) -> None:
         self.bounds = bounds
@@ -80,7 +80,7 @@ class Front:
         self._calling: Batcher[CallStart | CallEnd, CallTaken | ConsentError] = Batcher(
             callers, lambda engine, wanted: engine.calls.take_many(wanted), most=MOST_CALLING, defects=self.defects
         )
-        # Replies and refusals never stand in line behind orders.
+        # Replies and refusals never wait behind orders.
         self._receiving: Batcher[Inbound, Taken] = Batcher(
             receivers,
             partial(take, repeated=self.repeated, clocks=Clocks()),
@@ -96,33 +96,33 @@ class Front:
         self._readiness: Recent[int] = Recent(FRESH_S)
 
     async def place(self, wanted: Placing) -> Placed:
-        """Take an order; raises what the door says, and Busy while it could not be asked in time."""
+        """Take an order. Raises the door's errors, and Busy while its question could not be sent in time."""
         async with self._admission:
             seen = await self.subscribers.of(wanted.msisdn)
             return or_raised(await self._placing.put(wanted if seen is None else replace(wanted, subscriber=seen)))
 
     async def call(self, wanted: CallStart | CallEnd) -> CallTaken:
-        """Take that a call began, or ended. Returns only once it is durable."""
+        """Record that a call began, or ended. Returns only once that is durable."""
         return or_raised(await self._calling.put(wanted))
 
     async def receive(self, post: Post) -> Acknowledgement:
-        """Store what a gateway posts. Returns only once it is durable."""
+        """Store the messages of a gateway's post. Returns only once they are durable."""
         return cast(Acknowledgement, or_raised(await self._receiving.put(post)))
 
     async def refuse(self, asked: RefusalAsked) -> Stored:
-        """Never call this number again. Returns only once it is durable."""
+        """Store a subscriber's refusal of calls. Returns only once it is durable."""
         return cast(Stored, or_raised(await self._receiving.put(asked)))
 
     async def ask(self, work: Callable[[Engine], T]) -> T:
-        """Anything else, in one of a few threads."""
+        """Do any other work, in one of a few threads."""
         return await self._askers.ask(work)
 
     async def ask_long(self, work: Callable[[Engine], T]) -> T:
-        """What may take minutes, one after the other: it must not stand in the way of keys being looked up."""
+        """Do work that may take minutes, one piece after the other: it must not delay the look-up of keys."""
         return await self._patient.ask(work)
 
     async def now(self) -> Millis:
-        """The store's instant: asked once a second, in between counted by a clock that never jumps."""
+        """Return the store's time (ms): asked once a second, in between counted by a clock that never jumps."""
         return int(monotonic() * 1000 + await self._clock.of("", self._offset))
 
     async def _offset(self) -> float:
@@ -131,7 +131,7 @@ class Front:
         return now - (before + monotonic()) / 2 * 1000
 
     async def ready(self) -> int:
-        """How many workers are heard from; raises NotReady."""
+        """Return how many workers are heard from. Raises NotReady."""
         return await self._readiness.of("", lambda: self.ask(self._ready))
 
     def _ready(self, engine: Engine) -> int:
@@ -149,7 +149,7 @@ class Front:
         return workers
 
     def close(self) -> None:
-        """Let what is under way end."""
+        """Let work under way end."""
         for crew in self._crews:
             crew.close()
 
@@ -159,16 +159,16 @@ def front_of(request: Request) -> Front:
 
 
 def weigh(item: Inbound) -> int:
-    """About how many messages it is."""
+    """Return about how many messages an item has."""
     return 1 + len(item.call.body) // BYTES_A_MESSAGE if isinstance(item, Post) else 1
 
 
 def take(engine: Engine, items: Sequence[Inbound], repeated: Counter[str], clocks: Clocks) -> list[Taken]:
-    """Receive posts and refusals in one go; an answer each. What has no right signature stores nothing.
+    """Receive posts and refusals in one go; return an answer for each. A post without a valid signature stores nothing.
 
-    A post is acknowledged when all of it is stored; its repeat stores what was not.
+    A post is acknowledged when all of it is stored; its repeat stores the messages that were not.
 
-    repeated: counts, by gateway, the replies that were stored before · clocks: are told of what is new, as it came
+    repeated: counts, by gateway, the replies that were stored before · clocks: learn of new replies and their arrival
     """
     opened = [_open(engine, item, repeated) for item in items]
     messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]

@@ -1,7 +1,7 @@
-"""Sessions: a person in a browser, signed in with an API key or an OpenID provider. Nothing is kept here: the cookie
+"""Sessions: people in a browser, signed in with an API key or an OpenID provider. The server keeps none: each cookie
 proves itself.
 
-Why, and what else was considered: docs/decisions/0008-sessions.md.
+Reasons and alternatives: docs/decisions/0008-sessions.md.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 from consent_engine.ports import ApiKey
 
 LIFE_S = 12 * 3600
-"""How old an answer to "does this key still exist?" may be."""
+"""How long a session lasts that was opened with an API key."""
 CSRF_HEADER = "x-csrf-token"
 SAFE = frozenset({"GET", "HEAD"})
 MOST_FAILURES, FAILURES_S, MOST_ADDRESSES = 10, 60.0, 10_000
 _PARTS = 4
 _LONGEST_COOKIE = 1_000
 _PERSON = "p"
-"""What the cookie of a person begins with who signed in with the provider: no key's hash does."""
+"""First letter of the cookie of a person signed in with the provider: no key's hash begins with it."""
 
 
 class TooManySignIns(ConsentError, code="too_many_sign_ins"):
@@ -44,7 +44,7 @@ class TooManySignIns(ConsentError, code="too_many_sign_ins"):
 
 
 class SignInFailed(Unauthenticated, code="sign_in_failed"):
-    """What came back from the provider does not hold, or it signed nobody in."""
+    """The provider's answer or logout token is invalid, or names nobody."""
 
 
 class NoRole(Forbidden, code="no_role"):
@@ -56,8 +56,8 @@ class ProviderAway(ConsentError, code="provider_away"):
 
 
 class SignedIn(Struct, frozen=True, array_like=True):
-    """A person who signed in with the provider: as whom, with which role, and by which names that sign-in is ended.
-    agent: the agent's number that is theirs
+    """A person who signed in with the provider. ended_by: the names by which the sign-in can be ended · at: when the
+    person signed in · agent: the person's agent number; '': none
     """
 
     name: str
@@ -72,14 +72,14 @@ _SIGNED_IN = Decoder(SignedIn)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who is signed in. csrf: what only our own pages know, to be sent back with whatever changes something."""
+    """A caller who is signed in. csrf: a token that only our own pages know, required with every change."""
 
     caller: ApiKey
     csrf: str
 
 
 class Sessions:
-    """The sessions of one installation. Cookies of one process are good in all: the secret is the same."""
+    """The sessions of one installation. A cookie of one process is valid in all: they share the secret."""
 
     def __init__(self, front: Front, settings: Settings) -> None:
         self._front = front
@@ -90,7 +90,7 @@ class Sessions:
         self.failures, self.forged = Failures(), Failures()
 
     async def open(self, request: Request, response: Response, key: str) -> None:
-        """Sign in: the cookie goes into the response. Raises Unauthenticated, Forbidden and TooManySignIns."""
+        """Sign in: put the cookie into the response. Raises Unauthenticated, Forbidden and TooManySignIns."""
         self.same_origin(request)
         address = request.client.host if request.client else ""
         self.failures.check(address)
@@ -103,7 +103,7 @@ class Sessions:
         self._begin(request, response, key_hash, await self._front.now(), LIFE_S)
 
     def open_for(self, request: Request, response: Response, person: SignedIn, lasts: Millis) -> None:
-        """The cookie of a person whom the provider has signed in goes into the response."""
+        """Put the cookie of a person whom the provider has signed in into the response."""
         told = urlsafe_b64encode(encode(person)).decode().rstrip("=")
         self._begin(request, response, f"{_PERSON}{told}", person.at, lasts // 1000)
 
@@ -122,7 +122,7 @@ class Sessions:
         )  # fmt: skip
 
     async def of(self, request: Request) -> Session:
-        """Who is signed in; raises Unauthenticated."""
+        """Return the session of a request. Raises Unauthenticated."""
         cookie = request.cookies.get(self._name(request), "")
         said, _, proof = cookie.rpartition(".")
         parts = said.split(".")
@@ -136,9 +136,9 @@ class Sessions:
         return Session(caller, self.sign("csrf", said))
 
     async def acting(self, request: Request) -> Session:
-        """Who is signed in and really asked for this; raises Unauthenticated and Forbidden.
+        """Return the session of a request that no other site caused. Raises Unauthenticated and Forbidden.
 
-        What changes something needs the token of our own pages as well, in a header.
+        A request that changes something needs the token of our own pages as well, in a header.
         """
         session = await self.of(request)
         if request.method not in SAFE:
@@ -148,15 +148,15 @@ class Sessions:
         return session
 
     def check(self, request: Request, session: Session, token: str) -> None:
-        """That one of our own pages asked; raises Forbidden."""
+        """Check that one of our own pages sent the request. Raises Forbidden."""
         self.same_origin(request)
         if not hmac.compare_digest(token.encode(), session.csrf.encode()):
             raise Forbidden("this form is not of your session: load the page again")
 
     def same_origin(self, request: Request) -> None:
-        """That the browser says so, too: by Sec-Fetch-Site, else by Origin. Raises Forbidden."""
+        """Check that the browser names our own origin: by Sec-Fetch-Site, else by Origin. Raises Forbidden."""
         site = request.headers.get("sec-fetch-site")
-        if site is not None:  # no script can forge it, and it holds behind any proxy
+        if site is not None:  # no script can forge this header, and it is valid behind any proxy
             if site != "same-origin":
                 raise Forbidden("another site asked for this")
             return
@@ -168,17 +168,17 @@ class Sessions:
         return _origin(f"{request.url.scheme}://{request.headers.get('host', '')}")
 
     def sign(self, kind: str, said: str) -> str:
-        """What proves that a process of this installation said so, in a cookie or a form."""
+        """Sign a text of a cookie or a form: the proof that a process of this installation wrote it."""
         return hmac.new(self._secret, f"{kind}\n{said}".encode("ascii", "replace"), hashlib.sha256).hexdigest()
 
     def is_secure(self, request: Request) -> bool:
         """Whether the browser speaks TLS, to us or to a proxy."""
-        # Behind a proxy that ends TLS, CONSENT_PUBLIC_URL tells; a person on the machine itself has no TLS.
+        # Behind a proxy that ends TLS, CONSENT_PUBLIC_URL decides; a browser on the machine itself uses no TLS.
         host = self._asked(request).split("://")[-1].rpartition(":")[0]
         return request.url.scheme == "https" or self._public.startswith(f"https://{host}:")
 
     def _name(self, request: Request) -> str:
-        # A browser takes a cookie of the first name over https only, and from no other host.
+        # A browser accepts a cookie of the first name over https only, and from no other host.
         return "__Host-consent" if self.is_secure(request) else "consent"
 
 
@@ -186,7 +186,7 @@ _OVER = "the session is over: sign in again"
 
 
 def _caller(engine: Engine, who: str) -> ApiKey:
-    """Who it is, as the store knows it now. Raises Unauthenticated: the key was revoked, or the sign-in was ended."""
+    """Return the caller as now stored. Raises Unauthenticated when the key was revoked, or the sign-in was ended."""
     if not who.startswith(_PERSON):
         return engine.keys.by_hash(who)
     told = who.removeprefix(_PERSON)

@@ -1,4 +1,4 @@
-"""Streams: who watches which order. One task asks the store what changed, for all of them together."""
+"""Streams: the watches of orders. One task asks the store for changes, for all of them together."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 
 class TooManyStreams(StoreUnavailable, code="too_many_streams"):
-    """As many orders are watched here as may be."""
+    """This process watches as many orders as it may."""
 
 
 class Watch:
-    """One stream's view of its order: the newest state of it, and a bell. It never queues: a slow reader costs nobody.
+    """One stream's view of its order: its newest state, and a bell. Nothing is queued: a slow reader costs nothing.
 
-    order: None once it is gone
+    order: None once the store no longer has it
     """
 
     def __init__(self, order: Order) -> None:
@@ -31,7 +31,7 @@ class Watch:
         self._bell = asyncio.Event()
 
     def found(self, version: int, order: Order | None) -> None:
-        """The store has this; no version: it has it no longer."""
+        """Take in the order as the store has it; version 0: the store no longer has it."""
         if not version:
             self.order = None
         elif order is not None and self.order is not None and order.version > self.order.version:
@@ -39,11 +39,11 @@ class Watch:
         self._bell.set()
 
     def ring(self) -> None:
-        """Look up."""
+        """Wake the reader of the stream."""
         self._bell.set()
 
     async def wait(self, seconds: float) -> None:
-        """Until something changed, or so long."""
+        """Wait until the bell rings, for `seconds` at most."""
         try:
             async with asyncio.timeout(seconds):
                 await self._bell.wait()
@@ -53,7 +53,7 @@ class Watch:
 
 
 class Streams:
-    """All that is watched in this process. ending: whether the server is about to stop."""
+    """All watches of this process. ending: whether the server is about to stop."""
 
     def __init__(self, crew: Crew, defects: Counter[str], bounds: Bounds) -> None:
         self._crew = crew
@@ -66,10 +66,10 @@ class Streams:
 
     @property
     def open(self) -> int:
-        return sum(map(len, list(self._watches.values())))  # a copy: asked from other threads, too
+        return sum(map(len, list(self._watches.values())))  # a copy: other threads ask, too
 
     def check_room(self) -> None:
-        """Raise TooManyStreams when there is none for another."""
+        """Raise TooManyStreams when there is no room for another watch."""
         if self.open >= self._bounds.most_streams:
             raise TooManyStreams("as many orders are watched here as may be: ask for this one again in a moment")
 
@@ -78,7 +78,7 @@ class Streams:
         """Watch an order that was just read."""
         watch = Watch(order)
         self._watches.setdefault(order.id, set()).add(watch)
-        # The lowest version that somebody has: who has a newer one is told once more, and finds nothing new.
+        # The lowest version that a watch has: one with a newer version is rung once more, and finds nothing new.
         self._versions[order.id] = min(order.version, self._versions.get(order.id, order.version))
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._look_after())
@@ -118,7 +118,7 @@ class Streams:
 
 
 def changes(engine: Engine, known: dict[str, int]) -> tuple[dict[str, int], dict[str, Order]]:
-    """The versions that differ from what is known, and those orders."""
+    """Return the versions that differ from the known ones, and those orders."""
     found = dict(zip(known, engine.lookup.versions(list(known)), strict=True))
     changed = {order_id: version for order_id, version in found.items() if version != known[order_id]}
     orders = engine.lookup.load(list(changed))[1] if changed else {}

@@ -1,5 +1,5 @@
-"""/audit: what people did that somebody may ask about: numbers revealed, restrictions lifted, doubts decided, lanes and
-gateways stopped; by whom, when and why. Newest first; no number is in it.
+"""/audit: acts of people that an audit may question: numbers revealed, restrictions lifted, doubtful replies decided,
+lanes and gateways paused; each with name, time and reason. Newest first, without phone numbers.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ MOST_SHOWN = 200
 
 
 class ActRow(View):
-    """Something that a person did."""
+    """One act of a person."""
 
     at: str
     act: str = Field(description="revealed, lifted, decided (that a reply is no refusal), paused, resumed")
@@ -36,7 +36,7 @@ class ActRow(View):
 
 
 class Acts(View):
-    """What people did, newest first."""
+    """Acts of people, newest first."""
 
     acts: list[ActRow]
 
@@ -55,7 +55,7 @@ async def acts(request: Request, _caller: ApiKey) -> Acts:
 
 
 def look(engine: Engine) -> Acts:
-    """The newest of all kinds. Raises StoreUnavailable."""
+    """Return the newest acts of all kinds. Raises StoreUnavailable."""
     rows = [
         *((each.at, _row(each.at, "revealed", each.by, each.order, each.reason)) for each in engine.reveals.happened()),
         *(_lifted(each) for each in engine.lists.lifted(MOST_SHOWN)),

@@ -1,4 +1,4 @@
-"""What /ops looks at, as JSON: today's funnel, lanes, workers, what is stuck. No number and no text is in it."""
+"""The data of /ops as JSON: today's funnel, lanes, workers, stuck effects. It holds no phone number and no SMS text."""
 
 import json
 import re
@@ -31,7 +31,7 @@ operations = Operations(whose=visitor_of)
 MOST_SHOWN = 200
 MOST_COUNTED = 1_000
 LOOKED_S = 1.0
-"""The board is made at most so often however many look at it."""
+"""The board is made at most once in this many seconds, however many people view it."""
 LINE = re.compile("[0-9a-f]{28}")
 
 
@@ -45,7 +45,7 @@ async def board(request: Request, _caller: ApiKey) -> bytes:
 
 @operations.add("POST", "/ops/lines/{line}/retry", OPS)
 async def retry_line(request: Request, _caller: ApiKey, line: str) -> Response:
-    """The parked effects of a line are due now. Role: ops. Raises OrderNotFound for what is no line's id."""
+    """Make the parked effects of a line due now. Role: ops. Raises OrderNotFound if `line` is not the id of a line."""
     await read_body(request, KIB)
     if not LINE.fullmatch(line):
         raise OrderNotFound("no such line")
@@ -80,7 +80,7 @@ def look(engine: Engine) -> dict[str, Any]:
 
 
 def _funnel(engine: Engine, at: Millis, days: Days) -> dict[str, int]:
-    """Where the orders placed on the business's day of an instant stand now."""
+    """Count the orders placed on the business day of an instant, by their present state."""
     counts = engine.lists.placed_on(days.of(at))
     return {state.value: max(0, counts.get(state, 0)) for state in State}
 
@@ -100,7 +100,7 @@ def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
 
 
 def _retrying(engine: Engine, now: Millis) -> list[dict[str, Any]]:
-    """Gateways and the BSS whose last calls failed, with why, since when and how many wait: asked for only then."""
+    """List gateways and the BSS whose last calls failed: why, since when, how many wait. Lanes are read only then."""
     health = {e.target: e for e in health_of(engine.registry.counted(), targets_of(engine.outside), now) if e.troubled}
     if not health:
         return []

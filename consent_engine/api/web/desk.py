@@ -1,4 +1,4 @@
-"""What /desk shows of an agent's day: the orders of its own key since midnight, in few words."""
+"""The data of /desk for an agent: the orders placed with the agent's key since midnight, in short."""
 
 from pydantic import Field
 from starlette.requests import Request
@@ -15,9 +15,9 @@ from consent_engine.ports import ApiKey
 
 operations = Operations(whose=visitor_of)
 MOST_SHOWN, PAGE, PAGES = 50, 200, 5
-"""Of the newest thousand orders of the day, so many of an agent's own."""
+"""Up to 50 of an agent's own orders, found among the newest thousand of the day."""
 LOOKED_S = 1.0
-"""Each key's are looked up at most so often."""
+"""The orders of a key are looked up at most once in this many seconds."""
 
 
 class OwnOrders(View):
@@ -31,12 +31,12 @@ class OwnOrders(View):
 @operations.add("GET", "/desk/mine", AGENT)
 async def mine(request: Request, caller: ApiKey) -> bytes:
     looked: Recent[bytes] = request.app.state.own
-    ask = front_of(request).ask_long  # one after the other: many agents come back at once
+    ask = front_of(request).ask_long  # one at a time: many agents come back at once
     return await looked.of(caller.name, lambda: ask(lambda engine: look(engine, caller).json_bytes()))
 
 
 def look(engine: Engine, caller: ApiKey) -> OwnOrders:
-    """The orders of a key, of the newest of today."""
+    """Find a key's orders among the newest of today."""
     days = engine.terms.reporting.days
     since = days.begins(days.of(engine.registry.now()))
     found: list[OrderRow] = []

@@ -1,6 +1,6 @@
-"""How /ops finds orders: a light list with filters, whose address can be kept, and a search by number or by an id.
+"""Finding orders on /ops: a light list with filters, whose URL can be kept, and a search by number or id.
 
-A number travels in a body only. An order takes less than 300 bytes: its timeline is on its own page.
+A number is sent in a body only. An order takes less than 300 bytes: its timeline is on its own page.
 """
 
 import re
@@ -34,7 +34,7 @@ _Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class ListedOrders(Paged):
-    """Which orders the page lists, as its own address says it."""
+    """Filters and position of the list, as in the page's own URL."""
 
     limit: int = Field(20, ge=1, le=100)
     state: State | None = None
@@ -45,13 +45,13 @@ class ListedOrders(Paged):
 
 
 class Wanted(StrictForm):
-    """A number, a whole id, or its last characters."""
+    """A number, a whole id, or the last characters of one."""
 
     wanted: Annotated[str, Field(min_length=1, max_length=40)]
 
 
 class Rows(View):
-    """Orders in few words, newest first."""
+    """Orders in short, newest first."""
 
     orders: list[OrderRow]
     cursor: str
@@ -72,13 +72,13 @@ async def listed(request: Request, caller: ApiKey, form: ListedOrders) -> bytes:
 
 @operations.add("POST", "/ops/find", MAY_OPEN["/ops"])
 async def find(request: Request, caller: ApiKey, form: Wanted) -> bytes:
-    """The orders of a number, or those with this id or whose id ends so. Roles: ops and auditor (masked)."""
+    """The orders of a number, or those whose id is this or ends with it. Roles: ops and auditor (masked)."""
     wanted = form.wanted.strip().lower()
     return await front_of(request).ask(lambda engine: _rows(_search(engine, wanted, caller), "", caller))
 
 
 def _search(engine: Engine, wanted: str, caller: ApiKey) -> list[Order]:
-    """Raises Malformed for what can be neither."""
+    """Return the orders found. Raises Malformed if `wanted` is neither a number nor an id."""
     try:
         number = parse(wanted)
     except Malformed:

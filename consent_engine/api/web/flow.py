@@ -1,4 +1,4 @@
-"""What /ops draws of the last hour and day: how much passed each lane, gateway and the BSS, and how fast."""
+"""The graphs of /ops for the last hour and day: calls of each lane, gateway and the BSS, and their latencies."""
 
 import json
 
@@ -17,12 +17,12 @@ from consent_engine.ports import ApiKey
 
 operations = Operations(whose=visitor_of)
 LOOKED_S = 5.0
-"""A span is looked up at most so often however many look at it."""
+"""A span is looked up at most once in this many seconds, however many people view it."""
 
 
 @operations.add("GET", "/ops/flow/{span}", MAY_OPEN["/ops"])
 async def flow(request: Request, _caller: ApiKey, span: str) -> bytes:
-    """Roles: ops, auditor. Raises Malformed for another span than hour or day."""
+    """Return the series of a span. Roles: ops, auditor. Raises Malformed for a span other than hour or day."""
     if span not in SPANS:
         raise Malformed([FieldError("span", "unknown", "must be hour or day")])
     looked: Recent[bytes] = request.app.state.flow

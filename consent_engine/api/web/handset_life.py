@@ -1,7 +1,7 @@
-"""The life of a number's orders, for the handset of `consent serve`: only where nobody real is reached.
+"""The life of a number's orders, for the handset of `consent serve`: only if all gateways and the BSS are simulated.
 
-The handset proves itself as the gateway that it plays, with that gateway's secret; whoever has it answers for the
-subscriber already.
+The handset proves itself as the gateway that it plays, with that gateway's secret, whose owner can already answer for
+the subscriber.
 """
 
 from starlette.requests import Request
@@ -20,11 +20,11 @@ from consent_engine.engine.engine import Engine
 operations = Operations()
 MOST_ASKED = 1 * KIB
 MOST_SHOWN = 3
-"""Of so many orders of the number, the newest."""
+"""The number's newest orders are shown, up to this many."""
 
 
 def secret_of(settings: Settings) -> str:
-    """The secret that proves the handset; '' where there is none: a gateway or the BSS is real, or no handset named."""
+    """Return the secret that proves the handset; '' if a gateway or the BSS is real, or no handset is set."""
     told = settings.of("SIMULATED")
     outside = {*settings.routes().values(), settings.bss_name()}
     return told.get("SECRET", "") if outside == {SIMULATED} and told.get("URL") else ""
@@ -32,7 +32,7 @@ def secret_of(settings: Settings) -> str:
 
 @operations.add("POST", "/handset/life", PUBLIC)
 async def life(request: Request) -> HandsetLife:
-    """The newest orders of a number, in one language. Raises Unauthenticated, Malformed and StoreUnavailable."""
+    """Return a number's newest orders, in one language. Raises Unauthenticated, Malformed and StoreUnavailable."""
     front = front_of(request)
     body = await read_body(request, MOST_ASKED)
     signature.check(request.app.state.handset_secret, request.headers.get(signature.HEADER), body, await front.now())

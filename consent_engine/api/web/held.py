@@ -1,4 +1,4 @@
-"""What /ops shows of replies that may be a refusal: their words, the same words together. No number is in it."""
+"""The held replies of /ops, which may be refusals: their texts, equal ones grouped. They hold no phone number."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ from consent_engine.ports import ApiKey
 operations = Operations(whose=visitor_of)
 MOST_SHOWN = 50
 LOOKED_S = 2.0
-"""Looked up at most so often however many look at it."""
+"""Looked up at most once in this many seconds, however many people view it."""
 
 
 @operations.add("GET", "/ops/held", MAY_OPEN["/ops"])
@@ -28,7 +28,7 @@ async def held(request: Request, _caller: ApiKey) -> bytes:
 
 
 def look(engine: Engine) -> bytes:
-    """The groups whose deadline comes first; of a large one, as many ids as can be decided at once, oldest first."""
+    """List groups, earliest deadline first; of a large one, the oldest ids, as many as can be decided at once."""
     groups, cut = grouped(engine.held)
     told = {
         "groups": [_shown(each) for each in groups[:MOST_SHOWN]],

@@ -1,4 +1,4 @@
-"""/help: what a role does all day, a printable page; Chinese first. An admin has the pages of all."""
+"""/help: the daily work of a role as a printable page; Chinese first. An admin sees the pages of all roles."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -19,7 +19,7 @@ operations = Operations()
 
 @operations.add("GET", "/help", PUBLIC)
 async def shown(request: Request) -> Response:
-    """For every role: its own."""
+    """The visitor's own role; an admin sees all of them."""
 
     async def of(session: Session) -> Mapping[str, object]:
         own = session.caller.role
@@ -31,7 +31,7 @@ async def shown(request: Request) -> Response:
 
 @cache
 def lines(language: str) -> Mapping[str, Sequence[str]]:
-    """The lines of each role's page."""
+    """Return the lines of each role's page."""
     file = yaml.safe_load((files("consent_engine.api") / "pages" / "help.yaml").read_text("utf-8"))
     column = LANGUAGES.index(language)
     return {role: [line[column] for line in told] for role, told in file.items()}

@@ -1,4 +1,4 @@
-"""Puts the pages into the application."""
+"""Adds the pages to the application."""
 
 from starlette.applications import Starlette
 
@@ -26,11 +26,11 @@ from consent_engine.api.web import (
 from consent_engine.config.settings import Settings
 
 KNOWN_S = 1.0
-"""How old what the pages say of pauses may be."""
+"""Pages show pauses that are at most this many seconds old."""
 
 
 def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None) -> None:
-    """Sessions, pages, and RQ's dashboard where its Redis is known."""
+    """Add sessions and pages, and RQ's dashboard if its Redis is known."""
     app.state.sessions = Sessions(front, settings)
     app.state.paused = Recent(KNOWN_S)
     app.state.board = Recent(board.LOOKED_S)

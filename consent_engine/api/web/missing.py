@@ -1,4 +1,4 @@
-"""What is nowhere: a page for who came with a browser, a problem for every program."""
+"""Answers of 404: a page for browsers, a problem document for programs."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -18,7 +18,7 @@ Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
 def install(app: Starlette) -> None:
-    """A wrong address is told in the visitor's language, with a way back."""
+    """Answer unknown addresses with a page in the visitor's language that links back."""
     for kind in (HTTPException, ConsentError):
         app.add_exception_handler(kind, _paged(app.exception_handlers[kind]))
 
@@ -34,7 +34,7 @@ def _paged(otherwise: Handler) -> Handler:
 
 
 def wants_page(request: Request) -> bool:
-    """Whether somebody looks with a browser at what is no program's address."""
+    """Whether a browser asks for an address that is not reserved for programs."""
     is_read = request.method in {"GET", "HEAD"}
     return (
         is_read and "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(_OF_PROGRAMS)

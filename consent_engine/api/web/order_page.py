@@ -1,4 +1,4 @@
-"""An order's page at an address of its own, for who may see the order; and what it shows, as JSON."""
+"""The page of an order, for callers who may see the order; and its data as JSON."""
 
 import json
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ from consent_engine.ports import ApiKey, Owner
 
 operations = Operations(whose=visitor_of)
 MOST_RELATED = 50
-"""Of so many orders of the number, the newest, those of the same call are shown."""
+"""Orders of the same call are looked for among this many of the number's newest orders."""
 
 
 @operations.add("GET", "/orders/{order_id}", PUBLIC)
 async def order(request: Request, order_id: str) -> Response:
-    """For agents (their own), ops, auditors."""
+    """For agents (own orders), ops, auditors."""
 
     async def shown(session: Session) -> Mapping[str, Any]:
         life = json.loads(await _life(request, order_id, session.caller))
@@ -40,17 +40,17 @@ async def order(request: Request, order_id: str) -> Response:
 
 @operations.add("GET", "/orders/{order_id}/life", ORDER_READER)
 async def life(request: Request, caller: ApiKey, order_id: str) -> bytes:
-    """What the page shows, as it stands now. Roles: agent (own), ops and auditor (masked)."""
+    """The page's data as it is now. Roles: agent (own), ops and auditor (masked)."""
     return await _life(request, order_id, caller)
 
 
 async def _life(request: Request, order_id: str, caller: ApiKey) -> bytes:
-    """Raises OrderNotFound, also for an order that this caller may not see."""
+    """Return the page's data. Raises OrderNotFound, also for an order that this caller may not see."""
     return (await front_of(request).ask(lambda engine: look(engine, order_id, caller))).json_bytes()
 
 
 def look(engine: Engine, order_id: str, caller: ApiKey) -> OrderLife:
-    """An order with what it waits for, its call, and the other orders of that. Raises OrderNotFound."""
+    """Return an order with its due effects, its call, and the call's other orders. Raises OrderNotFound."""
     order = visible(engine, order_id, caller)
     dues = engine.lanes.dues(Owner.ORDER, order.id, list(order.effects))
     try:

@@ -1,4 +1,4 @@
-"""The pages: sign-in, start, /ops and /desk. What they show and do goes through the API, with the session's cookie."""
+"""The pages: sign-in, start, /ops and /desk. They read and act through the API, with the session's cookie."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -30,7 +30,7 @@ ALARMS = frozenset(
         Trigger.NOT_INFORMED,
     }
 )  # fmt: skip
-"""Something outside did not do what was asked of it."""
+"""Triggers that tell of a failure at a gateway or the BSS."""
 LIFECYCLE = {
     "steps": ["call_agreed", *dict.fromkeys(STAGES.values())],
     "settled": sorted(SETTLED),
@@ -40,7 +40,7 @@ LIFECYCLE = {
     "waiting": sorted(sources(Trigger.SAID_YES)),
     "alarms": sorted(ALARMS),
 }
-"""What the pages' scripts know of the lifecycle."""
+"""The lifecycle as the pages' scripts need it."""
 
 
 def sessions_of(request: Request) -> Sessions:
@@ -49,7 +49,7 @@ def sessions_of(request: Request) -> Sessions:
 
 
 async def standing(request: Request) -> list[PauseRow]:
-    """What stands still, looked up once a second however many pages are opened."""
+    """Return the pauses in force, looked up once a second however many pages are opened."""
     known: Recent[list[PauseRow]] = request.app.state.paused
 
     def look(engine: Engine) -> list[PauseRow]:
@@ -59,7 +59,7 @@ async def standing(request: Request) -> list[PauseRow]:
 
 
 async def signed_in(request: Request) -> Session | None:
-    """Who looks at a page, if anybody signed in."""
+    """Return the visitor's session; None if nobody is signed in."""
     try:
         return await sessions_of(request).of(request)
     except Unauthenticated:
@@ -68,7 +68,7 @@ async def signed_in(request: Request) -> Session | None:
 
 @operations.add("GET", "/", PUBLIC)
 async def start(request: Request) -> Response:
-    """What this visitor may open; the sign-in for a stranger."""
+    """The pages that this visitor may open; the sign-in for a visitor without a session."""
     session = await signed_in(request)
     if session is None:
         return sign_in_page(request)
@@ -77,7 +77,7 @@ async def start(request: Request) -> Response:
 
 @operations.add("POST", "/sign-in", PUBLIC)
 async def sign_in(request: Request) -> Response:
-    """Take a key, hand out a session."""
+    """Take a key and open a session."""
     form = await posted_form(request, MOST_SIGN_IN, 10)
     to = wanted_page(form.get("next", "/"))
     answer = RedirectResponse(to, HTTPStatus.SEE_OTHER)
@@ -90,7 +90,7 @@ async def sign_in(request: Request) -> Response:
 
 @operations.add("POST", "/sign-out", PUBLIC)
 async def sign_out(request: Request) -> Response:
-    """Forget the session."""
+    """Close the session."""
     form = await posted_form(request, MOST_SIGN_IN, 10)
     sessions = sessions_of(request)
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
@@ -125,13 +125,13 @@ async def behind_sign_in(
     request: Request, name: str, more: Callable[[Session], Awaitable[Mapping[str, Any]]] | None = None,
     **told: Any,  # noqa: ANN401 - for templates
 ) -> Response:  # fmt: skip
-    """A page for who is signed in and may open it; the sign-in for a stranger. more: what it shows to whom, and that is
-    looked up: OrderNotFound is a page that says so.
+    """Answer with a page if the visitor is signed in and may open it, else with the sign-in or a refusal. more: looks
+    up the data for this session; OrderNotFound becomes a page that says so.
     """
     path = request.url.path
     session = await signed_in(request)
     if session is None:
-        # A link on another site comes without our cookie (SameSite=Strict): asked from here, it comes with it.
+        # Links from other sites come without our cookie (SameSite=Strict); a reload from our own page sends it.
         if request.headers.get("sec-fetch-site") == "cross-site":
             return HTMLResponse(f'<!doctype html><meta http-equiv="refresh" content="0;url={path}">', headers=HEADERS)
         return RedirectResponse(f"/?next={quote(path, safe='')}", HTTPStatus.SEE_OTHER)
@@ -146,7 +146,7 @@ async def behind_sign_in(
 
 
 def sign_in_page(request: Request, error: ConsentError | None = None, to: str = "") -> Response:
-    """The sign-in, with what was wrong. to: where it leads."""
+    """Return the sign-in page with its error, if any. to: the page it leads to."""
     wrong, status = next((told for kind, told in _WRONG.items() if isinstance(error, kind)), ("", HTTPStatus.OK))
     to = to or wanted_page(request.query_params.get("next", "/"))
     answer = page(request, "sign_in.html", None, status, wrong=wrong, next=to, provider=request.app.state.has_provider)
@@ -167,5 +167,5 @@ _WRONG: dict[type[ConsentError], tuple[str, HTTPStatus]] = {
 
 
 def wanted_page(path: str) -> str:
-    """Where to go after the sign-in: one of the application's pages, nothing else."""
+    """Return the page to open after the sign-in: one of the application's pages, else `/`."""
     return path if whose(path) else "/"

@@ -1,4 +1,4 @@
-"""What /ops shows of publication: plans on sale whose pages do not show them, why and since when."""
+"""The publication part of /ops: plans on sale whose pages do not show them, why and since when."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ MOST_SHOWN = 20
 
 
 def unshown(engine: Engine) -> dict[str, Any]:
-    """Those that fail longest first, and how many more there are; nothing where every admin's word is taken."""
+    """List the longest failing first, and count the others; none where addresses are not checked."""
     if not engine.terms.addresses.checked:
         return {"unshown": [], "more_unshown": 0}
     try:
         listed = engine.catalogue.fresh()
-    except (KeyError, ValueError):  # somebody damaged it: what else there is to see is seen all the same
+    except (KeyError, ValueError):  # damaged catalogue: the rest of the board is shown all the same
         listed = {}
     rows = sorted((row for each in listed.values() for row in _of(each)), key=lambda row: (row["since"], row["plan"]))
     return {"unshown": rows[:MOST_SHOWN], "more_unshown": max(0, len(rows) - MOST_SHOWN)}

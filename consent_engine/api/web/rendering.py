@@ -1,4 +1,4 @@
-"""Rendering: templates to HTML under a strict policy, and the files they load. Everything is escaped."""
+"""Rendering: templates to HTML under a strict policy, and the files that pages load. Everything is escaped."""
 
 import hashlib
 import re
@@ -25,14 +25,14 @@ from consent_engine.errors import OrderNotFound
 KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _PAGES = files("consent_engine.api") / "pages"
 ASSETS = frozenset(each.name for each in _PAGES.iterdir() if each.name.rpartition(".")[2] in KINDS)
-"""What the pages load: every file of these kinds that lies beside them."""
+"""The files that pages load: every file of these kinds in their folder."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    # With no referrer at all, a browser hides the origin of forms too, and that is what we check.
+    # Without any referrer, browsers hide the origin of forms, too, and that is checked.
     "Referrer-Policy": "same-origin",
     "Vary": "Cookie, Accept-Language",
 }
@@ -45,18 +45,18 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
     "/help": frozenset(Role),
     "/rq/": frozenset({Role.OPS, Role.AUDITOR, Role.ADMIN}),
 }
-"""The pages behind the sign-in, and whose they are."""
+"""The pages behind the sign-in, and the roles that may open them."""
 OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}")
 
 
 def whose(path: str) -> frozenset[Role]:
-    """Who may open a page behind the sign-in; nobody where there is none."""
+    """Return the roles that may open a page behind the sign-in; none if there is no such page."""
     return ORDER_READER if OF_AN_ORDER.fullmatch(path) else MAY_OPEN.get(path, frozenset())
 
 
 @cache
 def asset(name: str) -> tuple[bytes, str]:
-    """An asset of the pages and its hash; raises OrderNotFound's kind of "nothing here"."""
+    """Return a file that pages load, and its hash. Raises OrderNotFound, as "nothing here", if there is none."""
     content = (_PAGES / name).read_bytes() if name in ASSETS else joined(name)
     if content is None:
         raise OrderNotFound("there is nothing at this address")
@@ -64,7 +64,7 @@ def asset(name: str) -> tuple[bytes, str]:
 
 
 def address_of(name: str) -> str:
-    """An asset's address; other content has another address, so that browsers may keep it."""
+    """Return the URL of such a file; changed content has another URL, so browsers may cache it."""
     return f"/assets/{name}?v={asset(name)[1]}"
 
 
@@ -86,7 +86,7 @@ def _templates() -> jinja2.Environment:
 
 
 def when(days: Days, told: str) -> str:
-    """An instant of an answer by the clock of the business, as 2025-08-01 10:04:31."""
+    """Format an instant of an API answer by the clock of the business, as 2025-08-01 10:04:31."""
     return f"{datetime.fromisoformat(told).astimezone(days.zone):%Y-%m-%d %H:%M:%S}"
 
 
@@ -100,7 +100,7 @@ def page(
     request: Request, name: str, session: Session | None, status: int = 200, paused: Sequence[PauseRow] = (),
     **told: Any,  # noqa: ANN401 - for templates
 ) -> HTMLResponse:  # fmt: skip
-    """A page in the visitor's language. paused: what stands still, which it says on top"""
+    """Render a page in the visitor's language. paused: the pauses in force, shown on top"""
     language = language_of(request)
     said = words(language)
     role, days = session.caller.role if session else "", front_of(request).days

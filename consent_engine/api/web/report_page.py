@@ -1,6 +1,6 @@
-"""The page on which a subscriber reports a call: Chinese first, no script, no sign-in; the number is proven by a code.
+"""The page on which a subscriber reports a call: Chinese first, no script, no sign-in; a code proves the number.
 
-A number never stands in an address: the form is posted, and comes back with what was written in it.
+A number is never in a URL: the form is posted, and the answer is the form with its entries.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ async def report(request: Request) -> Response:
 
 @operations.add("POST", "/report", PUBLIC)
 async def posted(request: Request) -> Response:
-    """Send a code, or take the report; else the form with what is wrong with it."""
+    """Send a code or take the report; on an error, show the form with the error."""
     form, step = await _form(request)
     sessions: Sessions = request.app.state.sessions
     try:
@@ -82,7 +82,7 @@ async def _taken(request: Request, form: Mapping[str, str]) -> ReportReceipt:
 
 
 async def _sent(request: Request, form: Mapping[str, str]) -> str:
-    """Send a code, once the rest of the form is right; the ticket of who asked. Raises Malformed, TooManyCodes and
+    """Send a code, once the rest of the form is valid; return the caller's ticket. Raises Malformed, TooManyCodes and
     StoreUnavailable.
     """
     made = ReportMade(PUBLIC_DOOR, _asked(form, front_of(request).days), proven=True)
@@ -92,13 +92,13 @@ async def _sent(request: Request, form: Mapping[str, str]) -> str:
 
 
 def _asked(form: Mapping[str, str], days: Days) -> MakeReport:
-    """The report that a form makes. Raises Malformed."""
+    """Read the report from a form. Raises Malformed."""
     told = {name: form[name] for name in ("msisdn", "carrier", "caller_number", "what", "language")}
     return read(MakeReport, {**told, "called_at": _instant(form["day"], form["time"], days)})
 
 
 def _instant(day: str, time: str, days: Days) -> str:
-    """The instant that a day and a time of it name, where the business is; an empty one where they name none."""
+    """Return the instant of a day and a time in the business's time zone; '' if they are not valid."""
     try:
         hours, minutes = time.split(":")[:2]
         return days.at(days.begins(day) + (int(hours) * 60 + int(minutes)) * 60_000).isoformat()
@@ -113,7 +113,7 @@ async def _form(request: Request) -> tuple[dict[str, str], str]:
 
 
 def _named(form: Mapping[str, str], wrong: tuple[FieldError, ...]) -> list[str]:
-    """The fields of the page that are wrong, as they stand on it. An instant that lacks its time alone: the time."""
+    """Name the wrong fields as the page names them. If the instant lacks only its time, that is the time field."""
     labels = {**_LABELS, "called_at": "time" if form["day"] and not form["time"] else "day"}
     names = {labels.get(each.field, each.field) for each in wrong}
     return [name for name in FIELDS if name in names]

@@ -1,5 +1,5 @@
-"""/reports: what subscribers reported, the next due first; one report with all that decides it, and what its reporter
-reads. Decisions go through the API as anybody else's.
+"""/reports: reports of subscribers, the next due first; one report with all facts for its decision, and the SMS that
+its reporter gets. Decisions go through the API like those of any other client.
 """
 
 from starlette.requests import Request
@@ -19,7 +19,7 @@ MOST_SHOWN = 50
 
 @operations.add("GET", "/reports", PUBLIC)
 async def reports(request: Request) -> Response:
-    """For operations; auditors read."""
+    """For operations; auditors may read."""
     classes = [each.value for each in ReportClass]
     return await behind_sign_in(request, "reported.html", classes=classes, of_others=sorted(OF_OTHERS))
 
@@ -33,6 +33,6 @@ async def due(request: Request, _caller: ApiKey) -> DueList:
 
 @operations.add("GET", "/reports/around/{report_id}", MAY_OPEN["/reports"])
 async def around(request: Request, _caller: ApiKey, report_id: str) -> AroundView:
-    """What the page shows of a report. Roles: ops, auditor (masked). Raises ReportNotFound."""
+    """The page's data for one report. Roles: ops, auditor (masked). Raises ReportNotFound."""
     days = front_of(request).days
     return await front_of(request).ask(lambda engine: AroundView.of(engine.reports.around(report_id), days))

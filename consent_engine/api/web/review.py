@@ -1,4 +1,4 @@
-"""/review: what a reviewer hears, beside it what had to be told; verdicts go through the API as anybody else's."""
+"""/review: a call's recording beside what the agent had to tell; verdicts go through the API like any client's."""
 
 from urllib.parse import quote, urlsplit
 
@@ -18,17 +18,17 @@ from consent_engine.ports import ApiKey
 
 operations = Operations(whose=visitor_of)
 MOST_SOLD = 50
-"""Of so many orders of the number, the newest, those of the call are shown."""
+"""Orders of the call are looked for among this many of the number's newest orders."""
 REASONS = (
     "price_not_told", "term_not_told", "not_understood", "pressed", "misled", "consent_unclear", "wrong_person",
     "unheard", "other",
 )  # fmt: skip
-"""Why a call fails, each under the key of its place."""
+"""Reasons to fail a call; the keyboard key of each is its place here."""
 
 
 @operations.add("GET", "/review", PUBLIC)
 async def review(request: Request) -> Response:
-    """For reviewers. Only this page may play what lies elsewhere: recordings, from the one place that is set."""
+    """For reviewers. Only this page may play media from another origin: recordings, from the one that is set."""
     answer = await behind_sign_in(request, "review.html", reasons=list(REASONS))
     if template := request.app.state.recording_url:
         parts = urlsplit(template)
@@ -38,20 +38,20 @@ async def review(request: Request) -> Response:
 
 @operations.add("GET", "/review/calls/{call_id}", MAY_OPEN["/review"])
 async def heard(request: Request, caller: ApiKey, call_id: str) -> HeardView:
-    """What the page shows of a call. Role: reviewer (masked). Raises CallNotFound."""
+    """The page's data for one call. Role: reviewer (masked). Raises CallNotFound."""
     template: str | None = request.app.state.recording_url
     return await front_of(request).ask(lambda engine: look(engine, call_id, caller, template or ""))
 
 
 def look(engine: Engine, call_id: str, caller: ApiKey, template: str) -> HeardView:
-    """A call with what was sold in it. Raises CallNotFound."""
+    """Return a call with the plans sold in it. Raises CallNotFound."""
     call = engine.calls.show(call_id)
     recording = template.replace("{ref}", quote(call.recording.ref, safe="")) if call.recording and template else ""
     return HeardView.of(call, _sold(engine, call), recording, own=caller.is_own(call))
 
 
 def _sold(engine: Engine, call: Call) -> list[SoldView]:
-    """Its orders; where none came of it, the plan that its end names."""
+    """List the call's orders; if there are none, the plan that the end of the call names."""
     found = engine.orders_of(Msisdn(call.person.msisdn), limit=MOST_SOLD).orders if call.person.msisdn else ()
     if sold := [SoldView.of_order(order) for order in found if order.doc.call_id == call.id]:
         return sold

@@ -1,6 +1,6 @@
 """/rq: RQ's own dashboard behind our sign-in. The roles of /ops may look; ops and admin may act, from its own pages.
 
-It has no sign-in, no defence against other sites' forms, and scripts inside its pages: all of that is made up for here.
+The dashboard has no sign-in, no defence against other sites' forms, and inline scripts: all are handled here.
 """
 
 import re
@@ -31,7 +31,7 @@ PREFIX = "/rq"
 MAY_LOOK = MAY_OPEN[f"{PREFIX}/"]
 MAY_ACT = frozenset({Role.OPS, Role.ADMIN})
 CHANGES_BY_GET = re.compile(f"{PREFIX}/requeue/")
-"""Its one address that changes something when it is only looked at."""
+"""The dashboard's one address that changes something on GET."""
 READ_ONLY = "HTTP_X_CONSENT_READ_ONLY"
 THREADS = 4
 WAY_BACK = '<p class="consent-engine" lang="{lang}"><a href="/">← {product}</a> · {own}</p>'
@@ -39,7 +39,7 @@ LANGUAGE = "HTTP_X_CONSENT_LANGUAGE"
 _KEPT_BACK = frozenset({
     b"cookie", b"authorization", b"content-length", b"content-type", b"x-consent-read-only", b"x-consent-language",
 })  # fmt: skip
-"""What is none of its business: who comes, and a body that it does not get."""
+"""Headers kept from the dashboard: credentials, our own marks, and those of a body, which it does not get."""
 _SCRIPT = re.compile(r'<script(?=[ >])(?![^>]*(?:src=|type="text/template"))')
 
 
@@ -51,20 +51,20 @@ _NAMED = (
         r'<div class="\1" tabindex="0" role="region" aria-label="table"',
     ),
 )
-"""What it leaves to eyes alone: names of fields, and tables that scroll by mouse only."""
+"""Names that the dashboard gives to eyes only: of form fields, and of tables that scroll by mouse only."""
 
 
 def dashboard(rq_url: str) -> Flask:
-    """The dashboard on this Redis: on our own client, which speaks unix sockets too and names no password."""
+    """Make the dashboard for this Redis, on our own client, which speaks unix sockets too and shows no password."""
     app = Flask("rq", static_folder=str(files("rq_dashboard") / "static"), static_url_path=f"{PREFIX}/files")
     app.config.update(
-        RQ_DASHBOARD_REDIS_URL=("RQ",),  # shown on its pages: theirs would be an address
+        RQ_DASHBOARD_REDIS_URL=("RQ",),  # shown on its pages, where the dashboard would show an address
         PROPAGATE_EXCEPTIONS=True,  # to our edge, which logs no message
         RQ_DASHBOARD_POLL_INTERVAL=2500,
     )
     app.redis_conn = connect_rq(rq_url)  # type: ignore[attr-defined] # where the dashboard looks for it
     app.register_blueprint(rq_dashboard.blueprint, url_prefix=PREFIX)
-    # Its own would connect anew for every request, by an address that cannot be a socket's.
+    # The dashboard's own hook would connect anew at every request, by an address that cannot be a socket's.
     app.before_request_funcs[rq_dashboard.blueprint.name] = []
     rq_shown.install(app)
     app.after_request(_under_policy)
@@ -72,7 +72,7 @@ def dashboard(rq_url: str) -> Flask:
 
 
 def _under_policy(response: Response) -> Response:
-    """Let the page's own scripts run, and no other; hide what a role may not do."""
+    """Let only the page's own scripts run, and hide what the caller's role may not do."""
     if response.mimetype == "text/html":
         said = words(language := request.environ.get(LANGUAGE, LANGUAGES[0]))
         back = WAY_BACK.format(lang=HTML_LANG[language], product=said["product"], own=said["rq_own"])
@@ -85,7 +85,7 @@ def _under_policy(response: Response) -> Response:
         html = html.replace("</head>", f"{links}</head>", 1).replace("<body>", f"<body>{back}", 1)
         response.set_data(html)
         response.headers["Content-Security-Policy"] = (
-            # Its templates are compiled in the browser (underscore.js), and Bootstrap's pictures are data.
+            # The templates are compiled in the browser (underscore.js), and Bootstrap's pictures are data URLs.
             f"default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
             "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         )
@@ -94,7 +94,7 @@ def _under_policy(response: Response) -> Response:
 
 
 class Guarded:
-    """The dashboard as an ASGI application that asks who comes."""
+    """The dashboard as an ASGI application that checks the caller."""
 
     def __init__(self, app: Flask, sessions: Sessions) -> None:
         self._app: Any = WSGIMiddleware(cast(Any, app), workers=THREADS)  # Flask types its environ as a plain dict
@@ -119,7 +119,7 @@ class Guarded:
             await self._serve(asked, send, may_act=may_act)
 
     async def _serve(self, asked: Request, send: Send, *, may_act: bool) -> None:
-        # To WSGI a name with underscores is the same one.
+        # To WSGI, `_` and `-` in a header's name are the same.
         told = asked.scope["headers"]
         headers = [(name, value) for name, value in told if name.replace(b"_", b"-") not in _KEPT_BACK]
         headers.append((b"x-consent-language", language_of(asked).encode()))
@@ -128,7 +128,7 @@ class Guarded:
         await self._app({**asked.scope, "headers": headers, "root_path": ""}, _no_body, send)
 
     async def _check(self, asked: Request, session: Session) -> bool:
-        """Whether who comes may act. Raises what is wrong."""
+        """Whether the caller may act. Raises Forbidden, or an error of the body, if the request is not allowed."""
         if session.caller.role not in MAY_LOOK:
             raise Forbidden("the role of this key may not look at the queues")
         may_act = session.caller.role in MAY_ACT
@@ -147,7 +147,7 @@ async def _no_body() -> Message:
 
 
 def routes(rq_url: str, sessions: Sessions) -> list[Route]:
-    """Everything below /rq."""
+    """Return the routes of everything below /rq."""
     return [Route(PREFIX, _to_its_start), Route(PREFIX + "/{rest:path}", Guarded(dashboard(rq_url), sessions))]
 
 

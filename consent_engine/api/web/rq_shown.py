@@ -1,7 +1,7 @@
-"""RQ's jobs as the dashboard shows them: JSON or nothing. Whoever can write to RQ's Redis must not run code in here.
+"""RQ's jobs as the dashboard shows them: read as JSON or not at all. A writer of RQ's Redis must not run code here.
 
-The dashboard fetches single jobs with RQ's default serializer, and that is pickle: to look at such a job, to delete or
-to requeue it would run what somebody put there. And one job that cannot be read would take the whole list with it.
+The dashboard fetches single jobs with RQ's default serializer, which is pickle: looking at such a job, deleting or
+requeueing it would run code that its writer chose. And one unreadable job would break the whole list.
 """
 
 import zlib
@@ -24,12 +24,12 @@ _KNOWN = frozenset({
     b"created_at", b"data", b"description", b"enqueued_at", b"origin", b"status", b"started_at", b"ended_at",
     b"last_heartbeat", b"worker_name", b"timeout", b"result_ttl", b"failure_ttl", b"ttl",
 })  # fmt: skip
-"""The fields of a wake-up job. Anything else in a job is not looked at."""
+"""The fields of a wake-up job. All other fields of a job are ignored."""
 MOST_BYTES = 4_096
 
 
 def _is_small(packed: bytes) -> bool:
-    """Whether it is small, and unpacks to something small; unpacked no further than that."""
+    """Whether a value is small, packed and unpacked; it is unpacked no further than MOST_BYTES."""
     inflating = zlib.decompressobj()
     try:
         inflating.decompress(packed[:MOST_BYTES], MOST_BYTES)
@@ -39,13 +39,13 @@ def _is_small(packed: bytes) -> bool:
 
 
 class ShownJob(Job):
-    """A job that is looked at. What cannot be read is shown as that."""
+    """A job as the dashboard reads it. An unreadable job is shown as unreadable."""
 
     def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as RQ has it
         super().__init__(*args, **{**more, "serializer": JSONSerializer})
 
     def refresh(self) -> None:
-        """Read it; raises NoSuchJobError when nothing is there."""
+        """Read the job. Raises NoSuchJobError if there is none."""
         try:
             kept: Mapping[bytes, bytes] = self.connection.hgetall(self.key)  # type: ignore[assignment] # redis-py's union
         except ResponseError:
@@ -77,11 +77,11 @@ class ShownJob(Job):
         return self._status or JobStatus.FAILED  # as it was read
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - RQ's
-        """Wake-up jobs have none."""
+        """Return no meta: wake-up jobs have none."""
         return {}
 
     def latest_result(self, timeout: int = 0) -> Result | None:
-        """What came of it, if that can be read."""
+        """Return the job's result, if it can be read."""
         try:
             rows = cast(list[Any], self.connection.xrevrange(Result.get_key(self.id), count=1))  # type: ignore[no-untyped-call]
             told = rows[0][1] if rows else {}
@@ -92,12 +92,12 @@ class ShownJob(Job):
 
 
 class ShownQueue(Queue):
-    """A queue of jobs that are looked at."""
+    """A queue of such jobs."""
 
     job_class = ShownJob
 
     def compact(self) -> None:
-        """Leave it: a worker skips an id whose job is gone, and RQ's own way can lose what comes meanwhile."""
+        """Do nothing: workers skip an id whose job is gone, and RQ's own way can lose jobs that come meanwhile."""
 
 
 class ShownWorker(Worker):
@@ -114,7 +114,7 @@ def _requeue(job_id: str, connection: Any) -> Job:  # noqa: ANN401 - a client of
     job = ShownJob.fetch(job_id, connection=connection)
     try:
         return job.requeue()
-    except InvalidJobOperation:  # one that is none of ours stays where it is, and does not keep the others there
+    except InvalidJobOperation:  # not one of ours: it stays there, and the others are requeued all the same
         return job
 
 
@@ -123,8 +123,8 @@ def _none(_error: Exception) -> tuple[Response, int]:
 
 
 def install(app: Flask) -> None:
-    """Have the dashboard look at RQ in this way, and nothing in this process unpickle a job."""
-    # What RQ takes where nobody names a serializer: we do everywhere, the dashboard and RQ's own helpers do not.
+    """Make the dashboard read RQ in this way, and no code in this process unpickle a job."""
+    # RQ's default serializer: we name ours everywhere, but the dashboard and RQ's own helpers use the default.
     serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment] # that is the point
     serializers.SERIALIZER_ALIASES["pickle"] = JSONSerializer
     web = rq_dashboard.web

@@ -1,7 +1,7 @@
-"""What a page's scripts are sent as: one file a page and language, with the words that they ask for and no others.
+"""The joined scripts of a page: one file per page and language, with the words that the scripts use and no others.
 
-A template names its scripts one by one; they are joined in that order. So a browser asks once for what it may keep for
-a year, and a page is as small as what it shows.
+A template names its scripts one by one; they are joined in that order. So a browser makes one request for a file that
+it may cache for a year, and a page loads no more than it shows.
 """
 
 import json
@@ -18,29 +18,29 @@ _PAGES = files("consent_engine.api") / "pages"
 _NAMED = re.compile(r"asset\('(\w+\.js)'\)")
 _TAG = re.compile(r"""^<script src="\{\{ asset\('(\w+\.js)'\) \}\}" defer></script>\n""", re.MULTILINE)
 ONE = ".single"
-"""Ends the name of what is said where it is one, beside what is said of many."""
+"""The suffix of a word's singular form, beside the plural under the plain name."""
 _WHOLE = re.compile(r"""["'`]([a-z_]+\.[a-z_.0-9]+)["'`]""")
 _BEGUN = re.compile(r"""`([a-z_]+\.[a-z_.]*)\$\{|["']([a-z_]+\.)["']""")
-"""What is filled in: a template's beginning, or one that a table of the script ends with a dot."""
+"""Beginnings of names completed at run time: in a template string, or in a script's table, ending with a dot."""
 
 
 class OneScript(Extension):
-    """A template's scripts become one, which `base.html` loads: none stands in its way to the first paint."""
+    """Removes a template's script tags: `base.html` loads one joined script, so that none delays the first paint."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """The template without its tags."""
+        """Return the template without its script tags."""
         return _TAG.sub("", source)
 
 
 @cache
 def name_of(template: str, language: str) -> str:
-    """The joined scripts of a template, as an asset; nothing where it has none."""
+    """Return the asset name of a template's joined scripts; '' if it has none."""
     stem = template.removesuffix(".html")
     return f"{stem}.{language}.js" if _TAG.search(_source(stem)) else ""
 
 
 def joined(name: str) -> bytes | None:
-    """An asset of that name: the words first, then each script; none where no page has it."""
+    """Return an asset's content: the words first, then each script; None if no page has such an asset."""
     found = _made().get(name)
     if found is None:
         return None
@@ -51,14 +51,14 @@ def joined(name: str) -> bytes | None:
 
 @cache
 def _made() -> Mapping[str, tuple[str, str]]:
-    """Every joined asset: its page and language. Anybody may ask for any name: none is looked for, and none is kept."""
+    """Map every joined asset to its page and language. Names from requests are only looked up here, never kept."""
     stems = [each.name.removesuffix(".html") for each in _PAGES.iterdir() if each.name.endswith(".html")]
     return {made: (stem, each) for stem in stems for each in LANGUAGES if (made := name_of(f"{stem}.html", each))}
 
 
 @cache
 def words_of(stem: str, language: str) -> Mapping[str, str]:
-    """The words that a page's scripts ask for: named whole, or by what they begin with."""
+    """Return the words that a page's scripts use: by full name, or by the beginning of a name."""
     told = "\n".join(map(_script, _NAMED.findall(_source(stem))))
     whole, begun = set(_WHOLE.findall(told)), tuple({one or other for one, other in _BEGUN.findall(told)})
     return {

@@ -1,4 +1,4 @@
-"""Sheets: pages for everybody, without a script, each with its style in it; and the posts of forms."""
+"""Sheets: public pages without a script, each with its style inside; and the reading of posted forms."""
 
 import hashlib
 from base64 import b64encode
@@ -17,7 +17,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 @cache
 def sheet(page: str, *styles: str, form: str = "'self'") -> tuple[jinja2.Template, str, str]:
-    """A template, its style, and the policy that lets a browser use that, send forms where that is said, and nothing
+    """Return a template, its style, and a policy that lets a browser use that style, send forms to `form`, and nothing
     else.
     """
     pages = files("consent_engine.api") / "pages"
@@ -25,7 +25,7 @@ def sheet(page: str, *styles: str, form: str = "'self'") -> tuple[jinja2.Templat
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    # The policy allows the style by its hash, and no other.
+    # The policy allows this style by its hash, and no other.
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action {form}; frame-ancestors 'none'"
@@ -34,7 +34,7 @@ def sheet(page: str, *styles: str, form: str = "'self'") -> tuple[jinja2.Templat
 
 
 async def posted_form(request: Request, most: int, fields: int) -> dict[str, str]:
-    """The fields of a form that a page of ours posts, so many at most. Raises NotOurMediaType, TooLarge and TooSlow."""
+    """Return the fields of our page's posted form, at most `fields`. Raises NotOurMediaType, TooLarge and TooSlow."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM:
         raise NotOurMediaType("send the form of our page")
     body = await read_body(request, most)

@@ -1,6 +1,6 @@
-"""Sign-in with the operator's OpenID provider: there and back, and what the provider ends by itself.
+"""Sign-in with the operator's OpenID provider: redirect, return, and sign-ins that the provider ends by itself.
 
-Why, and what else was considered: docs/decisions/0032-single-sign-on.md.
+Reasons and alternatives: docs/decisions/0032-single-sign-on.md.
 """
 
 import hmac
@@ -39,13 +39,13 @@ UNDER_WAY_S = 600
 """How long a person may take at the provider."""
 MOST_TOKEN = 16 * KIB
 MOST_TOLD = 2_000
-"""Characters of a code or a state that comes back."""
+"""Characters of a returned code or state that are read."""
 PROVIDER = "consent_engine.api.service.provider"
-"""Only where it is set: it stands on packages of the extra `oidc`."""
+"""Imported only if a provider is set: it needs packages of the extra `oidc`."""
 
 
 class UnderWay(Struct, frozen=True, array_like=True):
-    """A sign-in under way, as its cookie keeps it. to: the page that was wanted · until: by the store's clock"""
+    """A sign-in under way, as its cookie keeps it. to: the page wanted · until: its expiry by the store's clock"""
 
     state: str
     nonce: str
@@ -58,7 +58,7 @@ _UNDER_WAY = Decoder(UnderWay)
 
 
 def provider_of(settings: Settings) -> "Provider | None":
-    """The provider that is set, if any. Raises SettingsError where its packages are missing."""
+    """Return the configured provider, if any. Raises SettingsError if its packages are missing."""
     told = settings.oidc()
     if told is None:
         return None
@@ -88,7 +88,7 @@ async def there(request: Request) -> Response:
 
 @operations.add("GET", BACK, PUBLIC)
 async def back(request: Request) -> Response:
-    """Take what the provider sent the browser back with, hand out a session."""
+    """Take the provider's answer from the returning browser, and open a session."""
     to = "/"
     try:
         under_way = await _under_way(request)
@@ -101,18 +101,18 @@ async def back(request: Request) -> Response:
         answer = RedirectResponse(to, HTTPStatus.SEE_OTHER)
         sessions_of(request).open_for(request, answer, person, _provider(request).settings.session)
         log.info("signed in", extra={"about": {"key": person.name}})
-    _keep(request, answer, "", 0)  # good once
+    _keep(request, answer, "", 0)  # valid once
     return answer
 
 
 @operations.add("POST", OUT, PUBLIC)
 async def ended(request: Request) -> Response:
-    """The provider ends sign-ins, by itself or because a person signed out there (Back-Channel Logout 1.0).
+    """End sign-ins that the provider ends, by itself or because a person signed out there (Back-Channel Logout 1.0).
 
     Forgeries are slowed down, not the provider, which may come from behind the same proxy: while they come, a token is
-    looked at by keys that are at hand, so that a forgery costs neither the provider nor the log anything.
+    checked with the keys at hand only, so that a forgery costs neither a request to the provider nor a log line.
     """
-    # Counted apart: whoever posts forgeries from behind the same proxy keeps nobody from signing in.
+    # Counted apart: forgeries from behind the same proxy keep nobody from signing in.
     failures, address = sessions_of(request).forged, request.client.host if request.client else ""
     body = await read_body(request, MOST_TOKEN)
     token = parse_qs(body.decode("ascii", "replace"), max_num_fields=10).get("logout_token", [""])[0]
@@ -137,7 +137,7 @@ async def ended(request: Request) -> Response:
 
 
 async def _under_way(request: Request) -> UnderWay:
-    """The sign-in that this browser began. Raises SignInFailed for another, an old one, or none."""
+    """Return the sign-in that this browser began. Raises SignInFailed if there is none, or it is another or too old."""
     said, _, proof = request.cookies.get(COOKIE, "").rpartition(".")
     query = request.query_params
     state = query.get("state", "")[:MOST_TOLD]
@@ -157,7 +157,7 @@ async def _under_way(request: Request) -> UnderWay:
 
 
 async def _person(request: Request, under_way: UnderWay) -> SignedIn:
-    """Who signed in, with the role that the claims give. Raises SignInFailed, NoRole and ProviderAway."""
+    """Return the person who signed in, with the claims' role. Raises SignInFailed, NoRole and ProviderAway."""
     provider, front = _provider(request), front_of(request)
     settings = provider.settings
     code = request.query_params["code"][:MOST_TOLD]
@@ -186,7 +186,7 @@ def _provider(request: Request) -> "Provider":
 
 
 def _back(request: Request) -> str:
-    """Our address that the provider sends browsers back to: as it is set, never as a request says."""
+    """Return our address to which the provider sends browsers back: from the settings, never from a request."""
     return f"{request.app.state.public_url.rstrip('/')}{BACK}"
 
 

@@ -1,4 +1,4 @@
-"""The words on our pages, in two languages, and which of them a visitor wants."""
+"""The words on our pages, in two languages, and the choice of a visitor's language."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -22,17 +22,17 @@ HTML_LANG = {"zh": "zh-CN", "en": "en"}
 
 @cache
 def words(language: str) -> Mapping[str, str]:
-    """Every word, by name."""
+    """Return all words of a language, by name."""
     file = yaml.safe_load((files("consent_engine.api") / "pages" / "words.yaml").read_text("utf-8"))
     file |= {f"carrier.{name}": (each.name, each.english) for name, each in CARRIERS.items()}
     file |= {f"state.{state}": state.said for state in State} | {f"trigger.{each}": each.said for each in Trigger}
-    file = {f"say.{state}": state.said[0] for state in State} | file  # where an agent has no better sentence
+    file = {f"say.{state}": state.said[0] for state in State} | file  # for agents, if the file has no better sentence
     column = LANGUAGES.index(language)
     return MappingProxyType({name: said if isinstance(said, str) else said[column] for name, said in file.items()})
 
 
 def language_of(request: Request) -> str:
-    """What was asked for in the address, else before, else what the browser prefers, else Chinese."""
+    """Return the language named in the URL, else in the cookie, else the browser's preferred one, else Chinese."""
     for asked in (request.query_params.get(COOKIE), request.cookies.get(COOKIE)):
         if asked in LANGUAGES:
             return asked
@@ -40,7 +40,7 @@ def language_of(request: Request) -> str:
 
 
 def keeping_language(response: R, request: Request, language: str) -> R:
-    """The response; a language that the address asks for is kept for the next one."""
+    """Return the response; a language that the URL names is kept in a cookie."""
     if request.query_params.get(COOKIE) in LANGUAGES:
         response.set_cookie(COOKIE, language, max_age=YEAR_S, path="/", httponly=True, samesite="lax")
     return response

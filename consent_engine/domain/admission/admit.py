@@ -1,4 +1,4 @@
-"""The door: may this order be taken? The rules, each with its code."""
+"""Admission: the rules that decide whether an order may be taken, each with its error code."""
 
 from binascii import a2b_base64
 from collections.abc import Mapping, Sequence
@@ -41,39 +41,39 @@ from consent_engine.errors import (
 
 
 class Terms(Struct, frozen=True):
-    """What the engine is set to at this moment; frozen into every order it admits."""
+    """The engine's settings at this moment; frozen into every order it admits."""
 
     policy: Policy
     senders: Mapping[str, str]
     sub_numbers: frozenset[str]
     """carriers whose gateway lets us append digits to our number"""
     segments: Mapping[str, int] = field(default_factory=dict)
-    """carrier -> so many segments its gateway carries"""
+    """carrier -> the most segments of one text that its gateway carries"""
     permit_lasts: Millis = 15 * 60_000
-    """how long after it was given a permit to dial is good"""
+    """how long after it was given a permit to dial is valid"""
     permits_required: bool = False
     """whether a call without a permit is a violation"""
     calls_a_day: int = 3
-    """to one number"""
+    """the most calls to one number in a day"""
     call_age: Millis = 2 * 3_600_000
     """how old an agreement may be when its order is placed"""
     plan_approval: bool = False
-    """whether it takes a second admin to put a plan on sale"""
+    """whether a second admin must approve that a plan goes on sale"""
     addresses: Addresses = Addresses()
     """where a plan may be published"""
     reports: frozenset[str] = frozenset()
     """carriers whose gateway reports deliveries"""
     reporting: ReportTerms = ReportTerms()
-    """how reports of calls are answered, and what a day is"""
+    """how reports of calls are answered, and the time zone of days"""
     review_first: bool = False
     """whether nothing is activated before its call was reviewed"""
 
     def carried(self, carrier: str) -> int:
-        """How many segments of one text reach the subscribers of a carrier."""
+        """The most segments of one text that reach the subscribers of a carrier."""
         return self.segments.get(carrier, MOST_SEGMENTS)
 
     def policy_for(self, carrier: str) -> Policy:
-        """The policy of an order that is sold by a carrier."""
+        """The policy of an order sold by a carrier."""
         return replace(self.policy, reports=1) if carrier in self.reports else self.policy
 
 
@@ -89,13 +89,13 @@ def admit(
     open_texts: Sequence[str] = (),
     call: Call | None = None,
 ) -> tuple[Order, dict[str, str]]:
-    """The order as it begins, and the fields written once; raises the first rule that says no.
+    """Return the new order, and the fields written once; raises the error of the first rule that refuses it.
 
-    open_texts: the questions of the line's open orders, whose figures the code of this one must not be · call: the one
-    that it names, where that is known, or that its body tells of
+    open_texts: the questions of the line's open orders: their figures may not be this order's code · call: the call
+    that the order names, where it is known, or that the order's body describes
 
-    Raises, in the order of the rules: what the plan is refused for, DoNotCall or CoolingOff, what its call is refused
-    for, DuplicateOrder, ConfirmationTooLong.
+    Raises, in the order of the rules: the refusals of a plan, DoNotCall or CoolingOff, OtherNetwork, the refusals of a
+    call, DuplicateOrder, LanguageUnavailable, ConfirmationTooLong.
     """
     request = placing.request
     plan = _plan(request, listed, now, official=_official(request, call, listed))
@@ -106,7 +106,7 @@ def admit(
     asked = dated(offer.text, offer.words, agreed_in.started_at)
     figures = listed.figures if listed is not None else frozenset[str]()
     code = free_code(others, now, a2b_base64(salt[:8]).hex(), (asked, *open_texts), figures)
-    # With another order about, "the only order asked" would not do.
+    # With another order remembered on the line, a yes must name its order by the code.
     text, doc = _doc(
         placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), agreed_in=agreed_in,
     )  # fmt: skip
@@ -118,7 +118,7 @@ def admit(
 
 
 def _is_customer(subscriber: Subscriber, carrier: str, call: Call | None) -> None:
-    """The number is the carrier's customer, and was its holder's when the call began: where the BSS said so."""
+    """Check, as far as the BSS said so, that the number is the carrier's, and had its present holder at the call."""
     if subscriber.is_elsewhere(carrier):
         told = f"the BSS says that the number is not a customer of {carrier}"
         raise OtherNetwork(told, network=subscriber.network, carrier=str(carrier))
@@ -128,7 +128,7 @@ def _is_customer(subscriber: Subscriber, carrier: str, call: Call | None) -> Non
 
 
 def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Terms, now: Millis) -> None:
-    """Nothing on the line bars this plan, the call that is named carries it, and no order for it is open."""
+    """Check that nothing on the line bars the plan, that the call fits the order, and that no order for it is open."""
     request = placing.request
     if restriction := line.restriction(plan.carrier, plan.code):
         raise barred(restriction)
@@ -141,7 +141,7 @@ def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Te
 
 
 def _official(request: PlaceOrder, call: Call | None, listed: Listed | None) -> bool:
-    """Whether the call came from the carrier's own number; of one that is not known another rule says no."""
+    """Whether the call came from the carrier's own number; a call that is not known is refused by another rule."""
     told = request.call
     if told is not None and listed is not None and told.caller_number != CARRIERS[listed.plan.carrier].outbound:
         return False
@@ -164,7 +164,7 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: 
 
 
 def _not_public(listed: Listed) -> PlanNotPublic:
-    """With the channel that does not show it, where that is why."""
+    """The refusal, with the channel that does not show the plan, where that is the reason."""
     version = listed.version(listed.plan.version)
     unshown = version.unshown() if version is not None and listed.sale is Sale.ON_SALE else None
     told = "the plan must be known, public in web hall and app, and on sale, at the call and now"
@@ -172,7 +172,7 @@ def _not_public(listed: Listed) -> PlanNotPublic:
 
 
 def told_recording(request: PlaceOrder) -> Recording | None:
-    """The recording that the body of an order names; None where that names a call by its id."""
+    """The recording that the body of an order names; None where the body names a call by its id."""
     told = request.call
     return told.recording if told else None
 
@@ -196,7 +196,7 @@ def _doc(
     asks_code: bool,
     agreed_in: AgreedIn,
 ) -> tuple[str, Doc]:
-    """The doc, and the text of the question where it is not the offer's own."""
+    """The text of the question, '' where it is the offer's own; and the doc of the order."""
     request = placing.request
     begun, window = agreed_in.started_at, offer.policy.reply_window
     text = confirmation(plan, code, window, offer.words, begun) if asks_code else ""
@@ -218,7 +218,7 @@ def _doc(
 
 
 def _agreed_in(request: PlaceOrder, plan: Plan, call: Call | None) -> AgreedIn:
-    """What the order says of its call: as the call's record does; its recording as its body tells it."""
+    """The call as the order describes it: from the call's record, but the recording as the order's body names it."""
     if call is None:
         raise CallMismatch(NO_SUCH_CALL)
     told = told_recording(request) or call.recording
@@ -227,7 +227,7 @@ def _agreed_in(request: PlaceOrder, plan: Plan, call: Call | None) -> AgreedIn:
 
 
 def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:
-    """The same for everybody who is asked about this version of the plan."""
+    """The offer, the same for every order that asks about this version of the plan."""
     policy = terms.policy_for(plan.carrier)
     name = (plan.hash, plan.version, policy, terms.senders[plan.carrier], edition)
     known = _OFFERS.get(name)

@@ -1,4 +1,4 @@
-"""A reported call is always kept; its violations are found here."""
+"""Admission of calls: a call that was made known is always recorded; its violations are found here."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ _BY_THE_PLAN = (Violation.COOL_OFF, Violation.WRONG_PERMIT)
 
 
 class Made(Struct, frozen=True):
-    """A call as it was made: by whom, from which number, when, under which permit ('' for none), about which plan."""
+    """A call as it was made: its carrier, the calling number, the instant, the permit ('' for none), the plan."""
 
     carrier: str
     caller: str
@@ -34,7 +34,7 @@ class Made(Struct, frozen=True):
 
 
 def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Violation, ...], str]:
-    """The violations of a call to a line's number when it began; and its permit, where the engine gave it."""
+    """The violations of a call to a line's number when it began; and its permit, '' unless the engine gave it."""
     carrier, at, plan = made.carrier, made.at, made.plan
     checked = verify(secret, made.permit, line.id, carrier, plan, at) if made.permit else None
     since, before = (
@@ -62,7 +62,7 @@ def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Vio
 def begin(
     start: CallStart, call_id: str, line: Line, terms: Terms, secret: str, now: Millis, salt: str
 ) -> tuple[Call, dict[str, str]]:
-    """The call as it begins, with all that is wrong with it, and the fields written once."""
+    """The new call with its violations, and the fields written once."""
     asked = start.request
     at, carrier = millis(asked.started_at), asked.carrier.value
     violations, permit = judged(Made(carrier, asked.from_, at, asked.permit or ""), line, terms, secret)
@@ -84,7 +84,7 @@ def begin(
 
 
 class Telling(Struct, frozen=True):
-    """The body of an order that tells of its call: the request, the call's id, its carrier, a salt."""
+    """An order whose body describes its call: the request, the call's id, its carrier, a salt."""
 
     placing: Placing
     call: str
@@ -93,9 +93,9 @@ class Telling(Struct, frozen=True):
 
 
 def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tuple[Call, dict[str, str]]:
-    """The call that the body of an order tells of, with all that is wrong with it, and the fields written once. It has
-    ended when the subscriber agreed: the body says nothing of what came later. What makes its request the same as
-    another stands in the order that names the call.
+    """The call that the body of an order describes, with its violations, and the fields written once. It ended when the
+    subscriber agreed: the body says nothing of what came later. It has no fingerprint of its request: the order that
+    names the call has it.
 
     Raises ValueError for a body that names a call by its id.
     """
@@ -119,9 +119,9 @@ def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tup
 
 
 def end(call: Call, wanted: CallEnd, line: Line, secret: str, now: Millis, sells: Callable[[str, str], bool]) -> Ended:
-    """How the call ended, with what its end shows to be wrong. sells: whether a carrier has a plan of this code.
+    """The event that ends the call, with the violations its end shows. sells: whether a carrier has a plan of this code
 
-    Raises Malformed for instants that cannot be, AlreadyEnded for one that ended otherwise, CallAbandoned, PlanUnknown.
+    Raises Malformed for impossible instants, AlreadyEnded for a call that ended otherwise, CallAbandoned, PlanUnknown.
     """
     asked = wanted.request
     if call.state is CallState.ABANDONED:
@@ -151,7 +151,7 @@ def _shown_by_the_end(
 ) -> tuple[Violation, ...]:
     began = call.began
     checked = verify(secret, began.permit, line.id, began.carrier, plan, began.started_at) if began.permit else None
-    # Of a call that nobody answered there is nothing to record, and no order comes of it.
+    # A call that nobody answered has nothing to record, unless an order names it.
     sold = any(each.kind is Kind.CALL and each.ref == call.id for each in line.restrictions)
     known = Known(
         at=began.started_at,
@@ -167,8 +167,8 @@ def _shown_by_the_end(
 
 
 def cooled(call: Call, ended: Ended, line: Line, lasts: Millis) -> Restriction | None:
-    """What keeps the plan from being offered again that was declined in the call; None where none was, or where what
-    stands there already ends no sooner. lasts: how long; 0: for ever.
+    """The restriction that keeps a plan declined in the call from being offered again; None where none was declined, or
+    where the restriction that stands already ends no sooner. lasts: how long; 0: for ever
     """
     if ended.outcome is not CallOutcome.DECLINED:
         return None

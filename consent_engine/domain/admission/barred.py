@@ -1,4 +1,4 @@
-"""What the door says of a restriction."""
+"""The refusal of an order that a restriction bars."""
 
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.errors import CoolingOff, DoNotCall, Refused
@@ -12,7 +12,7 @@ _WHY_NOT = {
 
 
 def barred(by: Restriction) -> Refused:
-    """Why a restriction lets no order be taken."""
+    """Return the refusal of an order that a restriction bars."""
     if by.kind is Kind.COOL_OFF:
         return CoolingOff("the subscriber declined this plan: it is not offered again", since=by.since)
     return DoNotCall(_WHY_NOT[by.kind], since=by.since, reason=by.kind.value)

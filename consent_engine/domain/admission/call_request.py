@@ -1,4 +1,4 @@
-"""Requests about calls: one began, one ended. Their shapes, and what makes two of them the same."""
+"""Requests about calls that began or ended: their shapes, and when two of them are the same."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
 
 OLDEST_MS = 3 * 366 * 86_400_000
-"""No call that began longer ago is taken: no record of it would be kept any more."""
+"""The greatest age of a call that is accepted: the record of an older one would not be kept any more."""
 MOST_DISCLOSURES = 100
 LONGEST_S = 86_400
 
@@ -38,7 +38,7 @@ _Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), Afte
 
 
 class StartCall(StrictForm):
-    """A call that began. Whatever is wrong with it, it is taken: what is wrong is said in the answer."""
+    """A call that began. It is recorded whatever is wrong with it; the answer lists its violations."""
 
     permit: Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)] | None = Field(
         None, description="from POST /v1/permits"
@@ -51,7 +51,7 @@ class StartCall(StrictForm):
     script: _Text | None = Field(None, examples=["5g-2025-07"])
 
     def late_errors(self, now: Millis) -> list[FieldError]:
-        """What only the store's clock can tell: a call that begins in the future, or began before any that is kept."""
+        """Errors that only the store's clock shows: a call in the future, or older than any that is kept."""
         at = millis(self.started_at)
         if at > now + SKEW_MS:
             return [FieldError("started_at", "call_time_invalid", "must not be in the future")]
@@ -60,14 +60,14 @@ class StartCall(StrictForm):
         return []
 
     def fingerprint(self) -> str:
-        """What makes two requests the same: every field, the number normalised."""
+        """A hash that equal requests share: of every field, the number normalised."""
         started = millis(self.started_at)
         parts = [self.permit, self.from_, self.to, self.carrier.value, self.agent, started, self.script]
         return _hashed(parts)
 
 
 class RecordingTaken(StrictForm):
-    """The recording of the whole call: where it is kept, the hash of its bytes (where it is known), how long it is."""
+    """The recording of the whole call: its reference, the hash of its bytes (where it is known), its length."""
 
     ref: Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE), AfterValidator(numberless)] = Field(
         examples=["rec-20250801-000123"]
@@ -84,7 +84,7 @@ class DisclosureMade(StrictForm):
 
 
 class EndCall(StrictForm):
-    """How a call ended. A declined one names the plan that was declined."""
+    """The end of a call. A declined call names the plan that was declined."""
 
     ended_at: _Instant = Field(examples=["2025-08-01T10:05:02+08:00"])
     outcome: CallOutcome
@@ -93,7 +93,7 @@ class EndCall(StrictForm):
     disclosures: list[DisclosureMade] = Field([], max_length=MOST_DISCLOSURES)
 
     def form_errors(self) -> list[FieldError]:
-        """What is wrong between the fields."""
+        """Errors in the combination of fields."""
         if self.outcome is CallOutcome.DECLINED and self.plan is None:
             return [FieldError("plan", "missing", "must be given: which plan was declined")]
         return []
@@ -113,13 +113,13 @@ class EndCall(StrictForm):
         return wrong
 
     def fingerprint(self) -> str:
-        """What makes two ends the same: every field."""
+        """A hash that equal ends share: of every field."""
         told = [[each.id, millis(each.at)] for each in self.disclosures]
         recording = self.recorded()
         return _hashed([millis(self.ended_at), self.outcome.value, self.plan, recording, told])
 
     def recorded(self) -> Recording | None:
-        """The recording as kept."""
+        """The recording, as kept."""
         taken = self.recording
         return None if taken is None else Recording(taken.ref, (taken.sha256 or "").lower(), taken.seconds)
 
@@ -129,7 +129,7 @@ class EndCall(StrictForm):
 
 
 class CallStart(Struct, frozen=True):
-    """One request about a call that began: who asks, under which key, and what."""
+    """One request about a call that began: the caller's API key, the idempotency key, the form."""
 
     api_key: str
     idempotency_key: str
@@ -142,9 +142,9 @@ class CallStart(Struct, frozen=True):
 
 
 class CallEnd(Struct, frozen=True):
-    """One request about a call that ended: who asks, which call, and how it ended. Raises Malformed.
+    """One request about a call that ended: the caller's API key, the call, the form. Raises Malformed.
 
-    since: since when that API key is there · anyone: it may end what others began
+    since: when that API key was created · anyone: whether it may end calls that other keys began
     """
 
     api_key: str
@@ -154,11 +154,11 @@ class CallEnd(Struct, frozen=True):
     anyone: bool = False
 
     def may_end(self, call: Call) -> bool:
-        """Whether it is a call of this very key, or any will do."""
+        """Whether the call was begun by this very key, or the key may end any."""
         return self.anyone or (call.began.placed_by == self.api_key and call.began.registered_at >= self.since)
 
     def __post_init__(self) -> None:
-        """Look at what stands between its fields."""
+        """Check the combination of the form's fields."""
         if wrong := self.request.form_errors():
             raise Malformed(wrong)
 

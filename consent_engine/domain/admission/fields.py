@@ -1,4 +1,4 @@
-"""Fields: what the forms have in common. Each check raises PydanticCustomError with the code of its error."""
+"""Checks of fields that the forms share. Each raises PydanticCustomError with the code of its error."""
 
 import re
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
 def msisdn(value: str) -> str:
     """The number as E.164 with plus; raises `invalid_msisdn`."""
     try:
-        return str(parse(value))  # a plain text: what is of another kind is slowly written as JSON
+        return str(parse(value))  # a plain str: a subclass of it is slow to write as JSON
     except Malformed as error:
         raise PydanticCustomError("invalid_msisdn", "{why}", {"why": error.errors[0].message}) from None
 
 
 def numberless(value: str) -> str:
-    """The value; raises `unseen_character`: it is shown as it is; and `contains_number`: it outlives the erasure of a
-    person.
+    """Return the value; raises `unseen_character`, as it is shown unchanged, and `contains_number`, as it outlives the
+    erasure of a person.
     """
     return _without_number(legible(value))
 
@@ -35,7 +35,7 @@ def _without_number(value: str) -> str:
 
 
 def numberless_json(value: dict[str, Any]) -> dict[str, Any]:
-    """The value; raises what `numberless` does for any name or value in it, which may have several lines."""
+    """Return the value; raises as `numberless` does for any name or value in it, but these may have several lines."""
     for text in _texts(value):
         _without_number(legible(text, LINES))
     return value

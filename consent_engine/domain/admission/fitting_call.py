@@ -1,4 +1,4 @@
-"""Does a call fit the order that names it?"""
+"""The check that a call fits the order that names it."""
 
 from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.call.call_events import CallOutcome, Recording
@@ -12,11 +12,10 @@ NO_SUCH_CALL = "there is no such call, or none of these days"
 def fits(
     call: Call | None, line: str, carrier: str, agreed: Millis, oldest: Millis, *, recording: Recording | None = None
 ) -> None:
-    """Raise what an order is refused for because of its call: CallNotPermitted, CallTooOld, CallMismatch,
-    RecordingReused.
+    """Raise the refusal of an order because of its call: CallNotPermitted, CallTooOld, CallMismatch, RecordingReused.
 
-    oldest: the subscriber may not have agreed before then · recording: where the body of the order tells of the call,
-    the one that it names
+    oldest: the earliest instant at which the subscriber may have agreed · recording: the one that the order's body
+    names, where the body describes the call
     """
     if call is None:
         raise CallMismatch(NO_SUCH_CALL)
@@ -37,7 +36,7 @@ def fits(
 
 
 def _is_the_one(call: Call, line: str, carrier: str, recording: Recording | None) -> None:
-    """The call is of this number and carrier, and its recording the one that was made known before."""
+    """Check that the call is of this number and carrier, and its recording the one that was made known before."""
     if call.line != line or call.carrier != carrier:
         if recording is not None:
             raise RecordingReused("this recording is of a call of another carrier")

@@ -1,6 +1,6 @@
-"""How long an SMS that we send may be: how much is read to its end, and how much a gateway carries whole.
+"""The longest SMS that we send: as much as people read to the end, and as much as a gateway carries whole.
 
-A question that arrives cut asks for less than it promises, and a yes to it would count.
+A question that arrives cut off asks about less than it should, and a yes to it would count.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import FieldError
 
 MOST = {Purpose.CONFIRMATION: 6, Purpose.NOTIFICATION: 4}
-"""Segments of what is said of a plan, in each language that it has words in."""
+"""The most segments of the texts about a plan, in each language that the plan has texts in."""
 
 _CODE = "888"
 _LONGEST_INSTANT: Millis = 1_766_851_199_000
@@ -25,13 +25,13 @@ _RECEIPT = "00000000"
 
 
 def limits(terms: Terms) -> Callable[[Plan], list[FieldError]]:
-    """What says which texts about a plan are too long under these terms."""
+    """Return the check of which texts about a plan are too long under these terms."""
     policy = terms.policy
     return lambda plan: too_long(plan, policy.reply_window, terms.carried(plan.carrier), policy.free_exit)
 
 
 class PlanText(NamedTuple):
-    """A text about a plan, at its longest. most: segments that it may take, 0 where there is no bound of its own."""
+    """A text about a plan, at its longest. most: segments that it may take, 0 where it has no bound of its own."""
 
     purpose: Purpose
     language: str
@@ -41,7 +41,7 @@ class PlanText(NamedTuple):
 
 
 def too_long(plan: Plan, window: Millis, carried: int, free_exit: Millis = 0) -> list[FieldError]:
-    """The texts about a plan that are longer than they may be. carried: segments that its gateway carries."""
+    """Errors for the texts about a plan that are too long. carried: the most segments that its gateway carries"""
     wrong = []
     for each in (text for language in languages(plan) for text in _texts(plan, window, language, MOST, free_exit)):
         most = min(each.most, carried)
@@ -58,14 +58,14 @@ def texts(plan: Plan, window: Millis) -> list[PlanText]:
 
 
 def languages(plan: Plan) -> list[str]:
-    """The languages that a plan has words in."""
+    """The languages that a plan has texts in."""
     return ["zh", "en"] if plan.tariff is not None and plan.tariff.english is not None else ["zh"]
 
 
 def _texts(
     plan: Plan, window: Millis, language: str, purposes: Iterable[Purpose], free_exit: Millis = 0
 ) -> Iterator[PlanText]:
-    """Texts with a code, and with an instant from which the service is on."""
+    """The texts about a plan, each with a code and with an instant from which the service is on."""
     at = _LONGEST_INSTANT
     subject = Subject(
         plan.carrier.value, plan.name, price_of(plan), unsubscribe_of(plan), _CODE, tariff=plan.tariff, call_at=at,

@@ -1,4 +1,4 @@
-"""Requests about reports: a subscriber reports a call, a person decides. Their shapes, and what makes a report new."""
+"""Requests about reports: a subscriber reports a call, a person decides. Their shapes, and when decisions are equal."""
 
 import re
 import unicodedata
@@ -23,7 +23,7 @@ from consent_engine.domain.unseen import visible
 from consent_engine.errors import FieldError, Malformed
 
 OLDEST_MS = 3 * 366 * 86_400_000
-"""No report of a call that was longer ago is taken: nothing that it could be compared with would be kept any more."""
+"""The greatest age of a call that may be reported: the records to compare it with would not be kept any more."""
 MOST_WORDS = 500
 _CALLER = re.compile(r"\+?[0-9]{3,20}", re.ASCII)
 _SEPARATORS = re.compile(r"[\s()（）.\-‐-―－]+")
@@ -37,7 +37,7 @@ def _instant(value: object) -> object:
 
 
 def _caller(value: str) -> str:
-    """The number as it was shown, without what only separates; raises `invalid_caller`."""
+    """The number as it was shown, without separators; raises `invalid_caller`."""
     folded = _SEPARATORS.sub("", unicodedata.normalize("NFKC", value))
     if not _CALLER.fullmatch(folded):
         raise PydanticCustomError("invalid_caller", "must be a telephone number of 3 to 20 digits")
@@ -81,7 +81,7 @@ class MakeReport(StrictForm):
     )
 
     def late_errors(self, now: Millis) -> list[FieldError]:
-        """What only the store's clock can tell: a call of tomorrow, or of years ago."""
+        """Errors that only the store's clock shows: an instant in the future, or more than three years ago."""
         wrong = []
         for name, at in (("called_at", self.called_at), ("reported_at", self.reported_at)):
             if at is not None and millis(at) > now + SKEW_MS:
@@ -92,7 +92,7 @@ class MakeReport(StrictForm):
 
 
 class AskCode(StrictForm):
-    """A code for the number that somebody wants to report from; the carrier sends it."""
+    """A request for a code to the number that a subscriber wants to report from; the carrier sends the code."""
 
     msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
     carrier: Carrier
@@ -100,7 +100,7 @@ class AskCode(StrictForm):
 
 
 class DecideReport(BaseModel):
-    """What a report was found to be, and what becomes of its reward."""
+    """The decision on a report: the class it was found to have, and its reward."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -114,13 +114,13 @@ class DecideReport(BaseModel):
     )
 
     def fingerprint(self) -> str:
-        """What makes two decisions the same."""
+        """A hash that equal decisions share."""
         parts = [self.found.value, self.reward, self.note, self.forwarded]
         return sha256(compact(parts).encode("utf-8", "surrogatepass")).hex()[:32]
 
 
 class ReportMade(Struct, frozen=True):
-    """A report, and who brings it. by: the API key's name, or PUBLIC · proven: its number was proven by a code."""
+    """One report and its sender. by: the API key's name, or PUBLIC · proven: whether its number was proven by a code"""
 
     by: str
     request: MakeReport
@@ -133,32 +133,32 @@ class ReportMade(Struct, frozen=True):
 
     @property
     def door(self) -> ReportDoor:
-        """How it came."""
+        """The door that the report came through."""
         return ReportDoor.WEB if self.proven else ReportDoor(self.request.channel)
 
     @property
     def about(self) -> Reporting:
-        """What it is about."""
+        """The call as the subscriber reports it."""
         asked = self.request
         return Reporting(asked.carrier.value, asked.caller_number, millis(asked.called_at), asked.what)
 
     @property
     def lodged_at(self) -> Millis:
-        """When it was reported at 12321; 0: nobody says."""
+        """When it was reported at 12321; 0: not stated."""
         return millis(self.request.reported_at) if self.request.reported_at else 0
 
     def check(self, now: Millis) -> None:
-        """Raise Malformed for instants that cannot be."""
+        """Raise Malformed for impossible instants."""
         if wrong := self.request.late_errors(now):
             raise Malformed(wrong)
 
 
 PUBLIC = "public"
-"""Stands for the key, where a subscriber reports by the public door."""
+"""Stands in place of the API key's name where a subscriber reports through the public door."""
 
 
 class ReportDecision(Struct, frozen=True):
-    """What a person found a report to be."""
+    """One decision on a report: the report, the person who decided, the form."""
 
     report: str
     by: str
@@ -166,5 +166,5 @@ class ReportDecision(Struct, frozen=True):
 
     @property
     def reward(self) -> Reward | None:
-        """What becomes of the reward; None: what was proposed."""
+        """The reward as decided; None: as proposed."""
         return Reward(self.request.reward) if self.request.reward else None

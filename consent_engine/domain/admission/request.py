@@ -1,4 +1,4 @@
-"""A request to place an order: its shape, and what makes two of them the same."""
+"""A request to place an order: its shape, and when two requests are the same."""
 
 from datetime import datetime
 from functools import cached_property
@@ -64,26 +64,26 @@ class CallDetails(StrictForm):
     permit: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
     """from POST /v1/permits; a call without one is a violation where CONSENT_PERMITS says `required`"""
     recording_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
-    """of the recording's bytes"""
+    """SHA-256 of the recording's bytes"""
 
     @cached_property
     def started(self) -> Millis:
-        """When it began."""
+        """When the call began."""
         return millis(self.started_at)
 
     @cached_property
     def recording(self) -> Recording:
-        """Its recording."""
+        """The recording of the call."""
         return Recording(self.recording_id, (self.recording_sha256 or "").lower())
 
     @property
     def told_later(self) -> list[str | None]:
-        """What only some bodies say; nothing where they do not."""
+        """The fields that only some bodies have; empty where a body has none of them."""
         return [self.permit, self.recording_sha256] if self.permit or self.recording_sha256 else []
 
 
 def _never_so(started: Millis, agreed: Millis) -> str:
-    """What is wrong with when a call began: the question tells the subscriber, who knows of none on another day."""
+    """The error in a call's beginning, '' for none: the question names its day, and a wrong day misleads the reader."""
     if started > agreed:
         return "must not be after agreed_at"
     return "must be at most 4 hours before agreed_at" if started < agreed - ABANDONED_AFTER_MS else ""
@@ -96,13 +96,13 @@ class PlaceOrder(StrictForm):
     plan: _Text
     agent: Annotated[_Text, AfterValidator(numberless)]
     call_id: Annotated[str, Field(pattern="^[0-9a-f]{28}$")] | None = None
-    """a call that is up, or has ended; with `agreed_at`"""
+    """the id of a call that is up, or has ended; given with `agreed_at`"""
     agreed_at: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = Field(None, validate_default=True)
     call: CallDetails | None = Field(None, validate_default=True)
     """a call reported with its order, ended when the subscriber agreed"""
     metadata: Annotated[dict[str, Any], AfterValidator(_metadata)] = Field({})
     language: Literal["zh", "en"] = "zh"
-    """of the SMS; the plan must have words in it"""
+    """the language of the SMS; the plan must have texts in it"""
 
     @field_validator("agreed_at")
     @classmethod
@@ -141,7 +141,7 @@ class PlaceOrder(StrictForm):
             raise Malformed(field_errors(cls, found, _field_error)) from None
 
     def late_errors(self, now: Millis) -> list[FieldError]:
-        """What only the clock can tell is wrong with it."""
+        """Errors in the instants, by the store's clock."""
         agreed, wrong = self.agreed, []
         if agreed > now + SKEW_MS:
             field = "call.agreed_at" if self.call else "agreed_at"
@@ -151,7 +151,7 @@ class PlaceOrder(StrictForm):
         return wrong
 
     def fingerprint(self) -> str:
-        """What makes two requests the same: every field, numbers normalised."""
+        """A hash that equal requests share: of every field, the subscriber's number normalised."""
         call, named = self.call, self.call_id or ""
         parts = [self.msisdn, self.plan, self.agent, named, "", [self.agreed], self.metadata]
         if call is not None:
@@ -175,14 +175,14 @@ _CODES = {"msisdn": "invalid_msisdn", "call.started_at": "call_time_invalid", "c
 _NAMES = frozenset({*PlaceOrder.model_fields, *CallDetails.model_fields})
 
 
-class Placing(Struct, frozen=True, dict=True):  # a dict: what is cached
-    """One request to place: who asks, under which key, and what."""
+class Placing(Struct, frozen=True, dict=True):  # a dict: for cached properties
+    """One request to place an order: the caller's API key, the idempotency key, the form."""
 
     api_key: str
     idempotency_key: str
     request: PlaceOrder
     subscriber: Subscriber = Subscriber()
-    """what the BSS said of the number, where it was asked: no part of what makes two requests the same"""
+    """the BSS's answer about the number, where it was asked: no part of the fingerprint"""
 
     @cached_property
     def msisdn(self) -> Msisdn:
@@ -191,10 +191,10 @@ class Placing(Struct, frozen=True, dict=True):  # a dict: what is cached
 
     @cached_property
     def fingerprint(self) -> str:
-        """What makes its request the same as another one."""
+        """The fingerprint of the form."""
         return self.request.fingerprint()
 
 
 def idempotency_key_is_sound(key: str) -> bool:
-    """1 to 128 printable ASCII characters without blanks."""
+    """Whether a key has 1 to 128 printable ASCII characters, without blanks."""
     return 0 < len(key) <= 128 and key.isascii() and key.isprintable() and " " not in key  # noqa: PLR2004

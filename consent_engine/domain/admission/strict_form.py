@@ -1,4 +1,4 @@
-"""The form of everything that a request may say: no field that is not named, and nothing is changed afterwards."""
+"""The base of the forms of requests: fields that it does not name are refused, and nothing is changed afterwards."""
 
 from pydantic import BaseModel, ConfigDict
 

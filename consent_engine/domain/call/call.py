@@ -1,6 +1,6 @@
-"""Call: one telephone call, with or without an order. What was known when it began, and everything since.
+"""Call: the record of one telephone call, with or without an order: the facts of its beginning, and everything since.
 
-As with an order, whatever changes is read from the events, and what is public is a chain of hashes: the doc first,
+As with an order, whatever changes is read from the events, and the public part is a chain of hashes: the doc first,
 then each event. The numbers are the person part.
 """
 
@@ -25,22 +25,22 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.retention import Evidence
 
 ABANDONED_AFTER_MS = 4 * 3_600_000
-"""A call that nobody ends is abandoned so long after it was made known."""
+"""How long after it was made known a call that nobody ends is abandoned."""
 RECORDING = "rec"
-"""The field of a call's record that holds what its recording is reserved under."""
+"""The field of a call's record that holds the key its recording is reserved under."""
 _AS_THE_ID_SAYS = "="
-"""In that field: the key is part of the call's id, as with every call that came in the body of an order."""
+"""The value of that field where the key is part of the call's id, as of every call that came in an order's body."""
 MOST_REFUSALS = 20
-"""Refused orders that one call keeps."""
+"""The most refused orders that one call keeps."""
 
 
 class CallState(StrEnum):
-    """Where a call stands."""
+    """The state of a call."""
 
     UP = "up"
     ENDED = "ended"
     ABANDONED = "abandoned"
-    """Nobody said how it ended."""
+    """Nobody reported how the call ended."""
 
 
 CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook | CommandHeard | Transcribed | NotAwaited
@@ -51,12 +51,12 @@ _EVENT: Reader[CallEvent] = Reader(cast("type[CallEvent]", reduce(or_, cast("tup
 
 
 class Began(Struct, frozen=True, array_like=True):
-    """What was known of a call when it was made known; written once, public: it names no person.
+    """The doc of a call: the facts when it was made known; written once, public: it names no person.
 
-    registered_at: by the store's clock · placed_by: name of the API key · request: what makes two requests the same ·
+    registered_at: by the store's clock · placed_by: name of the API key · request: the fingerprint of the request ·
     person: the hash of the person part · official: 1 where it came from the carrier's own number · permit: the token,
-    where it is one of this installation · violations: what its beginning shows · ordered: 1 where the body of an order
-    told of it, which names no end
+    where this installation made it · violations: those its beginning shows · ordered: 1 where the body of an order
+    described it, which names no end
     """
 
     id: str
@@ -88,9 +88,9 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
     """A call as it stands at one version."""
 
     recording_key: str = ""
-    """what its recording is reserved under"""
+    """the key its recording is reserved under"""
     said: str = ""
-    """the words of its transcript as kept, of its person part"""
+    """its transcript as kept, a part of its person part"""
 
     form: ClassVar[Form] = Form(
         "a call", Rows(Began, least=12), Reader(CallPerson), CallPerson("", ""), _EVENT, CallState
@@ -98,23 +98,23 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
 
     @property
     def began(self) -> Began:
-        """What was known of it when it was made known."""
+        """The doc: the facts when the call was made known."""
         return self.doc
 
     @property
     def carrier(self) -> str:
-        """Who called."""
+        """The carrier that called."""
         return self.began.carrier
 
     @property
     def end(self) -> Ended | None:
-        """How it ended; None while it is up, or abandoned."""
+        """The event of its end; None while it is up, or if it was abandoned."""
         over = self._over
         return over if isinstance(over, Ended) else None
 
     @property
     def state(self) -> CallState:
-        """Where it stands, as its events say."""
+        """The state, from the events."""
         return _STATES[type(self._over)]
 
     @property
@@ -124,7 +124,7 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
 
     @cached_property
     def _over(self) -> Ended | Abandoned | None:
-        """The event that ended it."""
+        """The event that ended or abandoned it."""
         for each in self.events:
             if isinstance(each, (Ended, Abandoned)):
                 return each
@@ -138,22 +138,22 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
-        """All that was wrong with it, in the order of the list."""
+        """All its violations, in the order of `Violation`."""
         end = self.end
         shown = end.violations if end else ()
         known = {*self.began.violations, *shown}
-        if not known:  # as nearly all
+        if not known:  # as for nearly all calls
             return ()
         return tuple(each for each in Violation if each in known)
 
     @cached_property
     def verdict(self) -> Verdict | None:
-        """How its review stands; None where there is nothing to hear."""
+        """The verdict of its review; None where it has no recording."""
         return verdict_of(self.events) if self.recording else None
 
     @property
     def evidence(self) -> Evidence:
-        """What it is evidence of: an agreement, or only that a number was called."""
+        """The kind of evidence: of an agreement, or only that a number was called."""
         return Evidence.SERVICE if self.end and self.end.outcome is CallOutcome.AGREED else Evidence.NO_SERVICE
 
     def holds(self, at: Millis) -> bool:
@@ -162,7 +162,7 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
         return at >= began.started_at and (bool(began.ordered) or end is None or at <= end.ended_at)
 
     def brought_back(self) -> dict[str, str]:
-        """All that is written when it comes back from the archive, which it leaves as it is: one version above that."""
+        """The fields to write when it comes back from the archive, one version above the copy there, which stays."""
         fields = {f"e{n}": public for n, public in enumerate(self.publics) if n}
         parts = {"who": self.who, **held(self.id, self.recording_key), SAID: self.said}
         kept = {name: part for name, part in parts.items() if part}
@@ -182,23 +182,23 @@ def call_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> 
 
 
 def held(call: str, key: str) -> dict[str, str]:
-    """What a call's record says of what its recording is reserved under; '' where nothing is."""
+    """The field of a call's record for the key its recording is reserved under; no field where the key is ''."""
     return {RECORDING: _AS_THE_ID_SAYS if key == call[4:] else key} if key else {}
 
 
 def key_held(call: str, fields: Mapping[str, str]) -> str:
-    """What a call's recording is reserved under, as its record says it; '' where nothing is."""
+    """The key a call's recording is reserved under, from the fields of its record; '' where there is none."""
     kept = fields.get(RECORDING, "")
     return call[4:] if kept == _AS_THE_ID_SAYS else kept
 
 
 def recording_key(secret: str, ref: str) -> str:
-    """What a recording is reserved under."""
+    """The key a recording is reserved under."""
     return keyed(secret, "recording", ref)
 
 
 def recorded_call_id(msisdn: Msisdn, key: str) -> str:
-    """The id of a call reported in an order's body, by what its recording is reserved under: one recording of one
+    """The id of a call described in an order's body, from the key its recording is reserved under: one recording of one
     number is one call.
     """
     return f"{slot(msisdn):04x}{key}"

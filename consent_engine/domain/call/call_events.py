@@ -1,4 +1,4 @@
-"""What happened in a call: how it ended, what was recorded, what was refused because of it."""
+"""Events of a call, and their parts: its end, its recording, its disclosures, orders refused because of it."""
 
 from enum import StrEnum
 
@@ -9,19 +9,19 @@ from consent_engine.domain.effects import Millis
 
 
 class CallOutcome(StrEnum):
-    """What came of a call, as the agent says it."""
+    """The outcome of a call, as the agent reports it."""
 
     AGREED = "agreed"
     DECLINED = "declined"
-    """Not this plan: it is not offered again."""
+    """The subscriber does not want this plan: it is not offered again."""
     REFUSED = "refused"
-    """No more calls."""
+    """The subscriber wants no more calls."""
     NO_ANSWER = "no_answer"
     OTHER = "other"
 
 
 class Recording(Struct, frozen=True, array_like=True):
-    """A recording of a whole call. sha256: 64 hex digits, '' where nobody gave it · seconds: how long; 0: not known."""
+    """A recording of a whole call. sha256: 64 hex digits, '' where not given · seconds: its length; 0: not known"""
 
     ref: str
     sha256: str = ""
@@ -36,7 +36,7 @@ class Disclosed(Struct, frozen=True, array_like=True):
 
 
 class Ended(Struct, frozen=True, array_like=True, tag="ended"):
-    """The call ended. op: what makes two ends the same · violations: what its end shows."""
+    """The call ended. op: the same for equal ends · violations: those its end shows"""
 
     at: Millis
     op: str
@@ -50,15 +50,15 @@ class Ended(Struct, frozen=True, array_like=True, tag="ended"):
 
 
 class Abandoned(Struct, frozen=True, array_like=True, tag="abandoned"):
-    """Nobody said how it ended."""
+    """Nobody reported how the call ended."""
 
     at: Millis
     op: str
 
 
 class OrderRefused(Struct, frozen=True, array_like=True, tag="order_refused"):
-    """An order was refused at the door because of this call, or its number. op: the id that the order would have had ·
-    code: why.
+    """An order was refused because of this call, or its number. op: the id that the order would have had · code: of
+    the refusal
     """
 
     at: Millis

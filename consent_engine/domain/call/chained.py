@@ -1,6 +1,6 @@
-"""A record with a chain of hashes of its own: a call, an ending or a report.
+"""Records with a chain of hashes of their own: calls, endings and reports.
 
-What is public is the chain: the doc first, then each event. Whatever changes is read from the events.
+The public part is the chain: the doc first, then each event. Whatever changes is read from the events.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from consent_engine.errors import BrokenRecord
 
 
 class Doc(Protocol):
-    """What was known of a record when it was made; written once, public. person: the hash of the person part"""
+    """The first link of a record: the facts when it was made; written once, public. person: the person part's hash"""
 
     @property
     def id(self) -> str: ...
@@ -27,15 +27,15 @@ class Doc(Protocol):
 
 
 class PersonPart(Struct, frozen=True):
-    """Numbers and words of people: what is erased in time."""
+    """The person part of a record: numbers and words of people, erased in time."""
 
     def kept(self, salt: str) -> str:
-        """As kept, with its salt."""
+        """The part as kept, with its salt."""
         return salted(asdict(self), salt)
 
 
 class Event(Protocol):
-    """Something that happened to a record. op: what makes two changes the same"""
+    """Something that happened to a record. op: the same for equal changes"""
 
     @property
     def at(self) -> Millis: ...
@@ -49,7 +49,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Form(NamedTuple):
-    """How one kind of record is kept. name: with its article · erased: the person part that is there no more"""
+    """The storage form of one kind of record. name: with its article · erased: stands for an erased person part"""
 
     name: str
     doc: Rows[Any]
@@ -59,7 +59,7 @@ class Form(NamedTuple):
     state: type[StrEnum]
 
 
-class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict: what is cached
+class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict: for cached properties
     """A record as it stands at one version."""
 
     doc: D
@@ -78,12 +78,12 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
 
     @property
     def id(self) -> str:
-        """The slot of its number (4 hex digits), then a hash."""
+        """The id: the slot of the record's number (4 hex digits), then a hash."""
         return self.doc.id
 
     @property
     def state(self) -> StrEnum:
-        """Where it stands, as its events say."""
+        """The state, from the events."""
         raise NotImplementedError
 
     def knows(self, op: str) -> bool:
@@ -101,7 +101,7 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
 
     @classmethod
     def begun(cls, doc: D, person: P, line: str, salt: str, *events: E) -> tuple[Self, dict[str, str]]:
-        """A new record, and the fields that are written once. events: what happened before it was made known."""
+        """A new record, and the fields that are written once. events: those from before it was made known"""
         who = person.kept(salt)
         doc = replace(cast(Any, doc), person=digest(who))
         publics = (cls.form.doc.write(doc), *map(compact, events))
@@ -138,5 +138,5 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
 
     @classmethod
     def beside(cls, doc: D, fields: Mapping[str, str]) -> dict[str, str]:
-        """What else one kind keeps among its fields."""
+        """Further attributes that one kind of record reads from its fields."""
         return {}

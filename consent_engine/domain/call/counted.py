@@ -1,4 +1,4 @@
-"""What is counted of calls, by the day they began on: moved by the commit that makes it so, and never counted again."""
+"""Counts of calls by the day they began on: raised by the commit that changes the call, and never recounted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -12,15 +12,15 @@ from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier
 
 _MARK = "!"
-"""What a violation's count begins with."""
+"""The prefix of a violation's count."""
 SUM = "sum."
-"""What a sum over all agents begins with. It stands beside the counts, and is moved by the same commits."""
+"""The prefix of a sum over all agents. Sums stand beside the counts, and are raised by the same commits."""
 SUMS_MADE = f"{SUM}|all|"
-"""Among a day's counts: it has its sums, of everything that is counted."""
+"""A mark among a day's counts: the day has the sums of all its counts."""
 
 
 class Count(StrEnum):
-    """What is counted."""
+    """The counts of calls."""
 
     CALLS = "calls"
     ENDED = "ended"
@@ -33,16 +33,16 @@ class Count(StrEnum):
     REVIEW_FAILED = "review_failed"
     """Failed for good."""
     WRONG = "wrong"
-    """At least one thing was wrong with it."""
+    """With at least one violation."""
 
 
 def counted_of(call: Call, before: Call | None) -> list[str]:
-    """The fields that are counted up by one when a call goes from what it was to what it is."""
+    """The counts to raise by one when a call changes. before: the call before the change, None for a new one"""
     stood = (before.state, before.verdict, before.violations) if before else None
     return list(_counted((call.state, call.verdict, call.violations), stood, call.carrier, call.began.agent))
 
 
-@lru_cache(maxsize=4_096)  # nearly all calls are alike in what is counted of them
+@lru_cache(maxsize=4_096)  # nearly all calls raise the same counts
 def _counted(stands: "_Stands", stood: "_Stands | None", carrier: str, agent: str) -> tuple[str, ...]:
     counted, whose = set(_told(*stood)) if stood else (), f"|{carrier}|{agent}"
     fresh = [what for what in _told(*stands) if what not in counted]
@@ -53,7 +53,7 @@ _Stands = tuple[CallState, Verdict | None, tuple[Violation, ...]]
 
 
 def _told(state: CallState, verdict: Verdict | None, violations: tuple[Violation, ...]) -> Iterator[str]:
-    """All that is counted of a call as it stands, each once."""
+    """All counts that a call in this state belongs to, each once."""
     yield Count.CALLS
     if state is not CallState.UP:
         yield Count.ENDED if state is CallState.ENDED else Count.ABANDONED
@@ -72,7 +72,7 @@ def _told(state: CallState, verdict: Verdict | None, violations: tuple[Violation
 
 
 class Covered(Struct, frozen=True):
-    """Of the calls of one day, agent or carrier: how many were recorded, heard by a reviewer, and failed for good."""
+    """The calls of one day, agent or carrier: how many were recorded, heard by a reviewer, and failed for good."""
 
     key: str
     recorded: int
@@ -82,25 +82,25 @@ class Covered(Struct, frozen=True):
 
 _COVERED = {Count.RECORDED.value: 0, Count.REVIEWED.value: 1, Count.REVIEW_FAILED.value: 2}
 Heard = tuple[int, int, int]
-"""Of calls: how many were recorded, heard by a reviewer, and failed for good."""
+"""Numbers of calls: those recorded, those heard by a reviewer, those failed for good."""
 
 
 def sum_of(what: Count | Violation, carrier: str) -> str:
-    """What the sum of a count over all agents is called among a day's sums."""
+    """The name, among a day's sums, of a count's sum over all agents."""
     return f"{_MARK if isinstance(what, Violation) else ''}{what}|{carrier}|"
 
 
 SUMMED = tuple(sum_of(what, carrier) for what in (*Count, *Violation) for carrier in Carrier)
-"""What there is a sum of for a day: so few, whatever its calls and agents are."""
+"""The names of a day's sums: only these, however many calls and agents the day has."""
 
 
 def coverage_of(sums: Mapping[str, int]) -> dict[str, int]:
-    """Of a day's sums those that coverage is made of: the others move with each call, and say nothing of it."""
+    """Those of a day's sums that coverage is computed from: the others change with each call, and do not affect it."""
     return {name: count for name, count in sums.items() if name.split("|", 1)[0] in _COVERED}
 
 
 def covered(days: Iterable[tuple[str, Mapping[str, int]]], by: str) -> list[Covered]:
-    """The sums of days together, by `day` or `carrier`, the widest gap first."""
+    """Add up the sums of days, by `day` or `carrier`, the widest gap first."""
     sums: dict[str, list[int]] = {}
     for day, kept in days:
         for name, count in kept.items():
@@ -111,8 +111,8 @@ def covered(days: Iterable[tuple[str, Mapping[str, int]]], by: str) -> list[Cove
 
 
 def heard_of(kept: Mapping[str, str]) -> dict[str, Heard]:
-    """A day's counts as they are kept, by agent. One pass, and no work on what is not asked for: a day of a million
-    calls has tens of thousands of counts.
+    """A day's coverage by agent, from its counts as kept. One pass, without work on the other counts: a day of a
+    million calls has tens of thousands of counts.
     """
     agents: dict[str, list[int]] = {}
     for name, count in kept.items():
@@ -128,7 +128,7 @@ def heard_of(kept: Mapping[str, str]) -> dict[str, Heard]:
 
 
 def added_up(counts: Iterable[Mapping[str, Heard]]) -> dict[str, Heard]:
-    """Those of some cells or days together, by agent."""
+    """Add up the coverage of several cells or days, by agent."""
     sums: dict[str, Heard] = {}
     for each in counts:
         if not sums:
@@ -141,7 +141,7 @@ def added_up(counts: Iterable[Mapping[str, Heard]]) -> dict[str, Heard]:
 
 
 def together(days: Iterable[Mapping[str, Heard]]) -> list[Covered]:
-    """Some days by agent together, the widest gap first."""
+    """Add up the coverage of several days, by agent, the widest gap first."""
     return _widest_first(added_up(days))
 
 

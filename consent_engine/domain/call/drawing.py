@@ -8,7 +8,7 @@ def lot(seed: str, call: str) -> bytes:
 
 
 def is_drawn(seed: str, call: str, share: float) -> bool:
-    """Whether a call belongs to a share (0 to 1) of all calls.
+    """Whether a call is drawn into a sample that is a share (0 to 1) of all calls.
 
     >>> sum(is_drawn("seed", f"call-{n}", 0.05) for n in range(10_000))
     501

@@ -1,7 +1,7 @@
-"""An ending: the taking back of one activated order. One an order, whatever asks for it.
+"""Ending: the record of taking back one activated service. An order has one at most, whatever the cause.
 
-A record of its own in the order's cell: it carries the plan, the number, the holder and the activation, so that an
-order that has settled, or is archived, is never moved by it.
+A record of its own in the order's cell: it carries the plan, the number, the holder and the activation, so that it
+never moves an order that has settled or is archived.
 """
 
 from enum import StrEnum
@@ -22,41 +22,41 @@ from consent_engine.domain.texts.free_exit import WITHIN, has_early_fee
 from consent_engine.errors import NotActivated, OrderNotFound, Refused
 
 MOST_EVENTS = 100
-"""A bound on one ending's history: past it a retry is done all the same, for the service must not stay on, but neither
-it nor how it failed is written down any more."""
+"""The most events of one ending: beyond them a retry is still made, for the service must not stay on, but neither the
+retry nor its failure is recorded any more."""
 
 
 class Cause(StrEnum):
-    """Why an order is taken back."""
+    """The cause of an ending."""
 
     WITHDRAWN = "withdrawn"
-    """The subscriber wants it no more."""
+    """The subscriber no longer wants the service."""
     REVIEW_FAILED = "review_failed"
     NUMBER_CHANGED = "number_changed"
-    """The number has another holder, or none: nobody is told."""
+    """The number has another holder, or none: no notice is sent."""
 
 
 class EndingState(StrEnum):
-    """Where an ending stands."""
+    """The state of an ending."""
 
     ENDING = "ending"
     ENDED = "ended"
     ENDING_FAILED = "ending_failed"
-    """It stands on the stuck list."""
+    """The ending is on the stuck list."""
     GIVEN_UP = "given_up"
-    """The BSS refuses it for good, and a person has seen to it otherwise."""
+    """The BSS refuses for good, and a person has dealt with the service in another way."""
 
 
 class NumberErased(Refused, code="number_erased"):
-    """The person part of the order is erased: nobody knows any more whose service it was."""
+    """The person part of the order is erased: the subscriber of the service is no longer known."""
 
 
 class EndingNotFound(OrderNotFound, code="ending_not_found"):
-    """Nobody asked for the ending of this order."""
+    """No ending of this order was requested."""
 
 
 class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):
-    """The BSS took it back. ref: its id there · stops: when the service stops, as it said · attempts, doubts: ours."""
+    """The BSS took it back. ref: the id there · stops: when the service stops, as it said · attempts, doubts: ours"""
 
     at: Millis
     op: str
@@ -68,7 +68,7 @@ class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):
 
 
 class Failed(Struct, frozen=True, array_like=True, tag="failed"):
-    """It went on the stuck list."""
+    """The ending was put on the stuck list."""
 
     at: Millis
     op: str
@@ -77,7 +77,7 @@ class Failed(Struct, frozen=True, array_like=True, tag="failed"):
 
 
 class Retried(Struct, frozen=True, array_like=True, tag="retried"):
-    """A person had it done again."""
+    """A person had the ending tried again."""
 
     at: Millis
     op: str
@@ -85,7 +85,7 @@ class Retried(Struct, frozen=True, array_like=True, tag="retried"):
 
 
 class SwitchedOffAgain(Struct, frozen=True, array_like=True, tag="switched_off_again"):
-    """An answer to an attempt that was thought lost came later, and names another id: for a person to compare."""
+    """A late answer to an attempt that was thought lost, with another id: for a person to compare."""
 
     at: Millis
     op: str
@@ -94,7 +94,7 @@ class SwitchedOffAgain(Struct, frozen=True, array_like=True, tag="switched_off_a
 
 
 class Told(Struct, frozen=True, array_like=True, tag="told"):
-    """The notice: written to the subscriber, or why it was not. effect: the line's SMS, '' where none was written."""
+    """The notice to the subscriber, or the reason why there is none. effect: the line's SMS, '' where there is none"""
 
     at: Millis
     op: str
@@ -104,7 +104,7 @@ class Told(Struct, frozen=True, array_like=True, tag="told"):
 
 
 class GivenUp(Struct, frozen=True, array_like=True, tag="given_up"):
-    """A person gave up what stood on the stuck list, and said why. What the BSS says later, that it is off, counts."""
+    """A person gave up an ending on the stuck list, with a reason. A later answer of the BSS that it is off counts."""
 
     at: Millis
     op: str
@@ -118,14 +118,14 @@ _EVENT = Reader[EndingEvent](cast("type[EndingEvent]", EndingEvent))
 
 
 class Taken(Struct, frozen=True, array_like=True):
-    """What was known when it was asked for; written once, public: it names no person.
+    """The doc of an ending: the facts when it was requested; written once, public: it names no person.
 
-    asked_at: by the store's clock · cause, channel, by, reason: why, by which way, who asked · activation: its id at
-    the BSS · activated_at · holder_since: since when the number is its holder's (0: nothing is known of another) ·
-    called_at: when the call began in which it was sold: a holder of later never had it · language: in which the order
-    was asked · name: of the plan, to people · fee: what the plan says of leaving early, '' where it says nothing ·
+    asked_at: by the store's clock · cause, channel, by, reason: see `Why` · activation: the id of the activation at
+    the BSS · activated_at · holder_since: since when the number has its holder (0: no other holder is known) ·
+    called_at: start of the call in which the service was sold: a later holder never had it · language: of the order's
+    question · name: of the plan, for people · fee: the plan's words on leaving early, '' where it has none ·
     receipt: the number of the subscriber's own record · person: the hash of the person part · free: 1 where it was
-    withdrawn while policy lets subscribers go without an early fee · agent: who sold it
+    withdrawn while policy lets subscribers leave without an early fee · agent: the agent who sold it
     """
 
     id: str
@@ -153,7 +153,7 @@ class Taken(Struct, frozen=True, array_like=True):
 
 
 class EndingPerson(PersonPart, frozen=True):
-    """The person part: the number whose service it was."""
+    """The person part: the number that had the service."""
 
     msisdn: str
 
@@ -167,12 +167,12 @@ class Ending(ChainedRecord[Taken, EndingPerson, EndingEvent], frozen=True, dict=
 
     @cached_property
     def off(self) -> SwitchedOff | None:
-        """How the BSS took it back; None while it has not."""
+        """The event that the BSS took the service back; None before it."""
         return next((each for each in self.events if isinstance(each, SwitchedOff)), None)
 
     @property
     def state(self) -> EndingState:
-        """Where it stands, as its events say."""
+        """The state, from the events."""
         moved = (_BEFORE_OFF[type(each)] for each in reversed(self.events) if type(each) in _BEFORE_OFF)
         return EndingState.ENDED if self.off is not None else next(moved, EndingState.ENDING)
 
@@ -183,7 +183,7 @@ class Ending(ChainedRecord[Taken, EndingPerson, EndingEvent], frozen=True, dict=
 
     @property
     def over_at(self) -> Millis:
-        """When the BSS had taken it back, or it was given up; 0 before."""
+        """When the BSS had taken the service back, or a person gave the ending up; 0 before."""
         last = self.off or next((each for each in reversed(self.events) if isinstance(each, GivenUp)), None)
         return last.at if last is not None and self.is_over else 0
 
@@ -194,7 +194,7 @@ def ending_id(order: str) -> str:
 
 
 class Why(Struct, frozen=True):
-    """Why an order is taken back, by which way, by whom, in whose words. at: when that reached us; 0: just now"""
+    """A request for an ending: its cause, its channel, who asked, their words. at: when it arrived; 0: just now"""
 
     cause: Cause
     channel: str
@@ -204,7 +204,7 @@ class Why(Struct, frozen=True):
 
 
 def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Taken:
-    """What an ending says of its order. Raises NotActivated where nothing was switched on, and NumberErased."""
+    """The doc of an order's ending. Raises NotActivated where no service was switched on, and NumberErased."""
     on = order.last(Trigger.SERVICE_ACTIVATED)
     if on is None:
         raise NotActivated("no service of this order was switched on: there is nothing to take back", state=order.state)

@@ -1,10 +1,10 @@
-"""What is wrong with a call, its recording, or a report of it."""
+"""Refusals because of a call, its recording, or a report of it."""
 
 from consent_engine.errors import Refused
 
 
 class CallNotPermitted(Refused, code="call_not_permitted"):
-    """Something was wrong with the call: no order comes of it."""
+    """Something was wrong with the call: no order may be placed for it."""
 
 
 class CallTooOld(Refused, code="call_too_old"):
@@ -12,7 +12,7 @@ class CallTooOld(Refused, code="call_too_old"):
 
 
 class CallMismatch(Refused, code="call_mismatch"):
-    """The order is not of the call that it names: another number or carrier, or an instant outside it."""
+    """The order does not fit the call that it names: another number or carrier, or an instant outside the call."""
 
 
 class RecordingReused(Refused, code="recording_reused"):
@@ -20,15 +20,15 @@ class RecordingReused(Refused, code="recording_reused"):
 
 
 class AlreadyEnded(Refused, code="already_ended"):
-    """The call ended before, otherwise than is said now."""
+    """The call ended before, in another way than the request says."""
 
 
 class CallAbandoned(Refused, code="call_abandoned"):
-    """Nobody ended the call in time."""
+    """The end of the call was not reported in time."""
 
 
 class CallNotFound(Refused, code="call_not_found"):
-    """No such call, or none this key may see."""
+    """No such call, or none that this key may see."""
 
 
 class ReportNotFound(Refused, code="report_not_found"):
@@ -36,12 +36,12 @@ class ReportNotFound(Refused, code="report_not_found"):
 
 
 class ReportDecided(Refused, code="already_decided"):
-    """The report was decided, and otherwise; `found`: as what."""
+    """The report was decided before, in another way; `found`: its class."""
 
 
 class ReportMismatch(Refused, code="report_mismatch"):
-    """The report cannot be of that class: our own number was shown."""
+    """The report cannot have that class: our own number was shown."""
 
 
 class RewardNotDue(Refused, code="reward_not_due"):
-    """The reward of a report cannot become that; `reason`: why."""
+    """The reward of a report cannot change in this way; `reason`: why."""

@@ -1,4 +1,4 @@
-"""The answer to a request for permits, as it is kept: no number, and nothing that a number could be found from."""
+"""The answers to a request for permits, as stored: no number, and nothing from which a number could be found."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,11 +10,11 @@ from consent_engine.domain.hashing import digest
 
 
 class Given(Row, frozen=True):
-    """One request's answers in one part of the store.
+    """One request's answers about the lines in one part of the store.
 
-    request: its id, which its tokens bear · by: the key that asked · at: when · carrier, plan ('': none was named):
-    what for · until: how long its permits are good · permits: how many were given · denied: how many were not, by
-    reason · digest: of the lines with their answers, in the order of the request
+    request: its id, which its tokens bear · by: the API key · at: the instant of the request · carrier, plan: of the
+    intended calls ('': none was named) · until: the end of its permits · permits: how many were given · denied: reason
+    -> how many were denied · digest: of the lines with their answers, in the order of the request
     """
 
     request: str
@@ -29,7 +29,7 @@ class Given(Row, frozen=True):
 
     @classmethod
     def of(cls, request: str, by: str, about: Dialling, answers: Iterable[tuple[str, Dial]]) -> "Given":
-        """What is kept of the answers about lines."""
+        """Make the stored form of the answers about lines."""
         told = [(line, dial.reason.value if dial.reason else "") for line, dial in answers]
         counts = Counter(reason for _, reason in told)
         permits = counts.pop("", 0)

@@ -1,8 +1,8 @@
-"""Permits: may a number be dialled? One decision for all who ask; and the token that stands for a yes.
+"""Permits to dial a number: the one decision for all callers, and the token that stands for a yes.
 
-A token is 80 characters that need no encoding in an address. It names the request, the keyed hash of the number, the
-carrier, the plan (hashed) or none, since when and until when; nobody can read a number in it, or make one without the
-installation's secret. Nothing is kept for each: a token proves itself.
+A token is 80 characters that need no encoding in an address. It holds the request, the keyed hash of the number, the
+carrier, the plan (hashed) or none, and since and until when it is valid; nobody can read a number in it, or make one
+without the installation's secret. No token is stored: it proves itself.
 """
 
 import hmac
@@ -28,22 +28,22 @@ REQUEST_LENGTH = 16
 
 
 class Denied(StrEnum):
-    """Why a number may not be dialled."""
+    """The reason why a number may not be dialled."""
 
     REFUSED = "refused"
     SUSPECTED = "suspected"
     MARKETING_FREE = "marketing_free"
     COOL_OFF = "cool_off"
     QUIET_HOURS = "quiet_hours"
-    """Nobody is called at this time of the day."""
+    """No calls are made at this time of the day."""
     TOO_OFTEN = "too_often"
-    """As many calls to the number as there may be have begun today."""
+    """As many calls to the number as are allowed in a day have begun today."""
     NUMBER_CHANGED = "number_changed"
     """The number has no holder, or left the carrier."""
 
 
 class Dial(Struct, frozen=True):
-    """May this number be called? When not: why, and since when (0: nobody can read that any more)."""
+    """The answer whether a number may be called; if not, the reason and since when (0: the record is unreadable)."""
 
     callable: bool
     since: Millis | None = None
@@ -54,15 +54,15 @@ CALLABLE = Dial(callable=True)
 
 
 def is_too_often(before: int, most: int) -> bool:
-    """Whether a call more is too many where so many began that day. most: how many there may be; 0: any number."""
+    """Whether one more call is too many on a day with `before` calls. most: how many are allowed; 0: any number"""
     return 0 < most <= before
 
 
 class Dialling(Struct, frozen=True):
-    """What a call is to be, and when: the same for every number of a request.
+    """The intended call, the same for every number of a request.
 
-    carrier: who calls; None: any · plan: what about; None: nothing that is known yet · now: when it is asked ·
-    quiet_since: since when nobody is called; 0: people are · until: how long a permit would last · most: calls to one
+    carrier: that calls; None: any · plan: to be offered; None: not known yet · now: when the permit is requested ·
+    quiet_since: start of the present quiet hours; 0: outside them · until: the end of a permit · most: calls to one
     number a day; 0: any number
     """
 
@@ -77,17 +77,16 @@ class Dialling(Struct, frozen=True):
     def at(
         cls, now: Millis, carrier: str | None, plan: str | None, policy: Policy, lasts: Millis, most: int = 0
     ) -> "Dialling":  # fmt: skip
-        """At an instant. A permit never reaches into quiet hours."""
+        """The intended call at an instant. A permit never reaches into quiet hours."""
         quiet = policy.quiet_after(now)
         until = min(now + lasts, quiet) if quiet else now + lasts
         return cls(carrier, plan, now, policy.quiet_since(now), until, most)
 
     def dial(self, standing: Sequence[Restriction], began: Sequence[Millis] = ()) -> Dial:
-        """Whether one number may be called, on whose line these stand. The gravest reason is named, the oldest first.
+        """Decide whether one number may be called. The gravest reason is named; among equals the oldest.
 
-        What stands on the number is named before the hour, and that before the day: it does not pass by itself.
-
-        began: when the calls to the number began that were made today, the oldest first
+        A restriction is named before quiet hours, and these before the day's limit: a restriction does not pass by
+        itself. standing: the restrictions on the number's line · began: starts of today's calls to it, oldest first
         """
         against = [each for each in standing if each.bars(self.carrier, self.plan) and not each.is_over(self.now)]
         if against:
@@ -100,14 +99,14 @@ class Dialling(Struct, frozen=True):
         return CALLABLE
 
     def unreadable(self) -> Dial:
-        """The answer about a number on whose line something stands that cannot be read: nobody calls it meanwhile."""
+        """The answer for a number with an unreadable entry on its line: nobody calls it meanwhile."""
         return Dial(callable=False, since=0, reason=Denied.SUSPECTED)
 
 
 class Permit(Struct, frozen=True):
-    """What a token says: which request it is of, whose line (without its slot), which carrier, since and until when.
+    """The content of a token: the request, the line (without its slot), the carrier, since and until when it is valid.
 
-    plan: the hash of the one it is about; NO_PLAN: any
+    plan: the hash of the plan; NO_PLAN: any
     """
 
     request: str
@@ -119,22 +118,22 @@ class Permit(Struct, frozen=True):
 
 
 class Word(StrEnum):
-    """What becomes of checking a token."""
+    """The result of checking a token."""
 
     VALID = "valid"
     EXPIRED = "expired"
-    """the call was made after it ended"""
+    """the call was made after the permit ended"""
     EARLY = "early"
-    """the call was made before it was given"""
+    """the call was made before the permit was given"""
     WRONG_NUMBER = "wrong_number"
     WRONG_CARRIER = "wrong_carrier"
     WRONG_PLAN = "wrong_plan"
     NOT_OURS = "not_ours"
-    """no token that this installation made"""
+    """this installation did not make the token"""
 
 
 class Checked(Struct, frozen=True):
-    """Whether a token permits a call. permit: what a token of this installation says."""
+    """The result of checking a token for a call. permit: its content, where this installation made it"""
 
     word: Word
     permit: Permit | None = None
@@ -149,7 +148,7 @@ _SHAPE = re.compile(r"[A-Za-z0-9_-]{80}", re.ASCII)
 _CODES = {carrier.value: code for code, carrier in enumerate(Carrier, 1)}
 _NAMES = {code: carrier for carrier, code in _CODES.items()}
 _SLOT = 4
-"""Hex digits of the slot that a line's id begins with. No token has it: it is part of the number."""
+"""Hex digits of the slot that a line's id begins with. No token holds the slot: it gives away a part of the number."""
 
 
 class Tokens:
@@ -163,13 +162,13 @@ class Tokens:
         self._tail = _plan_hash(self._key, about.plan) + struct.pack(">QI", about.now, about.until - about.now)
 
     def of(self, line: str) -> str:
-        """The token that permits to call a line's number."""
+        """The token that permits calling a line's number."""
         body = self._head + bytes.fromhex(line[_SLOT:]) + self._tail
         return urlsafe_b64encode(body + mac(self._key, body)[:_MAC]).decode()
 
 
 def read(secret: str, token: str) -> Permit | None:
-    """What a token says; None when this installation did not make it. As long for every text, whatever is wrong."""
+    """Read a token; None when this installation did not make it. Takes as long for every text, whatever is wrong."""
     is_shaped = _SHAPE.fullmatch(token) is not None
     raw = urlsafe_b64decode(token if is_shaped else "A" * 80)
     body, theirs = raw[: _BODY.size], raw[_BODY.size :]
@@ -183,8 +182,8 @@ def read(secret: str, token: str) -> Permit | None:
 def verify(secret: str, token: str, line: str, carrier: str, plan: str | None, at: Millis) -> Checked:
     """Whether a token permits the call of `carrier` to a line's number at `at`, about `plan`.
 
-    plan: None where the call was about none, or nobody knows yet: then it is not compared. A permit that was asked
-    for without a plan fits every one. What is wrong is named in the order of `Word`, the gravest last looked at first.
+    plan: None where the call was about none, or it is not known yet: then it is not compared. A permit that was
+    requested without a plan fits every plan. The first mismatch is named: the maker, number, carrier, plan, instant.
     """
     permit = read(secret, token)
     if permit is None:

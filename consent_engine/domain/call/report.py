@@ -1,8 +1,8 @@
-"""Report: a subscriber's word that a call was made which should not have been. A record of its own, in its number's
-cell.
+"""Report: a subscriber's complaint about a call that should not have been made. A record of its own, in the cell of its
+number.
 
-As with a call, what is public is a chain of hashes: what was received first, then what was decided. The reporter's
-number, the number that called and the reporter's words are the person part.
+As with a call, the public part is a chain of hashes: the report as received, then the decisions. The reporter's number,
+the number that called and the reporter's words are the person part.
 """
 
 from enum import StrEnum
@@ -21,7 +21,7 @@ _NUMBERED = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class ReportDoor(StrEnum):
-    """How a report came."""
+    """The door that a report came through."""
 
     WEB = "web"
     """by the public door, its number proven by a code"""
@@ -34,25 +34,25 @@ class ReportDoor(StrEnum):
 
 
 class ReportClass(StrEnum):
-    """What a reported call was."""
+    """The class of a reported call."""
 
     OURS_FORBIDDEN = "ours_forbidden"
     OURS_ALLOWED = "ours_allowed"
     OURS_UNRECORDED = "ours_unrecorded"
-    """Our number was shown, and no such call is known."""
+    """Our number was shown, but no such call is known."""
     CHANNEL = "channel"
-    """Somebody else's number, selling a plan of ours."""
+    """Another party's number was shown, and a plan of ours was sold."""
     NOT_OURS = "not_ours"
 
 
 REWARDED = frozenset({ReportClass.OURS_FORBIDDEN, ReportClass.OURS_UNRECORDED})
-"""The classes for which there may be a reward."""
+"""The classes that may be rewarded."""
 OF_OTHERS = frozenset({ReportClass.CHANNEL, ReportClass.NOT_OURS})
 """The classes of calls that were not made from our number."""
 
 
 class Reward(StrEnum):
-    """How a report's reward stands."""
+    """The state of a report's reward."""
 
     NONE = "none"
     ELIGIBLE = "eligible"
@@ -61,20 +61,20 @@ class Reward(StrEnum):
 
 
 class ReportState(StrEnum):
-    """Where a report stands."""
+    """The state of a report."""
 
     OPEN = "open"
     DECIDED = "decided"
 
 
 class ReportReceived(Struct, frozen=True, array_like=True):
-    """What was known of a report when it came; written once, public: it names no person.
+    """The doc of a report: the facts when it came; written once, public: it names no person.
 
     received_at: by the store's clock · by: name of the API key, or `public` · person: the hash of the person part ·
-    official: 1 where the number shown is the carrier's own · ref: its number at whoever forwarded it · proposed,
-    reasons, call: what it seems to be, why, and the call of ours that it is about · answer_by: when it must be
-    answered · forward_by: by when 12321 had to forward it, 0 where that is nobody's duty · reward, why: as proposed,
-    and why there is none · language: in which its reporter is answered
+    official: 1 where the number shown is the carrier's own · ref: its number at the party that forwarded it · proposed,
+    reasons, call: the proposed class, the reasons, and the call of ours that it is about · answer_by: when it must be
+    answered · forward_by: by when 12321 had to forward it, 0 where there is no such duty · reward, why: as proposed,
+    and the reason for none · language: of the answer to its reporter
     """
 
     id: str
@@ -97,7 +97,7 @@ class ReportReceived(Struct, frozen=True, array_like=True):
 
 
 class ReportPerson(PersonPart, frozen=True):
-    """The person part: the reporter's number, the number that called, which may be a person's own, and the words."""
+    """The person part: the reporter's number and words, and the number that called, which may be a person's own."""
 
     msisdn: str
     caller: str
@@ -105,7 +105,7 @@ class ReportPerson(PersonPart, frozen=True):
 
 
 class Decided(Struct, frozen=True, array_like=True, tag="decided"):
-    """What a person found it to be. op: what makes two decisions the same · forwarded: to whom the trace was passed ·
+    """A person's decision on the report. op: the same for equal decisions · forwarded: to whom the trace was passed ·
     tell_by: until when the reporter must have been told
     """
 
@@ -121,7 +121,7 @@ class Decided(Struct, frozen=True, array_like=True, tag="decided"):
 
 
 class Rewarded(Struct, frozen=True, array_like=True, tag="rewarded"):
-    """What became of its reward later."""
+    """A later change of the report's reward."""
 
     at: Millis
     op: str
@@ -143,27 +143,27 @@ class Report(ChainedRecord[ReportReceived, ReportPerson, ReportEvent], frozen=Tr
 
     @property
     def received(self) -> ReportReceived:
-        """What was known of it when it came."""
+        """The doc: the facts when the report came."""
         return self.doc
 
     @property
     def number(self) -> str:
-        """What it is called towards its reporter: 8 characters that nobody mistakes for others."""
+        """The number that the reporter is given: 8 characters that nobody mistakes for others."""
         return number_of(self.id)
 
     @property
     def decided(self) -> Decided | None:
-        """What it was found to be; None while nobody has decided."""
+        """The decision; None while nobody has decided."""
         return next((each for each in self.events if isinstance(each, Decided)), None)
 
     @property
     def state(self) -> ReportState:
-        """Where it stands, as its events say."""
+        """The state, from the events."""
         return ReportState.DECIDED if self.decided else ReportState.OPEN
 
     @property
     def found(self) -> ReportClass:
-        """What it was found to be, and until then what it seems to be."""
+        """The class as decided, and until then as proposed."""
         return self.decided.found if self.decided else self.received.proposed
 
     @property
@@ -172,11 +172,11 @@ class Report(ChainedRecord[ReportReceived, ReportPerson, ReportEvent], frozen=Tr
 
     @property
     def over_at(self) -> Millis:
-        """Since when nothing more becomes of it: decided, and its reward paid or refused; 0 before."""
+        """Since when the report is over: decided, and its reward paid or refused; 0 before."""
         return self.events[-1].at if self.events and self.reward in {Reward.NONE, Reward.PAID} else 0
 
     def is_overdue(self, now: Millis) -> bool:
-        """Whether it should have been answered."""
+        """Whether it is undecided past the day when it had to be answered."""
         return self.decided is None and now > self.received.answer_by
 
 
@@ -189,7 +189,7 @@ def report_id(secret: str, msisdn: Msisdn, carrier: str, caller: str, called_at:
 
 
 def number_of(report: str) -> str:
-    """What a report is called towards its reporter.
+    """The number of a report that its reporter is given.
 
     >>> number_of("0ce7" + "0" * 24)
     'MMZYCG69'

@@ -1,6 +1,6 @@
-"""What a reported call seems to be: decided from the calls to the number, their permits, and what stood against them.
+"""The proposed class of a reported call: from the calls to the number, their permits, and restrictions against them.
 
-A person decides; this proposes, and says why.
+A person decides; the functions here propose, with reasons.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,22 +18,22 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind, Restriction
 
 NEAR_MS = 30 * 60_000
-"""How far from a call's beginning the instant may be that its subscriber remembers."""
+"""How far from a call's beginning the instant may be that the subscriber remembers."""
 BARS_DIALLING = frozenset({Kind.REFUSED, Kind.SUSPECTED, Kind.MARKETING_FREE, Kind.COOL_OFF, Kind.NUMBER_CHANGED})
 
 
 class Because(StrEnum):
-    """Why a report seems to be what it seems, beside the violations of a call and what stood against it."""
+    """The reasons for a proposed class, beside the violations of a call and the restrictions against it."""
 
     NO_CALL_KNOWN = "no_call_known"
-    """Our number was shown, and no call of ours to this number is known about then."""
+    """Our number was shown, but no call of ours to this number is known around that time."""
     REVIEW_FAILED = "review_failed"
     PERMITTED = "permitted"
-    """A permit that fits was given for it."""
+    """A permit that fits was given for the call."""
     NOTHING_AGAINST_IT = "nothing_against_it"
     NOT_OUR_NUMBER = "not_our_number"
     LOOKS_LIKE_OURS = "looks_like_ours"
-    """A number that ends in ours, or begins with it, and is another one."""
+    """Another number was shown, which begins or ends with ours."""
     OF_ANOTHER_CARRIER = "of_another_carrier"
     NAMES_US = "names_us"
     """The reporter's words name the carrier."""
@@ -42,7 +42,7 @@ class Because(StrEnum):
 
 
 class Reporting(Struct, frozen=True):
-    """What a subscriber reports. official: whether the number shown is the carrier's own."""
+    """A call as a subscriber reports it. official: whether the number shown is the carrier's own"""
 
     carrier: str
     caller: str
@@ -56,7 +56,7 @@ class Reporting(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """What a report seems to be, why, and the call of ours that it is about ('' for none)."""
+    """The proposed class of a report, the reasons, and the call of ours that it is about ('' for none)."""
 
     found: ReportClass
     reasons: tuple[str, ...]
@@ -66,8 +66,8 @@ class Proposal(Struct, frozen=True):
 def proposed(
     about: Reporting, calls: Sequence[Call], standing: Sequence[Restriction], plans: Collection[str]
 ) -> Proposal:
-    """What a report seems to be. calls: to its number · standing: on its line · plans: the names and codes of those
-    that the carrier sells.
+    """Propose the class of a report. calls: to its number · standing: the restrictions on its line · plans: the names
+    and codes of those that the carrier sells
     """
     call = _meant(about, calls)
     if call is not None:
@@ -86,7 +86,7 @@ def proposed(
 
 
 def _meant(about: Reporting, calls: Sequence[Call]) -> Call | None:
-    """The call that was reported: from that number, for that carrier, the nearest to the instant."""
+    """The call that was reported: from the number shown, for the carrier, the nearest to the instant."""
     near = [
         call for call in calls
         if call.carrier == about.carrier and _from(call, about) and _apart(call, about.called_at) <= NEAR_MS
@@ -96,24 +96,24 @@ def _meant(about: Reporting, calls: Sequence[Call]) -> Call | None:
 
 
 def _from(call: Call, about: Reporting) -> bool:
-    """Whether it came from the number that was shown; of a call whose person part is erased, whether it can have."""
+    """Whether the call came from the number shown. With its person part erased, only the carrier's number can."""
     return bool(call.began.official) if about.official else call.person.caller == about.caller
 
 
 def _apart(call: Call, at: Millis) -> Millis:
-    """How far an instant lies from a call: 0 within it."""
+    """How far an instant lies from a call: 0 within it, else from its beginning."""
     if call.end is not None and call.began.started_at <= at <= call.end.ended_at:
         return 0
     return abs(call.began.started_at - at)
 
 
 def _never_made(call: Call) -> bool:
-    """Whether it is kept for nothing but an order that was refused at the door, whose body may tell what is not so."""
+    """Whether the call is recorded only for orders that were refused, whose bodies may be untrue."""
     return bool(call.events) and all(isinstance(each, OrderRefused) for each in call.events)
 
 
 def _wrong_with(call: Call, standing: Sequence[Restriction]) -> tuple[str, ...]:
-    """What was wrong with a call of ours: what was found then, what stood against it as is known now, its review."""
+    """The reasons against a call of ours: its violations, the restrictions against it as known now, a failed review."""
     found = [violation.value for violation in call.violations]
     plan = call.end.plan if call.end else None
     stood = [each for each in _stood(standing, call.carrier, plan, call.began.started_at) if each not in found]
@@ -124,7 +124,7 @@ def _wrong_with(call: Call, standing: Sequence[Restriction]) -> tuple[str, ...]:
 
 
 def _stood(standing: Sequence[Restriction], carrier: str, plan: str | None, at: Millis) -> tuple[str, ...]:
-    """The kinds of what stood on the number against a carrier's call about a plan at an instant."""
+    """The kinds of restrictions on the number against a carrier's call about a plan at an instant."""
     kinds = {
         each.kind for each in standing
         if each.kind in BARS_DIALLING and each.since <= at and each.bars(carrier, plan or None)
@@ -159,4 +159,4 @@ _ASKED: Mapping[Because, Callable[[Reporting, Collection[str]], bool]] = Mapping
         Because.NAMES_A_PLAN: _names_a_plan,
     }
 )
-"""What is said of a call that was not made from our number, and what decides it."""
+"""The reasons of a call that was not made from our number, each with the function that decides it."""

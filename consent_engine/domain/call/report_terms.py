@@ -1,4 +1,4 @@
-"""What reports are answered by: when each is due, and whether it is rewarded. A carrier's settings, and pure."""
+"""Terms of reports: when each must be answered, and whether it is rewarded. From carriers' settings, without I/O."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,14 +11,14 @@ from consent_engine.domain.line.reported import Reported
 from consent_engine.domain.order.retention import Retention
 
 OWN_DAYS = 15
-"""So many days after it came a report of our own doors is answered."""
+"""Days within which a report that came through our own doors is answered."""
 FORWARDED_IN, ANSWERED_IN, TOLD_IN = 3, 15, 3
 """Working days: for 12321 to forward a report, for us to answer it, and for the reporter to be told."""
 
 
 class RewardTerms(Struct, frozen=True):
-    """What a carrier pays for a report that proves right. amount: in yuan, two decimals · most: so many a number and
-    calendar month.
+    """The reward of a carrier for a report that proves right. amount: in yuan, two decimals · most: for one number in
+    a calendar month
     """
 
     amount: str
@@ -26,7 +26,7 @@ class RewardTerms(Struct, frozen=True):
 
 
 class ReportTerms(Struct, frozen=True):
-    """How reports are handled. rewards: of the carriers that offer one."""
+    """The settings for reports. rewards: of the carriers that offer one"""
 
     days: Days = CHINA
     calendar: Calendar = Calendar()
@@ -34,7 +34,7 @@ class ReportTerms(Struct, frozen=True):
     keep: Retention = Retention()
     """how long a report and its person part are kept"""
     codes_an_hour: int = 1_000
-    """so many codes of the public door are sent in an hour, to all numbers together"""
+    """the most codes that the public door sends in an hour, to all numbers together"""
 
     def answer_by(self, door: ReportDoor, received_at: Millis) -> Millis:
         """When a report must be answered: the last instant of that day."""
@@ -44,21 +44,21 @@ class ReportTerms(Struct, frozen=True):
         return self.days.ends(later(day, OWN_DAYS))
 
     def forward_by(self, door: ReportDoor, reported_at: Millis) -> Millis:
-        """By when 12321 had to forward what was reported there at an instant; 0: nobody has to forward anything."""
+        """By when 12321 had to forward a report made there at an instant; 0: nothing is to be forwarded."""
         if door is not ReportDoor.CENTRE or not reported_at:
             return 0
         return self.days.ends(self.calendar.after(self.days.of(reported_at), FORWARDED_IN))
 
     def tell_by(self, report: Report, decided_at: Millis) -> Millis:
-        """Until when the reporter must have been told what was found."""
+        """Until when the reporter must have been told the decision."""
         if report.received.door is ReportDoor.CENTRE:
             return self.days.ends(self.calendar.after(self.days.of(decided_at), TOLD_IN))
         return max(report.received.answer_by, self.days.ends(self.days.of(decided_at)))
 
     def not_rewarded(self, report: Report, found: ReportClass, reported: Sequence[Reported], now: Millis) -> str:
-        """Why a report of this class is not rewarded; '' where it may be.
+        """The reason why a report of this class is not rewarded; '' where it may be.
 
-        reported: the reports of its number · now: when it would be granted
+        reported: the reports of its number · now: when the reward would be granted
         """
         call = next((each.call for each in reported if each.report == report.id), report.received.call)
         return self.no_reward(report.received.carrier, found, report.id, call, report.received.called_at, reported, now)
@@ -67,7 +67,7 @@ class ReportTerms(Struct, frozen=True):
         self, carrier: str, found: ReportClass, report: str, call: str, called_at: Millis,
         reported: Sequence[Reported], now: Millis,
     ) -> str:  # fmt: skip
-        """As `not_rewarded`, of a report that is not kept yet."""
+        """As `not_rewarded`, for a report that is not stored yet."""
         terms = self.rewards.get(carrier)
         if terms is None:
             return "not_offered"
@@ -82,7 +82,7 @@ class ReportTerms(Struct, frozen=True):
         return ""
 
     def amount(self, carrier: str, reward: Reward) -> str:
-        """How much a carrier's reward is, where one was granted or paid."""
+        """The amount of a carrier's reward, where one was granted or paid; else ''."""
         terms = self.rewards.get(carrier)
         return terms.amount if terms and reward in {Reward.GRANTED, Reward.PAID} else ""
 
@@ -91,7 +91,7 @@ NEAR_MS = 30 * 60_000
 
 
 def _same_call(other: Reported, call: str, called_at: Millis) -> bool:
-    """Whether another report is about the same call: of ours, or from about the same instant where none is known."""
+    """Whether another report is about the same call of ours, or where none is known about nearly the same instant."""
     if call and other.call:
         return call == other.call
     return abs(other.called_at - called_at) <= NEAR_MS

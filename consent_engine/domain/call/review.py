@@ -1,4 +1,4 @@
-"""Review: a person hears a recording and says whether the sale was as it must be. A failed one is looked at again."""
+"""Review: a person hears a recording and decides whether the sale was proper. A failed review gets a second look."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,22 +14,22 @@ BY_ENGINE = "engine"
 
 
 class Verdict(StrEnum):
-    """How a recorded call stands."""
+    """The verdict on a recorded call."""
 
     PENDING = "pending"
-    """Nobody has heard it."""
+    """No reviewer has heard it."""
     PASSED = "passed"
     CONTESTED = "contested"
-    """One reviewer failed it, and another is to look again: what is open of it is frozen."""
+    """One reviewer failed it, and another is to look again: its open orders are frozen."""
     FAILED = "failed"
 
 
 UNDECIDED = frozenset({Verdict.PENDING, Verdict.CONTESTED})
-"""Somebody is still to hear it."""
+"""The verdicts of calls that a reviewer is still to hear."""
 
 
 class Reviewed(Struct, frozen=True, array_like=True, tag="reviewed"):
-    """The first review. by: the reviewer's key · passed: 1 or 0 · reasons: why it failed · note: never a number."""
+    """The first review. by: the reviewer's key · passed: 1 or 0 · reasons: for a failure · note: no phone number"""
 
     at: Millis
     op: str
@@ -40,7 +40,7 @@ class Reviewed(Struct, frozen=True, array_like=True, tag="reviewed"):
 
 
 class SecondLook(Struct, frozen=True, array_like=True, tag="second_look"):
-    """Another reviewer's look at a failed one. upheld: 1 where it failed, 0 where the sale goes on."""
+    """Another reviewer's look at a failed review. upheld: 1 where the failure stands, 0 where the sale goes on"""
 
     at: Millis
     op: str
@@ -50,9 +50,9 @@ class SecondLook(Struct, frozen=True, array_like=True, tag="second_look"):
 
 
 class CommandHeard(Struct, frozen=True, array_like=True, tag="command_heard"):
-    """The operator's command passed a call that people hear all the same: its verdict is no review.
+    """The operator's command passed a call that a person reviews all the same: its verdict is no review.
 
-    by: `command:NAME:VERSION` · seed: what the sample of that day is drawn by, with its share; or `disputed`
+    by: `command:NAME:VERSION` · seed: of the day's sample, which is that share of all calls; or `disputed`
     """
 
     at: Millis
@@ -65,7 +65,7 @@ class CommandHeard(Struct, frozen=True, array_like=True, tag="command_heard"):
 
 
 class NotAwaited(Struct, frozen=True, array_like=True, tag="not_awaited"):
-    """An operator let the orders of the call go on that waited for its first review. It is reviewed all the same."""
+    """An operator let the orders go on that waited for the call's first review. The call is reviewed all the same."""
 
     at: Millis
     op: str
@@ -74,11 +74,11 @@ class NotAwaited(Struct, frozen=True, array_like=True, tag="not_awaited"):
 
 
 class OwnCall(Forbidden, code="own_call"):
-    """Nobody reviews the calls of their own."""
+    """Reviewers may not review calls of their own."""
 
 
 class SameReviewer(Forbidden, code="same_reviewer"):
-    """The second look is another reviewer's."""
+    """The second look must be another reviewer's."""
 
 
 class AlreadyReviewed(Refused, code="already_reviewed"):
@@ -94,7 +94,7 @@ class NotReviewable(Refused, code="not_reviewable"):
 
 
 class ReviewAwaited(Refused, code="review_awaited"):
-    """CONSENT_REVIEW is `before`: nothing is let go on that no reviewer has heard."""
+    """CONSENT_REVIEW is `before`: no order may go on before a reviewer has heard its call."""
 
 
 def first_review(events: Sequence[object]) -> Reviewed | None:
@@ -103,7 +103,7 @@ def first_review(events: Sequence[object]) -> Reviewed | None:
 
 
 def verdict_of(events: Sequence[object]) -> Verdict:
-    """How a call with these events stands, if it was recorded."""
+    """The verdict on a call with these events, if it was recorded."""
     first = first_review(events)
     if first is None:
         return Verdict.PENDING
@@ -116,7 +116,7 @@ def verdict_of(events: Sequence[object]) -> Verdict:
 
 
 def may_review(verdict: Verdict | None, *, own: bool) -> None:
-    """Raise what forbids the first review: NotReviewable, OwnCall, AlreadyReviewed. own: it is the reviewer's call."""
+    """Raise if a first review is forbidden: NotReviewable, OwnCall, AlreadyReviewed. own: it is the reviewer's call"""
     if verdict is None:
         raise NotReviewable("a call without a recording is not reviewed")
     if own:
@@ -126,7 +126,7 @@ def may_review(verdict: Verdict | None, *, own: bool) -> None:
 
 
 def may_look_again(events: Sequence[object], verdict: Verdict | None, by: str, *, own: bool) -> None:
-    """Raise what forbids the second look: NotContested, OwnCall, SameReviewer."""
+    """Raise if a second look is forbidden: NotContested, OwnCall, SameReviewer. own: it is the reviewer's call"""
     first = first_review(events)
     if verdict is not Verdict.CONTESTED or first is None:
         raise NotContested("no failed review of this call waits for a second look")

@@ -1,4 +1,4 @@
-"""Transcript: the words of a call as a machine wrote them down. A person part; it hints, and decides nothing."""
+"""Transcript: the words of a call as a machine wrote them down. A person part; it gives hints, and decides nothing."""
 
 import re
 import unicodedata
@@ -12,28 +12,28 @@ from consent_engine.domain.hashing import digest
 from consent_engine.domain.order.event import salted
 
 SAID = "said"
-"""The field of a call's record that holds the words."""
+"""The field of a call's record that holds its transcript."""
 EDITION = 1
-"""Of the forbidden phrases. One that is changed gets a higher number."""
+"""The edition of the forbidden phrases. A changed edition gets a higher number."""
 FORBIDDEN = (
     "免费送", "白送", "不花钱", "不收任何费用", "不要钱", "内部名额", "最后一个名额", "今天必须",
     "马上就没了", "系统自动升级", "已经给您开通", "已经帮您办好", "验证码告诉我", "把验证码", "报一下验证码",
     "回复是就行", "您就回个是", "不用管短信", "随便回", "不办会停机", "会影响您的信用", "官方强制",
     "工信部要求您", "随时可以取消不收费",
 )  # fmt: skip
-"""What an agent may not say, folded: of prices that are none, of hurry, of threats, of codes, of replies in advance."""
+"""Phrases an agent may not say, folded: false free offers, hurry, threats, requests for codes, dictated replies."""
 _KEPT = re.compile(r"[^\w%]+")
 _NUMERALS = re.compile("[零〇一二两三四五六七八九十百千万]{2,}|[零〇一二两三四五六七八九十](?=[元块个分年月天次%G])")
 _DIGITS = {each: n for n, each in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _UNITS = {"十": 10, "百": 100, "千": 1_000}
 _FIGURE = re.compile(r"\d{2,}|\d\D?")
-"""A figure; a single digit counts with what it counts only: the 5 of five days is not that of 5G."""
+"""A figure; a single digit only with the character after it: the 5 of five days is not the 5 of 5G."""
 ENOUGH = 0.6
-"""Of a disclosure without figures, so many of its pairs of characters must have been spoken."""
+"""The share of a disclosure's pairs of characters that must have been spoken, where it has no figures."""
 
 
 class Spoken(Struct, frozen=True):
-    """One line: when it was said (ms), by whom (`agent` or `subscriber`), and what."""
+    """One line of a transcript: when it was said (ms), by whom (`agent` or `subscriber`), and its words."""
 
     at: Millis
     by: str
@@ -48,7 +48,7 @@ _READ = Reader(_Kept)
 
 
 class Transcribed(Struct, frozen=True, array_like=True, tag="transcribed"):
-    """The words were kept. op: what makes two transcripts the same · lines: how many · person: the hash of the words"""
+    """The transcript was stored. op: the same for equal ones · lines: how many · person: the hash of the transcript"""
 
     at: Millis
     op: str
@@ -58,8 +58,8 @@ class Transcribed(Struct, frozen=True, array_like=True, tag="transcribed"):
 
 
 class Hints(Struct, frozen=True):
-    """What the words hint at. spoken: disclosure -> when it seems to have been told · phrases: when, and which
-    forbidden one · edition: of the list of these
+    """The hints in a transcript. spoken: disclosure -> when it seems to have been made · phrases: the forbidden ones
+    spoken, each with its instant · edition: of the forbidden phrases
     """
 
     edition: int
@@ -68,12 +68,12 @@ class Hints(Struct, frozen=True):
 
 
 def kept(lines: Sequence[Spoken], salt: str) -> str:
-    """The words as kept."""
+    """The transcript as stored, with its salt."""
     return salted({"lines": [[each.at, each.by, each.text] for each in lines]}, salt)
 
 
 def read(said: str, event: Transcribed) -> tuple[Spoken, ...]:
-    """The words of a call, if they are those of the event; none where they were erased. Raises ValueError."""
+    """Read a call's transcript; no lines where it was erased. Raises ValueError where it is not that of the event."""
     if not said:
         return ()
     if digest(said) != event.person:
@@ -82,7 +82,7 @@ def read(said: str, event: Transcribed) -> tuple[Spoken, ...]:
 
 
 def hints(lines: Sequence[Spoken], told: Mapping[str, str]) -> Hints:
-    """What the words of the agent hint at. told: the disclosures that had to be made, in Chinese.
+    """Find the hints in the agent's words. told: the disclosures that had to be made, in Chinese
 
     >>> lines = [Spoken(1, "agent", "每个月一百九十九块，合约二十四个月"), Spoken(2, "agent", "您就回个是。")]
     >>> found = hints(lines, {"price": "199元/月", "term": "在网24个月", "early_fee": "最高960元"})
@@ -98,7 +98,7 @@ def hints(lines: Sequence[Spoken], told: Mapping[str, str]) -> Hints:
 
 
 def _when(told: str, agents: Sequence[tuple[Millis, str]]) -> Millis:
-    """When the last part of a disclosure that was needed was spoken; 0: it does not seem so."""
+    """When the last needed part of a disclosure was spoken; 0: it seems that not enough was spoken."""
     wanted = set(_FIGURE.findall(told)) or {told[n : n + 2] for n in range(len(told) - 1)} or {told}
     most = len(wanted)
     has_figures = bool(_FIGURE.search(told))
@@ -111,12 +111,12 @@ def _when(told: str, agents: Sequence[tuple[Millis, str]]) -> Millis:
 
 
 def folded(text: str) -> str:
-    """A text as it is compared: without blanks and marks, one width, numbers in figures."""
+    """A text folded for comparison: without blanks and marks, in one width, numbers in figures."""
     return _NUMERALS.sub(_number, _KEPT.sub("", unicodedata.normalize("NFKC", text)))
 
 
 def _number(found: re.Match[str]) -> str:
-    """A Chinese numeral in figures; a row of digits stays one."""
+    """A Chinese numeral in figures; a row of digits is converted digit by digit."""
     text = found[0]
     if not set(text) & {*_UNITS, "万"}:
         return "".join(str(_DIGITS[each]) for each in text)

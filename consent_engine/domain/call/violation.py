@@ -1,7 +1,7 @@
-"""Violations: what was wrong with a call. A closed list, each decided by one function of what is known of the call.
+"""Violations of the rules by a call: a closed list, each decided by one function of the facts known of the call.
 
-A permit that fits answers for what it was asked about: the registration as marketing-free, the hour, how often. It
-never answers for a refusal: who refuses after it was given is not called any more.
+A permit that fits answers for what it was asked about: the registration as marketing-free, cooling off, the hour, how
+often. It never answers for a refusal: a subscriber who refuses after it was given is not called any more.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +17,12 @@ from consent_engine.domain.line.restriction import Kind, Restriction
 
 
 class Violation(StrEnum):
-    """What was wrong with a call. No order comes of a call that has one."""
+    """A violation by a call. No order may be placed for a call that has one."""
 
     NO_PERMIT = "no_permit"
     EXPIRED_PERMIT = "expired_permit"
     WRONG_PERMIT = "wrong_permit"
-    """Made for another number, carrier or plan, given after the call began, or by nobody here."""
+    """Made for another number, carrier or plan, given after the call began, or not made by this installation."""
     UNOFFICIAL_NUMBER = "unofficial_number"
     REFUSED_NUMBER = "refused_number"
     SUSPECTED = "suspected"
@@ -35,13 +35,13 @@ class Violation(StrEnum):
 
 
 class Known(Struct, frozen=True):
-    """What is known of a call when it is judged.
+    """The facts known of a call when it is judged.
 
-    at: when it began · carrier, plan: who called, about what ('' while nobody has said) · official: whether from the
-    carrier's one number · required: a call needs a permit · permit: what became of checking it; None: none was named ·
-    permit_since: when that was given · standing: what stands on the line · quiet: whether nobody is called at that
-    hour · before: calls to that number earlier that day · most: how many there may be · holder_since: since when the
-    number is its holder's; 0: not known · recorded: whether it was recorded, or nobody answered · since_permit: how
+    at: when it began · carrier: that called · plan: offered ('' while not known) · official: whether it came from the
+    carrier's one number · required: a call needs a permit · permit: the result of checking it; None: none was named ·
+    permit_since: when the permit was given · standing: the restrictions on the line · quiet: whether it began in quiet
+    hours · before: calls to that number earlier that day · most: how many are allowed · holder_since: since when the
+    number has its holder; 0: not known · recorded: whether it was recorded, or nobody answered · since_permit: how
     many of the earlier calls began since the permit was given
     """
 
@@ -67,7 +67,7 @@ class Known(Struct, frozen=True):
 
     def stood(self, kind: Kind) -> bool:
         """Whether a restriction of this kind stood against the call when it began."""
-        if not self.standing:  # as for nearly all
+        if not self.standing:  # as for nearly all calls
             return False
         return any(
             each.kind is kind and each.since <= self.at and each.bars(self.carrier, self.plan or None)
@@ -76,12 +76,12 @@ class Known(Struct, frozen=True):
 
 
 def _too_often(known: Known) -> bool:
-    """A permit answers for the calls of before it was given, and not for as many as anybody makes with it."""
+    """Whether there were too many calls. A permit answers for calls before it was given, not for those made with it."""
     return is_too_often(known.since_permit if known.is_permitted else known.before, known.most)
 
 
 def _number_changed(known: Known) -> bool:
-    """The number had no holder, or went to another one between the permit and the call."""
+    """Whether the number had no holder, or went to another one between the permit and the call."""
     another = known.permit is not None and known.permit_since < known.holder_since <= known.at
     return another or known.stood(Kind.NUMBER_CHANGED)
 
@@ -110,10 +110,10 @@ _IN_ORDER = tuple((violation, DECIDED[violation]) for violation in Violation)
 
 
 def found(known: Known) -> tuple[Violation, ...]:
-    """All that is wrong with a call, in the order of the list."""
+    """All violations of a call, in the order of `Violation`."""
     if known.standing or known.permit is not None or known.holder_since:
         return _decided(known)
-    # As of nearly every call: then no instant, carrier or plan decides anything.
+    # As for nearly every call: then no instant, carrier or plan matters.
     return _of_an_unknown_number(
         known.official, known.required, known.quiet, is_too_often(known.before, known.most), known.recorded
     )

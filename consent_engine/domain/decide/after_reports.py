@@ -1,4 +1,4 @@
-"""What follows from all reports on an SMS together: that it reached nobody, or that all of it is on the handset."""
+"""Conclusions from all reports on an SMS together: that it reached nobody, or that all of it is on the handset."""
 
 from msgspec.structs import replace
 
@@ -22,8 +22,8 @@ from consent_engine.domain.order.order import QUESTION, Order
 
 
 def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decision:
-    """Settle an order whose question surely reached nobody. waits: messages are unread, which may say otherwise; then
-    it is looked at again once they are read.
+    """Settle an order whose question surely reached nobody. waits: unread messages may say otherwise; then it is looked
+    at again once they are read.
     """
     if not reached_nobody(order):
         return Decision(order)
@@ -35,14 +35,14 @@ def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decisi
 
 
 def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decision:
-    """A report of failure may overtake what says that the question was handed over: then that is the end, unless a yes
-    proves otherwise.
+    """Settle an order as failed where a report of failure overtook the record of the hand-over, unless a yes proves
+    otherwise.
     """
     order = decision.order
     accepted = asked(order) if was_reported(order) else None
     if order.state not in WAITING or accepted is None or not all_failed(order, accepted.may_have):
         return decision
-    if waits or _ids_are_to_come(order, now):  # somebody wrote to us: looked at again once that is read
+    if waits or _ids_are_to_come(order, now):  # unread messages, or ids to come: looked at again then
         return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
     why = details.ConfirmationFailed(reason=why_lost(last_failure(order)[1]))
     event = Event.of(why, now, f"{op}:failed", "", "gateway")
@@ -50,7 +50,7 @@ def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decis
 
 
 def _ids_are_to_come(order: Order, now: Millis) -> bool:
-    """Whether what looks like several attempts that failed may be several parts of the one that is not answered yet."""
+    """Whether several apparent failed attempts may be parts of the one attempt that is not answered yet."""
     accepted = asked(order)
     return accepted is not None and accepted.may_have > 1 and unanswered(order, QUESTION, now)
 
@@ -58,7 +58,7 @@ def _ids_are_to_come(order: Order, now: Millis) -> bool:
 def wholly(
     order: Order, effect: str, now: Millis, op: str, ref: str, by: str, stamped: Millis | None = None
 ) -> Decision:
-    """Write down once that all of an SMS is on the handset. stamped: since when, by the gateway's clock."""
+    """Record once that all of an SMS is on the handset. stamped: since when, by the gateway's clock."""
     if noted_delivered(order, effect) or not delivered(order, effect) or unanswered(order, effect, now):
         return Decision(order)
     detail = details.Delivered(effect=effect, purpose=sms_parts(effect)[0], stamped=stamped)
@@ -66,7 +66,7 @@ def wholly(
 
 
 def then(first: Decision, second: Decision) -> Decision:
-    """Two decisions of one fact as one: the second was made about the order as the first leaves it."""
+    """Combine two decisions on one fact: the second was made about the order as the first leaves it."""
     return Decision(
         second.order,
         (*first.events, *second.events),

@@ -1,4 +1,4 @@
-"""What follows from where a call stands: the effects it wants, and those it never does."""
+"""Effects that follow from the state of a call: those it wants, and those it never does."""
 
 from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
 from consent_engine.domain.decide.decision import Put
@@ -14,15 +14,15 @@ _OF_STATE = {
 
 
 def follows_of_call(effect: str, call: Call) -> bool:
-    """Whether a call can want this where it stands."""
+    """Whether a call can want this effect in its state."""
     return call.state in _OF_STATE.get(effect, ())
 
 
 def abandoning(now: Millis) -> Put:
-    """The timer of a call that was made known just now: nobody ends it."""
+    """Return the timer of a call that was made known just now, for the case that nobody ends it."""
     return Put(WAKE_ABANDONED, now + ABANDONED_AFTER_MS)
 
 
 def leaving(over_at: Millis) -> Put:
-    """The timer that moves a call that is over to the archive, once no order can name it any more."""
+    """Return the timer that moves a finished call to the archive, once no order can name it any more."""
     return Put(WAKE_ARCHIVE, over_at + LATE_MARGIN)

@@ -1,7 +1,7 @@
-"""What happens next: the one place where anything is decided. Pure: an order, a fact and an instant in, a decision out.
+"""The one place where the next step is decided. Pure: an order, a fact and an instant in, a decision out.
 
-How outside calls end is decided in `on_outcome`, subscribers' replies in `on_reply`, delivery reports in `on_report`;
-timers and what people ask for, here.
+The outcomes of outside calls are decided in `on_outcome`, subscribers' replies in `on_reply`, delivery reports in
+`on_report`; timers and people's requests, here.
 """
 
 from collections.abc import Callable
@@ -68,14 +68,14 @@ from consent_engine.domain.order.order import Order
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 
 MOST_REVEALED = 50
-"""So many looks at an order stand in its chain; all of them in the audit lines."""
+"""The most looks at an order that its chain records; the audit lines record all of them."""
 
 
 def decide(order: Order, fact: Fact, now: Millis) -> Decision:
-    """Return the order as `fact` leaves it, and what must be added and dropped.
+    """Return the order as `fact` leaves it, and the effects to add and to drop.
 
-    A fact that was decided before is void. Raises TooLate, NothingParked, NotActivated and the like to people
-    who ask for what cannot be.
+    A fact that was decided before is void. Raises TooLate, NothingParked, NotActivated and the like to people who ask
+    for the impossible.
     """
     if order.knows(fact.op):
         return Decision(order)
@@ -83,7 +83,7 @@ def decide(order: Order, fact: Fact, now: Millis) -> Decision:
 
 
 def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
-    """A timer is due; an unread message may forbid to settle on it."""
+    """Handle a timer that is due; an unread message may forbid settling on it."""
     effect, op = fact.effect, fact.op
     pending = order.effects.get(effect)
     if pending is None or pending.attempts != fact.token:
@@ -95,16 +95,16 @@ def _on_timer(order: Order, fact: Woke, now: Millis) -> Decision:
 
 
 def _close(order: Order, op: str, now: Millis) -> Decision:
-    """The window is over."""
+    """Settle an order whose window is over."""
     if order.state not in WAITING:
         return Decision(order)
-    if now <= order.reply_by:  # it moved: the question came late to the handset
+    if now <= order.reply_by:  # the window moved: the question reached the handset late
         return Decision(order, put=(closing(order.reply_by),))
     return settle(order, Event.of(details.bare(Trigger.WINDOW_CLOSED), now, op, by="engine"), guard=order.reply_by)
 
 
 def _too_late(order: Order, op: str, now: Millis) -> Decision:
-    """The question was not handed over in time."""
+    """Settle an order whose question was not handed over in time."""
     if order.state not in ASKING:
         return Decision(order)
     question = order.question
@@ -114,14 +114,14 @@ def _too_late(order: Order, op: str, now: Millis) -> Decision:
 
 
 def _activate(order: Order, op: str, now: Millis) -> Decision:
-    """An activation that was barred is put again."""
+    """Put a barred activation again."""
     if order.state is not State.CONFIRMED:
         return Decision(order)
     return Decision(order, put=(activating(order, now),))
 
 
 def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
-    """A suspected refusal was none: an SMS says how to confirm, while that is still possible."""
+    """Go on after a suspected refusal was none: an SMS says how to confirm, while that is still possible."""
     if order.state.settled:
         return Decision(order)
     waits = order.state in WAITING and now <= order.reply_by
@@ -133,18 +133,18 @@ def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
 
 
 def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
-    """An activation was not begun, for a restriction: a refusal ends the order, all else makes it wait."""
+    """Handle an activation barred by a restriction: a refusal ends the order, all else makes it wait."""
     if order.state is not State.CONFIRMED or begun(order):
         return Decision(order)
     against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier, order.doc.plan, order.id))
     if not against:  # put by an older program, which named no carrier
-        again = activating(order, now)  # attempts go on counting: none may have the number of one before
+        again = activating(order, now)  # attempts go on counting: no number is used twice
         pending = replace(order.effects.get(ACTIVATE, again.pending), about=again.pending.about)
         return Decision(order, put=(replace(again, pending=pending),))
     if name_of(Kind.STALE_HOLDER, order.id) in against:
         return changed_hands(order, now, fact.op, "engine")
     fell = next((late for _, late in all_of(order, details.RepliedLate) if late.door == "call"), None)
-    if fell is not None and name_of(Kind.REVIEW, order.id) in against:  # the second look upheld it while it had begun
+    if fell is not None and name_of(Kind.REVIEW, order.id) in against:  # the second look upheld the failure meanwhile
         end = details.Cancelled(reason=fell.reason or "", door=fell.door)
         return settle(order, Event.of(end, now, fact.op, by="engine"), started=Drop.NOT_BEGUN)
     everything = any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier))
@@ -155,23 +155,23 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
 
 
 def _remind(order: Order, op: str, now: Millis) -> Decision:
-    """Ask once more, by day; a reminder that comes, or would come, after the window is none."""
+    """Ask once more, by day; a reminder that comes, or would come, after the window is dropped."""
     if order.state not in WAITING:
         return Decision(order)
     window = closing(order.reply_by)
-    if now > order.reply_by or order.awaits_person:  # the SMS after a decided suspicion asks anew
+    if now > order.reply_by or order.awaits_person:  # the SMS after a person's decision asks anew
         return Decision(order, put=(window,))
     events, again = held_back(order, Put(WAKE_REMINDER, now), op, now)
     if not events:
         reminded = note(
             order, Event.of(details.bare(Trigger.REMINDED), now, op, by="engine"), say(Purpose.REMINDER, now), window
         )
-        return replace(reminded, guard=now)  # nobody is reminded whose answer we only have to read
+        return replace(reminded, guard=now)  # no reminder for a subscriber whose answer is only unread
     return Decision(order.moved(*events), events, (again if again.due < order.reply_by else window,))
 
 
 def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
-    """The question again, under a new ref; the window goes on. Raises NotWaiting and TooManyResends."""
+    """Put the question again, under a new ref; the window goes on. Raises NotWaiting and TooManyResends."""
     if order.state not in WAITING:
         raise NotWaiting(f"order is {order.state}: nothing waits for a reply", state=order.state.value)
     if order.awaits_person:
@@ -180,7 +180,7 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
         )
     already = sum(1 for _ in order.all(Trigger.ASKED_AGAIN))
     asked = order.effects.get(sms_effect(Purpose.CONFIRMATION, already + 1)) if already else None
-    if asked is not None and not asked.parked:  # it is on its way: who asks twice, or was not answered, asks once
+    if asked is not None and not asked.parked:  # it is on its way: a request made twice, or not answered, counts once
         return Decision(order)
     if already >= order.doc.policy.resend_max:
         raise TooManyResends(f"the question was asked again {already} times: that is as often as may be")
@@ -228,7 +228,7 @@ def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
 
 
 def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:
-    """What was parked; what the gate goes by is taken from the order once more."""
+    """Return a parked effect that may go again; the values that the gate checks are taken from the order once more."""
     return replace(
         pending,
         parked=0,
@@ -239,7 +239,7 @@ def _again(order: Order, effect: str, pending: Pending, by: str) -> Pending:
 
 
 def _on_revealed(order: Order, fact: Revealed, now: Millis) -> Decision:
-    """A look is written down in any state, and changes nothing. What is more than a chain holds of them is not."""
+    """Record a look in any state; it changes nothing. Looks beyond the chain's limit are not recorded."""
     if sum(1 for _ in order.all(Trigger.REVEALED)) >= MOST_REVEALED:
         return Decision(order)
     return note(order, Event.of(details.Revealed(role=fact.role, reason=fact.reason), now, fact.op, by=fact.by))

@@ -1,4 +1,4 @@
-"""What a decision is made of, and the moves that several decisions share."""
+"""The parts of a decision, and the moves that several decisions share."""
 
 from enum import IntEnum
 
@@ -41,20 +41,20 @@ from consent_engine.domain.order.rhythm import Beat
 A_SECOND = 1_000
 A_MINUTE = 60_000
 PARKED: Millis = -1
-"""The due of an effect that waits for a person: kept as +inf, which is the stuck list."""
+"""The due time of an effect that waits for a person: kept as +inf, which is the stuck list."""
 
 
 class Drop(IntEnum):
-    """When an effect may be dropped; otherwise the whole commit is refused and the fact is decided again."""
+    """The condition for dropping an effect; otherwise the whole commit is refused and the fact is decided again."""
 
     ANYWAY = 0
     NOT_BEGUN = 1
-    """neither in flight nor in doubt: what surely did nothing is not begun, nor what the BSS knows nothing of"""
+    """neither in flight nor in doubt; an attempt that surely did nothing, or unknown to the BSS, is not begun"""
     NOT_IN_FLIGHT = 2
 
 
 class Put(Struct, frozen=True):
-    """An effect to add, or to keep with another due."""
+    """An effect to add, or to keep with another due time."""
 
     effect: str
     due: Millis
@@ -62,11 +62,11 @@ class Put(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """What follows from a fact.
+    """The consequences of a fact.
 
-    order: as it is afterwards · events: what to append · put, drop: effects · guard: settle only if no message
-    received at or before this instant is unread · beat: the yes it is made of, to be laid beside others · nothing to
-    write at all: `is_void`
+    order: as it is afterwards · events: to append · put, drop: effects · guard: settle only if no message received at
+    or before this instant is unread · beat: the yes behind it, to be compared with others · nothing to write at all:
+    `is_void`
     """
 
     order: Order
@@ -86,12 +86,12 @@ def settle(
     order: Order, event: Event, *puts: Put, started: Drop = Drop.ANYWAY, guard: Millis | None = None,
     unasked: bool = False, unsent: Drop = Drop.ANYWAY,
 ) -> Decision:  # fmt: skip
-    """Settle: every effect goes that is not a consequence of it. Nothing more is sent to a subscriber who has answered.
+    """Settle: drop every effect that is not a consequence of it. Nothing more is sent to a subscriber who has answered.
     Once no reply can mean it any more, the order moves to the archive.
 
-    started, unsent: what a started activation, or notification, makes of it · unasked: the question is surely not with
-    the subscriber. Else one that is in flight, or in doubt, is written down: a bare yes that comes later may answer it.
-    Who said yes to what was never handed over is told that it changes nothing.
+    started, unsent: when a started activation, or notification, may be dropped · unasked: the question is surely not
+    with the subscriber. Otherwise a question in flight, or in doubt, is recorded: a bare yes that comes later may
+    answer it. An early yes to a question that was never handed over is answered that it changes nothing.
     """
     kinds = {ACTIVATE: started, NOTIFICATION: unsent}
     question = order.question
@@ -109,52 +109,52 @@ def settle(
 
 
 def asked_no_more(order: Order) -> tuple[str, Drop]:
-    """The question goes as it was seen: begun since, it is looked at again, so that the history tells of every copy."""
+    """Drop the question as it was seen: if it began since, decide again, so that the history tells of every copy."""
     seen = order.question
     return QUESTION, Drop.ANYWAY if seen is not None and seen.leased_at else Drop.NOT_IN_FLIGHT
 
 
 def note(order: Order, event: Event, *puts: Put) -> Decision:
-    """Write something down; the order stays where it is."""
+    """Record an event; the order's state stays the same."""
     return Decision(order.moved(event), (event,), puts)
 
 
 def say(purpose: Purpose, now: Millis, n: int = 1) -> Put:
-    """An SMS, due at once."""
+    """Return an SMS, due at once."""
     return Put(sms_effect(purpose, n), now)
 
 
 def activating(order: Order, now: Millis) -> Put:
-    """The activation, due at once. It names carrier and plan: the gate asks what stands on the line against them."""
+    """Return the activation, due at once. The gate checks its carrier and plan against the line's restrictions."""
     return Put(ACTIVATE, now, Pending(about=(order.doc.carrier, order.doc.plan)))
 
 
 def asking_at(order: Order, due: Millis) -> tuple[Put, ...]:
-    """The question, where it is still to be asked and is not being asked just now, with another due."""
+    """Return the question, where it is still to be asked and is not being asked just now, with another due time."""
     question = order.question
     waits = order.state is State.AGREED and question is not None and not (question.leased_at or question.parked)
     return (Put(QUESTION, due, question),) if waits and question is not None else ()
 
 
 def unless_in_flight(puts: tuple[Put, ...]) -> tuple[tuple[str, Drop], ...]:
-    """The same effects as they stand: begun since we looked, they are looked at again."""
+    """Drop these effects as they stand: if one began after the order was read, the commit is decided again."""
     return tuple((put.effect, Drop.NOT_IN_FLIGHT) for put in puts)
 
 
 def stood_off(decision: Decision, now: Millis) -> Decision:
-    """The same decision where a restriction bars its activation: that is tried again in a minute."""
+    """Return the decision where a restriction bars its activation: that is tried again in a minute."""
     puts = tuple(Put(WAKE_ACTIVATE, now + A_MINUTE) if put.effect == ACTIVATE else put for put in decision.put)
     return replace(decision, put=puts)
 
 
 def begun(order: Order) -> bool:
-    """Whether the activation is in flight, or in doubt: then nobody can take the order back any more."""
+    """Whether the activation is in flight, or in doubt: then the order cannot be taken back any more."""
     pending = order.effects.get(ACTIVATE)
     return pending is not None and (pending.leased_at > 0 or pending.in_doubt)
 
 
 def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event, ...], Put]:
-    """What can wait, outside the quiet hours: the same SMS later, and the event that says so."""
+    """Delay an effect that can wait until the quiet hours are over, and return the event that says so."""
     until = order.doc.policy.quiet_until(now)
     if not until:
         return (), put
@@ -165,8 +165,8 @@ def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event
 def handed_over(
     order: Order, now: Millis, op: str, how: str, ref: str = "", parts: tuple[str, ...] = ()
 ) -> tuple[Order, Event, tuple[Put, ...]]:
-    """The question is with the subscriber: the order then, the event, and what ends the wait: first the reminder, if
-    there is one.
+    """Record that the question is with the subscriber. Return the order then, the event, and the timer that ends the
+    wait: the reminder first, if there is one.
 
     how: `gateway` (it said so), `report` or `reply` (these prove it, when the gateway's answer was doubtful) · parts:
     the ids that the gateway gave its parts
@@ -189,8 +189,8 @@ def handed_over(
 
 
 def window_moved(before: Order, decision: Decision) -> Decision:
-    """The same decision, where it tells that the question is on the handset: the window begins, so the timer that ends
-    the wait, or reminds, moves with it.
+    """Return the decision, with its timers moved where it records that the question is on the handset: the window
+    begins then, and so does the wait for its end, or for the reminder.
     """
     after = decision.order
     if not after.doc.policy.reports or after.state not in WAITING or after.reply_by == before.reply_by:
@@ -203,8 +203,8 @@ def window_moved(before: Order, decision: Decision) -> Decision:
 
 
 def _waiting(order: Order) -> Put:
-    """What ends the wait of an order that was asked: first the reminder, if there is one. Of a question that is on its
-    way nobody is reminded.
+    """Return the timer that ends the wait of an order that was asked: the reminder first, if there is one. A question
+    that is still on its way gets no reminder.
     """
     policy, since = order.doc.policy, max(order.delivered_at, order.asked_at)
     reminds = 0 < policy.reminder_after < policy.reply_window and order.last(Trigger.REMINDED) is None
@@ -217,23 +217,23 @@ _WAITS = frozenset({WAKE_REMINDER, WAKE_WINDOW})
 
 
 def closing(reply_by: Millis) -> Put:
-    """The end of the wait: a yes in the last millisecond is in time. A reminder puts it; one timer an order."""
+    """Return the end of the wait: a yes in the last millisecond is in time. A reminder puts it; one timer an order."""
     return Put(WAKE_WINDOW, reply_by + 1)
 
 
 def giving_up(order: Order) -> Put:
-    """The end of asking: a question that was not handed over by then is not asked at all."""
+    """Return the end of asking: a question that was not handed over by then is not asked at all."""
     return Put(WAKE_TOO_LATE, order.ask_by)
 
 
 def archiving(order: Order) -> Put:
-    """The move of a settled order to the archive: due when no reply can mean it any more."""
+    """Return the move of a settled order to the archive, due when no reply can mean it any more."""
     return Put(WAKE_ARCHIVE, order.doc.policy.remembered_until(order.settled_at) + 1)
 
 
 def changed_hands(order: Order, now: Millis, op: str, by: str, ref: str = "") -> Decision:
-    """Its number went to another holder: the order ends, and nothing more is sent. An activation that has begun is
-    noted, and ends it later; of what has settled, the SMS that still wait go.
+    """End an order whose number went to another holder; nothing more is sent. An activation that has begun is noted,
+    and the order ends later; of a settled order, the SMS that still wait are dropped.
     """
     if order.state is State.ACTIVATED:
         return settle(order, Event.of(GivenUp(reason=NUMBER_CHANGED), now, op, ref, by))
@@ -248,7 +248,7 @@ def changed_hands(order: Order, now: Millis, op: str, by: str, ref: str = "") ->
 
 
 def refuse_or_note(order: Order, event: Event, late: Event, *puts: Put, late_puts: tuple[Put, ...] = ()) -> Decision:
-    """End an order that is not wanted any more; once an activation has begun, that is only noted (and answered)."""
+    """End an order that is not wanted any more; once an activation has begun, only note it (and answer)."""
     if allows(order.state, event.trigger) and not begun(order):
         return settle(order, event, *puts, started=Drop.NOT_BEGUN)
     return note(order, late, *late_puts)

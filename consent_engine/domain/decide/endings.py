@@ -1,4 +1,4 @@
-"""What follows for an ending: how a call to the BSS ended, what a person asks, and what it says to the subscriber."""
+"""Decisions about an ending: how a call to the BSS ended, people's requests, and the notice to the subscriber."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -39,11 +39,11 @@ from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
 
 LOOK_AGAIN_MS = 60_000
-"""When is looked again whether the notification, which goes first, has gone."""
+"""How long until the next look whether the notification, which goes first, has gone."""
 TAKEN_UP_WITHIN_MS = 30 * 86_400_000
-"""So long an ending that was given up is at hand to be taken up again: a BSS knows its key no longer for certain."""
+"""How long an ending that was given up can be taken up again: after that a BSS may have forgotten its key."""
 _LAST_WORDS = 4
-"""Events that must find room in any case: it is off, somebody was told, an answer came late."""
+"""Events that must find room in any case: the service is off, the subscriber was told, an answer came late."""
 _OF_STATE = {
     DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
     WAKE_NOTICE: {EndingState.ENDED},
@@ -52,7 +52,7 @@ _OF_STATE = {
 
 
 class EndDecision(Struct, frozen=True):
-    """What follows: events to append, effects to put and to drop."""
+    """The consequences: events to append, effects to put and to drop."""
 
     events: tuple[EndingEvent, ...] = ()
     put: tuple[Put, ...] = ()
@@ -65,22 +65,22 @@ class EndDecision(Struct, frozen=True):
 
 
 def follows_of_ending(effect: str, ending: Ending) -> bool:
-    """Whether an ending can want this where it stands."""
+    """Whether an ending can want this effect in its state."""
     return ending.state in _OF_STATE.get(effect, ())
 
 
 def missing_of_ending(ending: Ending) -> bool:
-    """Whether an ending that is not over wants nothing: it would stand there for ever."""
+    """Whether an ending that is not over has no call to make: it would stand there for ever."""
     return not ending.is_over and DEACTIVATE not in ending.effects
 
 
 def switching_off(now: Millis) -> Put:
-    """The call to the BSS, due at once."""
+    """Return the call to the BSS, due at once."""
     return Put(DEACTIVATE, now)
 
 
 def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) -> EndDecision:
-    """Decide what an ended call to the BSS means. Done counts whoever did it; all else only of the attempt in hand."""
+    """Decide what an ended call to the BSS means. Done counts for any attempt; all else only for the one in hand."""
     pending, outcome = ending.effects.get(DEACTIVATE), ended.outcome
     if isinstance(outcome, Accepted):
         return _off(ending, ended, outcome, pending, now)
@@ -114,7 +114,7 @@ def _off(ending: Ending, ended: Ended, outcome: Accepted, pending: Pending | Non
 
 
 def _failed(ending: Ending, ended: Ended, pending: Pending, why: str, now: Millis) -> EndDecision:
-    """Put it on the stuck list, with the reason. It says so already where its history was too long for the retry."""
+    """Put it on the stuck list, with the reason. The history says so already where it had no room for the retry."""
     stuck = replace(pending, leased_at=0, why=why, parked=1)
     fresh = ending.state is not EndingState.ENDING_FAILED
     return EndDecision((Failed(now, ended.op, "engine", why),) if fresh else (), (Put(DEACTIVATE, PARKED, stuck),))
@@ -130,8 +130,8 @@ def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
 
 
 def on_take_up(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
-    """Ask the BSS again for what was given up, under the same key, as one attempt more; void where nothing was, or its
-    history is full.
+    """Ask the BSS again for an ending that was given up, under the same key, as one more attempt; void where it was not
+    given up, or its history is full.
     """
     if ending.state is not EndingState.GIVEN_UP or len(ending.events) >= MOST_EVENTS - _LAST_WORDS:
         return EndDecision()
@@ -141,26 +141,26 @@ def on_take_up(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
 
 
 def _tried(ending: Ending) -> int:
-    """The last attempt before it was given up. None that comes after may have its number: that is its fencing token."""
+    """Return the last attempt before it was given up. No later one may have its number: that is its fencing token."""
     ops = [each.op for each in ending.events if isinstance(each, Failed)]
     return max((int(token) for _, _, token in (op.rpartition("#") for op in ops) if token.isdecimal()), default=0)
 
 
 def on_give_up(ending: Ending, op: str, by: str, reason: str, now: Millis) -> EndDecision:
-    """Give up what is parked, and keep the reason; void where nothing is. Its subscriber is told nothing by us."""
+    """Give up what is parked, and keep the reason; void where nothing is. We send its subscriber no SMS about it."""
     pending = ending.effects.get(DEACTIVATE)
     if ending.state is not EndingState.ENDING_FAILED or pending is None or not pending.parked:
         return EndDecision()
-    doubt = Pending(doubts=pending.doubts, first_at=pending.first_at, last_at=pending.last_at)  # where it is taken up
+    doubt = Pending(doubts=pending.doubts, first_at=pending.first_at, last_at=pending.last_at)  # if it is taken up
     stays = Put(WAKE_EXPIRED, now + TAKEN_UP_WITHIN_MS, doubt)
     return EndDecision((GivenUp(now, op, by, reason),), (stays,), ((DEACTIVATE, Drop.ANYWAY),))
 
 
 def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Millis) -> tuple[EndDecision, Put | None]:
-    """What becomes of the notice: the SMS of the line's own that it is, or None where nothing is written (yet).
+    """Decide on the notice: return the SMS of the line's own that it is, or None where nothing is written (yet).
 
-    order: where it is not archived. The notification of the activation goes first, unless a person must see to it.
-    A later holder of the number is told nothing.
+    order: where it is not archived. The notification of the activation goes first, unless a person must see to it. A
+    later holder of the number is told nothing.
     """
     over = ((WAKE_NOTICE, Drop.ANYWAY),)
     if ending.doc.cause is Cause.NUMBER_CHANGED or line.holder_since(ending.doc.carrier) > ending.doc.called_at:
@@ -173,11 +173,11 @@ def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Mil
 
 
 def expiring(now: Millis) -> Put:
-    """The timer that moves an ending to the archive, once what was written about it can have been reported on."""
+    """Return the timer that moves an ending to the archive, once its notice can have been reported on."""
     return Put(WAKE_EXPIRED, now + LATE_MARGIN)
 
 
 def about(ending: Ending) -> tuple[str, ...]:
-    """What the notice is about: carrier and language, why, and what it names."""
+    """Return the contents of the notice: carrier and language, the cause, and the values it names."""
     doc, off = ending.doc, ending.off
     return doc.carrier, doc.language, doc.cause, doc.name, off.stops if off else "", doc.fee, doc.receipt

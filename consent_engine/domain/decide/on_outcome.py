@@ -1,4 +1,4 @@
-"""How an outside call ended, and what follows: done, again later, held in doubt, or parked for a person."""
+"""Outcomes of outside calls, and what follows: done, again later, held in doubt, or parked for a person."""
 
 from msgspec.structs import replace
 
@@ -57,7 +57,7 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
     ours = same and pending is not None and pending.leased_at > 0
     outcome = ended.outcome
     if same and not ours and not isinstance(outcome, Accepted):
-        return Decision(order)  # written down before: only the answer was lost
+        return Decision(order)  # recorded before: only the answer was lost
     if pending is None or (not ours and not isinstance(outcome, Accepted)):
         return _ended_late(order, ended, now)
     match outcome:
@@ -68,21 +68,21 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
         case Unavailable():
             due = now + order.doc.policy.backoff(pending.attempts, ended.roll, outcome.after)
             return _not_taken(order, ended, outcome.reason, pending, due, now)
-        case Untaken():  # due at once, and leased as what has not begun: whatever bars it is looked at
+        case Untaken():  # due at once, and leased as not begun: restrictions are checked again
             return _not_taken(order, ended, outcome.reason, replace(pending, first_at=0), now, now)
         case Uncertain():
             return _uncertain(order, ended, outcome.reason, pending, now)
 
 
 def _not_taken(order: Order, ended: Ended, reason: str, pending: Pending, due: Millis, now: Millis) -> Decision:
-    """Again, but for an activation that was taken back while it was under way: nothing of it was done."""
+    """Try again, unless it is an activation that was taken back meanwhile: nothing of it was done."""
     again = Put(ended.effect, due, replace(pending, leased_at=0, why=reason))
     return not_begun(order, again, ended.op, now)
 
 
 def not_begun(order: Order, again: Put, op: str, now: Millis) -> Decision:
-    """The same effect once more, for nothing was begun; but what came against an activation meanwhile, and was only
-    noted since it was under way, counts now. again: with its due, as it waits for that · op: of this attempt
+    """Put the same effect again, since nothing was begun; a no, STOP or other end that came against an activation
+    meanwhile, and was only noted since it was under way, counts now. again: with its due time · op: of this attempt
     """
     undone = again.effect == ACTIVATE and order.state is State.CONFIRMED and not again.pending.in_doubt
     if undone and number_changed(order):
@@ -96,7 +96,7 @@ def not_begun(order: Order, again: Put, op: str, now: Millis) -> Decision:
 
 
 def _taken_back(order: Order, word: Event, late: details.RepliedLate, op: str, now: Millis) -> Decision:
-    """The call surely did nothing, so the word that came meanwhile counts; it is answered as if it had come now."""
+    """Settle by the no or STOP that came meanwhile: the call surely did nothing. It is answered as if it came now."""
     stop = late.keyword is Keyword.STOP
     event = Event.of(late.counts(), now, op, word.ref, "subscriber", dict(word.person or {}))
     answer = say(Purpose.OPTED_OUT, now, stops(order) + 1) if stop else say(Purpose.DECLINED, now)
@@ -104,7 +104,7 @@ def _taken_back(order: Order, word: Event, late: details.RepliedLate, op: str, n
 
 
 def _revoked(order: Order, why: str, op: str, now: Millis) -> Decision:
-    """The call surely did nothing, and its plan was revoked meanwhile: cancelled with a notice, as if that came now."""
+    """Cancel with a notice, as if the plan were revoked now: it was meanwhile, and the call surely did nothing."""
     held, told = held_back(order, say(Purpose.CANCELLED, now), op, now)
     decision = settle(order, Event.of(details.Cancelled(reason=why), now, op, by="engine"), told)
     return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
@@ -115,7 +115,7 @@ def _ref(outcome: object) -> str:
 
 
 def _ended_late(order: Order, ended: Ended, now: Millis) -> Decision:
-    """Write down what is known too late to change anything; but reports may have waited for the ids of the parts."""
+    """Note an outcome known too late to change anything; but reports may have waited for the ids of the parts."""
     noted = note(order, Event.of(_late(order, ended), now, ended.op, _ref(ended.outcome), "engine"))
     if not asks(ended.effect):
         return noted
@@ -132,12 +132,12 @@ def _late(order: Order, ended: Ended) -> details.EndedLate:
 
 
 def _known(order: Order, ended: Ended) -> int | None:
-    """How many events the text was written after, where others came since: it is read again from those."""
+    """Return how many events the text was written after, where others came since: it is rebuilt from those."""
     return ended.known if ended.known != len(order.events) else None
 
 
 def _again(order: Order, effect: str, due: Millis, pending: Pending) -> Decision:
-    """The same effect, due later. No event: retries live in the effect."""
+    """Put the same effect, due later. No event: retries live in the effect."""
     return Decision(order, put=(Put(effect, due, pending),))
 
 
@@ -145,7 +145,7 @@ def _park(
     order: Order, ended: Ended, pending: Pending, why: str, now: Millis,
     kind: type[details.Parked | details.NotificationFailed] = details.Parked,
 ) -> Decision:  # fmt: skip
-    """Put it on the stuck list, with the reason."""
+    """Put the effect on the stuck list, with the reason."""
     event = Event.of(kind(effect=ended.effect, reason=why), now, ended.op, "", "engine")
     stuck = replace(pending, leased_at=0, why=why, believe="", parked=1)
     return note(order, event, Put(ended.effect, PARKED, stuck))
@@ -178,7 +178,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
 
 
 def _arrived(decision: Decision, ended: Ended, outcome: Accepted, now: Millis) -> Decision:
-    """Reports that overtook the answer are read by its ids: all of the SMS may be on the handset."""
+    """Read reports that overtook the answer by its ids: all of the SMS may be on the handset."""
     if not was_reported(decision.order):
         return decision
     order = replace(decision.order, effects={})  # the call is over
@@ -189,7 +189,7 @@ def _arrived(decision: Decision, ended: Ended, outcome: Accepted, now: Millis) -
 def question_answered(
     order: Order, now: Millis, op: str, how: str, ref: str = "", parts: tuple[str, ...] = ()
 ) -> Decision:
-    """The question was handed over after all; an early yes to that very attempt now counts, any other is void."""
+    """Record that the question was handed over; an early yes to that very attempt now counts, others are void."""
     moved, event, timers = handed_over(order, now, op, how, ref, parts)
     timed = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
     gone = (asked_no_more(order), *timed)
@@ -217,7 +217,7 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
         return settle(order, event, *(() if number_changed(order) else (say(Purpose.FAILURE, now),)))
     purpose, _ = sms_parts(ended.effect)
     if ended.effect == QUESTION and order.state is State.AGREED:
-        if ended.waits:  # somebody wrote to us: read that first, the refusal is known
+        if ended.waits:  # a message is unread: read that first, the refusal is known
             known = replace(pending, leased_at=0, why=f"refused: {reason}", refused=reason)
             return _again(order, QUESTION, now + A_SECOND, known)
         failed = details.ConfirmationFailed(reason=reason, believed=pending.believe)
@@ -241,7 +241,7 @@ def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: M
     if ended.effect == QUESTION and order.state is State.AGREED and _answered_by_code(order):
         return question_answered(order, now, ended.op, "reply")
     if ended.effect == QUESTION and order.state is State.AGREED and all_failed(order, doubtful.doubts):
-        # The reports overtook the doubt: looked at once what waits to be read is read.
+        # The reports overtook the doubt: looked at once the unread messages are read.
         held = _again(order, QUESTION, now + policy.uncertain_hold, doubtful)
         return replace(held, put=(*held.put, Put(WAKE_FAILED, now + A_SECOND)))
     if doubtful.doubts > 1:
@@ -256,7 +256,7 @@ def _answered_by_code(order: Order) -> bool:
 
 
 def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis) -> Put | None:
-    """What becomes of an SMS that belongs to no order: None when it has ended, else the same again, later or parked."""
+    """Return what to put for an SMS of no order: None when it has ended, else the same, later or parked."""
     match ended.outcome:
         case Unavailable(reason, after):
             due = now + policy.backoff(pending.attempts, ended.roll, after)
@@ -266,6 +266,6 @@ def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis)
             if doubtful.doubts > 1:
                 return Put(ended.effect, PARKED, replace(doubtful, parked=1))
             return Put(ended.effect, now + policy.uncertain_hold, doubtful)
-        case Rejected(reason) if sms_parts(ended.effect)[0] is Purpose.PROVE:  # somebody waits to be told
+        case Rejected(reason) if sms_parts(ended.effect)[0] is Purpose.PROVE:  # a person waits for the result
             return Put(ended.effect, PARKED, replace(pending, leased_at=0, why=reason, parked=1))
     return None

@@ -1,4 +1,4 @@
-"""A subscriber's reply, and what follows: only a whole, timely, unambiguous yes to a question asked activates."""
+"""Decisions on a subscriber's reply: only a whole, timely, unambiguous yes to a question asked activates."""
 
 from collections.abc import Callable
 
@@ -39,12 +39,12 @@ from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.seen import Seen
 
 MOST_ANSWERS = 3
-"""How often an order answers HELP, or STOP after activation: an answering machine may be talking to the engine."""
+"""How often an order answers HELP, or STOP after activation: an answering machine may be writing to the engine."""
 
 
 def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
     """Decide what a reply does to an order it means, or might mean."""
-    if number_changed(order):  # whoever wrote, or has the number now, is told nothing of it
+    if number_changed(order):  # neither the writer nor the present holder is told of it
         return note(order, _event(details.RepliedLate, reply, now))
     if reply.rule is Rule.AMBIGUOUS and reply.keyword is not Keyword.HELP:
         return _ambiguous(order, reply, now)
@@ -62,7 +62,7 @@ def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str | int | Seen | None) -> Event:
-    """What the record keeps of a reply: the rule, the candidates, when it reached us; the words in the person part."""
+    """Return the event of a reply: the rule, the candidates, when it reached us; the words in the person part."""
     detail = kind(
         keyword=reply.keyword, rule=reply.rule, candidates=reply.candidates, received_at=reply.received_at,
         gateway=reply.gateway, edition=reply.edition, reason=reply.reason, written_by=reply.written_at, **more,
@@ -89,20 +89,20 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
         event = _event(details.RepliedSuspect, reply, now, seen=seen, asked=1)
         return replace(note(order, event, say(Purpose.PROVE, now)), beat=beside)
     event = _event(details.SaidYes, reply, now, seen=seen)
-    # Nothing that still waited to be said matters to somebody who has answered; what is in flight ends as a note.
+    # SMS that still wait do not matter to a subscriber who has answered; a call in flight ends as a note.
     gone = tuple((effect, Drop.ANYWAY) for effect in order.effects)
     return Decision(order.moved(event), (event,), (activating(order, now),), gone, beat=beside)
 
 
 def _proves_enough(order: Order, reply: Replied) -> bool:
-    """Whether it carries the code, where that was asked for."""
+    """Whether the reply carries the code, where that was asked for."""
     if order.proof_asked:
         return reply.coded
     return not (order.asked_anew and reply.rule is Rule.ONLY_ORDER)
 
 
 def to_be_held(order: Order, reply: Replied) -> Seen | None:
-    """What says that a person must look at a yes that could count; None where nothing does, or it could not."""
+    """Return why a person must look at a yes that could count; None where there is no reason, or it could not."""
     policy = order.doc.policy
     if policy.suspects not in _HOLDING or reply.keyword is not Keyword.YES or reply.rule is Rule.AMBIGUOUS:
         return None
@@ -112,7 +112,7 @@ def to_be_held(order: Order, reply: Replied) -> Seen | None:
 
 
 def _can_count(order: Order, reply: Replied) -> bool:
-    """Whether it answers the question in time; while that is handed over, whether it may turn out to."""
+    """Whether the reply answers the question in time; during the hand-over, whether it may turn out to."""
     pending, accepted = order.question, asked(order)
     if not _proves_enough(order, reply):
         return False
@@ -124,7 +124,7 @@ def _can_count(order: Order, reply: Replied) -> bool:
 
 
 def _stale(order: Order, reply: Replied, accepted: details.ConfirmationAccepted | None, now: Millis) -> Decision:
-    """A yes from before the question is none. One that came after it may be held back by a clock alone: asked once."""
+    """Note a yes from before the question: it is none. Where it came after, a clock alone may be wrong: ask once."""
     came_after = accepted is not None and reply.at >= accepted.last
     asks = came_after and not clarified(order)
     event = _event(details.RepliedBefore, reply, now, clarified=int(asks))
@@ -132,27 +132,27 @@ def _stale(order: Order, reply: Replied, accepted: details.ConfirmationAccepted 
 
 
 def _written_before(reply: Replied, started: Millis, known: Millis) -> bool:
-    """Whether it was written, or even received, before the question began to be asked.
+    """Whether the reply was written, or even received, before the question began to be asked.
 
-    started: orders that beginning among what is known of the number · known: an instant at which it had begun. A stamp
-    is compared with the earlier: where the store's clock went back, `started` is none of any clock.
+    started: that beginning, as it is ordered among the number's records · known: an instant at which it had begun. A
+    stamp is compared with the earlier: where the store's clock went back, `started` is no clock's time.
     """
     return reply.at < started or (reply.written_at is not None and reply.written_at < min(started, known or started))
 
 
 def _early_yes(order: Order, reply: Replied, now: Millis) -> Decision:
-    """A yes while the hand-over is not recorded: it counts only if that very hand-over turns out to be true."""
+    """Note a yes while the hand-over is not recorded: it counts only if that very hand-over turns out to be true."""
     pending = order.question
     if pending is None or not pending.last_at or _written_before(reply, pending.first_at, pending.leased_at):
         return note(order, _event(details.RepliedBefore, reply, now))
-    # It counts only for the attempt it can have answered: an older one is void once the question went out again.
+    # It counts only for the attempt it can have answered: it is void once the question went out again.
     answered = 0 if _written_before(reply, pending.last_at, pending.leased_at) else pending.last_at
     seen = unlikely(order, reply) if answered else None
     early = _event(details.RepliedEarly, reply, now, last=answered, seen=seen)
     beside = beat(order, reply, seen) if answered else None
     if not (answered and proves_reading(order, reply.rule) and pending.doubts and not pending.leased_at):
         return replace(note(order, early), beat=beside)
-    # Only who has read the question can write this: the doubt is settled, and the yes with it.
+    # Only a reader of the question can write this: it settles the doubt, and the yes counts.
     decision = question_answered(order.moved(early), now, f"{reply.op}:asked", "reply", reply.ref)
     return replace(decision, events=(early, *decision.events), beat=beside)
 
@@ -171,7 +171,7 @@ def _no(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _held(order: Order, reply: Replied, now: Millis) -> Decision:
-    """Words that may be a refusal: noted, and answered while the order can still wait for the person who reads them.
+    """Note words that may be a refusal, and answer while the order can still wait for the person who reads them.
 
     Nothing is asked meanwhile: no answer would count.
     """
@@ -188,8 +188,8 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:
-    """A yes that comes too late changes nothing; a subscriber who is still waiting for the service hears so, once."""
-    # After a STOP its answer was the last message.
+    """Note a yes that comes too late; a subscriber who still waits is told, once, that it changes nothing."""
+    # After a STOP, the answer to it was the last message.
     waits = order.state not in ENGAGED and order.last(Trigger.OPTED_OUT) is None
     told = waits and not told_late(order)
     event = _event(details.RepliedLate, reply, now, answered=int(told))
@@ -197,7 +197,7 @@ def _late(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _help(order: Order, reply: Replied, now: Millis) -> Decision:
-    """Say what this is about and how to answer."""
+    """Say what the order is about and how to answer."""
     helped = sum(1 for _ in order.all(Trigger.ASKED_HELP))
     puts = (say(Purpose.HELP, now, helped + 1),) if helped < MOST_ANSWERS else ()
     return note(order, _event(details.AskedHelp, reply, now), *puts)
@@ -212,7 +212,7 @@ def _unknown(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _ambiguous(order: Order, reply: Replied, now: Millis) -> Decision:
-    """It fits several: none moves. `which` remembers what was said, for the code that may follow."""
+    """Note a reply that fits several: none moves. `which` remembers its keyword, for the code that may follow."""
     counts = reply.keyword in {Keyword.YES, Keyword.NO} and _was_being_asked(order, reply)
     counts = counts and not (reply.barred and reply.keyword is Keyword.YES)
     which = reply.keyword.value if counts else ""

@@ -1,7 +1,7 @@
-"""Delivery reports: monotone, all segments counted, delivered beats failed.
+"""Decisions on delivery reports: monotone, all segments counted, delivered beats failed.
 
-A report proves a hand-over that was doubtful. Failed settles an order only when as many different message ids failed
-as attempts may have been taken; without ids the window settles it.
+A report proves a hand-over that was doubtful. Failed settles an order only when as many different message ids failed as
+attempts may have been taken; without ids the window settles it.
 """
 
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from consent_engine.domain.sms import Delivery
 
 
 def on_report(order: Order, report: Reported, now: Millis) -> Decision:
-    """Write a report down, and draw what follows from all reports on that SMS."""
+    """Record a report, and decide what follows from all reports on that SMS."""
     event = Event.of(_detail(order, report), now, report.op, report.message_id, report.gateway)
     known = order.moved(event)
     decision = _on_question(known, report, now) if asks(report.effect) else _on_other(known, report, now)
@@ -29,7 +29,7 @@ def on_report(order: Order, report: Reported, now: Millis) -> Decision:
 
 
 def _detail(order: Order, report: Reported) -> details.Reported | details.Delivered:
-    """What the record keeps of a report: of one that all of an SMS is on the handset, that alone."""
+    """Return the detail of a report; of one saying that all of an SMS is on the handset, only that is kept."""
     if report.whole and report.status is Delivery.DELIVERED and not noted_delivered(order, report.effect):
         return details.Delivered(effect=report.effect, purpose=sms_parts(report.effect)[0], stamped=report.stamp)
     return details.Reported(
@@ -43,14 +43,14 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
         return failed(order, f"{report.op}:failed", now, waits=report.waits)
     waits = report.effect == QUESTION and order.state is State.AGREED and pending is not None and pending.last_at
     if waits:
-        # Whatever the gateway's answer was or will be: it has the SMS.
+        # Whatever the gateway's answer was or will be, it has the SMS.
         decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
         return or_failed(decision, report.op, now, waits=report.waits)
     return _on_other(order, report, now)
 
 
 def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
-    """A report proves that a doubtful SMS was handed over; note once that it is wholly on the handset."""
+    """Note a doubtful hand-over that the report proves; note once that all of the SMS is on the handset."""
     pending = order.effects.get(report.effect)
     if pending is not None and pending.last_at and report.status is not Delivery.FAILED:
         accepted = Accepted(report.message_id)

@@ -1,4 +1,4 @@
-"""What a reporter is told by SMS: which text, and what stands in it, as the line's effect keeps it."""
+"""SMS to the reporter of a call: the text, and the values in it, as the line's effect keeps them."""
 
 from msgspec import Struct
 
@@ -25,7 +25,7 @@ CENTRE = "12321"
 
 
 class Telling(Struct, frozen=True):
-    """Whom a text is written to: a carrier's reporter, on a line of a version, by what days are there."""
+    """The addressee of a text: a carrier's reporter, on a line of a version, with the calendar days used there."""
 
     carrier: str
     version: int
@@ -33,20 +33,20 @@ class Telling(Struct, frozen=True):
     at: Millis
 
     def put(self, purpose: Purpose, text: str, language: str, *about: str) -> Put:
-        """The SMS, due at once."""
+        """Return the SMS, due at once."""
         kept = (self.carrier, named(text, language), *about)
         return Put(sms_effect(purpose, self.version), self.at, Pending(about=kept))
 
 
 def received(report: Report, to: Telling) -> Put:
-    """That a report came, its number, and when it is answered."""
+    """Return the SMS that a report came, with its number and when it will be answered."""
     told, language = report.received, report.received.language
     at, due = clock(told.received_at, to.days, language), day(told.answer_by, to.days, language)
     return to.put(Purpose.REPORT, RECEIVED, language, report.number, at, due)
 
 
 def found(report: Report, to: Telling) -> Put:
-    """What a report was found to be. Raises ValueError for one that nobody has decided."""
+    """Return the SMS with the finding on a report. Raises ValueError for a report that nobody has decided."""
     decided = report.decided
     if decided is None:
         raise ValueError("nobody has decided this report")
@@ -72,12 +72,12 @@ def _reward(reward: Reward, amount: str, language: str) -> str:
 
 
 def clock(at: Millis, days: Days, language: str) -> str:
-    """An instant as people say it."""
+    """Return an instant as people say it."""
     told = days.at(at)
     return f"{day(at, days, language)} {told:%H:%M}" if language == "en" else f"{day(at, days, language)}{told:%H:%M}"
 
 
 def day(at: Millis, days: Days, language: str) -> str:
-    """A day as people say it."""
+    """Return a day as people say it."""
     told = days.at(at)
     return f"{told.day} {MONTHS[told.month - 1]}" if language == "en" else f"{told.month}月{told.day}日"

@@ -1,4 +1,4 @@
-"""The SMS of an order: what each one says, and those that were handed over, word for word.
+"""The SMS of an order: the text of each one, and those that were handed over, word for word.
 
 A text is not kept with the event of its hand-over: it follows from the agreement and from the events before it was
 written. Where others came between the writing and the end of the call, the event names how many were known then.
@@ -33,7 +33,7 @@ class Sent(Struct, frozen=True):
 
 
 def text_of(order: Order, purpose: Purpose) -> str:
-    """What an order's SMS says: the question as frozen at the door, the others in the edition of that day."""
+    """Return the text of an order's SMS: the question as frozen at the door, the others in the order's edition."""
     if purpose is Purpose.CONFIRMATION:
         return order.text
     return write(
@@ -43,7 +43,7 @@ def text_of(order: Order, purpose: Purpose) -> str:
 
 
 def sent(order: Order) -> Iterator[tuple[int, Sent]]:
-    """Every SMS that was handed over, oldest first, each with the number of its event among the order's (from 0)."""
+    """Yield every SMS that was handed over, oldest first, with the number of its event among the order's (from 0)."""
     for n, event in enumerate(order.events):
         effect = _handed_over(event)
         if effect:
@@ -54,7 +54,7 @@ def sent(order: Order) -> Iterator[tuple[int, Sent]]:
 
 
 def _handed_over(event: Event) -> str:
-    """The effect whose SMS this event says was handed over; '' for any other event."""
+    """Return the effect whose SMS this event records as handed over; '' for any other event."""
     match event.detail:
         case ConfirmationAccepted():
             return QUESTION
@@ -67,7 +67,7 @@ def _handed_over(event: Event) -> str:
 
 
 def _as_of(order: Order, n: int) -> Order:
-    """The order as it stood after its first n events."""
+    """Return the order as it stood after its first n events."""
     events, state = order.events[:n], State.AGREED
     for event in events:
         state = advance(state, event.trigger)
@@ -75,7 +75,7 @@ def _as_of(order: Order, n: int) -> Order:
 
 
 def _until(order: Order, purpose: Purpose) -> Millis:
-    """The instant that a text names: until when a person reads, or until when a yes counts."""
+    """Return the instant that a text names: the deadline of a person's reading, or until when a yes counts."""
     if purpose in {Purpose.RESUMED, Purpose.REMINDER, Purpose.PROVE}:
         return order.surely_until
     suspected = order.last(Trigger.SUSPECTED)

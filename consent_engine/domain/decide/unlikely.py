@@ -1,6 +1,6 @@
-"""Which yes no person can have written. The rules are data with an edition; what they saw stands in the event.
+"""Finding a yes that no person can have written. The rules are data with an edition; the event holds the finding.
 
-Every instant comes from the order's history and from the message: nobody is asked for one.
+Every instant comes from the order's history and from the message: no other system is asked.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from consent_engine.domain.order.seen import Seen, Unlikely
 
 
 class Rules(NamedTuple):
-    """edition: raised by every change of what is here · characters: Chinese ones of a segment. As many Latin ones as it
+    """edition: raised by every change of these rules · characters: Chinese ones of a segment. As many Latin ones as it
     holds say about as much, so a text takes as long in both languages · short: segments of an SMS that asks for the
     code · near: ms within which two answers took as long, or two intervals are equal · step: ms of such an interval at
     least: a gateway may hand over many replies at once · depth: how many of an agent's newest yeses are compared ·
@@ -44,8 +44,8 @@ RULES = Rules(
 
 
 class Text(NamedTuple):
-    """The text that a yes answers. since: when it was on the handset, or began to be handed over · delivered: whether
-    it is known to be there · segments: how long it is · proves: whether it asks for the code
+    """The text that a yes answers. since: when it was on the handset, or its hand-over began · delivered: whether it is
+    known to be there · segments: its length · proves: whether it asks for the code
     """
 
     since: Millis
@@ -55,7 +55,7 @@ class Text(NamedTuple):
 
 
 def unlikely(order: Order, reply: Replied) -> Seen | None:
-    """What says that no person wrote this yes, by the policy that the order was placed under; None: a person can have.
+    """Return why no person can have written this yes, by the policy that the order was placed under; None: one can.
 
     Of several rules the first counts, in the order that stands here.
     """
@@ -77,8 +77,8 @@ def unlikely(order: Order, reply: Replied) -> Seen | None:
 
 
 def beat(order: Order, reply: Replied, seen: Seen | None) -> Beat | None:
-    """What the store lays beside the other yeses of the order's agent; None where nobody looks for a rhythm, or another
-    rule was met. Once one was `seen` the yes is noted among them and refused no more.
+    """Return the yes that the store compares with others of the order's agent; None where no rhythm is looked for, or
+    another rule was met. Once a rhythm was `seen`, the yes is noted among them and refused no more.
     """
     policy = order.doc.policy
     if not (policy.suspects and policy.cadence) or (seen is not None and seen.rule not in IN_RHYTHM):
@@ -101,8 +101,8 @@ def _answered(order: Order, reply: Replied) -> Text:
 
 
 def _question(order: Order, by: Millis) -> Text:
-    """The question. Asked again or reminded of it, the subscriber has had its first text since; a first one that is not
-    known to be there leaves it to the next.
+    """Return the question. Asked again or reminded of it, the subscriber has had its first text since; where that is
+    not known to be on the handset, the next one counts.
     """
     accepted = asked(order)
     sent = accepted.last if accepted is not None else order.question.last_at if order.question else 0
@@ -113,7 +113,7 @@ def _question(order: Order, by: Millis) -> Text:
 
 
 def _asking_for_code(order: Order, by: Millis) -> Text | None:
-    """The newest SMS that asked for YES with the code; None where there is none, or it has not begun to leave."""
+    """Return the newest SMS asking for YES with the code; None where there is none, or it has not begun to leave."""
     found = [n for n, event in enumerate(order.events) if _asks_for_code(event)]
     if not found:
         return None
@@ -136,9 +136,9 @@ def _asks_for_code(event: Event) -> bool:
 
 
 def _delivered_at(events: tuple[Event, ...], effect: str, sent: Millis, by: Millis) -> Millis:
-    """When all of an SMS was on the handset; 0 while that is not known. Reports come late: the gateway's own clock says
-    when it arrived, between the hand-over and the report. Of one without a stamp that was read together with the reply
-    (`by`), as after an outage, nothing but the hand-over is known.
+    """Return when all of an SMS was on the handset; 0 while unknown. Reports come late: the gateway's own clock says
+    when it arrived, between the hand-over and the report. For a report without a stamp that was read together with the
+    reply (`by`), as after an outage, only the hand-over is known.
     """
     for event in events:
         if isinstance(event.detail, Delivered) and event.detail.effect == effect:

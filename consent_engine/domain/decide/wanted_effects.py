@@ -1,7 +1,7 @@
-"""What follows from where an order or a line stands: the effects it always wants, and those it never does.
+"""Effects that an order or a line always wants in its state, and those that it never does.
 
-The decisions put these effects; here is said, once, what must be there whatever was decided. `doctor` and the tests go
-by it.
+The decisions put these effects; this module states, once, which must be there whatever was decided. `doctor` and the
+tests go by it.
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ _OF_STATE = {
     NOTIFICATION: _NOTIFYING,
     WAKE_ARCHIVE: SETTLED,
 }
-"""Effects that belong to some states only."""
+"""Effects that belong to certain states only."""
 _OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS, WAKE_ENDINGS}
 _OWN = (
     Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.MARKETING_FREE,
@@ -63,7 +63,7 @@ _CARRIERS = {(carrier,) for carrier in CARRIERS}
 class Want(NamedTuple):
     """Effects of which one is wanted.
 
-    back: what to put where none is there; None: what was to be sent or switched on, which nobody may guess at.
+    back: what to put where none is there; None for an SMS or an activation, which must not be guessed.
     """
 
     one_of: tuple[str, ...]
@@ -85,7 +85,7 @@ def _wants(order: Order) -> Iterator[Want]:
 
 
 def cooling_off(order: Order) -> Restriction | None:
-    """The restriction that keeps a plan from being offered again after a no; None where the order ended otherwise."""
+    """Return the restriction that bars offering a plan again after a no; None where the order ended otherwise."""
     said = order.last(Trigger.SAID_NO) if order.state is State.DECLINED else None
     if said is None or not isinstance(said.detail, SaidNo):
         return None
@@ -95,18 +95,18 @@ def cooling_off(order: Order) -> Restriction | None:
 
 
 def missing(order: Order) -> list[Want]:
-    """What an order wants and has not: it would stand there for ever."""
+    """Return the effects that an order wants and lacks: without them it would stand there for ever."""
     return [want for want in _wants(order) if order.effects.keys().isdisjoint(want.one_of)]
 
 
 def excess(order: Order) -> list[str]:
-    """What an order may not want where it stands: a question after the answer, an activation without a yes."""
+    """Return the effects that an order may not have: a question after the answer, an activation without a yes."""
     return [effect for effect in order.effects if not follows(effect, order)]
 
 
 def follows(effect: str, order: Order) -> bool:
-    """Whether what an order wants follows from its record: that is sealed, effects are not. `about`, by which the gate
-    goes, must name the order's own carrier (none: put by an older program; then all that stands on the line bars it).
+    """Whether an effect follows from the order's record: that is sealed, effects are not. `about`, which the gate
+    checks, must name the order's own carrier (none: put by an older program; then all that stands on the line bars it).
     """
     about = order.effects[effect].about
     if about and about not in ((order.doc.carrier,), (order.doc.carrier, order.doc.plan)):
@@ -117,14 +117,14 @@ def follows(effect: str, order: Order) -> bool:
 
 
 def follows_of(effect: str, line: Line) -> bool:
-    """Whether a line can want this of its own: a timer of its own, or an SMS that it answers with, for a carrier."""
+    """Whether a line can want this effect of its own: a timer, or an SMS that it answers with, for a carrier."""
     if effect in _OF_LINES:
         return True
     return effect.startswith(_ANSWERING) and is_sms(effect) and line.effects[effect].about[:1] in _CARRIERS
 
 
 def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:
-    """What a line wants of its own and has not, as it is put back. unread: how many messages it has not read."""
+    """Return the effects that a line wants and lacks, as they are put back. unread: its number of unread messages."""
     wants = []
     if unread:
         wants.append(Put(READ, now, FRESH))

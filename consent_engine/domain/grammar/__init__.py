@@ -1,6 +1,6 @@
-"""What a reply means. Consent is read strictly, refusal liberally; the words are data with an edition.
+"""The meaning of a reply. Consent is read strictly, refusal liberally; the words are data with an edition.
 
-`words` and `patterns` are the data, `fold` how a text is folded, `reading` what is made of them.
+`words` and `patterns` hold the data, `fold` folds a text, `reading` finds its meaning.
 """
 
 from consent_engine.domain.grammar.fold import folded

@@ -1,4 +1,4 @@
-"""How a text is folded before its words are looked up: once for all meanings, then strictly for consent."""
+"""Folding of a text before its words are looked up: once for all meanings, then strictly for consent."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ _TABLE: dict[int, int | str] = {
     **dict.fromkeys(map(ord, "\u3000\t\n\v\f\r\x85"), " "),
     **dict.fromkeys(map(ord, "‘’"), "'"),
 }
-# Where nothing has to be looked up character by character: nearly every reply.
+# Texts of these characters alone need no look-up character by character: nearly every reply.
 _USUAL = re.compile("[ -~\u3000\u4e00-\u9fff\uff01-\uff5e\t\n\r。、“”‘’《》「」【】…]*")
 _TURNS_ROUND = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 _QUESTION = re.compile("[?﹖❓❔]")
@@ -23,7 +23,7 @@ _BLANKS = re.compile(" {2,}")
 _BLANK_KINDS = frozenset({"Zs", "Zl", "Zp"})
 
 MOST = 10_000
-"""Characters of a text that are looked at; a longer one is no yes, whatever it begins with."""
+"""The most characters of a text that are looked at; a longer one is no yes, whatever it begins with."""
 
 
 class Folded(Struct, frozen=True):
@@ -35,9 +35,9 @@ class Folded(Struct, frozen=True):
 
 
 def plain(text: str) -> tuple[str, bool]:
-    """The text in plain forms, blanks as single ones; and whether it held no mark that may turn it round.
+    """Return the text in plain forms with single blanks; and whether it held no mark that may reverse it.
 
-    Accents, overlays, tag characters and what turns the direction of writing are dropped, and make it unsound.
+    Accents, overlays, tag characters and marks that change the direction of writing are dropped, and make it unsound.
     """
     folded, sound = text.casefold(), True
     if not _USUAL.fullmatch(folded):
@@ -54,7 +54,7 @@ def plain(text: str) -> tuple[str, bool]:
 
 
 def fold(text: str) -> Folded:
-    """A text in plain forms, its question marks taken out and remembered."""
+    """Return a text in plain forms, its question marks taken out and remembered."""
     folded, sound = plain(text[:MOST])
     asks = _QUESTION.search(folded) is not None
     if asks:
@@ -80,12 +80,12 @@ _RIGHT_ENDS = re.compile(
 
 
 def hesitates(text: str) -> bool:
-    """Whether dots trail off."""
+    """Whether the text trails off in dots."""
     return _HESITATES.search(text) is not None
 
 
 def peeled(text: str) -> str:
-    """A folded text without what may stand at the ends of a yes: paired brackets, one mark at a time, courtesies."""
+    """Strip a folded text of what may stand around a yes: paired brackets, one mark at a time, courtesies."""
     while text and (text[0] in _LEFT_BEGINS or _RIGHT_ENDS.match(text[-1])):
         before = text
         text = text.strip(" ")
@@ -105,5 +105,5 @@ _REPEATED = re.compile(rf"([{re.escape(MARKS)}])\1+")
 
 
 def folded(text: str) -> str:
-    """What the same text in other spellings has in common, to group replies: forms, blanks, marks at its ends."""
+    """Return a text without its differences of spelling, to group replies: forms, blanks, marks at its ends."""
     return _ENDS.sub("", _REPEATED.sub(r"\1", plain(text[:MOST])[0]))

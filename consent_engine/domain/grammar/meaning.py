@@ -1,4 +1,4 @@
-"""What a reply can mean, and what reading one found."""
+"""The meanings that a reply can have, and the result of reading one."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 
 class Keyword(StrEnum):
-    """What a reply stands for, as `consent read` prints it. Only YES is consent; UNKNOWN is none."""
+    """The meaning of a reply, as `consent read` prints it. Only YES is consent; UNKNOWN is no meaning."""
 
     WITHDRAW = "WITHDRAW"
     """End the service that was activated; where no activation fits, it counts as STOP."""
@@ -18,23 +18,23 @@ class Keyword(StrEnum):
     """Declines the order."""
     HELP = "HELP"
     HOLD = "HOLD"
-    """A refusal in other words: a person reads it, and it bars calls and orders meanwhile."""
+    """A refusal in other words: a person reads it; meanwhile it bars calls and orders."""
     UNKNOWN = "UNKNOWN"
 
 
 class Reason(StrEnum):
-    """Why a reply is held."""
+    """The reason why a reply is held."""
 
     REFUSING = "refusing"
     DISPUTED = "disputed"
     """The call or the order is denied, or called a fraud."""
     WRONG_PERSON = "wrong_person"
     NO_PERSON = "no_person"
-    """A yes that no person can have written. No words say so: never read in a text."""
+    """A yes that no person can have written. No words express this: it is never read in a text."""
 
 
 class Read(Struct, frozen=True):
-    """What one reply means.
+    """The result of reading one reply.
 
     code: the order's three digits, '' where there is none · reason: of a HOLD · marketing_free: a STOP that also
     registers the number as marketing-free · edition: of the words that read it; kept with the reply
@@ -48,14 +48,14 @@ class Read(Struct, frozen=True):
 
 
 def of_a_fragment(said: Read) -> Read:
-    """What a fragment, or what is no text, can mean: a refusal, or a call for help; never an answer, nor a code."""
+    """Return what a fragment, or data that is no text, can mean: a refusal, or a call for help; no answer, no code."""
     if counted(said.keyword) not in {Keyword.STOP, Keyword.HOLD, Keyword.HELP}:
         return replace(said, keyword=Keyword.UNKNOWN, code="")
     return replace(said, keyword=counted(said.keyword), code="")
 
 
 def counted(keyword: Keyword) -> Keyword:
-    """The meaning that the engine acts on: a WITHDRAW is a STOP, too: who ends a service is not called again. Which
-    one it ends, where it fits one, is found by its reader.
+    """Return the meaning that the engine acts on: a WITHDRAW is also a STOP, since a subscriber who ends a service is
+    not called again. The order that it ends, where it fits one, is found by the reader of the inbox.
     """
     return Keyword.STOP if keyword is Keyword.WITHDRAW else keyword

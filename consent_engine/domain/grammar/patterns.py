@@ -1,7 +1,7 @@
 """The sentences of the grammar, as data: patterns of refusals, of what a person must read, of what no person wrote.
 
-All of them see a text as `fold.plain` leaves it, the refusals without its blanks. None can run away: nothing that
-repeats holds anything that repeats, and how far a pattern may reach is bounded.
+All match a text as `fold.plain` leaves it, the refusals without its blanks. None can run away: no repetition holds
+another repetition, and how far a pattern may reach is bounded.
 """
 
 import re
@@ -11,12 +11,12 @@ from consent_engine.domain.grammar.meaning import Reason
 
 
 def either(words: Iterable[str]) -> str:
-    """A pattern of any of `words`, the longest first."""
+    """Return a pattern of any of `words`, the longest first."""
     return "(?:" + "|".join(map(re.escape, sorted(words, key=len, reverse=True))) + ")"
 
 
 def _any(*lines: str) -> str:
-    """A pattern of any of the words in `lines`, between blanks."""
+    """Return a pattern of any of the words in `lines`, which stand between blanks."""
     return either(" ".join(lines).split())
 
 
@@ -52,7 +52,7 @@ NO_SENTENCES = (
     f"{_ME}?{_TOWARDS}?{_ME}?{_NONE}{_WANT}(?:都|也)?没有?",
     "noo{1,9}|nope+",
 )
-"""没开通 stays UNKNOWN: it asks."""
+"""没开通 stays UNKNOWN: it is a question."""
 
 # -- STOP: the whole text ---------------------------------------------------------------------------------------------
 
@@ -80,12 +80,12 @@ STOP_SENTENCES = (
 )
 
 NO_STOP = "回滚"
-"""To roll back: not 滚 that was sent in reply (回滚). Where it stands a person reads."""
+"""To roll back (回滚): its 滚 is no STOP. A text that contains it is read by a person."""
 
 MAY_REFUSE = re.compile(
     "[a-z对一丝半任啥什多消部布放作赶快立给马全褪不否拒反算取没有无毋冇唔撤免休别勿莫未退停滚推腿拉咪甭禁作终中解关谢走少用说早都]"
 )
-"""Whether a text may be any word or sentence of NO and STOP: most others are done with here."""
+"""Matches a text that may be any word or sentence of NO and STOP: most others need no further look."""
 
 # -- HELP -------------------------------------------------------------------------------------------------------------
 
@@ -170,12 +170,12 @@ HELD: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     (Reason.WRONG_PERSON, re.compile("|".join(WRONG_PERSON))),
     (Reason.REFUSING, re.compile("|".join(REFUSING))),
 )
-"""A text that fits several is held for the first."""
+"""The patterns of each reason; a text that fits several is held for the first."""
 MAY_BE_HELD = re.compile(
     "[去放狗拒绝婉退勿扰搅骚诉举拉停别莫甭准许止得要想愿过没未冒诈骗警工错滚完操草傻屏黑删移悔烦接收垃私擅强忽诱误谁换机乱取撤刚上前面唔号]"
     "|[a-z]{3}|td|123|是我|本人|什么时候同意|主意|号主"
 )
-"""Whether any of them may fit: most texts are none, and are done with here."""
+"""Matches a text that any of them may fit: most texts fit none, and need no further look."""
 
 # -- never HOLD -------------------------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ WRITTEN_BY_NOBODY = re.compile(
     '|(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted .{1,12} to) ?[“"]'
     '|不?(?:喜欢|喜爱|强调|质疑)了? ?[“"「]'
 )
-"""Begins what a machine or another person wrote: a quoted sender, an automatic answer, a reaction to a message."""
+"""The beginning of a text that a machine or another person wrote: a quoted sender, an automatic answer, a reaction."""
 OF_A_PHONE = re.compile("勿扰模式|手机管家|骚扰拦截")
 OF_SOMEONE_BUSY = re.compile("稍后回复|短信联系")
 REFUSES_ALL_THE_SAME = re.compile(f"再{_CALL}|投诉|拒绝(?!接听|来电)|举报|退订")

@@ -1,4 +1,4 @@
-"""What a reply means: consent only in a closed list of whole texts, a refusal in any words that a person would use."""
+"""Reading of a reply: consent only in a closed list of whole texts, a refusal in any words a person would use."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -22,9 +22,9 @@ from consent_engine.domain.grammar.patterns import (
 )
 
 SHORT = 64
-"""Characters of a text that can be a word, a code or a sentence of the grammar; a longer one can only be held."""
+"""The most characters of a text that can be a word, a code or a sentence; a longer one can only be held."""
 _RUN, _SPOKEN = 8, 3
-"""So many characters out of a text that we sent are a quotation; of ASCII it takes three for one: "to unsubscribe" and
+"""The characters copied from a text that we sent that make a quotation; ASCII takes three for one: "to unsubscribe" and
 "no more sales calls" are words that people have themselves."""
 
 _CODE = re.compile("[2-9][0-9]{2}")
@@ -32,7 +32,7 @@ _GAP = "(?: ?[-#+:,、] ?| )?"
 _AFTER = re.compile(f"(?P<word>.*?[^0-9 ]){_GAP}(?P<code>[2-9][0-9]{{2}})")
 _BEFORE = re.compile(f"(?P<code>[2-9][0-9]{{2}}){_GAP}(?P<word>[^0-9 ].*)")
 _SPELT_AFTER = re.compile(f"(?P<word>.*[a-z].*?[013457]){_GAP}(?P<code>[2-9][0-9]{{2}})")
-"""The same of a refusal whose word ends in a digit that stands for a letter: n0 234."""
+"""The same for a refusal whose word ends in a digit that stands for a letter: n0 234."""
 
 _YES = frozenset(w.YES) | {f"{yes}{gap}please" for yes in ("y", "yes") for gap in (" ", ",", ", ")}
 _HELP = frozenset(w.HELP)
@@ -42,7 +42,7 @@ _WITHDRAW = frozenset(w.WITHDRAW)
 def _refusal(
     words: Iterable[str], sentences: Iterable[str], before: Iterable[str], after: Iterable[str]
 ) -> Callable[[str], re.Match[str] | None]:
-    """Whether a text without blanks is a refusal of one kind, said once or again and again, politely or not."""
+    """Return a matcher of texts without blanks that are a refusal of one kind, once or repeated, politely or not."""
     core = "|".join([either(word.replace(" ", "") for word in words), *(f"(?:{each})" for each in sentences)])
     lead, tail = (either(word.replace(" ", "") for word in each) for each in (before, after))
     return re.compile(
@@ -54,21 +54,21 @@ _is_no = _refusal(w.NO, NO_SENTENCES, (*w.HEARD, *w.BEFORE_NO), w.AFTER)
 _is_stop = _refusal(w.STOP, STOP_SENTENCES, (*w.HEARD, *w.BEFORE_STOP), w.AFTER_STOP)
 _is_courtesy = re.compile(either(word.replace(" ", "") for word in (*w.BEFORE_NO, *w.AFTER))).fullmatch
 _SPELT = re.compile(r"(?<![a-z])(?!([a-z])(?:[.\-_]\1)+(?![a-z.\-_]))([a-z])[.\-_](?=[a-z](?![a-z]))")
-"""A word letter by letter: T.D, s-t-o-p. One letter twice is none, but a face: T_T, n_n."""
+"""A word letter by letter: T.D, s-t-o-p. The same letter twice is a face, not a word: T_T, n_n."""
 _BETWEEN = ",.。!、;:~…/\u2190-\u2bff\U0001f000-\U0001faff"
 """Marks and pictures, which may part two words: 你好😡不要."""
 _PIECES = re.compile(f"[{_BETWEEN}]+")
 _LATIN = re.compile("[a-z]")
 _FEW = 2
-"""Letters of a word with digits in it, one that leads counted twice: so few are not plainly that word."""
+"""The letters of a word with digits in it, a leading one counted twice: with so few it is not plainly that word."""
 _PIECES_AND_BLANKS = re.compile(f"[{_BETWEEN} ]+")
 
 
 def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = (), yes: tuple[str, ...] = ()) -> Read:
     """Return what a reply means. Never raises, for any text.
 
-    sent: texts we sent that number; what is quoted out of them holds nothing · words: the plans' own words to end a
-    service, of that line · yes: words that are YES to its carrier alone
+    sent: texts we sent that number; quotations from them are never held · words: the plans' own words to end a service,
+    of that line · yes: words that are YES to its carrier alone
 
     >>> [str(read(text).keyword) for text in ("Ｙ。", "不同意。", "yes if it is free", "是?", "别再打了", "我要投诉")]
     ['YES', 'NO', 'UNKNOWN', 'UNKNOWN', 'STOP', 'HOLD']
@@ -87,7 +87,7 @@ def _found(keyword: Keyword, code: str = "", reason: Reason | None = None, *, ma
 
 
 def _short(whole: Folded, words: tuple[str, ...], yes: tuple[str, ...] = ()) -> Read | None:
-    """What a short text means as a whole; None where it is none of the words and sentences."""
+    """Return what a short text means as a whole; None where it is none of the words and sentences."""
     ends = peeled(whole.text)
     word, code = _coded(ends)
     strict = whole.sound and not whole.asks and not hesitates(whole.text)
@@ -102,12 +102,12 @@ def _short(whole: Folded, words: tuple[str, ...], yes: tuple[str, ...] = ()) -> 
         return refusal
     if word in _HELP or _asks_how(whole.text):
         return _found(Keyword.HELP, code)
-    # A bare code may answer our question "which one?" with a yes: it is read as strictly.
+    # A bare code may answer our question "which one?" with a yes, so it is read as strictly.
     return _found(Keyword.UNKNOWN, code) if strict and code and not word else None
 
 
 def _coded(ends: str) -> tuple[str, str]:
-    """The word and the code of a text; ('', code) for a bare one."""
+    """Split a text into its word and its code; ('', code) for a bare code."""
     if not ends[-1:].isdigit() and not ends[:1].isdigit():
         return ends, ""
     if _CODE.fullmatch(ends):
@@ -122,13 +122,13 @@ def _parted(ends: str, found: re.Match[str] | None) -> tuple[str, str]:
 
 
 def _own(words: tuple[str, ...]) -> frozenset[str]:
-    """The plans' own words that mean nothing else: a bare TD never costs a fee, whatever a plan says."""
+    """Return the plans' own words that mean nothing else: a bare TD never costs a fee, whatever a plan says."""
     own = frozenset(peeled(plain(word)[0]) for word in words)
     return frozenset(word for word in own if word and _short(Folded(word, asks=False, sound=True), ()) is None)
 
 
 def _refused(whole: Folded, ends: str) -> Read | None:
-    """A STOP or a NO in whatever form; asked as a question a STOP is held and a NO is nothing."""
+    """Find a STOP or a NO in any form; asked as a question, a STOP is held and a NO means nothing."""
     inner = _within(ends)
     word, code = _coded(inner)
     found = None if code else _refusing(whole, *_parted(inner, _SPELT_AFTER.fullmatch(inner)))
@@ -163,7 +163,7 @@ def _kinds(pieces: Iterable[str]) -> set[Keyword | None]:
 
 
 def _kind(piece: str) -> Keyword | None:
-    """The refusal that a piece is; if it is none as it stands, with letters for the digits beside its letters."""
+    """Return the refusal that a piece is; if it is none as it stands, try letters for the digits beside its letters."""
     if _is_stop(piece):
         return Keyword.STOP
     if _is_no(piece):
@@ -174,8 +174,8 @@ def _kind(piece: str) -> Keyword | None:
 
 
 def _spelt(piece: str, letters: Mapping[int, int]) -> Keyword | None:
-    """The refusal that a piece is with letters for its digits. A word without letters is a figure (7, please); where
-    they are few, a person reads what would be a STOP (3nd, 7d).
+    """Return the refusal that a piece is with letters for its digits. A word without letters is a figure (7, please);
+    where letters are few, a person reads a possible STOP (3nd, 7d).
     """
     said = piece.translate(letters)
     stop = _is_stop(said)
@@ -190,14 +190,14 @@ def _spelt(piece: str, letters: Mapping[int, int]) -> Keyword | None:
 
 
 def _within(text: str) -> str:
-    """A text without any sign or courtesy at its ends, in whatever order they stand."""
-    while (inner := peeled(_bare(text))) != text:  # each turn it is shorter
+    """Strip a text of every sign and courtesy at its ends, in whatever order they stand."""
+    while (inner := peeled(_bare(text))) != text:  # each turn shortens it
         text = inner
     return text
 
 
 def _bare(text: str) -> str:
-    """A text without any sign at its ends."""
+    """Strip a text of every sign at its ends."""
     start, end = 0, len(text)
     while start < end and not text[start].isalnum():
         start += 1
@@ -207,7 +207,7 @@ def _bare(text: str) -> str:
 
 
 def _asks_how(text: str) -> bool:
-    """Whether it asks how to end something, and refuses nothing."""
+    """Whether a text asks how to end something, and refuses nothing."""
     return HOW_TO_END.search(text) is not None and _reason(text.replace("退订", "").replace("退定", "")) is None
 
 
@@ -218,7 +218,7 @@ def _reason(text: str) -> Reason | None:
 
 
 def _held(whole: Folded, sent: tuple[str, ...]) -> Read | None:
-    """A refusal that a person must read; not a machine's words, nor a quotation of our texts."""
+    """Find a refusal that a person must read; not in a machine's words, nor in a quotation of our texts."""
     text = whole.text
     if _reason(text) is None or _nobody_wrote(text):
         return None
@@ -239,7 +239,7 @@ def _nobody_wrote(text: str) -> bool:
 
 
 def _unquoted(text: str, ours: str) -> str:
-    """A text without the runs that also stand in a text that we sent."""
+    """Remove from a text the runs that also stand in a text that we sent."""
     kept, start = [], 0
     while start < len(text):
         end = start + _RUN
@@ -256,7 +256,7 @@ def _unquoted(text: str, ours: str) -> str:
 
 
 def _bare_words() -> dict[str, Read]:
-    """What each word means as it stands in the table, and in capitals; nearly every answer is one of them."""
+    """Return the meaning of each word of the table, also in capitals; nearly every answer is one of them."""
     table = (*w.YES, *w.NO, *w.STOP, *w.HELP)
     return {each: read(each) for word in table for each in (word, word.upper(), word.capitalize())}
 
@@ -265,7 +265,7 @@ _READY: dict[str, Read] = {}
 
 
 def _ready(text: str) -> Read | None:
-    """A word of the table, alone or directly before a code: no folding changes it."""
+    """Return the meaning of a word of the table, alone or directly before a code: no folding changes it."""
     known = _READY.get(text)
     if known is not None:
         return known
@@ -282,7 +282,7 @@ _READY.update(_bare_words())
 
 
 def asks_to_end(text: str) -> bool:
-    """Whether the word itself of a text ends a service, where a code stands with it: a bare 退订, which refuses alone.
+    """Whether a text is a word that ends a service where a code stands with it: a bare 退订, which alone only refuses.
 
     >>> [asks_to_end(text) for text in ("退订", "退訂。", "Quit", "退订吧", "退订 372", "TD", "退订流程")]
     [True, True, True, True, True, False, False]

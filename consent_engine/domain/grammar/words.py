@@ -4,16 +4,16 @@ Every word stands here as `fold.plain` leaves it: plain forms, lower case, simpl
 """
 
 EDITION = 2
-"""1: the words of the first release, read alike for consent and refusal."""
+"""Edition 1: the words of the first release, read alike for consent and refusal."""
 
 YES = (
     *("是", "是的", "同意", "我同意", "本人同意", "确认", "我确认", "本人确认", "同意办理", "确认办理"),
     *("同意开通", "确认开通", "我同意办理", "我确认办理", "我同意开通"),
     *("y", "yes", "i agree", "yes i agree", "yes, i agree", "confirm"),
 )
-"""Closed: nothing else is consent. 1, 好, 可以, 行, 嗯, ok, 办理 and 开通 are answers to many questions."""
+"""A closed list: nothing else is consent. 1, 好, 可以, 行, 嗯, ok, 办理 and 开通 answer many questions."""
 YES_OF: dict[str, tuple[str, ...]] = {}
-"""Carrier -> words that are YES to it alone: read as strictly, where a message can be meant for no other carrier."""
+"""Carrier -> words that are YES to it alone: read as strictly, and only in a message that can be meant for no other."""
 
 NO = (
     *("否", "不", "不是", "不同意", "我不同意", "我不同意办理", "不同意办理", "不同意开通", "不确认", "不确认办理"),
@@ -109,18 +109,18 @@ MARKETING_FREE = ("免营销",)
 HELP = ("帮助", "help", "h")
 
 WITHDRAW = ("退订", "quit")
-"""With a code: the service is to end. The plans' own words come from the plans."""
+"""With a code, they ask to end the service. The plans' own words come from the plans."""
 
 NEGATIVE_SIGNS = "❌👎🙅🚫⛔🛑"
-"""Without a word, and without one of SIGNS, they are a NO."""
+"""Without a word, and without one of SIGNS, they mean NO."""
 
 # -- the ends of a text -----------------------------------------------------------------------------------------------
 
 PAIRS = ("()", "[]", "{}", "<>", "《》", "〈〉", "「」", "『』", "【】", "〔〕", "“”", '""', "''")
 MARKS = ".。!,、;~"
-"""May stand at the right end of a yes. Two dots are hesitation."""
+"""Marks that may stand at the right end of a yes. Two dots are hesitation."""
 SIGNS = "👍👌🙏😊✅🌹"
-"""May stand there, too. Not 🙂: it is contempt."""
+"""Signs that may stand there, too. Not 🙂: it is contempt."""
 THANKS = ("谢谢你", "谢谢您", "谢谢", "thank you", "thanks", "thx")
 GREETINGS = ("您好", "你好")
 NEVER_CODES = frozenset({"400", "800", "911"})
@@ -128,10 +128,10 @@ NEVER_CODES = frozenset({"400", "800", "911"})
 # -- refusals only ----------------------------------------------------------------------------------------------------
 
 PARTICLES = "了啊呀哦噢吧哈嘛啦咯嘞勒呢滴的"
-"""Trailing, they change nothing about a refusal."""
+"""Trailing particles that change nothing about a refusal."""
 _SAID = ("说了", "说过", "都说了", "我说了", "我都说了", "早就说了", "我已经说了")
 HEARD = ("是的", "好的", "嗯", "嗯嗯")
-"""Right before a refusal they agree to that and to nothing else (好的不用了); a comma between leaves it in doubt."""
+"""Right before a refusal they agree with it and with nothing else (好的不用了); a comma between leaves it in doubt."""
 _POLITE = ("please", "pls", "plz", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry", "多谢", "感谢", "谢了")
 BEFORE_NO = (*GREETINGS, *THANKS, *_SAID, *_POLITE)
 BEFORE_STOP = (
@@ -142,7 +142,7 @@ BEFORE_STOP = (
 AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
 AFTER_STOP = (*AFTER, "回复", "回复了", "已回复", "已回", "reply")
 LETTERS = tuple(str.maketrans("013457", letters) for letters in ("oieast", "oleast"))
-"""Digits that stand for letters in a refusal (st0p, qu1t, cance1). In no yes."""
+"""Digits that stand for letters in a refusal (st0p, qu1t, cance1), and never in a yes."""
 
 TRADITIONAL = str.maketrans(
     "並亂來係個們備別動務區問堅報實對幫廣強後從復愛慮應掃換摺撥擾攔攪斷時暫會東業樣機歡決沒準滾無煩營現產産發眞確碼種糾級絕給絶經總繫"
@@ -152,4 +152,4 @@ TRADITIONAL = str.maketrans(
     "继续缠才联听兴举万荐处号复复见订托记许诉诈话该认说说调谈请谢识买质购车转办这过还针销错门开阅随电愿类骗骚么么与乐关刚删单卖参变导"
     "干废户户权条游点犊着签签紧约终触让误诱谁费赶远里里鉴鉴钱闭阅马",
 )
-"""Traditional characters of these words to simplified ones."""
+"""Traditional characters of these words, mapped to simplified ones."""

@@ -1,4 +1,4 @@
-"""What stands in a line's inbox: its messages, typed, as the door kept them."""
+"""The messages in a line's inbox, typed, as the door kept them."""
 
 from consent_engine.domain.inbox.message import (
     Message,

@@ -1,6 +1,6 @@
-"""The messages of a line's inbox. Each is kept as a JSON object whose `kind` says which one it is.
+"""The messages of a line's inbox. Each is kept as a JSON object whose `kind` names its type.
 
-What is kept is never written anew: a field that came later is one that an older message lacks, so it may be UNSET.
+A kept message is never rewritten: a field that was added later is missing in older messages, so it may be UNSET.
 `tests/unit/test_inbox.py` holds the bytes.
 """
 
@@ -17,10 +17,10 @@ from consent_engine.domain.sms import Delivery
 class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
     """An SMS from the subscriber.
 
-    id: the gateway's · sender, to: the numbers · written_at: the latest instant it can have been written ·
-    carriers: which ones it may be meant for, blank-separated · sub: the digits after our own number ·
-    keyword, code, reason, marketing_free (1 or 0), edition: how the door read it; an older door left that to the
-    reader · came: when it came, where the store's clock had gone back and another instant orders it
+    id: the gateway's · sender, to: the numbers · written_at: the latest instant it can have been written · carriers:
+    those it may be meant for, blank-separated · sub: the digits after our own number · keyword, code, reason,
+    marketing_free (1 or 0), edition: how the door read it; an older door left that to the reader · came: when it came,
+    where the store's clock had gone back and `at` orders it by another instant
     """
 
     gateway: str
@@ -40,16 +40,16 @@ class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
 
     @property
     def scope(self) -> list[str]:
-        """The carriers it may be meant for."""
+        """The carriers that the reply may be meant for."""
         return self.carriers.split()
 
     @property
     def was_read(self) -> bool:
-        """Whether the door read it, and put in force what it restricts."""
+        """Whether the door read it, and put the restrictions that follow in force."""
         return self.keyword is not UNSET
 
     def meaning(self) -> Read:
-        """What the door read in it; an older door left that to its reader."""
+        """Return the door's reading of the text; where an older door did not read it, it is read now."""
         if self.keyword is UNSET:
             return read(self.text)
         return Read(
@@ -60,9 +60,9 @@ class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
 class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):
     """A delivery report on one of our SMS.
 
-    owner: id of the order or line that sent it · effect: which SMS of that · id: the gateway's, '' where it names
-    none · segment: the one it is about, of `segments` · at: by the gateway's clock · alone: there, and true, where a
-    report on one segment says nothing of the others
+    owner: id of the order or line that sent it · effect: the SMS, by its effect there · id: the gateway's, '' where it
+    names none · segment: the one it is about, of `segments` · at: by the gateway's clock · alone: set, and true, where
+    a report on one segment says nothing of the others
     """
 
     owner: str
@@ -78,8 +78,8 @@ class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):
 
 
 class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
-    """Never again. door: how it came · by: who wrote it down · reason: of a suspicion that was decided · plan, until:
-    there where it is about one plan, or for a time.
+    """A refusal of further calls. door: how it came · by: its author · reason: for a suspicion that was decided · plan,
+    until: set where it is about one plan, or for a time.
     """
 
     carriers: str
@@ -96,12 +96,12 @@ class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
 
     @property
     def scope(self) -> list[str]:
-        """The carriers that it is said to."""
+        """The carriers that are refused."""
         return self.carriers.split()
 
 
 class UnreadRegistration(Struct, frozen=True, tag_field="kind", tag="registered"):
-    """The number is marketing-free: in force since it came; nothing that is open is touched. by: who wrote it down."""
+    """A registration as marketing-free, in force since it came; open orders are not touched. by: its author."""
 
     carriers: str
     door: str
@@ -114,7 +114,7 @@ class UnreadRegistration(Struct, frozen=True, tag_field="kind", tag="registered"
 
 
 class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
-    """What might have been a refusal was none. by: who decided that · reason: why."""
+    """A decision that a suspected refusal was none. by: the person who decided · reason: why."""
 
     carriers: str
     by: str
@@ -123,14 +123,14 @@ class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
 
     @property
     def scope(self) -> list[str]:
-        """The carriers it was said to."""
+        """The carriers whose suspicion was cleared."""
         return self.carriers.split()
 
 
 Message = UnreadReply | UnreadReport | UnreadRefusal | UnreadRegistration | UnreadClearance
 
 read_message = Reader[Message](cast("type[Message]", Message))
-"""Reads a message as kept. Raises ValueError when that is none."""
+"""Reads a message as kept. Raises ValueError when it is none."""
 
 
 def kept_message(message: Message) -> str:

@@ -1,7 +1,7 @@
-"""Parts of a longer reply, as they come: put together while they may be, and never more than a fragment after that.
+"""Parts of a longer reply, as they come: joined while they may be, and only ever a fragment after that.
 
-They wait on the line, a record for each reply that they are of, bounded in number and in time. A reply that was put
-together keeps the names of its parts for a day, so that a part which is repeated is known.
+They wait on the line, in one record a reply, bounded in number and in time. A joined reply keeps the names of its parts
+for a day, so that a repeated part is recognised.
 """
 
 import json
@@ -15,11 +15,11 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import Part
 
 PARTS_WAIT_MS = 600_000
-"""How long the parts that came wait for the others."""
+"""How long the parts of a reply wait for the missing ones."""
 PARTS_KNOWN_MS = 24 * 3_600_000
 """How long a repeated part is recognised after its reply went into the inbox: gateways repeat no longer than that."""
 MOST_PARTS, MOST_REPLIES = 16, 8
-"""So many parts a reply, and so many replies of one line; what is beyond is a fragment at once."""
+"""The most parts of a reply, and the most replies of one line; anything beyond is a fragment at once."""
 
 
 class Piece(Struct, frozen=True, array_like=True):
@@ -36,8 +36,8 @@ class Piece(Struct, frozen=True, array_like=True):
 class Gathered(Struct, frozen=True, array_like=True):
     """The parts of one reply that came so far, by their numbers.
 
-    done: since when nothing of them waits, 0 while it does · mixed: 1 where two parts came under one number: then they
-    are of two replies, and no whole is sure to be one
+    done: since when none of them waits, 0 while they do · mixed: 1 where two parts came under one number: they are of
+    two replies, and no joined text is sure to be one reply
     """
 
     since: Millis
@@ -55,31 +55,31 @@ class Gathered(Struct, frozen=True, array_like=True):
 
     @property
     def untold(self) -> tuple[Piece, ...]:
-        """The parts that nothing was made of yet."""
+        """The parts that have not been handed on alone."""
         return tuple(piece for piece in self.pieces if not piece.told)
 
     def knows(self, key: str) -> bool:
-        """Whether a part is here, or was."""
+        """Whether the part of this name is here, or was."""
         return any(piece.key == key for piece in self.pieces)
 
     def takes(self, piece: Piece) -> bool:
-        """Whether a part can be of this reply: it waits, and no other part has its number."""
+        """Whether a part can belong to this reply: the reply waits, and no other part has that number."""
         return not self.done and all(each.n != piece.n for each in self.pieces)
 
     def doubted(self) -> "Gathered":
-        """The reply once a part came that is of another one."""
+        """Return the reply, marked because a part of another reply came."""
         return replace(self, mixed=1)
 
     def with_(self, piece: Piece) -> "Gathered":
-        """The reply with one part more."""
+        """Return the reply with one more part."""
         return replace(self, pieces=tuple(sorted((*self.pieces, piece), key=lambda each: each.n)))
 
     def closed(self, at: Millis) -> "Gathered":
-        """The reply after it went into the inbox: the names of its parts, and none of their words."""
+        """Return the reply after it went into the inbox: the names of its parts, and none of their words."""
         return replace(self, done=at, pieces=tuple(Piece(each.n, each.key, "", "") for each in self.pieces))
 
     def is_over(self, now: Millis) -> bool:
-        """Whether its time is over: to be handed on as it is, or to be forgotten."""
+        """Whether its time is over: then it is handed on as it is, or forgotten."""
         return self.due <= now
 
     @property
@@ -94,7 +94,7 @@ class Gathered(Struct, frozen=True, array_like=True):
 
     @classmethod
     def read(cls, kept: str) -> "Gathered":
-        """What `kept` wrote. Raises ValueError."""
+        """Read what `kept` wrote. Raises ValueError."""
         return _read(kept)
 
 
@@ -102,5 +102,5 @@ _write, _read = Encoder().encode, Reader(Gathered)
 
 
 def can_be_joined(part: Part) -> bool:
-    """Whether a part says which one it is, of so many that they can be waited for."""
+    """Whether a part says which one it is, of no more parts than can be waited for."""
     return 1 <= part.n <= part.of <= MOST_PARTS

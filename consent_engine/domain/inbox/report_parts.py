@@ -1,8 +1,8 @@
-"""Reports on the parts of one of our SMS, folded: its order hears of the whole, each word once.
+"""Reports on the parts of one of our SMS, combined: its order is told of the whole SMS, each result once.
 
 Every part of a long SMS has reports of its own, that it was taken and that it arrived: eight for a question of four.
-They are counted on the line, by the gateway's id of the attempt, and an order hears that all of it was taken, that all
-of it arrived, or that a part was lost (and which), as soon as that is known.
+They are counted on the line, by the gateway's id of the attempt, and an order is told that all parts were taken, that
+all arrived, or that a part was lost (and which), as soon as that is known.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from consent_engine.domain.sms import Delivery
 REPORTS_KNOWN_MS = 30 * 24 * 3_600_000
 """How long reports on an SMS are counted together."""
 MOST_ATTEMPTS, MOST_SMS = 8, 32
-"""So many attempts at an SMS, and so many SMS of a line; of more the oldest are forgotten."""
+"""The most attempts at an SMS, and the most SMS of a line; beyond that the oldest are forgotten."""
 _TOLD = {Delivery.ACCEPTED: 1, Delivery.FAILED: 2, Delivery.DELIVERED: 4}
 
 
 class Attempt(Struct, frozen=True, array_like=True):
-    """One attempt at an SMS of so many parts. taken, here, lost: parts of which that was said · told: what was told ·
-    parts: their ids, where the gateway gives each its own and no order's history says so
+    """One attempt at an SMS of so many parts. taken, here, lost: the parts reported so · told: the results its order
+    knows · parts: their ids, where the gateway gives each its own and no order's history says so
     """
 
     id: str
@@ -37,11 +37,11 @@ class Attempt(Struct, frozen=True, array_like=True):
 
     @property
     def row(self) -> object:
-        """As kept: the ids of parts only where there are any."""
+        """The attempt as kept: with the ids of parts only where there are any."""
         return self if self.parts else (self.id, self.of, self.taken, self.here, self.lost, self.told)
 
     def heard(self, status: Delivery, part: int, of: int) -> "Attempt":
-        """The attempt once this was said of a part."""
+        """Return the attempt after a report on one part."""
         more = replace(self, of=max(self.of, of))
         match status:
             case Delivery.ACCEPTED:
@@ -52,7 +52,7 @@ class Attempt(Struct, frozen=True, array_like=True):
                 return replace(more, lost=_with(self.lost, part))
 
     def news(self, status: Delivery, part: int, *, alone: bool) -> Delivery | None:
-        """What is new to the order after this was said of a part. alone: it says nothing of the others."""
+        """Return the news for the order after a report on a part. alone: it says nothing of the other parts."""
         if status is Delivery.FAILED:
             new = None if part in self.here else Delivery.FAILED
         elif len(self.here) >= self.of:
@@ -66,12 +66,12 @@ class Attempt(Struct, frozen=True, array_like=True):
         return bool(self.told & _TOLD[status])
 
     def telling(self, status: Delivery) -> "Attempt":
-        """The attempt once its order has heard this."""
+        """Return the attempt once its order was told this status."""
         return replace(self, told=self.told | _TOLD[status])
 
 
 class SmsReports(Struct, frozen=True, array_like=True):
-    """What was said of the parts of one SMS. since: when it began."""
+    """The reports on the parts of one SMS. since: when the counting began."""
 
     since: Millis
     attempts: tuple[Attempt, ...] = ()
@@ -79,9 +79,9 @@ class SmsReports(Struct, frozen=True, array_like=True):
     def heard(
         self, report: UnreadReport, before: Sequence[tuple[Delivery, int]] = ()
     ) -> "tuple[SmsReports, Delivery | None]":
-        """This with one report more, and what is new of the whole.
+        """Return the counts with one more report, and the news about the whole SMS.
 
-        before: what an older program told the order of single parts of this attempt
+        before: what the order's history already says of single parts of this attempt
         """
         known = next((each for each in self.attempts if report.id in {each.id, *each.parts}), None)
         if known is not None and known.parts:
@@ -99,7 +99,7 @@ class SmsReports(Struct, frozen=True, array_like=True):
         return replace(self, attempts=(*others[-MOST_ATTEMPTS + 1 :], known)), new
 
     def named(self, parts: tuple[str, ...]) -> "SmsReports":
-        """This once the gateway has given the ids of an attempt's parts: a report on an id is one on its part."""
+        """Return the counts once the gateway gave an attempt's ids of parts: a report on an id is on its part."""
         early = [each for each in self.attempts if each.id in parts]
         said = Attempt(parts[0], len(parts), parts=parts)
         for each in early:
@@ -114,7 +114,7 @@ class SmsReports(Struct, frozen=True, array_like=True):
 
     @classmethod
     def read(cls, kept: str, now: Millis) -> "SmsReports":
-        """What `kept` wrote; a fresh one where that is nothing, or nobody can read it: it is a count, and no record."""
+        """Read what `kept` wrote; fresh counts where that is empty or unreadable: they are a count, and no record."""
         try:
             return _read(kept) if kept else cls(now)
         except (DecodeError, ValidationError):
@@ -122,7 +122,7 @@ class SmsReports(Struct, frozen=True, array_like=True):
 
 
 def forgotten(kept: dict[str, str], name: str, now: Millis) -> list[str]:
-    """The SMS, beside the one of that name, whose reports need not be counted any more: too old, or too many."""
+    """Return the SMS, beside the one of that name, whose reports need not be counted any more: too old, or too many."""
     dated = sorted((SmsReports.read(each, now).since, other) for other, each in kept.items() if other != name)
     old = [other for since, other in dated if since < now - REPORTS_KNOWN_MS]
     return old or [other for _, other in dated[: max(0, len(dated) - MOST_SMS + 1)]]

@@ -1,9 +1,9 @@
-"""Which order a reply means, and by which rule. Never guess.
+"""The order that a reply means, and the rule by which it was found. Never guess.
 
-1 what names an order: the sub-number it was sent to, the code in it. Every one that is there must name the same one
-order; a sub-number that nobody asked from, a code that nobody has, or two that disagree name none. 2 where nothing
-names one, the only order *asked* of that number and carrier within its window + 48 h, open or settled (a second yes to
-a finished order must never confirm the next one). 3 else none: ask once, listing codes.
+1 selectors name an order: the sub-number the reply was sent to, the code in it. All that are there must name the same
+one order; a sub-number that nobody was asked from, a code that no order has, or two that disagree name none. 2 without
+selectors, the only order *asked* of that number and carrier within its window + 48 h, open or settled (a second yes to
+a finished order must never confirm the next one). 3 otherwise none: ask once, listing codes.
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -17,7 +17,7 @@ from consent_engine.domain.order.facts import Rule
 
 
 class Meaning(Struct, frozen=True):
-    """Which orders a reply concerns. `orders` is empty for a reply that belongs to none."""
+    """The orders that a reply concerns. `orders` is empty for a reply that belongs to none."""
 
     keyword: Keyword
     rule: Rule
@@ -26,13 +26,13 @@ class Meaning(Struct, frozen=True):
 
 
 def remembered(entries: Sequence[Entry], carriers: Sequence[str], at: Millis) -> list[Entry]:
-    """The orders of `carriers` that a message received at `at` may mean: settled ones first, the newest last."""
+    """Return the orders of `carriers` that a message received at `at` may mean: settled first, the newest last."""
     found = [entry for entry in entries if entry.carrier in carriers and entry.remembered(at)]
     return sorted(found, key=lambda entry: (entry.is_open, entry.until)) if len(found) > 1 else found
 
 
 def sub_number(to: str, senders: Mapping[str, str]) -> str:
-    """The digits after our own number in what a message was sent to; '' if there are none."""
+    """Return the digits after our own number in the number a message was sent to; '' if there are none."""
     digits = to.lstrip("+")
     sender = max((s for s in senders.values() if digits.startswith(s)), key=len, default=None)
     return digits[len(sender) :] if sender else ""
@@ -47,11 +47,11 @@ def correlate(
     which_asked: Callable[[str], Keyword | None],
     doubtful: Container[str] = (),
 ) -> Meaning:
-    """Say what a reply means among `entries` (those remembered, of its carriers; those asked last at the end).
+    """Return what a reply means among `entries` (those remembered, of its carriers; those asked last at the end).
 
-    was_asked: whether the question of an order was handed over, or may have left us ·
-    which_asked: what the subscriber had said when we asked "which one?" about an order ·
-    doubtful: codes that name no order, because they stand in a text for another reason
+    was_asked: whether the question of an order was handed over, or may have left us · which_asked: the answer that made
+    us ask "which one?" about an order · doubtful: codes that name no order, because they stand in a text for another
+    reason
     """
     if keyword in {Keyword.STOP, Keyword.HOLD}:
         orders = tuple(entry.order for entry in entries if entry.is_open)
@@ -72,14 +72,14 @@ def _named(
     entries: Sequence[Entry],
     which_asked: Callable[[str], Keyword | None],
 ) -> Meaning:
-    """The one order that every selector names, or none: a wrong selector is never replaced by a guess."""
+    """Return the one order that every selector names, or none: a wrong selector is never replaced by a guess."""
     everyone = tuple(entry.order for entry in entries)
     first = selected[0]
     if len(first) != 1 or any(named != first for named in selected):
         waiting = tuple(entry.order for entry in entries if entry.is_open)
         return Meaning(keyword if keyword is Keyword.HELP else Keyword.UNKNOWN, Rule.AMBIGUOUS, waiting, everyone)
     order = first[0]
-    # The code alone is an answer only to our own question.
+    # The code alone counts only as an answer to our own question.
     meant = which_asked(order) if keyword is Keyword.UNKNOWN and code else None
     if meant is not None:
         return Meaning(meant, Rule.WHICH_ONE, (order,), everyone)
@@ -87,7 +87,7 @@ def _named(
 
 
 def _only(keyword: Keyword, entries: Sequence[Entry], was_asked: Callable[[str], bool]) -> Meaning:
-    """The only order that was asked about, where a reply names none."""
+    """Return the only order that was asked, where a reply names none."""
     asked = [entry for entry in entries if was_asked(entry.order)]
     # A no needs no question: it declines what is open, as long as that is one order.
     fits = asked or [entry for entry in entries if entry.is_open]

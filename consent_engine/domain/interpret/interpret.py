@@ -1,4 +1,4 @@
-"""What a message in a line's inbox asks for: facts about orders, SMS of the line's own, or nothing."""
+"""The meaning of a message in a line's inbox: facts about orders, SMS of the line's own, or nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -33,12 +33,12 @@ from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.domain.order.seen import Seen
 
 MOST_SETTLED = 20
-"""How many settled orders of a line are looked at; open ones are never left out."""
+"""The most settled orders of a line that are looked at; open ones are never left out."""
 EVER: Millis = 2**53
 
 
 def wanted(line: Line, message: Unread) -> list[str]:
-    """The orders that must be seen to understand a message."""
+    """Return the orders that must be loaded to understand a message."""
     body = message.body
     if isinstance(body, UnreadReport):
         return [body.owner] if body.owner != line.id else []
@@ -50,7 +50,7 @@ def wanted(line: Line, message: Unread) -> list[str]:
 def understand(
     line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool, rhythm: Rhythm | None = None
 ) -> Reading:
-    """Say what a message asks for. rhythm: that of other numbers, where the store found that a yes came in one."""
+    """Return what a message asks for. rhythm: the one that a yes shares with other numbers, as the store found."""
     match message.body:
         case UnreadReply() as body:
             return _replied_by(line, orders, message, body, rhythm)
@@ -68,7 +68,7 @@ def understand(
 def _replied_by(
     line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, rhythm: Rhythm | None
 ) -> Reading:
-    """A reply as it was read; a yes that a person must look at is held, as words that may be a refusal are."""
+    """Return the reading of a reply; a yes that a person must look at is held, as a suspected refusal is."""
     said = body.meaning()
     meant = _reply(line, orders, message, body, said)
     if rhythm is not None:
@@ -94,7 +94,7 @@ def _with(fact: Fact, seen: Seen | None) -> Fact:
 def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read) -> Reading:
     keyword, came = counted(said.keyword), message.came
     entries = remembered(line.entries, body.scope, came)
-    # What was said before an order was placed cannot mean it. A STOP means all there is: the door keeps later ones out.
+    # A message from before an order was placed cannot mean it. A STOP means every order: the door bars later ones.
     entries = entries if keyword in REFUSING else _older(entries, message, orders)
     entries = [entry for entry in entries if entry.order in orders and _is_of(line, entry, orders[entry.order])]
     if len(entries) > 1:
@@ -117,14 +117,14 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
     ask = ambiguous and begun is None and _may_ask(meaning.keyword, [orders[o] for o in room], message)
     asked = ask or (begun is not None and bool(begun.clarified))
-    # One SMS answers a message, not one an order; read again after a crash, it was answered by the first commit.
+    # A message gets one SMS, not one an order; read again after a crash, it was answered by the first commit.
     fields = answered(line, keyword, body.scope[0], came) if keyword in REFUSING else {}
     silent = (keyword in REFUSING and not fields) or any(orders[o].knows(message.key) for o in orders)
-    free = keyword is Keyword.STOP and said.marketing_free  # then the line answers, and of no order
+    free = keyword is Keyword.STOP and said.marketing_free  # then the line answers, and names no order
     first = None if silent or free else room[0]
     answers = {o: asked if ambiguous else o == first for o in room}
     facts = tuple((o, _said(line, orders[o], meaning, message, body, said, answer=answers[o])) for o in room)
-    # Whoever has answered is not asked any more.
+    # A subscriber who has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else asking(line)
     put = (which_one(line, [orders[o].doc for o in room], came),) if ask else ()
     if free and not silent:
@@ -133,7 +133,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
 
 
 def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading, said: Read) -> Reading:
-    """What the door took in without what it restricts: its reader puts that in force with what it answers."""
+    """Add the restrictions that the door did not put in force with the message: they come with the answer to it."""
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     if kind is None:
         return meant
@@ -149,14 +149,14 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading,
 
 
 def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> Iterator[str]:
-    """What is asked by the open ones, without their codes: three digits that stand there may mean what they say."""
+    """Return the questions of open orders without their codes: three digits in them may be meant literally."""
     return (orders[entry.order].codeless_text for entry in entries if entry.is_open)
 
 
 def _said(
     line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool
 ) -> Fact:
-    """What a reply is to one order."""
+    """Return the fact that a reply is for one order."""
     barred = message.was_barred(order.doc.carrier)
     refused = _refused(line, order, meaning, message, body)
     in_call = line.named(name_of(Kind.CALL, order.id)) is not None
@@ -164,13 +164,13 @@ def _said(
 
 
 def _has_room(order: Order, meaning: Meaning) -> bool:
-    """Whether a history can take another note; what moves an open order always finds room."""
+    """Whether the history can take another note; an event that moves an open order always finds room."""
     moves = meaning.rule is not Rule.AMBIGUOUS and order.state in _MOVING.get(meaning.keyword, frozenset())
     return moves or len(order.events) < MOST_EVENTS
 
 
 def _which_asked(line: Line, order: Order, orders: Mapping[str, Order], message: Unread) -> Keyword | None:
-    """What was asked about; None while our question has not begun to leave, for then nobody has answered it."""
+    """Return the answer that "which one?" was asked about; None while that SMS has not left: it has no answer yet."""
     waits = (pending for effect, pending in line.effects.items() if effect.startswith(ASKING))
     if any(not pending.first_at or pending.first_at >= message.at for pending in waits):
         return None
@@ -178,7 +178,7 @@ def _which_asked(line: Line, order: Order, orders: Mapping[str, Order], message:
 
 
 def _of_the_only(meaning: Meaning) -> Meaning:
-    """A wrong code, where only one order can be meant, is no answer to it; "which one?" would speak of several."""
+    """Treat a wrong code as no answer where only one order can be meant; "which one?" would list several."""
     wrong = meaning.rule is Rule.AMBIGUOUS and meaning.keyword is Keyword.UNKNOWN
     if wrong and len(meaning.orders) == len(meaning.candidates) == 1:
         return replace(meaning, rule=Rule.ONLY_ORDER)
@@ -186,16 +186,16 @@ def _of_the_only(meaning: Meaning) -> Meaning:
 
 
 def _as_begun(begun: Unclear, orders: Mapping[str, Order]) -> Meaning:
-    """What was ambiguous stays so for the rest, whatever has changed since."""
+    """Keep an ambiguous message ambiguous for the remaining orders, whatever has changed since."""
     waiting = tuple(o for o in begun.candidates if o in orders and not orders[o].state.settled)
     return Meaning(begun.keyword, Rule.AMBIGUOUS, waiting, begun.candidates)
 
 
 def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply) -> CancelAsked | None:
-    """A yes after a refusal of that carrier is no consent, whatever became of the message that refused.
+    """Return the cancellation by a yes after a refusal: it is no consent, whatever became of the refusing message.
 
-    After it is what reached us under it, as the door wrote down (not of a refusal of one plan). By its instant a yes
-    from before may seem to be from after: two messages may have the same, and the store's clock may go back.
+    A yes came after it if it reached us under it, as the door recorded (not for a refusal of one plan). Instants cannot
+    decide that: two messages may have the same instant, and the store's clock may go back.
     """
     refusal = line.refusal(order.doc.carrier, order.doc.plan)
     if refusal is None or meaning.keyword is not Keyword.YES or order.state.settled:
@@ -208,12 +208,12 @@ def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: 
 
 
 def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order]) -> list[Entry]:
-    """The orders that are not younger than a message."""
+    """Return the orders that are not younger than a message."""
     return [e for e in entries if e.order in orders and orders[e.order].doc.placed_at <= message.at]
 
 
 def _is_of(line: Line, entry: Entry, order: Order) -> bool:
-    """Whether an order was asked of whoever has the number now: what was asked before means nothing to them."""
+    """Whether an order was asked of the present holder of the number: earlier questions mean nothing to them."""
     return order.doc.call.started_at >= line.holder_since(entry.carrier)
 
 
@@ -222,13 +222,13 @@ _MOVING = {
     Keyword.NO: sources(Trigger.SAID_NO),
     Keyword.STOP: sources(Trigger.OPTED_OUT),
 }
-"""Where a keyword can move an order."""
+"""The states from which a keyword can move an order."""
 
 
 def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> bool:
-    """Which one? Once for an answer that fits several, once for words that are none; not before anything was asked.
+    """Whether to ask "which one?": once for an answer that fits several, once for words that are none.
 
-    Once, however many wait to be read behind it: it counts that it was asked, not when.
+    Not before anything was asked. Once, however many messages wait behind it: it counts that it was asked, not when.
     """
     if not any(may_be_asked(order) for order in candidates):
         return False
@@ -265,16 +265,16 @@ def _replied(
 
 
 def _active(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[str, ...]:
-    """The newest order whose service is on: the answer to a later STOP says how to end it."""
+    """Return the newest order whose service is on: the answer to a later STOP says how to end it."""
     return tuple(e.order for e in entries if orders[e.order].state in _ACTIVE)[-1:]
 
 
 _ACTIVE = ENGAGED & SETTLED
-"""The service is on, and nothing more is to come of the order."""
+"""States in which the service is on, and nothing more follows for the order."""
 
 
 def _nothing_asked(line: Line, message: Unread, body: UnreadReply, said: Read, why: str) -> Reading:
-    """STOP, HOLD and HELP are answered even when nothing was asked, now and then; all else is kept, unanswered."""
+    """Answer STOP, HOLD and HELP even when nothing was asked, now and then; all else is kept unanswered."""
     carrier, keyword = body.scope[0], counted(said.keyword)
     drop = asking(line) if keyword in REFUSING else ()
     fields = answered(line, keyword, carrier, message.came) if why != TOO_MANY else {}

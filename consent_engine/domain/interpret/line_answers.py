@@ -1,4 +1,4 @@
-"""SMS that belong to no order: what a line itself answers, how often, and what it asks."""
+"""SMS that belong to no order: a line's own answers, how often they are sent, and its own questions."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from consent_engine.domain.order.agreement import Doc
 from consent_engine.domain.texts.editions import ENGLISH
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
-"""What restricts the number: it means every open order."""
+"""Keywords that restrict the number: they mean every open order."""
 A_DAY_MS = 24 * 3_600_000
 AN_HOUR_MS = 3_600_000
 ASKING = (f"sms.{Purpose.CLARIFICATION}.", f"sms.{Purpose.HELP}.")
@@ -19,10 +19,10 @@ _PURPOSES = {Keyword.STOP: Purpose.OPTED_OUT, Keyword.HOLD: Purpose.HELD, Keywor
 
 
 def answered(line: Line, keyword: Keyword, carrier: str, at: Millis) -> dict[str, str]:
-    """The line's field that says this was answered; none, where nothing is to be answered (again).
+    """Return the line's field that records this answer; empty where nothing is to be answered (again).
 
-    STOP and HOLD once a day and carrier: phones answer by themselves. After a STOP nobody is told that a person still
-    has to read something. HELP once an hour.
+    STOP and HOLD once a day and carrier: phones answer automatically. After a STOP no SMS says that a person still has
+    to read something. HELP once an hour.
     """
     if keyword is Keyword.HELP:
         return {"a:help": str(at)} if at - line.answered.get("help", 0) >= AN_HOUR_MS else {}
@@ -35,13 +35,13 @@ def answered(line: Line, keyword: Keyword, carrier: str, at: Millis) -> dict[str
 
 
 def of_the_line(line: Line, keyword: Keyword, carrier: str, at: Millis) -> Put:
-    """The answer to a message that no order answers."""
+    """Return the answer to a message that no order answers."""
     until = (str(at + SUSPICION_LASTS_MS),) if keyword is Keyword.HOLD else ()
     return Put(sms_effect(_PURPOSES[keyword], line.version), at, Pending(about=(carrier, *until)))
 
 
 def registered(line: Line, carrier: str, asked: Sequence[Doc], at: Millis) -> Put:
-    """The answer to the word that registers the number, in the language that its newest open order was asked in."""
+    """Return the answer to the marketing-free word, in the language of the number's newest open order."""
     language = "en" if asked and asked[-1].offer.words in ENGLISH else "zh"
     return Put(sms_effect(Purpose.MARKETING_FREE, line.version), at, Pending(about=(carrier, language)))
 
@@ -53,5 +53,5 @@ def which_one(line: Line, docs: Sequence[Doc], at: Millis) -> Put:
 
 
 def asking(line: Line) -> tuple[tuple[str, Drop], ...]:
-    """The line's own questions that have not gone out."""
+    """Return the line's own questions that have not gone out, to drop them."""
     return tuple((effect, Drop.ANYWAY) for effect in line.effects if effect.startswith(ASKING))

@@ -1,4 +1,4 @@
-"""Reading: what one message of a line's inbox asks for."""
+"""A reading: the facts, SMS and fields that one message of a line's inbox asks for."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ TOO_MANY = "too_many"
 
 
 class Reading(Struct, frozen=True):
-    """What one message asks for: facts about orders, SMS of the line's own, or nothing (then `unmatched` says why)."""
+    """The result of reading a message: facts about orders, SMS of the line's own, or nothing (`unmatched` says why)."""
 
     facts: tuple[tuple[str, Fact], ...] = ()
     put: tuple[Put, ...] = ()

@@ -1,4 +1,4 @@
-"""What a delivery report means: to the order that sent the SMS, or to the line whose own it is."""
+"""The meaning of a delivery report: for the order that sent the SMS, or for the line whose own SMS it is."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,7 +21,7 @@ NOBODYS = Reading(unmatched="no_such_sms")
 
 
 def report(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReport, *, waits: bool) -> Reading:
-    """Say what a report asks for. waits: replies behind it are still unread."""
+    """Return what a report asks for. waits: replies behind it in the inbox are still unread."""
     if not is_sms(body.effect):
         return NOBODYS
     order = orders.get(body.owner)
@@ -33,7 +33,7 @@ def report(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     if named is not None:
         body = replace(body, id=named.attempt, segment=named.n, segments=named.of, alone=UNSET)
     early = named is None and not body.alone and unanswered(order, body.effect, message.at)
-    if body.segments == 1 or early:  # whether it is about a part, the answer of the gateway will tell
+    if body.segments == 1 or early:  # the gateway's answer will tell whether it is about a part
         return Reading(((order.id, _fact(message, body, body.status, body.segment, body.segments, waits=waits)),))
     fields, new = _counted(line, message, body, tuple(_before(order, body)))
     if new is None:
@@ -44,8 +44,8 @@ def report(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
 
 
 def _of_the_line(line: Line, message: Unread, body: UnreadReport) -> Reading:
-    """Of an SMS that belongs to no order: that it was handed over settles a doubt, all else is nobody's. What proves a
-    gateway is counted for as long as somebody waits for it.
+    """Read a report on an SMS of no order: a proven hand-over settles a doubt, all else is ignored. Reports on the SMS
+    that proves a gateway are counted as long as a person waits for it.
     """
     waits, proves = body.effect in line.effects, sms_parts(body.effect)[0] is Purpose.PROVE
     if body.owner != line.id or not (waits or (proves and _name(body) in line.reports)):
@@ -54,7 +54,7 @@ def _of_the_line(line: Line, message: Unread, body: UnreadReport) -> Reading:
     fields: dict[str, str] = {}
     if body.segments > 1 or proves:
         fields, new = _counted(line, message, body)
-    # Of what proves a gateway the answer is waited for: it may tell which ids the parts have.
+    # For the SMS that proves a gateway, the answer is waited for: it may give the ids of the parts.
     settles = waits and new not in {None, Delivery.FAILED} and not (proves and line.effects[body.effect].leased_at)
     if settles and not proves:
         fields = dict.fromkeys(fields, "")
@@ -64,7 +64,7 @@ def _of_the_line(line: Line, message: Unread, body: UnreadReport) -> Reading:
 def _counted(
     line: Line, message: Unread, body: UnreadReport, before: tuple[tuple[Delivery, int], ...] = ()
 ) -> tuple[dict[str, str], Delivery | None]:
-    """The line's fields with one report more, and what is new of the whole SMS."""
+    """Return the line's fields with one more report, and the news about the whole SMS."""
     name = _name(body)
     known = dict(line.reports)
     counted, new = SmsReports.read(known.get(name, ""), message.came).heard(body, before)
@@ -73,8 +73,8 @@ def _counted(
 
 
 def parts_named(line: Line, ended: Ended) -> dict[str, str]:
-    """The line's fields once its gateway has given the ids of the parts of the SMS that proves it; other SMS are not
-    counted.
+    """Return the line's fields once its gateway has given the ids of the parts of the SMS that proves it; other SMS are
+    not counted.
     """
     name = f"{line.id}.{ended.effect.removeprefix('sms.')}"
     counted = dict(line.reports).get(name)
@@ -88,8 +88,8 @@ def _name(body: UnreadReport) -> str:
 
 
 def _before(order: Order, body: UnreadReport) -> Iterator[tuple[Delivery, int]]:
-    """What the history says of single parts of this attempt: an older program wrote all of it there, and we what came
-    before the gateway's answer.
+    """Yield what the history says of single parts of this attempt: an older program wrote every report there, and we
+    write those that came before the gateway's answer.
     """
     for part, told in reported(order):
         if told.effect == body.effect and (part.attempt, part.of) == (body.id, body.segments):

@@ -1,5 +1,5 @@
-"""Ending a service by SMS: which activated order 退订 with its code, or its plan's own word, means; and what a bare
-退订 is answered, which refuses marketing and never costs a fee.
+"""Ending a service by SMS: the activated order that 退订 with its code, or its plan's own word, means; and the answer
+to a bare 退订, which refuses marketing and never costs a fee.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ from consent_engine.domain.texts.of_endings import stops
 
 
 class Withdrawal(Struct, frozen=True):
-    """What a message says of ending a service. ends: the order that is meant · asks: the one that is asked about ·
-    waits: one that may be meant is being switched on, and nobody knows yet whether it is
+    """The order that a message ends. ends: the order that is meant · asks: the order to ask about · waits: one that may
+    be meant is being switched on, and the outcome is not known yet
     """
 
     ends: Order | None = None
@@ -37,7 +37,7 @@ NONE = Withdrawal()
 
 
 def may_withdraw(message: Unread) -> bool:
-    """Whether a message may speak of ending a service: then what is on must be looked at."""
+    """Whether a message may be about ending a service: then the active services must be looked at."""
     body = message.body
     if not isinstance(body, UnreadReply):
         return False
@@ -48,9 +48,9 @@ def may_withdraw(message: Unread) -> bool:
 def withdrawal(
     line: Line, message: Unread, orders: Sequence[Order], is_ended: Callable[[Order], bool]
 ) -> Withdrawal:  # fmt: skip
-    """Say which order a message ends, or which one it is to be asked about. Never a guess: what fits several ends none.
+    """Return the order that a message ends, or the one to ask about. Never a guess: one that fits several ends none.
 
-    orders: of the number, wherever they are · is_ended: somebody asked for its ending before
+    orders: of the number, wherever they are kept · is_ended: whether an ending of it was asked for before
     """
     body = message.body
     if not isinstance(body, UnreadReply):
@@ -63,24 +63,24 @@ def withdrawal(
     fits = [order for order in named if order in active]
     fits = [order for order in fits if not is_ended(order)] or fits
     if said.code and any(order not in active and _was_open(order, message.key) for order in named):
-        return NONE  # codes come back: what this one names is the question that was open, which it refuses
+        return NONE  # codes are reused: here the code names the question that was open, and refuses that
     if len(fits) == 1:
         return Withdrawal(ends=fits[0])
     still_on = [order for order in active if not is_ended(order)]
     newest = max(still_on, key=lambda order: order.doc.placed_at, default=None)
-    # Several have this very code: to ask for it again would go round in circles.
+    # Where several orders have this very code, asking for it again would go round in circles.
     return Withdrawal(asks=newest) if asks_to_end(body.text) and not fits else NONE
 
 
 def _is_theirs(line: Line, order: Order, carriers: Sequence[str]) -> bool:
-    """Whether an order was asked of whoever has the number now, by a carrier that the message may mean."""
+    """Whether an order was asked of the number's present holder, by a carrier that the message may mean."""
     doc = order.doc
     ours = doc.carrier in carriers and doc.call.started_at >= line.holder_since(doc.carrier)
     return ours and bool(order.person.msisdn)
 
 
 def _was_open(order: Order, message: str) -> bool:
-    """Whether an order that is not on was open when a message was read first, which may have settled it since."""
+    """Whether an order without active service was open at the message's first reading, which may have settled it."""
     return not order.state.settled or order.knows(message)
 
 
@@ -93,8 +93,8 @@ def _fits(order: Order, said: Read, text: str) -> bool:
 
 
 def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: Millis) -> Reading:
-    """The same reading, answered as the withdrawal wants: with the notice of the ending, which comes once the service
-    is off, or with the question whether it shall end, as often as a STOP is answered.
+    """Return the reading with the answer that the withdrawal wants: the notice of the ending, which comes once the
+    service is off, or the question whether it shall end, as often as a STOP is answered.
     """
     if found.ends is None and found.asks is None:
         return meant
@@ -107,7 +107,7 @@ def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: M
 
 
 def asking_to_end(order: Order, line: Line, at: Millis) -> Put:
-    """The question whether the service itself shall end. The order's code stands in it."""
+    """Return the question whether the service itself shall end. The order's code stands in it."""
     doc, offer = order.doc, order.doc.offer
     language = "en" if offer.words in ENGLISH else "zh"
     told = elements(doc.carrier, offer.tariff, language) if offer.tariff else None

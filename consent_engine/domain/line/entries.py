@@ -1,4 +1,4 @@
-"""What stands on a line: its orders in short, its calls, and a message that nobody has read."""
+"""Entries of a line: its orders in short, its calls, and its unread messages."""
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -11,10 +11,10 @@ from consent_engine.domain.order.order import Order
 
 
 class Entry(Row, frozen=True):
-    """What a reply can be matched with: one order, in short.
+    """One order in short, as replies are matched with it.
 
-    until: 0 while open; then until when a reply may still mean it · older: there, and what until is, in rows of the
-    first orders alone, where until is when they were asked
+    until: 0 while open; then until when a reply may still mean it · older: set only in rows of the first orders, where
+    it holds `until`, and `until` holds when they were asked
     """
 
     order: str
@@ -36,20 +36,20 @@ class Entry(Row, frozen=True):
 
     @classmethod
     def read(cls, *kept: str) -> "Entry":
-        """What `kept` wrote of an order, behind its id. Raises ValueError."""
+        """Read an order's entry from its id and from what `kept` wrote. Raises ValueError."""
         entry = super().read(*kept)
         return entry if entry.older is None else replace(entry, until=entry.older, older=None)
 
     @classmethod
     def of(cls, order: Order) -> "Entry":
-        """The entry of an order as it stands."""
+        """Return the entry of an order as it stands."""
         doc = order.doc
         until = doc.policy.remembered_until(order.settled_at) if order.state.settled else 0
         return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
 
 
 class Called(Row, frozen=True):
-    """A call to the number, in short. refusals: 1 where it is kept for an order that was refused at the door alone."""
+    """A call to the number, in short. refusal: 1 where it is kept only for an order that was refused at the door."""
 
     call: str
     at: Millis
@@ -60,8 +60,8 @@ class Called(Row, frozen=True):
 class Unread(Struct, frozen=True):
     """A message in the line's inbox. `key` names it for ever.
 
-    at: orders it among all that is known of the line, which is when it came unless the store's clock went back ·
-    barred: the names of the restrictions that stood on the line when it reached us
+    at: its place among all records of the line, which is when it came unless the store's clock went back · barred: the
+    names of the restrictions that stood on the line when it reached us
     """
 
     at: Millis
@@ -71,12 +71,12 @@ class Unread(Struct, frozen=True):
 
     @property
     def came(self) -> Millis:
-        """When it reached us by the store's clock, wherever that stood."""
+        """When it reached us by the store's clock, even where that had gone back."""
         came = self.body.came if isinstance(self.body, UnreadReply) else UNSET
         return self.at if came is UNSET else came
 
     def was_barred(self, carrier: str) -> bool:
-        """Whether something stood against `carrier` when it reached us: then it is no consent."""
+        """Whether a restriction stood against `carrier` when it reached us: then it is no consent."""
         return bool(self.barred) and not frozenset(self.barred).isdisjoint(names_barring(carrier))
 
 

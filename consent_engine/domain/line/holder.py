@@ -1,4 +1,4 @@
-"""The holder of a number: what became of it, as its network says, and what that puts on the line or takes off it.
+"""Changes of a number's holder, as its network reports them, and the restrictions they put on its line or lift.
 
 Events of a line are a chain of hashes, as those of an order are. Their instants never go back.
 """
@@ -12,35 +12,35 @@ from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, Restrict
 from consent_engine.domain.order.history import BY_LINE
 
 MOST_EVENTS = 200
-"""A bound on what is kept of one number."""
+"""The most events that are kept of one number."""
 
 
 class LineEvent(StrEnum):
-    """What became of a number."""
+    """A change of a number's holder, carrier or service."""
 
     ASSIGNED = "assigned"
-    """It has another holder."""
+    """The number has another holder."""
     RELEASED = "released"
-    """It has none."""
+    """The number has no holder."""
     PORTED_OUT = "ported_out"
-    """It left a carrier for another one."""
+    """The number left a carrier for another one."""
     PORTED_IN = "ported_in"
     SUSPENDED = "suspended"
-    """Nothing is activated on it until it is resumed."""
+    """Nothing is activated on the number until it is resumed."""
     RESUMED = "resumed"
 
 
 CHANGING = frozenset({LineEvent.ASSIGNED, LineEvent.RELEASED})
-"""What was asked before is no question to whoever has the number now."""
+"""Events after which earlier questions do not concern the number's holder."""
 ENDING = CHANGING | {LineEvent.PORTED_OUT}
-"""What ends open orders."""
+"""Events that end open orders."""
 
 
 class Happened(Row, frozen=True):
     """An event of a line; as kept, a link of its chain.
 
-    at: when it was told · op: what makes two of them the same · on: when it happened · carrier: which one it is about,
-    '' for all · ended: how many orders ended with it
+    at: when we were told · op: its identity, so that a repeat is recognised · on: when it happened · carrier: the one
+    it is about, '' for all · ended: how many orders ended with it
     """
 
     event: LineEvent
@@ -52,7 +52,7 @@ class Happened(Row, frozen=True):
     ended: int
 
     def is_about(self, carrier: str) -> bool:
-        """Whether it is about the number as a customer of this carrier."""
+        """Whether the event is about the number as a customer of this carrier."""
         return self.event in CHANGING or self.carrier in {"", carrier}
 
 
@@ -60,17 +60,17 @@ Happened.rows = Rows(Happened, least=7)
 
 
 def holder_since(history: Sequence[Happened], carrier: str) -> Millis:
-    """Since when the number is its holder's, and a carrier's; 0: since before anything is known of it."""
+    """Return since when a number is its holder's, and a carrier's; 0: since before anything is known of it."""
     return max((each.on for each in history if each.event in ENDING and each.is_about(carrier)), default=0)
 
 
 def has_changed(history: Sequence[Happened], since: Millis) -> bool:
-    """Whether a number has another holder than at an instant, or none."""
+    """Whether a number has had another holder, or none, since an instant."""
     return any(each.event in CHANGING and each.on > since for each in history)
 
 
 def restricted(happened: Happened, standing: Sequence[Restriction]) -> Mapping[str, str]:
-    """The fields of a line that an event puts ('' where it takes one off): who may not be dialled or activated now."""
+    """Return the line's fields that an event sets ('' where it lifts one): restrictions on dialling and activation."""
     off = {each.name for each in standing if _lifts(happened, each)}
     on = _PUTS.get(happened.event)
     made = Restriction(on, happened.carrier or EVERY_CARRIER, "", happened.on, BY_LINE, happened.op) if on else None
@@ -79,7 +79,7 @@ def restricted(happened: Happened, standing: Sequence[Restriction]) -> Mapping[s
 
 
 def _lifts(happened: Happened, stands: Restriction) -> bool:
-    """Whether an event ends what an earlier one began."""
+    """Whether an event lifts a restriction that an earlier one put."""
     match happened.event:
         case LineEvent.ASSIGNED | LineEvent.RELEASED:
             return stands.kind in {Kind.NUMBER_CHANGED, Kind.SUSPENDED}
@@ -99,5 +99,5 @@ _PUTS = {
 
 
 def stale(order: str, happened: Happened) -> Restriction:
-    """What bars the activation of an order that was asked of the holder before, and cannot be ended at once."""
+    """Return the restriction that bars activating an order of the holder before, which cannot be ended at once."""
     return Restriction(Kind.STALE_HOLDER, order, "", happened.on, BY_LINE, happened.op)

@@ -1,7 +1,7 @@
-"""The code that proves a reporter's number: sent to it by SMS, good for a while, for a few tries.
+"""The code that proves a reporter's number: sent to it by SMS, valid for a while, for a few tries.
 
-What is kept is no code, and none can be found from it without the installation's secret: the code is a keyed hash of
-the line and of a random text, and only that text stands in the store.
+The code itself is not stored, and cannot be found from the store without the installation's secret: it is a keyed hash
+of the line and of a random text, and only that text stands in the store.
 """
 
 import hmac
@@ -16,38 +16,38 @@ from consent_engine.domain.hashing import mac
 from consent_engine.errors import Refused
 
 FIELD = "code"
-"""The field of a line that holds it."""
+"""The field of a line that holds its code."""
 MINUTES = 10
 LASTS_MS = MINUTES * 60_000
-"""How long after it was asked for a code is good."""
+"""How long a code is valid after it was asked for."""
 APART_MS = 60_000
 MOST_TRIES = 5
 MOST_A_DAY = 5
-"""Codes to one number in a day that begins with the first of them."""
+"""The most codes to one number in a day that begins with the first of them."""
 MOST_FROM_ONE = 3
-"""Of the codes of a day one network may ask for so many: a stranger on a single network leaves the holder some."""
+"""The most codes of a day that one network may ask for: a stranger on a single network leaves the holder some."""
 RESERVED = 3
-"""Codes that a network has in an hour, however many were sent to others: so long as there are any."""
+"""Codes that a network has in an hour, however many were sent to others, as long as there are any."""
 _DAY_MS = 86_400_000
 _DIGITS = 6
 
 
 class CodeWrong(Refused, code="code_wrong"):
-    """The code that proves a reporter's number is not the one that was sent, or not any more."""
+    """The code that proves a reporter's number is not the one that was sent, or is no longer valid."""
 
 
 class TooManyCodes(Refused, code="too_many_codes"):
-    """A code was sent to this number a moment ago, or as often as may be."""
+    """A code was sent to this number a moment ago, or as often as is allowed."""
 
 
 class CodesUsedUp(TooManyCodes, code="codes_used_up"):
-    """No code is sent for a longer while: a number, an address or all of them together had theirs. Who reports calls
-    the hotline, where no code is asked for.
+    """No code is sent for a longer while: a number, an address or all of them together had their share. The reporter
+    can call the hotline, where no code is asked for.
     """
 
 
 class Replaced(Struct, frozen=True, array_like=True):
-    """A code that another has replaced: still good, for a while, for who asked for it. own: how often he used it."""
+    """A code that another has replaced: valid for a while, for the caller who asked for it. own: their tries."""
 
     seed: str
     at: Millis
@@ -55,10 +55,10 @@ class Replaced(Struct, frozen=True, array_like=True):
 
 
 class ProofCode(Row, frozen=True, array_like=True):
-    """A code as it was asked for. seed: random, what it is made from · tries: how often somebody used it, rightly or
-    not, who could not show that he had asked for it · since: when the first of the codes of this day was asked for;
-    sent: how many were · own: how often it was used by who asked for it · before: those that it replaced ·
-    askers: from which networks those of this day were asked for, as keyed hashes, where that is known
+    """A code as it was asked for. seed: random, the code is made from it · tries: how often it was tried, rightly or
+    not, by callers who could not show that they had asked for it · since: when the first of this day's codes was asked
+    for; sent: how many were sent · own: tries by the caller who asked for it · before: the codes it replaced · askers:
+    the networks that asked for this day's codes, as keyed hashes, where known
     """
 
     seed: str
@@ -74,7 +74,7 @@ class ProofCode(Row, frozen=True, array_like=True):
         return now > self.at + LASTS_MS
 
     def asked_with(self, secret: str, line: str, ticket: str) -> str:
-        """The seed of the code whose asker was handed this ticket; '' for none of them. In constant time."""
+        """Return the seed of the code that was asked for with this ticket; '' for none of them. In constant time."""
         fits = [
             seed for seed in (self.seed, *(each.seed for each in self.before))
             if _same(ticket, ticket_of(secret, line, seed))
@@ -82,8 +82,8 @@ class ProofCode(Row, frozen=True, array_like=True):
         return fits[0] if fits else ""
 
     def tried(self, seed: str = "") -> "ProofCode":
-        """After one more use by who asked for the code of this seed; '': by anybody, whose tries are counted apart, so
-        that nobody uses up those of another. Raises CodeWrong where none is left.
+        """Return the record after one more try by the caller who asked for the code of this seed; '': by anybody else.
+        These are counted apart, so that nobody uses up another's tries. Raises CodeWrong where none is left.
         """
         used = {each.seed: each.own for each in self.before} | {self.seed: self.own, "": self.tries}
         if used[seed] >= MOST_TRIES:
@@ -96,12 +96,12 @@ class ProofCode(Row, frozen=True, array_like=True):
         return replace(self, before=before)
 
     def check(self, secret: str, line: str, told: str, now: Millis, seed: str = "") -> None:
-        """Raise CodeWrong unless this is the newest code, or the one of this seed, in time. Compared in constant
+        """Raise CodeWrong unless `told` is the newest code, or the one of this seed, in time. Compared in constant
         time.
         """
         good = [self.seed] if now <= self.at + LASTS_MS else []
         good += [each.seed for each in self.before if each.seed == seed and now <= each.at + LASTS_MS]
-        if not sum(_same(told, code_of(secret, line, each)) for each in good):  # all of them, whichever fits
+        if not sum(_same(told, code_of(secret, line, each)) for each in good):  # compares with each, even after a match
             raise CodeWrong(_WRONG)
 
 
@@ -110,7 +110,7 @@ _WRONG = "the code is not the one that was sent, or its time is over: ask for an
 
 
 def next_code(before: ProofCode | None, seed: str, now: Millis, asker: str = "") -> ProofCode:
-    """Another code for a number. Raises TooManyCodes for one that follows too soon, or too many."""
+    """Return another code for a number. Raises TooManyCodes for one that follows too soon, or is one too many."""
     by = (asker,) if asker else ()
     if before is None:
         return ProofCode(seed, now, 0, now, 1, askers=by)
@@ -128,17 +128,17 @@ def next_code(before: ProofCode | None, seed: str, now: Millis, asker: str = "")
 
 
 class Counted(StrEnum):
-    """Whether a code may be sent to some number at all, as it was counted."""
+    """The result of counting whether a code may be sent to any number at all."""
 
     OK = "ok"
     NETWORK = "network"
-    """The network that asks for it had its share."""
+    """The network that asks for the code had its share."""
     ALL = "all"
     """All codes of this hour are used up."""
 
 
 class Shares(Struct, frozen=True):
-    """Of so many codes an hour, how many one network may have before half of them were sent, and after."""
+    """The codes of an hour: how many one network may have before half of them were sent, and after."""
 
     most: int
     half: int
@@ -147,7 +147,7 @@ class Shares(Struct, frozen=True):
 
 
 def shares(most: int) -> Shares:
-    """A tenth while half of them are left; then a few: a stranger on some networks uses up one half, never the other.
+    """Return the shares: a tenth while half are left, then a few: a stranger on some networks uses up half at most.
 
     >>> shares(1_000), shares(2)
     (Shares(most=1000, half=500, before=100, after=3), Shares(most=2, half=1, before=3, after=3))
@@ -156,12 +156,12 @@ def shares(most: int) -> Shares:
 
 
 def no_code() -> CodeWrong:
-    """Why a code is not taken where none was asked for: as where it is wrong."""
+    """Return the error for a code where none was asked for: the same as for a wrong code."""
     return CodeWrong(_WRONG)
 
 
 def code_of(secret: str, line: str, seed: str) -> str:
-    """The six digits that a line's code is.
+    """Return the six digits that a line's code is.
 
     >>> code_of("secret", "0ce7" + "0" * 24, "seed")
     '072237'
@@ -171,7 +171,7 @@ def code_of(secret: str, line: str, seed: str) -> str:
 
 
 def ticket_of(secret: str, line: str, seed: str) -> str:
-    """What is handed to who asks for a code, and sent to nobody: by it he is known when he uses the code.
+    """Return the ticket of the caller who asks for a code; nobody else gets it: it identifies that caller later.
 
     >>> ticket_of("secret", "0ce7" + "0" * 24, "seed")
     '28f6395efa50c9b0ef92013f8e122a9a'

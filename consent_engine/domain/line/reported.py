@@ -1,4 +1,4 @@
-"""A report of a call, as its number's line names it: what a reward goes by, and how often the number reports."""
+"""A report of a call, as its reporter's line names it: the basis for rewards, and for how often the number reports."""
 
 from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
@@ -6,15 +6,14 @@ from consent_engine.domain.effects import Millis
 NAMED_FOR_MS = 400 * 86_400_000
 """How long a line names a report: longer than the year of any ledger."""
 MOST_NAMED = 500
-"""How many reports a line names, the newest; beside all of those that were rewarded, which no number of others may push
-out."""
+"""The most reports that a line names, the newest; all rewarded ones stay beside them, however many others follow."""
 
 
 class Reported(Row, frozen=True):
     """A report, in short.
 
-    at: when it reached the store · called_at: when the call was · carrier: whom it is about · call: the call of ours
-    that it is about, '' where none is known · granted_at: when its reward was granted; 0: it was not
+    at: when it reached the store · called_at: when the call was · carrier: the one it is about · call: our call that it
+    is about, '' where none is known · granted_at: when its reward was granted; 0: it was not
     """
 
     report: str
@@ -26,12 +25,12 @@ class Reported(Row, frozen=True):
 
     @property
     def until(self) -> Millis:
-        """Until when a line names it: the time begins anew when its reward is granted."""
+        """Until when the line names the report: the period begins anew when its reward is granted."""
         return max(self.at, self.granted_at) + NAMED_FOR_MS
 
     @property
     def field(self) -> str:
-        """Its name on the line."""
+        """The report's field on the line."""
         return f"q:{self.report}"
 
 

@@ -1,8 +1,8 @@
-"""Restrictions: whatever stands on a line and bars something. One concept, and one table of the kinds there are.
+"""Restrictions on a line, which bar calls, orders or activations: one concept, and one table of its kinds.
 
 A restriction is a field of its line, `r:<carrier>` for a refusal and `r:<kind>:<carrier>` for the others (`*` for every
 carrier; `<carrier>/<plan>` for one plan), so that the scripts read and write the very rows that the door, dialling and
-lifting go by.
+lifting use.
 """
 
 from collections.abc import Mapping
@@ -21,22 +21,22 @@ SUSPICION_LASTS_MS = 24 * 3_600_000
 
 
 class Kind(StrEnum):
-    """Why something is barred."""
+    """The reason why something is barred."""
 
     REFUSED = "refused"
-    """The subscriber wants no more calls. It ends the open orders."""
+    """The subscriber wants no more calls. Open orders end."""
     SUSPECTED = "suspected"
-    """Words that a person must read may be a refusal. The open orders wait."""
+    """A reply that a person must read may be a refusal. Open orders wait."""
     MARKETING_FREE = "marketing_free"
-    """The subscriber is registered as marketing-free. What is open goes on."""
+    """The subscriber is registered as marketing-free. Open orders go on."""
     COOL_OFF = "cool_off"
-    """The subscriber declined this plan: it is not offered again. Nothing that is open is touched."""
+    """The subscriber declined this plan: it is not offered again. Open orders are not touched."""
     CALL = "call"
     """The call of one order has not ended with its recording: the order's activation waits for that."""
     NUMBER_CHANGED = "number_changed"
-    """The number has no holder, or left the carrier: nobody is called there, nor sold to."""
+    """The number has no holder, or left the carrier: the carrier neither calls it nor sells to it."""
     STALE_HOLDER = "stale_holder"
-    """One order was asked of the holder before: it is not activated."""
+    """One order was asked of the previous holder: it is not activated."""
     SUSPENDED = "suspended"
     """The number is suspended: nothing is activated on it until it is resumed."""
     REVIEW = "review"
@@ -48,21 +48,20 @@ _PREFIX: Mapping[Kind, str] = MappingProxyType(
 )
 _RANKS: Mapping[Kind, int] = MappingProxyType({kind: n for n, kind in enumerate(Kind)})
 OF_ORDERS = frozenset({Kind.CALL, Kind.STALE_HOLDER, Kind.REVIEW})
-"""The kinds that are about one order: in the place of a carrier they name it. They bar its activation alone."""
+"""The kinds that are about one order, and name it in the place of a carrier. They bar its activation alone."""
 OF_ACTIVATIONS = OF_ORDERS | {Kind.SUSPENDED}
 """The kinds that bar an activation alone: the others bar dialling and new orders."""
 CONSENT = (Kind.REFUSED, Kind.SUSPECTED)
-"""The kinds that bar a yes and an activation, too; the others bar dialling and new orders alone."""
+"""The kinds that bar a yes and an activation, too; others outside `OF_ACTIVATIONS` bar neither."""
 
 
 class Restriction(Struct, frozen=True):
-    """What stands on a line.
+    """A restriction as it stands on a line.
 
-    carrier: which may not, `*` for all; of `OF_ORDERS` the order · plan: the one that it is about; '' where it is about
-    all · since: when it began to stand · door, ref: how it came, and its id there ·
-    last: the newest act of the subscriber that means the same · reason, text: of a suspicion, why, and the words ·
-    left_out, newest_text: where these would be too many, how many messages are not kept here, and the newest one ·
-    until: when it ends; 0: never
+    carrier: which may not, `*` for all; for `OF_ORDERS` the order · plan: the one that it is about; '' where it is
+    about all · since: when it began to stand · door, ref: how it came, and its id there · last: the newest act of the
+    subscriber that means the same · reason, text: of a suspicion, why, and the words · left_out, newest_text: where the
+    words would be too many, how many messages are not kept, and the newest one · until: when it ends; 0: never
     """
 
     kind: Kind
@@ -85,12 +84,12 @@ class Restriction(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Its name on the line: `mobile`, `*`, `suspected:mobile`, `cool_off:mobile/5g-smart-199`."""
+        """The restriction's name on the line: `mobile`, `*`, `suspected:mobile`, `cool_off:mobile/5g-smart-199`."""
         return name_of(self.kind, self.carrier, self.plan)
 
     @property
     def rank(self) -> tuple[int, Millis]:
-        """Which of several is named as the reason: the gravest, then the oldest, has the least."""
+        """The rank by which one of several is named as the reason: the gravest, then the oldest, has the least."""
         return _RANKS[self.kind], self.since
 
     def is_over(self, now: Millis) -> bool:
@@ -98,18 +97,18 @@ class Restriction(Struct, frozen=True):
 
     @property
     def newest(self) -> Millis:
-        """The newest act of the subscriber that this restriction stands for."""
+        """When the subscriber last did what this restriction stands for."""
         return max(self.since, self.last)
 
     def bars(self, carrier: str | None, plan: str | None = None) -> bool:
-        """Whether it stands against `carrier` (None: any), and its `plan` (None: whatever it may be about)."""
+        """Whether it stands against `carrier` (None: any) and `plan` (None: then only if it is about all)."""
         if self.kind in OF_ACTIVATIONS:
             return False
         return (carrier is None or self.carrier in {carrier, EVERY_CARRIER}) and self.plan in {"", plan}
 
     @classmethod
     def read(cls, name: str, kept: str) -> "Restriction":
-        """A restriction from its field, without the `r:`. Raises ValueError."""
+        """Read a restriction from its field, without the `r:`. Raises ValueError."""
         kind, _, scope = name.rpartition(":")
         carrier, _, plan = scope.partition("/")
         return _ROWS.read(kept, Kind(kind) if kind else Kind.REFUSED, carrier, plan)
@@ -126,14 +125,14 @@ def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
 
 
 def is_refusal(field: str) -> bool:
-    """Whether a field of a line is a refusal: these are listed, too."""
+    """Whether a field of a line is a refusal: refusals are also kept in a list."""
     return field[:2] == "r:" and ":" not in field[2:]
 
 
 def names_barring(carrier: str, plan: str = "", order: str = "") -> tuple[str, ...]:
-    """The names of all that bars a yes to `carrier` about `plan`; with an `order`: its activation.
+    """Return the names of all that bars a yes to `carrier` about `plan`; with an `order`: its activation.
 
-    `{}`, `[]` and `<>` for them give the pattern of the names.
+    With `{}`, `[]` and `<>` for them, the result is the pattern of the names.
     """
     names = _barring_all(carrier, plan)
     return (*names, _SUSPENDED, *[f"{prefix}{order}" for prefix in _OF_ONE_ORDER]) if order else names
@@ -143,12 +142,12 @@ _SUSPENDED = f"{_PREFIX[Kind.SUSPENDED]}{EVERY_CARRIER}"
 _OF_ONE_ORDER = tuple(_PREFIX[kind] for kind in sorted(OF_ORDERS))
 
 
-@lru_cache(maxsize=1024)  # asked with every reply and every yes
+@lru_cache(maxsize=1024)  # called for every reply and every yes
 def _barring_all(carrier: str, plan: str) -> tuple[str, ...]:
     names = tuple(name_of(kind, scope) for kind in CONSENT for scope in (EVERY_CARRIER, carrier))
     return (*names, name_of(Kind.REFUSED, carrier, plan)) if plan else names
 
 
 SETTLING = tuple(name_of(Kind.REFUSED, scope) for scope in (EVERY_CARRIER, "{}"))
-"""The pattern of what ends an open order; all else makes it wait."""
+"""The pattern of the restrictions that end an open order; all others make it wait."""
 BARRING = names_barring("{}", "[]", "<>")

@@ -1,4 +1,4 @@
-"""A number as the BSS knows it at this moment: whose customer it is, and since when its holder has it."""
+"""A number as the BSS knows it at this moment: the carrier it is a customer of, and since when its holder has it."""
 
 from msgspec import Struct
 
@@ -6,8 +6,8 @@ from consent_engine.domain.effects import Millis
 
 
 class Subscriber(Struct, frozen=True):
-    """network: the carrier whose customer the number is, '' where that is not said · holder_since: since when its
-    holder has it, 0 where that is not said.
+    """network: the carrier whose customer the number is, '' where the BSS does not say · holder_since: since when its
+    holder has it, 0 where the BSS does not say.
     """
 
     network: str = ""
@@ -18,5 +18,5 @@ class Subscriber(Struct, frozen=True):
         return self.network not in {"", carrier}
 
     def came_after(self, call_began: Millis) -> bool:
-        """Whether the holder has had the number only since after that call began."""
+        """Whether the holder got the number only after that call began."""
         return self.holder_since > call_began

@@ -1,1 +1,1 @@
-"""What many orders are asked alike: a plan, the words, the policy."""
+"""The terms that many orders share: the plan, the words, the policy."""

@@ -1,4 +1,4 @@
-"""Where a plan says that it can be read: on our own `/tariffs`, at a host that may be asked, or in an app."""
+"""Addresses where a plan says that it can be read: on our own `/tariffs`, at a host that may be asked, or in an app."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _FETCHED = ("https", "http")
 
 
 class Kind(StrEnum):
-    """Who can say whether a page shows a plan: the engine itself, a look at it, or an admin who attests it."""
+    """The proof that a page shows a plan: the engine's own page, a look at the page, or the word of an admin."""
 
     OWN = "own"
     FETCHED = "fetched"
@@ -25,18 +25,18 @@ class Kind(StrEnum):
 
 
 class OwnPage(Struct, frozen=True):
-    """A page of ours. code: '' shows every plan; version: 0 shows the newest."""
+    """A page of ours. code: '' for all plans · version: 0 for the newest"""
 
     code: str = ""
     version: int = 0
 
 
 class Addresses(Struct, frozen=True):
-    """Which addresses may be published.
+    """The addresses that may be published.
 
-    checked: whether their pages are looked at, or taken at the admin's word · public_url: where our own pages are, ''
-    where that is not known · hosts: those that may be asked, each as it stands in an address (`www.10086.cn`,
-    `hall.example:8443`), to the scheme that it may be asked by · templates: by host, how its pages are read
+    checked: whether their pages are fetched, or the admin's word is taken · public_url: the address of our own pages,
+    '' where it is not known · hosts: host that may be asked, as in an address (`www.10086.cn`, `hall.example:8443`) ->
+    the scheme to ask it by; https is always allowed · templates: host -> how its pages are read
     """
 
     checked: bool = True
@@ -45,7 +45,7 @@ class Addresses(Struct, frozen=True):
     templates: Mapping[str, Template] = {}
 
     def template_of(self, url: str) -> Template:
-        """How the page at an address is read."""
+        """The template for reading the page at an address."""
         return self.templates.get(urlsplit(url).netloc.lower(), PLAIN)
 
     def own(self, url: str) -> OwnPage | None:
@@ -56,19 +56,19 @@ class Addresses(Struct, frozen=True):
         return OwnPage(found["code"] or "", int(found["version"] or 0)) if found else None
 
     def kind(self, published: Publication) -> Kind:
-        """Who can say whether this channel shows the plan."""
+        """The kind of proof that this channel shows the plan."""
         if self.own(published.url) is not None:
             return Kind.OWN
         return Kind.FETCHED if self.fetched(published) else Kind.ATTESTED
 
     def fetched(self, published: Publication) -> str:
-        """The address to look at; '' where there is none: an app's own, that nobody can ask by."""
+        """The address to fetch; '' where there is none: an app's own address cannot be fetched."""
         if published.api:
             return published.api
         return published.url if published.url.partition("://")[0].lower() in _FETCHED else ""
 
     def may_be_asked(self, url: str) -> bool:
-        """Whether a host may be asked, by this scheme."""
+        """Whether the host of an address may be asked, by the address's scheme."""
         try:
             parts = urlsplit(url)
             allowed = self.hosts.get(parts.netloc.lower())
@@ -78,7 +78,7 @@ class Addresses(Struct, frozen=True):
 
 
 def unfit(plan: Plan, addresses: Addresses, versions: tuple[Version, ...]) -> Iterator[FieldError]:
-    """The addresses that cannot show this plan as the version that follows these; each with what to write instead."""
+    """Errors for addresses that cannot show this plan as the version after these, each with what to write instead."""
     if not addresses.checked:
         return
     number = versions[-1].number + 1 if versions else 1
@@ -98,7 +98,7 @@ def unfit(plan: Plan, addresses: Addresses, versions: tuple[Version, ...]) -> It
 
 
 def _shows_another(own: OwnPage, plan: Plan, versions: tuple[Version, ...], number: int) -> str:
-    """What is wrong with a page of ours as one of this plan; '' where it shows just this."""
+    """The error of a page of ours that shows something else than this version of the plan; '' where it fits."""
     same = {number, *(each.number for each in versions if each.plan.hash == plan.hash)}
     if own.code in {"", plan.code} and (not own.version or own.version in same):
         return ""

@@ -1,4 +1,4 @@
-"""What the fields of a plan may be: texts that subscribers read, addresses, instants, amounts."""
+"""Types of a plan's fields: texts that subscribers read, addresses, instants, amounts."""
 
 import re
 from datetime import datetime
@@ -18,15 +18,15 @@ _AMOUNT = re.compile(r"\d{1,7}(?:\.\d{1,2})?", re.ASCII)
 _SAYS_NOTHING = frozenset({"无", "没有", "暂无", "无限制", "不限", "none", "no", "n/a", "na", "nil", "null"})
 _CENT = Decimal("0.01")
 AS_IT_STANDS = "as it stands"
-"""The context of reading a plan that may be on sale already: what its texts say was taken once."""
+"""The context of reading a plan that may be on sale already: its texts were accepted before, and are not checked."""
 
 
 def telling(text: str, info: ValidationInfo) -> str:
-    """A text that subscribers read, on one line. Raises PydanticCustomError for what none of them may read."""
+    """Return a text for subscribers, on one line. Raises PydanticCustomError for a text that they must not be shown."""
     text = unbroken(text)
     if info.context == AS_IT_STANDS:
         return text
-    # A confirmation without links is one that no phishing SMS can pass for.
+    # Confirmations never have links, so no phishing SMS can pass for one.
     if _LINK.search(text):
         raise PydanticCustomError("link", "must not contain a link")
     legible(text)
@@ -38,7 +38,7 @@ def telling(text: str, info: ValidationInfo) -> str:
 
 
 def _address(url: str) -> str:
-    # Pages show it as a link, so what a browser would run instead of open is refused.
+    # Pages show it as a link, so an address that a browser would run instead of open is refused.
     if not _URL.fullmatch(url) or url.lower().startswith(_SCRIPTS):
         raise PydanticCustomError("invalid_url", "must be an address like https://..., app://... or /...")
     return url
@@ -54,7 +54,7 @@ def _instant(value: object) -> object:
 
 
 def _amount(value: object) -> Decimal:
-    # YAML and JSON write 199.00 as a number with a point: read as it is written in the shortest way.
+    # YAML and JSON give 199.00 as a float, which is read from its shortest spelling.
     told = value if isinstance(value, str) else str(value) if type(value) in {int, float, Decimal} else ""
     if not _AMOUNT.fullmatch(told):
         raise PydanticCustomError("invalid_amount", 'must be an amount such as "199.00", of at most two decimal places')

@@ -1,4 +1,4 @@
-"""The form of a plan: what YAML and JSON may say of one, with everything that is wrong with it at once."""
+"""The form of a plan in YAML and JSON, and its check, which reports all errors at once."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
@@ -31,7 +31,7 @@ _Months = Annotated[int, Field(ge=1, le=120)]
 
 
 class Form(BaseModel):
-    """A part of a plan. What it does not know is refused."""
+    """A part of a plan. Unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -44,7 +44,7 @@ class PromotionForm(Form):
 
 
 class PriceForm(Form):
-    """Exactly one of monthly, once and daily; a promotion comes before `monthly`."""
+    """The price of a plan: exactly one of monthly, once and daily; a promotion comes before `monthly`."""
 
     monthly: Amount | None = None
     once: Amount | None = None
@@ -54,7 +54,7 @@ class PriceForm(Form):
 
 
 class OverageForm(Form):
-    """What more than is included costs."""
+    """The price of use beyond what is included."""
 
     what: Word
     price: Amount
@@ -62,7 +62,7 @@ class OverageForm(Form):
 
 
 class SpeedCapForm(Form):
-    """Above so much, the speed is limited."""
+    """The limit of the speed above an amount of use."""
 
     above: Amount
     unit: Word
@@ -70,14 +70,14 @@ class SpeedCapForm(Form):
 
 
 class EarlyFeeForm(Form):
-    """What leaving before the end costs, with its maximum."""
+    """The fee for leaving before the end of the term, with its maximum."""
 
     per_remaining_month: Amount
     at_most: Amount
 
 
 class TermForm(Form):
-    """How long it is taken for: months or days."""
+    """The term of a plan: months or days."""
 
     months: _Months | None = None
     days: Annotated[int, Field(ge=1, le=366)] | None = None
@@ -86,14 +86,14 @@ class TermForm(Form):
 
 
 class RenewalForm(Form):
-    """Whether it goes on by itself; `notice_days` before that the subscriber is reminded."""
+    """The renewal of a plan: whether it is automatic; the subscriber is reminded `notice_days` before."""
 
     automatic: bool
     notice_days: Annotated[int, Field(ge=1, le=60)] | None = None
 
 
 class IncludedForm(Form):
-    """Something that the price contains."""
+    """An amount of something that the price includes."""
 
     what: Word
     amount: Amount
@@ -101,7 +101,7 @@ class IncludedForm(Form):
 
 
 class UnsubscribeForm(Form):
-    """How to end it: a word sent to a number, or a call to it."""
+    """The way to end the service: a word sent to a number, or a call to it."""
 
     word: Word | None = None
     to: Annotated[str, StringConstraints(pattern=r"^[0-9]{3,12}$"), AfterValidator(telling)]
@@ -110,7 +110,7 @@ class UnsubscribeForm(Form):
 
 
 class EnglishForm(Form):
-    """What English texts show; `terms` translates every `what`, and units that only Chinese readers know."""
+    """The plan's words in English texts; `terms` translates every `what`, and units that only Chinese readers know."""
 
     name: Short
     seller: Short | None = None
@@ -121,7 +121,7 @@ class EnglishForm(Form):
 
 
 class PublicationForm(Form):
-    """Where the plan can be read; `since` left out: the store's now. `api`: where a program reads what an app shows."""
+    """A channel that shows the plan. `since`: left out, from now on. `api`: where a program reads an app's content."""
 
     channel: Literal["web_hall", "app"]
     url: Url
@@ -156,17 +156,17 @@ class PlanForm(Form):
 
 
 def plan_from(mapping: object, stands: Callable[[Plan], bool] = lambda _: False) -> Plan:
-    """The plan that YAML or JSON describes; raise Malformed with everything wrong with it at once.
+    """Read the plan that YAML or JSON describes; raise Malformed with all its errors at once.
 
     Fields are named by their path, such as `published.0.url`. No value is repeated. A plan of the old shape is read as
     it is: it can be one that is stored, and the catalogue refuses it where it is not. stands: whether a plan is on sale
-    as it is; what was taken once is no fault of it then.
+    as it is; then errors that newer rules find in it are ignored
     """
     if isinstance(mapping, dict) and in_sentences(mapping):
         try:
             return Plan.read(mapping)
         except (WrongShape, ValueError):
-            pass  # then what is said of the new shape names each field
+            pass  # then the errors of the new shape name each field
     try:
         form = PlanForm.model_validate(mapping)
     except ValidationError as error:
@@ -185,12 +185,12 @@ def plan_from(mapping: object, stands: Callable[[Plan], bool] = lambda _: False)
 
 
 def in_sentences(mapping: dict[Any, Any]) -> bool:
-    """Whether a plan is described in the old shape: its price is a sentence, and nothing is said of a term."""
+    """Whether a plan is described in the old shape: without `term`, and with a price as text, or with `validity`."""
     return "term" not in mapping and (isinstance(mapping.get("price"), str) or "validity" in mapping)
 
 
 def _gaps(form: PlanForm) -> Iterator[FieldError]:
-    """What fields say together, or do not."""
+    """Errors in the combination of fields."""
     price, term, renewal = form.price, form.term, form.renewal
     kinds = sum(kind is not None for kind in (price.monthly, price.once, price.daily))
     promised = price.promotion is not None and price.monthly is None
@@ -220,7 +220,7 @@ def _gaps(form: PlanForm) -> Iterator[FieldError]:
 
 
 def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
-    """What an English text would have to show in Chinese."""
+    """Errors for content of the plan that has no English words."""
     for field in ("seller", "offered_to"):
         if (getattr(form, field) is None) != (getattr(english, field) is None):
             yield FieldError(f"english.{field}", "missing", "must be said where the plan says it, and only there")
@@ -235,6 +235,6 @@ def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
 
 
 def _field_error(found: ErrorDetails) -> FieldError:
-    said = map(str, found["loc"])  # names are input too: repeated where they can be names, and hold no phone number
+    said = map(str, found["loc"])  # names are input too: repeated only where they can be names without phone numbers
     steps = [step if nameable(step) else "?" for step in said]
     return FieldError(".".join(steps) or "plan", found["type"], found["msg"])

@@ -1,7 +1,7 @@
-"""Offer: what many orders are asked alike - the plan as it stood, the words of the question, the policy.
+"""Offer: the part of the question that many orders share: the plan as it stood, the words, the policy.
 
-Kept once, under its hash, and never changed; every order names the hash in its first link of the chain. So the text is
-frozen at the door, and costs nothing again for the next order.
+Stored once, under its hash, and never changed; every order names the hash in the first link of its chain. So the text
+is frozen when an order is placed, and costs nothing again for the next order.
 """
 
 from functools import lru_cache
@@ -18,8 +18,8 @@ class Offer(Struct, frozen=True):
     """One offer.
 
     words: the edition of our texts · text: the question as it is asked where no code is needed, with its segments ·
-    hash: its name; '' for orders of an older time, which hold their offer and their text themselves · tariff: what the
-    plan says, None where it says it in sentences
+    hash: its name; '' for older orders, which hold their offer and their text themselves · tariff: of the plan, None
+    for a plan in sentences
     """
 
     carrier: str
@@ -38,7 +38,7 @@ class Offer(Struct, frozen=True):
     tariff: Tariff | None = None
 
     def kept(self) -> str:
-        """As kept, and as hashed."""
+        """The offer as stored, and as hashed."""
         plan = self.plan, self.plan_version, self.plan_hash, self.plan_name, self.price, self.unsubscribe
         question = self.sender, self.words, self.text, self.segments
         return _ROWS.write(_Kept(self.carrier, plan, question, self.policy.frozen(), self.tariff))
@@ -46,7 +46,7 @@ class Offer(Struct, frozen=True):
     @staticmethod
     @lru_cache(4096)
     def read(kept: str) -> "Offer":
-        """What `kept` wrote. Raises ValueError."""
+        """Read an offer from the text that `kept` wrote. Raises ValueError."""
         row = _ROWS.read(kept)
         return Offer(row.carrier, *row.plan, *row.question, Policy.thaw(row.policy), digest(kept), row.tariff)
 

@@ -1,4 +1,4 @@
-"""Plan: a published tariff, versioned by what it says, with its disclosures and where it is public."""
+"""Plan: a published tariff, versioned by its content, with its disclosures and the channels that show it."""
 
 import hashlib
 import json
@@ -18,18 +18,18 @@ from consent_engine.domain.offer.tariff import Sentences, Tariff
 from consent_engine.domain.unseen import unbroken
 
 CHANNELS = ("web_hall", "app")
-"""A plan is public while all of these say so."""
+"""The channels that show a plan: it is public while all of them do."""
 
 SENTENCES = ("name", "price", "scenario", "validity", "restrictions", "unsubscribe")
-"""What a plan that says it in sentences must say before a yes counts."""
+"""The fields that a plan in sentences must fill before a yes counts."""
 
 _OWN = frozenset({"code", "carrier", "published", "version"})
 
 
 class Publication(Struct, frozen=True):
-    """Where a plan can be read, from `since` on and before `until`. A plan that is kept says since when.
+    """A channel that shows a plan, from `since` on and before `until`. In a stored plan `since` is set.
 
-    api: where a program reads what the channel shows, for an app whose own address nobody can ask
+    api: where a program reads the channel's content, for an app whose own address cannot be fetched
     """
 
     channel: str
@@ -56,7 +56,7 @@ class Plan(Struct, frozen=True, dict=True):
 
     @classmethod
     def read(cls, kept: Mapping[str, Any]) -> "Plan":
-        """A plan as it was kept, in either shape. Raises ValueError."""
+        """Read a stored plan, in either shape. Raises ValueError."""
         told = {name: value for name, value in kept.items() if name not in _OWN}
         shape: type[Tariff | Sentences] = Sentences if isinstance(told.get("price", ""), str) else Tariff
         return cls(
@@ -68,11 +68,11 @@ class Plan(Struct, frozen=True, dict=True):
         )
 
     def kept(self) -> str:
-        """As kept: JSON whose amounts are texts."""
+        """The plan as stored: JSON whose amounts are texts."""
         return encode(self.told()).decode()
 
     def told(self) -> dict[str, Any]:
-        """Everything it says, as JSON."""
+        """The whole plan, as JSON values."""
         says = to_builtins(self.says)
         return {
             "code": self.code, "carrier": self.carrier.value, **says, "published": [_told(p) for p in self.published],
@@ -81,20 +81,20 @@ class Plan(Struct, frozen=True, dict=True):
 
     @property
     def name(self) -> str:
-        """Its name to people, in Chinese."""
+        """The plan's name for people, in Chinese."""
         return self.says.name
 
     @property
     def tariff(self) -> Tariff | None:
-        """What it says field by field; None of one that says it in sentences."""
+        """The plan's tariff in fields; None for a plan in sentences."""
         return self.says if isinstance(self.says, Tariff) else None
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256, in hex, of everything the plan says except its version and since when.
+        """SHA-256, in hex, of the whole plan except its version and the instants of its publications.
 
-        So a page that is to carry the hash can be made before the plan is on sale. Of one that says it in sentences the
-        instants count, as they always did: as numbers, whatever offset they were written with.
+        So a page that is to carry the hash can be made before the plan is on sale. For a plan in sentences the instants
+        count, as they always did: as numbers, whatever offset they were written with.
         """
         content = {name: value for name, value in self.told().items() if name != "version"}
         dated = self.tariff is None
@@ -105,9 +105,9 @@ class Plan(Struct, frozen=True, dict=True):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def repeated_by(self, wanted: "Plan") -> bool:
-        """Whether `wanted` says nothing new; where it does not say since when, since whenever it was.
+        """Whether `wanted` is the same plan again; where a publication has no `since` there, any `since` fits.
 
-        A plan that was kept with line breaks in its texts is repeated by the file that it was read from.
+        A plan that was stored with line breaks in its texts is repeated by the file that it was read from.
         """
         if self.hash != wanted.hash and Plan.read(_without_breaks(self.told())).hash != wanted.hash:
             return False
@@ -115,17 +115,17 @@ class Plan(Struct, frozen=True, dict=True):
         return all(_span(w) == _span(p if w.since else replace(p, since=None)) for p, w in pairs)
 
     def since(self, now: Millis) -> "Plan":
-        """The plan, public from an instant on wherever it does not say from when."""
+        """The plan with `now` as `since` of each publication that has none."""
         return replace(self, published=tuple(replace(p, since=p.since or CHINA.at(now)) for p in self.published))
 
     @cached_property
     def begins(self) -> Millis | None:
-        """From when on both channels show it, as far as it says; None where one of them never does."""
+        """The first instant at which both channels show it, by its own dates; None where one of them never does."""
         shown = [[_millis(p.since) for p in self.published if p.channel == each and p.since] for each in CHANNELS]
         return max(map(min, shown)) if all(shown) else None
 
     def dated_before(self, now: Millis) -> list[str]:
-        """The fields that say it was public before `now`."""
+        """The paths of the `since` fields that lie before `now`."""
         dated = enumerate(self.published)
         return [f"published.{n}.since" for n, p in dated if p.since is not None and _millis(p.since) < now]
 
@@ -136,19 +136,19 @@ class Plan(Struct, frozen=True, dict=True):
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """The sentences that tell nothing: no letter and no digit in them. Fields cannot be empty."""
+        """The names of the sentences without a letter or digit; none for a tariff, whose fields cannot be empty."""
         says = self.says
         if isinstance(says, Tariff):
             return ()
         return tuple(field for field in SENTENCES if not any(map(str.isalnum, getattr(says, field))))
 
     def saying(self, **changes: Any) -> "Plan":  # noqa: ANN401 - fields of either shape
-        """The plan with some of what it says changed, unchecked; it makes its own hash."""
+        """The plan with some of its content changed, unchecked; its hash is made anew."""
         return replace(self, says=replace(self.says, **changes))
 
 
 def _told(published: Publication) -> dict[str, Any]:
-    """As kept: an address for programs only where there is one, so that what was kept keeps its bytes."""
+    """A publication as stored: with `api` only where it is set, so that a plan stored before keeps its bytes."""
     told: dict[str, Any] = to_builtins(published)
     return {name: value for name, value in told.items() if name != "api" or value}
 

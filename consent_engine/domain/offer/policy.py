@@ -1,4 +1,4 @@
-"""Policy: the numbers a business may change. Frozen into each order at the door."""
+"""Policy: the numbers a business may change. Frozen into each order when it is placed."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,24 +11,24 @@ from consent_engine.domain.effects import Millis
 
 DAY_MINUTES = 24 * 60
 UNDELIVERED_MS = int(timedelta(hours=48).total_seconds() * 1000)
-"""How long after its hand-over a question may be on its way, where the gateway reports: then the window closes."""
+"""How long after its hand-over a question may stay undelivered where the gateway reports: then the window closes."""
 LATE_MARGIN = int(timedelta(hours=48).total_seconds() * 1000)
 """How long after its window an order still counts as one that a reply may mean (design part 7, rule 3)."""
 
 FASTEST = 500
-"""Characters a second: set higher, no person answers (a test, a load generator), and no rhythm is looked for."""
+"""Characters a second. Set higher, no person answers (a test, a load generator), and no rhythm is looked for."""
 
 
 class Suspects(IntEnum):
-    """What becomes of a yes that no person can have written. Orders of an older program look for none."""
+    """The treatment of a yes that no person can have written. Orders of an older version have none."""
 
     NOT_LOOKED_FOR = 0
     CODE = 1
-    """It is asked once for YES with the order's code; what carried the code already is held."""
+    """The subscriber is asked once for YES with the order's code; a yes that had the code already is held."""
     HOLD = 2
-    """A person looks first."""
+    """A person decides first."""
     OFF = 3
-    """It is taken, and the history says so."""
+    """The yes counts, and the history names the suspicion."""
 
 
 class Policy(Struct, frozen=True):
@@ -38,12 +38,12 @@ class Policy(Struct, frozen=True):
     retry_base, retry_max: backoff, exponential with full jitter · max_attempts: bounds doubts and lost leases only ·
     uncertain_hold: how long a doubtful SMS waits for a report before it is sent once more ·
     tell_declined: answer a NO with an SMS · reminder_after: from hand-over to the reminder, 0 = none · resend_max: how
-    often the question may be asked again on request · quiet_from, quiet_to: minutes of the UTC day between which what
-    can wait is held, -1 = none · cool_off: how long a plan is not offered again after a NO, 0 = for ever ·
-    suspects: what becomes of a yes that no person can have written, see `Suspects` · reading_speed: characters that
-    nobody reads faster than in a second, 0 = any speed will do · reports: 1 where the gateway reports deliveries ·
-    cadence: so many other numbers of one agent that answer in the same rhythm make a yes suspect, 0 = none do ·
-    free_exit: for how long after its activation a service is left without the plan's early fee, 0 = not at all
+    often the question may be asked again on request · quiet_from, quiet_to: minutes of the UTC day between which SMS
+    that can wait are held, -1 = none · cool_off: how long a plan is not offered again after a NO, 0 = for ever ·
+    suspects: the treatment of a yes that no person can have written, see `Suspects` · reading_speed: the most
+    characters that a person reads in a second, 0 = any number · reports: 1 where the gateway reports deliveries ·
+    cadence: how many other numbers of one agent that answer in the same rhythm make a yes suspect, 0 = never ·
+    free_exit: how long after its activation a service may be left without the plan's early fee, 0 = never
     """
 
     reply_window: int = 24 * 3_600_000
@@ -65,11 +65,11 @@ class Policy(Struct, frozen=True):
     free_exit: int = 0
 
     def reading_ms(self, characters: int) -> Millis:
-        """How long a text of so many characters takes to read at least."""
+        """The shortest time in which a text of so many characters can be read."""
         return characters * 1000 // self.reading_speed if self.reading_speed else 0
 
     def quiet_until(self, at: Millis) -> Millis:
-        """When the quiet hours end that `at` lies in; 0 outside them."""
+        """The end of the quiet hours that `at` lies in; 0 outside them."""
         minute = at // 60_000 % DAY_MINUTES
         length = (self.quiet_to - self.quiet_from) % DAY_MINUTES
         if self.quiet_from < 0 or (minute - self.quiet_from) % DAY_MINUTES >= length:
@@ -77,14 +77,14 @@ class Policy(Struct, frozen=True):
         return (at // 60_000 + (self.quiet_to - minute) % DAY_MINUTES) * 60_000
 
     def quiet_since(self, at: Millis) -> Millis:
-        """When the quiet hours began that `at` lies in; 0 outside them."""
+        """The beginning of the quiet hours that `at` lies in; 0 outside them."""
         if not self.quiet_until(at):
             return 0
         minute = at // 60_000 % DAY_MINUTES
         return (at // 60_000 - (minute - self.quiet_from) % DAY_MINUTES) * 60_000
 
     def quiet_after(self, at: Millis) -> Millis:
-        """When the next quiet hours after `at` begin; 0 where there are none."""
+        """The beginning of the next quiet hours after `at`; 0 where there are none."""
         if self.quiet_from in {-1, self.quiet_to}:
             return 0
         minutes = at // 60_000
@@ -100,12 +100,12 @@ class Policy(Struct, frozen=True):
         return settled_at + self.reply_window + LATE_MARGIN
 
     def frozen(self) -> tuple[int, ...]:
-        """As kept in the offer: the numbers in the order of the fields above."""
+        """The policy as stored in the offer: its numbers in the order of the fields above."""
         return _ROWS.row(self)
 
     @classmethod
     def thaw(cls, kept: Sequence[int]) -> "Policy":
-        """The policy an order was placed under; what its time did not know takes its default."""
+        """Read the policy an order was placed under; numbers added since take their defaults."""
         return cls(*kept[: len(cls.__struct_fields__)])
 
 

@@ -1,8 +1,8 @@
-"""When a subscriber who has not answered is reminded."""
+"""The time of the reminder to a subscriber who has not answered."""
 
 from datetime import timedelta
 
 
 def usual_reminder(reply_window: timedelta) -> timedelta:
-    """When the reminder goes out, after the hand-over, where nothing else is set: half the window, 12 h at most."""
+    """How long after the hand-over the reminder goes out, unless set otherwise: half the window, 12 h at most."""
     return min(timedelta(hours=12), reply_window / 2)

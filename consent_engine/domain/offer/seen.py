@@ -1,6 +1,6 @@
-"""What was seen where a plan is published: whether that channel shows it, since when, and what is wrong if not.
+"""The results of looking at a plan's pages: whether a channel shows the plan, since when, and what is wrong if not.
 
-A page that says something else counts at once. One that cannot be reached may be there all the same: what was seen last
+A page that says something else counts at once. One that cannot be reached may still show the plan: the last good look
 counts for a while.
 """
 
@@ -10,21 +10,21 @@ from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 
 PATIENCE_MS: Millis = 30 * 60_000
-"""For how long the last look that found the plan counts, while the page cannot be reached."""
+"""How long the last look that found the plan counts while the page cannot be reached."""
 AGAIN_MS: Millis = 120_000
-"""After how long a page that showed the plan is looked at again."""
+"""How long after a look a page that showed the plan is looked at again."""
 MENDED_MS: Millis = 15_000
-"""The same of one that did not: what is mended is on sale again within a minute, a look of 15 s included."""
+"""The same for a page that did not show it: once mended, it is on sale within a minute, a look of 15 s included."""
 FOR_EVER: Millis = 1 << 62
 UNCHECKED = "unchecked"
 
 
 class Seen(Row, frozen=True):
-    """How one channel shows one version.
+    """The state of one version on one channel.
 
-    public: whether it does, as far as the door is concerned · since: since when that is so · at: the last look, 0 for
-    none · good: the last look that found the plan · hash: SHA-256 of what was seen last · why: what is wrong, '' for
-    nothing · failing: since when something is · by, reason: of an admin who attested it
+    public: 1 where admission takes the channel as showing it · since: since when `public` is so · at: the last look, 0
+    for none · good: the last look that found the plan · hash: SHA-256 of the content last seen · why: what is wrong, ''
+    for nothing · failing: since when something is wrong · by, reason: of an admin who attested it
     """
 
     public: int
@@ -38,28 +38,28 @@ class Seen(Row, frozen=True):
     reason: str = ""
 
     def covers(self, at: Millis) -> bool:
-        """Whether it shows the plan now, and did at an instant, without a break.
+        """Whether the channel showed the plan at an instant, and has without a break since.
 
-        An instant for which nobody looked any more, as when every worker is down, is not covered.
+        An instant too long after the last look, as when every worker is down, is not covered.
         """
         return self.since <= at <= self.until
 
     @property
     def until(self) -> Millis:
-        """The last instant that it covers; -1 where it does not show it."""
+        """The last instant that it covers; -1 where the channel does not show the plan."""
         if not self.public:
             return -1
         return FOR_EVER if not self.at or self.by else self.good + PATIENCE_MS + AGAIN_MS
 
     @property
     def due(self) -> Millis:
-        """When it is to be looked at."""
+        """When the page is to be looked at next."""
         return self.at + (MENDED_MS if self.why else AGAIN_MS) if self.at else 0
 
 
 class Found(Struct, frozen=True):
-    """What came of a look. why: what is wrong, '' where the plan was there · surely: whether the page itself said so;
-    else it may only not be reachable"""
+    """The result of a look. why: what is wrong, '' where the plan was there · surely: whether the page itself said so;
+    else it may only be unreachable"""
 
     why: str = ""
     hash: str = ""
@@ -67,21 +67,21 @@ class Found(Struct, frozen=True):
 
 
 OURS = Seen(1, 0)
-"""Our own pages show a version from the instant on at which it is in force."""
+"""The state on our own pages: they show a version from the instant on at which it is in force."""
 
 
 def unchecked(now: Millis) -> Seen:
-    """Of a version that is new: it is not sold before somebody looked."""
+    """The state of a new version: it is not sold before its page was looked at."""
     return Seen(0, now, why=UNCHECKED, failing=now)
 
 
 def attested(now: Millis, by: str, reason: str) -> Seen:
-    """An admin says that the channel shows it."""
+    """The state where an admin attests that the channel shows the version."""
     return Seen(1, now, now, now, by=by, reason=reason)
 
 
 def after(before: Seen, found: Found, now: Millis) -> Seen:
-    """What is known once it was looked at again."""
+    """The state after one more look."""
     if not found.why:
         return Seen(1, before.since if before.public else now, now, now, found.hash)
     patient = not found.surely and now - before.good <= PATIENCE_MS

@@ -1,6 +1,6 @@
-"""What a plan says: money and time as data (Tariff), or in sentences, as plans of an older time do (Sentences).
+"""The content of a plan: money and time as data (Tariff), or in sentences, as in older plans (Sentences).
 
-A field that comes later has a default, and is written only where it says something: what was kept keeps bytes and hash.
+A field added later has a default, and is written only where it differs from it: stored plans keep bytes and hash.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 UNITS = {"分钟": "min", "小时": "h", "条": "SMS", "天": "day", "月": "month", "次": "use", "个": "item"}
-"""Units that an English text needs no `terms` for."""
+"""Units in English; a plan's `terms` need not translate these."""
 
 
 class Starts(StrEnum):
@@ -23,7 +23,7 @@ class Starts(StrEnum):
 
 
 class Ends(StrEnum):
-    """When a service that its subscriber ends is over."""
+    """When a service stops that its subscriber ends."""
 
     AT_ONCE = "at_once"
     NEXT_DAY = "next_day"
@@ -32,7 +32,7 @@ class Ends(StrEnum):
 
 
 class FirstMonth(StrEnum):
-    """How much of its first month is charged."""
+    """The charge for the first month."""
 
     FULL = "full"
     DAILY = "daily"
@@ -40,7 +40,7 @@ class FirstMonth(StrEnum):
 
 
 class Replaces(StrEnum):
-    """What becomes of the plan that the subscriber has."""
+    """Whether the plan replaces the one that the subscriber has, or is added to it."""
 
     CURRENT = "current"
     ADDED = "added"
@@ -54,7 +54,7 @@ class Promotion(Struct, frozen=True, omit_defaults=True):
 
 
 class Price(Struct, frozen=True, omit_defaults=True):
-    """Exactly one of monthly, once and daily. Amounts are of two decimal places."""
+    """The price of a plan: exactly one of monthly, once and daily. Amounts have two decimal places."""
 
     currency: str
     monthly: Decimal | None = None
@@ -64,7 +64,7 @@ class Price(Struct, frozen=True, omit_defaults=True):
 
 
 class Overage(Struct, frozen=True, omit_defaults=True):
-    """What more of something costs than is included."""
+    """The price of use beyond what is included."""
 
     what: str
     price: Decimal
@@ -72,7 +72,7 @@ class Overage(Struct, frozen=True, omit_defaults=True):
 
 
 class SpeedCap(Struct, frozen=True, omit_defaults=True):
-    """Above so much, the speed is limited."""
+    """The limit of the speed above an amount of use."""
 
     above: Decimal
     unit: str
@@ -80,14 +80,14 @@ class SpeedCap(Struct, frozen=True, omit_defaults=True):
 
 
 class EarlyFee(Struct, frozen=True, omit_defaults=True):
-    """What leaving before the term's end costs, and never more than `at_most`."""
+    """The fee for leaving before the term's end, never more than `at_most`."""
 
     per_remaining_month: Decimal
     at_most: Decimal
 
 
 class Term(Struct, frozen=True, omit_defaults=True):
-    """How long it is taken for: so many months, or so many days."""
+    """The term of a plan: so many months, or so many days."""
 
     starts: Starts
     months: int = 0
@@ -96,14 +96,14 @@ class Term(Struct, frozen=True, omit_defaults=True):
 
 
 class Renewal(Struct, frozen=True, omit_defaults=True):
-    """Whether it goes on by itself after its term, and how many days before that the subscriber is reminded."""
+    """The renewal of a plan: whether it is automatic, and how many days before it the subscriber is reminded."""
 
     automatic: bool
     notice_days: int = 0
 
 
 class Included(Struct, frozen=True, omit_defaults=True):
-    """Something that the price contains."""
+    """An amount of something that the price includes."""
 
     what: str
     amount: Decimal
@@ -111,7 +111,7 @@ class Included(Struct, frozen=True, omit_defaults=True):
 
 
 class Unsubscribe(Struct, frozen=True, omit_defaults=True):
-    """How to end it: a word sent to a number, or a call to it where there is no word."""
+    """The way to end the service: a word sent to a number, or a call to it where there is no word."""
 
     to: str
     takes_effect: Ends
@@ -120,7 +120,7 @@ class Unsubscribe(Struct, frozen=True, omit_defaults=True):
 
 
 class English(Struct, frozen=True, omit_defaults=True):
-    """What an English text shows of a plan; terms: of `what`, `unit` and `per`."""
+    """The plan's words in English texts. terms: translations of `what`, `unit` and `per`"""
 
     name: str
     scenario: str
@@ -130,12 +130,12 @@ class English(Struct, frozen=True, omit_defaults=True):
     terms: Mapping[str, str] = {}
 
     def __hash__(self) -> int:
-        """Of what it says; a mapping has none of its own."""
+        """Hash the content; a mapping has no hash of its own."""
         return hash((self.name, self.scenario, self.restrictions, *self.terms.items()))
 
 
 class Tariff(Struct, frozen=True, omit_defaults=True, cache_hash=True):
-    """What a plan says, field by field."""
+    """The content of a plan, field by field."""
 
     name: str
     price: Price
@@ -157,7 +157,7 @@ class Tariff(Struct, frozen=True, omit_defaults=True, cache_hash=True):
 
 
 class Sentences(Struct, frozen=True):
-    """What a plan of an older time says. An empty one can be kept, but such a plan cannot be sold."""
+    """The content of an older plan, in sentences. A sentence may be empty, but such a plan cannot be sold."""
 
     name: str
     price: str = ""

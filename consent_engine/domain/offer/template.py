@@ -1,4 +1,4 @@
-"""How the pages of a host are read, where they are not laid out as our own: a template says it, host by host."""
+"""Templates: how to read the pages of a host that are not laid out like our own, one template a host."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,11 @@ from msgspec import Struct
 
 
 class Template(Struct, frozen=True):
-    """within: the id of the element that shows the tariff; nothing else on a page counts · charset: of pages that do
-    not say theirs · beside: the address of the JSON that says the plan, with {code} and {hash} in it, where a page
-    names none · items: where plans stand in its JSON, names with dots between · fields: its names, to ours
+    """The rules for reading the pages of one host.
+
+    within: the id of the element that shows the tariff; nothing else on a page counts · charset: of pages that do not
+    say theirs · beside: the address of the plan's JSON, with {code} and {hash} in it, where a page names none ·
+    items: the path of the plans in that JSON, names with dots between · fields: its names, to ours
     """
 
     within: str = ""
@@ -18,11 +20,11 @@ class Template(Struct, frozen=True):
     fields: Mapping[str, str] = {}
 
     def json_of(self, code: str, hashed: str) -> str:
-        """Where the JSON of a plan is; '' where the host has none of its own."""
+        """The address of a plan's JSON; '' where the template names none."""
         return self.beside.replace("{code}", code).replace("{hash}", hashed)
 
 
 PLAIN = Template()
-"""As our own pages are read."""
+"""The template of our own pages."""
 EVERYTHING = Template.__struct_fields__
-"""All that a template may say."""
+"""The names of all fields of a template."""

@@ -1,4 +1,4 @@
-"""Every version a plan ever had: from when until when each was the one in force, and whether it was on sale then."""
+"""The versions of a plan: from when until when each was the one in force, and whether the plan was on sale then."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,7 +13,7 @@ from consent_engine.domain.offer.seen import FOR_EVER, Seen
 
 
 class Sale(StrEnum):
-    """Whether a plan may be sold."""
+    """The state of a plan's sale: whether it may be sold."""
 
     ON_SALE = "on_sale"
     WITHDRAWN = "withdrawn"
@@ -21,7 +21,7 @@ class Sale(StrEnum):
 
 
 class Standing(StrEnum):
-    """How a version stands: what its sale says while it is in force, or that it is not in force."""
+    """The state of a version: that of its sale while it is in force, or that it is not in force."""
 
     ON_SALE = "on_sale"
     WITHDRAWN = "withdrawn"
@@ -30,12 +30,12 @@ class Standing(StrEnum):
     WAITING = "waiting"
 
 
-class Version(Struct, frozen=True, dict=True):  # a dict: what is cached
-    """A version of a plan: withdrawn and revoked are versions, too.
+class Version(Struct, frozen=True, dict=True):  # a dict: for cached properties
+    """A version of a plan: a withdrawal and a revocation are versions, too.
 
-    known_at: when the store learned of it; 0 for what was kept before that was noted, and for the bundled sample
-    by: who proposed it and who approved it, where that takes two · seen: what was seen at its addresses, by their place
-    in the plan; nothing where its admin's word is taken
+    known_at: when the store learned of it; 0 for versions stored before that was noted, and for the bundled sample ·
+    by: its proposer and its approver, where that takes two · seen: place of a publication in the plan -> the state of
+    its page; empty where its admin's word is taken
     """
 
     plan: Plan
@@ -51,12 +51,12 @@ class Version(Struct, frozen=True, dict=True):  # a dict: what is cached
 
     @cached_property
     def begins(self) -> Millis:
-        """From when on it is in force, unless a later one was sooner: known, and public where it says since when."""
+        """From when on it is in force, unless a later one was sooner: once known, and public where it has dates."""
         waits = self.plan.begins if self.sale is Sale.ON_SALE else None
         return max(self.known_at, waits or 0)
 
     def public_at(self, at: Millis) -> bool:
-        """Whether web hall and app both showed it at an instant, and have since."""
+        """Whether web hall and app both showed it at an instant, and have shown it since."""
         if (alone := self._alone) is not None:
             return alone[0] <= at <= alone[1]
         shown = [p.channel for n, p in enumerate(self.plan.published) if p.covers(at) and self._covers(n, at)]
@@ -64,8 +64,8 @@ class Version(Struct, frozen=True, dict=True):  # a dict: what is cached
 
     @cached_property
     def _alone(self) -> tuple[Millis, Millis] | None:
-        """From when until when it is public, where each channel shows it at one address, since an instant and for ever,
-        as far as anybody looked: as asked with every order. None: it is to be looked at.
+        """From when until when it is public, in the usual case of one address for each channel without an `until`:
+        cached, since every order asks for it. None in other cases: `public_at` then compares each publication.
         """
         shown, begins = self.plan.published, self.plan.begins
         seen = [self.seen[n] for n in range(len(shown)) if n in self.seen]
@@ -77,7 +77,7 @@ class Version(Struct, frozen=True, dict=True):  # a dict: what is cached
         return n not in self.seen or self.seen[n].covers(at)
 
     def unshown(self) -> tuple[str, str] | None:
-        """The first channel that does not show it, and why; None where all do, as far as anybody looked."""
+        """The first channel that does not show it, and the reason; None where all do, as far as they were looked at."""
         rows = ((self.plan.published[n].channel, each.why) for n, each in sorted(self.seen.items()) if not each.public)
         return next(rows, None)
 
@@ -93,8 +93,8 @@ class Proposal(Struct, frozen=True):
 class Listed(Struct, frozen=True):
     """A plan in the catalogue, in the version that is in force; in its newest one while none is yet.
 
-    versions: all it ever had, oldest first · begun: whether this version is in force · figures: of any plan of the
-    catalogue, three digits each: what a later question to the same number may say
+    versions: all it ever had, oldest first · begun: whether this version is in force · figures: the three-digit figures
+    of all plans in the catalogue, which a later question to the same number may contain
     """
 
     plan: Plan
@@ -115,7 +115,7 @@ class Listed(Struct, frozen=True):
         return _in_force(self._known, instant)
 
     def on_sale_at(self, instant: Millis) -> Plan | None:
-        """What was on sale at an instant, and public in web hall and app; None where nothing was."""
+        """The plan as on sale at an instant, and public in web hall and app; None where it was not."""
         found = self.at(instant)
         if found is None or found.sale is not Sale.ON_SALE or not found.public_at(instant):
             return None
@@ -126,13 +126,13 @@ class Listed(Struct, frozen=True):
 
     @property
     def newest(self) -> Version:
-        """The newest version, be it one that waits."""
+        """The newest version, even one that waits."""
         return self._known[-1]
 
     def span(self, number: int) -> tuple[Millis, Millis | None] | None:
-        """From when until when a version is in force, as far as is known (0: before that was noted).
+        """From when (0: not noted then) until when (None: no later version is known) a version is in force.
 
-        None where a later one was in force before it could be.
+        None where a later version was in force before it could be.
         """
         begins = next(each.begins for each in self._known if each.number == number)
         later = min((each.begins for each in self._known if each.number > number), default=None)
@@ -148,7 +148,7 @@ class Listed(Struct, frozen=True):
         return Standing.SUPERSEDED
 
     def was_public(self, number: int) -> bool:
-        """Whether a version is or ever was in force and shown to the public; one that waits is not yet."""
+        """Whether a version is or ever was in force and shown to the public; a version that waits is not yet."""
         known = self.version(number)
         if known is None or known.plan.begins is None or self.span(number) is None:
             return False
@@ -167,5 +167,5 @@ def _in_force(versions: tuple[Version, ...], instant: Millis) -> Version | None:
 
 
 def dated(version: Version) -> Version:
-    """The version with its plan public from when it was known, wherever it does not say from when."""
+    """The version, its plan public from when it was known wherever a publication has no `since`."""
     return replace(version, plan=version.plan.since(version.known_at)) if version.known_at else version

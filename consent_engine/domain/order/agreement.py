@@ -1,4 +1,4 @@
-"""What was frozen at the door, once and for all: the doc, which names no person, and the person part."""
+"""The agreement frozen at the door, once and for all: the doc, which names no person, and the person part."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +23,11 @@ class AgreedIn(Struct, frozen=True, array_like=True):
 
 
 class Doc(Struct, frozen=True):
-    """What was frozen at the door; written once, public: it names no person.
+    """The order as frozen at the door: written once, and public, since it names no person.
 
-    placed_by: name of the API key · code: tells this order from the subscriber's others · asks_code: 1 where the text
-    asks for it · sub: digits appended to the sender, '' if none · segments: of the question · person: the hash of the
-    person part · call_id: the record of the call; '' of an order from before there were any
+    placed_by: name of the API key · code: tells this order from the subscriber's others · asks_code: 1 where the
+    question asks for the code · sub: digits appended to the sender, '' if none · segments: of the question · person:
+    the hash of the person part · call_id: the record of the call; '' for an order placed before such records existed
     """
 
     id: str
@@ -46,7 +46,7 @@ class Doc(Struct, frozen=True):
 
     @property
     def carrier(self) -> str:
-        """Who sells."""
+        """The carrier that sells."""
         return self.offer.carrier
 
     @property
@@ -56,18 +56,18 @@ class Doc(Struct, frozen=True):
 
     @property
     def policy(self) -> Policy:
-        """The policy at the door."""
+        """The policy as frozen at the door."""
         return self.offer.policy
 
     def kept(self) -> str:
-        """As kept, and as the first link of the chain."""
+        """Return the doc as kept, which is also the first link of the chain."""
         head = self.id, self.placed_at, self.placed_by, self.agent, self.request, self.person
         question = self.sub, self.code, self.asks_code, self.segments
         return _ROWS.write(_Kept(self.offer.hash, head, self.call, question, self.call_id))
 
     @classmethod
     def read(cls, kept: str, offer: str = "") -> "Doc":
-        """What `kept` wrote. offer: the offer it names, as kept. Raises ValueError when that is another one."""
+        """Read what `kept` wrote. offer: the offer it names, as kept. Raises ValueError when that is another one."""
         if not offer_named(kept):
             return _older(_OLDER(kept))
         row, known = _ROWS.read(kept), Offer.read(offer)
@@ -77,7 +77,7 @@ class Doc(Struct, frozen=True):
 
 
 class _Kept(Struct, frozen=True, array_like=True):
-    """What comes later comes last: none of the parts ever grows."""
+    """A doc as kept. New fields are appended at the end: none of the existing parts ever grows."""
 
     offer: str
     head: tuple[str, Millis, str, str, str, str]
@@ -87,7 +87,7 @@ class _Kept(Struct, frozen=True, array_like=True):
 
 
 class _Older(Struct, frozen=True, array_like=True):
-    """An order of the time when each held its offer itself: read, and never written any more."""
+    """A doc of the time when each order held its offer itself: still read, and never written any more."""
 
     head: tuple[str, Millis, str, str, str, str, str]
     call: AgreedIn
@@ -108,12 +108,12 @@ def _older(row: _Older) -> Doc:
 
 
 def offer_named(doc: str) -> str:
-    """The hash of the offer that an order's doc (as kept) names; '' when it holds its own."""
+    """Return the hash of the offer that an order's doc (as kept) names; '' when the doc holds its own offer."""
     return doc[2 : 2 + HASH_LENGTH] if doc.startswith('["') else ""
 
 
 class Person(Struct, frozen=True):
-    """The person part of the placing: what erasing a subscriber deletes. text: '' where it is the offer's own."""
+    """The person part of the placing: erasing a subscriber deletes it. text: '' where it is the offer's own."""
 
     msisdn: str
     text: str = ""

@@ -1,4 +1,4 @@
-"""What reports say of an order's SMS: which attempt and part each is about, what arrived, what failed."""
+"""Delivery reports on an order's SMS: the attempt and part each is about, which SMS arrived, and which failed."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -19,12 +19,12 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 
 ANSWER_MS = 120_000
-"""How long the answer to a hand-over is waited for that a report has overtaken: longer than a call may last. A worker
-that died meanwhile never tells it."""
+"""How long to wait for the answer to a hand-over when a report has overtaken it: longer than a call may last. If the
+worker died meanwhile, the answer never comes."""
 
 
 class PartOf(NamedTuple):
-    """Which part of an SMS a report is about. attempt: the gateway's id of the attempt, '' where it names none"""
+    """The part of an SMS that a report is about. attempt: the gateway's id of the attempt, '' where it names none"""
 
     attempt: str
     n: int
@@ -32,26 +32,26 @@ class PartOf(NamedTuple):
 
 
 def parts_known(order: Order) -> Mapping[str, PartOf]:
-    """By the id that a gateway gave a part of one of our SMS: the attempt that it is of, and which part it is."""
+    """Map each id that a gateway gave a part of one of our SMS to its attempt, and to its number among the parts."""
     kinds = ConfirmationAccepted | SmsAccepted | EndedLate
     told = [e.detail.parts for e in order.events if isinstance(e.detail, kinds) and e.detail.parts]
     return {part: PartOf(parts[0], n, len(parts)) for parts in told for n, part in enumerate(parts, 1)}
 
 
 def was_reported(order: Order) -> bool:
-    """Whether a report on any of its SMS has come: hardly any overtakes the answer to the hand-over."""
+    """Whether any of the order's SMS has a report yet: few reports overtake the answer to the hand-over."""
     return last_of(order, Reported) is not None
 
 
 def reported(order: Order) -> Iterator[tuple[PartOf, Reported]]:
-    """Every report, with the attempt and the part that it is about, oldest first."""
+    """Yield every report with the attempt and the part that it is about, oldest first."""
     known = parts_known(order)
     for event, each in all_of(order, Reported):
         yield known.get(event.ref) or PartOf(event.ref, each.segment, each.segments), each
 
 
 def unanswered(order: Order, effect: str, now: Millis) -> bool:
-    """Whether the call that hands an SMS over is under way: it may yet tell which ids its parts have."""
+    """Whether the call that hands an SMS over is still under way: its answer may yet give the ids of the parts."""
     pending, accepted = order.effects.get(effect), asked(order)
     if pending is not None:
         return pending.leased_at > 0
@@ -64,7 +64,7 @@ def unanswered(order: Order, effect: str, now: Millis) -> bool:
 def all_failed(order: Order, may_have: int) -> bool:
     """Whether as many different attempts failed as may have been taken; delivered beats failed.
 
-    Where more ids were reported than attempts were made, parts have ids of their own, and none of them speaks for all.
+    Where more ids were reported than attempts were made, each part has an id of its own, and none stands for the whole.
     """
     reports = [(of, each) for of, each in reported(order) if asks(each.effect)]
     failed = {of.attempt for of, each in reports if each.status is Delivery.FAILED and of.attempt}
@@ -75,7 +75,7 @@ def all_failed(order: Order, may_have: int) -> bool:
 
 
 def delivered(order: Order, effect: str) -> bool:
-    """Whether every segment of some attempt at it was delivered."""
+    """Whether every segment of some attempt at this SMS was delivered."""
     if noted_delivered(order, effect):
         return True
     segments: dict[str, set[int]] = {}
@@ -89,28 +89,28 @@ def delivered(order: Order, effect: str) -> bool:
 
 
 def noted_delivered(order: Order, effect: str) -> bool:
-    """Whether it was written down that an SMS is wholly on the handset."""
+    """Whether the history records that all of an SMS is on the handset."""
     return any(each.effect == effect for _, each in all_of(order, Delivered))
 
 
 def last_failure(order: Order) -> tuple[Event, Reported]:
-    """The newest report of a failure; there must be one."""
+    """Return the newest report of a failure; there must be one."""
     failures = (each for each in all_of(order, Reported) if each[1].status is Delivery.FAILED)
     *_, newest = failures
     return newest
 
 
 def why_lost(report: Reported) -> str:
-    """What a report of a failure says, and of which part."""
+    """Return the reason that a failure report gives, and the part it is about."""
     why = report.error or "not delivered"
     return why if report.segments == 1 else f"part {report.segment} of {report.segments}: {why}"
 
 
 def reached_nobody(order: Order) -> bool:
-    """Whether as many different message ids failed as attempts may have been taken, and nothing asks again."""
+    """Whether as many message ids failed as attempts may have been taken, and the question is not asked again."""
     accepted, pending = asked(order), order.question
     if order.state in WAITING and accepted is not None:
-        if any(asks(effect) for effect in order.effects):  # the question again is under way
+        if any(asks(effect) for effect in order.effects):  # the question is being asked again
             return False
         again = (each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION)
         return all_failed(order, accepted.may_have + sum(each.doubts + 1 for each in again))

@@ -1,4 +1,4 @@
-"""Facts: what reached us about an order. `decide` turns a fact into events and effects; nothing else does.
+"""Facts: news about an order from outside. `decide` turns a fact into events and effects; nothing else does.
 
 Every fact has an `op`, the identity of the change it asks for: the same fact twice changes an order once.
 """
@@ -16,29 +16,27 @@ from consent_engine.domain.sms import Delivery
 
 
 class Rule(StrEnum):
-    """By which rule a reply was found to mean an order (design part 7)."""
+    """The rule by which a reply was found to mean an order (design part 7)."""
 
     SUB_NUMBER = "sub_number"
     CODE = "code"
     ONLY_ORDER = "only_order"
     WHICH_ONE = "which_one"
-    """The code alone, as the answer to our own question."""
+    """The code alone, as the answer to our own "which one?" question."""
     AMBIGUOUS = "ambiguous"
     EVERY_OPEN = "every_open"
-    """A STOP or a refusal: means every open order of the carrier."""
+    """A STOP or a suspected refusal: it means every open order of the carrier."""
 
 
 class Replied(Struct, frozen=True):
     """A subscriber's message that means this order, or (AMBIGUOUS) might.
 
-    at: orders it among what is known of its number · came: when it reached us, where that is not `at` ·
-    written_at: the latest instant it can have been written, if the gateway knows ·
-    candidates: the orders it might have meant · answer: whether an SMS answers it (one a message, not one an order) ·
-    edition: of the words that read it · reason: of a reply that a person must read ·
-    barred: a restriction stood against the carrier when it reached us: it is no consent ·
-    coded: the order's code stands in it · in_call: the call in which the service was sold is not over ·
-    seen: of one that is held, why no person can have written it · rhythm: that of other numbers that it came in, where
-    the store found one
+    at: its place among all records of its number · came: when it reached us, where that is not `at` · written_at: the
+    latest instant it can have been written, if the gateway knows · candidates: the orders it might have meant · answer:
+    whether an SMS answers it (one a message, not one an order) · edition: of the words that read it · reason: why a
+    person must read it · barred: a restriction stood against the carrier when it reached us: it is no consent · coded:
+    it contains the order's code · in_call: the call in which the service was sold is not over · seen: for a yes that is
+    held, why no person can have written it · rhythm: the one it shares with other numbers, where the store found one
     """
 
     op: str
@@ -64,15 +62,15 @@ class Replied(Struct, frozen=True):
 
     @property
     def received_at(self) -> Millis:
-        """When it reached us by the store's clock: in time or not, and since when."""
+        """When it reached us by the store's clock, which decides whether it is in time."""
         return self.at if self.came is None else self.came
 
 
 class Reported(Struct, frozen=True):
     """A delivery report on one of this order's SMS.
 
-    waits: replies behind it are still unread · whole: it was counted from reports on every part · stamp: the instant
-    that it is about, by the gateway's clock
+    waits: replies behind it in the inbox are still unread · whole: it was counted from reports on every part · stamp:
+    the instant that it is about, by the gateway's clock
     """
 
     op: str
@@ -90,9 +88,9 @@ class Reported(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """An outside call ended, or its lease was lost (then the outcome is Uncertain and nothing was called).
+    """The end of an outside call, or the loss of its lease (then the outcome is Uncertain and nothing was called).
 
-    token: the attempt this belongs to · roll: 0..1, the jitter · waits: an unread message forbids to settle on it now
+    token: the attempt it belongs to · roll: 0..1, the jitter · waits: an unread message forbids settling on it now
     """
 
     effect: str
@@ -101,18 +99,18 @@ class Ended(Struct, frozen=True):
     roll: float = 0.5
     waits: bool = False
     known_by: str = ""
-    """the op of the message that brought it, when that was not the call itself"""
+    """the op of the message that proved the outcome, when the call itself did not"""
     known: int | None = None
     """how many of the order's events an SMS was written after, where that is known"""
 
     @property
     def op(self) -> str:
-        """One outcome an attempt."""
+        """One outcome per attempt."""
         return self.known_by or f"{self.effect}#{self.token}"
 
 
 class Woke(Struct, frozen=True):
-    """A timer is due. waits: an unread message forbids to settle on it now."""
+    """A timer that is due. waits: an unread message forbids settling on it now."""
 
     effect: str
     token: int
@@ -120,24 +118,24 @@ class Woke(Struct, frozen=True):
 
     @property
     def op(self) -> str:
-        """One end a timer."""
+        """One outcome per timer."""
         return f"{self.effect}#{self.token}"
 
 
 class Barred(Struct, frozen=True):
-    """The activation was due, and not begun: restrictions of these names stand on the line."""
+    """An activation that was due, and not begun: restrictions of these names stand on the line."""
 
     names: tuple[str, ...]
     at: Millis
 
     @property
     def op(self) -> str:
-        """One look."""
+        """One look at the line per instant."""
         return f"barred#{self.at}"
 
 
 class Resumed(Struct, frozen=True):
-    """A person read a suspected refusal, and it was none."""
+    """A person's decision that a suspected refusal was none."""
 
     op: str
     by: str
@@ -145,7 +143,7 @@ class Resumed(Struct, frozen=True):
 
 
 class CancelAsked(Struct, frozen=True):
-    """The order is to be cancelled: by an agent, ops, or a refusal (then `door` says which, and no caller waits)."""
+    """A request to cancel the order: by an agent, ops, or a refusal (then `door` says which, and no caller waits)."""
 
     op: str
     by: str
@@ -154,15 +152,15 @@ class CancelAsked(Struct, frozen=True):
     revoked: bool = False
     ref: str = ""
     person: Mapping[str, str] | None = None
-    """the words that a refusal outweighed: they stay in the history"""
+    """the message that a refusal outweighed: it stays in the history"""
     limited: bool = False
-    """a refusal of one plan, or for a time"""
+    """whether the refusal is about one plan, or for a time"""
 
 
 class RetryAsked(Struct, frozen=True):
-    """A person wants parked effects done now, and answers for the next answer.
+    """A person's request to do parked effects now; the person vouches for the next answer.
 
-    effects: these alone; none: all that is parked
+    effects: these alone; none: all that are parked
     """
 
     op: str
@@ -171,7 +169,7 @@ class RetryAsked(Struct, frozen=True):
 
 
 class GiveUpAsked(Struct, frozen=True):
-    """Nobody shall send the notification any more: it can never go out."""
+    """A request to stop sending the notification: it can never go out."""
 
     op: str
     by: str
@@ -179,7 +177,7 @@ class GiveUpAsked(Struct, frozen=True):
 
 
 class Revealed(Struct, frozen=True):
-    """Somebody whom the number is masked for is about to be shown it."""
+    """The number is about to be shown to a person for whom it is masked."""
 
     op: str
     by: str
@@ -188,7 +186,7 @@ class Revealed(Struct, frozen=True):
 
 
 class NumberChanged(Struct, frozen=True):
-    """The number went to another holder, or away from the carrier: nothing of the order concerns whoever has it now."""
+    """The number went to another holder, or away from the carrier: its new holder has nothing to do with the order."""
 
     op: str
     by: str
@@ -196,7 +194,7 @@ class NumberChanged(Struct, frozen=True):
 
 
 class ResendAsked(Struct, frozen=True):
-    """The question is to be sent again; the window goes on."""
+    """A request to send the question again; the window goes on."""
 
     op: str
     by: str

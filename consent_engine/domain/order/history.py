@@ -1,5 +1,5 @@
-"""Every question that a decision puts to an order's past, once. What the history says of itself is `Order`'s own:
-states, instants, and until when a yes counts.
+"""Queries that decisions put to an order's past, each defined once. Facts that the history states itself (states,
+instants, and until when a yes counts) are properties of `Order`.
 """
 
 from collections.abc import Iterable
@@ -33,12 +33,12 @@ _NAMING = frozenset({Rule.CODE, Rule.WHICH_ONE, Rule.SUB_NUMBER})
 
 
 def all_of(order: Order, kind: type[D]) -> list[tuple[Event, D]]:
-    """Every event of a kind, with what it says, oldest first."""
+    """Return every event of a kind with its detail, oldest first."""
     return [(event, event.detail) for event in order.events if isinstance(event.detail, kind)]
 
 
 def last_of(order: Order, kind: type[D]) -> D | None:
-    """What the newest event of a kind says."""
+    """Return the detail of the newest event of a kind; None where there is none."""
     for event in reversed(order.events):
         if isinstance(event.detail, kind):
             return event.detail
@@ -49,12 +49,12 @@ def last_of(order: Order, kind: type[D]) -> D | None:
 
 
 def asked(order: Order) -> ConfirmationAccepted | None:
-    """How the question was handed over; None while it was not."""
+    """Return how the question was handed over; None while it was not."""
     return last_of(order, ConfirmationAccepted)
 
 
 def asking_since(order: Order) -> Millis:
-    """When the question began to be asked, handed over or not; 0 while it was not."""
+    """Return when asking the question began, handed over or not; 0 while it has not begun."""
     accepted = asked(order)
     if accepted is not None:
         return accepted.started
@@ -71,7 +71,7 @@ def may_be_asked(order: Order) -> bool:
 
 
 def clarified(order: Order, op: str = "") -> bool:
-    """Whether a clarification was asked of this order: one an order. op: the message being read does not count."""
+    """Whether a clarification was asked: one an order. op: the message being read, which does not count."""
     notes = (e.detail for e in order.events if e.op != op)
     return any(isinstance(note, Unclear | RepliedBefore) and note.clarified for note in notes)
 
@@ -79,14 +79,14 @@ def clarified(order: Order, op: str = "") -> bool:
 def proves_reading(order: Order, rule: Rule) -> bool:
     """Whether a yes by this rule proves that the question was read.
 
-    A sub-number does. A code does where the question told it, and nothing else of ours has told it since.
+    A sub-number does. A code does where the question told it, and no other SMS of ours has told it since.
     """
     told_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
     return rule is Rule.SUB_NUMBER or (rule is Rule.CODE and bool(order.doc.asks_code) and not told_elsewhere)
 
 
 def early_yes(order: Order) -> RepliedEarly | None:
-    """The newest yes that came before the hand-over was recorded, if it can have answered the newest attempt."""
+    """Return the newest yes that came before the hand-over was recorded, if it can have answered the newest attempt."""
     early = last_of(order, RepliedEarly)
     last = order.question.last_at if order.question else 0
     return early if early is not None and early.last == last else None
@@ -96,7 +96,7 @@ def early_yes(order: Order) -> RepliedEarly | None:
 
 
 def which_asked(order: Order, op: str, at: Millis, others: Iterable[Order] = ()) -> Keyword | None:
-    """What the subscriber had said when we decided to ask "which one?" about this order, before a message came at `at`.
+    """Return the answer that made us ask "which one?" about this order, before a message came at `at`; None: not asked.
 
     One question, one answer: it is over once any of `others` was answered by code or sub-number since.
     """
@@ -118,7 +118,7 @@ def _names(detail: Detail) -> bool:
 
 
 def ambiguous_before(orders: Iterable[Order], op: str) -> Unclear | None:
-    """The note of an ambiguous message, where it was committed in part before its reader died."""
+    """Return the note of an ambiguous message whose commit was left incomplete when its reader died."""
     notes = (unclear for order in orders for event, unclear in all_of(order, Unclear) if event.op == op)
     return next((each for each in notes if each.rule is Rule.AMBIGUOUS), None)
 
@@ -127,24 +127,24 @@ def ambiguous_before(orders: Iterable[Order], op: str) -> Unclear | None:
 
 
 def stops(order: Order) -> int:
-    """How many STOPs this order has heard."""
+    """Count the STOPs that this order has received."""
     return sum(isinstance(e.detail, Words | RepliedLate) and e.detail.keyword is Keyword.STOP for e in order.events)
 
 
 def told_late(order: Order) -> bool:
-    """Whether the subscriber got an SMS that says a yes changes nothing."""
+    """Whether the subscriber got an SMS saying that a yes changes nothing."""
     kinds = RepliedLate | TooLateToAsk | ConfirmationFailed
     return any(isinstance(e.detail, kinds) and e.detail.answered for e in order.events)
 
 
 def early_in_vain(order: Order) -> bool:
-    """Whether a yes came before the hand-over was known, of an order that was never handed over."""
+    """Whether a yes came before the hand-over was known, for an order whose question was never handed over."""
     return order.state is State.AGREED and last_of(order, RepliedEarly) is not None
 
 
 def yes_in_vain(order: Order) -> Event | None:
-    """The newest yes that reached us, where it has led to nothing: no service is on, or being switched on, and none can
-    come of that yes any more.
+    """Return the newest yes that has led to nothing: no service is on, or being switched on, and that yes can no longer
+    lead to one.
     """
     if order.state in ENGAGED or (order.state is State.AGREED and early_yes(order) is not None):
         return None
@@ -152,35 +152,35 @@ def yes_in_vain(order: Order) -> Event | None:
 
 
 def _is_yes(event: Event) -> bool:
-    """Whether an event is a yes; one that a refusal outweighed cancelled its order, with the words of it."""
+    """Whether an event is a yes; one that a refusal outweighed is a cancellation that keeps the yes's words."""
     if isinstance(event.detail, Words | RepliedLate):
         return event.detail.keyword is Keyword.YES
     return isinstance(event.detail, Cancelled) and bool(event.person)
 
 
 def took_back(order: Order) -> tuple[Event, RepliedLate] | None:
-    """The first no or STOP that came too late to end the order."""
+    """Return the first no or STOP that came too late to end the order."""
     words = (each for each in all_of(order, RepliedLate) if each[1].keyword in {Keyword.NO, Keyword.STOP})
     return next(words, None)
 
 
 PLAN_REVOKED = "plan"
-"""The door by which an order is cancelled whose plan was revoked, where its activation had begun."""
+"""The door of a cancellation for a revoked plan that came after the activation had begun."""
 
 
 def revoked_late(order: Order) -> str:
-    """Why its plan was revoked while its activation was under way, or in doubt; '' where it was not."""
+    """Return why the plan was revoked while the activation was under way, or in doubt; '' where it was not."""
     return next((late.reason or "" for _, late in all_of(order, RepliedLate) if late.door == PLAN_REVOKED), "")
 
 
 NUMBER_CHANGED = "number_changed"
-"""Why an order was cancelled, or its notification given up."""
+"""The reason for cancelling an order, or giving up its notification, when its number changed hands."""
 BY_LINE = "line"
-"""The door by which that came."""
+"""The door of such a cancellation."""
 
 
 def number_changed(order: Order) -> bool:
-    """Whether the number went to another holder since the order was asked: nothing more is sent."""
+    """Whether the number went to another holder since the order was asked: then nothing more is sent."""
     return any(
         e.detail.door == BY_LINE and e.detail.reason == NUMBER_CHANGED
         for e in order.events if isinstance(e.detail, (Cancelled, RepliedLate))
@@ -191,7 +191,7 @@ def number_changed(order: Order) -> bool:
 
 
 def asks(effect: str) -> bool:
-    """Whether an SMS is the question, or the question again."""
+    """Whether an SMS is the question, first or repeated."""
     return effect.startswith(f"sms.{Purpose.CONFIRMATION}.")
 
 
@@ -199,6 +199,6 @@ def asks(effect: str) -> bool:
 
 
 def active_from(order: Order) -> str:
-    """From when the service is on, as the BSS said; '' where it did not."""
+    """Return from when the service is on, as the BSS said; '' where it did not."""
     activated = last_of(order, ServiceActivated)
     return activated.note if activated is not None else ""

@@ -1,7 +1,7 @@
-"""Order: one subscriber asked for one plan. What was frozen at the door, and everything that happened since.
+"""Orders: one subscriber asked for one plan. The agreement frozen at the door, and everything that happened since.
 
-Whatever changes is read from the events, so the history *is* the record. `state`, `reply_by` and `head` are kept
-beside it for scripts and people; `replay` says what they must be.
+Everything that changes is read from the events, so the history *is* the record. `state`, `reply_by` and `head` are kept
+beside it for scripts and people; `replay` computes what they must be.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ from consent_engine.domain.texts.render import Subject, dated
 from consent_engine.errors import BrokenRecord
 
 MOST_EVENTS = 200
-"""A bound on one order's history: past it, messages that only add a note are kept as unmatched."""
+"""A bound on one order's history: past it, messages that would only add a note are kept as unmatched."""
 
 
 class Order(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Order(Struct, frozen=True):
     """the links of the chain as kept: the doc, then the public part of each event"""
 
     def head_at(self, trigger: Trigger) -> str:
-        """The chain's head as the newest event with this trigger left it; later events do not change it."""
+        """Return the chain's head after the newest event with this trigger; later events do not change it."""
         n = max(n for n, event in enumerate(self.events, 1) if event.trigger is trigger)
         return self.head if n == len(self.events) else chain("", self.publics[: n + 1])
 
@@ -55,18 +55,18 @@ class Order(Struct, frozen=True):
         return self.doc.id
 
     def last(self, trigger: Trigger) -> Event | None:
-        """The newest event with this trigger."""
+        """Return the newest event with this trigger; None where there is none."""
         for event in reversed(self.events):
             if event.trigger is trigger:
                 return event
         return None
 
     def all(self, trigger: Trigger) -> Iterator[Event]:
-        """Every event with this trigger, oldest first."""
+        """Return every event with this trigger, oldest first."""
         return (e for e in self.events if e.trigger is trigger)
 
     def knows(self, op: str) -> bool:
-        """Whether this change was made already."""
+        """Whether the change `op` was made already."""
         return op in [e.op for e in self.events]
 
     @property
@@ -82,7 +82,7 @@ class Order(Struct, frozen=True):
 
     @property
     def surely_until(self) -> Millis:
-        """Until when a yes counts at least, whatever is reported still: what an SMS may promise."""
+        """Until when a yes counts at least, whatever reports still come: the deadline that an SMS may promise."""
         if self.delivered_at or not self.doc.policy.reports:
             return self.reply_by
         return min(self.reply_by, self.asked_at + self.doc.policy.reply_window)
@@ -94,7 +94,7 @@ class Order(Struct, frozen=True):
 
     @property
     def ask_by(self) -> Millis:
-        """Until when the question must have been handed over."""
+        """The deadline for handing the question over."""
         return self.doc.placed_at + self.doc.policy.confirm_within
 
     @property
@@ -106,13 +106,13 @@ class Order(Struct, frozen=True):
 
     @property
     def refused_at(self) -> Millis:
-        """An instant that the refusal of its carrier which the history tells of is not older than; 0: it tells of none.
+        """The earliest possible instant of the carrier's refusal that the history records; 0: it records none.
 
-        Whoever cancels may give any reason: only a message, or the gate, refuses.
+        A cancellation may give any reason: only a message, or the gate, is a refusal.
         """
         placed, found = self.doc.placed_at, 0
         for e in self.events:
-            if isinstance(e.detail, OptedOut):  # it may be older than the order, and read after it was lifted
+            if isinstance(e.detail, OptedOut):  # a STOP may be older than the order, and read after it was lifted
                 found = max(found, min(placed, e.detail.received_at))
             elif (
                 isinstance(e.detail, Cancelled | RepliedLate) and e.detail.reason == "refused" and not e.detail.limited
@@ -122,18 +122,18 @@ class Order(Struct, frozen=True):
 
     @property
     def question(self) -> Pending | None:
-        """The confirmation that is still to be handed over."""
+        """The confirmation SMS that is still to be handed over."""
         return self.effects.get(QUESTION)
 
     @property
     def awaits_person(self) -> bool:
-        """Whether words of the subscriber that may be a refusal wait for a person: nothing is asked meanwhile."""
+        """Whether a reply that may be a refusal waits for a person: nothing is asked meanwhile."""
         last = next((e.trigger for e in reversed(self.events) if e.trigger in _HOLDING), None)
         return last is Trigger.SUSPECTED
 
     @property
     def stage(self) -> str:
-        """The card's word for the last step reached."""
+        """The last step reached, in the words of the order's card."""
         reached = (STAGES[e.trigger] for e in reversed(self.events) if e.trigger in STAGES)
         return next(reached, "call_agreed")
 
@@ -144,32 +144,32 @@ class Order(Struct, frozen=True):
 
     @property
     def codeless_text(self) -> str:
-        """The question as it would be asked where no code is needed."""
+        """The question as it would be asked without a code."""
         return dated(self.doc.offer.text, self.doc.offer.words, self.doc.call.started_at)
 
     @property
     def receipt(self) -> str:
-        """The number of the subscriber's own record: 8 characters that nobody mistakes for others."""
+        """The receipt number for the subscriber's own record: 8 characters that nobody mistakes for others."""
         bits = int.from_bytes(sha256(f"receipt:{self.id}".encode())[:5])
         return "".join([_RECEIPT[bits >> shift & 1023] for shift in (30, 20, 10, 0)])
 
     @property
     def needs_code(self) -> bool:
-        """Whether a bare yes is not answer enough: the question asked for the code, or a person looked in between."""
+        """Whether a bare yes is not enough: the question asked for the code, or a later SMS did."""
         return bool(self.doc.asks_code) or self.asked_anew
 
     @property
     def asked_anew(self) -> bool:
-        """Whether it was asked for YES with the code: a person looked in between, or no person can have said yes."""
+        """Whether a later SMS asked for YES with the code: after a person's decision, or a suspect yes."""
         return self.proof_asked or any(e.detail.needs_code for e in self.events if isinstance(e.detail, Resumed))
 
     @property
     def proof_asked(self) -> bool:
-        """Whether it was asked once for YES with the code, since no person can have said yes."""
+        """Whether YES with the code was asked for once, since no person can have written the yes."""
         return any(e.detail.asked for e in self.events if isinstance(e.detail, RepliedSuspect))
 
     def subject(self) -> Subject:
-        """What our other texts may name."""
+        """Return the facts that our other texts may name."""
         offer = self.doc.offer
         yes = self.last(Trigger.SAID_YES)
         return Subject(
@@ -179,7 +179,7 @@ class Order(Struct, frozen=True):
         )  # fmt: skip
 
     def moved(self, *events: Event) -> "Order":
-        """The order after `events`; raises IllegalTransition."""
+        """Return the order after `events`; raises IllegalTransition."""
         state = self.state
         for event in events:
             state = advance(state, event.trigger)
@@ -190,7 +190,7 @@ class Order(Struct, frozen=True):
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> "Order":
-        """An order from the fields of its record, and `offer`: the offer it names, as kept. Raises BrokenRecord."""
+        """Read an order from its record's fields, and `offer`: the offer it names, as kept. Raises BrokenRecord."""
         try:
             events, publics = _told(fields)
             doc, state = Doc.read(fields["doc"], fields.get("offer", "")), _STATES[fields["state"]]
@@ -215,11 +215,11 @@ _HOLDING = frozenset({Trigger.SUSPECTED, Trigger.RESUMED})
 _ERASED = Person("", "", {})
 _LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: without I, L, O and U
 _RECEIPT = [one + other for one in _LEGIBLE for other in _LEGIBLE]
-"""Two of its digits at a time."""
+"""All pairs of these digits: ten bits of a receipt each."""
 
 
 def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[str, str]]:
-    """A new order, and the fields that are written once."""
+    """Return a new order, and the fields that are written once."""
     who = person.kept(salt)
     doc = replace(doc, person=digest(who))
     public = doc.kept()
@@ -228,7 +228,7 @@ def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[
 
 
 def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tuple[Order, dict[str, str]]:
-    """The order with the chain's new head (for an order that already holds `events`), and the events' fields."""
+    """Return the order (which already holds `events`) with the chain's new head, and the events' fields."""
     fields: dict[str, str] = {}
     first = len(order.events) - len(events) + 1
     publics = []
@@ -246,7 +246,7 @@ def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tup
 
 
 def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
-    """The events, and the links of the chain."""
+    """Return the events, and the links of the chain."""
     publics, events, n = [fields["doc"]], [], 1
     while (public := fields.get(f"e{n}")) is not None:
         publics.append(public)
@@ -256,12 +256,12 @@ def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]
 
 
 def _person(fields: Mapping[str, str], doc: Doc, state: State) -> Person:
-    """The person part; only of a settled order it may be erased. Raises KeyError, and ValueError for another one."""
+    """Return the person part; only a settled order may lack it. Raises KeyError, and ValueError for another one."""
     return _ERASED if state.settled and "who" not in fields else Person.read(named(fields["who"], doc.person))
 
 
 def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
-    """State, head and reply_by as the history alone gives them; the offer is not needed."""
+    """Return state, head and reply_by as the history alone gives them; the offer is not needed."""
     events, publics = _told(fields)
     state = State.AGREED
     for event in events:

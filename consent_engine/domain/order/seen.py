@@ -1,4 +1,4 @@
-"""What was seen of a yes that no person can have written: kept in its event, with the rule and its threshold."""
+"""The finding that no person can have written a yes: kept in its event, with the rule and its threshold."""
 
 from enum import StrEnum
 
@@ -6,18 +6,18 @@ from msgspec import Struct
 
 
 class Unlikely(StrEnum):
-    """Why no person can have written a yes."""
+    """The reason why no person can have written a yes."""
 
     CALL_UP = "call_up"
     """The call in which the service was sold was not over yet."""
     TOO_FAST = "too_fast"
-    """It came sooner than the text can be read."""
+    """The yes came sooner than the text can be read."""
     NOT_DELIVERED = "not_delivered"
-    """Nothing says yet that the question is on the handset, though its gateway reports."""
+    """No report says yet that the question is on the handset, though its gateway reports."""
     CADENCE = "cadence"
     """Other numbers that the same agent sold to took just as long to answer."""
     LOCKSTEP = "lockstep"
-    """It and those of other numbers that the same agent sold to came at equal intervals."""
+    """The yeses of this and of other numbers that the same agent sold to came at equal intervals."""
 
 
 class Seen(Struct, frozen=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""Pressure selling in figures: what became of the orders of a day, by agent and plan, counted as it happens."""
+"""Pressure selling in figures: how a day's orders went, by agent and plan, counted as it happens."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from consent_engine.domain.order.order import Order
 
 
 class Sold(StrEnum):
-    """What is counted of orders, by the day they were placed on (China's)."""
+    """A figure counted of orders, by the day they were placed on (China's)."""
 
     PLACED = "placed"
     CONFIRMED = "confirmed"
@@ -21,23 +21,23 @@ class Sold(StrEnum):
     SUSPECT = "suspect"
     """A yes that no person can have written."""
     REVIEW_FAILED = "review_failed"
-    """Cancelled, for the review of its call failed."""
+    """Cancelled because the review of its call failed."""
     ENDED_SOON = "ended_soon"
-    """Switched on, and taken back within a week; of the day on which it was switched on: `domain/call/ended_soon.py`"""
+    """Switched on, and taken back within a week; counted on the day it was switched on: `domain/call/ended_soon.py`"""
 
 
 WRONG = (Sold.REFUSED, Sold.SUSPECT, Sold.REVIEW_FAILED, Sold.ENDED_SOON)
-"""What should not have come of an order that somebody wanted."""
+"""Outcomes that an order should not have if the subscriber wanted it."""
 
 ENOUGH = 30
-"""So many orders, before a share says anything of an agent."""
+"""The number of orders from which a share says something about an agent."""
 MUCH = 0.2
-"""A share of orders that ended in a refusal, a suspect yes, a failed review or within a week, above which an agent
+"""The share of orders that ended in a refusal, a suspect yes, a failed review or within a week, above which an agent
 seems to press."""
 
 
 def sold_of(order: Order, before: State | None) -> list[str]:
-    """The fields that are counted up by one when an order goes on from where it stood."""
+    """Return the fields to count up by one when an order moves on from the state `before`."""
     return [f"{what}|{order.doc.plan}|{order.doc.agent}" for what in _told(order, before)]
 
 
@@ -69,19 +69,19 @@ def _failed_review(order: Order) -> bool:
 
 
 class Pressure(Struct, frozen=True):
-    """Of the orders of one agent, or for one plan: how many, and what became of them."""
+    """The orders of one agent, or for one plan: how many, and how they went."""
 
     key: str
     counts: Mapping[Sold, int]
 
     def share(self, *what: Sold) -> float:
-        """Of those that were placed, the share that came to this."""
+        """Return the share of the placed orders that went in one of these ways."""
         placed = self.counts.get(Sold.PLACED, 0)
         return sum(self.counts.get(each, 0) for each in what) / placed if placed else 0.0
 
     @property
     def presses(self) -> bool:
-        """Whether so much of it went wrong that somebody should listen."""
+        """Whether so many of them went wrong that a person should listen to the calls."""
         return _presses(self.counts.get(Sold.PLACED, 0), sum(self.counts.get(each, 0) for each in WRONG))
 
 
@@ -90,11 +90,11 @@ def _presses(placed: int, wrong: int) -> bool:
 
 
 Told = tuple[int, int]
-"""Of one agent's orders: how many, and how many of them went wrong."""
+"""The orders of one agent: how many, and how many of them went wrong."""
 
 
 def told_by_agent(day: Mapping[str, int]) -> dict[str, Told]:
-    """The part of a day's counts that `pressing` needs: two numbers an agent."""
+    """Return the part of a day's counts that `pressing` needs: two numbers an agent."""
     found: dict[str, list[int]] = {}
     places = {Sold.PLACED.value: 0, **{each.value: 1 for each in WRONG}}
     for name, count in day.items():
@@ -105,7 +105,7 @@ def told_by_agent(day: Mapping[str, int]) -> dict[str, Told]:
 
 
 def pressing(days: Iterable[Mapping[str, Told]]) -> int:
-    """How many agents seem to press, by these days together."""
+    """Count the agents that seem to press, over these days together."""
     sums: dict[str, Told] = {}
     for day in days:
         for agent, (placed, wrong) in day.items():
@@ -115,7 +115,7 @@ def pressing(days: Iterable[Mapping[str, Told]]) -> int:
 
 
 def pressures(kept: Iterable[Mapping[str, int]], by: str) -> list[Pressure]:
-    """The counts of some days together, by `agent` or `plan`: those where most went wrong first."""
+    """Sum the counts of some days by `agent` or `plan`; the highest share of wrong orders comes first."""
     counts: dict[str, Counter[Sold]] = {}
     for day in kept:
         for name, count in day.items():

@@ -1,4 +1,4 @@
-"""The reply window, as an order's events say it: until when a yes counts.
+"""The reply window, as an order's events define it: until when a yes counts.
 
 It begins at the hand-over of the question; where the gateway reports, when the question is on the handset.
 """
@@ -13,7 +13,7 @@ _ASKS = f"sms.{Purpose.CONFIRMATION}."
 
 
 def counts_until(events: Sequence[Event], window: Millis) -> Millis:
-    """Until when a yes counts. window: the one that the order was placed under, for events that name none."""
+    """Return until when a yes counts. window: the one that the order was placed under, for events that name none."""
     for event in reversed(events):
         if isinstance(asked := event.detail, ConfirmationAccepted):
             window = asked.window or window
@@ -25,6 +25,6 @@ def counts_until(events: Sequence[Event], window: Millis) -> Millis:
 
 
 def delivered_at(events: Sequence[Event]) -> Millis:
-    """When the question, or the question again, was known to be on the handset."""
+    """Return when the question, first or repeated, was known to be on the handset; 0 while it is not."""
     arrived = (e.at for e in events if isinstance(e.detail, Delivered) and e.detail.effect.startswith(_ASKS))
     return next(arrived, 0)

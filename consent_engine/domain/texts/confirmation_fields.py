@@ -1,5 +1,5 @@
-"""What a plan's fields say in the confirmation, element by element, in Chinese and in English; other texts and pages
-say them alike.
+"""A plan's fields in the words of the confirmation, element by element, in Chinese and in English; other texts and
+pages say them alike.
 
 An element that has nothing to say is empty: the words around it leave it out.
 """
@@ -31,7 +31,7 @@ CHINESE, ENGLISH = "zh", "en"
 
 
 class Elements(Struct, frozen=True):
-    """Everything that a text may tell of a plan. early_fee_short, renewal_short: as the notification repeats them."""
+    """All that a text may say of a plan. early_fee_short, renewal_short: as the notification repeats them."""
 
     name: str
     filing: str
@@ -53,7 +53,7 @@ class Elements(Struct, frozen=True):
 
 
 def elements(carrier: str, tariff: Tariff, language: str) -> Elements:
-    """What a plan says, in one language. Raises ValueError where it has no words in it."""
+    """Return a plan's elements in one language. Raises ValueError where the plan has no words in it."""
     if language == CHINESE:
         return _chinese(carrier, tariff)
     if tariff.english is None:
@@ -62,14 +62,14 @@ def elements(carrier: str, tariff: Tariff, language: str) -> Elements:
 
 
 def disclosures(plan: Plan) -> dict[str, dict[str, str]]:
-    """What a reader of the tariff is shown, by language, in the order of reading; nothing that is empty."""
+    """Return what a reader of the tariff is shown, by language, in the order of reading; nothing that is empty."""
     if isinstance(plan.says, Sentences):
         return {CHINESE: {name: told for name, told in asdict(plan.says).items() if told and name != "name"}}
     return said_of(plan.carrier.value, plan.says)
 
 
 def said_of(carrier: str, says: Tariff) -> dict[str, dict[str, str]]:
-    """The same of a tariff of a carrier."""
+    """Return the same for a tariff of a carrier."""
     shown = {CHINESE: _shown(elements(carrier, says, CHINESE), ENDS[CHINESE], _SOLD_ZH, says) | {"seller": says.seller}}
     if says.english is not None:
         shown[ENGLISH] = _shown(elements(carrier, says, ENGLISH), ENDS[ENGLISH], _SOLD_EN, says)
@@ -90,7 +90,7 @@ ENDS: dict[str, dict[Ends, str]] = {
         Ends.TERM_END: "at the end of the term",
     },
 }  # fmt: skip
-"""When a plan that is left ends, by language."""
+"""When a plan ends after it is cancelled, by language."""
 _SOLD_ZH = {
     "phone": "电话", "hall": "营业厅", "app": "手机营业厅", "web": "网上营业厅",
     "counter": "代理网点", "other": "其他渠道",
@@ -101,18 +101,18 @@ _SOLD_EN = {
 
 
 def price_of(plan: Plan) -> str:
-    """Its price in one line, in Chinese."""
+    """Return the plan's price in one line, in Chinese."""
     return plan.says.price if isinstance(plan.says, Sentences) else _price_zh(plan.says.price)
 
 
 def unsubscribe_of(plan: Plan) -> str:
-    """How to end it in one line, in Chinese."""
+    """Return how to end the plan in one line, in Chinese."""
     says = plan.says
     return says.unsubscribe if isinstance(says, Sentences) else _unsubscribe_zh(says.unsubscribe)
 
 
 def plain(amount: Decimal) -> str:
-    """An amount without the noughts that say nothing.
+    """Return an amount without zeros at the end of its decimals.
 
     >>> plain(Decimal("199.00")), plain(Decimal("0.15")), plain(Decimal("10"))
     ('199', '0.15', '10')
@@ -155,7 +155,7 @@ def _chinese(carrier: str, tariff: Tariff) -> Elements:
 
 
 def _seller_zh(carrier: str, seller: str) -> str:
-    """Who sells, where it is not the carrier itself: one of its companies by its place, another by its whole name.
+    """Return the seller where it is not the carrier itself: one of its companies by place, another by its whole name.
 
     >>> _seller_zh("mobile", "中国移动通信集团北京有限公司"), _seller_zh("mobile", "中国移动通信集团有限公司")
     ('北京公司', '')
@@ -295,5 +295,5 @@ def _unsubscribe_en(how: Unsubscribe) -> str:
 
 
 def _ended(text: str) -> str:
-    """A plan's words inside a sentence of the template: without a full stop of their own."""
+    """Return a plan's words for a sentence of the template: without a full stop of their own."""
     return text.strip().rstrip("。.；;，, ")

@@ -1,6 +1,6 @@
 """The words of editions 5 and 6, made of a plan's fields: in Chinese and in English. Never edited once released.
 
-Editions 7 and 8 are these, and the answer to 免营销. Editions 9 and 10 add texts alone, and change none.
+Editions 7 and 8 are these with the answer to 免营销 added. Editions 9 and 10 add texts alone, and change none.
 """
 
 from consent_engine.domain.effects import Purpose

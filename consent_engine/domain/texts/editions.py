@@ -1,4 +1,4 @@
-"""The words of our SMS, by edition: an edition is a language at a time, and is never edited once released."""
+"""The words of our SMS, by edition: an edition is one language at one time, and is never edited once released."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -153,7 +153,7 @@ _ENGLISH: dict[str, str] = {
 # fmt: off
 _OFFICIAL = "热线{{ hotline }}。营销来电只用{{ official }}，勿向任何人透露验证码。"
 _ALIKE = (Purpose.OPTED_OUT, Purpose.HELD, Purpose.RESUMED)
-"""What editions 3 and 5 say in the same words, but for the last."""
+"""Texts that editions 3 and 5 word alike, except for the last sentences."""
 _THIRD: dict[str, str] = _FIRST | {each: CHINESE[each].removesuffix(OFFICIAL) + _OFFICIAL for each in _ALIKE} | {
     HELD_LINE: (
         "【{{ brand }}】已收到您的回复，现已停止向您拨打营销电话。"
@@ -194,12 +194,12 @@ EDITIONS: Mapping[int, Mapping[str, str]] = MappingProxyType(
 ENGLISH = frozenset({2, 4, 6, 8, 10, 12})
 """The editions in English; the others are in Chinese."""
 LANGUAGES: Mapping[str, int] = MappingProxyType({"zh": 5, "en": 6})
-"""The edition in which orders are asked, for plans that say money and time as data. Later ones say nothing else of
-an order: so what is placed can be read by a program of before."""
+"""The edition in which orders are asked, for plans that give money and time as data. Later ones say the same of an
+order: so an older program can read a new order."""
 OF_SENTENCES = 3
 """The edition in which a plan of the older shape is sold, in Chinese alone."""
 OF_LINES: Mapping[str, int] = MappingProxyType({"zh": 7, "en": 8})
-"""In which what belongs to no order is said, by language."""
+"""The edition of SMS that belong to no order, by language."""
 CURRENT_EDITION = OF_LINES["zh"]
 DATED = frozenset({*LANGUAGES.values(), *OF_LINES.values()})
-"""The editions whose question names the instant of the call: it differs from order to order."""
+"""The editions whose question names the instant of the call, which differs from order to order."""

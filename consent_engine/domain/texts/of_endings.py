@@ -1,4 +1,4 @@
-"""What is written about an ending: that a service is taken back, and whether it shall be.
+"""SMS about an ending: the notice that a service is taken back, and the question whether it shall be.
 
 The amounts of a refund or of a fee that falls due are the carrier's to say: no answer of the BSS names them, so that no
 SMS does either.
@@ -44,7 +44,7 @@ _STOPS = {"zh": ("{at}起失效", "已失效"), "en": ("from {at}", "now")}
 
 
 def ended(about: Sequence[str]) -> str:
-    """The notice of an ending. about: carrier, language, cause, name, when it stops, the early fee, the receipt."""
+    """Return the notice of an ending. about: carrier, language, cause, name, when it stops, early fee, receipt."""
     carrier, language, cause, name, stops, fee, receipt = about
     dated, at_once = _STOPS[language]
     at = instant_of(stops, english=language == "en")
@@ -53,13 +53,13 @@ def ended(about: Sequence[str]) -> str:
 
 
 def withdraw_ask(about: Sequence[str]) -> str:
-    """Whether the service itself is to end. about: carrier, language, the order's code, name, the early fee."""
+    """Return the question whether the service itself shall end. about: carrier, language, code, name, early fee."""
     carrier, language, code, name, fee = about
     return _written(carrier, language, WITHDRAW_ASK, name=name, code=code, fee=fee)
 
 
 def stops(says: Tariff, language: str) -> str:
-    """When a plan that is left stops, as the question whether it shall end says it."""
+    """Return when a cancelled plan stops, in the words of the question whether it shall end."""
     when = ENDS[language][says.unsubscribe.takes_effect]
     return f"it ends {when}" if language == ENGLISH else f"{when}失效"
 

@@ -1,4 +1,4 @@
-"""What a page shows of a plan: its hash, and every field in the words in which `reads` says it, or as JSON.
+"""A page that shows a plan: its hash, and every field in the words in which `reads` says it, or as JSON.
 
 Of HTML only what a reader can see counts; the hash may also stand in `<meta name="consent-plan-hash">`. A page in words
 of its own names its JSON: `<link rel="alternate" type="application/json" href="...">`.
@@ -23,7 +23,7 @@ MOST_ITEMS = 1_000
 _EMPTY = frozenset(
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
 )
-"""Elements that nothing stands in."""
+"""Elements that have no content."""
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "head", "title"})
 _BREAKS = re.compile("[、，,；;。]")
 _CHARSET = re.compile(rb"charset=[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
@@ -31,8 +31,9 @@ _NOT_TOLD = frozenset({"published", "version"})
 
 
 class Page(Struct, frozen=True):
-    """A page as it was read. text: what a reader sees · hashes: in its head · items: JSON objects · beside: where its
-    JSON is"""
+    """A page as read. text: visible to a reader · hashes: in its head · items: JSON objects · beside: its JSON's
+    address
+    """
 
     text: str = ""
     hashes: frozenset[str] = frozenset()
@@ -41,7 +42,7 @@ class Page(Struct, frozen=True):
 
 
 def read(content_type: str, body: bytes, how: Template = PLAIN) -> Page:
-    """A page of any kind; what cannot be read shows nothing. how: as its host's template says"""
+    """Read a page of any kind; an unreadable one shows nothing. how: as its host's template says"""
     if "json" in content_type.lower():
         return Page(items=tuple(_renamed(each, how) for each in _objects(body, how)))
     named = _CHARSET.search(content_type.encode()) or _CHARSET.search(body[:2_048])
@@ -52,13 +53,13 @@ def read(content_type: str, body: bytes, how: Template = PLAIN) -> Page:
     try:
         reader.feed(text)
         reader.close()
-    except (AssertionError, ValueError):  # what older readers of the library say of a declaration that is none
+    except (AssertionError, ValueError):  # raised by older versions of the library for a malformed declaration
         return Page()
     return Page(_folded(" ".join(reader.words)), frozenset(reader.hashes), beside=reader.beside)
 
 
 def lacking(plan: Plan, page: Page) -> tuple[str, ...]:
-    """What a page does not show of a plan, by name: its hash, and each of its fields."""
+    """Return the names of what a page does not show of a plan: its hash, and each of its fields."""
     if page.items:
         item = next((each for each in page.items if each.get(HASH) == plan.hash), None)
         if item is None:
@@ -71,18 +72,18 @@ def lacking(plan: Plan, page: Page) -> tuple[str, ...]:
 
 
 def _shows_each(text: str, words: str) -> bool:
-    """Each part of a sentence, wherever it stands: a page lays out as it likes."""
+    """Whether each part of a sentence stands in the text, in any place: a page lays out as it likes."""
     return all(_shows(text, part) for part in _BREAKS.split(words) if part.strip())
 
 
 def _shows(text: str, words: str) -> bool:
-    """Whether words stand there, whatever blanks are between them; 99 does not stand in 199, nor in 99.50."""
+    """Whether words stand in the text, whatever blanks are between them; 99 does not stand in 199, nor in 99.50."""
     letters = [re.escape(letter) for letter in _folded(words) if letter != " "]
     return re.search(rf"(?<![0-9.])(?:{' ?'.join(letters)})(?![0-9]|\.[0-9])", text) is not None
 
 
 def _folded(text: str) -> str:
-    """One blank at most between two letters, and no difference between letters that readers do not tell apart."""
+    """Fold a text: at most one blank between letters, and no difference that readers do not see."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -106,18 +107,18 @@ def _objects(body: bytes, how: Template) -> Iterator[dict[str, Any]]:
 
 
 def _renamed(item: dict[str, Any], how: Template) -> dict[str, Any]:
-    """A plan under our names; a name of theirs that the template translates says nothing under its own."""
+    """Return a plan under our names; a name of theirs that the template translates counts only as translated."""
     ours = {name: value for name, value in item.items() if name not in how.fields}
     return ours | {name: item[theirs] for theirs, name in how.fields.items() if theirs in item}
 
 
 class _Reader(HTMLParser):
-    """What a reader of a page sees, and what its head says to programs. within: the id of the element that counts"""
+    """The visible words of a page, and what its head says to programs. within: the id of the element that counts"""
 
     def __init__(self, within: str = "") -> None:
         super().__init__()
         self._within = within
-        self._tag = ""  # of that element, while it is open
+        self._tag = ""  # the tag of that element, while it is open
         self._depth = 0
         self.words: list[str] = []
         self.hashes: list[str] = []
@@ -140,7 +141,7 @@ class _Reader(HTMLParser):
             self.beside = self.beside or told.get("href", "")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == self._tag:  # of the same name: others need not be closed
+        if tag == self._tag:  # only tags of the same name: others need not be closed
             self._depth -= 1
             self._tag = tag if self._depth else ""
         if tag in self._unseen:

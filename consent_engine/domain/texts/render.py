@@ -1,7 +1,7 @@
-"""Every text a subscriber reads, from the words of an edition.
+"""Every text a subscriber reads, written in the words of an edition.
 
-Orders under way keep the edition they were placed under, so a change of words is a new edition beside the old ones.
-No text has a link in it, and none ever will.
+Orders under way keep the edition they were placed under, so a change of words is a new edition beside the old ones. No
+text has a link in it, and none ever will.
 """
 
 from collections.abc import Sequence
@@ -39,17 +39,17 @@ _UNKNOWN_BRAND = "订购确认"
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 3600 * 1000
 _UCS2_ROOM = 67
-"""Characters of one of several segments."""
+"""The most characters of one of several segments."""
 
 
 class Subject(Struct, frozen=True):
-    """What a text is about.
+    """The facts that a text may name.
 
     carrier: as plans name it · plan: the plan's name to people · code: the order's, told only where it is needed ·
-    still_active: the service was switched on, or can no longer be stopped: a STOP or a late reply must be told so ·
-    tariff: what the plan says, None where it says it in sentences · call_at: when the call began · reply_at: when the
-    yes came, 0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever ·
-    free_exit: for how long after its activation it is left without an early fee, in ms, 0 = not at all
+    still_active: the service was switched on, or can no longer be stopped: the answer to a STOP or a late reply must
+    say so · tariff: the plan as data, None where it is in sentences · call_at: when the call began · reply_at: when the
+    yes came, 0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever · free_exit:
+    how long after its activation it can be left without an early fee, in ms, 0 = not at all
     """
 
     carrier: str
@@ -67,14 +67,14 @@ class Subject(Struct, frozen=True):
 
 
 _CALL_AT = "{call_at}"
-"""Stands in a question that is the same for many orders, ahead of anything that a plan says."""
+"""A placeholder in a question that is the same for many orders, ahead of anything that a plan says."""
 _RECEIPT, _CALLED, _REPLIED = "\x00", "\x01", "\x02"
-"""Stand in a text that is the same for many orders, where each has its own number and instants. No plan can say them:
-see `literal`."""
+"""Placeholders in a text that is the same for many orders, where each has its own number and instants. No plan can
+contain them: see `literal`."""
 
 
 def edition_of(plan: Plan, language: str) -> int:
-    """The edition in which a plan is sold in a language; raises ValueError where it has no words in it."""
+    """Return the edition in which a plan is sold in a language; raises ValueError where it has no words in it."""
     tariff = plan.tariff
     if language != "zh" and (tariff is None or tariff.english is None):
         raise ValueError("this plan has no words in that language")
@@ -82,7 +82,7 @@ def edition_of(plan: Plan, language: str) -> int:
 
 
 def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int, call_at: Millis | None = None) -> str:
-    """The question; without a code a bare yes is answer enough. Without call_at its place is kept: see `dated`."""
+    """Return the question; without a code a bare yes is enough. Without call_at its place is kept: see `dated`."""
     says = plan.says
     if isinstance(says, Sentences):
         told = {name: literal(value) for name, value in asdict(says).items()}
@@ -100,7 +100,7 @@ def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int, cal
 
 
 def dated(text: str, edition: int, call_at: Millis) -> str:
-    """A question that is the same for many orders, with the instant of this order's call."""
+    """Return a question that is the same for many orders, with the instant of this order's call filled in."""
     return _dated(text, edition, call_at // _MINUTE_MS) if edition in DATED else text
 
 
@@ -118,7 +118,7 @@ def write(
     until: Millis = 0,
     edition: int,
 ) -> str:
-    """Any text but the question. Raises ValueError for the question.
+    """Write any text but the question. Raises ValueError for the question.
 
     needs_code: a bare 是 would not be answer enough · active_from: as the BSS gave it · until: the instant that the
     text names, where it names one
@@ -132,9 +132,9 @@ def write(
     return text.replace(_RECEIPT, subject.receipt)
 
 
-@lru_cache(maxsize=1024)  # what names no order is the same for all who have the same plan
+@lru_cache(maxsize=1024)  # a text that names no order is the same for all with the same plan
 def _written(purpose: Purpose, subject: Subject, active_from: str, until: int, edition: int) -> str:
-    """A text, with a code only where it is told. until: in minutes."""
+    """Write a text, with a code only where it is told. until: in minutes."""
     if subject.tariff is None:
         told = {"name": subject.plan, "price": subject.price, "unsubscribe": subject.unsubscribe}
         told = {name: literal(value) for name, value in told.items()}
@@ -159,7 +159,7 @@ def _written(purpose: Purpose, subject: Subject, active_from: str, until: int, e
 
 
 def which_one(carrier: str | None, choices: Sequence[str]) -> str:
-    """The answer to a reply that fits several orders; each choice is a code, a blank and the plan's name."""
+    """Return the answer to a reply that fits several orders; each choice is a code, a blank and the plan's name."""
     return _render(
         CURRENT_EDITION,
         WHICH_ONE,
@@ -171,18 +171,18 @@ def which_one(carrier: str | None, choices: Sequence[str]) -> str:
 
 
 def stopped(carrier: str | None) -> str:
-    """The answer to STOP from a number that no order is open for; without a carrier, all are refused."""
+    """Return the answer to STOP from a number without an open order; without a carrier, all are refused."""
     return _render(CURRENT_EDITION, STOPPED, **_carrier(carrier))
 
 
 def registered(carrier: str | None, language: str) -> str:
-    """The answer to the word that registers a number as marketing-free."""
+    """Return the answer to the word that registers a number as marketing-free."""
     edition = OF_LINES[language]
     return _render(edition, Purpose.MARKETING_FREE, **_carrier(carrier, edition))
 
 
 def of_report(carrier: str | None, about: Sequence[str]) -> str:
-    """What a reporter is told. about: which text, in which language, then what stands in it, in the order of
+    """Return an SMS to the reporter of a call. about: the text and its language, then the values in it, in the order of
     `report_words.NAMES`.
 
     Raises BrokenRecord for a text that is not there, or lacks a word.
@@ -197,18 +197,18 @@ def of_report(carrier: str | None, about: Sequence[str]) -> str:
 
 
 def held(carrier: str | None, until: Millis) -> str:
-    """The answer to words that a person must read, from a number that no order is open for. until: read by then."""
+    """Return the answer to words that a person must read, from a number without an open order. until: read by then."""
     deadline = clock_of(until // _MINUTE_MS, CURRENT_EDITION)
     return _render(CURRENT_EDITION, HELD_LINE, **_carrier(carrier), deadline=deadline)
 
 
 def helped(carrier: str | None) -> str:
-    """The answer to HELP from a number that no order is remembered for."""
+    """Return the answer to HELP from a number that no order is remembered for."""
     return _render(CURRENT_EDITION, HELPED, **_carrier(carrier))
 
 
 def proof(carrier: str | None) -> str:
-    """Four segments, each of which says which one it is: what a gateway is tried with. No subscriber reads it."""
+    """Return four segments, each of which says which one it is: the test of a gateway. No subscriber reads it."""
     brand = CARRIERS[carrier].name if carrier in CARRIERS else _UNKNOWN_BRAND
     heads = [f"【{brand}】通道检验，第1段，共4段：", *(f"第{n}段，共4段：" for n in (2, 3, 4))]
     return "".join(f"{head}{'零一二三四五六七八九' * 7:.{_UCS2_ROOM - len(head)}}" for head in heads)
@@ -245,12 +245,12 @@ def _words(edition: int, key: str, told: frozenset[str]) -> str:
 @lru_cache(maxsize=1024)
 def _elements(carrier: str, tariff: Tariff, edition: int) -> dict[str, str]:
     told = asdict(elements(carrier, tariff, "en" if edition in ENGLISH else "zh"))
-    # What ends in a blank stands before another sentence.
+    # A value that ends in a blank stands before another sentence.
     return {name: literal(value) + " " * value.endswith(" ") for name, value in told.items()}
 
 
 def _cool_off(milliseconds: int, edition: int) -> str:
-    """For how long a plan is not offered again: for ever, or so many days, rounded up."""
+    """Return for how long a plan is not offered again: for ever, or so many days, rounded up."""
     days = -(-milliseconds // _DAY_MS)
     if edition in ENGLISH:
         return f"for {days} day{'s' * (days > 1)}" if days else "at all"

@@ -1,4 +1,4 @@
-"""The words in which reports are answered: editions 11 and 12, which add these texts and change none. Never edited once
+"""The words of the answers to reports: editions 11 and 12, which add these texts and change none. Never edited once
 released.
 """
 
@@ -16,18 +16,18 @@ NAMES = {
     PAID: ("report", "reward_amount"),
     CODE: ("otp", "minutes"),
 }
-"""What stands in each text, in the order in which a line's effect keeps it."""
+"""The values in each text, in the order in which a line's effect keeps them."""
 IN_ENGLISH = ":en"
-"""What a text's name ends in as a line's effect keeps it, where it is written in English; it is in Chinese else."""
+"""The ending of an English text's name, as a line's effect keeps it; without it the text is in Chinese."""
 
 
 def named(text: str, language: str) -> str:
-    """A text's name as a line's effect keeps it, with the language that its reader asked for."""
+    """Return a text's name as a line's effect keeps it, with the language that its reader asked for."""
     return f"{text}{IN_ENGLISH}" if language == "en" else text
 
 
 def read_name(kept: str) -> tuple[str, str]:
-    """The name of a text and its language, of what `named` wrote."""
+    """Return the name of a text and its language, from what `named` wrote."""
     return (kept.removesuffix(IN_ENGLISH), "en") if kept.endswith(IN_ENGLISH) else (kept, "zh")
 
 
@@ -92,7 +92,7 @@ ENGLISH: dict[str, str] = {
 # fmt: on
 
 GROUND = {"zh": "拨打时您的号码未登记拒绝营销", "en": "your number had no refusal when it was called"}
-"""Why a call of ours was allowed."""
+"""The reason why a call of ours was allowed."""
 NO_REWARD = {"zh": "本次举报不设奖励", "en": "There is no reward for this report"}
 REWARD_OPEN = {"zh": "本次举报的奖励正在核定", "en": "Its reward is being decided"}
 REWARD_GRANTED = {
@@ -118,4 +118,4 @@ EXAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         CODE: ("482913", "10"),
     },
 }  # fmt: skip
-"""Each text filled with what makes it as long as it gets, but for numbers that nobody shows: what readers judge."""
+"""Each text filled with values as long as they get, except for numbers that nobody shows: for readers to judge."""

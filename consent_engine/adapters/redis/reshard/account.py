@@ -1,4 +1,4 @@
-"""What was copied, counted: facts of one side and of the other, compared."""
+"""Facts (the smallest things that move) and accounts of them, by which the two sides of a move are compared."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from consent_engine.adapters.redis.reshard.families import STREAMS, WHOLE
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """The smallest thing that moves: a whole key, a member of an index, a field, a message. kind: `due:sms`."""
+    """The smallest thing that moves: a whole key, a member of an index, a field, a message. kind: as in `due:sms`"""
 
     kind: str
     name: str
@@ -19,24 +19,24 @@ class Fact:
 
     @property
     def family(self) -> str:
-        """The first word of its kind."""
+        """The first word of the fact's kind."""
         return self.kind.partition(":")[0]
 
     def digest(self) -> int:
-        """What it says, as a number: sums of them are equal when the same things are there, in any order."""
+        """Return the fact's content as a number: sums of these are equal for the same facts, in whatever order."""
         values: Iterable[str] = self.values
         if WHOLE.get(self.family) in {"HGETALL", "SMEMBERS"}:
             step = 2 if WHOLE[self.family] == "HGETALL" else 1
             values = [part for row in sorted(zip(*[iter(self.values)] * step, strict=True)) for part in row]
         elif self.family in STREAMS:
-            values = self.values[1:]  # not its id
+            values = self.values[1:]  # without the message's id
         told = json.dumps([self.kind, self.name, *values]).encode()
         return int.from_bytes(blake2b(told, digest_size=8).digest())
 
 
 @dataclass(slots=True)
 class Account:
-    """What is there, by kind: how many, and the sum of their digests."""
+    """An account of a side's facts, by kind: how many, and the sum of their digests."""
 
     counts: dict[str, int] = field(default_factory=dict)
     sums: dict[str, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Account:
             self.sums[fact.family] = (self.sums.get(fact.family, 0) + fact.digest()) % 2**64
 
     def differs(self, other: "Account") -> list[str]:
-        """The kinds in which two accounts are not the same."""
+        """Return the kinds in which two accounts differ."""
         kinds = sorted({*self.counts, *other.counts})
         return [
             kind for kind in kinds

@@ -1,8 +1,8 @@
-"""All there is on one Redis, whatever its number of cells: to be read as facts, and written where they belong.
+"""All data on one Redis, whatever its number of cells: read as facts, and written to the cells they belong to.
 
-A record (order, line, inbox, reservation) moves whole, by its id; what many records share (due-sets,
-indexes) is taken apart member by member; counts and offers, which every cell may have, are put together first. Every
-write says what is to be, not what changes: done twice, it is as done once.
+A record (order, line, inbox, reservation) moves whole, by its id; keys that many records share (due-sets, indexes) are
+split into their members; counts and offers, which every cell may have, are merged first. Every write sets a state, and
+streams and lists, which are appended to, are cleared first: a copy done twice has the same result.
 """
 
 import json
@@ -36,7 +36,7 @@ _WRITES = {"HGETALL": "HSET", "SMEMBERS": "SADD", "LRANGE": "RPUSH", "GET": "SET
 
 
 class Side:
-    """All cells of one Redis, to read from or to write to. wires: one a cell."""
+    """All cells of one Redis, to read from or to write to. wires: one for each cell"""
 
     def __init__(self, wires: Sequence[Wire], *, alone: bool) -> None:
         self.wires = list(wires)
@@ -45,20 +45,20 @@ class Side:
         self.meta = f"{self.shared}meta"
 
     def ask(self, n: int, *rows: Sequence[str | int], prove: bool = False) -> list[Any]:
-        """Plain commands to a cell, in one round trip. Each sets a state: a repeat changes nothing."""
+        """Send plain commands to a cell in one round trip. They are sent again when the connection broke."""
         calls = Calls()
         calls.rows += [tuple(row) for row in rows]
         return self.wires[n].send(calls, prove=prove, repeat=True)
 
     def meta_now(self) -> dict[str, str]:
-        """What the data say of themselves."""
+        """Return the data's own description (`meta`)."""
         [meta] = self.ask(0, ("HGETALL", self.meta))
         return dict(meta)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     def facts(self) -> Iterator[list[Fact]]:
-        """Everything, piece by piece. Raises BrokenRecord for a key that is not known, or is in the wrong cell."""
+        """Yield all facts, piece by piece. Raises BrokenRecord for a key that is unknown, or in the wrong cell."""
         streams: dict[str, list[int]] = {}
         together: dict[str, dict[str, str]] = {}
         for n in range(len(self.cells)):
@@ -79,7 +79,7 @@ class Side:
             yield from self._messages(kind, cells)
 
     def _scanned(self, n: int) -> Iterator[list[tuple[str, str]]]:
-        """The keys of a cell, as kind and rest; SCAN may name one twice."""
+        """Yield the keys of a cell, as kind and rest, each once though SCAN may name one twice."""
         cell, seen, cursor = self.cells[n], set[str](), "0"
         pattern = "ce:*" if self.shared == "ce:" else f"{cell.prefix}*"
         while True:
@@ -93,7 +93,7 @@ class Side:
     def _named(self, cell: Cell, key: str) -> tuple[str, str]:
         own = key.startswith(cell.prefix)
         kind, _, rest = key.removeprefix(cell.prefix if own else "ce:").partition(":")
-        if kind == "plans" and rest:  # beside the codes: what is proposed of them, and who looks at their pages
+        if kind == "plans" and rest:  # beside the codes: the proposals, and whose turn it is to look at pages
             kind, rest = rest, ""
         known = {*RECORDS, *INDEXES, *TOGETHER, *STREAMS, *LISTS, *LEFT_OF_CELLS} if own else set()
         if not own or self.shared != "ce:":
@@ -138,7 +138,7 @@ class Side:
             first += PIECE
 
     def _entries(self, n: int, kind: str) -> Iterator[list[Fact]]:
-        """What a cell's journal holds, each with the record that it is of: of one record they stay in their order."""
+        """Yield the entries of a cell's journal, each under its record's id: those of one record stay in order."""
         first = 0
         while True:
             [rows] = self.ask(n, ("LRANGE", self.key(n, kind), first, first + PIECE - 1))
@@ -148,16 +148,16 @@ class Side:
             first += PIECE
 
     def _gather(self, n: int, kind: str, together: dict[str, dict[str, str]]) -> None:
-        """Counts of all cells are added up; an offer is the same everywhere."""
+        """Merge a key that every cell may have: counts of all cells are added up; an offer is the same everywhere."""
         [found] = self.ask(n, ("HGETALL", self.key(n, kind)))
         fields = together.setdefault(kind, {})
         for name, value in found.items():
             if kind.startswith("dialled:") and name.startswith(SUM):
-                continue  # made anew where the counts are: some cells may have their sums, and others not
+                continue  # made anew at the target: some cells may have their sums, and others not
             fields[name] = str(int(fields.get(name, 0)) + int(value)) if kind not in {"offers", "paused"} else value
 
     def _messages(self, kind: str, cells: Sequence[int]) -> Iterator[list[Fact]]:
-        """The messages of a stream, of all cells by age."""
+        """Yield the messages of a stream from all cells, the oldest first."""
         piece: list[Fact] = []
         for _, at, body in merge(*(self._stream(n, kind) for n in cells)):
             piece.append(Fact(kind, "", (at, body)))
@@ -180,7 +180,7 @@ class Side:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def keep(self, facts: Sequence[Fact], last: dict[tuple[str, int], tuple[int, int]]) -> None:
-        """Write facts where they belong. last: the newest message of each stream so far."""
+        """Write facts to the cells they belong to. last: the newest message of each stream so far"""
         rows: dict[int, list[Sequence[str | int]]] = {}
         for fact in facts:
             for n in self._homes(fact):
@@ -189,9 +189,9 @@ class Side:
             self.ask(n, *commands)
 
     def prove(self) -> None:
-        """See to it that all that was written before is on disk, and on as many replicas as set."""
+        """Prove that everything written so far is on disk, and on as many replicas as set."""
         for n in range(len(self.cells)):
-            # A proof is of this connection's writes, and so of all that its server wrote before them.
+            # A proof covers this connection's writes, and so everything its server wrote before them.
             key = self.key(n, "moving")
             self.ask(n, ("SET", key, "1"), ("DEL", key), prove=True)
 
@@ -220,12 +220,12 @@ class Side:
         else:
             ms, _, number = fact.values[0].partition("-")
             before = last.get((fact.kind, n), (0, 0))
-            at = max((int(ms), int(number)), (before[0], before[1] + 1))  # two cells may have said the same instant
+            at = max((int(ms), int(number)), (before[0], before[1] + 1))  # two cells may have used the same id
             last[fact.kind, n] = at
             yield ("XADD", self.key(n, fact.kind), f"{at[0]}-{at[1]}", "m", fact.values[1])
 
     def clear_streams(self) -> None:
-        """What is appended, not set, begins anew."""
+        """Delete the streams and lists, which are appended to: they are copied from the beginning."""
         for n in range(len(self.cells)):
             self.ask(n, *(("DEL", self.key(n, kind)) for kind in sorted(STREAMS | LISTS)))
 
@@ -245,7 +245,7 @@ def _record(fact: Fact) -> str:
 
 
 def account(side: Side, tell: Callable[[str], None]) -> Account:
-    """Count everything there is on a side."""
+    """Count everything on a side."""
     made, told = Account(), 0
     for facts in side.facts():
         made.add(facts)

@@ -1,4 +1,4 @@
-"""Which keys there are, by how each kind is read: all of them, or a move stops."""
+"""The kinds of keys, by how each is read: a move stops at a key whose kind is not here."""
 
 SHARED = {"plans": "SMEMBERS"} | dict.fromkeys(("plan", "proposed", "apikeys", "signedout", "measures"), "HGETALL")
 RECORDS = dict.fromkeys(("order", "line", "call", "end", "report"), "HGETALL") | {"inbox": "LRANGE", "key": "GET"}
@@ -11,10 +11,10 @@ TOGETHER = {"funnel", "offers", "dialled", "sold", "paused"}
 STREAMS = {"lifted", "permits", "unmatched", "pauses", "revealed"}
 LISTS = {"journal"}
 IN_THE_FIRST = {"funnel", "dialled", "paused", "pauses", "permits", "revealed", "unmatched"}
-"""What is read together, or belongs to no subscriber: it is written into the first cell."""
+"""The kinds that are merged, or belong to no subscriber: they are written into the first cell."""
 LEFT_OF_CELLS = {"moving", "journaled", "flow", "rhythm"}
 LEFT_SHARED = {"meta", "workers", "clocks", "turn", "codes"}
 LEFT = LEFT_OF_CELLS | LEFT_SHARED
-"""What is not copied: the mark that says whose data these are is written last, who was alive and whose turn it was is
-over, clocks are measured again, a rhythm begins anew with the next yeses, the codes of this hour are counted anew, and
-a journal that moved begins its index anew: the log knows entries by hashes."""
+"""The kinds that are not copied: `meta` is written last; live workers and turns have no meaning afterwards; clocks are
+measured, outside calls and this hour's codes counted anew; a rhythm starts with the next yeses; and a moved journal
+starts its index anew, for the log knows entries by their hashes."""

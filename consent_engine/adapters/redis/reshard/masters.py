@@ -1,9 +1,9 @@
-"""A cluster's data, master by master, as one folder from which one server starts; while everybody works on.
+"""A copy of a cluster's data, master by master, in one folder from which one server starts; engines work on meanwhile.
 
-Each master sends what it has of one instant, which is after we asked: so nothing that was acknowledged before that is
-missing. Whatever belongs to one subscriber is in one cell, and a cell is whole with one master; what all cells share is
-in the first one, whose master is copied last: what others refer to is there. That holds while no slot changes hands:
-this is looked at before and after.
+Each master sends its data of one instant, which is after the request: so nothing acknowledged before that is missing.
+Everything of one subscriber is in one cell, and a cell is whole on one master; data that all cells share are in the
+first cell, whose master is copied last, so that they include whatever other cells refer to. This holds while no slot
+changes its master, which is checked before and after.
 """
 
 import shutil
@@ -27,7 +27,7 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The cells of one master. client: leads to the master of the first of these cells."""
+    """The cells of one master. client: connects to the master of the first of these cells"""
 
     cells: tuple[int, ...]
     client: "Redis"
@@ -38,11 +38,11 @@ class Held:
 
 
 def fetch_cluster(url: str, cells: int, to: Path, tell: Tell) -> int:
-    """Write what all masters of a cluster have into a folder from which one server starts; the earliest of their
-    instants, in ms.
+    """Write the data of all masters of a cluster into a folder from which one server starts. Return the earliest of
+    their instants, in ms.
 
-    Raises SettingsError while slots are moved, or where its user may not do this; StoreUnavailable where a master
-    cannot be reached, or one took over meanwhile.
+    Raises SettingsError while slots are being moved, or where the Redis user may not do this; StoreUnavailable where a
+    master cannot be reached, or another took over meanwhile.
     """
     kept = private_folder(to) / AOF
     kept.mkdir(mode=0o700)
@@ -68,14 +68,14 @@ def fetch_cluster(url: str, cells: int, to: Path, tell: Tell) -> int:
 
 
 def _by_master(clients: list["Redis"], layout: list[str]) -> Iterator[Held]:
-    """The masters, each with its cells; the one with the first cell last."""
+    """Yield the masters, each with its cells; the one with the first cell last."""
     for at in reversed(dict.fromkeys(layout)):
         cells = tuple(n for n, place in enumerate(layout) if place == at)
         yield Held(cells, clients[cells[0]])
 
 
 def _layout(clients: list["Redis"]) -> list[str]:
-    """Where each cell's master is. Raises SettingsError while slots are moved from or to one of them."""
+    """Return the address of each cell's master. Raises SettingsError while slots are moved from or to one of them."""
     try:
         layout = [master_at(client) for client in clients]
         for at in dict.fromkeys(layout):
@@ -87,14 +87,14 @@ def _layout(clients: list["Redis"]) -> list[str]:
 
 
 def _gives_or_takes(client: "Redis") -> bool:
-    """Whether a master says that it gives a slot away, or takes one."""
-    client.response_callbacks.pop("CLUSTER NODES", None)  # as it comes
+    """Whether a master reports that it gives a slot away, or takes one."""
+    client.response_callbacks.pop("CLUSTER NODES", None)  # unparsed
     told = str(client.execute_command("CLUSTER NODES"))  # type: ignore[no-untyped-call] # untyped in redis-py
     return any("myself" in line and "[" in line for line in told.splitlines())
 
 
 def _fetched(held: Held, to: Path, tell: Tell) -> int:
-    """What one master has of its cells, as plain commands; of which instant at the earliest."""
+    """Copy one master's data of its cells as plain commands. Return their instant, in ms, at the earliest."""
     [(seconds, micros)] = Wire(held.client, proves=False, replicas=0).ask(("TIME",))
     fetch(held.client, to, tell)
     with private(to, tell) as server:

@@ -1,11 +1,11 @@
-"""Moving all data to another number of cells, on another Redis: nobody works on them meanwhile; again after any crash.
+"""The move of all data to another number of cells, on another Redis, with no engine at work; repeatable after a crash.
 
-1. Nobody works on the source: no worker is heard from, and no other client is connected, to its replicas neither.
+1. No engine works on the source: no worker is heard from, and no other client is connected to it or its replicas.
 2. Both sides are marked in their `meta`: engines refuse to start on either (`CONSENT_CELLS is ..., but these data were
-   written with ...`). The source keeps its data, as they are, to the end and after it. Every cell of it gets a fence,
-   which engines look for in every connection they make, and then it is looked once more whether nobody works there: who
-   was connected before the fence is seen, who comes after it is turned away, for ever.
-3. Everything is copied. Every write says what is to be, so a move that died is done again from the beginning.
+   written with ...`). The source keeps its data unchanged, also afterwards. Each of its cells gets a fence, which
+   engines look for on every connection they make, and then its clients are checked once more: a client that connected
+   before the fence is seen, one that comes later is refused, for ever.
+3. Everything is copied. Writes set a state, what is appended to is cleared first: a move that died is done anew.
 4. Both sides are read and compared, kind by kind: how many, and the sum of their digests.
 5. The source is marked as moved; then the target's number of cells is written: from then on engines start there.
 """
@@ -29,15 +29,15 @@ HEARD_WITHIN_MS = 15_000
 AT_ONCE = 10_000
 LOOKS, LOOK_S = 3, 0.2
 SENTINELS = "sentinel-"
-"""How the names of Sentinels' connections begin: they watch a server, and write no record."""
+"""The beginning of the names of Sentinels' connections: Sentinels watch a server, and write no record."""
 AWAY, HERE, GONE = "being moved away", "being moved here", "moved away"
 _WHOSE, _BEFORE, _TO = "move", "move_from", "move_to"
-"""Fields of `meta`: which move it is, on both sides; on the source the number of cells before it, and that to be."""
+"""Fields of `meta`: the move's name, on both sides; on the source its number of cells, and that of the target."""
 
 
 @dataclass(slots=True)
 class Move:
-    """One move. tell: how far it is · look_s: between two looks at who is connected."""
+    """One move. tell: gets its progress · look_s: seconds between two looks at the connected clients"""
 
     source: Side
     target: Side
@@ -45,11 +45,13 @@ class Move:
     look_s: float = LOOK_S
 
     def run(self) -> Account:
-        """Move everything; what was moved. Raises SettingsError when it must not, or cannot, be."""
+        """Move everything and return the account of it. Raises SettingsError when the move must not be done, and
+        StoreUnavailable when the two sides differ.
+        """
         self.rest()
         move = self._marked(self.source.meta_now())
         fence(self.source, move)
-        self.rest()  # who connected before the fence was there
+        self.rest()  # again: a client may have connected before the fence was set
         if self.target.meta_now().get("cells") == str(len(self.target.cells)):
             self.tell("this was moved before: nothing is left to do")
             return Account()
@@ -60,18 +62,18 @@ class Move:
         return moved
 
     def rest(self) -> None:
-        """Check that no worker, API or other move is at the source. Raises SettingsError when one is."""
+        """Check that no worker, API or other move is connected to the source. Raises SettingsError when one is."""
         rest(self.source, self.look_s)
 
     def _marked(self, meta: dict[str, str]) -> str:
-        """Mark both sides; the move's name. A move that was begun is gone on with, no other one."""
+        """Mark both sides and return the move's name. A move that was begun is continued; no other may start."""
         if "cells" not in meta:
             raise SettingsError("--from holds no data of an engine: nothing is moved")
-        # Data that came by a move still bear its name: the next one has a name of its own.
+        # Data that arrived by a move still carry its name; the next move gets a name of its own.
         begun = _BEFORE in meta
         move, to = meta[_WHOSE] if begun else secrets.token_hex(8), str(len(self.target.cells))
         there = self.target.meta_now()
-        theirs = there.get(_WHOSE) == move and _BEFORE not in there  # that would be the source itself
+        theirs = there.get(_WHOSE) == move and _BEFORE not in there  # with _BEFORE it would be the source itself
         if meta["cells"] == GONE and not (theirs and meta[_TO] == to):
             raise SettingsError("--from was moved away: what is there is old, and is not moved again")
         if meta.get(_TO, to) != to:
@@ -97,7 +99,7 @@ class Move:
         copied, waiting = 0, list[Fact]()
         for facts in self.source.facts():
             waiting += facts
-            if len(waiting) >= AT_ONCE:  # each time every cell is written to: not too often
+            if len(waiting) >= AT_ONCE:  # each write goes to every cell: not too often
                 self.target.keep(waiting, last)
                 copied, waiting = copied + len(waiting), []
                 self.tell(f"{copied} copied")
@@ -106,7 +108,7 @@ class Move:
         self.tell(f"{copied + len(waiting)} copied: all of it")
 
     def _compare(self) -> Account:
-        """Read both sides. Raises StoreUnavailable when they differ."""
+        """Read both sides and compare them; return the source's account. Raises StoreUnavailable when they differ."""
         here, there = account(self.source, self.tell), account(self.target, self.tell)
         if kinds := here.differs(there):
             raise StoreUnavailable(
@@ -119,7 +121,7 @@ class Move:
         return here
 
     def _switch(self, move: str) -> None:
-        """From here on the target is the one: the source first says that it is not."""
+        """Make the target the one that engines use; first the source is marked as moved away."""
         meta = self.source.meta_now()
         if meta.get(_WHOSE) != move:
             raise SettingsError("this move was given up while it was under way: --to is not opened")
@@ -130,17 +132,17 @@ class Move:
 
 
 def fence(source: Side, move: str) -> None:
-    """Have no engine connect to a side's cells any more. Proven: a failover must not open it."""
+    """Keep engines from connecting to a side's cells. Proven durable: a failover must not remove the fence."""
     for cell in source.cells:
         source.ask(cell.number, ("SET", cell.moving, move), prove=True)
 
 
 def stay(source: Side) -> int:
-    """Give a move up that was not finished: engines may start on the source again. The number of its cells.
+    """Give up an unfinished move: engines may start on the source again. Return the number of the source's cells.
 
-    See first that it `rest`s: a move that is still running would open the target, too.
+    Call `rest` first: a move that is still running would open the target, too.
 
-    Raises SettingsError when none is under way.
+    Raises SettingsError when no move is under way.
     """
     meta = source.meta_now()
     if _BEFORE not in meta or meta.get("cells") == GONE:
@@ -153,7 +155,7 @@ def stay(source: Side) -> int:
 
 
 def cells_of(meta: Mapping[str, str]) -> int:
-    """How many cells data were written with, also while they are moved; 0 when there are none."""
+    """Return how many cells data were written with, also while they are moved; 0 when there are none."""
     told = meta.get(_BEFORE) or meta.get("cells", "0")
     return int(told) if told.isdecimal() else 0
 
@@ -175,11 +177,11 @@ def rest(side: Side, look_s: float = LOOK_S) -> None:
 
 
 def _others(side: Side, look_s: float) -> int:
-    """Clients of a side's servers, other than this command's own and replicas, that stay for longer than a look.
+    """Count the clients of a side's servers that stay connected over all looks, without our own and its replicas.
 
-    Of its replicas, too: one that was the master may be it again, with whoever stayed connected to it.
+    Its replicas' clients count, too: a former master may be promoted again, with the clients still connected to it.
     """
-    ours = f"consent-cells-{secrets.token_hex(4)}"  # not everybody's who moves: a second move is somebody else
+    ours = f"consent-cells-{secrets.token_hex(4)}"  # random, so that a second move counts as another client
     stay: set[str] | None = None
     for look in range(LOOKS):
         if look:
@@ -192,7 +194,7 @@ def _others(side: Side, look_s: float) -> int:
 
 
 def _clients(side: Side, n: int, ours: str) -> set[str]:
-    """Where the other clients of a cell's master, and of its replicas, are connected from, and to."""
+    """Return the other clients of a cell's master and of its replicas, each as its id and both ends' addresses."""
     try:
         [here, told] = side.ask(n, ("CLIENT", "LIST"), ("INFO", "replication"))
         lists = [here, *at_replicas(side.wires[n].client, told, "CLIENT", "LIST")]
@@ -213,7 +215,7 @@ def _read(line: str) -> dict[str, str]:
 
 
 def places(side: Side) -> Iterator[tuple[int, int, str, str]]:
-    """Each cell of a cluster: its slot, the master that has it, and how many keys it has there, if it can be asked."""
+    """Yield each cell of a cluster: number, slot, the slot's master, and how many keys it has there (if it answers)."""
     for cell in side.cells:
         slot, at, keys = key_slot(str(cell.number).encode()), "-", "cannot be reached"
         with suppress(StoreUnavailable, RedisError):

@@ -1,8 +1,8 @@
-"""A server's data as they were at one instant, fetched as a replica would, while everybody works on.
+"""A server's data as of one instant, fetched as a replica would fetch them, while engines work on.
 
-The server forks and sends what it had when we asked: whatever it acknowledged before that is there, nothing is half
-done. A private server reads it, so that what was fetched is known to be readable, and writes it as plain commands,
-which Redis and Valkey both read.
+The server forks and sends its data as of the request: everything acknowledged before that is included, nothing is half
+done. A private server reads the copy, which proves that it is readable, and writes it as plain commands, which Redis
+and Valkey both read.
 """
 
 import shutil
@@ -26,7 +26,7 @@ from consent_engine.errors import SettingsError, StoreUnavailable
 
 PIECE = 1 << 16
 SILENCE_S = 30.0
-"""A server that is about to send says so every second."""
+"""How long a server may be silent: while it prepares to send, it sends a sign of life every second."""
 LOOK_S = 0.05
 AOF = "appendonlydir"
 _MANIFEST, _RDB = "appendonly.aof.manifest", "appendonly.aof.1.base.rdb"
@@ -35,24 +35,24 @@ Tell = Callable[[str], None]
 
 
 PARTED = {"Redis": (7, 4), "Valkey": (9, 0)}
-"""From which version on each writes snapshots that the other does not read."""
+"""The versions from which on each writes snapshots that the other does not read."""
 
 
 class Reads(Protocol):
     """The reading end of a connection."""
 
     def recv(self, most: int, /) -> bytes:
-        """What came, up to so many bytes; nothing once the other side is gone."""
+        """Return received bytes, up to `most` of them; b"" once the other side has closed the connection."""
 
 
 def check_readable(client: "Redis", programs: Iterable[Path]) -> None:
-    """See to it, before anything is fetched, that a program here may read it. Raises SettingsError where none can,
-    and StoreUnavailable.
+    """Check, before anything is fetched, that a server program here can read it. Raises SettingsError where none can,
+    and StoreUnavailable where the server cannot be reached.
     """
     try:
         told = client.info("server")
     except NoPermissionError:
-        return  # what it is shows when it is read
+        return  # whether it can be read shows when the copy is read
     except (RedisError, OSError) as error:
         raise StoreUnavailable(f"the server cannot be reached: {type(error).__name__}") from error
     family = "Valkey" if "valkey_version" in told else "Redis"
@@ -68,16 +68,16 @@ def check_readable(client: "Redis", programs: Iterable[Path]) -> None:
 
 
 def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
-    """Write a server's data of now into a folder from which a server starts.
+    """Write a server's present data into a folder from which a server starts.
 
-    Raises SettingsError where its user may not do this, or no program here reads them, and StoreUnavailable where the
-    server breaks off.
+    Raises SettingsError where the Redis user may not do this, or no program here reads the data, and StoreUnavailable
+    where the server cannot be reached or breaks off.
     """
     check_readable(client, (each for each in candidates() if version(each) >= OLDEST))
     pool: Any = client.connection_pool
     try:
         connection = pool.get_connection()
-    except (RedisError, OSError) as error:  # it, or its master of before, is gone since it was asked
+    except (RedisError, OSError) as error:  # the server, or the previous master, is gone since it was asked
         raise StoreUnavailable(f"the server cannot be reached: {type(error).__name__}") from error
     kept = private_folder(folder) / AOF
     kept.mkdir(mode=0o700)
@@ -86,7 +86,7 @@ def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
             connection.send_command(*asked)
             connection.read_response()
         connection.send_command("SYNC")
-        wire = connection._sock  # noqa: SLF001 - what comes now is no answer that redis-py can read
+        wire = connection._sock  # noqa: SLF001 - the data that follow are no answer that redis-py can read
         wire.settimeout(SILENCE_S)
         with (kept / _RDB).open("xb") as out:
             for size in received(wire, out.write):
@@ -106,19 +106,19 @@ def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
 
 
 _NOT_NOW = frozenset({"NOMASTERLINK", "MASTERDOWN", "LOADING"})
-"""What a server says that was a master a moment ago, or has just started."""
+"""The first words of errors from a server that has just been demoted or started."""
 
 
 def received(wire: Reads, keep: Callable[[bytes], object]) -> Iterator[int]:
-    """Keep what a server sends after SYNC: its length or a mark of its end first. How much there is, piece by piece.
+    """Keep the data after SYNC, which start with their length or an end mark. Yield how many bytes came so far.
 
-    Raises StoreUnavailable where it ends before its end, or has nothing to give now, and SettingsError for any other
-    answer that is an error.
+    Raises StoreUnavailable where the data are cut off, or the server has none to give now, and SettingsError for any
+    other error it answers.
     """
     head = b""
     while not head.endswith(b"\r\n"):
         head += _some(wire, 1)
-        if head == b"\n":  # it has not begun yet
+        if head == b"\n":  # a sign of life: the server has not started to send yet
             head = b""
             yield 0
     told = head.strip()
@@ -153,7 +153,7 @@ def _some(wire: Reads, most: int) -> bytes:
 
 @contextmanager
 def private(folder: Path, tell: Tell) -> Iterator[EmbeddedServer]:
-    """A server of our own on what was fetched. Raises SettingsError where none of this machine's programs reads it."""
+    """Run a private server on the fetched data. Raises SettingsError where no program on this machine reads them."""
     said = "install redis-server or valkey-server"
     for binary in (each for each in candidates() if version(each) >= OLDEST):
         try:
@@ -168,9 +168,8 @@ def private(folder: Path, tell: Tell) -> Iterator[EmbeddedServer]:
 
 
 def tidy(server: EmbeddedServer, database: int, slots: Collection[int] | None = None) -> None:
-    """Leave the engine's keys alone, in database 0: a backup holds no other program's keys, and RQ's are wake-ups.
-
-    slots: of a cluster's master, those whose keys are its own.
+    """Delete all keys but the engine's, which end up in database 0: a backup holds no other program's keys, and RQ's
+    are only wake-ups. database: the one the engine's keys were in · slots: those that a cluster's master owns
     """
     with connect(server.url) as client:
         for name in client.info("keyspace"):
@@ -186,7 +185,7 @@ def tidy(server: EmbeddedServer, database: int, slots: Collection[int] | None = 
                 client.delete(*others)
             if not cursor:
                 break
-        client.delete(*(f"{Cell(0, alone=alone).shared}workers" for alone in (True, False)))  # nobody is alive here
+        client.delete(*(f"{Cell(0, alone=alone).shared}workers" for alone in (True, False)))  # no worker is alive here
 
 
 def _is_kept(key: str, slots: Collection[int] | None) -> bool:
@@ -194,12 +193,12 @@ def _is_kept(key: str, slots: Collection[int] | None) -> bool:
 
 
 def side_of(server: EmbeddedServer, cells: int = 1, *, alone: bool = True) -> Side:
-    """What a private server holds, to be read. alone: it was no cluster's."""
+    """Return a private server's data as a side to read. alone: they did not come from a cluster"""
     return Side([Wire(connect(server.url), proves=False, replicas=0) for _ in range(cells)], alone=alone)
 
 
 def written(server: EmbeddedServer, tell: Tell) -> None:
-    """Have a private server write all of it as plain commands. Raises StoreUnavailable where it cannot."""
+    """Make a private server write its data as plain commands. Raises StoreUnavailable where it cannot."""
     with connect(server.url) as client:
         client.bgrewriteaof()
         while client.info("persistence")["aof_rewrite_in_progress"]:
@@ -210,9 +209,8 @@ def written(server: EmbeddedServer, tell: Tell) -> None:
 
 
 def bare(folder: Path) -> None:
-    """Leave of a private server's folder, ended, what a server starts from: one file, and the list that names it.
-
-    Raises StoreUnavailable where that file is not there.
+    """Reduce the folder of an ended private server to what a server starts from: one file, and the manifest that names
+    it. Raises StoreUnavailable where that file is not there.
     """
     kept = folder / AOF
     bases = sorted(kept.glob("*.base.aof"))

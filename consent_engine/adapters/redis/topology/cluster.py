@@ -1,7 +1,7 @@
-"""A client of whichever master of a Redis Cluster owns a slot: asked for every new connection, so after a failover too.
+"""A client of the master that owns a slot of a Redis Cluster, looked up for each new connection, so after a failover.
 
-Every script stays in one slot, so a plain client of the slot's owner does: no command is sent on, split or
-repeated by itself, and `WAITAOF` speaks of the very connection that wrote.
+Every script stays in one slot, so a plain client of the slot's owner suffices: no command is redirected, split or
+repeated automatically, and `WAITAOF` covers the very connection that wrote.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.config.redis_urls import CLUSTER, ClusterAddress
 
 ASK_TIMEOUT_S = 0.5
-"""How long one node may take to say who owns what: one that is gone must not hold up the others for long."""
+"""How long one node may take to name the slots' owners: an unreachable one must not delay the others for long."""
 _AWAY = "non local key"
-"""The error of a script whose slot moves to another master while it runs."""
+"""In the error of a script whose slot moves to another master while it runs."""
 
 
 def is_cluster(url: str) -> bool:
@@ -28,7 +28,7 @@ def is_cluster(url: str) -> bool:
 
 
 def owner_of(url: str, tag: str, **options: Any) -> "Redis":  # noqa: ANN401 - redis-py's own options, of many types
-    """A client of the master that keeps the keys tagged `{tag}`; options: as in `Redis.from_url`."""
+    """Make a client of the master that keeps the keys tagged `{tag}`. options: as in `Redis.from_url`"""
     at = ClusterAddress.read(url)
     owners = Owners(at.nodes, at.user, at.password)
     pool = ConnectionPool(
@@ -43,7 +43,7 @@ def owner_of(url: str, tag: str, **options: Any) -> "Redis":  # noqa: ANN401 - r
 
 
 def master_at(client: "Redis") -> str:
-    """Where the master is that a client of `owner_of` is led to now."""
+    """Return the address of the master to which a client of `owner_of` would connect now."""
     about = client.connection_pool.connection_kwargs
     host, port = about["owners"].of(about["slot"])
     return f"{host}:{port}"
@@ -51,7 +51,7 @@ def master_at(client: "Redis") -> str:
 
 @dataclass(slots=True)
 class Owners:
-    """Asks the nodes of a cluster who owns a slot. Nodes that they name are asked later, too."""
+    """The look-up of slot owners: it asks a cluster's nodes, and later also the nodes that these named."""
 
     seeds: tuple[tuple[str, int], ...]
     user: str | None
@@ -59,9 +59,9 @@ class Owners:
     known: list[tuple[str, int]] = field(default_factory=list)
 
     def of(self, slot: int) -> tuple[str, int]:
-        """Where the owner is, as the first node says that answers. Raises ConnectionError when none knows.
+        """Return the owner's address, from the first node that answers. Raises ConnectionError when none knows it.
 
-        A node that is cut off from most masters still believes what was: it says itself that it is down.
+        A node cut off from most masters still names the old owners: it reports the cluster down, and is not believed.
         """
         for host, port in dict.fromkeys((*self.known, *self.seeds)):
             try:
@@ -75,12 +75,12 @@ class Owners:
         raise Unreachable("no node of the cluster says who owns this slot")
 
     def told(self, host: str, port: int) -> None:
-        """This node was just named as an owner: it knows what others may not have heard yet."""
+        """Ask this node first from now on: it was just named as an owner, which other nodes may not know yet."""
         if host:
             self.known.insert(0, (host, port))
 
     def _asked(self, host: str, port: int) -> tuple[Any, Sequence[Any]]:
-        """How a node says the cluster is, and who owns what."""
+        """Return a node's report on the cluster's state and on the owners of the slots."""
         client = Redis(
             host=host,
             port=port,
@@ -90,7 +90,7 @@ class Owners:
             **unrepeated(ASK_TIMEOUT_S, ASK_TIMEOUT_S),
         )
         for raw in ("CLUSTER INFO", "CLUSTER SLOTS"):
-            client.response_callbacks.pop(raw, None)  # as it comes
+            client.response_callbacks.pop(raw, None)  # unparsed
         try:
             pipe = client.pipeline(transaction=False)
             pipe.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call] # redis-py leaves it untyped
@@ -104,12 +104,12 @@ class Owners:
 
 
 def _address(node: Sequence[Any], asked: str) -> tuple[str, int]:
-    """A node that does not know its own address is at the one we asked."""
+    """Return a node's address; a node that does not know its own host is at the one we asked."""
     return str(node[0] or asked), int(node[1])
 
 
 class _OwnerConnection(Connection):
-    """A connection to the owner of a slot; closed when the other end says that it is not."""
+    """A connection to the owner of a slot; closed when the other end answers that it is not the owner."""
 
     def __init__(self, *, owners: Owners, slot: int, **kwargs: Any) -> None:  # noqa: ANN401 - redis-py's
         self._owners = owners
@@ -123,7 +123,7 @@ class _OwnerConnection(Connection):
         super().connect()  # type: ignore[no-untyped-call] # the same
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - redis-py's
-        """An answer. A slot that has moved or is moving, and a node that is down, are a connection that is lost."""
+        """Read an answer. A slot that has moved or is moving, or a cluster that is down, is a lost connection."""
         try:
             return super().read_response(*args, **kwargs)
         except ResponseError as error:

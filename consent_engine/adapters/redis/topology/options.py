@@ -1,4 +1,4 @@
-"""How every Redis client connects: it repeats no command, because its caller decides about a lost answer."""
+"""The connection options of every Redis client: no command is repeated, for the caller decides about a lost answer."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from redis.retry import Retry
 
 
 def unrepeated(timeout_s: float, connect_s: float) -> dict[str, Any]:
-    """The options of such a connection, as in `Redis.from_url`.
+    """Return the options of such a connection, as in `Redis.from_url`.
 
     Maintenance notifications are off: with them on, redis-py skips the test for left-over data of an interrupted call
-    and can hand one caller another's answer.
+    and can give one caller the answer to another's command.
     """
     return {
         "socket_timeout": timeout_s,

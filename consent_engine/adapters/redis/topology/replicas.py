@@ -1,4 +1,4 @@
-"""The replicas of a server, each asked on its own: a client connected to one is still there when it is promoted."""
+"""Commands to each replica of a server: a client connected to a replica stays connected when that is promoted."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -13,13 +13,13 @@ from consent_engine.errors import StoreUnavailable
 
 TIMEOUT_S = 2.0
 _ITS_OWN = ("host", "port", "path", "owners", "slot", "connection_pool", "redis_connect_func", "retry")
-"""Of a connection's options those that are of its own server, or of the way to it."""
+"""The connection options that belong to one server or to the way to it, and are not taken over for another."""
 
 
 def at_replicas(master: "Redis", told: Mapping[str, Any], *command: str) -> Iterator[Any]:
-    """Each replica's answer. told: the section `replication` of the master's INFO.
+    """Yield each replica's answer to a command. told: the section `replication` of the master's INFO
 
-    Raises StoreUnavailable for one that cannot be reached, and ResponseError for one that refuses to answer.
+    Raises StoreUnavailable for a replica that cannot be reached, and ResponseError for one that refuses to answer.
     """
     replicas = [each for name, each in told.items() if name.removeprefix("slave").isdecimal()]
     for host, port in ((each["ip"], int(each["port"])) for each in replicas):
@@ -33,7 +33,7 @@ def at_replicas(master: "Redis", told: Mapping[str, Any], *command: str) -> Iter
 
 
 def _beside(master: "Redis", host: str, port: int) -> "Redis":
-    """A client of another server with the same user, password and TLS."""
+    """Make a client of another server with the same user, password and TLS."""
     pool = master.connection_pool
     options = {name: value for name, value in pool.connection_kwargs.items() if name not in _ITS_OWN}
     options |= unrepeated(TIMEOUT_S, TIMEOUT_S)

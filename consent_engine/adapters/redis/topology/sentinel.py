@@ -1,7 +1,7 @@
-"""A client of the master that the sentinels name: asked for every new connection, believed once it says so itself.
+"""A client of the master that the sentinels name, asked for each new connection; the server itself must confirm it.
 
-Twice a second they are asked all the same: a server that was cut off together with us, or stood still, does not close
-what is connected to it, and what is written there after another was promoted is thrown away.
+The sentinels are also asked twice a second: a server that was cut off together with us, or hung, does not close its
+connections, and writes to it after another server was promoted are lost.
 """
 
 import threading
@@ -18,9 +18,9 @@ from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.config.redis_urls import SENTINEL, SentinelAddress
 
 SENTINEL_TIMEOUT_S = 0.5
-"""How long one sentinel may take: one that is gone must not hold up a failover for long."""
+"""How long one sentinel may take: an unreachable one must not delay a failover for long."""
 LOOK_S = 0.5
-"""How often it is looked whether another master was named."""
+"""The interval between checks whether another master was named."""
 
 
 def is_sentinel(url: str) -> bool:
@@ -28,9 +28,9 @@ def is_sentinel(url: str) -> bool:
 
 
 def master_of(url: str, **options: Any) -> "Redis":  # noqa: ANN401 - redis-py's own options, of many types
-    """A client of the master at a `redis+sentinel://` address; options: of its connections, as in `Redis.from_url`.
+    """Make a client of the master at a `redis+sentinel://` address. options: of its connections, as in `Redis.from_url`
 
-    A connection that finds itself at a server that is no master any more is closed, and the sentinels are asked again.
+    A connection to a server that is no master any more is closed, and the sentinels are asked again.
     """
     at = SentinelAddress.read(url)
     pool = _Pool(
@@ -47,9 +47,9 @@ def master_of(url: str, **options: Any) -> "Redis":  # noqa: ANN401 - redis-py's
 
 
 def replicas_known(url: str) -> int:
-    """How many replicas of the master at an address may be promoted, as the sentinel says that knows the most of them.
+    """Return how many replicas of the master may be promoted, by the sentinel that knows the most of them.
 
-    Those that are away count, too: they may come back. 0 where no sentinel answers.
+    Unreachable replicas count, too: they may come back. 0 where no sentinel answers.
     """
     at = SentinelAddress.read(url)
     known = [int(state["num-slaves"]) for state in _sentinels(at).told(at.name)]
@@ -63,7 +63,7 @@ def _sentinels(at: SentinelAddress) -> "_Sentinels":
 
 
 class _Pool(SentinelConnectionPool):
-    """Connections to the master. lookout: sentinels that a thread of its own asks, for as long as the pool is used."""
+    """The connections to the master. lookout: the sentinels that a background thread asks while the pool is in use"""
 
     def __init__(self, name: str, sentinels: "_Sentinels", lookout: "_Sentinels", **options: Any) -> None:  # noqa: ANN401 - redis-py's
         super().__init__(name, sentinels, **options)  # type: ignore[no-untyped-call] # by redis-py
@@ -71,13 +71,13 @@ class _Pool(SentinelConnectionPool):
         threading.Thread(target=_look_out, args=(weakref.ref(self),), daemon=True, name="sentinels").start()
 
     def look(self) -> None:
-        """Close the connections to any server but the one that the sentinels name; one in use, when it is done."""
+        """Close the connections to any server but the one that the sentinels name; those in use, after their use."""
         here = self.master_address
         try:
             named = self.lookout.discover_master(self.service_name)
             if here is not None and named != here:
                 self.get_master_address()  # type: ignore[no-untyped-call] # it closes them
-        except (RedisError, OSError):  # the sentinels name no master now: the next call finds that out
+        except (RedisError, OSError):  # the sentinels name no master now: the next call fails for that reason
             return
 
 
@@ -93,10 +93,10 @@ def _look_out(found: "weakref.ref[_Pool]") -> None:
 
 
 class _Sentinels(Sentinel):
-    """Asks every sentinel: one that was cut off may still name the master of before."""
+    """Sentinels that are all asked: one that was cut off may still name the previous master."""
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Where the master is, as the sentinels say that saw the latest failover. Raises MasterNotFoundError."""
+        """Return the master's address from the sentinel that saw the latest failover. Raises MasterNotFoundError."""
         named = [
             (int(state["config-epoch"]), str(state["ip"]), int(state["port"]))
             for state in self.told(service_name)
@@ -108,7 +108,7 @@ class _Sentinels(Sentinel):
         return host, port
 
     def told(self, service_name: str) -> list[dict[str, Any]]:
-        """What each sentinel that answers says of a master."""
+        """Return the state of a master as each sentinel that answers reports it."""
         found = []
         for sentinel in self.sentinels:
             try:
@@ -122,10 +122,10 @@ class _Sentinels(Sentinel):
 
 
 class _MasterConnection(SentinelManagedConnection):
-    """A connection that is none unless a master is at its other end."""
+    """A connection that is refused unless the server at its other end is a master."""
 
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
-        """Log in, and ask what this server is. A user who may not ask finds out by READONLY."""
+        """Log in and ask the server for its role. A user who may not ask learns it from a READONLY error later."""
         super().on_connect_check_health(check_health)
         try:
             self.send_command("HELLO", check_health=False)  # type: ignore[no-untyped-call]

@@ -1,8 +1,8 @@
-"""What the history says of an event: a Struct a trigger. Facts for the record, never a number or a text.
+"""The details of an event in the history: one Struct for each trigger. Facts for the record, never a number or a text.
 
-They are kept as JSON objects, their fields in the order that stands here: bytes that were hashed into a chain. So a
-field is only ever appended, and has a default that is never written: None where an older program did not say it.
-Flags are 0 and 1, as they are kept. A trigger without a Struct here has nothing more to be said.
+Details are kept as JSON objects, with their fields in the order declared here: these bytes are hashed into a chain. So
+a field is only ever appended, and has a default that is never written: None where an older program did not record it.
+Flags are 0 and 1, as they are kept. A trigger without a Struct here has no details.
 """
 
 from typing import Any
@@ -52,7 +52,7 @@ from consent_engine.domain.order.details.said import (
 )
 
 MayBeAsked = SaidNo | OptedOut | Cancelled | TooLateToAsk | ConfirmationFailed
-"""Of what settles an order whose question may be with the subscriber though nothing says so."""
+"""Details of settling events that can record that the question may be with the subscriber without proof."""
 
 
 def _kinds(of: type[Detail]) -> list[type[Detail]]:
@@ -70,6 +70,6 @@ KINDS: dict[Trigger, type[Detail]] = _TOLD | _BARE
 
 
 def bare(trigger: Trigger) -> Detail:
-    """The detail of an event of which its trigger says all. Raises KeyError where there is more to say."""
+    """Return the detail of an event whose trigger says all. Raises KeyError where there is more to say."""
     made: Detail = _BARE[trigger]()
     return made

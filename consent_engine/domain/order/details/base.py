@@ -1,4 +1,4 @@
-"""What every detail is."""
+"""The base of all event details."""
 
 from typing import ClassVar
 
@@ -8,6 +8,6 @@ from consent_engine.domain.lifecycle import Trigger
 
 
 class Detail(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is said of any event."""
+    """The details of one event."""
 
     trigger: ClassVar[Trigger]

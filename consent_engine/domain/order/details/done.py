@@ -1,4 +1,4 @@
-"""Of what was done: by outside calls, timers and people."""
+"""Details of events caused by outside calls, timers and people."""
 
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.lifecycle import Trigger
@@ -7,10 +7,10 @@ from consent_engine.domain.sms import Delivery
 
 
 class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
-    """how: `gateway` (it said so), `report` or `reply` (these prove it) · may_have: attempts that may have been taken ·
-    started, last: when the first and the last of them began · window: how long a yes counts · parts: the gateway's ids
-    of the parts, where each has its own · undelivered: how long a yes counts while the question is not on the handset,
-    where the gateway reports; once it is, the window begins.
+    """The question was handed over. how: `gateway` (it said so), `report` or `reply` (these prove it) · may_have:
+    attempts that may have been taken · started, last: when the first and the last of them began · window: how long a
+    yes counts · parts: the gateway's ids of the parts, where each has its own · undelivered: how long a yes counts
+    while the question is not on the handset, where the gateway reports; once it is, the window begins.
     """
 
     trigger = Trigger.CONFIRMATION_ACCEPTED
@@ -26,8 +26,8 @@ class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
 
 
 class ConfirmationFailed(Detail, frozen=True, kw_only=True):
-    """believed: whose retry it was · may_be_asked: as of a no · answered: 1 where a yes came all the same, and is told
-    that it changes nothing.
+    """The question failed. believed: the person whose retry it was · may_be_asked: as in `SaidNo` · answered: 1 where a
+    yes came all the same, and is answered that it changes nothing.
     """
 
     trigger = Trigger.CONFIRMATION_FAILED
@@ -38,8 +38,8 @@ class ConfirmationFailed(Detail, frozen=True, kw_only=True):
 
 
 class Cancelled(Detail, frozen=True, kw_only=True):
-    """door: by which a refusal came, '' where it was none · may_be_asked: as of a no · limited: 1 where the refusal was
-    about one plan, or for a time.
+    """The order was cancelled. door: the way a refusal came, '' where it was none · may_be_asked: as in `SaidNo` ·
+    limited: 1 where the refusal was about one plan, or for a time.
     """
 
     trigger = Trigger.CANCELLED
@@ -50,7 +50,7 @@ class Cancelled(Detail, frozen=True, kw_only=True):
 
 
 class TooLateToAsk(Detail, frozen=True, kw_only=True):
-    """may_be_asked: as of a no · answered: as of a question that failed."""
+    """The question came too late. may_be_asked: as in `SaidNo` · answered: as in `ConfirmationFailed`."""
 
     trigger = Trigger.TOO_LATE_TO_ASK
     may_be_asked: int = 0
@@ -58,14 +58,14 @@ class TooLateToAsk(Detail, frozen=True, kw_only=True):
 
 
 class Attempts(Detail, frozen=True, kw_only=True):
-    """Of a call that was accepted. doubts: how many of the attempts before may have been taken."""
+    """An accepted call. attempts: how many were made · doubts: how many of the earlier ones may have been taken."""
 
     attempts: int
     doubts: int
 
 
 class ServiceActivated(Attempts, frozen=True, kw_only=True):
-    """note: what the BSS added · believed: whose retry it was."""
+    """The BSS accepted the activation. note: the BSS's own words · believed: the person whose retry it was."""
 
     trigger = Trigger.SERVICE_ACTIVATED
     note: str = ""
@@ -73,9 +73,9 @@ class ServiceActivated(Attempts, frozen=True, kw_only=True):
 
 
 class SmsAccepted(Attempts, frozen=True, kw_only=True):
-    """Of an SMS that is not the first question. note: what the gateway added · believed: whose retry it was · parts:
-    the gateway's ids of the parts, where each has its own · known: how many events its text was written after; None:
-    all that stand before this one.
+    """The hand-over of an SMS other than the first question. note: what the gateway added · believed: the person whose
+    retry it was · parts: the gateway's ids of the parts, where each has its own · known: how many events the text was
+    written after; None: all that precede this one.
     """
 
     note: str = ""
@@ -86,19 +86,19 @@ class SmsAccepted(Attempts, frozen=True, kw_only=True):
 
 
 class NotificationAccepted(SmsAccepted, frozen=True, kw_only=True):
-    """The notification is handed over."""
+    """The hand-over of the notification."""
 
     trigger = Trigger.NOTIFICATION_ACCEPTED
 
 
 class Informed(SmsAccepted, frozen=True, kw_only=True):
-    """Any other SMS is."""
+    """The hand-over of any other SMS."""
 
     trigger = Trigger.INFORMED
 
 
 class ActivationRefused(Detail, frozen=True, kw_only=True):
-    """believed: whose retry it was."""
+    """The BSS refused the activation. believed: the person whose retry it was."""
 
     trigger = Trigger.ACTIVATION_REFUSED
     reason: str
@@ -106,7 +106,7 @@ class ActivationRefused(Detail, frozen=True, kw_only=True):
 
 
 class NotInformed(Detail, frozen=True, kw_only=True):
-    """believed: whose retry it was."""
+    """The gateway refused an SMS. believed: the person whose retry it was."""
 
     trigger = Trigger.NOT_INFORMED
     reason: str
@@ -115,7 +115,7 @@ class NotInformed(Detail, frozen=True, kw_only=True):
 
 
 class NotificationFailed(Detail, frozen=True, kw_only=True):
-    """Its SMS is parked."""
+    """The notification could not be sent: its SMS is parked."""
 
     trigger = Trigger.NOTIFICATION_FAILED
     effect: str
@@ -123,14 +123,14 @@ class NotificationFailed(Detail, frozen=True, kw_only=True):
 
 
 class GivenUp(Detail, frozen=True, kw_only=True):
-    """Why the notification is not sent any more."""
+    """The reason why the notification is not sent any more."""
 
     trigger = Trigger.GIVEN_UP
     reason: str
 
 
 class Parked(Detail, frozen=True, kw_only=True):
-    """On the stuck list."""
+    """An effect put on the stuck list."""
 
     trigger = Trigger.PARKED
     effect: str
@@ -149,7 +149,7 @@ class Reported(Detail, frozen=True, kw_only=True):
 
 
 class Delivered(Detail, frozen=True, kw_only=True):
-    """All of one SMS. stamped: when it arrived, by the gateway's clock."""
+    """The delivery of all of one SMS. stamped: when it arrived, by the gateway's clock."""
 
     trigger = Trigger.DELIVERED
     effect: str
@@ -158,7 +158,7 @@ class Delivered(Detail, frozen=True, kw_only=True):
 
 
 class Resumed(Detail, frozen=True, kw_only=True):
-    """needs_code: 1 where a bare yes is not enough any more."""
+    """A suspected refusal was none. needs_code: 1 where a bare yes is not enough any more."""
 
     trigger = Trigger.RESUMED
     reason: str
@@ -166,7 +166,7 @@ class Resumed(Detail, frozen=True, kw_only=True):
 
 
 class Held(Detail, frozen=True, kw_only=True):
-    """Until the quiet hours are over."""
+    """An effect held back until the quiet hours are over."""
 
     trigger = Trigger.HELD
     effect: str
@@ -174,21 +174,21 @@ class Held(Detail, frozen=True, kw_only=True):
 
 
 class AskedAgain(Detail, frozen=True, kw_only=True):
-    """n: the number of the question that is asked now."""
+    """The question was sent again. n: the number of the question that is asked now."""
 
     trigger = Trigger.ASKED_AGAIN
     n: int
 
 
 class Retried(Detail, frozen=True, kw_only=True):
-    """What was parked."""
+    """Parked effects that a person retries."""
 
     trigger = Trigger.RETRIED
     effects: tuple[str, ...]
 
 
 class Revealed(Detail, frozen=True, kw_only=True):
-    """role: of the key, when it was used."""
+    """The number was shown to a person. role: of the key, when it was used."""
 
     trigger = Trigger.REVEALED
     role: str
@@ -196,8 +196,8 @@ class Revealed(Detail, frozen=True, kw_only=True):
 
 
 class EndedLate(Detail, frozen=True, kw_only=True):
-    """outcome: accepted, rejected, unavailable or uncertain; reason: of all but the first; parts, known: as of an SMS
-    that was accepted.
+    """An outside call that ended too late. outcome: accepted, rejected, unavailable, uncertain or untaken · reason: of
+    all but accepted · parts, known: as in `SmsAccepted`, for an SMS that was accepted.
     """
 
     trigger = Trigger.ENDED_LATE

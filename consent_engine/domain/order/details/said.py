@@ -1,4 +1,4 @@
-"""Of what a subscriber wrote."""
+"""Details of events that record a subscriber's words."""
 
 from msgspec import convert, to_builtins
 
@@ -11,7 +11,7 @@ from consent_engine.domain.order.seen import Seen
 
 
 class Words(Detail, frozen=True, kw_only=True):
-    """Of a reply: what it meant by which edition of the words, and the orders it might have meant."""
+    """A reply: its meaning, the edition of the words that read it, and the orders it might have meant."""
 
     keyword: Keyword
     rule: Rule
@@ -22,7 +22,7 @@ class Words(Detail, frozen=True, kw_only=True):
 
 
 class Reply(Words, frozen=True, kw_only=True):
-    """Of a reply of which there is no more to say.
+    """A reply whose other details, if it has any, are kept after these.
 
     reason: why a person must read it · written_by: the latest instant it can have been written
     """
@@ -32,8 +32,8 @@ class Reply(Words, frozen=True, kw_only=True):
 
 
 class SaidYes(Reply, frozen=True, kw_only=True):
-    """early: 1 where it came before the hand-over was recorded · seen: why no person can have written it, where policy
-    takes it all the same.
+    """A yes. early: 1 where it came before the hand-over was recorded · seen: why no person can have written it, where
+    policy accepts it all the same.
     """
 
     trigger = Trigger.SAID_YES
@@ -42,8 +42,8 @@ class SaidYes(Reply, frozen=True, kw_only=True):
 
 
 class RepliedSuspect(Reply, frozen=True, kw_only=True):
-    """A yes that no person can have written. asked: 1 where it was answered with the question for YES with the code ·
-    early: as of a yes.
+    """A yes that no person can have written. asked: 1 where it was answered with the request for YES with the code ·
+    early: as in `SaidYes`.
     """
 
     trigger = Trigger.REPLIED_SUSPECT
@@ -53,21 +53,21 @@ class RepliedSuspect(Reply, frozen=True, kw_only=True):
 
 
 class SaidNo(Reply, frozen=True, kw_only=True):
-    """may_be_asked: 1 where the question may be with the subscriber though nothing says so."""
+    """A no. may_be_asked: 1 where the question may be with the subscriber though nothing says so."""
 
     trigger = Trigger.SAID_NO
     may_be_asked: int = 0
 
 
 class OptedOut(Reply, frozen=True, kw_only=True):
-    """may_be_asked: as of a no."""
+    """A STOP. may_be_asked: as in `SaidNo`."""
 
     trigger = Trigger.OPTED_OUT
     may_be_asked: int = 0
 
 
 class RepliedBefore(Words, frozen=True, kw_only=True):
-    """A reply to what was before the question. clarified: 1 where it was answered with a question."""
+    """A reply written before the question. clarified: 1 where it was answered with a clarification."""
 
     trigger = Trigger.REPLIED_BEFORE
     clarified: int | None = None
@@ -76,27 +76,27 @@ class RepliedBefore(Words, frozen=True, kw_only=True):
 
 
 class RepliedBarred(Reply, frozen=True, kw_only=True):
-    """A yes under a restriction."""
+    """A yes that came under a restriction."""
 
     trigger = Trigger.REPLIED_BARRED
 
 
 class Suspected(Reply, frozen=True, kw_only=True):
-    """What may be a refusal. seen: of a yes that is held, why no person can have written it."""
+    """A reply that may be a refusal. seen: for a yes that is held, why no person can have written it."""
 
     trigger = Trigger.SUSPECTED
     seen: Seen | None = None
 
 
 class AskedHelp(Reply, frozen=True, kw_only=True):
-    """A call for help."""
+    """A request for help."""
 
     trigger = Trigger.ASKED_HELP
 
 
 class Unclear(Words, frozen=True, kw_only=True):
-    """clarified: 1 where it was answered with a question · which: what was said, where "which one?" can make it count;
-    None where it fits this order alone.
+    """A reply that was not understood. clarified: 1 where it was answered with a clarification · which: the keyword it
+    gave, where the answer to "which one?" can make it count; None where it fits this order alone.
     """
 
     trigger = Trigger.UNCLEAR
@@ -107,7 +107,7 @@ class Unclear(Words, frozen=True, kw_only=True):
 
 
 class RepliedEarly(Words, frozen=True, kw_only=True):
-    """last: when the attempt began that it can have answered; 0: none · seen: why no person can have written it."""
+    """An early yes. last: when the attempt that it can have answered began; 0: none · seen: as in `RepliedSuspect`."""
 
     trigger = Trigger.REPLIED_EARLY
     last: Millis
@@ -116,7 +116,7 @@ class RepliedEarly(Words, frozen=True, kw_only=True):
     seen: Seen | None = None
 
     def counts(self, *, taken: bool) -> SaidYes | RepliedSuspect:
-        """The yes it is, once that attempt was handed over. taken: also where no person can have written it."""
+        """Return the yes it is once that attempt was handed over. taken: also where no person can have written it."""
         told = {name: getattr(self, name) for name in Reply.__struct_fields__}
         if self.seen is None or taken:
             return SaidYes(**told, early=1, seen=self.seen)
@@ -124,9 +124,9 @@ class RepliedEarly(Words, frozen=True, kw_only=True):
 
 
 class RepliedLate(Detail, frozen=True, kw_only=True):
-    """A reply, or a request to cancel (with cause and door), that came too late.
+    """A reply, or a request to cancel (with reason and door), that came too late.
 
-    answered: 1 where the subscriber was told so; None where that is not the question
+    answered: 1 where the subscriber was told so; None where no answer was in question
     """
 
     trigger = Trigger.REPLIED_LATE
@@ -143,6 +143,6 @@ class RepliedLate(Detail, frozen=True, kw_only=True):
     limited: int = 0
 
     def counts(self) -> SaidNo | OptedOut:
-        """The no or the STOP it is, once nothing stands against it."""
+        """Return the no or the STOP as it counts once nothing stands against it."""
         told = to_builtins(self)
         return convert(told, OptedOut) if self.keyword is Keyword.STOP else convert(told, SaidNo)
