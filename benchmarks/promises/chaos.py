@@ -71,6 +71,7 @@ async def judged(made: Run, took: float) -> dict[str, Any]:
     """Return the figures of a run that has settled, with broken promises under `broken`."""
     async with made.session.get(f"{made.town.ledger}/ledger", timeout=aiohttp.ClientTimeout(total=120)) as answer:
         ledger = await answer.json()
+    await made.read_all()
     with Redis.from_url(made.town.redis_url, decode_responses=True, socket_timeout=60.0) as client:
         store = redis_store(Wire(connect(made.town.redis_url), proves=False, replicas=0), lease_ms=1)
         audit = Audit(made.placed, made.refused, ledger, client, store)

@@ -21,6 +21,7 @@ from benchmarks.promises.audit import Placed
 from benchmarks.promises.minded import Minded, minds
 from benchmarks.promises.people import CARRIER, OFFICIAL, PLANS, Kind, Person, person
 from benchmarks.promises.processes import VICTIMS, Town
+from consent_engine.adapters.redis.codec import PREFIX
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.roles import Role
 
@@ -215,6 +216,19 @@ class Run:
             if minded.state == "gone" or minded.forgotten:
                 self.wrong.append(f"order {order} is {minded.state} and nobody minds it")
         self.minded.update(seen)
+
+    async def read_all(self) -> None:
+        """Wait until workers have read every message, on a busy machine too, but for so long at most."""
+        deadline = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline and await asyncio.to_thread(self._unread):
+            await asyncio.sleep(LOOK_S)
+
+    def _unread(self) -> bool:
+        with Redis.from_url(self.town.redis_url, decode_responses=True, socket_timeout=5.0) as client:
+            try:
+                return any(client.scan_iter(f"{PREFIX}inbox:*", count=1_000))
+            except (RedisError, OSError):
+                return True
 
     def line(self) -> str:
         """Return a line of progress."""
