@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from consent_engine.adapters import bss, gateways
+from consent_engine.adapters.bss import registry as bss
+from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis.keys import Cell

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from consent_engine.adapters.bss import BSS
-from consent_engine.adapters.gateways import GATEWAYS
+from consent_engine.adapters.bss.registry import BSS
+from consent_engine.adapters.gateways.registry import GATEWAYS
 from consent_engine.api.web.single_sign_on import BACK, OUT
 from consent_engine.config.durations import written
 from consent_engine.config.environment import PREFIX

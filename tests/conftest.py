@@ -16,7 +16,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Unavailable, Untaken
 from consent_engine.domain.line.subscriber import Subscriber

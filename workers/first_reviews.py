@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.first_review import FirstReviews
+from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.engine.limits import TICK_S
-from consent_engine.engine.spell import Spell
 from consent_engine.errors import ConsentError
 from consent_engine.ports.review_command import ReviewCommand
 
@@ -38,17 +38,17 @@ class FirstReviewer(threading.Thread):
 
     async def _ticks(self) -> None:
         reviews: FirstReviews | None = None
-        spell = Spell(log, "calls cannot be heard by CONSENT_REVIEW_COMMAND: people hear them")
+        trouble = LastingTrouble(log, "calls cannot be heard by CONSENT_REVIEW_COMMAND: people hear them")
         while not self._ending.is_set():
             heard = 0
             try:
                 reviews = reviews or FirstReviews(self._make(), *self._more)
                 heard = await reviews.look()
             except ConsentError as error:
-                spell.met(error)
+                trouble.met(error)
             except Exception as error:  # noqa: BLE001 - the edge: a dead thread leaves every call to people
-                spell.met(RuntimeError(type(error).__name__))
+                trouble.met(RuntimeError(type(error).__name__))
             else:
-                spell.over()
+                trouble.over()
             if not heard:
                 self._ending.wait(self._tick_s)

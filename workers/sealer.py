@@ -5,9 +5,9 @@ import random
 import threading
 from collections.abc import Callable
 
+from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.sealing import seal
-from consent_engine.engine.spell import Spell
 from consent_engine.errors import ConsentError
 from consent_engine.ports import Store
 
@@ -39,19 +39,19 @@ class Sealer(threading.Thread):
     def run(self) -> None:
         """Run the thread."""
         store: Store | None = None
-        spell = Spell(log, "the journal waits")
+        trouble = LastingTrouble(log, "the journal waits")
         while not self._ending.is_set():
             try:
                 store = store or self._make()
                 seal(store, self._reader, BATCHES)
             except ConsentError as error:
                 self.troubles += 1
-                spell.met(error)
+                trouble.met(error)
             except Exception as error:  # noqa: BLE001 - the edge: a sealer that dies seals nothing
                 self.troubles += 1
-                spell.met(RuntimeError(type(error).__name__))  # its text may quote a row
+                trouble.met(RuntimeError(type(error).__name__))  # its text may quote a row
             else:
-                spell.over()
+                trouble.over()
                 self.troubles = 0
             pause = min(self._tick_s * 2 ** min(self.troubles, 10), max(MOST_PAUSE_S, self._tick_s))
             self._ending.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter

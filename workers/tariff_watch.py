@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from consent_engine.adapters.tariff_pages import HttpTariffPages
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.publication import Publication
-from consent_engine.engine.spell import Spell
 from consent_engine.errors import ConsentError
 from consent_engine.ports.tariff_pages import TariffPages
 
@@ -39,18 +39,18 @@ class TariffWatch(threading.Thread):
 
     async def _ticks(self) -> None:
         publication: Publication | None = None
-        spell = Spell(log, "pages of tariffs cannot be looked at")
+        trouble = LastingTrouble(log, "pages of tariffs cannot be looked at")
         while not self._ending.is_set():
             try:
                 publication = publication or self._looking()
                 publication.begin()
                 await publication.ended(self._tick_s)
             except ConsentError as error:
-                spell.met(error)
+                trouble.met(error)
             except Exception as error:  # noqa: BLE001 - the edge: a dead thread leaves every verdict as it is
-                spell.met(RuntimeError(type(error).__name__))
+                trouble.met(RuntimeError(type(error).__name__))
             else:
-                spell.over()
+                trouble.over()
             await asyncio.sleep(self._tick_s)  # checks under way go on meanwhile
         if publication is not None:
             await publication.close()

@@ -27,7 +27,7 @@ from benchmarks import outside_stub
 from benchmarks.machine import Meter, Spent, load
 from consent_engine.adapters.redis.client import connect
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply

@@ -8,8 +8,9 @@ import sys
 from typing import Any
 
 from benchmarks.outside_stub import seconds
-from consent_engine.adapters import bss, gateways
+from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.bss.simulated import SimulatedBss
+from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.gateways.simulated import Simulated
 from consent_engine.domain.effects import Outcome
 from consent_engine.ports import Activation, Sms

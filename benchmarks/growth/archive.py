@@ -19,7 +19,7 @@ from benchmarks import postgres
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import RunningServer, connect_or_start
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply

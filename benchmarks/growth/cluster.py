@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn

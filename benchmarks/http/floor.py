@@ -1,8 +1,8 @@
 """Our share of the rate that HTTP alone allows: orders end to end, and placing. `python -m benchmarks.http.floor`.
 
 An order is four requests in (order, report, yes, report) and three out (question, activation, notification). The floor
-makes and takes the same requests through the same Starlette, uvicorn and `one_call`, in as many processes, to the same
-stub, and does nothing else: answers are constants, as long as ours; no signature, no key, no check, no store
+makes and takes the same requests through the same Starlette, uvicorn and `http_exchange`, in as many processes, to the
+same stub, and does nothing else: answers are constants, as long as ours; no signature, no key, no check, no store
 (`floor_app.py`; its API tells its callers by a pipe what to call). As ours does, it opens a connection a call.
 Placing alone is also held against a floor that runs one script that does nothing, once an order, on the same server.
 Both stand all the time and are loaded in turn by the same closed loop, the order reversed each round; a share is the

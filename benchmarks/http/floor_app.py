@@ -1,7 +1,7 @@
 """The floor under an order's HTTP: the same requests in and out, with nothing behind them. Started by floor.py.
 
     python -m benchmarks.http.floor_app api PORT   Starlette on uvicorn, set as the API is: its answers are constants
-    python -m benchmarks.http.floor_app caller     `one_call`, as ours: makes the calls that its standard input names
+    python -m benchmarks.http.floor_app caller     `http_exchange`, as ours: makes the calls its standard input names
 
 The API tells the callers what to call through pipes (`FLOOR_CALLERS`: file descriptors): a line an order's question, a
 line a yes. A caller answers the question's line with one SMS, the yes with an activation and then a notification. With
@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from consent_engine.adapters.one_call import call, request, target_of
+from consent_engine.adapters.http_exchange import call, request, target_of
 from consent_engine.api.http.protocol import BoundedHttp
 
 CALLERS, ANSWER, OUTSIDE, REDIS = "FLOOR_CALLERS", "FLOOR_ANSWER", "FLOOR_OUTSIDE", "FLOOR_REDIS"

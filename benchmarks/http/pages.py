@@ -27,7 +27,7 @@ from benchmarks.machine import below, cpu_of, load
 from benchmarks.ports import free_ports
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.wiring import Installation, installation

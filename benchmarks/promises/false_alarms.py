@@ -32,13 +32,13 @@ from enum import StrEnum
 
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.seen import Unlikely
+from consent_engine.domain.order.unlikely_yes import Unlikely
 from consent_engine.domain.sms import Delivery
 from tests.integration.api_door import server
 from tests.integration.calls.desk import Desk, instant

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.signature import HEADER, sign
 from consent_engine.errors import StoreUnavailable

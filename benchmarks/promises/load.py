@@ -17,7 +17,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Untaken
 from consent_engine.domain.msisdn import Msisdn

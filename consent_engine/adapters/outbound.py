@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from yarl import URL
 
-from consent_engine.adapters.one_call import MOST_BODY, BrokenAnswer, call, request, target_of
+from consent_engine.adapters.http_exchange import MOST_BODY, BrokenAnswer, call, request, target_of
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number

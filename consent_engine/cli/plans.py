@@ -12,7 +12,7 @@ from consent_engine.errors import FieldError, Malformed, PlanNotFound
 
 if TYPE_CHECKING:
     from consent_engine.domain.admission.lengths import PlanText
-    from consent_engine.domain.offer.seen import Seen
+    from consent_engine.domain.offer.page_seen import Seen
     from consent_engine.domain.offer.versions import Listed
 
 _FETCH = typer.Option("--fetch", help="Look at the pages where they are published, too.")

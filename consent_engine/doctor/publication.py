@@ -6,7 +6,7 @@ from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses, Kind
-from consent_engine.domain.offer.seen import PATIENCE_MS, Seen
+from consent_engine.domain.offer.page_seen import PATIENCE_MS, Seen
 from consent_engine.domain.offer.versions import Listed, Sale, Version
 
 OVERDUE_MS = 5 * 60_000

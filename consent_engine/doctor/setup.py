@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from shlex import quote
 
-from consent_engine.adapters import bss
+from consent_engine.adapters.bss import registry as bss
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.config.warnings import warnings
 from consent_engine.doctor.findings import Finding, bad, good, warn

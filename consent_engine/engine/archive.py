@@ -18,7 +18,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.engine.archive_records import Moving, awaited, move_calls, move_endings, park
-from consent_engine.engine.spell import Spell
+from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
     Aged,
@@ -63,7 +63,7 @@ class Archiver:
         self._waiting: list[Leased] = []
         self._moving: asyncio.Task[None] | None = None
         self._troubles = 0
-        self._spell = Spell(log, "timer: what is over cannot be archived now")
+        self._trouble = LastingTrouble(log, "timer: what is over cannot be archived now")
         self._expire_at = 0.0
 
     def take(self, leased: Sequence[Leased]) -> list[Leased]:
@@ -111,7 +111,7 @@ class Archiver:
             stale, early = await move(self._store, archive, batch, self._told)
         except ArchiveUnavailable as error:
             self._troubles += 1
-            self._spell.met(error)
+            self._trouble.met(error)
             self._down(list(batch), now, owner)
             return
         self._fine()
@@ -130,7 +130,7 @@ class Archiver:
             kept = await self._keep(archive, records) if records else set()
         except ArchiveUnavailable as error:
             self._troubles += 1
-            self._spell.met(error)
+            self._trouble.met(error)
             self._down(list(records), now)
             return
         self._fine()
@@ -160,7 +160,7 @@ class Archiver:
 
     def _fine(self) -> None:
         self._troubles = 0
-        self._spell.over()
+        self._trouble.over()
 
     def _down(self, records: Sequence[str], now: Millis, owner: Owner = Owner.ORDER) -> None:
         pause = min(DOWN_MS << min(self._troubles - 1, 10), MOST_DOWN_MS)

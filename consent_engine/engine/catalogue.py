@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.address import Addresses, Kind, unfit
+from consent_engine.domain.offer.page_seen import OURS, Seen, attested, unchecked
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.seen import OURS, Seen, attested, unchecked
 from consent_engine.domain.offer.versions import Listed, Proposal, Sale, Version
 from consent_engine.errors import (
     Backdated,

@@ -11,7 +11,7 @@ from consent_engine.domain.decide.endings import EndDecision, on_give_up, on_ret
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.engine.asks import Step
-from consent_engine.engine.record import MOST_RACES, wakes_of
+from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import NothingParked, StoreUnavailable
 from consent_engine.ports import Change, Commit, EndingChange, Held, Owner, Word

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.lengths import limits
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
@@ -29,6 +29,7 @@ from consent_engine.engine.archive import Upkeep
 from consent_engine.engine.asks import Loaded, Step
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.change_order import recording, retrying
 from consent_engine.engine.endings import Endings
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.engine.inspector import Inspector
@@ -40,7 +41,6 @@ from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
-from consent_engine.engine.record import recording, retrying
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revealing import Revealer
 from consent_engine.engine.revoking import revoking

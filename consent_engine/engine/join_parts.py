@@ -20,9 +20,9 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import Part, Reply
 from consent_engine.engine.asks import Step
-from consent_engine.engine.enqueue import posted_reply, texts_sent, yes_of
+from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.held_replies import overdue
-from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.post_to_inbox import posted_reply, texts_sent, yes_of
 from consent_engine.engine.round_trips import drive, load, or_raised, post, save
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Commit, Leased, LineChange, Outside, Store, Stored, Word

@@ -26,20 +26,20 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
+from consent_engine.engine.ask_holder import telling
 from consent_engine.engine.asks import Step
 from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.carry_on import CarryOn
+from consent_engine.engine.change_order import activating_again, barring, giving_back, line_recording, recording
 from consent_engine.engine.endings import end_recording, holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
-from consent_engine.engine.look_up import telling
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import known_outcome
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
-from consent_engine.engine.record import activating_again, barring, giving_back, line_recording, recording
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.slice import Slice
 from consent_engine.engine.slice_result import Tally, word_of

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms, admit
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.decide.decision import giving_up, say
 from consent_engine.domain.effects import Lane, Millis, Purpose
 from consent_engine.domain.line.entries import Entry
@@ -17,9 +17,9 @@ from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.asks import Loaded, Recall, Release, Reserve, Step
-from consent_engine.engine.behind import Behind, Named, behind, hold_recording, keep_refused
+from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused
+from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
-from consent_engine.engine.record import MOST_RACES
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import (
     ArchiveUnavailable,
@@ -147,16 +147,16 @@ def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Loaded]:
 
 def _weighed(
     wanted: Placing, made: _Made, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str
-) -> Step[tuple[Order, dict[str, str], Behind]]:
+) -> Step[tuple[Order, dict[str, str], CallOfOrder]]:
     """Return the order as admitted, with the fields written once and the call behind it, whose recording is reserved.
 
     Raises what `admit` does; a refusal due to the call, or to the number, is recorded on the call.
     """
     line = loaded.line(made.line)
     texts = (yield from _open_texts(line)) if line.entries else []
-    of = behind(wanted, made.call, loaded, line, listed, terms, secret)
+    of = call_behind(wanted, made.call, loaded, line, listed, terms, secret)
 
-    def admitted(of: Behind) -> tuple[Order, dict[str, str], Behind]:
+    def admitted(of: CallOfOrder) -> tuple[Order, dict[str, str], CallOfOrder]:
         admission = admit(
             wanted, made.order, line, listed, terms, loaded.now, made.salt, open_texts=texts, call=of.call
         )
@@ -206,7 +206,7 @@ def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
 
 
 def _commit(
-    new: Order, fields: dict[str, str], of: Behind, line: Line, wanted: Placing, *, review_first: bool
+    new: Order, fields: dict[str, str], of: CallOfOrder, line: Line, wanted: Placing, *, review_first: bool
 ) -> Commit:
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
     order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))

@@ -17,9 +17,9 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.engine.asks import Step
-from consent_engine.engine.enqueue import posted_reply, texts_sent, yes_of
 from consent_engine.engine.join_parts import driven, gathering
 from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.post_to_inbox import posted_reply, texts_sent, yes_of
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
 

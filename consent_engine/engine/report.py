@@ -37,7 +37,7 @@ from consent_engine.domain.line.reported import Reported
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.asks import Step
-from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import archived_reports, load, load_reports, post, prove, save
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, LineChange, Owner, Posted, ReportChange, Word

@@ -27,7 +27,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_SECOND_LOOK, WAKE_U
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.engine.asks import Step
-from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import calls_of_request, load, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineChange, Word

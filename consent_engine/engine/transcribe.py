@@ -10,7 +10,7 @@ from consent_engine.domain.call.transcript import SAID, Spoken, Transcribed, kep
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.engine.asks import Step
-from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import FieldError, Malformed, Refused, StoreUnavailable
 from consent_engine.ports import CallChange, Commit, Owner, Word

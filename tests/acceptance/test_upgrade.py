@@ -28,7 +28,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.data_folder import kept_secret
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, update
 
 from consent_engine.adapters.sql.tables import ORDERS
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Purpose, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse

@@ -10,7 +10,7 @@ import pytest
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery

@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.api.web.board import look
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key

@@ -17,7 +17,7 @@ from hypothesis.stateful import multiple, rule, run_state_machine_as_test
 
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import link

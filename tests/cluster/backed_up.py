@@ -4,7 +4,7 @@ import threading
 from contextlib import contextmanager
 
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import StoreUnavailable
 from consent_engine.wiring import installation

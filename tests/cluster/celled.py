@@ -16,7 +16,7 @@ from consent_engine.domain.admission.report_request import MakeReport, ReportMad
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.offer.seen import attested
+from consent_engine.domain.offer.page_seen import attested
 from consent_engine.domain.offer.versions import Proposal
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.limits import Pace

@@ -10,7 +10,7 @@ from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.reshard.move import Move
 from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import Settings
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.wiring import Installation

@@ -4,7 +4,7 @@ from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.msisdn import slot
 from consent_engine.errors import StoreUnavailable
 from tests.cluster.celled import Celled, person

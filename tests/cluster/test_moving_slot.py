@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.msisdn import Msisdn

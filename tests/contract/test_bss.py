@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.adapters import bss
 from consent_engine.adapters.bss import http
+from consent_engine.adapters.bss import registry as bss
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from consent_engine.adapters import gateways
 from consent_engine.adapters.gateways import http_json
+from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.outbound import LONGEST_AFTER, Client
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain

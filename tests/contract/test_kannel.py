@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from consent_engine.adapters import gateways
 from consent_engine.adapters.gateways import kannel
+from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.gateways.parts import reference, together
 from consent_engine.adapters.gateways.udh import Header
 from consent_engine.domain.effects import OF_ORDERS, Accepted, Purpose, Rejected, Unavailable, Uncertain

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent_engine.adapters import bss
+from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.bss import subscribers
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Unavailable

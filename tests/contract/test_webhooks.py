@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent_engine.adapters import gateways
+from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.domain import grammar, signature
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import Malformed, Unauthenticated

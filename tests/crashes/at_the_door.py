@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Lane, Outcome, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.versions import Proposal

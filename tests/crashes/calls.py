@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call import CallState
 from consent_engine.domain.call.review import AlreadyReviewed, NotContested, Verdict
 from consent_engine.domain.effects import Lane

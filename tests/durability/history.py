@@ -11,7 +11,7 @@ from consent_engine.adapters.redis.codec import DUE, OFFERS, call_of, inbox_key,
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Lane, Rejected, Uncertain
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line, line_id

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from fakeredis import FakeRedis
 
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.ports import ApiKey

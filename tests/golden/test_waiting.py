@@ -19,7 +19,7 @@ from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.seal import Seal

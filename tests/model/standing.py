@@ -35,7 +35,7 @@ from msgspec.structs import replace
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
 from consent_engine.domain.admission.admit_call import Telling, tell
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
 from consent_engine.domain.inbox import UnreadReply, UnreadReport

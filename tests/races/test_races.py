@@ -11,7 +11,7 @@ import pytest
 
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import ACTIVATE, Lane, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import parse

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from time import process_time
 
-from consent_engine.adapters import gateways
+from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.outbound import Answer, retry_after
 from consent_engine.domain.grammar import Keyword, Read, read
 from consent_engine.domain.signature import HEADER, sign

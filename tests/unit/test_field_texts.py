@@ -16,10 +16,10 @@ from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.texts.confirmation_fields import elements, price_of, unsubscribe_of
-from consent_engine.domain.texts.current_words import CHINESE, ENGLISH
 from consent_engine.domain.texts.editions import EDITIONS, LANGUAGES
 from consent_engine.domain.texts.page import lacking
 from consent_engine.domain.texts.page import read as read_page
+from consent_engine.domain.texts.released_words import CHINESE, ENGLISH
 from consent_engine.domain.texts.render import Subject, confirmation, dated, edition_of, write
 from consent_engine.domain.texts.segments import Encoding, encoding, segments
 from tests.plans import in_fields, plan

@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.offer.policy import Policy, Suspects
-from consent_engine.domain.order.seen import Seen, Unlikely
+from consent_engine.domain.order.unlikely_yes import Seen, Unlikely
 from consent_engine.domain.texts.free_exit import told_first, told_until
 
 OLD = (86400000, 7200000, 2000, 600000, 5, 600000, 1, 43200000, 3, -1, -1)

@@ -8,8 +8,8 @@ from consent_engine.api.schemas.forms import read as read_form
 from consent_engine.api.schemas.reviews import check_note
 from consent_engine.api.schemas.transcripts import TranscriptView
 from consent_engine.domain.admission.call_request import StartCall
+from consent_engine.domain.admission.order_request import PlaceOrder
 from consent_engine.domain.admission.report_request import MakeReport
-from consent_engine.domain.admission.request import PlaceOrder
 from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.roles import is_sound

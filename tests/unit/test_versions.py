@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.offer.seen import AGAIN_MS, PATIENCE_MS, Seen, attested
+from consent_engine.domain.offer.page_seen import AGAIN_MS, PATIENCE_MS, Seen, attested
 from consent_engine.domain.offer.versions import Listed, Sale, Standing, Version, dated
 from tests.plans import plan, priced, undated
 

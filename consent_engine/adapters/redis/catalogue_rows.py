@@ -5,8 +5,8 @@ import hmac
 import json
 from collections.abc import Mapping
 
+from consent_engine.domain.offer.page_seen import Seen
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.seen import Seen
 from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
 
 

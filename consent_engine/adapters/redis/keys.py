@@ -61,7 +61,7 @@ others with cell 0):
     ce:plan:<code>        hash    <version> -> plan, current, sale (of the newest version);
                                   at:<version> -> since when the store knows it|its sale;
                                   by:<version> -> who proposed and who approved it, in JSON;
-                                  seen:<version>:<n> -> the last look at its n-th address (domain/offer/seen.py)
+                                  seen:<version>:<n> -> the last look at its n-th address (domain/offer/page_seen.py)
     ce:plans:proposed     hash    <code> -> who, when, the plan: until another admin approves it
     ce:plans:turn         hash    <what> -> the process that does this task now, <what>:until -> until when
     ce:plans              set     codes

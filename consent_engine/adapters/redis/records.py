@@ -13,7 +13,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Rhythm
-from consent_engine.domain.order.seen import Unlikely
+from consent_engine.domain.order.unlikely_yes import Unlikely
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Commit, LiftedWord, Live, Owner, Records, Saved, Word

@@ -25,7 +25,7 @@ from consent_engine.api.service.callers import (
 )
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.bound import check_agent
-from consent_engine.domain.admission.request import PlaceOrder, Placing, idempotency_key_is_sound
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing, idempotency_key_is_sound
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.call_request import RecordingTaken
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
-from consent_engine.domain.admission.request import SKEW_MS
+from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis

@@ -15,7 +15,7 @@ from consent_engine.api.http.bounds import Bounds
 from consent_engine.domain.effects import Unavailable
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.spell import Spell
+from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.ports import Subscribers
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class DoorLookUp:
         self._watch = watch
         self._known: tuple[Subscribers | None] | None = None
         self._rests_until = 0.0
-        self._spell = Spell(log, "the BSS does not say who has a number: orders are taken without")
+        self._trouble = LastingTrouble(log, "the BSS does not say who has a number: orders are taken without")
 
     async def of(self, msisdn: str) -> Subscriber | None:
         """Return the number's subscriber; None where no BSS can be asked, or it did not answer in time."""
@@ -63,10 +63,10 @@ class DoorLookUp:
         if isinstance(answer, Unavailable):
             self._rests_until = self._watch() + self._bounds.look_up_rest_s
             self.counted[UNANSWERED] += 1
-            self._spell.met(TimeoutError(answer.reason))
+            self._trouble.met(TimeoutError(answer.reason))
             return None
         self.counted[ANSWERED] += 1
-        self._spell.over()
+        self._trouble.over()
         return answer
 
     async def close(self) -> None:

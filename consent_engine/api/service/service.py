@@ -23,7 +23,7 @@ from consent_engine.api.service.watches import Streams
 from consent_engine.config.calendars import days_in
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.clocks import Clocks
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.sms import DeliveryReport, Reply

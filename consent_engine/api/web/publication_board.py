@@ -3,7 +3,7 @@
 from typing import Any
 
 from consent_engine.api.schemas.views import instant
-from consent_engine.domain.offer.seen import PATIENCE_MS
+from consent_engine.domain.offer.page_seen import PATIENCE_MS
 from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.engine.engine import Engine
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.barred import barred
 from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, fits
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_events import Recording
 from consent_engine.domain.call.errors import CallMismatch

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from consent_engine.domain.admission.admit import Terms, told_recording
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import Began, Call, CallPerson, CallState, begun
 from consent_engine.domain.call.call_events import CallOutcome, Ended
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned

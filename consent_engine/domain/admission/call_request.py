@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
-from consent_engine.domain.admission.request import SKEW_MS
+from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_events import CallOutcome, Disclosed, Recording

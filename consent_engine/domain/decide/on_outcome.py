@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.after_reports import failed, or_failed, then, wholly
+from consent_engine.domain.decide.after_delivery_reports import failed, or_failed, then, wholly
 from consent_engine.domain.decide.decision import (
     A_SECOND,
     PARKED,

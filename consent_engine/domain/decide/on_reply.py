@@ -36,7 +36,7 @@ from consent_engine.domain.order.history import (
     told_late,
 )
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.seen import Seen
+from consent_engine.domain.order.unlikely_yes import Seen
 
 MOST_ANSWERS = 3
 """How often an order answers HELP, or STOP after activation: an answering machine may be writing to the engine."""

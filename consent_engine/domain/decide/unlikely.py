@@ -14,7 +14,7 @@ from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.history import all_of, asked
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.rhythm import Beat, Loosely
-from consent_engine.domain.order.seen import Seen, Unlikely
+from consent_engine.domain.order.unlikely_yes import Seen, Unlikely
 
 
 class Rules(NamedTuple):

@@ -30,7 +30,7 @@ from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resume
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
 from consent_engine.domain.order.rhythm import Rhythm
-from consent_engine.domain.order.seen import Seen
+from consent_engine.domain.order.unlikely_yes import Seen
 
 MOST_SETTLED = 20
 """The most settled orders of a line that are looked at; open ones are never left out."""

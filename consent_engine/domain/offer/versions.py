@@ -8,8 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.offer.page_seen import FOR_EVER, Seen
 from consent_engine.domain.offer.plan import CHANNELS, Plan
-from consent_engine.domain.offer.seen import FOR_EVER, Seen
 
 
 class Sale(StrEnum):

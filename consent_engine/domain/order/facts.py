@@ -11,7 +11,7 @@ from msgspec import Struct
 from consent_engine.domain.effects import Millis, Outcome
 from consent_engine.domain.grammar import Keyword, Reason
 from consent_engine.domain.order.rhythm import Rhythm
-from consent_engine.domain.order.seen import Seen
+from consent_engine.domain.order.unlikely_yes import Seen
 from consent_engine.domain.sms import Delivery
 
 

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.order.seen import Unlikely
+from consent_engine.domain.order.unlikely_yes import Unlikely
 
 
 class Loosely(Struct, frozen=True):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.texts.current_words import (
+from consent_engine.domain.texts.released_words import (
     CHINESE,
     CHINESE_WITH_REGISTRATION,
     ENGLISH_WITH_REGISTRATION,
@@ -16,7 +16,7 @@ from consent_engine.domain.texts.current_words import (
     STOPPED,
     WHICH_ONE,
 )
-from consent_engine.domain.texts.current_words import ENGLISH as ENGLISH_OF_FIELDS
+from consent_engine.domain.texts.released_words import ENGLISH as ENGLISH_OF_FIELDS
 from consent_engine.domain.texts.report_words import CHINESE as REPORTS_CHINESE
 from consent_engine.domain.texts.report_words import ENGLISH as REPORTS_ENGLISH
 

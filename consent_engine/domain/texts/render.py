@@ -17,7 +17,6 @@ from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Sentences, Tariff
 from consent_engine.domain.texts.confirmation_fields import elements
-from consent_engine.domain.texts.current_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
 from consent_engine.domain.texts.editions import (
     CURRENT_EDITION,
     DATED,
@@ -28,6 +27,7 @@ from consent_engine.domain.texts.editions import (
     OF_SENTENCES,
 )
 from consent_engine.domain.texts.free_exit import has_early_fee, told_first
+from consent_engine.domain.texts.released_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
 from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
 from consent_engine.domain.texts.report_words import read_name
 from consent_engine.domain.texts.times import beginning, clock_of, lasting, literal

@@ -1,6 +1,6 @@
 """What the tests of reviews share: a call with its order, a verdict, a yes."""
 
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.review import Review

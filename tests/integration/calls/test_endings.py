@@ -8,7 +8,7 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.reshard.dump import Side, account
 from consent_engine.doctor.records import Wanted, records
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, NumberErased, Why, ending_id
 from consent_engine.domain.decide.endings import on_retry
 from consent_engine.domain.effects import (

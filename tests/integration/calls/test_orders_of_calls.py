@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import Trigger

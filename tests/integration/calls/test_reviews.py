@@ -18,7 +18,7 @@ from consent_engine.domain.days import CHINA, later
 from consent_engine.domain.effects import WAKE_SECOND_LOOK, Lane, Unavailable
 from consent_engine.domain.order.facts import Ended
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.record import recording
+from consent_engine.engine.change_order import recording
 from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
 from consent_engine.ports import CallFilter

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.adapters.redis.codec import PREFIX
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call import recorded_call_id, recording_key
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.permit import Dialling, Tokens

@@ -5,7 +5,7 @@ Friday the number is another's, and a yes from before is dead.
 
 import pytest
 
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.report_terms import RewardTerms
 from consent_engine.domain.days import CHINA, later
 from consent_engine.domain.effects import Lane

@@ -17,7 +17,7 @@ from consent_engine.config.calendars import days_in
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.publication import publication as doctor
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.offer.seen import AGAIN_MS, MENDED_MS, PATIENCE_MS
+from consent_engine.domain.offer.page_seen import AGAIN_MS, MENDED_MS, PATIENCE_MS
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.publication import Publication

@@ -7,7 +7,7 @@ import sys
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.request import PlaceOrder, Placing
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import FULL_SECRET, Door, order

@@ -22,7 +22,7 @@ from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.domain.admission.call_request import CallStart, StartCall
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.decide.decision import Drop, Put

@@ -34,7 +34,7 @@ from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
-from consent_engine.domain.offer.seen import Found, Seen, after
+from consent_engine.domain.offer.page_seen import Found, Seen, after
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import OrderNotFound

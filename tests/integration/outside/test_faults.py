@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.adapters import gateways
 from consent_engine.adapters.bss import http
 from consent_engine.adapters.gateways import http_json
+from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.domain.effects import Accepted, Lane, Purpose, Unavailable, Uncertain, Untaken
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.engine.limits import Pace

@@ -9,8 +9,8 @@ from consent_engine.domain.inbox.report_parts import MOST_SMS, REPORTS_KNOWN_MS
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.facts import Reported
 from consent_engine.domain.sms import Delivery, DeliveryReport
+from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import part_reports
-from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import drive
 
 ANSWER = "the answer"

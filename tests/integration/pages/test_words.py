@@ -23,7 +23,7 @@ from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.offer.plan import CHANNELS, SENTENCES
 from consent_engine.domain.order.details import KINDS
 from consent_engine.domain.order.facts import Rule
-from consent_engine.domain.order.seen import Unlikely
+from consent_engine.domain.order.unlikely_yes import Unlikely
 from consent_engine.domain.sms import Delivery
 from consent_engine.domain.texts.confirmation_fields import disclosures
 from consent_engine.engine.api_keys import Role

@@ -8,7 +8,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine.record import giving_back, recording
+from consent_engine.engine.change_order import giving_back, recording
 from consent_engine.engine.round_trips import drive
 from tests.conftest import NUMBER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit, lose_leases

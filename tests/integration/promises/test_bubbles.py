@@ -3,7 +3,7 @@
 from consent_engine.domain.decide.sent import sent
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Purpose, Rejected
 from consent_engine.domain.order.facts import Ended
-from consent_engine.engine.record import recording
+from consent_engine.engine.change_order import recording
 from consent_engine.engine.round_trips import drive
 
 

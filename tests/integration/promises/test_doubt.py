@@ -5,8 +5,8 @@ import pytest
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.order.facts import Ended
+from consent_engine.engine.change_order import recording
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import drive
 from tests.conftest import NUMBER
 

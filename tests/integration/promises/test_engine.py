@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from fakeredis import FakeRedis
 
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
+from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.place import REQUEST_MAY_LAST_MS
-from consent_engine.engine.record import giving_back
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import (
     BrokenRecord,

@@ -18,9 +18,9 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
+from consent_engine.engine.change_order import recording
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.held_replies import overdue
-from consent_engine.engine.record import recording
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import DoNotCall, NotWaiting, TooLate
 from consent_engine.ports import LiftedWord, Posted

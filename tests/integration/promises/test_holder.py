@@ -5,9 +5,9 @@ import pytest
 from consent_engine.domain.effects import ACTIVATE, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.seal import Seal
+from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.record import giving_back
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import BrokenRecord, DoNotCall, EventNotTaken, Malformed
 from tests.conftest import NUMBER, OTHER

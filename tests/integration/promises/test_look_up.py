@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call_events import OrderRefused
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Unavailable, Uncertain
 from consent_engine.domain.line.holder import MOST_EVENTS, LineEvent

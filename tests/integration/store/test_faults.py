@@ -31,7 +31,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.rq_queue import MOST_QUEUED, RqQueue, connect_rq
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.policy import Policy

@@ -13,7 +13,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.commits import MOST
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.store import redis_store
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import FRESH, WAKE_TOO_LATE, Lane
 from consent_engine.domain.leaf import Leaf

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.commits import Commits
 from consent_engine.adapters.redis.store import redis_store
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LineChange, Word

@@ -14,7 +14,7 @@ from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.doctor.orders import Looker
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_TOO_LATE, Lane, Rejected
 from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable, TooLate
 from tests.conftest import World

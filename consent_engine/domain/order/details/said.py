@@ -7,7 +7,7 @@ from consent_engine.domain.grammar import Keyword, Reason
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details.base import Detail
 from consent_engine.domain.order.facts import Rule
-from consent_engine.domain.order.seen import Seen
+from consent_engine.domain.order.unlikely_yes import Seen
 
 
 class Words(Detail, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import Telling, tell
-from consent_engine.domain.admission.request import Placing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import MOST_REFUSALS, Call, held, recorded_call_id, recording_key
 from consent_engine.domain.call.call_events import OrderRefused
 from consent_engine.domain.call.errors import RecordingReused
@@ -22,7 +22,7 @@ from consent_engine.domain.line.line import CALLS_KNOWN_MS, Line
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.engine.asks import Loaded, Release, Reserve, Step
 from consent_engine.engine.calls_of_line import named_on
-from consent_engine.engine.record import MOST_RACES
+from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
 from consent_engine.ports import CallChange, Change, Commit, Look, Owner, Word
@@ -31,7 +31,7 @@ MOST_CALLS_OF_REFUSALS = 20
 """Most calls of the last days that a line keeps only because an order was refused."""
 
 
-class Behind(Struct, frozen=True):
+class CallOfOrder(Struct, frozen=True):
     """The call behind an order. fields: of a call that does not exist yet, written with the order · key: the key under
     which its recording is to be reserved; '' where nothing is to be reserved.
     """
@@ -77,9 +77,9 @@ class Named(Struct, frozen=True):
         return cls(recorded_call_id(wanted.msisdn, key), key, salt)
 
 
-def behind(
+def call_behind(
     wanted: Placing, named: Named, loaded: Loaded, line: Line, listed: Listed | None, terms: Terms, secret: str
-) -> Behind:
+) -> CallOfOrder:
     """Return the call behind an order, as it is in the store or would be made; empty where there is no call to check.
 
     loaded: with the call where it is in the store · line: the order's
@@ -87,20 +87,20 @@ def behind(
     told, call_id, key = wanted.request.call, named.id, ""
     call = loaded.calls.get(call_id)
     if told is None or listed is None:
-        return Behind(call)
+        return CallOfOrder(call)
     if told.caller_number == CARRIERS[listed.plan.carrier].outbound:
         key = named.key
         if call is not None:
-            return Behind(call, key="" if call.recording_key == key else key)
+            return CallOfOrder(call, key="" if call.recording_key == key else key)
     else:  # kept separately: a request with the number corrected describes the call as it was, with its recording
         other = recording_key(secret, f"{told.recording_id}\n{told.caller_number}")
         call_id = recorded_call_id(wanted.msisdn, other)
     telling = Telling(wanted, call_id, listed.plan.carrier.value, named.salt)
     made, fields = tell(telling, line, terms, secret, loaded.now)
-    return Behind(made, fields, key)
+    return CallOfOrder(made, fields, key)
 
 
-def hold_recording(of: Behind, claimant: str, *, only_look: bool = False) -> Step[Behind]:
+def hold_recording(of: CallOfOrder, claimant: str, *, only_look: bool = False) -> Step[CallOfOrder]:
     """Reserve the recording if it is to be reserved; return the archived call where the archive has it. Raises
     RecordingReused where the recording is another call's, and StoreUnavailable.
 
@@ -112,10 +112,10 @@ def hold_recording(of: Behind, claimant: str, *, only_look: bool = False) -> Ste
     archived = yield from free_recording(ask)
     if only_look:
         yield Release(ask.key, ask.claimant)
-    return of if archived is None else Behind(replace(archived, version=0, effects={}))
+    return of if archived is None else CallOfOrder(replace(archived, version=0, effects={}))
 
 
-def keep_refused(of: Behind, order: str, wanted: Placing, code: str, claimant: str) -> Step[None]:
+def keep_refused(of: CallOfOrder, order: str, wanted: Placing, code: str, claimant: str) -> Step[None]:
     """Record on its call that an order was refused because of the call or its number: once per request, up to a limit.
     A call that only the body describes is made for it, with its recording unless that is another call's.
     """
@@ -133,7 +133,7 @@ def keep_refused(of: Behind, order: str, wanted: Placing, code: str, claimant: s
             return
 
 
-def _refused(of: Behind, call: Call | None, line: Line, event: OrderRefused, wanted: Placing) -> Commit | None:
+def _refused(of: CallOfOrder, call: Call | None, line: Line, event: OrderRefused, wanted: Placing) -> Commit | None:
     """Return the commit that records a refusal; None where it is recorded already, or too many are."""
     if call is not None:
         kept = sum(isinstance(each, OrderRefused) for each in call.events)

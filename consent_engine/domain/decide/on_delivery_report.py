@@ -6,7 +6,7 @@ attempts may have been taken; without ids the window settles it.
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.after_reports import failed, or_failed, then, wholly
+from consent_engine.domain.decide.after_delivery_reports import failed, or_failed, then, wholly
 from consent_engine.domain.decide.decision import Decision
 from consent_engine.domain.decide.on_outcome import on_outcome, question_answered
 from consent_engine.domain.effects import Accepted, Millis, sms_parts

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from consent_engine.adapters import one_call
-from consent_engine.adapters.one_call import BrokenAnswer, Said, call, request, target_of
+from consent_engine.adapters import http_exchange
+from consent_engine.adapters.http_exchange import BrokenAnswer, Said, call, request, target_of
 from consent_engine.ports.outside import NotSent
 from tests.contract import BRIEF, Far, answers, bounded, says
 
@@ -91,7 +91,7 @@ def test_the_address_of_a_name_is_kept_and_looked_up_again_where_nobody_answers(
             target = target_of(f"http://localhost:{far.port}/sms")
             written = request("GET", target, {}, None)
             heard = [await call(target, written, lambda: None)]
-            known = one_call.known_addresses()
+            known = http_exchange.known_addresses()
             at = known["localhost", far.port]
             known["localhost", far.port] = "127.0.0.2", at[1]  # where nobody listens
             heard.append(await call(target, written, lambda: None))
