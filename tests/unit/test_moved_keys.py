@@ -6,6 +6,7 @@ import pytest
 
 from consent_engine.adapters.redis import keys
 from consent_engine.adapters.redis.reshard.dump import Side
+from consent_engine.adapters.redis.reshard.families import INDEXES, LEFT, LISTS, STREAMS, TOGETHER, WHOLE
 
 NAMED = re.findall(r"^    (ce:\S+) +(?:hash|zset|list|stream|string|set) ", keys.__doc__ or "", re.MULTILINE)
 
@@ -16,6 +17,12 @@ class Nowhere:
 
 def test_the_keys_are_read_where_they_are_written_down():
     assert {"ce:{0}:order:<id>", "ce:{0}:rhythm:<day>", "ce:codes:<hour>", "ce:meta"} <= set(NAMED)
+
+
+def test_each_kind_of_key_that_a_move_knows_is_written_down():
+    known = {*WHOLE, *INDEXES, *TOGETHER, *STREAMS, *LISTS, *LEFT}
+    named = {name.removeprefix("ce:").removeprefix("{0}:").removeprefix("plans:").partition(":")[0] for name in NAMED}
+    assert known - named == set()
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -67,7 +67,10 @@ others with cell 0):
     ce:plans              set     codes
     ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
                                   a name that was given, which is never given again
+    ce:signedout          hash    <keyed hash of a sign-in> -> when sign-ins under it were ended
     ce:workers            hash    <worker> -> instant and its report of itself
+    ce:clocks             zset    <gateway>|<period>|<allowed> -> ms: the smallest difference seen between its stamps
+                                  and our clock
     ce:measures           hash    counts of all processes, as of outside calls; outside|<to>|<name>|<what>:
                                   the health of that gateway or BSS (engine/outside_health.py)
     ce:codes:<hour>       hash    asked: how many codes the public door was asked for in that hour since 1970;
