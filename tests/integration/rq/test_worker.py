@@ -5,7 +5,6 @@ import re
 import signal
 import tracemalloc
 import zlib
-from types import SimpleNamespace
 
 import pytest
 from rq import Queue, Worker
@@ -17,6 +16,7 @@ from rq.serializers import JSONSerializer
 from consent_engine.adapters.rq_queue import JOB, RqQueue, lane_queue
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.slice_result import Tally
+from consent_engine.ports import Outside
 from tests.integration.rq.attacks import ATTACKS, OUT_OF_THE_WAY, enqueued, put
 from tests.integration.rq_house import everything
 from workers import jobs
@@ -211,7 +211,7 @@ def test_a_job_costs_half_of_what_rqs_own_worker_spends(redis, worker, slices, w
 class Engine:
     """The engine of a process, played: a lane that has more than a slice's worth."""
 
-    outside = SimpleNamespace(gateways={}, bss=None)
+    outside = Outside({})
     due = 7
 
     def __init__(self, tally):
