@@ -109,8 +109,8 @@ def house(
             environ = clean | ours | found.environ() | {"PYTHONPATH": str(ROOT)}
             [port] = free_ports(1)
             api = [sys.executable, "-m", "consent_engine", "api", "--port", str(port)]
-            crew = [[sys.executable, "-m", "workers"]] * workers
-            with running([api, *crew], environ, folder) as pids:
+            pool = [[sys.executable, "-m", "workers"]] * workers
+            with running([api, *pool], environ, folder) as pids:
                 wait_for(f"http://127.0.0.1:{port}/{'readyz' if workers else 'healthz'}", folder)
                 yield House(port, key, engine, found, pids, [found.server.pid, *rq_pids])
 

@@ -242,7 +242,7 @@ class Audit:
                 for line in known[n : n + 500]:
                     pipe.hgetall(f"{PREFIX}line:{line}")
                 for line, kept in zip(known[n : n + 500], pipe.execute(), strict=True):
-                    lines[line] = Line.read(line, kept, 0)
+                    lines[line] = Line.decode(line, kept, 0)
         return lines
 
 

@@ -16,7 +16,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
-from consent_engine.ports import Archive, Change, Commit, LineChange, OrderChange, Owner, Store, Word
+from consent_engine.ports import Archive, Change, Commit, CommitResult, LineChange, OrderChange, Owner, Store
 from consent_engine.ports.survey import Survey
 
 PIECE = 200
@@ -235,7 +235,7 @@ class Looker:
     def save(self, change: Change, *mended: str) -> None:
         """Commit a change, which is refused if the record is no longer as it was read. mended: what it puts right"""
         [saved] = self.store.records.commit([Commit("", (change,))], prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             self.mended += mended
 
 

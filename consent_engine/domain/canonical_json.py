@@ -112,11 +112,11 @@ class Rows(Generic[S]):
             n -= 1
         return told[self._named : n]
 
-    def write(self, value: S) -> str:
+    def encode(self, value: S) -> str:
         return compact(self.row(value))
 
-    def read(self, kept: str, *named: object) -> S:
-        """Read a value from the row that `write` made, and the fields that were in its name. Raises ValueError."""
+    def decode(self, kept: str, *named: object) -> S:
+        """Read a value from the row that `encode` made, and the fields that were in its name. Raises ValueError."""
         read = self._read(kept)
         return read if isinstance(read, self._kind) else self._kind(*named, *astuple(read))
 
@@ -126,11 +126,11 @@ class Row(Struct, frozen=True):
 
     rows: ClassVar[Rows[Any]]
 
-    def kept(self) -> str:
-        return self.rows.write(self)
+    def encode(self) -> str:
+        return self.rows.encode(self)
 
     @classmethod
-    def read(cls, *kept: str) -> Self:
-        """Read a value from the fields that were in its name, then the row that `kept` made. Raises ValueError."""
-        found: Self = cls.rows.read(kept[-1], *kept[:-1])
+    def decode(cls, *kept: str) -> Self:
+        """Read a value from the fields that were in its name, then the row that `encode` made. Raises ValueError."""
+        found: Self = cls.rows.decode(kept[-1], *kept[:-1])
         return found

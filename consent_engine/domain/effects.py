@@ -178,15 +178,15 @@ class Pending(Struct, frozen=True, array_like=True):
         """Whether an ended attempt may have been taken: it ended in doubt, and nothing more is known since."""
         return self.doubts > 0 and self.first_at > 0
 
-    def kept(self) -> str:
-        return "[]" if self is FRESH or self == FRESH else _ROWS.write(self)
+    def encode(self) -> str:
+        return "[]" if self is FRESH or self == FRESH else _ROWS.encode(self)
 
     @classmethod
-    def read(cls, kept: str) -> "Pending":
-        """Read the row that `kept` or the lease script wrote. Raises ValueError, also for a field of another type: no
+    def decode(cls, kept: str) -> "Pending":
+        """Read the row that `encode` or the lease script wrote. Raises ValueError, also for a field of another type: no
         seal covers an effect.
         """
-        return FRESH if kept == "[]" else _ROWS.read(kept)
+        return FRESH if kept == "[]" else _ROWS.decode(kept)
 
 
 FRESH = Pending()
@@ -198,7 +198,7 @@ def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
     effects = {}
     for name in [name for name in fields if name[:2] == "f:"]:
         lane_of(name[2:])
-        effects[name[2:]] = Pending.read(fields[name])
+        effects[name[2:]] = Pending.decode(fields[name])
     return effects
 
 

@@ -71,7 +71,7 @@ class Leaf(Struct, frozen=True):
         return cls(Chained.LINE, line.id, len(line.publics) - 1, line.history[-1].at, line.head)
 
     @classmethod
-    def read(cls, entry: str) -> "Leaf":
+    def decode(cls, entry: str) -> "Leaf":
         """Read the leaf in an entry. Raises BrokenRecord."""
         found = _ENTRY.fullmatch(entry)
         if found is None:

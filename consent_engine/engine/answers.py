@@ -30,7 +30,7 @@ from consent_engine.engine.asks import (
     T,
 )
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import Archive, OrderChange, Store, Word
+from consent_engine.ports import Archive, CommitResult, OrderChange, Store
 
 log = logging.getLogger(__name__)
 TOGETHER = 16
@@ -119,14 +119,14 @@ def _recalled_reports(archive: Archive | None, asks: Sequence[RecallReports]) ->
     return [_own(found, ask.reports) for ask in asks]
 
 
-_SAVED = frozenset({Word.OK, Word.SAME})
+_SAVED = frozenset({CommitResult.OK, CommitResult.SAME})
 """Outcomes whose events are logged: when the first answer was lost, the repeat (SAME) logs them."""
 
 
 def _saved(store: Store, asks: Sequence[Save], due: Counter[Lane]) -> Sequence[object]:
     saved = store.records.commit([ask.commit for ask in asks], prove=any(ask.prove for ask in asks))
     done = [(ask.commit, each.word) for ask, each in zip(asks, saved, strict=True) if each.word in _SAVED]
-    due.update(lane for commit, word in done if word is Word.OK for lane in commit.wakes)
+    due.update(lane for commit, word in done if word is CommitResult.OK for lane in commit.wakes)
     orders = [change for commit, _ in done for change in commit.records if isinstance(change, OrderChange)]
     events = [(change.order, event) for change in orders for event in change.events]
     for n in range(0, len(events), TOGETHER):

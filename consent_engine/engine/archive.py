@@ -24,15 +24,15 @@ from consent_engine.ports import (
     Aged,
     Archive,
     Commit,
+    CommitResult,
     Expired,
     Leased,
-    Left,
     OrderChange,
     Owner,
+    RetireResult,
     Retiring,
     Store,
     StoreClock,
-    Word,
 )
 from consent_engine.ports.store import claim
 
@@ -147,14 +147,16 @@ class Archiver:
         """Delete archived orders from the store, if they are still as they were written to the archive."""
         rows = [Retiring(order_id, r["line"], int(r["v"]), each.token) for order_id, (each, r) in kept.items()]
         left = self._store.retirement.retire(rows, now - IDLE_MS) if rows else []
-        gone = [row.order for row, (word, _) in zip(rows, left, strict=True) if word in {Left.OK, Left.GONE}]
+        gone = [
+            row.order for row, (word, _) in zip(rows, left, strict=True) if word in {RetireResult.OK, RetireResult.GONE}
+        ]
         self._store.reservations.forget([(request_key(order), order) for order in gone])
         self._told("archived", len(gone))
         dues = {}
         for row, (word, at) in zip(rows, left, strict=True):
-            if word is Left.YOUNG:
+            if word is RetireResult.YOUNG:
                 dues[row.order] = at + IDLE_MS + 1
-            elif word in {Left.STALE, Left.UNREAD}:
+            elif word in {RetireResult.STALE, RetireResult.UNREAD}:
                 dues[row.order] = now + SOON_MS
         self._postpone(dues)
 
@@ -216,7 +218,7 @@ def ask_to_move(store: Store, ids: Sequence[str], spread: Callable[[], int] = la
         put = Put(put.effect, max(put.due, now + spread()), Pending())
         commits.append(Commit("", (OrderChange(order, order.version, order.state, {}, (put,)),)))
     saved = store.records.commit(commits, prove=True) if commits else []
-    return Asked(len(orders), sum(each.word is Word.OK for each in saved))
+    return Asked(len(orders), sum(each.word is CommitResult.OK for each in saved))
 
 
 class Upkeep:

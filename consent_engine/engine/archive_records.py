@@ -16,7 +16,18 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.ports import Archive, CallChange, Change, Commit, Leased, Left, OrderChange, Owner, Store, Word
+from consent_engine.ports import (
+    Archive,
+    CallChange,
+    Change,
+    Commit,
+    CommitResult,
+    Leased,
+    OrderChange,
+    Owner,
+    RetireResult,
+    Store,
+)
 
 log = logging.getLogger(__name__)
 MOST_MOVED = 500
@@ -50,8 +61,10 @@ async def _move(
     rows = [(name, int(over[name]["v"]), batch[name].token) for name in over if name in kept]
     words = store.retirement.retire_records(owner, rows) if rows else []
     left = {name: word for (name, _, _), word in zip(rows, words, strict=True)}
-    gone = [name for name, word in left.items() if word in {Left.OK, Left.GONE}]
-    return _Moved(over, kept, gone, [n for n, word in left.items() if word is Left.STALE], list(found.keys() - over))
+    gone = [name for name, word in left.items() if word in {RetireResult.OK, RetireResult.GONE}]
+    return _Moved(
+        over, kept, gone, [n for n, word in left.items() if word is RetireResult.STALE], list(found.keys() - over)
+    )
 
 
 async def move_calls(
@@ -90,7 +103,7 @@ def park(store: Store, leased: Leased, told: Told) -> None:
         change: Change = CallChange(record, record, {}, puts)
     else:
         change = OrderChange(record, record.version, record.state, {}, puts)
-    if store.records.commit([Commit("", (change,), leased.held)])[0].word is Word.OK:
+    if store.records.commit([Commit("", (change,), leased.held)])[0].word is CommitResult.OK:
         told("parked", 1)
 
 
@@ -123,7 +136,7 @@ async def move_reports(store: Store, now: Millis) -> int:
     kept = await _keep(store, archive, Owner.REPORT, found) if found else set()
     rows = [(name, int(fields["v"])) for name, fields in found.items() if name in kept]
     gone = store.retirement.retire_reports(rows) if rows else []
-    return sum(word in {Left.OK, Left.GONE} for word in gone)
+    return sum(word in {RetireResult.OK, RetireResult.GONE} for word in gone)
 
 
 async def awaited(store: Store, archive: Archive) -> None:

@@ -86,7 +86,7 @@ def _pieces(store: Store, found: Audited, since: Millis) -> Iterator[list[Leaf]]
                 found.wrong.append((f"entries {expected} to {n - 1}", "dropped from the log"))
             expected = n + 1
             try:
-                leaf = Leaf.read(entry)
+                leaf = Leaf.decode(entry)
             except BrokenRecord as error:
                 found.wrong.append((f"entry {n}", str(error)))
                 continue
@@ -137,7 +137,7 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
     if store.log is None:
         return found
     entries = [entry for _, entry, _ in store.log.entries(max(0, store.log.size() - most), most)]
-    leaves = [leaf for leaf in map(Leaf.read, entries) if leaf.of is not Chained.LINE]
+    leaves = [leaf for leaf in map(Leaf.decode, entries) if leaf.of is not Chained.LINE]
     chains = _kept(store, leaves)
     for leaf in leaves:
         found.entries += 1

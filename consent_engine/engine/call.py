@@ -20,7 +20,7 @@ from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.decide.calls import abandoning, leaving
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
-from consent_engine.domain.inbox import UnreadRefusal, kept_message
+from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.line import Line, line_id, request_key
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.asks import Release, Reserve, Step
@@ -31,7 +31,7 @@ from consent_engine.engine.reserving import free_recording, reserve_call
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
 from consent_engine.errors import BrokenRecord, IdempotencyConflict, Malformed, StoreUnavailable
-from consent_engine.ports import CallChange, Commit, Leased, LineChange, Look, Owner, Posted, Word
+from consent_engine.ports import CallChange, Commit, CommitResult, Leased, LineChange, Look, Owner, Posted
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
         call, fields = begin(start, ours, line, terms, secret, now, token_hex(16))
         change = CallChange(call, None, fields, (abandoning(now),))
         saved = yield from save(Commit("call", (change, named_on(line, call, now, start.msisdn))), prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             return CallTaken(replace(call, version=1), is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
@@ -111,7 +111,7 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         records = (change, _line_after(after, ended, line, terms))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
         saved = yield from save(Commit(ended.op, records, wakes=wakes), prove=True)
-        if saved.word in {Word.OK, Word.SAME}:
+        if saved.word in {CommitResult.OK, CommitResult.SAME}:
             return CallTaken(replace(after, version=call.version + 1), is_new=True)
     raise StoreUnavailable("too many others change this call: the same request again is safe")
 
@@ -138,7 +138,7 @@ def _line_after(call: Call, ended: Ended, line: Line, terms: Terms) -> LineChang
     version is named in any case: an order placed in between waits for this very end.
     """
     cool = cooled(call, ended, line, terms.policy.cool_off)
-    fields = {f"r:{cool.name}": cool.kept()} if cool else {}
+    fields = {f"r:{cool.name}": cool.encode()} if cool else {}
     if not call.violations:
         stay = disowned_by(line, call)
         fields |= {f"r:{each.name}": "" for each in waiting_for(line, call.id) if each not in stay}
@@ -149,7 +149,7 @@ def _refusal(call: Call, ended: Ended, secret: str) -> Posted:
     """Return the subscriber's refusal as a message for the line's inbox: every refusal takes this one way."""
     body = UnreadRefusal(call.carrier, "voice", ended.by)
     return Posted(
-        call.line, call.person.msisdn, recording_key(secret, f"refused in {call.id}"), kept_message(body),
+        call.line, call.person.msisdn, recording_key(secret, f"refused in {call.id}"), encode_message(body),
         (name_of(Kind.REFUSED, call.carrier),), "voice", call.id, once=True,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
-from consent_engine.ports import CallChange, Change, Commit, Look, Owner, Word
+from consent_engine.ports import CallChange, Change, Commit, CommitResult, Look, Owner
 
 MOST_CALLS_OF_REFUSALS = 20
 """Most calls of the last days that a line keeps only because an order was refused."""
@@ -55,7 +55,7 @@ class CallOfOrder(Struct, frozen=True):
         """Return the line's entry for a call that is made with its order."""
         if self.call is None or not self.fields or self.call.began.started_at <= now - CALLS_KNOWN_MS:
             return {}
-        return {f"c:{self.call.id}": Called(self.call.id, self.call.began.started_at, self.call.carrier).kept()}
+        return {f"c:{self.call.id}": Called(self.call.id, self.call.began.started_at, self.call.carrier).encode()}
 
 
 class Named(Struct, frozen=True):
@@ -129,7 +129,7 @@ def keep_refused(of: CallOfOrder, order: str, wanted: Placing, code: str, claima
         loaded = yield from load(lines=[known.line], calls=[known.id])
         line, call = loaded.line(known.line), loaded.calls.get(known.id)
         commit = _refused(of, call, line, OrderRefused(loaded.now, order, wanted.api_key, code), wanted)
-        if commit is None or (yield from save(commit, prove=True)).word is not Word.STALE:
+        if commit is None or (yield from save(commit, prove=True)).word is not CommitResult.STALE:
             return
 
 

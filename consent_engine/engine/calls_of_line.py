@@ -17,6 +17,6 @@ def named_on(line: Line, call: Call, now: Millis, msisdn: Msisdn, *, refusal: in
     began = call.began
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}
     if began.started_at > now - CALLS_KNOWN_MS:
-        fields[f"c:{call.id}"] = Called(call.id, began.started_at, began.carrier, refusal).kept()
+        fields[f"c:{call.id}"] = Called(call.id, began.started_at, began.carrier, refusal).encode()
     put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
     return LineChange(line.id, line.version, fields, put)

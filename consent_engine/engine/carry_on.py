@@ -14,7 +14,7 @@ from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, Lane, Millis, lane_of
 from consent_engine.engine.asks import Save, Step, T
 from consent_engine.engine.limits import Pace
-from consent_engine.ports import Change, Leased, LineChange, OrderChange, Word
+from consent_engine.ports import Change, CommitResult, Leased, LineChange, OrderChange
 
 
 class Carried(NamedTuple):
@@ -69,7 +69,7 @@ class CarryOn:
                 answer = yield save
             finally:
                 self._asked_for[lane] -= 1
-            if answer.word is Word.OK:  # not for a repeat: the lease may be another worker's
+            if answer.word is CommitResult.OK:  # not for a repeat: the lease may be another worker's
                 self._begun += 1
                 self._start(lane, leased, min(asked, since + (leased.at - at) / 1000), asked)
 

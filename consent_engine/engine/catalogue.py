@@ -279,4 +279,4 @@ def _repeats(listed: Listed | None, plan: Plan, now: Millis) -> bool:
 
 def _figures(plan: Plan) -> list[str]:
     """Return every sequence of three digits in a plan."""
-    return re.findall(r"(?=(\d{3}))", plan.kept())
+    return re.findall(r"(?=(\d{3}))", plan.encode())

@@ -25,6 +25,7 @@ from consent_engine.ports import (
     CallChange,
     Change,
     Commit,
+    CommitResult,
     EndingChange,
     Held,
     Leased,
@@ -32,7 +33,6 @@ from consent_engine.ports import (
     Look,
     OrderChange,
     Owner,
-    Word,
 )
 
 MOST_RACES = 20
@@ -82,7 +82,11 @@ def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | Non
         cool = cooling_off(after)
         call = {f"r:{name_of(kind, before.id)}": "" for kind in _OF_CALLS} if after.doc.call_id else {}
         call |= {f"r:{name_of(Kind.STALE_HOLDER, before.id)}": ""} if number_changed(after) else {}
-        return {f"o:{before.id}": Entry.of(after).kept(), **call, **({f"r:{cool.name}": cool.kept()} if cool else {})}
+        return {
+            f"o:{before.id}": Entry.of(after).encode(),
+            **call,
+            **({f"r:{cool.name}": cool.encode()} if cool else {}),
+        }
     return {} if asked else None
 
 
@@ -125,12 +129,12 @@ def recording(
             return order
         commit, change = commit_of(order, decision, fact.op, now, held)
         word = (yield from save(commit, prove=prove)).word
-        if word is Word.OK:
+        if word is CommitResult.OK:
             return change.saved
-        if word is Word.GUARDED and isinstance(fact, Ended | Woke):
+        if word is CommitResult.GUARDED and isinstance(fact, Ended | Woke):
             fact = replace(fact, waits=True)
-        held = None if word is Word.LOST else held
-        barred = barred or word is Word.BARRED
+        held = None if word is CommitResult.LOST else held
+        barred = barred or word is CommitResult.BARRED
         order = None
     raise StoreUnavailable("too many others change this order: the same request again is safe")
 
@@ -195,7 +199,7 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
             return
         decision = not_begun(order, put, f"{leased.effect}#{leased.token}", now)
         commit, _ = commit_of(order, decision, "", now, held)
-        if (yield from save(commit)).word is not Word.STALE:
+        if (yield from save(commit)).word is not CommitResult.STALE:
             return
         order = (yield from load([order.id])).orders.get(order.id)
 
@@ -213,7 +217,7 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     for _ in range(MOST_RACES):
         named = parts_named(line, ended)
         change = replace(change, read=line.version, fields=named) if named else change
-        if (yield from save(Commit("", (change,), held))).word is not Word.STALE:
+        if (yield from save(Commit("", (change,), held))).word is not CommitResult.STALE:
             break
         line = (yield from load(lines=[line.id])).line(line.id)
     return put.pending if put else None
@@ -232,7 +236,7 @@ def retrying(line_id: str, effects: Sequence[str] = ()) -> Step[None]:
         put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
         wakes = wakes_of(put, loaded.now)
         saved = yield from save(Commit("", (LineChange(line_id, line.version, put=put),), wakes=wakes), prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             return
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
@@ -250,6 +254,6 @@ def retrying_call(call_id: str, effects: Sequence[str] = ()) -> Step[None]:
             raise NothingParked("nothing of this call stands on the stuck list")
         put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
         change, wakes = CallChange(call, call, {}, put), wakes_of(put, loaded.now)
-        if (yield from save(Commit("", (change,), wakes=wakes), prove=True)).word is Word.OK:
+        if (yield from save(Commit("", (change,), wakes=wakes), prove=True)).word is CommitResult.OK:
             return
     raise StoreUnavailable("too many others change this call: the same request again is safe")

@@ -14,21 +14,21 @@ from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import NothingParked, StoreUnavailable
-from consent_engine.ports import Change, Commit, EndingChange, Held, Owner, Word
+from consent_engine.ports import Change, Commit, CommitResult, EndingChange, Held, Owner
 
 log = logging.getLogger(__name__)
 
 
 def saving(
     ending: Ending, decision: EndDecision, op: str, now: Millis, held: Held | None, *more: Change, prove: bool = False
-) -> Step[Word]:
+) -> Step[CommitResult]:
     """Write a decision about an ending, together with the changes `more`."""
     after, fields = ending.with_events(*decision.events)
     change = EndingChange(after, ending, fields, decision.put, decision.drop)
     puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
     commit = Commit(op if decision.events else "", (change, *more), held, wakes=wakes_of(puts, now))
     word = (yield from save(commit, prove=prove)).word
-    if word is Word.OK:
+    if word is CommitResult.OK:
         for event in decision.events:
             log.info("order %s: ending: %s, now %s", ending.doc.order, type(event).__name__.lower(), after.state.value)
     return word
@@ -46,7 +46,7 @@ def retrying_ending(name: str, by: str, *, given_up: bool = False) -> Step[Endin
         decision = again(ending, op, by, now) if ending else EndDecision()
         if ending is None or not decision.put:
             raise NothingParked("nothing of this ending stands on the stuck list")
-        if (yield from saving(ending, decision, op, now, None, prove=True)) in {Word.OK, Word.SAME}:
+        if (yield from saving(ending, decision, op, now, None, prove=True)) in {CommitResult.OK, CommitResult.SAME}:
             return ending
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
 
@@ -66,7 +66,7 @@ def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
         decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
         if ending is None or decision.is_void:
             raise NothingParked("nothing of this ending stands on the stuck list")
-        if (yield from saving(ending, decision, op, now, None, prove=True)) in {Word.OK, Word.SAME}:
+        if (yield from saving(ending, decision, op, now, None, prove=True)) in {CommitResult.OK, CommitResult.SAME}:
             return True
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
 

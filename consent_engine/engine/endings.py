@@ -40,7 +40,7 @@ from consent_engine.engine.ending_again import giving_up_ending, retrying_ending
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import archived_endings, load, one, orders_of_line, prove, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
-from consent_engine.ports import Commit, EndingChange, Held, Leased, LineChange, Owner, Store, Word
+from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Owner, Store
 
 log = logging.getLogger(__name__)
 AGAIN_MS = 60_000
@@ -78,7 +78,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
         ending, fields = opened(doc, order.person.msisdn, order.line, token_hex(16))
         change = EndingChange(ending, None, fields, (switching_off(loaded.now),))
         saved = yield from save(Commit(name, (change,), wakes=frozenset({Lane.ACTIVATION})), prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             log.info("order %s: its ending is asked for: %s", order.id, why.cause.value)
             return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: Pending()}), is_new=True)
         is_there = True
@@ -108,9 +108,9 @@ def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> 
         if decision.is_void:
             return ending.effects.get(DEACTIVATE)
         word = yield from saving(ending, decision, ended.op, now, held)
-        if word in {Word.OK, Word.SAME}:
+        if word in {CommitResult.OK, CommitResult.SAME}:
             return next((put.pending for put in decision.put if put.effect == DEACTIVATE), None)
-        held = None if word is Word.LOST else held
+        held = None if word is CommitResult.LOST else held
         ending = (yield from load(endings=[ending.id])).endings.get(ending.id)
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
 
@@ -130,7 +130,7 @@ def noticing(leased: Leased) -> Step[str]:
         decision, sms = on_notice(ending, order, line, op, leased.at)
         more = (_told(line, ending, sms, loaded.now),) if sms else ()
         word = yield from saving(ending, decision, op, leased.at, leased.held, *more)
-        if word in {Word.OK, Word.SAME, Word.LOST}:
+        if word in {CommitResult.OK, CommitResult.SAME, CommitResult.LOST}:
             break
         ending = (yield from load(endings=[ending.id])).endings.get(ending.id)
     return "performed"
@@ -193,7 +193,7 @@ def holder_changed(leased: Leased) -> Step[str]:
         put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
         drop = ((leased.effect, Drop.ANYWAY),) if over else ()
         saved = yield from save(Commit("", (LineChange(line.id, None, {}, put, drop),), leased.held))
-        if saved.word is not Word.STALE:
+        if saved.word is not CommitResult.STALE:
             break
     return "performed"
 

@@ -57,7 +57,7 @@ from consent_engine.engine.stuck import (
 )
 from consent_engine.engine.trouble import Trouble
 from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, OrderNotFound, StoreUnavailable
-from consent_engine.ports import LiftedWord, Outside, Queue, Registry, Store, Stored
+from consent_engine.ports import LiftResult, Outside, Queue, Registry, Store, Stored
 
 T = TypeVar("T")
 MOST_ALIKE = 20
@@ -223,7 +223,7 @@ class Engine:
         """Return a page of refusals, newest first."""
         return listing.refusals_page(self.store.lists, cursor, limit, self.registry.now())
 
-    def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftedWord:
+    def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftResult:
         """Lift a refusal by the subscriber's own act at `act_at`, which is recorded. A newer act is not undone."""
         key = line_id(self._secret, msisdn)
         kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}

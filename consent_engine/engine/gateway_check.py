@@ -18,7 +18,7 @@ from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.listing import part_reports
 from consent_engine.engine.round_trips import load, save
 from consent_engine.errors import DoNotCall, StoreUnavailable
-from consent_engine.ports import Commit, LineChange, Records, Word
+from consent_engine.ports import Commit, CommitResult, LineChange, Records
 
 
 class Check(Struct, frozen=True):
@@ -65,10 +65,14 @@ def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
         wakes = wakes_of(put, loaded.now)
         if not line.version:
             put = (*put, Put(WAKE_LINE, loaded.now + STRANGER_MS, FRESH))
-        fields = {"msisdn": msisdn, "seen": str(max(line.seen, loaded.now)), check.field: SmsReports(loaded.now).kept()}
+        fields = {
+            "msisdn": msisdn,
+            "seen": str(max(line.seen, loaded.now)),
+            check.field: SmsReports(loaded.now).encode(),
+        }
         change = LineChange(line_id, line.version, fields, put)
         saved = yield from save(Commit("", (change,), wakes=wakes), prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             return check
     raise StoreUnavailable("too many others write to this line: the same again is safe")
 

@@ -9,7 +9,7 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import folded
-from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, kept_message
+from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, encode_message
 from consent_engine.domain.line.line import Line, keyed
 from consent_engine.domain.line.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.msisdn import contains_number, hidden
@@ -17,7 +17,7 @@ from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, post, save
 from consent_engine.errors import BrokenRecord, FieldError, Malformed
-from consent_engine.ports import Commit, Leased, LineChange, Posted, Standing, Word
+from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, Standing
 
 BY_ENGINE = "engine"
 PAGE, MOST_GROUPED = 500, 5_000
@@ -158,7 +158,7 @@ def _decided(line: Line, restriction: Restriction, decision: Decision, now: Mill
         "ref": restriction.ref, "since": restriction.since,
     }  # fmt: skip
     return Posted(
-        line.id, "", f"decide-{uuid.uuid4().hex}", kept_message(body),
+        line.id, "", f"decide-{uuid.uuid4().hex}", encode_message(body),
         makes=(restriction.carrier,) if decision.refusal else (), door=restriction.door, ref=restriction.ref,
         decides=restriction.name, decided=restriction.newest, lifting="" if decision.refusal else compact(kept),
     )  # fmt: skip
@@ -182,7 +182,7 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
         put = () if due is None else (Put(WAKE_UNDECIDED, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
         change = LineChange(line.id, line.version, put=put, drop=drop)
-        if (yield from save(Commit("", (change,), leased.held))).word is not Word.STALE:
+        if (yield from save(Commit("", (change,), leased.held))).word is not CommitResult.STALE:
             break
     return "performed"
 

@@ -25,7 +25,7 @@ from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.post_to_inbox import posted_reply, texts_sent, yes_of
 from consent_engine.engine.round_trips import drive, load, or_raised, post, save
 from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import Commit, Leased, LineChange, Outside, Store, Stored, Word
+from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Store, Stored
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 
@@ -54,7 +54,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
         known = yield from _added(outside, line, known, Piece(part.n, key, "", reply.text, reply.written_at), reply)
         known = known.closed(now) if known.whole else known
         saved = yield from save(Commit("", (_taken(line, reply.msisdn, name, known, now),)), prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             return Stored(is_new=True, at=now)
     raise StoreUnavailable("too many others write to this line: the same message again is safe")
 
@@ -101,13 +101,13 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
                 if known.untold:
                     yield from _told(outside, line, known, known.untold, Msisdn(line.msisdn))
                 left[name] = known.closed(now)
-        fields = {f"p:{name}": left[name].kept() if name in left else "" for name in line.gathered}
+        fields = {f"p:{name}": left[name].encode() if name in left else "" for name in line.gathered}
         due = min((known.due for known in left.values()), default=None)
         put = () if due is None else (Put(WAKE_PARTS, due),)
         drop = ((leased.effect, Drop.ANYWAY),) if due is None else ()
         change = LineChange(line.id, line.version, fields, put, drop)
         saved = yield from save(Commit("", (change,), leased.held))
-        if saved.word is not Word.STALE:
+        if saved.word is not CommitResult.STALE:
             break
         line = (yield from load(lines=[line.id])).line(line.id)
     return "performed"
@@ -143,7 +143,7 @@ def _taken(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) 
         (each.done, each_name) for each_name, each in line.gathered.items() if each.done and each_name != name
     )
     gone = [each_name for _, each_name in done[: max(0, len(line.gathered) - MOST_REPLIES)]]
-    kept = {f"p:{name}": known.kept(), **{f"p:{each}": "" for each in gone}}
+    kept = {f"p:{name}": known.encode(), **{f"p:{each}": "" for each in gone}}
     fields = {**kept, "seen": str(max(line.seen, now)), "msisdn": msisdn}
     put = [] if WAKE_PARTS in line.effects else [Put(WAKE_PARTS, known.due)]
     if not line.version:

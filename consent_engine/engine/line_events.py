@@ -22,7 +22,7 @@ from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
-from consent_engine.ports import Change, Commit, LineChange, Owner, Word
+from consent_engine.ports import Change, Commit, CommitResult, LineChange, Owner
 
 SKEW_MS = 60_000
 """How far the network's clock may be ahead of the store's."""
@@ -86,7 +86,7 @@ def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
         change = _line_after(line, asked, happened, ends, now)
         wakes = ends.wakes | wakes_of(change.put, now)
         saved = yield from save(Commit(asked.op, (change, *ends.changes), wakes=wakes, at=now), prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             return LineEventTaken(happened, is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
@@ -118,7 +118,7 @@ def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Mill
             wakes |= commit.wakes
         if entry.is_open and not (decision is not None and decision.order.state.settled):
             bars = stale(entry.order, happened)  # an activation that has begun, or an unreadable record
-            fields[f"r:{bars.name}"] = bars.kept()
+            fields[f"r:{bars.name}"] = bars.encode()
     return _Ends(changes, fields, ended, wakes)
 
 

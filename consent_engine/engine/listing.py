@@ -123,4 +123,4 @@ def part_reports(records: Records, line_id: str, owner: str) -> Iterator[tuple[s
     for name, kept in sorted(line.reports.items()) if line is not None else ():
         of, _, sms = name.partition(".")
         if of == owner:
-            yield from ((sms, attempt) for attempt in SmsReports.read(kept, 0).attempts)
+            yield from ((sms, attempt) for attempt in SmsReports.decode(kept, 0).attempts)

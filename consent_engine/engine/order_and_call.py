@@ -52,7 +52,7 @@ def waiting(order: str, call: Call, now: Millis, *, review_first: bool = False) 
     kinds = [Kind.CALL] * (call.state is CallState.UP)
     kinds += [Kind.REVIEW] * (review_first and call.verdict is not Verdict.PASSED)
     found = (Restriction(kind, order, "", now, "call", call.id) for kind in kinds)
-    return {f"r:{each.name}": each.kept() for each in found}
+    return {f"r:{each.name}": each.encode() for each in found}
 
 
 def waiting_for(line: Line, call: str) -> list[Restriction]:

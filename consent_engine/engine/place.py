@@ -29,7 +29,7 @@ from consent_engine.errors import (
     Refused,
     StoreUnavailable,
 )
-from consent_engine.ports import Claim, Commit, LineChange, OrderChange, Word
+from consent_engine.ports import Claim, Commit, CommitResult, LineChange, OrderChange
 
 REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without an order counts: longer than any request can be under way."""
@@ -127,7 +127,7 @@ def _admit(
         weighed = yield from _weighed(wanted, made, loaded, listed(wanted.request.plan), terms, secret)
         commit = _commit(*weighed, line, wanted, review_first=terms.review_first)
         saved = yield from save(commit, prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             return Placed(replace(weighed[0], version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
@@ -211,7 +211,7 @@ def _commit(
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
     order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
     seen = str(max(line.seen, new.doc.placed_at))
-    stamp = {f"o:{new.id}": Entry.of(new).kept(), "msisdn": wanted.request.msisdn, "seen": seen}
+    stamp = {f"o:{new.id}": Entry.of(new).encode(), "msisdn": wanted.request.msisdn, "seen": seen}
     stamp |= dict.fromkeys(line.aged, "")
     if of.call is not None:
         stamp |= waiting(new.id, of.call, new.doc.placed_at, review_first=review_first)

@@ -7,7 +7,7 @@ from consent_engine.domain.decide.sent import text_of
 from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.grammar import Keyword, Read, counted
 from consent_engine.domain.grammar.words import YES_OF
-from consent_engine.domain.inbox import UnreadReply, kept_message
+from consent_engine.domain.inbox import UnreadReply, encode_message
 from consent_engine.domain.interpret.correlate import sub_number
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, name_of, names_barring
@@ -43,7 +43,7 @@ def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read
         makes += tuple(name_of(Kind.MARKETING_FREE, carrier) for carrier in carriers)
     barring = tuple(dict.fromkeys(name for carrier in carriers for name in names_barring(carrier)))
     return Posted(
-        line, reply.msisdn, key, kept_message(body), makes, "sms", body.id,
+        line, reply.msisdn, key, encode_message(body), makes, "sms", body.id,
         reason=said.reason.value if said.reason else "", words=body.text, barring=barring,
         repeated=REPEATED,
         same_for=None if reply.written_at is not None else LATE_MARGIN,

@@ -19,7 +19,7 @@ from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.withdrawals import withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
-from consent_engine.ports import Commit, Held, Leased, LineChange, Saved, Word
+from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved
 
 log = logging.getLogger(__name__)
 
@@ -71,11 +71,11 @@ def _one(
             meant = answering(meant, found, line, message.body.scope[0], message.came)
         saved = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)
         word, rhythm = saved.word, saved.rhythm or rhythm
-        if word in {Word.OK, Word.SAME}:
+        if word in {CommitResult.OK, CommitResult.SAME}:
             return True
-        if word in {Word.LOST, Word.FRONT}:
+        if word in {CommitResult.LOST, CommitResult.FRONT}:
             return False
-        waits, barred = waits or word is Word.GUARDED, barred or word is Word.BARRED
+        waits, barred = waits or word is CommitResult.GUARDED, barred or word is CommitResult.BARRED
         loaded = None
     raise StoreUnavailable("too many others change this line")
 
@@ -101,10 +101,10 @@ def _save(
         )
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
         saved = yield from save(commit)
-        if saved.word not in {Word.OK, Word.SAME}:
+        if saved.word not in {CommitResult.OK, CommitResult.SAME}:
             return saved
     if todo:
-        return Saved(Word.OK)
+        return Saved(CommitResult.OK)
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
     change = LineChange(line.id, line.version, fields, meant.put, meant.drop, message.key, release)
     return (yield from save(Commit("", (change,), held, None, entries, wakes_of(meant.put, now))))

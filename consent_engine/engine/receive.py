@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
-from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, UnreadReport, kept_message
+from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, UnreadReport, encode_message
 from consent_engine.domain.inbox.parts import can_be_joined
 from consent_engine.domain.line.line import keyed, line_id
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
@@ -111,7 +111,7 @@ class Door:
                 line = lines[message.ref] or ""
                 parts = (message.ref, message.message_id, str(message.segment), message.status)
                 key = keyed(self._secret, "dlr", message.gateway, *parts)
-                return Posted(line, "", key, kept_message(_report(message)))
+                return Posted(line, "", key, encode_message(_report(message)))
             case RefusalAsked():
                 key = keyed(self._secret, "refusal", uuid.uuid4().hex)
                 return self._refusal(message, key)
@@ -123,7 +123,7 @@ class Door:
             body = UnreadRefusal(carriers, asked.door, asked.by, plan=asked.plan or UNSET, until=asked.until or UNSET)
         line, name = line_id(self._secret, asked.msisdn), name_of(asked.kind, asked.carrier, asked.plan)
         return Posted(
-            line, asked.msisdn, key, kept_message(body), (name,), asked.door, asked.ref, once=True, until=asked.until
+            line, asked.msisdn, key, encode_message(body), (name,), asked.door, asked.ref, once=True, until=asked.until
         )
 
     def _scope(self, carrier: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.decide.report_texts import Telling, found, paid, received
 from consent_engine.domain.effects import WAKE_LINE, Lane, Millis
-from consent_engine.domain.inbox import UnreadRefusal, kept_message
+from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.reported import Reported
@@ -40,7 +40,7 @@ from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import archived_reports, load, load_reports, post, prove, save
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Commit, LineChange, Owner, Posted, ReportChange, Word
+from consent_engine.ports import Commit, CommitResult, LineChange, Owner, Posted, ReportChange
 
 log = logging.getLogger(__name__)
 DOOR = "report"
@@ -91,7 +91,7 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
         telling = received(report, Telling(about.carrier, line.version, by.terms.days, now))
         records = (change, replace(named, put=(*named.put, telling)))
         saved = yield from save(Commit("report", records, wakes=frozenset({Lane.SMS})), prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             log.info("report %s: %s, seems to be %s", ours, made.door.value, report.received.proposed.value)
             return ReportTaken(replace(report, version=1), is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
@@ -102,7 +102,8 @@ def _refusal(made: ReportMade, report: str, line: str, secret: str) -> Posted:
     carrier = made.about.carrier
     return Posted(
         line, made.msisdn, keyed(secret, "refused by report", report),
-        kept_message(UnreadRefusal(carrier, DOOR, made.by)), (name_of(Kind.REFUSED, carrier),), DOOR, report, once=True,
+        encode_message(UnreadRefusal(carrier, DOOR, made.by)), (name_of(Kind.REFUSED, carrier),), DOOR, report,
+        once=True,
     )  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_a
     row = Reported(report.id, told.received_at, told.called_at, told.carrier, told.call, granted_at)
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}
     put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
-    return LineChange(line.id, line.version, {**fields, row.field: row.kept()}, put)
+    return LineChange(line.id, line.version, {**fields, row.field: row.encode()}, put)
 
 
 def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
@@ -156,7 +157,7 @@ def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
         loaded = yield from load(lines=[report.line])
         line = loaded.line(report.line)
         commit, after = _decision(report, wanted, line, by.terms, now, op)
-        if (yield from save(commit, prove=True)).word in {Word.OK, Word.SAME}:
+        if (yield from save(commit, prove=True)).word in {CommitResult.OK, CommitResult.SAME}:
             log.info("report %s: %s, reward %s", after.id, after.found.value, after.reward.value)
             return ReportTaken(replace(after, version=report.version + 1), is_new=True)
     raise StoreUnavailable("too many others change this report: the same request again is safe")

@@ -14,7 +14,7 @@ from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, save
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Commit, LineChange, Word
+from consent_engine.ports import Commit, CommitResult, LineChange
 
 _ASKER = 12
 """Hex digits that tell the few requesters of one line apart."""
@@ -52,9 +52,9 @@ def sending(asked: CodeAsked, secret: str) -> Step[str]:
         about = (asked.carrier, named(CODE, asked.language), code.seed, str(MINUTES))
         put = Put(sms_effect(Purpose.CODE, line.version), now, Pending(about=about))
         stays = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
-        change = LineChange(name, line.version, _fields(line, asked.msisdn, now, code.kept()), (put, *stays))
+        change = LineChange(name, line.version, _fields(line, asked.msisdn, now, code.encode()), (put, *stays))
         saved = yield from save(Commit("", (change,), wakes=frozenset({Lane.SMS})), prove=True)
-        if saved.word is Word.OK:
+        if saved.word is CommitResult.OK:
             return ticket_of(secret, name, code.seed)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
@@ -72,8 +72,8 @@ def proving(msisdn: Msisdn, told: str, ticket: str, secret: str) -> Step[None]:
         if line.code is None:
             raise no_code()
         seed = line.code.asked_with(secret, name, ticket)
-        change = LineChange(name, line.version, {FIELD: line.code.tried(seed).kept()})
-        if (yield from save(Commit("", (change,)), prove=True)).word is Word.OK:
+        change = LineChange(name, line.version, {FIELD: line.code.tried(seed).encode()})
+        if (yield from save(Commit("", (change,)), prove=True)).word is CommitResult.OK:
             line.code.check(secret, name, told, now, seed)
             return
     raise StoreUnavailable("too many others write to this line: the same request again is safe")

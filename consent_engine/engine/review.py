@@ -30,7 +30,7 @@ from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import calls_of_request, load, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
-from consent_engine.ports import CallChange, Change, Commit, Held, Leased, LineChange, Word
+from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange
 
 
 class Review(NamedTuple):
@@ -95,7 +95,7 @@ def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
         if call is None or known or call.verdict is not Verdict.PENDING:
             return False
         after, fields = call.with_events(event)
-        if (yield from save(Commit("", (CallChange(after, call, fields),)))).word is Word.OK:
+        if (yield from save(Commit("", (CallChange(after, call, fields),)))).word is CommitResult.OK:
             return True
     raise StoreUnavailable("too many others change this call: the same request again is safe")
 
@@ -116,7 +116,7 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
         after, fields = call.with_events(NotAwaited(loaded.now, f"goes-on-{uuid.uuid4().hex}", by, why))
         # The call at the version seen: after a review in between it is looked at again.
         freed = LineChange(line.id, line.version, {f"r:{each.name}": "" for each in waits})
-        if (yield from save(Commit("", (CallChange(after, call, fields), freed)), prove=True)).word is Word.OK:
+        if (yield from save(Commit("", (CallChange(after, call, fields), freed)), prove=True)).word is CommitResult.OK:
             return len(waits)
     raise StoreUnavailable("too many others change this call: the same again is safe")
 
@@ -155,7 +155,7 @@ def _judged(
         records += (LineChange(line.id, line.version, stands),)
     wakes = frozenset({Lane.TIMER}) if after.verdict is Verdict.FAILED else frozenset[Lane]()
     saved = yield from save(Commit("", records, held, wakes=wakes), prove=True)
-    return after if saved.word is Word.OK else None
+    return after if saved.word is CommitResult.OK else None
 
 
 def _restrictions(call: Call, line: Line, now: Millis) -> Step[dict[str, str]]:
@@ -167,4 +167,4 @@ def _restrictions(call: Call, line: Line, now: Millis) -> Step[dict[str, str]]:
     of_call = (order.id for order in open_orders if order.doc.call_id == call.id)
     frozen = [Restriction(Kind.REVIEW, order, "", now, "review", call.id) for order in of_call]
     # An order that waited for the first review keeps its restriction, with the instant since when.
-    return {f"r:{each.name}": each.kept() for each in frozen if line.named(each.name) is None}
+    return {f"r:{each.name}": each.encode() for each in frozen if line.named(each.name) is None}

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import CallMismatch, CallNotFound
-from consent_engine.domain.call.transcript import SAID, Spoken, Transcribed, kept
+from consent_engine.domain.call.transcript import SAID, Spoken, Transcribed, encode_lines
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.errors import FieldError, Malformed, Refused, StoreUnavailable
-from consent_engine.ports import CallChange, Commit, Owner, Word
+from consent_engine.ports import CallChange, Commit, CommitResult, Owner
 
 SLACK_MS = 5_000
 """Greatest difference between a recorder's clock and a desk's."""
@@ -38,7 +38,7 @@ class Transcript(NamedTuple):
     @property
     def op(self) -> str:
         """The digest by which two transcripts are the same."""
-        return digest(kept(self.lines, self.recording))
+        return digest(encode_lines(self.lines, self.recording))
 
 
 def transcribing(wanted: Transcript) -> Step[Call]:
@@ -55,11 +55,11 @@ def transcribing(wanted: Transcript) -> Step[Call]:
                 return call
             continue
         _fits(wanted.lines, call, wanted.recording)
-        said = kept(wanted.lines, token_hex(16))
+        said = encode_lines(wanted.lines, token_hex(16))
         event = Transcribed(loaded.now, wanted.op, wanted.by, len(wanted.lines), digest(said))
         after, fields = call.with_events(event)
         saved = yield from save(Commit(wanted.op, (CallChange(after, call, {**fields, SAID: said}),)), prove=True)
-        if saved.word in {Word.OK, Word.SAME}:
+        if saved.word in {CommitResult.OK, CommitResult.SAME}:
             return after
     raise StoreUnavailable("too many others change this call: the same request again is safe")
 

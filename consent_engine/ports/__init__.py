@@ -1,6 +1,6 @@
 """The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
 
-from consent_engine.ports.archive import Aged, Archive, Expired, Left, Retirement, Retiring
+from consent_engine.ports.archive import Aged, Archive, Expired, Retirement, RetireResult, Retiring
 from consent_engine.ports.calls import CallArchive, CallFilter
 from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.journal import Journal, Log, Piece, Waiting
@@ -25,9 +25,10 @@ from consent_engine.ports.records import (
     CallChange,
     Change,
     Commit,
+    CommitResult,
     EndingChange,
     Held,
-    LiftedWord,
+    LiftResult,
     LineChange,
     Live,
     Look,
@@ -37,7 +38,6 @@ from consent_engine.ports.records import (
     Records,
     ReportChange,
     Saved,
-    Word,
 )
 from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, StoreClock
 from consent_engine.ports.reports import Awaited, ReportFilter, Reports

@@ -45,7 +45,7 @@ class Retiring:
     token: int
 
 
-class Left(StrEnum):
+class RetireResult(StrEnum):
     """The result of deleting a record that the archive has from the store."""
 
     OK = "ok"
@@ -142,7 +142,7 @@ class Retirement(Protocol):
     def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return the complete records of orders as stored: field by field, and `offer`."""
 
-    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
+    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[RetireResult, Millis]]:
         """Delete orders that the archive has, each whole or not at all. YOUNG comes with the line's newest instant."""
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
@@ -151,12 +151,12 @@ class Retirement(Protocol):
     def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return the complete records of calls, reports or endings, as stored."""
 
-    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[Left]:
+    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[RetireResult]:
         """Delete calls or endings that the archive has, each whole or not at all. records: (id, version in the archive,
         token under which its WAKE_ARCHIVE, or an ending's WAKE_EXPIRED, is held)
         """
 
-    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
+    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:
         """Delete reports that the archive has. reports: (id, version in the archive)"""
 
     def installation(self, *, make: bool = True) -> str:

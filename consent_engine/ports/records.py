@@ -206,7 +206,7 @@ class Commit(Struct, frozen=True):
     beat: Beat | None = None
 
 
-class Word(StrEnum):
+class CommitResult(StrEnum):
     """The result of a commit, as the commit script answers it."""
 
     OK = "ok"
@@ -225,12 +225,12 @@ class Saved(Struct, frozen=True):
     rhythm that its yes was found in, where it was refused for that.
     """
 
-    word: Word
+    word: CommitResult
     record: str = ""
     rhythm: Rhythm | None = None
 
 
-class LiftedWord(StrEnum):
+class LiftResult(StrEnum):
     """The result of lifting a refusal."""
 
     OK = "ok"
@@ -281,5 +281,5 @@ class Records(Protocol):
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
         """Return the line of each order, None for an order that does not exist."""
 
-    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftResult:
         """Lift a refusal unless it is for an act newer than `act_at`, and keep the evidence `kept`, proven durable."""

@@ -24,7 +24,7 @@ from consent_engine.errors import (
     OrderNotFound,
     TooLate,
 )
-from consent_engine.ports import Left, Retiring
+from consent_engine.ports import RetireResult, Retiring
 from tests.archive.house import LONG
 from tests.conftest import NUMBER, OTHER
 
@@ -386,10 +386,10 @@ def test_a_script_lets_go_of_what_was_written_only_in_that_version_and_with_noth
     record = store.retirement.whole([order.id])[order.id]
     this = Retiring(order.id, record["line"], int(record["v"]), leased.token)
     idle = small.clock.now
-    assert store.retirement.retire([replace(this, version=this.version - 1)], idle)[0][0] is Left.STALE
-    assert store.retirement.retire([replace(this, token=this.token + 1)], idle)[0][0] is Left.LOST
+    assert store.retirement.retire([replace(this, version=this.version - 1)], idle)[0][0] is RetireResult.STALE
+    assert store.retirement.retire([replace(this, token=this.token + 1)], idle)[0][0] is RetireResult.LOST
     small.report(order, Delivery.DELIVERED, "notification.1")
-    assert store.retirement.retire([this], idle)[0][0] is Left.UNREAD
+    assert store.retirement.retire([this], idle)[0][0] is RetireResult.UNREAD
     assert small.live([order.id])
 
 

@@ -38,7 +38,7 @@ def standing(town):
 
 def of_orders(town):
     """The entries of orders, without those of their calls."""
-    return [entry for entry in standing(town) if Leaf.read(entry).of is Chained.ORDER]
+    return [entry for entry in standing(town) if Leaf.decode(entry).of is Chained.ORDER]
 
 
 def logged(town):
@@ -54,7 +54,7 @@ def sealed(town):
 
 def test_every_commit_of_an_order_leaves_its_leaf_and_the_chain_can_be_checked_against_it(small):
     order = small.settled()
-    leaves = [Leaf.read(entry) for entry in of_orders(small)]
+    leaves = [Leaf.decode(entry) for entry in of_orders(small)]
     assert {(leaf.of, leaf.record) for leaf in leaves} == {(Chained.ORDER, order.id)}
     assert [leaf.seq for leaf in leaves] == list(range(len(order.events) + 1))
     for leaf in leaves:
@@ -69,14 +69,14 @@ def test_a_commit_of_several_events_has_one_leaf_which_covers_them(small):
     small.run(Lane.INBOUND)
     small.run(Lane.SMS)
     shown = small.engine.show(order.id)
-    seqs = [Leaf.read(entry).seq for entry in of_orders(small)]
+    seqs = [Leaf.decode(entry).seq for entry in of_orders(small)]
     assert (seqs[-1], seqs) == (len(shown.events), sorted(set(seqs)))
 
 
 def test_what_writes_no_event_and_what_loses_its_race_leaves_nothing(small):
     small.place()
     first = standing(small)
-    assert {Leaf.read(entry).of for entry in first} == {Chained.ORDER, Chained.CALL}
+    assert {Leaf.decode(entry).of for entry in first} == {Chained.ORDER, Chained.CALL}
     [leased] = small.engine.store.lanes.lease(Lane.SMS, 1)
     small.another().performer  # noqa: B018 - another engine looks, and writes nothing
     assert leased.order is not None
@@ -95,13 +95,13 @@ def test_a_leaf_is_hashed_as_rfc_6962_says():
     assert entry == f"o {'a' * 28} 3 1764000000123 {'h' * 43}"
     hashed = hashlib.sha256(b"\x00" + entry.encode()).digest()
     assert leaf_hash(entry) == urlsafe_b64encode(hashed).decode().rstrip("=")
-    assert Leaf.read(entry).entry == entry
+    assert Leaf.decode(entry).entry == entry
 
 
 @pytest.mark.parametrize("entry", ["", "o a 1 2", "x a 1 2 " + "h" * 43, "o a 01 2 " + "h" * 43, "o a 1 2 " + "h" * 44])
 def test_what_is_no_leaf_is_not_read_as_one(entry):
     with pytest.raises(BrokenRecord):
-        Leaf.read(entry)
+        Leaf.decode(entry)
 
 
 def test_an_event_takes_no_more_than_it_may_in_the_journal(real):
@@ -243,7 +243,7 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
         seal(replace(real.engine.store, log=Away()), "one")
     assert standing(real) == entries
     real.clock.forward(seconds=300)
-    oldest = Leaf.read(entries[0]).at
+    oldest = Leaf.decode(entries[0]).at
     assert real.engine.store.journal.waiting() == Waiting(len(entries), oldest)
     told = {
         family.name: family.samples[0].value

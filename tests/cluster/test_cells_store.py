@@ -6,7 +6,7 @@ from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.domain.call.permits_given import Given
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.inbox import UnreadRefusal, kept_message
+from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.line import line_id, request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import SLOTS, slot
@@ -18,7 +18,7 @@ from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Posted, Target
 from tests.cluster.shaky import CELLS, people_of, placings
 
-MESSAGE = kept_message(UnreadRefusal("mobile", "voice", "A1024"))
+MESSAGE = encode_message(UnreadRefusal("mobile", "voice", "A1024"))
 
 
 @pytest.mark.parametrize("cells", [1, 3, 64, 1_024])
@@ -99,7 +99,7 @@ def test_permits_for_numbers_of_many_cells_are_answered_in_order_and_kept_in_eac
     assert denied == [homes[2][0]]
     assert len({token for _, token in given.answers}) == len(everybody)
     rows = [
-        Given.read(row["m"]) for key in sorted(world.client.keys("*:permits")) for _, row in world.client.xrange(key)
+        Given.decode(row["m"]) for key in sorted(world.client.keys("*:permits")) for _, row in world.client.xrange(key)
     ]
     assert [(row.permits, row.denied) for row in rows] == [(2, {}), (2, {}), (1, {"refused": 1}), (2, {})]
     assert {row.request for row in rows} == {given.request}

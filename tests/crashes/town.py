@@ -460,7 +460,7 @@ class Town(Judge, World):
         sealed = dict.fromkeys([*self.op.logged(), *waits])
         first = int(self.client.hget(self.cell.journaled, "first") or 0)
         assert first + len(waits) == len(sealed), "the journal's index is not dense"
-        return [Leaf.read(entry) for entry in sealed]
+        return [Leaf.decode(entry) for entry in sealed]
 
     def _sealed(self, shown: list[Order]) -> None:
         """Whatever a record says was sealed: the last leaf of each chain is its head, whoever died when."""

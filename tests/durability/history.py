@@ -210,7 +210,7 @@ def broken(client) -> list[str]:
     orders = [order_of(dict(fields), offers) for fields in kept.values()]
     wrong = [said for order, fields in zip(orders, kept.values(), strict=True) for said in _unsound(order, fields)]
     lines = [
-        Line.read(name.rsplit(":", 1)[1], client.hgetall(name), 0)
+        Line.decode(name.rsplit(":", 1)[1], client.hgetall(name), 0)
         for name in client.scan_iter("ce:{0}:line:*", count=1000)
     ]
     wanted = {f"o:{order.id}:{effect}" for order in orders for effect in order.effects}

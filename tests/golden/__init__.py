@@ -55,13 +55,13 @@ def kind_of(key: str) -> str:
 
 def order_again(fields: dict[str, str], offers: dict[str, str]) -> dict[str, str]:
     """An order's record as today's code writes it; what the store alone counts or seals is as it was."""
-    order = Order.read(whole(dict(fields), offers))
+    order = Order.decode(whole(dict(fields), offers))
     again = {name: fields[name] for name in ("v", "mac") if name in fields}
     again |= {"line": order.line, "state": order.state.value, "head": order.head}
     if offer_named(fields["doc"]):
-        again["doc"] = order.doc.kept()
+        again["doc"] = order.doc.encode()
         if "who" in fields:
-            again["who"] = order.person.kept(_salt(fields["who"]))
+            again["who"] = order.person.encode(_salt(fields["who"]))
     else:  # of the time when each order held its offer itself: read, and never written any more
         again |= {"doc": fields["doc"], "who": fields["who"]}
     if "reply_by" in fields:
@@ -70,20 +70,20 @@ def order_again(fields: dict[str, str], offers: dict[str, str]) -> dict[str, str
         again[f"e{n}"], person = seal(event, _salt(fields.get(f"p{n}", "{}")))
         if person:
             again[f"p{n}"] = person
-    again |= {f"f:{effect}": pending.kept() for effect, pending in order.effects.items()}
+    again |= {f"f:{effect}": pending.encode() for effect, pending in order.effects.items()}
     return again
 
 
 def line_again(fields: dict[str, str]) -> dict[str, str]:
     """A line's record as today's code writes it; restrictions are written by scripts, and are as they were."""
-    line = Line.read("0ce7", fields, NOW)
+    line = Line.decode("0ce7", fields, NOW)
     again = {name: fields[name] for name in ("v", "seen", "msisdn") if name in fields}
     assert (str(line.version), line.msisdn) == (again.get("v", "0"), again.get("msisdn", ""))
-    again |= {f"o:{entry.order}": entry.kept() for entry in line.entries}
-    again |= {f"f:{effect}": pending.kept() for effect, pending in line.effects.items()}
-    again |= {f"c:{each.call}": each.kept() for each in line.calls}
+    again |= {f"o:{entry.order}": entry.encode() for entry in line.entries}
+    again |= {f"f:{effect}": pending.encode() for effect, pending in line.effects.items()}
+    again |= {f"c:{each.call}": each.encode() for each in line.calls}
     again |= {f"a:{name}": str(at) for name, at in line.answered.items()}
-    again |= {f"e{n}": happened.kept() for n, happened in enumerate(line.history)}
+    again |= {f"e{n}": happened.encode() for n, happened in enumerate(line.history)}
     again |= {"mac": line.seal} if line.seal else {}
     again |= {f"r:{r.name}": _restriction(r, fields[f"r:{r.name}"]) for r in line.restrictions}
     return again | {name: at for name, at in fields.items() if name.startswith("m:")}
@@ -100,7 +100,7 @@ def archived_again(fields: dict[str, str], offers: dict[str, str]) -> None:
     """A settled order as a row of the archive, and back, and as a row again."""
     row, (_, offer) = row_of(whole(dict(fields), offers))
     order = order_of(row["record"], row["person"], offer)
-    assert order.events == Order.read(whole(dict(fields), offers)).events
+    assert order.events == Order.decode(whole(dict(fields), offers)).events
     back = {**json.loads(row["record"]), **json.loads(row["person"]), "offer": offer}
     assert row_of(back)[0] == row
 
@@ -121,7 +121,7 @@ def looked_at(records: Records) -> Iterator[str]:
                 yield "inbox"
             case "offers":
                 assert all(
-                    (Offer.read(row).hash, Offer.read(row).kept()) == (name, row) for name, row in record.items()
+                    (Offer.decode(row).hash, Offer.decode(row).encode()) == (name, row) for name, row in record.items()
                 )
                 yield "offers"
 
@@ -130,7 +130,7 @@ def _order(record: dict[str, str], offers: dict[str, str]) -> Iterator[str]:
     assert order_again(record, offers) == record
     assert replay(record) == (record["state"], record["head"], int(record.get("reply_by", 0)))
     yield "order"
-    if Order.read(whole(dict(record), offers)).state.settled:
+    if Order.decode(whole(dict(record), offers)).state.settled:
         archived_again(record, offers)
         yield "archived"
 

@@ -17,7 +17,7 @@ from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.ports import LiftedWord, OrderChange
+from consent_engine.ports import LiftResult, OrderChange
 from tests import needs
 from tests.conftest import World
 
@@ -180,7 +180,7 @@ def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):
     act_at = world.clock.now
     world.clock.forward(hours=1)
     desk, admins = world.another(), [world.another() for _ in range(2)]
-    words: list[LiftedWord] = []
+    words: list[LiftResult] = []
 
     def stop():
         for number in reversed(NUMBERS):
@@ -191,5 +191,5 @@ def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):
             words.append(admin.lift(number, "mobile", "admin", "a form of an hour ago", act_at))
 
     together(stop, lambda: lift(admins[0]), lambda: lift(admins[1]))
-    assert {LiftedWord.OK, LiftedWord.NEWER} <= set(words), "each came first for some"
+    assert {LiftResult.OK, LiftResult.NEWER} <= set(words), "each came first for some"
     assert [number for number in NUMBERS if world.engine.dial(number, "mobile").callable] == []

@@ -40,10 +40,10 @@ def test_what_was_written_then_is_written_now():
 
 def test_a_call_is_read_as_it_was_written():
     after, fields = record(ENDED)
-    assert Call.read(fields) == Call(
+    assert Call.decode(fields) == Call(
         after.began, after.person, LINE, 1, after.head, after.events, {}, after.publics, fields["who"]
     )  # fmt: skip
-    assert Call.read({name: value for name, value in fields.items() if name != "who"}).person == CallPerson("", "")
+    assert Call.decode({name: value for name, value in fields.items() if name != "who"}).person == CallPerson("", "")
 
 
 @pytest.mark.parametrize("change", [
@@ -53,16 +53,16 @@ def test_a_call_is_read_as_it_was_written():
 def test_a_record_that_its_history_does_not_give_is_broken(change):
     _, fields = record(ENDED)
     with pytest.raises(BrokenRecord):
-        Call.read({**fields, **change})
+        Call.decode({**fields, **change})
 
 
 @pytest.mark.parametrize(("key", "kept"), [("a" * 24, "="), ("c" * 24, "c" * 24)])
 def test_what_its_recording_is_reserved_under_is_kept_in_short_where_its_id_is_made_of_it(key, kept):
     _, fields = record(ENDED)
     assert held(CALL, key) == {"rec": kept}
-    assert Call.read(fields | {"rec": kept}).recording_key == key_held(CALL, {"rec": kept}) == key
-    assert Call.read(fields | {"rec": key}).recording_key == key, "as earlier programs kept it"
-    assert Call.read(fields | {"rec": kept}).brought_back()["rec"] == kept
+    assert Call.decode(fields | {"rec": kept}).recording_key == key_held(CALL, {"rec": kept}) == key
+    assert Call.decode(fields | {"rec": key}).recording_key == key, "as earlier programs kept it"
+    assert Call.decode(fields | {"rec": kept}).brought_back()["rec"] == kept
     assert not held(CALL, "")
 
 

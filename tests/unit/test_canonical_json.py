@@ -78,23 +78,23 @@ FIRST, LATER = (Rows(kind, least=2, named=1) for kind in (First, Later))
 
 @given(st.integers(0, 2**53), st.lists(TEXT).map(tuple))
 def test_a_row_that_lacks_later_fields_is_read_and_written_as_it_was(at, words):
-    written = FIRST.write(First("n", at, words))
+    written = FIRST.encode(First("n", at, words))
     assert written == compact([at, words])
-    assert LATER.read(written, "n") == Later("n", at, words)
-    assert LATER.write(Later("n", at, words)) == written
+    assert LATER.decode(written, "n") == Later("n", at, words)
+    assert LATER.encode(Later("n", at, words)) == written
 
 
 def test_a_later_field_is_written_where_it_or_one_behind_it_says_something():
-    assert LATER.write(Later("n", 1, (), "ops")) == '[1,[],"ops"]'
-    assert LATER.write(Later("n", 1, (), "", 8)) == '[1,[],"",8]'
-    assert LATER.read('[1,[],"",8]', "n") == Later("n", 1, (), "", 8)
+    assert LATER.encode(Later("n", 1, (), "ops")) == '[1,[],"ops"]'
+    assert LATER.encode(Later("n", 1, (), "", 8)) == '[1,[],"",8]'
+    assert LATER.decode('[1,[],"",8]', "n") == Later("n", 1, (), "", 8)
 
 
 def test_a_row_of_a_later_program_is_read_as_far_as_it_is_known():
-    assert FIRST.read('[1,[],"ops",8]', "n") == First("n", 1)
+    assert FIRST.decode('[1,[],"ops",8]', "n") == First("n", 1)
 
 
 @pytest.mark.parametrize("broken", ["", "[1", "[]", '["1",[]]', "[1,[1]]", "{}", "[" * 9_999])
 def test_what_is_no_such_row_is_refused(broken):
     with pytest.raises(ValueError, match=r".+"):
-        FIRST.read(broken, "n")
+        FIRST.decode(broken, "n")

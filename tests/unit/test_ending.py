@@ -40,10 +40,10 @@ def kept():
 
 def test_what_was_kept_is_read_and_written_again_byte_by_byte():
     fields = kept()
-    ending = Ending.read(fields)
+    ending = Ending.decode(fields)
     assert (ending.state, ending.doc.cause, ending.off.stops) == (EndingState.ENDED, Cause.WITHDRAWN, "2025-12-01")
     assert (ending.doc.order, ending.person.msisdn, ending.over_at) == (ORDER, "+8613800138000", 1764000003000)
-    before = Ending.read(kept())
+    before = Ending.decode(kept())
     after, written = Ending(
         before.doc, before.person, before.line, 1, "", (), {}, before.publics[:1]
     ).with_events(*before.events)  # fmt: skip
@@ -54,8 +54,8 @@ def test_what_was_kept_is_read_and_written_again_byte_by_byte():
 def test_one_that_was_free_says_so_behind_what_an_older_program_reads():
     fields = kept()
     free = fields["doc"].removesuffix("]") + ",1]"
-    assert Ending.read(fields).doc.free == 0
-    read = Ending.read(fields | {"doc": free, "head": chain("", [free, *(fields[f"e{n}"] for n in range(1, 6))])})
+    assert Ending.decode(fields).doc.free == 0
+    read = Ending.decode(fields | {"doc": free, "head": chain("", [free, *(fields[f"e{n}"] for n in range(1, 6))])})
     assert (read.doc.free, read.publics[0]) == (1, free)
 
 
@@ -65,11 +65,11 @@ def test_one_that_was_free_says_so_behind_what_an_older_program_reads():
 ])  # fmt: skip
 def test_what_was_changed_is_not_read(change):
     with pytest.raises(BrokenRecord):
-        Ending.read(kept() | change)
+        Ending.decode(kept() | change)
 
 
 def test_where_it_stands_follows_from_its_events():
-    ending = Ending.read(kept())
+    ending = Ending.decode(kept())
     assert Ending(ending.doc, ending.person, "", 1, "", ending.events[:1], {}, ()).state is EndingState.ENDING_FAILED
     assert Ending(ending.doc, ending.person, "", 1, "", ending.events[:2], {}, ()).state is EndingState.ENDING
     assert isinstance(ending.events[0], Failed)
@@ -81,11 +81,11 @@ def test_what_was_given_up_is_read_and_written_again_byte_by_byte_and_counts_unt
     fields = {name: value for name, value in kept().items() if name not in {"e3", "e4", "e5"}}
     fields["e3"] = '["given_up",1764000003500,"give-up:1","ops-1","switched off by hand"]'
     fields |= {"head": chain("", [fields["doc"], fields["e1"], fields["e2"], fields["e3"]]), "state": "given_up"}
-    ending = Ending.read(fields)
+    ending = Ending.decode(fields)
     assert (ending.state, ending.is_over, ending.over_at) == (EndingState.GIVEN_UP, True, 1764000003500)
     bare = Ending(ending.doc, ending.person, "", 1, "", (), {}, ending.publics[:1])
     assert bare.with_events(*ending.events)[1]["e3"] == fields["e3"]
-    off, _ = ending.with_events(Ending.read(kept()).off)
+    off, _ = ending.with_events(Ending.decode(kept()).off)
     assert (off.state, off.over_at) == (EndingState.ENDED, 1764000003000)
 
 
@@ -115,7 +115,7 @@ def test_the_notice_says_what_is_known_and_invents_nothing():
 
 
 def test_its_history_ends_somewhere_and_a_retry_is_done_all_the_same():
-    ending = Ending.read(kept())
+    ending = Ending.decode(kept())
     ending = replace(ending, events=(), effects={DEACTIVATE: Pending(attempts=1, leased_at=1, parked=0)})
     for n in range(1, 400):
         failed = on_end_outcome(ending, Ended(DEACTIVATE, 1, Rejected("no")), Policy(), n)
@@ -133,7 +133,7 @@ def test_its_history_ends_somewhere_and_a_retry_is_done_all_the_same():
 
 def test_what_is_taken_up_counts_its_attempts_on_so_that_the_answer_to_one_before_ends_none_after():
     tried = Pending(attempts=7, leased_at=3, doubts=4, first_at=1, last_at=3)
-    ending = replace(Ending.read(kept()), events=(), effects={DEACTIVATE: tried})
+    ending = replace(Ending.decode(kept()), events=(), effects={DEACTIVATE: tried})
     failed = on_end_outcome(ending, Ended(DEACTIVATE, 7, Rejected("no")), Policy(), 4)
     ending = replace(ending, events=failed.events, effects={DEACTIVATE: failed.put[0].pending})
     given = on_give_up(ending, "give-up:1", "ops-1", "by hand", 5)

@@ -10,7 +10,7 @@ import pytest
 from msgspec import UNSET
 
 from consent_engine.domain.grammar import Keyword, Reason
-from consent_engine.domain.inbox import UnreadReply, UnreadReport, kept_message, read_message
+from consent_engine.domain.inbox import UnreadReply, UnreadReport, decode_message, encode_message
 from consent_engine.domain.inbox.parts import Gathered
 
 KEPT = json.loads((Path(__file__).parent / "inbox.json").read_text())
@@ -21,18 +21,18 @@ DECIDED = "a suspicion that was a refusal"
 @pytest.mark.parametrize("name", [name for name in KEPT["bc69350"] if name != DECIDED])
 def test_each_message_is_kept_in_the_same_bytes(name):
     kept = KEPT["bc69350"][name]
-    assert kept_message(read_message(kept)) == kept
+    assert encode_message(decode_message(kept)) == kept
 
 
 @pytest.mark.parametrize("name", KEPT["7de6331"])
 def test_a_message_of_the_time_before_doors_read_replies_is_kept_in_the_same_bytes(name):
     kept = KEPT["7de6331"][name]
-    assert kept_message(read_message(kept)) == kept
+    assert encode_message(decode_message(kept)) == kept
 
 
 def test_a_decided_suspicion_is_read_as_it_was_kept():
     kept = json.loads(KEPT["bc69350"][DECIDED])
-    assert json.loads(kept_message(read_message(json.dumps(kept)))) == kept
+    assert json.loads(encode_message(decode_message(json.dumps(kept)))) == kept
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_decided_suspicion_is_read_as_it_was_kept():
     ],
 )
 def test_what_no_door_read_means_what_its_reader_finds(name, keyword, reason):
-    then, now = (read_message(KEPT[commit][name]) for commit in ("7de6331", "bc69350"))
+    then, now = (decode_message(KEPT[commit][name]) for commit in ("7de6331", "bc69350"))
     assert isinstance(then, UnreadReply)
     assert isinstance(now, UnreadReply)
     assert (then.was_read, now.was_read) == (False, True)
@@ -57,19 +57,19 @@ def test_what_no_door_read_means_what_its_reader_finds(name, keyword, reason):
 )
 def test_what_is_no_message_is_not_taken_for_one(kept):
     with pytest.raises(ValueError, match=r"."):
-        read_message(kept)
+        decode_message(kept)
 
 
 def test_half_a_character_is_kept_and_read():
-    report = read_message(KEPT["bc69350"]["a report: failed"].replace('"x"', '"\\ud83d"'))
-    assert read_message(kept_message(report)) == report
+    report = decode_message(KEPT["bc69350"]["a report: failed"].replace('"x"', '"\\ud83d"'))
+    assert decode_message(encode_message(report)) == report
 
 
 def test_a_report_that_speaks_of_one_segment_alone_is_kept_as_that():
     kept = KEPT["bc69350"]["a report: delivered"]
-    alone = read_message(kept[:-1] + ',"alone":true}')
+    alone = decode_message(kept[:-1] + ',"alone":true}')
     assert isinstance(alone, UnreadReport)
-    assert (alone.alone, kept_message(alone)) == (True, kept[:-1] + ',"alone":true}')
+    assert (alone.alone, encode_message(alone)) == (True, kept[:-1] + ',"alone":true}')
 
 
 PARTS = (
@@ -78,8 +78,8 @@ PARTS = (
 
 
 def test_parts_that_wait_are_kept_in_the_same_bytes():
-    parts = Gathered.read(PARTS)
-    assert (parts.kept(), parts.whole, parts.knows("k2"), [piece.n for piece in parts.untold]) == (
+    parts = Gathered.decode(PARTS)
+    assert (parts.encode(), parts.whole, parts.knows("k2"), [piece.n for piece in parts.untold]) == (
         PARTS,
         True,
         True,
@@ -88,9 +88,9 @@ def test_parts_that_wait_are_kept_in_the_same_bytes():
 
 
 def test_half_a_character_at_the_end_of_a_part_is_kept_and_read():
-    parts = Gathered.read(PARTS.replace("打", "\\ud83d"))
-    assert parts.kept().isascii()
-    assert Gathered.read(parts.kept()) == parts
+    parts = Gathered.decode(PARTS.replace("打", "\\ud83d"))
+    assert parts.encode().isascii()
+    assert Gathered.decode(parts.encode()) == parts
     assert parts.pieces[1].text == "\ud83d"
 
 
@@ -99,4 +99,4 @@ def test_half_a_character_at_the_end_of_a_part_is_kept_and_read():
 )
 def test_what_are_no_parts_are_not_taken_for_some(kept):
     with pytest.raises(ValueError, match=r"."):
-        Gathered.read(kept)
+        Gathered.decode(kept)

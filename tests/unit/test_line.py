@@ -89,14 +89,14 @@ def test_a_line_reads_back_what_was_kept():
     fields = {
         "v": "7",
         "msisdn": NUMBER,
-        "o:o1": entry().kept(),
+        "o:o1": entry().encode(),
         "r:mobile": json.dumps([NOW, "sms", "mo-1"]),
-        "f:sms.clarification.3": about.kept(),
+        "f:sms.clarification.3": about.encode(),
         "m:old": str(NOW - REMEMBER_MESSAGES_MS - 1),
         "m:new": str(NOW - REMEMBER_MESSAGES_MS),
         "seen": str(NOW),
     }
-    line = Line.read("l1", fields, NOW)
+    line = Line.decode("l1", fields, NOW)
     assert (line.version, line.msisdn, line.entries, line.aged) == (7, NUMBER, (entry(),), ("m:old",))
     assert line.effects == {"sms.clarification.3": about}
     refusal = line.refusal("mobile")
@@ -105,12 +105,12 @@ def test_a_line_reads_back_what_was_kept():
 
 
 def test_a_refusal_of_every_carrier_forbids_each():
-    line = Line.read("l1", {"r:*": json.dumps([NOW, "voice", "A1"])}, NOW)
+    line = Line.decode("l1", {"r:*": json.dumps([NOW, "voice", "A1"])}, NOW)
     assert line.refusal("mobile") == line.refusal("unicom") is not None
 
 
 def test_an_unknown_number_is_a_line_of_version_zero():
-    assert Line.read("l1", {}, NOW) == Line("l1", 0, "", (), (), {})
+    assert Line.decode("l1", {}, NOW) == Line("l1", 0, "", (), (), {})
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_an_unknown_number_is_a_line_of_version_zero():
 )
 def test_a_line_nobody_can_read_is_said_to_be_broken(fields):
     with pytest.raises(BrokenRecord):
-        Line.read("l1", fields, NOW)
+        Line.decode("l1", fields, NOW)

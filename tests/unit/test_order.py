@@ -53,7 +53,7 @@ def placed():
     call, _ = tell(Telling(wanted, "0ce7c", "mobile", salt), line, terms, "secret", NOW)
     order, fields = admit(wanted, "0ce7o", line, Listed(PLAN), terms, NOW, salt, call=call)
     record = {**fields, "v": "1", "state": order.state.value, "head": order.head}
-    return order, record | {"offer": order.doc.offer.kept()}
+    return order, record | {"offer": order.doc.offer.encode()}
 
 
 def append(order, fields, *events):
@@ -76,7 +76,7 @@ def told():
 
 def test_a_record_reads_back_as_the_order_it_was():
     order, fields = told()
-    read = Order.read(fields)
+    read = Order.decode(fields)
     assert (read.doc, read.person, read.state, read.head) == (order.doc, order.person, State.CONFIRMED, order.head)
     assert [event.trigger for event in read.events] == ["confirmation_accepted", "said_yes"]
     assert read.events[1].detail == YES
@@ -93,7 +93,7 @@ def test_more_than_nine_events_are_read_in_their_order():
     order, fields = placed()
     for n in range(25):
         order, fields = append(order, fields, Event.of(bare(Trigger.REMINDED), NOW + n, f"op{n}"))
-    assert [event.op for event in Order.read(fields).events] == [f"op{n}" for n in range(25)]
+    assert [event.op for event in Order.decode(fields).events] == [f"op{n}" for n in range(25)]
     assert replay(fields)[1] == order.head
 
 
@@ -129,7 +129,7 @@ def test_erasing_the_person_leaves_the_chain_as_it_was():
     _, fields = append(*told(), Event.of(Cancelled(reason="asked"), NOW + 4, "cancel"))
     erased = {name: kept for name, kept in fields.items() if name != "who" and name[0] != "p"}
     erased["state"] = "notified"  # of an open order nobody's person part is erased
-    read = Order.read(erased)
+    read = Order.decode(erased)
     assert replay(erased) == replay(fields)
     assert read.person == Person("", "", {})
     assert read.events[1].person is None
@@ -157,21 +157,21 @@ def test_an_event_is_unsealed_as_it_was_sealed():
 
 def test_the_frozen_part_survives_policies_that_learn_more():
     order, _ = placed()
-    carrier, plan, question, policy, _ = json.loads(order.doc.offer.kept())
-    older = Offer.read(json.dumps([carrier, plan, question, policy[:6]]))
+    carrier, plan, question, policy, _ = json.loads(order.doc.offer.encode())
+    older = Offer.decode(json.dumps([carrier, plan, question, policy[:6]]))
     assert older.policy == Policy()
-    newer = Offer.read(json.dumps([carrier, plan, question, [*astuple(order.doc.policy), 7, 8]]))
+    newer = Offer.decode(json.dumps([carrier, plan, question, [*astuple(order.doc.policy), 7, 8]]))
     assert newer.policy == order.doc.policy
 
 
 def test_the_doc_reads_back_with_the_offer_it_names_and_with_no_other():
     order, fields = placed()
     offer = order.doc.offer
-    assert Doc.read(fields["doc"], offer.kept()) == order.doc
-    assert offer_named(fields["doc"]) == offer.hash == digest(offer.kept())
-    for another in ("", replace(offer, text=offer.text + "!").kept()):
+    assert Doc.decode(fields["doc"], offer.encode()) == order.doc
+    assert offer_named(fields["doc"]) == offer.hash == digest(offer.encode())
+    for another in ("", replace(offer, text=offer.text + "!").encode()):
         with pytest.raises(ValueError, match=r"another offer|Expecting value"):
-            Doc.read(fields["doc"], another)
+            Doc.decode(fields["doc"], another)
 
 
 def test_an_order_of_the_time_when_each_held_its_offer_reads_as_before():
@@ -180,12 +180,12 @@ def test_an_order_of_the_time_when_each_held_its_offer_reads_as_before():
     head = [doc.id, doc.placed_at, doc.placed_by, doc.agent, offer.carrier, doc.request, doc.person]
     plan = [offer.plan, offer.plan_version, offer.plan_hash, offer.plan_name, offer.price, offer.unsubscribe]
     question = [offer.sender, doc.sub, doc.code, 0, offer.words, doc.segments]
-    older = Doc.read(json.dumps([head, list(astuple(doc.call)), plan, question, offer.policy.frozen()]))
+    older = Doc.decode(json.dumps([head, list(astuple(doc.call)), plan, question, offer.policy.frozen()]))
     assert offer_named(json.dumps([head])) == ""
     assert older == replace(doc, offer=replace(offer, text="", hash="", tariff=None), call_id="")
     who = json.dumps({"msisdn": "+8613800138000", "text": "问", "metadata": {}, "salt": "s"})
     head[-1] = digest(who)
-    read = Order.read({**fields, "doc": json.dumps([head, list(astuple(doc.call)), plan, question, []]), "who": who})
+    read = Order.decode({**fields, "doc": json.dumps([head, list(astuple(doc.call)), plan, question, []]), "who": who})
     assert read.text == "问"
 
 
@@ -202,13 +202,13 @@ def test_an_order_of_the_time_when_each_held_its_offer_reads_as_before():
 def test_a_record_nobody_can_read_is_said_to_be_broken(broken):
     _, fields = told()
     with pytest.raises(BrokenRecord):
-        Order.read({**fields, **broken})
+        Order.decode({**fields, **broken})
 
 
 def test_a_pending_effect_reads_back_as_kept():
     for pending in (FRESH, Pending(2, NOW, 1, NOW, NOW, 'why "/"', "ops", 1), Pending(about=("mobile", "234 包/月"))):
-        assert Pending.read(pending.kept()) == pending
-    assert FRESH.kept() == "[]"
+        assert Pending.decode(pending.encode()) == pending
+    assert FRESH.encode() == "[]"
 
 
 def test_half_a_character_can_be_stored_and_whole_ones_stay():
@@ -253,7 +253,7 @@ def test_every_trigger_says_what_is_kept_of_it():
 def test_an_event_that_says_not_what_it_must_is_a_broken_record(public):
     _, fields = told()
     with pytest.raises(BrokenRecord):
-        Order.read({**fields, "e1": public})
+        Order.decode({**fields, "e1": public})
 
 
 def test_what_a_later_release_says_besides_is_read_over():

@@ -80,7 +80,7 @@ def test_what_is_no_page_shows_nothing(body):
 
 
 def test_our_own_page_shows_every_plan_that_can_be_published():
-    older = Plan.read(in_sentences())
+    older = Plan.decode(in_sentences())
     assert [not_shown(each) for each in (P, priced(P, "0.15"), older)] == [(), (), ()]
 
 

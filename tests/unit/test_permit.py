@@ -9,8 +9,8 @@ from consent_engine.domain.call.permit import (
     Denied,
     Dial,
     Dialling,
+    PermitResult,
     Tokens,
-    Word,
     read,
     verify,
 )
@@ -115,7 +115,7 @@ def test_quiet_hours_are_told_alike_from_both_ends(minute):
 def test_a_token_permits_the_call_that_it_was_given_for():
     given = token(plan="5g")
     checked = verify(SECRET, given, LINE, "mobile", "5g", NOW)
-    assert checked.word is Word.VALID
+    assert checked.word is PermitResult.VALID
     permit = checked.permit
     assert (permit.request, permit.carrier, permit.since, permit.until) == (REQUEST, "mobile", NOW, NOW + LASTS)
 
@@ -133,15 +133,15 @@ def test_a_token_is_short_needs_no_encoding_and_has_no_number_in_it():
 @pytest.mark.parametrize(
     ("expected", "about"),
     [
-        (Word.WRONG_NUMBER, {"line": OTHER_LINE}),
-        (Word.WRONG_CARRIER, {"carrier": "telecom"}),
-        (Word.WRONG_PLAN, {"plan": "other"}),
-        (Word.VALID, {"plan": None}),
-        (Word.VALID, {"at": NOW + LASTS}),
-        (Word.EXPIRED, {"at": NOW + LASTS + 1}),
-        (Word.VALID, {"at": NOW - SKEW_MS}),
-        (Word.EARLY, {"at": NOW - SKEW_MS - 1}),
-        (Word.NOT_OURS, {"secret": "another"}),
+        (PermitResult.WRONG_NUMBER, {"line": OTHER_LINE}),
+        (PermitResult.WRONG_CARRIER, {"carrier": "telecom"}),
+        (PermitResult.WRONG_PLAN, {"plan": "other"}),
+        (PermitResult.VALID, {"plan": None}),
+        (PermitResult.VALID, {"at": NOW + LASTS}),
+        (PermitResult.EXPIRED, {"at": NOW + LASTS + 1}),
+        (PermitResult.VALID, {"at": NOW - SKEW_MS}),
+        (PermitResult.EARLY, {"at": NOW - SKEW_MS - 1}),
+        (PermitResult.NOT_OURS, {"secret": "another"}),
     ],
 )
 def test_a_token_for_anything_else_says_what_is_wrong(expected, about):
@@ -149,22 +149,22 @@ def test_a_token_for_anything_else_says_what_is_wrong(expected, about):
 
 
 def test_a_token_without_a_plan_fits_every_plan():
-    assert word(token(), plan="5g") is Word.VALID
+    assert word(token(), plan="5g") is PermitResult.VALID
 
 
 @pytest.mark.parametrize("text", ["", "A" * 80, "A" * 79, "é" * 80, "=" * 80, token() + "A", token()[:-1] + "="])
 def test_what_is_no_token_is_none_of_ours(text):
-    assert word(text) is Word.NOT_OURS
+    assert word(text) is PermitResult.NOT_OURS
 
 
 @given(st.integers(0, 79), st.sampled_from("ABCyz019-_"))
 def test_a_token_that_was_changed_anywhere_is_none_of_ours(place, character):
     given = token(plan="5g")
     changed = given[:place] + character + given[place + 1 :]
-    assert word(changed, plan="5g") is (Word.VALID if changed == given else Word.NOT_OURS)
+    assert word(changed, plan="5g") is (PermitResult.VALID if changed == given else PermitResult.NOT_OURS)
 
 
 def test_a_token_made_by_the_first_program_that_made_them_is_still_read():
     first = "AQEAESIzRFVm_9clswpsw9DgFB9M2wz7Q0xOG44YAAABmraX6AAADbug5IcR75KYyjxW8TavMXNpcEVe"
-    assert word(first, plan="5g") is Word.VALID
+    assert word(first, plan="5g") is PermitResult.VALID
     assert token(plan="5g") == first

@@ -71,7 +71,7 @@ def test_an_amount_is_a_text_of_two_places_however_it_was_written():
     plans = [plan_from(in_fields(price=price)) for price in told]
     assert {plan.told()["price"]["monthly"] for plan in plans} == {"199.00"}
     assert len({plan.hash for plan in plans}) == 1
-    assert '"monthly":"199.00"' in plans[0].kept()
+    assert '"monthly":"199.00"' in plans[0].encode()
 
 
 def test_a_text_written_as_a_block_of_yaml_is_the_same_without_the_end_of_its_line():
@@ -98,7 +98,7 @@ def test_whatever_is_accepted_can_be_written_to_a_file_and_loaded_again(words):
         plan = plan_from(told)
     except Malformed:
         return
-    again = {name: each for name, each in json.loads(plan.kept()).items() if name != "version"}
+    again = {name: each for name, each in json.loads(plan.encode()).items() if name != "version"}
     for text in (
         json.dumps(again, ensure_ascii=False),
         yaml.safe_dump(again, allow_unicode=True),
@@ -110,7 +110,7 @@ def test_whatever_is_accepted_can_be_written_to_a_file_and_loaded_again(words):
 
 @pytest.mark.parametrize("file", [{"scenario": "限北京\n个人用户"}, {"scenario": "限北京\r\n  个人用户\n"}])
 def test_a_plan_that_was_stored_with_its_breaks_is_repeated_by_the_file_it_came_from_and_by_no_other(file):
-    stored = replace(Plan.read(in_fields(**file)), version=3)
+    stored = replace(Plan.decode(in_fields(**file)), version=3)
     assert stored.repeated_by(plan_from(in_fields(**file)))
     assert not stored.repeated_by(plan_from(in_fields(scenario="限北京个人用户")))
 
@@ -126,14 +126,14 @@ def test_what_was_taken_once_is_no_fault_of_a_plan_that_stands(fault):
     asked = []
     plan = plan_from(in_fields(**fault), lambda plan: asked.append(plan) or True)
     assert asked == [plan]
-    assert plan.repeated_by(Plan.read(in_fields(**fault)))
+    assert plan.repeated_by(Plan.decode(in_fields(**fault)))
     with pytest.raises(Malformed):
         plan_from(in_fields(**fault), lambda _: False)
 
 
 def test_what_was_stored_with_a_break_in_its_words_can_be_loaded_again():
-    stored = Plan.read(in_fields(scenario="限北京\n个人用户"))
-    told = {name: each for name, each in json.loads(stored.kept()).items() if name != "version"}
+    stored = Plan.decode(in_fields(scenario="限北京\n个人用户"))
+    told = {name: each for name, each in json.loads(stored.encode()).items() if name != "version"}
     assert plan_from(told).tariff.scenario == "限北京 个人用户"
 
 
@@ -155,8 +155,8 @@ def test_a_promotion_longer_than_its_term_is_named_with_both_fields():
 def test_a_plan_survives_being_kept():
     for each in samples():
         plan = plan_from(each)
-        again = Plan.read(json.loads(plan.kept()))
-        assert (again, again.hash, again.kept()) == (plan, plan.hash, plan.kept())
+        again = Plan.decode(json.loads(plan.encode()))
+        assert (again, again.hash, again.encode()) == (plan, plan.hash, plan.encode())
 
 
 def test_the_hash_is_of_what_the_plan_says_and_not_of_since_when():
@@ -191,11 +191,11 @@ def test_the_hash_never_changes_between_releases():
 def test_an_address_for_programs_is_hashed_where_there_is_one_and_kept_bytes_stay():
     without = plan_from(in_fields(published=[publication("web_hall"), publication("app", url="app://t/p")]))
     told = {"channel": "app", "url": "app://t/p", "since": "2025-08-01T00:00:00Z", "until": None}
-    assert json.loads(without.kept())["published"][1] == told
+    assert json.loads(without.encode())["published"][1] == told
     asked = publication("app", url="app://t/p", api="https://api.example.com/p")
     with_api = plan_from(in_fields(published=[publication("web_hall"), asked]))
     assert with_api.hash != without.hash
-    assert Plan.read(json.loads(with_api.kept())) == with_api
+    assert Plan.decode(json.loads(with_api.encode())) == with_api
     assert errors_of(in_fields(published=[asked | {"api": "app://t/p"}])) == {
         "published.0.api": "string_pattern_mismatch"
     }
@@ -343,24 +343,24 @@ def test_no_value_is_repeated_in_an_error():
 
 def test_a_plan_in_sentences_is_read_and_keeps_bytes_and_hash():
     kept = json.dumps(in_sentences(), ensure_ascii=False, separators=(",", ":"))
-    plan = Plan.read(json.loads(kept))
-    assert plan.kept() == kept
+    plan = Plan.decode(json.loads(kept))
+    assert plan.encode() == kept
     assert plan.hash == "c374807eab272cdbb01c39df83825d8f8f50c9202f124931e227126d135f8205"
     assert plan_from(in_sentences()) == plan
     assert plan.tariff is None
 
 
 def test_of_sentences_every_word_and_every_instant_counts():
-    plain = Plan.read(in_sentences())
+    plain = Plan.decode(in_sentences())
     for field in ("code", *SENTENCES):
-        assert Plan.read(in_sentences(**{field: "other"})).hash != plain.hash
+        assert Plan.decode(in_sentences(**{field: "other"})).hash != plain.hash
     here = in_sentences(published=[publication("app", since="2025-08-01T08:00:00+08:00")])
     there = in_sentences(published=[publication("app")])
     later = in_sentences(published=[publication("app", since="2025-08-01T00:00:00.001Z")])
-    assert Plan.read(here).hash == Plan.read(there).hash != Plan.read(later).hash
+    assert Plan.decode(here).hash == Plan.decode(there).hash != Plan.decode(later).hash
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\u3000\n", "\u200b", "。", "——", "-"])
 @pytest.mark.parametrize("field", SENTENCES)
 def test_a_sentence_that_tells_nothing_is_missing(field, blank):
-    assert Plan.read(in_sentences(**{field: blank})).missing == (field,)
+    assert Plan.decode(in_sentences(**{field: blank})).missing == (field,)

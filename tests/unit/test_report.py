@@ -51,17 +51,17 @@ def kept():
 def test_a_report_is_kept_in_these_bytes_and_read_from_them():
     report, fields = kept()
     assert fields == GOLDEN
-    read = Report.read({**GOLDEN, "v": "3", "head": report.head, "state": "decided"})
+    read = Report.decode({**GOLDEN, "v": "3", "head": report.head, "state": "decided"})
     assert (read.received, read.events, read.person) == (report.received, (DECIDED, PAID), report.person)
     assert (read.reward, read.found, read.number) == (Reward.PAID, ReportClass.OURS_FORBIDDEN, report.number)
     assert replace(read, version=0) == report
-    assert Leaf.read(Leaf.of_record(read).entry) == Leaf.of_record(read)
+    assert Leaf.decode(Leaf.of_record(read).entry) == Leaf.of_record(read)
 
 
 def test_a_report_whose_person_part_is_gone_is_the_same_report():
     report, fields = kept()
     del fields["who"]
-    read = Report.read({**fields, "v": "3", "head": report.head, "state": "decided"})
+    read = Report.decode({**fields, "v": "3", "head": report.head, "state": "decided"})
     assert (read.head, read.person.msisdn) == (report.head, "")
 
 
@@ -69,17 +69,17 @@ def test_what_a_line_keeps_of_reports_is_read_from_these_bytes():
     fields = {"v": "1", "msisdn": "+8613800138000", f"q:{ID}": '[1764000000000,1763990000000,"mobile"]',
               f"q:{ID[:-1]}2": '[1764000000001,1763990000000,"mobile","0ce7",1764100000000]',
               "code": '["0011223344556677",1764000000000,1,1763990000000,2]'}  # fmt: skip
-    line = Line.read(LINE, fields, 1_764_000_000_002)
+    line = Line.decode(LINE, fields, 1_764_000_000_002)
     first, second = Reported(ID, 1_764_000_000_000, 1_763_990_000_000, "mobile"), line.reported[0]
     assert line.reported == (second, first)
     assert (second.call, second.granted_at) == ("0ce7", 1_764_100_000_000)
     assert line.code == ProofCode("0011223344556677", 1_764_000_000_000, 1, 1_763_990_000_000, 2)
-    assert [each.kept() for each in (first, second)] == [fields[f"q:{ID}"], fields[f"q:{ID[:-1]}2"]]
-    assert line.code.kept() == fields["code"]
+    assert [each.encode() for each in (first, second)] == [fields[f"q:{ID}"], fields[f"q:{ID[:-1]}2"]]
+    assert line.code.encode() == fields["code"]
 
 
 def test_what_a_line_keeps_of_codes_that_were_replaced_is_read_from_these_bytes():
     kept = '["0011223344556677",1764000000000,1,1763990000000,2,3,[["7766554433221100",1763999900000,4]]]'
-    code = ProofCode.read(kept)
+    code = ProofCode.decode(kept)
     assert (code.own, code.before) == (3, (Replaced("7766554433221100", 1_763_999_900_000, 4),))
-    assert code.kept() == kept
+    assert code.encode() == kept

@@ -66,5 +66,5 @@ def test_what_fails_is_looked_at_sooner(seen, due):
 
 def test_it_is_kept_as_a_row_and_read_again():
     for each in (OURS, GOOD, unchecked(NOW), attested(NOW, "an-admin", "saw it")):
-        assert Seen.read(each.kept()) == each
-    assert Seen.read("[1,0]") == OURS
+        assert Seen.decode(each.encode()) == each
+    assert Seen.decode("[1,0]") == OURS

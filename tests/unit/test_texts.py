@@ -23,7 +23,7 @@ from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
 
 DAY = 86_400_000
-PLAN = Plan.read(
+PLAN = Plan.decode(
     {
         "code": "p",
         "carrier": "unicom",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.domain.call.permit import Word
+from consent_engine.domain.call.permit import PermitResult
 from consent_engine.domain.call.violation import DECIDED, Known, Violation, found
 from consent_engine.domain.line.restriction import Kind, Restriction
 
@@ -20,8 +20,8 @@ def known(**more):
 
 WRONG = {
     Violation.NO_PERMIT: known(required=True),
-    Violation.EXPIRED_PERMIT: known(permit=Word.EXPIRED),
-    Violation.WRONG_PERMIT: known(permit=Word.WRONG_NUMBER),
+    Violation.EXPIRED_PERMIT: known(permit=PermitResult.EXPIRED),
+    Violation.WRONG_PERMIT: known(permit=PermitResult.WRONG_NUMBER),
     Violation.UNOFFICIAL_NUMBER: known(official=False),
     Violation.REFUSED_NUMBER: known(standing=standing(Kind.REFUSED)),
     Violation.SUSPECTED: known(standing=standing(Kind.SUSPECTED)),
@@ -29,7 +29,7 @@ WRONG = {
     Violation.COOL_OFF: known(standing=standing(Kind.COOL_OFF, plan="p"), plan="p"),
     Violation.QUIET_HOURS: known(quiet=True),
     Violation.TOO_OFTEN: known(before=3, most=3),
-    Violation.NUMBER_CHANGED: known(permit=Word.VALID, permit_since=AT - 10, holder_since=AT - 5),
+    Violation.NUMBER_CHANGED: known(permit=PermitResult.VALID, permit_since=AT - 10, holder_since=AT - 5),
     Violation.NO_RECORDING: known(recorded=False),
 }
 
@@ -40,17 +40,17 @@ def test_each_violation_is_found_alone(violation):
 
 
 def test_a_call_that_is_as_it_should_be_has_none():
-    assert found(GOOD) == found(known(permit=Word.VALID, required=True)) == ()
+    assert found(GOOD) == found(known(permit=PermitResult.VALID, required=True)) == ()
     assert {*DECIDED} == {*Violation}
 
 
-@pytest.mark.parametrize("word", sorted(set(Word) - {Word.VALID, Word.EXPIRED}))
+@pytest.mark.parametrize("word", sorted(set(PermitResult) - {PermitResult.VALID, PermitResult.EXPIRED}))
 def test_a_permit_that_does_not_fit_is_wrong(word):
     assert found(known(permit=word)) == (Violation.WRONG_PERMIT,)
 
 
 def test_a_permit_answers_for_what_it_was_asked_about_and_never_for_a_refusal():
-    permitted = {"permit": Word.VALID, "quiet": True, "before": 9, "most": 3}
+    permitted = {"permit": PermitResult.VALID, "quiet": True, "before": 9, "most": 3}
     for kind in (Kind.MARKETING_FREE, Kind.COOL_OFF):
         assert found(known(**permitted, standing=standing(kind))) == ()
     assert found(known(**permitted, standing=standing(Kind.REFUSED))) == (Violation.REFUSED_NUMBER,)

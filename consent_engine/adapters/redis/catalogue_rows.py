@@ -24,7 +24,7 @@ def versions_of(kept: Mapping[str, str]) -> tuple[Version, ...]:
     for n in sorted({newest, *(name for name in kept if name.isdigit())}, key=int):
         known_at, _, sale = kept.get(f"at:{n}", "0|").partition("|")
         otherwise = kept["sale"] if n == newest else Sale.ON_SALE
-        plan, by = Plan.read(json.loads(kept[n])), tuple(json.loads(kept.get(f"by:{n}", "[]")))
+        plan, by = Plan.decode(json.loads(kept[n])), tuple(json.loads(kept.get(f"by:{n}", "[]")))
         versions.append(dated(Version(plan, Sale(sale or otherwise), int(known_at), by, seen_of(kept, n))))
     return tuple(versions)
 
@@ -33,9 +33,11 @@ def seen_of(kept: Mapping[str, str], version: str) -> dict[int, Seen]:
     """Return the last look at each address of a version, by the address's place."""
     begins = f"seen:{version}:"
     rows = ((name, row) for name, row in kept.items() if name.startswith(begins))
-    return {int(name.removeprefix(begins)): Seen.read(row) for name, row in rows}
+    return {int(name.removeprefix(begins)): Seen.decode(row) for name, row in rows}
 
 
 def proposed_of(proposal: Proposal) -> str:
     """Return a proposal as it is kept: by whom, when, the plan."""
-    return json.dumps([proposal.by, proposal.at, json.loads(proposal.plan.kept())], ensure_ascii=False, sort_keys=True)
+    return json.dumps(
+        [proposal.by, proposal.at, json.loads(proposal.plan.encode())], ensure_ascii=False, sort_keys=True
+    )

@@ -14,7 +14,7 @@ from consent_engine.domain.decide.calls import follows_of_call
 from consent_engine.domain.decide.endings import follows_of_ending
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
-from consent_engine.domain.inbox import read_message
+from consent_engine.domain.inbox import decode_message
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
@@ -63,25 +63,25 @@ def stuck_of(member: str) -> Stuck:
 
 def order_of(fields: dict[str, str], offers: Mapping[str, str], seal: Seal | None = None) -> Order:
     """An order from its record and the offer it names. Raises BrokenRecord, also when its seal does not fit."""
-    order = Order.read(whole(fields, offers))
+    order = Order.decode(whole(fields, offers))
     return seal.check(order, fields.get(SEAL)) if seal else order
 
 
 def call_of(fields: Mapping[str, str], seal: Seal | None = None) -> Call:
     """A call from its record. Raises BrokenRecord, also when its seal does not fit."""
-    call = Call.read(fields)
+    call = Call.decode(fields)
     return seal.record(call, fields.get(SEAL)) if seal else call
 
 
 def ending_of(fields: Mapping[str, str], seal: Seal | None = None) -> Ending:
     """An ending from its record. Raises BrokenRecord, also when its seal does not fit."""
-    ending = Ending.read(fields)
+    ending = Ending.decode(fields)
     return seal.record(ending, fields.get(SEAL)) if seal else ending
 
 
 def report_of(fields: Mapping[str, str], seal: Seal | None = None) -> Report:
     """A report from its record. Raises BrokenRecord, also when its seal does not fit."""
-    report = Report.read(fields)
+    report = Report.decode(fields)
     return seal.record(report, fields.get(SEAL)) if seal else report
 
 
@@ -112,7 +112,7 @@ class Offers(dict[str, str]):
     def needed(self, order: Order) -> tuple[str, str]:
         """The name of the offer that a new order needs, and its content unless it was seen in the store."""
         offer = order.doc.offer
-        return offer.hash, "" if offer.hash in self else offer.kept()
+        return offer.hash, "" if offer.hash in self else offer.encode()
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:
@@ -124,7 +124,7 @@ def unread_of(kept: str) -> Unread:
     try:
         at, key, body = kept.split("|", 2)
         barred, body = ("", body) if body.startswith("{") else body.split("|", 1)
-        return Unread(int(at), key, read_message(body), tuple(barred.split()))
+        return Unread(int(at), key, decode_message(body), tuple(barred.split()))
     except ValueError:
         raise BrokenRecord("an unread message cannot be read") from None
 
@@ -148,7 +148,7 @@ def leased_of(
         return _beside_orders(owner, fields, seal, Leased(effect, token, mark == "1", now))
     if owner != Owner.LINE:
         raise BrokenRecord("an effect of a record that this program does not know")
-    line = Line.read(record, fields, now)
+    line = Line.decode(record, fields, now)
     line = seal.line(line) if seal else line
     if not follows_of(effect, line):
         raise BrokenRecord("an effect that no line wants: somebody put it there")
@@ -176,10 +176,10 @@ def raw(kept: str) -> bytes:
 def parked_of(kept: str, why: str) -> str:
     """A leased effect as it is parked when its record is broken; of one that cannot be read itself, its counts."""
     try:
-        pending = Pending.read(kept)
+        pending = Pending.decode(kept)
     except (ValueError, TypeError):
-        pending = Pending.read(f"[{','.join(kept[1:].split(',')[:LEASED])}]")
-    return replace(pending, leased_at=0, parked=1, why=why).kept()
+        pending = Pending.decode(f"[{','.join(kept[1:].split(',')[:LEASED])}]")
+    return replace(pending, leased_at=0, parked=1, why=why).encode()
 
 
 def posted_keys(posted: Posted, cell: Cell) -> list[str]:

@@ -120,7 +120,7 @@ class Lists:
                 self.gone += LANES[lane_of(effect)], begins + effect
         for each in put:
             effect, due = each.effect, each.due
-            kept += f"f:{effect}", each.pending.kept()
+            kept += f"f:{effect}", each.pending.encode()
             self.due += LANES[lane_of(effect)], "+inf" if due == PARKED else due, begins + effect
         if barring:
             names += [f"r:{name}" for name in barring]
@@ -170,11 +170,11 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: L
 def _restricted(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> None:
     """The lists that a restriction belongs in now, or does no more."""
     if name.startswith(_SUSPECTED) and kept:  # it stands in the list that people decide from
-        lists.stands(cell.held, Restriction.read(name[2:], kept).since, f"{line} {name.removeprefix(_SUSPECTED)}")
+        lists.stands(cell.held, Restriction.decode(name[2:], kept).since, f"{line} {name.removeprefix(_SUSPECTED)}")
     elif name.startswith(_REVIEW):  # what waits for a review, and since when
         member = f"{line} {name.removeprefix(_REVIEW)}"
         if kept:
-            lists.stands(cell.reviewing, Restriction.read(name[2:], kept).since, member)
+            lists.stands(cell.reviewing, Restriction.decode(name[2:], kept).since, member)
         else:
             lists.leaves(cell.reviewing, member)
     if not kept and is_refusal(name):

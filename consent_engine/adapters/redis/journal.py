@@ -37,7 +37,7 @@ class RedisJournal(OfCell, Journal):
         count, oldest = self._wire.ask(("LLEN", self._cell.journal), ("LINDEX", self._cell.journal, 0))
         at = 0
         with suppress(BrokenRecord):  # an entry that cannot be read is counted, without its instant
-            at = Leaf.read(oldest).at if oldest else 0
+            at = Leaf.decode(oldest).at if oldest else 0
         return Waiting(count, at)
 
     def among(self, entries: Set[str]) -> set[str]:

@@ -88,7 +88,9 @@ class RedisLists(OfCell, Lists):
             *(("HMGET", self._cell.line(line), f"r:{name_of(kind, carrier)}", "msisdn") for _, _, line, carrier in rows)
         )
         return [
-            Standing(name, at, line_id, msisdn or "", Restriction.read(name_of(kind, carrier), kept) if kept else None)
+            Standing(
+                name, at, line_id, msisdn or "", Restriction.decode(name_of(kind, carrier), kept) if kept else None
+            )
             for (name, at, line_id, carrier), (kept, msisdn) in zip(rows, answers, strict=True)
         ]
 

@@ -72,7 +72,7 @@ class NewOrders(Lists):
         kept = list(chain.from_iterable([pair for pair in fields.items() if pair[1]] if going else fields.items()))
         for each in put:
             effect, due = each.effect, each.due
-            kept += f"f:{effect}", each.pending.kept()
+            kept += f"f:{effect}", each.pending.encode()
             self.due += self.numbers[self._cell.due_of(effect)], "+inf" if due == PARKED else due, begins + effect
         self.args += len(kept) // 2, *kept, len(going), *going
 

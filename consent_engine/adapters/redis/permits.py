@@ -36,7 +36,7 @@ class RedisPermits(OfCell, Permits):
                 line = chunk[number - 1]
                 found[line] = None
                 try:
-                    read = Line.read(line, dict(zip(flat[::2], flat[1::2], strict=True)), now)
+                    read = Line.decode(line, dict(zip(flat[::2], flat[1::2], strict=True)), now)
                     found[line] = self._seal.line(read) if self._seal else read
                 except BrokenRecord as error:
                     told(line, error)
@@ -45,13 +45,13 @@ class RedisPermits(OfCell, Permits):
     def keep(self, given: Sequence[tuple[str, Given]]) -> None:
         calls = Calls()
         for _, each in given:
-            calls.script("keep_entry", [self._cell.permits], [each.kept(), LOOK_BACK])
+            calls.script("keep_entry", [self._cell.permits], [each.encode(), LOOK_BACK])
         self._wire.send(calls, prove=True, repeat=True)
 
     def find(self, request: str, at: Millis) -> list[Given]:
         span = (max(0, at - ABOUT_MS), at + ABOUT_MS, "COUNT", MOST_AT_ONCE)
         [rows] = self._wire.ask(("XRANGE", self._cell.permits, *span))
-        found = (Given.read(fields["m"] if isinstance(fields, Mapping) else fields[1]) for _, fields in rows)
+        found = (Given.decode(fields["m"] if isinstance(fields, Mapping) else fields[1]) for _, fields in rows)
         return [each for each in found if each.request == request]
 
 

@@ -16,7 +16,7 @@ from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.domain.order.unlikely_yes import Unlikely
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Commit, LiftedWord, Live, Owner, Records, Saved, Word
+from consent_engine.ports import Commit, CommitResult, LiftResult, Live, Owner, Records, Saved
 
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
@@ -50,7 +50,7 @@ class RedisRecords(OfCell, Records):
         read: dict[str, Line] = {}
         for line_id, kept in zip(lines, records[len(orders) :], strict=False):
             try:
-                line = Line.read(line_id, kept, now)
+                line = Line.decode(line_id, kept, now)
                 read[line_id] = self._seal.line(line) if self._seal else line
             except BrokenRecord as error:
                 told(line_id, error)
@@ -104,23 +104,23 @@ class RedisRecords(OfCell, Records):
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
         return self._wire.ask(*(("HGET", self._cell.order(order_id), "line") for order_id in orders))
 
-    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftResult:
         calls = Calls()
         keys = [self._cell.line(line), self._cell.refusals, self._cell.lifted, self._cell.due[Lane.TIMER]]
         calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS])
         [word] = self._wire.send(calls, prove=True, repeat=True)
-        return LiftedWord(word)
+        return LiftResult(word)
 
 
-_OK = Saved(Word.OK)
+_OK = Saved(CommitResult.OK)
 
 
 def _saved(commit: Commit, word: str, number: int, rule: str = "") -> Saved:
     if word == "ok":
         return _OK
     if rule:
-        return Saved(Word(word), rhythm=Rhythm(Unlikely(rule), number))
-    return Saved(Word(word), commit.records[number - 1].id if number else "")
+        return Saved(CommitResult(word), rhythm=Rhythm(Unlikely(rule), number))
+    return Saved(CommitResult(word), commit.records[number - 1].id if number else "")
 
 
 def _parts(numbers: Sequence[int], most: int) -> list[Sequence[int]]:

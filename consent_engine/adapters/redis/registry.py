@@ -82,7 +82,7 @@ class RedisRegistry(Registry):
     def note_seen(self, code: str, version: int, n: int, seen: Seen, *, told: bool) -> None:
         """Keep it as the port says. Sent once: where it is lost, the page is looked at again."""
         calls = Calls()
-        calls.plain("HSET", f"{self._prefix}plan:{code}", f"seen:{version}:{n}", seen.kept())
+        calls.plain("HSET", f"{self._prefix}plan:{code}", f"seen:{version}:{n}", seen.encode())
         if told:
             calls.plain("HINCRBY", self._meta, "catalogue", 1)
         self._wire.send(calls, prove=bool(seen.by))
@@ -125,7 +125,7 @@ class RedisRegistry(Registry):
     def proposals(self) -> dict[str, Proposal]:
         kept = self._one("HGETALL", f"{self._prefix}plans:proposed")
         rows = ((code, json.loads(row)) for code, row in sorted(kept.items()))
-        return {code: Proposal(Plan.read(told), by, at) for code, (by, at, told) in rows}
+        return {code: Proposal(Plan.decode(told), by, at) for code, (by, at, told) in rows}
 
     def _publish(
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None, seen: Mapping[int, Seen],
@@ -137,8 +137,8 @@ class RedisRegistry(Registry):
         stamp = "" if known_at is None else str(known_at)
         p = self._prefix
         keys = [f"{p}plan:{plan.code}", f"{p}plans", self._meta, f"{p}plans:proposed"]
-        kept = [plan.code, str(plan.version), plan.kept(), sale.value, *before, stamp, proposed, by]
-        kept += [told for n, each in seen.items() for told in (f"seen:{plan.version}:{n}", each.kept())]
+        kept = [plan.code, str(plan.version), plan.encode(), sale.value, *before, stamp, proposed, by]
+        kept += [told for n, each in seen.items() for told in (f"seen:{plan.version}:{n}", each.encode())]
         calls = Calls()
         calls.script("publish_plan", keys, kept)
         [word] = self._wire.send(calls, prove=True, repeat=True)

@@ -10,7 +10,7 @@ from consent_engine.adapters.redis.part import OfCell, readable
 from consent_engine.adapters.redis.registry import OLDER, SCHEMA
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
-from consent_engine.ports import Aged, Left, Owner, Retirement, Retiring
+from consent_engine.ports import Aged, Owner, Retirement, RetireResult, Retiring
 
 
 class RedisRetirement(OfCell, Retirement):
@@ -24,14 +24,14 @@ class RedisRetirement(OfCell, Retirement):
         kept = self._wire.ask(*(("HGETALL", self._cell.order(order_id)) for order_id in orders))
         return readable(orders, kept, lambda fields: whole(fields, self._offers))
 
-    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
+    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[RetireResult, Millis]]:
         calls = Calls()
         cell = self._cell
         for each in orders:
             keys = [cell.order(each.order), cell.line(each.line), cell.inbox(each.line), cell.due[Lane.TIMER]]
             args: list[str | int] = [each.order, each.version, WAKE_ARCHIVE, each.token, idle_before]
             calls.script("retire_order", [*keys, cell.placed, cell.refusals], [*args, STRANGER_MS])
-        return [(Left(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
+        return [(RetireResult(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
 
     def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
         calls = Calls()
@@ -46,7 +46,7 @@ class RedisRetirement(OfCell, Retirement):
         kept = self._wire.ask(*(("HGETALL", self._cell.record(owner, record)) for record in records))
         return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
 
-    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[Left]:
+    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[RetireResult]:
         asked, cell = Calls(), self._cell
         effect, lists = WAKE_EXPIRED, [cell.endings]
         if owner is Owner.CALL:
@@ -54,14 +54,14 @@ class RedisRetirement(OfCell, Retirement):
         for record, version, token in records:
             keys = [cell.record(owner, record), cell.due[Lane.TIMER], *lists]
             asked.script("retire_record", keys, [record, version, effect, token, owner.value])
-        return [Left(word) for word in self._wire.send(asked, repeat=True)]
+        return [RetireResult(word) for word in self._wire.send(asked, repeat=True)]
 
-    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
+    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:
         asked, cell = Calls(), self._cell
         for report, version in reports:
             keys = [cell.record(Owner.REPORT, report), cell.reports, cell.personal, cell.answered]
             asked.script("retire_report", keys, [report, version])
-        return [Left(word) for word in self._wire.send(asked, repeat=True)]
+        return [RetireResult(word) for word in self._wire.send(asked, repeat=True)]
 
     def installation(self, *, make: bool = True) -> str:
         meta = f"{self._cell.shared}meta"

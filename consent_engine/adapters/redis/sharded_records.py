@@ -8,7 +8,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
-from consent_engine.ports import Commit, LiftedWord, Live, Owner, Records, Saved
+from consent_engine.ports import Commit, LiftResult, Live, Owner, Records, Saved
 
 
 class ShardedRecords(OfCells, Records):
@@ -58,7 +58,7 @@ class ShardedRecords(OfCells, Records):
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
         return self._cells.each(orders, str, lambda cell, some: cell.records.line_of(some))
 
-    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftedWord:
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftResult:
         return self._cells.stores[self.part(line)].records.lift(line, carrier, act_at, kept)
 
 

@@ -22,12 +22,12 @@ from consent_engine.ports import (
     LaneDepth,
     Lanes,
     Leased,
-    Left,
     Lists,
     Owner,
     Posted,
     Reservations,
     Retirement,
+    RetireResult,
     Retiring,
     Room,
     Standing,
@@ -213,7 +213,7 @@ class ShardedRetirement(OfCells, Retirement):
     def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
         return self._whole(orders, lambda cell, some: cell.retirement.whole(some))
 
-    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[Left, Millis]]:
+    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[RetireResult, Millis]]:
         return self._cells.each(
             orders, lambda each: each.order, lambda cell, some: cell.retirement.retire(some, idle_before)
         )
@@ -234,12 +234,12 @@ class ShardedRetirement(OfCells, Retirement):
         kept = self._cells.each(records, str, of)
         return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
 
-    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[Left]:
+    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[RetireResult]:
         return self._cells.each(
             records, lambda each: each[0], lambda cell, some: cell.retirement.retire_records(owner, some)
         )
 
-    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[Left]:
+    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:
         return self._cells.each(reports, lambda each: each[0], lambda cell, some: cell.retirement.retire_reports(some))
 
     def installation(self, *, make: bool = True) -> str:

@@ -68,7 +68,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
 
     def _checked(self, fields: Mapping[str, str]) -> Call:
         """Read the call of a record. Raises BrokenRecord, also when its seal does not fit."""
-        call, seal = Call.read(fields), self._database.seal
+        call, seal = Call.decode(fields), self._database.seal
         return seal.record(call, fields.get(SEAL)) if seal else call
 
     def _queued(self, connection: Connection, calls: Mapping[str, Millis], unheard: Set[str]) -> None:

@@ -51,9 +51,9 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
         """Read the record of these fields. Raises BrokenRecord, also when its seal does not fit."""
         seal = self._database.seal
         if owner is Owner.REPORT:
-            report = Report.read(fields)
+            report = Report.decode(fields)
             return seal.record(report, fields.get(SEAL)) if seal else report
-        ending = Ending.read(fields)
+        ending = Ending.decode(fields)
         return seal.record(ending, fields.get(SEAL)) if seal else ending
 
     def reports(self, ids: Sequence[str]) -> dict[str, Report]:

@@ -17,7 +17,7 @@ from consent_engine.domain.seal import Seal
 
 def row_of(fields: Mapping[str, str], seal: Seal | None = None) -> tuple[dict[str, Any], tuple[str, str]]:
     """Return an order's row, and its offer's hash ('' where the order holds it) and content. Raises BrokenRecord."""
-    order = Order.read(fields)
+    order = Order.decode(fields)
     if seal:
         seal.check(order, fields.get(SEAL))
     doc = order.doc
@@ -53,7 +53,7 @@ def _is_person(name: str) -> bool:
 
 def order_of(record: str, person: str | None, offer: str | None, seal: Seal | None = None) -> Order:
     fields = {**json.loads(record), **json.loads(person or "{}"), "offer": offer or ""}
-    order = Order.read(fields)
+    order = Order.decode(fields)
     return seal.check(order, fields.get(SEAL)) if seal else order
 
 

@@ -1,6 +1,6 @@
 """Group commit at the edge: items that arrive while a batch is under way form the next; each batch runs in one thread.
 
-The engine is synchronous and not safe for several threads, so a `Crew` gives every thread an engine of its own.
+The engine is synchronous and not safe for several threads, so an `EnginePool` gives every thread an engine of its own.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_ASKED = 2_000
-"""How many requests may wait for a crew; the next is turned away."""
+"""How many requests may wait for a pool; the next is turned away."""
 MOST_IN_BATCH = 500
 
 
@@ -30,7 +30,7 @@ class _Own(threading.local):
     engine: Engine | None = None
 
 
-class Crew:
+class EnginePool:
     """A few threads, each with an engine of its own. most: how many requests may wait for them."""
 
     def __init__(self, engines: Callable[[], Engine], size: int, name: str, *, most: int = MOST_ASKED) -> None:
@@ -69,14 +69,14 @@ class Batcher(Generic[Item, Result]):
 
     def __init__(
         self,
-        crew: Crew,
+        pool: EnginePool,
         work: Callable[[Engine, Sequence[Item]], Sequence[Result]],
         *,
         most: int,
         defects: Counter[str],
         weigh: Callable[[Item], int] = lambda _: 1,
     ) -> None:
-        self._crew = crew
+        self._pool = pool
         self._work = work
         self._most = most
         self._defects = defects
@@ -103,7 +103,7 @@ class Batcher(Generic[Item, Result]):
             if not batch:
                 continue
             try:
-                results = await self._crew.ask(partial(self._run, [item for item, _ in batch]))
+                results = await self._pool.ask(partial(self._run, [item for item, _ in batch]))
                 for (_, future), result in zip(batch, results, strict=True):
                     _settle(future, result)
             except Exception as error:  # noqa: BLE001 - whatever it is, the callers wait for an answer

@@ -31,7 +31,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import FieldError, Malformed, Refused
-from consent_engine.ports import ApiKey, LiftedWord
+from consent_engine.ports import ApiKey, LiftResult
 
 operations = Operations("refusals", "/v1")
 BATCH = 500
@@ -146,9 +146,9 @@ async def lifted(
             Msisdn(form.msisdn), name(engine), caller.name, form.evidence.model_dump_json(), act_at
         )
     )
-    if found is LiftedWord.NEWER:
+    if found is LiftResult.NEWER:
         raise Malformed([FieldError("evidence.at", before, "must not be before what it lifts")])
-    if found is LiftedWord.NONE:
+    if found is LiftResult.NONE:
         raise none
     return Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
 

@@ -8,7 +8,7 @@ from consent_engine.api.schemas.calls import CallView
 from consent_engine.api.schemas.transcripts import TranscriptView
 from consent_engine.api.schemas.views import View
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.transcript import Transcribed, hints, read
+from consent_engine.domain.call.transcript import Transcribed, decode_lines, hints
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Tariff
@@ -71,7 +71,7 @@ class HeardView(View):
 def _words(call: Call, sold: Sequence[SoldView]) -> TranscriptView | None:
     """The words of a call, with hints of the disclosures due in it; None where there are no words."""
     event = next((each for each in call.events if isinstance(each, Transcribed)), None)
-    if event is None or not (lines := read(call.said, event)):
+    if event is None or not (lines := decode_lines(call.said, event)):
         return None
     told = {name: text for each in sold for name, text in each.reads.get(CHINESE, {}).items()}
     return TranscriptView.of(lines, hints(lines, told))

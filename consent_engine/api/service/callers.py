@@ -4,7 +4,7 @@ import secrets
 
 from starlette.requests import Request
 
-from consent_engine.api.coalescing.group_commit import Crew
+from consent_engine.api.coalescing.group_commit import EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.order.order import Order
@@ -42,8 +42,8 @@ ANY_ROLE = allowed(*Role)
 class Callers:
     """Looks up callers by key; remembers each for `known_s` seconds, under a hash that only this process can make."""
 
-    def __init__(self, crew: Crew, known_s: float) -> None:
-        self._crew = crew
+    def __init__(self, pool: EnginePool, known_s: float) -> None:
+        self._pool = pool
         self._recent: Recent[ApiKey] = Recent(known_s)
         self._salt = secrets.token_bytes(32)
 
@@ -52,7 +52,7 @@ class Callers:
         if not 0 < len(key) <= MOST_KEY_LENGTH:
             raise Unauthenticated(NEEDS_KEY)
         name = mac(self._salt, key.encode())
-        return await self._recent.of(name, lambda: self._crew.ask(lambda engine: engine.keys.whose(key)))
+        return await self._recent.of(name, lambda: self._pool.ask(lambda engine: engine.keys.whose(key)))
 
 
 def key_of(request: Request) -> str:

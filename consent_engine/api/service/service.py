@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from msgspec.structs import replace
 from starlette.requests import Request
 
-from consent_engine.api.coalescing.group_commit import Batcher, Crew
+from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.bounds import Bounds
 from consent_engine.api.http.problems import GatewayNotFound, NotReady
@@ -71,9 +71,9 @@ class Front:
         self._settings = settings
         self.zone = settings.time_zone
         self.days = days_in(self.zone)
-        crews = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "watch": 1}
-        self._crews = [Crew(engines, size, name) for name, size in crews.items()]
-        placers, receivers, callers, self._askers, self._patient, watchers = self._crews
+        pools = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "watch": 1}
+        self._pools = [EnginePool(engines, size, name) for name, size in pools.items()]
+        placers, receivers, callers, self._askers, self._patient, watchers = self._pools
         self._placing: Batcher[Placing, Placed | ConsentError] = Batcher(
             placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
         )
@@ -150,8 +150,8 @@ class Front:
 
     def close(self) -> None:
         """Let work under way end."""
-        for crew in self._crews:
-            crew.close()
+        for pool in self._pools:
+            pool.close()
 
 
 def front_of(request: Request) -> Front:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from consent_engine.api.coalescing.group_commit import Crew
+from consent_engine.api.coalescing.group_commit import EnginePool
 from consent_engine.api.http.bounds import Bounds
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.order.order import Order
@@ -55,8 +55,8 @@ class Watch:
 class Streams:
     """All watches of this process. ending: whether the server is about to stop."""
 
-    def __init__(self, crew: Crew, defects: Counter[str], bounds: Bounds) -> None:
-        self._crew = crew
+    def __init__(self, pool: EnginePool, defects: Counter[str], bounds: Bounds) -> None:
+        self._pool = pool
         self._bounds = bounds
         self._defects = defects
         self._watches: dict[str, set[Watch]] = {}
@@ -108,7 +108,7 @@ class Streams:
 
     async def _look(self) -> None:
         known = dict(self._versions)
-        versions, orders = await self._crew.ask(lambda engine: changes(engine, known))
+        versions, orders = await self._pool.ask(lambda engine: changes(engine, known))
         for order_id, version in versions.items():
             if order_id not in self._watches:
                 continue

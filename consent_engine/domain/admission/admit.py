@@ -237,7 +237,7 @@ def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:
             plan.carrier.value, plan.code, plan.version, plan.hash, plan.name, price_of(plan), unsubscribe_of(plan),
             terms.senders[plan.carrier], edition, text, segments(text), policy, tariff=plan.tariff,
         )  # fmt: skip
-        known = Offer.read(offer.kept())
+        known = Offer.decode(offer.encode())
         if len(_OFFERS) < _MOST_OFFERS:
             _OFFERS[name] = known
     return known

@@ -29,7 +29,7 @@ class Doc(Protocol):
 class PersonPart(Struct, frozen=True):
     """The person part of a record: numbers and words of people, erased in time."""
 
-    def kept(self, salt: str) -> str:
+    def encode(self, salt: str) -> str:
         """The part as kept, with its salt."""
         return salted(asdict(self), salt)
 
@@ -102,20 +102,20 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
     @classmethod
     def begun(cls, doc: D, person: P, line: str, salt: str, *events: E) -> tuple[Self, dict[str, str]]:
         """A new record, and the fields that are written once. events: those from before it was made known"""
-        who = person.kept(salt)
+        who = person.encode(salt)
         doc = replace(cast(Any, doc), person=digest(who))
-        publics = (cls.form.doc.write(doc), *map(compact, events))
+        publics = (cls.form.doc.encode(doc), *map(compact, events))
         record = cls(doc, person, line, 0, chain("", publics), events, {}, publics, who)
         fields = {"doc": publics[0], "who": who, "line": line}
         return record, fields | {f"e{n}": public for n, public in enumerate(publics) if n}
 
     @classmethod
-    def read(cls, fields: Mapping[str, str]) -> Self:
+    def decode(cls, fields: Mapping[str, str]) -> Self:
         """A record from its fields. Raises BrokenRecord."""
         form = cls.form
         try:
             publics, who = publics_of(fields), fields.get("who")
-            doc = cast(D, form.doc.read(publics[0]))
+            doc = cast(D, form.doc.decode(publics[0]))
             record = cls(
                 doc=doc,
                 person=cast(P, form.person(who) if who is not None else form.erased),

@@ -117,7 +117,7 @@ class Permit(Struct, frozen=True):
     until: Millis
 
 
-class Word(StrEnum):
+class PermitResult(StrEnum):
     """The result of checking a token."""
 
     VALID = "valid"
@@ -135,7 +135,7 @@ class Word(StrEnum):
 class Checked(Struct, frozen=True):
     """The result of checking a token for a call. permit: its content, where this installation made it"""
 
-    word: Word
+    word: PermitResult
     permit: Permit | None = None
 
 
@@ -187,16 +187,16 @@ def verify(secret: str, token: str, line: str, carrier: str, plan: str | None, a
     """
     permit = read(secret, token)
     if permit is None:
-        return Checked(Word.NOT_OURS)
+        return Checked(PermitResult.NOT_OURS)
     if permit.number != line[_SLOT:]:
-        return Checked(Word.WRONG_NUMBER, permit)
+        return Checked(PermitResult.WRONG_NUMBER, permit)
     if permit.carrier != carrier:
-        return Checked(Word.WRONG_CARRIER, permit)
+        return Checked(PermitResult.WRONG_CARRIER, permit)
     if plan is not None and permit.plan not in {NO_PLAN, _plan_hash(_key(secret), plan)}:
-        return Checked(Word.WRONG_PLAN, permit)
+        return Checked(PermitResult.WRONG_PLAN, permit)
     if at > permit.until:
-        return Checked(Word.EXPIRED, permit)
-    return Checked(Word.EARLY if at < permit.since - SKEW_MS else Word.VALID, permit)
+        return Checked(PermitResult.EXPIRED, permit)
+    return Checked(PermitResult.EARLY if at < permit.since - SKEW_MS else PermitResult.VALID, permit)
 
 
 @lru_cache(maxsize=8)

@@ -67,12 +67,12 @@ class Hints(Struct, frozen=True):
     phrases: tuple[tuple[Millis, str], ...]
 
 
-def kept(lines: Sequence[Spoken], salt: str) -> str:
+def encode_lines(lines: Sequence[Spoken], salt: str) -> str:
     """The transcript as stored, with its salt."""
     return salted({"lines": [[each.at, each.by, each.text] for each in lines]}, salt)
 
 
-def read(said: str, event: Transcribed) -> tuple[Spoken, ...]:
+def decode_lines(said: str, event: Transcribed) -> tuple[Spoken, ...]:
     """Read a call's transcript; no lines where it was erased. Raises ValueError where it is not that of the event."""
     if not said:
         return ()

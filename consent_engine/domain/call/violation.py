@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from consent_engine.domain.call.permit import Word, is_too_often
+from consent_engine.domain.call.permit import PermitResult, is_too_often
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind, Restriction
 
@@ -50,7 +50,7 @@ class Known(Struct, frozen=True):
     official: bool
     plan: str = ""
     required: bool = False
-    permit: Word | None = None
+    permit: PermitResult | None = None
     permit_since: Millis = 0
     standing: Sequence[Restriction] = ()
     quiet: bool = False
@@ -63,7 +63,7 @@ class Known(Struct, frozen=True):
     @property
     def is_permitted(self) -> bool:
         """Whether a permit that fits answers for the call."""
-        return self.permit is Word.VALID
+        return self.permit is PermitResult.VALID
 
     def stood(self, kind: Kind) -> bool:
         """Whether a restriction of this kind stood against the call when it began."""
@@ -89,8 +89,8 @@ def _number_changed(known: Known) -> bool:
 DECIDED: Mapping[Violation, Callable[[Known], bool]] = MappingProxyType(
     {
         Violation.NO_PERMIT: lambda known: known.required and known.permit is None,
-        Violation.EXPIRED_PERMIT: lambda known: known.permit is Word.EXPIRED,
-        Violation.WRONG_PERMIT: lambda known: known.permit not in {None, Word.VALID, Word.EXPIRED},
+        Violation.EXPIRED_PERMIT: lambda known: known.permit is PermitResult.EXPIRED,
+        Violation.WRONG_PERMIT: lambda known: known.permit not in {None, PermitResult.VALID, PermitResult.EXPIRED},
         Violation.UNOFFICIAL_NUMBER: lambda known: not known.official,
         Violation.REFUSED_NUMBER: lambda known: known.stood(Kind.REFUSED),
         Violation.SUSPECTED: lambda known: known.stood(Kind.SUSPECTED),

@@ -7,6 +7,6 @@ from consent_engine.domain.inbox.message import (
     UnreadRegistration,
     UnreadReply,
     UnreadReport,
-    kept_message,
-    read_message,
+    decode_message,
+    encode_message,
 )

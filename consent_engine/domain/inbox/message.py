@@ -129,9 +129,9 @@ class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
 
 Message = UnreadReply | UnreadReport | UnreadRefusal | UnreadRegistration | UnreadClearance
 
-read_message = Reader[Message](cast("type[Message]", Message))
+decode_message = Reader[Message](cast("type[Message]", Message))
 """Reads a message as kept. Raises ValueError when it is none."""
 
 
-def kept_message(message: Message) -> str:
+def encode_message(message: Message) -> str:
     return compact(message)

@@ -86,15 +86,15 @@ class Gathered(Struct, frozen=True, array_like=True):
     def due(self) -> Millis:
         return self.done + PARTS_KNOWN_MS if self.done else self.since + PARTS_WAIT_MS
 
-    def kept(self) -> str:
+    def encode(self) -> str:
         try:
             return _write(self).decode()
         except UnicodeEncodeError:  # a character that was cut in two by the end of a part
             return json.dumps(to_builtins(self))
 
     @classmethod
-    def read(cls, kept: str) -> "Gathered":
-        """Read what `kept` wrote. Raises ValueError."""
+    def decode(cls, kept: str) -> "Gathered":
+        """Read what `encode` wrote. Raises ValueError."""
         return _read(kept)
 
 

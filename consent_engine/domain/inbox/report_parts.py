@@ -109,12 +109,12 @@ class SmsReports(Struct, frozen=True, array_like=True):
         others = [each for each in self.attempts if each not in early]
         return replace(self, attempts=(*others[-MOST_ATTEMPTS + 1 :], said))
 
-    def kept(self) -> str:
+    def encode(self) -> str:
         return _write((self.since, [each.row for each in self.attempts])).decode()
 
     @classmethod
-    def read(cls, kept: str, now: Millis) -> "SmsReports":
-        """Read what `kept` wrote; fresh counts where that is empty or unreadable: they are a count, and no record."""
+    def decode(cls, kept: str, now: Millis) -> "SmsReports":
+        """Read what `encode` wrote; fresh counts where that is empty or unreadable: they are a count, and no record."""
         try:
             return _read(kept) if kept else cls(now)
         except (DecodeError, ValidationError):
@@ -123,7 +123,7 @@ class SmsReports(Struct, frozen=True, array_like=True):
 
 def forgotten(kept: dict[str, str], name: str, now: Millis) -> list[str]:
     """Return the SMS, beside the one of that name, whose reports need not be counted any more: too old, or too many."""
-    dated = sorted((SmsReports.read(each, now).since, other) for other, each in kept.items() if other != name)
+    dated = sorted((SmsReports.decode(each, now).since, other) for other, each in kept.items() if other != name)
     old = [other for since, other in dated if since < now - REPORTS_KNOWN_MS]
     return old or [other for _, other in dated[: max(0, len(dated) - MOST_SMS + 1)]]
 

@@ -142,7 +142,7 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading,
     if kind is Kind.SUSPECTED:
         reason = said.reason.value if said.reason else ""
         made = [replace(each, last=message.came, reason=reason, text=body.text) for each in made]
-    missing = {f"r:{each.name}": each.kept() for each in made if line.named(each.name) is None}
+    missing = {f"r:{each.name}": each.encode() for each in made if line.named(each.name) is None}
     timed = kind is Kind.SUSPECTED and missing and WAKE_UNDECIDED not in line.effects
     timer = (Put(WAKE_UNDECIDED, message.came + SUSPICION_LASTS_MS),) if timed else ()
     return replace(meant, put=(*meant.put, *timer), fields={**missing, **meant.fields})

@@ -67,9 +67,9 @@ def _counted(
     """Return the line's fields with one more report, and the news about the whole SMS."""
     name = _name(body)
     known = dict(line.reports)
-    counted, new = SmsReports.read(known.get(name, ""), message.came).heard(body, before)
+    counted, new = SmsReports.decode(known.get(name, ""), message.came).heard(body, before)
     gone = forgotten(known, name, message.came)
-    return {**{f"d:{each}": "" for each in gone}, f"d:{name}": counted.kept()}, new
+    return {**{f"d:{each}": "" for each in gone}, f"d:{name}": counted.encode()}, new
 
 
 def parts_named(line: Line, ended: Ended) -> dict[str, str]:
@@ -80,7 +80,7 @@ def parts_named(line: Line, ended: Ended) -> dict[str, str]:
     counted = dict(line.reports).get(name)
     if counted is None or not isinstance(ended.outcome, Accepted) or not ended.outcome.parts:
         return {}
-    return {f"d:{name}": SmsReports.read(counted, 0).named(ended.outcome.parts).kept()}
+    return {f"d:{name}": SmsReports.decode(counted, 0).named(ended.outcome.parts).encode()}
 
 
 def _name(body: UnreadReport) -> str:

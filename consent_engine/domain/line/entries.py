@@ -35,9 +35,9 @@ class Entry(Row, frozen=True):
         return self.is_open or now <= self.until
 
     @classmethod
-    def read(cls, *kept: str) -> "Entry":
-        """Read an order's entry from its id and from what `kept` wrote. Raises ValueError."""
-        entry = super().read(*kept)
+    def decode(cls, *kept: str) -> "Entry":
+        """Read an order's entry from its id and from what `encode` wrote. Raises ValueError."""
+        entry = super().decode(*kept)
         return entry if entry.older is None else replace(entry, until=entry.older, older=None)
 
     @classmethod

@@ -75,7 +75,7 @@ def restricted(happened: Happened, standing: Sequence[Restriction]) -> Mapping[s
     on = _PUTS.get(happened.event)
     made = Restriction(on, happened.carrier or EVERY_CARRIER, "", happened.on, BY_LINE, happened.op) if on else None
     fields = {f"r:{name}": "" for name in off}
-    return fields | {f"r:{made.name}": made.kept()} if made else fields
+    return fields | {f"r:{made.name}": made.encode()} if made else fields
 
 
 def _lifts(happened: Happened, stands: Restriction) -> bool:

@@ -98,7 +98,7 @@ class Line(Struct, frozen=True):
 
     def with_event(self, happened: Happened) -> "Line":
         """Return the line after an event."""
-        return replace(self, history=(*self.history, happened), publics=(*self.publics, happened.kept()))
+        return replace(self, history=(*self.history, happened), publics=(*self.publics, happened.encode()))
 
     def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:
         """Return what forbids `carrier` (None: any) to call, about `plan`; of several the gravest, the oldest."""
@@ -123,7 +123,7 @@ class Line(Struct, frozen=True):
         return next((r for r in self.restrictions if r.name == name), None) if self.restrictions else None
 
     @classmethod
-    def read(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
+    def decode(cls, line: str, fields: Mapping[str, str], now: Millis) -> "Line":
         """Read a line from the fields of its record (none at all: a number never seen). Raises BrokenRecord."""
         # Most numbers are unknown when a plan is sold to them.
         return cls._read(line, fields, now) if fields else cls(line, 0, "", (), (), {})
@@ -135,17 +135,17 @@ class Line(Struct, frozen=True):
             kind, _, rest = name.partition(":")
             of[kind][rest] = kept
         try:
-            entries = tuple([Entry.read(*each) for each in of["o"].items()])
-            restrictions = [Restriction.read(*each) for each in of["r"].items()]
-            effects = {effect: Pending.read(kept) for effect, kept in of["f"].items()}
+            entries = tuple([Entry.decode(*each) for each in of["o"].items()])
+            restrictions = [Restriction.decode(*each) for each in of["r"].items()]
+            effects = {effect: Pending.decode(kept) for effect, kept in of["f"].items()}
             answered = {purpose: int(at) for purpose, at in of["a"].items()}
             aged = [f"m:{key}" for key, at in of["m"].items() if int(at) < now - REMEMBER_MESSAGES_MS]
             parts = of["p"].items() if WAKE_PARTS in effects else ()  # its timer stands as long as any of them does
-            gathered = {name: Gathered.read(kept) for name, kept in parts}
-            calls = [Called.read(*each) for each in of["c"].items()]
-            told = [Reported.read(*each) for each in of["q"].items()]
+            gathered = {name: Gathered.decode(kept) for name, kept in parts}
+            calls = [Called.decode(*each) for each in of["c"].items()]
+            told = [Reported.decode(*each) for each in of["q"].items()]
             past = _past_of(fields)
-            code = ProofCode.read(fields[CODE]) if CODE in fields else None
+            code = ProofCode.decode(fields[CODE]) if CODE in fields else None
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
@@ -165,7 +165,7 @@ def _past_of(fields: Mapping[str, str]) -> tuple[tuple[Happened, ...], tuple[str
     publics: list[str] = []
     while (public := fields.get(f"e{len(publics)}")) is not None:
         publics.append(public)
-    return tuple(map(Happened.read, publics)), tuple(publics), fields.get("mac", "")
+    return tuple(map(Happened.decode, publics)), tuple(publics), fields.get("mac", "")
 
 
 def _forgotten(told: Sequence[Reported], now: Millis) -> list[str]:

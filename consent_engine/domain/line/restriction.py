@@ -107,14 +107,14 @@ class Restriction(Struct, frozen=True):
         return (carrier is None or self.carrier in {carrier, EVERY_CARRIER}) and self.plan in {"", plan}
 
     @classmethod
-    def read(cls, name: str, kept: str) -> "Restriction":
+    def decode(cls, name: str, kept: str) -> "Restriction":
         """Read a restriction from its field, without the `r:`. Raises ValueError."""
         kind, _, scope = name.rpartition(":")
         carrier, _, plan = scope.partition("/")
-        return _ROWS.read(kept, Kind(kind) if kind else Kind.REFUSED, carrier, plan)
+        return _ROWS.decode(kept, Kind(kind) if kind else Kind.REFUSED, carrier, plan)
 
-    def kept(self) -> str:
-        return _ROWS.write(self)
+    def encode(self) -> str:
+        return _ROWS.encode(self)
 
 
 _ROWS = Rows(Restriction, least=3, named=3)

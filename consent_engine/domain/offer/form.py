@@ -164,7 +164,7 @@ def plan_from(mapping: object, stands: Callable[[Plan], bool] = lambda _: False)
     """
     if isinstance(mapping, dict) and in_sentences(mapping):
         try:
-            return Plan.read(mapping)
+            return Plan.decode(mapping)
         except (WrongShape, ValueError):
             pass  # then the errors of the new shape name each field
     try:
@@ -178,7 +178,7 @@ def plan_from(mapping: object, stands: Callable[[Plan], bool] = lambda _: False)
         form = PlanForm.model_validate(mapping, context=AS_IT_STANDS) if wrong else form
     except ValidationError:
         raise Malformed(wrong) from None
-    plan = Plan.read(form.model_dump(mode="json", exclude_none=True))
+    plan = Plan.decode(form.model_dump(mode="json", exclude_none=True))
     if wrong and not stands(plan):
         raise Malformed(wrong)
     return plan

@@ -37,17 +37,17 @@ class Offer(Struct, frozen=True):
     hash: str = ""
     tariff: Tariff | None = None
 
-    def kept(self) -> str:
+    def encode(self) -> str:
         """The offer as stored, and as hashed."""
         plan = self.plan, self.plan_version, self.plan_hash, self.plan_name, self.price, self.unsubscribe
         question = self.sender, self.words, self.text, self.segments
-        return _ROWS.write(_Kept(self.carrier, plan, question, self.policy.frozen(), self.tariff))
+        return _ROWS.encode(_Kept(self.carrier, plan, question, self.policy.frozen(), self.tariff))
 
     @staticmethod
     @lru_cache(4096)
-    def read(kept: str) -> "Offer":
-        """Read an offer from the text that `kept` wrote. Raises ValueError."""
-        row = _ROWS.read(kept)
+    def decode(kept: str) -> "Offer":
+        """Read an offer from the text that `encode` wrote. Raises ValueError."""
+        row = _ROWS.decode(kept)
         return Offer(row.carrier, *row.plan, *row.question, Policy.thaw(row.policy), digest(kept), row.tariff)
 
 

@@ -55,7 +55,7 @@ class Plan(Struct, frozen=True, dict=True):
     version: int = 1
 
     @classmethod
-    def read(cls, kept: Mapping[str, Any]) -> "Plan":
+    def decode(cls, kept: Mapping[str, Any]) -> "Plan":
         """Read a stored plan, in either shape. Raises ValueError."""
         told = {name: value for name, value in kept.items() if name not in _OWN}
         shape: type[Tariff | Sentences] = Sentences if isinstance(told.get("price", ""), str) else Tariff
@@ -67,7 +67,7 @@ class Plan(Struct, frozen=True, dict=True):
             convert(kept.get("version", 1), int),
         )
 
-    def kept(self) -> str:
+    def encode(self) -> str:
         """The plan as stored: JSON whose amounts are texts."""
         return encode(self.told()).decode()
 
@@ -109,7 +109,7 @@ class Plan(Struct, frozen=True, dict=True):
 
         A plan that was stored with line breaks in its texts is repeated by the file that it was read from.
         """
-        if self.hash != wanted.hash and Plan.read(_without_breaks(self.told())).hash != wanted.hash:
+        if self.hash != wanted.hash and Plan.decode(_without_breaks(self.told())).hash != wanted.hash:
             return False
         pairs = zip(self.published, wanted.published, strict=True)
         return all(_span(w) == _span(p if w.since else replace(p, since=None)) for p, w in pairs)

@@ -59,18 +59,18 @@ class Doc(Struct, frozen=True):
         """The policy as frozen at the door."""
         return self.offer.policy
 
-    def kept(self) -> str:
+    def encode(self) -> str:
         """Return the doc as kept, which is also the first link of the chain."""
         head = self.id, self.placed_at, self.placed_by, self.agent, self.request, self.person
         question = self.sub, self.code, self.asks_code, self.segments
-        return _ROWS.write(_Kept(self.offer.hash, head, self.call, question, self.call_id))
+        return _ROWS.encode(_Kept(self.offer.hash, head, self.call, question, self.call_id))
 
     @classmethod
-    def read(cls, kept: str, offer: str = "") -> "Doc":
-        """Read what `kept` wrote. offer: the offer it names, as kept. Raises ValueError when that is another one."""
+    def decode(cls, kept: str, offer: str = "") -> "Doc":
+        """Read what `encode` wrote. offer: the offer it names, as kept. Raises ValueError when that is another one."""
         if not offer_named(kept):
             return _older(_OLDER(kept))
-        row, known = _ROWS.read(kept), Offer.read(offer)
+        row, known = _ROWS.decode(kept), Offer.decode(offer)
         if known.hash != row.offer:
             raise ValueError("another offer than the order names")
         return cls(*row.head, row.call, known, *row.question, row.call_id)
@@ -119,13 +119,13 @@ class Person(Struct, frozen=True):
     text: str = ""
     metadata: Mapping[str, Any] = {}
 
-    def kept(self, salt: str) -> str:
+    def encode(self, salt: str) -> str:
         text = {"text": self.text} if self.text else {}
         metadata = {"metadata": self.metadata} if self.metadata else {}
         return salted({"msisdn": self.msisdn, **text, **metadata}, salt)
 
     @classmethod
-    def read(cls, kept: str) -> "Person":
+    def decode(cls, kept: str) -> "Person":
         return _PERSONS(kept)
 
 

@@ -189,11 +189,11 @@ class Order(Struct, frozen=True):
         )  # fmt: skip
 
     @classmethod
-    def read(cls, fields: Mapping[str, str]) -> "Order":
+    def decode(cls, fields: Mapping[str, str]) -> "Order":
         """Read an order from its record's fields, and `offer`: the offer it names, as kept. Raises BrokenRecord."""
         try:
             events, publics = _told(fields)
-            doc, state = Doc.read(fields["doc"], fields.get("offer", "")), _STATES[fields["state"]]
+            doc, state = Doc.decode(fields["doc"], fields.get("offer", "")), _STATES[fields["state"]]
             return cls(
                 doc=doc,
                 person=_person(fields, doc, state),
@@ -220,9 +220,9 @@ _RECEIPT = [one + other for one in _LEGIBLE for other in _LEGIBLE]
 
 def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[str, str]]:
     """Return a new order, and the fields that are written once."""
-    who = person.kept(salt)
+    who = person.encode(salt)
     doc = replace(doc, person=digest(who))
-    public = doc.kept()
+    public = doc.encode()
     order = Order(doc, person, line, State.AGREED, 0, chain("", [public]), (), {}, (public,))
     return order, {"doc": public, "who": who, "line": line}
 
@@ -257,7 +257,7 @@ def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]
 
 def _person(fields: Mapping[str, str], doc: Doc, state: State) -> Person:
     """Return the person part; only a settled order may lack it. Raises KeyError, and ValueError for another one."""
-    return _ERASED if state.settled and "who" not in fields else Person.read(named(fields["who"], doc.person))
+    return _ERASED if state.settled and "who" not in fields else Person.decode(named(fields["who"], doc.person))
 
 
 def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
@@ -267,5 +267,5 @@ def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
     for event in events:
         state = advance(state, event.trigger)
     asked = [e.detail for e in events if isinstance(e.detail, ConfirmationAccepted)]
-    window = 0 if all(each.window for each in asked) else Doc.read(fields["doc"]).policy.reply_window
+    window = 0 if all(each.window for each in asked) else Doc.decode(fields["doc"]).policy.reply_window
     return state, chain("", publics), counts_until(events, window)

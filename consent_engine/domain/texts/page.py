@@ -64,7 +64,7 @@ def lacking(plan: Plan, page: Page) -> tuple[str, ...]:
         item = next((each for each in page.items if each.get(HASH) == plan.hash), None)
         if item is None:
             return (HASH,)
-        told = {name: value for name, value in parsed(plan.kept()).items() if name not in _NOT_TOLD}
+        told = {name: value for name, value in parsed(plan.encode()).items() if name not in _NOT_TOLD}
         return tuple(name for name, value in told.items() if item.get(name) != value)
     lacks = [] if plan.hash in page.hashes or _shows(page.text, plan.hash) else [HASH]
     told = {"name": plan.name, **disclosures(plan)[CHINESE]}

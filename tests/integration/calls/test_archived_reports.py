@@ -13,7 +13,7 @@ from consent_engine.engine.archive_records import move_reports
 from consent_engine.engine.audit import audit
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import Left, ReportFilter
+from consent_engine.ports import ReportFilter, RetireResult
 from tests.archive.house import LONG, broken
 from tests.conftest import OTHER
 from tests.integration.calls.reporting import book, decide, made, report
@@ -130,9 +130,9 @@ def test_what_changed_since_it_was_written_to_the_archive_stays(desk):
     told = report(desk)
     decide(desk, told, "ours_unrecorded")
     store = desk.engine.store
-    assert store.retirement.retire_reports([(told.id, 1)]) == [Left.STALE]
+    assert store.retirement.retire_reports([(told.id, 1)]) == [RetireResult.STALE]
     assert len(keys_of(desk, told)) == 4
-    assert store.retirement.retire_reports([(told.id, 2), (told.id, 2)]) == [Left.OK, Left.GONE]
+    assert store.retirement.retire_reports([(told.id, 2), (told.id, 2)]) == [RetireResult.OK, RetireResult.GONE]
 
 
 def test_while_the_archive_is_away_nothing_leaves_and_open_reports_are_at_hand(desk):

@@ -16,7 +16,7 @@ from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import CoolingOff, DoNotCall, IdempotencyConflict, Malformed, PlanUnknown, StoreUnavailable
-from consent_engine.ports import CallFilter, Left, Owner
+from consent_engine.ports import CallFilter, Owner, RetireResult
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import SHA, instant
 
@@ -273,10 +273,13 @@ def test_a_call_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
     [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.call and each.effect == WAKE_ARCHIVE]
     version = int(store.retirement.whole_records(Owner.CALL, [call.id])[call.id]["v"])
     this = (call.id, version, leased.token)
-    assert store.retirement.retire_records(Owner.CALL, [(call.id, version - 1, leased.token)]) == [Left.STALE]
-    assert store.retirement.retire_records(Owner.CALL, [(call.id, version, leased.token + 1)]) == [Left.LOST]
+    assert store.retirement.retire_records(Owner.CALL, [(call.id, version - 1, leased.token)]) == [RetireResult.STALE]
+    assert store.retirement.retire_records(Owner.CALL, [(call.id, version, leased.token + 1)]) == [RetireResult.LOST]
     assert store.records.look(calls=[call.id]).calls
-    assert [store.retirement.retire_records(Owner.CALL, [this]) for _ in range(2)] == [[Left.OK], [Left.GONE]]
+    assert [store.retirement.retire_records(Owner.CALL, [this]) for _ in range(2)] == [
+        [RetireResult.OK],
+        [RetireResult.GONE],
+    ]
 
 
 def test_calls_are_listed_newest_first_live_and_archived_by_every_filter(desk):
@@ -341,7 +344,7 @@ def test_whatever_a_call_seals_stands_in_the_journal_by_its_commit(desk):
     desk.clock.forward(seconds=60)
     desk.end(call, "agreed", plan="5g-smart-199")
     found = desk.found(call)
-    leaves = [Leaf.read(entry) for entry in desk.client.lrange(desk.cell.journal, 0, -1)]
+    leaves = [Leaf.decode(entry) for entry in desk.client.lrange(desk.cell.journal, 0, -1)]
     assert [(leaf.of, leaf.record, leaf.seq) for leaf in leaves] == [("c", call.id, 0), ("c", call.id, 1)]
     assert [leaf.head for leaf in leaves] == [chain("", found.publics[:1]), found.head]
     assert leaves[0].at == found.began.registered_at

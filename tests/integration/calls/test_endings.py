@@ -31,7 +31,7 @@ from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated, NothingParked
-from consent_engine.ports import Left, Owner, Tally
+from consent_engine.ports import Owner, RetireResult, Tally
 from tests.archive.house import LONG, broken
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import instant
@@ -333,7 +333,7 @@ def test_each_of_its_events_is_a_leaf_and_a_change_behind_its_seal_is_seen(desk)
     order = desk.settled()
     take_back(desk, order)
     desk.run()
-    leaves = [Leaf.read(entry) for entry in desk.client.lrange("ce:{0}:journal", 0, -1)]
+    leaves = [Leaf.decode(entry) for entry in desk.client.lrange("ce:{0}:journal", 0, -1)]
     ours = [leaf for leaf in leaves if leaf.of is Chained.ENDING]
     assert [leaf.seq for leaf in ours] == [0, 1, 2]
     assert ours[-1].head == ending(desk, order).head
@@ -624,12 +624,12 @@ def test_an_ending_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
     store, name = desk.engine.store, ending_id(order.id)
     [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.ending]
     version, token = int(store.retirement.whole_records(Owner.ENDING, [name])[name]["v"]), leased.token
-    assert store.retirement.retire_records(Owner.ENDING, [(name, version - 1, token)]) == [Left.STALE]
-    assert store.retirement.retire_records(Owner.ENDING, [(name, version, token + 1)]) == [Left.LOST]
+    assert store.retirement.retire_records(Owner.ENDING, [(name, version - 1, token)]) == [RetireResult.STALE]
+    assert store.retirement.retire_records(Owner.ENDING, [(name, version, token + 1)]) == [RetireResult.LOST]
     assert ending(desk, order).state is EndingState.ENDED
     assert [store.retirement.retire_records(Owner.ENDING, [(name, version, token)]) for _ in range(2)] == [
-        [Left.OK],
-        [Left.GONE],
+        [RetireResult.OK],
+        [RetireResult.GONE],
     ]
 
 

@@ -199,7 +199,7 @@ def test_what_was_rewarded_is_remembered_however_many_reports_follow_and_when_th
     decide(desk, first, "ours_unrecorded", "granted", of=reports)
     for n in range(MOST_NAMED + 2):
         row = Reported(f"0ce7{n:024x}", desk.clock() + n + 1, at - DAY, "mobile")
-        desk.client.hset(f"ce:{{0}}:line:{first.line}", row.field, row.kept())
+        desk.client.hset(f"ce:{{0}}:line:{first.line}", row.field, row.encode())
     assert report(desk, ago=desk.clock() - at + 1, of=reports).received.why == "once_a_call"
     desk.engine.lift(NUMBER, "mobile", "ops-1", "asked in the shop", desk.clock())
     for _ in range(3):

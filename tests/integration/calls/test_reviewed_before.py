@@ -17,7 +17,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.asks import Loaded
 from consent_engine.engine.call_book import unheard_in
 from consent_engine.engine.review import letting_go_on
-from consent_engine.ports import CallFilter, Tally, Word
+from consent_engine.ports import CallFilter, CommitResult, Tally
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold
@@ -124,7 +124,7 @@ def test_a_review_that_fails_while_it_is_let_go_on_is_stronger(careful):
 
     saving = step.send(answered(step.send(answered(next(step)))))
     review(careful, call)
-    assert records.commit([saving.commit])[0].word is Word.STALE
+    assert records.commit([saving.commit])[0].word is CommitResult.STALE
     careful.run()
     assert (careful.state(order), careful.bss.asked) == ("confirmed", [])
 

@@ -272,6 +272,6 @@ def test_orders_without_a_call_are_counted_apart(desk):
     desk.run()
     assert desk.engine.lists.funnel(today) == {"agreed": 0, "awaiting_reply": 1}
     of_before = replace(order, doc=replace(order.doc, call_id="", id=order.id[:-1] + "x"))
-    fields = {"doc": of_before.doc.kept(), "line": order.line}
+    fields = {"doc": of_before.doc.encode(), "line": order.line}
     desk.engine.store.records.commit([Commit("", (OrderChange(of_before, 0, None, fields),))])
     assert desk.engine.lists.uncalled(today) == 1

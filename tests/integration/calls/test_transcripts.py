@@ -5,7 +5,7 @@ import json
 import pytest
 
 from consent_engine.domain.call.review import Verdict
-from consent_engine.domain.call.transcript import Spoken, Transcribed, read
+from consent_engine.domain.call.transcript import Spoken, Transcribed, decode_lines
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.transcribe import Transcript
 from consent_engine.errors import Malformed
@@ -68,4 +68,4 @@ def test_words_that_were_not_spoken_in_the_call_are_refused_and_those_of_one_go_
     desk.move(hours=24 * 3)
     archived = desk.found(call)
     event = next(each for each in archived.events if isinstance(each, Transcribed))
-    assert [each.text for each in read(archived.said, event)] == ["你好"]
+    assert [each.text for each in decode_lines(archived.said, event)] == ["你好"]

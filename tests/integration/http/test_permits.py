@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from consent_engine.api.schemas.dialling import PermitsView
-from consent_engine.domain.call.permit import Word
+from consent_engine.domain.call.permit import PermitResult
 from consent_engine.domain.call.permits_given import Given
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.api_keys import Role
@@ -34,7 +34,7 @@ def refuse(door, msisdn=NUMBER, path="/v1/refusals", **more):
 
 
 def kept(door):
-    return [Given.read(fields["m"]) for _, fields in door.redis.xrange("ce:{0}:permits")]
+    return [Given.decode(fields["m"]) for _, fields in door.redis.xrange("ce:{0}:permits")]
 
 
 def test_each_number_gets_a_permit_or_the_reason_since_when_in_order(door):
@@ -43,7 +43,7 @@ def test_each_number_gets_a_permit_or_the_reason_since_when_in_order(door):
     assert denied == {"denied": "refused", "since": since}
     assert first["permit"] == third["permit"], "a number may stand there twice"
     checked, [record] = door.engine.dialler.check(first["permit"], parse(OTHER), door.engine.registry.now())
-    assert checked.word is Word.VALID
+    assert checked.word is PermitResult.VALID
     ends = datetime.fromisoformat(first["until"]).timestamp()
     assert 890 < ends - door.engine.registry.now() / 1000 <= 900
     assert (record.by, record.carrier, record.plan, record.permits) == ("the-agent", "mobile", PLAN, 2)
@@ -70,7 +70,7 @@ def test_ten_thousand_are_answered_and_kept_as_one_record_without_a_number(door)
     assert len({row["permit"] for row in rows[5:]}) == 9_995
     [record] = kept(door)
     assert (record.permits, record.denied) == (9_995, {"refused": 5})
-    assert not any(number[3:] in json.dumps(record.kept()) for number in NUMBERS)
+    assert not any(number[3:] in json.dumps(record.encode()) for number in NUMBERS)
 
 
 def test_what_cannot_be_read_is_named_by_its_place_and_not_repeated(door):

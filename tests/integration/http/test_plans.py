@@ -193,12 +193,12 @@ def test_a_word_that_is_an_answer_to_the_question_ends_no_plan(door, word):
 @pytest.mark.parametrize("name", WRONG)
 def test_a_plan_that_cannot_be_read_is_not_published(door, name):
     body, fields = WRONG[name]
-    before = door.kept()
+    before = door.encode()
     answer = put(door, body)
     said = is_problem(answer, 422, "malformed")
     assert [error["field"] for error in said["errors"]] == fields
     assert not {"satellite", "evil", "2025-08-01T00:00:00"} & set(re.findall(r"[\w:.-]+", answer.text))
-    assert door.kept() == before
+    assert door.encode() == before
 
 
 def test_a_new_version_in_sentences_is_refused_and_the_one_that_is_stored_may_be_repeated(door):
@@ -206,7 +206,7 @@ def test_a_new_version_in_sentences_is_refused_and_the_one_that_is_stored_may_be
     said = is_problem(put(door, older, CODE), 422, "disclosure_missing")
     assert said["missing"] == "term, renewal, replaces"
     kept = door.engine.plan(CODE).newest
-    door.engine.registry.publish(Plan.read(in_sentences(code=CODE, version=2)), kept.sale, kept)
+    door.engine.registry.publish(Plan.decode(in_sentences(code=CODE, version=2)), kept.sale, kept)
     assert put(door, older, CODE).status_code == 200
     is_problem(put(door, older | {"price": "2 元/月"}, CODE), 422, "disclosure_missing")
     shown = plan(door).json()

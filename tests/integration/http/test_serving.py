@@ -14,7 +14,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from consent_engine.api.coalescing.group_commit import Batcher, Crew
+from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.bodies import parse
 from consent_engine.api.http.bounds import USUAL
@@ -40,11 +40,11 @@ class Bench:
     def __init__(self, work=None, **more):
         self.batches, self.go = [], threading.Event()
         self.threads = set()
-        self.crew = Crew(object, 1, "test")
+        self.pool = EnginePool(object, 1, "test")
         self.defects = Counter()
         self.work = work or (lambda items: [item * 2 for item in items])
         more = {"most": 10_000} | more
-        self.batcher = Batcher(self.crew, self.run, defects=self.defects, **more)
+        self.batcher = Batcher(self.pool, self.run, defects=self.defects, **more)
 
     def run(self, engine, items):
         self.threads.add(threading.current_thread())
@@ -68,7 +68,7 @@ class Bench:
         try:
             return asyncio.run(all_of_them())
         finally:
-            self.crew.close()
+            self.pool.close()
 
 
 def test_what_comes_while_a_batch_is_under_way_is_the_next_batch():
@@ -128,12 +128,12 @@ def test_an_engine_that_cannot_be_made_is_told_to_all():
         raise StoreUnavailable("no engine")
 
     async def ask():
-        batcher = Batcher(crew, lambda engine, items: items, most=10, defects=Counter())
+        batcher = Batcher(pool, lambda engine, items: items, most=10, defects=Counter())
         return await asyncio.gather(*(batcher.put(n) for n in range(3)), return_exceptions=True)
 
-    crew = Crew(engines, 1, "test")
+    pool = EnginePool(engines, 1, "test")
     assert [str(result) for result in asyncio.run(ask())] == ["no engine"] * 3
-    crew.close()
+    pool.close()
 
 
 def test_who_left_is_left_out():
@@ -153,7 +153,7 @@ def test_who_left_is_left_out():
 
     assert asyncio.run(leave()) == [2, 4, 6, 10]
     assert bench.batches == [[1, 2, 3], [5]]
-    bench.crew.close()
+    bench.pool.close()
 
 
 def test_every_thread_has_an_engine_of_its_own():
@@ -168,28 +168,28 @@ def test_every_thread_has_an_engine_of_its_own():
         return engine
 
     async def ask():
-        return [engine for _ in range(2) for engine in await asyncio.gather(*(crew.ask(meet) for _ in range(3)))]
+        return [engine for _ in range(2) for engine in await asyncio.gather(*(pool.ask(meet) for _ in range(3)))]
 
-    crew = Crew(engines, 3, "test")
+    pool = EnginePool(engines, 3, "test")
     assert set(map(id, asyncio.run(ask()))) == set(map(id, made))
     assert len(made) == 3
-    crew.close()
+    pool.close()
 
 
 def test_a_crew_turns_away_what_is_too_much():
     go = threading.Event()
 
     async def ask():
-        asked = [asyncio.ensure_future(crew.ask(lambda _: go.wait(WAIT))) for _ in range(5)]
+        asked = [asyncio.ensure_future(pool.ask(lambda _: go.wait(WAIT))) for _ in range(5)]
         await asyncio.sleep(0)
         go.set()
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    crew = Crew(object, 1, "test", most=3)
+    pool = EnginePool(object, 1, "test", most=3)
     results = asyncio.run(ask())
     assert results[:3] == [True] * 3
     assert [type(result) for result in results[3:]] == [StoreUnavailable] * 2
-    crew.close()
+    pool.close()
 
 
 def test_a_webhook_is_weighed_by_its_body():

@@ -52,7 +52,7 @@ from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import ApiKey, Commit, LiftedWord, LineChange, OrderChange, Target
+from consent_engine.ports import ApiKey, Commit, LiftResult, LineChange, OrderChange, Target
 from consent_engine.ports.survey import Kind, Server
 from tests.conftest import NUMBER, World
 
@@ -404,7 +404,7 @@ def unheard(world):
 def dangling(world):
     order = asked(world)
     entry = replace(Entry.of(order), order="1234deadbeef")
-    write_line(world, order.line, fields={"o:1234deadbeef": entry.kept()})
+    write_line(world, order.line, fields={"o:1234deadbeef": entry.encode()})
     return order.line
 
 
@@ -576,7 +576,7 @@ def test_a_refusal_that_was_lifted_is_not_missed(world):
     asked(world)
     world.say("TD")
     world.clock.forward(seconds=1)
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
     world.clock.forward(hours=1)
     world.run(Lane.INBOUND)
     assert wrong(world) == []
@@ -586,7 +586,7 @@ def test_a_stop_that_was_read_after_it_was_lifted_and_another_order_came_is_not_
     world.place()
     world.say("TD")
     world.clock.forward(seconds=1)
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
     world.clock.forward(hours=1)
     world.place(key="k2", plan="data-pack-10gb")
     world.run(Lane.INBOUND)
@@ -596,7 +596,7 @@ def test_a_stop_that_was_read_after_it_was_lifted_and_another_order_came_is_not_
 def test_a_refusal_is_not_missed_whose_lifting_is_too_old_to_be_told(world):
     refused(world)
     world.clock.forward(seconds=1)
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
     world.client.delete(world.cell.lifted)
     world.clock.forward(hours=24 * 1097)
     assert not any(each.what.startswith(TROUBLES["unrefused"][1]) for each in wrong(world))

@@ -62,7 +62,7 @@ def test_a_plan_that_is_on_sale_stops_no_start_by_a_rule_that_came_after_it(addr
     settings = Settings.load({"CONSENT_REDIS_URL": address, "CONSENT_DATA_DIR": str(tmp_path), **REAL}, None)
     with installation(settings) as found:
         catalogue = found.engine().catalogue
-        catalogue.stock([Plan.read(told)])
+        catalogue.stock([Plan.decode(told)])
         before = catalogue.fresh()[told["code"]].newest.number
     assert told["code"] in codes(address, tmp_path, CONSENT_PLANS=str(file))
     with installation(settings) as found:

@@ -23,7 +23,7 @@ from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import DoNotCall, NotWaiting, TooLate
-from consent_engine.ports import LiftedWord, Posted
+from consent_engine.ports import LiftResult, Posted
 from tests.conftest import NUMBER, World
 
 
@@ -252,7 +252,7 @@ def test_a_yes_sent_under_a_refusal_stays_void_when_that_is_lifted_before_it_is_
     world.client.hset(world.cell.line(line), "r:mobile", json.dumps([world.clock.now, "report", "m"]))
     world.say("是")
     world.clock.forward(seconds=1)
-    assert lift(world) is LiftedWord.OK
+    assert lift(world) is LiftResult.OK
     world.run(Lane.INBOUND)
     assert (world.state(order), world.triggers(order)[-1]) == ("awaiting_reply", "replied_barred")
     world.say("是")
@@ -279,8 +279,8 @@ def test_a_refusal_from_before_stands_as_it_was_kept(world):
     assert world.engine.dial(NUMBER, "unicom").since == 1_700_000_000_000
     with pytest.raises(DoNotCall):
         world.place()
-    assert world.engine.lift(NUMBER, "*", "admin", "form", 1_699_999_999_999) is LiftedWord.NEWER
-    assert world.engine.lift(NUMBER, "*", "admin", "form", 1_700_000_000_000) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "*", "admin", "form", 1_699_999_999_999) is LiftResult.NEWER
+    assert world.engine.lift(NUMBER, "*", "admin", "form", 1_700_000_000_000) is LiftResult.OK
 
 
 # -- HOLD: words that a person must read ------------------------------------------------------------------------------
@@ -639,8 +639,8 @@ def test_a_suspicion_that_is_a_refusal_stands_since_its_words_came(world, decide
         assert world.engine.decide_held(held_ids(world), refusal=True, by="ops-1", reason="").decided == 1
     world.run()
     assert (world.engine.dial(NUMBER, "mobile").reason, world.engine.dial(NUMBER, "mobile").since) == ("refused", first)
-    assert lift(world, last - 1) is LiftedWord.NEWER
-    assert lift(world, act_at) is LiftedWord.OK, "whoever asked for calls after his complaint is believed"
+    assert lift(world, last - 1) is LiftResult.NEWER
+    assert lift(world, act_at) is LiftResult.OK, "whoever asked for calls after his complaint is believed"
 
 
 def left_unread(world, text):

@@ -10,7 +10,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.texts.render import registered
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall
-from consent_engine.ports import LiftedWord
+from consent_engine.ports import LiftResult
 from tests.conftest import NUMBER
 
 UNREAD_BY_THE_DOOR = {"kind", "gateway", "id", "from", "to", "text", "written_at", "carriers", "sub"}
@@ -129,9 +129,9 @@ def test_lifting_the_refusal_leaves_the_registration_and_the_other_way_round(wor
     world.say("免营销")
     world.run()
     world.clock.forward(seconds=5)
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
     assert world.engine.dial(NUMBER, "mobile").reason == "marketing_free"
-    assert world.engine.lift(NUMBER, "marketing_free:mobile", "admin", "form-2", world.clock.now) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "marketing_free:mobile", "admin", "form-2", world.clock.now) is LiftResult.OK
     assert world.engine.dial(NUMBER, "mobile").callable
 
 

@@ -6,7 +6,7 @@ from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.order.facts import Barred
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall
-from consent_engine.ports import LiftedWord
+from consent_engine.ports import LiftResult
 from tests.conftest import NUMBER
 
 PLAN, OTHER = "5g-smart-199", "data-pack-10gb"
@@ -141,6 +141,6 @@ def test_a_refusal_whose_time_was_over_is_new_when_it_is_said_again(world):
 def test_a_refusal_of_one_plan_is_lifted_by_its_own_name(world):
     refuse(world, PLAN)
     world.clock.forward(seconds=1)
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.NONE
-    assert world.engine.lift(NUMBER, f"mobile/{PLAN}", "admin", "form", world.clock.now) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.NONE
+    assert world.engine.lift(NUMBER, f"mobile/{PLAN}", "admin", "form", world.clock.now) is LiftResult.OK
     assert world.engine.dial(NUMBER, "mobile", PLAN).callable

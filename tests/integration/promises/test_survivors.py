@@ -17,7 +17,7 @@ from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
-from consent_engine.ports import LiftedWord, Owner
+from consent_engine.ports import LiftResult, Owner
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit
 
@@ -107,10 +107,10 @@ def test_what_was_still_to_be_said_goes_with_an_order_that_settles(world):
 def test_a_lift_that_is_proven_again_after_its_line_has_gone_makes_none(world):
     world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
     line, store, now = world.engine.line(NUMBER), world.engine.store, world.clock.now
-    assert store.records.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
+    assert store.records.lift(line.id, "mobile", now, "kept") is LiftResult.OK
     assert world.engine.line(NUMBER).version > line.version, "nobody decides on what was read before"
     world.client.delete(world.cell.line(line.id))
-    assert store.records.lift(line.id, "mobile", now, "kept") is LiftedWord.OK
+    assert store.records.lift(line.id, "mobile", now, "kept") is LiftResult.OK
     assert not world.client.exists(world.cell.line(line.id))
 
 
@@ -119,11 +119,11 @@ def test_an_act_that_lifted_one_refusal_does_not_lift_the_next(world):
         world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
         world.clock.forward(hours=1)
         act_at = world.clock.now
-        assert world.engine.lift(NUMBER, "mobile", "admin", f"form of {act_at}", act_at) is LiftedWord.OK
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftedWord.NONE
+        assert world.engine.lift(NUMBER, "mobile", "admin", f"form of {act_at}", act_at) is LiftResult.OK
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftResult.NONE
     world.clock.forward(1)
     world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftedWord.NEWER
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftResult.NEWER
     assert not world.engine.dial(NUMBER, "mobile").callable
 
 
@@ -132,8 +132,8 @@ def test_an_act_does_not_lift_a_refusal_that_was_repeated_after_it(world):
         world.say("TD")
         act_at = world.clock.now
         world.clock.forward(hours=1)
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at - 1) is LiftedWord.NEWER
-    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftedWord.OK
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at - 1) is LiftResult.NEWER
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftResult.OK
 
 
 def test_a_retry_does_not_bring_back_a_question_that_a_stop_has_ended(world):

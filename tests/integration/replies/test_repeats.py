@@ -5,7 +5,7 @@ import json
 import pytest
 
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.ports import LiftedWord
+from consent_engine.ports import LiftResult
 from tests.conftest import NUMBER, START
 
 WRITTEN = START - 5_000
@@ -20,7 +20,7 @@ def asked(world, **more):
 
 def lifted(world, at=0):
     """Whether a refusal is lifted on an act of now, or of `at`."""
-    return world.engine.lift(NUMBER, "mobile", "admin", "form 12", at or world.clock.now) is LiftedWord.OK
+    return world.engine.lift(NUMBER, "mobile", "admin", "form 12", at or world.clock.now) is LiftResult.OK
 
 
 def kept(world):

@@ -13,7 +13,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.ports import Aged, LiftedWord
+from consent_engine.ports import Aged, LiftResult
 from tests.conftest import NUMBER
 from workers.clock import Clock
 
@@ -38,7 +38,7 @@ def due(world):
 
 
 def lifted(world):
-    return world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftedWord.OK
+    return world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
 
 
 def test_a_strangers_line_goes_a_month_after_the_last_word(world):

@@ -49,7 +49,7 @@ from consent_engine.errors import (
     StoreUnavailable,
     TooLate,
 )
-from consent_engine.ports import LiftedWord, Outside
+from consent_engine.ports import LiftResult, Outside
 from tests import needs
 from tests.conftest import NUMBER, OTHER, SECOND, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
@@ -717,7 +717,7 @@ def test_a_key_that_was_revoked_does_not_come_back_by_a_late_write(wired):
 def test_a_lift_whose_answer_was_lost_is_still_told_as_done(wired):
     wired.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
     with wired.under(first_with(b"{0}:lifted", SWALLOW)):
-        assert wired.engine.lift(NUMBER, "mobile", "admin", "letter", wired.clock.now) is LiftedWord.OK
+        assert wired.engine.lift(NUMBER, "mobile", "admin", "letter", wired.clock.now) is LiftResult.OK
 
 
 def test_a_late_lift_does_not_undo_a_newer_refusal(wired):

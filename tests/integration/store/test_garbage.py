@@ -133,7 +133,7 @@ def test_a_repeat_is_answered_though_its_line_cannot_be_read(world):
 
 def test_words_of_a_newer_program_lose_no_refusal(world):
     order = world.engine.show(world.place().id)
-    newer = replace(order.doc, offer=Offer.read(replace(order.doc.offer, words=99).kept()))
+    newer = replace(order.doc, offer=Offer.decode(replace(order.doc.offer, words=99).encode()))
     made, fields = opened(newer, order.person, order.line, "salt")
     world.client.delete(world.cell.order(order.id))
     world.engine.store.records.commit([Commit("place", (OrderChange(made, 0, None, fields),))])

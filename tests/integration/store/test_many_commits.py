@@ -22,7 +22,7 @@ from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.details import Parked
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
-from consent_engine.ports import Commit, LineChange, OrderChange, Word
+from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange
 from tests import needs
 from tests.conftest import NUMBER, OTHER, World
 
@@ -104,10 +104,10 @@ def test_decisions_that_are_saved_together_leave_what_each_leaves_alone(world, o
     commits = [noted(order, "op", (Put(WAKE_TOO_LATE, 9),), ((QUESTION, Drop.ANYWAY),))[0] for order in orders]
     commits = [replace(each, records=(counted(each.records[0]), *each.records[1:])) for each in commits]
     was = everything(world.client)
-    assert [words(world, [commit]) for commit in commits] == [[Word.OK]] * 3
+    assert [words(world, [commit]) for commit in commits] == [[CommitResult.OK]] * 3
     alone = everything(world.client)
     put_back(world.client, was)
-    assert words(world, commits) == [Word.OK] * 3
+    assert words(world, commits) == [CommitResult.OK] * 3
     assert everything(world.client) == alone
     assert len(world.client.lrange(world.cell.journal, 0, -1)) == len(was[world.cell.journal]) + 3
 
@@ -116,7 +116,7 @@ def test_each_is_decided_on_what_those_before_it_left(world, orders):
     first, after = noted(orders[0], "first")
     second, _ = noted(after, "second")
     assert words(world, [first, noted(orders[0], "other")[0], first, second]) == [
-        Word.OK, Word.STALE, Word.SAME, Word.OK,
+        CommitResult.OK, CommitResult.STALE, CommitResult.SAME, CommitResult.OK,
     ]  # fmt: skip
     assert world.engine.show(orders[0].id).version == orders[0].version + 2
 
@@ -125,16 +125,16 @@ def test_nothing_of_a_decision_that_was_refused_is_in_any_list(world, orders):
     commits = [noted(order, "op", (Put(WAKE_TOO_LATE, 9),))[0] for order in orders]
     before = everything(world.client)
     refused = replace(commits[1], records=(replace(commits[1].records[0], read=77), commits[1].records[1]))
-    assert words(world, [commits[0], refused, commits[2]]) == [Word.OK, Word.STALE, Word.OK]
+    assert words(world, [commits[0], refused, commits[2]]) == [CommitResult.OK, CommitResult.STALE, CommitResult.OK]
     assert due(world)[f"o:{orders[1].id}:{WAKE_TOO_LATE}"] != 9
     entries = world.client.lrange(world.cell.journal, len(before[world.cell.journal]), -1)
-    assert [Leaf.read(entry).record for entry in entries] == [orders[0].id, orders[2].id]
+    assert [Leaf.decode(entry).record for entry in entries] == [orders[0].id, orders[2].id]
 
 
 def test_what_one_takes_off_and_one_behind_it_puts_again_is_due(world, orders):
     off, after = noted(orders[0], "off", (), ((WAKE_TOO_LATE, Drop.ANYWAY),))
     on, _ = noted(after, "on", (Put(WAKE_TOO_LATE, 7, FRESH),))
-    assert words(world, [off, on]) == [Word.OK, Word.OK]
+    assert words(world, [off, on]) == [CommitResult.OK, CommitResult.OK]
     assert due(world)[f"o:{orders[0].id}:{WAKE_TOO_LATE}"] == 7
     assert words(world, [noted(world.engine.show(orders[1].id), "off", (), ((WAKE_TOO_LATE, Drop.ANYWAY),))[0]])
     assert f"o:{orders[1].id}:{WAKE_TOO_LATE}" not in due(world)
@@ -156,18 +156,18 @@ def test_more_than_one_script_takes_are_answered_in_their_order(world, orders):
         commit, order = noted(order, f"op-{n}", stamped=False)
         commits.append(commit)
     again = [*commits, noted(orders[1], "late")[0]]
-    assert words(world, again) == [Word.OK] * (MOST + 3)
-    assert words(world, again[-2:]) == [Word.SAME, Word.SAME]
+    assert words(world, again) == [CommitResult.OK] * (MOST + 3)
+    assert words(world, again[-2:]) == [CommitResult.SAME, CommitResult.SAME]
 
 
 def test_all_orders_of_a_call_that_wait_for_its_review_are_listed_and_let_go(world, orders):
     line, reviewing = orders[0].line, world.cell.reviewing
     waits = [Restriction(Kind.REVIEW, name, "", n, "review", "call") for n, name in enumerate(("one", "two"))]
-    frozen = LineChange(line, fields={f"r:{each.name}": each.kept() for each in waits})
-    assert words(world, [Commit("", (frozen,))]) == [Word.OK]
+    frozen = LineChange(line, fields={f"r:{each.name}": each.encode() for each in waits})
+    assert words(world, [Commit("", (frozen,))]) == [CommitResult.OK]
     assert world.client.zrange(reviewing, 0, -1, withscores=True) == [(f"{line} one", 0), (f"{line} two", 1)]
     freed = LineChange(line, fields={f"r:{each.name}": "" for each in waits})
-    assert words(world, [Commit("", (freed,))]) == [Word.OK]
+    assert words(world, [Commit("", (freed,))]) == [CommitResult.OK]
     assert world.client.zcard(reviewing) == 0
 
 

@@ -11,7 +11,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import LineChange, Word
+from consent_engine.ports import CommitResult, LineChange
 from tests.conftest import NUMBER, OTHER, SECOND, World
 
 THIRD = "13700137000"
@@ -76,7 +76,7 @@ def one_by_one(world, commits):
     for commit in commits:
         offer, alone = commit.records[0].order.doc.offer, Commits(world.cell, SEAL)
         alone.add(commit)
-        calls.plain("HSET", world.cell.offers, offer.hash, offer.kept())
+        calls.plain("HSET", world.cell.offers, offer.hash, offer.encode())
         calls.script("commit", *alone.asked())
     Wire(world.client, proves=False, replicas=0).send(calls)
 
@@ -93,7 +93,7 @@ def fresh(world):
 
 def test_in_one_go_everything_is_written_that_is_written_one_by_one(world, store):
     commits = made_of(world, wanted(world, [NUMBER, OTHER, THIRD]))
-    assert words(store, commits) == [Word.OK] * 3
+    assert words(store, commits) == [CommitResult.OK] * 3
     together = everything(world.client)
     emptied(world)
     one_by_one(world, commits)
@@ -103,19 +103,19 @@ def test_in_one_go_everything_is_written_that_is_written_one_by_one(world, store
 
 def test_of_two_orders_of_one_number_the_second_is_admitted_again_and_leaves_no_trace(world, store):
     first, second = made_of(world, wanted(world, [NUMBER, NUMBER]))
-    assert words(store, [first]) == [Word.OK]
+    assert words(store, [first]) == [CommitResult.OK]
     alone = everything(world.client)
     saved = emptied(world).records.commit([first, second])
-    assert [each.word for each in saved] == [Word.OK, Word.STALE]
+    assert [each.word for each in saved] == [CommitResult.OK, CommitResult.STALE]
     assert saved[1].record == first.records[-1].id
     assert everything(world.client) == alone
 
 
 def test_what_was_saved_is_recognised_and_is_not_counted_again(world, store):
     commits = made_of(world, wanted(world, [NUMBER, OTHER]))
-    assert words(store, commits) == [Word.OK] * 2
+    assert words(store, commits) == [CommitResult.OK] * 2
     was = everything(world.client)
-    assert words(store, commits) == [Word.SAME] * 2
+    assert words(store, commits) == [CommitResult.SAME] * 2
     assert everything(world.client) == was
 
 
@@ -125,16 +125,16 @@ def test_a_call_or_a_line_that_came_meanwhile_stops_that_order_alone(world, stor
     record = commits[0].records[which].id
     world.client.hset(world.cell.line(record) if which == 2 else f"ce:{{0}}:call:{record}", "v", "7")
     saved = store.records.commit(commits)
-    assert [(each.word, each.record) for each in saved] == [(Word.STALE, record), (Word.OK, "")]
+    assert [(each.word, each.record) for each in saved] == [(CommitResult.STALE, record), (CommitResult.OK, "")]
     assert not world.client.exists(world.cell.order(commits[0].records[0].id))
 
 
 def test_an_offer_that_is_not_there_is_said_once_more_and_both_orders_are_saved(world, store):
     commits = made_of(world, wanted(world, [NUMBER, OTHER, THIRD]))
-    assert words(store, commits[:1]) == [Word.OK]
+    assert words(store, commits[:1]) == [CommitResult.OK]
     assert store.records.live([commits[0].records[0].id])[1], "from now on it is believed to be there"
     world.client.delete("ce:{0}:offers")
-    assert words(store, commits[1:]) == [Word.OK] * 2
+    assert words(store, commits[1:]) == [CommitResult.OK] * 2
     assert world.client.hlen("ce:{0}:offers") == 1
 
 
@@ -160,7 +160,7 @@ def test_the_instants_of_a_line_do_not_go_back(world, store):
     line = commit.records[-1].id
     later = str(world.clock.now + 50_000)
     world.client.hset(world.cell.line(line), "seen", later)
-    assert words(store, [commit]) == [Word.OK]
+    assert words(store, [commit]) == [CommitResult.OK]
     assert world.client.hget(world.cell.line(line), "seen") == later
 
 
@@ -171,7 +171,7 @@ def test_a_count_that_is_damaged_leaves_no_order_without_its_entry_in_the_journa
     world.client.hset(funnel, f">{commits[0].records[0].order.state}", "damaged")
     with pytest.raises(ResponseError):
         words(store, commits)
-    assert words(store, commits) == [Word.SAME] * 3
+    assert words(store, commits) == [CommitResult.SAME] * 3
     assert world.client.llen(world.cell.journal) == sealed > 0
 
 

@@ -12,14 +12,14 @@ from consent_engine.adapters.redis.sharded_records import ShardedRecords
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, Pending
-from consent_engine.ports import Commit, Held, LineChange, Look, Owner, RecordChange, Saved, Word
+from consent_engine.ports import Commit, CommitResult, Held, LineChange, Look, Owner, RecordChange, Saved
 
 CALL, ENDING, LINE, OTHER = "0ce7call", "0ce7end", "0ce7line", "0ce7other"
 CELL = Cell()
 AGAIN, LATER, WAITS = "activate", "wake.archive", "wake.line"
 NOW = 1_764_000_000_000
 HELD = Pending(attempts=3, leased_at=5)
-OK = Saved(Word.OK)
+OK = Saved(CommitResult.OK)
 
 
 def opened():
@@ -61,19 +61,19 @@ def test_a_call_and_an_ending_are_written_with_an_order_of_nobody_and_their_line
 def test_the_same_records_made_again_are_recognised_and_another_change_of_them_names_what_moved():
     client, store = opened()
     call = RecordChange(Owner.CALL, CALL, 0, {"e1": event("op")}, new=True)
-    assert [one(store, call), one(store, call)] == [OK, Saved(Word.SAME)]
+    assert [one(store, call), one(store, call)] == [OK, Saved(CommitResult.SAME)]
     ended = RecordChange(Owner.CALL, CALL, 1, {"e2": event("ended")})
     line = LineChange(LINE, 0, {"seen": "1"})
     assert one(store, ended, line, op="ended") == OK
-    assert one(store, ended, line, op="ended") == Saved(Word.SAME)
-    assert one(store, ended, line, op="another") == Saved(Word.STALE, CALL)
-    assert one(store, RecordChange(Owner.CALL, CALL, 2), line, op="ended") == Saved(Word.STALE, LINE)
+    assert one(store, ended, line, op="ended") == Saved(CommitResult.SAME)
+    assert one(store, ended, line, op="another") == Saved(CommitResult.STALE, CALL)
+    assert one(store, RecordChange(Owner.CALL, CALL, 2), line, op="ended") == Saved(CommitResult.STALE, LINE)
     assert client.hget(CELL.record(Owner.CALL, CALL), "v") == "2"
 
 
 def test_a_record_that_is_not_called_new_is_not_made():
     client, store = opened()
-    assert one(store, RecordChange(Owner.CALL, CALL, 0, {"e1": "[]"})) == Saved(Word.STALE, CALL)
+    assert one(store, RecordChange(Owner.CALL, CALL, 0, {"e1": "[]"})) == Saved(CommitResult.STALE, CALL)
     assert client.keys("*") == []
 
 
@@ -83,7 +83,7 @@ def test_a_record_that_is_looked_at_stays_as_it_is_and_stops_everything_once_it_
     assert one(store, call) == OK
     was = all_of(client)
     ending = RecordChange(Owner.ENDING, ENDING, 0, {"e1": "[]"}, new=True)
-    assert one(store, ending, Look(Owner.CALL, CALL, 2)) == Saved(Word.STALE, CALL)
+    assert one(store, ending, Look(Owner.CALL, CALL, 2)) == Saved(CommitResult.STALE, CALL)
     assert all_of(client) == was
     assert one(store, ending, Look(Owner.CALL, CALL, 1), Look(Owner.LINE, LINE, 0)) == OK
     assert client.hgetall(CELL.record(Owner.CALL, CALL)) == {"v": "1", "e1": event("op")}
@@ -95,8 +95,8 @@ def test_what_stands_on_a_record_that_is_looked_at_bars_the_commit_until_it_is_o
     client.hset(CELL.line(LINE), mapping={"v": "4", "r:cool_off:mobile/p": '[1,"sms","",0,"","",0,"",500]'})
     call = RecordChange(Owner.CALL, CALL, 0, new=True)
     look = Look(Owner.LINE, LINE, barring=("*", "cool_off:mobile/p"))
-    assert one(store, call, look, at=499) == Saved(Word.BARRED, LINE)
-    assert one(store, call, look) == Saved(Word.BARRED, LINE), "no instant was told: whatever stands bars"
+    assert one(store, call, look, at=499) == Saved(CommitResult.BARRED, LINE)
+    assert one(store, call, look) == Saved(CommitResult.BARRED, LINE), "no instant was told: whatever stands bars"
     assert not client.exists(CELL.record(Owner.CALL, CALL))
     assert one(store, call, look, at=500) == OK
 
@@ -116,7 +116,9 @@ def test_a_careful_drop_of_a_second_record_stops_the_first_too():
     assert one(store, call, LineChange(LINE, put=(Put(LATER, 9, HELD),))) == OK
     was = all_of(client)
     drop = ((LATER, Drop.NOT_IN_FLIGHT),)
-    assert one(store, RecordChange(Owner.CALL, CALL, 1), LineChange(LINE, drop=drop)) == Saved(Word.LEASED, LINE)
+    assert one(store, RecordChange(Owner.CALL, CALL, 1), LineChange(LINE, drop=drop)) == Saved(
+        CommitResult.LEASED, LINE
+    )
     assert all_of(client) == was
 
 
@@ -138,7 +140,7 @@ def stands(client, record, was):
     """A record as it was before, if it was."""
     fields = {"r:*": '[1,"sms",""]'} if was["barred"] else {}
     fields |= {"v": str(was["version"])} if was["version"] else {}
-    fields |= {f"f:{LATER}": was["effect"].kept()} if was["effect"] else {}
+    fields |= {f"f:{LATER}": was["effect"].encode()} if was["effect"] else {}
     if fields:
         client.hset(CELL.record(KINDS[record], record), mapping=fields)
     if was["effect"]:
@@ -160,13 +162,13 @@ def expected(change, was):
     """What of this record stands in the way, gravest first."""
     words = []
     if change.read != was["version"] or (isinstance(change, RecordChange) and not change.new and not was["version"]):
-        words.append(Word.STALE)
+        words.append(CommitResult.STALE)
     effect = was["effect"] or Pending()
     for _, kind in getattr(change, "drop", ()):
         if (kind and effect.leased_at) or (kind is Drop.NOT_BEGUN and effect.in_doubt):
-            words.append(Word.LEASED)
+            words.append(CommitResult.LEASED)
     if isinstance(change, Look) and change.barring and was["barred"]:
-        words.append(Word.BARRED)
+        words.append(CommitResult.BARRED)
     return words
 
 
@@ -182,9 +184,9 @@ def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
     held = Held(holder[0], LATER, holder[2]) if holder else None
     found = {each.id: expected(each, was) for each, (_, was, _) in zip(changes, rows, strict=True)}
     if holder and not (holder[1]["effect"] == HELD and holder[2] == HELD.attempts):
-        found[holder[0]].append(Word.LOST)
+        found[holder[0]].append(CommitResult.LOST)
     saved = one(store, *changes, op="", held=held)
-    for word in (Word.STALE, Word.LOST, Word.LEASED, Word.BARRED):
+    for word in (CommitResult.STALE, CommitResult.LOST, CommitResult.LEASED, CommitResult.BARRED):
         if moved := [record for record, words in found.items() if word in words]:
             assert saved == Saved(word, moved[0])
             assert all_of(client) == before
@@ -202,7 +204,7 @@ def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
         assert (was["version"] == 0 and owner is Owner.LINE) or int(fields["v"]) == was["version"] + 1
         wants = wanted["put"]
         assert (fields.get(f"f:{AGAIN}"), client.zscore(CELL.due[Lane.ACTIVATION], f"{owner}:{record}:{AGAIN}")) == (
-            (Pending(why="x").kept(), 7) if wants else (None, None)
+            (Pending(why="x").encode(), 7) if wants else (None, None)
         )
         stays = was["effect"] is not None and wanted["drop"] is None
         assert (f"f:{LATER}" in fields, f"{owner}:{record}:{LATER}" in timers) == (stays, stays)

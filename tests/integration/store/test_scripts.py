@@ -22,7 +22,7 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
-from consent_engine.ports import Commit, Held, LineChange, OrderChange, Posted, Word
+from consent_engine.ports import Commit, CommitResult, Held, LineChange, OrderChange, Posted
 from tests import needs
 from tests.conftest import NUMBER, World
 from tests.processes import has_ended
@@ -89,31 +89,31 @@ def one(store, commit, **more):
 
 
 def test_a_commit_raises_the_version_and_a_stale_one_changes_nothing(world, store, order):
-    assert one(store, noted(order), prove=True) is Word.OK
+    assert one(store, noted(order), prove=True) is CommitResult.OK
     was = record(world, order)
-    assert one(store, noted(order, "other", put=(Put(ACTIVATE, 5),))) is Word.STALE
+    assert one(store, noted(order, "other", put=(Put(ACTIVATE, 5),))) is CommitResult.STALE
     assert record(world, order) == was
     assert int(was["v"]) == order.version + 1
 
 
 def test_the_same_commit_again_is_recognised_by_its_op_and_proven_again(world, store, order):
-    assert one(store, noted(order), prove=True) is Word.OK
+    assert one(store, noted(order), prove=True) is CommitResult.OK
     was = record(world, order)
-    assert one(store, noted(order), prove=True) is Word.SAME
+    assert one(store, noted(order), prove=True) is CommitResult.SAME
     assert record(world, order) == was
 
 
 def test_a_commit_without_an_event_raises_the_version_too(world, store, order):
     change = OrderChange(order, order.version, order.state, {}, (Put(WAKE_TOO_LATE, 9),))
-    assert one(store, Commit("op", (change,))) is Word.OK
-    assert one(store, Commit("op", (change,))) is Word.STALE
+    assert one(store, Commit("op", (change,))) is CommitResult.OK
+    assert one(store, Commit("op", (change,))) is CommitResult.STALE
 
 
 def test_only_what_is_called_a_new_order_is_created(world, store, order):
     world.client.delete(world.cell.order(order.id))
     for read in (order.version, 0):
         change = OrderChange(order, read, order.state, {"e1": "[]"}, (Put(WAKE_TOO_LATE, 9),))
-        assert one(store, Commit("op", (change,))) is Word.STALE
+        assert one(store, Commit("op", (change,))) is CommitResult.STALE
     assert store.records.prove([order.id]) == [False]
     assert record(world, order) == {}
 
@@ -128,60 +128,60 @@ def test_a_proof_changes_nothing_and_says_which_orders_are_here(world, store, or
 def test_one_stale_commit_of_a_round_trip_leaves_the_others_alone(world, store, order):
     other = world.engine.show(world.place("13900139000").id)
     saved = store.records.commit([noted(order, "a"), noted(order, "b"), noted(other, "a")], prove=True)
-    assert [each.word for each in saved] == [Word.OK, Word.STALE, Word.OK]
+    assert [each.word for each in saved] == [CommitResult.OK, CommitResult.STALE, CommitResult.OK]
 
 
 def test_a_line_that_moved_since_it_was_read_stops_the_whole_commit(world, store, order):
     line = world.engine.line(NUMBER)
-    for read, word in ((line.version - 1, Word.STALE), (line.version, Word.OK)):
+    for read, word in ((line.version - 1, CommitResult.STALE), (line.version, CommitResult.OK)):
         was = record(world, order)
         assert one(store, noted(order, line=LineChange(line.id, read))) is word
-        assert (record(world, order) == was) == (word is Word.STALE)
+        assert (record(world, order) == was) == (word is CommitResult.STALE)
     now = world.engine.show(order.id)
-    assert one(store, noted(now, "stamped", line=LineChange(line.id, None, {"a:x": "5"}))) is Word.OK
+    assert one(store, noted(now, "stamped", line=LineChange(line.id, None, {"a:x": "5"}))) is CommitResult.OK
     assert world.client.hget(f"ce:{{0}}:line:{line.id}", "a:x") == "5"
     assert world.engine.line(NUMBER).version == line.version + 2
 
 
 def test_only_the_attempt_that_holds_an_effect_may_end_it(world, store, order):
     held = Held(order.id, QUESTION, 1)
-    assert one(store, noted(order, held=held)) is Word.LOST
+    assert one(store, noted(order, held=held)) is CommitResult.LOST
     [leased] = store.lanes.lease(Lane.SMS, 1)
-    assert one(store, noted(order, held=replace(held, token=2))) is Word.LOST
+    assert one(store, noted(order, held=replace(held, token=2))) is CommitResult.LOST
     ended = noted(order, held=held, drop=((QUESTION, Drop.ANYWAY),))
-    assert (leased.token, one(store, ended)) == (1, Word.OK)
+    assert (leased.token, one(store, ended)) == (1, CommitResult.OK)
     assert f"f:{QUESTION}" not in record(world, order)
     assert world.client.zcard(DUE[Lane.SMS]) == 0
-    assert one(store, noted(world.engine.show(order.id), "again", held=held)) is Word.LOST
+    assert one(store, noted(world.engine.show(order.id), "again", held=held)) is CommitResult.LOST
 
 
 def test_a_careful_drop_refuses_the_whole_commit(world, store, order):
     for drop in (Drop.NOT_BEGUN, Drop.NOT_IN_FLIGHT):
-        assert one(store, noted(order, drop=(("sms.none.1", drop),))) is Word.OK
+        assert one(store, noted(order, drop=(("sms.none.1", drop),))) is CommitResult.OK
         order = world.engine.show(order.id)
     store.lanes.lease(Lane.SMS, 1)
     was = record(world, order)
     for drop in (Drop.NOT_BEGUN, Drop.NOT_IN_FLIGHT):
-        assert one(store, noted(order, str(drop), drop=((QUESTION, drop),))) is Word.LEASED
+        assert one(store, noted(order, str(drop), drop=((QUESTION, drop),))) is CommitResult.LEASED
     assert record(world, order) == was
     doubtful = noted(order, "rest", put=(Put(QUESTION, 5, Pending(attempts=1, doubts=1, first_at=5)),))
-    assert one(store, doubtful) is Word.OK
+    assert one(store, doubtful) is CommitResult.OK
     order = world.engine.show(order.id)
-    assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is Word.LEASED
-    assert one(store, noted(order, "flight", drop=((QUESTION, Drop.NOT_IN_FLIGHT),))) is Word.OK
+    assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is CommitResult.LEASED
+    assert one(store, noted(order, "flight", drop=((QUESTION, Drop.NOT_IN_FLIGHT),))) is CommitResult.OK
 
 
 @pytest.mark.parametrize("resting", [Pending(attempts=3, first_at=5), Pending(attempts=3, doubts=2)])
 def test_an_effect_whose_calls_surely_did_nothing_is_dropped_as_one_that_never_began(world, store, order, resting):
     resting = noted(order, "rest", put=(Put(QUESTION, 5, resting),))
-    assert one(store, resting) is Word.OK
+    assert one(store, resting) is CommitResult.OK
     order = world.engine.show(order.id)
-    assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is Word.OK
+    assert one(store, noted(order, "begun", drop=((QUESTION, Drop.NOT_BEGUN),))) is CommitResult.OK
 
 
 def test_an_effect_dropped_and_put_in_one_commit_stays(world, store, order):
     both = noted(order, drop=((QUESTION, Drop.ANYWAY),), put=(Put(QUESTION, 77), Put(ACTIVATE, PARKED)))
-    assert one(store, both) is Word.OK
+    assert one(store, both) is CommitResult.OK
     assert world.client.zscore(DUE[Lane.SMS], f"o:{order.id}:{QUESTION}") == 77
     assert world.client.zscore(DUE[Lane.ACTIVATION], f"o:{order.id}:{ACTIVATE}") == float("inf")
     assert [(each.id, each.effect) for each in store.lanes.stuck(9)] == [(order.id, ACTIVATE)]
@@ -192,9 +192,9 @@ def test_a_guard_looks_at_the_oldest_unread_message(world, store, order):
     [stored] = store.inbox.receive([posted(line=line)])
     guarded = noted(order, line=LineChange(line), guard=stored.at)
     was = record(world, order)
-    assert one(store, guarded) is Word.GUARDED
+    assert one(store, guarded) is CommitResult.GUARDED
     assert record(world, order) == was
-    assert one(store, replace(guarded, guard=stored.at - 1)) is Word.OK
+    assert one(store, replace(guarded, guard=stored.at - 1)) is CommitResult.OK
 
 
 def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
@@ -202,10 +202,10 @@ def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
     [leased] = store.lanes.lease(Lane.INBOUND, 9)
     held = Held(LINE, READ, 1)
     assert [message.key for message in leased.unread] == ["a", "b"]
-    for key, word in (("b", Word.FRONT), ("a", Word.OK), ("a", Word.FRONT)):
+    for key, word in (("b", CommitResult.FRONT), ("a", CommitResult.OK), ("a", CommitResult.FRONT)):
         assert one(store, Commit("", (LineChange(LINE, consume=key),), held, unmatched=["{}"])) is word
     assert world.client.xlen("ce:{0}:unmatched") == 1
-    assert one(store, Commit("", (LineChange(LINE, consume="b"),), held)) is Word.OK
+    assert one(store, Commit("", (LineChange(LINE, consume="b"),), held)) is CommitResult.OK
     assert world.client.zcard(DUE[Lane.INBOUND]) == 0
     assert READ not in store.records.live(lines=[LINE])[2][LINE].effects
 
@@ -217,7 +217,7 @@ def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
     held = Held(LINE, READ, 1)
     for n in range(16):
         change = LineChange(LINE, consume=str(n), release=n == 15)
-        assert one(store, Commit("", (change,), held)) is Word.OK
+        assert one(store, Commit("", (change,), held)) is CommitResult.OK
     [again] = store.lanes.lease(Lane.INBOUND, 9)
     assert (again.token, again.lost, [m.key for m in again.unread]) == (1, False, ["16", "17", "18", "19"])
 
@@ -390,7 +390,7 @@ def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, sto
     store.lanes.lease(Lane.INBOUND, 1)
     store.inbox.receive([posted("b")])
     held = Held(LINE, READ, 1)
-    assert one(store, Commit("", (LineChange(LINE, consume="a", release=True),), held)) is Word.OK
+    assert one(store, Commit("", (LineChange(LINE, consume="a", release=True),), held)) is CommitResult.OK
     [leased] = store.lanes.lease(Lane.INBOUND, 1)
     assert [message.key for message in leased.unread] == ["b"]
 
@@ -430,7 +430,7 @@ def test_what_answered_nothing_is_kept_once_however_often_it_is_brought(world, s
 
 def test_a_server_that_forgot_its_scripts_is_told_them_again(world, store, order):
     world.client.script_flush()
-    assert one(store, noted(order), prove=True) is Word.OK
+    assert one(store, noted(order), prove=True) is CommitResult.OK
 
 
 def test_without_a_clock_of_ours_the_servers_own_is_asked(world, store):

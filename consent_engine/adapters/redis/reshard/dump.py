@@ -142,7 +142,7 @@ class Side:
         first = 0
         while True:
             [rows] = self.ask(n, ("LRANGE", self.key(n, kind), first, first + PIECE - 1))
-            yield [Fact(kind, Leaf.read(entry).record, (entry,)) for entry in rows]
+            yield [Fact(kind, Leaf.decode(entry).record, (entry,)) for entry in rows]
             if len(rows) < PIECE:
                 return
             first += PIECE
