@@ -1,4 +1,4 @@
-"""Writes the reference of our metrics from what is told. `python docs/metrics.py` prints it, `--write` writes it."""
+"""Writes the reference of our metrics from a page of them. `python docs/metrics.py` prints it, `--write` writes it."""
 
 import asyncio
 import sys
@@ -16,11 +16,11 @@ from consent_engine.wiring import installation
 
 PAGE = Path(__file__).with_suffix(".md")
 NOT_OURS = "process_"
-"""What Python's client tells of the process: see its own documentation."""
+"""Metrics of the process by Python's client: see its own documentation."""
 
 
 def families() -> list[Metric]:
-    """Everything that is told, with at least one series of each."""
+    """All metrics, with at least one series of each."""
     with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
         settings = Settings.load({"CONSENT_DATA_DIR": folder}, env_file=None)
         with installation(settings) as found:
@@ -43,15 +43,15 @@ def reference(told: Iterable[Metric]) -> str:
         [
             "# Metrics",
             "",
-            "All that `/metrics` tells, beside `process_*` (memory, CPU, file descriptors of that process). What to do",
-            "about them: [operations](operations.md#watch). Alerts: `deploy/prometheus/alerts.yml`.",
+            "All metrics on `/metrics`, but for `process_*` (memory, CPU, file descriptors of that process). What to",
+            "do about them: [operations](operations.md#watch). Alerts: `deploy/prometheus/alerts.yml`.",
             "Made by `python docs/metrics.py --write`; a test compares.",
             "",
-            "Of the API process that was asked (add up over `instance`): `consent_http_*`, `consent_defects_total`,",
+            "Of one API process (add up over `instance`): `consent_http_*`, `consent_defects_total`,",
             "`consent_replies_repeated_total`, `consent_door_look_ups_total`, `consent_streams_open`. All else is what",
-            "the store knows, and every API says the same: take the `max`.",
+            "the store knows, and every API reports the same: take the `max`.",
             "",
-            "| Series | Kind | Labels | Tells |",
+            "| Series | Kind | Labels | Meaning |",
             "|---|---|---|---|",
             *sorted(rows),
             "",

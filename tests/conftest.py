@@ -1,4 +1,4 @@
-"""What the tests share: a hand-driven clock, an engine over the real store, and the rule for what is missing here."""
+"""Parts that all tests share: a hand-driven clock, an engine over the real store, and the rule for skipped tests."""
 
 import asyncio
 import os
@@ -32,24 +32,24 @@ from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
 from tests.longest_first import rank
 
-settings.register_profile("unhurried", settings(deadline=None))  # a busy machine fails no test
+settings.register_profile("unhurried", settings(deadline=None))  # no test fails because the machine is busy
 settings.load_profile("unhurried")
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
-    del os.environ[name]  # nothing of this machine reaches a test
-for name in ("no_proxy", "NO_PROXY"):  # pip may have to go through a proxy; our servers are not behind it
+    del os.environ[name]  # no setting of this machine reaches a test
+for name in ("no_proxy", "NO_PROXY"):  # pip may need a proxy; the tests' servers are reached directly
     os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost,::1")))
 
 START: Millis = 1_764_000_000_000
 NUMBER, OTHER = parse("13800138000"), parse("13900139000")
 SECOND = "data-pack-10gb"
-"""A plan of the same carrier as the one that is sold when a test names none."""
+"""A second plan of the carrier whose plan is sold when a test names none."""
 ANY_AGE: Millis = 10 * 366 * 86_400_000
-"""Where the age of a call is not the subject: whatever it is."""
+"""The call age allowed where a test is not about it: as good as unlimited."""
 SENDERS = {name: each.outbound for name, each in CARRIERS.items()}
 
 
 def recording_of(msisdn: str, carrier: str = "mobile") -> str:
-    """The recording of the call to a number: one recording is one call of one number. No number stands in it."""
+    """Return the recording of the call to a number: one recording is one call of one number. It contains no number."""
     return f"rec-{carrier}-{msisdn[-11:].translate(_LETTERS)}"
 
 
@@ -58,7 +58,7 @@ _LETTERS = str.maketrans("0123456789", "abcdefghij")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """CONSENT_TESTS_REQUIRE=all: what is skipped elsewhere because something is missing fails here."""
+    """With CONSENT_TESTS_REQUIRE=all, make tests fail that would be skipped because something is missing."""
     skipped = call.excinfo is not None and call.excinfo.errisinstance(pytest.skip.Exception)
     if skipped and os.environ.get("CONSENT_TESTS_REQUIRE") == "all":
         failure = AssertionError(f"not skipped here: {call.excinfo.value}").with_traceback(call.excinfo.tb)
@@ -66,13 +66,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first, each still whole and in its own order."""
+    """Run the longest files first, each file whole and in its own order."""
     items.sort(key=rank)
 
 
 @dataclass(slots=True)
 class Clock:
-    """A clock that moves when told to."""
+    """A clock that moves only when the test moves it."""
 
     now: Millis = START
 
@@ -85,7 +85,7 @@ class Clock:
 
 @dataclass
 class FakeGateway:
-    """A gateway that keeps what it is handed, and answers what the test tells it to."""
+    """A gateway that keeps every SMS it is handed, and answers as the test says."""
 
     name: str = "test"
     sub_numbers: bool = False
@@ -104,19 +104,19 @@ class FakeGateway:
         return answer(sms) if callable(answer) else answer
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: nothing is open."""
 
 
 @dataclass
 class FakeBss:
-    """A BSS that keeps what it is asked, and answers what the test tells it to."""
+    """A BSS that keeps every request, and answers as the test says."""
 
     name: str = "test"
     asked: list[Activation] = field(default_factory=list)
     answers: list[Outcome | Callable[[], Outcome]] = field(default_factory=list)
     knows: dict[str, Outcome] = field(default_factory=dict)
     can_ask: bool = False
-    """whether it can be asked about what it does not know, too"""
+    """whether it can also be asked about orders that it does not know"""
     ended: list[Deactivation] = field(default_factory=list)
     end_answers: list[Outcome] = field(default_factory=list)
 
@@ -136,18 +136,18 @@ class FakeBss:
         return self.knows.get(order_id, Untaken("unknown") if self.can_ask else None)
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: nothing is open."""
 
 
 @dataclass
 class FakeSubscribers:
-    """A BSS that is asked who has a number: says what the test tells it to, the last of it again and again."""
+    """A subscriber look-up that gives the test's answers in turn, and repeats the last one."""
 
     name: str = "test/lookup"
     answers: list[Subscriber | Unavailable] = field(default_factory=lambda: [Subscriber("mobile", 0)])
     asked: list[str] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
-    """what happens while it looks"""
+    """called during each look-up"""
 
     async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
         self.asked.append(msisdn)
@@ -155,12 +155,12 @@ class FakeSubscribers:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: nothing is open."""
 
 
 @dataclass
 class FakeQueue:
-    """Remembers wake-ups."""
+    """A queue that remembers wake-ups."""
 
     woken: list[Lane] = field(default_factory=list)
 
@@ -171,19 +171,19 @@ class FakeQueue:
         return False
 
     def leaves(self, lanes) -> None:
-        """Nobody stayed."""
+        """Do nothing: no worker stays."""
 
     def room(self) -> None:
-        """Its server cannot be asked."""
+        """Return None: its server cannot be asked."""
 
 
 class World:
-    """An engine over the real store, with an outside that the test plays."""
+    """An engine over the real store, with a gateway and a BSS that the test controls."""
 
     call_age = ANY_AGE
     permits_required = False
     proves = False
-    """Whether its engines prove what they acknowledge, as in `strict`."""
+    """Whether its engines prove what they acknowledge, as with `strict`."""
     subscribers: FakeSubscribers | None = None
 
     def __init__(
@@ -204,10 +204,10 @@ class World:
         self.engine = self.another()
         self.engine.catalogue.stock(plans_from(None))
         self.keys = 0
-        self.runner = asyncio.Runner()  # a performer lives on one loop
+        self.runner = asyncio.Runner()  # a performer must stay on one event loop
 
     def another(self, store: Store | None = None) -> Engine:
-        """Another engine on the same store, as another process would have. store: between it and Redis."""
+        """Return another engine on the same data, as another process would have. store: used instead of a new one"""
         wire = Wire(self.client, proves=self.proves, replicas=0)
         return Engine(
             store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
@@ -243,18 +243,18 @@ class World:
         return self.engine.place(wanted).order
 
     def two_asked(self) -> tuple[Order, Order]:
-        """Two orders of one number and one sender, whose questions are out."""
+        """Place two orders of one number and one sender, and send their questions."""
         orders = self.place(), self.place(plan=SECOND)
         self.run()
         return orders
 
     def run(self, *lanes: Lane, engine: Engine | None = None) -> None:
-        """Perform lanes (all of them, until nothing is due)."""
+        """Perform these lanes (all if none is named) until nothing is due."""
 
         async def slices() -> None:
             performer = (engine or self.engine).performer
             for _ in range(50):
-                self.clock.forward(20)  # calls took a moment
+                self.clock.forward(20)  # calls take a moment
                 if not any(self.due()[lane] for lane in lanes or tuple(Lane)):
                     return
                 for lane in lanes or tuple(Lane):
@@ -267,7 +267,7 @@ class World:
         return {lane: depth.due for lane, depth in self.engine.store.lanes.depths().items()}
 
     def say(self, text: str, msisdn: str = NUMBER, to: str = "10085", message_id: str = "", **more: Any) -> bool:
-        """A subscriber's message reaches the door; False when it is a repeat."""
+        """Deliver a subscriber's message to the engine; False when it is a repeat."""
         self.keys += 1
         reply = Reply("test", message_id or f"mo-{self.keys}", Msisdn(msisdn), to, text, **more)
         return self.engine.receive([reply])[0].is_new
@@ -277,7 +277,7 @@ class World:
         return self.engine.receive([report])[0].is_new
 
     def read_now(self) -> None:
-        """Read what waits in the inboxes, as another worker does while a call is under way."""
+        """Read the messages waiting in the inboxes, as another worker does during a call."""
         for leased in self.engine.store.lanes.lease(Lane.INBOUND, 9):
             drive(self.engine.store, [reading(leased, 5)])
 
@@ -298,7 +298,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """A world over fakeredis: the real scripts, fast."""
+    """Make a world over fakeredis: fast, with the real scripts."""
     made = World(FakeRedis(decode_responses=True))
     yield made
     made.runner.close()

@@ -1,24 +1,24 @@
-"""A TCP proxy that breaks what passes through it, exactly where it is told to, or at random from a seed.
+"""A TCP proxy that breaks the traffic through it, exactly where a plan says, or at random from a seed.
 
 A *request* begins with the first bytes a client sends after the server answered (or after connecting), however many
 chunks it comes in; so a whole Redis pipeline is one request, and so is one HTTP call. At its beginning the *plan*
 chooses the fault:
 
-    drop          not forwarded, connection closed            drop-silent     not forwarded, nothing is said
+    drop          not forwarded, connection closed            drop-silent     not forwarded, kept open in silence
     cut           `after` bytes of it forwarded, closed       delay           both ways later by `seconds`
     hold          kept back until `let_go`, then forwarded, even if the client is gone: a request that arrives late
-    swallow       forwarded and answered, answer lost, closed swallow-silent  the same, nothing is said
+    swallow       forwarded and answered, answer lost, closed swallow-silent  the same, kept open in silence
     truncate      answer[:after] relayed, closed              delay-answer    forwarded, answer later by `seconds`
     reset         RST instead of forwarding                   reset-after     forwarded and answered, RST instead
-    twice         the answer, and after `seconds` (0: in one breath) the same again, which nobody asked for
+    twice         the answer, and after `seconds` (0: in one write) the same answer again, unasked
 
-New connections are refused while `refuse(True)` stands: nothing listens then. In a test, on a thread of its own:
+New connections are refused after `refuse(no=True)`: nothing listens then. In a test, on a thread of its own:
 
     with FaultProxy("127.0.0.1:6379") as proxy:
         proxy.plan(nth(3, Fault(Kind.SWALLOW)))
         ... proxy.port, proxy.counts, proxy.requests
 
-As a process, with one JSON object a line on the control port, each answered by the counts (see `control`):
+As a process, with one JSON object per line on the control port, each answered with the counts (see `control`):
 
     python -m tests.fault_proxy --to HOST:PORT --port P --control C [--seed N] [--rates swallow=0.01,reset=0.005]
     {"rates": {"drop": 0.01}, "seed": 3}   {"calm": true}   {"refuse": true}   {"refuse": false}   {"let_go": true}   {}
@@ -41,14 +41,14 @@ from typing import Any
 
 SIZE = 1 << 20
 SETTLE_S = 0.005
-"""How long after the first bytes of an answer the server is taken to have done all of it."""
+"""How long after the first bytes of an answer the server counts as finished with the request."""
 LAST_WORD_S = 5.0
-"""How long a server may still work on what a client asked that has gone."""
+"""How long a server may still work on a request whose client has gone."""
 RST = struct.pack("ii", 1, 0)
 
 
 class Kind(StrEnum):
-    """What happens to a request; see above."""
+    """The kinds of fault; the module's docstring describes them."""
 
     DROP = "drop"
     DROP_SILENT = "drop-silent"
@@ -74,20 +74,20 @@ class Fault:
 
 
 Plan = Callable[[int, bytes], Fault | None]
-"""Chooses: number of the request since the plan was made (from 1), its first bytes -> the fault, or none."""
+"""The choice of a fault: number of the request since the plan was made (from 1), its first bytes -> a fault or None."""
 
 
 def calm(_n: int, _request: bytes) -> None:
-    """Everything passes."""
+    """Let every request pass."""
 
 
 def nth(k: int, fault: Fault) -> Plan:
-    """The k-th request (from 1) meets the fault, once."""
+    """Choose the fault for the k-th request (from 1) alone."""
     return lambda n, _request: fault if n == k else None
 
 
 def first_with(words: bytes, fault: Fault, times: int = 1) -> Plan:
-    """The first requests that begin with something that holds `words` meet the fault."""
+    """Choose the fault for the first `times` requests whose first bytes contain `words`."""
     left = [times]
 
     def choose(_n: int, request: bytes) -> Fault | None:
@@ -100,12 +100,12 @@ def first_with(words: bytes, fault: Fault, times: int = 1) -> Plan:
 
 
 def always(fault: Fault) -> Plan:
-    """Every request meets the fault."""
+    """Choose the fault for every request."""
     return lambda _n, _request: fault
 
 
 def at_random(rates: Mapping[str, float], seed: int, seconds: float = 0.2) -> Plan:
-    """Each request meets a fault of each kind at its rate; the same seed makes the same choices, request by request."""
+    """Choose a fault of each kind at its rate; the same seed makes the same choices, request by request."""
     kinds, weights = [Kind(kind) for kind in rates], list(rates.values())
     if sum(weights) > 1 or Kind.HOLD in kinds:
         raise ValueError("rates add up to at most 1, and what is held must be let go: a long delay does the same")
@@ -123,7 +123,7 @@ def at_random(rates: Mapping[str, float], seed: int, seconds: float = 0.2) -> Pl
 
 
 class _Link:
-    """One client's connection and ours to the server behind it."""
+    """One client's connection, and the proxy's own to the server behind it."""
 
     def __init__(self, proxy: "FaultProxy", client: tuple[Any, Any], server: tuple[Any, Any]) -> None:
         self.proxy = proxy
@@ -137,11 +137,11 @@ class _Link:
 
     @property
     def under_way(self) -> bool:
-        """Whether the server still owes an answer to something that is forwarded to it."""
+        """Whether the server still owes an answer to a forwarded request."""
         return self.asked and not self.mute and not self.closing
 
     async def run(self) -> None:
-        """Both ways, until one side or a fault ends it."""
+        """Relay both ways, until one side or a fault ends it."""
         self.proxy.links.add(self)
         ways = [asyncio.create_task(self.requests()), asyncio.create_task(self.answers())]
         try:
@@ -170,7 +170,7 @@ class _Link:
                 self.answered.clear()
                 self.fault = self.proxy.choose(chunk)
             await self.forward(chunk)
-        if self.under_way:  # who asked is gone; what was asked is done all the same
+        if self.under_way:  # the client has gone; the server completes the request all the same
             await asyncio.wait_for(self.answered.wait(), LAST_WORD_S)
 
     async def forward(self, chunk: bytes) -> None:
@@ -200,7 +200,7 @@ class _Link:
             self.answered.set()
             await self.relay(chunk)
         if self.mute and not self.closing:
-            await asyncio.Event().wait()  # the server hung up; a silent connection says nothing of it
+            await asyncio.Event().wait()  # the server hung up; on a silent connection the client must not notice
 
     async def relay(self, chunk: bytes) -> None:
         fault = self.fault
@@ -262,37 +262,37 @@ class FaultProxy:
         self._loop.close()
 
     def plan(self, plan: Plan) -> None:
-        """From the next request on; requests are counted from 1 again, and so are faults."""
+        """Use this plan from the next request on; requests are counted from 1 again, and faults from 0."""
         self._plan, self.requests, self.counts = plan, 0, Counter()
 
     def calm(self) -> None:
-        """Let everything pass, and what was kept back too."""
+        """Let everything pass, held requests too."""
         self.spare()
         self.refuse(no=False)
         self.let_go()
 
     def spare(self) -> None:
-        """No more faults; what is held stays held, and the counts stand."""
+        """Make no more faults; held requests stay held, and the counts stay."""
         self._plan = calm
 
     def fired(self) -> int:
-        """How many faults there were since the plan was made."""
+        """Return the number of faults since the plan was made."""
         return sum(self.counts.values())
 
     def refuse(self, *, no: bool) -> None:
-        """Refuse new connections, or take them again."""
+        """Refuse new connections, or accept them again."""
         self._call(self.unlisten() if no else self.listen())
 
     def let_go(self) -> None:
-        """Forward what was held, in the order it came; what is held from now on waits for the next time."""
+        """Forward the held requests in the order they came; requests held from now on wait for the next call."""
         self._call(self.open_gate())
 
     def settle(self) -> None:
-        """Wait until everything that was forwarded, however late, is answered."""
+        """Wait until every forwarded request, however late, is answered."""
         self._call(self.until_quiet())
 
     def cut_off(self) -> None:
-        """End every connection there is."""
+        """End every open connection."""
         self._call(self.end_links())
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
@@ -357,7 +357,7 @@ class FaultProxy:
 
 
 def control(port: int, **asked: object) -> dict[str, Any]:
-    """Tell a proxy process something, and get its counts."""
+    """Send a command to a proxy process; return its counts."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire, wire.makefile("rwb") as lines:
         lines.write(json.dumps(asked).encode() + b"\n")
         lines.flush()
@@ -366,7 +366,7 @@ def control(port: int, **asked: object) -> dict[str, Any]:
 
 
 class _Desk:
-    """The control port of a proxy process. Counts go on over changes of the plan."""
+    """The control port of a proxy process. Counts continue across changes of the plan."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         self.proxy = proxy

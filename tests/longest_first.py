@@ -1,4 +1,4 @@
-"""Files that take long are begun first: one that a worker begins last is worked on by him alone, and everybody waits.
+"""The slowest test files, in the order to begin them: of one that is begun last, all other workers await the end.
 
 pytest-xdist would begin with the files of most tests (`--no-loadscope-reorder` forbids it), and those that take minutes
 have few. A file that is not named comes after these, where it would have come.
@@ -51,5 +51,5 @@ _RANK = {name: rank for rank, name in enumerate(LONGEST)}
 
 
 def rank(item: pytest.Item) -> int:
-    """When its file has its turn."""
+    """Return the place of a test's file in this order."""
     return _RANK.get(PurePath(item.location[0]).as_posix(), len(LONGEST))

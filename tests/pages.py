@@ -1,4 +1,4 @@
-"""Pages of docs/ whose tables name tests: their rows, and the tests that there are."""
+"""Pages of docs/ whose tables name tests: their rows, and the tests named."""
 
 import re
 from pathlib import Path
@@ -10,11 +10,11 @@ WRITTEN = {
 
 
 def rows(page):
-    """The rows of a page's tables, as cells."""
+    """Return the rows of a page's tables, as cells."""
     lines = [line for line in page.splitlines() if re.match(r"\| (?!Scenario|Sentence|#)", line)]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
 def named(page):
-    """The tests that it names."""
+    """Return the names of tests on a page."""
     return sorted(set(re.findall(r"`(test_\w+(?:\[[^]`]+\])?)`", page)))

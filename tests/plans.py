@@ -1,4 +1,4 @@
-"""Plans that tests change: one in fields, one in sentences, and the sample's."""
+"""Plans that tests change: in fields or in sentences, and the page that shows one."""
 
 from decimal import Decimal
 
@@ -16,13 +16,13 @@ PLAN = EXAMPLE | {"published": [{"channel": channel, "url": "/tariffs"} for chan
 
 
 def in_fields(code="p", **changes):
-    """The contract's own plan as JSON says it, changed; None leaves a field out."""
+    """Return the contract's own plan as JSON, with changes; None leaves a field out."""
     told = {**PLAN, "code": code, **changes}
     return {name: value for name, value in told.items() if value is not None}
 
 
 def in_sentences(**changes):
-    """A plan of an older time, as it was kept."""
+    """Return a plan in sentences, as earlier releases kept it."""
     published = [
         {"channel": channel, "url": "/tariffs#p", "since": "2025-08-01T00:00:00Z", "until": None}
         for channel in ("web_hall", "app")
@@ -34,17 +34,17 @@ def in_sentences(**changes):
 
 
 def plan(code="p", **changes) -> Plan:
-    """The contract's own plan, changed."""
+    """Return the contract's own plan, with changes."""
     return plan_from(in_fields(code, **changes))
 
 
 def priced(of: Plan, monthly: str) -> Plan:
-    """A plan at another price."""
+    """Return a plan at another price."""
     return of.saying(price=Price("CNY", monthly=Decimal(monthly)))
 
 
 def undated(of: Plan) -> Plan:
-    """A plan that is public from whenever it is published, at an address that shows whichever version is in force."""
+    """Return a plan that is public from its publication on, at an address that shows whichever version is in force."""
     return replace(of, published=tuple(replace(each, url="/tariffs", since=None) for each in of.published))
 
 
@@ -57,7 +57,7 @@ def known_since_ever(engine, of: Plan) -> Plan:
 
 
 def page(of, *, without=(), head="", body=""):
-    """A plan as a web hall's page shows it, in a layout of its own; `without` some of it, by name."""
+    """Return a plan as a web hall's page shows it, in a layout of its own; `without` some of it, by name."""
     told = {"name": of.name, **disclosures(of)["zh"]}
     rows = "".join(f"<tr><th>{name}<td>\n  {words}\n" for name, words in told.items() if name not in without)
     shown = "" if "hash" in without else f"<p>{of.hash[:32]}{of.hash[32:]}"

@@ -1,4 +1,4 @@
-"""Waiting for the end of a process that may be nobody's child."""
+"""Waiting for the end of a process that may not be a child of the test."""
 
 import os
 import select

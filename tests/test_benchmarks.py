@@ -1,4 +1,4 @@
-"""Benchmarks that CI does not run: each can still be started. What one takes from another may have moved."""
+"""Benchmarks that CI does not run: each can still be started, though code that it imports may have moved."""
 
 import importlib
 import socket
@@ -19,7 +19,7 @@ PROGRAMS = sorted(
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_benchmark_finds_what_it_takes_from_others(name):
-    """Packages that this machine lacks are no fault of a benchmark: it names them when it is started."""
+    """A package that this machine lacks is no fault of a benchmark, which names it when it is started."""
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The rows of the outside surface: the tests named for them exist; what was held by none is held here."""
+"""The rows of the outside surface: the tests named for them exist; rows that no test held are tested here."""
 
 import re
 import runpy

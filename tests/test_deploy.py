@@ -1,7 +1,7 @@
-"""deploy/ and docker-compose.yml: checked by the tools that read them, where they are here, and by rules of ours.
+"""deploy/ and docker-compose.yml: checked by the tools that read them, where installed, and by rules of ours.
 
-Without Docker: `docker-compose config` (Debian's docker-compose) checks the file against the compose schema, rules of
-ours hold more, and the servers' files are given to a real server. `tests/containers` starts all of it.
+Without Docker: `docker-compose config` (Debian's docker-compose) checks the file against the compose schema, our rules
+check more, and the servers' files are given to a real server. `tests/containers` starts all of it.
 """
 
 import re
@@ -36,7 +36,7 @@ PINNED = re.compile(
 )
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 MOST_EXPOSED = 20
-"""Tenths, as `systemd-analyze security` counts: below 2.0 is what it calls OK."""
+"""Tenths, as `systemd-analyze security` counts: it calls a value below 2.0 OK."""
 
 
 def ran(*command, **more):
@@ -139,7 +139,7 @@ def test_every_line_of_the_example_is_a_setting():
 
 @pytest.fixture
 def served(tmp_path):
-    """Starts a real server on one of our files, in a folder and on a socket of its own."""
+    """Return a starter of a real server on one of our files, in a folder and on a socket of its own."""
     binary = needs.server()
     running = []
 
@@ -247,7 +247,7 @@ def test_the_tour_is_a_sound_script():
 
 
 def test_the_image_is_made_of_what_is_here_and_runs_as_nobody():
-    """No linter of Dockerfiles is in Debian or PyPI: the rules that matter, as rules of ours."""
+    """No linter of Dockerfiles is in Debian or PyPI: the rules that matter are checked here."""
     text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text("utf-8"))
     steps = [line.split(None, 1) for line in text.splitlines() if line and not line.startswith("#")]
     words = {

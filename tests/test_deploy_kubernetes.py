@@ -1,4 +1,4 @@
-"""deploy/kubernetes: held to Kubernetes' own schemas and to rules of ours. There is no cluster where this is tested."""
+"""deploy/kubernetes: checked by Kubernetes' own schemas and by rules of ours. There is no cluster for these tests."""
 
 import re
 from pathlib import Path
@@ -101,7 +101,7 @@ def test_every_lane_has_workers_and_their_command_is_one_that_workers_understand
 
 
 def test_each_lane_is_scaled_on_its_own_oldest_age_by_a_metric_that_is_published():
-    """KEDA's kind has no schema here: the fields are those that its documentation names."""
+    """KEDA's kind has no schema here: its fields are those that the documentation names."""
     names = {f"consent_lane_{name}{unit}" for name, unit, _, _ in prometheus._LANES}  # noqa: SLF001 - the page's own table
     for scaled in SCALED:
         assert scaled["apiVersion"] == "keda.sh/v1alpha1"
@@ -120,7 +120,7 @@ def test_each_lane_is_scaled_on_its_own_oldest_age_by_a_metric_that_is_published
         assert metric in names
         assert spec["scaleTargetRef"] == {"name": f"consent-worker-{lane}"} == {"name": scaled["metadata"]["name"]}
         assert float(trigger["metadata"]["threshold"]) > 0
-        # The autoscaler that KEDA makes of it is Kubernetes' own, with a schema.
+        # The autoscaler that KEDA makes from it is Kubernetes' own, with a schema.
         behaviour = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
         made = of("HorizontalPodAutoscaler", "consent-api")
         kubernetes_validate.validate({**made, "spec": {**made["spec"], "behavior": behaviour}}, NEWEST, strict=True)

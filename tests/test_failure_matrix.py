@@ -1,4 +1,4 @@
-"""The failure matrix and the page of pitfalls: nothing of the design is missing, and every test they name exists."""
+"""The failure matrix and the page of pitfalls: no scenario of the design is missing, and every named test exists."""
 
 import pytest
 
@@ -8,7 +8,7 @@ MATRIX = (ROOT / "docs" / "failure-matrix.md").read_text("utf-8")
 PITFALLS = (ROOT / "docs" / "rq-redis-pitfalls.md").read_text("utf-8")
 CONVERSATIONS = {path.stem.replace("_", " ") for path in (ROOT / "tests" / "scenarios").glob("*.txt")}
 
-# Part 9 of the design, what stands together there taken apart.
+# Part 9 of the design, with its combined scenarios taken apart.
 DESIGNED = (
     "worker killed at each point", "API killed between commit and answer", "Redis killed", "Redis restarted",
     "Redis slow", "Redis full", "Redis failed over", "reply lost on the wire", "gateway: timeout", "gateway: 5xx",

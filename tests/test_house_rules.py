@@ -1,4 +1,4 @@
-"""The rules of the house, as tests: floors, sizes, and a README that tells the truth."""
+"""The rules of this repository, as tests: floors, sizes, and a README that is true."""
 
 import ast
 import importlib.util
@@ -23,7 +23,7 @@ def run(*command):
 
 
 def readme_commands(program):
-    """What the README tells people to type after `program`, in its code blocks."""
+    """Return the subcommands of `program` that the README's code blocks tell people to type."""
     blocks = re.findall(r"^```(?:sh|bash|console|text)?\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
     lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
     return sorted({line.split()[1] for line in lines if re.match(rf"{program} [a-z]", line)})
@@ -43,7 +43,7 @@ def test_a_file_is_one_room(path):
 
 
 def test_what_a_machine_lacks_is_told_in_one_place():
-    """A need that each test looks for on its own is missed by one of them, on a machine nobody tried."""
+    """If each test looked for a need on its own, one of them would miss it, on a machine that was never tried."""
     skips = re.compile(r"pytest\.(skip|importorskip)\b|\bmark\.skip|\bSkipTest\b")
     found = [path.name for path in sorted((ROOT / "tests").rglob("*.py")) if skips.search(path.read_text("utf-8"))]
     assert set(found) <= {"needs.py", "conftest.py", "test_house_rules.py"}, "ask tests/needs.py"
@@ -54,7 +54,7 @@ def test_the_files_that_are_begun_first_are_there():
 
 
 def test_no_test_imports_another_tests_module():
-    """What two tests share has a name of its own; an import of a fixture hides where it comes from."""
+    """Code that two tests share has a file of its own; an import of a fixture hides where it comes from."""
     files = [path for part in ("tests", "benchmarks") for path in sorted((ROOT / part).rglob("*.py"))]
     borrowed = {
         f"{path.relative_to(ROOT)}: {name}"
@@ -68,7 +68,7 @@ def test_no_test_imports_another_tests_module():
 
 
 def script(name):
-    """A script of docs/, as a module."""
+    """Load a script of docs/, as a module."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
@@ -103,7 +103,7 @@ PAGES = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if pa
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_a_file_that_a_page_names_is_there(page):
-    """Named with its folder; a file named alone stands beside one that is named whole."""
+    """A file is named with its folder; one that is named alone is beside one that is named in full."""
     named = re.findall(
         r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|lua|js|html|yaml|toml|sh))(?:::[^`]*)?`", page.read_text("utf-8")
     )
@@ -129,7 +129,7 @@ def test_the_pythons_that_will_do_are_the_same_wherever_one_is_looked_for():
 
 
 def test_the_chinese_readme_has_the_same_commands():
-    """Translated by hand: the commands are compared without their comments."""
+    """The page is translated by hand: the commands are compared without their comments."""
     blocks = [re.findall(r"^```sh\n(.*?)^```", path.read_text("utf-8"), re.M | re.S) for path in (README, CHINESE)]
     typed = [[re.sub(r" +# .*$", "", block, flags=re.M) for block in of_one] for of_one in blocks]
     assert typed[0] == typed[1] != []

@@ -1,4 +1,4 @@
-"""The list of mutations cannot rot: each still applies; and the command works. All: `benchmarks/mutations/run.py`."""
+"""The list of mutations stays valid: each still applies, and the command works. All: `benchmarks/mutations/run.py`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ CHEAP = (
 
 @pytest.fixture(scope="module")
 def cheap():
-    """By name; in the order of CHEAP."""
+    """Return the mutations of CHEAP, in its order."""
     known = {mutation.name: mutation for mutation in run.mutations()}
     return [known[name] for name in CHEAP]
 
@@ -40,7 +40,7 @@ def test_what_can_no_longer_be_tried_is_said(cheap):
 
 
 def test_only_a_test_that_fails_has_caught_a_mutation(cheap):
-    """Whatever one broke is mended, else the others could not end as they do."""
+    """The change of one mutation is undone, else the others could not end as they do."""
     breaks_the_import = replace(cheap[0], put=f"{cheap[0].text}; raise ImportError")
     no_such_test = replace(cheap[1], tests=("tests/unit/test_correlate.py::test_none",))
     harmless = replace(cheap[1], put=f"{cheap[1].text}  # nothing")

@@ -1,4 +1,4 @@
-"""docs/pages.md: each point that was asked of the pages has a test that is there."""
+"""docs/pages.md: each point that was required of the pages has a test that exists."""
 
 from tests.pages import ROOT, WRITTEN, named, rows
 

@@ -1,11 +1,11 @@
-"""Conversations, one a file, as they must end. Written by hand, never regenerated."""
+"""Conversations, one per file, with the end that they must have. Written by hand, never regenerated."""
 
 import pytest
 
 from tests.scenarios import FILES, Play
 
 KNOWN: dict[str, str] = {}
-"""Conversations that end wrongly as yet, and why."""
+"""Conversations that still end wrongly, and why."""
 
 
 def conversations():

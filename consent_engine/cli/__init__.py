@@ -14,12 +14,12 @@ from consent_engine.errors import ConsentError
 FAILED, USAGE = 1, 2
 _ADVICE = {
     "order_not_found": "`consent stuck` and the API show ids",
-    "plan_not_found": "`consent plans list` shows those that are there",
-    "key_not_found": "`consent keys list` shows those that are there",
-    "broken_record": "`consent doctor --all` tells which, the runbook what to do",
+    "plan_not_found": "`consent plans list` shows the plans",
+    "key_not_found": "`consent keys list` shows the keys",
+    "broken_record": "`consent doctor --all` names the record, the runbook the remedy",
     "nothing_parked": "`consent show ORDER` tells what it waits for",
     "store_unavailable": "is its Redis up? See CONSENT_REDIS_URL",
-    "not_durable": "type it again",
+    "not_durable": "run the command again",
 }
 # Typer bundles click or depends on it, depending on its version: the bases of its class are click's errors either way.
 _UsageError, _ClickError = typer.BadParameter.__mro__[1:3]
@@ -57,12 +57,12 @@ def _line(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part), FAILED
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: install the engine again, with all that belongs to it", FAILED
+        return f"{error.name} is not installed: install the engine again, with all its dependencies", FAILED
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
-    return f"a defect of ours: {type(error).__name__} at {where}: please report it", FAILED
+    return f"a defect of Consent Engine: {type(error).__name__} at {where}: please report it", FAILED
 
 
 def _usage(error: Exception) -> str:

@@ -40,9 +40,9 @@ def archive(
     except (ValueError, SettingsError):
         raise typer.BadParameter("a duration like 90s or 2h", param_hint="--spread") from None
     if expire and adopt:
-        raise typer.BadParameter("one thing at a time", param_hint="--adopt")
+        raise typer.BadParameter("cannot be combined with --expire", param_hint="--adopt")
     if instead_of and not adopt:
-        raise typer.BadParameter("goes with --adopt", param_hint="--from")
+        raise typer.BadParameter("needs --adopt", param_hint="--from")
     slowly = Slowly()
     with opened() as engine:
         if adopt:
@@ -72,7 +72,7 @@ def copy(to: Annotated[str, _TO]) -> None:
 
     settings = Settings.load()
     if make_url(settings.archive_address()).get_backend_name() != "sqlite":
-        raise typer.BadParameter("the archive that is set is no SQLite file: use pg_dump", param_hint="--to")
+        raise typer.BadParameter("the archive in use is not a SQLite file: use pg_dump", param_hint="--to")
     if not to.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
         raise typer.BadParameter("an address like postgresql://HOST/NAME", param_hint="--to")
     with closing(archive_of(settings)) as source, closing(SqlArchive(to)) as target:

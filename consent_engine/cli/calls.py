@@ -40,7 +40,7 @@ def list_calls(
         raise typer.BadParameter("--sample and --seed go together", param_hint="--sample")
     if number is not None:
         if any((agent, day, since, until, carrier, sample)):
-            raise typer.BadParameter("takes no other filter", param_hint="--number")
+            raise typer.BadParameter("cannot be combined with other filters", param_hint="--number")
         _to_number(number, limit)
     elif sample is not None:
         _draw(wanted, sample, seed or "")
@@ -74,7 +74,7 @@ def _filter(agent: str | None, named: _Period, carrier: str | None, violation: s
 
     carrier_named(carrier)
     if named.day and (named.since or named.until):
-        raise typer.BadParameter("is one day: not with --since or --until", param_hint="--day")
+        raise typer.BadParameter("cannot be combined with --since or --until", param_hint="--day")
     first, end = _bounds(named.day or named.since, named)[0], _bounds(named.day or named.until, named)[1]
     if first is not None and end is not None and end <= first:
         raise typer.BadParameter("must not be before --since", param_hint="--until")
@@ -112,7 +112,7 @@ def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
     if wanted.since is None or wanted.until is None:
         raise typer.BadParameter("needs --day, or --since and --until", param_hint="--sample")
     if wanted.agent or wanted.carrier:
-        raise typer.BadParameter("is drawn from all calls: not with --agent or --carrier", param_hint="--sample")
+        raise typer.BadParameter("cannot be combined with --agent or --carrier", param_hint="--sample")
     with opened() as engine:
         drawn = engine.inspector.drawn(wanted.since, wanted.until, seed, count)
     table(_HEAD, [list(_cells(call)) for call in drawn.calls], "no calls")

@@ -65,7 +65,7 @@ def show_all() -> None:
 
     settings = Settings.load()
     if settings.redis_url is None or not is_cluster(settings.redis_url):
-        raise SettingsError("there is one cell: many need CONSENT_REDIS_URL=redis+cluster://...")
+        raise SettingsError("there is one cell: more cells need CONSENT_REDIS_URL=redis+cluster://...")
     side = _side(settings, settings.redis_url, settings.cells)
     table(("cell", "slot", "master", "keys"), list(places(side)))
 

@@ -54,11 +54,11 @@ def held(
 def _look_at(which: Sequence[str] | None, *, refusal: bool | None, reason: str | None) -> None:
     """Raise BadParameter for options that contradict each other, and for a reason that is not allowed."""
     if refusal is not None and not which:
-        raise typer.BadParameter("name what is decided", param_hint="WHICH")
+        raise typer.BadParameter("name replies to decide", param_hint="WHICH")
     if refusal is None and reason is not None:
-        raise typer.BadParameter("goes with --refusal or --no-refusal", param_hint="--reason")
+        raise typer.BadParameter("needs --refusal or --no-refusal", param_hint="--reason")
     if refusal is False and not (reason or "").strip():
-        raise typer.BadParameter("say why it was none", param_hint="--reason")
+        raise typer.BadParameter("say why the reply is no refusal", param_hint="--reason")
     sound = reason is None or (len(reason) <= _REASON_LENGTH and reason.isprintable() and not contains_number(reason))
     if not sound:
         told = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
@@ -104,4 +104,4 @@ def _decided(engine: "Engine", which: Sequence[str], *, refusal: bool, reason: s
 def _tell(done: "Decided") -> None:
     record([("decided", done.decided), ("gone", done.gone), ("own_call", done.own_call)])
     if done.own_call or done.gone or not done.decided:
-        raise NotDecided("not all of it is decided: `consent held` shows what is held now")
+        raise NotDecided("not every reply was decided: `consent held` shows those still held")

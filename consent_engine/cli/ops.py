@@ -109,10 +109,10 @@ def retry(
     With --all, those of many orders: look at --dry-run first.
     """
     if every == (order is not None):
-        raise typer.BadParameter("name one, or say --all", param_hint="ORDER")
+        raise typer.BadParameter("name an order, or use --all", param_hint="ORDER")
     if order is not None:
         if dry_run or lane or reason or plan:
-            raise typer.BadParameter("goes with --all", param_hint="--lane, --reason, --plan, --dry-run")
+            raise typer.BadParameter("needs --all", param_hint="--lane, --reason, --plan, --dry-run")
         _retry_one(order)
     else:
         from consent_engine.cli.retry_all import retry_all, wanted_of

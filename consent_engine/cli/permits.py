@@ -60,7 +60,7 @@ def _give(numbers: list["Msisdn"], carrier: str | None, plan: str | None) -> Non
     from consent_engine.engine.permits import MOST_NUMBERS, PermitsAsked
 
     if not carrier_named(carrier) and not plan:
-        raise typer.BadParameter("must be named, or a plan of its own", param_hint="--carrier")
+        raise typer.BadParameter("must be given, unless --plan is", param_hint="--carrier")
     if not 0 < len(numbers) <= MOST_NUMBERS:
         raise typer.BadParameter(f"1 to {MOST_NUMBERS} at once", param_hint="MSISDN...")
     with opened() as engine:

@@ -133,7 +133,7 @@ class Handset:
         except (OSError, ValueError):
             if not phone:
                 raise
-            raise SettingsError(f"--phone {phone}: not an address of this machine in its own network") from None
+            raise SettingsError(f"--phone {phone} is not an address of this machine in its local network") from None
         with listening:
             yield cls(listening, secret, phone)
 
@@ -249,7 +249,7 @@ def check_free(host: str, port: int) -> None:
         socket.create_server(address[:2], family=family).close()
     except OSError as error:
         raise SettingsError(
-            f"cannot listen at {host} port {port} ({error.strerror}): end what listens there, or name another --port"
+            f"cannot listen at {host} port {port} ({error.strerror}): free that port, or name another --port"
         ) from None
 
 
@@ -273,7 +273,7 @@ def serve(wanted: Wanted, stop: Stop, say: Callable[[str], None]) -> None:
 
 def _handset(wanted: Wanted, secret: str | None) -> AbstractContextManager[Handset | None]:
     if not secret and wanted.phone:
-        raise SettingsError("--phone: there is no handset where the gateway or the BSS is not simulated: leave it out")
+        raise SettingsError("--phone needs a simulated gateway and a simulated BSS: leave it out")
     return Handset.at(wanted.port + 1, secret, wanted.handset_host, wanted.phone) if secret else nullcontext()
 
 

@@ -160,7 +160,7 @@ class Catalogue:
         try:
             return self._registry.proposals()[code]
         except KeyError:
-            raise NothingProposed("nothing is proposed of this plan") from None
+            raise NothingProposed("no version of this plan is proposed") from None
 
     def approve(self, code: str, by: str) -> Plan:
         """Put on sale what another admin proposed: known from now on. Raises what `publish` does, NothingProposed, and
@@ -168,7 +168,7 @@ class Catalogue:
         """
         now, proposal = self._look(), self.proposed(code)
         if proposal.by == by:
-            raise SameAdmin("whoever proposed it does not approve it: another admin must")
+            raise SameAdmin("the admin who proposed a plan may not approve it: another admin must")
         listed = self._plans.get(code)
         if listed is not None and _repeats(listed, proposal.plan, now):
             self._registry.forget_proposal(code)
@@ -196,7 +196,7 @@ class Catalogue:
         ]  # fmt: skip
         if not asked or newest.sale is not Sale.ON_SALE:
             raise NothingToAttest(
-                "no address of this channel has to be attested: it is looked at, or nothing is on sale"
+                "this channel needs no attestation: it is checked by program, or the plan is not on sale"
             )
         for n, seen in asked:
             if not seen.by:

@@ -91,7 +91,9 @@ def _archived(order: Order, loaded: Loaded, name: str) -> Step[Ending | None]:
         return None
     archived = yield from archived_endings([name])
     if archived is None:
-        raise ArchiveUnavailable("whether it was asked for stands in the archive: the same request again is safe")
+        raise ArchiveUnavailable(
+            "the archive is needed to tell whether an ending exists: the same request again is safe"
+        )
     return archived.get(name)
 
 
@@ -216,7 +218,7 @@ class Endings:
         if found is None:
             if self._store.records.prove([ending_id(order)], Owner.ENDING)[0]:
                 raise BrokenRecord("this ending's record is damaged, or somebody changed it")
-            raise EndingNotFound("nobody asked for the ending of this order")
+            raise EndingNotFound("no ending of this order was requested")
         return found
 
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:

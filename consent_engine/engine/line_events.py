@@ -96,9 +96,9 @@ def _may_be(asked: LineEventAsked, line: Line, now: Millis) -> None:
         raise Malformed([FieldError("at", "in_the_future", "must not be in the future")])
     newest = max((each.on for each in line.history), default=0)
     if asked.on < newest:
-        raise EventNotTaken("something newer is known of this number: an event before it changes nothing", since=newest)
+        raise EventNotTaken("a newer event of this number is known: an earlier one changes nothing", since=newest)
     if len(line.history) >= MOST_EVENTS:
-        raise EventNotTaken(f"{MOST_EVENTS} events of this number are kept: that is as many as may be")
+        raise EventNotTaken(f"{MOST_EVENTS} events of this number are kept: this is the limit")
 
 
 def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Millis) -> _Ends:

@@ -76,7 +76,7 @@ class Desk:
         """
         now = self._registry.now()
         if not self._pauses.resume(target, now, by, reason):
-            raise NotPaused("it does not stand still")
+            raise NotPaused("it is not stopped")
         if target.to == GATEWAY:
             try:
                 self._lanes.bring_forward(Lane.SMS, why_it_waits(target.name), now + SEEN_MS, now + AGAIN_MS)

@@ -189,7 +189,7 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
     found: list[Order] | None = yield Recall(request_key(order))
     if found is None:
         if wanted.request.agreed < now - ARCHIVED_AFTER_MS:
-            raise ArchiveUnavailable("this may have been asked before: the same request again is safe, a little later")
+            raise ArchiveUnavailable("this order may exist in the archive: repeat the same request a little later")
         return None
     for each in found:
         if each.id != order or each.doc.request != wanted.fingerprint:

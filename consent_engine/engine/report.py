@@ -174,9 +174,9 @@ def _decision(
     """Return the commit of a decision, and the report after it."""
     asked, carrier = wanted.request, report.received.carrier
     if report.decided is not None and report.found is not asked.found:
-        raise ReportDecided("it was decided, and otherwise", found=report.found.value)
+        raise ReportDecided("this report was decided before, with another result", found=report.found.value)
     if asked.found in OF_OTHERS and report.received.official:
-        raise ReportMismatch("our own number was shown: where no call is known, it is ours_unrecorded")
+        raise ReportMismatch("our own number was shown: if no call is recorded, the class is ours_unrecorded")
     reward = _reward(report, wanted, line, terms, now)
     amount = terms.amount(carrier, reward) or (report.events[-1].amount if report.events else "")
     to = Telling(carrier, line.version, terms.days, now)
@@ -219,7 +219,7 @@ def _reward(report: Report, wanted: ReportDecision, line: Line, terms: ReportTer
         Reward.NONE: before is not Reward.PAID,
     }
     if asked is None or not may.get(asked, False):
-        raise RewardNotDue("the reward cannot become that from what it is", reason=before.value)
+        raise RewardNotDue("the reward cannot be changed in this way", reason=before.value)
     if asked is Reward.GRANTED and why:
         raise RewardNotDue("no reward is due for this report", reason=why)
     return asked

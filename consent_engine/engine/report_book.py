@@ -94,9 +94,9 @@ class ReportBook:
         """Count a code of this hour. Raises CodesUsedUp where all of them, or this network's share, are used up."""
         counted = self._codes.count_code(network, shares(self.terms.codes_an_hour))
         if counted is Counted.NETWORK:
-            raise CodesUsedUp("as many codes were asked for from this network as may be: the hotline needs none")
+            raise CodesUsedUp("the limit of codes for this network is reached: the hotline needs none")
         if counted is Counted.ALL:
-            raise CodesUsedUp("as many codes were sent this hour as may be: the hotline takes reports without one")
+            raise CodesUsedUp("the limit of codes for this hour is reached: the hotline takes reports without one")
 
     def prove(self, msisdn: Msisdn, code: str, ticket: str = "") -> None:
         """Use the code that was sent to a number, with its requester's ticket. Raises CodeWrong."""

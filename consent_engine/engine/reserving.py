@@ -46,12 +46,12 @@ def free_recording(ask: Reserve) -> Step[Call | None]:
         held = other != ask.order and (yield from _is_of(other, ask.key))
         archived = (yield from calls_of_request(ask.key)) or ()
         if held or [each for each in archived if each.recording_key == ask.key and each.id != ask.order]:
-            raise RecordingReused("this recording is of another call, or of another number: name its call by call_id")
+            raise RecordingReused("this recording belongs to another call or number: name the call by call_id")
         if claim.taken is None:
             mine = [each for each in archived if each.id == ask.order]
             return mine[0] if mine else None
         if other != ask.order and claim.now - claim.taken[2] < REQUEST_MAY_LAST_MS:
-            raise RecordingReused("this recording is named by another request just now")
+            raise RecordingReused("another request with this recording is under way")
         ask = replace(ask, seen=claim.seen)
     raise StoreUnavailable("too many others want this recording")
 

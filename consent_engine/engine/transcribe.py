@@ -49,7 +49,7 @@ def transcribing(wanted: Transcript) -> Step[Call]:
         loaded = yield from load(calls=[wanted.call])
         call = loaded.calls.get(wanted.call)
         if call is None or not _may(wanted, call):
-            raise CallNotFound("no such call, or it has left for the archive")
+            raise CallNotFound("no such call, or it was archived")
         if call.knows(wanted.op):
             if (yield from prove(call.id, Owner.CALL)):
                 return call
@@ -72,7 +72,7 @@ def _may(wanted: Transcript, call: Call) -> bool:
 def _fits(lines: Sequence[Spoken], call: Call, recording: str) -> None:
     end = call.end
     if end is None or end.recording is None or end.recording.ref != recording:
-        raise CallMismatch("this is no transcript of the call's recording, or the call has not ended with one")
+        raise CallMismatch("the transcript is of another recording, or the call did not end with a recording")
     if any(isinstance(each, Transcribed) for each in call.events):
         raise AlreadyTranscribed("this call has another transcript")
     first, last = call.began.started_at - SLACK_MS, end.ended_at + SLACK_MS

@@ -1,1 +1,1 @@
-"""Real processes, real HTTP; nothing of ours is imported but the outside that the simulator plays."""
+"""Real processes, real HTTP; nothing of ours is imported but the gateway and the BSS that the simulator plays."""

@@ -1,11 +1,11 @@
-"""By rule: what on a Chinese page is no Chinese, where it should be."""
+"""A check by rule for text on a Chinese page that should be Chinese and is not."""
 
 import re
 
 from playwright.sync_api import Page
 
 NAMES = {"consent", "keys", "add", "http", "admin", "agent", "ops", "Esc"}
-"""What may stand in Latin letters alone: commands, roles in keys' names, a BSS's. What is no plain word is an id."""
+"""Words that may stand in Latin letters alone: commands, roles in keys' names, a BSS's. Other odd words are ids."""
 _TEXTS = """() => {
   const found = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -27,7 +27,7 @@ _ENGLISH = ("/docs", "/rq/")
 
 
 def told(texts: list[str]) -> list[str]:
-    """The texts that have an English word, or ASCII punctuation beside Chinese.
+    """The texts that contain an English word, or ASCII punctuation beside Chinese.
 
     >>> told(["状态: 完成", "已发送，OK", "编号 5g-smart-199，版本 1", "stuck 订单", "sim-2 · 5 条", "a, b"])
     ['状态: 完成', 'stuck 订单']
@@ -41,7 +41,7 @@ def _words(text: str) -> set[str]:
 
 
 def not_chinese(page: Page) -> list[str]:
-    """Of a page as it stands."""
+    """Such texts of a page as it is now."""
     if any(each in page.url for each in _ENGLISH):
         return []
     texts: list[str] = page.evaluate(_TEXTS)

@@ -1,4 +1,4 @@
-"""What acceptance tests share."""
+"""The fixtures that acceptance tests share."""
 
 import pytest
 from playwright.sync_api import sync_playwright

@@ -16,7 +16,7 @@ TYPED = {"Content-Type": "application/json"}
 
 @contextmanager
 def handset(folder: Path) -> Iterator[str]:
-    """Its page's address."""
+    """Run it inside the block, and yield the address of its page."""
     folder.mkdir()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     told = {"CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": str(folder / "data"), "PYTHONPATH": HOME}

@@ -1,4 +1,4 @@
-"""A running engine and its outside, as a user has them: processes, addresses, keys."""
+"""A running engine with its gateway and BSS, as a user has them: processes, addresses, keys."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from benchmarks.ports import free_port
 from consent_engine.domain import signature
 
 HOME = str(Path(__file__).parents[2])
-"""Where our packages are: the processes run in folders of their own."""
+"""The folder of our packages: the processes run in folders of their own."""
 GATEWAY_SECRET, BSS_SECRET = "gateway-secret-of-the-tests", "bss-secret-of-the-tests"
 SHORT = {
     "CONSENT_REPLY_WINDOW": "60s",
@@ -35,11 +35,11 @@ SHORT = {
 
 
 STARTED_S = 180
-"""A bound for what starts, or ends: no promise, and on a busy machine a start takes a minute."""
+"""A limit for a start or an end: no promise, and on a busy machine a start takes a minute."""
 
 
 def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-    """One HTTP call as curl makes it: status and JSON (or text)."""
+    """Make one HTTP call as curl makes it; return status and JSON (or text)."""
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
     request = urllib.request.Request(url, data, sent, method=method)  # noqa: S310 - our own loopback addresses
@@ -55,7 +55,7 @@ def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None
 
 
 def until(what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Look until it is so; bounded. The pause is a wait on nothing, so that two cores are left to the engine."""
+    """Repeat `look` until its result is true, within a limit. The pause uses no core: the engine needs both."""
     deadline = time.monotonic() + seconds
     idle = socket.socketpair()
     try:
@@ -78,7 +78,7 @@ def until(what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def children_of(pid: int) -> list[int]:
-    """Processes that `pid` started, as /proc tells: not every machine has a ps."""
+    """Processes that `pid` started, from /proc: not every machine has a ps."""
     found: list[int] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -105,7 +105,7 @@ def command_of(pid: int) -> str:
 
 @dataclass
 class House:
-    """The engine under `consent serve`, with the simulator's outside in a process of its own."""
+    """The engine under `consent serve`, with the simulator's gateway and BSS in a process of their own."""
 
     folder: Path
     environ: dict[str, str]
@@ -125,7 +125,7 @@ class House:
         return (self.folder / "engine.log").read_text(errors="replace")
 
     def command(self, *args: str, **more: Any) -> subprocess.CompletedProcess[str]:
-        """`consent ...` as a person types it."""
+        """Run `consent ...` as a person types it."""
         return subprocess.run(
             [sys.executable, "-m", "consent_engine", *args],
             env=self.environ, capture_output=True, text=True, timeout=STARTED_S, cwd=self.folder, check=False, **more,
@@ -186,7 +186,7 @@ class House:
         return str(self.show(order).get("state"))
 
     def say(self, number: int, text: str, message_id: str) -> tuple[int, Any]:
-        """An MO as the contract's gateway posts it, signed."""
+        """Post an MO as the contract's gateway does, signed."""
         message = {"message_id": message_id, "from": f"+86138{number:08d}", "to": "10085", "text": text}
         return self.post_signed("/v1/gateways/http_json/inbound", json.dumps(message).encode())
 
@@ -198,7 +198,7 @@ class House:
         return call("GET", f"http://127.0.0.1:{self.outside_port}/ledger")[1]
 
     def children(self, part: str) -> list[int]:
-        """The engine's processes whose command line has `part` in it."""
+        """The engine's processes whose command line contains `part`."""
         return [pid for pid in descendants(self.server.pid if self.server else 0) if part in command_of(pid)]
 
     def stop(self) -> int:

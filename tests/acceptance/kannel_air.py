@@ -1,4 +1,4 @@
-"""What fakesmsc prints, read as a handset would read it: parts put together, UCS-2 decoded."""
+"""A reader of fakesmsc's output, as a handset would show it: parts put together, UCS-2 decoded."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ _CONCATENATED = b"\x05\x00\x03"
 
 @dataclass
 class Text:
-    """An SMS on a handset. parts: number -> what it says."""
+    """An SMS on a handset. parts: number -> text of the part."""
 
     sender: str
     to: str
@@ -28,7 +28,7 @@ class Text:
 
 
 def heard(lines: Iterable[str]) -> list[Text]:
-    """Every SMS in what fakesmsc printed, in the order of their first parts."""
+    """Every SMS in fakesmsc's output, in the order of their first parts."""
     found: dict[object, Text] = {}
     for n, (sender, to, kind, rest) in enumerate(_messages(lines)):
         if kind != "udh":

@@ -1,4 +1,4 @@
-"""Real processes: on free ports, listened to line by line, waited for with a deadline, ended by their own id."""
+"""Real processes: on free ports, read line by line, waited for with a deadline, ended by their own id."""
 
 import re
 import subprocess
@@ -40,12 +40,12 @@ class Running:
         return [line for line in list(self.lines) if re.search(pattern, line)]
 
     def wait_for(self, pattern: str, times: int = 1) -> list[str]:
-        """Wait until `times` lines match, from the beginning on; those lines."""
+        """Wait until `times` lines match, from the beginning on; return those lines."""
         self.wait_until(lambda: len(self.matching(pattern)) >= times, f"{pattern!r} {times} times")
         return self.matching(pattern)
 
     def wait_until(self, is_so: Callable[[], bool], what: str) -> None:
-        """Wait until what was printed makes it so: looked at whenever there is a new line."""
+        """Wait until the output makes `is_so` true: checked at every new line."""
         with self._news:
             came = self._news.wait_for(is_so, DEADLINE_S)
         assert came, f"{self.name} did not say {what}:\n" + "\n".join(self.lines[-40:])
@@ -60,7 +60,7 @@ class Running:
         self.process.send_signal(number)
 
     def end(self) -> None:
-        """End it, and wait until it has."""
+        """End it, and wait until it has ended."""
         self.process.terminate()
         try:
             self.process.wait(END_S)
@@ -74,7 +74,7 @@ class Running:
 
 @contextmanager
 def running(name: str, command: Sequence[str], environ: Mapping[str, str], folder: Path) -> Iterator[Running]:
-    """A process for as long as it is needed."""
+    """A process inside the block."""
     started = Running(name, command, environ, folder)
     try:
         yield started

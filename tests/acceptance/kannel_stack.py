@@ -1,4 +1,4 @@
-"""The engine as real processes, and Kannel with the configuration that docs/kannel.md tells people to use."""
+"""The engine as real processes, and Kannel with the configuration that docs/kannel.md recommends."""
 
 import os
 import re
@@ -46,7 +46,7 @@ WRONG_DOOR = "wrongdoor"
 
 
 class Stack:
-    """Everything, running. A number is a subscriber; nobody else has it."""
+    """Everything, running. Each subscriber has a number of its own."""
 
     def __init__(
         self, folder: Path, redis_url: str, stack: ExitStack, boxes: dict[str, str], smsc: Smsc | None = None
@@ -127,32 +127,32 @@ class Stack:
         return self._run(name, sys.executable, *arguments)
 
     def start_centre(self) -> None:
-        """The SMSC, with a phone for everybody. Kannel hears of it at once."""
+        """Start the SMSC, with a phone for every number. Kannel notices it at once."""
         where = ("-H", "127.0.0.1", "-r", str(self._centre))
         self.centre = self._run("fakesmsc", self._boxes["fakesmsc"], *where, "-v", "0")
         self.bearerbox.wait_for("Fakesmsc client connected", 1 + len(self.bearerbox.matching(CENTRE_LEFT)))
 
     def end_centre(self) -> None:
-        """The SMSC is gone, and Kannel knows it."""
+        """End the SMSC, and wait until Kannel has noticed."""
         before = len(self.bearerbox.matching(CENTRE_LEFT))
         self._spoken += self.centre.lines
         self.centre.end()
         self.bearerbox.wait_for(CENTRE_LEFT, before + 1)
 
     def start_api(self) -> None:
-        """The API, at the address it always has."""
+        """Start the API, at the address it always has."""
         self.api = self._python("api", *ENGINE, "api", f"--port={self._port}")
         self.api.wait_for("listening at")
 
     def kill_api(self) -> None:
-        """As a power cut would."""
+        """Kill the API as a power cut would."""
         self.api.signal(signal.SIGKILL)
         self.api.end()
 
-    # -- what people do ------------------------------------------------------------------------------------------------
+    # -- acts of people ------------------------------------------------------------------------------------------------
 
     def place(self, msisdn: str) -> dict:
-        """The desk places an order; the answer."""
+        """Place an order as the desk does; return the answer."""
         at = datetime.now(UTC) - timedelta(minutes=2)
         call = {"caller_number": SENDER, "recording_id": f"rec-{msisdn[-4:]}", "started_at": at.isoformat(),
                 "agreed_at": (at + timedelta(minutes=1)).isoformat()}  # fmt: skip
@@ -167,20 +167,20 @@ class Stack:
         return httpx.get(f"{self.url}/v1/orders/{order_id}", headers={"Authorization": f"Bearer {self.key}"}).json()
 
     def say(self, msisdn: str, text: str) -> None:
-        """A subscriber writes; returns when the SMSC has sent it on (it sends one a second)."""
+        """Let a subscriber write; returns when the SMSC has sent it on (it sends one a second)."""
         before = len(self.centre.matching("fakesmsc: sent message"))
         ucs2 = "".join(f"%{byte:02x}" for byte in text.encode("utf-16-be"))
         self.centre.type(f"{msisdn} {SENDER} " + (f"text {text}" if text.isascii() else f"ucs2 {ucs2}"))
         self.centre.wait_for("fakesmsc: sent message", before + 1)
 
     def say_part(self, msisdn: str, text: str, n: int, of: int, reference: int = 42) -> None:
-        """A subscriber's phone sends one part of a longer text (in the alphabet of GSM)."""
+        """Let a subscriber's phone send one part of a longer text (in the GSM alphabet)."""
         before = len(self.centre.matching("fakesmsc: sent message"))
         self.centre.type(f"{msisdn} {SENDER} udh-text %05%00%03%{reference:02x}%{of:02x}%{n:02x} {text}")
         self.centre.wait_for("fakesmsc: sent message", before + 1)
 
     def texts(self, msisdn: str, count: int = 0) -> list[Text]:
-        """What stands on a handset, once so many whole texts do."""
+        """The texts on a handset, once so many are whole."""
 
         def found() -> list[Text]:
             return [each for each in heard(self.printed()) if each.to == msisdn]
@@ -189,37 +189,37 @@ class Stack:
         return found()
 
     def printed(self) -> list[str]:
-        """Everything that the SMSC has printed, in all its lives."""
+        """Everything that the SMSC has printed, over all its starts."""
         return self._spoken + self.centre.lines
 
     def parts(self, order: dict, told: str) -> str:
-        """What ops see of the parts of an order's question, once it says this; else what it said last."""
+        """The row that ops see of the parts of an order's question, once it contains `told`; else the last one."""
         end, row = monotonic() + DEADLINE_S, ""
-        while told not in row and monotonic() < end:  # a command takes long enough not to hurry
+        while told not in row and monotonic() < end:  # a command takes long enough to need no pause
             rows = self.consent("show", order["id"]).stdout.splitlines()
             row = next((row for row in rows if row.startswith("parts of confirmation.1")), "").replace("\t", " ")
         return row
 
     def consent(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command, at a terminal of ours."""
+        """Run a command as an operator at a terminal."""
         command = [sys.executable, *ENGINE, *arguments]
         return subprocess.run(
             command, env=self.environ, cwd=self._folder, capture_output=True, text=True, timeout=120, check=False
         )
 
     def wait_for_event(self, order: dict, trigger: str, times: int = 1) -> None:
-        """Wait until the workers have recorded it."""
+        """Wait until the workers have recorded the event so many times."""
         self.workers.wait_for(f"order {order['id']}: {trigger},", times)
 
     def activations(self, order: dict) -> list[dict]:
-        """What the BSS knows of an order."""
+        """The activations of an order that the BSS knows."""
         known = httpx.get(f"{self._bss}/ledger").json()["activations"]
         return [each for each in known if each["order_id"] == order["id"]]
 
 
 @contextmanager
 def everything(smsc: Smsc | None = None) -> Iterator[Stack]:
-    """The whole of it for a while; nothing of it afterwards. Without Kannel or a Redis the test is skipped.
+    """The whole stack inside the block; nothing of it afterwards. Without Kannel or a Redis the test is skipped.
 
     smsc: the one that Kannel is bound to, instead of fakesmsc
     """

@@ -1,4 +1,4 @@
-"""A house in which everything has happened once: whatever a page can show is there to be looked at."""
+"""A house in which everything has happened once, so that its pages show everything they can show."""
 
 import json
 import threading
@@ -13,12 +13,12 @@ from tests.acceptance.house import House, house, until
 
 WAITS, NOTIFIED, DECLINED, UNCLEAR, HELD, WRONG, REFUSED, REPORTED = range(9301, 9309)
 STUCK = (9311, 9312, 9313)
-"""The last digits of numbers: what became of each."""
+"""The last digits of numbers, named after the outcome of their order."""
 ROLES = ("reviewer", "auditor")
 
 
 class Bss(BaseHTTPRequestHandler):
-    """A BSS that activates, but for who is to be stuck."""
+    """A BSS that activates, except for the numbers that are to be stuck."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -30,12 +30,12 @@ class Bss(BaseHTTPRequestHandler):
         self.wfile.write(said)
 
     def log_message(self, *_: object) -> None:
-        """Nobody asked."""
+        """Log nothing."""
 
 
 @contextmanager
 def bss() -> Iterator[str]:
-    """Where it is."""
+    """Serve the BSS inside the block, and yield its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Bss)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -49,7 +49,7 @@ def bss() -> Iterator[str]:
 
 @contextmanager
 def lived_in(folder: Path, roles: Sequence[str] = (), **settings: str) -> Iterator[House]:
-    """Orders in every state that a person acts on, a wrong call, a refusal, held words, a report, and what is stuck.
+    """Orders in every state that a person acts on, a wrong call, a refusal, held replies, a report, and stuck effects.
     roles: of keys beside those of every house, a process each
     """
     more = {

@@ -1,4 +1,4 @@
-"""An SMSC that speaks SMPP 3.4, as far as Kannel needs it, and does to single parts what a test tells it to."""
+"""An SMSC that speaks SMPP 3.4, as far as Kannel needs it, and treats single parts as a test tells it to."""
 
 import socket
 import struct
@@ -30,7 +30,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of one. status: of the answer · stats: what is reported of it, in this order."""
+    """The treatment of one part. status: of the answer · stats: the reports on it, in this order."""
 
     stats: tuple[str, ...] = ("DELIVRD",)
     status: int = 0
@@ -38,7 +38,7 @@ class Fate:
 
 
 class Smsc:
-    """Listens from the beginning until `close`. fate: what becomes of what is submitted."""
+    """An SMSC that listens from its creation until `close`. fate: how each submitted part is treated."""
 
     def __init__(self, fate: Callable[[Submitted], Fate]) -> None:
         self.fate = fate
@@ -53,7 +53,7 @@ class Smsc:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         for each in (self._door, self._link):
             if each is not None:
                 with suppress(OSError):
@@ -71,7 +71,7 @@ class Smsc:
         return "".join(parts()[n] for n in sorted(parts()))
 
     def say(self, msisdn: str, to: str, text: str) -> None:
-        """A subscriber writes."""
+        """Deliver a subscriber's message."""
         self._deliver(msisdn.lstrip("+"), to, 0, UCS2, text.encode("utf-16-be"))
 
     def _accept(self) -> None:

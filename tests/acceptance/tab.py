@@ -1,8 +1,8 @@
-"""A tab of a real browser, as somebody at a keyboard has it."""
+"""A tab of a real browser, as a person at a keyboard uses it."""
 
 
 class Tab:
-    """A page, with all that it complained of."""
+    """A page, with all errors it reported."""
 
     def __init__(self, browser, home, role, *, width=1280, language="zh-CN", zone="Asia/Shanghai") -> None:
         self.context = browser.new_context(locale=language, viewport={"width": width, "height": 800}, timezone_id=zone)
@@ -24,7 +24,7 @@ class Tab:
         self.page.wait_for_load_state()
 
     def focus(self, selector) -> None:
-        """By Tab, as a person without a mouse; the focus must be there to be seen."""
+        """Move the focus by Tab, as a person without a mouse does."""
         for _ in range(20):
             if self.page.evaluate("s => document.activeElement?.matches(s)", selector):
                 return
@@ -44,7 +44,7 @@ class Tab:
 
 
 def fill(desk, number):
-    """On /desk: from the number to everything read and agreed, by keyboard."""
+    """On /desk: go from the number to everything read and agreed, by keyboard."""
     begin(desk, number)
     desk.page.keyboard.press("ArrowDown")
     desk.page.wait_for_selector("#script li.now")
@@ -54,7 +54,7 @@ def fill(desk, number):
 
 
 def begin(desk, number):
-    """On /desk: a permit for the number, and the call begins."""
+    """On /desk: get a permit for the number, and begin the call."""
     desk.type("#msisdn", f"138{number:08d}")
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_selector("#call-step:enabled")
@@ -65,14 +65,14 @@ def begin(desk, number):
 
 
 def read_aloud(desk):
-    """Every line of the script, with Space."""
+    """Read every line of the script, with Space."""
     for _ in range(desk.page.locator("#script li").count()):
         desk.page.keyboard.press("Space")
     desk.page.wait_for_selector("#stamp:disabled")
 
 
 def hang_up(desk, recording):
-    """The call is over: its recording is named."""
+    """End the call and name its recording."""
     desk.page.keyboard.press("F2")
     desk.page.wait_for_selector("#recording:focus")
     desk.page.keyboard.type(recording)

@@ -1,4 +1,4 @@
-"""The pages in a real browser: an order placed by keyboard and watched live to its end; what is stuck, retried."""
+"""The pages in a real browser: an order placed by keyboard and watched live to its end; stuck effects, retried."""
 
 import json
 import logging
@@ -16,11 +16,11 @@ from tests.acceptance.tab import Tab, fill, hang_up
 
 log = logging.getLogger(__name__)
 SEEN_WITHIN_S = 3.0
-"""How long after the API a step may show on the page: about a second, and room for a busy machine. The middle one of
-several steps: the machine may hold one of them up.
+"""How long after the API a step may show on the page: about a second, with room for a busy machine. The limit of the
+median of several steps: the machine may hold one of them up.
 """
 FOUND_WITHIN_S, LOOKS = 0.5, 4
-"""The least of a few looks, for the same reason."""
+"""The limit of the fastest of a few attempts, for the same reason."""
 FIFTY = 50
 STEPS = ["confirmation_accepted", "said_yes", "service_activated", "notification_accepted"]
 
@@ -40,7 +40,7 @@ class Bss(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nobody asked."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def test_an_order_is_placed_by_keyboard_alone_and_seen_live_to_notified(home, ta
     delays = {}
 
     def seen(trigger):
-        """The page has the step, and how long after the API had it."""
+        """Wait until the page has the step, and note how long after the API it came."""
         until(trigger, lambda: trigger in [each["trigger"] for each in home.show(order)["timeline"]])
         began = time.monotonic()
         desk.page.wait_for_selector(f'#timeline [data-trigger="{trigger}"]')
@@ -114,7 +114,7 @@ def test_an_order_is_placed_by_keyboard_alone_and_seen_live_to_notified(home, ta
     desk.page.wait_for_selector("#state.done")
     assert "是" in desk.page.locator("#sms .theirs").inner_text()
     assert desk.page.locator("#road .reached").count() == 5
-    assert "已通知" in desk.page.locator("#announce").text_content()  # for who listens
+    assert "已通知" in desk.page.locator("#announce").text_content()  # for screen readers
     log.info("seconds after the API: %s", delays)  # pytest --log-cli-level=INFO
     assert median(delays.values()) < SEEN_WITHIN_S, delays
     assert desk.complaints == []
@@ -228,7 +228,7 @@ def test_ops_see_what_is_stuck_why_and_retry_it(tmp_path, browser, tab):
         until("asked", lambda: made.state(order) == "awaiting_reply")
         ops = tab("ops", "/ops", where=made, language="en-GB")
         made.say(7101, "是", "mo-7101")
-        ops.page.wait_for_selector("#stuck tr")  # by itself
+        ops.page.wait_for_selector("#stuck tr")  # without a reload
         assert "500" in ops.page.locator("#stuck .why").inner_text()
         ops.page.locator("#stuck a").click()
         ops.page.wait_for_selector("#timeline [data-trigger=parked]")
@@ -246,7 +246,7 @@ def test_ops_see_what_is_stuck_why_and_retry_it(tmp_path, browser, tab):
 
 
 def test_ops_do_all_of_one_cause_again_with_one_click_that_says_how_many(tmp_path, browser, tab):
-    patient = {"CONSENT_CALL_TIMEOUT": "5s", "CONSENT_LEASE": "10s"}  # only the BSS is to be what they wait for
+    patient = {"CONSENT_CALL_TIMEOUT": "5s", "CONSENT_LEASE": "10s"}  # so that they wait for the BSS only
     with bss() as url, house(tmp_path, CONSENT_BSS_HTTP__URL=url, CONSENT_MAX_ATTEMPTS="1", **patient) as made:
         orders = [made.place(7110 + n)[1]["id"] for n in range(FIFTY)]
         until("asked", lambda: all(made.state(each) == "awaiting_reply" for each in reversed(orders)), 60)
@@ -282,7 +282,7 @@ def found_after(ops, order):
     ops.page.keyboard.press("Enter")
     ops.page.wait_for_url(f"**/orders/{order}", wait_until="commit")
     took = time.monotonic() - began
-    ops.page.wait_for_load_state()  # the browser goes back from what it has
+    ops.page.wait_for_load_state()  # going back needs a loaded page
     ops.page.go_back()
     return took
 

@@ -1,10 +1,10 @@
-"""Every page as somebody meets it who listens, who enlarges, who reads in the dark: axe finds nothing serious, nothing
-scrolls sideways, also at 200 % and with letters twice as large; nothing to press in a table is smaller than 24 px. What
-stands on a Chinese page is Chinese, but for names.
+"""Every page with a screen reader, enlarged and in dark colours: axe finds nothing serious, nothing scrolls sideways,
+also at 200 % and with letters twice as large; no target in a table is smaller than 24 px. The text of a Chinese page
+is Chinese, except for names.
 
-Of the ways there are (two languages, two schemes, three widths) these take the two that differ most, with the colours
-of the other scheme in each: rules of colours are all that a scheme can break. The dialogs, the errors and all ways:
-`python -m benchmarks.http.axe`.
+Of all combinations (two languages, two schemes, three widths) these tests take the two that differ most, with the
+colours of the other scheme in each: a scheme can break only rules of colours. The dialogs, the errors and all
+combinations: `python -m benchmarks.http.axe`.
 """
 
 import pytest
@@ -34,7 +34,7 @@ def width_of(page):
 
 
 def enlarged(page, width):
-    """How wide a page is at 200 %, where half as many px fit, and with letters twice as large."""
+    """The width of a page at 200 %, where half as many px fit, and with letters twice as large."""
     page.set_viewport_size({"width": width // 2, "height": 400})
     zoomed = width_of(page)
     page.set_viewport_size({"width": width, "height": 800})

@@ -27,7 +27,7 @@ def desk(browser, home):
 
 
 class Keys:
-    """A keyboard that counts, but for the number, the recording, and Space: a line that was read."""
+    """A keyboard that counts its keys, except the number, the recording, and Space (a line that was read)."""
 
     def __init__(self, desk):
         self.board, self.count = desk.page.keyboard, 0
@@ -220,7 +220,7 @@ def test_a_number_that_is_none_is_told_as_a_person_would_say_it(desk, number, to
     desk.page.keyboard.press("F8")
     desk.page.locator("#refuse-do").click()
     assert told in desk.page.wait_for_selector("#refused-number-wrong").inner_text()
-    desk.complaints.clear()  # a browser names every answer of 4xx
+    desk.complaints.clear()  # a browser logs every answer of 4xx
 
 
 def test_its_instants_are_by_the_clock_of_the_business_wherever_the_browser_is(browser, home):

@@ -50,7 +50,7 @@ def test_held_replies_are_read_and_decided_by_keyboard(home, tab):
     say(home, 9001, "这个套餐拒绝的话要钱吗，上次13800009001打来没说")
     for number in (9002, 9003):
         say(home, number, COMPLAINT)
-    ops.page.wait_for_selector("#held > li >> nth=1")  # by itself
+    ops.page.wait_for_selector("#held > li >> nth=1")  # without a reload
     assert "****" in row(ops, "要钱").inner_text()
     assert "13800009001" not in ops.page.content()
     assert "2 条" in row(ops, COMPLAINT).inner_text()
@@ -58,7 +58,7 @@ def test_held_replies_are_read_and_decided_by_keyboard(home, tab):
     ops.press("#held > li:nth-child(2) .yes")
     until("both are refusals", lambda: [callable_(home, n) for n in (9002, 9003)] == ["refused"] * 2)
     assert "2" in ops.page.wait_for_selector("#held > li.over .said").inner_text()
-    assert "已定为拒绝" in ops.page.locator("#announce").text_content()  # for who listens
+    assert "已定为拒绝" in ops.page.locator("#announce").text_content()  # for screen readers
     assert ops.page.locator("#held > li:first-child").evaluate("row => row === document.activeElement")
 
     ops.press("#held > li:first-child .no")

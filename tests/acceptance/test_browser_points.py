@@ -1,6 +1,6 @@
-"""What a person asked of these pages, each with its figure: how soon trouble is named, how many clicks, how large.
+"""Figures that were demanded of these pages: how soon trouble is named, how many clicks, how large a page is.
 
-One house for all, whose gateway answers 503 until it is told to work.
+One house for all tests, whose gateway answers 503 until it is told to work.
 """
 
 import json
@@ -23,7 +23,7 @@ from tests.acceptance.tab import Tab
 log = logging.getLogger(__name__)
 NAMED_WITHIN_S = 10.0
 FIRST_PAINT_MS, USABLE_MS, QUIET_MS = 150, 400, 40
-"""Of a page on a quiet machine, and of a line of text there: a busy one is so many times slower."""
+"""Limits for a page on a quiet machine, and the time of a line of text there: a busy machine is slower at both."""
 MOST_BYTES = 150_000
 LOOKS = 5
 SHEET = b"/Type /Page\n"
@@ -34,7 +34,7 @@ BYTES = """() => [...performance.getEntriesByType("navigation"), ...performance.
 
 
 class Gateway(BaseHTTPRequestHandler):
-    """A gateway that is away."""
+    """A gateway that is unavailable."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -43,7 +43,7 @@ class Gateway(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Nobody asked."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def tab(browser, home):
 
 def test_a_gateway_that_is_away_is_named_to_ops_and_to_the_agent_within_ten_seconds(home, tab):
     ops = tab("ops", "/ops")
-    began = time.monotonic()  # the order was placed, and the page stands there: signing in is not counted
+    began = time.monotonic()  # the order was placed, and the page is open: signing in is not counted
     trouble = ops.page.locator("#trouble li", has_text="503")
     trouble.wait_for()
     named = time.monotonic() - began
@@ -158,7 +158,7 @@ def test_help_prints_a_page_a_role_chinese_first(home, tab):
 
 
 def test_a_page_is_painted_and_answers_within_its_budget(home, tab):
-    """Milliseconds in units of a line of text, the least of a few looks: a busy machine is slower at both."""
+    """Milliseconds in units of a line of text, the fastest of a few loads: a busy machine is slower at both."""
     ops, least = tab("ops", "/ops"), {}
     for path, wanted in {"/healthz": "pre", "/ops": "#found tr"}.items():
         for _ in range(LOOKS):

@@ -14,7 +14,7 @@ CALLS = 10
 
 
 class Sounds(BaseHTTPRequestHandler):
-    """Ten seconds of silence at every address."""
+    """A server of ten seconds of silence at every address."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
@@ -29,7 +29,7 @@ class Sounds(BaseHTTPRequestHandler):
         self.wfile.write(sound.getvalue())
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Calls that were wrong, on /ops in a real browser: in words, with masked numbers, in both languages and on a phone."""
+"""Wrong calls, on /ops in a real browser: in words, with masked numbers, in both languages and on a phone."""
 
 from datetime import UTC, datetime
 
@@ -23,7 +23,7 @@ def test_ops_see_the_calls_that_were_wrong(home, browser, language, width, words
     assert home.place(8001, call=told)[0] == 422
     ops = Tab(browser, home, "ops", language=language, width=width)
     ops.sign_in("/ops")
-    ops.page.wait_for_selector("#violations tr")  # by itself
+    ops.page.wait_for_selector("#violations tr")  # without a reload
     [row] = ops.page.locator("#violations tr").all()
     cells = row.locator("td").all_inner_texts()
     assert (cells[1], cells[2], cells[3], cells[5]) == (words, "+86138****8001", "A1024", "1")

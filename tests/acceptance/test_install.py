@@ -1,4 +1,4 @@
-"""The wheel: everything is in it, it installs into an empty environment, and the tour of a day is walked with it."""
+"""The wheel: everything is in it, it installs into an empty environment, and the tour of a day runs with it."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def run(*command, timeout=INSTALL_S, **more):
 
 
 def clean_environ():
-    """Of this machine only what any program needs: nothing of ours, and no way to our source."""
+    """The variables of this machine that any program needs: none of ours, and no path to our source."""
     return {
         name: value for name, value in os.environ.items() if not name.startswith(("CONSENT_", "PYTHON", "VIRTUAL_"))
     }
@@ -35,7 +35,7 @@ def clean_environ():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Made from a copy: setuptools leaves its build folder beside what it builds."""
+    """Build the wheel from a copy: setuptools leaves its build folder beside its source."""
     copy = tmp_path_factory.mktemp("source")
     for part in OUR_PARTS:
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns(*BESIDES))
@@ -49,7 +49,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """The folder of programs of an environment that holds the wheel and what it asks for, in tested versions."""
+    """The folder of programs of an environment that holds the wheel and its dependencies, in tested versions."""
     needs.package_index()
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, with_pip=True)
@@ -91,7 +91,7 @@ def test_it_runs_from_an_empty_environment(installed, tmp_path):
 
 
 def test_every_module_imports_with_what_the_wheel_asks_for(installed, tmp_path):
-    """What is only in the development extras is not there for a user; a module of an extra says which one it wants."""
+    """A user lacks the packages of the development extras; a module of an extra names the extra it needs."""
     program = """
 import importlib, pkgutil, consent_engine, workers
 of_extras = {"consent_engine.api.service.provider"}

@@ -20,13 +20,13 @@ def triggers(kannel, order):
 
 
 def question_arrives(kannel, order):
-    """Wait for the whole question on the handset; the SMS."""
+    """Wait for the whole question on the handset; return the SMS."""
     [question] = kannel.texts(order["msisdn"], 1)
     return question
 
 
 def is_served_once(kannel, order):
-    """That a confirmed order went its whole way, each step once, and two SMS stand on the handset."""
+    """Assert that a confirmed order went its whole way, each step once, and two SMS are on the handset."""
     kannel.wait_for_event(order, "notification_accepted")
     question, notification = kannel.texts(order["msisdn"], 2)
     kannel.wait_for_event(order, "delivered", 2)
@@ -134,7 +134,7 @@ def test_an_smsc_that_comes_late_gets_what_bearerbox_kept(kannel):
 
 
 def test_nobody_is_ever_texted_an_http_body(kannel):
-    kannel.say("10086", "今日话费余额")  # no phone number: taken, put aside
+    kannel.say("10086", "今日话费余额")  # no phone number: taken, and put aside
     kannel.smsbox.wait_for("No reply sent, denied")
     kannel.say("+8613800138008", f"{WRONG_DOOR} 1")  # refused with 401, again and again
     before = len(kannel.smsbox.matching("No reply sent, denied"))

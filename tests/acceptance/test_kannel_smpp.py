@@ -1,4 +1,4 @@
-"""Kannel bound to an SMSC that loses, delays, doubles and fails single parts: what the engine makes of it."""
+"""Kannel bound to an SMSC that loses, delays, doubles and fails single parts, and how the engine handles it."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.acceptance.kannel_stack import SENDER, everything
 from tests.acceptance.smsc import REFUSED, Fate, Smsc
 
 PARTS = 5
-"""Of the question."""
+"""The number of parts of the question."""
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +22,13 @@ def kannel():
 
 
 def asked(kannel, number, **parts):
-    """An order whose question's parts have these fates; its number ends with `number`."""
+    """Place an order whose question's parts have these fates; its number ends with `number`."""
     kannel.smsc.fates |= {(number, int(name[1:])): fate for name, fate in parts.items()}
     return kannel.place(f"+8613800138{number}")
 
 
 def reports(kannel, order, effect="sms.confirmation.1"):
-    """What the timeline has of reports: (part, status, error)."""
+    """The reports in the timeline: (part, status, error)."""
     timeline = kannel.order(order["id"])["timeline"]
     told = [entry["detail"] for entry in timeline if entry["trigger"] == "reported"]
     return sorted((d["segment"], d["status"], d["error"]) for d in told if d["effect"] == effect)

@@ -15,9 +15,9 @@ BENCHMARK = ["-m", "benchmarks.promises.overload"]
 
 @pytest.fixture(scope="module")
 def figures():
-    """Twice what is needed to fill the lane; fewer posts and a wider bound of their p99 than the long form.
+    """Twice what is needed to fill the lane; fewer posts and a wider limit of their p99 than the long form.
 
-    The 700 ms are measured there, on a machine of its own; here others may be at work.
+    The 700 ms are measured there, on a machine of its own; here other processes may be running.
     """
     needs.server()
     load = ["--seconds", "5", "--posts", "150", "--orders", "90", "--p99", "2000", "--json"]

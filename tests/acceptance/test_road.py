@@ -1,4 +1,4 @@
-"""The whole road over HTTP, as curl would walk it, and what survives kill -9."""
+"""The whole road over HTTP, as curl would walk it, and the data that survive kill -9."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_a_yes_by_sms_activates_once_and_is_told(home):
 
 @pytest.fixture
 def ids_for_parts(home):
-    """The outside is another gateway for a while: it gives every part an id, and reports by that alone."""
+    """For a while another gateway: it gives every part an id, and reports by that id alone."""
     for options in (["--part-ids"], []):
         home.outside.terminate()
         home.outside.wait(10)
@@ -78,7 +78,7 @@ def test_a_gateway_that_gives_every_part_an_id_of_its_own_is_heard_as_of_one_sms
 
     until("both have arrived", lambda: arrived() == 2 and home.state(order) == "notified")
     assert home.ledger()["reports"] >= 6
-    assert len(home.show(order)["timeline"]) <= 9  # the road is five, and each SMS may be told of twice
+    assert len(home.show(order)["timeline"]) <= 9  # the road has five, and each SMS may be reported twice
     assert arrived() == 2
 
 
@@ -164,7 +164,7 @@ def test_every_process_may_be_killed_and_every_order_placed_settles(home):
             os.kill(home.children(victims[number])[0], signal.SIGKILL)
 
     def all_notified():
-        for number, order in orders.items():  # a yes that came before its question does not count: say it again
+        for number, order in orders.items():  # a yes that came before its question does not count: it is sent again
             if home.state(order) == "awaiting_reply":
                 home.say(number, "是", f"mo-{number}-again")
         return {home.state(order) for order in orders.values()} == {"notified"}

@@ -1,6 +1,6 @@
-"""A data folder written by the trunk's commit is read by this one: nothing is lost, and what was under way goes on.
+"""A data folder written by the trunk's commit is read by this one: nothing is lost, and work under way goes on.
 
-`trunk_data.tar.gz` was written by that commit's own processes, and is made again, where its format must follow, by
+`trunk_data.tar.gz` was written by that commit's own processes. Where its format must change, it is made again by
 
     git worktree add /tmp/trunk f48748b
     cd /tmp/trunk && PYTHONPATH=/tmp/trunk python /path/to/this/checkout/tests/acceptance/test_upgrade.py
@@ -45,7 +45,7 @@ FINISHED, OPEN, SILENT, STOPPED, VOICE, PARKED, RETRIED = range(1, 8)
 
 
 class Upgraded(World):
-    """This commit's engine on the trunk's data, its clock in our hands."""
+    """This commit's engine on the trunk's data, with a clock the test sets."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.written = json.loads((folder / "written.json").read_text())
@@ -71,11 +71,11 @@ class Upgraded(World):
         return self.order(number).state.value
 
     def say(self, text, msisdn, message_id="after-1"):
-        """By the gateway that brought the messages then."""
+        """Receive a reply by the gateway that brought the messages then."""
         return self.engine.receive([Reply("http_json", message_id, msisdn, "10085", text)])[0].is_new
 
     def again(self, number):
-        """The request as it was made then, under the same key."""
+        """Repeat the request as it was made then, under the same key."""
         kept = self.written["orders"][str(number)]
         return self.engine.place(Placing("agent-1", kept["key"], PlaceOrder.read(kept["body"])))
 
@@ -152,7 +152,7 @@ def test_a_yes_now_answers_the_question_asked_then(upgraded):
 
 
 def test_a_message_that_a_gateway_repeats_over_the_upgrade_changes_nothing(upgraded):
-    """Its dedupe key may be another one since: then it is read again, and answers an order that is settled."""
+    """Its dedupe key may differ since then: the message is read again, and answers a settled order."""
     for number, text in ((FINISHED, "是"), (STOPPED, "TD")):
         upgraded.say(text, number_of(number), message_id=f"trunk-mo-{number}")
     upgraded.run()
@@ -213,7 +213,7 @@ def test_a_request_repeated_over_the_upgrade_is_the_same_order(upgraded):
     assert problem.value.code == "duplicate_order"
 
 
-# -- making it, under the trunk's commit ------------------------------------------------------------------------------
+# -- making the archive, under the trunk's commit ---------------------------------------------------------------------
 
 
 class _BadBss(BaseHTTPRequestHandler):
@@ -229,11 +229,11 @@ class _BadBss(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _write(home):
-    """A day of the trunk: what it left, as its own API tells it."""
+    """Run a day of the trunk; return its outcome, as its own API tells it."""
     agreed = datetime.now(UTC) - timedelta(seconds=5)
     details = {"caller_number": "10085", "recording_id": "rec-1", "agreed_at": agreed.isoformat()}
     details["started_at"] = (agreed - timedelta(minutes=4)).isoformat()

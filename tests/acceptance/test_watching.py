@@ -1,4 +1,4 @@
-"""Watching by a real Prometheus and Alertmanager: every query of the dashboard has data, every alarm is sent."""
+"""Monitoring by a real Prometheus and Alertmanager: every query of the dashboard has data, every alarm is sent."""
 
 import json
 import re
@@ -24,14 +24,14 @@ RULES = DEPLOY / "prometheus" / "alerts.yml"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "consent.json").read_text("utf-8"))
 QUERIES = sorted({each["expr"] for panel in DASHBOARD["panels"] for each in panel.get("targets", [])})
 FASTER = 30
-"""Every duration of the rules is divided by this, and what is scraped every 15 s is scraped every half a second."""
+"""Every duration of the rules is divided by this, and the scrape interval of 15 s becomes half a second."""
 LONGEST_FOR = 8
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 WAIT = 120
 
 
 def shorter(text):
-    """The rules in a hurry: windows and offsets divided, no `for` longer than a few seconds."""
+    """The rules sped up: windows and offsets divided, no `for` longer than a few seconds."""
 
     def in_ms(match):
         return f"{match[1]}{int(match[2]) * SECONDS[match[3]] * 1000 // FASTER}ms"
@@ -47,7 +47,7 @@ def shorter(text):
 
 
 class Told(ThreadingHTTPServer):
-    """Serves metrics that the test makes up, and takes what Alertmanager sends."""
+    """A server of metrics that the test makes up, which also takes Alertmanager's messages."""
 
     metrics = ""
     scrapes = 0
@@ -84,7 +84,7 @@ class _Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Nobody asked."""
+        """Log nothing."""
 
 
 @dataclass
@@ -121,7 +121,7 @@ def started(folder, name, *arguments):
 
 @contextmanager
 def prometheus(folder: Path, target: str, more: dict[str, object], rules: str = "groups: []") -> Iterator[Prometheus]:
-    """Scrapes the target as job `consent`."""
+    """Scrape the target as job `consent` inside the block."""
     program = needs.program("prometheus", "prometheus")
     made = Prometheus()
     (folder / "rules.yml").write_text(rules)
@@ -159,7 +159,7 @@ def test_every_query_of_the_dashboard_returns_data_of_a_running_engine(tmp_path)
             asked = {query: watching.ask(query.replace("$__rate_interval", "5m")) for query in QUERIES}
             return [query for query, rows in asked.items() if all(row["value"][1] == "NaN" for row in rows)]
 
-        with suppress(AssertionError):  # what is missing says more
+        with suppress(AssertionError):  # the assertion below says which queries
             until("every query has data", lambda: without() == [], WAIT)
         assert without() == []
 

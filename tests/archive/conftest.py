@@ -43,7 +43,7 @@ def town(archive):
 
 @pytest.fixture
 def small(tmp_path):
-    """On SQLite only: what has nothing to do with the database."""
+    """A town on SQLite only, for tests that do not depend on the database."""
     archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)
     made = Town(FakeRedis(decode_responses=True), archive)
     yield made

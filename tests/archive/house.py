@@ -31,7 +31,7 @@ SEAL = Seal("test-secret")
 
 
 class Town(World):
-    """A world whose settled orders leave."""
+    """A world whose settled orders leave for the archive."""
 
     def __init__(self, client, archive, **more):
         self.archive = archive
@@ -40,7 +40,7 @@ class Town(World):
         super().__init__(client, **more)
 
     def another(self, store=None):
-        """Another engine on the same store and archive. store: between the engine and Redis."""
+        """Make another engine on the same store and archive. store: between the engine and Redis."""
         wire = Wire(self.client, proves=False, replicas=0)
         inner = store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=SEAL)
         return Engine(
@@ -74,7 +74,7 @@ class Town(World):
         return self.engine.store.records.live(ids)[1]
 
     def move(self, hours=LONG):
-        """Time passes, and timers run."""
+        """Let time pass, and run the timers."""
         self.clock.forward(hours=hours)
         self.run(Lane.TIMER)
 
@@ -84,8 +84,8 @@ class Town(World):
 
 @contextmanager
 def broken(archive: SqlArchive) -> Iterator[None]:
-    """The archive's database does not answer: its address leads nowhere."""
-    engine = archive._engine  # noqa: SLF001 - what a fault does, no caller can
+    """Make the archive's database unreachable inside the block: its address leads nowhere."""
+    engine = archive._engine  # noqa: SLF001 - a fault that no caller can cause
     archive._engine = connected("sqlite:////dev/null/nowhere/archive.sqlite3")  # noqa: SLF001
     try:
         yield
@@ -96,7 +96,7 @@ def broken(archive: SqlArchive) -> Iterator[None]:
 
 
 def everywhere(town, orders):
-    """Each order is found, whole, once in every list."""
+    """Assert that each order is found, whole, once in every list."""
     for order in orders:
         shown = town.engine.show(order.id)
         assert (shown.head, shown.events, shown.person) == (order.head, order.events, order.person)
@@ -106,7 +106,7 @@ def everywhere(town, orders):
 
 
 def emptied(archive: SqlArchive) -> SqlArchive:
-    """Nothing in it, and nobody's; its id stays."""
+    """The archive, emptied, and owned by no installation; its id stays."""
     archive.check()
     with archive._engine.begin() as connection:  # noqa: SLF001
         connection.execute(text("DELETE FROM archived_orders"))

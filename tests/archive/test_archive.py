@@ -1,4 +1,4 @@
-"""Settled orders leave the store for the archive, whole, once; whoever asks for one finds it as before."""
+"""Settled orders leave the store for the archive, whole, once; a query for one finds it as before."""
 
 from dataclasses import replace
 
@@ -61,7 +61,7 @@ def test_nothing_of_an_archived_order_is_left_in_the_store(town):
     order = town.settled()
     assert all(town.names(kind) for kind in ("order", "line", "key"))
     town.move()
-    assert seal(town.engine.store, "one")  # what it sealed is in the log
+    assert seal(town.engine.store, "one")  # all sealed entries are in the log
     left = set(town.names()) - set(before)
     counts = {name for name in left if any(kind in name for kind in ("funnel", "dialled", "sold"))}
     assert left - counts == {"ce:{0}:offers", "ce:meta", "ce:{0}:journaled"} - set(before)
@@ -361,7 +361,7 @@ def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
         return done.persons, done.orders
 
     assert at(9) == (0, 0)
-    # Each with its call, which was agreed in it and is kept as long as what was activated.
+    # Each with its call, in which it was agreed and which is kept as long as an activated order.
     assert at(11) == (1, 0), "nothing was activated: kept the shorter time"
     erased = town.engine.show(refused.id)
     offer = refused.doc.offer

@@ -1,4 +1,4 @@
-"""What people see of the archive: `consent archive`, `consent doctor`, and a metric."""
+"""The archive as operators see it: `consent archive`, `consent doctor`, and a metric."""
 
 import json
 
@@ -18,7 +18,7 @@ from tests.archive.house import broken
 
 @pytest.fixture
 def consent(real, redis_server, tmp_path, monkeypatch, capsys):
-    """The command, on this town's data: exit status, what it printed, what it said beside that."""
+    """The command, on this town's data: exit status, standard output, standard error."""
     for name, value in {
         "REDIS_URL": redis_server.url, "SECRET": "test-secret", "DURABILITY": "everysec",
         "DATA_DIR": str(tmp_path), "GATEWAY": "simulated", "BSS": "simulated",
@@ -78,8 +78,8 @@ def test_nothing_is_deleted_that_must_be_kept(real, consent):
     ("words", "said"),
     [
         (("--spread", "soon"), "a duration like"),
-        (("--expire", "--adopt"), "one thing at a time"),
-        (("--from", "somebody"), "goes with --adopt"),
+        (("--expire", "--adopt"), "cannot be combined with --expire"),
+        (("--from", "somebody"), "needs --adopt"),
         (("--expire",), "the archive cannot be reached"),
         (("--adopt",), "the archive cannot be reached"),
     ],

@@ -24,7 +24,7 @@ from tests.archive.house import SHORT, Town, everywhere
 from tests.integration.rq_house import ROOT
 
 MANY = 1_300
-"""Orders: more than one piece of them."""
+"""A number of orders that needs more than one piece."""
 
 
 def done_to(archive, *statements):
@@ -77,18 +77,18 @@ def lived_in(town, how_many=4):
 
 
 def filled(archive, how_many):
-    """Many rows more, as if there were so many orders."""
+    """Add many rows, as if there were so many orders."""
     with archive._engine.begin() as connection:  # noqa: SLF001
         one = dict(connection.execute(select(ORDERS).limit(1)).mappings().one())
         connection.execute(insert(ORDERS), [{**one, "id": f"{n:028x}"} for n in range(how_many)])
 
 
 def silent(_):
-    """Tells nobody."""
+    """Report nothing."""
 
 
 def continued(town, archive):
-    """The town's engine, told where its archive is now."""
+    """The town's engine, on the archive in its new place."""
     made = Town(town.client, archive, clock=town.clock)
     made.keys = town.keys
     return made
@@ -177,7 +177,7 @@ def test_somebody_who_writes_to_the_target_all_the_time_keeps_it_shut(town, targ
 
 
 def dying(town, postgres_url, at):
-    """The copy in a process that is killed at its nth word."""
+    """Run the copy in a process that is killed at its nth message; return whether it was."""
     code = (
         "import os, signal, sys\n"
         "from consent_engine.adapters.sql.archive import SqlArchive\n"
@@ -196,7 +196,7 @@ def dying(town, postgres_url, at):
 
 @pytest.mark.parametrize("at", [3, 9, 12])
 def test_killed_in_the_middle_the_same_command_goes_on_and_nothing_is_doubled(town, target, postgres_url, at):
-    """In the first walk, in the second, and when that found both sides equal."""
+    """In the first pass, in the second, and when that found both sides equal."""
     lived_in(town)
     filled(town.archive, MANY)
     was = rows(town.archive)

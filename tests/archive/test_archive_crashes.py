@@ -50,7 +50,7 @@ def mortal(when, method):
 
 
 def run(town, engine):
-    """A slice of timers, until the process dies."""
+    """Perform a slice of timers, until the process dies."""
 
     async def slice_():
         await engine.performer.perform(Lane.TIMER, 5)
@@ -104,7 +104,7 @@ def test_several_archive_at_once_and_every_order_moves_once(archive, real):
             with asyncio.Runner() as runner:
                 tally = runner.run(engine.performer.perform(Lane.TIMER, 5))
             done.append(tally.counts["archived"])
-        except BaseException as error:  # noqa: BLE001 - told by the main thread
+        except BaseException as error:  # noqa: BLE001 - reported by the main thread
             failed.append(error)
         finally:
             mine.close()
@@ -207,7 +207,7 @@ def today(town):
 
 def test_another_order_under_an_archived_id_is_never_written_over_it(small):
     old = small.archived(key="mine", answer="不同意")
-    with broken(small.archive):  # the key is used again, for another call, while nobody can say that it was
+    with broken(small.archive):  # the key is used again, for another call, while the archive cannot be asked
         wanted = today(small).model_copy(update={"msisdn": NUMBER, "plan": "data-pack-10gb"})
         new = small.engine.place(Placing("desk", "mine", wanted)).order
     assert new.id == old.id
@@ -272,7 +272,7 @@ def test_one_order_the_archive_cannot_write_does_not_keep_the_others(small):
             raise ValueError("a row that cannot be written")
         return write(connection, rows)
 
-    small.archive._write = poisoned  # noqa: SLF001 - what a database does, no caller can
+    small.archive._write = poisoned  # noqa: SLF001 - a database does this, no caller can
     small.run(Lane.TIMER)
     assert list(small.live([order.id for order in orders])) == [orders[1].id]
     [stuck] = small.engine.stuck()

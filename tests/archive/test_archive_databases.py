@@ -33,7 +33,7 @@ SOME = [parse(f"1380013{n:04}") for n in range(8)]
 
 @pytest.fixture
 def alone():
-    """A PostgreSQL that nobody else uses: it may be ended and frozen."""
+    """A PostgreSQL that no other test uses: it may be ended and frozen."""
     with needs.postgres() as running:
         yield running
         ctl(running, "stop")
@@ -59,14 +59,14 @@ def town_on(url, timeout_s=TIMEOUT_S):
 
 
 def done_to(archive, *statements):
-    """What somebody else does to the database."""
+    """Run statements of another user of the database."""
     with archive._engine.begin() as connection:  # noqa: SLF001 - as an administrator would
         for each in statements:
             connection.execute(text(each))
 
 
 def wait_and_then_move(town, orders, mend):
-    """What is settled waits, and nobody is told to look at it; mended, it moves."""
+    """Assert that settled orders wait without becoming stuck, and move once the database is mended."""
     town.clock.forward(hours=LONG)
     town.run(Lane.TIMER)
     assert len(town.live([order.id for order in orders])) == len(orders)
@@ -79,7 +79,7 @@ def wait_and_then_move(town, orders, mend):
 
 
 def test_a_database_that_takes_no_writes_is_waited_for(town):
-    """What a PostgreSQL is after a failover to a replica, or a file system after an error."""
+    """A PostgreSQL is so after a failover to a replica, a file system after an error."""
     orders = [town.settled(msisdn=number) for number in SOME[:3]]
     town.archive.check()
     read_only = {True}
@@ -199,7 +199,7 @@ def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone):
 
 
 def test_an_archive_that_was_put_in_the_place_of_another_is_not_used(small, tmp_path):
-    """Somebody removed the file, or restored another one, while processes run."""
+    """The file was removed, or another one restored, while processes run."""
     first = small.archived()
     second = small.settled(msisdn=SOME[1])
     for path in tmp_path.glob("archive.sqlite3*"):
@@ -317,7 +317,7 @@ print(sum(len(archive.keep({order: record})) for _ in range(20) for order, recor
 
 
 def crowd_of(size, script, url, first=""):
-    """What processes say that do the same at the same moment."""
+    """The outputs of processes that do the same at the same moment."""
     head = f"import json, sys\nfrom consent_engine.adapters.sql.archive import SqlArchive\nurl = {url!r}\n"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     crowd = [subprocess.Popen([sys.executable, "-c", head + script], **pipes) for _ in range(size)]
@@ -360,7 +360,7 @@ def test_processes_that_write_at_once_wait_for_each_other(small, tmp_path):
 
 
 def test_a_second_connection_leaves_the_first_one_its_locks_on_the_file(small, tmp_path):
-    """POSIX takes them away when any descriptor of the file is closed: another process would then write between."""
+    """POSIX drops them when any descriptor of the file is closed: another process would then write between."""
     small.archive.check()
     engine = small.archive._engine  # noqa: SLF001
     inode = f":{(tmp_path / 'archive.sqlite3').stat().st_ino} "

@@ -1,4 +1,4 @@
-"""What was promised holds through the archive: what comes while an order moves, and what Redis forgets and is told."""
+"""The promises hold through the archive: events while an order moves, a Redis that forgets and is restored."""
 
 import pytest
 from sqlalchemy import update
@@ -16,7 +16,7 @@ from tests.conftest import NUMBER, OTHER
 
 
 def meanwhile(town, happens):
-    """Something happens after an order was written to the archive and before the store lets it go."""
+    """Call a function after an order was written to the archive and before the store lets it go."""
     keep = town.archive.keep
 
     def kept(records):
@@ -54,7 +54,7 @@ def test_a_stop_that_comes_while_its_last_order_moves_stands(town):
 
 
 def test_a_refusal_between_the_look_and_the_writing_wins_though_the_line_went_and_came_again(small):
-    """Who read the line before it was deleted must not take the one that came after it for the same."""
+    """A process that read the line before it was deleted must not take a new line for the same."""
     old = small.settled()
     small.clock.forward(hours=LONG)
     desk = small.another()
@@ -74,7 +74,7 @@ def test_a_refusal_between_the_look_and_the_writing_wins_though_the_line_went_an
 
 
 def test_another_number_under_a_key_whose_order_left_is_a_conflict_also_where_its_reservation_outlived_it(town):
-    """Who let the order go died before he deleted the reservation."""
+    """The process that let the order go died before it deleted the reservation."""
     order = town.settled(key="mine")
     forget = town.engine.store.reservations.forget
     ours = (request_key(order.id), order.id)
@@ -130,14 +130,14 @@ def test_the_stuck_list_and_the_board_are_there_while_the_archive_is_down(small)
 
 
 def kept_of(client):
-    """All that a Redis holds, but for what only views read."""
+    """Everything that a Redis holds, except what only views read."""
     kinds = {name: client.type(name) for name in client.scan_iter()}
     readers = {"hash": client.hgetall, "zset": lambda n: client.zrange(n, 0, -1, withscores=True), "string": client.get}
     return {name: (kind, readers[kind](name)) for name, kind in kinds.items() if kind in readers}
 
 
 def restored(client, kept):
-    """A backup over an empty server."""
+    """Restore a backup onto an empty server."""
     client.flushdb()
     for name, (kind, what) in kept.items():
         if kind == "hash":
@@ -164,7 +164,7 @@ def test_a_backup_of_redis_that_knows_less_of_an_order_leaves_all_that_the_archi
 
 @pytest.mark.parametrize("notes", [0, 9], ids=["shorter", "longer"])
 def test_a_backup_of_redis_in_which_an_order_goes_another_way_never_replaces_what_the_archive_holds(town, notes):
-    """The head of the chain that the archive holds was handed out: to the BSS, in an answer."""
+    """The chain head that the archive holds was handed out: to the BSS, in an answer."""
     order = town.place()
     town.run(Lane.SMS)
     backup = kept_of(town.client)

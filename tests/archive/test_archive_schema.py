@@ -1,4 +1,4 @@
-"""The archive's schema grows by steps: each once, whole, whoever comes first; and what is older is read meanwhile."""
+"""The archive's schema grows by steps: each once, whole, whichever process is first; older ones are read meanwhile."""
 
 import threading
 
@@ -15,7 +15,7 @@ from tests.archive.house import SHORT
 
 @pytest.fixture
 def archive(archive):
-    """As it is found: whatever a test made of it is taken away again."""
+    """The archive as it was before the test: its changes are undone."""
     yield archive
     with archive._engine.begin() as connection:  # noqa: SLF001 - as an administrator would
         connection.execute(text("UPDATE archive_meta SET value = '1' WHERE name = 'schema'"))
@@ -93,7 +93,7 @@ def test_a_release_that_is_older_than_the_archive_leaves_it_alone(archive):
 
 
 def test_the_oldest_archive_of_the_time_before_calls_and_log_grows_with_its_orders(town, archive):
-    """As it was when only orders were archived: the tables that came later are made beside the step."""
+    """An archive from when only orders were archived: the tables that came later are made beside the step."""
     order = town.archived()
     with archive._engine.begin() as connection:  # noqa: SLF001
         for name in ("archived_calls", "archived_unheard", "log"):

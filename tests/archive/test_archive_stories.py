@@ -1,8 +1,7 @@
 """The promises once more, whatever happens in whatever order, in a world whose settled orders leave for an archive.
-
-The machine is that of `tests/integration/promises/machine.py`; here time passes by weeks, whoever
-archives dies, the archive is away or does not say whether it took something, and requests of long ago come again.
-TESTS_DEEP=500 looks at that many stories.
+The machine is that of `tests/integration/promises/machine.py`; here weeks pass, the archiving process dies, the
+archive is unavailable or does not say whether it took something, and old requests are repeated.
+TESTS_DEEP=500 runs that many stories.
 """
 
 import sys
@@ -31,7 +30,7 @@ RETRIES = Policy(retry_base=1_000, reminder_after=12 * HOURS)
 
 
 class Faulty:
-    """An archive that is away, or does what it is asked and cannot say so. Who only looks finds it well."""
+    """An archive that is unavailable, or does its work and cannot answer. Its reading methods always work."""
 
     def __init__(self, archive):
         self._archive = archive
@@ -55,7 +54,7 @@ class Faulty:
 
 
 class AtOnce(ThreadPoolExecutor):
-    """Threads that are none: what is asked in one is done before anything else."""
+    """An executor without threads: each task is done at once."""
 
     def submit(self, work, /, *args, **more):
         done = Future()
@@ -67,14 +66,14 @@ class AtOnce(ThreadPoolExecutor):
 
 
 class Remembering(Town):
-    """A town that knows under which key each order was placed."""
+    """A town that knows the key under which each order was placed."""
 
     def __init__(self, *args, **more):
         self.requests = {}
         super().__init__(*args, **more)
 
     def request(self, msisdn=NUMBERS[0], plan="5g-smart-199", **call):
-        """A call that has just ended: it can be taken though the archive cannot be asked."""
+        """A call that has just ended: it can be taken although the archive cannot be asked."""
         at = datetime.fromtimestamp(self.clock.now // 1000, UTC).isoformat()
         return super().request(msisdn, plan, **{"started_at": at, "agreed_at": at, **call})
 
@@ -85,14 +84,14 @@ class Remembering(Town):
         return order
 
     def report(self, order, status, effect="confirmation.1", **more):
-        """fakeredis has no XSETID, by which a report on an order that has left is proven when it is repeated."""
+        """fakeredis has no XSETID, by which a repeated report on an order that has left is proven."""
         if isinstance(self.client, FakeRedis) and not self.live([order.id]):
             return False
         return super().report(order, status, effect, **more)
 
 
 class Leaving(Promises):
-    """Rules are what the world does; invariants are what we promised."""
+    """Rules are events of the world; invariants are our promises."""
 
     def __init__(self, archive, client=None):
         super().__init__(client)
@@ -104,11 +103,11 @@ class Leaving(Promises):
         self.world.gateway.send, self.world.bss.activate = self.send, self.activate
         self.world.runner.get_loop().set_default_executor(AtOnce(1))
 
-    # -- what people and machines do ------------------------------------------------------------------------------
+    # -- acts of people and machines ------------------------------------------------------------------------------
 
     @rule(hours=st.sampled_from([49, LONG, LONG, 200]))
     def long_after(self, hours):
-        """What has settled is due to leave."""
+        """Let time pass until settled orders are due to leave."""
         self.world.clock.forward(hours=hours)
         self.perform(Lane.TIMER)
 
@@ -121,7 +120,7 @@ class Leaving(Promises):
         steps=st.permutations(["keep", "retire", "forget"]), count=st.integers(0, 2), soon=SELDOM,
     )  # fmt: skip
     def dies_archiving(self, number, plan, steps, count, soon):
-        """One after the other, each with some of a step done; its leases end before the next one comes, or not yet."""
+        """Die in one step after the other, each partly done; the leases end before the next one, or not yet."""
         found = self.place(number, plan)
         if found != multiple():
             self.engine.cancel(found.id, "A1024", "changed his mind")
@@ -135,7 +134,7 @@ class Leaving(Promises):
 
     def dies_at(self, step, count):
         dying = self.world.another()
-        archiver = dying.performer._archiver  # noqa: SLF001 - what a crash does, no caller can
+        archiver = dying.performer._archiver  # noqa: SLF001 - a crash does this, no caller can
         store = dying.store
         whose = {"keep": store.archive, "retire": store.retirement, "forget": store.reservations}[step]
         does = getattr(whose, step)
@@ -181,7 +180,7 @@ class Leaving(Promises):
             return
         raise AssertionError("two orders under one key")
 
-    # -- what must hold -------------------------------------------------------------------------------------------
+    # -- invariants -----------------------------------------------------------------------------------------------
 
     def judge(self):
         super().judge()
@@ -211,7 +210,7 @@ class Leaving(Promises):
         super().somebody_minds({order: shown[order] for order in live})
 
     def teardown(self):
-        """When all is well again, all that settled leaves, and of its numbers only who refused or wrote since."""
+        """Assert that after recovery all settled orders leave, and only numbers that refused or wrote since remain."""
         self.archive.fault = ""
         loop_closes, self.world.runner.close = self.world.runner.close, lambda: None
         super().teardown()
@@ -232,7 +231,7 @@ class Leaving(Promises):
 
 
 def tell(where, make, most):
-    """Run the stories, and say how many there were, and what happened in them."""
+    """Run the stories, and report their number and their events."""
     told = []
 
     def story():

@@ -1,4 +1,4 @@
-"""`consent audit`: what was dropped or written anew is named, whoever did it, with the secret or without."""
+"""`consent audit`: records that were dropped or rewritten are named, whoever did it, with the secret or without."""
 
 from dataclasses import replace
 
@@ -165,7 +165,7 @@ def test_a_line_that_went_with_its_number_is_not_missed_nor_one_that_began_anew(
     happens(small, "released")
     happens(small, "assigned")
     sealed(small)
-    small.run(Lane.TIMER)  # what the holder before had is taken back
+    small.run(Lane.TIMER)  # the earlier holder's service is taken back
     small.clock.forward(hours=24 * 31)
     small.run(Lane.TIMER)
     assert small.names("line") == []
@@ -180,7 +180,7 @@ def test_a_line_that_went_with_its_number_is_not_missed_nor_one_that_began_anew(
 
 
 class Reads(SqlLog):
-    """Notes from where it was read."""
+    """A log that notes where it was read from."""
 
     read: list[int]
 
@@ -241,7 +241,7 @@ def test_a_log_from_before_there_were_marks_is_read_from_its_beginning(marked):
     assert marked.engine.store.log.begins(first) == 0
 
 
-# What is no entry ---------------------------------------------------------------------------------------------------
+# Damaged entries ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", ["订单 1 2 3", "o\x00 1", "o " + "x" * 5_000, ""])

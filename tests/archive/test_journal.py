@@ -1,4 +1,4 @@
-"""The journal: what orders seal stands in it by the very commit, and is in the log once, numbered densely."""
+"""The journal: an order's sealed events are in it by the very commit, and in the log once, numbered densely."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -29,7 +29,7 @@ from consent_engine.ports import Piece, Waiting
 from tests.conftest import NUMBER
 
 MOST_BYTES = 120
-"""What an event may take in a journal."""
+"""The most bytes that one event may take in a journal."""
 
 
 def standing(town):
@@ -49,7 +49,7 @@ def sealed(town):
     return seal(town.engine.store, "one")
 
 
-# -- what a commit leaves ----------------------------------------------------------------------------------------------
+# -- the entries of a commit -------------------------------------------------------------------------------------------
 
 
 def test_every_commit_of_an_order_leaves_its_leaf_and_the_chain_can_be_checked_against_it(small):
@@ -111,7 +111,7 @@ def test_an_event_takes_no_more_than_it_may_in_the_journal(real):
     assert real.client.memory_usage(real.cell.journal, samples=0) / len(entries) <= MOST_BYTES
 
 
-# -- what brings it to the log -----------------------------------------------------------------------------------------
+# -- bringing the journal to the log -----------------------------------------------------------------------------------
 
 
 def test_what_was_sealed_is_numbered_once_in_its_order_and_leaves_the_journal(town):
@@ -132,7 +132,7 @@ class Dies(BaseException):
 
 
 def dying(town, at):
-    """A store whose sealer dies before its n-th step, or after it was done and nobody heard: 2n, 2n + 1."""
+    """A store whose sealer dies before its n-th step, or after it was done and before the answer: 2n, 2n + 1."""
     count = [-1]
 
     def mortal(step):

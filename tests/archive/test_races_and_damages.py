@@ -1,4 +1,5 @@
-"""Bounded runs of `benchmarks/promises/archive_races.py` and `damages.py`: what was told stands, or it is said."""
+"""Bounded runs of `benchmarks/promises/archive_races.py` and `damages.py`: acknowledgements stand, or their
+damage is reported."""
 
 from contextlib import closing
 
@@ -23,7 +24,7 @@ def test_what_was_told_stands_while_orders_leave_and_their_requests_are_repeated
     assert one.left > 0
     assert one.repeats > 0
     assert one.said.content, one.said.bad
-    print(one)  # noqa: T201 - the figures are the point
+    print(one)  # noqa: T201 - the figures are the purpose
 
 
 def test_the_rules_see_what_is_lost_in_the_archive_and_the_doctor_does_too(place):

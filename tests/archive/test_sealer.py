@@ -1,4 +1,4 @@
-"""The sealer of a worker process: a thread that seals, whatever went wrong before."""
+"""The sealer of a worker process: a thread that goes on sealing, whatever went wrong before."""
 
 from dataclasses import replace
 from threading import Event

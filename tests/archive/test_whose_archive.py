@@ -17,7 +17,7 @@ from tests.archive.house import LONG, SHORT, Town
 from tests.conftest import OTHER
 
 BEFORE_ARCHIVES = ("1", "2")
-"""The schemas of data that a program reads which knows of no archive; it starts on no others."""
+"""The schemas of data that a program without archives reads; it starts on no others."""
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def second(town):
 
 
 def address(archive):
-    return archive._engine.url.render_as_string(hide_password=False)  # noqa: SLF001 - no caller asks for it
+    return archive._engine.url.render_as_string(hide_password=False)  # noqa: SLF001 - no caller needs it
 
 
 def nobodys(archive):
-    """As a release left it that did not say whose it is."""
-    with archive._engine.begin() as connection:  # noqa: SLF001 - what that release did, no caller can
+    """Make the archive one of a release that did not record its installation."""
+    with archive._engine.begin() as connection:  # noqa: SLF001 - that release did this, no caller can
         connection.execute(text("DELETE FROM archive_meta WHERE name = 'installation'"))
 
 
@@ -108,7 +108,7 @@ def test_of_two_that_find_a_new_archive_at_once_one_has_it(town, tmp_path):
 
 @pytest.mark.parametrize("schema", BEFORE_ARCHIVES)
 def test_data_that_are_bound_to_an_archive_are_refused_by_a_program_from_before_there_was_one(town, schema):
-    """It would find none of the orders in there, and place each repeat anew."""
+    """Such a program would find no archived order, and place each repeat anew."""
     town.client.hset("ce:meta", "schema", schema)
     town.client.hdel("ce:meta", "archive")
     order = town.settled()
@@ -126,7 +126,7 @@ def test_what_a_later_release_has_marked_stays_marked_by_it(town):
 
 
 def test_an_installation_whose_archive_is_anothers_does_not_start(real, redis_server, tmp_path):
-    """Its data on Redis may have been lost: started anew, nobody would know who refused."""
+    """Its data on Redis may have been lost: started anew, it would have forgotten every refusal."""
     real.archived()
     environ = {
         "CONSENT_REDIS_URL": redis_server.url, "CONSENT_SECRET": "test-secret", "CONSENT_DURABILITY": "everysec",

@@ -14,7 +14,7 @@ PAUSE_S = 0.05
 
 
 def silent(_):
-    """Tells nobody."""
+    """Report nothing."""
 
 
 def loaded(named, **more):
@@ -33,8 +33,8 @@ def placed(engine, n):
 
 @contextmanager
 def desks(settings):
-    """Orders, one after another, until the block ends; by the number of each, once it is acknowledged. What is told
-    "not now" is asked again.
+    """Place orders, one after another, until the block ends; yield the acknowledged ones by number. A request answered
+    with "not now" is repeated.
     """
     orders, stop, died = {}, threading.Event(), []
 

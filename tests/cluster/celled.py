@@ -1,4 +1,4 @@
-"""A world over many cells: the real stores, on whatever Redis a test gives them."""
+"""A world over many cells: the real stores, on any Redis a test gives them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,14 +28,14 @@ from tests.plans import priced, undated
 
 
 class Registry(RedisRegistry):
-    """A fake server tells nothing of itself."""
+    """A registry without the check of the server: a fake one has no information on itself."""
 
     def _check_server(self, *, strict: bool) -> None:
         return
 
 
 class Celled(World):
-    """A world over `count` cells. wire: what leads to a cell. archive: where settled orders go, if anywhere."""
+    """A world over `count` cells. wire: the connection to a cell. archive: where settled orders go, if anywhere."""
 
     def __init__(
         self, client: Any, count: int, *, alone: bool = False, clock: Clock | None = None,
@@ -66,7 +66,7 @@ class Celled(World):
         )
 
     def side(self, make: Callable[[Any, int], Wire] | None = None) -> Side:
-        """All of it, to be moved."""
+        """All of its cells, as a side of a move."""
         wires = [make(self.client, n) if make else self.wire(n) for n in range(len(self.names))]
         return Side(wires, alone=self.names[0].shared == "ce:")
 
@@ -76,7 +76,7 @@ def person(n: int) -> Msisdn:
 
 
 def lived_in(world: Celled, people: int = 12) -> list[str]:
-    """A bit of everything that may be there when data are moved; the orders."""
+    """Make a bit of everything that may be there when data are moved; return the orders."""
     made = [world.place(person(n), key=f"key-of-{n}").id for n in range(people)]
     world.run(Lane.SMS)
     engine = world.engine
@@ -119,7 +119,7 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
 
 
 def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
-    """Everything that somebody can see of it, and everything that is to be done."""
+    """Everything that can be seen of the world, and all effects that are due."""
     engine = world.engine
     store = engine.store
     now, found, _ = store.records.live(orders)
@@ -147,7 +147,7 @@ def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
 
 
 def reported(msisdn: str, at: int) -> MakeReport:
-    """A call of that instant, reported."""
+    """A report of a call at that instant."""
     called_at = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     body = {"msisdn": msisdn, "carrier": "mobile", "caller_number": "10085", "called_at": called_at}
     return MakeReport.model_validate(body)

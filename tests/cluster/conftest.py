@@ -1,4 +1,4 @@
-"""One cluster for all tests of this folder; each begins with empty masters."""
+"""One cluster for all tests of this folder; each test begins with empty masters."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def town(running):
 
 @pytest.fixture
 def settings(running, town):
-    """What a process needs to find them."""
+    """The settings by which a process finds them."""
     return {
         "CONSENT_REDIS_URL": town.url,
         "CONSENT_RQ_URL": running[1].url,

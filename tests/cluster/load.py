@@ -1,4 +1,4 @@
-"""Desks that place orders while something happens to the cluster, and what each was told, and when."""
+"""Desks that place orders while something happens to the cluster, and the answers they got, with their instants."""
 
 import threading
 from collections import Counter
@@ -13,12 +13,12 @@ from tests.acceptance.house import House, until
 TAKEN = {200, 201}
 _NOW = datetime.now(UTC)
 STARTED, AGREED = (_NOW - timedelta(minutes=4)).isoformat(), _NOW.isoformat()
-"""Of every call: the same request again is the same."""
+"""The instants of every call: an order that is asked for again is the same request."""
 """Always the same: an order that is asked for again is the same request."""
 
 
 def number(n: int) -> int:
-    """Numbers of every cell: consecutive ones are of few."""
+    """Spread numbers over all cells: consecutive ones would share a few."""
     return 7_919 * n
 
 
@@ -38,7 +38,7 @@ class Answer:
 
 
 class Desks:
-    """They place order after order, each again until it is told yes."""
+    """Desks that place order after order, and repeat each until it is accepted."""
 
     def __init__(self, home: House, desks: int = 4) -> None:
         self.home = home
@@ -51,7 +51,7 @@ class Desks:
         n = desk
         waiting: list[int] = []
         while not self.stop.is_set():
-            # What was refused is asked again beside what is new: one that waits holds nobody else up.
+            # Refused requests are repeated beside new ones: one that waits holds nobody else up.
             for each in [*waiting, n]:
                 if self.place(each):
                     waiting = [other for other in waiting if other != each]
@@ -86,14 +86,14 @@ class Desks:
 
 
 def finish(home: House, orders: dict[int, str], seconds: float = 60, *, was_down: bool = False) -> None:
-    """Everybody says yes, until every acknowledged order is there and at its end."""
+    """Let every subscriber say yes, until every acknowledged order is there and at its end."""
     for n in orders:
         until("a yes is taken", lambda n=n: home.say(number(n), "是", f"mo-{n}")[0] == 200)
 
     def settled() -> bool:
         states = {n: home.state(order) for n, order in orders.items()}
         for n, state in states.items():
-            if state == "awaiting_reply":  # a yes from before its question does not count: say it again
+            if state == "awaiting_reply":  # a yes from before its question does not count: it is sent again
                 home.say(number(n), "是", f"mo-{n}-again")
         return set(states.values()) == {"notified"}
 

@@ -1,4 +1,4 @@
-"""Moves between fakes, and how they die."""
+"""Moves between fakes, and the points at which they die."""
 
 import pytest
 from fakeredis import FakeRedis
@@ -32,7 +32,7 @@ def moved(old, new):
 
 
 def target(count, clock, **more):
-    """A Redis with nothing in it, and the world that will be there."""
+    """An empty Redis, and the world that will be there."""
     made = fake(count, clock, **more)
     made.client.flushall()
     return made

@@ -21,7 +21,7 @@ LEASE_S, CALL_S = 6, 2
 
 
 def engine_at(port, folder):
-    """As any process of an installation makes it."""
+    """Make an engine as any process of an installation does."""
     named = {"DATA_DIR": str(folder), "SECRET": FULL_SECRET, "DURABILITY": "everysec", "LEASE": f"{LEASE_S}s",
              "CALL_TIMEOUT": f"{CALL_S}s", "READING_SPEED": "1000000"}  # fmt: skip
     settings = Settings.load({f"CONSENT_{name}": value for name, value in named.items()}, None)
@@ -34,7 +34,7 @@ def engine_at(port, folder):
 
 
 def working(engine, outer, lanes=None, startable_s=LEASE_S - CALL_S):
-    """The same with an outside of its own; lanes: what stands between it and the store's."""
+    """The same with a gateway and a BSS of its own; lanes: a wrapper around the store's."""
     outside = replace(engine.outside, gateways=dict.fromkeys(engine.outside.gateways, outer), bss=outer)
     store = with_(engine.store, lanes=lanes or engine.store.lanes)
     pace = Pace(startable_s=startable_s)
@@ -46,7 +46,7 @@ def side(at):
 
 
 def move(old, new, kind=Move):
-    """All of it; who moves is not connected any more afterwards."""
+    """Move all data; the mover's connections are closed afterwards."""
     sides = side(old), side(new)
     try:
         return kind(*sides, lambda told: None, look_s=0.001).run()

@@ -21,7 +21,7 @@ COMMON = (
     "appendfsync always",
     "cluster-enabled yes",
     f"cluster-node-timeout {NODE_TIMEOUT_MS}",
-    "cluster-require-full-coverage no",  # a master that is gone takes its own slots along, not all
+    "cluster-require-full-coverage no",  # a lost master takes its own slots along, not all
     "cluster-replica-validity-factor 0",
     "repl-diskless-sync-delay 0",
     "loglevel notice",
@@ -40,11 +40,11 @@ class Cluster:
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[-2:] + self.nodes[:2])
 
     def masters(self) -> list[Server]:
-        """Those that are masters and own slots now."""
+        """The nodes that are masters and own slots now."""
         return [node for node in self.nodes if node.runs() and node.port in {row[2][1] for row in self.slots()}]
 
     def slots(self) -> list[list]:
-        """Who owns what: the rows of CLUSTER SLOTS, as they come, of the first node that answers."""
+        """The owners of slots: the rows of CLUSTER SLOTS, as they come, of the first node that answers."""
         return self._as_told(next(node for node in self.nodes if node.runs()), "CLUSTER SLOTS")
 
     def owner(self, cell: int) -> Server:
@@ -54,11 +54,11 @@ class Cluster:
         return next(node for node in self.nodes if node.port == port)
 
     def slot_of(self, master: Server) -> int:
-        """One that it has."""
+        """A slot that the master has."""
         return next(int(row[0]) for row in self.slots() if row[2][1] == master.port)
 
     def replica_of(self, master: Server) -> Server:
-        """As the master says: others hear of a replica only after seconds."""
+        """The replica of a master, as the master says: others hear of it only after seconds."""
         port = int(master.do("INFO", "replication")["slave0"]["port"])
         return next(node for node in self.nodes if node.port == port)
 
@@ -87,7 +87,7 @@ class Cluster:
             return client.execute_command(command)
 
     def move_slot(self, cell: int, to: Server) -> int:
-        """Move a cell's slot to another master, key by key, the due-sets first: nobody leases what is half gone."""
+        """Move a cell's slot to another master, key by key, the due-sets first: no lease finds half of a record."""
         slot, giver = key_slot(str(cell).encode()), self.owner(cell)
         keys = [key for key in Cell(cell, alone=False).due.values() if giver.do("EXISTS", key)]
         to.do("CLUSTER", "SETSLOT", slot, "IMPORTING", self.id_of(giver))

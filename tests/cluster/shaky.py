@@ -24,7 +24,7 @@ class Cut(Wire):
 
 
 class Shaky(Celled):
-    """A world whose cells can be cut off. A cell's wire is one for all."""
+    """A world whose cells can be cut off. All users of a cell share its wire."""
 
     def __init__(self):
         self.wires = {}
@@ -35,7 +35,7 @@ class Shaky(Celled):
 
 
 def people_of(*cells, count=3):
-    """Persons of these cells, as many of each; whose cell is whose."""
+    """As many persons of each of these cells, by cell."""
     found = {n: [] for n in cells}
     n = 0
     while any(len(each) < count for each in found.values()):

@@ -1,7 +1,7 @@
 """A process that works on one server, and stands still in the worst moment: `python -m tests.cluster.still KIND PORT`.
 
-It says what it does on its standard output, with the instant by the clock that all processes of a machine share. It
-ends once it is told that the data are elsewhere.
+It reports each act on its standard output, with the instant by the clock that all processes of a machine share. It
+ends once an answer says that the data have moved.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from consent_engine.errors import StoreUnavailable
 from tests.cluster.one_server import engine_at, place, working
 
 BEFORE = 3
-"""So many activations are leased and called before the worker stands still, with the next ones in its hands."""
+"""The number of activations leased and called before the worker stands still, holding the next ones."""
 
 
 def say(*words):
@@ -25,7 +25,7 @@ def say(*words):
 
 
 class Outer:
-    """A gateway and a BSS that take everything, and say so."""
+    """A gateway and a BSS that take everything, and report it."""
 
     name, sub_numbers, segments, webhooks = "simulated", False, 255, None
 
@@ -70,7 +70,7 @@ class Stands:
 
 
 def worker(engine):
-    # Had it a longer lease, it could begin its calls as late as that: a short one must not be what keeps it from it.
+    # With a longer lease, it could begin its calls that late: a short lease must not be the reason why it does not.
     engine = working(engine, Outer(), Stands(engine.store.lanes), startable_s=3_600)
 
     async def work():
@@ -83,7 +83,7 @@ def worker(engine):
 
 
 def desk(engine):
-    """One order for each line that it reads; without a pause once nobody writes any more."""
+    """Place one order for each line read; without a pause once the input has ended."""
     for n in itertools.count():
         number = f"+86138{n:08d}"
         say("placed", place(engine, f"key-{n}", number).id, number)

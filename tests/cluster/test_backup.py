@@ -21,7 +21,7 @@ OTHER_CELLS = 5
 
 
 async def worked(engine, orders, state):
-    """Perform every lane until all of these orders stand there."""
+    """Perform every lane until all of these orders have this state."""
     for _ in range(50):
         for lane in Lane:
             await engine.performer.perform(lane, 1)
@@ -32,7 +32,7 @@ async def worked(engine, orders, state):
 
 
 async def to_the_end(engine, orders):
-    """Ask everybody, have everybody say yes, and go on."""
+    """Ask every subscriber, let each say yes, and go on to the end."""
     await worked(engine, orders, "awaiting_reply")
     engine.receive([Reply("simulated", f"mo-{n}", person(n), "10085", "是") for n in orders])
     await worked(engine, orders, "notified")

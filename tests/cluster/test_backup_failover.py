@@ -1,4 +1,4 @@
-"""A master fails while its part of a cluster is copied: what lacks something of it is not called a backup."""
+"""A master fails while its part of a cluster is copied: a copy that lacks any of its data is not called a backup."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from tests.cluster.conftest import CELLS
 
 pytestmark = needs.linux
 MORE = 12
-"""So many orders are acknowledged before it happens, and again after."""
+"""The number of orders acknowledged before it happens, and again after."""
 
 
 def copied(town):
@@ -27,27 +27,27 @@ def copied(town):
 
 
 def promoted(town, gone):
-    """Wait until the others say that another has its cells."""
+    """Wait until the others say that another master has its cells."""
     others = [each for each in town.nodes if each is not gone]
     until("another is promoted", lambda: not any(gone.port in owning(each) for each in others), 60)
 
 
 def owning(node):
-    """The ports of those who own slots, as a node says."""
+    """The ports of the owners of slots, as a node says."""
     with node.client() as client:
         client.response_callbacks.clear()
         return {row[2][1] for row in client.execute_command("CLUSTER SLOTS")}
 
 
 def killed(town, master):
-    """It dies, and is started again once another was promoted, as whatever watches it does."""
+    """Kill the master, and start it again once another was promoted, as its supervisor does."""
     master.kill()
     promoted(town, master)
     master.start()
 
 
 def frozen(town, master):
-    """It stands still until another was promoted, and goes on as if nothing had been."""
+    """Stop the master until another was promoted, and let it go on as if nothing had happened."""
     master.process.send_signal(signal.SIGSTOP)
     try:
         promoted(town, master)
@@ -56,7 +56,7 @@ def frozen(town, master):
 
 
 WAYS = [(frozen, "before"), (killed, "after"), (killed, "before"), (frozen, "after")]
-"""What happens to the master that is copied first: before its part is fetched, or after that."""
+"""How the master that is copied first fails: before its part is fetched, or after that."""
 
 
 @pytest.mark.parametrize(("fails", "when"), WAYS if os.environ.get("TESTS_DEEP") else WAYS[:1])

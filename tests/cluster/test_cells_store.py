@@ -1,4 +1,4 @@
-"""Many cells as one store: who answers, in which order, and what a cell that cannot be reached takes along."""
+"""Many cells as one store: which answer, in which order, and the records that an unreachable cell takes along."""
 
 import pytest
 
@@ -143,7 +143,7 @@ def test_a_cell_that_is_cut_off_is_left_out_and_asked_again_when_its_time_is_ove
 
 
 def test_lists_are_whole_or_refused(world):
-    """Pages over all cells, also with many placed at the same instant; a list that would leave somebody out is none."""
+    """Pages over all cells, also with many placed at the same instant; a list that would omit a cell is refused."""
     people = [p for group in people_of(0, 1, 2, 3, count=5).values() for p in group]
     ids = {each.order.id for each in world.engine.place_many(placings(world, people))}  # all of one instant
     for each in people[::3]:

@@ -38,7 +38,7 @@ def troubles(world, wanted=EVERYTHING):
 
 
 def waiting(world, orders):
-    """An order that waits for a reply, of the last cell."""
+    """An order of the last cell that waits for a reply."""
     return next(
         order for order in world.engine.lookup.load(orders)[1].values()
         if order.state is State.AWAITING_REPLY and cell_of(order.id, COUNT) == COUNT - 1

@@ -8,7 +8,7 @@ from tests.cluster.conftest import CELLS
 from tests.cluster.load import TAKEN, Desks, cell, finish
 
 WORKED = 15
-"""So many orders are acknowledged before it happens, and again after."""
+"""The number of orders acknowledged before it happens, and again after."""
 
 
 def test_a_cell_moves_then_a_master_dies_under_load_and_everything_acknowledged_is_there(town, settings, tmp_path):
@@ -22,7 +22,7 @@ def test_a_cell_moves_then_a_master_dies_under_load_and_everything_acknowledged_
         finish(home, dict(desks.orders))
         assert home.children("") == processes, "nobody was started anew"
     slowest = max(answer.took for answer in desks.answers)
-    print(  # noqa: T201 - the figures are the point
+    print(  # noqa: T201 - the figures are the purpose
         f"{len(desks.orders)} acknowledged, 0 lost, 0 stuck, {dict(desks.told())}, slowest answer {slowest:.1f} s; "
         f"a cell moved: {moves}; a master killed: {dies}"
     )
@@ -33,7 +33,7 @@ def taken_of(desks, cells):
 
 
 def slot_moves(town, desks):
-    """One cell of a master goes to another, key by key."""
+    """Move one cell of a master to another, key by key."""
     mover = next(n for n in range(CELLS) if town.owner(n) is not town.owner(0))
     giver = town.owner(mover)
     began = monotonic()
@@ -47,7 +47,7 @@ def slot_moves(town, desks):
 
 
 def master_dies(town, desks):
-    """Not the first cell's: plans, API keys and the instant are asked of that."""
+    """Kill a master, but not the first cell's: that one has plans, API keys and the clock."""
     gone = next(node for node in town.masters() if node is not town.owner(0))
     theirs = {n for n in range(CELLS) if town.owner(n) is gone}
     heir = town.replica_of(gone)
@@ -55,7 +55,7 @@ def master_dies(town, desks):
     began = monotonic()
     until("its replica is promoted", lambda: all(town.owner(n) is heir for n in theirs))
     promoted = monotonic()
-    gone.start()  # as whatever watches it does: until it follows, nobody could prove what its heir is told
+    gone.start()  # as its supervisor does: until it follows, no write to its heir could be proven
     had = taken_of(desks, theirs)
     until("orders of its cells come in again", lambda: len(taken_of(desks, theirs) - had) >= WORKED // 5)
     back = monotonic()

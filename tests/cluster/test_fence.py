@@ -1,4 +1,4 @@
-"""Whoever was cut off while all data were moved, however long, writes nothing where they are no more."""
+"""A process that was cut off while all data were moved, however long, writes nothing to the server they left."""
 
 import os
 import threading
@@ -52,7 +52,7 @@ def other(servers, tmp_path):
 
 
 def follow(master, replica):
-    """Have `replica` have all that `master` has, from now on."""
+    """Make `replica` copy all data of `master`, from now on."""
     master.do("REPLICAOF", "NO", "ONE")
     replica.do("REPLICAOF", "127.0.0.1", master.port)
     until("it has all", lambda: replica.do("INFO", "replication")["master_link_status"] == "up")
@@ -60,7 +60,7 @@ def follow(master, replica):
 
 @pytest.fixture
 def wire(old):
-    """What stands between an API and the old server."""
+    """The connection between an API and the old server."""
     with FaultProxy(f"127.0.0.1:{old.port}") as made:
         yield made
 
@@ -97,7 +97,7 @@ def test_an_api_that_was_cut_off_during_a_whole_move_writes_nothing_on_the_old_s
 
 
 def test_a_worker_that_was_cut_off_with_a_lease_may_begin_no_call_after_the_move(old, new, wire, tmp_path):
-    """The refusal that came meanwhile is where it does not look: see `test_late_calls`."""
+    """The refusal that came meanwhile is on the new server, where it does not look: see `test_late_calls`."""
     worker = engine_at(wire.port, tmp_path)
     place(worker, "key-1")
     [leased] = worker.store.lanes.lease(Lane.SMS, 1)
@@ -153,7 +153,7 @@ def test_a_move_that_is_given_up_lets_everybody_in_again(old, new, wire, tmp_pat
 def test_whoever_stayed_connected_to_a_master_of_before_is_seen_though_another_is_it_now(
     old, new, other, wire, tmp_path
 ):
-    """It may be the master again tomorrow, and nobody who is connected already looks for a fence."""
+    """That server may be the master again tomorrow, and a client that is connected already looks for no fence."""
     api = engine_at(wire.port, tmp_path)
     placed = place(api, "key-1")
     follow(old, other)
@@ -182,7 +182,7 @@ def test_every_cell_of_a_cluster_has_its_own_fence(town):
         here.wires[cell.number].client.close()
 
 
-# The proxy is cut off a thousand times, also while it connects: what asyncio then forgets to close is its own.
+# The proxy is cut off a thousand times, also while it connects: sockets that asyncio then leaves open are its own.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_whenever_an_api_comes_back_during_a_move_nothing_it_was_told_is_lost(servers, tmp_path):
     old, new = servers
@@ -215,11 +215,11 @@ def test_whenever_an_api_comes_back_during_a_move_nothing_it_was_told_is_lost(se
             assert not desk.is_alive()
             assert everything(old) == kept, n
             assert set(told) <= {name for name, _ in engine_at(new.port, folder).lookup.placed(None, 10_000)}, n
-    print(f"{ROUNDS} moves, {turned_away} times somebody was seen")  # noqa: T201 - the figure is the point
+    print(f"{ROUNDS} moves, {turned_away} times somebody was seen")  # noqa: T201 - the figure is the purpose
 
 
 def places(engine, told, away):
-    """A desk that never gives up, until the data are elsewhere."""
+    """A desk that never gives up, until the data have moved."""
     for n in range(1_000_000):
         try:
             told.append(place(engine, f"key-{n}", f"+86138{n:08d}").id)

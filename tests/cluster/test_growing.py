@@ -56,7 +56,7 @@ def test_nobody_may_work_on_the_data_meanwhile(before):
         world.client.close()
     rest(side)
     with pytest.raises(SettingsError, match="1 other clients"):
-        rest(another)  # somebody has typed the same move twice
+        rest(another)  # the same move, started twice
     side.wires[0].client.close()
     with before.client() as watcher:
         watcher.client_setname("sentinel-07ab-cmd")
@@ -74,7 +74,7 @@ def test_one_redis_becomes_eight_cells_and_nobody_notices(town, settings, tmp_pa
         del desks.orders[1]
         assert desks.place(PEOPLE)
         home.stop()
-        assert home.command("refuse", f"+86138{number(2):08d}").returncode == 0  # unread: nobody works any more
+        assert home.command("refuse", f"+86138{number(2):08d}").returncode == 0  # unread: no worker runs any more
         before.do("DEL", "ce:workers")  # as after 15 s
         with moving(home, town, before) as process:
             until("it has begun to copy", lambda: sum(town.spread().values()) > 1)
@@ -84,7 +84,7 @@ def test_one_redis_becomes_eight_cells_and_nobody_notices(town, settings, tmp_pa
         with moving(home, town, before) as process:
             out, err = process.communicate(timeout=60)
             assert process.returncode == 0, err
-        print(out)  # noqa: T201 - the figures are the point
+        print(out)  # noqa: T201 - the figures are the purpose
         refused = desks.orders.pop(2)
         home.environ.update(settings)
         home.start()

@@ -1,4 +1,4 @@
-"""Moving to another number of cells: nothing is lost, wherever it dies, and nobody works meanwhile."""
+"""Moving to another number of cells: nothing is lost, wherever it dies, and no process works meanwhile."""
 
 import os
 
@@ -45,7 +45,7 @@ def closed():
 
 
 def granted(world):
-    """What requests for permits were answered, in whatever cells that is kept."""
+    """The answers to requests for permits, in whichever cells they are kept."""
     rows = [row["m"] for key in world.client.keys("*:permits") for _, row in world.client.xrange(key)]
     return sorted(rows)
 
@@ -169,7 +169,7 @@ def test_wherever_it_dies_it_is_typed_again_and_nothing_is_lost():
             assert cells_of(old.client.hgetall("ce:meta")) == 1
         at += 1 if DEEP else 3
     assert points >= (100 if DEEP else 30)
-    print(f"{points} points of death")  # noqa: T201 - the figure is the point
+    print(f"{points} points of death")  # noqa: T201 - the figure is the purpose
 
 
 def test_all_that_was_copied_is_proven_in_every_cell_before_the_target_is_opened():
@@ -219,7 +219,7 @@ def test_the_archive_stays_where_it_is_and_orders_go_on_leaving_for_it(before, a
     old.client.set(of_before, f"print|{orders[0]}|somebody|1764000000000")
     old.run(Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
     old.clock.forward(hours=LONG)
-    old.run(Lane.TIMER)  # the first have left: those who answered
+    old.run(Lane.TIMER)  # the first have left: those that were answered
     gone = set(orders) - set(old.engine.store.records.live(orders)[1])
     assert 0 < len(gone) < len(orders)
     new = target(after, old.clock, archive=archive)
@@ -242,7 +242,7 @@ def test_the_archive_stays_where_it_is_and_orders_go_on_leaving_for_it(before, a
 
 
 def test_what_was_moved_away_is_old_and_is_never_moved_again():
-    """Its target lives on: whoever moved the old data once more would bring back who has since refused."""
+    """Its target lives on: moving the old data once more would undo the refusals that came since."""
     first = fake(1, alone=True)
     orders = lived_in(first, 3)
     second, third = target(4, first.clock), target(4, first.clock)
@@ -317,7 +317,7 @@ def test_a_record_in_a_cell_that_is_not_its_own_stops_it():
 
 @pytest.mark.parametrize("change", ["order", "due", "offer"])
 def test_whoever_writes_meanwhile_is_noticed(change):
-    """Nobody should: but if somebody does, the two sides differ and the target is not opened."""
+    """No process should write; if one does, the two sides differ and the target is not opened."""
     old = fake(1, alone=True)
     orders = lived_in(old)
     new = target(2, old.clock)

@@ -1,5 +1,5 @@
-"""A script in a slot that is moving does all or nothing: no key that it has emptied is touched by it again. What is
-refused meanwhile is "not now": nothing is lost by it, and nothing done twice.
+"""A script in a slot that is moving does all or nothing: it touches no key that it has emptied. A request refused
+meanwhile is answered "not now": nothing is lost by it, and nothing done twice.
 """
 
 import os
@@ -26,7 +26,7 @@ from tests.durability.history import broken
 from tests.durability.servers import server
 
 SLOT = 13907
-"""Of the tag `{0}`."""
+"""The slot of the tag `{0}`."""
 NOBODY = "o:0000nobody:wake.nothing"
 ALL = ("due:inbound", "due:activation", "due:sms", "due:timer", "refusals", "held", "reviewing")
 
@@ -63,7 +63,7 @@ def raw(node, *words):
 
 
 def padded(made):
-    """Something stands in each key that all share: a script whose keys are not all there is refused whole."""
+    """Put a member into each key that all share: a script is refused whole unless all its keys are there."""
     for name in ALL:
         made.client.zadd(f"ce:{{0}}:{name}", {NOBODY: "+inf"})
     for name in ("unmatched", "lifted"):
@@ -103,7 +103,7 @@ def test_a_commit_that_empties_a_due_set_and_fills_it_again_is_done_whole(pair, 
 
 
 def test_a_lease_of_which_an_inbox_is_elsewhere_leaves_no_trace(pair, world):
-    """Else it would count as an attempt each time, and a yes that nobody has read would wait for a person."""
+    """Otherwise each lease would count as an attempt, and an unread yes would wait for a person."""
     here, there = pair
     for n in range(2):
         world.place(person(n))
@@ -123,7 +123,7 @@ def test_a_lease_of_which_an_inbox_is_elsewhere_leaves_no_trace(pair, world):
 
 
 BATCH = 5
-"""So many at once are done as one group (decision 46)."""
+"""So many requests at once are done as one group (decision 46)."""
 
 
 class Strict(World):
@@ -142,13 +142,13 @@ class Strict(World):
         self.bss.answers = [self.activated] * 1_000
 
     def activated(self):
-        """The BSS knows from now on what it was asked for."""
+        """Answer for the BSS, which from now on knows the activation."""
         order = self.bss.asked[-1].order_id
         self.bss.knows[order] = Accepted(f"act-{order}", "2025-11-25")
         return self.bss.knows[order]
 
     def desks(self, numbers):
-        """Ask for all of them at once, as desks do that were told "not now": their orders, or None."""
+        """Ask for all of them at once, as desks do that were answered "not now"; note the orders that are placed."""
         wanted = [Placing("desk", f"key-{n}", self.requests[n]) for n in numbers]
         try:
             placed = self.engine.place_many(wanted)
@@ -161,7 +161,7 @@ class Strict(World):
         self.outcomes["placed" if None not in ids else "not placed"] += 1
 
     def replies(self, numbers):
-        """Subscribers say yes, all at once, until it is acknowledged."""
+        """Let subscribers say yes, all at once."""
         said = [Reply("test", f"yes-{n}", person(n), "10085", "是") for n in numbers]
         try:
             self.engine.receive(said)
@@ -171,7 +171,7 @@ class Strict(World):
             self.outcomes["received"] += 1
 
     def works(self):
-        """A worker does what it can."""
+        """Let a worker do as much as it can."""
         try:
             self.run()
         except StoreUnavailable:
@@ -196,7 +196,7 @@ def strict(tmp_path):
 
 
 def moved(pair, keys):
-    """The slot goes from one node to the other, a key at a time: after each the block of whoever iterates is run."""
+    """Move the slot from one node to the other, a key at a time: the caller's loop runs after each key."""
     here, there = pair
     there.do("CLUSTER", "SETSLOT", SLOT, "IMPORTING", raw(here, "MYID"))
     here.do("CLUSTER", "SETSLOT", SLOT, "MIGRATING", raw(there, "MYID"))
@@ -214,7 +214,7 @@ DEEP = bool(os.environ.get("TESTS_DEEP"))
 
 @pytest.mark.parametrize("first", ["inbox", "due"] if DEEP else ["inbox"])
 def test_what_a_moving_slot_refuses_is_not_now_and_neither_lost_nor_done_twice(strict, first):
-    """Whichever keys go first: those of what is due, as an operator is told to, or those of unread messages."""
+    """Whichever keys go first: the due-sets, as operators are told to, or the inboxes."""
     padded(strict)
     asked, said, later = (range(n, n + BATCH) for n in range(0, 3 * BATCH, BATCH))
     for numbers in (asked, said):
@@ -229,7 +229,7 @@ def test_what_a_moving_slot_refuses_is_not_now_and_neither_lost_nor_done_twice(s
         strict.desks(later)
         strict.replies(asked)
         strict.works()
-    print(strict.outcomes)  # noqa: T201 - the figures are the point
+    print(strict.outcomes)  # noqa: T201 - the figures are the purpose
     assert set(strict.orders) == {*asked, *said}, "an order that is new there was refused, whole"
     for numbers in ([], asked, later):
         strict.desks(later)

@@ -1,4 +1,4 @@
-"""Finding the owner of a slot: whom to believe, and what is told by whom."""
+"""Finding the owner of a slot: which node is believed, and which node names the owner."""
 
 import pytest
 from redis import Connection, Redis
@@ -13,7 +13,7 @@ SEEDS = (("a", 1), ("b", 2), ("c", 3))
 
 
 class Told(Owners):
-    """Nodes that answer what the test says: an error, or how they find the cluster and whom they name."""
+    """Nodes that answer as the test says: an error, or their view of the cluster and the owner they name."""
 
     __slots__ = ("asked", "says")
 
@@ -27,7 +27,7 @@ class Told(Owners):
 
 
 class Says(Connection):
-    """A connection on which the server says nothing but an error."""
+    """A connection on which the server answers nothing but an error."""
 
     def read_response(self, *_, **__):
         raise self.error
@@ -85,7 +85,7 @@ def test_an_answer_that_leads_away_is_a_connection_that_is_lost(error):
     with pytest.raises(Unreachable):
         made.read_response()
     assert made.closed
-    assert made._owners.known == ([("heir", 5)] if isinstance(error, MovedError) else [])  # noqa: SLF001 - what it learnt
+    assert made._owners.known == ([("heir", 5)] if isinstance(error, MovedError) else [])  # noqa: SLF001 - the owners it has learnt
 
 
 def test_any_other_answer_stays_what_it_is():

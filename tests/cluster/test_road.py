@@ -13,12 +13,12 @@ ORDERS = 40
 
 
 def number(n):
-    """Numbers of every cell: consecutive ones are of few."""
+    """Spread numbers over all cells: consecutive ones would share a few."""
     return 7_919 * n
 
 
 def scripts(town):
-    """Scripts that each master ran, and the words of the errors it answered."""
+    """The number of scripts that each master ran, and the words of the errors it answered."""
     ran, words = {}, Counter()
     for master in town.masters():
         with master.client() as client:
@@ -67,13 +67,13 @@ def test_orders_of_eight_cells_go_the_whole_road(town, settings, tmp_path):
         the_doctor_looks_everywhere(home, town)
     ran = {port: count - began[port] for port, count in now.items()}
     assert min(ran.values()) > sum(ran.values()) / 10, ran
-    # ERR: what this test's own clients ask of a server that does not know it.
+    # ERR: this test's own clients send commands that a server does not know.
     assert set(+words) <= {"NOSCRIPT", "ERR"}, "no script named keys of two slots"
-    print(f"{ORDERS} orders, scripts by master: {ran}, keys: {town.spread()}")  # noqa: T201 - the figures are the point
+    print(f"{ORDERS} orders, scripts by master: {ran}, keys: {town.spread()}")  # noqa: T201 - the figures are the purpose
 
 
 def the_doctor_looks_everywhere(home, town):
-    """At every master, and at every record, in as many cells as the data say: whatever the settings say."""
+    """At every master, and at every record, in as many cells as the data have, whatever the settings say."""
     all_of_it = f"looked at {ORDERS} of {ORDERS} orders"
     told = home.command("doctor", "--all", "--brief").stdout
     for master in town.masters():
@@ -87,7 +87,7 @@ def the_doctor_looks_everywhere(home, town):
 
 
 def the_door_knows_what_was(home):
-    """A key stands for one request, whichever cell its number is of; a second order for a number is one too many."""
+    """A key stands for one request, in whichever cell its number is; a second order for a number is one too many."""
     for n in range(1, 9):
         status, told = home.place(number(n + 1_000), key=f"road-{n}")
         assert (status, told["code"]) == (409, "idempotency_conflict")
@@ -113,7 +113,7 @@ def lists_are_whole(home, ids):
 
 
 def refusals_hold(home):
-    """Who said STOP is not dialled and not asked again; who is refused at the desk neither."""
+    """A number that said STOP is not dialled and not asked again; nor is one refused at the desk."""
     asked = [{"msisdn": f"+86138{number(n):08d}", "carrier": "mobile"} for n in range(10)]
     status, told = home.ask("POST", "/v1/callable", asked)
     assert status == 200

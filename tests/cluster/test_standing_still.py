@@ -28,11 +28,11 @@ ROOT = Path(__file__).parents[2]
 ROUNDS = 8 if os.environ.get("TESTS_DEEP") else 2
 DAY_S = LEASE_S + 4
 AT_ONCE = 3
-"""Orders that wait for their answer beside the first."""
+"""The number of orders that wait for their answer beside the first."""
 
 
 class Process:
-    """One that works on a server until it is told that the data are elsewhere. said: what it did, and when."""
+    """A process that works on a server until it is told that the data have moved. said: its acts, by instant."""
 
     def __init__(self, kind, port, folder):
         command = [sys.executable, "-m", "tests.cluster.still", kind, str(port), str(folder)]
@@ -58,7 +58,7 @@ class Process:
         self.run.send_signal(signal.SIGCONT)
 
     def another(self, count=1):
-        """Have the desk place so many orders more: what the worker has no answer to yet stays few."""
+        """Have the desk place so many more orders, so that the worker has few without an answer."""
         self.run.stdin.write("\n" * count)
         self.run.stdin.flush()
 
@@ -105,7 +105,7 @@ def test_who_stood_still_while_the_data_moved_calls_nobody_after_a_stop_and_take
         subscriber, answered = engine_at(old.port, tmp_path), set()
 
         def holds():
-            """Whoever is asked says yes, until the worker stands still with activations in its hands."""
+            """Let every asked subscriber say yes, until the worker stands still with activations leased."""
             for order, number in list(worker.said["asked"]):
                 if order not in answered:
                     says(subscriber, "是", number, f"yes-{order}")
@@ -139,8 +139,8 @@ def test_who_stood_still_while_the_data_moved_calls_nobody_after_a_stop_and_take
 
 
 def goes_on(there, called, held):
-    """Where the data are now, the leases that were lost are in doubt, the BSS is asked, and the STOPs count: who was
-    called by then.
+    """Perform on the new server: lost leases are in doubt, the BSS is asked, and the STOPs count. Return the orders
+    that the BSS was called for by then.
     """
     outer = Outer(called)
     engine = working(there, outer)

@@ -1,4 +1,4 @@
-"""Webhooks while a cell is away: who needs it is told no, everybody else is acknowledged."""
+"""Webhooks while a cell is away: a request that needs it is refused, every other one is acknowledged."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ SAID = Acknowledgement(200, b"", "text/plain")
 
 
 class Posts:
-    """What a gateway posts, and how its adapter reads it."""
+    """The posts of a gateway, and how its adapter reads them."""
 
     def __init__(self, gateway):
         self.posted = []

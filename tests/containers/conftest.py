@@ -13,11 +13,11 @@ from tests import needs
 from tests.containers import stack
 
 KEPT_S = 7 * 86_400
-"""How long a root filesystem is used again: Debian's packages change."""
+"""Seconds for which a root filesystem is used again: Debian's packages change."""
 
 
 def root_filesystem() -> Path:
-    """A tar of a small Debian; made in three quarters of a minute, and kept for a week."""
+    """The tar of a small Debian; made in three quarters of a minute, and kept for a week."""
     recipe = sha256(" ".join([stack.PACKAGES, *stack.LEAN]).encode()).hexdigest()[:12]
     kept = Path.home() / ".cache" / "consent-engine-tests" / f"debian-{recipe}.tar"
     if kept.exists() and time.time() - kept.stat().st_mtime < KEPT_S:
@@ -35,7 +35,7 @@ def root_filesystem() -> Path:
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Docker]:
     """A daemon that has the image `stand-in`."""
     needs.docker()
-    # The path of a socket is short, and pytest's folders are deep.
+    # The path of a socket must be short, and pytest's folders are deep.
     with TemporaryDirectory(prefix="docker-") as folder, stack.daemon(Path(folder)) as running:
         stack.stand_in(running, root_filesystem(), tmp_path_factory.mktemp("stand-in"))
         yield running

@@ -11,7 +11,7 @@ from tests.acceptance.house import call, until
 
 
 def now() -> str:
-    """Of a call that has just ended."""
+    """The instant of a call that has just ended."""
     return (datetime.now(UTC) - timedelta(seconds=5)).isoformat()
 
 
@@ -29,18 +29,18 @@ class Desk:
         return told
 
     def place(self, msisdn: str, at: str) -> str:
-        """An order's id."""
+        """Place an order; return its id."""
         name = f"rec-{msisdn[-4:]}"
         spoken = {"caller_number": "10085", "recording_id": name, "started_at": at, "agreed_at": at}
         order = {"msisdn": msisdn, "plan": "5g-smart-199", "agent": "A1024", "call": spoken}
         return str(self._ask("POST", "/v1/orders", order, **{"Idempotency-Key": name})["id"])
 
     def state(self, order: str) -> str:
-        """Where an order stands."""
+        """The state of an order."""
         return str(self._ask("GET", f"/v1/orders/{order}")["state"])
 
     def say(self, msisdn: str, text: str) -> None:
-        """An SMS from a handset, until the engine has taken it."""
+        """Send an SMS from a handset, until the engine has taken it."""
         said = {"from": msisdn, "to": "10085", "text": text}
         until(
             "the reply is taken",
@@ -49,7 +49,7 @@ class Desk:
         )
 
     def reaches(self, order: str, state: str, seconds: float = 120) -> None:
-        """An order comes to stand at a state."""
+        """Wait until an order has a state."""
         until(f"{order} is {state}", lambda: self.state(order) == state, seconds)
 
     def ledger(self) -> Any:
@@ -58,7 +58,7 @@ class Desk:
             return json.load(answer)
 
     def sells(self, msisdn: str) -> None:
-        """The whole road of an order."""
+        """Take an order down the whole road."""
         order = self.place(msisdn, now())
         self.reaches(order, "awaiting_reply")
         self.say(msisdn, "是")

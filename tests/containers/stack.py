@@ -22,12 +22,12 @@ LEAN = [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man",
 
 @dataclass(frozen=True, slots=True)
 class Docker:
-    """A daemon: where it is asked, and what to ask it."""
+    """A daemon: its socket, and commands to it."""
 
     at: Path
 
     def ran(self, *command: object, within: float = 300, said: str | None = None) -> str:
-        """What a command of `docker` printed; it ended well."""
+        """Run a `docker` command that must succeed, and return its output."""
         told = subprocess.run(
             [needs.program("docker", "docker-cli"), *map(str, command)],
             env={**os.environ, "DOCKER_HOST": f"unix://{self.at}", "BUILDKIT_PROGRESS": "plain"},
@@ -42,11 +42,11 @@ class Docker:
         return told.stdout
 
     def typed(self, container: str, script: str) -> str:
-        """What a shell in a container prints at a script, each line of which ends well."""
+        """Run a script in a container's shell, each line of which must succeed, and return its output."""
         return self.ran("exec", "-i", container, "sh", "-e", said=script)
 
     def process(self, container: str) -> int:
-        """The process that a container is, as this machine numbers it; 0 while there is none."""
+        """The main process of a container, as this machine numbers it; 0 while there is none."""
         return int(self.ran("inspect", "--format", "{{.State.Pid}}", container))
 
 
@@ -66,7 +66,7 @@ def daemon(folder: Path) -> Iterator[Docker]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(120)
-        # It mounts its own folder onto itself, and leaves that to whoever comes next.
+        # The daemon mounts its own folder onto itself, and leaves that mount behind.
         unmount = ["umount", "--quiet", "--recursive", "--lazy", str(folder / "data")]
         subprocess.run(unmount, check=False, capture_output=True)
 
@@ -79,7 +79,7 @@ def _answers(docker: Docker) -> bool:
 
 
 def stand_in(docker: Docker, root_filesystem: Path, folder: Path) -> None:
-    """The image `stand-in`, out of a root filesystem and what this machine has itself."""
+    """Build the image `stand-in` from a root filesystem and files of this machine."""
     shutil.copy("/etc/ssl/certs/ca-certificates.crt", folder)
     shutil.copy(str(shutil.which("prometheus")), folder)
     shutil.copy(OURS / "Dockerfile", folder)
@@ -96,7 +96,7 @@ class Stack:
 
     @classmethod
     def laid(cls, docker: Docker, folder: Path) -> "Stack":
-        """The files that an operator has, and his .env: a gateway and a BSS by name, and plans to sell."""
+        """Lay out the files that an operator has."""
         for name in (*BUILT_FROM, "README.md", "LICENSE"):
             source = ROOT / name
             copy = shutil.copytree if source.is_dir() else shutil.copy
@@ -105,7 +105,7 @@ class Stack:
         return cls(docker, folder)
 
     def fill_in(self, secret: str = SECRET) -> None:
-        """What a person does with deploy/.env.example."""
+        """Write .env from deploy/.env.example as an operator does: a gateway and a BSS by name, and plans to sell."""
         lines = (self.folder / "deploy" / ".env.example").read_text("utf-8").splitlines()
         given = {
             "CONSENT_SECRET": secret,
@@ -119,7 +119,7 @@ class Stack:
         (self.folder / ".env").write_text("\n".join([*kept, *(f"{name}={value}" for name, value in given.items())]))
 
     def compose(self, *command: object, within: float = 600, said: str | None = None) -> str:
-        """`docker compose` as it is typed, with our file laid over."""
+        """Run `docker compose` as it is typed, with our file laid over."""
         files = ["--project-directory", self.folder, "-f", self.folder / "docker-compose.yml"]
         return self.docker.ran("compose", *files, "-f", self.folder / "over.yml", *command, within=within, said=said)
 
@@ -128,9 +128,9 @@ class Stack:
         return self.compose("ps", "--quiet", *services).split()
 
     def address(self, service: str, port: int) -> str:
-        """Where a service's port is on this machine."""
+        """The address of a service's port on this machine."""
         return "http://" + self.compose("port", service, port).strip()
 
     def key(self, name: str, role: str = "agent", service: str = "api") -> str:
-        """An API key, as an operator makes one."""
+        """Make an API key, as an operator does."""
         return self.compose("exec", "-T", service, "consent", "keys", "add", name, "--role", role).split()[-1]

@@ -1,6 +1,6 @@
 """docker-compose.yml, started whole: stores, API, workers, Prometheus; then what an operator's night does to it.
 
-Only the images of others are exchanged, for such as can be made here of Debian's packages (`compose.yml` beside this).
+Only third-party images are replaced, by images that can be made here of Debian's packages (`compose.yml` beside this).
 """
 
 import json
@@ -20,14 +20,14 @@ from tests.containers.stack import Docker, Stack
 
 MEGABYTE = 1_000_000
 OF_OURS = 8 * MEGABYTE
-"""The most that the layer of ours may have."""
+"""The most bytes that the layer of our own code may have."""
 OF_OTHERS = 160 * MEGABYTE
-"""The most that what it runs on may have."""
+"""The most bytes that the layer of its dependencies may have."""
 
 
 @pytest.fixture(scope="module")
 def files(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """What an operator has on his disk, built."""
+    """The files on an operator's disk, and the image built from them."""
     stack = Stack.laid(docker, tmp_path_factory.mktemp("stack"))
     stack.compose("build", "api")
     return stack
@@ -35,7 +35,7 @@ def files(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 @pytest.fixture(scope="module")
 def stack(files: Stack) -> Iterator[Stack]:
-    """All of it, up and healthy."""
+    """The whole stack, up and healthy."""
     files.fill_in()
     try:
         files.compose("up", "--detach", "--wait")
@@ -51,7 +51,7 @@ def desk(stack: Stack) -> Desk:
 
 
 def writable(stack: Stack, container: str) -> str:
-    """What a shell in there says when it writes at the root."""
+    """The answer of a container's shell to a write at the root."""
     return stack.docker.ran("exec", container, "sh", "-c", "touch /mark 2>&1 || true")
 
 

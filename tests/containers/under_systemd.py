@@ -1,4 +1,4 @@
-"""A machine whose first process is systemd: a container that gets one, and on it what deploy/systemd/README.md says."""
+"""A machine whose first process is systemd: a container that gets one, set up as deploy/systemd/README.md says."""
 
 import re
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from tests.containers.stack import ROOT, SECRET, Docker
 IMAGE = "consent-engine:0.1.0"
 COPIED = ("deploy", "tests", "benchmarks")
 BOOT = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sbin/init"
-"""systemd wants the second edition of cgroups, and finds it empty where the machine still has the first."""
+"""systemd wants version 2 of cgroups, and finds it empty where the machine still has version 1."""
 DONE = re.compile(r"^(useradd|python3 -m venv|/opt/consent/bin/pip) ", re.M)
-"""What the image has done, in the same words."""
+"""Commands of the README that the image has already done, in the same words."""
 SIMULATOR = f"/opt/consent/bin/python -m consent_engine.simulator --secret {SECRET} --engine http://127.0.0.1:8080"
 
 
@@ -25,7 +25,7 @@ class Machine:
     name: str
 
     def typed(self, script: str) -> str:
-        """What root's shell prints."""
+        """Run a script in root's shell, and return its output."""
         return self.docker.typed(self.name, script)
 
     def process(self, unit: str) -> int:
@@ -33,18 +33,18 @@ class Machine:
         return int(self.typed(f"systemctl show --value --property=MainPID {unit}"))
 
     def ready(self) -> None:
-        """The API answers that it is ready: a durable store, and a worker heard from."""
+        """Wait until the API answers that it is ready: a durable store, and a worker heard from."""
         asked = "wget -qO- http://127.0.0.1:8080/readyz || echo not yet"
         until("ready", lambda: '"ready"' in self.typed(asked), 120)
 
     def sells(self, msisdn: str) -> None:
-        """An order from the desk to its notification."""
+        """Take an order from the desk to its notification."""
         key = self.as_the_engine(f"/opt/consent/bin/consent keys add desk-{msisdn[-4:]} --role agent").split()[-1]
         ends = "http://127.0.0.1:8080 http://127.0.0.1:8900"
         self.typed(f"PYTHONPATH=/repo /opt/consent/bin/python -m tests.containers.desk {ends} {key} {msisdn}")
 
     def as_the_engine(self, command: str) -> str:
-        """A command of ours, with the settings that the units have."""
+        """Run a command of ours, with the settings that the units have."""
         settings = "set -a; . /etc/consent/consent.env; CONSENT_DATA_DIR=/var/lib/consent; cd /var/lib/consent"
         return self.typed(f"{settings}; setpriv --reuid=consent --regid=consent --clear-groups {command}")
 
@@ -75,7 +75,7 @@ def machine(docker: Docker) -> Iterator[Machine]:
 
 
 def _installed(made: Machine) -> None:
-    """What the README's blocks say, the second, about Redis, first; and the settings filled in."""
+    """Run the README's blocks, the second, about Redis, first; and fill in the settings."""
     readme = (ROOT / "deploy" / "systemd" / "README.md").read_text("utf-8")
     engine, redis = re.findall(r"^```sh\n(.*?)^```", readme, re.M | re.S)
     placed = "".join(f"; mv /repo-{source} /repo/{source}" for source in COPIED)

@@ -1,9 +1,9 @@
-"""Writes `under_way.json`: data of commit 7de6331, made by its own code, with orders under way for ten years.
+"""The writer of `under_way.json`: data of commit 7de6331, made by its own code, with orders under way for ten years.
 
     mkdir /tmp/then && git archive 7de6331 | tar -x -C /tmp/then
     cd /tmp/then && PYTHONPATH=/tmp/then python /path/to/this/checkout/tests/containers/under_way.py
 
-Nothing here may need what came later. Windows are so long that the data do not age while a test uses the real clock.
+Nothing here may need later code. Windows are so long that the data do not age while a test uses the real clock.
 """
 
 import base64
@@ -22,7 +22,7 @@ FINISHED, ASKED, UNASKED, STOPPED = (f"+86138000070{n:02}" for n in range(1, 5))
 
 
 def live(world, lane, parse):
-    """An order that is over, one that was asked, one that nobody was, and a refusal; by number."""
+    """Make an order that is over, one that was asked, one not asked yet, and a refusal; return them by number."""
     orders = {number: world.place(parse(number), key=f"of {number}") for number in (FINISHED, ASKED, STOPPED)}
     world.run(lane)
     for number, text in ((FINISHED, "是"), (STOPPED, "TD")):
@@ -33,7 +33,7 @@ def live(world, lane, parse):
 
 
 def make():
-    """With the code that PYTHONPATH leads to: its rooms had other names."""
+    """Write the file with the code that PYTHONPATH leads to: its modules had other names."""
     from consent_engine.adapters.redis_client import connect  # noqa: PLC0415
     from consent_engine.adapters.redis_server import EmbeddedServer  # noqa: PLC0415
     from consent_engine.domain.policy import Policy  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A far side that behaves and misbehaves: a real server on loopback, and what no trace may ever show."""
+"""The far side of the contract tests: a loopback server that behaves or misbehaves, and texts that no log may show."""
 
 import asyncio
 import gzip
@@ -15,21 +15,21 @@ MSISDN = "+86" + NUMBER
 TEXT = "贵妃醉酒 MAGPIE-BRIDGE 是"
 TELLTALES = (NUMBER, "贵妃醉酒", "MAGPIE", TEXT.encode().decode("latin-1"), ascii(TEXT)[1:-1], str(TEXT.encode())[2:-1])
 ECHO = f"{MSISDN} {TEXT}".encode()
-"""What a far side quotes back at us in the hope that it lands in a log."""
+"""Personal data that a far side echoes, in case they end up in a log."""
 
 KEPT_SECRET = "a secret between us"
 NOW_S = 1_754_013_600
 
 
 def discreet(shown: str) -> str:
-    """Return `shown`, which must have nothing of a person in it."""
+    """Return `shown`, which must contain no personal data and no secret."""
     assert not [telltale for telltale in (*TELLTALES, KEPT_SECRET) if telltale in shown], "somebody is in there"
     return shown
 
 
 @dataclass
 class Request:
-    """One request, as it stood on the wire."""
+    """One request, as received on the wire."""
 
     connection: int
     method: str
@@ -62,7 +62,7 @@ Behaviour = Callable[[Request, Wire], Awaitable[None]]
 
 @dataclass
 class Far:
-    """A server that keeps what it was sent and behaves as it is told; `mute` never gets as far as HTTP."""
+    """A server that keeps the requests it receives and behaves as the test says; `mute`: a behaviour below HTTP."""
 
     behave: Behaviour
     mute: Callable[[Wire], Awaitable[None]] | None = None
@@ -96,7 +96,7 @@ class Far:
                 self.requests.append(await _read(reader, connection))
                 await self.behave(self.requests[-1], wire)
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # they went away: so do we
+            pass  # the client closed: close as well
         finally:
             writer.close()
 
@@ -109,7 +109,7 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> Request:
 
 
 def answers(status: int, said: object = None, **headers: str) -> Behaviour:
-    """Answers properly, in JSON; `said` in bytes goes out as it is."""
+    """Make a behaviour that answers properly, in JSON; `said` in bytes is sent unchanged."""
     body = said if isinstance(said, bytes) else json.dumps(said).encode()
     lines = [f"HTTP/1.1 {status} Sure", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -121,7 +121,7 @@ def answers(status: int, said: object = None, **headers: str) -> Behaviour:
 
 
 def says(written: bytes, *, wait: bool = False) -> Behaviour:
-    """Writes just that, then hangs up, or waits for ever."""
+    """Make a behaviour that writes just these bytes, then hangs up, or (wait) waits for the client to close."""
 
     async def behave(_request, wire):
         await wire.write(written)
@@ -135,7 +135,7 @@ def says(written: bytes, *, wait: bool = False) -> Behaviour:
 def _reset_after(written: bytes) -> Behaviour:
     async def behave(_request, wire):
         await wire.write(written)
-        # Linger 0: the far side's kernel says RST instead of a farewell.
+        # Linger 0: the far side's kernel sends RST instead of FIN.
         sock = wire.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         wire.writer.transport.abort()
@@ -195,25 +195,25 @@ DOUBTFUL: dict[str, Behaviour] = {
 }
 PATIENT = 5.0
 BRIEF = 0.3
-"""Seconds a call may take; brief where the far side hangs."""
+"""Seconds a call may take; the brief value is for far sides that hang."""
 
 
 def bounded(seconds: float) -> asyncio.Timeout:
-    """What a call of so many seconds may take with everything around it: a call that is late fails its test."""
+    """Limit a call of so many seconds, with everything around it: a call that is late fails its test."""
     return asyncio.timeout(3 * seconds + 2)
 
 
 async def talks_no_tls(wire: Wire) -> None:
-    """What a plain server answers to a TLS greeting."""
+    """Answer a TLS greeting as a plain-text server does."""
     await wire.reader.read(1)
     await wire.write(b"HTTP/1.1 400 Bad\r\n\r\n" + ECHO)
 
 
 async def shakes_no_hand(wire: Wire) -> None:
-    """Takes the connection, and never a greeting."""
+    """Accept the connection, and never answer the TLS greeting."""
     await wire.wait_until_they_give_up()
 
 
 async def nobody(_request: Request, _wire: Wire) -> None:
-    """A behaviour that no request may ever reach."""
+    """Fail: no request may ever arrive."""
     raise AssertionError("a request arrived")

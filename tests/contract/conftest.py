@@ -1,4 +1,4 @@
-"""The cases that every gateway and every BSS passes alike, and the watch over what is logged meanwhile."""
+"""The cases that every gateway and every BSS must pass, and the check of everything logged meanwhile."""
 
 import gc
 import logging
@@ -10,10 +10,10 @@ from tests.contract import BRIEF, DOUBTFUL, PATIENT, Far, discreet, nobody, shak
 
 @pytest.fixture(autouse=True)
 def no_person_is_logged(caplog):
-    """Everything at DEBUG, every logger, also what only a dying object says."""
+    """Check all that is logged at DEBUG by every logger, also by objects as they are destroyed."""
     caplog.set_level(logging.DEBUG)
     yield
-    gc.collect(1)  # the young are enough, and all would take longer than the test
+    gc.collect(1)  # the young generations are enough; collecting all would take longer than the test
     for record in (*caplog.get_records("call"), *caplog.get_records("teardown")):
         discreet(record.getMessage())
         discreet(repr(vars(record)))
@@ -22,14 +22,14 @@ def no_person_is_logged(caplog):
 
 @pytest.fixture(params=DOUBTFUL)
 def doubtful(request):
-    """A far side that may have taken what it was sent, and the seconds that we give it."""
+    """Return a far side that may have taken the request, and the seconds that the call may take."""
     hangs = request.param.startswith(("never answers", "stops", "has a broken second", "has a header"))
     return DOUBTFUL[request.param], BRIEF if hangs else PATIENT
 
 
 @pytest.fixture(params=["nobody listens", "no such host", "no TLS there", "a greeting without answer"])
 def unreached(request):
-    """Makes a far side that cannot have got a request: (server, the URL to try, seconds)."""
+    """Make a far side that cannot have received a request: (server, the URL to try, seconds)."""
 
     async def make(far: Far):
         match request.param:

@@ -1,4 +1,4 @@
-"""Every BSS: what goes over the wire, what each answer means, and what may be asked after doubt."""
+"""Every BSS: the requests on the wire, the meaning of each answer, and the questions allowed after doubt."""
 
 import asyncio
 from datetime import timedelta
@@ -21,7 +21,7 @@ ACTIVE = {"activation_id": "a-1", "active_from": "2025-08-01T10:00:00+08:00"}
 
 
 def talk(behaviour, *verbs, seconds=PATIENT, url="", **raw):
-    """What came of each verb, and what the far side was sent."""
+    """Return the outcome of each verb, and the far side with the requests it received."""
 
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:

@@ -1,4 +1,4 @@
-"""Every BSS takes back what it switched on: what goes over the wire, what each answer means, what may be asked."""
+"""Every BSS deactivates what it activated: requests on the wire, the meaning of each answer, questions after doubt."""
 
 import asyncio
 from datetime import timedelta
@@ -17,7 +17,7 @@ OFF = {"deactivation_id": "off-1", "stops_at": "2025-09-01T00:00:00+08:00"}
 
 
 def talk(behaviour, *verbs, seconds=PATIENT, **raw):
-    """What came of each verb, and what the far side was sent."""
+    """Return the outcome of each verb, and the far side with the requests it received."""
 
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:

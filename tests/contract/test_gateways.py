@@ -1,4 +1,4 @@
-"""Every gateway: what goes over the wire, and what each answer and each trouble means."""
+"""Every gateway: the requests on the wire, and the meaning of each answer and each failure."""
 
 import asyncio
 from datetime import timedelta
@@ -23,7 +23,7 @@ def gateway_at(url, seconds=PATIENT, name="http_json"):
 
 
 def send(behaviour, seconds=PATIENT, times=1):
-    """What came of sending over and over, and what the far side was sent."""
+    """Send `times` times; return the outcomes, and the far side with the requests it received."""
 
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:

@@ -1,4 +1,4 @@
-"""A call on a connection of its own: what of an answer is read, and what of a request is written."""
+"""Calls, each on a connection of its own: the part of an answer that is read, and the request that is written."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.contract import BRIEF, Far, answers, bounded, says
 
 
 def said(behaviour, url="{}", **headers):
-    """What was heard, and what the far side was sent."""
+    """Return the answer that was read, and the requests that the far side received."""
 
     async def conversation():
         async with bounded(1), Far(behaviour) as far:
@@ -22,7 +22,7 @@ def said(behaviour, url="{}", **headers):
 
 
 def heard_by(host, behaviour, seconds):
-    """What a call to a host of this machine comes to: an address is asked plainly, a name through a transport."""
+    """Return the result of a call to a host of this machine: an address is called over a bare socket, a name is not."""
 
     async def conversation():
         async with bounded(1), Far(behaviour) as far:
@@ -93,7 +93,7 @@ def test_the_address_of_a_name_is_kept_and_looked_up_again_where_nobody_answers(
             heard = [await call(target, written, lambda: None)]
             known = http_exchange.known_addresses()
             at = known["localhost", far.port]
-            known["localhost", far.port] = "127.0.0.2", at[1]  # where nobody listens
+            known["localhost", far.port] = "127.0.0.2", at[1]  # nothing listens there
             heard.append(await call(target, written, lambda: None))
             return heard, at, known["localhost", far.port], far.requests
 

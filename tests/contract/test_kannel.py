@@ -1,4 +1,4 @@
-"""Kannel, as it stands on the wire: what we hand it, what its answers mean, and what of its calls is believed."""
+"""Kannel's interface: the requests sent to it, the meaning of its answers, and which of its calls are believed."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ def built(name="kannel:box", seconds=PATIENT, **raw):
 
 
 def send(behaviour, seconds=PATIENT, sms=SMS):
-    """What came of sending, and what Kannel was sent."""
+    """Return the outcome of sending, and the far side with the request it received."""
 
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:
@@ -282,10 +282,10 @@ def test_a_text_is_read_in_the_charset_that_it_is_written_in(kind, charset, text
         "%05%00%03%2a%02%01": Part("002a", 1, 2),
         "%05%00%03*%03%03": Part("002a", 3, 3),
         "%06%08%04%01%2a%02%02": Part("08012a", 2, 2),
-        "%08%00%03%2a%02%01%24%01%01": Part("002a", 1, 2),  # with a shift table of its language
+        "%08%00%03%2a%02%01%24%01%01": Part("002a", 1, 2),  # with a national language shift table
         "%08%24%01%01%00%03%2a%02%01": Part("002a", 1, 2),
         "%03%24%01%01": None,
-        "%05%00%03%2a%02%03": Part("", 0, 0),  # the third of two
+        "%05%00%03%2a%02%03": Part("", 0, 0),  # part 3 of 2
         "%05%00%03%2a%02%00": Part("", 0, 0),
         "%05%00%03%2a%00%00": Part("", 0, 0),
         "%04%00%02%2a%02": Part("", 0, 0),

@@ -1,4 +1,4 @@
-"""A BSS that says who has a number: what goes over the wire, and what is no answer."""
+"""A BSS that tells the holder of a number: the requests on the wire, and which answers count as none."""
 
 import asyncio
 from datetime import timedelta
@@ -19,7 +19,7 @@ SINCE = 1_754_013_600_000
 
 
 def asked(behaviour, seconds=PATIENT, url=""):
-    """What came of a look-up, and what the far side was sent."""
+    """Return the result of a look-up, and the far side with the requests it received."""
 
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:

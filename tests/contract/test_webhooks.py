@@ -1,4 +1,4 @@
-"""The webhooks of gateways that post signed JSON: what is read, what is rejected alone, what is not looked at."""
+"""Webhooks of gateways that post signed JSON: messages that are read, messages rejected singly, posts left unread."""
 
 import json
 import traceback
@@ -16,7 +16,7 @@ from consent_engine.ports import Parsed, WebhookCall
 from tests.contract import KEPT_SECRET, MSISDN, NOW_S, NUMBER, TEXT, discreet
 
 SIGNED = ("http_json", "simulated")
-"""Gateways with these webhooks; one with a form of its own has a file of its own."""
+"""Gateways with these webhooks; a gateway with a format of its own has a test file of its own."""
 REF = "11-abc.confirmation.1"
 RAW = {"URL": "http://127.0.0.1:1", "SECRET": KEPT_SECRET}
 MO = {"message_id": "m-1", "from": MSISDN, "to": "10085", "text": TEXT, "received_at": "2025-08-01T10:00:00+08:00"}

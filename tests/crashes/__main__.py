@@ -1,7 +1,7 @@
 """Die at every point of every operation: `python -m tests.crashes [operation ...]`.
 
-Operations are shared out among processes, one a core, each with a server of its own. One line of JSON each when it is
-done; at last the count.
+Operations are shared out among processes, one per core, each with a server of its own. Each operation prints one line
+of JSON when it is done; the last line is the total.
 """
 
 import gc
@@ -28,20 +28,20 @@ SERVER = " (the server dies)"
 
 @dataclass
 class Verdict:
-    """What became of one operation: its points, and where something was broken."""
+    """The result of one operation: its points, and the promises that were broken."""
 
     operation: str
     least: int
     points: int = 0
     judged: int = 0
-    """how many different ends they left"""
+    """the number of distinct states in which the lives ended"""
     seconds: float = 0.0
     names: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
 
 def enumerate_points(server: Server, op: Operation, *, server_dies: bool) -> Verdict:
-    """Live it once to the end, then die at each of its points."""
+    """Run the operation once to its end, then die at each of its points."""
     verdict = Verdict(op.name + SERVER * server_dies, op.least)
     began = monotonic()
     try:
@@ -51,14 +51,14 @@ def enumerate_points(server: Server, op: Operation, *, server_dies: bool) -> Ver
             lives = Lives(town, verdict, server_dies=server_dies)
             lives.one(None)
             lives.every()
-    except Exception:  # noqa: BLE001 - whatever it is: it is the finding
+    except Exception:  # noqa: BLE001 - any exception is the finding
         verdict.broken.append(f"the enumeration failed: {traceback.format_exc(limit=-6)}")
     verdict.seconds = round(monotonic() - began, 2)
     return verdict
 
 
 class Lives:
-    """The lives of one operation, all of them from the same state."""
+    """The lives of one operation, all of them started from the same state."""
 
     def __init__(self, town: Town, verdict: Verdict, *, server_dies: bool) -> None:
         self._town = town
@@ -68,27 +68,27 @@ class Lives:
         self._judged: list[tuple[dict[bytes, bytes], list[dict[str, Any]]]] = []
 
     def one(self, at: int | None) -> str | None:
-        """The point where it ended, if it did; whatever is broken afterwards is written down."""
+        """Return the point where the life ended, or None if it survived; record whatever is broken afterwards."""
         town, verdict = self._town, self._verdict
         town.restore(self._was)
         life = town.live(at, server_dies=self._server_dies)
         verdict.names = life.names if at is None else verdict.names
         left = (town.stands(), [row for row in life.told if "ended" not in row])
         if left in self._judged:
-            return life.ended  # to the byte what was judged already
+            return life.ended  # byte for byte a state that was judged already
         self._judged.append(left)
         verdict.judged += 1
         try:
             town.recover(life)
-        except Exception:  # noqa: BLE001 - the same
+        except Exception:  # noqa: BLE001 - any exception is the finding
             where = "no crash" if at is None else f"point {at}, {life.ended}"
             verdict.broken.append(f"{where}: {traceback.format_exc(limit=-4)}")
         return life.ended
 
     def every(self) -> None:
-        """Until one ends alive, and the first one had no more points either.
+        """Die at every point, until a life reaches its end and the first life had no more points either.
 
-        Things may come in another order, and a life then has fewer points than the first: it is lived again, in case.
+        The order of things may vary, and a life then has fewer points than the first one: such a life is repeated.
         """
         verdict, misses = self._verdict, 0
         while misses < MOST_MISSES and (misses == 0 or verdict.points < len(verdict.names)):
@@ -99,7 +99,7 @@ class Lives:
 
 
 def work(todo: list[tuple[Operation, bool]], names: int, told: Told) -> None:
-    """Take one operation after the other from the pipe that all workers share; tell what became of each."""
+    """Take one operation after another from the pipe that all workers share, and report each one's verdict."""
     die_with_parent()
     logging.disable(logging.CRITICAL)
     gc.freeze()  # children share these pages; no collection writes into them
@@ -113,7 +113,7 @@ def work(todo: list[tuple[Operation, bool]], names: int, told: Told) -> None:
 
 
 def pass_on(reads: int) -> list[dict[str, Any]]:
-    """What a worker tells, as it comes; without its last word, that it has lived to the end."""
+    """Pass a worker's messages on as they come; return all but the last, which says it lived to the end."""
     rows = []
     for row in lines(reads):
         rows.append(row)
@@ -126,7 +126,7 @@ def pass_on(reads: int) -> list[dict[str, Any]]:
 
 
 def main(wanted: list[str]) -> None:
-    """Share the operations out, pass on what became of them, and count."""
+    """Share the operations out, pass their results on, and count."""
     die_with_parent()
     ops = [op for op in every() if not wanted or op.name in wanted]
     deep = os.environ.get("TESTS_DEEP", "0") != "0"

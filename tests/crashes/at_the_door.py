@@ -1,4 +1,4 @@
-"""Operations at the door: placing, receiving, refusing, and what people ask for."""
+"""Operations at the door: placing, receiving, refusing, and what callers of the API ask for."""
 
 import contextlib
 from collections import Counter
@@ -55,7 +55,7 @@ class Place(Operation):
             town.model.heads[order] = (0, head)
 
     def again(self, town: Town, life: Life) -> None:
-        """The same request again, answered or not: the same order, made once."""
+        """Repeat the same request, answered before or not: it yields the same order, made once."""
         known = {order.id for order in town.shown()}
         results = town.engine.place_many(self.wanted)
         assert all(isinstance(result, Placed) for result in results)
@@ -67,7 +67,7 @@ class Place(Operation):
 
 
 class PlaceAgain(Place):
-    """The second of two same requests."""
+    """The second of two identical requests."""
 
     name, least = "place: the same again", 12
 
@@ -77,7 +77,7 @@ class PlaceAgain(Place):
 
 
 class PlaceMany(Place):
-    """What the HTTP front commits together: orders of one line, of two, and one request twice."""
+    """Requests that the HTTP front commits together: orders of one line, of two, and one request twice."""
 
     name, least, says, ends = "place: a group", 30, "是{}", {"notified": 4}
 
@@ -94,7 +94,7 @@ class PlaceMany(Place):
 
 
 class PlaceOverStaleKey(Place):
-    """Over a reservation whose request died long ago: it is taken over, by a request for something else."""
+    """A request for another order takes over a reservation whose own request died long ago."""
 
     name, least = "place: a key taken over", 25
 
@@ -114,7 +114,7 @@ class PlaceOverStaleKey(Place):
 
 
 class PlaceRefused(Operation):
-    """Refused at the door: the key is given back, and serves another request."""
+    """An order that is refused at the door: its key is released, and serves another request."""
 
     name, least, says, ends = "place: refused at the door", 12, "是", {"notified": 1}
 
@@ -142,7 +142,7 @@ class PlaceRefused(Operation):
 
 
 class Receive(Operation):
-    """A webhook: acknowledged or repeated."""
+    """A webhook message: acknowledged or repeated."""
 
     name, least, ends = "receive: a yes", 12, {"notified": 1}
     words: tuple[str, ...] = ("是",)
@@ -170,7 +170,7 @@ class Receive(Operation):
 
 
 class ReceiveAfterAJump(Receive):
-    """The store's clock stood two days ahead for one message: what is asked and said since is due and in time."""
+    """The store's clock stood two days ahead for one message: later questions and replies are still due and in time."""
 
     name = "receive: a yes after the clock went back"
 
@@ -195,7 +195,7 @@ class ReceiveReport(Receive):
 
 
 class ReceiveStrangeReport(Receive):
-    """A report on nothing of ours goes aside; a repeat may go aside twice, and harms nobody."""
+    """A report on no SMS of ours becomes unmatched; a repeat may do so twice, which is harmless."""
 
     name, ends = "receive: a report on nothing of ours", {"expired": 1}
 
@@ -258,7 +258,7 @@ class RefuseAll(Refuse):
 
 
 class RefuseAgain(Refuse):
-    """What stands already is proven again."""
+    """A repeat of a refusal that is in force already proves it again."""
 
     name, least = "refuse: again", 4
 
@@ -269,7 +269,7 @@ class RefuseAgain(Refuse):
 
 
 class RefusePlan(Refuse):
-    """One plan is refused: what is open about it is cancelled, and nothing else is barred."""
+    """A refusal of one plan: its open orders are cancelled, and nothing else is barred."""
 
     name = "refuse: one plan"
 
@@ -287,7 +287,7 @@ class RefusePlan(Refuse):
         assert dials == [False, True]
 
 
-# -- what people ask for ----------------------------------------------------------------------------------------------
+# -- requests of other callers ----------------------------------------------------------------------------------------
 
 
 class Cancel(Operation):
@@ -312,7 +312,7 @@ class Cancel(Operation):
 
 
 class CancelConfirmed(Cancel):
-    """Confirmed, and the activation not begun."""
+    """A cancellation after the order was confirmed and before its activation began."""
 
     name = "cancel: confirmed"
 
@@ -331,7 +331,7 @@ class CancelConfirmed(Cancel):
 
 
 class CancelUnasked(Cancel):
-    """Before the question went out: it never does."""
+    """A cancellation before the question went out: it never does."""
 
     name = "cancel: before the question"
 
@@ -365,7 +365,7 @@ class Resend(Operation):
 
 
 class Retry(Operation):
-    """Something parked is done again."""
+    """A parked effect is tried again."""
 
     name, ends = "retry", {"notified": 1}
 
@@ -395,7 +395,7 @@ class Retry(Operation):
 
 
 class RetryLine(Operation):
-    """The same for an SMS of the line's own."""
+    """The same for an SMS that belongs to the line."""
 
     name, ends, least, most_times = "retry: a line", {"expired": 2}, 6, 3
     tells = ("clarification",)
@@ -426,7 +426,7 @@ class RetryLine(Operation):
 
 
 class Lift(Operation):
-    """A refusal is lifted, on an act that is kept."""
+    """A refusal is lifted, and the act that lifts it is kept."""
 
     name, least, ends = "lift", 4, {"expired": 1}
 
@@ -454,7 +454,7 @@ class Lift(Operation):
 
 
 class Revoke(Operation):
-    """A plan is taken back: no new orders, and what is open is cancelled with a notice."""
+    """A plan is withdrawn: no new orders, and its open orders are cancelled with a notice."""
 
     name, least, ends = "revoke a plan", 20, {"cancelled": 2, "expired": 1}
     tells = ("cancelled",)
@@ -476,13 +476,13 @@ class Revoke(Operation):
 
 
 def _agreed_now(town: Town) -> Placing:
-    """A call that ends now: a version is sold to no earlier one."""
+    """Return a call that ends now: a new plan version cannot be sold to an earlier call."""
     now = datetime.fromtimestamp(town.clock.now / 1000, UTC).isoformat()
     return Placing("desk", "key-1", town.request(ONE, BEST, started_at=now, agreed_at=now))
 
 
 class Publish(Operation):
-    """A plan is changed: the old version or the new one is on sale, never none; whoever comes next can change it."""
+    """A plan is changed: the old version or the new one is on sale, never none; the next caller can change it again."""
 
     name, least, says, ends = "publish a plan", 10, "是", {"notified": 1}
 
@@ -503,7 +503,7 @@ class Publish(Operation):
 
 
 class Approve(Publish):
-    """What one admin proposed is on sale with both names, and proposed no longer; or it is still proposed."""
+    """A version that one admin proposed is on sale with both names and proposed no longer; or it is still proposed."""
 
     name = "approve a plan"
 
@@ -525,7 +525,7 @@ class Approve(Publish):
 
 
 class PublishAnother(Publish):
-    """Whoever died half way is not heard of again: somebody publishes something else."""
+    """A publisher that died half way leaves nothing behind: another caller publishes another version."""
 
     name = "publish a plan, then another"
 

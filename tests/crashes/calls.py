@@ -38,7 +38,7 @@ def ends(town: Town, call: str, outcome: str, *, recorded: bool = True, plan: st
 
 
 class CallBegins(Operation):
-    """A call that began: acknowledged or asked again, it is one call."""
+    """A call that began: acknowledged or asked for again, it is one call."""
 
     name, least = "call: begins", 12
 
@@ -61,7 +61,7 @@ class CallBegins(Operation):
 
 
 class CallEnds(CallBegins):
-    """The subscriber refuses in a call, and has an order: no call says so of a number that can still be dialled."""
+    """The subscriber refuses in a call, and has an order: no call ends so while its number can still be dialled."""
 
     name, least = "call: ends in a refusal", 15
     ends = {"cancelled": 1}  # noqa: RUF012 - as in Operation
@@ -88,7 +88,7 @@ class CallEnds(CallBegins):
 
 
 class OrderOfACall(Operation):
-    """An order names a call that is up: it is there with its call, and waits for it, or it is not there."""
+    """An order names a call that is up: it exists with its call and waits for it, or it does not exist."""
 
     name, least, says, ends = "call: an order names it", 25, "是", {"notified": 1}
 
@@ -134,8 +134,8 @@ class UnlawfulCall(Operation):
 
 
 class DeclinedAfterAll(Operation):
-    """A subscriber says yes to what was ordered, and then declines it in the same call: it is cancelled, and never on,
-    wherever whoever takes the end, or the worker behind it, dies.
+    """A subscriber confirms an order by SMS, then declines it in the same call: it is cancelled, and never activated,
+    wherever the process that records the end, or the worker behind it, dies.
     """
 
     name, least, says, ends = "call: what it ordered is declined in it", 15, "", {"cancelled": 1}
@@ -175,7 +175,7 @@ class DeclinedAfterAll(Operation):
 
 
 class ReviewFails(Operation):
-    """A reviewer fails the call of an order that was asked: verdict and freeze are one; nobody looks again."""
+    """A reviewer fails the call of an order that was asked: verdict and freeze are one; there is no second look."""
 
     name, least, says = "review: fails", 6, "是"
     ends = {"cancelled": 1}  # noqa: RUF012 - as in Operation
@@ -216,6 +216,6 @@ class ReviewFails(Operation):
 
 
 class SecondLookUpholds(ReviewFails):
-    """The second look upholds it: what is open is cancelled."""
+    """The second look upholds the failure: open orders are cancelled."""
 
     name, second = "review: a second look upholds it", True

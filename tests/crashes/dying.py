@@ -1,10 +1,10 @@
 """A life that ends at its n-th point: before, in the middle of, or after each round trip and each outside call.
 
 A *round trip* is what one Redis client sends at once. It has these points: `before` a byte is sent; `cut` after each
-command of it that writes, when others follow (a pipeline is no transaction: a process may die with half of it sent);
-`sent` when the server has it all and nobody hears the answer; `heard` when the answer is here and nobody acted on it.
-A MULTI with its EXEC counts as one command: Redis drops half of one. An *outside call* has three: `before`, `taken`
-(the outside has it, the answer is on its way) and `heard`.
+of its commands that writes, when others follow (a pipeline is no transaction: a process may die with half of it
+sent); `sent` when the server has all of it and nobody reads the answer; `heard` when the answer is here and nobody
+acted on it. A MULTI with its EXEC counts as one command: Redis drops half of one. An *outside call* has three:
+`before`, `taken` (the gateway or the BSS has it, the answer is on its way) and `heard`.
 """
 
 import json
@@ -18,11 +18,11 @@ from redis.connection import ConnectionPool
 from consent_engine.adapters.rq_queue import RqQueue
 
 READS = frozenset({"TIME", "HGETALL", "HGET", "HMGET", "LLEN", "ZCOUNT", "ZRANGE", "ZCARD", "SMEMBERS", "WATCH"})
-"""Dying after one of these in the middle of a pipeline is dying before it. What is not named here may write."""
+"""Dying after one of these in the middle of a pipeline is dying before it. Any command not listed may write."""
 
 
 class Fate:
-    """Counts the points of a life once it is armed. end: what happens at point `at`; None: nothing ever."""
+    """The counter of a life's points, once it is armed. end: called at point `at`; at=None: nothing ever happens."""
 
     def __init__(self, at: int | None = None, end: Callable[[str], None] = lambda name: None) -> None:
         self.names: list[str] = []
@@ -31,24 +31,24 @@ class Fate:
         self._end = end
 
     def comes(self, name: str) -> bool:
-        """Whether this point is the one; it is counted."""
+        """Count this point, and return whether it is the one to die at."""
         if not self.armed:
             return False
         self.names.append(name)
         return len(self.names) - 1 == self._at
 
     def end(self) -> None:
-        """Meet it."""
+        """Die at the last counted point."""
         self._end(self.names[-1])
 
     def meet(self, name: str) -> None:
-        """A point."""
+        """Count a point, and die there if it is the one."""
         if self.comes(name):
             self.end()
 
 
 def commands(packed: bytes) -> Iterator[tuple[str, int]]:
-    """The commands in what is sent: the name of each, and where it ends.
+    """The commands in the bytes of one send: the name of each, and the offset where it ends.
 
     >>> list(commands(b"*2\\r\\n$3\\r\\nGET\\r\\n$1\\r\\nk\\r\\n*1\\r\\n$4\\r\\nTIME\\r\\n"))
     [('GET', 20), ('TIME', 34)]
@@ -66,7 +66,7 @@ def commands(packed: bytes) -> Iterator[tuple[str, int]]:
 
 
 def cuts(sent: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Where dying in the middle leaves something done and something not.
+    """The places where dying in the middle leaves some commands done and others not.
 
     >>> cuts([("TIME", 9), ("EVALSHA", 20), ("EVALSHA", 30), ("WAITAOF", 40)])
     [('EVALSHA', 20), ('EVALSHA', 30)]
@@ -83,7 +83,7 @@ def cuts(sent: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def mortal(client: "Redis", fate: Fate, whose: str) -> "Redis":
-    """The client, with its round trips as points of `fate`. It is connected already: that is no part of the life."""
+    """Make the client's round trips points of `fate`. It is connected already: connecting is no part of the life."""
     pool = client.connection_pool
     kind: Any = pool.connection_class
 
@@ -119,7 +119,7 @@ def mortal(client: "Redis", fate: Fate, whose: str) -> "Redis":
 
 
 class MortalQueue(RqQueue):
-    """The real queue; its round trips are points too. version: of the server, which RQ asks for once in a life."""
+    """The real queue, whose round trips are points too. version: of the server, which RQ asks for once in a life."""
 
     def __init__(self, url: str, fate: Fate, version: tuple[int, ...]) -> None:
         super().__init__(url)
@@ -129,7 +129,7 @@ class MortalQueue(RqQueue):
 
 
 class Told:
-    """What a process says into a pipe before it may die: it cannot be unsaid."""
+    """The pipe a process reports into before it may die: nothing reported can be taken back."""
 
     def __init__(self, writes: int) -> None:
         self._writes = writes
@@ -141,14 +141,14 @@ class Told:
 
 
 def lines(reads: int) -> Iterator[dict[str, Any]]:
-    """What was said into it, until nobody can say more."""
+    """Yield the reported rows, until no writer is left."""
     with os.fdopen(reads, encoding="utf-8") as said:
         for line in said:
             yield json.loads(line)
 
 
 def born(live: Callable[[Told], None]) -> tuple[int, int]:
-    """A child that lives, and dies of what happens to it: its pid, and where to read what it tells."""
+    """Fork a child that lives, and dies at its fate: return its pid, and the descriptor its reports are read from."""
     reads, writes = os.pipe()
     if pid := os.fork():
         os.close(writes)
@@ -158,7 +158,7 @@ def born(live: Callable[[Told], None]) -> tuple[int, int]:
         os.close(reads)
         live(told)
         told(alive=True)
-    except BaseException as error:  # noqa: BLE001 - a defect of the life is its last word
+    except BaseException as error:  # noqa: BLE001 - a defect of the life is its last report
         told(defect=f"{type(error).__name__}: {error}")
     finally:
         os._exit(0)

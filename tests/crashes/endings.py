@@ -1,4 +1,4 @@
-"""What was activated is taken back: on once, off once, whoever dies at which point, and however often it is asked."""
+"""Endings of activated services: on once, off once, whichever process dies at which point, and on repeated requests."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ WITHDRAWN = Why(Cause.WITHDRAWN, "hotline", "ops-1", "wants it no more")
 
 
 def on(town: Town) -> Order:
-    """An order whose service is on, and whose subscriber knows."""
+    """Return an order whose service is on, and whose subscriber was notified."""
     [order] = town.asked()
     town.clock.forward(seconds=60)
     town.hear(town.reply("是", order, "mo-yes"))
@@ -55,7 +55,7 @@ class _Ends(Operation):
 
 
 class EndIsAsked(_Ends):
-    """Whoever asks for an ending dies: acknowledged or asked again, it is one ending."""
+    """The process that asks for an ending dies: acknowledged or asked again, it is one ending."""
 
     name, least = "ending: asked for", 6
 
@@ -69,7 +69,7 @@ class EndIsAsked(_Ends):
 
 
 class EndIsDone(_Ends):
-    """A worker takes it back, and dies wherever it may: in the call, and before its answer is recorded."""
+    """A worker takes a service back and dies at any point: in the call, or before its answer is recorded."""
 
     name, least = "ending: switched off", 12
 
@@ -83,13 +83,13 @@ class EndIsDone(_Ends):
 
 
 class EndIsDoneAsked(EndIsDone):
-    """The same, and the BSS can be asked."""
+    """The same, with a BSS that can be asked."""
 
     name, can_be_asked = "ending: switched off, the BSS can be asked", True
 
 
 class EndIsTold(EndIsDone):
-    """The service is off, and the worker that tells the subscriber dies."""
+    """The service is off, and the worker that sends the notice to the subscriber dies."""
 
     name, least = "ending: the subscriber is told", 12
 
@@ -104,7 +104,7 @@ class EndIsTold(EndIsDone):
 
 
 class EndsBySms(_Ends):
-    """A subscriber sends 退订 with the code, and whoever reads it dies."""
+    """A subscriber sends 退订 with the code, and the worker that reads it dies."""
 
     name, least = "ending: by SMS", 8
 
@@ -117,13 +117,13 @@ class EndsBySms(_Ends):
         told(done=True)
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
-        self.order = town.engine.show(self.order.id)  # with the words that it was ended by
+        self.order = town.engine.show(self.order.id)  # with the message that ended it
         assert [event.trigger for event in self.order.events].count("replied_late") == 1
         super().ended(town, states, shown)
 
 
 class EndsForAHolder(_Ends):
-    """The number goes to another holder, and whoever takes back what the one before had dies."""
+    """The number goes to another holder, and the worker that takes back the earlier holder's service dies."""
 
     name, least, cause, tells = "ending: another holder", 8, Cause.NUMBER_CHANGED, ()
 
@@ -137,7 +137,7 @@ class EndsForAHolder(_Ends):
 
 
 class EndsForAReview(calls.ReviewFails):
-    """A second look upholds a failed review of what is on, and whoever takes it back dies."""
+    """A second look upholds a failed review of an active service, and the worker that takes it back dies."""
 
     name, least, second = "ending: a review that failed", 8, True
     ends = {"notified": 1}  # noqa: RUF012 - as in Operation
@@ -159,10 +159,10 @@ class EndsForAReview(calls.ReviewFails):
         told(done=True)
 
     def learnt(self, town: Town, life: Life) -> None:
-        """The verdict stands before anybody dies."""
+        """Assert nothing: the verdict stands before the worker dies."""
 
     def again(self, town: Town, life: Life) -> None:
-        """Nobody asks."""
+        """Do nothing: the ending is not asked for by a caller."""
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
         assert states == self.ends

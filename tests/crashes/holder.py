@@ -1,4 +1,4 @@
-"""The number of open orders goes to another holder: one commit, whenever the process dies."""
+"""The change of holder of a number with open orders: one commit, whenever the process dies."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class NumberChanges(Operation):
         told(line=engine.line_event(self.asked).happened.ended)
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
-        """A yes that was read before the number changed hands was its holder's."""
+        """A yes that was read before the number changed hands came from the earlier holder."""
         assert states == ({"cancelled": 3} if self.dead == 3 else {"cancelled": 2, "notified": 1})
 
     def learnt(self, town: Town, life: Life) -> None:

@@ -68,7 +68,7 @@ class ReadYesAwake(ReadYes):
 
 
 class ReadYesAwakeAsked(ReadYesAwake):
-    """A BSS that can be asked: after doubt it is, and nothing is activated again."""
+    """A BSS that can be asked: after doubt it is asked, and nothing is activated again."""
 
     name, can_be_asked = "inbound: yes, carried on to a BSS which can be asked", True
 
@@ -79,7 +79,7 @@ class ReadNo(Read):
 
 
 class ReadStop(Read):
-    """It declines what the carrier asked, all of it; the other carrier's order waits on."""
+    """A STOP declines every open order of that carrier; the other carrier's order goes on waiting."""
 
     name, words, plans, ends = "inbound: STOP", ("TD",), (BEST, PACK, FIBRE), {"declined": 2, "expired": 1}
     tells = ("opted_out",)
@@ -91,7 +91,7 @@ class ReadUnclear(Read):
 
 
 class ReadAmbiguous(Read):
-    """It fits two: nobody guesses, both note it, and one SMS asks which."""
+    """A yes that fits two orders: none is chosen, both note it, and one SMS asks which."""
 
     name, words, plans, ends = "inbound: ambiguous", ("是",), (BEST, PACK), {"expired": 2}
     tells = ("clarification",)
@@ -116,7 +116,7 @@ class ReadWhichOne(Read):
 
 
 class ReadMany(Read):
-    """Several messages of one line: each after the one before it."""
+    """Several messages of one line: each is read after the one before it."""
 
     name, least, words, ends = "inbound: several messages", 20, ("嗯", "帮助", "否", "是"), {"declined": 1}
 
@@ -127,7 +127,7 @@ class ReadStopThenYes(Read):
 
 
 class ReadRefusal(Read):
-    """A refusal by voice cancels all that is open: one message, a commit an order."""
+    """A refusal by voice cancels all open orders: one message, one commit per order."""
 
     name, plans, ends = "inbound: a refusal of three orders", (BEST, PACK, FIBRE), {"cancelled": 3}
 
@@ -164,7 +164,7 @@ class ReadParts(Read):
 
 
 class ReadEarly(Read):
-    """A yes before the hand-over is recorded: whoever handed over has died."""
+    """A yes arrives before the hand-over is recorded: the worker that handed over has died."""
 
     name, says, ends = "inbound: an early yes", "是", {"notified": 1}
 
@@ -178,7 +178,7 @@ class ReadEarly(Read):
 
 
 class ReadStranger(Read):
-    """A STOP from a number that nobody asked: answered by an SMS of the line's own."""
+    """A STOP from a number that was never asked: answered by an SMS that belongs to the line."""
 
     name, least, ends = "inbound: STOP of a stranger", 10, {}
     tells = ("opted_out",)
@@ -217,13 +217,13 @@ class AskOne(Ask):
 
 
 class AskReported(AskOne):
-    """Reports settle the doubt: nobody is asked twice."""
+    """Delivery reports settle the doubt: nobody is asked twice."""
 
     name, reports, most_times = "sms: confirmation, reported", True, 1
 
 
 class AskRejected(AskOne):
-    """Refused; after an attempt that may have been taken nobody believes that, until it is too late to ask."""
+    """Refused; after an attempt that may have been taken a refusal is not believed until it is too late to ask."""
 
     name, ends = "sms: confirmation refused", {}
 
@@ -235,7 +235,7 @@ class AskRejected(AskOne):
 
 
 class AskBusy(AskOne):
-    """Surely not taken: again later."""
+    """The gateway surely did not take the SMS: it is sent again later."""
 
     name = "sms: gateway unavailable"
 
@@ -251,7 +251,7 @@ class AskDoubtful(AskOne):
 
 
 class AskAfterLoss(AskOne):
-    """The lease of somebody who died before us: it is in doubt, not called."""
+    """The lease of a worker that died earlier: its effect is in doubt, and not called again at once."""
 
     name, least = "sms: a lost lease", 6
 
@@ -273,7 +273,7 @@ class Notify(Slice):
 
 
 class NotifyRefused(Notify):
-    """On the stuck list, where everybody sees it; the service is on."""
+    """A refused notification is on the stuck list, where operators see it; the service is on."""
 
     name, ends = "sms: notification refused", {"activated": 1}
 
@@ -299,7 +299,7 @@ class TellOptedOut(TellDeclined):
 
 
 class AskWhichOne(Slice):
-    """An SMS of the line's own."""
+    """An SMS that belongs to the line."""
 
     name, lane, ends = "sms: which one", Lane.SMS, {"expired": 2}
     tells = ("clarification",)
@@ -321,13 +321,13 @@ class Activate(Slice):
 
 
 class ActivateAsked(Activate):
-    """A BSS that can be asked: after doubt it is, and nothing is activated again."""
+    """A BSS that can be asked: after doubt it is asked, and nothing is activated again."""
 
     name, can_be_asked = "activation, which can be asked about", True
 
 
 class ActivateAskedAfterLoss(ActivateAsked):
-    """The call that asks, itself."""
+    """The process dies in the request that asks the BSS."""
 
     name = "activation: asked about after a lost lease"
 
@@ -341,7 +341,7 @@ class ActivateAskedAfterLoss(ActivateAsked):
 
 
 class ActivateBarredAfterLoss(ActivateAskedAfterLoss):
-    """The BSS knows nothing of it, and a STOP came meanwhile."""
+    """The BSS knows nothing of the activation, and a STOP came meanwhile."""
 
     name, ends = "activation: a STOP after a lost lease", {"declined": 1, "notified": 1}
 
@@ -351,7 +351,7 @@ class ActivateBarredAfterLoss(ActivateAskedAfterLoss):
 
 
 class ActivateRefused(Activate):
-    """Refused for good; after doubt that is on the stuck list, with both answers, and not believed."""
+    """Refused for good; after doubt the activation is on the stuck list with both answers, and not believed."""
 
     name, ends = "activation refused", {}
 
@@ -411,7 +411,7 @@ class TooLateToAsk(WindowClosed):
 
 
 class Shutdown(Ask):
-    """A worker is asked to stop while calls are in flight: it lets them land, then gives back what it has."""
+    """A worker is asked to stop while calls are in flight: it lets them land, then gives its leases back."""
 
     name, least = "shutdown: calls land", 12
     takes_s, waits_s = 0.03, 5.0
@@ -427,7 +427,7 @@ class Shutdown(Ask):
 
 
 class ShutdownCutShort(Shutdown):
-    """Calls that last longer than it may wait are left: their leases tell."""
+    """Calls that take longer than the worker may wait are left in flight: their leases show it."""
 
     name, least = "shutdown: calls are left in flight", 6
     takes_s, waits_s = 30.0, 0.02

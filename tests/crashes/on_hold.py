@@ -1,4 +1,4 @@
-"""Words that may be a refusal: they arrive, are read, are decided by a person, or by nobody in time."""
+"""Operations on words that may be a refusal: they arrive, are read, are decided by a person, or by nobody in time."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ COMPLAINT = "我要投诉"
 
 
 class ReceiveHold(at_the_door.Receive):
-    """Taken in, it bars; nobody decides it, and the order's window ends first."""
+    """A received HOLD bars the line; nobody decides it, and the order's window ends first."""
 
     name, words, ends = "receive: a HOLD", (COMPLAINT,), {"expired": 1}
     tells = ("held",)
@@ -29,7 +29,7 @@ class ReceiveHold(at_the_door.Receive):
 
 
 class ReceiveHoldAfterYes(ReceiveHold):
-    """Both in one post: the yes is heard, and nothing is activated; but where only the yes was taken in, unanswered."""
+    """A yes and a HOLD in one request: nothing is activated, unless only the yes was stored, unacknowledged."""
 
     name, words, ends = "receive: a yes and a HOLD", ("是", COMPLAINT), {"cancelled": 1}
     tells = ()
@@ -40,21 +40,21 @@ class ReceiveHoldAfterYes(ReceiveHold):
 
 
 class ReadHold(in_the_lanes.Read):
-    """Every open order of the carrier waits; the other carrier's goes on."""
+    """Every open order of the carrier waits; the other carrier's order goes on."""
 
     name, words, plans, ends = "inbound: HOLD", (COMPLAINT,), (BEST, FIBRE), {"expired": 2}
     tells = ("held",)
 
 
 class ReadYesOnHold(in_the_lanes.Read):
-    """A yes that was sent under a suspicion is none."""
+    """A yes that was sent while a suspicion stood does not count."""
 
     name, words, ends = "inbound: HOLD, then yes", (COMPLAINT, "是"), {"expired": 1}
     tells = ("held",)
 
 
 class ReadHoldAfterYes(in_the_lanes.Read):
-    """What was confirmed before waits, unbegun, until it is a refusal."""
+    """An order confirmed before the HOLD waits, its activation unbegun, until the HOLD is a refusal."""
 
     name, words, ends = "inbound: yes, then HOLD", ("是", COMPLAINT), {"cancelled": 1}
     tells = ("held",)
@@ -73,7 +73,7 @@ class ReadUnlikelyYes(in_the_lanes.Read):
 
     def learnt(self, town: Town, life: Life) -> None:
         super().learnt(town, life)
-        town.unsure_suspicions.append((ONE, "mobile"))  # no word of it says so: it stands once it was read
+        town.unsure_suspicions.append((ONE, "mobile"))  # its words do not show it: it stands once the yes was read
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
         super().ended(town, states, shown)
@@ -82,7 +82,7 @@ class ReadUnlikelyYes(in_the_lanes.Read):
 
 
 def confirmed(town: Town, *numbers: str) -> list[Order]:
-    """Orders whose activations wait for a worker."""
+    """Return orders whose activations wait for a worker."""
     orders = [town.asked(number=number)[0] for number in numbers]
     town.clock.forward(seconds=60)
     town.hear(*(town.reply("是", order, f"mo-yes-{order.id}") for order in orders))
@@ -91,7 +91,7 @@ def confirmed(town: Town, *numbers: str) -> list[Order]:
 
 
 def complains(town: Town, *orders: Order) -> None:
-    """Words that may be a refusal, read by a worker."""
+    """Send words that may be a refusal, and let a worker read them."""
     town.clock.forward(seconds=1)
     town.hear(*(town.reply(COMPLAINT, order, f"mo-hold-{order.id}") for order in orders))
     town.run(Lane.INBOUND)
@@ -102,7 +102,7 @@ def kinds(town: Town, number: str) -> list[Kind]:
 
 
 class ActivateOnHold(in_the_lanes.Slice):
-    """Of two that are due one is barred: it is not begun, and the other is."""
+    """Of two due activations one is barred: that one is not begun, and the other is."""
 
     name, lane, ends = "activation: one on hold", Lane.ACTIVATION, {"notified": 1, "cancelled": 1}
 
@@ -116,7 +116,7 @@ class ActivateOnHold(in_the_lanes.Slice):
 
 
 class Undecided(in_the_lanes.Slice):
-    """Its day is over: it is a refusal, and ends what waited."""
+    """A suspicion that was not decided within a day becomes a refusal, and ends the waiting orders."""
 
     name, lane, least, ends = "timer: undecided for a day", Lane.TIMER, 8, {"cancelled": 1}
 
@@ -133,7 +133,7 @@ class Undecided(in_the_lanes.Slice):
 
 
 class Decide(Operation):
-    """Somebody of ops decides what two numbers wrote, as he saw it."""
+    """An operator decides on the messages of two numbers, as they were shown to the operator."""
 
     name, least, ends = "held: decided a refusal", 10, {"cancelled": 2}
     refusal = True
@@ -170,7 +170,7 @@ class Decide(Operation):
 
 
 class DecideNone(Decide):
-    """It was none: what had been confirmed before goes on."""
+    """The decision is that it was no refusal: orders confirmed before go on."""
 
     name, refusal, ends = "held: decided none", False, {"notified": 2}
 

@@ -1,7 +1,7 @@
-"""What is being done when a process dies: what was before, what it does, who asks again, and how it must end.
+"""The base of the operations in which a process dies: the state before, the act, who asks again, and how it must end.
 
-`least`: about half the points it had when this was written: there may be fewer round trips. A count below it says that
-the enumeration does not see what happens any more.
+`least`: about half the points an operation had when it was written: there may be fewer round trips. A count below it
+says that the enumeration no longer sees what happens.
 """
 
 import asyncio
@@ -24,57 +24,57 @@ BEST, PACK, FIBRE = PLANS
 
 
 class Operation:
-    """One operation; the defaults are of one that nobody asks for again, in a world where all goes well."""
+    """One operation; the defaults are those of one that nobody asks for again, in a world where everything works."""
 
     name = ""
     least = 8
     says = ""
-    """what whoever is asked in the end answers"""
+    """the answer that every subscriber asked in the end gives"""
     ends: Mapping[str, int] = {}
     tells: tuple[str, ...] = ()
-    """Purposes of SMS of which one must have gone out in the end."""
+    """Purposes of SMS: of each, one must have gone out in the end."""
     reports = can_be_asked = False
-    """whether the gateway reports on what it took; whether the BSS can be asked"""
+    """whether the gateway reports on the SMS it took; whether the BSS can be asked"""
     reminder_after = 0
     suspects, reading_speed = Suspects.NOT_LOOKED_FOR, 0
-    """what becomes of a yes that no person can have written, and who reads how fast"""
+    """the treatment of a yes that no person can have written; the fastest reading speed that is believed"""
     review_first = False
-    """whether nothing is activated before its call was reviewed"""
+    """whether an activation waits until its call was reviewed"""
     most_times = 2
-    """How often one SMS may go out: a crash is one doubt, and one doubt is asked once more."""
+    """How often one SMS may go out: a crash is one doubt, and after one doubt it is sent once more."""
     survives: tuple[type[Exception], ...] = (StoreUnavailable,)
-    """What it may end with when the server dies under it."""
+    """Exceptions it may end with when the server dies under it."""
 
     def before(self, town: Town) -> None:
-        """What had happened."""
+        """Prepare the state before the operation."""
 
     def act(self, engine: Engine, told: Told) -> None:
-        """What the process does that dies."""
+        """Perform the act during which the process dies."""
         raise NotImplementedError
 
     def learnt(self, town: Town, life: Life) -> None:
-        """What may have happened, and what must have."""
+        """Assert the effects that must be there, and learn those that may be."""
 
     def again(self, town: Town, life: Life) -> None:
-        """What those do who got no answer, and what those find who got one."""
+        """Repeat requests that got no answer, and check the answers to repeats of those that got one."""
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
-        """How all orders stand at the end."""
+        """Assert how all orders stand at the end."""
         assert states == self.ends
 
     def logged(self) -> list[str]:
-        """What the log has of the journal; the world has none, but where an operation brings it there."""
+        """The journal entries the log has; empty, unless an operation brings the journal there."""
         return []
 
     def reported(self, town: Town) -> None:
-        """The gateway reports on what it has taken."""
+        """Let the gateway report on the SMS it has taken."""
         if self.reports:
             refs = {sms.ref for _, sms in town.model.sent} - town.reported
             town.engine.receive([DeliveryReport("test", ref, f"m-{ref}", Delivery.DELIVERED) for ref in sorted(refs)])
             town.reported |= refs
 
     async def answering(self, fate: Fate) -> None:
-        """How long the outside takes to answer."""
+        """Wait as long as the gateway or the BSS takes to answer."""
         await asyncio.sleep(0)
 
     def on_sms(self, sms: Sms, fate: Fate) -> Outcome:

@@ -21,7 +21,7 @@ def reported(town: Town) -> ReportMade:
 
 
 class ReportComes(Operation):
-    """A subscriber with an open order reports a call: no report is there whose refusal is not, and it is one report."""
+    """A subscriber with an open order reports a call: no report exists without its refusal, and it is one report."""
 
     name, least = "report: comes", 10
     ends = {"cancelled": 1}  # noqa: RUF012 - as in Operation
@@ -53,7 +53,7 @@ class ReportComes(Operation):
 
 
 class ReportIsDecided(Operation):
-    """A person decides a report: one event, whoever asks how often."""
+    """A person decides a report: one event, however often and by whomever it is asked."""
 
     name, least = "report: is decided", 6
     tells = ("report",)

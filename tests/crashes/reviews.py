@@ -1,4 +1,4 @@
-"""Reviews, and whoever hears dies: a second look that frees, a review before activation, a command that hears first."""
+"""Operations on reviews in which a process dies: a second look that frees, a review before activation, a command."""
 
 import asyncio
 from collections import Counter
@@ -22,7 +22,7 @@ from tests.crashes.town import Life, Town
 
 
 def said_yes(town: Town, order: Order) -> None:
-    """The subscriber confirms, and what is due of that is done."""
+    """Let the subscriber confirm, and perform the effects that follow."""
     town.clock.forward(seconds=60)
     town.hear(town.reply("是", order, "mo-yes"))
     town.run()
@@ -30,7 +30,7 @@ def said_yes(town: Town, order: Order) -> None:
 
 
 def stays(town: Town, call: str) -> tuple[Verdict | None, bool]:
-    """How a call stands, and whether its number waits for a review."""
+    """Return a call's verdict, and whether its number waits for a review."""
     waits = any(each.kind is Kind.REVIEW for each in town.engine.line(ONE).restrictions)  # type: ignore[arg-type]
     return town.engine.calls.show(call).verdict, waits
 
@@ -49,7 +49,7 @@ class _OnOnce(calls.ReviewFails):
 
 
 class SecondLookFrees(_OnOnce):
-    """What a failed review froze, and a second look frees: its activation goes on, once."""
+    """A failed review froze the order, and a second look frees it: its activation goes on, once."""
 
     name, least, second = "review: a second look frees it", 6, True
 
@@ -68,7 +68,7 @@ class SecondLookFrees(_OnOnce):
 
 
 class ReviewedBefore(_OnOnce):
-    """CONSENT_REVIEW=before: the yes is there, and whoever passes the call dies. Nothing is on before it has passed."""
+    """CONSENT_REVIEW=before: the yes is there, and the process that passes the call dies. Nothing is on before."""
 
     name, least, review_first = "review: before activation, it passes", 6, True
 
@@ -101,7 +101,7 @@ class ActivatedAfterReview(ReviewedBefore):
         told(done=True)
 
     def again(self, town: Town, life: Life) -> None:
-        """Nobody asks."""
+        """Do nothing: no caller asks again."""
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
         assert states == self.ends
@@ -111,7 +111,7 @@ class ActivatedAfterReview(ReviewedBefore):
 
 
 class WaitsForNothing(calls.ReviewFails):
-    """CONSENT_REVIEW=before, and the first review fails: what waited goes on waiting, is upheld, and was never on."""
+    """CONSENT_REVIEW=before, and the first review fails: the order waits on, the failure is upheld, it was never on."""
 
     name, least, review_first = "review: before activation, it fails", 6, True
 
@@ -169,7 +169,7 @@ class OnOnceOffOnce(calls.ReviewFails):
 
 
 class _Command:
-    """A command that says what it is told to, of whatever call."""
+    """A command that gives the configured verdict on any call."""
 
     def __init__(self, *, passed: bool) -> None:
         self.passed = passed
@@ -192,14 +192,14 @@ class CommandFails(calls.ReviewFails):
         assert waits == (verdict is Verdict.CONTESTED), "the verdict and the freeze are one"
 
     def again(self, town: Town, life: Life) -> None:
-        town.clock.forward(AGAIN_MS)  # the turn of whoever died is over
+        town.clock.forward(AGAIN_MS)  # the turn of the worker that died is over
         _look(town.engine, self)
         events = town.engine.calls.show(self.call.id).events
         assert sum(isinstance(each, Reviewed) for each in events) == 1, "the command is the first reviewer, once"
 
 
 class CommandKeeps(CommandFails):
-    """It passes a call that was drawn for people: that it heard it is kept once, and is no review."""
+    """The command passes a call that was drawn for people: that it heard the call is kept once, and is no review."""
 
     name, least, passed, share = "review: the command hears one of the sample", 8, True, 1.0
     ends = {"notified": 1}  # noqa: RUF012 - as in Operation

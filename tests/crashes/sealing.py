@@ -1,4 +1,4 @@
-"""Operations on the journal: what waits in it is brought to the log."""
+"""Operations on the journal: its waiting entries are brought to the log."""
 
 import os
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from tests.crashes.operation import ONE, Operation
 from tests.crashes.town import LEASE_MS, Life, Town
 
 PIECE = 2
-"""So many entries at a time: there are several pieces."""
+"""The number of entries moved at a time: small enough that there are several pieces."""
 
 
 class Says(SqlLog):
-    """A log whose writer says that it is written: whoever dies behind that left something else than before it."""
+    """A log whose writer reports each append: dying after it leaves another state than dying before it."""
 
     told: Told
 
@@ -30,7 +30,7 @@ class Says(SqlLog):
 
 
 class Seals(Operation):
-    """Whoever dies while the journal is brought to the log, each entry is in one of them, and at last in the log."""
+    """Wherever the process dies that brings the journal to the log, each entry is in one of them, in the end logged."""
 
     name, least = "journal: sealed", 20
     ends = {"notified": 1}  # noqa: RUF012 - as in Operation
@@ -46,7 +46,7 @@ class Seals(Operation):
 
     def act(self, engine: Engine, told: Told) -> None:
         for path in self.path.parent.glob("log.sqlite3*"):
-            path.unlink()  # of another life
+            path.unlink()  # left by another life
         log = Says(SqlArchive(f"sqlite:///{self.path}"))
         log.told = told
         self._seal(engine, log, f"sealer-{os.getpid()}")
@@ -64,7 +64,7 @@ class Seals(Operation):
         return [entry for _, entry, _ in rows]
 
     def again(self, town: Town, life: Life) -> None:
-        town.clock.forward(LEASE_MS)  # whoever died had the cell for some seconds
+        town.clock.forward(LEASE_MS)  # the process that died had leased the cell for some seconds
         was = town.journaled()
         self._seal(town.engine, SqlLog(SqlArchive(f"sqlite:///{self.path}")), "another")
         assert town.client.llen(town.cell.journal) == 0, "it waits for ever"

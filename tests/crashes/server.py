@@ -1,4 +1,4 @@
-"""A real redis-server of our own, in the strict profile: it may be killed, and starts again from what is on disk."""
+"""A real redis-server of our own, in the strict profile: it may be killed, and starts again from its files on disk."""
 
 import ctypes
 import os
@@ -34,7 +34,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        """Start it on what is there, and wait until it serves."""
+        """Start the server on its existing files, and wait until it serves."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._binary, self._config],
@@ -54,7 +54,7 @@ class Server:
         return self._process.pid
 
     def restart(self) -> None:
-        """After it was killed: again, from its append-only file."""
+        """Start it again after it was killed, from its append-only file."""
         self._process.wait(WAIT_S)
         self.start()
 
@@ -64,13 +64,13 @@ class Server:
 
 
 def die_with_parent() -> None:
-    """Whatever becomes of whoever started this process: it does not outlive him."""
+    """Let this process die with its parent, however the parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def kill(pid: int) -> None:
-    """Kill a process that may be nobody's child, and wait until it is dead."""
+    """Kill a process that need not be a child of this one, and wait until it is dead."""
     watched = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
     has_ended(watched, WAIT_S)
@@ -78,7 +78,7 @@ def kill(pid: int) -> None:
 
 @contextmanager
 def running() -> Iterator[Server]:
-    """A server, and no trace of it afterwards. In memory where that can be had: an fsync costs nothing there."""
+    """A server, removed without a trace afterwards. In memory where that is available: an fsync costs nothing there."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of a random name, only ours
     folder = Path(tempfile.mkdtemp(prefix="cp-", dir=memory if os.access(memory, os.W_OK) else None))
     server = None

@@ -41,7 +41,7 @@ def verdicts():
             run.communicate()
     assert run.returncode == 0
     *rows, count = said.splitlines()
-    sys.stderr.write(f"{count}\n")  # the figure is what people come for
+    sys.stderr.write(f"{count}\n")  # the figure is the purpose of the run
     return {row["operation"]: row for row in map(json.loads, rows)}
 
 

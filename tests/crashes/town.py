@@ -1,4 +1,4 @@
-"""The world around a life that ends: a real server, an outside that survives, people who ask again, and the judge."""
+"""The world around a life that ends: a server, a gateway and a BSS that survive, people who ask again, and a judge."""
 
 import contextlib
 import os
@@ -39,10 +39,10 @@ from tests.integration.promises.checks import NUMBERS, Judge, Model, Said
 
 PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": "telecom"}
 LEASE_MS, HOLD_H = 61_000, 0.17
-"""Longer than a lease, and than a doubt is held."""
+"""Longer than a lease (ms), and longer than a doubt is held (h)."""
 IMMORTAL = Fate()
 TAKEN = (Accepted, Uncertain)
-"""How calls end that the outside has taken, or may have."""
+"""The outcomes of calls that the gateway or the BSS has taken, or may have."""
 CONSEQUENCES = {
     State.DECLINED: {"declined", "opted_out", "late"},
     State.CANCELLED: {"cancelled", "late"},
@@ -52,19 +52,19 @@ CONSEQUENCES = {
     State.NOTIFIED: {"opted_out"},
     State.UNNOTIFIED: {"opted_out"},
 }
-"""What may still go out to an order that has settled. A help is answered whenever it was asked for."""
+"""Purposes of SMS that may still go out to an order that has settled. A help is answered whenever it was asked for."""
 
 
 @dataclass
 class Life:
-    """What is left of one: where it ended (None: it did not), and what it told."""
+    """The remains of one life: where it ended (None: it did not), and what it reported."""
 
     ended: str | None = None
     told: list[dict[str, Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
     def said(self, name: str) -> Any:
-        """What it told under a name, or None: then nobody was answered."""
+        """The value reported under a name, or None: then nobody was answered."""
         return next((row[name] for row in self.told if name in row), None)
 
 
@@ -81,7 +81,7 @@ class Snapshot:
 
 
 class Hands:
-    """The outside as one process sees it: whatever it takes is told to `take`, which survives the process."""
+    """The gateway and the BSS as one process sees them: all they take goes to `take`, which survives the process."""
 
     name, sub_numbers, segments = "test", False, 255
 
@@ -92,7 +92,7 @@ class Hands:
         self._store: Store | None = None
 
     def _state(self, order_id: str) -> str:
-        """How the order stands: the outside looks for itself, which is no part of the process's life."""
+        """The state of the order: the gateway looks it up itself, which is no part of the process's life."""
         if self._store is None:
             wire = Wire(connect(self._town.server.url), proves=False, replicas=0)
             self._store = redis_store(wire, lease_ms=1, clock=self._town.clock)
@@ -198,7 +198,7 @@ class Town(Judge, World):
     # -- a life -----------------------------------------------------------------------------------------------------
 
     def live(self, at: int | None, *, server_dies: bool) -> Life:
-        """Do the operation in a process of its own that ends at point `at`, or whose server does."""
+        """Do the operation in a process of its own that dies at point `at`, or whose server dies there."""
         life = Life()
 
         def doing(told: Any) -> None:
@@ -243,7 +243,7 @@ class Town(Judge, World):
     def take(
         self, *, state: str = "", sms: Any = None, activation: Any = None, deactivation: Any = None, at: int = 0
     ) -> None:  # fmt: skip
-        """The outside takes something, whoever hands it over; it knows how the order stands at that moment."""
+        """Record an SMS or a call that the gateway or the BSS takes; state: that of its order at that moment."""
         if deactivation is not None:
             off = Deactivation(**deactivation)
             self.bss.ended.append(off)
@@ -262,7 +262,7 @@ class Town(Judge, World):
             self.must(taken.purpose in CONSEQUENCES[State(state)], f"{taken.purpose} though the order is {state}")
 
     def must(self, holds: bool, words: str) -> None:  # noqa: FBT001
-        """Said later: an outside that raises is only a doubtful one."""
+        """Note a broken promise for later: an exception raised here would pass for a doubtful outcome."""
         if not holds:
             self.broken.append(words)
 
@@ -293,13 +293,13 @@ class Town(Judge, World):
                 pipe.dump(name)
             return dict(zip(names, pipe.execute(), strict=True))
 
-    # -- what people do ---------------------------------------------------------------------------------------------
+    # -- acts of people ---------------------------------------------------------------------------------------------
 
     def wanted(self, number: str = NUMBERS[0], plan: str = "5g-smart-199", key: str = "key-1") -> Placing:
         return Placing("desk", key, self.request(number, plan))
 
     def asked(self, *plans: str, number: str = NUMBERS[0]) -> list[Order]:
-        """Orders whose question was handed over."""
+        """Place orders, and hand their questions over."""
         orders = [self.place(number, plan) for plan in plans or ("5g-smart-199",)]
         self.run()
         self.look()
@@ -309,14 +309,14 @@ class Town(Judge, World):
         return Reply("test", name, about.person.msisdn, about.doc.offer.sender, text)
 
     def hear(self, *replies: Reply) -> list[bool]:
-        """Replies reach the door of a process that lives, and it answers."""
+        """Bring replies to the door of a process that lives, and return which of them were new."""
         stored = self.engine.receive(replies)
         for reply, each in zip(replies, stored, strict=True):
             self.learn(reply, each.at)
         return [each.is_new for each in stored]
 
     def learn(self, reply: Reply, at: int, *, sure: bool = True) -> None:
-        """What was said; unsure: whoever took it died before it said so."""
+        """Record a message of a subscriber. sure=False: the process that took it died before it acknowledged it."""
         carrier = next(carrier for carrier, sender in SENDERS.items() if sender == reply.to)
         known = self.model.said.get(reply.message_id)
         self.model.n += known is None
@@ -340,7 +340,7 @@ class Town(Judge, World):
             self.model.refuse(number, carrier)
 
     def decided(self, number: str, carrier: str, *, refusal: bool, sure: bool = True) -> None:
-        """Somebody decided what may be a refusal; unsure: whoever did died before he was answered."""
+        """Record a decision on a possible refusal. sure=False: the process that decided died before it answered."""
         if refusal:
             self.refused(number, carrier, sure=sure)
         elif sure:
@@ -351,7 +351,7 @@ class Town(Judge, World):
     # -- afterwards -------------------------------------------------------------------------------------------------
 
     def recover(self, life: Life) -> None:
-        """Another process takes over, people ask again, and everything comes to an end; judged at every step."""
+        """Let another process take over, people ask again, and everything come to an end; judge at every step."""
         self.op.learnt(self, life)
         self.engine = self.another()
         self.judge()
@@ -373,7 +373,7 @@ class Town(Judge, World):
         self.end()
 
     def go_on(self, words: str = "") -> None:
-        """People say what they say, everything due is done, and all of it is judged."""
+        """Let people send `words`, do everything due, and judge the result."""
         for order in self.shown() if words else ():
             if order.state is State.AWAITING_REPLY and f"said-{order.id}" not in self.model.said:
                 self.hear(self.reply(words.format(order.doc.code), order, f"said-{order.id}"))
@@ -385,7 +385,7 @@ class Town(Judge, World):
             self.judge()
 
     def run(self, *lanes: Lane, engine: Engine | None = None) -> bool:
-        """Perform what is due; whether anything was."""
+        """Perform all due effects; return whether there were any."""
         performer = (engine or self.engine).performer
         ran = False
 
@@ -411,14 +411,14 @@ class Town(Judge, World):
             return dict(zip(DUE, pipe.execute(), strict=True))
 
     def waits(self) -> bool:
-        """Whether anything is to be done at any time, except by a person."""
+        """Whether anything is still to be done at any time, except by a person."""
         with self.client.pipeline(transaction=False) as pipe:
             for key in DUE.values():
                 pipe.zcount(key, "-inf", "(+inf")
             return any(pipe.execute())
 
     def look(self) -> None:
-        """Every order there is, whoever asked for it."""
+        """Add every existing order to the model, whoever asked for it."""
         for order in self.shown():
             self.model.orders.setdefault(order.id, (order.person.msisdn, order.doc.carrier))
 
@@ -427,13 +427,13 @@ class Town(Judge, World):
         return list(self.engine.lookup.load(sorted(ids))[1].values())
 
     def wanted_now(self) -> dict[tuple[str, str], Pending]:
-        """Every effect there is, by whose it is."""
+        """Every effect there is, by its record and name."""
         records = [(order.id, order.effects) for order in self.shown()]
         records += [(number, self.engine.line(number).effects) for number in NUMBERS]
         return {(of, effect): pending for of, some in records for effect, pending in some.items()}
 
     def judge(self) -> None:
-        """All that was promised, whatever happened."""
+        """Assert everything that was promised, whatever happened."""
         self.look()
         for number, carrier in self.unsure_refusals:
             if self.engine.line(number).refusal(carrier) is not None:  # it was taken: then it is in force
@@ -454,7 +454,7 @@ class Town(Judge, World):
         assert counted == Counter(order.state for order in shown), "the funnel counts what there is"
 
     def journaled(self) -> list[Leaf]:
-        """Whatever was sealed, in the log and in the journal, each once, in their order."""
+        """Every sealed entry, from the log and the journal, each once, in their order."""
         waits = self.client.lrange(self.cell.journal, 0, -1)
         assert len(set(waits)) == len(waits), "a leaf stands in the journal twice"
         sealed = dict.fromkeys([*self.op.logged(), *waits])
@@ -463,7 +463,7 @@ class Town(Judge, World):
         return [Leaf.decode(entry) for entry in sealed]
 
     def _sealed(self, shown: list[Order]) -> None:
-        """Whatever a record says was sealed: the last leaf of each chain is its head, whoever died when."""
+        """Assert that each record's chain is sealed up to its head, whichever process died when."""
         last = {leaf.record: leaf for leaf in self.journaled()}
         calls = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:call:*")]
         chains = [Leaf.of_record(order) for order in shown]
@@ -480,7 +480,7 @@ class Town(Judge, World):
         self.model.said = everything
 
     def end(self) -> None:
-        """At the end everything has settled or shouts, and nothing happened twice without a reason in the history."""
+        """Assert that at the end all is settled or parked, and nothing happened twice without a reason in history."""
         self.judge()
         shown = {order.id: order for order in self.shown()}
         for order in shown.values():
@@ -502,7 +502,7 @@ class Town(Judge, World):
             self._shut_out(number, carrier)
 
     def _was_said(self, shown: dict[str, Order], refs: set[str]) -> None:
-        """What a history says was handed over was, and so was what had to follow."""
+        """Assert that everything the history says was handed over was, and that every required SMS went out."""
         for order in shown.values():
             if order.last(Trigger.CONFIRMATION_ACCEPTED):
                 assert f"{order.id}.confirmation.1" in refs, "asked, says the history: nobody was"
@@ -513,11 +513,11 @@ class Town(Judge, World):
             assert any(f".{purpose}." in ref for ref in refs), f"the {purpose} never went out"
 
     def _explained(self, ref: str, shown: dict[str, Order]) -> None:
-        """Whoever was asked twice was so because of an attempt that may have been taken, and the history says so."""
+        """Assert that an SMS went out twice only because an attempt may have been taken, as the history says."""
         owner, purpose, n = ref.split(".")
         order = shown.get(owner)
         if order is None:
-            return  # an SMS of the line's own leaves no history
+            return  # an SMS that belongs to the line leaves no history
         effect = f"sms.{purpose}.{n}"
         ended = [e for e in order.events if e.told().get("doubts") and e.told().get("purpose", purpose) == purpose]
         pending = order.effects.get(effect)

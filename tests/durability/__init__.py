@@ -1,1 +1,1 @@
-"""What the store may lose and what it may not: real servers, cut files, full disks, failovers."""
+"""The data that the store may lose and must not lose: real servers, cut files, full disks, failovers."""

@@ -1,4 +1,4 @@
-"""Backups of towns on real servers, and how whoever makes or restores one dies."""
+"""Backups of towns on real servers, and the process that makes or restores one, killed at its steps."""
 
 import itertools
 import json
@@ -21,11 +21,11 @@ from tests.conftest import Clock
 
 SECRET = "test-secret"
 POINTS = {"os.rename", "shutil.rmtree", "shutil.copyfile", "os.mkdir", "sqlite3.connect"}
-"""What a process does to files, as Python's audit events name it."""
+"""Python's audit events of changes to files."""
 
 
 def settings(folder, url=None, **more):
-    """Of an installation with this data folder, on a Redis of its own or on the embedded server."""
+    """The settings of an installation with this data folder, on a Redis of its own or on the embedded server."""
     named = {"CONSENT_DATA_DIR": str(folder), "CONSENT_SECRET": SECRET, "CONSENT_DURABILITY": "everysec", **more}
     if url is not None:
         named |= {"CONSENT_REDIS_URL": url, "CONSENT_GATEWAY": "simulated", "CONSENT_BSS": "simulated"}
@@ -54,7 +54,7 @@ def server_in(folder, binary=None):
 
 
 def silent(_):
-    """Tells nobody."""
+    """Report nothing."""
 
 
 def _die_at(n):
@@ -70,14 +70,14 @@ def _die_at(n):
 
 
 def _child(n, task):
-    """Run a task in a process of its own that is killed at its nth step; whether it lived."""
+    """Run a task in a process of its own that is killed at its nth step; return whether it lived."""
     pid = os.fork()
     if pid == 0:
         try:
             _die_at(n)
             task()
             os._exit(0)
-        except BaseException as error:  # noqa: BLE001 - said below
+        except BaseException as error:  # noqa: BLE001 - reported below
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             os._exit(1)
     _, status = os.waitpid(pid, 0)
@@ -87,7 +87,7 @@ def _child(n, task):
 
 
 def die_everywhere(data, folder):
-    """Make a backup, and restore one, each killed at its steps, then done again. Prints at how many each was."""
+    """Make a backup and restore one, each killed at its steps, then done again. Prints how many steps each had."""
     os.chdir(folder)
     died = {"backup": 0, "restore": 0}
     kept = folder / "b"
@@ -105,7 +105,7 @@ def die_everywhere(data, folder):
         died["restore"] += 1
         assert not (to / "secret").exists() or {each.name for each in to.iterdir()} >= {"appendonlydir", "installation"}
         put_back(settings(to), kept, silent)
-    print(json.dumps(died))  # noqa: T201 - what the test reads
+    print(json.dumps(died))  # noqa: T201 - the test reads it
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A short history over a durable server: who was told what, and how long the append-only file was at that moment."""
+"""A short history over a durable server: the acknowledgements, and the length of the append-only file at each."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ PLANS = {NUMBER: "5g-smart-199", OTHER: "fibre-duo-129"}
 
 @dataclass(frozen=True)
 class Told:
-    """Somebody was told something, or called, when the file had `size` bytes: from then on it must `hold`."""
+    """An acknowledgement or an outside call at a file of `size` bytes: from then on `holds` must be true."""
 
     size: int
     what: str
@@ -71,7 +71,7 @@ class Durable(World):
 
 
 class History:
-    """Walks the road with everything that is acknowledged on it, and keeps a journal."""
+    """A run down the road with everything that is acknowledged on it, and a journal of it."""
 
     def __init__(self, server: Server, *, proves: bool) -> None:
         self.server = server
@@ -87,18 +87,18 @@ class History:
         self.end = self.size()
 
     def size(self) -> int:
-        """How long the file is with all that was answered for. (`everysec` may write a moment after it answers.)"""
+        """The file's length with all that was answered for in it. (`everysec` may write a moment after it answers.)"""
         client = self.world.client
         until("all is written", lambda: client.info("persistence")["aof_buffer_length"] == 0)
         return self.server.aof().stat().st_size
 
     def _tell(self, what: str, holds: Callable[[World], bool]) -> None:
-        # `always` may not need a moment: there the length is taken as it is.
+        # `always` must have written already: there the length is taken as it is.
         size = self.server.aof().stat().st_size if self.world.proves else self.size()
         self.told.append(Told(size, what, holds))
 
     def _calling(self, call, what):
-        """The outside is called: that it is, and on what grounds, must be on disk before."""
+        """Wrap a call to the gateway or the BSS: the call and its grounds must be on disk before it is made."""
 
         async def called(asked):
             owner, effect = (
@@ -108,7 +108,7 @@ class History:
                 self._tell("called the BSS", lambda w: "said_yes" in _triggers(w.engine, owner))
             else:
                 effect = f"sms.{effect}"
-            # Leased, or done with: whoever starts from this file does not call it for the first time.
+            # Leased, or done with: a process that starts from this file does not call it for the first time.
             self._tell(f"called for {effect}", lambda w: _attempted(w.engine, owner, effect))
             return await call(asked)
 
@@ -131,7 +131,7 @@ class History:
         self._tell("refused", lambda w: not w.engine.dial(msisdn, carrier).callable)
 
     def changed(self, order: Order, what: str) -> None:
-        """Somebody was told that his order is now like this."""
+        """Note that a caller was answered with the order's new state."""
         self._tell(f"{what}: {order.state}", lambda w: _heads(w.engine, order))
 
     def walk(self) -> None:
@@ -168,7 +168,7 @@ class History:
         self.changed(engine.show(other.id), "read")
 
     def holding(self, world: World, cut: int) -> list[str]:
-        """What was told before a cut and does not hold."""
+        """The promises made before a cut that do not hold."""
         return [told.what for told in self.told if told.size <= cut and not _true(told, world)]
 
 
@@ -190,13 +190,13 @@ def _attempted(engine: Engine, owner: str, effect: str) -> bool:
 
 
 def _heads(engine: Engine, told: Order) -> bool:
-    """Whoever holds a chain's head finds it in the history."""
+    """Whether the head of a chain that a holder was given is still in the history."""
     kept = engine.show(told.id)
     return kept.publics[: len(told.publics)] == told.publics
 
 
 def _knows(world: World, msisdn: Msisdn, message: str) -> bool:
-    """A message is unread in its line's inbox, or its order's history names it."""
+    """Whether a message is unread in its line's inbox, or named in its order's history."""
     line = line_id("test-secret", msisdn)
     unread = " ".join(world.client.lrange(inbox_key(line), 0, -1))
     named = {event.ref for order in world.engine.orders_of(msisdn, limit=1_000).orders for event in order.events}
@@ -204,9 +204,9 @@ def _knows(world: World, msisdn: Msisdn, message: str) -> bool:
 
 
 def broken(client) -> list[str]:
-    """What is half done in a store: nothing, in a sound one. It takes several looks: nobody may write meanwhile."""
+    """Everything half done in a store: nothing, in a sound one. It reads several times: nobody may write meanwhile."""
     kept = {name: client.hgetall(name) for name in client.scan_iter("ce:{0}:order:*", count=1000)}
-    offers = client.hgetall(OFFERS)  # as they are there, not as an engine remembers them
+    offers = client.hgetall(OFFERS)  # as the store has them, not as an engine remembers them
     orders = [order_of(dict(fields), offers) for fields in kept.values()]
     wrong = [said for order, fields in zip(orders, kept.values(), strict=True) for said in _unsound(order, fields)]
     lines = [

@@ -35,7 +35,7 @@ class Server:
         return Redis(port=self.port, decode_responses=True)
 
     def do(self, *command: object) -> object:
-        """One command on a connection of its own; plain text, not parsed."""
+        """Send one command on a connection of its own; the answer is plain text, not parsed."""
         with self.client() as client:
             return client.execute_command(*command)
 
@@ -75,7 +75,7 @@ class Server:
             self.process.wait(10)
 
     def aof(self) -> Path:
-        """The file that grows."""
+        """The part of the append-only file that grows."""
         [grows] = (self.folder / "appendonlydir").glob("*.incr.aof")
         return grows
 
@@ -87,7 +87,7 @@ class Server:
 
 @contextmanager
 def server(folder: Path, *lines: str) -> Iterator[Server]:
-    """A durable server with `lines` beside, from start to end."""
+    """A durable server with `lines` added to its configuration, from start to end."""
     made = Server(folder, (*DURABLE, *lines))
     try:
         made.start()
@@ -103,7 +103,7 @@ DOWN_AFTER_MS = 500
 
 @dataclass
 class Watched:
-    """A master and its replicas, which one is which now, and the three sentinels that watch them."""
+    """A master and its replicas, which server is which now, and the three sentinels that watch them."""
 
     servers: list[Server]
     sentinels: list[Server]
@@ -114,7 +114,7 @@ class Watched:
         return f"redis+sentinel://{USER}:p%40ss%2Fword@{hosts}/mymaster/0"
 
     def master(self) -> Server:
-        """The server that the sentinels call master, once it says so too."""
+        """The server that the sentinels call master, once it calls itself so too."""
         return until("there is a master", self._master)
 
     def _master(self) -> Server | None:
@@ -122,7 +122,7 @@ class Watched:
         return named if named and named.runs() and named.do("ROLE")[0] == "master" else None
 
     def named(self) -> Server | None:
-        """The server that all sentinels call master, whatever it says itself."""
+        """The server that all sentinels call master, whatever it calls itself."""
         told = {sentinel.do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1] for sentinel in self.sentinels}
         return next((server for server in self.servers if told == {str(server.port)}), None)
 

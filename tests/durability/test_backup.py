@@ -1,5 +1,5 @@
-"""Everything in one folder while everything works, and back: nothing acknowledged before is lost, what was under way
-goes on, and what came after is named."""
+"""A backup into one folder while everything works, and back: nothing acknowledged before is lost, work under way goes
+on, and whatever came after is named."""
 
 import json
 import os
@@ -41,7 +41,7 @@ MAY_FETCH = ("ping", "info", "time", "client|setinfo", "replconf", "sync")
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A backup of a busy town: an order that was archived, one whose yes nobody has read, one that nobody was asked."""
+    """A backup of a busy town: an archived order, one whose yes is unread, one whose question has not gone out."""
     needs.server()
     folder = tmp_path_factory.mktemp("b")
     with server_in(folder / "data") as server, town_on(server.url, folder / "data") as town:
@@ -66,7 +66,7 @@ def kept(tmp_path_factory):
 
 
 def whole(found):
-    """What a doctor says of the records."""
+    """The doctor's findings on the records."""
     return [each.what for each in found if each.level is Level.BAD and "worker" not in each.what]
 
 
@@ -162,7 +162,7 @@ def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(
     put_back(there, tmp_path / "backup", silent)
     assert whole(examine(there, Wanted(all=True), silent)) == []
     with server_in(tmp_path / "new") as server, town_on(server.url, tmp_path / "new") as town:
-        for _ in range(3):  # what was under way in that instant is doubtful first
+        for _ in range(3):  # effects that were under way in that instant are doubtful first
             town.clock.forward(hours=1)
             town.run()
         assert {town.engine.show(order).state for order in before} == {"notified"}
@@ -292,7 +292,7 @@ def test_the_commands_say_what_a_backup_holds_and_what_a_restore_loses(kept, tmp
 
 
 class Told:
-    """A connection that hands over what a server sent, a few bytes at a time."""
+    """A connection that hands over a server's output, a few bytes at a time."""
 
     def __init__(self, sent, piece):
         self.sent, self.piece = sent, piece
@@ -324,7 +324,7 @@ def test_what_a_server_cannot_give_just_now_is_no_matter_of_settings(said):
 
 
 class Says:
-    """A server that says what it is."""
+    """A server that names its software and version."""
 
     def __init__(self, **told):
         self.told = told
@@ -334,7 +334,7 @@ class Says:
 
 
 class Goes(Says):
-    """A server that says what it is, and then nothing."""
+    """A server that names its software and version, and is gone."""
 
     @property
     def connection_pool(self):

@@ -1,4 +1,4 @@
-"""Failovers behind Sentinel under load, looked at by rules: a bounded run of `benchmarks/promises/failovers.py`."""
+"""Failovers behind Sentinel under load, checked by rules: a bounded run of `benchmarks/promises/failovers.py`."""
 
 import pytest
 
@@ -25,11 +25,11 @@ def test_where_every_replica_proves_no_failover_undoes_what_was_acknowledged(tri
     one = failovers.run(trio, fault, replicas=2, before_s=1, after_s=1)
     assert one.broken == {}
     assert one.orders > 0
-    print(one)  # noqa: T201 - the figures are the point
+    print(one)  # noqa: T201 - the figures are the purpose
 
 
 def test_the_rules_see_what_is_lost(trio):
-    """Else they would find nothing whatever happened: orders and refusals go behind everybody's back."""
+    """Without this they might find nothing whatever happened: orders and refusals are deleted unnoticed."""
     trio.calm(2)
     trio.master().do("FLUSHALL")
     load = Load(trio.url, 2).begin()
@@ -65,13 +65,13 @@ def test_the_doctor_says_which_setting_a_failover_may_lose_by(trio, replicas, le
 
 
 def test_what_is_connected_to_a_master_of_before_is_closed_when_another_is_named(trio):
-    """A server that stood still closes nothing, and what is written there is thrown away."""
+    """A server that stood still closes nothing, and whatever is written there is thrown away."""
     trio.calm(2)
     old = trio.master()
     with connect(trio.url) as client:
         client.set("here", "1")
         pool = client.connection_pool
-        [idle] = pool._available_connections  # noqa: SLF001 - what nobody uses is seen there only
+        [idle] = pool._available_connections  # noqa: SLF001 - an idle connection is seen there only
         assert idle._sock is not None  # noqa: SLF001 - the same
         assert pool.master_address[1] == old.port
         [other, *_] = trio.replicas()

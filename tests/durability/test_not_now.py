@@ -1,4 +1,4 @@
-"""A Redis that cannot take it: the answer is 503 before anything is accepted, and we go on by ourselves afterwards."""
+"""A Redis that cannot write: the answer is 503 before anything is accepted, and the engine recovers by itself."""
 
 import resource
 from contextlib import closing
@@ -34,7 +34,7 @@ def home(running, tmp_path_factory):
 
 
 def order(home):
-    """A request that is the same each time it is made."""
+    """A number, and a request for its order that is the same each time it is made."""
     number, now = next(home.numbers), datetime.now(UTC)
     call = {"caller_number": "10085", "recording_id": f"rec-{number}"}
     call |= {"started_at": (now - timedelta(minutes=4)).isoformat(), "agreed_at": now.isoformat()}
@@ -48,7 +48,7 @@ def is_refused(answer):
 
 
 def goes_on(home, running, number, place, seen):
-    """The same request is taken once, what was there before is there, and workers do their work."""
+    """Assert that the same request is taken once, earlier records are there, and workers do their work."""
     status, placed = until("it is taken", lambda: (got := place())[0] in {200, 201} and got)
     until("the question is handed over", lambda: home.state(placed["id"]) == "awaiting_reply")
     assert [sms["to"] for sms in home.ledger()["sms"]].count(f"+86138{number:08d}") == 1
@@ -95,7 +95,7 @@ def that_cannot_save(running):
 
 
 def on_a_full_disk(running):
-    """`always` ends a server that cannot write its file; somebody starts it again, once there is room."""
+    """`always` ends a server that cannot write its file; it is started again, once there is room."""
     full_at = running.aof().stat().st_size + 300
     resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (full_at, UNLIMITED))
     return lambda: (running.process.wait(10), running.start())

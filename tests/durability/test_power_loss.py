@@ -1,4 +1,4 @@
-"""Power is cut: the append-only file ends anywhere. What was acknowledged is there, and nothing is half done.
+"""Power is cut: the append-only file ends anywhere. Everything acknowledged is there, and nothing is half done.
 
 The file is cut and read back by the server that wrote it (`DEBUG LOADAOF`, the code of a start), some cuts by a real
 restart. TESTS_DEEP=1 cuts at every byte.
@@ -26,7 +26,7 @@ DEEP = bool(os.environ.get("TESTS_DEEP"))
 
 @pytest.fixture(scope="module", params=["always", "everysec"])
 def history(request, tmp_path_factory):
-    """The history of one profile; `again` is a world on another server, that starts from what is left of its file."""
+    """The history of one profile; `again` is a world on another server, which starts from the rest of the cut file."""
     folder = tmp_path_factory.mktemp("power")
     with server(folder / request.param, f"appendfsync {request.param}") as running:
         made = History(running, proves=request.param == "always")
@@ -64,7 +64,7 @@ def _number(file: bytes, at: int) -> tuple[int, int]:
 
 
 def units(file: bytes) -> list[int]:
-    """Where something whole ends: a transaction, or a command outside of any."""
+    """The offsets where something whole ends: a transaction, or a command outside of any."""
     ends, inside = [], False
     for end, name in commands(file):
         inside = name == "MULTI" or (inside and name != "EXEC")
@@ -74,7 +74,7 @@ def units(file: bytes) -> list[int]:
 
 
 def load(history: History, cut: int) -> str:
-    """Start from the file as it was cut; the digest of what is there."""
+    """Start from the cut file; return the digest of its contents."""
     history.again.server.aof().write_bytes(history.file[:cut])
     client = history.again.client
     with suppress(ResponseError):  # its answer when it had to cut off a tail, having loaded the rest
@@ -83,7 +83,7 @@ def load(history: History, cut: int) -> str:
 
 
 def test_the_history_is_worth_cutting(history):
-    """Everything that is acknowledged somewhere is acknowledged here, and scripts write in transactions."""
+    """Every kind of acknowledgement occurs here, and scripts write in transactions."""
     names = [name for _, name in commands(history.file)]
     assert names.count("MULTI") > 30
     kinds = {re.sub(r" .*|:.*", "", told.what) for told in history.told}
@@ -106,7 +106,7 @@ def test_wherever_the_file_ends_what_was_acknowledged_before_is_there_and_nothin
         assert broken(history.again.client) == [], f"at byte {cut}"
         assert history.holding(history.again, cut) == [], f"at byte {cut}"
     assert len(seen) > 10
-    print(f"{len(cuts)} cuts of {len(history.file)} bytes, {len(ends)} whole units")  # noqa: T201 - the count is the point
+    print(f"{len(cuts)} cuts of {len(history.file)} bytes, {len(ends)} whole units")  # noqa: T201 - the count is the purpose
 
 
 def test_a_cut_loses_a_suffix_only_byte_by_byte(history):
@@ -120,7 +120,7 @@ def test_a_cut_loses_a_suffix_only_byte_by_byte(history):
         at = max((end for end in ends if end <= cut), default=0)
         assert now == digest or at != whole, f"at byte {cut}"
         whole, digest = at, now
-    print(f"{len(tail)} bytes")  # noqa: T201 - the count is the point
+    print(f"{len(tail)} bytes")  # noqa: T201 - the count is the purpose
 
 
 def test_a_real_restart_finds_what_the_cut_left(history):
@@ -136,7 +136,7 @@ def test_a_real_restart_finds_what_the_cut_left(history):
 
 
 def resumed(history: History, cut: int) -> Durable:
-    """Start from a cut file; callers and the gateway, some of them told nothing, ask once more; then time passes."""
+    """Start from a cut file; callers and the gateway, some of them unanswered, ask once more; then time passes."""
     load(history, cut)
     world = Durable(history.again.server, Clock(history.world.clock.now), proves=False)
     for size, text, msisdn, message in history.said:
@@ -176,7 +176,7 @@ def test_from_every_cut_the_engine_goes_on_and_calls_the_bss_under_the_same_key_
             if any(order not in orders or orders[order].state != "notified" for order in before):
                 forgotten.append(cut)
     assert all(cut < yes_at for cut in forgotten), "activated, and we forgot it though the yes was acknowledged"
-    print(f"{len(cuts)} starts; in {len(forgotten)} the yes went with the tail, and the activation with it")  # noqa: T201 - the count is the point
+    print(f"{len(cuts)} starts; in {len(forgotten)} the yes went with the tail, and the activation with it")  # noqa: T201 - the count is the purpose
 
 
 def _exists(world: Durable, order: str) -> bool:
@@ -205,4 +205,4 @@ def test_everysec_answers_before_the_disk_and_is_on_it_a_moment_later(tmp_path):
         began = monotonic()
         world.client.set("after", "it")
         assert world.client.execute_command("WAITAOF", 1, 0, 2_500)[0] == 1
-        print(f"on disk {monotonic() - began:.1f} s later")  # noqa: T201 - the count is the point
+        print(f"on disk {monotonic() - began:.1f} s later")  # noqa: T201 - the count is the purpose

@@ -1,4 +1,4 @@
-"""A start with orders under way, the short form of `benchmarks/growth/restart.py`: all is there, and work goes on."""
+"""A start with orders under way, the short form of `benchmarks/growth/restart.py`: all are there, and work goes on."""
 
 import re
 import subprocess
@@ -19,4 +19,4 @@ def test_after_kill_9_every_order_is_there_with_something_due_and_the_engine_goe
     assert done.returncode == 0, done.stdout + done.stderr
     assert "orders there: 1000 of 1000" in done.stdout, done.stdout
     assert re.search(r"ready after \d+\.\d s, somebody was asked after \d+\.\d s", done.stdout), done.stdout
-    print(done.stdout)  # noqa: T201 - the figures are the point
+    print(done.stdout)  # noqa: T201 - the figures are the purpose

@@ -18,7 +18,7 @@ from tests.durability.history import Durable, broken
 from tests.durability.servers import watched
 
 WORKED = 10
-"""So many orders are acknowledged before the master is killed, and again after."""
+"""The number of orders acknowledged before the master is killed, and again after."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def trio(tmp_path_factory):
 
 @contextmanager
 def world(trio, wanted, within_ms=PROOF_TIMEOUT_MS):
-    """An engine over the master, wherever that is."""
+    """An engine over the master, whichever server that is."""
 
     class Followed(Durable):
         url, replicas, proof_ms = trio.url, wanted, within_ms
@@ -49,7 +49,7 @@ def test_the_master_is_found_with_user_and_password_by_us_and_by_rq(trio):
 
 
 def test_a_connection_to_a_master_of_before_is_dropped_and_the_sentinels_asked_again(trio):
-    """It was demoted behind our back: nobody closed the connection, and a read would still be answered."""
+    """The master was demoted unnoticed: nobody closed the connection, and a read would still be answered."""
     master = trio.master()
     with connect(trio.url) as client:
         wire = Wire(client, proves=True, replicas=0)
@@ -106,7 +106,7 @@ def test_with_replicas_nothing_is_acknowledged_that_only_the_master_has(trio):
 
 
 def test_a_proof_by_a_replica_takes_moments_not_the_second_it_reports_in(trio):
-    """A webhook waits for it: some gateways give up after 700 ms."""
+    """A webhook waits for the proof: some gateways give up after 700 ms."""
     with world(trio, wanted=1) as made:
         made.place()  # a replica that has just come back proves nothing until its file is written anew
         began = monotonic()
@@ -114,11 +114,11 @@ def test_a_proof_by_a_replica_takes_moments_not_the_second_it_reports_in(trio):
             assert made.say("嗯", message_id=f"mo-{n}")
         took = monotonic() - began
     assert took < 3, "about a second each when a replica is asked too early"
-    print(f"{took / 6 * 1000:.0f} ms each")  # noqa: T201 - the figure is the point
+    print(f"{took / 6 * 1000:.0f} ms each")  # noqa: T201 - the figure is the purpose
 
 
 def cut_off(trio):
-    """No replica can follow the master any more; the sentinels see nothing wrong with them."""
+    """Let no replica follow the master any more; the sentinels see nothing wrong with them."""
     for replica in trio.replicas():
         replica.do("CONFIG", "SET", "masterauth", "nobody knows this one")
     trio.master().do("CLIENT", "KILL", "TYPE", "replica")
@@ -132,7 +132,7 @@ def together(trio):
 
 
 class Desks:
-    """Desks that place orders, each again until it is told yes, and remember what they were told."""
+    """Desks that place orders, repeat each until it is accepted, and remember the answers."""
 
     def __init__(self, home):
         self.home = home
@@ -194,7 +194,7 @@ def test_the_master_dies_under_load_and_everything_acknowledged_is_there(trio, t
             states = Counter()
             for number, order in orders.items():
                 states[state := home.state(order)] += 1
-                if state == "awaiting_reply":  # a yes from before its question does not count: say it again
+                if state == "awaiting_reply":  # a yes from before its question does not count: it is sent again
                     home.say(number, "是", f"mo-{number}-again")
             return states if states == {"notified": len(orders)} else None
 
@@ -204,10 +204,10 @@ def test_the_master_dies_under_load_and_everything_acknowledged_is_there(trio, t
         assert home.children("") == processes, "nobody was started anew"
         assert "CONSENT_REPLICAS is 1, and any of 2 replicas may be promoted" in home.log, "the start shouts"
         until("RQ works at the new master", lambda: jobs_done(trio) > jobs)
-    # The engine has ended: while it still read the repeated yes of an order that was settled, this look was a torn one.
+    # The engine has ended: while it still read the repeated yes of a settled order, this check saw a torn state.
     with trio.master().client() as client:
         assert broken(client) == []
-    print(  # noqa: T201 - the figures are the point
+    print(  # noqa: T201 - the figures are the purpose
         f"{len(orders)} acknowledged, 0 lost; answers {dict(desks.answers)}; the first {WORKED} after the kill "
         f"within {back:.1f} s, the slowest order {desks.slowest:.1f} s"
     )

@@ -1,11 +1,11 @@
-"""Every kept record, read and written again: what the code of today makes of it must be the bytes that were there.
+"""Every kept record, read and written again: today's code must write the same bytes.
 
-`kept.json.gz` holds what the conversations of `roads` left in the store, record by record, at commit bc69350. It is
-never made anew: a format changes only by a new tag or a new optional field, and a file of `since` beside this one, of
-what later conversations left.
+`kept.json.gz` holds the records that the conversations of `roads` left in the store, one by one, at commit bc69350. It
+is never made anew: a format changes only by a new tag or a new optional field, and a file of `since` beside this one,
+with records of later conversations.
 
-    python -m tests.golden FILE                  writes such a file: what has a shape that none of the files holds yet
-    python -m tests.golden FILE SCENARIO...      only of what these scenarios leave
+    python -m tests.golden FILE                  writes such a file: records of a shape that none of the files holds yet
+    python -m tests.golden FILE SCENARIO...      only records that these scenarios leave
 """
 
 import gzip
@@ -28,13 +28,13 @@ SINCE = sorted((Path(__file__).parent / "since").glob("*.json.gz"))
 FOLDERS = (Path(__file__).with_name("waiting.tar.gz"), Path(__file__).parents[1] / "acceptance" / "trunk_data.tar.gz")
 """Data folders as earlier commits wrote them."""
 NOW = 2**41
-"""Long after all of it: what may be pruned by age is pruned."""
+"""Long after all records: everything that may be pruned by age is pruned."""
 
 Records = dict[str, Any]
 
 
 def dumped(client: Any) -> Records:
-    """What stands under each key, but the sets of dues and what only counts."""
+    """The records under each key, except the due-sets and the counters."""
     read = {"hash": client.hgetall, "list": lambda key: client.lrange(key, 0, -1)}
     found = {key: client.type(key) for key in sorted(client.keys("ce:*"))}
     return {key: read[kind](key) for key, kind in found.items() if kind in read}
@@ -49,12 +49,12 @@ def kept() -> Records:
 
 
 def kind_of(key: str) -> str:
-    """Which kind of record stands under a key."""
+    """The kind of record under a key."""
     return key.split(":")[2 if "{" in key else 1]
 
 
 def order_again(fields: dict[str, str], offers: dict[str, str]) -> dict[str, str]:
-    """An order's record as today's code writes it; what the store alone counts or seals is as it was."""
+    """An order's record as today's code writes it; fields that only the store counts or seals are copied."""
     order = Order.decode(whole(dict(fields), offers))
     again = {name: fields[name] for name in ("v", "mac") if name in fields}
     again |= {"line": order.line, "state": order.state.value, "head": order.head}
@@ -75,7 +75,7 @@ def order_again(fields: dict[str, str], offers: dict[str, str]) -> dict[str, str
 
 
 def line_again(fields: dict[str, str]) -> dict[str, str]:
-    """A line's record as today's code writes it; restrictions are written by scripts, and are as they were."""
+    """A line's record as today's code writes it; restrictions are written by scripts, and are copied."""
     line = Line.decode("0ce7", fields, NOW)
     again = {name: fields[name] for name in ("v", "seen", "msisdn") if name in fields}
     assert (str(line.version), line.msisdn) == (again.get("v", "0"), again.get("msisdn", ""))
@@ -97,7 +97,7 @@ def _restriction(read: Restriction, row: str) -> str:
 
 
 def archived_again(fields: dict[str, str], offers: dict[str, str]) -> None:
-    """A settled order as a row of the archive, and back, and as a row again."""
+    """Turn a settled order into a row of the archive, back, and into a row again."""
     row, (_, offer) = row_of(whole(dict(fields), offers))
     order = order_of(row["record"], row["person"], offer)
     assert order.events == Order.decode(whole(dict(fields), offers)).events
@@ -106,14 +106,14 @@ def archived_again(fields: dict[str, str], offers: dict[str, str]) -> None:
 
 
 def looked_at(records: Records) -> Iterator[str]:
-    """Compare every record with itself, read and written again; yields its kind."""
+    """Compare every record with itself, read and written again; yield its kind."""
     offers = {name: row for key, rows in records.items() if kind_of(key) == "offers" for name, row in rows.items()}
     for key, record in records.items():
         match kind_of(key):
             case "order":
                 yield from _order(record, offers)
             case "line":
-                # An entry of the first orders tells when they were asked, too.
+                # An entry of the first orders also holds when they were asked.
                 assert line_again(record) == {name: _without_asked(name, row) for name, row in record.items()}
                 yield "line"
             case "inbox":

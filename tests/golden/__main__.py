@@ -1,4 +1,4 @@
-"""Writes what conversations leave and no golden file holds yet: a record of each new shape, by the code of today."""
+"""The writer of golden files: a record of each shape that no file holds yet, by the code of today."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ from tests.golden.shapes import shapes
 
 
 def fresh(*scenarios: str) -> dict[str, object]:
-    """The records that show a shape that no record before them does, neither here nor in the files."""
+    """The records with a shape that no earlier record has, neither here nor in the files."""
     known = {shape for key, record in kept().items() for shape in shapes(key, record)}
     records: dict[str, object] = {}
     offers: dict[str, dict[str, str]] = {}
@@ -22,7 +22,7 @@ def fresh(*scenarios: str) -> dict[str, object]:
             elif new := shapes(key, record) - known:
                 known |= new
                 records[f"{key}:{len(records)}"] = record
-    # An order is read with what it was asked by: all of that goes along.
+    # An order is read with the offers it was asked by: all of them go along.
     return records | (dict(offers) if any(kind_of(key) == "order" for key in records) else {})
 
 

@@ -1,4 +1,4 @@
-"""Conversations that leave a record of every kind: the scenarios, line by line, and what none of them comes by."""
+"""Conversations that leave a record of every kind: the scenarios, line by line, and lines that none of them has."""
 
 from collections.abc import Collection, Iterator
 
@@ -13,15 +13,15 @@ from tests.golden import Records, dumped
 from tests.scenarios import FILES, Play
 
 UNREADABLE = "an_unreadable_record"
-"""The one scenario whose record is none of ours for a while."""
+"""The one scenario whose record is for a while not one of ours."""
 FURTHER = (
-    # A suspicion, that a person finds to be none; a yes meanwhile, and the code after it.
+    # A suspicion that a person finds to be none; a yes meanwhile, and the code after it.
     ("place A 5g-smart-199", "subscriber: 我要投诉", "subscriber: 是", "resume", "subscriber: 是<A>"),
     ("place A 5g-smart-199", "subscriber: 帮助", "subscriber: 嗯", "subscriber: 我要投诉", "clock +25h"),
     # The question again, reported as failed, segment by segment.
     ("place A 5g-smart-199", "resend A", "report A confirmation.1 failed m1", "report A confirmation.2 failed m2"),
     ("place A 5g-smart-199", "report A confirmation.1 accepted", "report A confirmation.1 delivered", "revoke"),
-    # Refused at the door of the gateway, of the BSS; while somebody wrote; after a doubt.
+    # Refused by the gateway, by the BSS; while the subscriber wrote; after a doubt.
     ("gateway: rejects", "place A 5g-smart-199"),
     ("workers: none", "place A 5g-smart-199", "subscriber: 是", "gateway: rejects", "workers: sms"),
     ("gateway: timeout", "place A 5g-smart-199", "subscriber: 否"),
@@ -33,14 +33,14 @@ FURTHER = (
     ("gateway: hears 否+accepts", "place A 5g-smart-199"),
     ("gateway: hears TD+rejects", "place A 5g-smart-199"),
     ("gateway: accepts, rejects", "place A 5g-smart-199", "subscriber: 嗯", "clock +13h"),
-    # What a worker holds, what is due, what waits to be read.
+    # Effects that a worker holds, effects that are due, messages that wait to be read.
     ("workers: none", "place A 5g-smart-199", "leases lost sms", "workers: sms", "workers: none", "subscriber: 是"),
     ("place A 5g-smart-199", "workers: inbound", "subscriber: 是", "leases lost activation", "workers: none",
      "subscriber: TD", "subscriber: 嗯"),
-    # Two numbers of one holder's desk, three orders on one.
+    # Three orders on one line, whose questions have two senders.
     ("place A 5g-smart-199", "place B data-pack-10gb", "place C fibre-duo-129", "subscriber: 是", "subscriber: 嗯",
      "subscriber: <B>", "subscriber to 10001: 1", "refuse *"),
-    # A refusal stands when the yes is read; it was there before, it came since.
+    # A refusal stands when the yes is read; it came before the yes, or after it.
     ("place A 5g-smart-199", "workers: none", "subscriber: 我要投诉", "subscriber: 是", "workers: all"),
     ("place A 5g-smart-199", "workers: none", "subscriber: 是", "refuse mobile", "workers: all"),
     ("place A 5g-smart-199", "workers: inbound", "subscriber: 是", "refuse mobile", "workers: activation timer",
@@ -49,7 +49,7 @@ FURTHER = (
 
 
 class Further(Play):
-    """A conversation that people of the engine take part in, too."""
+    """A conversation that operators and admins take part in, too."""
 
     def on_resume(self, *_: str) -> None:
         held, _cursor = self.world.engine.held()
@@ -60,7 +60,7 @@ class Further(Play):
 
 
 def played(scenarios: Collection[str] = ()) -> Iterator[Records]:
-    """What stands in the store after each line of each conversation, or of these scenarios alone."""
+    """The records in the store after each line of each conversation, or of these scenarios alone."""
     for path in FILES:
         if path.stem in scenarios or (not scenarios and path.stem != UNREADABLE):
             yield from _after_each(Play(), path.read_text(encoding="utf-8").splitlines())
@@ -86,7 +86,7 @@ def _by_night() -> Iterator[Records]:
     """Quiet hours: a reminder and the notice of a revoked plan wait for the morning."""
     night = Policy(retry_base=1_000, reminder_after=10 * 3_600_000, quiet_from=0, quiet_to=23 * 60 + 59)
     world = World(FakeRedis(decode_responses=True), night)
-    at = "2025-11-24T07:59:30+08:00"  # the only minute in which anybody may be called
+    at = "2025-11-24T07:59:30+08:00"  # the only minute in which calls are allowed
     world.engine.place(Placing("desk", "key-1", world.request(started_at=at, agreed_at=at)))
     world.run()
     world.clock.forward(hours=11)
@@ -98,7 +98,7 @@ def _by_night() -> Iterator[Records]:
 
 
 def _at_the_desk() -> Iterator[Records]:
-    """Metadata and an English text, a sub-number, keys that were given and taken back."""
+    """Metadata and an English text, a sub-number, keys that were added and revoked."""
     world = World(FakeRedis(decode_responses=True), sub_numbers=frozenset({"mobile"}))
     asked = world.request().model_dump(mode="json")
     asked |= {"metadata": {"desk": "北京/3", "n": 10**20, "share": 0.1}, "language": "en"}
@@ -117,7 +117,7 @@ def _at_the_desk() -> Iterator[Records]:
 
 
 def _by_a_machine() -> Iterator[Records]:
-    """A yes in a moment is asked for the code; with the code, in a moment, it is held."""
+    """A yes within a moment is answered by asking for the code; with the code, within a moment, it is held."""
     world = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, suspects=Suspects.CODE, reading_speed=60))
     order = world.place()
     world.run(Lane.SMS)

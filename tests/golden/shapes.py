@@ -1,4 +1,4 @@
-"""The shapes of kept records: which fields there are, and how each is written; not what stands in them."""
+"""The shapes of kept records: which fields there are, and how each is written; not their values."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _NAMES = re.compile(r"[0-9a-f]{20,}|(?<=[a-z:])\d+$|\+\d+")
 
 
 def shapes(key: str, record: Any) -> set[str]:
-    """Those of one record, each with the kind of record it is of."""
+    """The shapes of one record, each with the record's kind."""
     return {f"{kind_of(key)} {each}" for each in _of(record)}
 
 

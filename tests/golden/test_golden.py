@@ -1,4 +1,4 @@
-"""What is kept is read and written again without a byte's change: of every kind, of old days and of today."""
+"""Kept records are read and written again without a byte's change: of every kind, of earlier commits and of today."""
 
 import json
 import tarfile
@@ -51,7 +51,7 @@ def test_what_is_written_now_is_read_and_written_again():
 
 @pytest.fixture(params=FOLDERS, ids=lambda file: file.name)
 def folder(request, tmp_path):
-    """A data folder that an earlier commit wrote, as it stands in the store."""
+    """The records of a data folder that an earlier commit wrote."""
     needs.server()
     with tarfile.open(request.param) as archive:
         archive.extractall(tmp_path / "data", filter="data")

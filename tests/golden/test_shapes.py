@@ -1,4 +1,4 @@
-"""What a later golden file takes in: records of a new shape, and none of a shape that is held already."""
+"""The records a later golden file takes in: those of a new shape, and none of a shape that is held already."""
 
 import pytest
 

@@ -56,11 +56,11 @@ ENDS = {
     "inbox: stop": "declined",
     "inbox: report": "undeliverable",
 }
-"""How each ends: as its subscriber answers below, or by its window."""
+"""The end of each order: as its subscriber answers below, or by its window."""
 
 
 class Since(World):
-    """The engine of today over the data of then, its clock and its outside in our hands."""
+    """The engine of today over the data of that commit, with a clock and a gateway and BSS that the test sets."""
 
     def __init__(self, folder, url):
         self.written = json.loads((folder / "written.json").read_text())
@@ -121,9 +121,9 @@ def test_every_order_waits_as_it_waited(since):
 
 
 def test_every_order_goes_on_and_ends(since):
-    """What was under way first, then what its subscriber says, then what nobody answers."""
+    """First the effects under way end, then subscribers answer, then the windows of the others close."""
     assert set(ENDS) == set(since.written["orders"])
-    since.clock.forward(seconds=61)  # the lease of what was in flight
+    since.clock.forward(seconds=61)  # past the lease of the effects in flight
     since.run()
     assert since.order("parked activation").effects["activate"].parked
     assert since.order("early yes in doubt").state == "agreed"

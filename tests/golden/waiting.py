@@ -1,10 +1,10 @@
-"""Writes `waiting.tar.gz`: a data folder of commit 7de6331 in which every order waits for something.
+"""The writer of `waiting.tar.gz`: a data folder of commit 7de6331 in which every order waits for something.
 
     git worktree add /tmp/then 7de6331
     cd /tmp/then && PYTHONPATH=/tmp/then python /path/to/this/checkout/tests/golden/waiting.py
 
-It runs under the code and the tests of that commit, on an embedded server: nothing here may need what came later, so
-its imports and calls keep the names of then when modules move (a test looks at the imports). The clock is the tests'
+It runs under the code and the tests of that commit, on an embedded server: it may use nothing that came later, so
+its imports and calls keep the names of then when modules move (a test checks the imports). The clock is the tests'
 own; the server is stopped as `consent serve` stops it, between two lines of a conversation.
 """
 
@@ -31,7 +31,7 @@ TIMEOUT = Uncertain("timeout")
 
 
 class Then:
-    """A town of that commit, its orders named by what they wait for."""
+    """A town of that commit, its orders named after the thing each waits for."""
 
     def __init__(self, client):
         self.world = World(client, POLICY)
@@ -64,7 +64,7 @@ class Then:
             self.world.clock.forward(seconds=wait)
 
     def written(self):
-        """What the tests must know of it, as that code tells it."""
+        """The facts that the tests need about it, as that code tells them."""
         shown = {name: (self.world.engine.show(order.id), number) for name, (order, number) in self.orders.items()}
         rows = {
             name: {"id": order.id, "number": number, "key": f"key of {name}", "state": order.state.value,
@@ -75,7 +75,7 @@ class Then:
 
 
 def live(then):
-    """Every order comes to wait; what moves all of a lane comes first."""
+    """Bring every order to the point where it waits; steps that move all of a lane come first."""
     world = then.world
     then.activating("parked activation", TIMEOUT, TIMEOUT, wait=10 * MINUTE)
     then.activating("activation in doubt", TIMEOUT)
@@ -145,7 +145,7 @@ def make():
 
 
 def nobodys(entry):
-    """A file of no user, at no time."""
+    """Make the file belong to no user, and date it to no time."""
     entry.uid, entry.gid, entry.uname, entry.gname, entry.mtime = 0, 0, "", "", 0
     return entry
 

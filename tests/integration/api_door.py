@@ -1,4 +1,4 @@
-"""The application over a real server, called as desktops and gateways call it."""
+"""The application over a real server, called as agents' desktops and gateways call it."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ FULL_SECRET = "installation-secret-installation"
 
 
 def order(**changes):
-    """The contract's own example, changed."""
+    """Return the contract's own example of an order, with changes."""
     other = changes.get("msisdn", NUMBER)[-11:] != NUMBER[-11:]
     told = {"recording_id": recording_of(changes["msisdn"])} if other else {}
     call = {**ORDER["call"], **told, **changes.pop("call", {})}
@@ -53,7 +53,7 @@ def order(**changes):
 
 @contextmanager
 def server() -> Iterator[tuple[str, Path]]:
-    """A real server in a folder of its own: its address, and the folder."""
+    """Start a real server in a folder of its own; yield its address, and the folder of its data."""
     folder = Path(tempfile.mkdtemp(prefix="api-"))
     try:
         with connect_or_start(folder / "data", "strict") as running:
@@ -64,13 +64,13 @@ def server() -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[tuple[str, Path]]:
-    """A server a test module."""
+    """Start one server for each test module."""
     with server() as found:
         yield found
 
 
 def emptied(archive: Path) -> None:
-    """Nobody's archive, with nothing in it: its tables stay, for making them takes a tenth of a second."""
+    """Empty an archive left by an earlier test; its tables stay, since creating them takes a tenth of a second."""
     if not archive.exists():
         return
     with closing(sqlite3.connect(archive, isolation_level=None)) as connection:
@@ -82,13 +82,13 @@ def emptied(archive: Path) -> None:
 
 
 def settings_of(environ) -> Settings:
-    """Settings by which the contract's example is taken: an order of 2025, which no value would let in."""
-    quick = {"CONSENT_READING_SPEED": "1000000"}  # a test writes at once
+    """Return settings that accept the contract's example: an order of 2025, too old for any CONSENT_CALL_AGE."""
+    quick = {"CONSENT_READING_SPEED": "1000000"}  # tests reply at once
     return Settings.load(quick | dict(environ), None).model_copy(update={"call_age": timedelta(milliseconds=ANY_AGE)})
 
 
 class Door:
-    """The application, with a key for every role. Nothing of an earlier test is in its store."""
+    """The application, with a key for every role. Its store is emptied of earlier tests' data."""
 
     def __init__(self, url: str, folder: Path, engines=None, bounds: Bounds = USUAL, **more: str) -> None:
         self.bounds = bounds
@@ -116,7 +116,7 @@ class Door:
         self.app = create_app(lambda: self.noted(engines()), self.settings, bounds=self.bounds)
 
     def noted(self, engine: Engine) -> Engine:
-        """An engine whose connections end with the test: garbage keeps them for hundreds of tests."""
+        """Remember an engine, to close its connections with the test: garbage keeps them for hundreds of tests."""
         self.engines.append(engine)
         return engine
 
@@ -152,20 +152,20 @@ class Door:
         return self.call("POST", "/v1/orders", role, body or order(), headers={"Idempotency-Key": key}, **more)
 
     def place_as_before(self, recording: str) -> str:
-        """An order as a release took it that did not look for numbers in such names; its id."""
+        """Place an order as an earlier release did, which did not look for numbers in such names; return its id."""
         wanted = PlaceOrder.read(order())
         named = wanted.model_copy(update={"call": wanted.call.model_copy(update={"recording_id": recording})})
         return self.engine.place(Placing("the-agent", "key-1", named)).order.id
 
     def post(self, path, said, *, at=0, secret=SECRET, gateway="simulated", headers=None) -> httpx.Response:
-        """A webhook, signed. at: seconds from the store's own instant."""
+        """Post a webhook, signed. at: seconds from the store's own clock"""
         body = said if isinstance(said, bytes) else json.dumps(said).encode()
         signed = sign(secret, body, self.engine.registry.now() // 1000 + at)
         sent = {HEADER: signed, **(headers or {})}
         return self.call("POST", f"/v1/gateways/{gateway}/{path}", content=body, headers=sent)
 
     def send(self, method, path, headers, content=b"") -> httpx.Response:
-        """A request with just these headers, in this order; a name may stand twice. content: bytes, or chunks."""
+        """Send a request with exactly these headers, in this order; a name may stand twice. content: bytes or chunks"""
 
         async def sent():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://door") as client:
@@ -174,7 +174,7 @@ class Door:
         return self.runner.run(sent())
 
     def work(self, *lanes: Lane) -> None:
-        """Let workers do what is due."""
+        """Perform what is due in these lanes, as workers do."""
 
         async def slices() -> None:
             for lane in lanes:
@@ -184,25 +184,25 @@ class Door:
         self.runner.run(slices())
 
     def nowhere(self):
-        """Engines whose store cannot be reached."""
+        """Return a maker of engines whose store cannot be reached."""
         with socket.create_server(("127.0.0.1", 0)) as closed:
             url = f"redis://127.0.0.1:{closed.getsockname()[1]}/0"
         return Installation(self.settings, url, url, FULL_SECRET).engine
 
     def orders(self) -> int:
-        """How many there are."""
+        """Return the number of orders."""
         return len(self.redis.keys("ce:*:order:*"))
 
     def kept(self) -> dict:
-        """Everything in the store."""
+        """Return everything in the store."""
         with Redis.from_url(self.installation.redis_url) as raw:
             return {key: raw.dump(key) for key in raw.keys("*")}
 
 
 @contextmanager
 def live(app, **more) -> Iterator[str]:
-    """An application on a socket, in a thread; its address. Without NODELAY every answer would take 40 ms. more: of
-    uvicorn's settings.
+    """Serve an application on a socket, in a thread; yield its address. Without NODELAY every answer would take 40 ms.
+    more: settings of uvicorn
     """
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -227,7 +227,7 @@ def reply(text="是", **changes):
 
 
 def is_problem(answer: httpx.Response, status: int, code: str) -> dict:
-    """That an answer is this problem, whole; its document."""
+    """Check that an answer is this problem, complete; return its document."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     said = answer.json()
     assert said["code"] == code, said
@@ -240,7 +240,7 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> dict:
 
 
 def logged(caplog) -> str:
-    """All that our side logged, with arguments and extras."""
+    """Return all that our code logged, with arguments and extras."""
     ours = [r for r in caplog.records if not r.name.startswith(("httpx", "httpcore", "asyncio"))]
     told = logging.Formatter()
     return "\n".join(f"{told.format(record)} {vars(record)!r}" for record in ours)

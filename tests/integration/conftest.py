@@ -1,4 +1,4 @@
-"""What the tests of the whole engine share: a server a module, an API of its own on it a test, and `consent serve`."""
+"""Fixtures for tests of the whole engine: one server per module, one API on it per test, and `consent serve`."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What befalls an engine at its commits, a lane whose workers die, and what is parked: shared by many rooms."""
+"""Accidents that tests share: an engine that fails at its commits, a lane whose workers die, and parked effects."""
 
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import Pending
@@ -9,7 +9,7 @@ QUESTION = "sms.confirmation.1"
 
 
 def dies_after(engine, commits):
-    """Let an engine save so many commits more, and then be gone."""
+    """Let an engine make so many more commits, and then fail as if killed."""
     save, left = engine.store.records.commit, [commits]
 
     def commit(some, **more):
@@ -23,7 +23,7 @@ def dies_after(engine, commits):
 
 
 def happens_before_the_next_commit(engine, what):
-    """Let something happen between the reading and the writing of an engine, once."""
+    """Let something happen once between an engine's read and its write."""
     save, todo = engine.store.records.commit, [what]
 
     def commit(some, **more):
@@ -41,7 +41,7 @@ def lose_leases(world, lane, times=1):
 
 
 def park(engine, order_id, why, effect=QUESTION, at=1_764_000_000_000):
-    """On the stuck list, as a doubt that could not be settled puts it there."""
+    """Park an effect on the stuck list, as a doubt that could not be settled does."""
     found = engine.show(order_id)
     waits = Pending(attempts=5, doubts=5, first_at=at, last_at=at, parked=1, why=why)
     change = OrderChange(found, found.version, found.state, {}, (Put(effect, PARKED, waits),))

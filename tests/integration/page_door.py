@@ -1,4 +1,4 @@
-"""The application with its pages, visited as a browser does: cookies are kept, and the origin is told."""
+"""The application with its pages, visited as by a browser: cookies are kept, and the origin is sent."""
 
 import re
 
@@ -18,7 +18,7 @@ MAY = {
     "/help": set(Role),
     "/rq/": {Role.OPS, Role.AUDITOR, Role.ADMIN},
 }
-"""Who may open which page."""
+"""The roles that may open each page."""
 
 
 class PageDoor(Door):
@@ -30,7 +30,7 @@ class PageDoor(Door):
         self.app = create_app(engines, self.settings, self.installation.rq_url)
 
     def sign_in(self, role: Role | str, **headers: str) -> "Visitor":
-        """Somebody who signed in with the key of a role."""
+        """Return a visitor who signed in with the key of a role."""
         visitor = Visitor(self)
         answer = visitor.post_form("/sign-in", {"key": self.keys[role]}, **headers)
         assert answer.status_code == 303, answer.text
@@ -41,7 +41,7 @@ class PageDoor(Door):
 
 
 class Visitor:
-    """A browser: what it was told to keep, it sends."""
+    """A browser: it sends back the cookies that it was given."""
 
     def __init__(self, door: PageDoor) -> None:
         self.door = door
@@ -63,7 +63,7 @@ class Visitor:
         return self.ask("POST", path, headers=said, content=body.encode())
 
     def post(self, path, body=None, **headers):
-        """As a script of our page does."""
+        """Post as a script of our pages does."""
         return self.ask("POST", path, body, headers={"X-CSRF-Token": self.csrf, **SAME, **headers})
 
     @property

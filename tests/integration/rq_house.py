@@ -1,4 +1,4 @@
-"""A server, an engine, a gateway that waits when told to, and worker processes: what the tests of the workers share."""
+"""A server, an engine, a gateway that waits when told to, and worker processes: shared by the tests of the workers."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from tests import needs
 
 ROOT = Path(__file__).parents[2]
 WAIT = 60
-"""A bound, and no promise: how long a thing may take on a busy machine."""
+"""The limit, not a promise, for anything on a busy machine."""
 SETTINGS = {
     "CONSENT_DURABILITY": "everysec",
     "CONSENT_SECRET": "a secret of the tests",
@@ -41,7 +41,7 @@ SETTINGS = {
 
 
 def until(what: str, look: Callable[[], Any], seconds: float = WAIT) -> Any:
-    """Look until it is so; bounded."""
+    """Look until the result is true, for so many seconds at most."""
     nothing = threading.Event()
     for _ in range(int(seconds / 0.02)):
         if found := look():
@@ -51,7 +51,7 @@ def until(what: str, look: Callable[[], Any], seconds: float = WAIT) -> Any:
 
 
 def everything(redis, names: str) -> bytes:
-    """All keys of such names with their values; of one that ends in between (RQ's keys are short-lived) its name."""
+    """Return all keys of such names with their values; of a key that ends meanwhile (RQ's do) only its name."""
     return b"".join(key + (redis.dump(key) or b"") for key in redis.keys(names))
 
 
@@ -64,13 +64,13 @@ def server(folder: Path):
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
-    """A server a test module."""
+    """Start one server for each test module."""
     with server(tmp_path_factory.mktemp("q")) as running:
         yield running
 
 
 class Gateway:
-    """Speaks http_json. Every call is an event in `calls`; while `hold` is not set, nobody is answered."""
+    """A gateway that speaks http_json. Every call is put into `calls`; while `hold` is not set, none is answered."""
 
     def __init__(self) -> None:
         self.calls: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -90,10 +90,10 @@ class Gateway:
                     self.end_headers()
                     self.wfile.write(answer)
                 except OSError:
-                    self.close_connection = True  # whoever asked is gone
+                    self.close_connection = True  # the client has gone
 
             def log_message(self, *args: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
@@ -168,13 +168,13 @@ class Works:
         until(f"{order} is {state}", lambda: self.engine.show(order).state == state)
 
     def call(self) -> dict[str, Any]:
-        """The next call at the gateway."""
+        """Return the next call at the gateway."""
         return self.gateway.calls.get(timeout=WAIT)
 
 
 @contextmanager
 def works(started: EmbeddedServer, folder: Path, **settings: str):
-    """Everything but workers, on an empty server."""
+    """Set up everything but workers, on an empty server."""
     connect_rq(started.url).flushall()
     gateway = Gateway()
     wanted = SETTINGS | {

@@ -1,4 +1,4 @@
-"""`consent serve` as a process, the commands beside it, and the page of its handset."""
+"""`consent serve` as a process, its sister commands, and the page of its handset."""
 
 import json
 import os
@@ -55,7 +55,7 @@ class Serving:
             return False
 
     def children(self, part=""):
-        """Its processes by their command line, as Linux tells."""
+        """Return its processes with `part` in their command line, as Linux tells."""
         return [pid for pid in children_of(self.process.pid) if part in command_of(pid)]
 
     def said(self):
@@ -71,7 +71,7 @@ def serving(environ, tmp_path):
 
 @contextmanager
 def closing_down(made):
-    """Until it has ended, whatever happens."""
+    """Yield what was made; end it, whatever happens."""
     try:
         yield made
     finally:

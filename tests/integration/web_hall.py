@@ -1,4 +1,4 @@
-"""A web hall on this machine: a real HTTP server whose pages are good, lie, lead elsewhere, or never end."""
+"""A web hall on this machine: a real HTTP server whose pages are right, wrong, redirected, or never end."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ HTML = "text/html; charset=utf-8"
 
 @dataclass
 class WebHall:
-    """Pages by path: a status, headers and a body, or what writes an answer itself."""
+    """Pages by path: a status, headers and a body, or a function that writes an answer itself."""
 
     host: str = ""
     pages: dict[str, tuple[int, dict[str, str], bytes] | Callable[[BaseHTTPRequestHandler], None]] = field(
@@ -21,12 +21,12 @@ class WebHall:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def says(self, path: str, body: str | bytes, content_type: str = HTML, status: int = 200, **headers: str) -> None:
-        """A page from now on."""
+        """Serve a page from now on."""
         told = {"Content-Type": content_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
         self.pages[path] = status, told, body.encode() if isinstance(body, str) else body
 
     def drips(self, path: str) -> None:
-        """A page that never ends: a letter at a time, until the server does."""
+        """Serve a page that never ends: a letter at a time, until the server ends."""
 
         def drip(asked: BaseHTTPRequestHandler) -> None:
             asked.send_response(200)
@@ -41,7 +41,7 @@ class WebHall:
 
 @contextmanager
 def web_hall() -> Iterator[WebHall]:
-    """One that serves."""
+    """Run a web hall."""
     hall = WebHall()
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,7 +62,7 @@ def web_hall() -> Iterator[WebHall]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -1,1 +1,1 @@
-"""The pure core, searched completely: every state that one line can come to, and every move out of each."""
+"""The pure core, searched completely: every state that one line can reach, and every move out of each."""

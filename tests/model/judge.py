@@ -1,4 +1,4 @@
-"""What was promised, checked on every way from one standing to the next."""
+"""The promises, checked on every step from one standing to the next."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -31,13 +31,13 @@ SETTLING = {
     State.CANCELLED: frozenset({Purpose.CANCELLED}),
     State.ACTIVATION_FAILED: frozenset({Purpose.FAILURE}),
 }
-"""What may follow from settling."""
+"""SMS allowed after an order has settled, by its state."""
 AFTERWARDS = frozenset({Purpose.LATE, Purpose.HELP, Purpose.OPTED_OUT})
-"""What somebody who writes to a settled order may be told."""
+"""SMS that a subscriber may get who writes to a settled order."""
 
 
 def judge(before: Standing, step: Step) -> frozenset[tuple[Trigger, State, State]]:
-    """Check one way; the rows of the table that were taken."""
+    """Check one step; return the rows of the table that were taken."""
     taken: set[tuple[Trigger, State, State]] = set()
     for n, (old, new) in enumerate(zip(before.orders, step.after.orders, strict=True)):
         if old is not new:
@@ -81,7 +81,7 @@ def _settled_stays(old: Order, new: Order) -> None:
 
 
 def _told_in_vain(old: Order, decision) -> None:
-    """Who said yes to what was never handed over is told, where nothing was said before; nobody else is."""
+    """Check that an order that ends unasked tells its subscriber so if, and only if, a yes had come."""
     new = decision.order
     if old.state.settled or new.asked_at or new.state not in {State.EXPIRED, State.UNDELIVERABLE}:
         return
@@ -91,7 +91,7 @@ def _told_in_vain(old: Order, decision) -> None:
 
 
 def _follows(old: Order, decision) -> None:
-    """Also what is thought sent at once was wanted by right."""
+    """Check the effects that a decision puts, also those SMS that the search takes as sent at once."""
     new = decision.order
     _told_in_vain(old, decision)
     for put in decision.put:
@@ -111,7 +111,7 @@ def _follows(old: Order, decision) -> None:
 
 
 def _silent(before: Standing, old: Order, new: Order) -> None:
-    """Nobody is asked or told anything of an order once its number is another holder's."""
+    """Check that no SMS of an order is put once its number has another holder."""
     fresh = new.effects.keys() - old.effects.keys()
     assert not (before.another_holder and any(map(is_sms, fresh))), "an SMS to another holder"
 
@@ -122,7 +122,7 @@ def _wants(order: Order) -> None:
 
 
 def _barred(before: Standing, after: Standing, old: Order, new: Order) -> None:
-    """No activation is put, nor begun, while something bars it."""
+    """Check that no activation is put or begun while something bars it."""
     if not (before.bars(ACTIVATE) and after.bars(ACTIVATE)) or ACTIVATE not in new.effects:
         return
     assert ACTIVATE in old.effects, "an activation was put under a restriction"
@@ -158,7 +158,7 @@ def _consents(before: Standing, after: Standing, n: int, old: Order, new: Order)
 
 
 def _tells_of_copies(copies: int, old: Order, new: Order) -> None:
-    """What is written down of a hand-over tells of every copy that the subscriber may have: also of one in flight."""
+    """Check that the record of a hand-over counts every copy that the subscriber may have, also one in flight."""
     if new.asked_at and not old.asked_at:
         asked = new.last(Trigger.CONFIRMATION_ACCEPTED)
         assert asked is not None
@@ -171,7 +171,7 @@ def _early_op(order: Order, yes) -> str:
 
 
 def _means(after: Standing, n: int, order: Order, said) -> None:
-    """The yes was said to this order, and to no other."""
+    """Check that the yes was said to this order, and to no other."""
     meant = read(said.reply.text)
     keyword, code = meant.keyword, meant.code
     assert keyword in {Keyword.YES, Keyword.UNKNOWN}
@@ -187,13 +187,13 @@ def _means(after: Standing, n: int, order: Order, said) -> None:
     elif not code:
         for m, other in enumerate(after.orders):
             forgotten = other.settled_at and after.line.entries[m].until < said.unread.at
-            gone = forgotten or (other.state is State.DECLINED and not other.asked_at)  # by the subscriber's own word
-            since = after.asked_since[m]  # within the same moment nobody knows which came first
+            gone = forgotten or (other.state is State.DECLINED and not other.asked_at)  # by the subscriber's own reply
+            since = after.asked_since[m]  # within one moment it is unknown which came first
             assert m == n or gone or not since or said.unread.at <= since, "a guess"
 
 
 def sealed(s: Standing, parent: Standing) -> Standing:
-    """The standing with its new events in the chain; checks that the chain is whole, and that it replays."""
+    """Return the standing with its new events in the chain; check that the chain is whole, and that it replays."""
     orders = []
     for n, order in enumerate(s.orders):
         after, _ = chained(order)

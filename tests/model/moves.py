@@ -1,4 +1,4 @@
-"""Everything that can happen to a line: each move names itself and gives the standing after it."""
+"""Everything that can happen to a line: each move has a name and gives the standing after it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -61,19 +61,18 @@ PEOPLE = CANCEL, REVOKE, RESEND, RETRY = "cancel", "plan revoked", "resend", "re
 GIVE_UP, CHANGE = "give up", "the number changes hands"
 LIFT, RESUME = "lift", "resume"
 ERRORS = ("",)
-"""Why gateways say that an SMS failed, as far as any decision tells one from another."""
+"""Reasons why gateways say that an SMS failed, as far as decisions tell them apart."""
 REFUSED_BY_VOICE, FAILED, HOLD = "refused by voice", "report failed", "我要投诉"
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is searched: everything else is bounded by the policy.
+    """The scope of a search: everything else is limited by the policy.
 
-    said: replies that arrive, and are read at once when nothing is unread · unread: what may also wait to be read ·
-    behind: the pairs of them that may wait together (all: every pair) · reports: ids that may be reported failed ·
-    races: a worker may begin a call between a look and the writing · sure:
-    every call ends Accepted ·
-    small_talk: SMS that no decision looks at are kept, with all that may become of them
+    said: replies that arrive, and are read at once when nothing is unread · unread: messages that may also wait to be
+    read · behind: the pairs of them that may wait together (every_pair: all pairs) ·
+    reports: ids that may be reported failed · races: a worker may begin a call between a look and the commit ·
+    sure: every call ends Accepted · small_talk: SMS that no decision looks at are kept, with all their outcomes
     """
 
     name: str
@@ -92,7 +91,7 @@ class Scope:
     policy: Policy = Policy(max_attempts=2, resend_max=1)  # noqa: RUF009 - frozen
 
     def begins(self) -> Standing:
-        """Where the search begins: an order is placed; of several, all but the last were asked already."""
+        """Return the start of the search: an order is placed; of several, all but the last were asked about already."""
         s = Standing(START, (placed(0, START, self.policy, subs=self.subs),))
         for n in range(1, self.orders):
             s = _begin(s, n - 1, QUESTION)
@@ -106,7 +105,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One way: its name, the standing after it, and what was decided on the way (order by order)."""
+    """One step: its name, the standing after it, and the decisions taken on the way (order by order)."""
 
     name: str
     after: Standing
@@ -114,13 +113,13 @@ class Step:
 
 
 def moves(s: Standing, scope: Scope) -> Iterator[Step]:
-    """Every way out of a standing."""
+    """Yield every step out of a standing."""
     yield from _time(s)
     yield from _mail(s, scope)
     for n, order in enumerate(s.orders):
         yield from _timers(s, scope, n, order)
         for effect in order.effects:
-            # Of several orders only the questions matter to each other: a yes is the end there.
+            # Of several orders only the questions matter to each other: the search ends there with a yes.
             if lane_of(effect) is not Lane.TIMER and (effect == QUESTION or len(s.orders) == 1):
                 yield from _call(s, scope, n, effect)
         if len(s.orders) == 1:
@@ -135,7 +134,7 @@ def moves(s: Standing, scope: Scope) -> Iterator[Step]:
 def record(
     s: Standing, scope: Scope, n: int, fact: Fact, held: str = "", *, seen: Order | None = None, consumed: int = 0
 ) -> tuple[Standing, tuple[tuple[int, Fact, Decision], ...]] | None:
-    """Decide and save, as the engine does; None when what was `seen` before a lease must be decided again."""
+    """Decide and save, as the engine does; None when a decision on an order `seen` before a lease must be repeated."""
     order = s.orders[n]
     decision = decide(seen or order, fact, s.now)
     word = s.refuses(order, decision, consumed)
@@ -153,7 +152,7 @@ def record(
 
 
 def _step(name: str, s: Standing, scope: Scope, n: int, fact: Fact, held: str = "") -> Iterator[Step]:
-    """The fact alone, and raced by a worker that begins a call between the look and the writing."""
+    """Yield the step of a fact alone, and raced by a worker that begins a call between the look and the commit."""
     done = record(s, scope, n, fact, held)
     assert done is not None
     yield Step(name, *done)
@@ -211,8 +210,8 @@ def _begin(s: Standing, n: int, effect: str, *, lost: bool = False) -> Standing:
     return replace(after, asked_since=put(s.asked_since, n, since), copies=put(s.copies, n, s.copies[n] + 1))
 
 
-def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # noqa: C901 - a way a branch
-    """An outside call: begun, ended in every way, its lease lost, given back, and ended after it was given up."""
+def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # noqa: C901 - one branch per way
+    """Yield an outside call: begun, ended in every way, its lease lost, given back, and ended after it was given up."""
     order = s.orders[n]
     pending = order.effects[effect]
     if pending.leased_at:
@@ -230,7 +229,7 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
         back = _given_back(s, n, effect)
         yield Step(f"{effect} is given back", _not_taken(back, n) if effect == QUESTION else back)
     elif pending.refused is not None:
-        held = replace(_begin(s, n, effect), copies=s.copies)  # nobody is called
+        held = replace(_begin(s, n, effect), copies=s.copies)  # no call is made
         ended = Ended(effect, pending.attempts + 1, Rejected(pending.refused))
         yield from _step(f"{effect} ends: as was known", held, scope, n, ended, effect)
     elif _may_begin(s, n, effect):
@@ -244,7 +243,7 @@ def _call(s: Standing, scope: Scope, n: int, effect: str) -> Iterator[Step]:  # 
 
 
 def _not_taken(s: Standing, n: int) -> Standing:
-    """A copy of the question is surely not with the subscriber; without another, none is."""
+    """Note that a copy of the question is surely not with the subscriber; without another, none is."""
     copies = s.copies[n] - 1
     since = s.asked_since if copies else put(s.asked_since, n, 0)
     return replace(s, copies=put(s.copies, n, copies), asked_since=since)
@@ -266,7 +265,7 @@ def _given_back(s: Standing, n: int, effect: str) -> Standing:
 
 
 def _outlived(s: Standing, scope: Scope, n: int, order: Order) -> Iterator[Step]:
-    """A call ends whose effect is gone."""
+    """Yield the end of calls whose effect is gone."""
     for effect in (QUESTION, ACTIVATE, NOTIFICATION):
         if effect not in order.effects:
             for outcome in (OUTCOMES[0], OUTCOMES[3]):
@@ -334,7 +333,7 @@ def _kind(message: Heard) -> str:
 
 
 def _arrives(s: Standing, scope: Scope, kind: str) -> Iterator[tuple[str, Standing]]:
-    """A message of a kind, put into the inbox as the door does it."""
+    """Yield a message of a kind, put into the inbox as the engine does it on arrival."""
     if kind == FAILED:
         yield from _reported(s, scope, failed_only=True)
         return
@@ -354,7 +353,7 @@ def _arrives(s: Standing, scope: Scope, kind: str) -> Iterator[tuple[str, Standi
 
 
 def _reported(s: Standing, scope: Scope, *, failed_only: bool = False) -> Iterator[tuple[str, Standing]]:
-    """Every report on each SMS that may have left us: failed under an id of before, and under a new one."""
+    """Yield every report on each SMS that may have been handed over: failed under a known id, and under a new one."""
     if not scope.reports:
         return
     for n, order in enumerate(s.orders):
@@ -401,7 +400,7 @@ def _posted(s: Standing, named: str, body: Message, makes: Kind | None = None) -
 
 
 def _read(s: Standing, scope: Scope, *, halves: bool = True) -> Iterator[Step]:
-    """The front message is read: all of it, or (its reader dies) the first order only."""
+    """Yield the reading of the front message: for all orders, or (its reader dies) for the first order only."""
     message = s.inbox[0].unread
     waits = any(behind.reply for behind in s.inbox[1:])
     orders = {order.id: order for order in s.orders}
@@ -442,6 +441,6 @@ def _all(s, scope, facts, put, drop, name: str) -> Step:
 
 
 def _own(s: Standing, scope: Scope) -> Iterator[Step]:
-    """An SMS of the line's own: begun, and gone."""
+    """Yield an SMS of the line's own: begun, and gone."""
     for effect in s.own:
         yield Step(f"{effect} is sent", replace(s, own={e: p for e, p in s.own.items() if e != effect}))

@@ -1,4 +1,4 @@
-"""Breadth first over every state, until there is no new one."""
+"""A breadth-first search over every state, until there is no new one."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from tests.model.standing import Standing, key
 
 
 class Violation(AssertionError):
-    """A promise is broken: what, and the shortest way to it."""
+    """A broken promise, and the shortest way to it."""
 
 
 @dataclass
 class Found:
-    """What a search saw."""
+    """The figures of a search."""
 
     states: int = 0
     transitions: int = 0
@@ -27,7 +27,7 @@ class Found:
 
 
 def search(scope: Scope) -> Found:
-    """Every state that can be reached in a scope; raises Violation with the shortest trace."""
+    """Visit every state that can be reached in a scope. Raises Violation with the shortest trace."""
     began, found = perf_counter(), Found()
     start = scope.begins()
     first = key(start, small_talk=scope.small_talk)
@@ -71,7 +71,7 @@ def trace(came, here) -> list[str]:
 
 
 def reaching(ends, back) -> set[object]:
-    """The states from which one of `ends` can be reached."""
+    """Return the states from which one of `ends` can be reached."""
     found, news = set(ends), list(ends)
     while news:
         for each in back.get(news.pop(), []):

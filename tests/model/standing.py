@@ -1,26 +1,25 @@
-"""How one line stands: real orders, its unread messages, its refusals, the clock; and what of it matters, as a key.
+"""The standing of one line: real orders, unread messages, refusals, the clock; and its key, the part that matters.
 
 The search goes on from one representative of each key, so the key must hold whatever a later decision or a check can
 read. It does, and leaves out only this:
-
 - Instants. `decide`, `understand` and `correlate` compare instants (`<`, `<=`, `==`); they never subtract two. The key
   holds the result of every comparison that can still be made: of an unread yes (and of an early one) with the clock,
   with the question's first and last call and with the deadline; of the clock with the deadline ("before, at, after":
-  ask_by, then reply_by, then until when the order is remembered). What a move makes of these follows from them: a
-  call that begins takes the clock's instant, a new deadline lies ahead of every message there is, and a moment that
-  passes leaves everything behind the clock. Of two orders placed together no deadline overtakes another kind: with
-  2 h, 24 h and 72 h every ask_by comes before any reply_by, and that before any until; a test sees to the numbers.
-- When a call is due again. Any effect that waits may be begun at any time: more than can happen, never less. Timers
-  of the window and of the question are begun only when due.
-- Attempts, but for none or some: nothing else is decided by them. Doubts and failed reports count up to `MOST_DOUBTS`:
-  the search never makes more failed reports than that, so more doubts than one above it are all alike.
-- Ops, refs, hashes, texts: new each time. That the same fact twice is void is checked on each way, not kept.
-- How many copies of a question may have been taken: it is checked that the order tells as many.
+  ask_by, then reply_by, then the instant until which the order is remembered). The instants that a move makes follow
+  from these: a call that begins takes the clock's, a new deadline lies ahead of every existing message, and a moment
+  that passes leaves everything behind the clock. Of two orders placed together no deadline overtakes another kind:
+  with 2 h, 24 h and 72 h every ask_by comes before any reply_by, and that before any until; a test checks the numbers.
+- When a call is due again. Any effect that waits may begin at any time: more than can happen, never less. Timers
+  of the window and of the question begin only when due.
+- Attempts, except whether there were any: nothing else is decided by them. Doubts and failed reports count up to
+  `MOST_DOUBTS`: the search never makes more failed reports than that, so more doubts than one above it are all alike.
+- Ops, refs, hashes, texts: new each time. That the same fact twice is void is checked on each step, not kept.
+- How many copies of a question may have been taken: the check is that the order tells as many.
 - Calls that outlived their lease. They are no part of the state: wherever there is a doubt there may be one, and
   wherever an effect is gone there may have been one.
 - Events that only decide whether another note is written, and SMS that no decision looks at (reminder, help, ...):
-  with `small_talk` off such an SMS is checked where it is asked for, and is then thought sent. With it on they
-  are kept, each with all that may become of it.
+  with `small_talk` off such an SMS is checked where it is asked for, and then counts as sent. With it on they
+  are kept, each with all its possible outcomes.
 - The length of a history: what happens at `MOST_EVENTS` is tested elsewhere.
 """
 
@@ -59,12 +58,12 @@ PLANS = [plan for plan in plans_from(None) if plan.carrier == CARRIER]
 MATTERS = frozenset({Purpose.CONFIRMATION, Purpose.NOTIFICATION})
 """SMS that decisions look at."""
 NO_ANSWER = frozenset({"否", "TD", "帮助", "嗯", "我要投诉", "resumed", "refused by voice", "report failed"})
-"""Messages that are taken alike whenever they were written."""
+"""Messages that have the same effect whenever they were written."""
 _ASKED_OF = ASKING | WAITING
 
 
 def put(each: tuple[int, ...], n: int, value: int) -> tuple[int, ...]:
-    """The same with one order's changed."""
+    """Return the same tuple with one order's value changed."""
     return (*each[:n], value, *each[n + 1 :])
 
 
@@ -74,7 +73,7 @@ def counts(effect: str) -> bool:
 
 
 def placed(n: int, now: int, policy: Policy, others: tuple[Order, ...] = (), *, subs: bool) -> Order:
-    """The n-th order of the line, as the door admits it."""
+    """Return the n-th order of the line, as the engine admits it."""
     call = {
         "caller_number": SENDER,
         "recording_id": "rec-1",
@@ -92,7 +91,7 @@ def placed(n: int, now: int, policy: Policy, others: tuple[Order, ...] = (), *, 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message as it reached us, its number among all that did, and the name of what it says."""
+    """A message as received, its number among all received, and the name of its content."""
 
     n: int
     unread: Unread
@@ -100,7 +99,7 @@ class Heard:
 
     @property
     def reply(self) -> UnreadReply | None:
-        """The message where it is a reply."""
+        """Return the message where it is a reply."""
         return self.unread.body if isinstance(self.unread.body, UnreadReply) else None
 
 
@@ -110,7 +109,7 @@ class Standing:
 
     n: counts what happens, for ops and refs · asked_since: when each question began to be sent by a call
     that may have been taken, 0 = none · copies: of each question, the calls that may have been taken ·
-    restrictions: what stands on the line · heard: every message, by its key
+    restrictions: those that stand on the line · heard: every message, by its key
     """
 
     now: int
@@ -125,7 +124,7 @@ class Standing:
 
     @cached_property
     def line(self) -> Line:
-        """The line as the store would hand it out."""
+        """Return the line as the store would hand it out."""
         entries = tuple(Entry.of(order) for order in self.orders)
         since = self.another_holder
         history = (Happened(LineEvent.ASSIGNED, since, "another", "ops", since, "", 0),) if since else ()
@@ -133,11 +132,11 @@ class Standing:
 
     @property
     def another_holder(self) -> int:
-        """Since when the number is another holder's; 0: it is not."""
+        """Since when the number has another holder; 0: it has not."""
         return next((r.since for r in self.restrictions if r.kind is Kind.STALE_HOLDER), 0)
 
     def with_order(self, at: int, order: Order) -> "Standing":
-        """The same with one order changed."""
+        """Return the standing with one order changed."""
         return dataclasses.replace(self, orders=(*self.orders[:at], order, *self.orders[at + 1 :]), n=self.n + 1)
 
     # -- the store, in a few lines --------------------------------------------------------------------------------
@@ -148,7 +147,7 @@ class Standing:
         return effect == ACTIVATE and any(r.name in names for r in self.restrictions)
 
     def refuses(self, order: Order, decision: Decision, consumed: int = 0) -> str:
-        """Why the store would not save this: a guard, or a drop of what somebody has; '' when it would."""
+        """Return why the store would not save this: a guard, or a drop of an effect that is leased; '' if it would."""
         unread = (message.unread.at for message in self.inbox[consumed:])
         if decision.guard is not None and any(at <= decision.guard for at in unread):
             return "guarded"
@@ -162,7 +161,7 @@ class Standing:
 
 
 def saved(order: Order, decision: Decision, held: str, *, small_talk: bool) -> Order:
-    """The order once a decision is saved. order: as it stands now, for a lease may have come in between."""
+    """Return the order once a decision is saved. order: as it stands now, since a lease may have come in between"""
     gone = {effect for effect, _ in decision.drop} | {held}
     effects = {e: p for e, p in order.effects.items() if e not in gone}
     effects |= {put.effect: put.pending for put in decision.put if small_talk or counts(put.effect)}
@@ -170,12 +169,12 @@ def saved(order: Order, decision: Decision, held: str, *, small_talk: bool) -> O
 
 
 def chained(order: Order) -> tuple[Order, dict[str, str]]:
-    """The order with its newest events sealed into the chain, and their fields."""
+    """Return the order with its newest events sealed into the chain, and their fields."""
     return sealed(order, order.events[len(order.publics) - 1 :], repeat("salt"))
 
 
 def begun(pending: Pending, now: int, *, lost: bool = False) -> Pending:
-    """An effect as the lease script hands it out."""
+    """Return an effect as the lease script hands it out."""
     last_at = pending.last_at if lost else now
     first_at = pending.first_at if lost or pending.doubts else now
     return replace(pending, attempts=pending.attempts + 1, leased_at=now, first_at=first_at, last_at=last_at)
@@ -185,7 +184,7 @@ def begun(pending: Pending, now: int, *, lost: bool = False) -> Pending:
 
 
 def key(s: Standing, *, small_talk: bool) -> object:
-    """What of a standing any decision or check can read."""
+    """Return all of a standing that any decision or check can read."""
     orders = tuple(_order(s, n, order, small_talk=small_talk) for n, order in enumerate(s.orders))
     inbox = tuple(_message(s, message) for message in s.inbox)
     if len(s.orders) == 1:
@@ -194,7 +193,7 @@ def key(s: Standing, *, small_talk: bool) -> object:
 
 
 def deadline(s: Standing, n: int) -> int:
-    """The instant that an order's clock runs to, 0 when none does."""
+    """Return the instant of an order's next deadline; 0 without one."""
     order = s.orders[n]
     if order.state is State.AGREED:
         return order.ask_by
@@ -241,7 +240,7 @@ def _reports(order: Order) -> tuple[int, bool, str]:
 
 
 def _early(s: Standing, n: int, order: Order) -> object:
-    """An early yes: whether it still counts, and (a call may begin again within the same moment) for how long."""
+    """Return an early yes: whether it still counts, and for how long (a call may begin again in the same moment)."""
     early, question = order.last(Trigger.REPLIED_EARLY), order.question
     if early is None or question is None:
         return None
@@ -276,7 +275,7 @@ def _talk(order: Order) -> object:
 
 
 def _message(s: Standing, message: Heard) -> object:
-    """A message, and how it stands to each order."""
+    """Return a message, and its relation to each order."""
     body, at = message.unread.body, message.unread.at
     what = (message.named, *((body.id, body.effect) if isinstance(body, UnreadReport) else (message.named, None)))
     stands = tuple((r.name, r.since > at) for r in s.restrictions)
@@ -304,12 +303,12 @@ def _relation(s: Standing, n: int, message: Heard) -> object:
 
 
 def _since(s: Standing, at: int) -> tuple[int, ...]:
-    """How an instant stands to when each question began to leave us."""
+    """Compare an instant with those at which each question began to be sent."""
     return tuple(_compared(at, since) if since else -1 for since in s.asked_since)
 
 
 def _between(s: Standing) -> object:
-    """What only several orders have: which was asked last, "which one?" and what was said to it, who named one."""
+    """Return what only several orders have: the last one asked about, "which one?" and its replies, who named one."""
     unclear = [_unclear(s, order) for order in s.orders]
     named = _last_named(s)
     live = {s.now, named, *(at for rows in unclear for row in rows for at in row[2:])}
@@ -329,7 +328,7 @@ def _between(s: Standing) -> object:
 
 
 def _unclear(s: Standing, order: Order) -> list[tuple[str, bool, int, int]]:
-    """What was said that fits several: what no unread message is older than in one row (last word, last question)."""
+    """Return replies that fit several orders; those older than all unread are one row (last word, last question)."""
     found = [
         (e.detail.which, bool(e.detail.clarified), e.at, e.at)
         for e in order.all(Trigger.UNCLEAR)

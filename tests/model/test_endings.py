@@ -1,7 +1,7 @@
-"""Every state that an ending can be in, every way out: what is off at the BSS, what the record says, what it wants.
+"""Every state of an ending, every way out: the service at the BSS, the record, and the effects that it wants.
 
-The BSS honours its key: it switches off once, refuses only what it has not taken, and knows what it has. Workers die in
-their calls, answers come when their leases are lost, and a person has it done again. Nothing in it is cut short.
+The BSS honours its key: it deactivates once, refuses only what it has not taken, and knows what it has. Workers die in
+their calls, answers come when their leases are lost, and a person has it done again. The search is complete.
 """
 
 import sys
@@ -40,7 +40,7 @@ DOC = Taken(
 
 
 class Flight(NamedTuple):
-    """A call under way. token: its attempt · taken: the BSS has switched the service off for it, or had"""
+    """A call under way. token: its attempt · taken: the BSS has deactivated the service for it, or had before"""
 
     token: int
     taken: bool
@@ -53,7 +53,7 @@ class Standing(NamedTuple):
     retries: int = 0
 
     def key(self):
-        """What tells states apart: of attempts only which one is the newest, of history only what decides."""
+        """Return what tells states apart: of attempts only which one is the newest, of history only what decides."""
         pending = self.ending.effects.get(DEACTIVATE)
         of = pending and (pending.doubts, pending.in_doubt, pending.leased_at > 0, pending.parked)
         newest = pending.attempts if pending else 0
@@ -67,7 +67,7 @@ def begins():
 
 
 def decided(ending, decision):
-    """The ending as the store has it once this is saved; a held effect goes unless it is put again."""
+    """Return the ending as the store has it once this is saved; a held effect goes unless it is put again."""
     after, _ = ending.with_events(*decision.events)
     gone = {effect for effect, _ in decision.drop}
     effects = {effect: each for effect, each in ending.effects.items() if effect not in gone}
@@ -75,7 +75,7 @@ def decided(ending, decision):
 
 
 def told(s, flight, outcome, *, stays=False):
-    """A call ended so, and that is recorded; a repeat of it changes nothing."""
+    """Record that a call ended so; check that a repeat changes nothing."""
     ended = Ended(DEACTIVATE, flight.token, outcome)
     after = decided(s.ending, on_end_outcome(s.ending, ended, POLICY, NOW))
     again = on_end_outcome(after, ended, POLICY, NOW)
@@ -101,7 +101,7 @@ def _leases(s):
         begun = begun if pending.doubts or pending.leased_at else replace(begun, first_at=NOW)
         leased = s._replace(ending=replace(s.ending, effects={**s.ending.effects, DEACTIVATE: begun}))
         flight = Flight(begun.attempts, taken=False)
-        if pending.leased_at:  # whoever had it died, or is slow: nobody is called
+        if pending.leased_at:  # its worker died, or is slow: no call is made
             yield "lease lost", told(leased, flight, Uncertain("lease lost"), stays=True)
         else:
             if len(s.flying) < MOST_FLYING:
@@ -138,7 +138,7 @@ def judge(before, s):
 
 @pytest.fixture(scope="module")
 def searched():
-    """Every state that can be reached, and the ways between them."""
+    """Return every state that can be reached, and the steps between them."""
     first = begins()
     known, queue, ways = {first.key(): first}, deque([first]), {}
     while queue:

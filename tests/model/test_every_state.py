@@ -1,6 +1,6 @@
 """The pure core, all of it: every state of a line that can be reached in a scope, every way out, every promise.
 
-A scope says which replies, reports and people there are; nothing in it is cut short, its queue runs empty.
+A scope says which replies, reports and people there are; nothing within it is left out, its queue runs empty.
 `pytest -rP tests/model` shows the figures; TESTS_DEEP=1 searches the wide scopes, too.
 """
 
@@ -89,7 +89,7 @@ WIDE = (
 
 
 def explored(scope):
-    """Search, say the figures, and hold what only a whole search can show."""
+    """Search a scope, print the figures, and check what only a whole search can show."""
     began = process_time()
     found = search(scope)
     sys.stdout.write(
@@ -103,7 +103,7 @@ def explored(scope):
 
 @pytest.fixture(scope="module")
 def rows():
-    """The rows of the lifecycle's table that any search took."""
+    """Collect the rows of the lifecycle's table that any search took."""
     return set()
 
 

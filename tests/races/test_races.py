@@ -1,4 +1,4 @@
-"""Two processes at the same record, a thousand times, on a real server: what one script decides cannot be overtaken."""
+"""Two processes at the same record, a thousand times, on a real server: a decision in one script is never overtaken."""
 
 import asyncio
 import shutil
@@ -49,7 +49,7 @@ def said(text, number, name):
 
 
 def together(*works):
-    """Do works side by side, each in a thread, begun at once; what each raised is raised here."""
+    """Run works side by side, each in a thread, begun at once; fail if any of them raised."""
     start, failed = threading.Barrier(len(works)), []
 
     def run(work):
@@ -68,7 +68,7 @@ def together(*works):
 
 
 def asked(world):
-    """An order for each number, its question sent once: their ids by number."""
+    """Place an order for each number and send its question once; return their ids by number."""
     placings = [Placing("desk", f"race-{n}", world.request(number)) for n, number in enumerate(NUMBERS)]
     placed = world.engine.place_many(placings)
     world.run(Lane.SMS)
@@ -76,7 +76,7 @@ def asked(world):
 
 
 def answered_yes(world):
-    """An order for each number, with its yes in the inbox: their ids by number."""
+    """Place an order for each number, with its yes in the inbox; return their ids by number."""
     orders = asked(world)
     world.clock.forward(seconds=1)
     world.engine.receive([said("是", number, "yes") for number in NUMBERS])
@@ -93,7 +93,7 @@ def test_no_activation_is_handed_out_after_a_stop_was_acknowledged(world):
     desk, worker = world.another(), world.another()
 
     def stop():
-        for number in reversed(NUMBERS):  # they meet in the middle, however busy the machine is
+        for number in reversed(NUMBERS):  # both meet in the middle, however busy the machine is
             desk.receive([said("TD", number, "stop")])
             acknowledged[orders[str(number)]] = perf_counter()
 
@@ -132,7 +132,7 @@ def test_no_activation_is_carried_on_by_a_commit_that_was_sent_after_a_stop_was_
     worker.store.lanes.lease = lambda lane, n: lease(lane, min(n, 4))
 
     def stop():
-        for number in reversed(NUMBERS):  # they meet in the middle, however busy the machine is
+        for number in reversed(NUMBERS):  # both meet in the middle, however busy the machine is
             desk.receive([said("TD", number, "stop")])
             acknowledged[orders[str(number)]] = perf_counter()
 
@@ -155,7 +155,7 @@ def test_a_hand_over_that_a_report_proves_tells_of_the_copy_that_a_worker_sends_
     orders = [*asked(world).values()]
     world.clock.forward(hours=1)
     taken = [DeliveryReport("test", f"{order}.confirmation.1", f"m-{order}", Delivery.ACCEPTED) for order in orders]
-    world.engine.receive(taken[::-1])  # they meet in the middle, however busy the machine is
+    world.engine.receive(taken[::-1])  # both meet in the middle, however busy the machine is
     sent, proven = set(), threading.Event()
     worker = world.another()
 

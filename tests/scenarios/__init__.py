@@ -1,13 +1,13 @@
-"""Plays a conversation from a file of lines; each is something that happens, or something expected.
+"""The player of conversations from a file of lines; each line is an event or an expectation.
 
 place A 5g-smart-199 [in NUMBER]      place A 5g-smart-199 -> do_not_call
 subscriber: 是<A>                      <A> is A's code; `subscriber NUMBER: ...`, `subscriber to 10001: ...`
-gateway: timeout, reports+accepts     its next answers: accepts timeout unavailable rejects; what comes before one
+gateway: timeout, reports+accepts     its next answers: accepts timeout unavailable rejects; behind an event
 gateway: hears 是+accepts              a reply that overtakes the answer
 bss: refuses                          likewise: accepts timeout unavailable refuses
 report A confirmation.1 failed m2     a delivery report with a message id; behind it, why the SMS failed
-clock +24h | clock A -1ms             forward; or to so long before (after) the end of A's window
-workers: none | sms timer | all       who works from now on; everything due is done after every line
+clock +24h | clock A -1ms             forward; or to an instant before (after) the end of A's window
+workers: none | sms timer | all       the lanes that are worked from now on; everything due is done after every line
 cancel A | resend A | retry A | give up A | refuse mobile | line assigned | leases lost inbound | break A | mend A
 expect A state=notified               expect A confirmation_accepted, said_yes     (its whole timeline)
 expect sms confirmation, late         (all SMS handed over since the last such line; `none`)
@@ -105,9 +105,9 @@ class Play:
         return answers
 
     def read_inbox(self) -> None:
-        """Another process reads while the call is in flight."""
+        """Let another process read while the call is in flight."""
         step = self.world.another().performer.perform(Lane.INBOUND, 0)
-        with suppress(StopIteration):  # an inbox is read without waiting for anybody
+        with suppress(StopIteration):  # an inbox is read without waiting for any other call
             step.send(None)
 
     def on_report(self, name: str, effect: str, status: str, message_id: str = "m1", *why: str) -> None:
@@ -140,7 +140,7 @@ class Play:
 
     @contextmanager
     def refused(self, code: str) -> Iterator[None]:
-        """Whether the engine says no, and why."""
+        """Assert that the engine refuses inside the block with this code ("": that it accepts)."""
         said = ""
         try:
             yield

@@ -1,1 +1,1 @@
-"""Attacks: on webhooks, sessions, the document of the API, Redis' users, RQ's jobs, and on who stands in a log."""
+"""Attacks: on webhooks, sessions, the document of the API, Redis' users, RQ's jobs, and on personal data in logs."""

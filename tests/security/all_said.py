@@ -1,17 +1,17 @@
-"""Loaded by every process of a run as `sitecustomize`: every logger says all it has, and all of it is written down raw.
+"""The `sitecustomize` of every process of a run: every logger logs everything, and all of it is written down raw.
 
-Raw means before our formatter hides what looks like a number: what is hidden there should not have been said at all.
+Raw means before our formatter masks digits that look like a number: whatever it masks should not have been logged.
 """
 
 import logging
 import os
 
 OUT = os.environ.get("ALL_SAID", "")
-"""Where to. Nowhere: this is only looked at, as pytest does with every module."""
+"""The file to write to. Empty when the module is only imported, as pytest does with every module."""
 
 
 class Said(logging.LogRecord):
-    """A record that is written down the moment it is made."""
+    """A log record that is written down the moment it is made."""
 
     def __init__(self, *args: object, **more: object) -> None:
         super().__init__(*args, **more)  # type: ignore[arg-type] # whatever logging makes a record of
@@ -27,4 +27,4 @@ def everything(_logger: logging.Logger, _level: int) -> bool:
 
 if OUT:
     logging.setLogRecordFactory(Said)
-    logging.Logger.isEnabledFor = everything  # type: ignore[method-assign] # that is the point
+    logging.Logger.isEnabledFor = everything  # type: ignore[method-assign] # replacing it is the purpose

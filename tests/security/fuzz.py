@@ -1,7 +1,7 @@
 """Fuzzing guided by coverage: `python -m tests.security.fuzz [TARGET] [--seconds N] [--runs N]`.
 
-atheris is no dependency of ours: 37 MB for a command that somebody types now and then. `pip install atheris`, where it
-has a wheel; without it this says so, and the suite's own fuzzing (tests/security/test_fuzz.py) is all there is.
+atheris is no dependency of ours: 37 MB for a command that is run now and then. `pip install atheris`, where it has a
+wheel; without it this command says so, and the suite's own fuzzing (tests/security/test_fuzz.py) is all there is.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """0, or what libFuzzer ends with when a promise was broken; the input is printed and kept."""
+    """Return 0, or libFuzzer's exit status when a promise was broken; the input is printed and kept."""
     options = argparse.ArgumentParser(description="Fuzz a parser.")
     options.add_argument(
         "target", nargs="?", default="keywords", choices=("keywords", "http_json", "kannel", "answers")

@@ -21,11 +21,11 @@ from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, Hous
 DEPLOY = Path(__file__).parents[2] / "deploy" / "redis"
 PASSWORDS = {"api": "api-pass-1", "worker": "worker-pass-2", "watch": "watch-pass-3"}
 BOSS = "boss-pass-0"
-"""Whoever may everything: for what the tests look at, and for nobody else."""
+"""The password of the user that may do everything: for inspection by the tests only."""
 
 
 def certificates(folder: Path) -> Path:
-    """An authority and a server's certificate for 127.0.0.1, as docs/security.md makes them."""
+    """Make an authority and a server's certificate for 127.0.0.1, as docs/security.md makes them."""
     openssl = needs.program("openssl", "openssl")
     folder.mkdir()
 
@@ -43,7 +43,7 @@ def certificates(folder: Path) -> Path:
 
 @dataclass
 class Guarded:
-    """The server; its addresses by user."""
+    """The server, and its addresses by user."""
 
     folder: Path
     port: int
@@ -59,16 +59,16 @@ class Guarded:
         return connect(self.url(user))
 
     def refused(self) -> list[str]:
-        """What anybody was refused since the server started, by its own log."""
+        """Every command the server has refused to any user since its start, from its own log."""
         with contextlib.closing(self.client("boss")) as boss:
             return [f"{row['username']}: {row['reason']} {row['object']}" for row in boss.acl_log()]
 
 
 @contextlib.contextmanager
 def guarded(folder: Path, binary: Path, *, tls: bool) -> Iterator[Guarded]:
-    """A server on deploy/redis/data.conf, tls.conf and users.acl; only addresses and passwords are exchanged.
+    """A server on deploy/redis/data.conf, tls.conf and users.acl; only addresses and passwords are replaced.
 
-    Without TLS, of tls.conf only what is not TLS: who may come in, and what each may do, is the same.
+    Without TLS, only the lines of tls.conf that are not about TLS: the users, and what each may do, are the same.
     """
     users = (DEPLOY / "users.acl").read_text()
     for who, name in (("api", "APIS"), ("worker", "WORKERS"), ("watch", "WATCHERS")):
@@ -130,7 +130,7 @@ class Processes(House):
 
 @contextlib.contextmanager
 def processes(folder: Path, redis: Guarded) -> Iterator[Processes]:
-    """`consent api` and `python -m workers`; whatever happens, nothing of them is left."""
+    """Run `consent api` and `python -m workers`; both are ended afterwards, whatever happens."""
     made = Processes(folder, {})
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     made.environ = plain | SHORT | {
@@ -148,7 +148,7 @@ def processes(folder: Path, redis: Guarded) -> Iterator[Processes]:
     }  # fmt: skip
     try:
         made.start_outside()
-        # The worker first: on an empty store it is the one that writes what is there from the beginning.
+        # The worker first: on an empty store it is the process that writes the initial records.
         made.begin("worker", redis, "workers")
         until("the worker works", lambda: "works for" in made.told("worker"))
         made.begin("api", redis, "consent_engine", "api", "--port", str(made.port))

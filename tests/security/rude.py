@@ -1,4 +1,4 @@
-"""A gateway and a BSS that quote everybody: whatever they are asked, their answers repeat number and text."""
+"""A gateway and a BSS that quote every request: their answers repeat number and text."""
 
 import json
 import threading
@@ -11,13 +11,13 @@ WAIT = 10
 
 
 class Rude(BaseHTTPRequestHandler):
-    """Answers by the last digit of the number it is asked about; repeats number and text wherever an answer can."""
+    """A server that answers by the last digit of the number, and repeats number and text wherever an answer can."""
 
     protocol_version = "HTTP/1.1"
     seen: list[dict[str, Any]]
     last: threading.Event
 
-    def do_POST(self) -> None:  # noqa: C901 - one branch a way of being rude
+    def do_POST(self) -> None:  # noqa: C901 - one branch per way of being rude
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.seen.append(body)
         who, text = str(body.get("to") or body.get("msisdn")), str(body.get("text", ""))
@@ -55,12 +55,12 @@ class Rude(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def rude(port: int) -> Iterator[list[dict[str, Any]]]:
-    """What it was asked, as long as it lasts."""
+    """Serve on `port` inside the block, and yield the requests received."""
     kind = type("OneRude", (Rude,), {"seen": [], "last": threading.Event()})
     served = ThreadingHTTPServer(("127.0.0.1", port), kind)
     served.daemon_threads = True

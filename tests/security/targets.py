@@ -1,4 +1,4 @@
-"""What is fuzzed: a function takes any bytes, and fails when a promise about them is broken."""
+"""The fuzz targets: each function takes any bytes, and fails when a promise about them is broken."""
 
 import json
 from base64 import b64encode
@@ -18,7 +18,7 @@ from tests.unit.replies.oracle import says
 NOW_S = 1_754_013_600
 SECRET = "a-secret-of-the-fuzzer"
 SLOWEST_S = 0.5
-"""Seconds of this process's time: others on the machine cost it none."""
+"""Seconds of this process's CPU time: other processes do not count."""
 RAW = {
     "URL": "http://127.0.0.1:1/", "SECRET": SECRET, "USERNAME": "engine", "PASSWORD": "p",
     "CALLBACK_URL": "http://127.0.0.1:8080",
@@ -39,7 +39,7 @@ def bounded(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
 
 
 def check_keyword(text: str, read: Callable[[str], Read] = read) -> None:
-    """Nothing is a yes, and nothing a bare code, but what the rules say."""
+    """Assert that nothing but the words of the rules is a yes, and nothing but a code is a bare code."""
     found = read(text)
     answer = (found.keyword.value if found.keyword is Keyword.YES else "", found.code)
     if found.keyword is Keyword.UNKNOWN and not found.code:
@@ -49,7 +49,7 @@ def check_keyword(text: str, read: Callable[[str], Read] = read) -> None:
 
 
 def check_parsed(parsed: Parsed[object]) -> None:
-    """What was read can be stored and sent on; what was not says which item and why."""
+    """Assert that every parsed message can be stored and sent on, and every rejected item has an index and a reason."""
     assert isinstance(parsed, Parsed)
     for _, message in parsed.messages:
         json.dumps(str(message), ensure_ascii=False).encode()
@@ -68,14 +68,14 @@ def read_by(doors: tuple[Callable[[WebhookCall], Parsed[object]], ...], call: We
         try:
             parsed = door(call)
         except Malformed as error:
-            assert all(each.message.isascii() for each in error.errors)  # noqa: PT017 - either end is a good one
+            assert all(each.message.isascii() for each in error.errors)  # noqa: PT017 - both outcomes are right
         else:
             check_parsed(parsed)
 
 
 @bounded
 def keywords(data: bytes) -> None:
-    """A reply of any bytes, in the charsets that gateways use."""
+    """Read a reply of any bytes, in the charsets that gateways use."""
     for charset in ("utf-8", "utf-16-be", "gb18030", "latin-1"):
         check_keyword(data.decode(charset, "backslashreplace"))
     check_keyword(data.decode("utf-8", "surrogatepass") if is_utf8(data) else data.decode("utf-8", "replace"))
@@ -91,14 +91,14 @@ def is_utf8(data: bytes) -> bool:
 
 @bounded
 def http_json(data: bytes) -> None:
-    """Any body, well signed, at both webhooks."""
+    """Read any body, with a valid signature, at both webhooks."""
     header = {HEADER.lower(): sign(SECRET, data, NOW_S)}
     read_by((HTTP_JSON.replies, HTTP_JSON.reports), WebhookCall(header, {}, data, NOW_S * 1000))
 
 
 @bounded
 def kannel(data: bytes) -> None:
-    """Any MO and any report with Kannel's proof: id, sender, receiver, time, charset and body, cut at zero bytes."""
+    """Read any MO and report with Kannel's proof: id, sender, receiver, time, charset and body, split at zero bytes."""
     parts = [*data.split(b"\0", 6), *[b""] * 7][:7]
     one, two, three, four, five, six = (part.decode("latin-1") for part in parts[:6])
     headers = {
@@ -114,7 +114,7 @@ def kannel(data: bytes) -> None:
 
 @bounded
 def answers(data: bytes) -> None:
-    """Any answer of a gateway or a BSS."""
+    """Read any answer of a gateway or a BSS."""
     answer = Answer(200, data)
     for field in ("message_id", "activation_id", "code"):
         word = answer.word(field)
@@ -143,7 +143,7 @@ LIKELY = (
     "好", "好的", "可以", "行", "嗯", "ok", "1", "办理", "开通", "是吗", "同意吗", "是的话", "不 是",
     "yes if it is free",
 )  # fmt: skip
-"""What people write: the table's words, and what is none of them however much it sounds like one."""
+"""Replies people write: the words of the table, and words that sound like a yes and are none."""
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "keywords": (keywords, [text.encode() for text in LIKELY]),
     "http_json": (
@@ -163,4 +163,4 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
         [b'{"message_id":"m-1"}', b'{"activation_id":"a","active_from":"x"}', b"120", b"Wed, 21 Oct 2026 07:28:00 GMT"],
     ),
 }
-"""Name -> what is called, and what it usually gets."""
+"""Name -> the function, and inputs as it usually gets them."""

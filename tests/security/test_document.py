@@ -1,4 +1,4 @@
-"""docs/security.md names the test of each control: they are there."""
+"""The tests that docs/security.md names for each control exist."""
 
 import re
 from pathlib import Path

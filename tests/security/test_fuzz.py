@@ -1,4 +1,4 @@
-"""Whatever bytes come in, the parsers answer by what they declare, in bounded time, and nothing is a yes by accident.
+"""For any bytes the parsers answer as they declare, in bounded time, and nothing is a yes by accident.
 
 TESTS_DEEP=<n> makes n times as many. With atheris installed, `python -m tests.security.fuzz` is guided by coverage.
 """
@@ -25,7 +25,7 @@ TOKENS = [
 
 @st.composite
 def spoiled(draw, seeds):
-    """Something that is usual, cut, doubled and spoiled in a few places."""
+    """A usual input, cut, doubled and spoiled in a few places."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(0, 6))):
         at = draw(st.integers(0, len(data)))

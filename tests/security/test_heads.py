@@ -1,6 +1,6 @@
-"""Heads, headers, trailers and chunk extensions, against the server as it is run.
+"""Heads, headers, trailers and chunk extensions, against the server as it runs in production.
 
-What never ends is never kept, what comes after the head is not believed, and a request names one host.
+Endless input is never kept, headers after the head are not believed, and a request names one host.
 """
 
 import json
@@ -14,7 +14,7 @@ from tests.integration.api_door import Door, live, order, server
 
 PIECE = b"x" * 4_096
 ENOUGH = 64
-"""Pieces after which a server that keeps what never ends would have kept 16 times the bound."""
+"""The number of pieces after which a server that keeps endless input would have kept 16 times the bound."""
 HEAD = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 CHUNKED = HEAD + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -34,7 +34,7 @@ async def takes(scope, receive, send):
 
 
 async def repeats(scope, receive, send):
-    """Answers the headers that it was given, once it has the whole body."""
+    """Answer with the request's headers, once the whole body is here."""
     while (await receive()).get("more_body"):
         pass
     answer = b";".join(b"%b=%b" % pair for pair in scope["headers"])
@@ -55,14 +55,14 @@ def repeating():
 
 
 def said(port, *pieces):
-    """What the server answered until it closed the connection, which we never do."""
+    """Send the pieces, and return the server's answer up to its close; the client never closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         heard = b""
         try:
             for piece in pieces:
                 line.sendall(piece)
         except OSError:
-            pass  # it had enough
+            pass  # the server has closed the connection
         try:
             while more := line.recv(65_536):
                 heard += more

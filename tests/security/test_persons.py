@@ -1,6 +1,6 @@
-"""A full run, with all that can go wrong in it, searched for every number and text.
+"""A full run, with everything that can go wrong in it, searched for every number and text.
 
-In logs, metrics, RQ's jobs, names of keys, command lines, pages and errors there is none.
+Logs, metrics, RQ's jobs, names of keys, command lines, pages and errors contain none.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from tests.security.rude import rude
 NUMBERS = range(71_000_001, 71_000_041)
 DIGITS = [f"138{n:08d}" for n in NUMBERS]
 WORDS = "zqx{}moon"
-"""In every text a person writes; ASCII, so that no way of writing it down can hide it."""
+"""In every text a person writes; ASCII, so that no encoding can hide it."""
 ASKED = "5G智享"
 """In every question we send."""
 BETWEEN = re.compile(r"(?<=\d)[ \-./](?=\d)")
@@ -40,7 +40,7 @@ def first(n):
 
 @dataclass
 class Run:
-    """What happened, and all that was answered."""
+    """The orders of the run, the SMS sent in it, and every answer given."""
 
     home: House
     answers: list[str] = field(default_factory=list)
@@ -63,12 +63,12 @@ class Run:
         self.heard(self.home.post_signed("/v1/gateways/http_json/inbound", body))
 
     def heard(self, answer: tuple[int, Any]) -> None:
-        """Whatever an error or an acknowledgement says must name nobody. An agent's own order is none of these."""
+        """Keep an answer for the search: errors and acknowledgements must name nobody. An agent's own order may."""
         if not (isinstance(answer[1], dict) and "timeline" in answer[1]):
             self.answers.append(json.dumps(answer[1], ensure_ascii=False))
 
     def raw(self, request: bytes) -> None:
-        """A request as no library would send it."""
+        """Send a request as no library would send it."""
         line = http.client.HTTPConnection("127.0.0.1", self.home.port, timeout=10)
         line.connect()
         line.sock.sendall(request)
@@ -80,7 +80,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """An engine with 2 workers that has seen everything."""
+    """An engine with 2 workers that has been through everything."""
     needs.server()
     folder = tmp_path_factory.mktemp("persons")
     (folder / "site").mkdir()
@@ -117,11 +117,11 @@ def run(tmp_path_factory):
 
 
 def live(run):
-    """Twenty orders and more, of all kinds, and everything that is said wrong about them."""
+    """Run through more than twenty orders of all kinds, and every mistake that can be made about them."""
     home = run.home
     for n in range(20):
         run.place(n, **({"metadata": {"note": WORDS.format("note")}} if n % 3 else {}))
-    for n in range(20, 30):  # turned away
+    for n in range(20, 30):  # rejected at the door
         run.place(n, msisdn=f"{DIGITS[n]}{DIGITS[n]}")
         run.place(n, call={"caller_number": DIGITS[n], "recording_id": DIGITS[n]})
         run.place(n, plan=DIGITS[n])
@@ -144,7 +144,7 @@ def live(run):
 
 
 def replies(run, handed):
-    """What subscribers write and agents do: each ends its order in another way."""
+    """Let subscribers write and agents act: each ends its order in another way."""
     home = run.home
     no, *yes, cancelled = handed
     for n in handed:
@@ -178,11 +178,11 @@ REQUESTS = (
     "GET /{who} HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n",
     "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: {who}\r\n\r\n{words}",
 )
-"""As no library would send them."""
+"""Requests as no library would send them."""
 
 
 def strangers(run):
-    """What is sent by mistake or malice: numbers and texts wherever a request can hold them."""
+    """Send mistakes and malice: numbers and texts wherever a request can hold them."""
     home, who, words = run.home, DIGITS[38], WORDS.format("stranger")
     run.say(39, "是", marked=False, to=who)
     run.say(39, words, **{"from": f"{who}{words}"})
@@ -251,7 +251,7 @@ def strangers(run):
 
 
 def found(where: str, text: str, *, questions: bool = True) -> list[str]:
-    """Everybody who is named in a text, and every text that is quoted in it."""
+    """Every number in a text, and every text of a person or a question that is quoted in it."""
     plain = BETWEEN.sub("", text)
     named = [digits for digits in DIGITS if digits in plain]
     quoted = re.findall(r"zqx\w*moon", text)
@@ -260,7 +260,7 @@ def found(where: str, text: str, *, questions: bool = True) -> list[str]:
 
 
 def test_the_search_finds_what_it_is_looking_for(run):
-    """A search that could find nothing would always be happy."""
+    """A search that could find nothing would always pass."""
     assert found("x", f"SMS to +86{DIGITS[3]}") == [f"x: {DIGITS[3]}"]
     assert found("x", f"to {DIGITS[3][:3]}-{DIGITS[3][3:7]} {DIGITS[3][7:]}")
     assert found("x", repr([f"多少钱？{WORDS.format(3)}"]))
@@ -298,7 +298,7 @@ def dumped(client, key):
 PERSONLESS = re.compile(
     rb"rq:|ce:workers|ce:measures|ce:meta|ce:apikeys|ce:key:|ce:\{0\}:(due|placed|funnel|refusals|held)"
 )
-"""Keys that hold no person part: of these, the values are searched too."""
+"""Keys that hold no person part: their values are searched too."""
 
 
 def test_nobody_is_in_the_name_of_a_key_or_in_a_job(run):
@@ -315,7 +315,7 @@ def test_nobody_is_in_the_name_of_a_key_or_in_a_job(run):
 
 
 ERASABLE = re.compile(rb"who|p\d+")
-"""The person parts of an order. What is not in them must outlive them: nobody can be erased from the rest."""
+"""The person parts of an order. The other fields outlive them, so they must name nobody."""
 
 
 def test_the_history_of_an_order_names_nobody_outside_its_person_parts(run):
@@ -356,7 +356,7 @@ def test_every_page_that_ops_opens_is_masked(run):
     home = run.home
     document = home.ask("GET", "/openapi.json")[1]
     read = (path for path, methods in document["paths"].items() if "get" in methods and "{" not in path)
-    asked = [path for path in read if not path.startswith("/v1/reviews")]  # reviewers' alone
+    asked = [path for path in read if not path.startswith("/v1/reviews")]  # for reviewers only
     asked += [f"/v1/orders/{order}" for order in run.orders.values()]
     asked += [
         "/",

@@ -1,6 +1,6 @@
-"""Redis' users and TLS, tried for real: the whole road as two users, and each refused what it must not do.
+"""Redis' users and TLS, tried for real: the whole road as two users, and each refused every command it must not do.
 
-Over TLS where a server here speaks it. The users are proven without it as well; only what is about TLS needs it.
+Over TLS where an installed server speaks it. The users are proven without it as well; only the tests of TLS need it.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from tests.acceptance.house import call, until
 from tests.security.redis_house import DEPLOY, PASSWORDS, guarded, processes
 
 ASKED_AND_DONE_WITHOUT = {"command config|get", "command acl|getuser", "command client|list"}
-"""What the engine asks for where it may, and reads no more into a refusal than that."""
+"""Commands the engine tries, and does without where they are refused."""
 RQ_PAGES = (
     "/rq/", "/rq/0/view/workers", "/rq/0/view/jobs", "/rq/0/view/jobs/sms/failed/8/asc/1", "/rq/0/data/queues.json",
     "/rq/0/data/workers.json", "/rq/0/data/jobs/sms/queued/8/asc/1.json", "/rq/0/data/jobs/sms/finished/8/asc/1.json",
@@ -53,7 +53,7 @@ def home(redis, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def walked(home):
-    """An order that went the whole road; its id."""
+    """The id of an order that went the whole road."""
     status, order = home.place(1)
     assert status == HTTPStatus.CREATED, order
     until("asked", lambda: home.state(order["id"]) == "awaiting_reply")
@@ -71,7 +71,7 @@ def test_the_whole_road_is_walked_as_two_users(home, redis, walked):
 
 
 def browser(home):
-    """Somebody of ops, signed in."""
+    """A browser in which an operator (ops) is signed in."""
     made = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     form = urllib.parse.urlencode({"key": home.keys["ops"]}).encode()
     made.open(urllib.request.Request(f"{home.api}/sign-in", form, {"Origin": home.api}))  # noqa: S310 - our own loopback address
@@ -88,7 +88,7 @@ def test_a_worker_may_let_an_order_go_to_the_archive(home, redis, walked):
         line = f"ce:{{0}}:line:{boss.hget(order, 'line')}"
 
         def left():
-            if boss.exists(order):  # long ago, and due: again, for a report may just have come
+            if boss.exists(order):  # make it long ago and due again, for a report may just have come
                 boss.hset(line, "seen", 1)
                 boss.zadd("ce:{0}:due:timer", {f"o:{other}:wake.archive": 1})
             return not boss.exists(order)
@@ -104,7 +104,7 @@ def test_everything_else_an_installation_does_is_allowed_too(home, redis, walked
     assert home.ask("GET", "/v1/refusals", role="ops")[1]["refusals"]
     act = {"channel": "web", "ref": "form-1", "at": "2099-01-01T00:00:00Z"}
     lifted = home.ask("POST", "/v1/refusals/lift", {"msisdn": "13800000077", "evidence": act}, role="admin")
-    assert lifted[0] == HTTPStatus.UNPROCESSABLE_ENTITY  # in the future: but the line was read
+    assert lifted[0] == HTTPStatus.UNPROCESSABLE_ENTITY  # refused as in the future: but the line was read
     code = {"msisdn": "13800000078", "carrier": "mobile"}
     assert home.ask("POST", "/v1/reports/code", code)[0] == HTTPStatus.ACCEPTED
     for path in ("/v1/orders", "/metrics", "/v1/plans"):
@@ -120,7 +120,7 @@ def test_everything_else_an_installation_does_is_allowed_too(home, redis, walked
                     ["callable", "13800000001"], ["refuse", "13800000009"]):  # fmt: skip
         done = home.command(*command)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
-    looked = home.command("doctor", "--brief").stdout  # whatever else it finds on this machine
+    looked = home.command("doctor", "--brief").stdout  # its other findings depend on this machine
     assert "orders" in looked
     assert "NoPermission" not in looked
     assert {refused.partition(": ")[2] for refused in redis.refused()} <= ASKED_AND_DONE_WITHOUT
@@ -142,19 +142,19 @@ NOBODYS = [
     "COPY ce:a ce:b", "FAILOVER", "CLUSTER RESET", "RANDOMKEY", "SET other 1", "GET other", "HSET {0}:order:x v 1",
     "DEL mine",
 ]  # fmt: skip
-"""No user of the engine needs any of these."""
+"""Commands that no user of the engine needs."""
 WORKERS_NOT = [
     "HGETALL ce:apikeys", "HSET ce:apikeys x y", "DEL ce:apikeys", "SCAN 0", "SET ce:key:x y",
 
 ]  # fmt: skip
-"""A worker that somebody took over can make no key, and learn of none."""
+"""A worker that an attacker has taken over can make no key, and learn of none."""
 WATCHERS_NOT = [
     "HGETALL ce:{0}:order:x", "HGET ce:{0}:order:x who", "HGETALL ce:{0}:line:x", "LRANGE ce:{0}:inbox:x 0 -1",
     "XRANGE ce:{0}:unmatched - +", "HGETALL ce:apikeys", "HGETALL ce:meta", "HSET ce:workers x y", "DEL rq:workers",
     "ZADD ce:{0}:due:sms 0 x", "ZREM ce:{0}:due:sms x", "RPUSH rq:queue:sms x", "EVALSHA 0 0", "SCRIPT LOAD x",
     "SET rq:x 1",
 ]  # fmt: skip
-"""Who watches sees depths, counts and jobs; no person, no key, and changes nothing."""
+"""The monitoring user sees depths, counts and jobs; no person, no key, and changes nothing."""
 REFUSED = [
     *((user, each) for user in PASSWORDS for each in NOBODYS),
     *(("worker", each) for each in WORKERS_NOT),
@@ -163,7 +163,7 @@ REFUSED = [
 
 
 def as_sent(command):
-    """EVAL and its kind want how many keys there are."""
+    """Split a command into words; EVAL and its kind need the number of keys behind."""
     return [*command.split(), "0"] if command.startswith("EVAL") else command.split()
 
 
@@ -171,7 +171,7 @@ def as_sent(command):
 def test_each_user_is_refused_what_it_must_not_do(redis, user, command):
     with contextlib.closing(redis.client(user)) as client, pytest.raises(ResponseError) as refusal:
         client.execute_command(*as_sent(command))
-    # DEBUG and MODULE are refused to everybody, before users are looked at.
+    # DEBUG and MODULE are refused to everybody, before users are checked.
     assert isinstance(refusal.value, NoPermissionError) or command.split()[0] in {"DEBUG", "MODULE"}
 
 
@@ -191,7 +191,7 @@ def test_who_watches_sees_what_waits(redis, walked):
         assert watch.info("memory")
 
 
-# -- who does not come in ---------------------------------------------------------------------------------------------
+# -- logins that are refused ------------------------------------------------------------------------------------------
 
 
 def test_without_a_user_or_with_a_wrong_password_nobody_comes_in(redis):
@@ -242,7 +242,7 @@ def test_doctor_finds_that_a_user_may_not(home, redis):
 
 
 def test_the_users_file_as_it_is_here_starts_no_server(tmp_path):
-    """Its passwords are to be filled in; nobody runs on ours by mistake."""
+    """Its passwords are placeholders: nobody runs on published ones by mistake."""
     command = [needs.server(), "--port", "0", "--aclfile", DEPLOY / "users.acl", "--dir", tmp_path]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""Whoever can write to RQ's Redis can lose wake-ups, and nothing else: no code runs, nobody stops, no page breaks."""
+"""An attacker who can write to RQ's Redis can lose wake-ups, no more: no code runs, nothing stops, no page breaks."""
 
 import pickle
 import tracemalloc
@@ -21,15 +21,15 @@ LANES = [lane.value for lane in Lane]
 
 @pytest.fixture
 def listening():
-    """Somebody who would be told by a webhook."""
+    """A server that a webhook would call."""
     made = Gateway()
     yield made
     made.close()
 
 
 def made_ready(redis, touched):
-    """The hash of every attack, under a name of its own for every lane. No worker may be there yet: one that takes a
-    job before it is changed runs it, and it is no attack any more.
+    """Make the hash of every attack, under a name of its own for every lane. No worker may run yet: one that takes a
+    job before it is changed runs it, and it is an attack no longer.
     """
     names = []
     for attack in ATTACKS.values():
@@ -41,7 +41,7 @@ def made_ready(redis, touched):
 
 
 def poison(redis, touched, url, ready):
-    """Everything at once, in every lane."""
+    """Do everything at once, in every lane."""
     redis.delete("rq:queue:timer")
     for attack in OUT_OF_THE_WAY.values():
         attack(redis)
@@ -101,7 +101,7 @@ def door(running):
 
 
 def poisoned(door, name, touched):
-    """RQ with one bad job and one good one, both queued and failed; their ids."""
+    """Fill RQ with one bad job and one good one, both queued and failed; return their ids."""
     for key in door.rq.scan_iter("rq:*"):
         door.rq.delete(key)
     bad = ATTACKS[name](door.rq, touched)
@@ -112,7 +112,7 @@ def poisoned(door, name, touched):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_to_look_at_a_poisoned_job_runs_nothing_and_breaks_no_page(door, tmp_path, name):
-    """The dashboard's own way of fetching a job unpickles what is in it."""
+    """The dashboard's own way of fetching a job unpickles its data."""
     bad, good = poisoned(door, name, tmp_path / "touched")
     for path in READS:
         assert door.ops.get(path.format(bad=bad)).status_code < 500, path
@@ -145,7 +145,7 @@ def bomb_in_its_result(redis, job):
 
 
 def bomb_of_a_bomb(redis, job):
-    """Small enough to be looked at, until it is unpacked."""
+    """Small enough to be shown, until it is unpacked."""
     redis.xadd(f"rq:results:{job}", {"type": 2, "exc_string": b64encode(zlib.compress(b"[" * 3_000_000, 9)[:3_000])})
 
 
@@ -174,7 +174,7 @@ def test_what_came_of_a_job_of_ours_is_shown(door, tmp_path):
 
 
 def test_nothing_in_this_process_unpickles_a_job(door):
-    """Whoever names no serializer got pickle."""
+    """A queue that names no serializer would otherwise get pickle."""
     for named in (None, "pickle", "json"):
         assert resolve_serializer(named) is JSONSerializer
 

@@ -1,4 +1,4 @@
-"""Every route is asked what its document does not say, with the key of every role: no 5xx, and nothing undeclared.
+"""Every route is sent requests outside its document, with the key of every role: no 5xx, and nothing undeclared.
 
 TESTS_DEEP=<examples an operation> goes deeper, follows links between calls, and takes minutes.
 """
@@ -22,13 +22,13 @@ DEEP = int(os.environ.get("TESTS_DEEP", "0"))
 WAIT = 180 + 60 * DEEP
 WEBHOOKS = "^/v1/gateways/"
 LEAST = 30
-"""Operations there are at least: what is told of none would be asked of none."""
+"""The least number of operations: an empty list would pass every check."""
 
 
 @pytest.fixture(scope="module")
 def door(running):
     made = Door(*running, bounds=Bounds(linger_s=0.0))
-    # A worker that was heard from: else /readyz says, rightly, that nothing is ready.
+    # A worker that was heard from: without one /readyz says, rightly, that nothing is ready.
     made.redis.hset("ce:workers", "w-1", f"{made.engine.registry.now() + 86_400_000}|idle")
     yield made
     made.close()
@@ -48,7 +48,7 @@ def capfd_disabled(request):
 
 
 class Gateway:
-    """The application as a gateway in use reaches it: whatever has a signature gets a good one, body as it is."""
+    """The application as a gateway in use reaches it: a signature is replaced by a valid one, the body as it is."""
 
     def __init__(self, app, now):
         self._app = app
@@ -83,7 +83,7 @@ def document(door):
 
 
 def asked(door, url, key, folder, *options):
-    """What came of it: the report, or an assertion with what schemathesis said."""
+    """Run schemathesis; return its report, or fail with its output."""
     report, described = folder / "report.json", folder / "openapi.json"
     described.write_text(json.dumps(document(door)))
     command = [
@@ -103,7 +103,7 @@ def asked(door, url, key, folder, *options):
 
 
 def depth(most, mode="all"):
-    """How far to go: every edge of every schema, then so many examples made at random. The same every time."""
+    """The options that set the depth: every edge of every schema, then so many random examples. The same every time."""
     if DEEP:
         return ["--phases", "examples,coverage,fuzzing,stateful", "--mode", "all", "--max-examples", DEEP]
     phases = "examples,coverage,fuzzing"
@@ -124,7 +124,7 @@ def test_no_route_answers_what_its_document_does_not_say(door, tmp_path, told, r
 
 def test_no_webhook_does_so_either_once_its_proof_is_good(door, tmp_path, told):
     with live(Gateway(door.app, door.engine.registry.now)) as url:
-        # Who comes is said by the proof, which is always good here; an item that is wrong is named in a 200.
+        # The caller is proven by the signature, which is always good here; a wrong item is named in a 200.
         without = "ignored_auth,negative_data_rejection"
         options = ["--include-path-regex", WEBHOOKS, "--exclude-checks", without]
         said = asked(door, url, door.keys[Role.ADMIN], tmp_path, *options, *depth(10))

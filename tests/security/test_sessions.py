@@ -1,4 +1,4 @@
-"""Attacks on sessions, and what every answer tells a browser: over all routes of the application, not over a list."""
+"""Attacks on sessions, and the headers of every answer to a browser: over all routes of the application, not a list."""
 
 import re
 
@@ -26,11 +26,11 @@ PUBLIC = {
     "/tariffs/{code}", "/tariffs/{code}.json", "/tariffs/{code}/{version}", "/tariffs/{code}/{version}.json",
     "/healthz", "/readyz", "/rq", "/report", "/v1/reports/code",
 }  # fmt: skip
-"""Served to anybody: the sign-in, what it loads, what is published. /rq is a redirect to what is not."""
+"""Served to anybody: the sign-in, its assets, the published tariffs. /rq redirects to pages that are not."""
 WITHOUT_A_SESSION = {"/v1/reports/code", "/report"}
-"""Change something for whoever has the code that was sent to the number: a session lends them nothing."""
+"""Change something for the holder of the code that was sent to the number: a session adds no right."""
 PROVEN = re.compile("/v1/gateways/")
-"""Not for sessions or keys: a gateway's own proof."""
+"""Not for sessions or keys: these need a gateway's own proof."""
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,12 @@ def door(running):
 
 @pytest.fixture
 def fresh(door):
-    """With no failed sign-in remembered."""
+    """The door with no failed sign-in remembered."""
     door.app.state.sessions.failures._seen.clear()  # noqa: SLF001 - an hour later
     return door
 
 
-# -- fixation, and cookies that somebody else made --------------------------------------------------------------------
+# -- fixation, and cookies made by an attacker ------------------------------------------------------------------------
 
 
 def test_a_cookie_that_was_planted_before_the_sign_in_is_not_taken_over(fresh):
@@ -98,7 +98,7 @@ def test_a_key_in_an_address_is_no_key(fresh):
 
 
 def test_a_cookie_that_came_over_http_is_none_over_https(fresh):
-    """Somebody on the wire can plant a cookie without TLS; with TLS it has another name, which needs TLS to be set."""
+    """An attacker on the wire can plant a cookie without TLS; with TLS it has another name, which only TLS can set."""
     cookie = fresh.sign_in(Role.ADMIN).cookies["consent"]
     for name, status in (("consent", 401), ("__Host-consent", 200)):
         answer = fresh.call("GET", "https://door/v1/plans", headers={"Cookie": f"{name}={cookie}"})
@@ -106,7 +106,7 @@ def test_a_cookie_that_came_over_http_is_none_over_https(fresh):
 
 
 def test_signing_out_in_one_window_leaves_a_copied_cookie_to_its_hours_and_its_key(fresh):
-    """Accepted, and said in docs/decisions/0008-sessions.md: nothing is kept on our side; revoking the key ends it."""
+    """Accepted, as docs/decisions/0008-sessions.md says: the server keeps no session; revoking the key ends it."""
     fresh.keys["short"] = fresh.engine.keys.add("short-lived", Role.OPS)
     visitor = fresh.sign_in("short")
     copied = dict(visitor.cookies)
@@ -148,7 +148,7 @@ def test_a_form_of_more_fields_than_ours_is_no_defect_of_ours(fresh, path):
     is_problem(answer, 415, "unsupported_media_type")
 
 
-# -- what other sites cannot make a signed-in browser do --------------------------------------------------------------
+# -- actions that other sites cannot make a signed-in browser do ------------------------------------------------------
 
 
 def changing(door):
@@ -179,7 +179,7 @@ def test_no_route_that_changes_anything_does_so_for_a_session_without_its_token(
     visitor = fresh.sign_in(Role.ADMIN)
     before = fresh.encode()
     for method, path in changing(fresh):
-        if not path.startswith("/rq"):  # its pages are not ours and carry no token: the origin is looked at
+        if not path.startswith("/rq"):  # pages of RQ are not ours and carry no token: the origin is checked
             said = {**SAME, "Content-Type": "application/x-www-form-urlencoded"}
             assert visitor.ask(method, path, headers=said, content=b"").status_code == 403, (method, path)
     assert fresh.encode() == before
@@ -193,11 +193,11 @@ def test_no_answer_lets_another_site_read_it(fresh):
             assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-# -- what every answer says -------------------------------------------------------------------------------------------
+# -- the headers of every answer --------------------------------------------------------------------------------------
 
 
 def reading(door):
-    """Every address that is looked at, from the application's own table; the stream has tests of its own."""
+    """Every address that can be read, from the application's own table; the stream has tests of its own."""
     paths = {
         route.path.replace(":path", "").format(**PARTS)
         for route in door.app.routes

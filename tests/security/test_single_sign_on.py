@@ -1,4 +1,4 @@
-"""Sign-in with an OpenID provider: a person with a role comes in; whoever forged any part of it does not."""
+"""Sign-in with an OpenID provider: a person with a role comes in; a visitor who forged any part of it does not."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ KEY, STRANGERS = (RSAKey.generate_key(2048, {"kid": kid, "use": "sig"}) for kid 
 
 
 class Fake:
-    """A provider that answers as it is told to, and checks what the specification has it check."""
+    """A provider whose answers the tests set, and which checks what the specification has it check."""
 
     def __init__(self) -> None:
         self.claims: dict[str, object] = {"sub": "u-1", "groups": ["staff", "ops"], "sid": "s-1"}
@@ -102,7 +102,7 @@ def door(running, fake):
 
 
 def sent_there(visitor, fake, to="/ops"):
-    """The visitor asks to sign in; the provider is asked for it. The state."""
+    """Let the visitor ask to sign in, and the provider get the request; return the state."""
     there = visitor.get(f"https://door/sign-in/provider?next={to}")
     assert there.status_code == 303
     fake.asked = {name: value for name, [value] in parse_qs(urlsplit(there.headers["location"]).query).items()}
@@ -116,7 +116,7 @@ def came_back(visitor, **told):
 
 
 def signed_in(door, fake, to="/ops"):
-    """A visitor who came in by the provider, and the answer that let him in."""
+    """A visitor who signed in by the provider, and the answer that signed the visitor in."""
     visitor = door.stranger()
     return visitor, came_back(visitor, state=sent_there(visitor, fake, to), code="good")
 
@@ -231,7 +231,7 @@ def test_what_the_provider_ends_is_over_here_and_what_is_begun_anew_is_not(door,
     assert again.get("https://door/ops").status_code == 200
 
 
-# -- what is forged ----------------------------------------------------------------------------------------------------
+# -- forgeries ---------------------------------------------------------------------------------------------------------
 
 
 def stale_key(fake):
@@ -402,7 +402,7 @@ def test_the_first_rule_that_fits_gives_the_role():
     ] * 4
 
 
-# -- a provider of others ----------------------------------------------------------------------------------------------
+# -- a real provider ---------------------------------------------------------------------------------------------------
 
 
 def test_a_person_signs_in_with_a_provider_that_we_did_not_write(running):

@@ -1,4 +1,4 @@
-"""Attacks on the webhooks: whatever is forged, replayed, aimed at another door, or made to hurt stores nothing."""
+"""Attacks on the webhooks: a message that is forged, replayed, sent to another door, or made to hurt stores nothing."""
 
 import base64
 import hashlib
@@ -20,12 +20,12 @@ SECRETS = {"http_json": "secret-of-the-first-gateway", "http_json:box": "secret-
 KANNELS = "secret-of-kannel"
 DOORS = ("http_json", "http_json:box", "kannel")
 SLOWEST_S = 2.0
-"""How much of this process's time a megabyte that is made to hurt may take: others on the machine cost it none."""
+"""Seconds of this process's CPU time that a hostile megabyte may take: other processes do not count."""
 
 
 @pytest.fixture(scope="module")
 def three(running):
-    """Three gateways in use, a carrier each."""
+    """Three gateways in use, one carrier each."""
     made = Door(*running)
     environ = {
         "CONSENT_READING_SPEED": "1000000",
@@ -64,7 +64,7 @@ def now(door):
 
 
 def post(door, body, header, gateway="http_json", path="inbound", **more):
-    """A webhook as it came, byte for byte."""
+    """Post a webhook byte for byte."""
     headers = {**({} if header is None else {HEADER: header}), **more}
     return door.call("POST", f"/v1/gateways/{gateway}/{path}", content=body, headers=headers)
 
@@ -318,7 +318,7 @@ def test_a_yes_that_was_recorded_and_played_again_activates_once(plain):
     assert triggers(plain).count("said_yes") == triggers(plain).count("service_activated") == 1
 
 
-# -- who is slow ------------------------------------------------------------------------------------------------------
+# -- slow senders -----------------------------------------------------------------------------------------------------
 
 
 def test_many_that_never_end_their_body_keep_nobody_waiting(door):
@@ -336,7 +336,7 @@ def test_many_that_never_end_their_body_keep_nobody_waiting(door):
                 quick.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert quick.recv(100).startswith(b"HTTP/1.1 200")
                 assert monotonic() - began < 10 * SLOWEST_S
-            assert {line.recv(12) for line in slow} == {b"HTTP/1.1 408"}  # and each is told in time
+            assert {line.recv(12) for line in slow} == {b"HTTP/1.1 408"}  # and each is answered in time
         finally:
             for line in slow:
                 line.close()

@@ -1,4 +1,4 @@
-"""Where a plan may be published: at pages that show just this version, and at hosts that may be asked."""
+"""Addresses where a plan may be published: pages that show just this version, and hosts that may be asked."""
 
 import pytest
 

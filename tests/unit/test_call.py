@@ -1,4 +1,4 @@
-"""A call as it is kept: what was written is written again, and what somebody changed is not believed."""
+"""A call as it is kept: old records are written the same again, and a record that was tampered with is not believed."""
 
 import pytest
 
@@ -24,7 +24,7 @@ KEPT = {
     '[["price",3000]],[]]',
     "e2": '["order_refused",9500,"o","desk","do_not_call"]',
 }
-"""What the first program that knew calls wrote: it is never written anew."""
+"""The bytes written by the first release that knew calls: they are never regenerated."""
 
 
 def record(*events):

@@ -1,4 +1,4 @@
-"""What msgspec writes and reads is what the standard library writes and reads: records of before stay readable."""
+"""msgspec writes and reads the same as the standard library: records of earlier releases stay readable."""
 
 import json
 
@@ -11,7 +11,7 @@ from consent_engine.domain.canonical_json import Rows, canonical, compact, parse
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import Msisdn
 
-TEXT = st.text(st.characters(exclude_categories=[]))  # half a character, too
+TEXT = st.text(st.characters(exclude_categories=[]))  # lone surrogates, too
 KEPT = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
@@ -56,7 +56,7 @@ def test_what_only_the_standard_library_reads_is_read():
 
 
 class First(Struct, frozen=True):
-    """A kind of row as its first program wrote it, under a name of its own."""
+    """A kind of row as its first release wrote it, under a name of its own."""
 
     name: str
     at: int
@@ -64,7 +64,7 @@ class First(Struct, frozen=True):
 
 
 class Later(Struct, frozen=True):
-    """The same kind, after two fields came."""
+    """The same kind, after two fields were added."""
 
     name: str
     at: int

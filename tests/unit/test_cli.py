@@ -1,4 +1,4 @@
-"""The command line: what a reply means, errors in one line, tables for people and lines for programs."""
+"""The command line: the meaning of a reply, errors in one line, tables for people and lines for programs."""
 
 import contextlib
 import io
@@ -40,7 +40,7 @@ def test_read_tells_keyword_and_code_a_line_a_text(capsys):
 
 
 def commands(group=None):
-    """Every command below a group, by the words that call it."""
+    """Yield every command below a group, with the words that call it."""
     for name, each in (group or get_command(own.app)).commands.items():
         yield from (
             ((f"{name} {more}", found) for more, found in commands(each))
@@ -170,14 +170,14 @@ def test_without_a_command_there_is_help(capsys):
         (["keys", "add", "x"], "consent: Missing option '--role': see `consent keys add --help`"),
         (["serve", "--port", "0"], "consent: Invalid value for '--port': Input should be"),
         (["keys", "add", "x", "--role", "king"], "consent: Invalid value for --role: one of agent, reviewer, ops"),
-        (["held", "--refusal"], "consent: Invalid value for WHICH: name what is decided: see `consent held --help`"),
-        (["held", "a", "--no-refusal"], "consent: Invalid value for --reason: say why it was none: see"),
+        (["held", "--refusal"], "consent: Invalid value for WHICH: name replies to decide: see `consent held --help`"),
+        (["held", "a", "--no-refusal"], "consent: Invalid value for --reason: say why the reply is no refusal: see"),
         (
             ["held", "a", "--no-refusal", "--reason", "13800138000"],
             "consent: Invalid value for --reason: must have 1 to",
         ),
-        (["held", "a", "--reason", "fine"], "consent: Invalid value for --reason: goes with --refusal or --no-refusal"),
-        (["permits", "13800138000"], "consent: Invalid value for --carrier: must be named, or a plan of its own: see"),
+        (["held", "a", "--reason", "fine"], "consent: Invalid value for --reason: needs --refusal or --no-refusal"),
+        (["permits", "13800138000"], "consent: Invalid value for --carrier: must be given, unless --plan is: see"),
         (["permits", "--carrier", "x", "13800138000"], "consent: Invalid value for --carrier: one of mobile"),
         (["permits", "--check", "p", "--plan", "x"], "consent: Invalid value for --check: takes one MSISDN at most"),
         (["callable", "13800138000", "--carrier", "x"], "consent: Invalid value for --carrier: one of mobile"),
@@ -241,7 +241,7 @@ def test_a_reader_that_left_is_told_nothing():
 def test_a_defect_is_one_line_without_what_it_was_about(capsys):
     assert cli.run(["stuck"], lambda **_: raising(KeyError("+8613800138000"))()) == 1
     told = capsys.readouterr().err
-    assert told.startswith("consent: a defect of ours: KeyError at test_cli.py:")
+    assert told.startswith("consent: a defect of Consent Engine: KeyError at test_cli.py:")
     assert told.count("\n") == 1
     assert "138" not in told.replace(told.split(":")[4], "")
 

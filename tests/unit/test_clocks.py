@@ -1,4 +1,4 @@
-"""How far a gateway's clock is off: the smallest difference of these minutes and the ones before."""
+"""How far a gateway's clock is off: the smallest difference in these minutes and the ones before."""
 
 from consent_engine.domain.clocks import PERIOD_MS, Clocks, Heard, Lag, lately
 from consent_engine.domain.msisdn import parse

@@ -1,4 +1,4 @@
-"""The codes that the OpenAPI document tells are those of the errors, under the status that each is answered with."""
+"""The codes in the OpenAPI document are those of the errors, under the status that each is answered with."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Which order a reply means: what names it, or the only one asked, and never a guess."""
+"""Which order a reply means: the order that it names, or the only one asked about, and never a guess."""
 
 from itertools import product
 

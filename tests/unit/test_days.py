@@ -1,4 +1,4 @@
-"""What a day is, which are worked, and what people may write of both in settings."""
+"""Days and working days, and what people may write about both in settings."""
 
 import re
 import shlex
@@ -54,13 +54,13 @@ def test_the_counts_of_a_day_are_found_on_either_side_of_utc():
 
 
 @pytest.mark.parametrize(("day", "n", "then"), [
-    ("2025-09-26", 1, "2025-09-28"),  # a Sunday that is worked
-    ("2025-09-30", 1, "2025-10-09"),  # over the holidays of October
+    ("2025-09-26", 1, "2025-09-28"),  # a working Sunday
+    ("2025-09-30", 1, "2025-10-09"),  # over the October holidays
     ("2025-09-30", 3, "2025-10-11"),
     ("2026-02-13", 1, "2026-02-14"),
     ("2026-02-14", 1, "2026-02-24"),
     ("2025-12-31", 15, "2026-01-22"),
-    ("2027-03-05", 1, "2027-03-08"),  # of a year that it does not know: the weekend alone
+    ("2027-03-05", 1, "2027-03-08"),  # in a year that it does not know: weekends alone
 ])  # fmt: skip
 def test_working_days_go_by_the_bundled_calendar(day, n, then):
     assert calendar_from(None).after(day, n) == then

@@ -1,4 +1,4 @@
-"""What happens next: pure, so every state and every fact can be asked. The store is here `stands` and `leased`."""
+"""The decisions on an order: pure, so every fact is tried in every state. `stands` and `leased` replace the store."""
 
 from functools import cache
 
@@ -69,14 +69,14 @@ def agreed(*, code=False, **policy):
 
 
 def stands(decision, held=""):
-    """The order once the decision is saved."""
+    """Return the order once the decision is saved."""
     gone = {effect for effect, _ in decision.drop} | {held}
     effects = {e: p for e, p in decision.order.effects.items() if e not in gone}
     return replace(decision.order, effects=effects | {put.effect: put.pending for put in decision.put})
 
 
 def leased(order, effect, at):
-    """The order once a worker has the effect, as the lease script does it."""
+    """Return the order once a worker has the effect, as the lease script does it."""
     was = order.effects[effect]
     first = was.first_at if was.doubts else at
     now = replace(was, attempts=was.attempts + 1, leased_at=at, first_at=first, last_at=at)
@@ -123,7 +123,7 @@ STATES = {
     State.CANCELLED: lambda: stands(decide(agreed(), CancelAsked("c", "A", "why"), NOW + 3_000)),
     State.ACTIVATION_FAILED: lambda: ends(confirmed(), ACTIVATE, Rejected("no"), NOW + 4_000),
 }
-"""Each by hand, as it comes about by day; a state that is not among them is looked for, see `order_in`."""
+"""Orders built by hand, in the usual way; a state that is not among them is looked for, see `order_in`."""
 FACTS = [
     *[reply(keyword, NOW + 9_000, f"r{rule}{keyword}", rule) for keyword in Keyword for rule in Rule],
     *[report(status, effect=effect) for status in Delivery for effect in (QUESTION, NOTIFICATION)],
@@ -147,9 +147,9 @@ FACTS = [
 
 @cache
 def order_in(state):
-    """An order in a state: the one above, else the first that the facts lead to from those."""
+    """Return an order in a state: one of STATES, else the first that the facts lead to from those."""
     orders = [build() for build in STATES.values()]
-    for order in orders:  # it grows: a state's first order comes behind the others
+    for order in orders:  # the list grows: a state's first order is appended
         if order.state is state:
             return order
         news = {after.state: after for _, _, after in decisions(order)}
@@ -158,7 +158,7 @@ def order_in(state):
 
 
 def decisions(at_rest):
-    """What every fact does to an order, with nothing in flight or one effect of it."""
+    """Yield the result of every fact for an order, with nothing in flight or with one of its effects."""
     for order in (at_rest, *(leased(at_rest, effect, NOW + 8_000) for effect in at_rest.effects)):
         for fact in FACTS:
             try:
@@ -169,7 +169,7 @@ def decisions(at_rest):
 
 
 def held_by(order, fact):
-    """The effect that goes with the commit of a fact, unless it is put again."""
+    """Return the effect that goes with the commit of a fact, unless it is put again."""
     effect = getattr(fact, "effect", "") if isinstance(fact, Ended | Woke) else ""
     pending = order.effects.get(effect)
     return effect if pending and pending.leased_at and pending.attempts == fact.token else ""
@@ -221,7 +221,7 @@ def test_a_yes_counts_until_the_last_millisecond_and_not_one_longer():
 
 
 def test_a_question_that_was_accepted_says_when_its_last_attempt_began_as_a_program_of_before_must_read_it():
-    """Beside a new process it would find no such order: a yes that it read would be matched with nothing."""
+    """An older process beside a new one would find no such order otherwise: a yes that it read would match nothing."""
     order = awaiting()
     accepted = order.last(Trigger.CONFIRMATION_ACCEPTED)
     assert accepted.told()["last"] == accepted.detail.last == accepted.detail.started

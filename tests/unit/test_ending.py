@@ -1,4 +1,4 @@
-"""An ending as it is kept: what an older program wrote is read for ever, byte by byte."""
+"""An ending as it is kept: records of older releases stay readable, byte by byte."""
 
 import pytest
 from msgspec.structs import replace

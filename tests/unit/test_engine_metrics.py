@@ -1,4 +1,4 @@
-"""What workers measure, and how it reads in /metrics."""
+"""The measurements of workers, and their form in /metrics."""
 
 import pytest
 from prometheus_client import generate_latest

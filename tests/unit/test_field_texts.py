@@ -1,4 +1,4 @@
-"""Texts made of a plan's fields: each thing that must be told stands in them, in both languages, in few segments."""
+"""Texts made of a plan's fields: they contain everything that must be told, in both languages, in few segments."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ YES_AT = CALL_AT + 20 * 60_000
 DAY = Policy().reply_window
 BOTH = ("confirmation", "notification")
 
-# What the contract wants told, the slots that tell it, and the texts in which it stands.
+# The elements that the contract requires, the slots that tell them, and the texts that contain them.
 ELEMENTS = {
     "who called, from which number, when": (("brand", "official", "call_at"), BOTH[:1]),
     "service": (("name",), BOTH),
@@ -75,7 +75,7 @@ english_words = st.text("abcdefgh", min_size=2, max_size=10)
 
 @st.composite
 def plans(draw):
-    """A plan as JSON says it, of any of the kinds there are."""
+    """Draw a plan as JSON, of any kind that exists."""
     units = st.sampled_from(["GB", "分钟", "条"])
     whats = st.sampled_from(["国内流量", "语音", "短信"])
     monthly = draw(st.booleans())
@@ -256,12 +256,12 @@ def test_a_plan_without_english_has_no_edition_in_it():
 
 
 def test_the_table_of_elements_stands_in_the_docs_as_the_editions_are():
-    """docs/plans.md: what each edition's question and notification say."""
+    """docs/plans.md has the table of what each edition's question and notification say."""
     assert table() in DOCS.read_text("utf-8")
 
 
 def table():
-    editions = [n for n in sorted(EDITIONS) if Purpose.CONFIRMATION in EDITIONS[n]]  # others only add texts
+    editions = [n for n in sorted(EDITIONS) if Purpose.CONFIRMATION in EDITIONS[n]]  # other editions only add texts
     rows = ["| What is told | " + " | ".join(f"edition {n}" for n in editions) + " |"]
     rows.append("|---|" + "---|" * len(editions))
     for what, (slots, _) in ELEMENTS.items():

@@ -1,4 +1,4 @@
-"""The keyed hash: the library's HMAC-SHA-256, whatever it keeps of a key."""
+"""The keyed hash: equal to the library's HMAC-SHA-256, whatever it keeps of a key."""
 
 import hmac
 

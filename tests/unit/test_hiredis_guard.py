@@ -1,4 +1,4 @@
-"""Answers that have arrived are taken as they stand; a connection that reads in a way of its own is asked for each."""
+"""Answers that have arrived are taken as they are; a connection with a way of its own to read is asked for each."""
 
 import socket
 
@@ -12,7 +12,7 @@ from consent_engine.adapters.redis.hiredis_guard import answers
 
 
 class Led(Connection):
-    """As a cluster's: it does not take every answer for one."""
+    """A connection like a cluster's: it does not accept every answer as one."""
 
     def read_response(self, *args, **more):
         if super().read_response(*args, **more) == "moved":
@@ -21,7 +21,7 @@ class Led(Connection):
 
 
 def heard(said, count, kind=Connection):
-    """So many answers of a server that has said this."""
+    """Return so many answers of a server that has sent this."""
     connection = kind(parser_class=_HiredisParser, decode_responses=True)
     ours, theirs = socket.socketpair()
     with ours, theirs:

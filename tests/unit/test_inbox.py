@@ -1,6 +1,6 @@
-"""What waits in an inbox outlives the program that put it there: every kind, as older programs kept it.
+"""Messages in an inbox outlive the release that put them there: every kind, as older releases kept it.
 
-`inbox.json` was written by the doors of those commits, and is never written anew.
+`inbox.json` was written by the programs of those commits, and is never regenerated.
 """
 
 import json

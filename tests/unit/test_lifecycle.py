@@ -1,4 +1,4 @@
-"""The lifecycle: the table, all pairs of it, and what it makes impossible."""
+"""The lifecycle: the table, all its pairs, and what it makes impossible."""
 
 import pytest
 
@@ -24,7 +24,7 @@ TABLE = {(source, trigger): target for trigger, source, target in TRANSITIONS}
 
 
 def reachable(without):
-    """The states that can be reached from the beginning when one trigger never happens."""
+    """Return the states that can be reached from the beginning when one trigger never happens."""
     found, news = set(), {State.AGREED}
     while news:
         found |= news
@@ -86,7 +86,7 @@ def test_the_machine_has_no_side_door():
 
 
 def test_a_note_never_settles_an_order_nor_takes_it_a_step_further():
-    """A note fits everywhere: one that settled where the table says so would seem to have settled whatever it is in."""
+    """A note fits every state: one that settled in the table would seem to have settled an order in any state."""
     assert SETTLING.isdisjoint(NOTES)
     assert set(STAGES).isdisjoint(NOTES)
 
@@ -96,7 +96,7 @@ def test_every_trigger_is_a_move_or_a_note():
 
 
 def test_the_sets_of_states_are_what_the_design_says():
-    """Written by hand, to be compared with: what the table gives is what the code goes by."""
+    """Written by hand, for comparison: the code goes by what the table gives."""
     unserved = {State.DECLINED, State.EXPIRED, State.UNDELIVERABLE, State.CANCELLED, State.ACTIVATION_FAILED}
     assert unserved | {State.NOTIFIED, State.UNNOTIFIED} == SETTLED
     assert {State.AGREED, State.AWAITING_REPLY} <= ANSWERABLE == reachable(without=Trigger.SAID_YES) - SETTLED

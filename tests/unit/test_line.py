@@ -1,4 +1,4 @@
-"""Lines: what a number's record says, the ids that carry its slot, and codes that tell its orders apart."""
+"""Lines: the record of a number, ids that carry its slot, and codes that tell its orders apart."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A line of a log: one line whatever was said, without secrets, and with the words that only look like one."""
+"""A line of a log: one line whatever was said, without secrets, but with words that only look like one."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Every key of the store is one that a backup and a move to other cells know: moved, or left behind on purpose."""
+"""Every key of the store is known to a backup and to a move to other cells: moved, or left behind on purpose."""
 
 import re
 
@@ -12,7 +12,7 @@ NAMED = re.findall(r"^    (ce:\S+) +(?:hash|zset|list|stream|string|set) ", keys
 
 
 class Nowhere:
-    """A wire that nothing is asked of."""
+    """A wire that is never asked anything."""
 
 
 def test_the_keys_are_read_where_they_are_written_down():
@@ -30,5 +30,5 @@ def test_each_kind_of_key_that_a_move_knows_is_written_down():
 def test_a_move_knows_each_kind_of_key(name, alone):
     side = Side([Nowhere()], alone=alone)
     own = name if alone or name.startswith("ce:{0}:") else name.replace("ce:", "ce:{0}:", 1)
-    kind, _ = side._named(side.cells[0], re.sub("<[^>]+>", "0" * 28, own))  # noqa: SLF001 - a move of each alone
+    kind, _ = side._named(side.cells[0], re.sub("<[^>]+>", "0" * 28, own))  # noqa: SLF001 - one key at a time
     assert kind in name

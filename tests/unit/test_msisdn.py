@@ -1,4 +1,4 @@
-"""A number is read in the ways people write it, found in texts, shown masked or hidden, and placed in its slot."""
+"""A number is read in people's usual spellings, found in texts, shown masked or hidden, and placed in its slot."""
 
 import uuid
 from hashlib import sha256
@@ -122,7 +122,7 @@ SPELLINGS = [
 WORDS = [("", ""), ("请回电 ", " ，谢谢"), ("call ", " back"), ('{"of":"', '"}'), ("请回电", "，谢谢")]
 NAMES = [("rec-", ""), ("", ".wav"), ("rec_", ".wav"), ("tel", "x"), ("20250801100431_", "_1024.wav")]
 ALONE_ONLY = "13-8099-40002"
-"""In a name such pieces are a campaign's and a desk's."""
+"""In a name such pieces are those of a campaign and a desk."""
 NONE = [
     "rec-20250801-000123", "rec-20250801-143022-12345", "rec-20250801-150-00001234", "2025-08-01T15:04:31.123+08:00",
     "2025-08-15 14:30:22",
@@ -189,7 +189,7 @@ def test_ids_made_by_chance_are_no_numbers():
     ids=range(10),
 )  # fmt: skip
 def test_a_text_that_is_meant_to_take_long_does_not(text):
-    begun = thread_time()  # of this thread alone: others take what they take
+    begun = thread_time()  # of this thread alone, whatever others take
     hidden(text)
     assert thread_time() - begun < 1
 

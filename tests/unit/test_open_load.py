@@ -1,4 +1,4 @@
-"""The load of `benchmarks/http/latency.py` is open: what is slow delays no later request and hides none."""
+"""The load of `benchmarks/http/latency.py` is open: a slow answer delays no later request and hides none."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ ANSWER = b'HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{"id":"ab"}'
 
 
 class Desk:
-    """Answers while it is ready; `all_there` once every order has reached it."""
+    """A server that answers while it is ready; `all_there`: every order has reached it."""
 
     def __init__(self):
         self.ready, self.all_there, self.came = asyncio.Event(), asyncio.Event(), 0
@@ -32,7 +32,7 @@ async def answering(reader, writer, desk):
 
 
 async def loaded(trouble):
-    """Orders at their instants, with `trouble(loop, desk)` on the way; what was seen."""
+    """Send orders at their instants, with `trouble(loop, desk)` on the way; return what was seen."""
     desk = Desk()
 
     async def serve(reader, writer):
@@ -58,7 +58,7 @@ async def loaded(trouble):
 def test_a_server_that_stalls_is_in_every_latency_of_its_stall():
     async def over(desk):
         await asyncio.sleep(0.1 + STALL_S)
-        await desk.all_there.wait()  # nobody waited for one answer before sending the next
+        await desk.all_there.wait()  # no request waited for an earlier answer
         desk.ready.set()
 
     def stall(loop, desk):

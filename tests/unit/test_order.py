@@ -45,7 +45,7 @@ def request(**more):
 
 
 def placed():
-    """A new order, and its record as the store would have it."""
+    """Return a new order, and its record as the store would have it."""
     wanted = Placing("desk", "key", PlaceOrder.read(request(metadata={"desk": "北京/3", "n": 10**20})))
     line = Line("0ce7", 0, "", (), (), {})
     terms = Terms(Policy(), {"mobile": "10085"}, frozenset())
@@ -57,14 +57,14 @@ def placed():
 
 
 def append(order, fields, *events):
-    """The order after events, and its record."""
+    """Return the order after events, and its record."""
     after, more = sealed(order.moved(*events), events, iter(f"salt{n}" for n in range(99)))
     more |= {"state": after.state.value, "head": after.head, "reply_by": str(after.reply_by)}
     return after, {**fields, **more}
 
 
 def told():
-    """An order that went the whole road, and its record."""
+    """Return an order that went the whole way, and its record."""
     order, fields = placed()
     leased = Pending(attempts=1, leased_at=NOW + 1, first_at=NOW + 1, last_at=NOW + 1)
     order = replace(order, effects={QUESTION: leased})
@@ -125,10 +125,10 @@ def test_the_head_as_one_event_left_it_does_not_change_with_later_ones():
 
 
 def test_erasing_the_person_leaves_the_chain_as_it_was():
-    """Of a settled order: of one under way nobody may."""
+    """Only the person of a settled order may be erased, not that of one under way."""
     _, fields = append(*told(), Event.of(Cancelled(reason="asked"), NOW + 4, "cancel"))
     erased = {name: kept for name, kept in fields.items() if name != "who" and name[0] != "p"}
-    erased["state"] = "notified"  # of an open order nobody's person part is erased
+    erased["state"] = "notified"  # the person part of an open order is never erased
     read = Order.decode(erased)
     assert replay(erased) == replay(fields)
     assert read.person == Person("", "", {})
@@ -233,7 +233,7 @@ def test_a_settled_order_says_when_it_settled():
 
 
 def test_every_trigger_says_what_is_kept_of_it():
-    """A name that stands there for good: kept bytes lead to it."""
+    """The names stay for good: stored bytes refer to them."""
     assert set(KINDS) == set(Trigger)
     assert {trigger.value: "".join(part.title() for part in trigger.split("_")) for trigger in Trigger} == {
         trigger.value: kind.__name__ for trigger, kind in KINDS.items()

@@ -1,4 +1,4 @@
-"""How gateways and the BSS are: since when nobody answers, how many calls fail, and one line for each outage."""
+"""The health of gateways and the BSS: how long none has answered, how many calls fail, and one line per outage."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def said(caplog):
 
 
 def tells(world, *measures):
-    """What processes tell of what they measured, and the look of one of them."""
+    """Report what processes measured, and let one of them look."""
     for each in measures:
         world.engine.registry.count(each.drain(), each.heard())
     tell_outages(world.engine)
@@ -38,7 +38,7 @@ def health(world, target=GATEWAY):
 
 
 def fails(world, seconds, measures=None, every=5, outcome=NOBODY):
-    """A gateway that does not answer for so long, while it is asked."""
+    """Let a gateway fail for so long, while it is called."""
     measures = measures or Measures()
     for _ in range(0, seconds, every):
         measures.called(GATEWAY, outcome, 0.1, world.clock())

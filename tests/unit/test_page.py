@@ -1,4 +1,4 @@
-"""What a page shows of a plan: its hash and every field, however it lays them out; and no page that lies passes."""
+"""The plan as a page shows it: its hash and every field, in any layout; and no page that lies passes."""
 
 import json
 
@@ -88,7 +88,7 @@ def test_our_own_page_shows_every_plan_that_can_be_published():
 
 
 def shell(shown, beside=""):
-    """A page of a host: the tariff in an element of its own, and others beside it."""
+    """Return a page of a host: the tariff in an element of its own, and others beside it."""
     inner = shown.decode().partition("<body>")[2]
     return f"<body><div><p>其他优惠</div><div id=tariff><div>{inner}</div></div><div>{beside}</div>".encode()
 

@@ -1,4 +1,4 @@
-"""A plan is what the public was told: strict to read, hashed by what it says, public while both channels say so."""
+"""A plan is what the public was told: strictly read, hashed by its content, public while both channels say so."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -231,7 +231,7 @@ def test_one_channel_is_not_public(published):
 EARLY = {"months": 24, "starts": "next_day", "early_fee": {"per_remaining_month": "40.00", "at_most": "960.00"}}
 ENGLISH = in_fields()["english"]
 WRONG = [
-    # what would deceive
+    # texts that would deceive
     ({"term": EARLY | {"early_fee": {"per_remaining_month": "40.00"}}}, "term.early_fee.at_most"),
     ({"term": EARLY | {"early_fee": {"per_remaining_month": "40.00", "at_most": "39.00"}}}, "term.early_fee.at_most"),
     ({"price": {"promotion": PROMISED}}, "price.monthly"),

@@ -1,4 +1,4 @@
-"""A policy as an offer keeps it, and what a suspect yes says of itself: an older row is read, and written again."""
+"""A policy as an offer keeps it, and the details of a suspect yes: an older row is read, and written unchanged."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Hundreds of pages that hang hold no page up that answers."""
+"""Hundreds of pages that hang delay no page that answers."""
 
 import asyncio
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ SILENT = Missed("no_answer_in_time", surely=False)
 
 
 class Halls:
-    """A catalogue, what is known of its pages, and the pages: each answers, or hangs until it is let go."""
+    """A catalogue, what was seen of its pages, and the pages: each answers, or hangs until it is let go."""
 
     def __init__(self, wrong, hanging, known):
         codes = [f"p{n}" for n in range(wrong + hanging)]
@@ -61,7 +61,7 @@ def looking(halls):
 
 
 async def until(done):
-    """Let what can run, run."""
+    """Let tasks run until this is done."""
     for _ in range(1_000):
         if done():
             return
@@ -140,5 +140,5 @@ def test_what_an_admin_attested_stands_though_its_host_can_be_asked_since():
 
 
 def test_the_last_of_hundreds_that_hang_is_asked_within_a_minute():
-    """By the bounds alone: so many at a time, ten seconds each, and due after fifteen."""
+    """This follows from the limits alone: pages at a time, ten seconds each, and due after fifteen."""
     assert (400 / SILENT_AT_ONCE) * 10_000 + MENDED_MS < 60_000

@@ -1,4 +1,4 @@
-"""The query of a list: what is wrong with it is named by the parameter that it stands in."""
+"""The query of a list: an error is named by the parameter that has it."""
 
 from urllib.parse import urlencode
 

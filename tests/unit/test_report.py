@@ -1,4 +1,4 @@
-"""How reports are kept: these bytes are in stores, and every later release reads them."""
+"""How reports are kept: stores contain these bytes, and every later release reads them."""
 
 from msgspec.structs import replace
 

@@ -1,4 +1,4 @@
-"""What reporters read: short enough, with nothing that a person could be asked for."""
+"""Texts for reporters: short enough, with nothing that a person could be asked for."""
 
 import re
 

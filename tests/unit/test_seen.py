@@ -1,4 +1,4 @@
-"""What was seen where a plan is published: what counts for the door, and for how long."""
+"""What was seen of the pages where a plan is published: what admits orders, and for how long."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A text takes as many segments as the air allows, and no character is cut in half."""
+"""A text takes as many segments as the standard says, and no character is cut in half."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ GSM_ESCAPED = st.sampled_from("\f^{}\\[~]|€")
 
 
 def packed(widths: list[int], alone: int, each: int) -> int:
-    """The same count by filling real boxes."""
+    """Count the same by filling real boxes."""
     if sum(widths) <= alone:
         return 1
     boxes: list[list[int]] = [[]]

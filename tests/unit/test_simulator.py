@@ -1,4 +1,4 @@
-"""The simulator: its scripts fit themselves, its judge finds what is wrong, its outside honours keys."""
+"""The simulator: its scripts are consistent, its judge finds what is wrong, its gateway and BSS honour keys."""
 
 import asyncio
 import io
@@ -109,7 +109,7 @@ def test_one_carrier_with_one_plan_is_enough_for_a_small_day():
 
 
 def ended(name: str) -> tuple[Case, Ledger]:
-    """A case that went as its script says: each order took its first end, each SMS came as seldom as it may."""
+    """Return a case that went as its script says: each order took its first end, each SMS came as seldom as it may."""
     case = next(case for case in crowd(200, 1, PLANS) if case.script.name == name)
     ledger = Ledger(now=lambda: 1000.0)
     if case.script.callable is not None:
@@ -428,7 +428,7 @@ def test_an_engine_without_plans_is_a_difference_and_nothing_hangs():
 
 
 def test_a_subscriber_answers_once_the_engine_has_heard_that_the_question_is_there():
-    """On a busy machine the reports of six parts take longer than a thumb: the yes of a person was no machine's."""
+    """On a busy machine the reports of six parts take longer than a person's reply, which must not look automatic."""
     case, posted = ended("gateway: an id for every part")[0], []
 
     class Posts:
@@ -509,7 +509,7 @@ def test_progress_has_a_bar_that_fills_and_needs_no_other_signs_than_the_termina
 
 
 def test_no_more_subscribers_are_under_way_than_the_scripts_windows_allow():
-    """However many are to be called: the next is called when one has settled."""
+    """However many are to be called, the next is called when one has settled."""
     cases = crowd(2 * MOST_UNDER_WAY, 1, PLANS)
     most = 0
 
@@ -560,7 +560,7 @@ def test_the_next_is_called_as_fast_as_the_engine_asks():
 
 
 async def _until(called, count):
-    """So many were called, and no more."""
+    """Wait until so many were called, and check that no more were."""
     async with asyncio.timeout(10):
         while len(called) < count:
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What a subscriber reads: complete, signed, in Chinese, free of links, and answered by words the grammar knows."""
+"""Texts for subscribers: complete, signed, in Chinese, free of links, and answered by words the grammar knows."""
 
 import hashlib
 import json
@@ -82,7 +82,7 @@ def every_text():
 
 
 def asked_for(text):
-    """The meanings of what a text tells people to answer."""
+    """Return the meanings of the answers that a text asks for."""
     return {(read(quoted).keyword, read(quoted).code) for quoted in re.findall("“([^”]*)”", text)}
 
 

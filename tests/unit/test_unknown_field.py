@@ -1,4 +1,4 @@
-"""A field that a form does not know is named by its path, with the one that may have been meant."""
+"""A field that a form does not know is named by its path, with the field that may have been meant."""
 
 import pytest
 

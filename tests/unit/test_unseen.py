@@ -1,4 +1,4 @@
-"""What nobody sees stands in no text that is shown: refused at the door, by the name of its field."""
+"""Invisible characters are in no text that is shown: they are refused on arrival, by the name of their field."""
 
 import pytest
 from pydantic import ValidationError
@@ -75,7 +75,7 @@ def test_what_must_be_taken_as_it_comes_is_shown_without_it(sign):
         "msisdn": "13800138000", "carrier": "mobile", "caller_number": "10085", "what": f"说{sign}到做到",
         "called_at": "2025-11-24T23:50:00+08:00",
     }  # fmt: skip
-    if sign.isprintable() or sign.encode(errors="ignore"):  # half a character is refused with its body
+    if sign.isprintable() or sign.encode(errors="ignore"):  # a lone surrogate is refused with its body
         assert MakeReport.model_validate(body).what in {"说 到做到", "说到做到"}
     view = TranscriptView.of((Spoken(0, "agent", f"免{sign}费"),), Hints(1, {}, ()))
     assert view.lines[0].text == "免费"

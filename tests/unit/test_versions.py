@@ -1,4 +1,4 @@
-"""Every version a plan ever had: which was in force at an instant, and was it on sale then?"""
+"""Every version that a plan ever had: which was in force at an instant, and whether it was on sale then."""
 
 from datetime import UTC, datetime
 

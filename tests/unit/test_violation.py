@@ -1,4 +1,4 @@
-"""What was wrong with a call: each violation is found where it is, and nowhere else."""
+"""Violations of a call: each is found where it is, and nowhere else."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The short way to an operation finds what Starlette's router finds; an error is answered once, by the edge."""
+"""The short path to an operation finds what Starlette's router finds; an error is answered once, by the edge."""
 
 import asyncio
 from collections import Counter
@@ -33,7 +33,7 @@ def saying(said: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 def addresses() -> list[str]:
-    """Every template with several words in its places, and what only looks like it."""
+    """Return every template with several words in its places, and paths that only look like them."""
     made = {"", "/", "/v1", "/v1/", "/v1/nothing", "/rq", "/rq/a/b", "/other/a", "/over/lap/x", "/over/lap/y"}
     for each in FOUND:
         for word in WORDS:

@@ -33,12 +33,12 @@ FACTS: Mapping[str, str] = {
     "confirmation_too_long": "segments, carried",
     "backdated": "field",
     "not_ready": "reasons",
-    "busy": "to orders: as many wait as can be asked in time",
+    "busy": "to new orders, while too many wait to be asked in time",
 }
 """Further facts of a problem, by its code."""
 FORMS = (
-    "`malformed`, or what the one thing wrong is: `invalid_msisdn`, `recording_missing`, `call_time_invalid`, "
-    "`contains_number`, `unseen_character`; all that is wrong in `errors`"
+    "`malformed`, or one of these where all errors have it: `invalid_msisdn`, `recording_missing`, "
+    "`call_time_invalid`, `contains_number`, `report_time_invalid`, `invalid_caller`; every error is in `errors`"
 )
 AGAIN = ": the same request again is safe"
 

@@ -29,21 +29,23 @@ def _header(name: str, description: str, example: str, *, required: bool = True)
 
 
 IDEMPOTENCY_KEY = _header(
-    "Idempotency-Key", "1 to 128 printable ASCII characters without blanks, one a request", "BJ-3-20250801-000123"
+    "Idempotency-Key",
+    "1 to 128 printable ASCII characters without blanks; a new key for each new request",
+    "BJ-3-20250801-000123",
 )
 SIGNATURE = _header(HEADER, 'hex HMAC-SHA256(secret, t + "." + body), at most 300 s old', f"t=1754013960,v1={'0' * 64}")
-LAST_EVENT_ID = _header("Last-Event-ID", "the number of the last entry that was read", "3", required=False)
+LAST_EVENT_ID = _header("Last-Event-ID", "the number of the last entry received", "3", required=False)
 STREAM: dict[int, dict[str, Any]] = {
     200: {
-        "description": "The entries",
+        "description": "The timeline entries, as server-sent events",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": examples.STREAM}},
     },
-    204: {"description": "The order settled, and all of it was read"},
+    204: {"description": "The order has settled, and all its entries were received"},
 }
 METRICS: dict[int, dict[str, Any]] = {
     200: {"description": "Prometheus's text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
-GATEWAYS_OWN = {"description": "Taken, in the words of the gateway"}
+GATEWAYS_OWN = {"description": "Accepted; the body is the one that the gateway expects"}
 
 
 def _csv(example: str) -> dict[str, Any]:
@@ -55,13 +57,13 @@ def _csv(example: str) -> dict[str, Any]:
 CSV, CSV_OF_REPORTS = _csv(examples.CSV), _csv(examples.CSV_OF_REPORTS)
 SCHEMES: dict[str, dict[str, str]] = {
     KEY: {"type": "http", "scheme": "bearer", "description": "An API key, from `consent keys add`"},
-    "signature": {"type": "apiKey", "in": "header", "name": HEADER, "description": "the gateway's own proof"},
-    "basic": {"type": "http", "scheme": "basic", "description": "gateways that cannot sign, like Kannel"},
+    "signature": {"type": "apiKey", "in": "header", "name": HEADER, "description": "the signature of a gateway"},
+    "basic": {"type": "http", "scheme": "basic", "description": "for gateways that cannot sign, such as Kannel"},
 }
 
 GATEWAY_SECURITY = ("signature", "basic")
 
-AGAIN = {"Retry-After": {"description": "seconds", "schema": {"type": "string"}}}
+AGAIN = {"Retry-After": {"description": "seconds to wait before the next try", "schema": {"type": "string"}}}
 
 
 def _query(form: type[BaseModel]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ async def visitor_of(request: Request, roles: frozenset[Role]) -> ApiKey:
 def _allowed(request: Request, caller: ApiKey, roles: frozenset[Role]) -> ApiKey:
     request.scope["key"] = caller.name
     if caller.role not in roles:
-        raise Forbidden("the role of this key does not allow it")
+        raise Forbidden("the role of this key does not allow this request")
     return caller
 
 

@@ -100,7 +100,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_number(_text: str) -> float:
-    raise _Wrong("not_a_number", "has a number that is none")
+    raise _Wrong("not_a_number", "has NaN or Infinity")
 
 
 def _finite(text: str) -> float:

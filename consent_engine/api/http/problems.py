@@ -152,7 +152,7 @@ def of_error(error: ConsentError, *, challenge: str = "Bearer") -> Response:
     """Make the problem document of one of our errors. challenge: the WWW-Authenticate header's value, for 401."""
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, StoreUnavailable):
-        return problem(status, error.code, "something is wrong on our side: it was written down")
+        return problem(status, error.code, "internal error: it was logged")
     headers = {"WWW-Authenticate": challenge} if status == HTTPStatus.UNAUTHORIZED else {}
     return problem(status, _code(error), _detail(error), _more(error), headers)
 
@@ -163,7 +163,7 @@ def _code(error: ConsentError) -> str:
 
 
 def _detail(error: ConsentError) -> str:
-    return "something in the request cannot be read: see errors" if isinstance(error, Malformed) else str(error)
+    return "the request is not valid: see errors" if isinstance(error, Malformed) else str(error)
 
 
 def _more(error: ConsentError) -> dict[str, object]:
@@ -178,7 +178,7 @@ def _more(error: ConsentError) -> dict[str, object]:
 
 _CODES = {
     HTTPStatus.NOT_FOUND: ("not_found", "there is nothing at this address"),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this address does not take this method"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this address does not accept this method"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (TooLarge.code, "the body is too large"),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: (NotOurMediaType.code, "send JSON in UTF-8"),
 }
@@ -205,7 +205,7 @@ def allowed_at(routes: Iterable[BaseRoute], scope: Scope) -> str:
 
 def of_defect() -> Response:
     """Make the problem for an unforeseen error."""
-    detail = "something is wrong on our side: it was written down"
+    detail = "internal error: it was logged"
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)
 
 

@@ -41,21 +41,21 @@ _Word = Annotated[str, Field(min_length=1, max_length=64)]
 class Paged(StrictForm):
     """Parameters that choose a page of a list."""
 
-    cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
-    limit: int = Field(50, ge=1, le=MOST_LISTED, description="how many at most")
+    cursor: str = Field("", max_length=200, description="the cursor of the page before, unchanged; empty: the newest")
+    limit: int = Field(50, ge=1, le=MOST_LISTED, description="at most this many rows")
 
 
 class ListOrders(Paged):
     """Parameters that choose orders."""
 
-    state: State | None = Field(None, description="only those that stand here")
+    state: State | None = Field(None, description="only orders in this state")
     agent: _Word | None = Field(None, description="only those of this agent")
     plan: _Word | None = Field(None, description="only those for this plan")
     since: Annotated[Instant, BeforeValidator(_plus)] | None = Field(
-        None, description="only those placed then or later", examples=["2025-08-01T00:00:00+08:00"]
+        None, description="only orders placed at this instant or later", examples=["2025-08-01T00:00:00+08:00"]
     )
     void_yes: bool | None = Field(
-        None, description="true: only those to which a yes reached us that led to nothing; false: only the others"
+        None, description="true: only orders with a yes that led to nothing; false: only the others"
     )
 
 
@@ -63,10 +63,10 @@ class ListCalls(Paged):
     """Parameters that choose calls."""
 
     agent: _Word | None = Field(None, description="only those of this agent")
-    day: Day | None = Field(None, description="only those that began on this day, in China", examples=["2025-08-01"])
+    day: Day | None = Field(None, description="only calls that began on this day, in China", examples=["2025-08-01"])
     carrier: Carrier | None = Field(None, description="only those of this carrier")
     violation: Annotated[str, Field(pattern=f"^({'|'.join([*Violation, ANY])})$")] | None = Field(
-        None, description="only those with this violation; true: with any"
+        None, description="only calls with this violation; true: with any"
     )
 
 
@@ -74,11 +74,9 @@ class ListReviews(Paged):
     """Parameters that choose calls by their review."""
 
     verdict: Literal["pending", "passed", "contested", "failed"] = Field(
-        "pending", description="pending: nobody has heard it; contested: it failed, and waits for a second look"
+        "pending", description="pending: not reviewed yet; contested: failed, and waiting for a second look"
     )
-    archived: Literal["true"] | None = Field(
-        None, description="true: those that are pending, and have left for the archive"
-    )
+    archived: Literal["true"] | None = Field(None, description="true: only pending calls that were archived")
 
 
 class Coverage(StrictForm):
@@ -86,18 +84,18 @@ class Coverage(StrictForm):
 
     from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
     to: Day = Field(description="the last day", examples=["2025-08-31"])
-    by: Literal["day", "agent", "carrier"] = Field("day", description="what to count by")
+    by: Literal["day", "agent", "carrier"] = Field("day", description="how to group the counts")
 
 
 class ListReports(Paged):
     """Parameters that choose reports."""
 
-    state: ReportState | None = Field(None, description="open: nobody has decided")
-    channel: ReportDoor | None = Field(None, description="only those that came so")
+    state: ReportState | None = Field(None, description="open: not decided yet")
+    channel: ReportDoor | None = Field(None, description="only reports that came by this channel")
     class_: ReportClass | None = Field(None, alias="class", description="only those of this class, decided or proposed")
     carrier: Carrier | None = Field(None, description="only those about this carrier")
-    overdue: Literal["true"] | None = Field(None, description="true: only those that should have been answered")
-    reward: Reward | None = Field(None, description="only those whose reward stands so")
+    overdue: Literal["true"] | None = Field(None, description="true: only reports past their deadline")
+    reward: Reward | None = Field(None, description="only reports whose reward is in this state")
 
 
 class AskPressure(StrictForm):
@@ -105,14 +103,14 @@ class AskPressure(StrictForm):
 
     from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
     to: Day = Field(description="the last day", examples=["2025-08-31"])
-    by: Literal["agent", "plan"] = Field("agent", description="what to count by")
+    by: Literal["agent", "plan"] = Field("agent", description="how to group the counts")
 
 
 class ListRefusals(Paged):
     """Parameters that choose refusals."""
 
     state: Literal["held"] | None = Field(
-        None, description="held: replies that may be a refusal, which a person must read; none: the refusals"
+        None, description="held: replies that may be a refusal, for a person to decide; left out: the refusals"
     )
 
 
@@ -120,14 +118,14 @@ class ListStuck(StrictForm):
     """Parameters that choose effects of the stuck list."""
 
     lane: Lane | None = Field(None, description="only those of this lane")
-    reason: str | None = Field(None, max_length=MOST_REASON, description="only those that wait for this reason")
+    reason: str | None = Field(None, max_length=MOST_REASON, description="only effects stuck for this reason")
     plan: _Word | None = Field(None, description="only those of orders for this plan")
 
 
 class WhichVersion(StrictForm):
     """The version of a plan to show."""
 
-    version: int | None = Field(None, ge=1, le=1_000_000, description="none: the current one")
+    version: int | None = Field(None, ge=1, le=1_000_000, description="left out: the current one")
 
 
 def read_query(form: type[Form], request: Request) -> Form:

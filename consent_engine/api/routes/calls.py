@@ -27,7 +27,7 @@ operations = Operations("calls", "/v1/calls")
     "POST",
     "",
     AGENT,
-    "A call began",
+    "Report that a call began",
     {201: CallView, 200: CallView},
     problems=(400, 409),
     takes=StartCall,
@@ -44,7 +44,7 @@ async def start(request: Request, caller: ApiKey) -> Response:
     return answered(view_of(taken.call, caller), 201 if taken.is_new else 200, to)
 
 
-@operations.add("POST", "/{call_id}/end", AGENT, "A call ended", CallView, problems=(409,))
+@operations.add("POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView, problems=(409,))
 async def end(request: Request, caller: ApiKey, form: EndCall, call_id: str) -> CallView:
     """Report how a call ended. `declined` keeps that plan from being offered again, `refused` ends all calls to the
     number. Repeating the same end changes nothing; a different one is 409 `already_ended`; a recording that belongs to

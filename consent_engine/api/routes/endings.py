@@ -19,7 +19,7 @@ operations = Operations("endings", "/v1/orders")
     "POST",
     "/{order_id}/end",
     AGENT_OR_OPS,
-    "Take an activated order back",
+    "End the service of an activated order",
     {201: EndingView, 200: EndingView},
     problems=(409,),
 )

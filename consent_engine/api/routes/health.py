@@ -9,13 +9,13 @@ from consent_engine.api.service.service import front_of
 operations = Operations("health", problems=())
 
 
-@operations.add("GET", "/healthz", PUBLIC, "Alive?", Alive)
+@operations.add("GET", "/healthz", PUBLIC, "Is the process alive?", Alive)
 async def healthz(_request: Request) -> Alive:
     """Answered as long as the process runs."""
     return Alive(status="alive")
 
 
-@operations.add("GET", "/readyz", PUBLIC, "Ready?", Ready, problems=(503,))
+@operations.add("GET", "/readyz", PUBLIC, "Can the process serve?", Ready, problems=(503,))
 async def readyz(request: Request) -> Ready:
     """200 if the store is reachable and takes durable writes, and workers were heard from; else 503 with `reasons`."""
     workers = await front_of(request).ready()

@@ -18,7 +18,7 @@ operations = Operations("lines", "/v1/lines")
 
 
 @operations.add(
-    "POST", "/events", OPS, "What became of a number", {201: LineEventView, 200: LineEventView}, problems=(409,)
+    "POST", "/events", OPS, "Report an event of a number", {201: LineEventView, 200: LineEventView}, problems=(409,)
 )
 async def tell(request: Request, caller: ApiKey, form: TellLine) -> Response:
     """`assigned`, `released`: open orders end without an SMS, and an earlier yes no longer counts; `ported_out`: the

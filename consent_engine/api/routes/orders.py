@@ -71,7 +71,7 @@ async def list_(request: Request, caller: ApiKey, form: ListOrders) -> bytes:
     return await front_of(request).ask(listed)
 
 
-@operations.add("POST", "/search", OPS_OR_AUDITOR, "Orders of a number", OrderList)
+@operations.add("POST", "/search", OPS_OR_AUDITOR, "List the orders of a number", OrderList)
 async def search(request: Request, caller: ApiKey, form: SearchOrders) -> bytes:
     """The orders of a number, newest first, a page at a time. The number is sent in the body, never in a URL. Roles:
     ops and auditor (masked)."""
@@ -97,7 +97,7 @@ async def cancel(request: Request, caller: ApiKey, form: CancelOrder, order_id: 
 
 
 @operations.add(
-    "POST", "/{order_id}/resend", AGENT_OR_OPS, "Ask the subscriber again", OrderView, problems=(409, 413, 429)
+    "POST", "/{order_id}/resend", AGENT_OR_OPS, "Send the confirmation SMS again", OrderView, problems=(409, 413, 429)
 )
 async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Send the question again; the reply window keeps running. 409 `not_waiting`, 429 above the cap. Needs no body.
@@ -106,7 +106,7 @@ async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     return await _act(request, order_id, caller, lambda engine, _: engine.resend(order_id, caller.name))
 
 
-@operations.add("POST", "/{order_id}/retry", OPS, "Retry what is stuck", OrderView, problems=(409, 413))
+@operations.add("POST", "/{order_id}/retry", OPS, "Retry an order's stuck effects", OrderView, problems=(409, 413))
 async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Retry the order's stuck effects now; if there are none, an ending that was given up less than 30 days ago. 409
     `nothing_parked` if there is neither. Needs no body. Role: ops."""
@@ -115,7 +115,7 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
 
 
 @operations.add(
-    "POST", "/{order_id}/give_up", OPS, "Give its notification or its ending up", OrderView, problems=(409,)
+    "POST", "/{order_id}/give_up", OPS, "Give up an order's notification or ending", OrderView, problems=(409,)
 )
 async def give_up(request: Request, caller: ApiKey, form: GiveUp, order_id: str) -> OrderView:
     """For a notification that can never be sent: the service stays on, and the order ends as `unnotified`. If its

@@ -18,7 +18,7 @@ def _listed(engine: Engine) -> bytes:
     return PauseList.of(engine.pauses.standing(), engine.pauses.happened()).json_bytes()
 
 
-@operations.add("GET", "", OPS_OR_AUDITOR, "List what stands still", PauseList)
+@operations.add("GET", "", OPS_OR_AUDITOR, "List stopped lanes and gateways", PauseList)
 async def list_(request: Request, caller: ApiKey) -> bytes:
     """Lanes and gateways that are paused, and the latest pauses and resumptions. Roles: ops, auditor."""
     return await front_of(request).ask(_listed)
@@ -36,7 +36,7 @@ async def pause(request: Request, caller: ApiKey, form: StopOrGo) -> Response:
     return await front_of(request).ask(stopped)
 
 
-@operations.add("POST", "/resume", OPS, "Let a lane or a gateway go on", PauseList, problems=(409,))
+@operations.add("POST", "/resume", OPS, "Resume a lane or a gateway", PauseList, problems=(409,))
 async def resume(request: Request, caller: ApiKey, form: StopOrGo) -> bytes:
     """Waiting work continues within a second, at a gateway within three; 409 `not_paused`. Role: ops."""
 

@@ -60,7 +60,7 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     return answered(view, status)
 
 
-@operations.add("GET", "/{code}/proposal", ADMIN, "What waits for an approval", ProposalView, problems=(409,))
+@operations.add("GET", "/{code}/proposal", ADMIN, "Show a proposed plan", ProposalView, problems=(409,))
 async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView:
     """The version that an admin proposed and another must approve; 409 `nothing_proposed`. Role: admin."""
 
@@ -71,9 +71,7 @@ async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView
     return await front_of(request).ask(proposed)
 
 
-@operations.add(
-    "POST", "/{code}/approve", ADMIN, "Approve what another admin proposed", PlanView, problems=(409, 413, 422)
-)
+@operations.add("POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, problems=(409, 413, 422))
 async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     """The proposed version is on sale from now on, and both admins' names are kept; 403 `same_admin` for the admin who
     proposed it, 409 `nothing_proposed`. Needs no body. Role: admin."""
@@ -85,7 +83,7 @@ async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     return await front_of(request).ask_long(approved)
 
 
-@operations.add("POST", "/{code}/attest", ADMIN, "Attest that a channel shows it", PlanView, problems=(404, 409))
+@operations.add("POST", "/{code}/attest", ADMIN, "Attest that a channel shows a plan", PlanView, problems=(404, 409))
 async def attest(request: Request, caller: ApiKey, form: Attest, code: str) -> PlanView:
     """For a channel with an app's own address, which no program can check: an admin looked, and states that it shows
     the newest version with its hash and all its fields. Kept with name, time and reason; repeating it changes nothing.

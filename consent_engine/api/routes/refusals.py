@@ -82,7 +82,7 @@ async def list_(request: Request, caller: ApiKey, form: ListRefusals) -> bytes:
     return await front_of(request).ask(listed)
 
 
-@operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "Refusals of a number", Restrictions)
+@operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "List the refusals of a number", Restrictions)
 async def search(request: Request, caller: ApiKey, form: SearchRefusals) -> Restrictions:
     """The restrictions on dialling a number, newest first. The number is sent in the body, never in a URL. Roles: ops
     and auditor (masked)."""

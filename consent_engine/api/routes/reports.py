@@ -73,7 +73,7 @@ async def make(request: Request) -> Response:
     return answered(view, 201 if is_new else 200, {"Location": f"/v1/reports/{report.id}"})
 
 
-@public.add("POST", "/code", PUBLIC, "Send a code to who reports", {202: CodeSent}, problems=(429,))
+@public.add("POST", "/code", PUBLIC, "Send a code to a reporter's number", {202: CodeSent}, problems=(429,))
 async def code(request: Request, form: AskCode) -> Response:
     """Send a code to the number whose holder wants to report a call. One a minute and five a day to a number; ten in
     ten minutes from an address, in each process; `CONSENT_REPORT_CODES` an hour to all numbers, of which each network

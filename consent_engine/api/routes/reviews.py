@@ -62,7 +62,7 @@ async def coverage(request: Request, caller: ApiKey, form: Coverage) -> Coverage
     return CoverageView.of(form.by, rows)
 
 
-@operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count what was sold under pressure", PressureView)
+@operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count signs of pressure selling", PressureView)
 async def pressure(request: Request, caller: ApiKey, form: AskPressure) -> PressureView:
     """The outcomes of orders placed on these days, by agent or plan, those where most went wrong first: refusals of all
     calls, a yes that no person can have written, failed reviews, and services activated on these days and taken back
@@ -72,7 +72,7 @@ async def pressure(request: Request, caller: ApiKey, form: AskPressure) -> Press
     return PressureView.of(form.by, rows)
 
 
-@operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List what waits for a first review", WaitingList)
+@operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List orders that wait for a first review", WaitingList)
 async def waiting(request: Request, caller: ApiKey, form: Paged) -> WaitingList:
     """Orders whose activation waits for the first review of their call, newest first. Orders frozen by a failed review
     are left out: a page may be short or empty and still have a cursor. Roles: ops, auditor."""
@@ -80,7 +80,7 @@ async def waiting(request: Request, caller: ApiKey, form: Paged) -> WaitingList:
     return WaitingList.of(rows, cursor)
 
 
-@operations.add("POST", "/let_go", OPS, "Let orders go on that wait for a first review", LetGoView, problems=(409,))
+@operations.add("POST", "/let_go", OPS, "Let orders continue without a first review", LetGoView, problems=(409,))
 async def let_go(request: Request, caller: ApiKey, form: LetGoOn) -> LetGoView:
     """Setting CONSENT_REVIEW back to `after` frees no orders by itself. This lets up to 200 orders that wait for the
     first review of their call continue without it, newest first. The calls keep name and reason and are still reviewed;
@@ -99,7 +99,7 @@ async def review(request: Request, caller: ApiKey, form: ReviewCall, call_id: st
     return await _taken(request, caller, said)
 
 
-@operations.add("POST", "/{call_id}/second", REVIEWER, "Look again at a failed review", CallView, problems=(409,))
+@operations.add("POST", "/{call_id}/second", REVIEWER, "Review a failed call again", CallView, problems=(409,))
 async def second(request: Request, caller: ApiKey, form: LookAgain, call_id: str) -> CallView:
     """The second review of a failed one: if upheld, the call's open orders are cancelled (`review_failed`); else they
     continue. By another reviewer (403 `same_reviewer`), only once (409 `not_contested`); without one within a day the

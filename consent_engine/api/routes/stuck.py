@@ -16,7 +16,7 @@ from consent_engine.ports import ApiKey
 operations = Operations("stuck", "/v1/stuck")
 
 
-@operations.add("GET", "", OPS_OR_AUDITOR, "Count what is stuck", CauseList)
+@operations.add("GET", "", OPS_OR_AUDITOR, "Count stuck effects by cause", CauseList)
 async def list_(request: Request, caller: ApiKey, form: ListStuck) -> CauseList:
     """Stuck effects by cause: those that `retry` would retry with the same filter. Roles: ops, auditor."""
     wanted = Wanted(form.lane, form.reason, form.plan)
@@ -24,7 +24,7 @@ async def list_(request: Request, caller: ApiKey, form: ListStuck) -> CauseList:
     return CauseList.of(causes_of(found))
 
 
-@operations.add("POST", "/retry", OPS, "Retry all of one cause", RetriedView)
+@operations.add("POST", "/retry", OPS, "Retry the effects stuck for one cause", RetriedView)
 async def retry(request: Request, caller: ApiKey, form: RetryStuck) -> RetriedView:
     """Effects stuck for one cause are due now, up to 500 at once, one event per order; the next answer to each is
     believed. Repeating the request retries the rest, and is harmless when none is left. Role: ops."""
@@ -38,7 +38,7 @@ async def retry(request: Request, caller: ApiKey, form: RetryStuck) -> RetriedVi
     return await front_of(request).ask_long(retried)
 
 
-@operations.add("POST", "/cancel", OPS, "Cancel all orders of one cause", CancelledView)
+@operations.add("POST", "/cancel", OPS, "Cancel the orders stuck for one cause", CancelledView)
 async def cancel(request: Request, caller: ApiKey, form: CancelStuck) -> CancelledView:
     """The orders with effects stuck for one cause are cancelled, up to 500 at once, one event per order; an order whose
     activation was started stays as it is. Repeating the request cancels the rest. Role: ops."""

@@ -18,7 +18,13 @@ operations = Operations("transcripts", "/v1/calls")
 
 
 @operations.add(
-    "POST", "/{call_id}/transcript", AGENT_OR_OPS, "The words of a call", CallView, problems=(409,), takes=Transcribe
+    "POST",
+    "/{call_id}/transcript",
+    AGENT_OR_OPS,
+    "Add the transcript of a call",
+    CallView,
+    problems=(409,),
+    takes=Transcribe,
 )
 async def transcribe(request: Request, caller: ApiKey, call_id: str) -> CallView:
     """Add the words of a call, with times: a hint for the reviewer, never a verdict. From the call's own recording (409

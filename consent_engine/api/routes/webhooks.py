@@ -18,7 +18,7 @@ PLAIN = frozenset({"text/plain", "application/octet-stream"})
 
 
 @operations.add(
-    "POST", "/{name}/inbound", PUBLIC, "Replies", Ack, problems=(401, 404),
+    "POST", "/{name}/inbound", PUBLIC, "Receive replies", Ack, problems=(401, 404),
     takes=MobileOriginated | list[MobileOriginated], headers=(openapi.SIGNATURE,),
 )  # fmt: skip
 async def inbound(request: Request, name: str) -> Response:
@@ -27,7 +27,7 @@ async def inbound(request: Request, name: str) -> Response:
 
 
 @operations.add(
-    "GET", "/{name}/receipts", PUBLIC, "A delivery report in the query", {200: openapi.GATEWAYS_OWN},
+    "GET", "/{name}/receipts", PUBLIC, "Receive a delivery report by GET", {200: openapi.GATEWAYS_OWN},
     problems=(401, 404, 422),
 )  # fmt: skip
 async def receipt(request: Request, name: str) -> Response:
@@ -36,7 +36,7 @@ async def receipt(request: Request, name: str) -> Response:
 
 
 @operations.add(
-    "POST", "/{name}/receipts", PUBLIC, "Delivery reports", Ack, problems=(401, 404),
+    "POST", "/{name}/receipts", PUBLIC, "Receive delivery reports", Ack, problems=(401, 404),
     takes=DeliveryReceipt | list[DeliveryReceipt], headers=(openapi.SIGNATURE,),
 )  # fmt: skip
 async def receipts(request: Request, name: str) -> Response:

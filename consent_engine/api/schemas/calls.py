@@ -15,7 +15,7 @@ class RecordingView(View):
     """The recording of a call."""
 
     ref: Hidden
-    sha256: str = Field(description="of its bytes, 64 hex digits; empty where nobody gave it")
+    sha256: str = Field(description="SHA-256 of the recording, 64 hex digits; empty if it was not given")
     seconds: int
 
 
@@ -55,26 +55,31 @@ class CallView(View):
     """A call, with all its violations and reviews."""
 
     id: str
-    state: str = Field(description="up, ended, or abandoned: nobody said for four hours how it ended")
+    state: str = Field(description="up, ended, or abandoned: its end was not reported within four hours")
     version: int
-    head: str = Field(description="the head of the call's hash chain: keep it, and nobody can change its past")
+    head: str = Field(description="head of the call's hash chain: a copy of it reveals any later change of its past")
     from_: str = Field(
-        serialization_alias="from", description="a number of somebody's own is masked for all but the agent"
+        serialization_alias="from",
+        description="the calling number; unless it is the official one, masked for all but the agent",
     )
-    to: str = Field(description="masked for all but the agent")
+    to: str = Field(description="the number called, masked for all but the agent")
     carrier: str
     agent: str
     script: str | None
-    permit: bool = Field(description="whether it named a permit of ours")
+    permit: bool = Field(description="whether the call named a permit of this installation")
     started_at: str
     ended_at: str | None
     outcome: str | None = Field(description="agreed, declined, refused, no_answer or other")
     plan: str | None
     recording: RecordingView | None
     disclosures: list[DisclosureView]
-    violations: list[str] = Field(description="what was wrong with it; no order comes of a call that has one")
+    violations: list[str] = Field(
+        description="rules that the call broke; no order may be placed for a call with a violation"
+    )
     refused_orders: list[RefusedOrderView]
-    verdict: str | None = Field(description="of its review: pending, passed, contested or failed; null: no recording")
+    verdict: str | None = Field(
+        description="result of the review: pending, passed, contested or failed; null: no recording"
+    )
     reviews: list[ReviewView]
 
     @classmethod
@@ -104,7 +109,7 @@ class CallList(View):
     """Calls, newest first."""
 
     calls: list[CallView]
-    cursor: str = Field(description="ask with it for the next page; empty: there is none")
+    cursor: str = Field(description="send it to get the next page; empty: this is the last page")
 
     @classmethod
     def of(cls, calls: Sequence[Call], cursor: str, *, whole: bool) -> "CallList":

@@ -11,10 +11,10 @@ class DialView(View):
     callable: bool
     reason: str | None = Field(
         default=None,
-        description="refused; suspected: a reply that may be a refusal waits for a person; marketing_free; "
-        "cool_off: the plan was declined before; quiet_hours: nobody is called at this time of the day; "
-        "too_often: as many calls as there may be were made today; "
-        "number_changed: it has no holder, or left the carrier",
+        description="refused; suspected: a reply may be a refusal, and a person has not decided yet; marketing_free; "
+        "cool_off: the subscriber declined the plan before; quiet_hours: no calls at this time of day; "
+        "too_often: the number was called as often as allowed today; "
+        "number_changed: the number has no holder, or left the carrier",
     )
     since: str | None = None
 
@@ -22,18 +22,20 @@ class DialView(View):
 class PermitRow(View):
     """A permit, or the reason why there is none."""
 
-    permit: str | None = Field(default=None, description="to be named by the call: POST /v1/calls")
-    until: str | None = Field(default=None, description="when it ends; a call that has begun may go on")
+    permit: str | None = Field(default=None, description="send it with the call as `permit`: POST /v1/calls")
+    until: str | None = Field(default=None, description="when the permit ends; a call that began before may continue")
     denied: str | None = Field(
         default=None,
-        description="refused, suspected, marketing_free, cool_off, quiet_hours, too_often or number_changed, as of "
-        "/v1/callable",
+        description="why there is no permit: refused, suspected, marketing_free, cool_off, quiet_hours, too_often or "
+        "number_changed, as in the answer of /v1/callable",
     )
-    since: str | None = Field(default=None, description="since when; left out where that cannot be read any more")
+    since: str | None = Field(
+        default=None, description="since when the reason applies; left out if the record cannot be read"
+    )
 
 
 class PermitsView(View):
     """The answers to a request for permits, in the order of its numbers."""
 
-    id: str = Field(description="the request's, which is kept with who asked, what for and the counts")
+    id: str = Field(description="id of the request, which is kept with its caller, carrier, plan and counts")
     permits: list[PermitRow]

@@ -42,7 +42,7 @@ class EndingStep(View):
     event: str
     at: str
     by: str
-    ref: str = Field(description="an id at the BSS, or the SMS that tells of it; else empty")
+    ref: str = Field(description="id of the switch-off at the BSS, or of the SMS to the subscriber; else empty")
     why: str
 
 
@@ -51,7 +51,7 @@ class EndingView(View):
 
     id: str
     order_id: str
-    state: str = Field(description="ending, ended, ending_failed (it stands on the stuck list), or given_up")
+    state: str = Field(description="ending, ended, ending_failed (on the stuck list), or given_up")
     cause: str
     channel: str
     by: str
@@ -59,14 +59,12 @@ class EndingView(View):
     asked_at: str
     activation_id: str
     ended_at: str | None
-    free_exit: bool = Field(
-        description="withdrawn in the time in which policy lets subscribers go without an early fee"
-    )
-    stops_at: str = Field(description="when the service stops, as the BSS said; empty where it did not")
-    ref: str = Field(description="its id at the BSS")
+    free_exit: bool = Field(description="withdrawn within the period in which the policy waives the early fee")
+    stops_at: str = Field(description="when the service stops, by the BSS's answer; empty if it did not say")
+    ref: str = Field(description="id of the switch-off at the BSS")
     attempts: int
-    why: str = Field(description="why it waits, or stands on the stuck list")
-    head: str = Field(description="of its chain of events")
+    why: str = Field(description="why the ending waits, or is on the stuck list")
+    head: str = Field(description="head of the ending's hash chain")
     timeline: list[EndingStep]
 
     @classmethod

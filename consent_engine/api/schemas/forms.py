@@ -72,7 +72,7 @@ class Attest(StrictForm):
     """An admin's attestation that the plan was seen in a channel that no program can look at."""
 
     channel: Literal["web_hall", "app"]
-    reason: Reasoned = Field(description="what was looked at, and how")
+    reason: Reasoned = Field(description="which screen or page was looked at, and how")
 
 
 Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
@@ -87,7 +87,7 @@ class Refuse(StrictForm):
     msisdn: Number
     carrier: Carrier | None = None
     plan: PlanCode | None = None
-    until: Instant | None = Field(None, description="not for ever, but until then")
+    until: Instant | None = Field(None, description="when the refusal ends; left out: never")
     channel: Channel
     agent: Word | None = None
     call: _Ref | None = None
@@ -116,23 +116,23 @@ class Dial(StrictForm):
 
     msisdn: Number
     carrier: Carrier | None = None
-    plan: PlanCode | None = Field(None, description="that the call is to be about: who declined it is not offered it")
+    plan: PlanCode | None = Field(None, description="the plan to be offered; not callable if it was declined")
 
 
 class RetryStuck(StrictForm):
     """Which effects of the stuck list are to be done again; a filter that is left out matches all."""
 
     lane: Lane | None = None
-    reason: str | None = Field(None, max_length=MOST_REASON, description="as the list of causes says it")
+    reason: str | None = Field(None, max_length=MOST_REASON, description="the reason, as in the list of causes")
     plan: str | None = Field(None, max_length=64)
-    limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, strict=True, description="how many at most")
+    limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, strict=True, description="at most this many effects")
 
 
 class AskPermits(StrictForm):
     """The numbers that a carrier wants to call; with a plan: about that plan. A number may stand there twice."""
 
     carrier: Carrier
-    plan: PlanCode | None = Field(None, description="that the calls are to be about: who declined it is not offered it")
+    plan: PlanCode | None = Field(None, description="the plan to be offered; numbers that declined it are denied")
     msisdns: list[Number] = Field(min_length=1, max_length=MOST_NUMBERS)
 
 
@@ -140,8 +140,8 @@ class SearchOrders(StrictForm):
     """The number whose orders are listed, and which page: a number stands in a body, never in an address."""
 
     msisdn: Number
-    cursor: str = Field("", max_length=200, description="from the page before, as it is; none: the newest")
-    limit: int = Field(50, ge=1, le=MOST_LISTED, strict=True, description="how many at most")
+    cursor: str = Field("", max_length=200, description="the cursor of the page before, unchanged; empty: the newest")
+    limit: int = Field(50, ge=1, le=MOST_LISTED, strict=True, description="at most this many orders")
 
 
 class SearchRefusals(StrictForm):
@@ -185,8 +185,10 @@ class DecideHeld(BaseModel):
         json_schema_extra={"if": {"properties": {"refusal": {"const": False}}}, "then": {"required": ["reason"]}},
     )  # fmt: skip
 
-    ids: list[_HeldId] = Field(min_length=1, max_length=MOST_DECIDED, description="from the list, as they are")
-    refusal: bool = Field(strict=True, description="whether it was one")
+    ids: list[_HeldId] = Field(
+        min_length=1, max_length=MOST_DECIDED, description="ids from the list of held replies, unchanged"
+    )
+    refusal: bool = Field(strict=True, description="whether the replies are a refusal")
     reason: Reasoned | None = Field(None, validate_default=True, examples=["asks what it costs"])
 
     @field_validator("reason")

@@ -28,7 +28,7 @@ class StepView(View):
 
     at: str
     what: str
-    moved: bool = Field(description="whether the order reached a step by it")
+    moved: bool = Field(description="whether the order reached a new stage")
 
 
 class LifeView(View):

@@ -33,5 +33,5 @@ class TellLine(StrictForm):
 
     msisdn: Number
     event: LineEvent
-    at: Instant = Field(description="when it happened; not in the future, nor before the newest that is known")
-    carrier: Carrier | None = Field(None, description="which one it was ported out of, or into; without: all of them")
+    at: Instant = Field(description="when it happened; not in the future, nor before the number's newest event")
+    carrier: Carrier | None = Field(None, description="the carrier left or joined by porting; left out: all carriers")

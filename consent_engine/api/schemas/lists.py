@@ -15,7 +15,7 @@ from consent_engine.engine.listing import RefusalsPage
 from consent_engine.engine.stuck import Cause
 
 _Carrier = Annotated[str | None, BeforeValidator(lambda name: None if name == EVERY_CARRIER else name)]
-_CURSOR = Field(description="ask with it for the next page; empty: there is none")
+_CURSOR = Field(description="send it to get the next page; empty: this is the last page")
 
 
 class OrderList(View):
@@ -34,7 +34,7 @@ class OrderRow(View):
 
     id: str
     state: str
-    msisdn: str = Field(description="whole for the agent who placed it, masked for all others")
+    msisdn: str = Field(description="in full for the agent who placed the order, else masked")
     carrier: str
     plan: str
     agent: str
@@ -58,11 +58,11 @@ class RefusalRow(View):
         description="refused; in the answer to a search also suspected, marketing_free, cool_off, number_changed"
     )
     carrier: _Carrier = Field(description="null: all carriers")
-    plan: str | None = Field(default=None, description="the one that it is about; left out: all")
+    plan: str | None = Field(default=None, description="the only plan that it bars; left out: all plans")
     since: str
     until: str | None = Field(default=None, description="when it ends; left out: never")
-    channel: str = Field(description="the door it came through")
-    ref: str = Field(description="an id outside, if there is one")
+    channel: str = Field(description="the channel by which it came")
+    ref: str = Field(description="an id in another system, if there is one")
 
     @classmethod
     def of(cls, msisdn: str, refusal: Restriction, *, whole: bool) -> "RefusalRow":
@@ -104,23 +104,24 @@ class LineEventView(View):
     event: str
     at: str
     recorded_at: str
-    ended: int = Field(description="how many orders ended with it")
+    ended: int = Field(description="how many open orders the event ended")
 
 
 class HeldRow(View):
     """A reply that may be a refusal. Nothing here names its subscriber."""
 
-    id: str = Field(description="to decide it by, as it stands now: with more words from the same number, another")
+    id: str = Field(description="names the reply in a decision; another one once the number wrote more")
     carrier: _Carrier = Field(description="null: all carriers")
     reason: str = Field(
-        description="refusing, disputed (the call is denied), wrong_person, or no_person: a yes that came too soon"
+        description="refusing, disputed (the call is denied), wrong_person, or no_person: a yes that no person "
+        "can have written"
     )
     text: str = Field(
-        description="its words, a reply a line, without the telephone numbers in them; `…` stands for replies left out"
+        description="the words, one reply per line, without telephone numbers; `…` stands for replies left out"
     )
-    group: str = Field(description="the same for the same words")
+    group: str = Field(description="equal for replies in the same words")
     since: At
-    until: At = Field(description="undecided until then, it is a refusal")
+    until: At = Field(description="deadline: a reply undecided by then counts as a refusal")
 
 
 class HeldList(View):
@@ -138,8 +139,8 @@ class DecidedView(View):
     """The result of deciding held replies."""
 
     decided: int
-    gone: int = Field(description="stand no more, or not as they were seen: list again")
-    own_call: int = Field(description="not decided: answers to an order that was placed with this key")
+    gone: int = Field(description="no longer held, or changed since they were listed: list again")
+    own_call: int = Field(description="not decided: they answer an order of this key or its agent")
 
 
 class CauseRow(View):
@@ -147,10 +148,10 @@ class CauseRow(View):
 
     lane: str
     reason: str
-    plan: str = Field(description="empty: of no order")
+    plan: str = Field(description="empty: effects of no order")
     count: int
     since: Annotated[At | None, BeforeValidator(lambda at: at or None)] = Field(
-        description="when the one that has waited longest was last tried; null: not known"
+        description="when the effect that has waited longest was last tried; null: not known"
     )
 
 
@@ -158,7 +159,7 @@ class CauseList(View):
     """Stuck effects by cause, the most frequent cause first."""
 
     causes: list[CauseRow]
-    count: int = Field(description="of all of them; the first 10000 of the stuck list are looked at")
+    count: int = Field(description="stuck effects in all; only the first 10000 of the list are counted")
 
     @classmethod
     def of(cls, causes: Sequence[Cause]) -> "CauseList":
@@ -169,18 +170,18 @@ class RetriedView(View):
     """The result of retrying effects of the stuck list."""
 
     retried: int
-    gone: int = Field(description="no longer stuck: somebody else did it, or its order was answered")
-    unreadable: int = Field(description="left where they are: their record cannot be read, see `consent doctor`")
-    left: int = Field(description="as many of the same are still to be done: ask again")
+    gone: int = Field(description="no longer stuck: another person acted, or the order was answered")
+    unreadable: int = Field(description="not retried: their record cannot be read, see `consent doctor`")
+    left: int = Field(description="how many remain: repeat the request")
 
 
 class CancelledView(View):
     """The result of cancelling the orders of effects on the stuck list."""
 
     cancelled: int
-    too_late: int = Field(description="a service of it was begun, or it is over")
-    gone: int = Field(description="of no order, or no longer there")
-    left: int = Field(description="as many of the same are still to be done: ask again")
+    too_late: int = Field(description="orders whose activation was started, or that have settled")
+    gone: int = Field(description="effects of no order, or of one that is no longer there")
+    left: int = Field(description="how many remain: repeat the request")
 
 
 def to_address(cursor: str) -> str:
@@ -196,18 +197,18 @@ def from_address(cursor: str) -> str:
 class Imported(View):
     """The result of importing the rows of a file."""
 
-    accepted: int = Field(description="those that are new")
-    already: int = Field(description="those that stood")
+    accepted: int = Field(description="new rows")
+    already: int = Field(description="rows stored before")
     rejected: list[str] = Field(
-        description="of registrations, the lines that were not taken, with what is wrong; of refusals always empty: "
-        "with anything wrong in it, no row of a file is taken"
+        description="the rejected lines of registrations or reports, with their errors; of refusals always empty: a "
+        "file with an error in any row is rejected as a whole"
     )
 
 
 class Lifted(View):
     """A refusal or a registration that no longer stands."""
 
-    carrier: str | None = Field(description="null: the one to all carriers")
+    carrier: str | None = Field(description="null: the one for all carriers")
     lifted: bool
 
 
@@ -217,4 +218,4 @@ class SaleView(View):
     code: str
     version: int
     sale: str = Field(description="withdrawn or revoked")
-    cancelled: int = Field(description="open orders that were cancelled; none when it is only withdrawn from sale")
+    cancelled: int = Field(description="open orders that were cancelled; 0 when the plan is only withdrawn")

@@ -21,8 +21,8 @@ class WaitingView(View):
 
     effect: str
     lane: str
-    purpose: str = Field(description="of an SMS; empty for anything else")
-    at: str | None = Field(description="when it is due; of one in hand when its lease ends; null: a person must act")
+    purpose: str = Field(description="purpose of an SMS; empty for other effects")
+    at: str | None = Field(description="when it is due, or while in hand when its lease ends; null: a person must act")
     in_hand: bool
     parked: bool
     attempts: int
@@ -52,8 +52,8 @@ class OrderLife(View):
     order: OrderView
     waiting: list[WaitingView]
     call: CallView | None
-    permit: PermitView | None = Field(description="null: none, or not one of this installation")
-    ending: EndingView | None = Field(None, description="null: nobody asked for one")
+    permit: PermitView | None = Field(description="null: no permit, or one of another installation")
+    ending: EndingView | None = Field(None, description="null: none was requested")
     related: list[OrderRow] = Field(description="the other orders of the same call")
 
 

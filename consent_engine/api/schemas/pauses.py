@@ -17,7 +17,7 @@ class PauseRow(View):
     since: str
     by: str
     reason: Hidden
-    drained: str = Field(description="by then nothing that had begun is under way any more")
+    drained: str = Field(description="when everything begun before the stop has ended")
 
     @classmethod
     def of(cls, each: Standing) -> "PauseRow":
@@ -34,7 +34,7 @@ class PauseEventRow(View):
     at: At
     to: str
     name: str
-    paused: bool = Field(description="false: it went on")
+    paused: bool = Field(description="false: it was resumed")
     by: str
     reason: Hidden
 

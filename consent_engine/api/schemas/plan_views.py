@@ -22,10 +22,12 @@ class PublicationView(View):
     since: str | None = None
     until: str | None = None
     api: str = ""
-    public: bool | None = Field(default=None, description="whether it shows the plan; left out: at its admin's word")
-    why: str = Field(default="", description="what is wrong there; `unchecked`: nobody has looked yet")
+    public: bool | None = Field(
+        default=None, description="whether it shows the plan; left out: our own page, or taken at the admin's word"
+    )
+    why: str = Field(default="", description="what is wrong with the page; `unchecked`: not looked at yet")
     looked_at: str | None = Field(default=None, description="when it was last looked at, or attested")
-    seen: str = Field(default="", description="SHA-256 of what was seen then")
+    seen: str = Field(default="", description="SHA-256 of the content seen then")
 
 
 _Fields = dict[str, Any]
@@ -60,11 +62,13 @@ class PlanView(View):
     published: list[PublicationView]
     version: int
     hash: str
-    sale: str = Field(description="on_sale, withdrawn or revoked; superseded, or waiting: not the version in force")
-    in_force_from: str | None = Field(default=None, description="left out: before that was noted")
+    sale: str = Field(
+        description="on_sale, withdrawn or revoked; superseded by a later version; waiting: not yet in force"
+    )
+    in_force_from: str | None = Field(default=None, description="left out: the version is older than this record")
     in_force_until: str | None = Field(default=None, description="left out: no end is known")
     reads: dict[str, dict[str, str]] = Field(
-        description="zh, and en where the plan has words in it: each thing that it says, in words"
+        description="by language (zh, and en if the plan has English texts): each field in words"
     )
 
     @classmethod
@@ -106,9 +110,9 @@ def _offset(at: datetime) -> str:
 class ProposalView(View):
     """A plan that one admin wants to put on sale; it is on sale once another admin approves it."""
 
-    by: str = Field(description="who proposed it: another approves it")
+    by: str = Field(description="the admin who proposed it; another one must approve it")
     at: str
-    plan: PlanView = Field(description="its version is the one that it would be, sale: proposed")
+    plan: PlanView = Field(description="with the version number that it would get, and sale: proposed")
 
     @classmethod
     def of(cls, proposal: Proposal, newest: int) -> "ProposalView":

@@ -23,7 +23,7 @@ class CallNearView(View):
     """A call to the number, around the reported instant."""
 
     id: str
-    meant: bool = Field(description="the report is about this one, as far as was proposed")
+    meant: bool = Field(description="the call that the report was matched with")
     started_at: str
     ended_at: str | None
     from_: str = Field(serialization_alias="from")
@@ -33,7 +33,7 @@ class CallNearView(View):
     plan: str | None
     violations: list[str]
     verdict: str | None
-    permit: str = Field(description="none; ours: of this installation; not_ours")
+    permit: str = Field(description="none; ours: given by this installation; not_ours: any other")
     permit_since: str | None
     permit_until: str | None
 
@@ -62,8 +62,8 @@ class StandingView(View):
     since: str
     until: str | None
     door: str
-    stood: bool = Field(description="it stood when the call was made")
-    by_this: bool = Field(description="this very report put it there")
+    stood: bool = Field(description="the restriction was in force at the time of the call")
+    by_this: bool = Field(description="the restriction was added by this report")
 
     @classmethod
     def of(cls, each: Restriction, report: Report) -> "StandingView":
@@ -80,7 +80,7 @@ class TextView(View):
 
     text: str
     segments: int
-    at: str | None = Field(description="when it was put; null: it would be")
+    at: str | None = Field(description="when the SMS was queued; null: not sent, only a preview")
     waits: bool
     stuck: bool
 
@@ -108,9 +108,9 @@ class AroundView(View):
 
     report: ReportView
     language: str
-    official: bool = Field(description="our own number was shown: a call of somebody else's is no answer")
-    silent: bool = Field(description="nobody is told: the number has another holder, or is erased")
-    calls: list[CallNearView] | None = Field(description="null: the archive cannot be asked")
+    official: bool = Field(description="our official number was shown: it cannot be decided as another's call")
+    silent: bool = Field(description="no SMS is sent: the number has another holder, or is erased")
+    calls: list[CallNearView] | None = Field(description="null: the archive is unavailable")
     standing: list[StandingView]
     written: list[TextView]
     would: list[AnswerView]

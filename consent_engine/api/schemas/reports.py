@@ -14,9 +14,9 @@ from consent_engine.domain.msisdn import mask
 class DueView(View):
     """The deadlines of a report, each the last instant of a day."""
 
-    forward_by: str | None = Field(description="by when 12321 had to forward it; null: nobody has to")
+    forward_by: str | None = Field(description="deadline for 12321 to forward the report; null: none")
     answer_by: str
-    tell_by: str | None = Field(description="by when its reporter must have been told; null until it is decided")
+    tell_by: str | None = Field(description="deadline for telling the reporter the decision; null until then")
 
     @classmethod
     def of(cls, report: Report, days: Days) -> "DueView":
@@ -36,7 +36,7 @@ class ReportEventView(View):
     by: str
     class_: str = Field(serialization_alias="class")
     reward: str
-    amount: str | None = Field(description="in yuan, where a reward was granted or paid")
+    amount: str | None = Field(description="in yuan, if a reward was granted or paid")
     note: str
     forwarded: str
 
@@ -45,25 +45,25 @@ class ReportView(View):
     """A report of a call."""
 
     id: str
-    number: str = Field(description="what its reporter knows it by")
+    number: str = Field(description="the number of the report, given to the reporter")
     state: str = Field(description="open or decided")
     version: int
-    head: str = Field(description="the head of the report's hash chain: keep it, and nobody can change its past")
-    msisdn: str = Field(description="whole for the agent who took the report, masked for all others")
+    head: str = Field(description="head of the report's hash chain: a copy of it reveals any later change of its past")
+    msisdn: str = Field(description="in full for the agent who took the report, else masked")
     carrier: str
-    caller_number: str = Field(description="a number of somebody's own is masked for all others")
+    caller_number: str = Field(description="the number shown; unless it is official, masked for all others")
     called_at: str
     received_at: str
-    what: str = Field(description="the reporter's words; for all others without telephone numbers")
+    what: str = Field(description="the reporter's words; for all others, without telephone numbers")
     channel: str
     by: str
     ref: str
-    class_: str = Field(serialization_alias="class", description="as decided; until then as proposed")
+    class_: str = Field(serialization_alias="class", description="the class decided; until then the proposed one")
     proposed: str
-    reasons: list[str] = Field(description="why it was proposed")
-    call: str | None = Field(description="the call of ours that it is about")
+    reasons: list[str] = Field(description="why this class was proposed")
+    call: str | None = Field(description="id of the recorded call that the report is about")
     reward: str
-    no_reward: str | None = Field(description="why none was proposed")
+    no_reward: str | None = Field(description="why no reward was proposed")
     due: DueView
     overdue: bool
     decisions: list[ReportEventView]
@@ -135,14 +135,14 @@ class CodeSent(View):
     """A code is on its way to the number. minutes: how long it is valid."""
 
     minutes: int
-    ticket: str = Field(description="send it along with the code: then its tries are nobody else's")
+    ticket: str = Field(description="send it with the code: then nobody else can use up your tries")
 
 
 class ReportList(View):
     """Reports, newest first."""
 
     reports: list[ReportView]
-    cursor: str = Field(description="ask with it for the next page; empty: there is none")
+    cursor: str = Field(description="send it to get the next page; empty: this is the last page")
 
     @classmethod
     def of(cls, reports: Sequence[Report], cursor: str, now: Millis, days: Days, *, whole: bool) -> "ReportList":

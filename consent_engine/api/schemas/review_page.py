@@ -22,10 +22,10 @@ class SoldView(View):
     plan: str
     version: int
     name: str
-    reads: dict[str, dict[str, str]] = Field(description="what had to be told, by language, in the order of reading")
-    text: str = Field(description="the question as it was sent, without any number; empty: no order came of it")
-    state: str = Field(description="of the order; empty: there is none")
-    agent: str = Field(description="whom the order names; empty: there is none")
+    reads: dict[str, dict[str, str]] = Field(description="the disclosures due, by language, in the order of reading")
+    text: str = Field(description="the confirmation SMS as sent, without any number; empty: no order was placed")
+    state: str = Field(description="state of the order; empty: no order")
+    agent: str = Field(description="agent of the order; empty: no order")
 
     @classmethod
     def of_order(cls, order: Order) -> "SoldView":
@@ -52,10 +52,10 @@ class HeardView(View):
     """A call on a reviewer's page. No number of a person is shown in full."""
 
     call: CallView
-    own: bool = Field(description="it is a call of the reader's own: another hears it")
-    recording: str = Field(description="where it can be heard; empty: no address of recordings is set")
+    own: bool = Field(description="the reader's own call: another reviewer must hear it")
+    recording: str = Field(description="address of the recording; empty: no address of recordings is set")
     sold: list[SoldView]
-    transcript: TranscriptView | None = Field(description="null: nobody posted one, or its words were erased")
+    transcript: TranscriptView | None = Field(description="null: none was posted, or its words were erased")
 
     @classmethod
     def of(cls, call: Call, sold: Sequence[SoldView], recording: str, *, own: bool) -> "HeardView":

@@ -30,7 +30,7 @@ class ReviewCall(StrictForm):
     def check(self) -> None:
         """Raise Malformed for a failed review without reasons, and for a note that `check_note` refuses."""
         if self.verdict == "fail" and not self.reasons:
-            raise Malformed([FieldError("reasons", "missing", "must be given: why it failed")])
+            raise Malformed([FieldError("reasons", "missing", "must be given: why the call failed")])
         check_note(self.note)
 
 
@@ -45,7 +45,7 @@ class LetGoOn(StrictForm):
     """The reason why orders that wait for a first review go on without it."""
 
     reason: Reasoned = Field(examples=["nobody can review this week: decided by the head of sales"])
-    cursor: str = Field("", max_length=200, description="of the answer before; empty: from the newest on")
+    cursor: str = Field("", max_length=200, description="the cursor of the answer before; empty: begin with the newest")
 
 
 def check_note(note: str) -> None:
@@ -71,7 +71,7 @@ class WaitingList(View):
     """Orders that wait for a first review."""
 
     orders: list[WaitingView]
-    cursor: str = Field(description="ask with it for the next page; empty: there is none")
+    cursor: str = Field(description="send it to get the next page; empty: this is the last page")
 
     @classmethod
     def of(cls, rows: Sequence[Waiting], cursor: str) -> "WaitingList":
@@ -83,7 +83,7 @@ class LetGoView(View):
 
     orders: int
     calls: int
-    cursor: str = Field(description="the same request with it goes on; empty: there is no more")
+    cursor: str = Field(description="repeat the request with it to continue; empty: no more are left")
 
 
 class CoveredView(View):
@@ -92,8 +92,8 @@ class CoveredView(View):
     key: str
     recorded: int
     reviewed: int
-    failed: int = Field(description="for good: the second look upheld it")
-    gap: int = Field(description="recorded, and not heard by a reviewer")
+    failed: int = Field(description="failed for good: upheld by a second look")
+    gap: int = Field(description="recorded, but not reviewed")
 
 
 class CoverageView(View):
@@ -114,12 +114,12 @@ class PressedView(View):
     placed: int
     confirmed: int
     declined: int
-    refused: int = Field(description="the subscriber wants no more calls")
-    suspect: int = Field(description="a yes that no person can have written")
-    review_failed: int = Field(description="cancelled, for the review of the call failed")
-    ended_soon: int = Field(description="switched on on these days, and taken back within a week")
-    confirm_rate: float = Field(description="confirmed of placed, 0 to 1")
-    presses: bool = Field(description="so much went wrong that somebody should listen")
+    refused: int = Field(description="orders whose subscriber wants no more calls")
+    suspect: int = Field(description="orders with a yes that no person can have written")
+    review_failed: int = Field(description="cancelled because the call failed its review")
+    ended_soon: int = Field(description="activated on these days, and ended within a week")
+    confirm_rate: float = Field(description="confirmed orders as a share of those placed, 0 to 1")
+    presses: bool = Field(description="so much went wrong that a person should listen to the calls")
 
 
 class PressureView(View):

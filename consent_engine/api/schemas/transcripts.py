@@ -50,9 +50,9 @@ class PhraseView(View):
 class TranscriptView(View):
     """The words of a call, and the hints in them."""
 
-    edition: int = Field(description="of the list of forbidden phrases")
+    edition: int = Field(description="edition of the list of forbidden phrases")
     lines: list[SpokenView]
-    spoken: dict[str, str] = Field(description="disclosures that seem to have been told, and when")
+    spoken: dict[str, str] = Field(description="disclosures that seem to have been read aloud, and when")
     phrases: list[PhraseView]
 
     @classmethod

@@ -53,7 +53,7 @@ class PlanRef(View):
 
     code: str
     version: int
-    hash: str = Field(description="SHA-256 of everything the plan says")
+    hash: str = Field(description="SHA-256 of all contents of the plan")
 
 
 class Confirmation(View):
@@ -61,8 +61,8 @@ class Confirmation(View):
 
     text: str
     segments: int
-    sender: str = Field(description="the number it comes from, and that a reply goes to")
-    code: str = Field(description="three digits that tell this order from the subscriber's others")
+    sender: str = Field(description="the number that the SMS comes from, and replies go to")
+    code: str = Field(description="three digits that tell this order from others of the subscriber")
 
 
 class Said(View):
@@ -76,10 +76,10 @@ class SmsView(View):
     """An SMS that was handed over."""
 
     purpose: str
-    text: str = Field(description="as the gateway was handed it, to the byte; empty: erased with the person part")
+    text: str = Field(description="exactly as handed to the gateway; empty: erased with the person part")
     sender: str
     segments: int
-    delivered: bool = Field(description="whether all of it is known to be on the handset")
+    delivered: bool = Field(description="whether all its segments are known to be on the handset")
 
 
 class TimelineEntry(View):
@@ -87,12 +87,12 @@ class TimelineEntry(View):
 
     at: str
     trigger: str
-    stage: str | None = Field(default=None, description="the step this reached, if it reached one")
+    stage: str | None = Field(default=None, description="the stage that the entry reached, if any")
     by: str
-    ref: str = Field(description="an id outside, if there is one")
+    ref: str = Field(description="an id in another system, if there is one")
     detail: dict[str, Any]
-    reply: Said | None = Field(default=None, description="only for roles that may read what subscribers write")
-    sms: SmsView | None = Field(default=None, description="of a hand-over: the SMS that it was")
+    reply: Said | None = Field(default=None, description="only for roles that may read subscribers' replies")
+    sms: SmsView | None = Field(default=None, description="the SMS that was handed to the gateway")
 
 
 class OrderView(View):
@@ -104,12 +104,12 @@ class OrderView(View):
         description="call_agreed, confirmation_sent, reply_received, service_activated or notification_sent"
     )
     version: int
-    head: str = Field(description="the head of the order's hash chain: keep it, and nobody can change its past")
-    msisdn: str = Field(description="whole for whoever placed the order, masked for all others")
+    head: str = Field(description="head of the order's hash chain: a copy of it reveals any later change of its past")
+    msisdn: str = Field(description="in full for the agent who placed the order, else masked")
     carrier: str
     plan: PlanRef
     confirmation: Confirmation
-    reply_by: str | None = Field(description="until when a yes counts; null until the question was handed over")
+    reply_by: str | None = Field(description="until when a yes counts; null until the confirmation SMS is handed over")
     created_at: str
     timeline: list[TimelineEntry]
 
@@ -215,9 +215,9 @@ class RefusalView(View):
     """A refusal that stands."""
 
     carrier: str | None = Field(description="null: all carriers")
-    plan: str | None = Field(default=None, description="the one that it is about; left out: all")
+    plan: str | None = Field(default=None, description="the only plan refused; left out: all plans")
     since: str
-    until: str | None = Field(default=None, description="when it was asked to end; left out: never")
+    until: str | None = Field(default=None, description="when the refusal ends; left out: never")
 
 
 class Alive(View):

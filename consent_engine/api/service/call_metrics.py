@@ -18,7 +18,7 @@ def of_dialled(days: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
             for carrier in CARRIERS:
                 yield from (((day, carrier, each.value), sums.get(sum_of(each, carrier), 0)) for each in kinds)
 
-    told = "Calls by the day (in China) they began on, and what came of them"
+    told = "Calls by the day (in China) they began on, and what happened to them"
     yield gauge("consent_calls", told, ("began", "carrier", "what"), by(Count))
-    told = "What was wrong with calls, by the day (in China) they began on"
+    told = "Violations of calls, by the day (in China) the calls began on"
     yield gauge("consent_call_violations", told, ("began", "carrier", "violation"), by(Violation))

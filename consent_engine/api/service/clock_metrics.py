@@ -25,13 +25,13 @@ def clocks_seen(registry: Registry) -> ClocksSeen:
 
 
 def of_clocks(seen: ClocksSeen) -> Iterator[Metric]:
-    told = "By how much the store's clock is ahead of this host's"
+    told = "How far the store's clock is ahead of this host's"
     yield GaugeMetricFamily("consent_store_clock_skew_seconds", told, value=seen.store)
-    told = "By how much a gateway's stamps lie behind their arrival at the least, in the last minutes"
+    told = "The least time between a gateway's stamps and their arrival, in the last minutes"
     lags = sorted(seen.gateways.items())
     yield gauge(
         "consent_gateway_clock_skew_seconds", told, ("gateway",), (((n,), lag.behind / 1000) for n, lag in lags)
     )
-    told = "How much of that its settings allow: beyond it, a quick yes is taken for one from before the question"
+    told = "How far its settings let a gateway's stamps lag: beyond it, a quick yes counts as from before the question"
     rows = (((name,), lag.allowed / 1000) for name, lag in lags)
     yield gauge("consent_gateway_clock_allowed_seconds", told, ("gateway",), rows)

@@ -23,10 +23,10 @@ from consent_engine.ports.pauses import LANE
 from consent_engine.ports.targets import GATEWAY
 
 _OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (
-    ("last_success_timestamp_seconds", "When it last took something; 0: never", lambda one: one.accepted / 1000),
-    ("failing_seconds", "For how long it has not answered at all; 0: it does", lambda one: one.failing / 1000),
+    ("last_success_timestamp_seconds", "When it last accepted something; 0: never", lambda one: one.accepted / 1000),
+    ("failing_seconds", "For how long it has not answered at all; 0: it answers", lambda one: one.failing / 1000),
     (
-        "failed_ratio", "Share of calls of the last minutes that nobody answered",
+        "failed_ratio", "Share of calls in the last minutes that got no answer",
         lambda one: one.failed_share if one.calls >= FEW_CALLS else 0,
     ),
 )  # fmt: skip
@@ -45,7 +45,7 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
             ended[to, outcome, of[0] if of else ""] = count
     told = "Calls to gateways and BSS that ended"
     yield counter("consent_outside_calls", told, ("to", "outcome", "name"), sorted(ended.items()))
-    lasted = HistogramMetricFamily("consent_outside_call_duration_seconds", "How long they took", labels=("to",))
+    lasted = HistogramMetricFamily("consent_outside_call_duration_seconds", "Duration of outside calls", labels=("to",))
     for to in sorted({name.split("|")[1] for name in counted if name.startswith(f"{CALL_SECONDS}|")}):
         lasted.add_metric((to,), *_histogram(counted, f"{CALL_SECONDS}|{to}"))
     yield lasted
@@ -63,7 +63,7 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
 
 def of_look_ups(counted: Mapping[str, int]) -> Metric:
     """Outcomes of the door's look-ups at the BSS; every series from 0 on."""
-    told = "Orders whose number the door asked the BSS about, or was not to wait for; unanswered and unasked are taken"
+    told = "Orders by how the BSS look-up of their number ended at the door; unanswered and unasked ones are taken"
     rows = (((outcome,), counted.get(outcome, 0)) for outcome in door_look_up.OUTCOMES)
     return counter("consent_door_look_ups", told, ("outcome",), rows)
 
@@ -75,7 +75,7 @@ def of_outside(health: Sequence[Health]) -> Iterator[Metric]:
 
 def of_paused(paused: Mapping[Target, Millis], health: Sequence[Health], now: Millis) -> Metric:
     """For how long a person has stopped each lane or gateway; every series from 0 on."""
-    told = "For how long a person has stopped this lane or gateway; 0: it goes on"
+    told = "For how long a person has stopped this lane or gateway; 0: it is running"
     known = [Target(LANE, lane.value) for lane in Lane] + [e.target for e in health if e.target.to == GATEWAY]
     rows = ((target, max(0, now - paused.get(target, now)) / 1000) for target in sorted({*known, *paused}))
     return gauge("consent_paused_seconds", told, ("to", "name"), rows)

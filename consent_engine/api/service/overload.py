@@ -37,7 +37,7 @@ class Admission:
         """Take a place, or raise Busy."""
         await self._looked.of("", self._look)
         if self._room <= 0:
-            raise Busy("as many orders wait as can be asked in time: the same request again, later, is safe")
+            raise Busy("too many orders wait to be asked in time: the same request again, later, is safe")
         self._room -= 1
         self._under_way += 1
 

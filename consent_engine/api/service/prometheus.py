@@ -40,10 +40,10 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
 """Routes whose answers last as long as a reader watches: their duration says nothing."""
 _LANES: tuple[tuple[str, str, str, Callable[[LaneDepth], float]], ...] = (
-    ("due", "", "Effects that should be done now", lambda depth: depth.due),
-    ("oldest_due", "_seconds", "How late the oldest of them is", lambda depth: depth.late / 1000),
-    ("parked", "", "Effects on the stuck list: somebody must look", lambda depth: depth.parked),
-    ("pending", "", "All effects that are wanted, now or later", lambda depth: depth.waiting),
+    ("due", "", "Effects that are due now", lambda depth: depth.due),
+    ("oldest_due", "_seconds", "How late the oldest due effect is", lambda depth: depth.late / 1000),
+    ("parked", "", "Effects on the stuck list: a person must look", lambda depth: depth.parked),
+    ("pending", "", "All pending effects, due now or later", lambda depth: depth.waiting),
 )
 
 
@@ -116,12 +116,12 @@ class Metrics:
         of = ("method", "route", "status")
         yield counter("consent_http_requests", "Requests answered", of, sorted(self._requests.items()))
         rows = (((kind,), count) for kind, count in sorted(self._front.defects.items()))
-        yield counter("consent_defects", "What should never be raised, by its type", ("type",), rows)
+        yield counter("consent_defects", "Errors that should never occur, by type", ("type",), rows)
         rows = (((gateway,), count) for gateway, count in sorted(self._front.repeated.items()))
-        yield counter("consent_replies_repeated", "Replies acknowledged that were stored before", ("gateway",), rows)
+        yield counter("consent_replies_repeated", "Acknowledged replies that were stored before", ("gateway",), rows)
         yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
-        yield gauge("consent_build_info", "The version that runs", ("version",), [((__version__,), 1)])
+        yield gauge("consent_build_info", "The running version", ("version",), [((__version__,), 1)])
         up = "Whether the store can be reached and takes writes"
         yield GaugeMetricFamily("consent_store_up", up, value=int(look is not None and look.writes))
         if look is not None:
@@ -129,7 +129,7 @@ class Metrics:
 
 
 def _of_orders(look: Look) -> Iterator[Metric]:
-    told = "Orders by the (UTC) day they were placed on, and where they stand"
+    told = "Orders by the (UTC) day they were placed on, and their state"
     rows = (((day, state.value), counts.get(state, 0)) for day, counts in look.placed.items() for state in State)
     yield gauge("consent_orders", told, ("placed", "state"), rows)
     told = "Orders without a record of their call, by the (UTC) day they were placed on"
@@ -146,21 +146,21 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from of_codes(*look.codes)
     held = look.held
     yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
-    waits = "How long the oldest of them has waited: after a day it is a refusal"
+    waits = "How long the oldest held reply has waited: after a day it is a refusal"
     yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=age(held, look.at))
     ends = look.endings
-    yield GaugeMetricFamily("consent_endings_open", "Orders to be taken back that are not off", value=ends.count)
-    waits = "How long the oldest of them has waited"
+    yield GaugeMetricFamily("consent_endings_open", "Orders to take back whose service is still on", value=ends.count)
+    waits = "How long the oldest one has waited"
     yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=age(ends, look.at))
     yield from of_clocks(look.clocks)
     yield from of_calls(look.counted, look.outside)
     yield from of_outside(look.outside)
     yield of_paused(look.paused, look.outside, look.at)
     yield from of_rooms(look.rooms)
-    up = "Whether the archive can be asked, and is the one these data belong to"
+    up = "Whether the archive answers, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
     journal = look.journal
-    yield GaugeMetricFamily("consent_journal_waiting", "Entries that the log does not have yet", value=journal.count)
+    yield GaugeMetricFamily("consent_journal_waiting", "Entries not yet in the log", value=journal.count)
     yield GaugeMetricFamily("consent_journal_oldest_seconds", waits, value=age(journal, look.at))
     yield from of_publication(look.unshown)
     yield from of_reviews(look.reviews, look.at)

@@ -43,22 +43,20 @@ def reviews_seen(engine: Engine, pressing: PressingWatch) -> ReviewsSeen:
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
     """Calls and orders that wait for a review, agents that seem to press, services taken back within a week."""
     calls, of = [((verdict.value,), tally) for verdict, tally in seen.calls.items()], ("verdict",)
-    told = "Recorded calls in the store that a reviewer is to hear"
+    told = "Recorded calls in the store that wait for a reviewer"
     yield gauge("consent_reviews_waiting", told, of, ((name, tally.count) for name, tally in calls))
-    told = "How long ago the oldest of them ended"
+    told = "How long ago the oldest waiting call ended"
     yield gauge("consent_reviews_oldest_seconds", told, of, ((name, age(tally, now)) for name, tally in calls))
     if (left := seen.archived) is not None:
-        told = "Recorded calls that left for the archive and were heard by nobody; 10,000: so many or more"
+        told = "Recorded calls that were archived unheard; 10,000: so many or more"
         yield GaugeMetricFamily("consent_reviews_archived", told, value=left.count)
-        told = "How long ago the oldest of these ended"
+        told = "How long ago the oldest unheard archived call ended"
         yield GaugeMetricFamily("consent_reviews_archived_oldest_seconds", told, value=age(left, now))
     told = "Orders whose activation waits for a review"
     yield GaugeMetricFamily("consent_orders_in_review", told, value=seen.orders.count)
-    told = "How long the oldest of them has waited"
+    told = "How long the oldest order in review has waited"
     yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", told, value=age(seen.orders, now))
-    told = (
-        "Agents whose orders so often end in refusals, suspect answers, failed reviews or within a week that they press"
-    )
+    told = "Agents that seem to press: too many orders end in refusals, suspect yeses, failed reviews or within a week"
     yield gauge("consent_agents_pressing", told, ("over",), (((over.value,), n) for over, n in seen.pressing.items()))
-    told = "Services switched on in the last seven days, today with them, that were taken back within a week"
+    told = "Services switched on in the last seven days, today included, that were taken back within a week"
     yield GaugeMetricFamily("consent_services_ended_within_week", told, value=seen.ended_soon)

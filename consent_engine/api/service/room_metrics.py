@@ -10,10 +10,10 @@ from consent_engine.ports import Room
 
 RQ = "rq"
 _GAUGES: tuple[tuple[str, str, Callable[[Room], float]], ...] = (
-    ("memory_used_bytes", "What a Redis server holds in memory", lambda room: room.used),
-    ("memory_max_bytes", "How much it may hold; 0: as much as there is", lambda room: room.most),
-    ("aof_bytes", "The size of its append-only file; 0: it keeps none", lambda room: room.aof),
-    ("aof_ok", "Whether it could write and rewrite that file when it last tried", lambda room: room.aof_works),
+    ("memory_used_bytes", "Memory that a Redis server uses", lambda room: room.used),
+    ("memory_max_bytes", "How much memory it may use; 0: as much as there is", lambda room: room.most),
+    ("aof_bytes", "Size of its append-only file; 0: it keeps none", lambda room: room.aof),
+    ("aof_ok", "Whether its last write and its last rewrite of that file worked", lambda room: room.aof_works),
 )
 
 

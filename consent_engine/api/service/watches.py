@@ -71,7 +71,7 @@ class Streams:
     def check_room(self) -> None:
         """Raise TooManyStreams when there is no room for another watch."""
         if self.open >= self._bounds.most_streams:
-            raise TooManyStreams("as many orders are watched here as may be: ask for this one again in a moment")
+            raise TooManyStreams("the limit of watched orders is reached: try again in a moment")
 
     @contextmanager
     def watch(self, order: Order) -> Iterator[Watch]:

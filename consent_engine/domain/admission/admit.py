@@ -112,7 +112,7 @@ def admit(
     )  # fmt: skip
     doc = replace(doc, call_id=call.id) if call else doc
     if doc.segments > (carried := terms.carried(plan.carrier)):
-        told = f"the question takes {doc.segments} segments, and its gateway carries {carried}"
+        told = f"the confirmation SMS takes {doc.segments} segments, and its gateway carries {carried} at most"
         raise ConfirmationTooLong(told, segments=doc.segments, carried=carried)
     return opened(doc, Person(request.msisdn, text, request.metadata), line.id, salt)
 
@@ -156,7 +156,7 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: 
         number = CARRIERS[plan.carrier].outbound
         raise UnofficialNumber(f"{plan.carrier} calls from {number} and from no other number", official=number)
     if missing := plan.missing:
-        raise DisclosureMissing("the plan does not say: " + ", ".join(missing), missing=", ".join(missing))
+        raise DisclosureMissing("the plan lacks these disclosures: " + ", ".join(missing), missing=", ".join(missing))
     then, sold = listed.on_sale_at(request.agreed), listed.on_sale_at(now)
     if then is None or sold is None or then.hash != sold.hash:
         raise _not_public(listed)
@@ -181,7 +181,7 @@ def _edition(plan: Plan, language: str) -> int:
     try:
         return edition_of(plan, language)
     except ValueError:
-        raise LanguageUnavailable("the plan says nothing in that language: it can be asked about in Chinese") from None
+        raise LanguageUnavailable("the plan has no texts in this language: place the order in Chinese") from None
 
 
 def _doc(

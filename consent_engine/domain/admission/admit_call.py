@@ -125,9 +125,11 @@ def end(call: Call, wanted: CallEnd, line: Line, secret: str, now: Millis, sells
     """
     asked = wanted.request
     if call.state is CallState.ABANDONED:
-        raise CallAbandoned("nobody ended this call in time: what its subscriber said goes to POST /v1/refusals")
+        raise CallAbandoned(
+            "the end of this call was not reported in time: if the subscriber refused, use POST /v1/refusals"
+        )
     if call.end is not None:
-        raise AlreadyEnded("this call ended, and otherwise than said here")
+        raise AlreadyEnded("this call was ended before, with other details")
     if wrong := asked.late_errors(call, now):
         raise Malformed(wrong)
     if asked.plan is not None and not sells(call.carrier, asked.plan):

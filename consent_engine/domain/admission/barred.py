@@ -5,7 +5,7 @@ from consent_engine.errors import CoolingOff, DoNotCall, Refused
 
 _WHY_NOT = {
     Kind.REFUSED: "the subscriber refused further calls",
-    Kind.SUSPECTED: "the subscriber wrote what may be a refusal: a person reads it within a day",
+    Kind.SUSPECTED: "a reply of the subscriber may be a refusal: a person decides within a day",
     Kind.MARKETING_FREE: "the subscriber is registered as marketing-free",
     Kind.NUMBER_CHANGED: "the number has another holder or network, or none",
 }

@@ -10,4 +10,4 @@ class AgentMismatch(Refused, code="agent_mismatch"):
 def check_agent(bound: str, named: str) -> None:
     """Raise AgentMismatch if a request names another agent's number than its key is bound to ('': to none)."""
     if bound and bound != named:
-        raise AgentMismatch("this key is bound to another agent's number: name that, or take the key of that agent")
+        raise AgentMismatch("this key is bound to another agent: name that agent, or use the key of the agent named")

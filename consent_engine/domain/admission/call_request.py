@@ -95,7 +95,7 @@ class EndCall(StrictForm):
     def form_errors(self) -> list[FieldError]:
         """Errors in the combination of fields."""
         if self.outcome is CallOutcome.DECLINED and self.plan is None:
-            return [FieldError("plan", "missing", "must be given: which plan was declined")]
+            return [FieldError("plan", "missing", "must be given: the plan that was declined")]
         return []
 
     def late_errors(self, call: Call, now: Millis) -> list[FieldError]:

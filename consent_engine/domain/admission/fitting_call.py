@@ -6,7 +6,7 @@ from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, Ca
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
 
-NO_SUCH_CALL = "there is no such call, or none of these days"
+NO_SUCH_CALL = "no such call, or it was archived"
 
 
 def fits(
@@ -21,13 +21,13 @@ def fits(
         raise CallMismatch(NO_SUCH_CALL)
     if call.violations:
         wrong = " ".join(call.violations)
-        raise CallNotPermitted("something was wrong with the call: no order comes of it", violations=wrong)
+        raise CallNotPermitted("the call broke a rule: no order may be placed for it", violations=wrong)
     if call.state is CallState.ABANDONED:
-        raise CallNotPermitted("nobody said how the call ended: no order comes of it", violations="")
+        raise CallNotPermitted("the end of the call was not reported: no order may be placed for it", violations="")
     if (end := call.end) is not None and (end.recording is None or end.outcome is CallOutcome.NO_ANSWER):
-        raise CallNotPermitted("nobody answered the call: no order comes of it", violations="")
+        raise CallNotPermitted("nobody answered the call: no order may be placed for it", violations="")
     if call.verdict in {Verdict.CONTESTED, Verdict.FAILED}:
-        raise CallNotPermitted("a reviewer failed the call: no order comes of it", violations="")
+        raise CallNotPermitted("the call failed its review: no order may be placed for it", violations="")
     if agreed < oldest:
         raise CallTooOld("the subscriber agreed too long ago: call again")
     _is_the_one(call, line, carrier, recording)
@@ -40,9 +40,9 @@ def _is_the_one(call: Call, line: str, carrier: str, recording: Recording | None
     if call.line != line or call.carrier != carrier:
         if recording is not None:
             raise RecordingReused("this recording is of a call of another carrier")
-        raise CallMismatch("the call was to another number, or of another carrier")
+        raise CallMismatch("the call is of another number or another carrier")
     if recording is not None and _differ(recording, call.recording):
-        raise CallMismatch("the recording was made known with another SHA-256")
+        raise CallMismatch("the recording was reported before with another SHA-256")
 
 
 def _differ(told: Recording, known: Recording | None) -> bool:

@@ -108,7 +108,7 @@ class PlaceOrder(StrictForm):
     @classmethod
     def _goes_with_the_call(cls, agreed_at: datetime | None, info: ValidationInfo) -> datetime | None:
         if (agreed_at is None) == (info.data.get("call_id") is not None):
-            raise PydanticCustomError("call_time_invalid", "must be given with call_id, and only with that")
+            raise PydanticCustomError("call_time_invalid", "must be given with call_id, and only then")
         return agreed_at
 
     @field_validator("call")

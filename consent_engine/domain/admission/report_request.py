@@ -58,7 +58,7 @@ class MakeReport(StrictForm):
     """A call that a subscriber reports."""
 
     msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
-    carrier: Carrier = Field(description="who called, as the subscriber says")
+    carrier: Carrier = Field(description="the carrier that called, as the subscriber says")
     caller_number: Annotated[str, Field(max_length=40, examples=["10085"]), AfterValidator(_caller)] = Field(
         description="the number that was shown"
     )
@@ -67,17 +67,17 @@ class MakeReport(StrictForm):
         "", description="the subscriber's words: part of the person, and erased with it"
     )
     channel: Literal["hotline", "app", "counter", "12321", "other"] = Field(
-        "hotline", description="how it came; by the public door it is web"
+        "hotline", description="how the report came; with a `code` always web"
     )
-    ref: _Ref = Field("", description="its number at whoever forwarded it")
+    ref: _Ref = Field("", description="its number in the system that forwarded it")
     reported_at: _Instant | None = Field(None, description="when it was reported at 12321, which forwards it")
-    language: Language = Field("zh", description="in which the reporter is answered by SMS")
+    language: Language = Field("zh", description="language of the SMS that answer the reporter")
 
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$")] | None = Field(
-        None, description="by the public door: what was sent to the number; then no key is asked for"
+        None, description="the code that the number got by SMS; a report with it needs no API key"
     )
     ticket: Annotated[str, Field(max_length=64)] = Field(
-        "", description="by the public door: what was answered to who asked for the code, so that its tries are his"
+        "", description="from the answer to the request for the code: then nobody else can use up your tries"
     )
 
     def late_errors(self, now: Millis) -> list[FieldError]:
@@ -96,7 +96,7 @@ class AskCode(StrictForm):
 
     msisdn: Annotated[str, Field(max_length=40, examples=["+8613800138000"]), AfterValidator(msisdn)]
     carrier: Carrier
-    language: Language = Field("zh", description="in which the SMS is written")
+    language: Language = Field("zh", description="language of the SMS")
 
 
 class DecideReport(BaseModel):
@@ -106,12 +106,11 @@ class DecideReport(BaseModel):
 
     found: ReportClass = Field(alias="class")
     reward: Literal["none", "granted", "paid", "eligible"] | None = Field(
-        None, description="granted only where the carrier offers one, once a call, so many a month; paid after that"
+        None,
+        description="granted: if the carrier offers one, once a call, up to its monthly limit; paid: after granted",
     )
     note: _Note = ""
-    forwarded: _Note = Field(
-        "", description="to whom the trace was passed, where the call was not ours: 12321 if to none"
-    )
+    forwarded: _Note = Field("", description="where the report of another's call was passed on; empty: 12321")
 
     def fingerprint(self) -> str:
         """A hash that equal decisions share."""

@@ -1,4 +1,4 @@
-"""What the tests of calls share: a town in which calls are made known, and end."""
+"""Fixtures for the tests of calls: a desk on which calls are made known, and end."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ __all__ = ["Door", "running"]
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk over fakeredis: the real scripts, fast; what is over moves to a file."""
+    """Make a desk over fakeredis: fast, with the real scripts; settled records move to a file."""
     archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
     made = Desk(FakeRedis(decode_responses=True), archive)
     yield made
@@ -26,5 +26,5 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def called() -> dict[str, Any]:
-    """The body of a call that is as it should be, but for its instant."""
+    """Return the body of a valid call, without its start."""
     return {"from": "10085", "to": "+8613800138000", "carrier": "mobile", "agent": "A1024", "script": "5g-2025-07"}

@@ -18,7 +18,7 @@ def instant(at: int) -> str:
 
 
 class Desk(Town):
-    """A town with calls, which must not be older than they may be."""
+    """A town with calls, whose age is limited as in production."""
 
     call_age = 2 * 3_600_000
 
@@ -32,7 +32,7 @@ class Desk(Town):
         return self.engine.calls.take(CallStart("desk", key or f"call-{self.keys}", read(StartCall, body)))
 
     def counted(self, day: str) -> dict[tuple[str, str], dict[str, int]]:
-        """What was counted of the calls that began on a day, by carrier and agent."""
+        """Return the counts of the calls that began on a day, by carrier and agent."""
         found: dict[tuple[str, str], dict[str, int]] = {}
         for name, count in self.client.hgetall(f"ce:{{0}}:dialled:{day}").items():
             what, carrier, agent = name.split("|", 2)

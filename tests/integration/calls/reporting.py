@@ -11,7 +11,7 @@ from tests.integration.calls.desk import instant
 
 
 def book(desk, rewards=None, calendar=None, **more):
-    """The reports of a desk's store, under other terms."""
+    """Return a book of reports over a desk's store, under other terms."""
     engine = desk.engine
     terms = ReportTerms(calendar=calendar or Calendar(), rewards=rewards or {}, **more)
     inspector = Inspector(engine.store, engine.lookup, "test-secret")

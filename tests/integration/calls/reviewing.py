@@ -1,4 +1,4 @@
-"""What the tests of reviews share: a call with its order, a verdict, a yes."""
+"""Steps that the tests of reviews share: a call with its order, a verdict, a yes."""
 
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
@@ -22,7 +22,7 @@ def review(desk, call, by="r-1", *, passed=False, second=False):
 
 
 def sold(desk):
-    """A call that ended as it must, and its order, whose subscriber was asked."""
+    """Make a call that ended properly, and its order, whose subscriber was asked."""
     call = desk.start()
     order = ordered(desk, call)
     desk.clock.forward(seconds=60)
@@ -40,7 +40,7 @@ def says_yes(desk):
 
 
 def recorded(door, agent, n):
-    """A recorded call of an agent, over HTTP: its id."""
+    """Make a recorded call of an agent known over HTTP; return its id."""
     now = door.engine.registry.now()
     body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": agent, "started_at": instant(now - 60_000)}
     key = {"Idempotency-Key": f"call-{agent}-{n}"}

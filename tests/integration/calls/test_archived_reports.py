@@ -1,4 +1,4 @@
-"""Reports that are answered leave the store, and are what they were wherever they are."""
+"""Answered reports move to the archive, and read the same in the store and in the archive."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ def moved(desk, hours=49):
 
 
 class Died(BaseException):
-    """The process is gone."""
+    """The sudden end of the process."""
 
 
 def mortal(when, method):
@@ -45,7 +45,7 @@ POINTS = [(when, what) for what in ("whole_records", "keep", "retire") for when 
 
 
 def dies_at(desk, patched, when, what, retire):
-    """Have a method of the archive, or of the store's retirement, end the process before or after it is done."""
+    """Return an object, the name of its method, and a replacement that ends the process before or after the method."""
     part, name = (desk.archive.records, "keep") if what == "keep" else (patched.retirement, what)
     name = retire if what == "retire" else name
     return part, name, mortal(when, getattr(part, name))
@@ -58,7 +58,7 @@ def test_who_dies_while_a_report_or_an_ending_moves_leaves_it_whole_and_the_repe
     order = desk.settled(msisdn=OTHER)
     ending = desk.engine.endings.ask(order, Why(Cause.WITHDRAWN, "hotline", "desk")).ending
     desk.run()
-    desk.clock.forward(hours=LONG)  # the order goes, and its ending after it
+    desk.clock.forward(hours=LONG)  # the order moves, and its ending after it
     store = desk.engine.store
     for retire, act in (
         ("retire_reports", lambda: asyncio.run(move_reports(store, desk.clock()))),
@@ -72,7 +72,7 @@ def test_who_dies_while_a_report_or_an_ending_moves_leaves_it_whole_and_the_repe
         setattr(part, name, whole)
         assert desk.engine.reports.show(told.id)[0].head == head
         assert desk.engine.endings.show(order.id).state is EndingState.ENDED
-        desk.clock.forward(seconds=61)  # its lease is over
+        desk.clock.forward(seconds=61)  # its lease has expired
         act()
     assert keys_of(desk, told) == desk.client.keys("ce:*end:*") == []
     assert (desk.engine.reports.show(told.id)[0].head, desk.engine.endings.show(order.id).id) == (head, ending.id)

@@ -1,4 +1,4 @@
-"""A key that is bound to an agent's number: it names that agent alone, and its owner hears no call of that agent."""
+"""A key bound to an agent's number: it acts for that agent alone, and its owner reviews no call of that agent."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_key_that_is_bound_to_an_agents_number_acts_for_that_agent_and_reviews
 
 
 def test_who_has_an_agents_number_decides_no_held_reply_to_an_order_of_that_agent(door):
-    """Also where a desk's key placed it, as where people sign in with a provider that names their number."""
+    """This holds also where a desk's key placed the order, as with sign-in by a provider that gives the number."""
     bound, other = (door.engine.keys.add(name, Role.OPS, agent) for name, agent in (("zhang", "A1024"), ("li", "B7")))
     assert door.place(order(agent="A1024")).status_code == 201
     door.work(Lane.SMS)

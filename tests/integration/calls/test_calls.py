@@ -1,4 +1,4 @@
-"""Calls are records of their own: begun, ended or abandoned, with all that was wrong with them."""
+"""Calls are records of their own: begun, ended or abandoned, with everything that was wrong with them."""
 
 import pytest
 
@@ -238,7 +238,7 @@ def test_a_recording_is_of_one_call_of_one_number(desk):
     first, second = desk.start(), desk.start(OTHER)
     recording = {"ref": "the one", "sha256": SHA, "seconds": 5}
     desk.end(first, recording=recording)
-    desk.clock.forward(seconds=90)  # no request lasts so long: its call alone has the recording
+    desk.clock.forward(seconds=90)  # longer than any request lasts: only its call holds the recording
     with pytest.raises(RecordingReused):
         desk.end(second, recording=recording)
     assert desk.found(second).state == "up"

@@ -1,4 +1,4 @@
-"""What was activated is taken back: once an order, whoever asks and however often, and whoever dies meanwhile."""
+"""An activated service is taken back: once per order, whoever asks, however often, and whichever process dies."""
 
 import pytest
 from fakeredis import FakeRedis
@@ -100,7 +100,7 @@ def test_an_archived_order_is_taken_back_and_stays_where_it_is(desk):
     assert (desk.engine.show(order.id).events, desk.live([order.id])) == (order.events, {})
     desk.clock.forward(hours=24 * 30)
     desk.run(Lane.TIMER)
-    assert not desk.names("line:")  # the line was there for the notice alone
+    assert not desk.names("line:")  # the line existed only for the notice
 
 
 def test_what_was_never_on_cannot_be_taken_back(desk):
@@ -112,7 +112,7 @@ def test_what_was_never_on_cannot_be_taken_back(desk):
     desk.say("是")
     desk.run(Lane.INBOUND, Lane.ACTIVATION)
     assert desk.engine.show(order.id).effects["activate"].doubts == 1
-    with pytest.raises(NotActivated):  # nobody knows yet
+    with pytest.raises(NotActivated):  # the activation is still in doubt
         take_back(desk, order)
     with pytest.raises(EndingNotFound):
         ending(desk, order)
@@ -144,7 +144,7 @@ def test_a_doubt_is_asked_about_and_the_key_stays_the_same(desk):
     take_back(desk, order)
     desk.run(Lane.ACTIVATION)
     desk.clock.forward(hours=1)
-    desk.run(Lane.ACTIVATION)  # it knows of none: then it is surely not done, and is asked for again
+    desk.run(Lane.ACTIVATION)  # the BSS knows no such ending: it was surely not done, and is asked for again
     assert {each.ending_id for each in desk.bss.ended} == {name}
     assert len(desk.bss.ended) == 2
     desk.bss.knows[name] = Accepted("off-1")
@@ -208,7 +208,7 @@ def test_what_the_bss_refuses_for_good_is_given_up_and_is_on_no_list_any_more(de
     desk.run()
     assert (len(desk.bss.ended), notices(desk)) == (1, [])
     desk.clock.forward(hours=24 * 30)
-    for _ in range(2):  # its order first
+    for _ in range(2):  # the order moves first
         desk.move()
     with pytest.raises(NothingParked, match="given up too long ago"):
         desk.engine.retry(order.id, "ops-1")
@@ -223,7 +223,7 @@ def test_what_was_given_up_is_taken_up_again_under_the_same_key_and_given_up_onc
     desk.run(Lane.ACTIVATION)
     stuck = desk.engine.stuck()
     desk.engine.give_up(order.id, "ops-1", "by hand")
-    assert desk.engine.retry_many(stuck, "ops-2").gone == 1  # whose list is older than that takes nothing up
+    assert desk.engine.retry_many(stuck, "ops-2").gone == 1  # a list read before it was given up retries nothing
     assert ending(desk, order).state is EndingState.GIVEN_UP
     desk.engine.retry(order.id, "ops-2")
     after = ending(desk, order)
@@ -271,13 +271,13 @@ def test_a_lost_lease_is_a_doubt_and_no_call(desk):
     order = desk.settled()
     desk.bss.can_ask = True
     take_back(desk, order)
-    [held] = desk.engine.lanes.lease(Lane.ACTIVATION, 5)  # and dies
+    [held] = desk.engine.lanes.lease(Lane.ACTIVATION, 5)  # the worker dies with the lease
     assert held.ending.doc.order == order.id
     desk.clock.forward(seconds=61)
     desk.run(Lane.ACTIVATION)
     assert (desk.bss.ended, ending(desk, order).effects["deactivate"].doubts) == ([], 1)
     desk.clock.forward(hours=1)
-    desk.run(Lane.ACTIVATION)  # asked: it knows none
+    desk.run(Lane.ACTIVATION)  # asked, the BSS knows no such ending
     desk.run()
     assert (len(desk.bss.ended), ending(desk, order).state) == (1, EndingState.ENDED)
 
@@ -380,7 +380,7 @@ def test_unknown_before_is_untaken_and_goes_on(desk):
 
 
 def sold(desk):
-    """A call that ended as it must, and its order, which is on."""
+    """Make a call that ended properly, and its order, which is activated."""
     call = desk.start()
     desk.keys += 1
     body = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1024", "call_id": call.id}
@@ -486,7 +486,7 @@ def test_an_ending_that_nobody_can_read_keeps_no_other_service_on(desk, damaged)
     happens(desk, LineEvent.ASSIGNED)
     desk.run()
     assert [off.order_id for off in desk.bss.ended] == [orders[damaged].id, orders[1 - damaged].id]
-    assert "wake.endings" in desk.engine.line(NUMBER).effects  # somebody must see to the other
+    assert "wake.endings" in desk.engine.line(NUMBER).effects  # a person must take care of the other order
 
 
 def test_what_the_holder_of_now_has_stays_on_and_another_event_takes_nothing_back(desk):
@@ -589,7 +589,7 @@ def test_an_ending_follows_its_order_to_the_archive_and_is_the_same_one_asked_ag
     desk.run()
     told = ending(desk, order)
     seal(desk.engine.store, "one")
-    for _ in range(2):  # its order first
+    for _ in range(2):  # the order moves first
         desk.move()
     assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
     assert [member for member in desk.client.zrange("ce:{0}:due:timer", 0, -1) if member.startswith("e:")] == []

@@ -1,4 +1,4 @@
-"""The operator's command hears first: people take its hits, what is disputed, and a sample that can be drawn again."""
+"""The operator's command reviews first: people hear its hits, disputed calls, and a sample that can be drawn again."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ TOLD = {"call": "1", "agent": "A1"}
 
 
 class Command:
-    """A command that says what it is told to."""
+    """A review command that answers as the test says."""
 
     def __init__(self):
         self.asked, self.says = [], Heard("hear", "3.1", passed=True)

@@ -1,4 +1,4 @@
-"""Calls over HTTP, as the contract has them: the roles, the answers, the problems."""
+"""Calls over HTTP, as the contract describes them: the roles, the answers, the problems."""
 
 import json
 import os

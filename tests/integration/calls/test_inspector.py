@@ -1,4 +1,4 @@
-"""What an inspector asks: who called this number, by which permit; what was wrong in a period; a sample by a seed."""
+"""An inspector's questions: calls to a number with their permits, violations in a period, and a sample by a seed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""An order names its call: it is of that call, waits for its end, and falls with one that was not as it must be."""
+"""An order names its call: it belongs to the call, waits for its end, and is cancelled when the call was unlawful."""
 
 import pytest
 from msgspec import structs
@@ -76,7 +76,7 @@ def test_an_activation_is_not_even_put_while_its_call_is_up(desk):
 
 
 def test_what_waits_for_its_call_is_not_leased_either(desk):
-    """The gate stands in both scripts: an effect that was put before the restriction is not handed out."""
+    """Both scripts check the gate: an effect that was put before the restriction is not leased."""
     call = desk.start()
     order = ordered(desk, call)
     desk.run(Lane.SMS)
@@ -122,7 +122,7 @@ def test_the_open_orders_of_an_unlawful_call_are_cancelled(desk, how):
 
 
 def test_what_was_ordered_and_then_declined_in_the_same_call_is_never_activated_and_is_cancelled(desk):
-    """The other order of the call goes on: only this plan was declined."""
+    """The other order of the call continues: only this plan was declined."""
     call = desk.start()
     order = ordered(desk, call)
     confirmed(desk, order)
@@ -143,7 +143,7 @@ def test_what_was_ordered_and_then_declined_in_the_same_call_is_never_activated_
 
 
 def test_a_call_that_ends_as_other_lets_its_order_go_on(desk):
-    """It may have been about more than one thing; what counts is the subscriber's own yes."""
+    """The call may have been about several things; the subscriber's own yes decides."""
     call = desk.start()
     order = ordered(desk, call)
     confirmed(desk, order)
@@ -181,7 +181,7 @@ def test_an_order_and_the_end_that_declines_it_meet_and_it_is_never_activated(de
 
 
 def test_a_call_that_nobody_answered_has_no_order_whatever_its_agent_says_first(desk):
-    """Else a sale whose call was never recorded could be had by ending it so: nobody would ever hear it."""
+    """Otherwise an agent could end an unrecorded sale this way, and no reviewer would ever hear it."""
     call = desk.start()
     order = ordered(desk, call)
     confirmed(desk, order)
@@ -195,7 +195,7 @@ def test_a_call_that_nobody_answered_has_no_order_whatever_its_agent_says_first(
 
 
 def test_a_recorded_call_that_nobody_answered_lets_no_order_go_on(desk):
-    """A machine may have answered, and was recorded: nobody can have agreed to anything."""
+    """An answering machine may have been recorded: nobody can have agreed to anything."""
     call = desk.start()
     order, other = ordered(desk, call), ordered(desk, call, plan="data-pack-10gb")
     desk.run(Lane.SMS)
@@ -289,7 +289,7 @@ def test_an_order_names_one_call_in_one_form(desk, change):
 
 
 def test_a_call_that_ends_while_an_order_of_it_is_placed_is_looked_at_again(desk):
-    """The order waits for the very end of the call, or is placed after it: never between the two."""
+    """The order waits for the end of the call, or is placed after it: never between the two."""
     call = desk.start()
     records = desk.engine.store.records
     asked = records.commit

@@ -1,4 +1,4 @@
-"""Pressure selling in figures: what became of a day's orders, by agent and plan, counted as it happens."""
+"""Pressure selling in figures: the outcomes of a day's orders, by agent and plan, counted as they happen."""
 
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.days import CHINA
@@ -61,7 +61,7 @@ def test_what_is_taken_back_within_a_week_is_counted_on_the_day_it_was_switched_
 
 def test_who_pressed_is_counted_over_two_weeks_one_day_read_a_look():
     days = {
-        "2025-11-25": {"placed|p|B": 40, "ended_soon|p|B": 4},  # today: nothing of it has been taken back yet
+        "2025-11-25": {"placed|p|B": 40, "ended_soon|p|B": 4},  # today: 4 of 40 ended soon, which is not too many
         "2025-11-20": {"placed|p|A": 10, "refused|q|A": 2, "placed|q|A": 10, "confirmed|q|A": 9},
         "2025-11-19": {"placed|p|A": 15, "suspect|p|A": 6, "sum.ended_soon||": 3},
         "2025-11-12": {"placed|p|C": 30, "ended_soon|p|C": 7, "placed|p|D": 30, "ended_soon|p|D": 6},

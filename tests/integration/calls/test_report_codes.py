@@ -1,4 +1,4 @@
-"""The public door of reports: a number is proven by the code that was sent to it, and by nothing else."""
+"""Reports by the public: a number is proven by the code that was sent to it, and by nothing else."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def test_the_code_that_was_sent_proves_its_number_for_a_while(desk):
     code = send(desk)
     assert desk.gateway.sent[-1].to == NUMBER
     prove(desk, code)
-    prove(desk, code)  # whose report was lost on the way asks again
+    prove(desk, code)  # repeated when the report was lost on its way
     desk.clock.forward(seconds=601)
     with pytest.raises(CodeWrong):
         prove(desk, code)
@@ -110,7 +110,7 @@ def test_an_address_asks_for_so_many_codes_and_another_one_is_not_kept_waiting()
 
 
 def ask(desk, network="", of=None):
-    """The ticket of who asks for a code from a network, and the code that the number gets."""
+    """Ask for a code from a network; return the ticket, and the code that the number gets."""
     ticket = (of or desk.engine.reports).send_code(CodeAsked(Msisdn(NUMBER), "mobile", network=network))
     desk.run(Lane.SMS)
     return ticket, re.search(r"验证码(\d{6})", desk.texts("code")[-1])[1]
@@ -142,7 +142,7 @@ def test_a_code_that_somebody_else_had_replaced_is_good_for_who_asked_for_it_and
             desk.engine.reports.prove(Msisdn(NUMBER), wrong, others)
     with pytest.raises(CodeWrong):
         prove(desk, code)
-    for good in (code, newer):  # both came by SMS: nobody knows which is whose
+    for good in (code, newer):  # both came by SMS: nobody can tell which code belongs to which request
         desk.engine.reports.prove(Msisdn(NUMBER), good, ticket)
     desk.clock.forward(seconds=541)
     with pytest.raises(CodeWrong):
@@ -174,14 +174,14 @@ def test_some_networks_use_up_half_of_an_hours_codes_and_everybody_else_has_the_
     assert [sent(f"10.0.{n}.0/24", 20) for n in range(7)] == [10, 10, 10, 10, 10, 3, 3]
     assert sent("192.0.2.0/24", 1) == 1
     assert [sent(f"172.16.{n}.0/24", 1) for n in range(43)] == [1] * 43
-    assert sent("198.51.100.0/24", 1) == 0  # all are used up
+    assert sent("198.51.100.0/24", 1) == 0  # the shares of all networks are used up
     for n in range(100):
         sent(f"of many {n}", 1)
     assert desk.client.hlen(desk.client.keys("ce:codes:*")[0]) < 60
 
 
 def test_requests_of_one_network_that_come_together_have_no_more_codes_than_one_after_another(desk):
-    """Whatever else is done between any two looks at the store."""
+    """This holds whatever other requests do between any two looks at the store."""
     hour, numbers = book(desk, codes_an_hour=100), (Msisdn(f"+86137001{n:05d}") for n in range(1_000))
     registry, sent = desk.engine.registry, []
     looked = registry.now
@@ -236,7 +236,7 @@ def asked(door, **more):
 
 
 def test_no_code_is_sent_whose_time_is_over_or_that_another_has_replaced(desk):
-    for _ in range(2):  # the workers stand still
+    for _ in range(2):  # no worker runs
         desk.engine.reports.send_code(CodeAsked(Msisdn(NUMBER), "mobile"))
         desk.clock.forward(seconds=61)
     desk.run(Lane.SMS)
@@ -280,7 +280,7 @@ def test_whoever_has_many_networks_asks_for_as_many_codes_as_four_households_and
 
 
 def coded(door):
-    """The code that a line was sent, as its handset shows it."""
+    """Return the code that was sent to a line, as its handset shows it."""
     line = door.engine.line(Msisdn(NUMBER))
     return door.engine.outside.code_of(line.id, line.code.seed)
 
@@ -324,7 +324,7 @@ def test_all_numbers_together_are_sent_so_many_codes_an_hour_and_a_number_of_its
 
 
 def test_a_number_whose_codes_others_used_up_reports_by_the_hotline(door):
-    for _ in range(3):  # as many as one network has
+    for _ in range(3):  # as many as one network may ask for
         door.call("POST", f"{PATH}/code", None, {"msisdn": NUMBER, "carrier": "mobile"})
         [name] = door.redis.keys("ce:{0}:line:*")
         seed, at, *more = json.loads(door.redis.hget(name, "code"))

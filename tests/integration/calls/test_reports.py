@@ -1,4 +1,4 @@
-"""Reports of calls: taken as refusals, judged by what is known of the call, answered, rewarded once."""
+"""Reports of calls: taken as refusals, compared with the records of the call, answered, rewarded once."""
 
 from datetime import UTC, datetime
 
@@ -106,7 +106,7 @@ def test_our_own_doors_have_fifteen_days_and_12321_fifteen_working_days(desk):
     def due(at):
         return datetime.fromtimestamp((at + 8 * HOUR) / 1000, UTC).isoformat(timespec="seconds")[:19]
 
-    # It is 2025-11-25 in China, a Tuesday; the 15th working day after it, with a holiday and a Saturday that is worked.
+    # Today is Tuesday 2025-11-25 in China. Due is the 15th working day, after a holiday and a Saturday that is worked.
     calendar = Calendar(off={"2025-12-01": "a holiday"}, worked=frozenset({"2025-12-06"}))
     reports = book(desk, calendar=calendar)
     assert due(report(desk, of=reports).received.answer_by) == "2025-12-10T23:59:59"
@@ -158,7 +158,7 @@ def test_a_reward_is_the_carriers_own_and_granted_once_a_call(desk):
     with pytest.raises(RewardNotDue):
         decide(desk, first, "ours_unrecorded", "paid", of=reports)
     assert decide(desk, first, "ours_unrecorded", "granted", of=reports).decided.amount == "20.00"
-    same = report(desk, ago=10 * 60_000, of=reports, to=OTHER)  # the same call, remembered otherwise
+    same = report(desk, ago=10 * 60_000, of=reports, to=OTHER)  # the same call, remembered with another time
     assert (same.reward, same.received.why) == ("none", "once_a_call")
     paid = decide(desk, first, "ours_unrecorded", "paid", of=reports)
     assert (paid.reward, paid.events[-1].amount) == ("paid", "20.00")
@@ -174,7 +174,7 @@ def test_a_number_is_rewarded_so_often_a_month(desk):
         decide(desk, report(desk, ago=n * HOUR, of=reports), "ours_unrecorded", "granted", of=reports)
     third = report(desk, ago=5 * HOUR, of=reports)
     assert third.received.why == "capped"
-    desk.clock.forward(hours=24 * 10)  # December
+    desk.clock.forward(hours=24 * 10)  # in December
     assert report(desk, ago=DAY, of=reports).reward == "eligible"
 
 
@@ -185,7 +185,7 @@ def test_a_reward_that_is_taken_back_counts_neither_for_the_month_nor_for_its_ca
     decide(desk, first, "ours_unrecorded", "granted", of=reports)
     assert report(desk, ago=5 * HOUR, of=reports).received.why == "capped"
     decide(desk, first, "ours_unrecorded", "none", of=reports)
-    again = report(desk, ago=desk.clock() - at + 10 * 60_000, of=reports)  # the same call, remembered otherwise
+    again = report(desk, ago=desk.clock() - at + 10 * 60_000, of=reports)  # the same call, remembered with another time
     assert again.reward == "eligible"
     granted = decide(desk, again, "ours_unrecorded", "granted", of=reports)
     assert decide(desk, granted, "ours_unrecorded", "paid", of=reports).reward == "paid"

@@ -1,4 +1,4 @@
-"""Reports of calls over HTTP: the roles, the answers, the problems, a file of them."""
+"""Reports of calls over HTTP: the roles, the answers, the problems, the import of a file."""
 
 import json
 import os

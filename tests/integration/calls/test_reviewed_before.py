@@ -25,7 +25,7 @@ from tests.integration.calls.reviewing import ordered, review, says_yes, sold
 
 @pytest.fixture
 def careful(tmp_path):
-    """A desk that reviews first."""
+    """Make a desk where calls are reviewed before activation."""
     archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
     desk = Desk(FakeRedis(decode_responses=True), archive)
     desk.engine.terms = replace(desk.engine.terms, review_first=True)
@@ -180,7 +180,7 @@ def test_a_call_told_by_the_body_of_an_order_is_waited_for_too(careful):
 
 
 class Queued:
-    """An archive whose queue holds calls, some of which were heard since they came back to the store."""
+    """An archive whose queue holds calls, some of which were reviewed after they came back to the store."""
 
     def __init__(self, total, heard):
         self.rows, self.calls = [(f"call-{n:05d}", 1_000 + n) for n in range(total)], self

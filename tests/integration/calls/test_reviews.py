@@ -1,4 +1,4 @@
-"""A recording is heard by a person: a failed review freezes what is open of the call, a second look ends it or not."""
+"""A person reviews a recording: a failure freezes the call's open orders; a second look cancels or releases them."""
 
 from datetime import date, timedelta
 

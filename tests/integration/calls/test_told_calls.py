@@ -1,4 +1,4 @@
-"""The old body of an order tells of its call: a call is made of it, with the same rules as for every call."""
+"""The old form of an order describes its call: a call is made from it, under the same rules as every call."""
 
 import pytest
 from msgspec.structs import replace
@@ -59,7 +59,7 @@ def test_an_order_makes_the_call_it_tells_of_which_has_ended_with_its_recording(
 
 
 def test_until_it_is_heard_it_stands_in_one_list_and_is_listed_everywhere(desk):
-    """Of nearly each order: what it tells of and what was made known by itself are listed together, in their order."""
+    """Calls described by orders (nearly all) and calls made known by themselves are listed together, in their order."""
     desk.end(desk.start(OTHER))
     desk.clock.forward(seconds=5)
     ordered(desk, ago=1_000)
@@ -75,7 +75,7 @@ def test_until_it_is_heard_it_stands_in_one_list_and_is_listed_everywhere(desk):
         told.id,
     ]
     assert lists.waiting_for_review()[Verdict.PENDING].count == 2
-    desk.client.zadd(f"{PREFIX}unheard", {told.id: 1})  # as an earlier program listed it
+    desk.client.zadd(f"{PREFIX}unheard", {told.id: 1})  # as an earlier release listed it
     review(desk, told)
     assert [each.id for each in book.to_review(Verdict.PENDING).calls] == [alone.id]
     assert [each.id for each in book.to_review(Verdict.CONTESTED).calls] == [told.id]
@@ -87,7 +87,7 @@ def test_until_it_is_heard_it_stands_in_one_list_and_is_listed_everywhere(desk):
 
 
 def test_a_recording_that_an_earlier_program_reserved_for_this_call_is_free_for_it_at_once(desk):
-    """It was stopped before it placed the order: the same request comes to the program after it."""
+    """The earlier release was stopped before it placed the order; the same request comes to the release after it."""
     key = recording_key("test-secret", "rec-a")
     call = recorded_call_id(NUMBER, key)
     desk.engine.store.reservations.claim([(key, call, call, "its claimant", "")])

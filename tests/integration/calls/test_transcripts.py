@@ -1,4 +1,4 @@
-"""A transcript is laid beside what had to be told: it hints, decides nothing, and goes with the person part."""
+"""A transcript is compared with the required disclosures: it hints, decides nothing, and goes with the person part."""
 
 import json
 

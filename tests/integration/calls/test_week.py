@@ -1,6 +1,6 @@
-"""One subscriber's week: who refused on Monday is denied on Tuesday, and a call all the same is kept with what was
-wrong, with the order that was wanted of it; on Wednesday the subscriber reports it; marketing-free on Thursday; on
-Friday the number is another's, and a yes from before is dead.
+"""One subscriber's week: the subscriber refuses on Monday; Tuesday's permit is denied, and a call made nevertheless is
+recorded with its violations and the order it led to; it is reported on Wednesday; marketing-free on Thursday; on
+Friday the number gets another holder, and a yes from before counts no more.
 """
 
 import pytest
@@ -26,7 +26,7 @@ def permits(desk):
 
 
 def body_of(desk, plan, agent, recording, caller):
-    """An order whose body tells of its call, of just now."""
+    """Return an order whose body describes its call, of just now."""
     at = instant(desk.clock())
     told = {"caller_number": caller, "recording_id": recording, "recording_sha256": SHA}
     told |= {"started_at": at, "agreed_at": at}
@@ -34,7 +34,7 @@ def body_of(desk, plan, agent, recording, caller):
 
 
 def monday(desk):
-    """Called with a permit, asked for an order, and refused by voice in a second call."""
+    """Call with a permit, ask for an order, and hear a refusal by voice in a second call."""
     dial, token = permits(desk)
     assert dial.callable
     first = desk.start(permit=token)
@@ -55,7 +55,7 @@ def monday(desk):
 
 
 def tuesday(desk):
-    """No permit; called all the same, by somebody who has none, and an order is wanted of it."""
+    """Get no permit; call nevertheless, without one, and try to place an order."""
     assert permits(desk)[0].reason == "refused"
     with pytest.raises(DoNotCall):
         desk.engine.place(Placing("desk", "tuesday", body_of(desk, "data-pack-10gb", "B2", "rec-tuesday", "10085")))
@@ -66,7 +66,7 @@ def tuesday(desk):
 
 
 def wednesday(desk, wrong):
-    """The call is reported by hotline: what it was, by when that is answered, and a reward, once and paid."""
+    """Report the call by hotline; check its finding, the day of the answer, and a reward, granted once and paid."""
     reports = book(desk, {"mobile": RewardTerms("20.00")})
     told = report(desk, desk.clock() - wrong.began.started_at, of=reports)
     assert seems(told) == ("ours_forbidden", ["refused_number"])
@@ -81,8 +81,8 @@ def wednesday(desk, wrong):
 
 
 def thursday(desk):
-    """Registered as marketing-free by the subscriber's own SMS, and told so. Another carrier, which was refused
-    nothing, asks; the yes waits to be read.
+    """Register as marketing-free by the subscriber's own SMS, which is confirmed. Another carrier, which was refused
+    nothing, places an order; the yes waits to be read.
     """
     desk.say("免营销")
     desk.run()
@@ -98,7 +98,7 @@ def thursday(desk):
 
 
 def friday(desk, order):
-    """The number is recycled before anybody has read that yes. Nothing is sent, nothing is activated."""
+    """Give the number to another holder before that yes is read. Nothing is sent, nothing is activated."""
     sent = len(desk.gateway.sent)
     recycled = LineEventAsked(NUMBER, LineEvent.ASSIGNED, desk.clock(), "ops")
     assert desk.engine.line_event(recycled).happened.ended == 1
@@ -119,7 +119,7 @@ def test_one_subscribers_week(desk):
     order = thursday(desk)
     friday(desk, order)
 
-    # A week later, from the archive: who called this number, by which permit, and what was wrong with it.
+    # A week later, from the archive: the calls to this number, their permits, and what was wrong with them.
     desk.move(hours=7 * A_DAY_H)
     desk.move(hours=1)
     found = desk.engine.inspector.to_number(NUMBER)

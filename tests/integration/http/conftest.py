@@ -1,4 +1,4 @@
-"""The API as a process of its own."""
+"""A fixture that runs the API as a process of its own."""
 
 import subprocess
 
@@ -10,7 +10,7 @@ from tests.integration.http.process import api_command
 
 @pytest.fixture
 def served(door, running):
-    """The server as a process: (host, port), and the process."""
+    """Start the API as a process; yield its (host, port), and the process."""
     with subprocess.Popen(api_command(*running), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield httpx.URL(process.stdout.readline().strip()), process

@@ -1,4 +1,4 @@
-"""The API as a process of its own, beside the door's engine."""
+"""The API as a process of its own, beside the test's engine."""
 
 import sys
 
@@ -19,5 +19,5 @@ logging.info("and back")
 
 
 def api_command(url, folder, port="0"):
-    """What starts it on a server and its data folder; it prints its address."""
+    """Return the command that starts the API on a server and its data folder; it prints its address."""
     return [sys.executable, "-c", SERVE, url, str(folder), FULL_SECRET, port]

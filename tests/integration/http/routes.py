@@ -1,4 +1,4 @@
-"""Every route of the API but webhooks: who may use it, and a request that it takes."""
+"""Every route of the API but webhooks: the roles that may use it, and a request that it accepts."""
 
 from datetime import UTC, datetime
 
@@ -105,13 +105,13 @@ CSV = {"content": b"msisdn,carrier,channel\n", "headers": {"Content-Type": "text
 
 
 def called(door):
-    """A call that an agent made known."""
+    """Make a call known, as an agent; return its id."""
     path, headers = "/v1/calls", {"Idempotency-Key": "a-call"}
     return door.call("POST", path, Role.AGENT, BODIES[path], headers=headers).json()["id"]
 
 
 def reported(door):
-    """A report that an agent took."""
+    """Make a report, as an agent; return its id."""
     path = "/v1/reports"
     return door.call("POST", path, Role.AGENT, BODIES[path]).json()["id"]
 

@@ -1,4 +1,4 @@
-"""Admission: orders are put off while they could not be asked in time; messages never are."""
+"""Admission: orders are put off while they could not be asked about in time; messages never are."""
 
 import asyncio
 import dataclasses
@@ -22,7 +22,7 @@ BOUND = 3
 
 @pytest.fixture
 def door(running):
-    """A door that knows the lanes of this moment, and lets three wait."""
+    """Make a door that reads the depth of the lanes at each request, and lets three orders wait."""
     made = Door(*running, bounds=Bounds(lanes_s=0))
     narrow(made, running)
     yield made
@@ -105,7 +105,7 @@ def test_replies_reports_and_refusals_come_in_when_orders_do_not(door):
 def test_the_same_request_is_taken_once_there_is_room_again(door):
     fill(door, BOUND)
     is_problem(door.place(key="later"), 503, "busy")
-    door.redis.delete("ce:{0}:due:sms")  # as if everybody had been asked
+    door.redis.delete("ce:{0}:due:sms")  # as if all had been asked
     assert door.place(key="later").status_code == 201
 
 
@@ -132,10 +132,10 @@ def test_a_crowd_that_comes_between_two_looks_does_not_pass_the_bound(running):
 
 
 def test_whoever_is_under_way_during_a_look_is_counted(door):
-    """A look sees only what is committed: the order that is being placed just then must not be let in twice."""
+    """A look sees only committed orders: the one that is being placed just then must not be let in twice."""
 
     async def looked():
-        gate = door.app.state.front._admission  # noqa: SLF001 - the moment between two commits has no outside
+        gate = door.app.state.front._admission  # noqa: SLF001 - nothing public happens between two commits
         async with gate, gate:
             await gate._look()  # noqa: SLF001 - the same
             assert gate._room == BOUND - 2  # noqa: SLF001 - the same
@@ -146,5 +146,5 @@ def test_whoever_is_under_way_during_a_look_is_counted(door):
 
 
 def test_orders_alone_cannot_take_all_places_at_the_edge():
-    """Who waits to be placed is under way: a gateway's post must find a place however many do."""
+    """Orders that wait to be placed count as under way: however many do, a gateway's post must find a place."""
     assert USUAL.most_under_way / 2 > service.MOST_PLACING + group_commit.MOST_IN_BATCH

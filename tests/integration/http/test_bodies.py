@@ -1,4 +1,4 @@
-"""Bodies that are too large, malformed, of another kind or too deep change nothing; and no answer repeats a value."""
+"""Bodies that are too large, malformed, of another type or too deep change nothing; and no answer repeats a value."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ HOOKS = ("/v1/gateways/simulated/inbound", "/v1/gateways/simulated/receipts")
 
 @pytest.fixture
 def unchanged(door):
-    """Nothing that happens in the test may change anything. Gives the id of an order that is there."""
+    """Place an order and return its id; check that nothing in the test changes anything."""
     placed = door.place(key="first").json()["id"]
     before = door.encode()
     yield placed
@@ -24,7 +24,7 @@ def unchanged(door):
 
 
 def send(door, path, placed, content, headers=()):
-    """As the admin, or signed, whatever it takes; `headers` replace ours."""
+    """Post as the admin, and signed, which any route accepts; `headers` replace the usual ones."""
     whole = b"".join(content) if isinstance(content, list) else content
     ours = {
         "Authorization": f"Bearer {door.keys[Role.ADMIN]}",
@@ -38,7 +38,7 @@ def send(door, path, placed, content, headers=()):
 
 
 async def chunks(parts):
-    """A body without a declared length."""
+    """Yield a body in chunks, without a declared length."""
     for part in parts:
         yield part
 
@@ -120,7 +120,7 @@ def test_only_json_is_read(door, unchanged, path, kind):
     is_problem(send(door, path, unchanged, body, {"Content-Type": kind}), 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in OTHER_KINDS if kind != "text/plain"])  # that is Kannel's
+@pytest.mark.parametrize("kind", [kind for kind in OTHER_KINDS if kind != "text/plain"])  # Kannel sends text/plain
 def test_a_webhook_of_another_kind_is_not_read(door, unchanged, kind):
     body = json.dumps(reply()).encode()
     is_problem(send(door, HOOKS[0], unchanged, body, {"Content-Type": kind}), 415, "unsupported_media_type")
@@ -149,7 +149,7 @@ PERSON = "13812345678"
 
 
 def everywhere(value):
-    """Requests that carry a value wherever one can stand: method, path, body, header."""
+    """Return requests that carry a value wherever one can stand: method, path, body, header."""
     deep = {
         "msisdn": value,
         value: value,

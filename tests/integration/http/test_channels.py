@@ -1,4 +1,4 @@
-"""The doors by which a subscriber says something: the contract's list, wherever one is named."""
+"""The channels by which a subscriber may speak: the contract's list holds wherever a channel is named."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, with examples that are true, and good enough to generate a client from."""
+"""The OpenAPI document: complete, with true examples, and good enough to generate a client from."""
 
 import importlib
 import json
@@ -20,7 +20,7 @@ from tests.plans import PLAN
 
 WAIT = 120
 GENERATOR = ("openapi-python-client==0.29.1", "ruamel.yaml==0.19.1", "shellingham==1.5.4")
-"""Nothing of ours imports it, and what it needs beside these is here already."""
+"""The generator: our code does not import it, and its other requirements are installed already."""
 VERSIONS = {("GET", "/tariffs/{code}.json"), ("GET", "/tariffs/{code}/{version}.json")}
 PUBLIC = {("GET", path) for path in ("/healthz", "/readyz", "/tariffs", "/tariffs.json", "/docs", "/openapi.json")}
 
@@ -112,7 +112,7 @@ def test_functions_of_a_client_have_names(said):
 
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory):
-    """The generator in a folder of its own."""
+    """Install the generator in a folder of its own."""
     needs.package_index()
     folder = tmp_path_factory.mktemp("generator")
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -123,7 +123,7 @@ def generator(tmp_path_factory):
 
 @pytest.fixture
 def client(door, said, generator, tmp_path, monkeypatch):
-    """A client made from the document; its modules by name."""
+    """Generate a client from the document; return its modules by name."""
     (tmp_path / "openapi.json").write_text(json.dumps(said))
     (tmp_path / "config.yml").write_text(
         "post_hooks: []\ncontent_type_overrides: {text/csv: application/octet-stream}\n"

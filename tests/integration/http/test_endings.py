@@ -1,4 +1,4 @@
-"""Taking an activated order back over HTTP, as the contract has it: who may, once, and what is shown of it."""
+"""Taking an activated order back over HTTP, as the contract describes it: who may do it, once, and what is shown."""
 
 import pytest
 

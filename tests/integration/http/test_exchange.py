@@ -1,4 +1,4 @@
-"""How an answer goes out, by the server as it runs: whole in one write where its length is known, else as it comes."""
+"""The sending of answers by the running server: in one write where the length is known, else piece by piece."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ LENGTH = (b"content-length", b"5")
 
 
 class Answers:
-    """Answers with these headers and pieces. held: waits in between until the test lets it go on."""
+    """An application that answers with these headers and pieces. held: it waits in between until `go_on` is set"""
 
     def __init__(self, *headers, pieces=(b"hello",), held=False):
         self.headers, self.pieces = [*headers], pieces
@@ -32,7 +32,7 @@ class Answers:
 
 
 def heard(line, until=b""):
-    """What the server says until that ends it, or until it closes the connection."""
+    """Return what the server sends, up to and including `until`, or until it closes the connection."""
     said = b""
     while not (until and said.endswith(until)) and (more := line.recv(65_536)):
         said += more
@@ -41,7 +41,7 @@ def heard(line, until=b""):
 
 @contextmanager
 def talking(app, **more):
-    """A connection to a server of this application."""
+    """Yield a connection to a server of this application."""
     with live(app, **more) as at, socket.create_connection(("127.0.0.1", int(at.rpartition(":")[2])), 30) as line:
         yield line
 

@@ -16,7 +16,7 @@ def write(door, text=COMPLAINT, **changes):
 
 
 def asked(door, role=Role.AGENT):
-    """An order whose question is with the subscriber; its id."""
+    """Place an order and hand its question to the subscriber; return its id."""
     placed = door.place(role=role).json()["id"]
     door.work(Lane.SMS)
     return placed
@@ -44,7 +44,7 @@ def test_a_held_reply_bars_the_next_call_and_order_before_anybody_read_it(door):
     assert dial(door) == {"callable": False, "reason": "suspected", "since": since}
     said = is_problem(door.place(), 409, "do_not_call")
     assert (said["reason"], said["since"]) == ("suspected", since)
-    assert "a person reads it" in said["detail"]
+    assert "a person decides" in said["detail"]
 
 
 def test_the_list_has_words_reason_and_deadline_and_no_number(door):

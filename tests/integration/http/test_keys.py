@@ -1,4 +1,4 @@
-"""API keys: a name is given once for ever, and an agent's own orders are those placed with its very key."""
+"""API keys: a name is given only once, and an agent's own orders are those placed with its very key."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -16,19 +16,19 @@ KEPT = "ce:apikeys"
 
 
 def forget_names(door):
-    """What a release that kept no names left behind."""
+    """Leave the keys as a release that kept no names did."""
     for field in door.redis.hkeys(KEPT):
         if field.startswith("name:"):
             door.redis.hdel(KEPT, field)
 
 
 def second_key_of_the_name(door):
-    """A new key with a revoked key's name, as a release that kept no names gave it."""
+    """Add a key with a revoked key's name, as a release that kept no names did."""
     door.engine.keys.revoke("the-agent")
     forget_names(door)
     revoked_at = door.engine.registry.now()
     while door.engine.registry.now() == revoked_at:
-        pass  # within one millisecond nobody can tell two keys apart
+        pass  # keys of the same millisecond cannot be told apart
     door.keys["second"] = door.engine.keys.add("the-agent", Role.AGENT)
     [key] = [key for key in door.engine.keys.all() if key.name == "the-agent"]
     return key

@@ -1,4 +1,4 @@
-"""POST /v1/lines/events: what became of a number, told once or again."""
+"""POST /v1/lines/events: events of a number, sent once or repeatedly."""
 
 from datetime import UTC, datetime, timedelta
 

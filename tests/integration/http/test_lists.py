@@ -1,4 +1,4 @@
-"""Lists, search, resend, and refusals many at once, over HTTP."""
+"""Lists, search, resend, and refusals in bulk, over HTTP."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -74,7 +74,7 @@ def test_since_is_an_instant_whichever_way_it_is_written(door):
     placed = place(door, 1)
     at = datetime.fromisoformat(listed(door)["orders"][0]["created_at"])
     assert ids(listed(door, "?since=2025-08-01T00:00:00%2B08:00")) == [placed]
-    assert ids(listed(door, "?since=2025-08-01T00:00:00+08:00")) == [placed]  # curl sends a plus as it is
+    assert ids(listed(door, "?since=2025-08-01T00:00:00+08:00")) == [placed]  # curl sends a plus unescaped
     assert ids(listed(door, f"?since={at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z")) == [placed]
     later = at + timedelta(milliseconds=1)
     assert ids(listed(door, f"?since={later.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z")) == []
@@ -417,7 +417,7 @@ def test_a_refusal_is_lifted_once_on_the_subscribers_own_act(door):
     ("changes", "field"),
     [
         ({"evidence": {"at": "2099-01-01T00:00:00Z"}}, "evidence.at"),
-        ({"evidence": {"at": "2025-01-01T00:00:00Z"}}, "evidence.at"),  # before the refusal: no answer to it
+        ({"evidence": {"at": "2025-01-01T00:00:00Z"}}, "evidence.at"),  # before the refusal, so it cannot lift it
         ({"evidence": {"at": "today"}}, "evidence.at"),
         ({"evidence": {"ref": " "}}, "evidence.ref"),
         ({"evidence": {"channel": "guess"}}, "evidence.channel"),

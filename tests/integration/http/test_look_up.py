@@ -1,4 +1,4 @@
-"""The door asks the BSS who has a number, and waits for that no longer than a moment."""
+"""The API asks the BSS for the holder of a number, and waits only briefly for the answer."""
 
 import asyncio
 import dataclasses
@@ -16,7 +16,7 @@ SAME, THIRD = Subscriber("mobile", 0), "+8613800138009"
 
 
 def asking(door, subscribers, **bounds):
-    """The door, which asks these."""
+    """Let the API ask this look-up."""
 
     def engines():
         engine = door.installation.engine()
@@ -29,14 +29,14 @@ def asking(door, subscribers, **bounds):
 
 @pytest.fixture
 def bss(door):
-    """What the door asks."""
+    """Return the look-up that the API asks."""
     asked = FakeSubscribers()
     asking(door, asked)
     return asked
 
 
 class Slow(FakeSubscribers):
-    """Never answers."""
+    """A look-up that never answers."""
 
     async def look_up(self, msisdn):
         self.asked.append(msisdn)

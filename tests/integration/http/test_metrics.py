@@ -1,4 +1,4 @@
-"""Metrics, as Prometheus reads them: with a key, or at an address of their own; nobody is in them."""
+"""Metrics, as Prometheus reads them: with a key, or at an address of their own; they contain no personal data."""
 
 import runpy
 import socket
@@ -246,7 +246,7 @@ def test_names_keep_to_the_conventions_and_no_label_names_anybody(door):
 
 @contextmanager
 def another_rq(door, url):
-    """The same data, with RQ on a server of its own."""
+    """Serve the same data, with RQ on a server of its own."""
     door.serve(Installation(door.settings, door.installation.redis_url, url, FULL_SECRET).engine)
     yield
     door.serve(door.installation.engine)
@@ -254,7 +254,7 @@ def another_rq(door, url):
 
 @contextmanager
 def both(door, engines):
-    """The application with an address for metrics alone: that address, and the application's."""
+    """Serve the application with an address for metrics alone; yield that address, and the application's."""
     door.app.state.front.close()
     ours, theirs = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
     door.app = create_app(engines, door.settings, None, theirs)
@@ -262,7 +262,7 @@ def both(door, engines):
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [ours]})
     thread.start()
     try:
-        # Answered only once its lifespan has begun.
+        # Answered only once the lifespan has begun.
         assert httpx.get(f"http://127.0.0.1:{ours.getsockname()[1]}/healthz", timeout=WAIT).status_code == 200
         yield theirs.getsockname()[1], f"http://127.0.0.1:{ours.getsockname()[1]}"
     finally:
@@ -297,7 +297,7 @@ def test_what_is_no_request_is_dropped_there_and_the_next_is_served(door, said, 
             except ConnectionResetError:
                 got = b""
             assert b"200 OK" not in got
-        # As patient as ever again: a tenth of a second is little for an honest request on a busy machine.
+        # Full patience again: a tenth of a second is little for an honest request on a busy machine.
         assert httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 200
 
 
@@ -312,7 +312,7 @@ def test_an_address_that_is_taken_stops_the_start_and_names_the_setting():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(SettingsError, match=r"^CONSENT_METRICS_ADDR: cannot listen at 127\.0\.0\.1 port"):
-            application._bound_metrics(address).__enter__()  # noqa: SLF001 - what `run` does first
+            application._bound_metrics(address).__enter__()  # noqa: SLF001 - the first step of `run`
 
 
 def test_metrics_are_for_ops(door):

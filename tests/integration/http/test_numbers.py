@@ -1,4 +1,4 @@
-"""Numbers in fields that are not one: not taken at the door, since those fields outlive an erasure; and not shown."""
+"""Telephone numbers in other fields: not accepted, since those fields outlive an erasure; and not shown."""
 
 import os
 import subprocess
@@ -47,7 +47,7 @@ FIELDS = {
 
 
 def asked(door, name, text, placed=""):
-    """The answer to a request with that text in this field."""
+    """Return the answer to a request with this text in this field."""
     (method, path), made = FIELDS[name]
     more = made(text)
     headers = {"Idempotency-Key": "key-1"} | more.pop("headers", {})

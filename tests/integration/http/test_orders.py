@@ -1,4 +1,4 @@
-"""Orders, refusals and plans over HTTP, as the contract has them: the door, the roles, the answers."""
+"""Orders, refusals and plans over HTTP, as the contract describes them: the checks, the roles, the answers."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -204,7 +204,7 @@ def test_a_duplicate_names_the_other_order(door):
 
 
 def there_is_something_to_do(door, route):
-    """What the route is asked for: an order, a call."""
+    """Make an order, a call or a report that the route can act on; return its id."""
     placed = door.place().json()["id"]
     for kind in (Kind.REFUSED, Kind.MARKETING_FREE):
         door.engine.refuse(RefusalAsked(Msisdn(LIFTED), "*", "web", "me", kind=kind))

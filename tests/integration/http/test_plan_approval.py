@@ -1,4 +1,4 @@
-"""CONSENT_PLAN_APPROVAL: what one admin puts on sale is a proposal, until another approves it."""
+"""CONSENT_PLAN_APPROVAL: a plan that one admin puts on sale is a proposal, until another admin approves it."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_change_is_on_sale_once_another_admin_approved_it(door):
     assert (approved.status_code, approved.json()["version"], approved.json()["sale"]) == (200, 2, "on_sale")
     assert approved.json()["hash"] == told.plan.hash
     assert door.engine.plan(CODE).newest.by == ("the-admin", "second-admin")
-    is_problem(door.place(order(msisdn=OTHER), "key-2"), 409, "plan_not_public")  # known since the approval
+    is_problem(door.place(order(msisdn=OTHER), "key-2"), 409, "plan_not_public")  # known since its approval
     is_problem(approve(door), 409, "nothing_proposed")
 
 

@@ -75,7 +75,7 @@ def test_a_version_counts_from_when_the_store_knew_it(door):
     for body in (dated("2025-08-01T00:00:00+08:00", **dear), PLAN | dear | {"published": first["published"]}):
         said = is_problem(put(door, body), 422, "backdated")
         assert said["field"] == "published.0.since"
-    assert put(door, PLAN | {"published": first["published"]}).status_code == 200  # changes nothing: is not checked
+    assert put(door, PLAN | {"published": first["published"]}).status_code == 200  # an unchanged plan is not checked
     assert put(door, PLAN).status_code == 200
 
 
@@ -88,7 +88,7 @@ def test_a_call_before_a_version_was_known_is_not_sold_it(door):
 
 
 def today(**changes):
-    """A call that was agreed just now."""
+    """Return an order of a call that was agreed just now."""
     now = datetime.now(UTC)
     call = {"started_at": (now - timedelta(minutes=4)).isoformat(), "agreed_at": now.isoformat()}
     return order(call=call, **changes)
@@ -108,7 +108,7 @@ def test_a_version_that_names_an_instant_to_come_waits_and_the_clock_switches_it
     assert put(door, dear | dated(soon.isoformat()), CODE).json()["version"] == 3
     shown = next(told for _ in range(5_000) if (told := plan(door).json())["version"] == 3)
     assert (shown["sale"], plan(door, CODE, "?version=2").json()["sale"]) == ("on_sale", "superseded")
-    is_problem(door.call("GET", f"/tariffs/{CODE}/2.json"), 404, "plan_not_found")  # never was in force
+    is_problem(door.call("GET", f"/tariffs/{CODE}/2.json"), 404, "plan_not_found")  # it never was in force
     assert door.call("GET", f"/tariffs/{CODE}/3.json").json()["in_force_from"] == shown["in_force_from"]
     is_problem(door.place(order(msisdn=OTHER), "key-2"), 409, "plan_not_public")
     door.work(Lane.SMS)
@@ -272,7 +272,7 @@ def test_what_is_not_there_cannot_be_taken_away(door, what):
 
 
 class Page(HTMLParser):
-    """What a page holds."""
+    """The elements of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -311,7 +311,7 @@ def test_the_public_reads_every_tariff_without_a_key_or_a_script(door):
         assert f"#{each['code']}" in page.links
         assert all(told in text for told in (each["name"], *each["reads"]["zh"].values()))
     assert len(page.ids) == len(set(page.ids))
-    assert page.links[0] == "#_plans"  # the first stop of a keyboard: past what comes before the plans
+    assert page.links[0] == "#_plans"  # the first stop of the keyboard skips everything before the plans
 
 
 @pytest.mark.parametrize(

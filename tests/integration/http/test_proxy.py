@@ -1,4 +1,4 @@
-"""Behind the proxy of deploy/: TLS, request ids, and events that are passed on when they happen."""
+"""The API behind the proxy of deploy/: TLS, request ids, and events that are passed on as they happen."""
 
 import json
 import os
@@ -22,7 +22,7 @@ WAIT = 30
 
 @pytest.fixture
 def proxied(door, tmp_path):
-    """The address of a real nginx on the sample, before a served application."""
+    """Run a real nginx with the sample configuration before a served application; yield a client of it."""
     nginx, openssl = needs.program("nginx", "nginx"), needs.program("openssl", "openssl")
     certificate, key, port = tmp_path / "consent.crt", tmp_path / "consent.key", free_port()
     made = [

@@ -28,7 +28,7 @@ from workers.tariff_watch import TariffWatch
 
 CODE, PATH = "5g-smart-199", "/5g"
 WHOLE_S, NEVER_ENDS_S = 20, 0.5
-"""How long a look may take: where that is not the subject, longer than any busy machine takes."""
+"""How long a look may take: where a test is not about it, longer than any busy machine takes."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def put(door, body, code=CODE):
 
 
 def shown(door, hall, code=CODE, **lies):
-    """The web hall shows the newest version, or lies about it."""
+    """Let the web hall show the newest version, or a wrong page."""
     hall.says(PATH, page(door.engine.plan(code).newest.plan, **lies))
 
 
@@ -63,14 +63,14 @@ def pages(door, whole_s):
 
 
 def look(door, holder="one", whole_s=WHOLE_S):
-    """What a worker does each second, begun anew."""
+    """Do as a worker does each second, from the start."""
     engine = door.engine
     looking = Publication(engine.registry, engine.catalogue, engine.terms.addresses, pages(door, whole_s), holder)
     return door.runner.run(looking.look())
 
 
 def later(door, ms, code=CODE):
-    """As if so much time went by since the last look."""
+    """Move the last look so far into the past."""
     newest = door.engine.plan(code).newest
     for n, seen in newest.seen.items():
         if seen.at:
@@ -85,7 +85,7 @@ def today(**changes):
 
 
 def agreed_when_known(door):
-    """A call that was agreed when the store knew the newest version, and nobody had looked yet."""
+    """Return an order of a call agreed when the store knew the newest version, and no page had been looked at yet."""
     at = datetime.fromtimestamp(door.engine.plan(CODE).newest.known_at / 1000, UTC) + timedelta(milliseconds=1)
     return order(call={"started_at": (at - timedelta(minutes=4)).isoformat(), "agreed_at": at.isoformat()})
 
@@ -138,7 +138,7 @@ def test_a_lying_page_stops_the_sale_and_the_mended_page_brings_it_back_and_an_o
     assert door.place(today(msisdn=OTHER), "key-4").status_code == 201
     assert found(door)[0][0] is Level.GOOD
     assert board(door.engine) == {"unshown": [], "more_unshown": 0}
-    assert MENDED_MS + 2 * 20_000 < 60_000  # two bounded looks and a tick: back within a minute
+    assert MENDED_MS + 2 * 20_000 < 60_000  # two looks at their limit and a tick: back within a minute
     later(door, AGAIN_MS)
     door.engine.catalogue.set_sale(CODE, Sale.WITHDRAWN)
     assert look(door) == 0, "nobody looks at what is not sold any more"

@@ -1,4 +1,4 @@
-"""Serving: batches, keys that die, health, headers, documentation, what nobody foresaw, and the server itself."""
+"""Serving: batches, revoked keys, health, headers, documentation, unforeseen errors, and the server itself."""
 
 import asyncio
 import http.client
@@ -53,7 +53,7 @@ class Bench:
         return self.work(items)
 
     def put(self, *items):
-        """Put the first, then, once it is under way, the others; a result or an error each."""
+        """Put the first item, then, once it is under way, the others; return a result or an error for each."""
 
         async def all_of_them():
             async with asyncio.timeout(WAIT):
@@ -442,7 +442,7 @@ def test_every_answer_carries_the_headers_that_keep_browsers_quiet(door):
 
 
 def documented_path(path):
-    """A path of the table of roles, as the document has it."""
+    """Return a path of the table of roles, as the document writes it."""
     return path.replace("{id}", "{order_id}").replace("{call}", "{call_id}").replace("{report}", "{report_id}")
 
 
@@ -554,7 +554,7 @@ def test_a_body_longer_than_it_was_said_to_be_is_cut_there(door, served):
         line.putheader(name, value)
     line.endheaders()
     for _ in range(5):
-        line.send(b"4000\r\n" + b" " * 0x4000 + b"\r\n")  # 80 KiB in all, and no end of it
+        line.send(b"4000\r\n" + b" " * 0x4000 + b"\r\n")  # 80 KiB in all, without an end
     answer = line.getresponse()
     assert answer.status == 413
     assert json.loads(answer.read())["code"] == "too_large"

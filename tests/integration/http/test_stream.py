@@ -1,4 +1,4 @@
-"""The stream of an order, read from a real server as a desktop reads it."""
+"""The stream of an order, read from a real server as an agent's desktop reads it."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ class Reader:
         self.comments = []
 
     def next(self):
-        """The next event: (id, kind, data); None at the end."""
+        """Return the next event: (id, kind, data); None at the end."""
         found = {}
         for line in self.lines:
             if line.startswith(":"):
@@ -54,7 +54,7 @@ class Reader:
         return None
 
     def rest(self):
-        """All events to the end, without comments."""
+        """Return all events to the end, without comments."""
         return [event for event in iter(self.next, None) if event[1] != "comment"]
 
 
@@ -107,7 +107,7 @@ def test_a_reader_who_comes_back_goes_on_where_he_was(door):
     for nonsense in ("", "4", "-1", "99999999", "x"):
         assert numbers(**{"Last-Event-ID": nonsense}) == ["1", "2", "3"]
     answer = door.call("GET", f"/v1/orders/{placed}/stream", Role.AGENT, headers={"Last-Event-ID": "3"})
-    assert (answer.status_code, answer.text) == (204, "")  # what tells a browser not to come back
+    assert (answer.status_code, answer.text) == (204, "")  # the answer on which a browser does not reconnect
 
 
 def test_a_settled_order_is_watched_some_seconds_more(door):
@@ -302,4 +302,4 @@ def test_streams_do_not_hold_up_the_end_of_the_server(door, served):
         reader.next()
         process.send_signal(signal.SIGTERM)
         assert reader.rest() == []
-    assert process.wait(15) == 0  # of the 20 s that it has
+    assert process.wait(15) == 0  # it may take 20 s

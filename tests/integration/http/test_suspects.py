@@ -1,4 +1,4 @@
-"""A yes that no person can have written, over HTTP: what is asked then, and what stands in the order's history."""
+"""A yes that no person can have written, over HTTP: the question asked then, and the entries in the order's history."""
 
 import time
 from dataclasses import replace
@@ -24,17 +24,17 @@ USUAL = {"CONSENT_READING_SPEED": "60"}
 READING_MS = 5 * 67 * 1000 // 60
 """How long the question of five segments takes at 60 characters a second."""
 PAUSES = (1, 4, 2, 6, 3, 9)
-"""Seconds between orders: no rhythm. The API believes a webhook's clock that is five minutes off its own, at most."""
+"""Seconds between orders, in no rhythm. The API accepts a webhook's clock that is five minutes off its own, at most."""
 
 
 class Town(Door):
-    """The application on a clock that the test drives: how long a reply took is exact."""
+    """The application on a clock that the test drives, so that the time a reply took is exact."""
 
     def __init__(self, *server, reports=(), **more):
         self.clock = Clock()
         self.reports = frozenset(reports)
         super().__init__(*server, engines=self.driven, **more)
-        self.clock.now = int(time.time() * 1000)  # a key owns what came after it
+        self.clock.now = int(time.time() * 1000)  # a key owns orders placed after it was made
         self.engine = self.driven()
 
     def driven(self):
@@ -47,25 +47,25 @@ class Town(Door):
         return Engine(store, *made, FULL_SECRET, Pace(watch=lambda: self.clock() / 1000))
 
     def asked(self, msisdn=NUMBER, **changes):
-        """An order whose question was handed over just now; its id."""
+        """Place an order and hand over its question just now; return its id."""
         placed = self.place(order(msisdn=msisdn, **changes), key=f"key-{msisdn}-{self.clock()}")
         assert placed.status_code == 201, placed.text
         self.work(Lane.SMS)
         return placed.json()["id"]
 
     def hears(self, text="是", msisdn=NUMBER, after_ms=0, name=""):
-        """A reply, so long from now; read."""
+        """Deliver a reply, `after_ms` from now, and read it."""
         self.clock.forward(after_ms)
         said = reply(text, message_id=name or f"m-{msisdn}-{self.clock()}", **{"from": msisdn})
         assert self.post("inbound", said).json() == {"accepted": 1, "rejected": []}
         self.work(Lane.INBOUND, Lane.SMS)
 
     def now(self, seconds=0):
-        """An instant so many seconds from now, as a body has it."""
+        """Return an instant so many seconds from now, as a body writes it."""
         return datetime.fromtimestamp(self.clock() / 1000 + seconds, UTC).isoformat()
 
     def shown(self, placed):
-        """The order as ops are shown it: its state, and the timeline as the document has it."""
+        """Return the order as ops see it: its state, and the timeline in the document's form."""
         answer = self.call("GET", f"/v1/orders/{placed}", Role.OPS).json()
         OrderView.model_validate(answer)
         return answer["state"], answer["timeline"]
@@ -80,14 +80,14 @@ def town(running):
 
 @pytest.fixture
 def reporting(running):
-    """A town whose gateway says when a question is on the handset."""
+    """Make a town whose gateway reports when a question is on the handset."""
     made = Town(*running, reports=["mobile"], **USUAL)
     yield made
     made.close()
 
 
 def is_asked_for_the_code(town, placed, seen):
-    """What was asked: one SMS with the order's code. What stands in the history: a note with what was seen."""
+    """Check that one SMS asked for the order's code, and that the history has a note of what was seen."""
     state, timeline = town.shown(placed)
     assert (state, [entry["trigger"] for entry in timeline][-2:]) == ("awaiting_reply", ["replied_suspect", "informed"])
     noted, informed = timeline[-2:]
@@ -97,7 +97,7 @@ def is_asked_for_the_code(town, placed, seen):
 
 
 def proves(town, placed, msisdn=NUMBER, after_ms=31_000):
-    """YES with the code, in a person's time, activates."""
+    """Answer YES with the code, after a person's time; the order is activated."""
     code = town.engine.show(placed).doc.code
     town.hears(f"是{code}", msisdn, after_ms)
     town.work(Lane.ACTIVATION, Lane.SMS)
@@ -147,7 +147,7 @@ def number(n):
 
 
 def test_yes_by_cadence(town):
-    """Six numbers of one agent, each 20 s after its own question; posts of one that come again count once."""
+    """Six numbers of one agent, each 20 s after its own question; repeated posts of one reply count once."""
     orders = []
     for n, pause_s in enumerate(PAUSES):
         town.clock.forward(seconds=pause_s)
@@ -160,11 +160,11 @@ def test_yes_by_cadence(town):
 
 
 AIR_MS = (1_100, 4_900, 2_300, 5_700, 3_200, 1_600, 4_100, 2_800, 5_200, 3_700, 3_100)
-"""How long questions take to the handset, where no gateway says so."""
+"""How long questions take to the handset, where no gateway reports it."""
 
 
 def test_yes_by_cadence_where_no_delivery_is_reported(town):
-    """Eleven numbers of one agent, each 12 s after its question was on the handset, which nobody reports."""
+    """Eleven numbers of one agent, each 12 s after its question was on the handset, which no gateway reports."""
     orders = []
     for n, air_ms in enumerate(AIR_MS):
         town.clock.forward(seconds=PAUSES[n % 6])
@@ -189,7 +189,7 @@ def test_yes_in_lockstep(town):
 
 
 def test_the_policy_of_the_setting_says_what_becomes_of_a_cadence(running):
-    """hold: a person looks, and the list says why; 0 looks for none."""
+    """hold: a person looks, and the list says why · CONSENT_CADENCE=0: no rhythm is looked for"""
     for more, state in (({"CONSENT_SUSPECT_REPLIES": "hold"}, "suspected"), ({"CONSENT_CADENCE": "0"}, "said_yes")):
         made = Town(*running, **USUAL, **more)
         for n, pause_s in enumerate(PAUSES):

@@ -1,4 +1,4 @@
-"""The gateways' webhooks: what is signed is stored once and then acknowledged; what is not is nothing."""
+"""The gateways' webhooks: signed messages are stored once and then acknowledged; unsigned ones have no effect."""
 
 import asyncio
 import json
@@ -91,7 +91,7 @@ def test_a_gateway_that_is_not_in_use_is_not_there(door):
 
 
 def test_it_is_the_stores_clock_that_counts(door):
-    """The host's may jump as it likes."""
+    """The host's clock may jump at will."""
     a_day = 86_400_000
 
     def engines():
@@ -157,7 +157,7 @@ def test_many_webhooks_at_once_are_each_answered_for_their_own(door):
         else:
             assert answer.json()["accepted"] == (1 if n % 3 else 0)
     assert unread(door) == sum(1 for n in range(40) if n % 5 and n % 3)
-    assert not door.app.state.front.defects  # what others send wrong is none of ours
+    assert not door.app.state.front.defects  # messages that others send wrong are no defects of ours
 
 
 def test_a_message_nobody_can_take_does_not_sink_the_others(door):

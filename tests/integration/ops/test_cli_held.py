@@ -1,4 +1,4 @@
-"""`consent held`: what may be a refusal, listed and decided at a terminal."""
+"""`consent held`: replies that may be refusals, listed and decided at a terminal."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def consent(door):
 
 
 def write(door, *texts):
-    """From a number each, at an instant each."""
+    """Post these texts, each from a number of its own and at an instant of its own."""
     for n, text in enumerate(texts):
         sent = door.engine.registry.now()
         post = reply(text, message_id=f"m-{n}", **{"from": f"+861380013800{n}"})
@@ -62,7 +62,7 @@ def test_a_group_is_decided_and_one_of_them_by_its_id(door, consent):
     assert [row.restriction.carrier for row in door.engine.store.lists.restrictions("refused", None, 9)] == ["mobile"]
     again = consent(*other["ids"], "--refusal")
     assert (again.returncode, again.stdout) == (1, "decided\t0\ngone\t1\nown_call\t0\n")
-    assert again.stderr == "consent: not all of it is decided: `consent held` shows what is held now\n"
+    assert again.stderr == "consent: not every reply was decided: `consent held` shows those still held\n"
 
 
 def test_what_is_no_id_is_one_line(door, consent):

@@ -1,4 +1,4 @@
-"""`consent reviews`: what waits for a first review, and letting it go on once CONSENT_REVIEW is `after` again."""
+"""`consent reviews`: orders that wait for a first review, and their release once CONSENT_REVIEW is `after` again."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def test_what_waited_when_the_setting_changed_is_listed_and_let_go_on(door, cons
 
 
 def waits(door, n):
-    """An order whose activation waits for the first review of its call."""
+    """Place an order whose activation waits for the first review of its call."""
     engine = door.engine
     engine.terms = replace(engine.terms, review_first=True)
     placed = engine.place(Placing("desk", f"w-{n}", PlaceOrder.read(order(msisdn=f"+86138001380{n:02}")))).order

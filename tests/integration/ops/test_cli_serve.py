@@ -1,4 +1,4 @@
-"""`consent serve` and the commands beside it, as processes: trouble is one line, children come back and go along."""
+"""`consent serve` and its sister commands, as processes: an error is one line, children are restarted, and all end."""
 
 import os
 import signal
@@ -71,11 +71,11 @@ def test_a_port_that_is_taken_is_one_line(consent):
 
 
 def test_a_real_phone_is_refused_in_one_line_where_no_handset_answers(consent):
-    """Else it is waited for at an address where nothing listens."""
+    """Otherwise it would be expected at an address where nothing listens."""
     bss = {"CONSENT_BSS": "http", "CONSENT_BSS_HTTP__URL": "http://127.0.0.1:9", "CONSENT_BSS_HTTP__SECRET": "s" * 32}
     done = consent("serve", "--phone", "127.0.0.2", **bss)
     assert done.returncode == 1
-    assert "--phone: there is no handset" in done.stderr
+    assert "--phone needs a simulated gateway" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -90,9 +90,9 @@ def test_commands_start_a_server_for_the_moment_and_leave_none(consent, environ)
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
     assert consent("keys", "revoke", "desk").returncode == 0
     gone_already = consent("keys", "revoke", "desk")
-    assert gone_already.stderr == "consent: no key of this name: `consent keys list` shows those that are there\n"
+    assert gone_already.stderr == "consent: no key of this name: `consent keys list` shows the keys\n"
     with EmbeddedServer.start(ROOT / environ["CONSENT_DATA_DIR"], "everysec"):
-        pass  # it may be had: nobody holds it
+        pass  # it starts: no command holds its data
 
 
 def test_ops_refuse_a_number_and_ask_whether_to_dial_it(consent):

@@ -1,4 +1,4 @@
-"""`consent doctor` finds each thing that endangers a promise, names it, and mends what is surely missing; no more."""
+"""`consent doctor` finds and names each danger to a promise, and mends only what is surely missing."""
 
 import dataclasses
 import math
@@ -74,7 +74,7 @@ def wrong(world, wanted=EVERYTHING):
 
 
 def write(world, order, **change):
-    """As any change is saved, but one that no decision makes."""
+    """Save a change as any change is saved, but one that no decision makes."""
     put, drop, fields = change.pop("put", ()), change.pop("drop", ()), change.pop("fields", {})
     fresh = world.engine.show(order.id)
     changed = OrderChange(replace(fresh, **change), fresh.version, fresh.state, fields, put, drop)
@@ -110,7 +110,7 @@ ROADS = (
 
 @pytest.fixture
 def busy(world):
-    """Orders at every step of the road, in doubt, parked, refused, cancelled; messages unread and unmatched."""
+    """Make orders at every step: in doubt, parked, refused, cancelled; with messages unread and unmatched."""
     for n, road in enumerate(ROADS):
         order, number = world.place(f"138{n:08d}"), f"+86138{n:08d}"
         for step in road.split():
@@ -262,7 +262,7 @@ def unread_and_no_line(world):
 
 
 SEALED = {"reply_by": "0"}
-"""Any field: what writes one seals the record."""
+"""Any field: a commit that writes one seals the record."""
 
 
 def history_state(world):
@@ -278,14 +278,14 @@ def history_head(world):
 
 
 def unsealed(world):
-    """As an order from before there were seals, whose head does not fit."""
+    """Return an order from before there were seals, whose head does not fit."""
     order_id = history_head(world)
     world.client.hdel(f"{PREFIX}order:{order_id}", "mac")
     return order_id
 
 
 def changed(world, name, before, after):
-    """Somebody who writes into the store changes a field, and nothing else."""
+    """Change one field directly in the store, and nothing else."""
     order = asked(world)
     key = f"{PREFIX}order:{order.id}"
     kept = world.client.hget(key, name)
@@ -334,21 +334,21 @@ def refused(world):
 
 
 def off_its_line(world):
-    """A refusal is deleted from its line."""
+    """Delete a refusal from its line."""
     order = refused(world)
     write_line(world, order.line, fields={"r:mobile": ""})
     return order.line
 
 
 def off_its_line_and_the_list(world):
-    """And from the list: only the history of its order tells."""
+    """Delete a refusal from its line and the list: only its order's history has it."""
     line = off_its_line(world)
     world.client.delete(f"{PREFIX}refusals")
     return line
 
 
 def line_gone(world):
-    """The line of a refusal is deleted, order and all."""
+    """Delete the line of a refusal, with its orders."""
     world.engine.refuse(RefusalAsked(NUMBER, "*", "voice", "A1024"))
     world.run()
     line = world.engine.line(NUMBER).id
@@ -572,7 +572,7 @@ def line_of(world):
 
 
 def test_a_refusal_that_was_lifted_is_not_missed(world):
-    """Also one that was read only after it was lifted."""
+    """This holds also for a refusal that was read only after it was lifted."""
     asked(world)
     world.say("TD")
     world.clock.forward(seconds=1)
@@ -647,7 +647,7 @@ def test_nothing_is_sent_or_switched_on_by_a_guess(world):
 
 
 class Moving:
-    """Records that somebody else changes between our two looks."""
+    """Records that another process changes between the doctor's two looks."""
 
     def __init__(self, records, *moves):
         self._records, self._moves = records, iter(moves)
@@ -705,7 +705,7 @@ def test_a_mend_that_comes_too_late_writes_nothing(world):
     line = world.engine.lookup.load(lines=[order.line])[2][order.line]
     write(world, order)
     looker = Looker(world.engine.store, survey(world), LEASE, mend=True)
-    looker._put_back(order, line, Put(ACTIVATE, 0))  # noqa: SLF001 - what it read is old by now
+    looker._put_back(order, line, Put(ACTIVATE, 0))  # noqa: SLF001 - its reading is out of date
     assert looker.mended == []
     assert world.client.zscore(DUE[Lane.ACTIVATION], member(order, ACTIVATE)) is None
 
@@ -818,7 +818,7 @@ def test_fewer_replicas_than_wanted_are_told():
     ],
 )  # fmt: skip
 def test_a_replica_that_may_be_promoted_without_what_is_acknowledged_is_told(known, more, level):
-    """known: by Sentinel, one that is away too. Nobody promotes one by himself: None."""
+    """known: replicas known to Sentinel, absent ones included; None: no Sentinel, so none is promoted automatically."""
     found = of_server({f"slave{n}": SLAVE for n in range(1 if known is None else known)}, known=known, **more)
     told = [each for each in found if "may be promoted" in each.what]
     assert [each.level for each in told] == ([level] if level else [])
@@ -921,7 +921,7 @@ def test_the_stuck_list_is_counted_by_reason(world):
 
 
 def test_messages_that_answer_nothing_are_told_when_they_become_many(world):
-    world.clock.now = int(world.client.time()[0]) * 1000 + 60_000  # what comes is stamped by the server
+    world.clock.now = int(world.client.time()[0]) * 1000 + 60_000  # messages are stamped with the server's time
     world.engine.store.inbox.unmatched([f"[{n}]" for n in range(10)])
     at_work(world)
     assert of_work(world) == []
@@ -969,7 +969,7 @@ def test_a_path_with_a_blank_is_typed_as_one_word(tmp_path):
     [found] = [each for each in setup.host(here, lambda: int(time() * 1000)) if each.level is Level.BAD]
     assert found.do == f"chmod 600 '{folder}/secret'"
     url = f"unix://{quote(str(folder / 'redis.sock'))}?db=0"
-    patient = doctor._Patient(here, url, url, "s", Wanted(), print, [])  # noqa: SLF001 - what it would type
+    patient = doctor._Patient(here, url, url, "s", Wanted(), print, [])  # noqa: SLF001 - the command it suggests
     assert patient.cli == f"redis-cli -s '{folder}/redis.sock'"
 
 

@@ -1,4 +1,4 @@
-"""The doctor finds nothing wrong wherever a healthy order stands, and each effect that is lost, whatever it was."""
+"""The doctor finds nothing wrong at any step of a healthy order, and finds each lost effect of any kind."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def look(world, *, mend=False):
 
 
 def steps(path):
-    """The world after every line of a conversation; no further than where its record is broken on purpose."""
+    """Yield the world after every line of a conversation, up to where its record is broken on purpose."""
     play = Play()
     try:
         for written in path.read_text(encoding="utf-8").splitlines():
@@ -57,14 +57,14 @@ def test_every_open_state_stands_in_some_conversation_with_and_without_its_remin
 
 
 def lost(play, name, effect):
-    """An effect is lost with its due: what the record says it wants is not there any more."""
+    """Lose an effect and its due time: the order's record no longer has an effect that its state needs."""
     order, client, cell = play.shown(name), play.world.client, play.world.cell
     client.hdel(cell.order(order.id), f"f:{effect}")
     client.zrem(cell.due[lane_of(effect)], f"o:{order.id}:{effect}")
 
 
 def lost_due(play, name, effect):
-    """Only its due is lost."""
+    """Lose its due time only."""
     play.world.client.zrem(play.world.cell.due[lane_of(effect)], f"o:{play.shown(name).id}:{effect}")
 
 

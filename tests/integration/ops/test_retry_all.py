@@ -1,4 +1,4 @@
-"""What is stuck for one cause, counted and done again at once: at a terminal and over HTTP. An event an order."""
+"""Effects stuck for one cause, counted and retried at once, at a terminal and over HTTP. One event per order."""
 
 import json
 import os
@@ -22,7 +22,7 @@ BUSY, LOST = "BSS answered 500", "no answer within 10.0 s"
 
 
 def trouble(door, *whys, plan="5g-smart-199", first=0):
-    """An order a reason, parked for it; their ids."""
+    """Place an order for each reason, parked for it; return their ids."""
     ids = []
     for n, why in enumerate(whys, first):
         answer = door.place(order(msisdn=f"+861380013{n:04}", plan=plan), key=f"key-{n}")
@@ -163,9 +163,9 @@ def test_at_a_terminal_they_are_counted_first_then_done_with_how_far_it_has_come
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["retry"], "name one, or say --all"),
-        (["retry", "0" * 28, "--all"], "name one, or say --all"),
-        (["retry", "0" * 28, "--lane", "sms"], "goes with --all"),
+        (["retry"], "name an order, or use --all"),
+        (["retry", "0" * 28, "--all"], "name an order, or use --all"),
+        (["retry", "0" * 28, "--lane", "sms"], "needs --all"),
         (["retry", "--all", "--lane", "post"], "one of inbound, activation, sms, timer"),
         (["retry", "--all", "--limit", "0"], "--limit"),
     ],

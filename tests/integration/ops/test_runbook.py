@@ -1,4 +1,4 @@
-"""The runbook is tried: each of its parts is brought about on a real server, and exactly what stands there is typed."""
+"""The runbook is tried: each of its situations is produced on a real server, and exactly its commands are typed."""
 
 import io
 import json
@@ -54,14 +54,14 @@ EXPECTED = re.compile(r"^(.*?)\s+# (says nothing|fails|says not: .*|says: .*)$")
 
 @dataclass(frozen=True)
 class Typed:
-    """A line of the page: what to type, and what must come of it."""
+    """A command of the page, and the result that it must have."""
 
     command: str
     expected: str
 
 
 def parts():
-    """The parts of the page, each with what is to be typed there."""
+    """Return the parts of the page, each with its commands."""
     found = {}
     for part in re.split(r"^## ", PAGE, flags=re.M):
         title, _, text = part.partition("\n")
@@ -76,18 +76,18 @@ PARTS = parts()
 
 
 class Wall:
-    """The clock on the wall."""
+    """The system's clock."""
 
     def __call__(self):
         return int(time.time() * 1000)
 
     def forward(self, *_, **__):
-        """It goes by itself."""
+        """Do nothing: it moves by itself."""
 
 
 @dataclass
 class Night:
-    """A machine on which something is wrong: two servers, a gateway that takes everything, and what was typed."""
+    """A machine on which something is wrong: two servers, a gateway that takes everything, and started processes."""
 
     folder: Path
     port: int
@@ -99,10 +99,10 @@ class Night:
     servers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     worlds: list[World] = field(default_factory=list)
     after: dict[str, Callable[[], object]] = field(default_factory=dict)
-    """what happens by itself once a command has said what it must"""
+    """what happens by itself once a command has printed its expected result"""
 
     def text(self, command):
-        """A command as this machine needs it: the page's port, files and names are only examples."""
+        """Return a command as this machine needs it: the page's port, files and names are only examples."""
         command = command.replace(":8080", f":{self.port}").replace("--port 8080", f"--port {self.port}")
         command = command.replace("/etc/redis/", f"{self.folder}/")
         return re.sub(r"\b(ORDER|GROUP|PLAN)\b", lambda name: self.known.get(name[0], name[0]), command)
@@ -123,7 +123,7 @@ class Night:
         return told[0]
 
     def run(self, command):
-        """Exit status and all that was printed."""
+        """Return the exit status and all that was printed."""
         if command.startswith("consent ") and "|" not in command:
             return self.consent(command)
         done = subprocess.run(
@@ -133,7 +133,7 @@ class Night:
         return done.returncode, done.stdout + done.stderr
 
     def consent(self, command):
-        """`consent ...` in this process: it starts twenty times faster, and is the same function."""
+        """Run `consent ...` in this process: it starts twenty times faster, and is the same function."""
         out, before = io.StringIO(), dict(os.environ)
         os.environ.update(self.environ)
         try:
@@ -178,7 +178,7 @@ class Night:
             os.environ.update(before)
 
     def world(self):
-        """An engine on this server's records whose outside the test plays, by the clock on the wall."""
+        """Return an engine on this server's records and the system's clock, whose gateway and BSS the test controls."""
         made = World(self.client, clock=Wall())
         self.worlds.append(made)
         return made
@@ -211,7 +211,7 @@ def met(expected, status, told):
 
 
 def shims(folder, binary, command_line):
-    """`consent`, `python` and `redis-server` as this checkout and this machine have them."""
+    """Write `consent`, `python`, `redis-server` and `redis-cli` as commands of this checkout and this machine."""
     bin_ = folder / "bin"
     bin_.mkdir()
     for name, words in {
@@ -263,7 +263,7 @@ def night(tmp_path):
 
 
 def nothing_wrong(night):
-    """A quiet night."""
+    """Change nothing: a quiet night."""
 
 
 def store_away(night):
@@ -271,7 +271,7 @@ def store_away(night):
 
 
 def lane_late(night):
-    """Somebody works, but not for this lane, and its oldest effect is two minutes late."""
+    """Run workers, but none for this lane, whose oldest effect is two minutes late."""
     night.start("python -m workers --lanes timer,inbound,activation")
     world = night.world()
     order = world.place()
@@ -280,7 +280,7 @@ def lane_late(night):
 
 
 def _heard(night, outcomes, seconds=0.1):
-    """What workers told of the gateway in the last minutes: so often it ended so, each after so long."""
+    """Count outcomes of the gateway as workers did in the last minutes: each call ended so, after so many seconds."""
     at, target, measures = night.engine().registry.now(), Target("gateway", "http_json"), Measures()
     for n, outcome in enumerate(outcomes):
         measures.called(target, outcome, seconds, at - 120_000 + n * (110_000 // len(outcomes)))
@@ -288,13 +288,13 @@ def _heard(night, outcomes, seconds=0.1):
 
 
 def outside_slow(night):
-    """Every call lasts eight seconds, until none does."""
+    """Make every call last eight seconds, until none does."""
     _heard(night, [Accepted("m")] * 20, 8)
     night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")] * 500)
 
 
 def outside_down(night):
-    """The gateway is away; it comes back once that was seen, and somebody works."""
+    """Take the gateway away; it comes back once the doctor has seen that, and a worker runs."""
     _heard(night, [Unavailable("503")] * 40)
     said = night.consent("consent doctor --brief")[1]
     assert "has not answered for" in said
@@ -304,7 +304,7 @@ def outside_down(night):
 
 
 def outside_failing(night):
-    """Every other call fails, until none does."""
+    """Make every other call fail, until none does."""
     _heard(night, [Unavailable("503"), Accepted("m")] * 20)
     night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")] * 200)
 
@@ -314,7 +314,7 @@ def redis_fills(night):
 
 
 def aof_fails(night):
-    """The process that rewrites the file was killed: the kernel does so where memory is short."""
+    """Kill the process that rewrites the file, as the kernel does where memory is short."""
     night.client.config_set("rdb-key-save-delay", 10_000_000)
     night.client.bgrewriteaof()
     server = night.servers["redis"].pid
@@ -366,12 +366,12 @@ def called_wrongly(night):
 
 
 def unheard(night):
-    """A recorded call that waits for a reviewer."""
+    """Leave a recorded call that waits for a reviewer."""
     night.world().place()
 
 
 def report_overdue(night):
-    """A report of three weeks ago that nobody has decided."""
+    """Leave a report of twenty days ago undecided."""
     ago = Clock(night.world().clock() - 20 * 86_400_000)
     late = World(night.client, clock=ago)
     night.worlds.append(late)
@@ -387,7 +387,7 @@ def clock_behind(night):
 
 
 def archive_lost(night):
-    """The archive that the data belong to was in a file, and that is gone."""
+    """Delete the file of the archive that the data belong to."""
     with pytest.raises(OrderNotFound):
         night.engine().show("0" * 28)
     for path in night.folder.glob("archive.sqlite3*"):
@@ -395,7 +395,7 @@ def archive_lost(night):
 
 
 def journal_behind(night):
-    """Nobody has sealed for two minutes."""
+    """Age the journal's entry by two minutes, during which nothing was sealed."""
     world = night.world()
     world.place()
     entry, _ = world.client.lrange(world.cell.journal, 0, -1)
@@ -404,7 +404,7 @@ def journal_behind(night):
 
 
 def not_taken(night):
-    """The archive could not write an order, and somebody mended that since."""
+    """Park an order that the archive could not write, a cause that was removed since."""
     world = night.world()
     order = world.place()
     world.engine.cancel(order.id, "A1024", "changed his mind")
@@ -416,14 +416,14 @@ def not_taken(night):
 
 
 def api(night):
-    """A quiet night, with an API that answers."""
+    """Run a quiet night, with an API that answers."""
     night.known["KEY"] = night.engine().keys.add("ops", Role.OPS)
     night.start(f"consent api --port {night.port}")
     until("the API answers", lambda: night.run(f"curl -fsS http://127.0.0.1:{night.port}/healthz")[0] == 0)
 
 
 def defect(night):
-    """Somebody wrote nonsense into a plan, and an API met it."""
+    """Write nonsense into a plan, and let an API meet it."""
     api(night)
     night.client.hset("ce:plan:5g-smart-199", "current", "99")
     night.client.hincrby("ce:meta", "catalogue", 1)
@@ -457,7 +457,7 @@ def not_notified(night):
 
 
 def _published_in_an_app(night, seen):
-    """A plan that is sold in an app, of which so much was seen."""
+    """Publish a plan that is sold in an app. seen: makes what was seen of its page; None: nothing was seen"""
     engine = night.engine()
     named = [{"channel": "web_hall", "url": "/tariffs"}, {"channel": "app", "url": "app://tariff/p"}]
     kept = engine.catalogue.publish(plan(published=named))
@@ -600,6 +600,6 @@ def test_every_command_and_every_address_that_page_or_alarm_names_is_there():
         scope = {"type": "http", "method": method, "path": f"/{path.replace('ORDER', 'a' * 28)}", "headers": []}
         fitting = [route for route in routes if route.matches(scope)[0] is Match.FULL]
         assert fitting, f"{method} /{path}"
-        if path != "v1/reports" and "/reviews" not in path:  # of these the page says whose key it is
+        if path != "v1/reports" and "/reviews" not in path:  # the page says whose key these need
             assert any(Role.OPS in (each.endpoint.roles or ()) for each in fitting), f"{method} /{path}: not for ops"
     assert len(named) > 8

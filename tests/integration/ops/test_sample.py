@@ -1,4 +1,4 @@
-"""The bundled plans are for a look around: where services are really sold somebody must ask for them."""
+"""The bundled plans are only a sample: an installation that really sells services must ask for them."""
 
 import pytest
 import yaml

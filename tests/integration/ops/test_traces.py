@@ -1,4 +1,4 @@
-"""One trace holds an order from its placing to its notification, through every process; and nobody is in it."""
+"""One trace holds an order from its placing to its notification, through every process; no personal data are in it."""
 
 import asyncio
 import gzip
@@ -31,7 +31,7 @@ ROAD = {
 
 @pytest.fixture
 def collector():
-    """An OTLP collector: what it was sent, decoded, and its address."""
+    """Run an OTLP collector; yield the spans it was sent, decoded, and its address."""
     spans = []
 
     class Takes(BaseHTTPRequestHandler):
@@ -58,7 +58,7 @@ def collector():
 
 
 def words_of(message):
-    """Each text of a span, at any depth; ids are random bytes and instants figures, where any digits may stand."""
+    """Yield each text of a span, at any depth; random ids (bytes) and instants (numbers) may have any digits."""
     for _, value in message.ListFields():
         for each in value if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]:
             if isinstance(each, str):
@@ -136,7 +136,7 @@ def test_a_collector_that_takes_calls_and_never_answers_holds_no_process_up():
 
 
 class Broken:
-    """What makes spans, and fails; what it says may be a person."""
+    """A maker of spans that fails, with an error that contains a number."""
 
     def start_span(self, *_, **__):
         raise RuntimeError("+8613800138000")

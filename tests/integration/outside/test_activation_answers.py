@@ -1,4 +1,4 @@
-"""Rows of the failure matrix: what the other side says of an activation, seen from the order and from the handset."""
+"""Rows of the failure matrix: the BSS's answers to an activation, as seen by the order and on the handset."""
 
 from consent_engine.domain.effects import Lane, Rejected, Unavailable, Uncertain
 

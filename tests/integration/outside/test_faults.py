@@ -1,6 +1,6 @@
-"""Gateway and BSS behind a wire that breaks: every fault is the right outcome, and the engine's promises hold over it.
+"""Gateway and BSS behind a wire that breaks: every fault has the right outcome, and the engine's promises still hold.
 
-The adapters are the real ones, the far side is the simulator's, over real HTTP; between them stands the fault proxy.
+The adapters are the real ones, the far side is the simulator's, over real HTTP; between them is the fault proxy.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from tests.fault_proxy import Fault, FaultProxy, Kind, always, nth
 DEEP = bool(os.environ.get("TESTS_DEEP"))
 SECRET, BSS_SECRET = "gateway-secret-of-the-tests", "bss-secret-of-the-tests"
 TIMEOUT = timedelta(seconds=1)
-"""Of a call: long enough that one to which nothing happens ends in time on a busy machine."""
+"""The timeout of a call: long enough for an undisturbed call to end in time on a busy machine."""
 LATE_S = 1.3
 NOBODY = "http://127.0.0.1:9"
-"""Where the simulator would post reports: nobody listens, and nobody waits for them."""
+"""The address for the simulator's reports: nothing listens there, and no test waits for them."""
 STEP = 1 if DEEP else 23
 
 NOT_TAKEN = [
@@ -41,7 +41,7 @@ TAKEN = [
 ]  # fmt: skip
 EVERY = [*NOT_TAKEN, *TAKEN]
 QUICK = [Fault(Kind.DROP), Fault(Kind.RESET), Fault(Kind.CUT, after=100), Fault(Kind.SWALLOW), Fault(Kind.RESET_AFTER)]
-"""Those that nobody waits for."""
+"""The faults that end a call at once."""
 
 
 def name(fault):
@@ -91,7 +91,7 @@ class Air:
         return self.send(n) if to == "gateway" else self.activate(n)
 
     def attempts(self, to, n):
-        """How often the far side heard of it."""
+        """Return how many requests for it reached the far side."""
         book, key = (
             (self.far.ledger.sms, f"order{n}.confirmation.1")
             if to == "gateway"
@@ -103,7 +103,7 @@ class Air:
         return self.far.ledger.sms[f"order{n}.confirmation.1"].message_id if to == "gateway" else f"act-order{n}"
 
     def lets_go(self):
-        """What was held or late arrives now."""
+        """Let held and late requests arrive now."""
         self.proxy.calm()
 
         async def quiet():
@@ -133,7 +133,7 @@ def test_whatever_happens_after_the_connection_stood_is_doubt(air, fault, warm, 
     assert isinstance(outcome, Uncertain), "neither an answer nor a proof that nothing was done"
     air.lets_go()
     assert air.attempts(to, 1) == (fault in TAKEN), "never sent twice by ourselves"
-    # On a machine that is busy enough any call may take too long: asked again it is the same call.
+    # On a very busy machine any call may take too long; repeated, it is the same call.
     outcomes = (air.call(to, 2) for _ in range(5))
     accepted = next(each for each in outcomes if isinstance(each, Accepted))
     assert accepted.ref == air.ref(to, 2), "the next call gets its own answer"
@@ -158,7 +158,7 @@ def test_only_a_refused_connection_is_surely_not_taken(air, to):
     assert isinstance(air.call(to, 0), Accepted)
     air.proxy.refuse(no=True)
     air.proxy.cut_off()
-    air.runner.run(asyncio.sleep(0.05))  # so that the pool hears of it
+    air.runner.run(asyncio.sleep(0.05))  # so that the pool notices
     assert isinstance(air.call(to, 1), Unavailable)
     air.proxy.refuse(no=False)
     assert isinstance(air.call(to, 1), Accepted)
@@ -194,7 +194,7 @@ def test_an_answer_that_comes_after_we_gave_up_is_never_taken_for_another_calls(
 
 @pytest.mark.parametrize("to", ["gateway", "bss"])
 def test_what_is_said_unasked_never_passes_for_an_answer(air, to):
-    """The far side says the same twice; then another call is made, whose request never gets there."""
+    """The far side sends the same answer twice; then another call is made, whose request never arrives."""
     for n in (10, 20):
         air.proxy.plan(nth(1, Fault(Kind.TWICE, seconds=0.02)))
         assert air.call(to, n).ref == air.ref(to, n)
@@ -206,7 +206,7 @@ def test_what_is_said_unasked_never_passes_for_an_answer(air, to):
 
 
 class Unasked(asyncio.Protocol):
-    """A gateway that answers the first SMS, keeps the connection open, and says the same again unasked."""
+    """A gateway that answers the first SMS, keeps the connection open, and sends the same answer again unasked."""
 
     def __init__(self, answer, heard):
         self.answer, self.heard = answer, heard
@@ -258,7 +258,7 @@ def test_a_stray_answer_of_a_gateway_is_no_hand_over(kind):
 
 @pytest.fixture
 def world(air):
-    """An engine whose outside is behind the proxy. Its clock is the test's; calls take their real time."""
+    """Make an engine with gateway and BSS behind the proxy. Its clock is the test's; calls take their real time."""
     made = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, tell_declined=0))
     made.runner.close()
     made.runner = air.runner
@@ -289,9 +289,9 @@ STAGES = {until_asked: "confirmation", until_confirmed: "activation", until_acti
 
 
 def goes_on(world, air):
-    """The rest of the story: doubts are held, retries come due, the subscriber says yes if he has the question.
+    """Play the rest of the story: doubts are held, retries come due, the subscriber says yes once asked.
 
-    The last two rounds are for a busy machine, on which a call that nothing happened to times out as well.
+    The last two rounds are for a busy machine, on which an undisturbed call may time out as well.
     """
     for seconds in (0, 61, 601, 61, 601, 61, 601):
         world.clock.forward(seconds=seconds)
@@ -302,7 +302,7 @@ def goes_on(world, air):
 
 
 def judged(world, air, calls):
-    """What must hold whatever happened on the wire."""
+    """Check what must hold whatever happened on the wire."""
     ledger = air.far.ledger
     assert not [error for error in ledger.errors if "another body" in error or "signature" in error]
     assert set(ledger.activations) <= {world.order.id}, "no second activation under another key"
@@ -321,7 +321,7 @@ def judged(world, air, calls):
 @pytest.mark.parametrize("fault", EVERY, ids=name)
 def test_one_fault_on_the_way_out_is_made_up_for(air, world, fault, stage):
     stage(world)
-    world.clock.forward(seconds=9)  # calls took real time, and what follows from them is due after it
+    world.clock.forward(seconds=9)  # calls took real time, and their effects are due after it
     air.proxy.plan(nth(1, fault))
     world.run()
     assert air.proxy.fired() == 1

@@ -1,4 +1,4 @@
-"""Whether a long text arrives whole is tried on an operator's own handset, by the road of every SMS."""
+"""Whether a long text arrives whole is tested on an operator's own handset, by the path of every SMS."""
 
 import pytest
 

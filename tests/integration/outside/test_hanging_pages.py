@@ -1,6 +1,6 @@
-"""A page that was mended is seen while hundreds of others hang: real sockets that take a request and never answer.
+"""A mended page is seen while hundreds of others hang: real sockets that take a request and never answer.
 
-A socket that is listened at and never accepted from does that: the kernel takes the connection and the request.
+A listening socket that never accepts does that: the kernel takes the connection and the request.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ from tests.plans import page, plan
 
 NOW, HANG = 1_764_000_000_000, 300
 WHOLE_S, PRODUCTION_S, PATIENT_S = 1.5, 10, 30
-"""What a look takes at most here, and where it counts; and one at the page that answers, on a busy machine."""
+"""Seconds that a look may take: here, in production, and (on a busy machine) at the page that answers."""
 KNOWN = {"that hung before": "no_answer_in_time", "that said something else": "lacks term", "that are new": ""}
 
 
 @pytest.fixture
 def halls():
-    """A web hall that answers, and one that hangs: their hosts."""
+    """Run a web hall that answers, and a server that hangs; yield the hall, and the host of the other."""
     with web_hall() as hall, socket.create_server(("127.0.0.1", 0), backlog=1_024) as hangs:
         yield hall, f"127.0.0.1:{hangs.getsockname()[1]}"
 
 
 class Registry:
-    """What was published and what was seen of it; `last` is due after all the others, `before`: so many of them had
-    ended when it was asked for.
+    """The published plans and what was seen of their pages. `last` is due after all the others; `before`: how many of
+    those had ended when it was asked for.
     """
 
     def __init__(self, hall, hangs, known):
@@ -65,7 +65,7 @@ def plan_at(host, code):
 
 
 class Pages(HttpTariffPages):
-    """Notes when the page is asked for that was mended: not when it answers, which a busy machine may put off."""
+    """Pages that note when the mended one is asked for: not when it answers, which a busy machine may delay."""
 
     def __init__(self, registry, addresses):
         super().__init__(addresses, reachable=lambda _: True, whole_s=WHOLE_S)
@@ -107,5 +107,5 @@ def test_a_mended_page_is_seen_within_a_minute_though_hundreds_hang(halls, known
 
 
 def test_whatever_hangs_and_however_much_of_it_a_turn_comes_within_a_minute():
-    """By the bounds alone: so many under way, so many at a time, ten seconds each, due after fifteen, ticks of two."""
+    """The limits alone show it: pages under way, pages at a time, ten seconds each, due after fifteen, ticks of two."""
     assert MENDED_MS + 2_000 + -(-MOST // WRONG_AT_ONCE) * PRODUCTION_S * 1_000 < 60_000

@@ -1,4 +1,4 @@
-"""A text that a gateway does not carry whole is refused before anybody is asked, and never handed over."""
+"""A text that a gateway cannot carry whole is refused before any subscriber is asked, and never handed over."""
 
 import pytest
 from msgspec.structs import replace
@@ -16,13 +16,13 @@ CODE = "5g-smart-199"
 
 
 def carrying(world, count):
-    """The same engine, behind a gateway that carries so much."""
+    """Put the engine behind a gateway that carries so many segments."""
     world.gateway.segments = count
     world.engine = world.another()
 
 
 def longer(world, by, code=CODE) -> Plan:
-    """The plan, with more to say."""
+    """Return the plan with longer restrictions."""
     plan = world.engine.plan(code).plan
     return undated(plan).saying(restrictions=(*plan.tariff.restrictions, "限" * by), english=None)
 

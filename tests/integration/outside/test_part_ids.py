@@ -1,6 +1,6 @@
-"""A gateway that gives every part of an SMS an id of its own: reports name a part, and all of them together the SMS.
+"""A gateway that gives every part of an SMS an id of its own: a report names a part, all reports together the SMS.
 
-The ids are in its answer, and reports may come before that: whatever order they come in, it ends the same.
+The ids are in its answer, and reports may come before that: the result is the same in any order.
 """
 
 from itertools import permutations
@@ -44,7 +44,7 @@ def report(world, order, part, *, numbered):
 
 
 def told(world, n, happens, answer, *, at_once, numbered, before=()):
-    """The n-th order after all of it; what stands before the answer comes while the call is under way."""
+    """Return the n-th order after all of `happens`; reports before the answer come while the call is under way."""
     early, late = happens[: happens.index(ANSWER)], happens[happens.index(ANSWER) + 1 :]
     order = None
 
@@ -73,7 +73,7 @@ def told(world, n, happens, answer, *, at_once, numbered, before=()):
 
 
 def orders_of(reports, *, all_of_them=False):
-    """Every order of these reports and the answer; two that differ only in which part was told of are one."""
+    """Return every order of these reports and the answer; two that differ only in the part reported on are one."""
     ways = list(permutations([*reports, ANSWER]))
     alike = {tuple(each if each == ANSWER else each[1] for each in way): way for way in ways}
     return ways if all_of_them else list(alike.values())
@@ -97,7 +97,7 @@ def test_reports_by_the_ids_of_parts_end_the_same_in_every_order(world, name, nu
 
 @WAYS
 def test_two_lost_parts_of_one_attempt_are_one_attempt_that_failed(world, numbered, at_once):
-    """The first attempt is in doubt: nothing was heard of it, so the subscriber may have the question."""
+    """The first attempt is in doubt: no report came, so the subscriber may have the question."""
     reports = [(1, TAKEN), (2, GONE), (3, GONE)]
     for n, happens in enumerate(orders_of(reports)):
         order = told(
@@ -117,7 +117,7 @@ def test_a_lost_part_ends_the_order_also_where_no_answer_tells_the_ids(world, na
 
 
 def test_an_answer_that_never_comes_is_not_waited_for_for_ever(world):
-    """A worker dies after reports overtook its call: two ids that failed then are the two attempts they seem to be."""
+    """A worker dies after reports overtook its call: two ids that failed then count as the two attempts they seem."""
     world.gateway.answers = [Uncertain("timeout")]
     order = world.place()
     world.run()

@@ -1,4 +1,4 @@
-"""What the gateway tells of one question ends the same in whatever order it comes, and however much is read at once."""
+"""A gateway's reports on one question have the same result in any order, and however many are read at once."""
 
 from itertools import permutations, product
 
@@ -29,7 +29,7 @@ AS_ONE = {
 
 
 def told(world, n, happens, answer, report, *, at_once):
-    """The n-th order after all of it; what stands before the answer comes while the call is under way."""
+    """Return the n-th order after all of `happens`; reports before the answer come while the call is under way."""
     early, late = happens[: happens.index(ANSWER)], happens[happens.index(ANSWER) + 1 :]
     order = None
 
@@ -82,7 +82,7 @@ def test_reports_on_the_whole_end_the_same_in_every_order(world, name, at_once):
 
 @pytest.mark.parametrize(("reported", "word"), list(product([0, 1, 2], ["是", "否"])))
 def test_a_yes_to_a_question_that_was_cut_waits_until_all_of_it_is_known_to_have_gone_out(world, reported, word):
-    """Of a question in doubt some parts are reported: that proves nothing of the others."""
+    """Some parts of a question in doubt are reported: that proves nothing about the others."""
     world.gateway.answers = [Uncertain("1 of 3 parts not taken: timeout")]
     order = world.place()
     world.run()
@@ -112,7 +112,7 @@ def test_the_timeline_says_that_a_question_is_here_once_every_part_is(world):
 
 
 def parts_of(world, order, effect="confirmation.1"):
-    """What is counted of the parts of an SMS: (taken, here, lost)."""
+    """Return the counts of the parts of an SMS: (taken, here, lost)."""
     found = part_reports(world.engine.records, order.line, order.id)
     return [(each.taken, each.here, each.lost) for sms, each in found if sms == effect]
 

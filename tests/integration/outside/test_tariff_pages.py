@@ -1,4 +1,4 @@
-"""A look at a page that is not ours: bounded in time, length and place, whatever the page does."""
+"""A look at a page of another host: limited in time, length and place, whatever the page does."""
 
 import asyncio
 import gzip
@@ -12,7 +12,7 @@ from consent_engine.ports.tariff_pages import Missed, TariffPage
 from tests.integration.web_hall import HTML, web_hall
 
 WHOLE_S, NEVER_ENDS_S = 20, 0.4
-"""How long a look may take: where that is not the subject, longer than any busy machine takes."""
+"""How long a look may take: where a test is not about it, longer than any busy machine takes."""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_name_is_looked_up_once_and_what_was_looked_at_is_what_is_connected_to
     found = take(hall, host=f"localhost:{hall.host.partition(':')[2]}", reachable=once)
     if set(looked) == {"127.0.0.1"}:
         assert (found.body, looked) == (b"here", ["127.0.0.1"])
-    else:  # it leads to ::1, too: all of what a name leads to must be public
+    else:  # the name leads to ::1, too: all addresses of a name must be public
         assert found == Missed("private_address")
 
 

@@ -1,4 +1,4 @@
-"""The reply window begins when the question is on the handset, where the gateway reports; else at the hand-over."""
+"""The reply window begins when the question is on the handset, if the gateway reports that; else at the hand-over."""
 
 from itertools import permutations
 
@@ -19,7 +19,7 @@ POLICY = Policy(retry_base=1_000, reminder_after=12 * HOUR)
 
 @pytest.fixture
 def reporting():
-    """A world whose gateway reports."""
+    """Make a world whose gateway reports deliveries."""
     made = World(FakeRedis(decode_responses=True), POLICY)
     made.gateway.reports = True
     made.engine = made.another()
@@ -34,7 +34,7 @@ def asked(world):
 
 
 def stands(world, order):
-    """The order as it stands: what it keeps for scripts is what its history says, and it wants what it must."""
+    """Return the order, once its fields for scripts match its history, and its effects are those that it must want."""
     found = world.engine.show(order.id)
     fields = world.client.hgetall(world.cell.order(order.id))
     assert replay(fields)[2] == found.reply_by == int(fields["reply_by"])
@@ -43,7 +43,7 @@ def stands(world, order):
 
 
 def due(world, order):
-    """The timer that the order waits for, and when it is due."""
+    """Return the timer that the order waits for, and when it is due."""
     [name] = {WAKE_REMINDER, WAKE_WINDOW} & set(world.engine.show(order.id).effects)
     return name, int(world.client.zscore(world.cell.due[Lane.TIMER], f"o:{order.id}:{name}"))
 

@@ -1,4 +1,4 @@
-"""The door of this room has the pages in it."""
+"""The door of these tests: the application with its pages."""
 
 import pytest
 

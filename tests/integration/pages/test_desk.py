@@ -1,4 +1,4 @@
-"""What /desk is given beside the API: the orders that one key placed today."""
+"""The data that /desk gets beside the API: the orders that one key placed today."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How /ops finds orders: a light list by filters, and by number, id or the last characters of one."""
+"""How /ops finds orders: a light list by filters, and by number, by id or by an id's last characters."""
 
 import pytest
 
@@ -12,7 +12,7 @@ LISTED_BYTES = 300
 
 @pytest.fixture
 def placed(door):
-    """Three orders, the oldest first."""
+    """Place three orders; return their ids, the oldest first."""
     plans = ("5g-smart-199", "5g-smart-199", "data-pack-10gb")
     return [
         door.place(order(msisdn=f"+8613800138{n:03d}", plan=plan, agent=f"B{n}"), f"k-{n}").json()["id"]
@@ -72,7 +72,7 @@ def test_who_may_not_open_the_page_finds_nothing(door, role):
 
 @pytest.mark.parametrize(("hour", "minute", "is_today"), [(0, 30, True), (8, 1, True), (23, 59, True), (24, 1, False)])
 def test_a_day_is_the_businesss_own(world, hour, minute, is_today):
-    """An order of half past midnight in China is of that day there, whatever day it is in London."""
+    """An order placed at half past midnight in China belongs to that day there, whatever day it is in London."""
     midnight = CHINA.begins("2025-11-27")
     world.clock.now = midnight + (hour * 60 + minute) * 60_000
     world.place()

@@ -1,4 +1,4 @@
-"""What /ops knows of throughput and of trouble: kept by ourselves, by one minute and by ten, without a person."""
+"""Throughput and trouble on /ops: measured by the engine itself, per minute and per ten, without personal data."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def of(told, to, name):
 
 @pytest.fixture
 def measured(door):
-    """Two calls that were taken, one that was not, and what a lane did; told as a worker's clock tells it."""
+    """Measure two calls that were accepted, one that was not, and a lane's work, by a worker's clock."""
     measures = Measures()
     now = door.engine.registry.now()
     for outcome, seconds in ((Accepted("m"), 0.02), (Accepted("m"), 0.02), (Unavailable("503"), 4.0)):
@@ -59,7 +59,7 @@ def test_only_who_may_open_the_page_sees_it_and_no_other_span_is_told(door):
 
 
 def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door):
-    """At once: nobody waits for the half minute after which it is an outage."""
+    """At once, without the half minute after which it is an outage."""
     gateway = door.engine.outside.gateways["simulated"]
 
     async def busy(_sms):
@@ -79,7 +79,7 @@ def test_a_gateway_that_does_not_answer_is_named_with_why_and_how_many_wait(door
     door.engine.lanes.postpone("sms.confirmation.1", dict.fromkeys(_orders(door), 1))
     door.work(Lane.SMS)
     door.engine.registry.count(measures.drain(), measures.heard(), measures.flow())
-    door.app.state.board._known.clear()  # noqa: SLF001 - what was looked up a moment ago
+    door.app.state.board._known.clear()  # noqa: SLF001 - the newest look-up
     assert door.sign_in(Role.OPS).get("/ops/board").json()["retrying"] == []
 
 

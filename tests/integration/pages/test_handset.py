@@ -1,4 +1,4 @@
-"""The handset of `consent serve`: a newcomer's own answer confirms his order, and nobody else is shown the texts."""
+"""The handset of `consent serve`: a newcomer's own reply confirms the order, and nobody else can read the texts."""
 
 import json
 
@@ -25,7 +25,7 @@ def messages(page):
 
 
 def told(page, language):
-    """The life of the number's orders."""
+    """Return the progress of the number's orders."""
     typed = {"Content-Type": "application/json"}
     return json.loads(asked(f"{page}life", {"number": NUMBER, "language": language}, typed)[1])
 
@@ -67,7 +67,7 @@ STRANGE = [
     ("sms", {"ref": "r", "from": "10085", "to": NUMBER, "text": "x"}, {}, 401),
     ("../etc/passwd", None, {}, 404),
 ]
-"""What another site or a stranger may try: where, with which body and head; and the answer."""
+"""Requests that other sites or strangers may try: path, body, headers; and the status of the answer."""
 
 
 def test_other_sites_and_strangers_get_nothing_from_it(page):
@@ -137,12 +137,12 @@ def test_a_repeat_of_an_sms_lands_once_and_what_is_kept_has_a_bound():
 
 LIFE = {"msisdn": NUMBER, "language": "zh"}
 TOLD = {"CONSENT_SIMULATED__URL": "http://127.0.0.1:9/x/sms"}
-"""What `consent serve` sets beside a handset."""
+"""The setting that `consent serve` adds with a handset."""
 
 
 @pytest.fixture
 def doors(running):
-    """Doors with settings of their own."""
+    """Yield a maker of doors with settings of their own."""
     made = []
     yield lambda **more: made.append(PageDoor(*running, **more)) or made[-1]
     for each in made:

@@ -1,4 +1,4 @@
-"""What /ops is told of replies that may be a refusal."""
+"""The data that /ops gets about replies that may be a refusal."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A wrong address: a page in its visitor's language for a browser, a problem for every program."""
+"""A wrong address: a browser gets a page in its visitor's language, every program a problem document."""
 
 import pytest
 

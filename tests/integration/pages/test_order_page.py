@@ -1,4 +1,4 @@
-"""An order's page: at an address of its own, for who may see the order, with all that is known of it."""
+"""An order's page: at an address of its own, for those who may see the order, with all that is known about it."""
 
 import json
 import re
@@ -15,14 +15,14 @@ NOBODYS = "0" * 28
 
 
 def life_in(answer):
-    """What the page is given."""
+    """Return the data that the page is given."""
     [told] = re.findall(r'<script type="application/json" id="page">(.*?)</script>', answer.text, re.DOTALL)
     return json.loads(told)["life"]
 
 
 @pytest.fixture
 def placed(door):
-    """An order that was asked, and answered with words that nobody understands."""
+    """Place an order whose subscriber was asked and answered with words that cannot be understood."""
     told = door.place().json()["id"]
     door.work(Lane.SMS)
     assert door.post("inbound", reply("嗯 13900139000")).status_code == 200

@@ -1,4 +1,4 @@
-"""What a person stopped is said on every page, in the API, by doctor, at a terminal and in the metrics."""
+"""A stop that a person ordered is shown on every page, in the API, by doctor, at a terminal and in the metrics."""
 
 from importlib.resources import files
 
@@ -19,7 +19,7 @@ WANTED = {"to": "lane", "name": "sms", "reason": "its operator works on it"}
 def stopped(door):
     answer = door.call("POST", "/v1/pauses", Role.OPS, WANTED)
     assert answer.status_code == 201
-    door.app.state.paused._known.clear()  # noqa: SLF001 - what was looked up a moment ago
+    door.app.state.paused._known.clear()  # noqa: SLF001 - the newest look-up
     return answer.json()
 
 

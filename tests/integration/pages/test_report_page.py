@@ -1,4 +1,4 @@
-"""The page on which a subscriber reports a call: no script, no sign-in, nothing of a person in an address."""
+"""The page on which a subscriber reports a call: no script, no sign-in, no personal data in an address."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""/reports: from complaint to answer on one page; ops decide, auditors read, and no number stands on it whole."""
+"""/reports: from complaint to answer on one page; ops decide, auditors read, and every number on it is masked."""
 
 import pytest
 
@@ -12,7 +12,7 @@ AROUND = "/reports/around/{}"
 
 
 def called(door, minutes=5, **more):
-    """A call of ours that has ended."""
+    """Make an ended call of ours known."""
     began = door.engine.registry.now() - minutes * 60_000
     body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": instant(began), **more}
     headers = {"Idempotency-Key": f"call-{minutes}"}
@@ -58,7 +58,7 @@ def test_a_call_its_permit_what_stood_and_every_answer_stand_around_a_report(doo
 
 @pytest.mark.parametrize("caller", ["02162345678", "4008001234", "13912345678", "+442071234567"])
 def test_a_number_of_somebodys_own_that_was_shown_stands_whole_in_no_text(door, caller):
-    """A landline is no number that free text is searched for: it is known where it stands."""
+    """Free text is not searched for landline numbers: they are known from their field."""
     report = reported(door, caller_number=caller)["id"]
     visitor = door.sign_in(Role.OPS)
     before = visitor.get(AROUND.format(report))

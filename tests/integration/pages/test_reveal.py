@@ -1,4 +1,4 @@
-"""A masked number is shown for a reason that is kept first; /audit says who did, and what else people did by hand."""
+"""A masked number is shown for a reason that is recorded first; /audit lists who did that, and other manual actions."""
 
 import pytest
 

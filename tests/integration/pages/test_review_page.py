@@ -1,4 +1,4 @@
-"""/review: for reviewers alone; it may play recordings from the one place that is set, and shows no number whole."""
+"""/review: for reviewers only; it may play recordings from the one place that is set, and masks every number."""
 
 import pytest
 

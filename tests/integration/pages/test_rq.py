@@ -1,4 +1,4 @@
-"""/rq: RQ's dashboard behind our sign-in, read-only but for ops, and closed to other sites."""
+"""/rq: RQ's dashboard behind our sign-in, read-only except for ops, and closed to other sites."""
 
 import re
 
@@ -31,7 +31,7 @@ def door(running):
 
 
 def failed_job(door):
-    """A wake-up that somebody's worker failed at."""
+    """Leave a wake-up at which a worker failed; return its id."""
     queue = lane_queue(Lane.SMS, door.rq)
     job = queue.enqueue_call("workers.jobs.perform", args=["sms"], result_ttl=RESULT_TTL_S, description="sms: 3 due")
     queue.remove(job.id)
@@ -168,6 +168,6 @@ def test_it_shows_no_address_and_no_person(door):
 
 
 def test_our_session_never_reaches_it(door):
-    # Its pages get neither cookie nor key: what it would print of a request can hold no session.
+    # Its pages get neither cookie nor key: no print of a request can contain a session.
     visitor = door.sign_in(Role.OPS)
     assert visitor.cookies["consent"] not in visitor.get("/rq/").text

@@ -1,4 +1,4 @@
-"""What a page loads: one script, in its visitor's language, with the words that it asks for. Small, and kept."""
+"""The files of a page: one script, in its visitor's language, with the words that it uses; small, and cached."""
 
 import json
 import re
@@ -11,13 +11,13 @@ from consent_engine.api.web.words import LANGUAGES, words
 from consent_engine.engine.api_keys import Role
 
 PAGES = {"ops": "ops", "desk": "desk", "review": "review", "reports": "reported"}
-"""By address: the template."""
+"""The template of each page, by its address."""
 MOST_BYTES = 100_000
-"""Of a page before its data: with them it has 150,000."""
+"""The limit for a page before its data: with them it has 150,000."""
 
 
 def loaded(visitor, path):
-    """A page, and what it names."""
+    """Return a page, and the files that it names."""
     html = visitor.get(path).text
     named = dict.fromkeys(re.findall(r'(?:src|href)="(/assets/[^"]+)"', html))
     return html, {address: visitor.get(address) for address in named}
@@ -44,7 +44,7 @@ def test_a_page_with_all_its_files_is_small(door, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_script_waits_for_an_event_that_may_be_over_when_it_is_read(door, page):
-    """It is loaded beside the page: the page may stand there long before."""
+    """The script is loaded beside the page, which may be complete long before."""
     _, files = loaded(door.sign_in(Role.ADMIN), f"/{page}?lang=en")
     [script] = [each.text for address, each in files.items() if address.split("?")[0].endswith(".js")]
     assert "firstShown" in script
@@ -77,7 +77,7 @@ def test_a_stranger_who_asks_for_any_name_leaves_nothing_in_memory_and_meets_no_
 
 
 def test_words_that_a_script_fills_in_come_with_it():
-    """By their beginnings: a script names a state, a reason or a problem only when it has one."""
+    """They are found by their beginnings: a script names a state, a reason or a problem only when it has one."""
     asked = words_of("ops", "zh")
     for begins in ("state.", "problem.", "violation.", "why.", "ops.waits_for_"):
         all_of = {name for name in words("zh") if name.startswith(begins)}

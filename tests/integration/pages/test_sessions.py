@@ -33,7 +33,7 @@ def test_a_session_is_a_cookie_no_script_can_read_and_no_other_site_can_use(door
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("consent=")
     assert {"HttpOnly", "Max-Age=43200", "Path=/", "SameSite=strict"} <= set(cookie.split("; "))
-    assert "Secure" not in cookie  # there is no TLS here, and a browser would not send it back
+    assert "Secure" not in cookie  # without TLS a browser would not send it back
     assert door.keys[Role.AGENT] not in cookie
 
 
@@ -111,7 +111,7 @@ def test_a_session_ends_after_twelve_hours(door):
 def test_a_session_of_another_installation_is_none_here(door):
     visitor = door.sign_in(Role.OPS)
     (door.settings.data_dir / "secret").write_text("the secret of another installation")
-    door.settings = door.settings.model_copy(update={"secret": None})  # the folder's own
+    door.settings = door.settings.model_copy(update={"secret": None})  # then the folder's own is used
     door.serve(door.installation.engine)
     assert not visitor.is_in
 
@@ -210,7 +210,7 @@ def test_a_key_in_the_header_is_believed_before_a_cookie(door):
 
 
 def test_a_link_from_elsewhere_to_a_page_works_for_who_is_signed_in(door):
-    # The browser held the cookie back: asked again from our own page, it sends it.
+    # The browser withheld the cookie; asked again from our own page, it sends it.
     answer = door.stranger().get("/ops", **{"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 200
     assert '<meta http-equiv="refresh" content="0;url=/ops">' in answer.text

@@ -1,4 +1,4 @@
-"""The words on our pages: both languages say all that there is to say."""
+"""The words on our pages: both languages have all of them."""
 
 import re
 from importlib.resources import files
@@ -32,7 +32,7 @@ from tests.integration.page_door import PageDoor
 from tests.plans import plan
 
 UNTOLD = {"window", "edition", "known", "may_have", "segments", "undelivered"}
-"""Of an event's detail, what only programs need."""
+"""Details of an event that only programs need."""
 NAMED = {
     "state": {state.value for state in State},
     "say": {state.value for state in State},
@@ -60,7 +60,7 @@ NAMED = {
     "tariffs": {*SENTENCES, *CHANNELS, *disclosures(plan())["zh"], "overage", "first_month"} - {"name"},
 }
 WORDS_OF_ITS_OWN = {"agreed", "declined"}
-"""An element's name and a call's outcomes that are a state's, too."""
+"""Names of an element and of outcomes of a call that are also states."""
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_every_word_a_page_asks_for_is_there():
 
 
 def test_what_is_said_of_one_is_sent_beside_what_is_said_of_many():
-    """ "1 times" and "these 1 orders" are no English: a page that says it of many has the words for one, too."""
+    """ "1 times" and "these 1 orders" are not English: a page with words for many has those for one, too."""
     for language in LANGUAGES:
         said = words(language)
         ones = [name for name in said if name.endswith(ONE)]
@@ -104,7 +104,7 @@ def test_what_is_said_of_one_is_sent_beside_what_is_said_of_many():
 
 
 def test_no_script_knows_a_state_by_itself():
-    """Sets of them come from the server, which has them from the lifecycle's table."""
+    """Sets of states come from the server, which takes them from the lifecycle's table."""
     pages = files("consent_engine.api") / "pages"
     named = {state.value for state in State}
     for each in pages.iterdir():
@@ -180,12 +180,12 @@ def test_a_wrong_key_is_told_in_both_languages(door):
 
 _LATIN = r"[A-Za-z]{2,}"
 _NAMES = {"API", "SMS", "BSS", "RQ", "TD", "SHA", "CLI", "pid", "consent", "keys", "add", "ce", "English", "APP", "Esc"}
-"""What a Chinese page may name in Latin letters: ids, commands, and what has no other name."""
+"""Words in Latin letters that a Chinese page may have: ids, commands, and names without another form."""
 _MARKS = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
 
 
 def chinese_told():
-    """Every Chinese word on our pages, without the facts that are filled in."""
+    """Return every Chinese text on our pages, without the facts that are filled in."""
     told = {name: re.sub(r"\{\w+\}", "", said) for name, said in words("zh").items()}
     return told | {f"help {role} {n}": line for role, of in lines("zh").items() for n, line in enumerate(of)}
 

@@ -1,4 +1,4 @@
-"""What was promised, as checks over a world under way and a model of few words; `test_promises` brings both."""
+"""The promises, as checks over a running world and a small model; `machine` brings both."""
 
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ class Said:
 
 @dataclass
 class Suspicion:
-    """Words that may be a refusal: barring from the first of them until they are decided."""
+    """Words that may be a refusal: they bar from the first of them until they are decided."""
 
     msisdn: str
     carrier: str
@@ -42,13 +42,13 @@ class Suspicion:
 
 @dataclass
 class Model:
-    """What must be true, in few words."""
+    """The facts that must be true, as a small model."""
 
     orders: dict = field(default_factory=dict)  # id -> (number, carrier)
     said: dict = field(default_factory=dict)  # the gateway's id -> Said
     refused: list = field(default_factory=list)  # (number, carrier or *, n)
     suspicions: list = field(default_factory=list)  # of all times
-    lapsed: int = 0  # how many of them became refusals because nobody decided
+    lapsed: int = 0  # how many of them became refusals because they were not decided
     gates: dict = field(default_factory=dict)  # id -> (whether barred, its activation), when last looked at
     revoked: set = field(default_factory=set)  # plans
     settled: dict = field(default_factory=dict)  # id -> state
@@ -74,14 +74,14 @@ class Model:
             self.suspicions.append(Suspicion(number, carrier, at, n or self.n, n or self.n))
 
     def let_go(self, number, carrier, n=None):
-        """It is a refusal now, or was none."""
+        """End a suspicion: it is a refusal now, or was none."""
         known = self.suspicion(number, carrier)
         if known:
             self.n += n is None
             known.ended = n or self.n
 
     def suspicion(self, number, carrier):
-        """The one that stands; a refusal of every carrier leaves it."""
+        """Return the suspicion that stands; a refusal of every carrier leaves it."""
         return next((s for s in self.undecided() if (s.msisdn, s.carrier) == (number, carrier)), None)
 
     def undecided(self):
@@ -101,10 +101,10 @@ def begun(pending):
 
 
 class Judge:
-    """Checks every promise; who mixes it in has `world`, `engine`, `model` and `broken`."""
+    """The check of every promise; a class that mixes it in has `world`, `engine`, `model` and `broken`."""
 
     def judge(self):
-        """All of it."""
+        """Check every promise."""
         assert self.broken == []
         self.a_day_to_decide()
         shown = {order: self.engine.show(order) for order in self.model.orders}
@@ -124,7 +124,7 @@ class Judge:
                 assert dial.callable or (dial.reason == "refused") == self.model.refuses(number, carrier)
 
     def a_day_to_decide(self):
-        """What a person must read stands until it is decided; undecided for a day, and not before, it is a refusal."""
+        """Check that words for a person to read bar until decided; undecided for a day, and not before, they refuse."""
         for each in self.model.undecided():
             line = self.engine.line(each.msisdn)
             stands = line.named(name_of(Kind.SUSPECTED, each.carrier))
@@ -138,7 +138,7 @@ class Judge:
             self.model.lapsed += 1
 
     def gate(self, shown):
-        """No activation is put, nor begun, while something bars it; what has begun goes on."""
+        """Check that no activation is put or begun while something bars it; one that has begun goes on."""
         for order in shown.values():
             was_barred, was = self.model.gates.get(order.id, (False, None))
             barred, now = self.model.bars(*self.model.orders[order.id]), order.effects.get(ACTIVATE)
@@ -165,7 +165,7 @@ class Judge:
             assert any(at <= said.at and sms.ref == f"{order.id}.confirmation.1" for at, sms in self.model.sent), (
                 "after the question left us"
             )
-            began = min(asked.detail.last, asked.at)  # the first only orders, where the store's clock went back
+            began = min(asked.detail.last, asked.at)  # `last` only gives the order, where the store's clock went back
             assert began <= said.at <= order.reply_by, "inside the window"
             assert not self.model.refuses(number, carrier, before=said.n), "STOP read before YES wins"
             assert not self.model.suspected_at(number, carrier, said.n), "sent under a suspicion, however that ended"
@@ -180,7 +180,7 @@ class Judge:
         ]
         if code:
             assert code == order.doc.code
-        if keyword is Keyword.UNKNOWN:  # the code alone answers our own question, after a yes
+        if keyword is Keyword.UNKNOWN:  # a bare code answers our own question, after a yes
             assert any(
                 at <= said.at and sms.purpose == "clarification" and sms.to == said.msisdn and code in sms.text
                 for at, sms in self.model.sent
@@ -198,7 +198,7 @@ class Judge:
                 assert asked is None or gone or said.at < asked.told()["started"], "a guess"
 
     def bubbles(self, order):
-        """What the pages show of an SMS is what the gateway was handed, word for word."""
+        """Check that the pages show each SMS word for word as the gateway was handed it."""
         ours = {(sms.purpose, sms.text) for _, sms in self.model.sent if sms.ref.startswith(order.id)}
         for _, each in sent(order):
             assert (each.purpose, each.text) in ours, "a bubble that nobody was handed"
@@ -227,7 +227,7 @@ class Judge:
             assert bodies.setdefault(activation.order_id, activation) == activation
 
     def somebody_minds(self, shown):
-        """Every wanted effect is in a due-set and the other way round; an open order wants something."""
+        """Check that every wanted effect is in a due-set and vice versa, and that an open order wants something."""
         client = self.world.client
         members = {member for due in DUE.values() for member in client.zrange(due, 0, -1)}
         wanted = {f"o:{order.id}:{effect}" for order in shown.values() for effect in order.effects}
@@ -248,7 +248,7 @@ class Judge:
         assert all(order.effects for order in shown.values() if not order.state.settled)
 
     def nothing_lost(self, shown):
-        """Every message is unread, in a history, or kept as unmatched."""
+        """Check that every message is unread, in a history, or kept as unmatched."""
         client = self.world.client
         known = {e.ref for order in shown.values() for e in order.events}
         kept = " ".join(str(fields) for _, fields in client.xrange("ce:{0}:unmatched"))

@@ -1,4 +1,4 @@
-"""A machine that plays the world, rule by rule, and asks after each step whether every promise holds."""
+"""A state machine that plays the world, rule by rule, and checks after each step whether every promise holds."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ COMPLAINT = "我要投诉"
 SAYINGS = ("是", "是", "是{}", "是{}", "{}", "否", "否{}", "TD", "帮助", "嗯", "是999", COMPLAINT)
 DOORS = st.sampled_from(["voice", "import", "report"])
 DOUBTS = st.sampled_from([("是{}", "", COMPLAINT), ("是", "", COMPLAINT), ("是{}", COMPLAINT)])
-"""'': all of it is read before the next comes."""
+"""'': all of it is read before the next text comes."""
 SEGMENTS = st.sampled_from([(1, 1), (1, 1), (1, 2), (2, 2)])
 SELDOM = st.sampled_from([True, False, False, False, False])
 ASKING = frozenset({"confirmation", "reminder", "clarification"})
@@ -55,7 +55,7 @@ QUESTIONS = frozenset({"confirmation", "reminder", "clarification", "notificatio
 
 
 class Jumping(selectors.DefaultSelector):
-    """Waits for nothing: the loop's time jumps to its next timer. No step depends on how fast a machine is."""
+    """A selector that does not wait: the loop's time jumps to its next timer. No step depends on a machine's speed."""
 
     passed = 0.0
 
@@ -75,7 +75,7 @@ A_SLICE = 0.01
 
 
 async def for_a_slice(work):
-    """Let a performer work for a slice of the loop's time; what is in flight then stays so."""
+    """Let a performer work for a slice of the loop's time; calls in flight then stay so."""
     task = asyncio.ensure_future(work)
     await asyncio.wait({task}, timeout=A_SLICE)
     if task.done():
@@ -86,7 +86,7 @@ async def for_a_slice(work):
 
 
 class Promises(Judge, RuleBasedStateMachine):
-    """Rules are what the world does; invariants are what we promised."""
+    """The state machine: its rules are what the world does, its invariants are our promises."""
 
     orders = Bundle("orders")
     calls = Bundle("calls")
@@ -125,7 +125,7 @@ class Promises(Judge, RuleBasedStateMachine):
         return await self.ended()
 
     def doubtful(self, sms):
-        """Whether it may have gone out before: it was in flight when the suspicion came."""
+        """Whether the SMS may have gone out before: it was in flight when the suspicion came."""
         return any(each.ref == sms.ref for _, each in self.model.sent[:-1])
 
     async def activate(self, activation):
@@ -135,7 +135,7 @@ class Promises(Judge, RuleBasedStateMachine):
         return await self.ended()
 
     def must(self, holds, words):
-        """Said later: a gateway that raises is only a doubtful gateway."""
+        """Note a broken promise, to fail later: a gateway that raises is only a doubtful gateway."""
         if not holds:
             self.broken.append(words)
 
@@ -157,7 +157,7 @@ class Promises(Judge, RuleBasedStateMachine):
         return multiple(*begun)
 
     def perform_awake(self, lane):
-        """Every other time by a worker that looks again anyway: what a commit makes due begins with it."""
+        """Perform a lane, every other time as a worker that looks again anyway: commits then lease at once."""
         self.engine.performer.awake = frozenset(Lane if self.model.n % 2 else ())
         found = self.perform(lane)
         self.engine.performer.awake = frozenset()
@@ -169,7 +169,7 @@ class Promises(Judge, RuleBasedStateMachine):
         target=orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)), asked=st.booleans()
     )
     def begins(self, number, plan, asked):
-        """Most of what happens needs an order."""
+        """Place the first order: most rules need one."""
         order = self.place(number, plan)
         if asked:
             self.all_goes_well()
@@ -212,7 +212,7 @@ class Promises(Judge, RuleBasedStateMachine):
     def hear(self, number, words, about):
         model, text = self.model, words.format(about.doc.code)
         if about.doc.code in text and self.unread_question(about.id):
-            return  # nobody knows a code that no SMS told him
+            return  # a subscriber cannot know a code that no SMS contained
         model.n += 1
         said = Said(number, about.doc.carrier, text, self.world.clock.now, model.n)
         name = f"mo-{model.n}"
@@ -226,7 +226,7 @@ class Promises(Judge, RuleBasedStateMachine):
                 model.suspect(number, said.carrier, said.at, said.n)
 
     def unread_question(self, order_id):
-        """Begun to be asked, by somebody who died: nothing has left us."""
+        """Whether a worker began the question and died before any SMS was handed over."""
         question = self.engine.show(order_id).question
         sent = any(sms.ref == f"{order_id}.confirmation.1" for _, sms in self.model.sent)
         return question is not None and question.last_at > 0 and not sent
@@ -244,7 +244,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(target=seen, order=orders, words=DOUBTS, let_go=st.booleans())
     def complains_about_a_yes(self, order, words, let_go):
-        """In one breath, or read between; the looks that ops have then, or nothing was meant by it."""
+        """Complain in one go, or with reads between; return what ops see then, or decide that nothing was meant."""
         for each in words:
             if each:
                 self.hear(order.person.msisdn, each, order)
@@ -263,7 +263,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(order=orders, words=st.sampled_from(("是", "是{}")), past=st.sampled_from([-1, 0, 1, 5_000]))
     def answer_at_the_last_moment(self, order, words, past):
-        """Around the end of the window, read before the timer is looked at."""
+        """Answer around the end of the window, read before the timer is looked at."""
         end = self.engine.show(order.id).reply_by
         if end > self.world.clock.now:
             self.world.clock.now = end + past
@@ -272,7 +272,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(target=orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)), late=st.booleans())
     def place_and_ask(self, number, plan, late):
-        """The question goes out; a yes from before it is still unread."""
+        """Send the question while a yes from before it is still unread."""
         found = self.place(number, plan)
         if found != multiple():
             self.hear(number, "是", found)
@@ -284,7 +284,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)), words=st.sampled_from(("TD", "voice")))
     def refuse_while_placing(self, number, plan, words):
-        """The refusal comes between the look and the writing."""
+        """Let the refusal come between the look and the commit."""
         desk = self.world.another()
         save, todo = desk.store.records.commit, [True]
 
@@ -319,7 +319,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(target=seen)
     def ops_look(self):
-        """What is held as it stands now; it may be decided much later."""
+        """Return the held replies as they stand now; they may be decided much later."""
         rows = {each.id.rpartition(".")[0]: each.id for each in self.engine.held()[0]}
         held = {f"{self.engine.line(each.msisdn).id}.{each.carrier}": each for each in self.model.undecided()}
         assert rows.keys() == held.keys(), "all that waits for a person is listed, each once"
@@ -327,7 +327,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(look=consumes(seen), refusal=st.booleans())
     def ops_decide(self, look, refusal):
-        """As it was seen, or not at all."""
+        """Decide a reply as it was seen, or not at all."""
         name, suspicion, newest = look
         as_seen = suspicion.ended is None and suspicion.newest == newest
         done = self.engine.decide_held([name], refusal=refusal, by="ops-1", reason="asks for the price")
@@ -340,7 +340,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(look=consumes(seen))
     def ops_let_go(self, look):
-        """It was none: what it alone had kept from its activation goes on."""
+        """Decide that it was no refusal: activations that it alone had barred go on."""
         self.ops_decide(look, refusal=False)
         self.world.clock.forward(61_000)
         waiting = [order for order in self.model.orders if self.is_free(order)]
@@ -349,7 +349,7 @@ class Promises(Judge, RuleBasedStateMachine):
         assert all(self.engine.show(order).state is not State.CONFIRMED for order in waiting), "nothing bars it"
 
     def is_free(self, order_id):
-        """Confirmed, not begun, and nothing in its way."""
+        """Whether an order is confirmed, its activation not begun, and nothing in its way."""
         order = self.engine.show(order_id)
         pending = order.effects.get(ACTIVATE)
         stuck = pending is not None and (pending.parked or begun(pending))
@@ -364,8 +364,8 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(plan=st.sampled_from(sorted(PLANS)), seldom=SELDOM)
     def revoke(self, plan, seldom):
-        """The plan is taken back while orders of it are under way: whoever has not confirmed is let go."""
-        if not seldom or self.model.n % 3:  # not too often: nothing of it can be placed afterwards
+        """Revoke the plan while orders of it are under way: those not confirmed are cancelled."""
+        if not seldom or self.model.n % 3:  # not too often: it cannot be ordered afterwards
             return
         shown = [self.engine.show(order) for order in self.model.orders]
         waiting = [o.id for o in shown if o.doc.plan == plan and o.state in {State.AGREED, State.AWAITING_REPLY}]
@@ -401,14 +401,14 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(order=orders, kinds=st.permutations(list(Delivery)))
     def reports_in_any_order(self, order, kinds):
-        """All that a gateway can say of one SMS, newest first or not, in one go."""
+        """Report every status that an SMS can have, newest first or not, in one go."""
         if any(sms.ref == f"{order.id}.confirmation.1" for _, sms in self.model.sent):
             for kind in kinds:
                 self.world.report(order, kind, message_id="m3")
 
     @rule(target=calls, order=orders, words=st.sampled_from(("是", "是{}")), read_at_once=st.booleans())
     def answers_before_the_gateway_does(self, order, words, read_at_once):
-        """The question has left us, and is answered before we know."""
+        """Answer a question that was handed over before the engine knows the outcome."""
         found = self.perform(Lane.SMS)
         self.hear(order.person.msisdn, words, order)
         if read_at_once:
@@ -427,7 +427,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule()
     def all_goes_well(self):
-        """Everything due is done, and the outside takes it at once, like all that it has in hand."""
+        """Do everything due; gateway and BSS accept it at once, like the calls in flight."""
         self.answers_at_once = True
         for call, engine in self.flying:
             if engine is self.engine and not call.done():
@@ -449,7 +449,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule(target=calls, call=consumes(calls), outcome=st.sampled_from(OUTCOMES))
     def lease_is_lost(self, call, outcome):
-        """A call takes too long: its effect is given to somebody else, then it ends after all."""
+        """Let a call take too long: its effect is leased by another worker, then it ends after all."""
         self.world.clock.forward(61_000)
         begun = [self.perform(lane, self.world.another()) for lane in (Lane.SMS, Lane.ACTIVATION)]
         self.call_ends(call, outcome)
@@ -480,7 +480,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
     @rule()
     def crash(self):
-        """Another process takes over; calls of the old one may still end, late."""
+        """Let another process take over; calls of the old one may still end, late."""
         self.engine = self.world.engine = self.world.another()
 
     # -- what must hold -------------------------------------------------------------------------------------------
@@ -491,7 +491,7 @@ class Promises(Judge, RuleBasedStateMachine):
         self.judge()
 
     def teardown(self):
-        """With an outside that works, every order settles or stands on the stuck list."""
+        """Check that every order settles or is on the stuck list once gateway and BSS work."""
         self.answers_at_once = True
         self.crash()
         for _ in range(8):
@@ -509,7 +509,7 @@ class Promises(Judge, RuleBasedStateMachine):
 
 
 def stories(most):
-    """What hypothesis is told: so many stories, always the same ones in a normal run."""
+    """Return the settings for hypothesis: so many stories, always the same ones in a normal run."""
     return settings(
         max_examples=max(most, DEEP),
         stateful_step_count=40,

@@ -1,4 +1,4 @@
-"""What an attacker found: each of these once broke a promise."""
+"""Attacks on the promises: each of these once broke one."""
 
 import pytest
 from fakeredis import FakeRedis
@@ -265,7 +265,7 @@ def test_a_yes_that_came_before_the_order_or_its_question_is_no_consent(world):
 def test_a_bare_code_is_no_yes_while_our_question_which_one_has_not_left(world, gap_ms):
     first, second = world.place(plan="5g-smart-199"), world.place(plan="data-pack-10gb")
     world.run()
-    world.say("是")  # nobody reads for a while
+    world.say("是")  # it is not read for a while
     world.clock.forward(gap_ms)
     world.say(second.doc.code)
     world.run(Lane.INBOUND)
@@ -282,7 +282,7 @@ def test_a_bare_code_is_no_yes_while_our_question_was_decided_and_has_not_left(w
     first, second = world.place(plan="5g-smart-199"), world.place(plan="data-pack-10gb")
     world.run()
     world.say("是")
-    world.run(Lane.INBOUND)  # it is decided to ask "which one?"; nobody sends it for a while
+    world.run(Lane.INBOUND)  # "which one?" is due, and not sent for a while
     world.clock.forward(1_000)
     world.say(second.doc.code)
     world.run(Lane.INBOUND)

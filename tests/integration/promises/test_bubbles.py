@@ -1,4 +1,4 @@
-"""What was handed over can be shown word for word, also where the order moved while the call was under way."""
+"""SMS that were handed over can be shown word for word, also where the order moved while the call was under way."""
 
 from consent_engine.domain.decide.sent import sent
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Purpose, Rejected
@@ -34,7 +34,7 @@ def test_an_sms_that_was_written_before_the_order_moved_is_shown_as_it_was_writt
     hand_over = world.gateway.send
 
     async def send(sms):
-        """The BSS refuses while the gateway has the answer to the STOP."""
+        """Let the BSS refuse while the gateway has the answer to the STOP."""
         if sms.purpose is Purpose.OPTED_OUT:
             refused = Ended(ACTIVATE, activation.token, Rejected("no such subscriber"))
             [result] = drive(store, [recording(order.id, refused, held=activation.held)]).results

@@ -1,4 +1,4 @@
-"""A call that can begin at once is leased by the commit that makes it due: as a lease right after it does."""
+"""A call that can begin at once is leased by the commit that makes it due, as a lease right after it would do."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ LOOKED_AT = [Lane.INBOUND, Lane.ACTIVATION, Lane.SMS]
 
 @dataclass
 class SlowBss:
-    """A BSS whose calls last until the test lets them go."""
+    """A BSS whose calls last until the test releases them."""
 
     name: str = "test"
     asked: list = field(default_factory=list)
@@ -33,7 +33,7 @@ class SlowBss:
 
 
 def asked(world, *numbers):
-    """Orders whose question is out; a second later."""
+    """Place orders and send their questions; return them a second later."""
     orders = [world.place(number) for number in numbers or (NUMBER,)]
     world.run(Lane.SMS)
     world.clock.forward(seconds=1)
@@ -41,14 +41,14 @@ def asked(world, *numbers):
 
 
 def awake(world, lanes=LOOKED_AT, engine=None):
-    """A worker that looks at these lanes again anyway."""
+    """Return an engine whose worker looks at these lanes again anyway."""
     engine = engine or world.another()
     engine.performer.awake = frozenset(lanes)
     return engine
 
 
 def reads(world, engine, seconds=5.0):
-    """What came is read, and nothing else is looked for."""
+    """Read the messages that came, and look for nothing else."""
 
     async def one():
         await engine.performer.perform(Lane.INBOUND, 5)
@@ -71,7 +71,7 @@ def meanwhile(engine, happens, *, after=False):
 
 
 def leases(engine):
-    """What the engine leases from now on, by effect."""
+    """Collect what the engine leases from now on, by effect."""
     lease_each, found = engine.store.lanes.lease_each, []
 
     def seen(wanted):
@@ -189,7 +189,7 @@ def test_no_more_begin_than_there_are_places_and_the_others_are_due(world):
 
 
 def crowd(world, prefix, count=70):
-    """More orders whose question is out, and is answered, than there are places."""
+    """Place more orders than there are places, send their questions and answer them."""
     numbers = [f"+86{prefix}{n:04}" for n in range(count)]
     orders = [order.id for order in asked(world, *numbers)]
     for number in numbers:
@@ -303,7 +303,7 @@ def test_a_commit_whose_answer_was_lost_is_a_lost_lease(world, lost):
         if isinstance(lost, Exception):
             raise lost
         assert [each.word for each in saved] == ["ok"]
-        return save(some, **more)  # as the wire does it where the connection broke
+        return save(some, **more)  # as the wire does after its connection broke
 
     engine.store.records.commit = commit
     if isinstance(lost, Exception):
@@ -343,7 +343,7 @@ def test_while_one_part_of_the_store_is_away_another_goes_on_and_nothing_it_leas
         return await activate(activation)
 
     world.bss.activate = answers
-    for _ in range(100):  # what cannot be recorded is tried again and again meanwhile
+    for _ in range(100):  # an outcome that cannot be recorded is retried meanwhile
         reads(world, engine, 0.1)
         if world.state(orders[0]) == "notified":
             break

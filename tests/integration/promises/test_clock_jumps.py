@@ -1,4 +1,4 @@
-"""A store's clock that jumps: the instants of a line order what is known of it, and nothing is due by them."""
+"""A store's clock that jumps: the instants of a line order what is known about it, and nothing is due by them."""
 
 import pytest
 
@@ -11,14 +11,14 @@ TWO_DAYS, AN_HOUR = 48, 3_600_000
 
 
 def jumped(world, do, hours=TWO_DAYS):
-    """Do something while the store's clock stands far ahead; then it is right again."""
+    """Do something while the store's clock stands far ahead; afterwards it is right again."""
     world.clock.forward(hours=hours)
     do()
     world.clock.forward(hours=-hours)
 
 
 def waits(world):
-    """What is due later, in hours from now, by its member's last words."""
+    """Return when effects are due, in hours from now, by the end of their member's name."""
     found = {}
     for lane in Lane:
         for member, due in world.client.zrange(f"ce:{{0}}:due:{lane.value}", 0, -1, withscores=True):
@@ -28,7 +28,7 @@ def waits(world):
 
 @pytest.fixture
 def ahead(world):
-    """A number whose line has heard something from two days ahead."""
+    """Let the line of a number hear a message two days ahead."""
     jumped(world, lambda: (world.say("你好"), world.run()))
     return world
 

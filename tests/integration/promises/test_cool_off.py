@@ -1,4 +1,4 @@
-"""Who declined a plan is not offered it again, for as long as the policy says."""
+"""A subscriber who declined a plan is not offered it again, for as long as the policy says."""
 
 import pytest
 from fakeredis import FakeRedis

@@ -1,4 +1,4 @@
-"""An activation in doubt: a BSS that knows nothing of it proves that it was not begun, so the gate holds."""
+"""An activation in doubt: a BSS that does not know it proves that it was not begun, so the gate holds."""
 
 import pytest
 
@@ -15,7 +15,7 @@ COMPLAINT = "我要投诉你们"
 
 @pytest.fixture
 def doubted(world):
-    """An order whose activation was leased by somebody who never said what came of it."""
+    """Place an order whose activation was leased by a worker that never reported its outcome."""
     world.bss.can_ask = True
     order = world.place()
     world.run(Lane.SMS)
@@ -27,7 +27,7 @@ def doubted(world):
 
 
 def lost(world):
-    """The lease of an activation is lost, and the doubt is on record; the BSS is not asked yet."""
+    """Lose the lease of an activation, with the doubt recorded; the BSS is not asked yet."""
     assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
     world.clock.forward(seconds=61)
     [again] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
@@ -37,7 +37,7 @@ def lost(world):
 
 
 def later(world, *lanes):
-    """The workers of these lanes go on until nothing of it is due, and a few minutes longer."""
+    """Run the workers of these lanes until nothing is due, and a few minutes longer."""
     for _ in range(4):
         world.clock.forward(seconds=61)
         world.run(*lanes)

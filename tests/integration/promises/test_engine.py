@@ -1,4 +1,4 @@
-"""The engine over the real store: what must hold when things happen twice, late, at once, or half."""
+"""The engine over the real store: what must hold when things happen twice, late, at once, or by halves."""
 
 import asyncio
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_the_same_request_is_one_order(world):
 
 
 def test_a_repeat_is_answered_before_the_clock_is_asked(world):
-    """A store that took over with a clock behind the former one's: the first answer was a promise."""
+    """After a failover the store's clock may be behind the former one: the first answer was a promise."""
     wanted = Placing("desk", "key", world.request())
     placed = world.engine.place(wanted).order
     world.clock.forward(hours=-48)
@@ -68,7 +68,7 @@ class Torn:
 
 
 def test_a_repeat_whose_first_attempt_is_taken_while_it_looks_is_that_order(world):
-    """As after a failover: the first attempt stood in a socket while its desk asked again."""
+    """This happens after a failover: the first attempt was held in a socket while its desk asked again."""
     wanted = Placing("desk", "key", world.request())
     first = world.engine.place(wanted)
     engine = world.another()
@@ -297,7 +297,7 @@ def test_a_rejected_question_waits_for_the_reply_that_is_unread(world):
 
 
 def test_a_gateway_whose_own_words_are_refused_and_that_may_be_asked_again_is_asked_again(world):
-    """What it says for people decides nothing, whatever it begins with."""
+    """A gateway's text for people decides nothing, whatever it begins with."""
     order = world.place()
     world.gateway.answers = [Unavailable("refused: too many a second")]
     world.run(Lane.SMS)
@@ -307,7 +307,7 @@ def test_a_gateway_whose_own_words_are_refused_and_that_may_be_asked_again_is_as
 
 
 def test_a_question_whose_refusal_is_known_is_not_asked_again_though_its_lease_is_lost(world):
-    """Nobody was called under that lease: no doubt comes of it."""
+    """No call was made under that lease: no doubt follows."""
     order = world.place()
 
     def answered(sms):

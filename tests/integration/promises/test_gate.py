@@ -1,4 +1,4 @@
-"""One gate: what stands on a line bars dialling, orders, a yes and an activation, whoever reads what when."""
+"""One gate: the restrictions of a line bar dialling, orders, a yes and an activation, in whatever order it is read."""
 
 import json
 
@@ -28,7 +28,7 @@ from tests.conftest import NUMBER, World
 
 
 def confirmed(world):
-    """An order whose yes was read; its activation is due."""
+    """Place an order whose yes was read; its activation is due."""
     order = world.place()
     world.run(Lane.SMS)
     world.clock.forward(seconds=1)
@@ -56,7 +56,7 @@ def test_a_stop_bars_an_activation_that_waits_before_anybody_reads_it(world):
 
 
 def about(world, order, kept):
-    """Somebody writes what the activation is about."""
+    """Overwrite what the activation is about."""
     effect = world.client.hget(world.cell.order(order.id), f"f:{ACTIVATE}")
     assert effect.endswith(',["mobile","5g-smart-199"]]')
     world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", effect.replace(',["mobile","5g-smart-199"]]', kept))
@@ -140,7 +140,7 @@ def test_a_refusal_whose_message_was_lost_ends_the_order_it_bars(world):
 
 
 def lose_messages(world):
-    """What is unread is lost, as after the death of the server that had it."""
+    """Lose what is unread, as after the death of the server that had it."""
     line = world.engine.line(NUMBER).id
     world.client.delete(world.cell.inbox(line))
     world.client.hdel(world.cell.line(line), "f:read")
@@ -287,7 +287,7 @@ def test_a_refusal_from_before_stands_as_it_was_kept(world):
 
 
 def asked(world):
-    """An order whose question is with the subscriber."""
+    """Place an order whose question is with the subscriber."""
     order = world.place()
     world.run(Lane.SMS)
     world.clock.forward(seconds=1)
@@ -528,7 +528,7 @@ def test_a_stop_settles_a_suspicion(world):
 
 
 def test_a_decision_names_the_newest_act_that_was_seen(world):
-    """The engine looks first; whoever writes between that look and the writing is heard by the script."""
+    """The engine looks first; a message written between its look and its commit is noticed by the script."""
     world.say(COMPLAINT)
     line = world.engine.line(NUMBER)
     decides = Posted(
@@ -595,7 +595,7 @@ def test_a_404_of_a_proxy_settles_no_doubt(world):
     order = asked(world)
     world.say("是")
     world.run(Lane.INBOUND)
-    world.bss.answers = [Uncertain("no answer in time")]  # what it is asked it does not answer
+    world.bss.answers = [Uncertain("no answer in time")]  # it does not answer questions either
     world.run(Lane.ACTIVATION)
     with pytest.raises(TooLate):
         world.engine.cancel(order.id, "A1024", "another plan")
@@ -644,7 +644,7 @@ def test_a_suspicion_that_is_a_refusal_stands_since_its_words_came(world, decide
 
 
 def left_unread(world, text):
-    """A reply as a program kept it that knew no HOLD and fewer words, and read them later."""
+    """Leave a reply as an earlier release kept it, which knew no HOLD and fewer words, and read them later."""
     world.say("你是谁")
     line = world.engine.line(NUMBER).id
     inbox = world.cell.inbox(line)

@@ -1,4 +1,4 @@
-"""A number that goes to another holder: nothing is sent, no yes from before counts, and no service follows of it."""
+"""A number that goes to another holder: nothing is sent, no yes from before counts, and no service follows from it."""
 
 import pytest
 
@@ -111,7 +111,7 @@ def test_a_number_that_left_a_carrier_is_that_carriers_no_more_and_anothers_as_b
     happens(world, "ported_in", carrier="mobile")
     assert world.engine.dial(NUMBER, "mobile").callable
     with pytest.raises(DoNotCall):
-        world.place()  # of a call from before it left
+        world.place()  # of a call from before the number left
     world.say("是", to="10001")
     world.run()
     assert world.state(telecom) == "notified"

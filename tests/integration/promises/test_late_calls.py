@@ -1,4 +1,4 @@
-"""A call to the BSS that begins long after its lease looks again: what was refused meanwhile is not switched on."""
+"""A call to the BSS that begins long after its lease looks again: a service refused meanwhile is not activated."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
 
 @dataclass
 class Standing:
-    """Lanes of a worker that stands still once, when it has leased an activation. meanwhile: what happens then."""
+    """Lanes of a worker that stalls once, after it leased an activation. meanwhile: called then"""
 
     inner: object
     clock: object
@@ -104,7 +104,7 @@ def test_a_look_that_takes_as_long_is_none_and_after_some_it_is_given_back(world
 
 @dataclass
 class Connecting(FakeBss):
-    """A BSS whose connection takes its time. meanwhile: what happens until it stands."""
+    """A BSS whose connection takes its time. meanwhile: called until it is connected"""
 
     meanwhile: object = None
 
@@ -179,7 +179,7 @@ def revokes(world):
 
 
 TAKEN_BACK = [(says_no, "declined"), (revokes, "cancelled")]
-"""What is only noted of an order whose activation is under way: it stands on no line, so nothing bars it."""
+"""Events that are only noted while an activation is under way: the order is on no line, so nothing bars it."""
 
 
 @pytest.mark.parametrize(("happens", "state"), TAKEN_BACK)

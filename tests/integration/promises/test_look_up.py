@@ -1,4 +1,4 @@
-"""The BSS says who has a number: at the door and before an activation, and what it does not say activates nothing."""
+"""The BSS tells the holder of a number, when placing and before an activation; without its answer none is activated."""
 
 import pytest
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ SILENT = Unavailable("look-up: no answer in time")
 
 @pytest.fixture
 def asking(world):
-    """A world whose BSS says who has a number: nothing against anybody, unless told otherwise."""
+    """Make a world whose BSS tells the holder of a number: nothing against anyone, unless the test says otherwise."""
     world.subscribers = FakeSubscribers()
     world.engine = world.another()
     return world
@@ -36,7 +36,7 @@ def confirmed(world):
 
 
 def later(world):
-    """A holder since after the call."""
+    """Return a holder since after the call."""
     return Subscriber("mobile", world.clock.now - 1_000)
 
 

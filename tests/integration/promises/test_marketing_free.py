@@ -1,4 +1,4 @@
-"""Marketing-free numbers: nobody dials them, nor takes an order for them; what is open goes on."""
+"""Marketing-free numbers: they are neither dialled nor sold to; open orders go on."""
 
 import json
 
@@ -14,7 +14,7 @@ from consent_engine.ports import LiftResult
 from tests.conftest import NUMBER
 
 UNREAD_BY_THE_DOOR = {"kind", "gateway", "id", "from", "to", "text", "written_at", "carriers", "sub"}
-"""What a message says that the door did not read."""
+"""The fields of a message that arrived with it, unread."""
 
 
 def register(world, carrier="*"):
@@ -71,7 +71,7 @@ def test_the_word_for_it_by_sms_refuses_and_registers(world):
 
 
 def answered(world):
-    """What the number was sent since the question."""
+    """Return the SMS that the number was sent since the question."""
     return [(sms.purpose, sms.text) for sms in world.gateway.sent if sms.purpose != "confirmation"]
 
 

@@ -1,4 +1,4 @@
-"""A lane or a gateway that a person stopped: nothing new is begun, nothing is lost, all goes on where it was."""
+"""A lane or a gateway stopped by a person: nothing new begins, nothing is lost, all goes on where it was."""
 
 import pytest
 
@@ -15,7 +15,7 @@ REASON = "its operator works on it"
 
 @pytest.fixture
 def stop(world):
-    """Stop it, and let every process look once more; what it returns lets it go on."""
+    """Return a function that stops a target and lets every process look again; it returns one that resumes it."""
 
     def stopped(to, name):
         target = Target(to, name)
@@ -32,7 +32,7 @@ def stop(world):
 
 
 def performed(world: World, lane):
-    """One slice of a lane."""
+    """Perform one slice of a lane."""
     return world.runner.run(world.engine.performer.perform(lane, 1))
 
 

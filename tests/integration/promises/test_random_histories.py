@@ -1,6 +1,6 @@
-"""The promises, against whatever may happen in whatever order: a machine plays the world, a model of few words judges.
+"""The promises, against random events in any order: a machine plays the world, a small model judges.
 
-On fakeredis for breadth, on a real server for truth. TESTS_DEEP=500 looks at that many stories instead of the few that
+On fakeredis for breadth, on a real server for truth. TESTS_DEEP=500 tries that many stories instead of the few that
 fit a normal run; -rP shows how many stories and steps there were.
 """
 
@@ -19,11 +19,11 @@ from tests import needs
 from tests.integration.promises.machine import Promises, stories
 
 HELD = ("barred, not begun", "yes, but barred", "decided", "decided too late", "lapsed", "went on")
-"""What must become of suspicions in some story."""
+"""Outcomes of suspicions that must each occur in some story."""
 
 
 def tell(where, make, most):
-    """Run the stories, and say how many there were."""
+    """Run the stories, and print how many there were."""
     told = []
 
     def story():
@@ -33,7 +33,7 @@ def tell(where, make, most):
 
     run_state_machine_as_test(story, settings=stories(most))
     counts = sum(told, Counter())
-    # One step of each story is the look before anything has happened.
+    # One step of each story is the check before anything has happened.
     sys.stdout.write(f"promises on {where}: {counts['stories']} stories, {counts['steps'] - counts['stories']} steps\n")
     assert counts["stories"] >= most
     held = {what: counts[what] for what in HELD}

@@ -1,4 +1,4 @@
-"""Refusals of one plan, and refusals for a time: they bar what they are about, for as long as they stand."""
+"""Refusals of one plan, and refusals for a time: they bar only what they are about, for as long as they stand."""
 
 import pytest
 

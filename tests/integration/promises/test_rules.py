@@ -1,4 +1,4 @@
-"""The rules by which failovers, moves, races and damages are looked at see what they are there for."""
+"""The rules that judge failovers, moves, races and damages find the faults they are there for."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.conftest import NUMBER, OTHER
 
 
 def hollow(world, key):
-    """What a repeat wrote in a failover: what an order wants, and no order."""
+    """Leave what a repeat wrote in a failover: an order's effects, and no order."""
     world.client.hdel(key, *(name for name in world.client.hkeys(key) if not name.startswith("f:")))
 
 

@@ -1,4 +1,4 @@
-"""What no other test would have noticed: each was written for a mutation (`benchmarks/mutations`) that survived."""
+"""Cases that no other test covered: each was written for a mutation (`benchmarks/mutations`) that survived."""
 
 import pytest
 from fakeredis import FakeRedis
@@ -25,7 +25,7 @@ HOUR = 3_600_000
 
 
 def engine_like(one, store, **more):
-    """Another engine, over another store or with other times."""
+    """Return another engine, over another store or with other times."""
     return Engine(store, one.registry, one.queue, one.outside, one.terms, "test-secret", **more)
 
 
@@ -51,7 +51,7 @@ def test_an_outcome_recorded_after_the_clock_stepped_back_moves_no_instant_of_it
     seen = world.engine.line(NUMBER).seen
     world.clock.forward(seconds=-5)
     world.run(Lane.SMS)
-    assert world.engine.show(order.id).asked_at < world.engine.line(NUMBER).seen == seen + 1  # the question's
+    assert world.engine.show(order.id).asked_at < world.engine.line(NUMBER).seen == seen + 1  # raised by the question
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_nothing_is_told_as_done_that_could_not_be_proven(world, what):
     if what == "begun to activate":
         world.say("是")
         world.run(Lane.INBOUND)
-    # fakeredis knows no WAITAOF: nothing it takes can be proven.
+    # fakeredis has no WAITAOF: no write to it can be proven.
     unproven = redis_store(Wire(world.client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
     world.engine = engine_like(world.engine, unproven)
     with pytest.raises(NotDurable):
@@ -206,7 +206,7 @@ def test_nothing_is_told_as_done_that_could_not_be_proven(world, what):
 
 
 def test_an_offer_that_the_store_lost_is_said_again(world):
-    world.engine.show(world.place().id)  # seen there, so believed to be there
+    world.engine.show(world.place().id)  # seen in the store, so believed to be there
     world.client.delete("ce:{0}:offers")
     order = world.place(OTHER)
     assert world.another().show(order.id).text == order.text

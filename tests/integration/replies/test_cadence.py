@@ -1,4 +1,4 @@
-"""Many numbers of one agent that answer in one rhythm: no person sets that, so the code is asked for."""
+"""Many numbers of one agent that answer in one rhythm: people do not, so the code is asked for."""
 
 import pytest
 from fakeredis import FakeRedis
@@ -20,7 +20,7 @@ UNEVEN = (11, 47, 23, 5, 71, 31, 13, 59, 3, 37, 19, 43, 7, 29, 17, 61, 53, 41, 6
 
 @pytest.fixture
 def agency():
-    """A world whose policy looks for a rhythm; settings may be changed before anything is placed."""
+    """Make a world whose policy looks for a rhythm; settings may be changed before anything is placed."""
     made = World(FakeRedis(decode_responses=True), policy())
     yield made
     made.runner.close()
@@ -40,7 +40,7 @@ def number(n):
 
 
 def asked(world, n):
-    """An order of the n-th number, whose question was handed over just now."""
+    """Place an order of the n-th number, and hand its question over just now."""
     world.clock.forward(seconds=UNEVEN[n])
     order = world.place(number(n))
     world.run(Lane.SMS)
@@ -48,7 +48,7 @@ def asked(world, n):
 
 
 def answers(world, n, after_ms=20_000, text="是"):
-    """The n-th number is asked, and answers so long after the hand-over."""
+    """Ask the n-th number, and let it answer so long after the hand-over."""
     order = asked(world, n)
     world.clock.now = world.engine.show(order.id).events[0].detail.last + after_ms
     world.say(text.format(order.doc.code), number(n))
@@ -77,7 +77,7 @@ def test_the_sixth_number_in_one_cadence_is_asked_for_the_code(agency):
 
 
 AIR = (1.1, 4.9, 2.3, 5.7, 3.2, 1.6, 4.1, 2.8, 5.2, 3.7, 3.1, 4.5)
-"""Seconds that a question takes through the air: nobody reports them."""
+"""Seconds that a question takes to the handset, which no gateway reports."""
 
 
 def test_a_machine_is_seen_through_the_air_where_no_delivery_is_reported(agency):
@@ -87,7 +87,7 @@ def test_a_machine_is_seen_through_the_air_where_no_delivery_is_reported(agency)
 
 
 def test_people_who_are_quick_are_in_no_cadence_where_no_delivery_is_reported(agency):
-    """As many took about as long, and about as many a little more or less."""
+    """As many numbers took about as long, and about as many a little more or less."""
     took_ms = [20_000 + 700 * n for n in range(4)] + [11_500 + 370 * n for n in (0, 10, 1, 9, 2, 8, 3, 7, 4, 6, 5)]
     orders = [answers(agency, n, ms) for n, ms in enumerate(took_ms)]
     assert all(confirmed(agency, orders))
@@ -123,7 +123,7 @@ def test_equal_intervals_are_a_rhythm_however_long_each_took(agency):
 
 
 def test_a_gateway_that_hands_over_a_backlog_makes_no_rhythm(agency):
-    """Many one after another whose own stamps are uneven, and many at one instant that have none."""
+    """Many messages in a row with uneven stamps of their own, and many at one instant without stamps."""
     orders = [asked(agency, n) for n in range(14)]
     written = [agency.clock.now + 1_000 * sum(UNEVEN[:n]) for n in range(14)]
     agency.clock.forward(hours=2)

@@ -1,4 +1,4 @@
-"""Cooling-off: for so long after its activation a service is left without the plan's early fee; all texts say so."""
+"""Cooling-off: for a time after its activation a service is left without the plan's early fee; all texts say so."""
 
 import pytest
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ FEE = "提前解约违约金40元×剩余月数，最高960元"
 
 @pytest.fixture
 def free(desk):
-    """A desk whose policy lets subscribers go for a week."""
+    """Make a desk whose policy has a free exit of a week."""
     desk.policy = replace(desk.policy, free_exit=WEEK_MS)
     desk.engine = desk.another()
     return desk
@@ -27,7 +27,7 @@ def ending(desk, order):
 
 
 def left(desk, order, text, after_ms):
-    """Withdrawn so long after the activation: whether the ending says it was free, and what the notice says."""
+    """Withdraw so long after the activation; return whether the ending was free, and what the notice says."""
     desk.clock.now = desk.engine.show(order.id).last(Trigger.SERVICE_ACTIVATED).at + after_ms
     desk.say(text.format(code=order.doc.code))
     desk.run()

@@ -1,4 +1,4 @@
-"""Messages that an older program took in are read to the decision by this one, and say what they said then."""
+"""Messages that an older release stored are read to the decision by this one, and mean what they meant then."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ COMMITS = tuple(KEPT)
 
 
 def waits(world, order, commit, name, **more):
-    """A message of an older program in the order's inbox."""
+    """Put a message of an older release into the order's inbox; return the order's state after it."""
     kept = KEPT[commit][name].replace("04b2aabbccddeeff00112233445566", order.id)
     kept = kept.replace('"sub":"12"', '"sub":""').replace("345", order.doc.code)
     kept = kept.replace("1764000000000", str(world.clock.now))

@@ -1,4 +1,4 @@
-"""A reply in parts is one reply once all of it is here; until then, and where it never is, it is a fragment."""
+"""A reply in parts is one reply once all parts are here; until then, and where they never come, it is a fragment."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def order(world):
 
 
 def part(world, text, n, of=2, reference="0042", name="", engine=None, **more):
-    """A part reaches the door; False when it is a repeat."""
+    """Deliver a part of a reply; False when it is a repeat."""
     world.keys += 1
     part = Part(reference, n, of)
     reply = Reply("test", name or f"mo-{world.keys}", Msisdn(NUMBER), "10085", text, part=part, **more)
@@ -32,7 +32,7 @@ def part(world, text, n, of=2, reference="0042", name="", engine=None, **more):
 
 
 def said(world, order):
-    """What the order's history has of replies."""
+    """Return the replies in the order's history."""
     events = world.engine.show(order.id).events
     return [event.person["text"] for event in events if event.person and "text" in event.person]
 

@@ -1,4 +1,4 @@
-"""Reading inboxes: every message once, in its order, whole, and never for more than it says."""
+"""Reading inboxes: every message once, in its order, whole, and never with more meaning than it has."""
 
 import pytest
 

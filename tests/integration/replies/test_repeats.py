@@ -1,4 +1,4 @@
-"""Gateways repeat themselves, and use ids again: nothing is read twice, and nothing that was acknowledged is lost."""
+"""Gateways repeat messages and use ids again: nothing is read twice, and nothing that was acknowledged is lost."""
 
 import json
 
@@ -12,19 +12,19 @@ WRITTEN = START - 5_000
 
 
 def asked(world, **more):
-    """An order whose question is with the subscriber."""
+    """Place an order whose question is with the subscriber."""
     order = world.place(**more)
     world.run()
     return order
 
 
 def lifted(world, at=0):
-    """Whether a refusal is lifted on an act of now, or of `at`."""
+    """Whether a refusal is lifted by an act of now, or of `at`."""
     return world.engine.lift(NUMBER, "mobile", "admin", "form 12", at or world.clock.now) is LiftResult.OK
 
 
 def kept(world):
-    """What stands aside: why, and the words."""
+    """Return the messages that were set aside: the reason, and the words."""
     rows = [json.loads(fields["m"]) for _, fields in world.client.xrange(world.cell.unmatched)]
     return [(row["why"], row["message"]["text"]) for row in rows]
 

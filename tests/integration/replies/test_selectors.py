@@ -86,7 +86,7 @@ def test_a_code_is_given_that_stands_in_no_question_of_the_number(world):
         number = parse(f"138001380{n:02}")
         first = world.place(number, plan=SECOND)
         second = world.place(number)
-        # The second question was not there when the first code was given: one that says it is the test above.
+        # The second question did not exist when the first code was given; one that contains the code is tested above.
         assert first.doc.code not in first.codeless_text
         assert second.doc.code not in first.codeless_text
         assert second.doc.code not in second.codeless_text

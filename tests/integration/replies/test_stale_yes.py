@@ -1,4 +1,4 @@
-"""A yes that a gateway's clock puts before the question is no consent, and its subscriber hears of it once."""
+"""A yes that a gateway's clock puts before the question is no consent, and its subscriber is told once."""
 
 import pytest
 

@@ -17,7 +17,7 @@ READING_MS = 5 * 67 * 1000 // 60
 
 @pytest.fixture
 def machine():
-    """A world whose policy asks for the code; settings may be changed before anything is placed."""
+    """Make a world whose policy asks for the code; settings may be changed before anything is placed."""
     made = World(FakeRedis(decode_responses=True), policy())
     yield made
     made.runner.close()
@@ -28,14 +28,14 @@ def policy(suspects=Suspects.CODE, **more):
 
 
 def asked(world, **call):
-    """An order whose question was handed over just now."""
+    """Place an order, and hand its question over just now."""
     order = world.place(**call)
     world.run(Lane.SMS)
     return order
 
 
 def seen(world, order):
-    """What was seen of the newest reply: rule, ms, threshold."""
+    """Return what was measured of the newest reply: rule, ms, threshold."""
     kept = world.engine.show(order.id).events[-1].told()["seen"]
     return kept["rule"], kept["measured"], kept.get("least", 0)
 

@@ -1,4 +1,4 @@
-"""A yes that reached us and led to nothing is answered to the subscriber, once, and its order stands on a list."""
+"""A yes that reached us without effect is answered to the subscriber, once, and its order stands on a list."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def listed(world, *, void_yes=True):
 
 
 def doubtful(world, *answers):
-    """An order whose question may be with the subscriber, who says yes to it."""
+    """Place an order whose question may be with the subscriber, who says yes to it."""
     world.gateway.answers = [Uncertain("timeout"), *answers]
     order = world.place()
     world.run()

@@ -1,4 +1,4 @@
-"""A subscriber ends a service by SMS: 退订 with its code, or the plan's word. A bare 退订 only asks."""
+"""A subscriber ends a service by SMS: 退订 with its code, or the plan's word. A bare 退订 is answered with a query."""
 
 import pytest
 from msgspec.structs import replace
@@ -34,7 +34,7 @@ def sent(desk, since, purpose=None):
 
 
 def on(desk, *, archived=False, **more):
-    """An order whose service is on, and how many SMS had gone out by then."""
+    """Return an order whose service is active, and how many SMS had gone out by then."""
     order = desk.archived(**more) if archived else desk.settled(**more)
     return order, len(desk.gateway.sent)
 
@@ -48,14 +48,14 @@ def test_the_code_or_the_plans_word_ends_it_and_the_notice_is_the_answer(desk, a
     assert (ending(desk, order).state, ending(desk, order).doc.cause) == (EndingState.ENDED, Cause.WITHDRAWN)
     assert (ending(desk, order).doc.channel, ending(desk, order).doc.by) == ("sms", "subscriber")
     assert [sms.purpose for sms in sent(desk, before)] == [Purpose.ENDED]
-    assert desk.engine.line(NUMBER).refusal("mobile") is not None  # nobody calls who has ended what was sold
+    assert desk.engine.line(NUMBER).refusal("mobile") is not None  # who ended a service is not called again
     desk.say(text.format(code=order.doc.code), message_id="again")
     desk.run()
     assert len(desk.bss.ended) == 1
 
 
 def test_no_word_of_one_number_ends_or_asks_about_what_another_has_though_both_are_read_at_once(desk):
-    """Many lines are read side by side, and what they load comes in one answer."""
+    """Many lines are read side by side, and their orders are loaded in one answer."""
     theirs, _ = on(desk, msisdn=OTHER)
     desk.settled("不同意")
     for n, text in enumerate((f"退订{theirs.doc.code}", WORD, "退订")):
@@ -90,7 +90,7 @@ def test_a_bare_word_only_asks_and_names_the_code(desk, archived):
     assert asked.purpose is Purpose.WITHDRAW_ASK
     assert f"请回复“退订{order.doc.code}”" in asked.text
     assert desk.engine.line(NUMBER).refusal("mobile") is not None
-    desk.say("退订")  # phones answer by themselves: once a day
+    desk.say("退订")  # phones answer by themselves: the question is sent once a day
     desk.run()
     assert len(sent(desk, before)) == 1
     desk.say(f"退订{order.doc.code}")
@@ -239,7 +239,7 @@ def test_a_code_that_two_services_have_is_no_guess_and_one_that_has_ended_is_not
     message, line = Unread(desk.clock(), "key", body), desk.engine.line(NUMBER)
     asked = desk.place(plan=SECOND)
     asked = replace(asked, doc=replace(asked.doc, code=code))
-    assert withdrawal(line, message, (order, asked), lambda _: False) == Withdrawal()  # the code of what was asked last
+    assert withdrawal(line, message, (order, asked), lambda _: False) == Withdrawal()  # the code of the newest question
     assert withdrawal(line, message, (order, twin), lambda _: False) == Withdrawal()
     assert withdrawal(line, message, (order, twin), lambda each: each is order) == Withdrawal(ends=twin)
     assert withdrawal(line, message, (order,), lambda _: True) == Withdrawal(ends=order)

@@ -1,4 +1,4 @@
-"""What somebody who writes to RQ's Redis may leave there: jobs that are no wake-ups, and what is no job at all."""
+"""Entries that an attacker may write to RQ's Redis: jobs that are no wake-ups, and data that are no job at all."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ from consent_engine.adapters.rq_queue import JOB
 
 
 class Bomb:
-    """Pickled: touches a file when it is unpickled."""
+    """A pickle that touches a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path

@@ -1,4 +1,4 @@
-"""A server a module, and a client of RQ's on it, empty, a test."""
+"""Fixtures of these tests: one server per module, and one RQ client per test, on the emptied server."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""While work flows a process stays awake and nobody wakes it; nothing that was made due meanwhile is left."""
+"""While work flows a process stays awake and is not woken; nothing that was made due meanwhile is left undone."""
 
 import asyncio
 from time import monotonic
@@ -13,14 +13,14 @@ from workers.awake import FLOW, LOOKED_AT, RECRUIT, Awake
 
 SOME = [Lane.INBOUND, Lane.SMS]
 OVER_S = 25 * PROMISE_S
-"""No promise is believed for so long, however busy this machine is."""
+"""Longer than any promise is believed, however busy this machine is."""
 MUCH = int(FLOW * 2**20)
-"""So many effects that work still flows a second later: a machine may be busy for that long."""
+"""So many effects that work still counts as flowing a second later: a machine may be busy for that long."""
 
 
 @pytest.fixture
 def queues(started, redis):
-    """Of who stays awake, and of who makes something due."""
+    """Return the queues of the process that stays awake, and of one that makes something due."""
     return RqQueue(started.url), RqQueue(started.url)
 
 
@@ -32,7 +32,7 @@ def waiting(redis, lane=Lane.SMS):
 
 
 def while_promised(act):
-    """What is seen while a promise lasts; again, where this machine was held up for longer than that."""
+    """Return what is seen while a promise lasts; repeat it where this machine was held up for longer than that."""
     for _ in range(50):
         began = monotonic()
         seen = act()
@@ -64,7 +64,7 @@ def test_a_promise_is_asked_for_once_and_no_longer_believed_than_it_was_given(re
         if monotonic() - began > PROMISE_S:
             break
     asked = redis.info("commandstats")["cmdstat_hget"]["calls"]
-    assert asked <= 2 * 2  # two looks, each at the instant and at whose it is
+    assert asked <= 2 * 2  # two looks, each at the instant and at its owner
     until("it is over", lambda: others.wake(Lane.SMS, 1) or waiting(redis), OVER_S)
 
 
@@ -131,7 +131,7 @@ def test_where_rqs_redis_is_gone_nobody_promises_anything():
 
 
 class Promising:
-    """A queue whose promises are kept in mind."""
+    """A queue that remembers the promises made to it."""
 
     def __init__(self):
         self.woken, self.promised, self.left, self.most = [], [], [], 1_000
@@ -151,13 +151,13 @@ class Promising:
 
 @pytest.fixture
 def staying(world):
-    """A world whose worker stays awake, and its queue."""
-    queue = world.engine.queue = world.engine.performer._queue = Promising()  # noqa: SLF001 - of the world's own making
+    """Return a worker that stays awake, and its queue."""
+    queue = world.engine.queue = world.engine.performer._queue = Promising()  # noqa: SLF001 - parts of this world
     return Awake(world.engine, tuple(Lane), awake_s=60), queue
 
 
 def busy(one):
-    """Much was done just now; until nobody is awake any more."""
+    """Count much work as done just now; stay until the process is no longer awake."""
     one.did(MUCH)
     return one.stay()
 
@@ -177,7 +177,7 @@ def test_what_comes_while_it_is_awake_is_done_and_nobody_is_woken(world, staying
         shift = asyncio.ensure_future(busy(one))
         await asyncio.sleep(0)
         orders = ordered(world, 3)
-        queue.woken.clear()  # the world's door wakes; here it is about who is awake
+        queue.woken.clear()  # placing wakes as well; this test is about the process that is awake
         await shift
         await world.engine.performer.land(5)
         return orders
@@ -197,7 +197,7 @@ def test_its_job_ends_after_a_while_and_what_comes_then_is_done_all_the_same(wor
         queue.woken.clear()
         while not asked(world, orders):
             await asyncio.sleep(0.01)
-        await one.stay()  # another job, while it is awake still
+        await one.stay()  # another job, while it is still awake
         await one.end()
 
     world.runner.run(asyncio.wait_for(story(), OVER_S))
@@ -224,7 +224,7 @@ def test_after_the_last_effects_it_looks_until_nobody_believes_its_promise(world
 
 def test_what_is_made_due_at_the_last_moment_of_a_promise_is_looked_for(world, staying):
     one, queue = staying
-    queue.most = 1  # another promises then, and this one ends before its promise does
+    queue.most = 1  # another promises then, and this one ends before its own promise does
 
     async def story():
         await busy(one)

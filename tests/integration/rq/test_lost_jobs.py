@@ -1,4 +1,4 @@
-"""Rows of the failure matrix and of RQ's pitfalls: whatever becomes of jobs, an order goes its way once."""
+"""Rows of the failure matrix and of RQ's pitfalls: whatever becomes of jobs, each order is processed once."""
 
 import re
 import socket
@@ -43,7 +43,7 @@ def _heard(place_of_work, name):
 
 
 def asked_once(place_of_work, orders):
-    """Each question is out, its answer not there yet; then it comes."""
+    """Check that each question went out while its answer was held back; then release the answers."""
     refs = [place_of_work.call()["ref"] for _ in orders]
     until("the doubled jobs are gone", lambda: not place_of_work.redis.llen("rq:queue:sms"))
     ticks(place_of_work, 1)
@@ -141,7 +141,7 @@ def test_the_stores_client_repeats_nothing_by_itself_and_leaves_no_answer_for_th
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A Redis that checks slots: a cluster of one."""
+    """Start a Redis that checks slots: a cluster of one."""
     binary = needs.server()
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         port, bus = one.getsockname()[1], other.getsockname()[1]
@@ -186,12 +186,12 @@ def _taken(client, *command):
 
 
 def test_whatever_kills_a_process_or_a_server_is_tried_on_a_real_server():
-    """fakeredis has no INFO, no WAITAOF, no process: what it shows of a crash is nothing."""
+    """fakeredis has no INFO, no WAITAOF, no process: it proves nothing about a crash."""
     here = Path(__file__).parents[2]
     deadly = [path for path in here.rglob("*.py") if re.search(r"SIGKILL|\.kill\(|os\._exit", path.read_text("utf-8"))]
     assert len(deadly) >= 5
     deadly += [here / "integration" / "rq" / name for name in ("test_worker.py", "test_queue.py", "test_processes.py")]
-    # The first runs its cases on both, the second is this file, the third stops a real PostgreSQL, the fourth a copying
+    # The first runs its cases on both, the second is this file, the third stops a real PostgreSQL, the fourth a copy
     # between two databases.
     allowed = {"test_scripts.py", "test_lost_jobs.py", "test_archive_databases.py", "test_archive_copy.py"}
     using = [path.name for path in deadly if "FakeRedis" in path.read_text("utf-8") and path.name not in allowed]
@@ -199,7 +199,7 @@ def test_whatever_kills_a_process_or_a_server_is_tried_on_a_real_server():
 
 
 class Hanging:
-    """An engine's loop in which a slice does not end."""
+    """An engine's loop in which a slice does not end in time."""
 
     def perform(self, lane, seconds, bound):
         raise TimeoutError

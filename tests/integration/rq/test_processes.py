@@ -1,4 +1,4 @@
-"""Worker processes, for real: killed, stopped, cut off from RQ and from Redis, they lose nothing and double nothing."""
+"""Real worker processes: killed, stopped, cut off from RQ and from Redis, they lose nothing and double nothing."""
 
 import os
 import signal
@@ -183,7 +183,7 @@ def test_rqs_dashboard_shows_lane_counts_and_results(place_of_work: Works):
     order = place_of_work.place()
     place_of_work.becomes(order, "awaiting_reply")
     until("the job is written down", lambda: place_of_work.redis.zcard("rq:finished:sms"))
-    # It speaks TCP only: for a moment the server does, too.
+    # The dashboard speaks TCP only: for a moment the server does, too.
     port = free_port()
     place_of_work.redis.config_set("port", port)
     app = Flask("dashboard")

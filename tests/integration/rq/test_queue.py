@@ -1,4 +1,4 @@
-"""Wake-ups in RQ's queues: at most two a lane, cheap to lose, and never an error for whoever made something due."""
+"""Wake-ups in RQ's queues: at most two per lane, cheap to lose, and never an error for code that makes effects due."""
 
 import json
 import threading
@@ -96,7 +96,7 @@ def test_trouble_is_counted_told_once_and_raised_never(caplog):
     queue = RqQueue("unix:///nowhere/redis.sock?db=0")
     for lane in Lane:
         queue.wake(lane, 1)
-    assert queue.failures == 1  # for a moment it is left to the clocks: nobody waits for a dead server again and again
+    assert queue.failures == 1  # the clocks take over for a moment, instead of repeated waits for a dead server
     assert [record.message for record in caplog.records] == [
         "wake-ups fail (1 so far), the clocks do without: ConnectionError"
     ]

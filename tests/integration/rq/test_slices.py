@@ -1,4 +1,4 @@
-"""A slice does the little that it made due in other lanes itself: no second wake-up for one reply."""
+"""A slice performs the few effects that it made due in other lanes itself: one reply needs no second wake-up."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""The RQ worker believes nothing it reads: what is no wake-up of ours is refused unrun, and the next job is done."""
+"""The RQ worker trusts nothing it reads: a job that is no wake-up of ours is refused unrun, and the next is done."""
 
 import os
 import re
@@ -25,7 +25,7 @@ from workers.worker import LaneWorker
 
 
 class Played:
-    """Slices that remember their lanes, and end as they are told."""
+    """Slices that remember their lanes, and end as the test says."""
 
     def __init__(self):
         self.lanes = []
@@ -180,7 +180,7 @@ def test_it_is_in_rqs_registry_again_after_rq_lost_its_keys(redis, worker, slice
     redis.flushall()
     wakes.wake(Lane.SMS, 1)
     worker.take()  # its bookkeeping leaves half a worker behind
-    worker._beat_at = 0.0  # noqa: SLF001 - ten seconds later
+    worker._beat_at = 0.0  # noqa: SLF001 - as if ten seconds later
     worker.take()
     [again] = Worker.all(connection=redis)
     assert (again.name, again.pid) == ("w-1", os.getpid())
@@ -209,7 +209,7 @@ def test_a_job_costs_half_of_what_rqs_own_worker_spends(redis, worker, slices, w
 
 
 class Engine:
-    """The engine of a process, played: a lane that has more than a slice's worth."""
+    """A stand-in for the engine of a process: a lane with more effects than a slice performs."""
 
     outside = Outside({})
     due = 7

@@ -1,4 +1,4 @@
-"""What nobody needs any more goes: the line of a stranger with his number, and messages that answered nothing."""
+"""Data that nobody needs any more are deleted: the line of a stranger with its number, and messages without effect."""
 
 import json
 import threading
@@ -20,11 +20,11 @@ from workers.clock import Clock
 DAYS = STRANGER_MS / 3_600_000
 OTHER, COMPLAINT = Msisdn("+8613900139000"), "我要投诉你们"
 PAST = Retention(no_service=-60_000, records=-60_000)
-"""All that is there is too old."""
+"""A retention by which everything is too old."""
 
 
 def month(world, hours=0.0):
-    """A month passes, and timers run."""
+    """Let a month pass, and run timers."""
     world.clock.forward(hours=DAYS + hours)
     world.run(Lane.TIMER)
 
@@ -168,7 +168,7 @@ def store_of(world, **more):
 
 @pytest.fixture
 def aside(world):
-    """A world with 250 messages that answered nothing."""
+    """Make a world with 250 messages that answered nothing."""
     for n in range(250):
         world.engine.store.inbox.unmatched([f'{{"n":{n}}}'])
     return world
@@ -190,7 +190,7 @@ def told_of_liftings(world):
 
 @pytest.fixture
 def decided(world):
-    """A world with a refusal that was lifted and a suspicion that was none; 250 liftings of others before."""
+    """Make a world with a refusal that was lifted and a suspicion that was none; 250 liftings of others before."""
     for _ in range(250):
         world.client.xadd(world.cell.lifted, {"m": "{}"})
     world.say("TD", NUMBER)

@@ -1,4 +1,4 @@
-"""What a power cut, or half a restore, leaves in a data folder: cut back and told, or refused; never lost."""
+"""A data folder after a power cut or half a restore: it is cut back, which is reported, or refused; never lost."""
 
 import os
 import shutil
@@ -97,7 +97,7 @@ OPENS += "with installation(Settings.load(env_file=None), own=True) as found: pr
 
 
 def started(folder):
-    """An installation in a folder, started and ended as a process of its own."""
+    """Start and end an installation in a folder, as a process of its own."""
     environ = {
         "CONSENT_DATA_DIR": str(folder),
         "CONSENT_DURABILITY": "strict",
@@ -112,7 +112,7 @@ def started(folder):
 
 @pytest.mark.parametrize("lost", ["the folder of the files", "all that was in them", "the folder, and the archive"])
 def test_a_folder_whose_data_are_gone_does_not_start_as_a_new_one(folder, lost):
-    """Whoever refused would be called again."""
+    """Otherwise a subscriber who refused would be called again."""
     assert started(folder).returncode == 0
     if "folder" in lost:
         shutil.rmtree(folder / "appendonlydir")

@@ -1,4 +1,4 @@
-"""The embedded server, for real: it keeps what it was told, there is one a folder, and it dies with its owner."""
+"""The embedded server, for real: it keeps what it was given, there is one per folder, and it dies with its owner."""
 
 import json
 import os
@@ -40,13 +40,13 @@ server.stop()
 
 @pytest.fixture(params=needs.servers() or [None], ids=lambda path: path.name if path else "none")
 def binary(request):
-    """Each server program of this machine: what a folder holds must be readable to each."""
+    """Return each server program of this machine: each must be able to read what another left in a folder."""
     return request.param or needs.server()
 
 
 @pytest.fixture
 def folder(tmp_path_factory):
-    """Short: pytest's own folders may be longer than a socket's path may be."""
+    """Make a folder with a short path: pytest's own may be longer than a socket's path may be."""
     made = Path(tmp_path_factory.mktemp("d"))
     yield made / "my data"
     shutil.rmtree(made, ignore_errors=True)
@@ -54,7 +54,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def owner(folder, binary):
-    """Starts another process that owns the server of `folder`; answers with it and the server's pid."""
+    """Return a starter of another process, the owner of the server of `folder`; it returns that process and the pid."""
     started = []
 
     def start(*arguments):
@@ -102,14 +102,14 @@ def test_nothing_listens_on_the_network_and_nobody_else_may_look(folder, binary)
 
 
 def asked_for(pid):
-    """Of a process: how long its turns are, in ns, as it asked for it; None where the kernel does not say."""
+    """Return how long a process's turns are, in ns, as it asked for it; None where the kernel does not say."""
     told = Path(f"/proc/{pid}/sched")
     found = re.search(r"^se\.slice *: +(\d+)$", told.read_text(), re.MULTILINE) if told.exists() else None
     return int(found[1]) if found else None
 
 
 def test_it_asks_for_short_turns_so_that_it_need_not_wait_for_the_end_of_others(folder, binary):
-    """Kernels before 6.12 give what they give everybody."""
+    """Kernels before 6.12 give every process the same."""
     settable = [int(n) for n in platform.release().split(".")[:2]] >= [6, 12]
     with EmbeddedServer.start(folder, "strict", binary=binary) as server:
         assert asked_for(server.pid) == (100_000 if settable and asked_for(os.getpid()) else asked_for(os.getpid()))
@@ -171,7 +171,7 @@ def test_the_owner_waits_for_those_who_use_its_server(folder, owner):
     with connect_or_start(folder, "strict") as user:
         process.stdin.write("stop\n")
         process.stdin.flush()
-        # While the owner wants to stop, its server still answers us.
+        # The owner wants to stop; its server still answers other users.
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
         assert user.pid == pid
@@ -235,7 +235,7 @@ def test_a_path_too_long_for_a_socket_works_and_leaves_nothing(folder, binary):
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_whoever_is_connected_can_be_listed_whatever_the_folders_are_called(folder, binary, deep):
-    """RQ asks as it starts. Lists of clients name the socket bare: a blank or a = in it and nobody can read them."""
+    """RQ lists clients as it starts. The list has the socket's path unquoted: with a blank or a = it cannot be read."""
     odd = folder / "a b=c"
     odd.mkdir(parents=True)
     code = (
@@ -324,7 +324,7 @@ def test_only_the_main_thread_may_start_it(folder, binary):
     thread.start()
     thread.join(WAIT)
     assert caught == ["start the server from the main thread: it dies with the thread that started it"]
-    with EmbeddedServer.start(folder, "strict", binary=binary) as server:  # and it gave the folder back
+    with EmbeddedServer.start(folder, "strict", binary=binary) as server:  # the folder is free again
         assert server.alive()
 
 

@@ -2,11 +2,11 @@
 
 Each case is run once undisturbed. Then, for every kind of fault, once for each of its round trips (k = 1, 2, ... until
 the k-th does not come any more): the fault strikes there, the caller does what the contract says (503: the same
-request again), and what then stands must equal what stood without the fault: histories, counts, SMS handed over,
+request again), and the result must equal the result without the fault: histories, counts, SMS handed over,
 activations asked for, refusals, inboxes, the stuck list.
 
 A normal run loses the answer at every point, many times in a row (so that the store's own repeats do not help and the
-caller sees a 503), and lets every point meet one of all the kinds in turn. TESTS_DEEP=1: every point, every kind, once
+caller sees a 503), and tries each point with one of all the kinds in turn. TESTS_DEEP=1: every point, every kind, once
 and many times.
 """
 
@@ -62,10 +62,10 @@ NUMBERS = (NUMBER, OTHER)
 TIMEOUT_S = 0.12
 MOST_PINGS = 50
 LATE_S = 0.18
-"""Later than the client waits: such a request is done after the client has given up, or beside its repeat."""
+"""Longer than the client waits: such a request is done after the client has given up, or beside its repeat."""
 HOURS = 3_600_000
 MANY = 12
-"""More faults in a row than the store repeats a request, with the greetings of new connections."""
+"""More faults in a row than the store repeats a request, including the greetings of new connections."""
 POLICY = Policy(retry_base=1_000, reminder_after=12 * HOURS)
 
 SWALLOW = Fault(Kind.SWALLOW)
@@ -78,17 +78,17 @@ KINDS = [
 
 
 def once(k, fault):
-    """The k-th request."""
+    """Plan the fault for the k-th request."""
     return nth(k, fault)
 
 
 def often(k, fault):
-    """The k-th request and many after it."""
+    """Plan the fault for the k-th request and many after it."""
     return lambda n, _request: fault if k <= n < k + MANY else None
 
 
 def plans(turn):
-    """What a case is put through: how, and which fault strikes at the k-th round trip."""
+    """Yield the plans for a case: once or often, and which fault strikes at the k-th round trip."""
     if DEEP:
         for fault in KINDS:
             yield once, lambda _k, fault=fault: fault
@@ -123,7 +123,7 @@ def direct(server):
 
 
 def fresh(client):
-    """Nothing of an earlier run; the plans stay unless somebody changed one: publishing them is most of a run."""
+    """Delete the data of an earlier run; the plans stay unless one was changed: publishing them is most of a run."""
     if client.hget("ce:meta", "catalogue") != str(client.scard("ce:plans")):
         client.flushdb()
     gone = [key for key in client.scan_iter(count=1_000) if not key.startswith("ce:plan") and key != "ce:meta"]
@@ -132,7 +132,7 @@ def fresh(client):
 
 
 class Wired(World):
-    """A world whose engine reaches the store through the proxy; `seen` looks past it."""
+    """A world whose engine reaches the store through the proxy; `seen` reads the store directly."""
 
     def __init__(self, proxy, direct):
         self.proxy, self.direct = proxy, direct
@@ -161,7 +161,7 @@ class Wired(World):
         )
 
     def connect_shortly(self):
-        """Nothing strikes yet: an answer that does not come in time says that the machine is busy, and no more."""
+        """Connect while no fault strikes: a late answer only says that the machine is busy."""
         for _ in range(MOST_PINGS):
             with suppress(RedisTimeout):
                 self.short.ping()
@@ -170,7 +170,7 @@ class Wired(World):
 
     @contextmanager
     def under(self, plan):
-        """Let the plan strike whatever the engine asks now; it waits for an answer only so long as a test can."""
+        """Let the plan strike whatever the engine asks now; it waits for an answer only as long as a test can."""
         self.connect_shortly()
         for wire in self.wires:
             wire.client = self.short
@@ -186,7 +186,7 @@ class Wired(World):
         return {lane: depth.due for lane, depth in self.seen.store.lanes.depths().items()}
 
     def slice(self, *lanes):
-        """What a worker does when a wake-up comes. What it could not lease, or no longer knows of, is due again."""
+        """Work as a worker does on a wake-up. Effects that it could not lease, or lost track of, are due again."""
 
         async def slices():
             for lane in lanes:
@@ -197,7 +197,7 @@ class Wired(World):
         self.runner.run(slices())
 
     def asked_until_done(self, ask, *also_done):
-        """Ask, and as the contract says again after a 503. also_done: what may be said to one who asks again."""
+        """Ask, and repeat after a 503 as the contract says. also_done: errors that a repeat may be answered with"""
         for tried in range(30):
             try:
                 return ask()
@@ -210,7 +210,7 @@ class Wired(World):
         raise AssertionError("still a 503")
 
     def finish(self):
-        """All the rest happens, undisturbed: leases run out, doubts are held, retries come due."""
+        """Let all the rest happen undisturbed: leases expire, doubts are held, retries come due."""
         self.proxy.calm()
         self.proxy.settle()
         for seconds in (0, 61, 601, 61, 601):
@@ -226,7 +226,7 @@ class Wired(World):
     # -- what stands ----------------------------------------------------------------------------------------------
 
     def stands(self):
-        """Everything that a doubled or a half-done request would change."""
+        """Return everything that a doubled or a half-done request would change."""
         keys = sorted(self.direct.scan_iter("ce:{0}:order:*"))
         orders = [self.seen.show(key.rpartition(":")[2]) for key in keys]
         for key, order in zip(keys, orders, strict=True):
@@ -240,7 +240,7 @@ class Wired(World):
         assert self.direct.zcard("ce:{0}:placed") == len(orders)
         return {
             "orders": sorted((o.person.msisdn, o.doc.plan, o.state.value) for o in orders),
-            # Which of two orders a number's STOP is answered from is a matter of milliseconds: not told apart here.
+            # Milliseconds decide from which of two orders a number's STOP is answered: not told apart here.
             "histories": sorted((o.person.msisdn, *row) for o in orders for row in _history(o)),
             "wanted": sorted((o.doc.plan, effect, p.parked, p.why) for o in orders for effect, p in o.effects.items()),
             "due": [[_anonymous(m) for m in self.direct.zrange(key, 0, -1)] for key in DUE.values()],
@@ -305,7 +305,7 @@ def turned_away(w):
 
     yield ask
     if {"hold", "delay"} & set(w.proxy.counts):
-        w.clock.forward(seconds=61)  # a reservation that arrives after all was said stands for a minute
+        w.clock.forward(seconds=61)  # a reservation that arrives after the answer stands for a minute
     assert w.engine.place(Placing("desk", "key", w.request(OTHER))).created, "the key was given back"
 
 
@@ -429,7 +429,7 @@ def closing(w):
 def cancelled(w):
     order = w.place()
     w.run()
-    # Whoever asks again after a 503 may hear "too late: it is cancelled". That is so.
+    # A repeat after a 503 may be answered "too late: it is cancelled", which is true.
     yield lambda: w.engine.cancel(order.id, "A1024", "why"), TooLate
     assert w.state(order) == "cancelled"
 
@@ -462,8 +462,8 @@ def revoked(w):
 
 
 def key_added(w):
-    # Whoever asks again after a 503 may hear that the name is taken: the key that was not shown is revoked by name,
-    # and another name is taken.
+    # A repeat after a 503 may be answered that the name is taken: the key that was not shown is revoked by name,
+    # and another name is used.
     yield lambda: w.engine.keys.add("desk", Role.AGENT), Malformed
     assert [key.name for key in w.engine.keys.all()] == ["desk"]
 
@@ -482,7 +482,7 @@ CASES = [
 
 
 def played(case, proxy, direct, plan=calm):
-    """One run: what stands at the end, how many round trips there were, how many faults, what the caller was told."""
+    """Run a case once: return the result, the numbers of round trips and of faults, and what the caller was told."""
     w = Wired(proxy, direct)
     try:
         story = case(w)
@@ -591,7 +591,7 @@ def test_a_wake_up_under_any_fault_is_one_job_or_none_and_never_an_error(fault, 
 
 
 def held_if(words):
-    """Whatever holds `words` arrives when it is let go; its client has given up by then."""
+    """Plan that requests with `words` are held until they are let go; their client has given up by then."""
     return lambda _n, request: Fault(Kind.HOLD) if words in request else None
 
 

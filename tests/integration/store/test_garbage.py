@@ -1,4 +1,4 @@
-"""Garbage in one record, of whatever kind, stops nothing but that record: no lane, no post of a gateway."""
+"""Garbage in one record, of whatever kind, stops that record only: no lane, and no post of a gateway."""
 
 import pytest
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ ODD = [
     '[0,0,0,0,0,{},"",0]',
     '[0,0,0,0,0,"","",0,' + DEEP,
 ]
-"""Effects that the lease script takes for effects."""
+"""Garbage that the lease script takes for effects."""
 
 
 def confirmed(world, *numbers):

@@ -1,4 +1,4 @@
-"""Scripts that are sent together under a strict proof are done together: one sync of the file, not one each few."""
+"""Scripts that are sent together under a strict proof run together: one sync of the file, not one every few scripts."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,7 +26,7 @@ def url(server):
 
 
 def sent(url, count, *, proves=True, spoilt=lambda client: None, user=""):
-    """Claim so many keys in one go, in a thread, as production does; the answers, and how often EXEC ran."""
+    """Claim so many keys in one go, in a thread, as production does; return the answers, and how often EXEC ran."""
     client = connect(url)
 
     def claims(numbers):
@@ -37,7 +37,7 @@ def sent(url, count, *, proves=True, spoilt=lambda client: None, user=""):
 
     def work():
         wire = Wire(connect(f"{url}{'&' if '?' in url else '?'}{user}" if user else url), proves=proves, replicas=0)
-        wire.send(claims([0]))  # it knows the script by now
+        wire.send(claims([0]))  # the server knows the script from here on
         spoilt(client)
         return wire.send(claims(range(count)), prove=proves, repeat=True)
 

@@ -1,4 +1,4 @@
-"""Speaking through hiredis: never in the main thread, where signal handlers run; right under a storm of signals."""
+"""Reading through hiredis: never in the main thread, where signal handlers run; correct under a storm of signals."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Decisions are saved many in one go: each as it would be alone, or nothing of it; fakeredis and a real server."""
+"""Decisions are saved many at once: each as it would be alone, or not at all; on fakeredis and on a real server."""
 
 import shutil
 import tempfile
@@ -52,7 +52,7 @@ def world(request):
 
 @pytest.fixture
 def orders(world):
-    """Three that wait to be asked, of three numbers."""
+    """Place three orders of three numbers; their subscribers are not asked yet."""
     wanted = [
         Placing("desk", f"k-{n}", world.request(number, recording_id=f"rec-{n}"))
         for n, number in enumerate((NUMBER, OTHER, THIRD))
@@ -61,7 +61,7 @@ def orders(world):
 
 
 def noted(order, op, put=(), drop=(), *, stamped=True):
-    """A commit that notes something, and the order as it is afterwards."""
+    """Return a commit that notes something, and the order as it is afterwards."""
     event = Event.of(Parked(effect="/é", reason="\u2028"), 1, op)
     after, fields = sealed(order.moved(event), (event,), iter(["salt"]))
     change = OrderChange(after, order.version, order.state, fields, put, drop)
@@ -70,7 +70,7 @@ def noted(order, op, put=(), drop=(), *, stamped=True):
 
 
 def counted(change):
-    """The same change, of an order that stood somewhere else before: that is counted."""
+    """Return the same change, of an order that had another state before, so that it is counted."""
     return replace(change, state_before=State.CONFIRMED)
 
 
@@ -79,7 +79,7 @@ def words(world, commits):
 
 
 def everything(client):
-    """All that stands in the cell, whatever it is."""
+    """Return everything in the cell, of whatever type."""
     read = {"hash": client.hgetall, "list": lambda key: client.lrange(key, 0, -1),
             "zset": lambda key: client.zrange(key, 0, -1, withscores=True), "stream": client.xrange}  # fmt: skip
     return {key: read[client.type(key)](key) for key in client.keys("ce:{0}:*")}

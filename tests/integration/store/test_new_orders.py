@@ -1,4 +1,4 @@
-"""New orders are saved many in one go: each as the script for decisions would save it alone, or nothing of it."""
+"""New orders are saved many at once: each as the script for decisions would save it alone, or not at all."""
 
 import pytest
 from fakeredis import FakeRedis
@@ -33,7 +33,7 @@ def store(world):
 
 
 def wanted(world, numbers, *, plan="5g-smart-199"):
-    """Requests to place, each with a call of its own."""
+    """Return requests to place, each with a call of its own."""
     return [
         Placing("desk", f"{plan}-{n}", world.request(number, plan, recording_id=f"rec-{plan}-{n}"))
         for n, number in enumerate(numbers)
@@ -41,7 +41,7 @@ def wanted(world, numbers, *, plan="5g-smart-199"):
 
 
 def made_of(world, placings):
-    """The commits that would place these; nothing is saved."""
+    """Return the commits that would place these; nothing is saved."""
     records, found = world.engine.store.records, []
     commit = records.commit
 
@@ -64,14 +64,14 @@ def words(store, commits):
 
 
 def everything(client):
-    """All that stands in the cell, whatever it is."""
+    """Return everything in the cell, of whatever type."""
     read = {"hash": client.hgetall, "list": lambda key: client.lrange(key, 0, -1),
             "zset": lambda key: client.zrange(key, 0, -1, withscores=True), "stream": client.xrange}  # fmt: skip
     return {key: read[client.type(key)](key) for key in client.keys("ce:{0}:*")}
 
 
 def one_by_one(world, commits):
-    """Save them with the script that decisions are saved with."""
+    """Save commits one by one, with the script for decisions."""
     calls = Calls()
     for commit in commits:
         offer, alone = commit.records[0].order.doc.offer, Commits(world.cell, SEAL)
@@ -82,7 +82,7 @@ def one_by_one(world, commits):
 
 
 def emptied(world):
-    """A store that nothing was written to."""
+    """Empty the store; return one on it."""
     world.client.delete(*world.client.keys("ce:{0}:*"))
     return fresh(world)
 
@@ -186,6 +186,6 @@ def test_of_a_number_that_nobody_knows_the_line_alone_is_looked_at_and_an_order_
     [one] = wanted(world, [NUMBER])
     order = world.engine.place(one).order
     assert looked == [[0, 1, 0, 0]]
-    world.client.delete(world.cell.line(order.line))  # somebody damaged the store
+    world.client.delete(world.cell.line(order.line))  # the store was damaged
     again = world.engine.place(one)
     assert (again.created, again.order.head, looked[-1]) == (False, order.head, [1, 1, 1, 0])

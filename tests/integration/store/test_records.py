@@ -1,4 +1,4 @@
-"""A commit of any number of records of one cell: all of them are written, or nothing is."""
+"""A commit of any number of records of one cell: all of them are written, or none is."""
 
 import pytest
 from fakeredis import FakeRedis
@@ -137,7 +137,7 @@ asked = st.fixed_dictionaries({
 
 
 def stands(client, record, was):
-    """A record as it was before, if it was."""
+    """Write a record as it was before, if it existed."""
     fields = {"r:*": '[1,"sms",""]'} if was["barred"] else {}
     fields |= {"v": str(was["version"])} if was["version"] else {}
     fields |= {f"f:{LATER}": was["effect"].encode()} if was["effect"] else {}
@@ -159,7 +159,7 @@ def change(record, was, wanted):
 
 
 def expected(change, was):
-    """What of this record stands in the way, gravest first."""
+    """Return the reasons why this record refuses the change, the gravest first."""
     words = []
     if change.read != was["version"] or (isinstance(change, RecordChange) and not change.new and not was["version"]):
         words.append(CommitResult.STALE)

@@ -62,7 +62,7 @@ def test_a_store_that_takes_no_writes_accepts_nothing_by_halves_and_goes_on_by_i
         real.place("13900139000", key="the same key")
     with pytest.raises(StoreUnavailable):
         real.say("是", message_id="mo-again")
-    assert real.state(order) == "awaiting_reply"  # what is there can be read
+    assert real.state(order) == "awaiting_reply"  # existing data can be read
     assert {key: client.dump(key) for key in client.scan_iter()} == before
     client.config_set(*right)
     placed = real.place("13900139000", key="the same key")
@@ -74,7 +74,7 @@ def test_a_store_that_takes_no_writes_accepts_nothing_by_halves_and_goes_on_by_i
 
 @pytest.mark.parametrize(("wrong", "right"), REFUSALS.values(), ids=REFUSALS.keys())
 def test_what_makes_room_is_done_whole_or_not_at_all(real, client, wrong, right):
-    """A full server lets a script go on that began by deleting: then all of it must be there."""
+    """A full server lets a script go on that began by deleting: then all of its writes must be there."""
     order = real.place()
     real.run(Lane.SMS)
     client.config_set(*wrong)
@@ -159,9 +159,9 @@ OF_THE_HOST = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "
 BY_ITS_CLOCK = {
     "adapters/bss/http.py", "adapters/bss/subscribers.py",  # the instant of a signature
     "adapters/gateways/http_json.py", "adapters/outbound.py",  # the same
-    "doctor/setup.py", "api/service/clock_metrics.py",  # compare the two
+    "doctor/setup.py", "api/service/clock_metrics.py",  # compare the two clocks
     "config/durations.py",  # today's offset of a zone
-    "adapters/traces.py",  # when a call outside began and ended, as a collector wants it
+    "adapters/traces.py",  # begin and end of an outside call, for the collector
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The store's scripts, the same cases on fakeredis and on a real server that proves every promise on disk."""
+"""The store's scripts: the same cases on fakeredis and on a real server that proves every write on disk."""
 
 import os
 import shutil
@@ -62,7 +62,7 @@ def order(world):
 
 
 def noted(order, op="op", **more):
-    """A commit that notes something, as `recording` makes it."""
+    """Return a commit that notes something, as `recording` makes it."""
     event = Event.of(Parked(effect="/é", reason="\u2028"), 1, op)
     after, fields = sealed(order.moved(event), (event,), iter(["salt"]))
     change = OrderChange(after, order.version, order.state, fields, more.pop("put", ()), more.pop("drop", ()))
@@ -275,7 +275,7 @@ def test_no_more_is_leased_than_asked_for_and_nothing_that_is_parked_or_not_due(
 
 
 class Meanwhile(Seal):
-    """A seal that fits nothing; something happens while it is looked at."""
+    """A seal that never fits; something happens while it is checked."""
 
     def __init__(self, happens):
         super().__init__("secret")
@@ -359,7 +359,7 @@ def test_the_instants_of_one_line_never_go_back(world, store):
     [first] = store.inbox.receive([posted("a")])
     world.clock.forward(hours=-1)
     later, other = store.inbox.receive([posted("b"), posted("c", line="0ce7other")])
-    assert later.at == other.at == world.clock.now  # what is said of it outside
+    assert later.at == other.at == world.clock.now  # the instant that callers are told
     [mine] = [each for each in store.lanes.lease(Lane.INBOUND, 9) if each.line.id == LINE]
     assert [each.at for each in mine.unread] == [first.at, first.at]
 

@@ -1,4 +1,4 @@
-"""What the chain covers is compared when it is read: a record that somebody changed is never acted on."""
+"""The content of the chain is checked when it is read: a record that was tampered with is never acted on."""
 
 import hashlib
 import hmac
@@ -142,7 +142,7 @@ def test_a_seal_is_the_first_half_of_an_hmac(world):
 
 
 def first_seal(order):
-    """As commit 743c066 made it."""
+    """Return the seal as commit 743c066 made it."""
     key = hmac.digest(b"test-secret", b"order record", "sha256")
     return hashlib.blake2b(public(order), key=key, digest_size=16).hexdigest()
 

@@ -1,7 +1,7 @@
-"""Replies as people write them, each labelled by hand: `corpus.tsv`, a label, a tab and a text a line.
+"""Replies as people write them, each labelled by hand: `corpus.tsv`, with a label, a tab and a text per line.
 
 A label is a keyword; after a slash the code, the reason of a HOLD, or `free` for a STOP that registers marketing-free.
-A text that starts with a quotation mark is JSON: it holds what cannot be seen.
+A text that starts with a quotation mark is JSON: it contains invisible characters.
 """
 
 import json
@@ -15,6 +15,6 @@ def labelled():
 
 
 def label(found):
-    """The label of what was read."""
+    """Return the label of a reading."""
     more = found.code or found.reason or ("free" if found.marketing_free else "")
     return f"{found.keyword}/{more}" if more else str(found.keyword)

@@ -1,4 +1,4 @@
-"""What is a yes, written from the grammar's rules another way than the product: ends are taken off in every order."""
+"""The definition of a yes, by the grammar's rules in other code than the product's: ends are removed in every order."""
 
 import unicodedata
 
@@ -33,7 +33,7 @@ def plain(character):
 
 
 def shorter(text):
-    """Everything that one step at the ends may leave."""
+    """Yield everything that one step at the ends may leave."""
     yield text.strip(" ")
     if len(text) > 1 and text[0] + text[-1] in PAIRS:
         yield text[1:-1]
@@ -76,7 +76,7 @@ def is_code(text):
 
 
 def without_gap(text, *, left):
-    """A text without what may stand between word and code, at one end."""
+    """Return a text without what may stand between word and code, at one end."""
     rest = text.rstrip(" ") if left else text.lstrip(" ")
     for sign in "-#+:,、":
         if left and rest.endswith(sign):
@@ -87,7 +87,7 @@ def without_gap(text, *, left):
 
 
 def says(text):
-    """None where a text is no yes; else the code in it, or ''. A bare code is ('', code)."""
+    """Return None where a text is no yes; else ('YES', the code in it or ''). A bare code is ('', code)."""
     if len(text) > 10_000 or any(c in text for c in "?？﹖❓❔") or not all(map(sound, text.casefold() + text)):
         return None
     folded = " ".join(part for part in "".join(map(plain, text.casefold())).split(" ") if part)

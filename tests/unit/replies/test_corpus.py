@@ -1,4 +1,4 @@
-"""Labelled replies: no yes is read into anything, every refusal is heard, nothing harmless is held."""
+"""Labelled replies: no text is wrongly read as a yes, every refusal is recognised, nothing harmless is held."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The grammar: how a text is folded, what makes it no yes, what is held and what is not, and that nothing runs away."""
+"""The grammar: how a text is folded, what makes it no yes, what is held and what is not, and that no text is slow."""
 
 import unicodedata
 from time import process_time

@@ -1,4 +1,4 @@
-"""The page that people read (`docs/replies.md`) says what the data say."""
+"""The page for people about replies (`docs/replies.md`) says what the data say."""
 
 import runpy
 from pathlib import Path

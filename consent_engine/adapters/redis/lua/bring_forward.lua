@@ -1,10 +1,10 @@
--- Make effects of one lane due sooner, of those that wait for one reason: not what is in hand, nor what waits for another.
+-- Make effects of one lane that wait for one reason due sooner; leased ones, and those with another reason, stay.
 --
 -- KEYS  1 due-set of the lane
--- ARGV  1 when they are due   2 until when what is looked at is due   3 the reason, as its effect has it   4 prefix of the
---       records' names   5 how many are left out of the first   6 how many are looked at
--- Record keys are built from due members: they carry the same tag, so the same slot. What cannot be read stays as it is.
--- An effect is kept as [attempts, leased at, doubts, first at, last at, why, ...]. Returns {looked at, made due}.
+-- ARGV  1 the new due instant   2 the latest due instant that is examined   3 the reason, as its effect has it
+--       4 prefix of the records' names   5 how many effects are skipped   6 how many are examined
+-- Record keys are built from due members: they carry the same tag, so the same slot. Unreadable effects stay unchanged.
+-- An effect is kept as [attempts, leased at, doubts, first at, last at, why, ...]. Returns {examined, made due}.
 
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
 local rows = redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. ARGV[1], ARGV[2], "LIMIT", ARGV[5], ARGV[6])

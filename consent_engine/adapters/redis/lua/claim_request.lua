@@ -2,10 +2,10 @@
 --
 -- KEYS  the reservations
 -- ARGV  1 now, '' = ask the server
---       then of each: fingerprint of the request   order id   who claims (random)   the reservation to take over, as seen
---       before, or ''
--- The last claimant of the same request owns it, so that only he may release it.
--- Returns {now, then of each 'mine', or the reservation that stands: fingerprint|order|claimant|instant}
+--       then for each: fingerprint of the request   order id   the claimant (random)   the reservation to take over, as
+--       it was read before, or ''
+-- The last claimant of the same request owns the reservation: no other claimant may release it.
+-- Returns {now, then for each 'mine', or the reservation that stands: fingerprint|order|claimant|instant}
 
 local now = ARGV[1]
 if now == "" then

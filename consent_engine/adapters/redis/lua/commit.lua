@@ -1,44 +1,45 @@
--- Save decisions, each with all that is written with it, or nothing of it: any number of commits of one cell in one go.
+-- Save decisions, each with everything that is written with it, or not at all: any number of commits of a cell at once.
 --
--- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   then whatever the commits name by its
---       number: records, inboxes, counters and lists                   (all in one slot; some are only named)
--- ARGV  1 how many commits; then of each how many arguments it has, and these:
---       1 op: the identity of this change, which is looked for among the events of the first record
+-- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   then the keys that the commits refer
+--       to by number: records, inboxes, counters and lists                (all in one slot; some are only named)
+-- ARGV  1 how many commits; then for each the number of its arguments, and these:
+--       1 op: the identity of this change, which is searched for among the events of the first record
 --       2 guard: an instant, or ''
 --       3 which of its records has the inbox that is read, 0: none   4 key of the message to consume or ''
 --       5 '1': this reader lets go of the line
---       6 instant of the decision: what was over by then bars nothing; '' = whatever stands bars
---       7 which of its records has the effect that is held, 0: none   8 member of the inbox's line among what is due, or ''
---       9 token of what is held (the attempt)
---       10 '' or the yes that is laid beside the newest of its agent: KEYS number of these (hash)   how many others in one
---       rhythm refuse it, 0: none do   ms within which two are alike   ms of an interval at least   how many are compared
---       so   how many are kept   then, 0s where nothing is compared loosely: ms within which two are alike   how many
---       others refuse it   ms from and to which two are beside each other   how many times as many as these they are
---       ms it took   when it came   whose it is   the agent (field)
---       11 KEYS number of the inbox of the line that it is about   12 the number of what it counts, 0: nothing
---       13 how many records; then of each: its KEYS number   the version that was read, '' when it was not (then only
---       stamped)   how it is touched   a digit for each effect that is dropped with care   how many restrictions bar, and
---       three counted lists: what is asked of it, in this order: the effect that is held, `seen` (how: 'a'), the effects
---       that are dropped with care, the restrictions · fields (name, value; `seen` is the first) · names of fields that go
---       then four counted lists: what is due and is listed (KEYS number, score, member) · what is no longer so (KEYS
---       number, member) · unmatched (json) · what this commit seals, the entries of the journal
---       Behind all commits: how many things are counted, of each a counted list: counts (KEYS number, field)
---       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it is not, its version begins with the
---       instant, so that it is higher than that of one which `retire` deleted · 'l' it is only looked at, and stays as it is.
+--       6 instant of the decision: restrictions over by then bar nothing; '' = every restriction that stands bars
+--       7 which of its records has the effect that is held, 0: none   8 due-set member of the inbox's line, or ''
+--       9 token of the held effect (the attempt)
+--       10 '' or the yes that is compared with the newest yeses of its agent: KEYS number of these (hash)   how many
+--       others in one rhythm refuse it, 0: none do   ms within which two are alike   ms of an interval at least   how
+--       many are compared so   how many are kept   then, 0s where nothing is compared loosely: ms within which two are
+--       alike   how many others refuse it   ms from and to which two are a little apart   how many times as many as the
+--       latter the former must be   ms it took   when it came   whose it is   the agent (field)
+--       11 KEYS number of the inbox of the line it is about   12 the number of its set of counts, 0: counts nothing
+--       13 how many records; then for each: its KEYS number   the version that was read, '' when it was not (then it is
+--       only stamped)   how it is touched   a digit for each effect that is dropped with care   how many restrictions
+--       bar, and three counted lists: the fields to check, in this order: the effect that is held, `seen` (how: 'a'),
+--       the effects that are dropped with care, the restrictions · fields to set (name, value; `seen` is the first) ·
+--       names of fields to delete
+--       then four counted lists: members added to lists (KEYS number, score, member) · members removed (KEYS number,
+--       member) · unmatched messages (json) · entries of the journal that this commit seals
+--       After all commits: how many sets of counts, for each a counted list: counters (KEYS number, field)
+--       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it does not exist; its version
+--       begins with the instant, higher than that of one which `retire` deleted · 'l' it is only read, and stays.
 --       Care: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
--- Returns for each commit 'ok', or {word, which of its records stood in its way (0: none)}; word is
---       same (this op was saved before) · stale (somebody else was first) · lost (the effect is not held any more)
+-- Returns for each commit 'ok', or {word, number of its record that stood in its way (0: none)}; word is
+--       same (this op was saved before) · stale (another commit was first) · lost (the effect is no longer held)
 --       · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
---       · barred (a restriction stands on the record) · rhythm (the yes came in one: then the number of others, and a
---       third value: cadence or lockstep)
+--       · barred (a restriction stands on the record) · rhythm (the yes came in one: the second value is the number of
+--       others, and a third is cadence or lockstep)
 --
--- Whatever is written stands among the arguments as Redis takes it: nothing is put together here that need not be.
--- Of each commit everything is checked before its first write: a script is isolated, but never rolled back. What commits
--- put into one list, count or journal is put there once for all of them, at the end: nothing here looks at these.
+-- All values are passed in the form in which Redis takes them: as little as possible is put together here.
+-- Everything about a commit is checked before its first write: a script is isolated, but never rolled back. Members of
+-- lists, counts and entries are written at the end, once for all commits: no check here reads them.
 
 local call, match = redis.call, string.match
-local before, at = 0, 1 -- the argument before those of the commit at hand; the last one that was read
-local listed, counted, sealed = {}, {}, {} -- listed: by KEYS number, a member's score, or false where it goes
+local before, at = 0, 1 -- the index before the arguments of the current commit; the last index read
+local listed, counted, sealed = {}, {}, {} -- listed: by KEYS number, a member's score, or false to remove it
 local function list(width)
     local first = at + 2
     at = at + 1 + ARGV[at + 1] * width
@@ -53,12 +54,12 @@ local function of(key)
     return members
 end
 
--- Of an effect as kept: attempts, since when it is leased (0: not), whether it is in doubt.
+-- Of a kept effect: its attempts, the instant of its lease (0: not leased), whether it is in doubt.
 local function attempts_of(kept)
     local attempts, leased_at, doubts, first_at = match(kept or "", "^%[(%d+),(%d+),(%d+),(%d+)")
     return attempts or "0", leased_at or "0", (doubts or "0") ~= "0" and first_at ~= "0"
 end
-local function over(kept) -- whether the time of a restriction is over
+local function over(kept) -- whether a restriction has ended
     local now = ARGV[before + 6]
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
@@ -71,9 +72,9 @@ local function within(apart, least, most, newest) -- how many of the newest are 
     end
     return count
 end
--- What a yes is beside the newest of its agent, each number's once: how many others took as long, or, where only the
--- hand-over is known, about as long while few took a little more or less; or whether the last of them came at equal
--- intervals; and how they are kept with it.
+-- Compare a yes with the newest yeses of its agent, one for each number: how many others took as long, or, where only
+-- the hand-over is known, about as long while few took a little more or less; or whether the last of them came at equal
+-- intervals. Also put together the row that keeps them with it.
 local function beside()
     local key, most, near, step, depth, keeps, wide, many, from, to, times, took, came, who, agent = match(
         ARGV[before + 10],
@@ -111,14 +112,14 @@ local function beside()
     return found
 end
 local function saved_before(r)
-    if r.how == "n" then return r.version ~= "0" end -- the same id is the same placing, by construction
+    if r.how == "n" then return r.version ~= "0" end -- one id is one placing, by construction
     local op, flat = ARGV[before + 1], call("HGETALL", r.key)
     for i = 1, #flat, 2 do
         if match(flat[i], "^e%d+$") and cjson.decode(flat[i + 1])[3] == op then return true end
     end
     return false
 end
-local function put_down() -- what is due and is listed, and what is no longer due
+local function put_down() -- members added to lists, and members removed
     local p1, p2 = list(3)
     for i = p1, p2, 3 do of(ARGV[i])[ARGV[i + 2]] = ARGV[i + 1] end
     local g1, g2 = list(2)
@@ -129,7 +130,7 @@ local function commit()
     local op, guard, consumed = ARGV[first + 1], ARGV[first + 2], ARGV[first + 4]
     local inboxed, holder = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 7])
     at = first + 13
-    local records = {} -- one read of each
+    local records = {} -- each is read once
     for n = 1, tonumber(ARGV[at]) do
         local key, read, how = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
         local care, bars = ARGV[at + 4], tonumber(ARGV[at + 5])
@@ -177,8 +178,8 @@ local function commit()
     if consumed ~= "" then
         if not front or match(front, "^%d+|([^|]*)|") ~= consumed then return { "front", inboxed } end
     end
-    -- What is consumed here is read; what stands behind it is not. The instant that orders a message is not when it came,
-    -- where the clock has gone back since the one before: then its last field says that (no text can end so).
+    -- The consumed message is read here; those behind it are not. Where the clock has gone back since the message
+    -- before, the instant that orders a message is not its arrival: its last field is (no text can end so).
     for i = consumed ~= "" and 2 or 1, guard ~= "" and #unread or 0 do
         local came = match(unread[i], ',"came":(%d+)}$') or match(unread[i], "^(%d+)|")
         if tonumber(came) <= tonumber(guard) then return { "guarded", inboxed } end
@@ -192,7 +193,7 @@ local function commit()
         if r.how ~= "l" then
             local version, first = r.number, r.f1
             local seen = r.how == "a" and ARGV[first] == "seen" and first < r.f2 and tonumber(ARGV[first + 1])
-            if r.how == "a" and version == 0 then -- begin with the instant
+            if r.how == "a" and version == 0 then -- a new version begins with the instant
                 version = math.floor((seen and seen / 1000 or call("TIME")[1]) - 1577836800) -- s since 2020
             end
             -- A record's instants never go back.
@@ -201,7 +202,7 @@ local function commit()
             call("HSET", r.key, "v", string.format("%d", version + 1), unpack(ARGV, first, r.f2))
         end
     end
-    local done -- the read that ends here
+    local done -- member of the read effect that ends here
     if consumed ~= "" then
         call("LPOP", inbox)
         if not behind then
@@ -210,7 +211,7 @@ local function commit()
         elseif ARGV[first + 5] == "1" then
             local _, leased_at = attempts_of(holder > 0 and records[holder].kept[2])
             call("HSET", records[inboxed].key, "f:read", "[]")
-            of("2")[ARGV[first + 8]] = leased_at -- since this lease began, it is due
+            of("2")[ARGV[first + 8]] = leased_at -- due since this lease began
         end
     end
     put_down()
@@ -228,18 +229,18 @@ local answers, following, failed = {}, 2, nil
 for n = 1, tonumber(ARGV[1]) do
     before = following
     following = before + 1 + ARGV[before]
-    local is_done, answer = pcall(commit) -- one whose record cannot be read must not stop the others
+    local is_done, answer = pcall(commit) -- an unreadable record must not stop the other commits
     if not is_done then failed = failed or answer end
     answers[n] = answer
 end
-local MOST = 4000 -- of what one command is told
+local MOST = 4000 -- arguments of one command at most
 local function all(command, key, told)
     for n = 1, #told, MOST do
         call(command, KEYS[tonumber(key)], unpack(told, n, math.min(n + MOST - 1, #told)))
     end
 end
--- Put first, and taken off in one command a lane: in a slot that is moving, a key that was emptied is not there any more,
--- and the script would end half done.
+-- Members are added first, and removed in one command per lane: in a slot that is moving, a key that was emptied no
+-- longer exists here, and the script would end half done.
 local gone = {}
 for key, members in pairs(listed) do
     local put, off = {}, {}

@@ -1,27 +1,27 @@
--- Save new orders, each with all that is written with it, or nothing of it: many in one go.
+-- Save new orders, each with everything that is written with it, or nothing of it: many at once.
 --
--- What `commit` does for a decision, for those that only make and stamp records: nothing is held, dropped with care,
--- consumed or barred. Many such come at once, so what they share is said once, and what they put into one list, count
--- or journal is put there once for all of them.
+-- The same as `commit`, for commits that only make and stamp records: none holds an effect, drops one with care,
+-- consumes a message or is barred. Many such commits come at once, so values they share are passed once, and the
+-- members of lists, counts and journal entries are written once for all of them.
 --
 -- KEYS  1 offers   2 journal   then the records, in the order of their commits, then the lists and the counters
 -- ARGV  1 how many records there are in all
---       2 how many offers; of each: its name, and its content ('' when it is believed to be there)
---       then how many commits; of each: the number of the offer that it needs, 0: of none   the number of what it counts,
---       0: nothing   how many records; of each: the version that was read   how it is touched, as in `commit` · two
---       counted lists: fields (name, value; of a record that may be there or not `seen` is the first) · names of fields
---       that go
---       then three counted lists: what is due and is listed (number of the list, score, member) · what is no longer so
---       (number, member) · what it seals, the entries of the journal
---       then how many things are counted; of each a counted list: counts (number of the counter's list, field)
+--       2 how many offers; for each: its name, and its content ('' when it is believed to be stored)
+--       then how many commits; for each: the number of the offer that it needs, 0: none   the number of its set of
+--       counts, 0: it counts nothing   how many records; for each: the version that was read   how it is touched, as in
+--       `commit` · two counted lists: fields to set (name, value; `seen` is the first where the record may exist or
+--       not) · names of fields to delete
+--       then three counted lists: members added to lists (number of the list, score, member) · members removed (number,
+--       member) · entries of the journal that it seals
+--       then how many sets of counts; for each a counted list: counters (number of the counter's list, field)
 -- Returns for each commit 'ok', or {word, number of the record that stood in its way}; words as in `commit`, of these:
---       same · stale · offer. Who names a record that one before it writes was not the first: stale.
+--       same · stale · offer (not stored). A commit that names a record which an earlier one writes is stale.
 --
 -- Everything is read and checked before the first write: a script is isolated, but never rolled back.
 
 local call = redis.call
-local lists = 2 + tonumber(ARGV[1]) -- they stand behind this entry of KEYS
-local at = 1 -- the last argument that was read
+local lists = 2 + tonumber(ARGV[1]) -- they follow this entry of KEYS
+local at = 1 -- index of the last argument read
 local function number()
     at = at + 1
     return tonumber(ARGV[at])
@@ -47,7 +47,7 @@ for n = 1, number() do
         at = at + 2
         local f1, f2 = list(2)
         local g1, g2 = list(1)
-        -- With all its fields at once: a table that grows is made anew.
+        -- All fields at once: a table that grows is reallocated.
         records[i] = {
             key = KEYS[keys], read = read, how = how, f1 = f1, f2 = f2, g1 = g1, g2 = g2, version = 0, seen = 0,
         }
@@ -58,17 +58,17 @@ for n = 1, number() do
     local e1, e2 = list(1)
     commits[n] = { offer = offer, counts = counts, records = records, p1 = p1, p2 = p2, g1 = g1, g2 = g2, e1 = e1, e2 = e2 }
 end
--- One look for all that nobody knows yet; where one of them is there, each is looked at.
+-- One EXISTS for all records believed new; where one of them exists, each is read.
 local unknown = #unseen > 0 and call("EXISTS", unpack(unseen)) == 0
 
-local touched = {} -- by those before
+local touched = {} -- by earlier commits
 local function refused(c)
     for n, r in ipairs(c.records) do
         if touched[r.key] then return { "stale", n } end
         if not unknown or r.read ~= "0" or r.how == "e" then
             local kept = call("HMGET", r.key, "v", "seen")
             local version = kept[1] or "0"
-            if n == 1 and r.how == "n" and version ~= "0" then -- the same id is the same placing, by construction
+            if n == 1 and r.how == "n" and version ~= "0" then -- one id is one placing, by construction
                 call("HSET", r.key, "v", version) -- so that WAITAOF on this connection proves the first write too
                 return { "same", 0 }
             end
@@ -129,7 +129,7 @@ for n, c in ipairs(commits) do
 end
 for name, members in pairs(put) do call("ZADD", KEYS[lists + name], unpack(members)) end
 for name, members in pairs(gone) do call("ZREM", KEYS[lists + name], unpack(members)) end
--- Counts last: one that somebody damaged leaves no order without its entry in the journal.
+-- Counts last: a damaged counter leaves no order without its entry in the journal.
 if #sealed > 0 then call("RPUSH", KEYS[2], unpack(sealed)) end
 for n = 1, number() do
     local first, last = list(2)

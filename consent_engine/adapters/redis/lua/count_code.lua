@@ -1,11 +1,12 @@
--- Count a code of the public door of reports, unless as many were asked for as may be: looked at and counted in one step,
--- so that requests that come together have no more than those that come one after another.
+-- Count a code of the public door of reports, unless as many were asked for as are allowed: checked and counted in one
+-- step, so that concurrent requests get no more than consecutive ones.
 --
 -- KEYS  1 the codes of this hour (hash)
--- ARGV  1 the network that asks, as a keyed hash   2 how many codes all have   3 from how many on fewer are left for one
---       4 how many one network has before that   5 and from then on   6 how long they are kept (s)
--- Returns 'ok', 'network' where that has had its share (nothing is counted), 'all' where all are used up. What comes once
--- all are used up is counted once, which says so to who watches the figure.
+-- ARGV  1 the network that asks, as a keyed hash   2 how many codes all networks have together   3 the number of codes
+--       sent from which on one network gets fewer   4 how many one network has before that   5 and from then on
+--       6 how long the counts are kept (s)
+-- Returns 'ok', 'network' where that has used its share (nothing is counted), 'all' where all are used up. Only the
+-- first request after all are used up is counted, which shows in the figure that operators watch.
 
 local call = redis.call
 local seen = call("HMGET", KEYS[1], "asked", ARGV[1])

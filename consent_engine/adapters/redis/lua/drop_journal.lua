@@ -1,9 +1,9 @@
--- Take entries out of a cell's journal that the log has.
+-- Remove entries from a cell's journal that the log has.
 --
 -- KEYS  1 journal   2 journaled: first, the index of the journal's first entry
--- ARGV  1 index of the first entry to take out   2 how many
--- Whoever was slow names an index that is gone: nothing is taken out that was not read.
--- Returns 1, or 0 when somebody else took them out, or there are not so many
+-- ARGV  1 index of the first entry to remove   2 how many
+-- A slow caller names an index that is gone: no entry is removed that was not read.
+-- Returns 1, or 0 when another caller removed them, or there are not so many
 
 local first, count = redis.call("HGET", KEYS[2], "first") or "0", tonumber(ARGV[2])
 if first ~= ARGV[1] or redis.call("LLEN", KEYS[1]) < count then return 0 end

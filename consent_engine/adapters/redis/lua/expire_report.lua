@@ -1,9 +1,9 @@
--- Let the person part of a report go, or all of it, once it need not be kept any longer.
+-- Delete the person part of a report, or all of it, once it need not be kept any longer.
 --
 -- KEYS  1 report   2 reports   3 reports that have a person part   4 reports that are answered   (zsets)
 -- ARGV  1 report id   2 'person' or 'whole'
--- What nobody has decided stays as it is: somebody waits for the answer. A repeat changes nothing.
--- Returns 1 when something went, 0 when not.
+-- An undecided report stays as it is: its reporter waits for the answer. A repeat changes nothing.
+-- Returns 1 when something was deleted, 0 when not.
 
 local state = redis.call("HGET", KEYS[1], "state")
 if state == "open" then return 0 end

@@ -1,11 +1,11 @@
--- Put what one process heard of a gateway or of the BSS beside what others heard: instants move forward only.
+-- Merge one process's measurements of a gateway or of the BSS with those of others: instants move forward only.
 --
--- KEYS  1 what is measured (hash)
+-- KEYS  1 the measurements (hash)
 -- ARGV  1 the beginning of the fields' names
---       2 when something was accepted   3 when it answered   4 when a call failed, each the last time, 0 for never
+--       2 when it last accepted something   3 when it last answered   4 when a call last failed; 0: never
 --       5 the first failure after the last answer   6 calls that ended   7 how many of them failed
 --       8 after how long (ms) a call counts half
--- Whoever arrives late changes nothing that is newer. Returns 1
+-- A process that is late changes nothing that is newer. Returns 1
 
 local n = {}
 for i = 2, 8 do

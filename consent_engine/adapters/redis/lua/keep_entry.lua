@@ -1,8 +1,8 @@
 -- Keep an entry of a stream, once: an unmatched message, or the answer to a request for permits.
 --
 -- KEYS  1 the stream
--- ARGV  1 the entry, json   2 among how many of the newest a repeat is looked for
--- Returns 1, or 0 when it stands among them: a repeat of our own, or of the gateway's.
+-- ARGV  1 the entry, json   2 among how many of the newest entries a repeat is searched for
+-- Returns 1, or 0 when it is among them: a repeat of our own, or of the gateway's.
 
 for _, entry in ipairs(redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", ARGV[2])) do
     if entry[2][2] == ARGV[1] then

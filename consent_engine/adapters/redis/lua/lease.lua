@@ -1,21 +1,24 @@
--- Give up to n due effects of one lane to a worker for a while.
+-- Lease up to n due effects of one lane to a worker.
 --
 -- KEYS  1 due-set of the lane
 -- ARGV  1 now, '' = ask the server   2 n   3 length of the lease, ms   4 prefix of the records' names
 --       5 how many unread messages of a line to hand out
---       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>` for
---       the order
--- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by key any
--- of them may be elsewhere, and reading it is an error: so of each member everything is read before its first write, and where
--- one cannot be read those before it are leased, and nothing was done to it; is it the first, the error is the answer.
--- A member is `<kind of record>:<id>:<effect>` (o order, l line, c call, e ending, r report); a leased one has its score pushed to the lease's end.
+--       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>`
+--       for the order
+-- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by
+-- key, any of them may be elsewhere, and reading it is an error. So everything of a member is read before its first
+-- write, and where one cannot be read, those before it are leased and it is left untouched; if it is the first, the
+-- error is the answer.
+-- A member is `<kind of record>:<id>:<effect>` (o order, l line, c call, e ending, r report); the score of a leased one
+-- is set to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
--- An effect whose stamp is still set lost its lease: whoever had it died or was too slow. It is handed out with the
--- mark `lost`, and its last_at and first_at stay those of the call that may have been made.
--- An activation that has not begun, and is barred by a restriction on its line, is not leased: that is no attempt. (One in
--- doubt has begun; doubts that are settled, for the other side knows of no attempt, leave no first_at.) It is due again in a minute, and handed out with the mark `barred` and the names of what bars it; or in a second, for as
--- long as the line has unread messages, which may say more (parked, they wait for a person: a minute). One that an
--- older program put names no carrier: then all that stands on the line is named.
+-- An effect whose stamp is still set lost its lease: its worker died or was too slow. It is handed out with the mark
+-- `lost`, and its last_at and first_at stay those of the call that may have been made.
+-- An activation that has not begun, and is barred by a restriction on its line, is not leased: that is no attempt. (One
+-- in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.) It is due again in a
+-- minute, and handed out with the mark `barred` and the names of the restrictions. While the line has unread messages,
+-- which may bring more, it is not handed out, and due again in a second (in a minute where they are parked, and wait
+-- for a person). An activation put by an older program names no carrier: then all restrictions on the line are named.
 -- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names}, ...}
 
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
@@ -39,8 +42,8 @@ local function line_of(record)
         if record[i] == "line" then return prefix .. "line:" .. record[i + 1] end
     end
 end
--- A question is not asked before what is known on its line: where the clock has gone back since, its instants are later
--- than the newest there, by which what came before it is told from its answers.
+-- A question's instant is later than the newest on its line, also where the clock has gone back: so messages from
+-- before the question are told from its answers.
 local function asked_at(record)
     local line = line_of(record)
     local seen = line and call("HGET", line, "seen")
@@ -50,14 +53,14 @@ local function asked_at(record)
     call("HSET", line, "seen", seen)
     return seen
 end
-local function over(kept) -- whether the time of a restriction is over
+local function over(kept) -- whether a restriction has ended
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and ends <= at
 end
-local own = {} -- names that say the order
+local own = {} -- names that contain the order
 for name in string.gmatch(ARGV[6], "%S*<>%S*") do own[#own + 1] = "r:" .. name end
-local against = {} -- by what it is about: the fields of what bars it
+local against = {} -- by carrier and plan: the fields of the restrictions that bar it
 local function barring(line, about, id)
     local found = {}
     if about then
@@ -96,13 +99,13 @@ local function take(member)
         end
     end
     if not kept then
-        gone[#gone + 1] = member -- dropped with its order: nothing is wanted any more
+        gone[#gone + 1] = member -- dropped with its order: no longer wanted
     else
         local text = record[kept] == "[]" and '[0,0,0,0,0,"","",0]' or record[kept]
         local attempts, stamp, doubts, first_at, last_at, rest =
             match(text, "^%[(%d+),(%d+),(%d+),(%d+),(%d+)(,.*%])$")
         if not attempts then
-            scored("+inf", member) -- one effect nobody can read must not stop its lane
+            scored("+inf", member) -- one unreadable effect must not stop its lane
         else
             local lost, more = stamp ~= "0", nothing
             local begun = lost or doubts ~= "0" and first_at ~= "0"
@@ -110,7 +113,7 @@ local function take(member)
             if line then more = barring(line, match(text, ',%["([^%[%]]*)"%]%]$'), id) end
             if #more > 0 then
                 local unread = call("HGET", line, "f:read")
-                local soon = unread and not match(unread, '",1[,%]]') -- parked, it waits for a person
+                local soon = unread and not match(unread, '",1[,%]]') -- a parked read waits for a person
                 scored(string.format("%d", at + (soon and UNREAD_FOR or BARRED_FOR)), member)
                 if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else

@@ -1,16 +1,16 @@
--- Lift a refusal: the subscriber's own act undoes it, and the act is kept.
+-- Lift a refusal by the subscriber's own act, and keep that act.
 --
 -- KEYS  1 line   2 refusals (zset)   3 lifted (stream)   4 due-set of the timer lane
--- ARGV  1 line id   2 carrier or *   3 what is kept: who, when, which act (json)
---       4 the instant of the act   5 among how many of the newest acts a repeat is looked for
---       6 how long (ms) a line that nothing stands on is kept
--- An act lifts only what is not newer than itself: the newest act of the subscriber counts, looked at in this script.
--- Raises the line's version, so that nobody admits on what was read before.
+-- ARGV  1 line id   2 carrier or *   3 the record of the act: who, when, which act (json)
+--       4 the instant of the act   5 among how many of the newest acts a repeat is searched for
+--       6 how long (ms) a line is kept on which nothing stands
+-- An act lifts only a refusal that is not newer: the subscriber's newest act counts, compared in this script.
+-- Raises the line's version, so that no order is admitted on an earlier reading.
 -- Returns 'ok', 'none' (no such refusal stands) or 'newer' (it stands for a newer act)
 
 for _, entry in ipairs(redis.call("XREVRANGE", KEYS[3], "+", "-", "COUNT", ARGV[5])) do
     if entry[2][2] == ARGV[3] then
-        -- So that WAITAOF on this connection proves the first write too; the line may be gone, and must stay so.
+        -- So that WAITAOF on this connection proves the first write too; the line may be gone, and must stay gone.
         redis.call("XDEL", KEYS[3], redis.call("XADD", KEYS[3], "*", "m", ""))
         return "ok"
     end

@@ -1,11 +1,11 @@
--- Say whether a call may begin now whose effect was leased a while ago: it is held still, its order is as it was leased,
--- and nothing bars it. A no, or the end of its plan, is a note in an order whose activation is under way, and bars nothing:
--- whoever gives the lease back reads it.
+-- Check whether a call may begin now whose effect was leased a while ago: the effect is still held, its order is as it
+-- was leased, and nothing bars it. A no, or the end of its plan, is only noted in an order whose activation is under
+-- way, and bars nothing: the process that gives the lease back reads it.
 --
 -- KEYS  1 order   2 its line
 -- ARGV  1 the effect's field   2 the token that holds it (the attempt)   3 the order's version, as leased
 --       4.. fields of the restrictions that bar it
--- What bars for a time that is over counts, too: then it is leased anew, which looks closely.
+-- A restriction that has ended counts, too: the effect is then leased anew, and the lease checks exactly.
 -- Returns 1 or 0
 
 local kept = redis.call("HGET", KEYS[1], ARGV[1])
@@ -17,5 +17,5 @@ if #ARGV > 3 then
         if stands then return 0 end
     end
 end
-redis.call("HSET", KEYS[1], ARGV[1], kept) -- so that WAITAOF proves that this server is the one others write to
+redis.call("HSET", KEYS[1], ARGV[1], kept) -- so that WAITAOF proves that this server is the one that others write to
 return 1

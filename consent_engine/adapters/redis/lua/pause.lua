@@ -1,8 +1,8 @@
--- Stop a lane or a gateway, or let it go on; what happened is kept with it, in one step.
+-- Pause a lane or a gateway, or resume it; the event is kept with it, in one step.
 --
--- KEYS  1 what stands still   2 what happened, a stream
--- ARGV  1 which one   2 how it is kept, '' = it goes on   3 what happened   4 about how many of these are kept
--- Returns how it stood before, '' for not at all. What stands that way already stays as it is, and nothing happened.
+-- KEYS  1 the pauses   2 the events, a stream
+-- ARGV  1 the lane or gateway   2 its pause as kept, '' = resume   3 the event   4 about how many events are kept
+-- Returns the pause before, '' for none. A target already paused or running as asked stays as it is, without an event.
 
 local was = redis.call("HGET", KEYS[1], ARGV[1]) or ""
 if (ARGV[2] == "") == (was == "") then return was end

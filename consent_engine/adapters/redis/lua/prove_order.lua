@@ -1,4 +1,4 @@
--- Write a field of an order again, as it stands, so that WAITAOF on this connection proves what was written before.
+-- Write a field of an order again, unchanged, so that WAITAOF on this connection proves all earlier writes.
 --
 -- KEYS  1 order
 -- Returns 1, or 0 when it is not here: nothing is written then, a proof never creates.

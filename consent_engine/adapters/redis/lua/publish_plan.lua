@@ -1,13 +1,13 @@
 -- Make a version of a plan the current one, or change whether it is on sale.
 --
--- KEYS  1 the plan's record   2 codes (set)   3 meta   4 what is proposed
+-- KEYS  1 the plan's record   2 codes (set)   3 meta   4 proposals
 -- ARGV  1 code   2 version   3 the plan, json   4 sale
 --       5 the version that is replaced, as it was read, '' for none   6 its sale
 --       7 when it became known, in ms; '' = now
---       8 the proposal that is approved, as it was read, '' for none   9 who proposed and who approved it
---       10... what is known of its addresses: a field and what it holds, each
--- Returns 'ok', or 'stale' when somebody else changed the plan meanwhile. A repeat is recognised; one that arrives late
--- changes nothing. What was current once is never overwritten.
+--       8 the proposal that is approved, as it was read, '' for none   9 the names of its proposer and its approver
+--       10... the last look at each of its addresses: a field and its value
+-- Returns 'ok', or 'stale' when another caller changed the plan meanwhile. A repeat is recognised; one that arrives
+-- late changes nothing. A version that was current once is never overwritten.
 
 local stands = redis.call("HMGET", KEYS[1], "current", "sale", ARGV[2])
 local current, sale, kept = stands[1] or "", stands[2] or "", stands[3]

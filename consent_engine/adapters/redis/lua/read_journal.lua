@@ -1,9 +1,9 @@
--- The oldest entries of a cell's journal, for one reader at a time.
+-- Read the oldest entries of a cell's journal, for one reader at a time.
 --
 -- KEYS  1 journal   2 journaled: first (the index of the journal's first entry), holder, until
--- ARGV  1 how many at most   2 who reads   3 for how long the cell is the reader's, ms   4 now, '' = ask the server
--- The lease only saves work: what makes an entry be in the log once is the log, and a drop names its index.
--- Returns {index of the first entry, entries}; no entries where there are none, or somebody else reads
+-- ARGV  1 how many at most   2 the reader   3 for how long the reader leases the cell, ms   4 now, '' = ask the server
+-- The lease only saves work: the log itself takes each entry once, and a drop names its index.
+-- Returns {index of the first entry, entries}; no entries where there are none, or another reader has the lease
 
 local now = ARGV[4]
 if now == "" then

@@ -1,26 +1,26 @@
--- Put a message into its line's inbox, once, and give its restrictions force.
+-- Put a message into its line's inbox, once, and put the restrictions it makes into force.
 --
 -- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 refusals   5 suspicions (zsets: line and carrier -> since)
 --       6 due-set of the timer lane   7 lifted (stream)   8 unmatched (stream)
 -- ARGV  1 now, '' = ask the server   2 line id   3 number   4 the message's key (its name)   5 its body, json
 --       6 names of the restrictions it makes, blank-separated, or ''
---       7 names of the restrictions that bar what it may consent to
---       8 why a repeat of it is put aside, '' if it is not   9 for how long the same key is the same message, ms; '' = ever
---       10 how long (ms) a line that nothing stands on is kept
---       and only where it makes or decides a restriction: 11 door and 12 ref of these
---       13 reason and 14 words of a suspicion   15 '1': a refusal that stands already is not a message either
+--       7 names of the restrictions that bar a consent in it
+--       8 the reason under which a repeat is kept as unmatched, '' if it is not   9 for how long the same key is the
+--       same message, ms; '' = for ever   10 how long (ms) a line is kept on which nothing stands
+--       and only where it makes or decides a restriction: 11 door and 12 ref of these restrictions
+--       13 reason and 14 words of a suspicion   15 '1': not stored as a message when its refusal stands already
 --       16 how long a suspicion lasts, ms
---       17 name of the suspicion that this message decides, or ''   18 the newest act that was decided about
---       19 what is kept of lifting it (json), '' when this is no lifting
+--       17 name of the suspicion that this message decides, or ''   18 the newest act that the decision considered
+--       19 the record of lifting it (json), '' when it is not lifted
 --       20 until when the restrictions that it makes stand, 0: for ever
--- What comes under its key later than that, or makes what does not stand (any more), is a message of its own.
+-- A message that comes under its key later than 9 says, or makes a restriction that does not stand (any more), is new.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
--- What barred consent when a message came is kept with it: lifted later, it barred all the same.
--- A repeated act of the subscriber is written on what stands: an older act does not lift it.
--- A message stands in the inbox under an instant that orders it: of one line these never go back (`seen`). Where the
--- clock has gone back it is not when the message came: that stands in its body, as the last field, `came`.
--- A new line's version begins with the instant (s since 2020): higher than that of one that `retire` deleted.
--- Returns {'stored', 'duplicate' or 'gone' (what it decides does not stand as it was seen), received at}
+-- Restrictions that barred consent when a message came are kept with it: lifted later, they still bar that consent.
+-- A repeated act of the subscriber is written to the restriction that stands: an older act does not lift it.
+-- A message stands in the inbox under an instant that orders it: within one line these never go back (`seen`). Where
+-- the clock has gone back it is not the instant of arrival: that is in its body, as the last field, `came`.
+-- A new line's version begins with the instant (s since 2020): higher than that of a line that `retire` deleted.
+-- Returns {'stored', 'duplicate' or 'gone' (the suspicion it decides is not as it was seen), received at}
 
 local MOST_WORDS = 2000
 local line = KEYS[1]
@@ -38,23 +38,23 @@ local seen = redis.call("HMGET", line, unpack(asked))
 local marked = seen[2] and redis.call("HEXISTS", line, mark) == 1
 local at = seen[1] and tonumber(seen[1]) > tonumber(now) and seen[1] or now
 
-local function over(kept) -- whether the time of a restriction is over
+local function over(kept) -- whether a restriction has ended
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and ends <= tonumber(now)
 end
 local function suspected(name) return string.match(name, "^suspected:(.*)$") end
--- One that nobody can read is written anew: a refusal must not be lost over it, nor what others send beside it.
+-- An unreadable restriction is written anew: neither a refusal nor other messages sent with it may be lost over it.
 local function row_of(name)
     local kept = redis.call("HGET", line, "r:" .. name) or ""
     local is_read, row = pcall(cjson.decode, kept)
     local is_row = is_read and type(row) == "table" and type(row[1]) == "number" and type(row[4] or 0) == "number"
     return is_row and not over(kept) and (type(row[6]) == "string" or not suspected(name)) and row
 end
--- When the subscriber acted, first and last: of what decides a suspicion, when its words came.
+-- When the subscriber acted, first and last; for a decision on a suspicion, when the suspicious words came.
 local since, last = tonumber(now), tonumber(now)
 local function acted(row, suspicion)
-    -- A decision names the newest act that was seen: where the clock stood back, no two may have one instant.
+    -- A decision names the newest act that was seen: no two acts may share an instant, even where the clock stood back.
     row[4] = math.max(last, (row[4] or row[1]) + (suspicion and 1 or 0))
     return row
 end
@@ -67,7 +67,7 @@ for name in string.gmatch(ARGV[6], "%S+") do
 end
 if seen[2] and (ARGV[9] == "" or stand and now - seen[2] <= tonumber(ARGV[9])) then
     redis.call("HSET", line, "m:" .. key, seen[2]) -- so that WAITAOF on this connection proves the first write too
-    -- What comes at once is our own repeat over the wire, or says no more than the first; later, once is enough.
+    -- An immediate repeat is our own, over the wire, or says no more than the first; of later ones, one is enough.
     if ARGV[8] ~= "" and not marked and now - seen[2] >= 60000 then
         redis.call("HSET", line, mark, now)
         redis.call("XADD", KEYS[8], "*", "m", string.format('{"why":"%s","line":"%s","key":"%s","message":', ARGV[8],
@@ -98,7 +98,7 @@ local function no_longer_suspected(carrier)
     if redis.call("HDEL", line, "r:suspected:" .. carrier) == 1 then fresh = true end
     ended[#ended + 1] = ARGV[2] .. " " .. carrier
 end
--- In one command, and nothing is written there after it: in a slot that is moving, a key that was emptied is not there.
+-- In one command, the last one that writes to this key: in a slot that is moving, an emptied key no longer exists.
 local function off_the_list()
     if #ended > 0 then redis.call("ZREM", KEYS[5], unpack(ended)) end
 end
@@ -107,10 +107,10 @@ for _, name in ipairs(names) do
     if row then
         stood = stood or string.format("%d", row[1])
         acted(row, carrier)
-        if row[9] and row[9] > 0 then row[9] = ends == 0 and 0 or math.max(row[9], ends) end -- never sooner
+        if row[9] and row[9] > 0 then row[9] = ends == 0 and 0 or math.max(row[9], ends) end -- never earlier
         if carrier and not row[8] and #row[6] < MOST_WORDS then
             row[6] = row[6] .. "\n" .. ARGV[14]
-        elseif carrier then -- the newest are kept beside the first: whoever decides has seen what the id stands for
+        elseif carrier then -- the newest words, beside the first: a person who decides has seen those of the id
             row[7], row[8] = (row[7] or -1) + 1, ARGV[14]
         end
     else
@@ -139,13 +139,13 @@ if lifting ~= "" then
     redis.call("XADD", KEYS[7], "*", "m", lifting)
 end
 off_the_list()
-if lifting ~= "" or not seen[4] and (#names == 0 or ends > 0) then -- where nothing may stand, or not for ever: retire_line.lua
+if lifting ~= "" or not seen[4] and (#names == 0 or ends > 0) then -- nothing stands, or not for ever: retire_line.lua
     if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
         redis.call("ZADD", KEYS[6], now + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
     end
 end
 
-if seen[2] then key = key .. "." .. now end -- events are recognised by it
+if seen[2] then key = key .. "." .. now end -- events are recognised by this key
 if marked then redis.call("HDEL", line, mark) end
 set("seen", at)
 set("m:" .. ARGV[4], now)
@@ -161,6 +161,6 @@ redis.call("RPUSH", KEYS[2], at .. "|" .. key .. "|" .. stood_against .. body)
 if not seen[3] then
     redis.call("ZADD", KEYS[3], now, "l:" .. ARGV[2] .. ":read")
 elseif at ~= now and (seen[3] == "[]" or string.match(seen[3], "^%[%d+,0,") and not string.match(seen[3], '",1[,%]]')) then
-    redis.call("ZADD", KEYS[3], "LT", now, "l:" .. ARGV[2] .. ":read") -- put while the clock stood ahead
+    redis.call("ZADD", KEYS[3], "LT", now, "l:" .. ARGV[2] .. ":read") -- listed while the clock stood ahead
 end
 return { "stored", now }

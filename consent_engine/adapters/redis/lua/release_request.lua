@@ -1,8 +1,8 @@
--- Give a reservation back: the door said no, and a refusal at the door reserves nothing.
+-- Release a reservation: the request was refused at the door, and such a refusal reserves nothing.
 --
 -- KEYS  1 the reservation
--- ARGV  1 who claimed it
--- Returns 1 if it was his and is gone, else 0
+-- ARGV  1 the claimant
+-- Returns 1 if it was this claimant's and is gone, else 0
 
 local stands = redis.call("GET", KEYS[1])
 if stands and string.match(stands, "^[^|]*|[^|]*|([^|]*)|") == ARGV[1] then

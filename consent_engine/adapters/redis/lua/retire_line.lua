@@ -1,12 +1,13 @@
--- Let a line go that nothing stands on and nobody has written on for long: a stranger's, or one whose refusal was lifted.
+-- Delete a line that has been idle for long and on which nothing stands: a stranger's, or one whose refusal was lifted.
 --
 -- KEYS  1 line   2 its inbox   3 due-set of the timer lane   4 refusals
--- ARGV  1 line id   2 the held effect   3 its token (the attempt)   4 an instant: a line with nothing newer on it is idle
+-- ARGV  1 line id   2 the held effect   3 its token (the attempt)   4 an instant: a line with nothing newer is idle
 --       5 how long a line must be idle, ms
--- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again. The
--- end of a restriction counts as the last word: what was over when the line became idle goes, with it or before it. So
--- does a rewarded report's time on the line, 400 days after the grant: nothing else knows that it was rewarded.
--- Returns 'ok' (gone) · 'stays' · 'young' (looked at again later) · 'lost' (the effect is not held any more)
+-- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again.
+-- The end of a restriction counts as the line's newest instant: a restriction that was over when the line became idle
+-- is deleted, with it or before it. So does the end of a rewarded report's time on the line, 400 days after the grant:
+-- no other record shows that it was rewarded.
+-- Returns 'ok' (gone) · 'stays' · 'young' (checked again later) · 'lost' (the effect is no longer held)
 
 local line, held = KEYS[1], "f:" .. ARGV[2]
 local member = "l:" .. ARGV[1] .. ":" .. ARGV[2]
@@ -20,7 +21,7 @@ local function row_of(field)
     local is_read, row = pcall(cjson.decode, redis.call("HGET", line, field))
     return is_read and type(row) == "table" and row or {}
 end
-local function until_of(field) -- until when a restriction stands; 0: for ever, and where nobody can read it
+local function until_of(field) -- until when a restriction stands; 0: for ever, or unreadable
     return tonumber(row_of(field)[9]) or 0
 end
 for _, field in ipairs(redis.call("HKEYS", line)) do

@@ -1,15 +1,15 @@
--- Let an order go that the archive has, with all that was kept for it; or nothing.
+-- Delete an order that the archive has, with everything that was kept for it; or nothing.
 --
 -- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 placed   6 refusals   (all in one slot)
 -- ARGV  1 order id   2 version that the archive has   3 the held effect   4 its token (the attempt)
 --       5 an instant: a line with nothing newer on it is idle   6 how long (ms) a line without orders is kept
--- The line loses its entry, and what was counted of reports on its SMS. When that was the last one, the line must be idle - no gateway repeats itself any more -
--- and its dedupe keys go, too; when nothing else stands on it (a refusal, an effect), the line itself goes. A restriction
--- that was over when the line became idle bars nothing and goes; one that ends later lets the line go after that.
+-- The line loses the order's entry and the counts of reports on its SMS. If that was its last order, the line must be
+-- idle (no gateway repeats itself any more), and its dedupe keys go, too; when nothing else stands on it (a refusal, an
+-- effect), the line itself goes. A restriction that was over when the line became idle bars nothing and goes; one that
+-- ends later lets the line go after its end.
 -- Returns {word, instant}; word is
---       ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is not held
---       any more) · unread (its line has messages nobody has read) · young (the line's newest instant, told, is too
---       new)
+--       ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is no longer
+--       held) · unread (its line has unread messages) · young (the line's newest instant, returned, is too new)
 --
 -- Everything is checked before the first write: a script is isolated, but never rolled back.
 
@@ -28,7 +28,7 @@ if redis.call("EXISTS", inbox) == 1 then return { "unread", 0 } end
 local entry = "o:" .. ARGV[1]
 local last, refused, wanted, watched, dated, counted = true, false, false, false, {}, {}
 local ends, over, listed = false, {}, {}
-local function until_of(field) -- until when a restriction stands; 0: for ever, and where nobody can read it
+local function until_of(field) -- until when a restriction stands; 0: for ever, or unreadable
     local is_read, row = pcall(cjson.decode, redis.call("HGET", line, field))
     return is_read and type(row) == "table" and tonumber(row[9]) or 0
 end

@@ -1,10 +1,10 @@
--- Let a call or an ending go that the archive has, or nothing.
+-- Delete a call or an ending that the archive has, or nothing.
 --
--- KEYS  1 the record   2 due-set of the timer lane   3... the lists that it stands in   (all in one slot)
--- ARGV  1 its id   2 version that the archive has   3 the held effect   4 its token (the attempt)   5 the kind of record, as
---       members of the due-set begin with it
--- Returns ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is not held
---         any more)
+-- KEYS  1 the record   2 due-set of the timer lane   3... the lists that it is in   (all in one slot)
+-- ARGV  1 its id   2 version that the archive has   3 the held effect   4 its token (the attempt)   5 the kind of
+--       record, as members of the due-set begin with it
+-- Returns ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is no
+--         longer held)
 --
 -- Everything is checked before the first write: a script is isolated, but never rolled back.
 

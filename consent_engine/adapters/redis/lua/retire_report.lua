@@ -1,4 +1,4 @@
--- Let a report go that the archive has, or nothing.
+-- Delete a report that the archive has, or nothing.
 --
 -- KEYS  1 report   2 reports   3 reports that have a person part   4 reports that are answered   (all in one slot)
 -- ARGV  1 report id   2 version that the archive has

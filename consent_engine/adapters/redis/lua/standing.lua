@@ -1,9 +1,10 @@
--- What dialling goes by, of many lines at once: their restrictions, and the calls to them. Nothing is written.
+-- Read what decides whether numbers may be dialled, of many lines at once: their restrictions, and the calls to them.
+-- Nothing is written.
 --
 -- KEYS  lines
 -- ARGV  1 now, '' = ask the server   then the number of each line
--- Returns {now, {number of the line among KEYS, field, value, ...}, ...}: lines on which nothing stands are left
--- out, but for those that have another number than their own
+-- Returns {now, {number of the line among KEYS, field, value, ...}, ...}: lines without restrictions and calls are left
+-- out, except those that hold another phone number than the one in ARGV
 
 local now = ARGV[1]
 if now == "" then

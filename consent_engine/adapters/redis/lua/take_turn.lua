@@ -1,8 +1,8 @@
--- Take the turn at something that one process does at a time, or keep it.
+-- Take the turn at a task that one process does at a time, or keep it.
 --
--- KEYS  1 whose turn it is (hash)
--- ARGV  1 what is done   2 who asks   3 for how long (ms)   4 the instant (ms), '' = now
--- Returns 1 for who has the turn, else 0. A turn that was not renewed in time is anybody's.
+-- KEYS  1 the turns (hash)
+-- ARGV  1 the task   2 the process that asks   3 for how long (ms)   4 the instant (ms), '' = now
+-- Returns 1 if that process has the turn, else 0. A turn that was not renewed in time is free.
 
 local now = tonumber(ARGV[4])
 if ARGV[4] == "" then
