@@ -185,7 +185,7 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
         pending, attempts=pending.attempts - 1, leased_at=0, why=why or pending.why,
         first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
     )  # fmt: skip
-    put = Put(leased.effect, now if due is None else due, back)
+    put = Put(leased.effect, max(now if due is None else due, pending.leased_at + 1), back)  # no lease begins as it did
     if leased.line is not None:
         yield from save(Commit("", (LineChange(leased.line.id, put=(put,)),), leased.held))
         return
@@ -213,7 +213,7 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
         raise BrokenRecord("an effect without its record")
     put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
     change = LineChange(line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
-    held = Held(line.id, ended.effect, ended.token)
+    held = leased.held
     for _ in range(MOST_RACES):
         named = parts_named(line, ended)
         change = replace(change, read=line.version, fields=named) if named else change

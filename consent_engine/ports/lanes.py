@@ -38,7 +38,7 @@ class Leased(Struct, frozen=True):
         record = self.order or self.line or self.call or self.ending
         if record is None:
             raise BrokenRecord("an effect without its record")
-        return Held(record.id, self.effect, self.token)
+        return Held(record.id, self.effect, self.token, record.effects[self.effect].leased_at)
 
 
 class Stuck(Struct, frozen=True):

@@ -30,11 +30,14 @@ class Owner(StrEnum):
 
 
 class Held(Struct, frozen=True):
-    """A leased effect of a record. token: the number of the attempt that it was leased for"""
+    """A leased effect of a record. token: the number of the attempt that it was leased for · since: when it was leased.
+    A number alone does not name a lease: an attempt that was given back is counted again.
+    """
 
     record: str
     effect: str
     token: int
+    since: Millis
 
 
 class OrderChange(Struct, frozen=True):

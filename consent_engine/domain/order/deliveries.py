@@ -6,10 +6,12 @@ from typing import NamedTuple
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.lifecycle import WAITING, State
 from consent_engine.domain.order.details import (
+    AskedAgain,
     ConfirmationAccepted,
     Delivered,
     EndedLate,
     Informed,
+    NotInformed,
     Reported,
     SmsAccepted,
 )
@@ -110,10 +112,19 @@ def reached_nobody(order: Order) -> bool:
     """Whether as many message ids failed as attempts may have been taken, and the question is not asked again."""
     accepted, pending = asked(order), order.question
     if order.state in WAITING and accepted is not None:
-        if any(asks(effect) for effect in order.effects):  # the question is being asked again
-            return False
-        again = (each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION)
-        return all_failed(order, accepted.may_have + sum(each.doubts + 1 for each in again))
+        again = _copies_again(order)
+        return again is not None and all_failed(order, accepted.may_have + again)
     if order.state is State.AGREED and pending and pending.doubts and not pending.leased_at:
         return all_failed(order, pending.doubts)
     return False
+
+
+def _copies_again(order: Order) -> int | None:
+    """Return how many copies of the repeated question may have been taken; None while it is asked, or where the end of
+    one is not known: a subscriber whose words may be a refusal is asked no more, whatever is in flight.
+    """
+    taken = [each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION]
+    refused = sum(each.purpose is Purpose.CONFIRMATION for _, each in all_of(order, NotInformed))
+    if any(map(asks, order.effects)) or len(taken) + refused < len(all_of(order, AskedAgain)):
+        return None
+    return sum(each.doubts + 1 for each in taken)

@@ -18,6 +18,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.held_replies import overdue
@@ -673,3 +674,23 @@ def test_what_may_be_a_refusal_and_waited_since_then_bars_for_its_day(world):
     assert world.engine.dial(NUMBER, "mobile").reason == "refused"
     assert world.state(order) in {"cancelled", "expired"}
     assert (world.bss.asked, world.engine.line(NUMBER).effects) == ([], {})
+
+
+@pytest.mark.parametrize("in_flight", [True, False])
+def test_a_repeated_question_that_a_suspicion_dropped_may_be_on_the_handset_so_the_firsts_failure_ends_nothing(
+    world, in_flight
+):
+    order = world.place()
+    world.run()
+    world.clock.forward(hours=1)
+    world.engine.resend(order.id, "A1024")
+    if in_flight:
+        assert world.engine.store.lanes.lease(Lane.SMS, 1)
+    else:
+        world.gateway.answers = [Uncertain("timeout")]
+        world.run(Lane.SMS)
+    world.say("我要投诉")
+    world.run(Lane.INBOUND)
+    world.report(order, Delivery.FAILED)
+    world.run(Lane.INBOUND, Lane.TIMER)
+    assert world.state(order) == "awaiting_reply"

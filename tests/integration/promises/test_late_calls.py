@@ -4,10 +4,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from consent_engine.domain.effects import ACTIVATE, Lane, Unavailable
+from consent_engine.domain.effects import ACTIVATE, Lane, Unavailable, lane_of
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.restriction import Kind, name_of
+from consent_engine.domain.order.order import QUESTION
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS
+from consent_engine.engine.change_order import giving_back
+from consent_engine.engine.round_trips import drive
 from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
 from consent_engine.ports.outside import MAY_GO
 from tests.conftest import SECOND, FakeBss
@@ -47,6 +50,10 @@ class Standing:
 
 @pytest.fixture
 def confirmed(world):
+    return asked_and_confirmed(world)
+
+
+def asked_and_confirmed(world):
     order = world.place()
     world.run(Lane.SMS)
     world.clock.forward(seconds=1)
@@ -93,6 +100,28 @@ def test_what_another_worker_has_now_is_not_called_by_the_one_that_stood_still(w
     world.runner.run(engine.performer.perform(Lane.ACTIVATION, 1))
     assert (world.bss.asked, lanes.looks) == ([], 1)
     assert pulse.in_flight() == 0
+
+
+@pytest.mark.parametrize("effect", [QUESTION, ACTIVATE, "sms.help"])
+def test_what_is_given_back_twice_takes_no_lease_of_another(world, effect):
+    """The first answer was lost: another worker may have the effect by then, under the number of that attempt."""
+    if effect == QUESTION:
+        world.place()
+    elif effect == ACTIVATE:
+        asked_and_confirmed(world)
+    else:
+        world.say("帮助")
+        world.run(Lane.INBOUND)
+    lane, store = lane_of(effect), world.engine.store
+    [ours] = store.lanes.lease(lane, 1)
+    assert ours.effect.startswith(effect)
+    drive(store, [giving_back(ours, world.clock.now)])
+    world.clock.forward(1)
+    [theirs] = world.another().store.lanes.lease(lane, 1)
+    assert theirs.token == ours.token
+    drive(store, [giving_back(ours, world.clock.now)])
+    world.clock.forward(1)
+    assert store.lanes.lease(lane, 1) == []
 
 
 def test_a_look_that_takes_as_long_is_none_and_after_some_it_is_given_back(world, confirmed):

@@ -181,7 +181,7 @@ def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
     before = all_of(client)
     changes = tuple(change(*row) for row in rows)
     holder = next(((record, was, wanted["holds"]) for record, was, wanted in rows if wanted["holds"]), None)
-    held = Held(holder[0], LATER, holder[2]) if holder else None
+    held = Held(holder[0], LATER, holder[2], HELD.leased_at) if holder else None
     found = {each.id: expected(each, was) for each, (_, was, _) in zip(changes, rows, strict=True)}
     if holder and not (holder[1]["effect"] == HELD and holder[2] == HELD.attempts):
         found[holder[0]].append(CommitResult.LOST)

@@ -144,10 +144,11 @@ def test_a_line_that_moved_since_it_was_read_stops_the_whole_commit(world, store
 
 
 def test_only_the_attempt_that_holds_an_effect_may_end_it(world, store, order):
-    held = Held(order.id, QUESTION, 1)
+    held = Held(order.id, QUESTION, 1, world.clock.now)
     assert one(store, noted(order, held=held)) is CommitResult.LOST
     [leased] = store.lanes.lease(Lane.SMS, 1)
-    assert one(store, noted(order, held=replace(held, token=2))) is CommitResult.LOST
+    for other in (replace(held, token=2), replace(held, since=held.since - 1)):
+        assert one(store, noted(order, held=other)) is CommitResult.LOST
     ended = noted(order, held=held, drop=((QUESTION, Drop.ANYWAY),))
     assert (leased.token, one(store, ended)) == (1, CommitResult.OK)
     assert f"f:{QUESTION}" not in record(world, order)
@@ -200,7 +201,7 @@ def test_a_guard_looks_at_the_oldest_unread_message(world, store, order):
 def test_only_the_message_at_the_front_can_be_consumed(world, store, order):
     store.inbox.receive([posted("a"), posted("b")])
     [leased] = store.lanes.lease(Lane.INBOUND, 9)
-    held = Held(LINE, READ, 1)
+    held = Held(LINE, READ, 1, world.clock.now)
     assert [message.key for message in leased.unread] == ["a", "b"]
     for key, word in (("b", CommitResult.FRONT), ("a", CommitResult.OK), ("a", CommitResult.FRONT)):
         assert one(store, Commit("", (LineChange(LINE, consume=key),), held, unmatched=["{}"])) is word
@@ -214,7 +215,7 @@ def test_a_reader_that_lets_go_leaves_the_rest_due(world, store):
     store.inbox.receive([posted(str(n)) for n in range(20)])
     [leased] = store.lanes.lease(Lane.INBOUND, 9)
     assert [message.key for message in leased.unread] == [str(n) for n in range(16)]
-    held = Held(LINE, READ, 1)
+    held = Held(LINE, READ, 1, world.clock.now)
     for n in range(16):
         change = LineChange(LINE, consume=str(n), release=n == 15)
         assert one(store, Commit("", (change,), held)) is CommitResult.OK
@@ -389,7 +390,7 @@ def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, sto
     store.inbox.receive([posted("a")])
     store.lanes.lease(Lane.INBOUND, 1)
     store.inbox.receive([posted("b")])
-    held = Held(LINE, READ, 1)
+    held = Held(LINE, READ, 1, world.clock.now)
     assert one(store, Commit("", (LineChange(LINE, consume="a", release=True),), held)) is CommitResult.OK
     [leased] = store.lanes.lease(Lane.INBOUND, 1)
     assert [message.key for message in leased.unread] == ["b"]

@@ -9,7 +9,7 @@
 --       5 '1': this reader lets go of the line
 --       6 instant of the decision: restrictions over by then bar nothing; '' = every restriction that stands bars
 --       7 which of its records has the effect that is held, 0: none   8 due-set member of the inbox's line, or ''
---       9 token of the held effect (the attempt)
+--       9 the lease of the held effect: `<attempt>,<since when>`
 --       10 '' or the yes that is compared with the newest yeses of its agent: KEYS number of these (hash)   how many
 --       others in one rhythm refuse it, 0: none do   ms within which two are alike   ms of an interval at least   how
 --       many are compared so   how many are kept   then, 0s where nothing is compared loosely: ms within which two are
@@ -156,7 +156,7 @@ local function commit()
     end
     if holder > 0 then
         local attempts, leased_at = attempts_of(records[holder].kept[2])
-        if attempts ~= ARGV[first + 9] or leased_at == "0" then return { "lost", holder } end
+        if attempts .. "," .. leased_at ~= ARGV[first + 9] then return { "lost", holder } end
     end
     for n, r in ipairs(records) do
         for i = 1, #r.care do
