@@ -132,7 +132,7 @@ def main() -> None:
         town = build(Path(folder), settings, wanted.seed, wanted.window_s, faults=wanted.faults)
         try:
             figures = asyncio.run(play(wanted, town))
-        except (aiohttp.ClientError, TimeoutError):
+        except (aiohttp.ClientError, OSError, ValueError):
             print(town.last_words(), file=sys.stderr, flush=True)
             raise
         finally:

@@ -18,6 +18,7 @@ from consent_engine.domain.effects import (
     WAKE_TOO_LATE,
     WAKE_WINDOW,
     Accepted,
+    Pending,
     Rejected,
     Unavailable,
     Uncertain,
@@ -388,6 +389,20 @@ def test_a_question_that_a_report_proves_goes_as_it_was_seen_so_that_one_begun_s
     again = decide(leased(doubtful, QUESTION, NOW + 700_000), proven, NOW + 700_001)
     assert (QUESTION, Drop.ANYWAY) in again.drop
     assert again.events[1].told()["may_have"] == 2
+
+
+@pytest.mark.parametrize("fact", [Keyword.YES, Keyword.NO, Keyword.HOLD, "report"])
+def test_a_question_asked_again_goes_as_it_was_seen_too(fact):
+    again = "sms.confirmation.2"
+    waiting = replace(
+        awaiting(), effects={again: Pending(attempts=1, doubts=1, first_at=NOW + 5_000, last_at=NOW + 5_000)}
+    )
+    told = (
+        replace(report(Delivery.ACCEPTED, "m2", "d1"), effect=again) if fact == "report" else reply(fact, NOW + 9_000)
+    )
+    assert (again, Drop.NOT_IN_FLIGHT) in decide(waiting, told, NOW + 9_000).drop
+    flying = leased(waiting, again, NOW + 8_000)
+    assert (again, Drop.ANYWAY) in decide(flying, told, NOW + 9_000).drop
 
 
 def test_a_refused_question_waits_for_unread_replies_and_is_not_sent_again_meanwhile():

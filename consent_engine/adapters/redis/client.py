@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -223,9 +223,14 @@ class Wire:
 
     def _script(self, name: str) -> str:
         if name not in self._sha:
-            text = files("consent_engine.adapters.redis").joinpath(f"lua/{name}.lua").read_text(encoding="utf-8")
-            self._sha[name] = str(self.client.script_load(text))
+            self._sha[name] = str(self.client.script_load(_text(name)))
         return self._sha[name]
+
+
+@cache
+def _text(name: str) -> str:
+    """Return a script's text. Read once: while an upgrade replaces the files, this process goes on with its own."""
+    return files("consent_engine.adapters.redis").joinpath(f"lua/{name}.lua").read_text(encoding="utf-8")
 
 
 def _proofs(replicas: int, most_ms: int) -> list[tuple[int, int, int]]:

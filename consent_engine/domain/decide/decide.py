@@ -1,7 +1,7 @@
 """The one place where the next step is decided. Pure: an order, a fact and an instant in, a decision out.
 
 The outcomes of outside calls are decided in `on_outcome`, subscribers' replies in `on_reply`, delivery reports in
-`on_report`; timers and people's requests, here.
+`on_delivery_report`; timers and people's requests, here.
 """
 
 from collections.abc import Callable

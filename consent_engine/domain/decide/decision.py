@@ -34,7 +34,7 @@ from consent_engine.domain.order.details import (
     TooLateToAsk,
 )
 from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.history import BY_LINE, NUMBER_CHANGED, early_in_vain, told_late
+from consent_engine.domain.order.history import BY_LINE, NUMBER_CHANGED, asks, early_in_vain, told_late
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.rhythm import Beat
 
@@ -96,22 +96,24 @@ def settle(
     kinds = {ACTIVATE: started, NOTIFICATION: unsent}
     question = order.question
     if question is not None:
-        kinds.update([asked_no_more(order)])
         may_be_asked = order.state is State.AGREED and not unasked and (question.leased_at or question.doubts)
         if may_be_asked and isinstance(event.detail, MayBeAsked):
             event = replace(event, detail=replace(event.detail, may_be_asked=1))
     if isinstance(event.detail, (TooLateToAsk, ConfirmationFailed)) and early_in_vain(order) and not told_late(order):
         event = replace(event, detail=replace(event.detail, answered=1))
         puts = (*puts, say(Purpose.LATE, event.at))
-    gone = tuple((effect, kinds.get(effect, Drop.ANYWAY)) for effect in order.effects)
+    gone = tuple((effect, kinds[effect]) if effect in kinds else off(order, effect) for effect in order.effects)
     settled = order.moved(event)
     return Decision(settled, (event,), (*puts, archiving(settled)), gone, guard)
 
 
-def asked_no_more(order: Order) -> tuple[str, Drop]:
-    """Drop the question as it was seen: if it began since, decide again, so that the history tells of every copy."""
-    seen = order.question
-    return QUESTION, Drop.ANYWAY if seen is not None and seen.leased_at else Drop.NOT_IN_FLIGHT
+def off(order: Order, effect: str) -> tuple[str, Drop]:
+    """Drop an effect; a question only as it was seen: if it began since, decide again, so that the history tells of
+    every copy.
+    """
+    seen = order.effects.get(effect)
+    careful = asks(effect) and not (seen and seen.leased_at)
+    return effect, Drop.NOT_IN_FLIGHT if careful else Drop.ANYWAY
 
 
 def note(order: Order, event: Event, *puts: Put) -> Decision:

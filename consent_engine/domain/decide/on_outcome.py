@@ -10,11 +10,11 @@ from consent_engine.domain.decide.decision import (
     Drop,
     Put,
     activating,
-    asked_no_more,
     changed_hands,
     handed_over,
     held_back,
     note,
+    off,
     say,
     settle,
 )
@@ -173,7 +173,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         event = Event.of(sent, now, ended.op, outcome.ref, "gateway")
         decision = settle(order, event) if told else note(order, event)
     if ended.effect not in [effect for effect, _ in decision.drop]:
-        decision = replace(decision, drop=(*decision.drop, (ended.effect, Drop.ANYWAY)))
+        decision = replace(decision, drop=(*decision.drop, off(order, ended.effect)))
     return decision if ended.known_by or ended.effect == ACTIVATE else _arrived(decision, ended, outcome, now)
 
 
@@ -192,7 +192,7 @@ def question_answered(
     """Record that the question was handed over; an early yes to that very attempt now counts, others are void."""
     moved, event, timers = handed_over(order, now, op, how, ref, parts)
     timed = tuple((effect, Drop.ANYWAY) for effect in order.effects if effect.startswith("wake."))
-    gone = (asked_no_more(order), *timed)
+    gone = (off(order, QUESTION), *timed)
     early = order.last(Trigger.REPLIED_EARLY)
     if early is None:
         return Decision(moved, (event,), timers, gone)

@@ -6,11 +6,11 @@ from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import (
     Decision,
-    Drop,
     activating,
     asking_at,
     begun,
     note,
+    off,
     refuse_or_note,
     say,
     unless_in_flight,
@@ -90,7 +90,7 @@ def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
         return replace(note(order, event, say(Purpose.PROVE, now)), beat=beside)
     event = _event(details.SaidYes, reply, now, seen=seen)
     # SMS that still wait do not matter to a subscriber who has answered; a call in flight ends as a note.
-    gone = tuple((effect, Drop.ANYWAY) for effect in order.effects)
+    gone = tuple(off(order, effect) for effect in order.effects)
     return Decision(order.moved(event), (event,), (activating(order, now),), gone, beat=beside)
 
 
@@ -181,7 +181,7 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
     resting = asking_at(order, reply.received_at + SUSPICION_LASTS_MS)
     noted = note(order, event, *resting, *((say(Purpose.HELD, now, n),) if told else ()))
     again = tuple(
-        (effect, Drop.ANYWAY) for effect in order.effects if effect.startswith(_ASKING_AGAIN) and effect != QUESTION
+        off(order, effect) for effect in order.effects if effect.startswith(_ASKING_AGAIN) and effect != QUESTION
     )
     rhythm = beat(order, reply, reply.seen) if reply.seen is not None and reply.seen.rule in IN_RHYTHM else None
     return replace(noted, drop=(*unless_in_flight(resting), *again), beat=rhythm)

@@ -7,7 +7,7 @@
 -- KEYS  1 offers   2 journal   then the records, in the order of their commits, then the lists and the counters
 -- ARGV  1 how many records there are in all
 --       2 how many offers; for each: its name, and its content ('' when it is believed to be stored)
---       then how many commits; for each: the number of the offer that it needs, 0: none   the number of its set of
+--       then how many commits; for each: the number of the offer that it needs   the number of its set of
 --       counts, 0: it counts nothing   how many records; for each: the version that was read   how it is touched, as in
 --       `commit` · two counted lists: fields to set (name, value; `seen` is the first where the record may exist or
 --       not) · names of fields to delete
@@ -77,7 +77,7 @@ local function refused(c)
             r.seen = assert(tonumber(kept[2] or "0"), "an instant that is no number")
         end
     end
-    if c.offer and not c.offer.known then return { "offer", 0 } end
+    if not c.offer.known then return { "offer", 0 } end
     for _, r in ipairs(c.records) do
         touched[r.key] = r.how ~= "l" or nil
     end
@@ -98,7 +98,7 @@ local function of(into, name)
 end
 for n, c in ipairs(commits) do
     if answers[n] == "ok" then
-        if c.offer and c.offer.content ~= "" then
+        if c.offer.content ~= "" then
             call("HSET", KEYS[1], c.offer.name, c.offer.content)
             c.offer.content = ""
         end
