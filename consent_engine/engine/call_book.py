@@ -33,7 +33,7 @@ CHUNK = 200
 OLDEST, MOST_COUNTED = 50, 10_000
 """Limits for unheard calls in the archive: how many are read at a time, and counted at most, at each scrape."""
 MOST_PAST = 500
-"""Most calls heard since that are skipped among them; after that, the others count as waiting since that instant."""
+"""Most calls heard since that are skipped among them; then the others count as waiting since the instant reached."""
 LET_GO_AT_ONCE = 200
 """Orders waiting for a review that one request releases, with a commit for each call."""
 

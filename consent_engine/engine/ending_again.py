@@ -53,7 +53,7 @@ def retrying_ending(name: str, by: str, *, given_up: bool = False) -> Step[Endin
 
 def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
     """Give up the parked effects of an ending, proven durable. True also for a repeat, by the same person for the same
-    reason: it must not be taken for the wish to give up anything else. False where another had given it up before.
+    reason: it must not be taken for the wish to give up anything else. False where it was given up otherwise before.
 
     Raises NothingParked, also where there is no ending; StoreUnavailable.
     """

@@ -85,7 +85,7 @@ def _archived(call_id: str) -> Step[Call]:
 
 
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
-    """Record that the command heard a call that people hear all the same: once, while that is pending.
+    """Record that the command heard a call that people hear all the same: once, while its verdict is pending.
 
     Raises StoreUnavailable.
     """

@@ -133,7 +133,7 @@ class Archive(Protocol):
         """Return how many orders placed from `since` on and before `until` ended in each state."""
 
     def expire(self, now: Millis, most: int) -> Expired:
-        """Delete what is past its retention, at most `most` records of each kind; to be repeated until nothing was."""
+        """Delete what is past its retention, at most `most` records of each kind; repeat until nothing is deleted."""
 
 
 class Retirement(Protocol):

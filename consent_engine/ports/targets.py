@@ -19,7 +19,7 @@ class Target(NamedTuple):
 class TargetHeard(NamedTuple):
     """One process's results with a target since it last reported them; instants by the store's clock, 0 for never.
 
-    accepted: the last acceptance · answered: the last answer (accepted, refused or unknown) · failed: the last call in
+    accepted: the last acceptance · answered: the last answer (accepted, rejected or untaken) · failed: the last call in
     doubt or without an answer · first: the first failure after the last answer · calls, failures: how many calls
     ended, and how many of them failed
     """

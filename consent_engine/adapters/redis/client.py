@@ -37,7 +37,7 @@ So scripts that are sent together run together, for some milliseconds in which n
 """
 _MULTI, _EXEC = ("MULTI",), ("EXEC",)
 _NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
-"""Errors for which redis-py has types of their own; it cuts their first word off the message."""
+"""Errors for which redis-py has types of its own; it cuts their first word off the message."""
 _NOT_NOW_WORDS = {"MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED"}
 
 
@@ -170,7 +170,7 @@ class Wire:
         return answers[: len(calls.rows)]
 
     def _gathered(self, rows: list[tuple[object, ...]]) -> list[list[tuple[object, ...]]]:
-        """Split commands into groups that the server runs in one go each (`GROUP`). A single group is not grouped."""
+        """Split commands into groups that the server runs in one go each (`GROUP`). Too few, or plain: one list."""
         if not self._gathers or len(rows) < LEAST or any(row[0] != "EVALSHA" for row in rows):
             return [rows]
         return [[_MULTI, *rows[n : n + GROUP], _EXEC] for n in range(0, len(rows), GROUP)]

@@ -12,7 +12,7 @@ Keys, `{0}` being the tag of cell 0:
                                   (the key its recording is reserved under; '=': its id without the slot), said (the
                                   words of its transcript, of its person part): one telephone call
     ce:{0}:calls          zset    call -> began at: those not archived, except those in `told`
-    ce:{0}:told           zset    call -> began at: those given in the body of an order that no reviewer has heard; such
+    ce:{0}:told           zset    call -> began at: those that an order's body describes and no reviewer has heard; such
                                   a call is neither in `calls` nor in `unheard` (one of an older release may be)
     ce:{0}:violations     zset    call -> began at: those of these calls with a violation
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call

@@ -106,7 +106,7 @@ def admit(
     asked = dated(offer.text, offer.words, agreed_in.started_at)
     figures = listed.figures if listed is not None else frozenset[str]()
     code = free_code(others, now, a2b_base64(salt[:8]).hex(), (asked, *open_texts), figures)
-    # With another order remembered on the line, a yes must name its order by the code.
+    # With another order remembered on the line, a bare yes may not tell which one it means.
     text, doc = _doc(
         placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), agreed_in=agreed_in,
     )  # fmt: skip

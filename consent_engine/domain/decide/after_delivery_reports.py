@@ -42,7 +42,7 @@ def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decis
     accepted = asked(order) if was_reported(order) else None
     if order.state not in WAITING or accepted is None or not all_failed(order, accepted.may_have):
         return decision
-    if waits or _ids_are_to_come(order, now):  # unread messages, or ids to come: looked at again then
+    if waits or _ids_are_to_come(order, now):  # unread messages, or ids to come: looked at again soon
         return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
     why = details.ConfirmationFailed(reason=why_lost(last_failure(order)[1]))
     event = Event.of(why, now, f"{op}:failed", "", "gateway")

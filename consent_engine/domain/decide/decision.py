@@ -91,7 +91,7 @@ def settle(
 
     started, unsent: when a started activation, or notification, may be dropped · unasked: the question is surely not
     with the subscriber. Otherwise a question in flight, or in doubt, is recorded: a bare yes that comes later may
-    answer it. An early yes to a question that was never handed over is answered that it changes nothing.
+    answer it. An early yes to a question that was never handed over gets the answer that it changes nothing.
     """
     kinds = {ACTIVATE: started, NOTIFICATION: unsent}
     question = order.question
@@ -156,7 +156,7 @@ def begun(order: Order) -> bool:
 
 
 def held_back(order: Order, put: Put, op: str, now: Millis) -> tuple[tuple[Event, ...], Put]:
-    """Delay an effect that can wait until the quiet hours are over, and return the event that says so."""
+    """Return the event of a delay to the end of the quiet hours, none outside them, and the effect as it is due."""
     until = order.doc.policy.quiet_until(now)
     if not until:
         return (), put

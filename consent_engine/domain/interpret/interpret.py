@@ -194,8 +194,8 @@ def _as_begun(begun: Unclear, orders: Mapping[str, Order]) -> Meaning:
 def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply) -> CancelAsked | None:
     """Return the cancellation by a yes after a refusal: it is no consent, whatever became of the refusing message.
 
-    A yes came after it if it reached us under it, as the door recorded (not for a refusal of one plan). Instants cannot
-    decide that: two messages may have the same instant, and the store's clock may go back.
+    A yes came after it if it reached us under it, as the door recorded (a refusal of one plan goes by its instant).
+    Else instants cannot decide that: two messages may have the same one, and the store's clock may go back.
     """
     refusal = line.refusal(order.doc.carrier, order.doc.plan)
     if refusal is None or meaning.keyword is not Keyword.YES or order.state.settled:

@@ -99,5 +99,5 @@ _PUTS = {
 
 
 def stale(order: str, happened: Happened) -> Restriction:
-    """Return the restriction that bars activating an order of the holder before, which cannot be ended at once."""
+    """Return the restriction that bars activating an order of a former holder, which cannot be ended at once."""
     return Restriction(Kind.STALE_HOLDER, order, "", happened.on, BY_LINE, happened.op)

@@ -101,7 +101,7 @@ class Line(Struct, frozen=True):
         return replace(self, history=(*self.history, happened), publics=(*self.publics, happened.encode()))
 
     def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:
-        """Return what forbids `carrier` (None: any) to call, about `plan`; of several the gravest, the oldest."""
+        """Return what forbids `carrier` (None: any) to call about `plan`; of several the gravest, then the oldest."""
         if not self.restrictions:  # nearly every line has none
             return None
         found = (r for r in self.restrictions if r.bars(carrier, plan))
@@ -113,7 +113,7 @@ class Line(Struct, frozen=True):
         return found if found is not None and found.kind is Kind.REFUSED else None
 
     def calls_before(self, at: Millis, days: Days = CHINA) -> list[Millis]:
-        """Return when the number was called on the day of an instant, up to it; calls of refused orders aside."""
+        """Return when calls began on the day of an instant, up to it, oldest first; those of refused orders aside."""
         return [
             each.at for each in reversed(self.calls) if each.at <= at and not each.refusal and days.same(each.at, at)
         ]

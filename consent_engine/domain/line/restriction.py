@@ -34,7 +34,7 @@ class Kind(StrEnum):
     CALL = "call"
     """The call of one order has not ended with its recording: the order's activation waits for that."""
     NUMBER_CHANGED = "number_changed"
-    """The number has no holder, or left the carrier: the carrier neither calls it nor sells to it."""
+    """The number has no holder, or left the carrier: a carrier that this bars neither calls it nor sells to it."""
     STALE_HOLDER = "stale_holder"
     """One order was asked of the previous holder: it is not activated."""
     SUSPENDED = "suspended"
@@ -58,7 +58,7 @@ CONSENT = (Kind.REFUSED, Kind.SUSPECTED)
 class Restriction(Struct, frozen=True):
     """A restriction as it stands on a line.
 
-    carrier: which may not, `*` for all; for `OF_ORDERS` the order · plan: the one that it is about; '' where it is
+    carrier: the one it bars, `*` for all; for `OF_ORDERS` the order · plan: the one that it is about; '' where it is
     about all · since: when it began to stand · door, ref: how it came, and its id there · last: the newest act of the
     subscriber that means the same · reason, text: of a suspicion, why, and the words · left_out, newest_text: where the
     words would be too many, how many messages are not kept, and the newest one · until: when it ends; 0: never

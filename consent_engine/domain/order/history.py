@@ -118,7 +118,7 @@ def _names(detail: Detail) -> bool:
 
 
 def ambiguous_before(orders: Iterable[Order], op: str) -> Unclear | None:
-    """Return the note of an ambiguous message whose commit was left incomplete when its reader died."""
+    """Return the note of an ambiguous message that was committed only in part before its reader died."""
     notes = (unclear for order in orders for event, unclear in all_of(order, Unclear) if event.op == op)
     return next((each for each in notes if each.rule is Rule.AMBIGUOUS), None)
 

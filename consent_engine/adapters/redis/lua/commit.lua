@@ -178,7 +178,7 @@ local function commit()
     if consumed ~= "" then
         if not front or match(front, "^%d+|([^|]*)|") ~= consumed then return { "front", inboxed } end
     end
-    -- The consumed message is read here; those behind it are not. Where the clock has gone back since the message
+    -- The consumed message counts as read; those behind it do not. Where the clock has gone back since the message
     -- before, the instant that orders a message is not its arrival: its last field is (no text can end so).
     for i = consumed ~= "" and 2 or 1, guard ~= "" and #unread or 0 do
         local came = match(unread[i], ',"came":(%d+)}$') or match(unread[i], "^(%d+)|")

@@ -42,8 +42,8 @@ local function line_of(record)
         if record[i] == "line" then return prefix .. "line:" .. record[i + 1] end
     end
 end
--- A question's instant is later than the newest on its line, also where the clock has gone back: so messages from
--- before the question are told from its answers.
+-- A question's instant is never before the newest on its line, and later than that where the clock has gone back: so
+-- messages from before the question are told from its answers.
 local function asked_at(record)
     local line = line_of(record)
     local seen = line and call("HGET", line, "seen")

@@ -52,7 +52,7 @@ from consent_engine.domain.order.details.said import (
 )
 
 MayBeAsked = SaidNo | OptedOut | Cancelled | TooLateToAsk | ConfirmationFailed
-"""Details of settling events that can record that the question may be with the subscriber without proof."""
+"""Details of settling events that can record that the question, though unproven, may be with the subscriber."""
 
 
 def _kinds(of: type[Detail]) -> list[type[Detail]]:

@@ -27,7 +27,7 @@ class ConfirmationAccepted(Detail, frozen=True, kw_only=True):
 
 class ConfirmationFailed(Detail, frozen=True, kw_only=True):
     """The question failed. believed: the person whose retry it was · may_be_asked: as in `SaidNo` · answered: 1 where a
-    yes came all the same, and is answered that it changes nothing.
+    yes came all the same, and gets the answer that it changes nothing.
     """
 
     trigger = Trigger.CONFIRMATION_FAILED

@@ -107,7 +107,7 @@ class Unclear(Words, frozen=True, kw_only=True):
 
 
 class RepliedEarly(Words, frozen=True, kw_only=True):
-    """An early yes. last: when the attempt that it can have answered began; 0: none · seen: as in `RepliedSuspect`."""
+    """An early yes. last: when the attempt it can have answered began, or 0 · seen: why no person can have said it."""
 
     trigger = Trigger.REPLIED_EARLY
     last: Millis
