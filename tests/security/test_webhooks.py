@@ -107,18 +107,18 @@ FORGED = {
 @pytest.mark.parametrize("path", ["inbound", "receipts"])
 @pytest.mark.parametrize("name", FORGED)
 def test_what_is_forged_stores_nothing_and_is_told_no_more_than_that(door, path, name):
-    before = door.encode()
+    before = door.kept()
     said = is_problem(post(door, BODY, FORGED[name](now(door)), path=path), 401, "unauthenticated")
     assert said["detail"] == "the signature does not fit"
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_the_same_signature_in_two_headers_is_none(door):
     header = sign(SECRET, BODY, now(door))
-    before = door.encode()
+    before = door.kept()
     twice = [(HEADER, "t=1,v1=x"), (HEADER, header), ("Content-Type", "application/json")]
     first = door.send("POST", "/v1/gateways/http_json/inbound", twice, BODY)
-    assert (first.status_code, door.encode() == before) in {(401, True), (200, False)}
+    assert (first.status_code, door.kept() == before) in {(401, True), (200, False)}
     both = door.send("POST", "/v1/gateways/http_json/inbound", [(HEADER, f"{header}, {header}")], BODY)
     is_problem(both, 401, "unauthenticated")
 
@@ -126,11 +126,11 @@ def test_the_same_signature_in_two_headers_is_none(door):
 def test_a_call_that_was_heard_on_the_wire_is_a_duplicate_and_then_nothing(door):
     header = sign(SECRET, BODY, now(door) - 298)
     assert post(door, BODY, header).json()["accepted"] == 1
-    inbox = [key for key in door.encode() if b":inbox:" in key]
-    heard = {key: door.encode()[key] for key in inbox}
+    inbox = [key for key in door.kept() if b":inbox:" in key]
+    heard = {key: door.kept()[key] for key in inbox}
     for _ in range(3):  # again, byte for byte, while the signature is young enough
         assert post(door, BODY, header).status_code == 200
-    assert {key: door.encode()[key] for key in inbox} == heard
+    assert {key: door.kept()[key] for key in inbox} == heard
     assert door.redis.llen(inbox[0]) == 1
     is_problem(post(door, BODY, sign(SECRET, BODY, now(door) - 302)), 401, "unauthenticated")
 
@@ -144,16 +144,16 @@ def test_a_yes_of_yesterday_cannot_be_said_again_today(door, monkeypatch):
         return (now(door) + day) * 1000
 
     monkeypatch.setattr(door.app.state.front, "now", tomorrow)
-    before = door.encode()
+    before = door.kept()
     is_problem(post(door, BODY, header), 401, "unauthenticated")
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_a_signature_of_tomorrow_is_none_however_far(door):
-    before = door.encode()
+    before = door.kept()
     for ahead in (302, 3_600, 10**9):
         is_problem(post(door, BODY, sign(SECRET, BODY, now(door) + ahead)), 401, "unauthenticated")
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 # -- another door -----------------------------------------------------------------------------------------------------
@@ -168,13 +168,13 @@ def test_the_proof_of_one_gateway_opens_no_other(door, whose, at, path):
         if whose == "kannel"
         else {HEADER: sign(SECRETS[whose], BODY, now(door))}
     )
-    before = door.encode()
+    before = door.kept()
     answer = post(door, BODY, None, at, path, **proof)
     if whose == at:
         assert answer.status_code != 401
     else:
         is_problem(answer, 401, "unauthenticated")
-        assert door.encode() == before
+        assert door.kept() == before
 
 
 @pytest.mark.parametrize(
@@ -192,10 +192,10 @@ def test_the_proof_of_one_gateway_opens_no_other(door, whose, at, path):
     ],
 )
 def test_a_name_that_is_no_gateway_in_use_is_nobodys_door(door, name):
-    before = door.encode()
+    before = door.kept()
     answer = post(door, BODY, sign(SECRET, BODY, now(door)), name)
     assert answer.status_code == 404
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 KANNEL_FORGED = {
@@ -214,7 +214,7 @@ KANNEL_FORGED = {
 
 @pytest.mark.parametrize("name", KANNEL_FORGED)
 def test_without_kannels_proof_neither_a_reply_nor_a_report_is_read(door, name):
-    before = door.encode()
+    before = door.kept()
     proof = {} if KANNEL_FORGED[name] is None else {"Authorization": KANNEL_FORGED[name]}
     said = {**proof, "X-Kannel-From": NUMBER, "X-Kannel-To": "10016", "Content-Type": "text/plain"}
     answers = [
@@ -224,7 +224,7 @@ def test_without_kannels_proof_neither_a_reply_nor_a_report_is_read(door, name):
     for answer in answers:
         is_problem(answer, 401, "unauthenticated")
         assert KANNELS not in answer.text
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_kannels_proof_in_the_query_is_none(door):
@@ -264,13 +264,13 @@ BOMBS = {
 @pytest.mark.parametrize("path", ["inbound", "receipts"])
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_turned_away_in_bounded_time_however_well_signed(door, path, name):
-    before = door.encode()
+    before = door.kept()
     began = process_time()
     answer = post(door, BOMBS[name], sign(SECRET, BOMBS[name], now(door)), path=path)
     assert process_time() - began < SLOWEST_S
     assert answer.status_code in {413, 422} or answer.json()["accepted"] == 0
     assert len(answer.content) < 4 * FULL
-    assert door.encode() == before
+    assert door.kept() == before
     assert not door.app.state.front.defects
 
 

@@ -27,6 +27,6 @@ def test_nothing_stands_beside_a_code_that_there_is_not():
 
 def test_errors_of_the_engine_beside_that_file_are_told_too_and_those_of_pages_are_not():
     assert "`nothing_to_attest`" in codes()[int(STATUS[Refused])]
-    assert "`busy` (to orders" in codes()[503]
+    assert "`busy` (to new orders" in codes()[503]
     told = {each.strip("`,") for each in " ".join(codes().values()).split()}
     assert not {"sign_in_failed", "no_role", "settings", "refused"} & told

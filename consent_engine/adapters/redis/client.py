@@ -103,6 +103,7 @@ class Wire:
         self._replicas = replicas
         self._proof_ms = proof_ms
         self._sha: dict[str, str] = {}
+        self._texts = _texts()
         self._understood: dict[str, Any] = dict(client.response_callbacks)
         self._made_in_main_thread = in_main_thread()
         self._gathers = proves
@@ -223,14 +224,15 @@ class Wire:
 
     def _script(self, name: str) -> str:
         if name not in self._sha:
-            self._sha[name] = str(self.client.script_load(_text(name)))
+            self._sha[name] = str(self.client.script_load(self._texts[name]))
         return self._sha[name]
 
 
 @cache
-def _text(name: str) -> str:
-    """Return a script's text. Read once: while an upgrade replaces the files, this process goes on with its own."""
-    return files("consent_engine.adapters.redis").joinpath(f"lua/{name}.lua").read_text(encoding="utf-8")
+def _texts() -> dict[str, str]:
+    """Return the scripts' texts by name. Read at once: while an upgrade replaces the files, a process keeps its own."""
+    folder = files("consent_engine.adapters.redis").joinpath("lua")
+    return {each.name.removesuffix(".lua"): each.read_text(encoding="utf-8") for each in folder.iterdir()}
 
 
 def _proofs(replicas: int, most_ms: int) -> list[tuple[int, int, int]]:

@@ -124,7 +124,8 @@ def _copies_again(order: Order) -> int | None:
     one is not known: a subscriber whose words may be a refusal is asked no more, whatever is in flight.
     """
     taken = [each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION]
-    refused = sum(each.purpose is Purpose.CONFIRMATION for _, each in all_of(order, NotInformed))
-    if any(map(asks, order.effects)) or len(taken) + refused < len(all_of(order, AskedAgain)):
+    refused = [each for _, each in all_of(order, NotInformed) if each.purpose is Purpose.CONFIRMATION]
+    known = len(taken) + sum(not each.believed for each in refused)  # a believed refusal followed a doubt
+    if any(map(asks, order.effects)) or known < len(all_of(order, AskedAgain)):
         return None
     return sum(each.doubts + 1 for each in taken)

@@ -177,10 +177,10 @@ def test_whoever_placed_the_order_does_not_decide_the_reply_to_it(door):
 def test_a_decision_that_cannot_be_read_decides_nothing(door, change, field, code):
     write(door)
     [row] = held(door)["held"]
-    before = door.encode()
+    before = door.kept()
     body = {"ids": [row["id"]], "refusal": False, "reason": "fine"} | change
     answer = door.call("POST", "/v1/refusals/held", Role.OPS, {k: v for k, v in body.items() if v is not None})
     [error] = is_problem(answer, 422, "contains_number" if code == "contains_number" else "malformed")["errors"]
     assert (error["field"], error["code"]) == (field, code)
     assert NUMBER[3:] not in answer.text
-    assert door.encode() == before
+    assert door.kept() == before

@@ -92,10 +92,10 @@ def test_an_agent_has_nothing_to_do_with_an_order_of_a_revoked_key_of_its_name(d
         door.bounded(linger_s=0)
         door.engine.cancel(placed, "me", "so that its stream would end")
     second_key_of_the_name(door)
-    before = door.encode()
+    before = door.kept()
     code, status = ("forbidden", 403) if Role.AGENT not in ROUTES[route] else ("order_not_found", 404)
     is_problem(ask(door, route, "second", placed), status, code)
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_a_repeat_under_another_key_of_the_name_is_the_same_order_and_shows_nobody(door):

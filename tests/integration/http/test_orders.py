@@ -227,23 +227,23 @@ def test_a_role_may_what_the_contract_says(door, route, role):
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_a_role_may_nothing_else(door, route):
     named = there_is_something_to_do(door, route)
-    before = door.encode()
+    before = door.kept()
     for role in set(Role) - ROUTES[route] - YES:
         is_problem(ask(door, route, role, named), 403, "forbidden")
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_nobody_may_anything_without_a_key(door, route):
     placed = door.place().json()["id"]
-    before = door.encode()
+    before = door.kept()
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {door.keys[Role.ADMIN]}"}):
         method, path = route
         address = path.format(id=placed, call=placed, report=placed, code="x")
         answer = door.call(method, address, None, BODIES.get(path), headers=headers)
         is_problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{id}" in route[1]], ids=" ".join)
@@ -251,10 +251,10 @@ def test_an_agent_has_nothing_to_do_with_anothers_order(door, route):
     placed = door.place().json()["id"]
     if route[1].endswith("/stream"):
         door.engine.cancel(placed, "me", "so that its stream would end")
-    before = door.encode()
+    before = door.kept()
     code, status = ("forbidden", 403) if Role.AGENT not in ROUTES[route] else ("order_not_found", 404)
     is_problem(ask(door, route, "other", placed), status, code)
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 @pytest.mark.parametrize(
@@ -386,10 +386,10 @@ def test_never_again_is_said_once_and_stands(door):
     ],
 )
 def test_a_refusal_that_cannot_be_read_is_none(door, change, field):
-    before = door.encode()
+    before = door.kept()
     said = refuse(door, **change).json()
     assert [error["field"] for error in said["errors"]] == [field]
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_callable_says_who_may_be_dialled_by_whom(door):

@@ -193,12 +193,12 @@ def test_a_word_that_is_an_answer_to_the_question_ends_no_plan(door, word):
 @pytest.mark.parametrize("name", WRONG)
 def test_a_plan_that_cannot_be_read_is_not_published(door, name):
     body, fields = WRONG[name]
-    before = door.encode()
+    before = door.kept()
     answer = put(door, body)
     said = is_problem(answer, 422, "malformed")
     assert [error["field"] for error in said["errors"]] == fields
     assert not {"satellite", "evil", "2025-08-01T00:00:00"} & set(re.findall(r"[\w:.-]+", answer.text))
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_a_new_version_in_sentences_is_refused_and_the_one_that_is_stored_may_be_repeated(door):

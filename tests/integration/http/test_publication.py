@@ -268,10 +268,10 @@ def test_with_publication_stated_an_admins_word_is_taken_whatever_was_seen(door,
     ("/hall", "no_such_page"),
 ])  # fmt: skip
 def test_an_address_that_cannot_show_the_version_is_refused_when_it_is_published(door, hall, url, code):
-    before = door.encode()
+    before = door.kept()
     said = is_problem(put(door, published(hall, app=url, name="Another")), 422, "malformed")
     assert [(each["field"], each["code"]) for each in said["errors"]] == [("published.1.url", code)]
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_of_several_processes_one_looks(door, hall):

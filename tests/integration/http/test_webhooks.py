@@ -44,9 +44,9 @@ def test_a_list_is_taken_item_by_item(door):
 @pytest.mark.parametrize("path", ["inbound", "receipts"])
 @pytest.mark.parametrize("at", [-301, 310, -100_000])
 def test_an_old_signature_is_none(door, path, at):
-    before = door.encode()
+    before = door.kept()
     is_problem(door.post(path, reply(), at=at), 401, "unauthenticated")
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 @pytest.mark.parametrize("at", [-290, 295])
@@ -67,7 +67,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("path", ["inbound", "receipts"])
 def test_what_is_not_signed_stores_nothing(door, path, name):
-    before = door.encode()
+    before = door.kept()
     headers = (
         {}
         if WRONG[name] is None
@@ -76,7 +76,7 @@ def test_what_is_not_signed_stores_nothing(door, path, name):
     answer = door.call("POST", f"/v1/gateways/simulated/{path}", content=BODY, headers=headers)
     is_problem(answer, 401, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Signature"
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_a_key_of_ours_is_no_signature(door):
@@ -85,9 +85,9 @@ def test_a_key_of_ours_is_no_signature(door):
 
 
 def test_a_gateway_that_is_not_in_use_is_not_there(door):
-    before = door.encode()
+    before = door.kept()
     is_problem(door.post("inbound", reply(), gateway="http_json"), 404, "gateway_not_found")
-    assert door.encode() == before
+    assert door.kept() == before
 
 
 def test_it_is_the_stores_clock_that_counts(door):

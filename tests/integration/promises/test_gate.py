@@ -694,3 +694,21 @@ def test_a_repeated_question_that_a_suspicion_dropped_may_be_on_the_handset_so_t
     world.report(order, Delivery.FAILED)
     world.run(Lane.INBOUND, Lane.TIMER)
     assert world.state(order) == "awaiting_reply"
+
+
+def test_a_repeated_question_in_doubt_that_is_refused_when_it_is_retried_may_be_on_the_handset_all_the_same(world):
+    order = world.place()
+    world.run()
+    world.clock.forward(hours=1)
+    world.engine.resend(order.id, "A1024")
+    world.gateway.answers = [Uncertain("timeout"), Uncertain("timeout")]
+    world.run(Lane.SMS)
+    world.clock.forward(hours=1)
+    world.run(Lane.SMS)
+    world.gateway.answers = [Rejected("no such number")]
+    world.engine.retry(order.id, "ops-1")
+    world.run(Lane.SMS)
+    assert world.triggers(order)[-1] == "not_informed"
+    world.report(order, Delivery.FAILED)
+    world.run(Lane.INBOUND, Lane.TIMER)
+    assert world.state(order) == "awaiting_reply"

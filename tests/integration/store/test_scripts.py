@@ -476,3 +476,11 @@ def test_what_cannot_be_proven_is_not_called_done_and_asking_again_is_safe(serve
     assert [entry.order for entry in world.engine.line(NUMBER).entries] == [order.id]
     world.runner.close()
     client.close()
+
+
+def test_a_process_goes_on_with_the_scripts_it_began_with_though_an_upgrade_replaces_the_files(world, monkeypatch):
+    wire = Wire(world.client, proves=False, replicas=0)
+    monkeypatch.setattr("consent_engine.adapters.redis.client.files", lambda _: pytest.fail("the files are others now"))
+    store = redis_store(wire, lease_ms=60_000, clock=world.clock)
+    world.client.script_flush()
+    assert store.lanes.lease(Lane.SMS, 1) == []
