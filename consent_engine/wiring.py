@@ -133,7 +133,7 @@ def _sell(engine: Engine, plans: Path | None) -> None:
     def stands(plan: Plan) -> bool:
         if found := engine.catalogue.stands(plan):
             log.warning(
-                "CONSENT_PLANS: plan %s stays as it is, but nobody could load it now: see `consent plans check`",
+                "CONSENT_PLANS: plan %s stays as it is, but would be refused if loaded now: see `consent plans check`",
                 plan.code,
             )
         return found
@@ -141,7 +141,7 @@ def _sell(engine: Engine, plans: Path | None) -> None:
     if plans is not None:
         engine.catalogue.add_missing(plans_from(plans, stands))
     elif not known:
-        log.warning("no plan can be sold: consent plans load FILE.yaml, or CONSENT_PLANS=sample for a look around")
+        log.warning("no plan can be sold: consent plans load FILE.yaml, or set CONSENT_PLANS=sample to try it out")
 
 
 def _data_are_there(engine: Engine, folder: Path) -> str:
@@ -150,7 +150,7 @@ def _data_are_there(engine: Engine, folder: Path) -> str:
     if name and engine.store.retirement.installation(make=False) != name:
         raise SettingsError(
             f"CONSENT_DATA_DIR {folder}: the data that were in this folder are gone: restore appendonlydir from a "
-            "backup, or who refused is called again. Was nothing in them, remove the whole folder"
+            "backup, else subscribers who refused are called again. If the data held nothing, remove the whole folder"
         )
     return name
 
@@ -172,7 +172,7 @@ def _log_is_not_ahead(engine: Engine, keep: Retention) -> None:
     except ArchiveUnavailable:
         return
     if lacking:
-        log.error("these data are older than their archive: whoever refused last may be called again: consent doctor")
+        log.error("these data are older than their archive: the latest refusals may be missing: run `consent doctor`")
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
         return 1
     left = loop.land(bound_s)
     if left:
-        log.warning("%d calls did not end in time: their leases will tell", left)
+        log.warning("%d calls did not end in time: they are taken up again when their leases expire", left)
     loop.close()
     clock.join(bound_s + CLOSE_S)
     sealer.join(bound_s + CLOSE_S)

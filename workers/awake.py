@@ -87,7 +87,7 @@ class Awake:
         self._staying = None
         defect = staying.exception()
         if isinstance(defect, StoreUnavailable):
-            log.error("not now: %s", defect)
+            log.error("the lanes cannot be performed now: %s", defect)
         elif defect is not None:
             log.error("defect while awake: %s", place_of(defect))
 
@@ -140,7 +140,7 @@ class Awake:
         try:
             depths = self._engine.lanes.depths()
         except StoreUnavailable as error:
-            log.warning("nobody looks for what was made due just now, the clocks do: %s", error)
+            log.warning("newly due effects could not be looked up, the clocks find them: %s", error)
             return
         for lane in self._lanes:
             if depths[lane].due:

@@ -83,7 +83,7 @@ class Clock(threading.Thread):
             await self._pause(self._stopped)
         left = await engine.performer.land(self._land_s)
         if left:
-            log.warning("the clock leaves %d calls in flight: their leases will tell", left)
+            log.warning("the clock leaves %d calls in flight: they are taken up again when their leases expire", left)
         await close_outside(engine)
 
     async def _pause(self, stopped: asyncio.Event) -> None:
@@ -132,7 +132,7 @@ class Clock(threading.Thread):
         except ArchiveUnavailable as error:
             log.warning("reports of calls cannot be archived now: %s", error)
         if any(expired := engine.reports.expire()):
-            log.info("person parts of %d reports of calls, and %d whole ones, were too old: deleted", *expired)
+            log.info("deleted because of their age: person parts of %d reports of calls, %d whole reports", *expired)
 
     def _told(self, engine: Engine) -> str:
         lanes, flying = ",".join(self._lanes), engine.performer.in_flight()
@@ -145,7 +145,9 @@ class Clock(threading.Thread):
         for lane in self._silence.look(depths, passed_ms):
             if lane in self._lanes and not self._taken[lane]:
                 late = depths[lane].late / 1000
-                log.warning("%s is silent: something is %.1f s late: the clock performs it itself", lane, late)
+                log.warning(
+                    "%s is silent: no worker takes an effect %.1f s late: the clock performs the lane", lane, late
+                )
                 self._taken[lane] = TAKEN_TICKS
         taken = [lane for lane in self._lanes if self._taken[lane]]
         self._taken.subtract(taken)
@@ -154,7 +156,7 @@ class Clock(threading.Thread):
     async def _perform(self, engine: Engine, lane: Lane) -> None:
         tally = await engine.performer.perform(lane, SLICE_S)
         counts = ", ".join(f"{word} {count}" for word, count in told(lane, tally.counts).items())
-        log.info("%s by the clock: %s", lane, counts)
+        log.info("%s performed by the clock: %s", lane, counts)
 
     def _trouble(self, error: Exception) -> None:
         self.troubles[type(error).__name__] += 1

@@ -38,7 +38,7 @@ class FirstReviewer(threading.Thread):
 
     async def _ticks(self) -> None:
         reviews: FirstReviews | None = None
-        trouble = LastingTrouble(log, "calls cannot be heard by CONSENT_REVIEW_COMMAND: people hear them")
+        trouble = LastingTrouble(log, "CONSENT_REVIEW_COMMAND cannot hear calls now: reviewers hear them")
         while not self._ending.is_set():
             heard = 0
             try:

@@ -35,7 +35,7 @@ class Slices:
 
     def hang(self, lane: str) -> None:
         """End the process because a slice does not end; its supervisor starts another."""
-        log.critical("%s: a slice hangs: this process ends, its leases are somebody else's", lane)
+        log.critical("%s: a slice hangs: this process ends, other workers take over its leases", lane)
         self.hung = True
         self._stop.set()
 

@@ -35,7 +35,7 @@ def _began(registry: Registry, health: Health) -> None:
 def _ended(registry: Registry, health: Health) -> None:
     if registry.unmark(field_of(health.target, "told")):
         seconds = (health.answered - health.told) // 1000
-        log.warning("%s answers again: it did not since %s, for %d s", health.words, _clock(health.told), seconds)
+        log.warning("%s answers again: no answer since %s, for %d s", health.words, _clock(health.told), seconds)
 
 
 def _clock(at: Millis) -> str:

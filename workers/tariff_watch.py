@@ -39,7 +39,7 @@ class TariffWatch(threading.Thread):
 
     async def _ticks(self) -> None:
         publication: Publication | None = None
-        trouble = LastingTrouble(log, "pages of tariffs cannot be looked at")
+        trouble = LastingTrouble(log, "tariff pages cannot be checked now")
         while not self._ending.is_set():
             try:
                 publication = publication or self._looking()

@@ -63,9 +63,9 @@ class WakeJob(Job):
         if any(len(value) > MOST_BYTES for name, value in fields.items() if name != "exc_info"):
             raise JobRefused("it is larger than a wake-up")
         if any(value for name, value in fields.items() if name not in _NEEDED | _REWRITTEN):
-            raise JobRefused("it carries more than a wake-up")
+            raise JobRefused("it has fields that a wake-up does not have")
         if not _is_ours(_unpacked(fields.get("data", b""))):
-            raise JobRefused("it names another function than ours")
+            raise JobRefused("it calls another function than the engine's")
         return {name: value for name, value in fields.items() if name in _NEEDED}
 
 

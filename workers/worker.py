@@ -112,7 +112,7 @@ class LaneWorker(SimpleWorker):
     def _do(self, queue: Queue, raw_id: bytes) -> None:
         job_id = known_id(raw_id)
         if job_id is None:
-            log.warning("%s: an entry that is no job id was thrown away", queue.name)
+            log.warning("%s: an entry that is not a job id was discarded", queue.name)
             return
         job = WakeJob(job_id, connection=self.connection, serializer=JSONSerializer)
         try:
@@ -130,7 +130,7 @@ class LaneWorker(SimpleWorker):
         try:
             return cast(dict[bytes, bytes], self.connection.hgetall(job.key))
         except ResponseError:
-            raise JobRefused("it is no job at all") from None
+            raise JobRefused("its key is not a hash") from None
 
     def _refuse(self, queue: Queue, job_id: str, why: str) -> None:
         """Put a failed job in its place: its content is deleted unread, and ops see that it was there."""
@@ -221,7 +221,7 @@ class LaneWorker(SimpleWorker):
         wrong = [key for key in keys if self.connection.type(key) not in {b"list", b"none"}]
         if not wrong:
             raise RedisError("RQ's Redis refuses a blocking pop")
-        log.warning("%d of our queues were no lists: deleted", len(wrong))
+        log.warning("%d keys of queues were not lists: deleted", len(wrong))
         self.connection.delete(*wrong)
 
 
@@ -235,6 +235,6 @@ def listen_on(make: Callable[[int], LaneWorker], stop: Stop) -> None:
         except Exception as error:  # noqa: BLE001 - the edge: whatever RQ's keys make it raise, the process stays
             if monotonic() - began > MOST_BACKOFF_S:
                 backoff = BACKOFF_S
-            log.warning("RQ's loop ended (%s): again in %.1f s; the clock goes on", type(error).__name__, backoff)
+            log.warning("RQ's loop ended (%s): it restarts in %.1f s; the clock goes on", type(error).__name__, backoff)
             stop.wait(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             tries, backoff = tries + 1, min(backoff * 2, MOST_BACKOFF_S)

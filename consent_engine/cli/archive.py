@@ -12,9 +12,9 @@ from consent_engine.errors import SettingsError
 
 app = typer.Typer()
 
-_EXPIRE = typer.Option("--expire", help="Delete what must not be kept any longer. Whoever archives does so, too.")
+_EXPIRE = typer.Option("--expire", help="Delete data past their retention. Workers that archive do so, too.")
 _ADOPT = typer.Option(
-    "--adopt", help="The archive these data belonged to is lost for good: from now on they belong to the one named."
+    "--adopt", help="Their archive is lost for good: bind these data to the archive of CONSENT_ARCHIVE_URL."
 )
 _FROM = typer.Option(
     "--from", help="With --adopt: the installation that the archive belongs to, which is gone for good.", metavar="NAME"
@@ -78,5 +78,5 @@ def copy(to: Annotated[str, _TO]) -> None:
     with closing(archive_of(settings)) as source, closing(SqlArchive(to)) as target:
         found = ArchiveCopy(source, target, Slowly().tell).run()
     table(("table", "rows", "digest"), [(name, each.rows, f"{each.digest:016x}") for name, each in found.items()])
-    tell("both sides are the same: set CONSENT_ARCHIVE_URL to --to, then restart APIs and workers")
-    tell(f"nobody writes to the file any more; to go back to it: consent archive --adopt --from {AWAY}")
+    tell("both archives are the same: set CONSENT_ARCHIVE_URL to --to, then restart APIs and workers")
+    tell(f"no process writes to the file any more; to go back to it: consent archive --adopt --from {AWAY}")

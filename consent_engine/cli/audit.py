@@ -9,12 +9,12 @@ from consent_engine.cli.tables import table, tell
 from consent_engine.domain.days import millis
 
 _FOREVER = 2**62
-_SINCE = typer.Option(help="Only what was sealed from this instant on, like 2025-11-25T10:00:00+08:00.", metavar="T")
-_UNTIL = typer.Option(help="Only what was sealed before this instant.", metavar="T")
+_SINCE = typer.Option(help="Only entries sealed from this instant on, like 2025-11-25T10:00:00+08:00.", metavar="T")
+_UNTIL = typer.Option(help="Only entries sealed before this instant.", metavar="T")
 
 
 def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = "") -> int:
-    """Replay the log against what is kept, and name what was dropped or written anew. Exit status 1: something was."""
+    """Replay the log against the stored records, and name those dropped or rewritten. Exit status 1: there are some."""
     from consent_engine.config.settings import Settings
     from consent_engine.engine.audit import audit as looked
 

@@ -9,15 +9,15 @@ from consent_engine.cli.cells import address
 from consent_engine.cli.slowly import Slowly
 from consent_engine.cli.tables import record, tell
 
-_TO = typer.Argument(help="A new folder; what is written there is as secret as the data.", metavar="FOLDER")
+_TO = typer.Argument(help="A new folder; its files are as secret as the data.", metavar="FOLDER")
 _OF = typer.Argument(help="A folder that `consent backup` made.", metavar="FOLDER")
 _FROM = typer.Option(
     "--from", envvar="CONSENT_BACKUP_FROM",
-    help="The Redis of CONSENT_REDIS_URL as a user reaches it who may fetch all of it (ACL +replconf +sync).",
+    help="The address in CONSENT_REDIS_URL, with a user that may copy everything (ACL +replconf +sync).",
 )  # fmt: skip
 _BARE = typer.Option("--without-secret", help="Leave the secret out: keep it elsewhere, or the backup is of no use.")
 
-_KEEP = typer.Option("--keep-archive", help="The archive was not lost: it stays as it is, newer than the backup.")
+_KEEP = typer.Option("--keep-archive", help="The archive was not lost: leave it as it is, newer than the backup.")
 
 
 def make(
@@ -36,9 +36,9 @@ def make(
         ("archive", made.archive.kind), ("entries in its log", made.archive.log),
         ("bytes", sum(each.bytes for each in made.files)),
     ])  # fmt: skip
-    tell("it holds numbers" + ("" if without_secret else " and the secret") + ": keep it as the data themselves")
+    tell("keep the backup as safe as the data: it holds numbers" + ("" if without_secret else " and the secret"))
     if made.archive.kind != "sqlite":
-        tell("the archive's database is not in it: run pg_dump now, not before this; restore both together")
+        tell("the archive's database is not in it: run pg_dump now, after the backup; restore both together")
 
 
 def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] = False) -> None:  # noqa: FBT002
@@ -50,11 +50,11 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     record([
         ("restored", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
     ])  # fmt: skip
-    tell(f"WHAT WAS ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, take refusals")
-    tell("of that time from the gateway's and call centre's lists and give each again: consent refuse NUMBER")
-    tell("services activated since may be asked for again, under the same key, which the BSS knows; SMS may go twice")
-    tell("keys revoked and sign-ins ended since are good again: end them once more; what was lifted stands again;")
-    tell("numbers that changed hands, verdicts and pauses of that time are gone")
+    tell(f"EVERYTHING ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, take the")
+    tell("refusals since then from the lists of gateway and call centre, and enter each: consent refuse NUMBER")
+    tell("services activated since may be requested again, by the same key, which the BSS knows; SMS may go out twice")
+    tell("keys revoked and sign-ins ended since work again: end them again; lifted restrictions are in force again;")
+    tell("number changes, reviewers' verdicts and pauses since then are gone")
     if made.archive.kind != "sqlite":
-        tell("restore the archive's database by pg_restore if it is lost: one not older than this backup")
-    tell("then: consent doctor; consent audit names what the archive's log has and these data do not")
+        tell("if the archive's database is lost, pg_restore a dump that is not older than this backup")
+    tell("then: consent doctor; consent audit names the records that the archive's log has and these data lack")

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from consent_engine.ports import CallFilter
 
 _HEAD = ("call", "began", "number", "carrier", "agent", "state", "outcome", "recording", "violations")
-_Agent = Annotated[str | None, typer.Option(help="Only those of this agent.")]
-_Day = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day, like 2025-08-01.")]
-_Since = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day or later.")]
-_Until = Annotated[str | None, typer.Option(metavar="DAY", help="Only those that began on this day or earlier.")]
-_Carrier = Annotated[str | None, typer.Option(help=f"Only those of this carrier: {CARRIER_NAMES}.")]
+_Agent = Annotated[str | None, typer.Option(help="Only calls of this agent.")]
+_Day = Annotated[str | None, typer.Option(metavar="DAY", help="Only calls that began on this day, like 2025-08-01.")]
+_Since = Annotated[str | None, typer.Option(metavar="DAY", help="Only calls that began on this day or later.")]
+_Until = Annotated[str | None, typer.Option(metavar="DAY", help="Only calls that began on this day or earlier.")]
+_Carrier = Annotated[str | None, typer.Option(help=f"Only calls of this carrier: {CARRIER_NAMES}.")]
 _Limit = Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")]
 
 
@@ -27,14 +27,14 @@ def list_calls(
     agent: _Agent = None, day: _Day = None, since: _Since = None, until: _Until = None, carrier: _Carrier = None,
     limit: _Limit = 100,
     number: Annotated[
-        str | None, typer.Option(metavar="MSISDN", help="Who called this number, and by which permit; alone.")
+        str | None, typer.Option(metavar="MSISDN", help="Calls to this number, with their permits; no other filter.")
     ] = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="Draw so many by --seed, of --day or --since to --until.")
+        int | None, typer.Option(min=1, max=10_000, help="Draw so many by --seed, from --day or --since to --until.")
     ] = None,
-    seed: Annotated[str | None, typer.Option(help="What the sample is drawn by: the same seed draws the same.")] = None,
+    seed: Annotated[str | None, typer.Option(help="The same seed draws the same sample.")] = None,
 ) -> None:  # fmt: skip
-    """List calls, newest first: when, to whom, by whom, how each ended, and its violations."""
+    """List calls, newest first: start, number, agent, outcome, recording and violations of each."""
     wanted = _filter(agent, _Period(day, since, until), carrier)
     if (sample is None) != (seed is None):
         raise typer.BadParameter("--sample and --seed go together", param_hint="--sample")
@@ -49,7 +49,7 @@ def list_calls(
 
 
 def violations(
-    code: Annotated[str | None, typer.Argument(metavar="CODE", help="Only this one, like refused_number.")] = None,
+    code: Annotated[str | None, typer.Argument(metavar="CODE", help="Only this kind, like refused_number.")] = None,
     agent: _Agent = None, day: _Day = None, since: _Since = None, until: _Until = None, carrier: _Carrier = None,
     limit: _Limit = 100,
 ) -> None:  # fmt: skip
@@ -58,7 +58,7 @@ def violations(
     from consent_engine.ports.calls import ANY
 
     one_of(code, Violation, "CODE")
-    _list(_filter(agent, _Period(day, since, until), carrier, code or ANY), limit, "nothing was wrong with any call")
+    _list(_filter(agent, _Period(day, since, until), carrier, code or ANY), limit, "no violation was found")
 
 
 class _Period(NamedTuple):

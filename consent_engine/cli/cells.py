@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from consent_engine.adapters.redis.reshard.dump import Side
     from consent_engine.config.settings import Settings
 
-app = typer.Typer(help="Cells, the slices of subscribers: where they are, and moving to another number of them.")
+app = typer.Typer(help="Cells, the slices of subscribers: where they are, and moving to another number of cells.")
 
 _FROM = typer.Option(
-    "--from", envvar="CONSENT_MOVE_FROM", help="The Redis that has the data; left out: this installation's own."
+    "--from", envvar="CONSENT_MOVE_FROM", help="The Redis that has the data; default: this installation's own."
 )
-_TO = typer.Option("--to", envvar="CONSENT_MOVE_TO", help="The Redis they move to; it must be empty.")
-_CELLS = typer.Option(min=1, max=1_024, help="How many cells there are to be.")
-_REPLICAS = typer.Option(min=0, max=9, help="On how many replicas every write must be before the move goes on.")
+_TO = typer.Option("--to", envvar="CONSENT_MOVE_TO", help="The Redis that the data move to; it must be empty.")
+_CELLS = typer.Option(min=1, max=1_024, help="The new number of cells.")
+_REPLICAS = typer.Option(min=0, max=9, help="How many replicas must have every write before the move goes on.")
 
 
 @app.command()
@@ -41,7 +41,7 @@ def move(
         moved = Move(here, _side(settings, to, cells, replicas), tell).run()
     rows = [(kind, count, f"{moved.sums[kind]:016x}") for kind, count in sorted(moved.counts.items())]
     table(("what", "how many", "digest"), rows, "nothing was left to move")
-    tell(f"done: switch --from off, start APIs and workers with CONSENT_REDIS_URL as --to, CONSENT_CELLS={cells}")
+    tell(f"done: stop the old Redis, start APIs and workers with CONSENT_REDIS_URL of --to, CONSENT_CELLS={cells}")
 
 
 @app.command()

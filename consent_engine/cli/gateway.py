@@ -32,7 +32,7 @@ def check(
     to: Annotated[str, typer.Option(metavar="MSISDN", help="A handset of your own: it gets an SMS of four parts.")],
     wait: Annotated[str, typer.Option(help="How long to wait for the reports, like 90s or 5m.")] = "2m",
 ) -> int:
-    """Send an SMS of four parts to your own handset and show what became of each. Exit status 1: not all arrived.
+    """Send an SMS of four parts to your own handset and show each part's report. Exit status 1: not all arrived.
 
     It is sent like every SMS, so workers and the API must run. Once after every change at the gateway is enough.
     """

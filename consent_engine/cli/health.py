@@ -7,7 +7,7 @@ import typer
 from consent_engine.cli.tables import table, tell
 
 _BRIEF = typer.Option("--brief", help="Leave the settings out.")
-_ALL = typer.Option("--all", help="Look at every record, not only the newest and what is due.")
+_ALL = typer.Option("--all", help="Check every record, not only the newest and those due.")
 _MEND = typer.Option("--mend", help="Put back what is surely missing: dues of pending effects, timers, readers.")
 
 

@@ -30,13 +30,15 @@ def held(
     ] = None,
     refusal: Annotated[
         bool | None,
-        typer.Option("--refusal/--no-refusal", help="Decide: it is one, and ends what is open; or none."),
+        typer.Option("--refusal/--no-refusal", help="Decide: a refusal, which ends open orders; or none."),
     ] = None,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why it is none. No telephone number.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why it is no refusal. No telephone number.")
+    ] = None,
 ) -> None:
     """List replies that may be a refusal, grouped by their words; with WHICH, one by one; or decide them.
 
-    Those still undecided at the instant shown become refusals.
+    Replies still undecided at the instant shown become refusals.
     """
     _look_at(which, refusal=refusal, reason=reason)
     with opened() as engine:

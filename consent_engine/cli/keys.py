@@ -13,11 +13,11 @@ app = typer.Typer(help="API keys: add, list, revoke.")
 @app.command()
 def add(
     name: Annotated[
-        str, typer.Argument(help="Who it is for: stands in every event its owner causes. Given once, for ever.")
+        str, typer.Argument(help="Name of its owner, shown in every event the owner causes. Never given twice.")
     ],
     role: Annotated[str, typer.Option(help="agent, reviewer, ops, auditor or admin (may do everything).")],
     agent: Annotated[
-        str, typer.Option(help="Agent's number that its owner has: named by what it places; never reviewed by it.")
+        str, typer.Option(help="The owner's agent number: orders must name it; its calls are reviewed by others.")
     ] = "",
 ) -> None:
     """Make a key. It is printed once, as the last word, and stored as a hash."""
@@ -40,7 +40,7 @@ def show_all() -> None:
 
 @app.command()
 def revoke(name: Annotated[str, typer.Argument(help="As `consent keys list` shows it.")]) -> None:
-    """Revoke a key: its owner is not let in any more, and its name is never given again."""
+    """Revoke a key: it is not accepted any more, and its name is never given again."""
     with opened() as engine:
         engine.keys.revoke(name)
     line(f"revoked: {name}")

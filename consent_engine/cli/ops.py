@@ -62,7 +62,7 @@ _LIMIT = typer.Option(min=1, max=10_000, help="How many at most.")
 
 
 def void(limit: Annotated[int, _LIMIT] = 100) -> None:
-    """List orders that got a yes without effect, newest first: when it came, and what became of it."""
+    """List orders that got a yes without effect, newest first: when the yes came, and how it was recorded."""
     from consent_engine.domain.order.history import yes_in_vain
     from consent_engine.engine.listing import Filter
 
@@ -76,7 +76,7 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
             (order.id, instant(said.at), mask(order.person.msisdn), hidden(order.doc.plan), order.state, said.trigger)
             for order, said in paged(page, limit)
         ]
-    table(("order", "said yes", "number", "plan", "state", "became"), rows, "no yes led to nothing")
+    table(("order", "said yes", "number", "plan", "state", "became"), rows, "no yes is without effect")
 
 
 def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:
@@ -97,16 +97,16 @@ def stuck() -> None:
 def retry(
     order: Annotated[str | None, typer.Argument(metavar="[ORDER]", help="The order's id.")] = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="All that is stuck, or what the other options name.")] = False,
-    lane: Annotated[str | None, typer.Option(help="Of this lane only.")] = None,
-    reason: Annotated[str | None, typer.Option(help="For this reason only, as --dry-run says it.")] = None,
-    plan: Annotated[str | None, typer.Option(help="Of orders for this plan only.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All stuck effects, or those the other options name.")] = False,
+    lane: Annotated[str | None, typer.Option(help="Only effects of this lane.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only for this reason, as --dry-run shows it.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Only orders for this plan.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 500,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them, by lane, reason and plan.")] = False,
 ) -> None:
-    """Retry now what is parked of an order (or of a line, as `consent stuck` names it); its next answer is believed.
+    """Retry the parked effects of an order (or of a line, as `consent stuck` names it); the next answer is believed.
 
-    With --all, those of many orders: look at --dry-run first.
+    With --all, the stuck effects of many orders: look at --dry-run first.
     """
     if every == (order is not None):
         raise typer.BadParameter("name an order, or use --all", param_hint="ORDER")
@@ -136,7 +136,7 @@ def refuse(
     msisdn: Annotated[str, _MSISDN],
     carrier: Annotated[str | None, typer.Option(help=CARRIER_NAMES)] = None,
     plan: Annotated[str | None, typer.Option(help="about this plan only")] = None,
-    until: Annotated[str | None, typer.Option(help="no longer than for so long, like 90d; else for ever")] = None,
+    until: Annotated[str | None, typer.Option(help="only for so long, like 90d; default: for ever")] = None,
 ) -> None:
     """Never call this number again: for one carrier, else for all. Cancels its open orders."""
     from consent_engine.config.durations import duration, millis
@@ -164,7 +164,7 @@ def refuse(
 def may_be_called(
     msisdn: Annotated[str, _MSISDN],
     carrier: Annotated[str | None, typer.Option(help=CARRIER_NAMES)] = None,
-    plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
+    plan: Annotated[str | None, typer.Option(help="about this plan: a declined plan is not offered again")] = None,
 ) -> None:
     """Tell whether a number may be dialled; without a carrier, a refusal of any carrier forbids it."""
 

@@ -21,7 +21,7 @@ class To(StrEnum):
 
 _Which = Annotated[To, typer.Argument(metavar="lane|gateway")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="sms, activation, inbound or timer; a gateway's name.")]
-_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with who did it. No telephone number.")]
+_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with your name. No telephone number.")]
 
 
 def pause(to: _Which, name: _Name, reason: _Reason) -> None:
@@ -50,7 +50,7 @@ def resume(to: _Which, name: _Name, reason: _Reason) -> None:
 
 
 def paused(
-    *, history: Annotated[bool, typer.Option("--history", help="What was stopped and let go on, newest first.")] = False
+    *, history: Annotated[bool, typer.Option("--history", help="All stops and resumptions, newest first.")] = False
 ) -> None:
     """List stopped lanes and gateways: since when, who stopped each, and why."""
     with opened() as engine:
@@ -63,7 +63,7 @@ def paused(
             return
         found = engine.pauses.standing()
     told = [(*each.target, instant(each.pause.at), each.pause.by, each.pause.reason) for each in found]
-    table(("to", "name", "since", "by", "reason"), told, "nothing stands still")
+    table(("to", "name", "since", "by", "reason"), told, "nothing is stopped")
 
 
 def sound_reason(reason: str) -> str:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 def permits(
     msisdns: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MSISDN...", help="Chinese mobile numbers; none: from standard input, one a line."),
+        typer.Argument(metavar="MSISDN...", help="Chinese mobile numbers; default: standard input, one a line."),
     ] = None,
-    carrier: Annotated[str | None, typer.Option(help=f"the one that wants to call: {CARRIER_NAMES}")] = None,
-    plan: Annotated[str | None, typer.Option(help="about this plan: one that was declined is not offered")] = None,
+    carrier: Annotated[str | None, typer.Option(help=f"the carrier that wants to call: {CARRIER_NAMES}")] = None,
+    plan: Annotated[str | None, typer.Option(help="about this plan: a declined plan is not offered again")] = None,
     check: Annotated[
-        str | None, typer.Option(metavar="PERMIT", help="Tell what a permit is worth now: for MSISDN, if it is named.")
+        str | None, typer.Option(metavar="PERMIT", help="Tell whether a permit is valid now: for MSISDN, if given.")
     ] = None,
 ) -> None:
-    """Give permits to dial up to 10000 numbers, in their order: each with its end, or why and since when denied."""
+    """Give permits to dial up to 10000 numbers, in their order: each with its end, or since when and why denied."""
     if check is not None:
         if carrier or plan or len(msisdns or ()) > 1:
             raise typer.BadParameter("takes one MSISDN at most, and no other option", param_hint="--check")

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from consent_engine.domain.offer.page_seen import Seen
     from consent_engine.domain.offer.versions import Listed
 
-_FETCH = typer.Option("--fetch", help="Look at the pages where they are published, too.")
+_FETCH = typer.Option("--fetch", help="Check the pages where the plans are published, too.")
 app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.")
 
 
 @app.command()
-def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says anything new is a new version.")]) -> None:
+def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. A changed plan is a new version.")]) -> None:
     """Publish plans, or none of them if a text about one is too long to be sent; orders under way keep the version
-    they were asked with. With CONSENT_PLAN_APPROVAL they are proposed: another person types `consent plans approve`.
+    they were asked with. With CONSENT_PLAN_APPROVAL plans are proposed: another person types `consent plans approve`.
     \f
     Raises Malformed for a plan that our own page would not show completely.
     """
@@ -49,7 +49,7 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. What says any
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="Plans in YAML. Nothing is loaded.")],
-    sheet: Annotated[Path | None, typer.Option(help="Write them there, a sheet for readers (Markdown).")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write the texts to this file, for readers (Markdown).")] = None,
     fetch: Annotated[bool, _FETCH] = False,  # noqa: FBT002
 ) -> None:
     """Show every text about these plans as subscribers would read it, with its segments; exit 1 if one is too long,
@@ -98,7 +98,7 @@ def _of_reports() -> list[str]:
     from consent_engine.domain.texts.report_words import EXAMPLES, named
     from consent_engine.domain.texts.segments import segments
 
-    rows, carrier = ["# What reporters of calls read", ""], next(iter(CARRIERS))
+    rows, carrier = ["# Texts that reporters of calls read", ""], next(iter(CARRIERS))
     for language, texts in EXAMPLES.items():
         for name, told in texts.items():
             text = of_report(carrier, (named(name, language), *told))
@@ -108,7 +108,7 @@ def _of_reports() -> list[str]:
 
 @app.command()
 def withdraw(code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")]) -> None:
-    """Take a plan off sale: no new orders; a yes to one under way still counts. A new version puts it on sale again."""
+    """Take a plan off sale: no new orders; a yes to an open order still counts. A new version puts it on sale again."""
     from consent_engine.domain.offer.versions import Sale
 
     with opened() as engine:
@@ -139,9 +139,9 @@ def approve(code: Annotated[str, typer.Argument(help="As `consent plans proposed
 def attest(
     code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
     channel: Annotated[str, typer.Option(help="web_hall or app.")],
-    reason: Annotated[str, typer.Option(help="What was looked at, and how.")],
+    reason: Annotated[str, typer.Option(help="Which page was looked at, and how.")],
 ) -> None:
-    """Attest that a channel that no program can look at shows the newest version; kept with who, when and why."""
+    """Attest that a channel that no program can look at shows the newest version; kept with name, time and reason."""
     with opened() as engine:
         listed = engine.catalogue.attest(code, channel, by(), reason)
     record([("plan", code), ("version", listed.newest.number), ("channel", channel), ("attested by", by())])
@@ -161,7 +161,7 @@ def show_all() -> None:
 @app.command()
 def show(
     code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
-    version: Annotated[int | None, typer.Option(help="One that it had; else the one in force.")] = None,
+    version: Annotated[int | None, typer.Option(help="A former version; default: the one in force.")] = None,
 ) -> None:
     """Show a plan in full, as subscribers and the public read it, and the period in which each version counts.
     \f

@@ -23,13 +23,13 @@ _HEAD = (
 def reports(
     state: Annotated[str | None, typer.Option(help="open or decided.")] = None,
     door: Annotated[str | None, typer.Option(help="How it came: web, hotline, app, counter, 12321, other.")] = None,
-    found: Annotated[str | None, typer.Option("--class", metavar="CLASS", help="Like ours_forbidden.")] = None,
-    carrier: Annotated[str | None, typer.Option(help=f"Only those about this carrier: {CARRIER_NAMES}.")] = None,
+    found: Annotated[str | None, typer.Option("--class", metavar="CLASS", help="One, like ours_forbidden.")] = None,
+    carrier: Annotated[str | None, typer.Option(help=f"Only reports about this carrier: {CARRIER_NAMES}.")] = None,
     *,
-    overdue: Annotated[bool, typer.Option("--overdue", help="Only those that should have been answered.")] = False,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only reports whose answer is overdue.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
 ) -> None:
-    """List reports of unsolicited calls, newest first: what each seems to be, why, and when its answer is due."""
+    """List reports of unsolicited calls, newest first: probable class, reasons, and when each answer is due."""
     from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
     from consent_engine.ports import ReportFilter
 

@@ -28,7 +28,7 @@ def retry_all(wanted: "Wanted", limit: int, *, dry_run: bool) -> None:
         found = engine.stuck(MOST_STUCK, wanted)
         if dry_run:
             rows = [(c.count, c.lane.value, c.plan or "-", instant(c.since), c.reason) for c in causes_of(found)]
-            table(("count", "lane", "plan", "since", "reason"), rows, "nothing of that is stuck")
+            table(("count", "lane", "plan", "since", "reason"), rows, "no such effect is stuck")
             return
         chosen, done = found[:limit], Retried()
         for start in range(0, len(chosen), _AT_ONCE):

@@ -25,7 +25,7 @@ def waiting(
 def let_go(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with each call. No telephone number.")],
 ) -> None:
-    """Let all of them go on, once CONSENT_REVIEW is `after`; what a failed review has frozen stays frozen."""
+    """Let all these orders go on, once CONSENT_REVIEW is `after`; orders frozen by a failed review stay frozen."""
     why = sound_reason(reason)
     with opened() as engine:
         if engine.terms.review_first:

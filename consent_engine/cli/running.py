@@ -25,7 +25,7 @@ def serve(
     phone: Annotated[
         str,
         typer.Option(
-            help="This machine's address in its network: the simulated handset is there, for a real phone by a QR code."
+            help="This machine's address in its network: the handset listens there, and a QR code opens it on a phone."
         ),
     ] = "",
     leash: Annotated[int | None, _LEASH] = None,

@@ -289,7 +289,7 @@ def first_steps(settings: Settings, wanted: Wanted, handset: Handset | None) -> 
         "  consent plans list                     what can be sold",
         "  consent stuck                          what waits for a person",
         *([f"handset, to answer with your own 是: {handset.address}"] if handset else []),
-        *(["whoever in this network has that address answers for subscribers"] if handset and handset.phone else []),
-        *(["gateway or BSS simulated: nobody is reached (CONSENT_GATEWAY, CONSENT_BSS)"] if simulated else []),
+        *(["anyone in this network with that address answers for subscribers"] if handset and handset.phone else []),
+        *(["gateway or BSS simulated: no subscriber is reached (CONSENT_GATEWAY, CONSENT_BSS)"] if simulated else []),
         "Ctrl-C ends it; nothing that was acknowledged is lost",
     ]

@@ -55,7 +55,7 @@ def _calendar(told: Any) -> Calendar:  # noqa: ANN401 - whatever a YAML file say
         off |= {str(first + timedelta(days=n)): str(row["name"]) for n in range((last - first).days + 1)}
     worked = frozenset(str(_day(each)) for each in told.get("working") or [])
     if both := sorted(worked & off.keys()):
-        raise ValueError(f"{both[0]} is a holiday and worked: leave one of them out")
+        raise ValueError(f"{both[0]} is listed under holidays and under working: remove one of the two")
     years = told.get("years") or []
     if not isinstance(years, list) or not all(isinstance(year, int) for year in years):
         raise ValueError("years must be a list of years")
@@ -86,7 +86,7 @@ def _reward(value: object) -> object:
         return None if value == "off" else value
     match = _REWARD.fullmatch(str(value).strip())
     if match is None:
-        raise ValueError("must be off, or an amount in yuan and how many a number and month, like 20.00 3/month")
+        raise ValueError("must be off, or an amount in yuan and the most per number and month, like 20.00 3/month")
     amount = match[1] if "." in match[1] else f"{match[1]}.00"
     return RewardTerms(amount, int(match[2])) if match[2] else RewardTerms(amount)
 

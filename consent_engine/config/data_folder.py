@@ -26,13 +26,13 @@ def private_folder(path: Path) -> Path:
             names = {entry.name for entry in path.iterdir()}
             if names and not names & OURS:
                 raise SettingsError(
-                    f"CONSENT_DATA_DIR {path}: others may read it: chmod 700 it, or name an empty folder"
+                    f"CONSENT_DATA_DIR {path}: other users have access to it: chmod 700 it, or name an empty folder"
                 )
             path.chmod(0o700)
     except OSError as error:
-        raise SettingsError(f"CONSENT_DATA_DIR {path}: {error.strerror}: name a folder that may be written") from error
+        raise SettingsError(f"CONSENT_DATA_DIR {path}: {error.strerror}: name a writable folder") from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise SettingsError(f"CONSENT_DATA_DIR {path}: it may not be written: name a folder that may")
+        raise SettingsError(f"CONSENT_DATA_DIR {path}: this process may not write to it: name a writable folder")
     return path
 
 

@@ -54,7 +54,7 @@ def quiet_span(text: str) -> tuple[int, int] | None:
     if match is None or offset is None:
         raise ValueError("must be off, or like 22:00-08:00 Asia/Shanghai")
     if match.group(1, 2) == match.group(3, 4):
-        raise ValueError("must end at another minute than they begin; off for none")
+        raise ValueError("must end at another minute than they begin; write off for no quiet hours")
     west = int(offset.total_seconds()) // 60
     start, end = (60 * int(match[n]) + int(match[n + 1]) - west for n in (1, 3))
     return start % 1440, end % 1440

@@ -49,7 +49,7 @@ class SentinelAddress:
         if not (database or "0").isascii() or not (database or "0").isdecimal():
             raise ValueError(f"must end in the number of a database: {_EXAMPLE}")
         user, _, password = login.partition(":")
-        wrong = f"names a sentinel that is no HOST:PORT: {_EXAMPLE}"
+        wrong = f"names a sentinel that is not written as HOST:PORT: {_EXAMPLE}"
         return cls(
             tuple(_server(host, SENTINEL_PORT, wrong) for host in hosts.split(",")),
             unquote(name),
@@ -97,7 +97,7 @@ class ClusterAddress:
         """Read an address that begins with `redis+cluster://`. Raises ValueError, which quotes none of it."""
         login, _, hosts = url.removeprefix(CLUSTER).rpartition("@")
         user, _, password = login.partition(":")
-        wrong = f"names a node that is no HOST:PORT: {_CLUSTER_EXAMPLE}"
+        wrong = f"names a node that is not written as HOST:PORT: {_CLUSTER_EXAMPLE}"
         return cls(
             tuple(_server(host, CLUSTER_PORT, wrong) for host in hosts.removesuffix("/").split(",")),
             unquote(user) or None,

@@ -185,7 +185,7 @@ class Settings(_OfEachCarrier):
     @model_validator(mode="after")
     def _sign_in_is_whole(self) -> Self:
         if self.oidc() is not None and self.public_url is None:
-            raise SettingsError("CONSENT_OIDC__ISSUER needs CONSENT_PUBLIC_URL: the provider sends browsers back there")
+            raise SettingsError("CONSENT_OIDC__ISSUER needs CONSENT_PUBLIC_URL: the provider sends browsers back to it")
         return self
 
     @model_validator(mode="after")

@@ -68,7 +68,7 @@ class Oidc(Struct, frozen=True):
         found = _said(claims, self.agent) if self.agent else None
         told = str(found) if isinstance(found, int) and not isinstance(found, bool) else found or ""
         if not isinstance(told, str) or (told and (not is_sound(told) or contains_number(told))):
-            raise ValueError("the claim of CONSENT_OIDC__AGENT is no agent's number")
+            raise ValueError("the claim that CONSENT_OIDC__AGENT names is not a valid agent's number")
         return told
 
     @classmethod
@@ -79,7 +79,7 @@ class Oidc(Struct, frozen=True):
         if missing := [_named(name) for name in REQUIRED if name not in told]:
             raise SettingsError(f"{', '.join(missing)}: missing; sign-in by OIDC needs it: see docs/settings.md")
         if unknown := sorted(told.keys() - set(KNOWN)):
-            raise SettingsError(f"{_named(unknown[0])} is not a setting: there are {', '.join(map(_named, KNOWN))}")
+            raise SettingsError(f"{_named(unknown[0])} is not a setting: sign-in has {', '.join(map(_named, KNOWN))}")
         return cls(
             issuer=_issuer(told["ISSUER"]),
             client_id=told["CLIENT_ID"],
@@ -106,7 +106,7 @@ def _issuer(url: str) -> str:
 
 def _scope(told: str) -> str:
     if "openid" not in told.split():
-        raise SettingsError(f"{_named('SCOPE')} must name openid: without it a provider says nothing of who signed in")
+        raise SettingsError(f"{_named('SCOPE')} must name openid: without it a provider does not say who signed in")
     return told
 
 
@@ -123,7 +123,7 @@ def _rules(rows: Sequence[str]) -> tuple[RoleRule, ...]:
         rule = re.fullmatch(r"([^:=\s]+):([^=]+)=([a-z]+)", row)
         if rule is None or rule[3] not in set(Role):
             roles = ", ".join(Role)
-            raise SettingsError(f"{_named('ROLES')} must be CLAIM:VALUE=ROLE, comma between; a ROLE is one of {roles}")
+            raise SettingsError(f"{_named('ROLES')} must be CLAIM:VALUE=ROLE, separated by commas; roles: {roles}")
         found.append(RoleRule(rule[1], rule[2], Role(rule[3])))
     if not found:
         raise SettingsError(f"{_named('ROLES')} names no role: nobody could sign in")

@@ -24,15 +24,15 @@ def templates_in(path: Path | None) -> Mapping[str, Template]:
     except yaml.YAMLError:
         raise _wrong(path, "is not YAML") from None
     if not isinstance(told, dict) or len(told) > MOST_HOSTS:
-        raise _wrong(path, f"must say a host a name, {MOST_HOSTS} at most")
+        raise _wrong(path, f"must map host names to templates, {MOST_HOSTS} at most")
     return {str(host).lower(): _template(path, str(host), each) for host, each in told.items()}
 
 
 def _template(path: Path, host: str, told: object) -> Template:
     if not isinstance(told, dict):
-        raise _wrong(path, f"{host}: must say how its pages are read")
+        raise _wrong(path, f"{host}: its template must have fields like within: ID")
     if unknown := sorted(str(name) for name in told if name not in EVERYTHING):
-        raise _wrong(path, f"{host}: {', '.join(unknown)}: known are {', '.join(EVERYTHING)}")
+        raise _wrong(path, f"{host}: unknown: {', '.join(unknown)}; known: {', '.join(EVERYTHING)}")
     for name in (name for name in told if name != "fields"):
         if not isinstance(told[name], str) or not 0 < len(told[name]) <= LONGEST:
             raise _wrong(path, f"{host}: {name} must be text of 1 to {LONGEST} characters")
@@ -41,15 +41,15 @@ def _template(path: Path, host: str, told: object) -> Template:
     if found.within and not _ID.fullmatch(found.within):
         raise _wrong(path, f"{host}: within must be the id of an element")
     if found.charset and not _is_charset(found.charset):
-        raise _wrong(path, f"{host}: charset is none that is known")
+        raise _wrong(path, f"{host}: charset is not a known character set")
     if found == PLAIN:
-        raise _wrong(path, f"{host}: says nothing")
+        raise _wrong(path, f"{host}: its template is empty: remove the host")
     return found
 
 
 def _fields(path: Path, host: str, told: object) -> Mapping[str, str]:
     if not isinstance(told, dict) or len(told) > MOST_FIELDS or not all(map(_is_pair, told.items())):
-        raise _wrong(path, f"{host}: fields must name theirs to ours, {MOST_FIELDS} at most")
+        raise _wrong(path, f"{host}: fields must map names of its JSON to ours, {MOST_FIELDS} at most")
     return dict(told)
 
 

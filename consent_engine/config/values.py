@@ -24,13 +24,13 @@ def _sender(number: str) -> str:
 
 def _adapter(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]+(:[a-z0-9]+(_[a-z0-9]+)*)?", name):
-        raise ValueError("must be the name of an adapter, or NAME:BOX for another one of a kind; small letters")
+        raise ValueError("must be the name of an adapter, or NAME:BOX for a further one of that name; small letters")
     return name
 
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise ValueError("names a file that is not there")
+        raise ValueError("names a file that does not exist")
     return path.absolute()
 
 
@@ -45,7 +45,7 @@ def command_line(line: str) -> str:
     except ValueError:
         arguments = []
     if not arguments:
-        raise ValueError("must be a command with its arguments, as it is typed")
+        raise ValueError("must be a command with its arguments, as typed in a shell")
     return line
 
 

@@ -138,14 +138,14 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
     """Return the finding for a check that failed. Others' errors are not quoted: they may hold a subscriber's words."""
     told = f"{look}: {error if isinstance(error, StoreUnavailable) else type(error).__name__}"
     if isinstance(error, NoPermissionError | SettingsError):
-        return bad(told, "this user of Redis may not do it: deploy/redis/users.acl says what it needs")
+        return bad(told, "this Redis user lacks a permission: deploy/redis/users.acl lists all that it needs")
     if isinstance(error, StoreUnavailable) and "takes no writes" in str(error):  # it is up: PING would answer
-        return bad(told, f"{cli} INFO: a replica, one with too few replicas in step, or full? its disk: df -h")
+        return bad(told, f"{cli} INFO: is it a replica, a master with too few replicas, or full? its disk: df -h")
     if "BusyLoading" in told:
-        return bad(told, f"{cli} INFO persistence: it reads its files back: wait; again and again? its disk: df -h")
+        return bad(told, f"{cli} INFO persistence: it is reading its files back: wait; if it repeats: df -h")
     if isinstance(error, StoreUnavailable | RedisError | OSError):
         return bad(told, f"{cli} PING: is it up and reachable?")
-    return bad(f"{told}: something stored cannot be read", "keep the data, and report it: this must not be")
+    return bad(f"{told}: something stored cannot be read", "keep the data, and report it: this must never happen")
 
 
 def _server(patient: _Patient) -> Iterator[Finding]:
@@ -178,7 +178,7 @@ def _data(patient: _Patient) -> Iterator[Finding]:
     meta = patient.first.meta()
     settings = patient.settings
     if settings.redis_url is None and (name := kept_name(settings.data_dir)) and meta.get("installation") != name:
-        yield bad("the data that were in this folder are gone: who refused is not known", "restore appendonlydir")
+        yield bad("the data that were in this folder are gone, and all refusals with them", "restore appendonlydir")
         return
     if "schema" not in meta:
         yield warn("no engine has ever started on these data", "consent api, and python -m workers; or consent serve")
@@ -188,7 +188,7 @@ def _data(patient: _Patient) -> Iterator[Finding]:
         patient.registry.check(patient.secret, strict=False, cells=settings.cells)
     except SettingsError as error:
         if "CONSENT_REDIS_URL" not in str(error):  # troubles of the server itself are reported already
-            yield bad(str(error), "nothing else first: with the wrong one no number is found")
+            yield bad(str(error), "correct this first: otherwise no number is found")
         return
     cells = f" in {meta['cells']} cells" if len(patient.cells) > 1 else ""
     yield good(f"schema {meta['schema']}{cells}, and the secret these data were written with")
@@ -200,8 +200,8 @@ def _rq(patient: _Patient) -> Iterator[Finding]:
         client.ping()
     except (RedisError, OSError) as error:
         yield warn(
-            f"RQ's Redis: {type(error).__name__}: the workers' clocks go on without, slower by ticks",
-            'redis-cli -u "$CONSENT_RQ_URL" PING: start it, empty if need be',
+            f"RQ's Redis: {type(error).__name__}: the workers' clocks go on without it, some seconds slower",
+            'redis-cli -u "$CONSENT_RQ_URL" PING: start it; it may be empty',
         )
     else:
         yield good("RQ's Redis answers")
@@ -247,22 +247,22 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
             owner = archive.owner()
             bound = meta.get("archive", archive.id())
         except ArchiveUnavailable as error:
-            do = "is its database up, writable, and named right? CONSENT_ARCHIVE_URL"
+            do = "is its database up and writable, and is CONSENT_ARCHIVE_URL right?"
             if isinstance(error, ArchiveGone):
-                do = "mount it: the rest goes by itself; CONSENT_ARCHIVE_URL; lost for good: consent archive --adopt"
+                do = "mount it: moving resumes; or correct CONSENT_ARCHIVE_URL; lost for good: consent archive --adopt"
             yield bad(f"{error}: settled orders wait, nothing is lost", do)
             return
         if bound != archive.id():
             yield bad(
-                "the archive is another one than the one these data belong to",
-                "set CONSENT_ARCHIVE_URL right; is theirs lost for good: consent archive --adopt",
+                "this archive is not the one that these data belong to",
+                "correct CONSENT_ARCHIVE_URL; only if their archive is lost for good: consent archive --adopt",
             )
             return
         if owner and owner != meta.get("installation"):
             yield bad(
                 f"the archive belongs to another installation ({owner})",
-                "give each one of its own: CONSENT_ARCHIVE_URL. Are the data on Redis lost, restore them; is that "
-                f"installation gone for good: consent archive --adopt --from {owner}",
+                "give each its own: CONSENT_ARCHIVE_URL. If the data in Redis are lost, restore them; only if that "
+                f"installation is gone for good: consent archive --adopt --from {owner}",
             )
             return
         more = " or more" if known == MOST_COUNTED else ""

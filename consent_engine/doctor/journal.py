@@ -18,7 +18,7 @@ def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
     if waiting.count and now - waiting.oldest > LATE_MS:
         yield bad(
             f"{waiting.count:,} entries of the journal are not in the log, the oldest for {late:,} s: nothing is lost",
-            "is a worker at work, and does the archive answer? Each worker process seals",
+            "is a worker running, and does the archive answer? Every worker process seals entries",
         )
         return
     yield good(f"the journal is sealed: {log.size():,} entries in the log, {waiting.count:,} on their way")
@@ -32,9 +32,9 @@ def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
     lacking = len({record for record, _ in found.wrong})
     if lacking:
         yield bad(
-            f"{lacking:,} of the records that were sealed last are not here as they were: these data are older than "
-            "their archive, and whoever refused last may be called again",
-            "consent audit names them; stop, and restore Redis from its newest backup: docs/runbook.md",
+            f"{lacking:,} of the records sealed last are missing or changed: these data are older than "
+            "their archive, and subscribers who refused last may be called again",
+            "consent audit names them; stop APIs and workers, restore Redis from its newest backup: docs/runbook.md",
         )
     elif found.entries:
         yield good(f"the newest {found.entries:,} entries of the log are here")

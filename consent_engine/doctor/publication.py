@@ -19,12 +19,12 @@ def publication(
 ) -> Iterator[Finding]:
     """Check the channels other than our own pages. listed: as kept, with what was seen · days: the business's"""
     if not addresses.checked:
-        yield warn("CONSENT_PUBLICATION is stated: nobody looks whether pages of plans show them", "leave it out")
+        yield warn("CONSENT_PUBLICATION is stated: no page is checked for showing its plan", "leave the setting out")
         return
     wrong = [each for one in listed.values() for each in _of(one, addresses, now, days)]
     yield from wrong
     if not wrong:
-        yield good("every plan on sale is shown where it says")
+        yield good("every plan on sale is shown on each of its pages")
 
 
 def _of(listed: Listed, addresses: Addresses, now: Millis, days: Days) -> Iterator[Finding]:
@@ -34,8 +34,9 @@ def _of(listed: Listed, addresses: Addresses, now: Millis, days: Days) -> Iterat
     code, elsewhere = version.plan.code, [p for p in version.plan.published if addresses.kind(p) is not Kind.OWN]
     if elsewhere and not version.seen:
         yield warn(
-            f"plan {code}: version {version.number} is older than the look at its pages: its admin's word is taken",
-            f"consent plans load FILE.yaml, with /tariffs/{code}/{listed.newest.number + 1} or CONSENT_TARIFF_HOSTS",
+            f"plan {code}: version {version.number} is older than the check of pages: its admin's word is taken",
+            f"consent plans load FILE.yaml, published at /tariffs/{code}/{listed.newest.number + 1} or on a host of "
+            "CONSENT_TARIFF_HOSTS",
         )
     for n, seen in version.seen.items():
         yield from _channel(version, n, seen, addresses, now, days)

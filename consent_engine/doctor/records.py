@@ -19,43 +19,45 @@ RESERVED_MS = 3_600_000
 """No request lasts this long: an older reservation without an order is of a process that died."""
 MOST_CALLS = 10_000_000
 EVER = 1 << 62
-TELL_US = "keep the data, and report it: this must not be"
+TELL_US = "keep the data, and report it: this must never happen"
 
 BACKUP = "stop the workers, keep the data, restore a backup beside it: docs/operations.md"
-STALLED = "consent show ORDER: nothing is sent or switched on by a guess; cancel what is open, and report it"
+STALLED = "consent show ORDER: no SMS or activation is put back by a guess; cancel the open order, and report it"
 MEND = "consent doctor --mend; if it says so again: consent show ORDER, and report it"
 
 TROUBLES: dict[str, tuple[Level, str, str]] = {
     "gone": (Level.BAD, "orders in the list without a record", BACKUP),
-    "unreadable": (Level.BAD, "records that nobody can read, or whose seal does not fit: somebody changed them",
+    "unreadable": (Level.BAD, "records that cannot be read, or whose seal does not fit: they were changed or damaged",
                    BACKUP),
-    "history": (Level.BAD, "orders whose sealed history does not give the record: a defect, or somebody has the secret",
+    "history": (Level.BAD, "orders whose sealed history does not lead to the record: a defect, or the secret leaked",
                 BACKUP),
-    "endless": (Level.BAD, "open orders without what ends their wait", MEND),
+    "endless": (Level.BAD, "open orders without the timer that ends their wait", MEND),
     "stalled": (Level.BAD, "open orders without the question, activation or notification that is next", STALLED),
-    "undecided": (Level.BAD, "suspected refusals that nobody would ever make one", MEND),
-    "unrefused": (Level.BAD, "refusals that stand no more though nobody lifted them: these numbers could be called",
+    "undecided": (Level.BAD, "suspected refusals that no timer would ever make refusals", MEND),
+    "unrefused": (Level.BAD, "refusals that are gone though nobody lifted them: these numbers could be called",
                   "consent doctor --all --mend"),
-    "undue": (Level.BAD, "records that want something which is in no due-set", MEND),
-    "unread": (Level.BAD, "lines with unread messages and nobody to read them", MEND),
+    "undue": (Level.BAD, "records with a pending effect that is in no due-set", MEND),
+    "unread": (Level.BAD, "lines with unread messages that no worker would read", MEND),
     "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),
-    "dangling": (Level.BAD, "lines that name an order which is not there", BACKUP),
-    "excess": (Level.BAD, "orders that want what does not follow from where they stand", TELL_US),
-    "unarchived": (Level.WARN, "settled orders that nobody moves to the archive: they are of a time before it",
+    "dangling": (Level.BAD, "lines that name an order without a record", BACKUP),
+    "excess": (Level.BAD, "orders with a pending effect that their state does not allow", TELL_US),
+    "unarchived": (Level.WARN, "settled orders that no timer moves to the archive: they are older than it",
                    "consent archive"),
-    "ageless": (Level.WARN, "numbers kept for ever though nothing stands on them: they are of a time before that ended",
+    "ageless": (Level.WARN, "numbers kept for ever though their line is empty: older than the timer that deletes them",
                 "consent doctor --all --mend"),
-    "far": (Level.WARN, "orders with something due later than any wait may last: did the server's clock jump?",
+    "far": (Level.WARN, "orders with an effect due later than any wait may last: did the server's clock jump?",
             "consent show ORDER; cancel it, or wait"),
-    "member": (Level.WARN, "entries of due-sets that are none of ours", "who else writes into this Redis?"),
-    "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: they go when their turn comes"),
-    "unlisted": (Level.WARN, "orders that stand in no list", "consent show ORDER shows them; report it"),
-    "callless": (Level.BAD, "orders whose call is neither here nor in the archive, or that nobody can read", BACKUP),
-    "unended": (Level.BAD, "calls that have been up for more than five hours, or that nobody would ever abandon", MEND),
-    "untaken": (Level.BAD, "orders whose ending is asked for and wants nothing: what is on would stay on", MEND),
-    "uncalled": (Level.WARN, "open orders of a time when calls were no records: nobody can show theirs",
-                 "nothing: they end as they are; every order from now on has its call"),
-    "funnel": (Level.WARN, "days whose counts are not their orders", "believe the list (GET /v1/orders); report it"),
+    "member": (Level.WARN, "entries of due-sets that the engine did not write",
+               "which program writes into this Redis?"),
+    "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: each is removed when it is due"),
+    "unlisted": (Level.WARN, "orders that are in no list", "consent show ORDER shows them; report it"),
+    "callless": (Level.BAD, "orders whose call is neither in Redis nor in the archive, or cannot be read", BACKUP),
+    "unended": (Level.BAD, "calls that have been up for more than five hours, or that no timer would abandon", MEND),
+    "untaken": (Level.BAD, "orders whose ending lacks its deactivation: the service would stay on", MEND),
+    "uncalled": (Level.WARN, "open orders from before calls had records: their call cannot be shown",
+                 "nothing: they end normally; every new order has its call"),
+    "funnel": (Level.WARN, "days whose counts differ from their orders",
+              "believe the list (GET /v1/orders); report it"),
 }  # fmt: skip
 
 
@@ -166,5 +168,5 @@ def _reservations(store: Store, survey: Survey, limit: int | None, archive: Arch
         known: set[str] = {*store.records.look(calls=gone).calls}
         known |= {*archive.versions(gone), *archive.calls.calls(gone)} if archive is not None else set()
         idle += [record for record in gone if record not in known]
-    died = f": requests that died before they placed; the same request again takes them over: {named(idle)}"
+    died = f": of requests that died before they placed an order; the same request again takes them over: {named(idle)}"
     yield good(f"looked at {looked:,} reservations, {len(idle)} without an order or a call{died if idle else ''}")

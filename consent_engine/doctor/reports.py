@@ -30,7 +30,7 @@ def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]
     until = later(terms.days.of(now), AHEAD)
     if not terms.calendar.knows(until):
         yield warn(
-            f"the calendar says nothing of {until[:4]}: reports due then count weekends, and no holiday",
+            f"the calendar says nothing of {until[:4]}: due dates then skip weekends, but not holidays",
             f"copy {quote(str(bundled()))}, add the year and its days from the State Council's notice, and name the "
-            "copy in CONSENT_CALENDAR; start APIs and workers anew",
+            "copy in CONSENT_CALENDAR; restart APIs and workers",
         )

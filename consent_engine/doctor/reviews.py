@@ -13,7 +13,7 @@ ORDERS_WAIT_MS = 4 * HOUR_MS
 """How long orders with a yes may wait for a review."""
 CALLS_WAIT_MS = 24 * HOUR_MS
 """How long a call may wait unheard. After two days it leaves for the archive."""
-REVIEW = "the reviewers: GET /v1/reviews, oldest first"
+REVIEW = "ask the reviewers: GET /v1/reviews, oldest first"
 
 
 def reviews(lists: Lists, now: Millis, *, review_first: bool = True) -> Iterator[Finding]:
@@ -35,7 +35,7 @@ def reviews(lists: Lists, now: Millis, *, review_first: bool = True) -> Iterator
         said = f"{pending.count} recorded calls were heard by nobody, the oldest ended {_hours(pending, now)} ago"
         yield warn(said, REVIEW) if now - pending.oldest > CALLS_WAIT_MS else good(said)
     if contested.count:
-        said = f"{contested.count} failed reviews wait for a second look: undecided for a day, they stand"
+        said = f"{contested.count} failed reviews wait for a second look: after a day without one the failure stands"
         yield warn(said, f"{REVIEW}, verdict=contested")
 
 
@@ -43,7 +43,7 @@ def archived(left: Tally, now: Millis) -> Iterator[Finding]:
     """Check for calls that left for the archive unheard."""
     if left.count:
         said = f"{left.count} archived calls were heard by nobody, the oldest ended {_hours(left, now)} ago"
-        yield warn(said, "the reviewers: A on /review, GET /v1/reviews?archived=true")
+        yield warn(said, "ask the reviewers: key A on /review, GET /v1/reviews?archived=true")
 
 
 def _hours(tally: Tally, now: Millis) -> str:

@@ -55,7 +55,8 @@ def _durable(told: Server, settings: Settings, cli: str) -> Iterator[Finding]:
         yield bad("the server evicts keys when it is full", f"{cli} CONFIG SET maxmemory-policy noeviction {KEEP}")
     if told.info.get("evicted_keys"):
         yield bad(
-            f"{told.info['evicted_keys']} keys were evicted: records are gone", "consent doctor --all, then a backup"
+            f"{told.info['evicted_keys']} keys were evicted: records are gone",
+            "consent doctor --all, then restore a backup",
         )
     if told.config.get("timeout", "0") != "0":
         yield warn("the server closes connections that are idle", f"{cli} CONFIG SET timeout 0 {KEEP}")
@@ -85,7 +86,7 @@ def _room(told: Server, cli: str) -> Iterator[Finding]:
     if most and info["used_memory"] > NEARLY_FULL * most:
         yield bad(
             f"{info['used_memory'] >> 20} of {most >> 20} MiB are in use: a full server refuses orders",
-            f"{cli} CONFIG SET maxmemory {2 * most >> 20}mb {KEEP}, where the machine has it",
+            f"{cli} CONFIG SET maxmemory {2 * most >> 20}mb {KEEP}, if the machine has that memory",
         )
     clients = int(told.config.get("maxclients", 0))
     if clients and info.get("connected_clients", 0) > NEARLY_FULL * clients:
@@ -101,7 +102,7 @@ def _copies(info: Any, settings: Settings, cli: str) -> Iterator[Finding]:  # no
     online = sum(row.get("state") == "online" for row in _replicas(info))
     if online < settings.replicas:
         yield bad(
-            f"{online} replicas are in step, CONSENT_REPLICAS is {settings.replicas}: nothing can be proven",
+            f"{online} replicas are in step, CONSENT_REPLICAS is {settings.replicas}: no write can be proven",
             f"start one: redis-server --replicaof HOST PORT; {cli} INFO replication shows them",
         )
     elif settings.replicas:
@@ -118,13 +119,13 @@ def _promoted(known: int, settings: Settings) -> Iterator[Finding]:
     proven = settings.replicas if settings.durability == "strict" else 0
     if proven < known:
         yield bad(
-            f"any of {known} replicas may be promoted, and {proven} must have what is acknowledged: a failover may "
+            f"any of {known} replicas may be promoted, but only {proven} must confirm a write: a failover may "
             "lose orders and refusals",
-            f"CONSENT_DURABILITY=strict and CONSENT_REPLICAS={known}, or forget those that are gone "
+            f"CONSENT_DURABILITY=strict and CONSENT_REPLICAS={known}, or make sentinels forget replicas that are gone "
             "(SENTINEL RESET): docs/durability.md",
         )
     elif known:
-        yield good(f"each of {known} replicas that may be promoted has what is acknowledged")
+        yield good(f"each of {known} replicas that may be promoted has every acknowledged write")
 
 
 def _doors(told: Server, cli: str) -> Iterator[Finding]:
@@ -134,8 +135,8 @@ def _doors(told: Server, cli: str) -> Iterator[Finding]:
     bound = set(told.config.get("bind", "").split())
     near = bound <= LOOPBACK and bound
     yield warn(
-        "whoever reaches the server "
+        "anyone who reaches the server "
         + ("(from this machine) " if near else "")
         + "may read and write everything: its default user has no password",
-        f"a network of its own; or {cli} ACL SETUSER default '>PASSWORD' and the password in CONSENT_REDIS_URL",
+        f"give it a network of its own; or {cli} ACL SETUSER default '>PASSWORD' and the password in CONSENT_REDIS_URL",
     )

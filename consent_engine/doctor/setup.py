@@ -80,14 +80,17 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
     if not settings.embedded:
         for what, name in (*routes.items(), ("the BSS", settings.bss_name())):
             if name == SIMULATED:
-                yield bad(f"{what} is simulated: nothing reaches anybody", "CONSENT_GATEWAY and CONSENT_BSS: name one")
+                yield bad(
+                    f"{what} is simulated: nothing reaches subscribers",
+                    "CONSENT_GATEWAY and CONSENT_BSS: name real ones",
+                )
     for carrier, sender in settings.senders().items():
         yield good(f"{carrier}: {routes[carrier]}, from {sender}")
     yield from _holders(settings)
     yield from _quick_yeses(settings)
     if settings.public_url is None and not settings.embedded:
         yield warn(
-            "CONSENT_PUBLIC_URL is not set: where gateways report to is taken from the request",
+            "CONSENT_PUBLIC_URL is not set: the address for gateways' reports is taken from the request",
             "CONSENT_PUBLIC_URL=https://...",
         )
 
@@ -104,20 +107,20 @@ def look_up(settings: Settings) -> list[Target]:
 def _holders(settings: Settings) -> Iterator[Finding]:
     """Report how a number's change to another holder becomes known."""
     if look_up(settings):
-        yield good("the BSS says who has a number: at the door, and before each activation")
+        yield good("the BSS is asked for a number's holder when an order is placed and before each activation")
     else:
-        yield good("the BSS is not asked who has a number: its network tells POST /v1/lines/events")
+        yield good("the BSS is not asked for a number's holder: the carrier reports changes to POST /v1/lines/events")
 
 
 def _quick_yeses(settings: Settings) -> Iterator[Finding]:
     """Warn if a yes that no person can have written is accepted."""
     if settings.suspect_replies == "off":
-        yield warn("a yes that no person can have written is taken for one", "CONSENT_SUSPECT_REPLIES=code")
+        yield warn("a yes that no person can have written counts as a yes", "CONSENT_SUSPECT_REPLIES=code")
     elif settings.reading_speed > FASTEST:
-        told = f"nobody reads {settings.reading_speed:,} characters a second: no yes is too quick, and none in a rhythm"
+        told = f"nobody reads {settings.reading_speed:,} characters a second: no yes is suspect for its speed or rhythm"
         yield warn(told, "CONSENT_READING_SPEED=60")
     elif not settings.cadence:
-        yield warn("no yes is suspect for coming in one rhythm with those of other numbers", "CONSENT_CADENCE=5")
+        yield warn("no yes is suspect for the same rhythm as those of other numbers", "CONSENT_CADENCE=5")
 
 
 def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
@@ -132,7 +135,7 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
     if settings.secret is None and (folder / "secret").exists():
         mode = stat.S_IMODE((folder / "secret").stat().st_mode)
         if mode & 0o077:
-            yield bad("others may read the secret", f"chmod 600 {quote(str(folder / 'secret'))}")
+            yield bad("other users can read the secret", f"chmod 600 {quote(str(folder / 'secret'))}")
     if settings.embedded:
         free = shutil.disk_usage(folder).free
         told = f"{free >> 20} MiB free in the data folder"
@@ -145,9 +148,9 @@ def gateway_clocks(lags: Mapping[str, Lag]) -> Iterator[Finding]:
         prefix, seconds = gateway.upper().replace(":", "_"), abs(lag.behind) // 1000
         if lag.voids:
             yield warn(
-                f"{gateway}: its clock is {seconds} s behind, or it keeps replies back; {lag.allowed // 1000} s are "
-                "allowed: a yes that comes at once is taken for an older one, and asked for again",
-                f"chronyc tracking there; or CONSENT_{prefix}__SKEW={seconds + 1}s, if the clock cannot be mended",
+                f"{gateway}: its clock is {seconds} s behind, or it delays replies; {lag.allowed // 1000} s are "
+                "allowed: a yes that comes at once seems older than its question, which is asked again",
+                f"chronyc tracking there; or CONSENT_{prefix}__SKEW={seconds + 1}s, if the clock cannot be corrected",
             )
         elif lag.ahead:
             yield warn(
@@ -176,14 +179,12 @@ def catalogue(
     for code, listed in plans.items():
         missing = listed.plan.missing
         if missing:
-            yield warn(f"plan {code} does not say: {', '.join(missing)}", "consent plans load FILE.yaml")
+            yield warn(f"plan {code} lacks: {', '.join(missing)}", "consent plans load FILE.yaml")
         elif listed.sale is Sale.ON_SALE and not listed.plan.public_at(now):
             yield warn(f"plan {code} is on sale but not public", "consent plans load FILE.yaml")
         else:
             for each in wrong(listed.plan) if listed.sale is Sale.ON_SALE else ():
-                yield warn(
-                    f"plan {code}: its {each.field} {each.message}", "say it shorter: consent plans load FILE.yaml"
-                )
+                yield warn(f"plan {code}: its {each.field} {each.message}", "shorten it: consent plans load FILE.yaml")
             on_sale += listed.sale is Sale.ON_SALE
     if on_sale:
         yield good(f"{on_sale} of {len(plans)} plans can be sold")

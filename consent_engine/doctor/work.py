@@ -55,13 +55,13 @@ def _lanes(lanes: Lanes, heard: Iterable[str]) -> Iterator[Finding]:
     for lane, depth in lanes.depths().items():
         wait = depth.waiting - depth.parked  # parked effects wait for a person
         if served and lane not in served and wait:
-            yield bad(f"lane {lane}: no worker works for it, {wait} wait", f"python -m workers --lanes {lane}")
+            yield bad(f"lane {lane}: no worker serves it, {wait} effects wait", f"python -m workers --lanes {lane}")
         elif depth.late > LATE_MS:
             yield bad(f"lane {lane}: {depth.due} are due, the oldest for {depth.late // 1000} s", "python -m workers")
         elif depth.late > SILENT_MS:
             yield warn(
                 f"lane {lane}: {depth.due} are due, the oldest for {depth.late / 1000:.1f} s: workers do not keep up",
-                "python -m workers, once more if this lasts",
+                "start one more if this lasts: python -m workers",
             )
 
 
@@ -71,11 +71,11 @@ def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
         last = f"took something {_ago(now - each.accepted)} ago" if each.accepted else "never took anything"
         share = f"{each.failed_share:.0%} of calls of the last minutes failed"
         if each.is_down:
-            do = "its operator, the network to it; what waits is tried again by itself until its deadline"
+            do = "ask its operator, check the network to it; waiting effects are retried until their deadline"
             yield bad(f"{each.words} has not answered for {_ago(each.failing)} ({share}); it {last}", do)
         elif each.calls >= FEW_CALLS and each.failed_share > MUCH_FAILS:
             yield warn(
-                f"{each.words}: {share}; it {last}", "its operator; consent_outside_calls_total says how they end"
+                f"{each.words}: {share}; it {last}", "ask its operator; consent_outside_calls_total says how calls end"
             )
         else:
             yield good(f"{each.words} {last}")
@@ -88,7 +88,7 @@ def slow(series: Iterable[Series]) -> Iterator[Finding]:
             yield warn(
                 f"{each.target.to} {each.target.name} is slow: of the last minutes' calls one in twenty lasted "
                 f"{(each.all_p95 or 0) / 1000:.0f} s or longer",
-                "its operator; nothing is lost, and what is due waits for a place: CONSENT_IN_FLIGHT, or more workers",
+                "ask its operator; nothing is lost, due effects wait for a place: CONSENT_IN_FLIGHT, or more workers",
             )
 
 
@@ -134,8 +134,8 @@ def _unmatched(survey: Survey, now: Millis) -> Iterator[Finding]:
     many = f"{last}{'+' if last == MOST_UNMATCHED else ''}"
     if last > FEW_UNMATCHED and last > 2 * before:
         yield warn(
-            f"{many} messages of the last hour answered nothing of ours, {before} of the hour before",
+            f"{many} messages of the last hour matched no order or SMS, {before} in the hour before",
             "do CONSENT_SENDER_* and the gateway's own numbers agree? does another program share this gateway?",
         )
     else:
-        yield good(f"{many} messages of the last hour answered nothing of ours")
+        yield good(f"{many} messages of the last hour matched no order or SMS")

@@ -63,7 +63,7 @@ class Archiver:
         self._waiting: list[Leased] = []
         self._moving: asyncio.Task[None] | None = None
         self._troubles = 0
-        self._trouble = LastingTrouble(log, "timer: what is over cannot be archived now")
+        self._trouble = LastingTrouble(log, "timer: finished records cannot be archived now")
         self._expire_at = 0.0
 
     def take(self, leased: Sequence[Leased]) -> list[Leased]:
@@ -99,7 +99,7 @@ class Archiver:
                 try:
                     await move(some)
                 except ConsentError as error:  # their leases expire, and a worker tries again
-                    log.error("timer: what is over could not be archived: %s: %s", type(error).__name__, error)
+                    log.error("timer: finished records could not be archived: %s: %s", type(error).__name__, error)
                     self._told("failed", len(some))
 
     async def _move_others(self, owner: Owner, move: Moving, batch: Mapping[str, Leased]) -> None:
@@ -183,7 +183,7 @@ class Archiver:
         try:
             done = await asyncio.to_thread(archive.expire, now, EXPIRE_MOST)
         except ArchiveUnavailable as error:
-            log.error("timer: what is too old could not be deleted from the archive: %s", error)
+            log.error("timer: data past retention could not be deleted from the archive: %s", error)
             return
         if done:
             self._expire_at = 0.0  # there may be more

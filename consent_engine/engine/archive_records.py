@@ -157,6 +157,8 @@ async def _keep(store: Store, archive: Archive, owner: Owner, records: Records) 
     kept = await asyncio.to_thread(archive.records.keep, owner, records)
     for name in records.keys() - kept:
         log.error(
-            "%s %s: the archive does not take it: another one stands there, or it cannot be written", owner.name, name
+            "%s %s: the archive does not take it: another record stands there, or it cannot be written",
+            owner.name,
+            name,
         )
     return kept

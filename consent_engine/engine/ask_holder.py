@@ -83,5 +83,5 @@ def telling(line: str, order: str, event: LineEventAsked) -> Step[None]:
                 raise
             yield from happening_on(line, replace(event, on=since))
     except EventNotTaken as full:
-        log.error("order %s: a look-up's answer is not kept with its line: %s", order, full.code)
+        log.error("order %s: the look-up's result is kept with the order, not its line: %s", order, full.code)
         yield from recording(order, NumberChanged(event.op, event.by, line))

@@ -148,7 +148,7 @@ class Flights:
                 if not self._store.lanes.may_begin(leased):
                     return False
             except StoreUnavailable as error:
-                log.error("an activation is not begun: %s", error)
+                log.error("an activation was not begun: the store cannot confirm it: %s", error)
                 return False
         return watch() - asked <= LOOK_AGAIN_S
 

@@ -27,7 +27,7 @@ from consent_engine.errors import (
 from consent_engine.ports import Plans
 
 IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
-BACKDATED = "lies before this version is known: leave it out, or name an instant to come"
+BACKDATED = "lies before this version is known: leave it out, or name a future instant"
 _NEVER: Millis = 1 << 62
 _AT_ITS_WORD = Addresses(checked=False)
 
@@ -37,7 +37,7 @@ def _means_something_else(plan: Plan) -> list[FieldError]:
     said = read((plan.tariff and plan.tariff.unsubscribe.word) or "")
     if said.keyword is Keyword.UNKNOWN and not said.code:
         return []
-    return [FieldError("unsubscribe.word", "taken", "must not be a word that is an answer to the question")]
+    return [FieldError("unsubscribe.word", "taken", "must not be a word that answers the confirmation SMS")]
 
 
 class NothingToAttest(Refused, code="nothing_to_attest"):
@@ -103,7 +103,7 @@ class Catalogue:
         if listed is None:
             raise Malformed([FieldError("plan", "plan_unknown", "is no plan of the catalogue")])
         if named not in {None, listed.plan.carrier.value}:
-            raise Malformed([FieldError("carrier", "not_the_plans", "must be the plan's own, or left out")])
+            raise Malformed([FieldError("carrier", "not_the_plans", "must be the plan's own carrier, or left out")])
         return listed.plan.carrier.value
 
     def show(self, code: str) -> Listed:

@@ -79,7 +79,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
         change = EndingChange(ending, None, fields, (switching_off(loaded.now),))
         saved = yield from save(Commit(name, (change,), wakes=frozenset({Lane.ACTIVATION})), prove=True)
         if saved.word is CommitResult.OK:
-            log.info("order %s: its ending is asked for: %s", order.id, why.cause.value)
+            log.info("order %s: its ending was requested: %s", order.id, why.cause.value)
             return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: Pending()}), is_new=True)
         is_there = True
     raise StoreUnavailable("too many others change this ending: the same request again is safe")

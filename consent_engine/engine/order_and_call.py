@@ -113,7 +113,7 @@ def falling(leased: Leased) -> Step[str]:
         try:
             yield from recording(order, fact)
         except OrderNotFound:
-            log.warning("call %s: an order of it is not here", call.id)
+            log.warning("call %s: one of its orders was not found", call.id)
     over = yield from _taken_back(call, line)
     put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
     change = CallChange(call, call, {}, put, ((leased.effect, Drop.ANYWAY),) if over else ())

@@ -81,7 +81,7 @@ class Desk:
             try:
                 self._lanes.bring_forward(Lane.SMS, why_it_waits(target.name), now + SEEN_MS, now + AGAIN_MS)
             except StoreUnavailable as error:  # resumed all the same: waiting SMS are looked at again anyway
-                log.warning("what waits for %s goes on within a minute: %s", target.name, error)
+                log.warning("SMS waiting for %s continue within a minute, not at once: %s", target.name, error)
 
     def happened(self, most: int = MOST_TOLD) -> list[PauseEvent]:
         """Return pauses and resumptions, newest first."""

@@ -98,7 +98,7 @@ class Performer:
             try:
                 tallies[each] = await self._perform(Slice(each, first.end))
             except StoreUnavailable as error:  # earlier tallies are returned all the same
-                log.error("%s: not now: %s", each, error)
+                log.error("%s: cannot be performed now: %s", each, error)
                 self._queue.wake(each, count)
         return tallies
 

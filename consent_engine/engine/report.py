@@ -92,7 +92,7 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
         records = (change, replace(named, put=(*named.put, telling)))
         saved = yield from save(Commit("report", records, wakes=frozenset({Lane.SMS})), prove=True)
         if saved.word is CommitResult.OK:
-            log.info("report %s: %s, seems to be %s", ours, made.door.value, report.received.proposed.value)
+            log.info("report %s: from %s, proposed class %s", ours, made.door.value, report.received.proposed.value)
             return ReportTaken(replace(report, version=1), is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 

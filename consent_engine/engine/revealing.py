@@ -35,7 +35,7 @@ class Revealer:
                 recording(order.id, Revealed(f"reveal:{uuid.uuid4().hex[:12]}", by, role, reason), prove=True)
             )
         except OrderNotFound:
-            log.info("order %s: is archived, its chain is closed", order.id)
+            log.info("order %s: archived: only the list of reveals records this one", order.id)
         log.info("order %s: revealed to %s", order.id, by)
         return order
 

@@ -81,7 +81,7 @@ def test_the_bundled_calendar_is_no_slip_of_the_pen():
     ("holidays: [{name: x, from: 2026-02-15}]", "a holiday has name, from and to"),
     ("holidays: [{name: x, from: soon, to: later}]", "a day is written like 2026-02-15"),
     ("working: [2026-13-01]", "month must be in 1..12"),
-    ("holidays: [{name: x, from: 2026-02-15, to: 2026-02-15}]\nworking: [2026-02-15]", "is a holiday and worked"),
+    ("holidays: [{name: x, from: 2026-02-15, to: 2026-02-15}]\nworking: [2026-02-15]", "is listed under holidays and"),
     ("years: 2026", "years must be a list"),
     ("days: []", "must have years, holidays and working"),
     ("[", "is not YAML in line 1"),

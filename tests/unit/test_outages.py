@@ -57,7 +57,7 @@ def test_an_outage_is_one_line_at_its_beginning_and_one_at_its_end(world, said):
     measures.called(GATEWAY, Accepted("m1"), 0.1, world.clock())
     tells(world, measures)
     tell_outages(others)
-    assert said() == ["WARNING gateway test answers again: it did not since 2025-11-24T16:00:00Z, for 240 s"]
+    assert said() == ["WARNING gateway test answers again: no answer since 2025-11-24T16:00:00Z, for 240 s"]
     assert health(world).failing == 0
     assert health(world).accepted == START + 240_000
 

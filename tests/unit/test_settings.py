@@ -337,7 +337,7 @@ def test_an_empty_secret_is_not_taken_for_one(tmp_path):
 def test_a_folder_with_other_things_in_it_keeps_its_mode(tmp_path):
     tmp_path.chmod(0o755)
     (tmp_path / "theirs").touch()
-    with pytest.raises(SettingsError, match="others may read it"):
+    with pytest.raises(SettingsError, match="other users have access to it"):
         private_folder(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
@@ -384,10 +384,10 @@ def test_a_plan_that_was_declined_is_offered_again_after_so_long_or_never_as_it_
 @pytest.mark.parametrize(
     ("told", "wrong"),
     [
-        ("[a]", "must say a host a name"), ("h: {}", "h: says nothing"), ("h: 7", "h: must say how its"),
-        ("h: {colour: red}", "h: colour: known are within, charset"), ("h: {within: 'a b'}", "h: within must be"),
-        ("h: {charset: klingon}", "h: charset is none that is known"), ("h: {within: 7}", "h: within must be text"),
-        ("h: {fields: [a]}", "h: fields must name theirs to ours"), ("h: {fields: {a: 1}}", "h: fields must name"),
+        ("[a]", "must map host names to templates"), ("h: {}", "h: its template is"), ("h: 7", "h: its template must"),
+        ("h: {colour: red}", "h: unknown: colour; known: within, charset"), ("h: {within: 'a b'}", "h: within must be"),
+        ("h: {charset: klingon}", "h: charset is not a known"), ("h: {within: 7}", "h: within must be text"),
+        ("h: {fields: [a]}", "h: fields must map names"), ("h: {fields: {a: 1}}", "h: fields must map"),
         ("{", "is not YAML"), (b"\xff", "is not text in UTF-8"),
     ],
 )  # fmt: skip

@@ -122,7 +122,7 @@ class Wire:
             except Fenced:
                 raise StoreUnavailable(
                     "the data were moved away from this server, or are being moved: set CONSENT_REDIS_URL and "
-                    "CONSENT_CELLS to where they are, or give the move up with `consent cells stay`"
+                    "CONSENT_CELLS to their new place, or give the move up with `consent cells stay`"
                 ) from None
             except (ResponseError, NotDurable):
                 raise
@@ -220,7 +220,9 @@ class Wire:
         refused = isinstance(proof, ResponseError)  # a replica, or a server whose AOF was switched off
         local, replicas = (0, 0) if refused else proof
         if local < 1 or replicas < self._replicas:
-            raise NotDurable("the store took it but could not prove it durable in time: the same request again is safe")
+            raise NotDurable(
+                "the store wrote it but could not prove it durable in time: the same request again is safe"
+            )
 
     def _script(self, name: str) -> str:
         if name not in self._sha:
@@ -261,5 +263,5 @@ def _translated(error: ResponseError) -> Exception:
         kind = word if word in _NOT_NOW_WORDS else type(error).__name__
         return StoreUnavailable(f"the store takes no writes now: {kind}")
     if isinstance(error, NoPermissionError) or _FORBIDDEN in str(error):
-        return SettingsError("CONSENT_REDIS_URL: this user may not do that: see deploy/redis/users.acl and ACL LOG")
+        return SettingsError("CONSENT_REDIS_URL: this user lacks a permission: see deploy/redis/users.acl and ACL LOG")
     return error

@@ -105,7 +105,7 @@ class Offers(dict[str, str]):
         calls.plain("HGET", self._cell.offers, name)
         [kept] = self._wire.send(calls, repeat=True)
         if kept is None:
-            raise BrokenRecord("the offer that an order names is not there")
+            raise BrokenRecord("the offer that an order names is missing")
         self[name] = str(kept)
         return self[name]
 
@@ -151,7 +151,7 @@ def leased_of(
     line = Line.decode(record, fields, now)
     line = seal.line(line) if seal else line
     if not follows_of(effect, line):
-        raise BrokenRecord("an effect that no line wants: somebody put it there")
+        raise BrokenRecord("an effect that does not follow from its line: somebody put it there")
     return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
 
 

@@ -44,7 +44,7 @@ class RedisLanes(OfCell, Lanes):
             if isinstance(answer, Exception):
                 if not any(len(each) > 1 for each in answers if not isinstance(each, Exception)):
                     raise answer
-                log.error("%s: not now: %s", lane, type(answer).__name__)
+                log.error("%s: cannot be leased now: %s", lane, type(answer).__name__)
                 continue
             now, *rows = answer
             for member, *rest in rows:

@@ -251,7 +251,7 @@ class RedisRegistry(Registry):
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
         if schema not in READS:
             raise SettingsError(
-                f"these data have schema {schema}, this program speaks {SCHEMA}: use the program that fits"
+                f"these data have schema {schema}, this program has {SCHEMA}: use the release that fits"
             )
         if was_cells != str(cells):
             raise SettingsError(f"CONSENT_CELLS is {cells}, but these data were written with {was_cells}")

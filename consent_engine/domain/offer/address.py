@@ -90,10 +90,10 @@ def unfit(plan: Plan, addresses: Addresses, versions: tuple[Version, ...]) -> It
         elif url := addresses.fetched(each):
             if not addresses.may_be_asked(url):
                 field = "api" if each.api else "url"
-                told = "is at a host that may not be asked: name it in CONSENT_TARIFF_HOSTS"
+                told = "is at a host that the engine may not fetch pages from: add the host to CONSENT_TARIFF_HOSTS"
                 yield FieldError(f"published.{n}.{field}", "host_not_allowed", told)
         elif each.url.startswith("/"):
-            told = f"is no page of ours: name /tariffs/{plan.code}/{number}"
+            told = f"is not a page of this engine: write /tariffs/{plan.code}/{number}"
             yield FieldError(f"published.{n}.url", "no_such_page", told)
 
 
@@ -102,4 +102,4 @@ def _shows_another(own: OwnPage, plan: Plan, versions: tuple[Version, ...], numb
     same = {number, *(each.number for each in versions if each.plan.hash == plan.hash)}
     if own.code in {"", plan.code} and (not own.version or own.version in same):
         return ""
-    return f"shows something else than this version: name /tariffs/{plan.code}/{number}"
+    return f"shows another plan or version: write /tariffs/{plan.code}/{number}"

@@ -33,7 +33,7 @@ def telling(text: str, info: ValidationInfo) -> str:
     if contains_number(text):
         raise PydanticCustomError("contains_number", "must not contain a telephone number")
     if not any(map(str.isalnum, text)) or text.strip().lower() in _SAYS_NOTHING:
-        raise PydanticCustomError("says_nothing", "says nothing: leave it out where there is none")
+        raise PydanticCustomError("says_nothing", "says nothing: leave the field out if there is nothing to say")
     return text
 
 

@@ -200,17 +200,17 @@ def _gaps(form: PlanForm) -> Iterator[FieldError]:
     cheaper = 0 if price.promotion is None or renewal.automatic else price.promotion.months
     lasts = term.months or (term.days or 0) / _DAYS_OF_A_MONTH
     told: tuple[tuple[bool, str, str, str], ...] = (
-        (promised, "price.monthly", "missing", "say the monthly price that follows the promotion"),
+        (promised, "price.monthly", "missing", "must say the monthly price that follows the promotion"),
         (kinds != 1 and not promised, "price", "one_price", "must say exactly one of monthly, once and daily"),
-        ((term.months is None) == (term.days is None), "term", "one_term", "must say months or days"),
+        ((term.months is None) == (term.days is None), "term", "one_term", "must have either months or days"),
         (0 < lasts < cheaper, "price.promotion.months", "too_long",
-         "must not be more than term lasts (term.months or term.days), where it does not renew by itself"),
+         "must not be longer than the term (term.months or term.days) of a plan without automatic renewal"),
         (early, "term.early_fee.at_most", "too_small", "must not be less than the fee of one month"),
         (renewal.automatic != (renewal.notice_days is not None), "renewal.notice_days", "notice_days",
-         "must be said where it renews by itself, and only there"),
+         "must be given if renewal.automatic is true, and only then"),
         (form.first_month is not None and otherwise, "first_month", "not_monthly",
-         "must be left out where the price is not a monthly one"),
-        ("phone" not in form.sold_by, "sold_by", "not_by_phone", "must name phone: what is sold here is sold by phone"),
+         "must be left out if the price is not monthly"),
+        ("phone" not in form.sold_by, "sold_by", "not_by_phone", "must name phone: plans here are sold by phone"),
         *((bool(p.since and p.until and p.until <= p.since), f"published.{n}", "never_public",
            "must end after it begins") for n, p in enumerate(form.published)),
     )  # fmt: skip
@@ -223,15 +223,15 @@ def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
     """Errors for content of the plan that has no English words."""
     for field in ("seller", "offered_to"):
         if (getattr(form, field) is None) != (getattr(english, field) is None):
-            yield FieldError(f"english.{field}", "missing", "must be said where the plan says it, and only there")
+            yield FieldError(f"english.{field}", "missing", "must be given if the plan has it, and only then")
     if len(form.restrictions) != len(english.restrictions):
-        yield FieldError("english.restrictions", "missing", "must be as many as the plan's own")
+        yield FieldError("english.restrictions", "missing", "must be as many as the plan's own restrictions")
     whats = [*(e.what for e in form.includes), *(e.what for e in form.overage)]
     units = [*(e.unit for e in form.includes), *(e.per for e in form.overage)]
     units += [form.speed_cap.unit] if form.speed_cap else []
     untold = [*whats, *(unit for unit in units if not unit.isascii() and unit not in UNITS)]
     if any(each not in english.terms for each in untold):
-        yield FieldError("english.terms", "missing", "must translate every `what`, and every unit in Chinese")
+        yield FieldError("english.terms", "missing", "must translate every `what` and every Chinese unit")
 
 
 def _field_error(found: ErrorDetails) -> FieldError:

@@ -30,7 +30,7 @@ def test_it_says_what_to_do_first_and_ends_with_everything_it_started(serving):
         f"Consent Engine at http://127.0.0.1:{serving.port}",
         "data: ",
         "consent keys add",
-        "nobody is reached",
+        "no subscriber is reached",
     ):
         assert words in said
     order = [said.index(words) for words in ("ending: the API", ": takes no more jobs", ": ends")]

@@ -929,7 +929,7 @@ def test_messages_that_answer_nothing_are_told_when_they_become_many(world):
     assert of_work(world) == [], "a gateway that repeats itself is no sign of a wrong number"
     world.engine.store.inbox.unmatched(["{}"])
     [found] = of_work(world)
-    assert found.what == "11 messages of the last hour answered nothing of ours, 0 of the hour before"
+    assert found.what == "11 messages of the last hour matched no order or SMS, 0 in the hour before"
     world.clock.forward(hours=1)
     at_work(world)
     assert of_work(world) == []
@@ -940,8 +940,8 @@ def test_a_simulated_outside_is_bad_where_there_is_a_redis_of_ones_own():
         return [each.what for each in setup.settings_of(loaded(**more), "s") if each.level is Level.BAD]
 
     assert told() == []
-    assert told(CONSENT_BSS="simulated") == ["the BSS is simulated: nothing reaches anybody"]
-    assert told(CONSENT_GATEWAY_UNICOM="simulated") == ["unicom is simulated: nothing reaches anybody"]
+    assert told(CONSENT_BSS="simulated") == ["the BSS is simulated: nothing reaches subscribers"]
+    assert told(CONSENT_GATEWAY_UNICOM="simulated") == ["unicom is simulated: nothing reaches subscribers"]
     assert "CONSENT_HTTP_JSON__URL" in told(CONSENT_HTTP_JSON__URL="")[0]
 
 
@@ -956,7 +956,7 @@ def test_a_clock_that_differs_and_a_secret_that_others_may_read_are_told(tmp_pat
     assert told(lambda: int(time() * 1000) - 9_000) == ["this host's clock differs from the server's by -9 s"]
     (tmp_path / "secret").chmod(0o644)
     [what] = told(lambda: int(time() * 1000))
-    assert what == "others may read the secret"
+    assert what == "other users can read the secret"
     assert secret not in what
 
 

@@ -157,7 +157,7 @@ def test_at_a_terminal_they_are_counted_first_then_done_with_how_far_it_has_come
     done = consent("retry", "--all", "--json")
     assert json.loads(done.stdout) == {"retried": 2, "gone": 0, "unreadable": 0, "left": 0}
     assert all(by.startswith("cli:") for each in ids for by in retried(door, each))
-    assert consent("retry", "--all", "--dry-run").stderr == "nothing of that is stuck\n"
+    assert consent("retry", "--all", "--dry-run").stderr == "no such effect is stuck\n"
 
 
 @pytest.mark.parametrize(

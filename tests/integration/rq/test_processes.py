@@ -57,8 +57,8 @@ def test_without_rq_the_clock_does_the_work_itself_and_says_so(place_of_work: Wo
     place_of_work.redis.delete(*place_of_work.redis.keys("rq:*") or ["-"])
     order = place_of_work.place()
     place_of_work.becomes(order, "awaiting_reply")
-    said = worker.saying("the clock performs it itself")
-    assert "RQ's loop ended (ConnectionError): again in" in said
+    said = worker.saying("the clock performs the lane")
+    assert "RQ's loop ended (ConnectionError): it restarts in" in said
     worker.process.terminate()
     assert worker.process.wait(WAIT) == 0
 

@@ -128,4 +128,4 @@ def last_line(log: Path, start: int) -> str:
         file.seek(start)
         lines = file.read().decode(errors="replace").split("\n")
     said = [line.strip() for line in lines if line.strip()]
-    return re.sub(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ \S ", "", said[-1]) if said else "it says nothing"
+    return re.sub(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ \S ", "", said[-1]) if said else "its log is empty"

@@ -36,11 +36,11 @@ def look_at_files(folder: Path, tell: Callable[[str], None]) -> None:
     if kept and not list((folder / "appendonlydir").glob("*.manifest")):
         raise SettingsError(
             f"CONSENT_DATA_DIR {folder}: {kept[0].name} is there, but its manifest is missing: restore "
-            "appendonlydir whole from a backup; a server would start without a single order"
+            "appendonlydir whole from a backup; a server started now would have no orders"
         )
     for path in kept:
         if path.name.endswith(".incr.aof") and (cut := cut_back(path)):
-            tell(f"{path.name}: {cut} bytes at its end were no command (a power cut leaves that): cut back")
+            tell(f"{path.name}: {cut} bytes at its end were no command (a power cut leaves such bytes): cut off")
 
 
 def cut_back(path: Path) -> int:

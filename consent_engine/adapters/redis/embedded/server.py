@@ -92,7 +92,9 @@ class EmbeddedServer:
         deadline = time.monotonic() + USERS_WAIT
         while (lock := lock_now(folder / "lock")) is None:
             if time.monotonic() > deadline:
-                raise SettingsError(f"CONSENT_DATA_DIR {folder}: {_owner(folder)} uses it: stop that, or name another")
+                raise SettingsError(
+                    f"CONSENT_DATA_DIR {folder}: {_owner(folder)} uses it: stop it, or name another folder"
+                )
             time.sleep(PAUSE)
         return cls.owning(folder, durability, lock, progress, binary)
 
@@ -226,7 +228,7 @@ def connect_or_start(folder: Path, durability: str, progress: Progress | None = 
         if found is Answer.LOADING:
             deadline = began + LOAD_WAIT
         if time.monotonic() > deadline:
-            raise SettingsError(f"CONSENT_DATA_DIR {folder}: {_owner(folder)} holds it, but no server answers there")
+            raise SettingsError(f"CONSENT_DATA_DIR {folder}: {_owner(folder)} has locked it, but no server answers")
         time.sleep(PAUSE)
     return EmbeddedServer.owning(folder, durability, lock, progress)
 
@@ -258,7 +260,9 @@ def _sole_writer(folder: Path, keep: Path | None) -> int:
             os.kill(pid, signal.SIGKILL)
         mine = lock_soon(path, STOP_WAIT)
     if mine is None:
-        raise SettingsError(f"CONSENT_DATA_DIR {folder}: a server that does not answer still writes there: end it")
+        raise SettingsError(
+            f"CONSENT_DATA_DIR {folder}: a server that does not answer still writes to it: end that server"
+        )
     if at.parent.name.startswith(SHORT) and at.parent not in (keep, folder):
         shutil.rmtree(at.parent, ignore_errors=True)
     return mine

@@ -103,7 +103,7 @@ class Side:
         if kind not in known:
             raise BrokenRecord(f"there is a key that this program does not know: {kind[:20]} in cell {cell.number}")
         if kind in RECORDS and cell_of(rest, len(self.cells)) != cell.number:
-            raise BrokenRecord(f"there is a record in cell {cell.number} that is not its own: {kind}")
+            raise BrokenRecord(f"cell {cell.number} has a record of another cell: {kind}")
         return kind, rest
 
     def key(self, n: int, kind: str, rest: str = "") -> str:
@@ -131,7 +131,7 @@ class Side:
             flat = [part for row in rows for part in row] if rows and isinstance(rows[0], list | tuple) else rows
             facts = [Fact(kind, str(m), (repr(float(s)),)) for m, s in zip(flat[::2], flat[1::2], strict=True)]
             if [fact for fact in facts if cell_of(_record(fact), len(self.cells)) != n]:
-                raise BrokenRecord(f"cell {n} has members of another in {kind}")
+                raise BrokenRecord(f"cell {n} has members of another cell in {kind}")
             yield facts
             if len(facts) < PIECE:
                 return

@@ -59,7 +59,7 @@ def fetch_cluster(url: str, cells: int, to: Path, tell: Tell) -> int:
                     shutil.copyfileobj(commands, together, PIECE)
                 shutil.rmtree(part)
         if _layout(clients) != before:
-            raise StoreUnavailable("another master took over while the cluster was copied: type it again")
+            raise StoreUnavailable("another master took over while the cluster was copied: run the command again")
     finally:
         for client in clients:
             client.close()
@@ -80,7 +80,9 @@ def _layout(clients: list["Redis"]) -> list[str]:
         layout = [master_at(client) for client in clients]
         for at in dict.fromkeys(layout):
             if _gives_or_takes(clients[layout.index(at)]):
-                raise SettingsError("slots of this cluster are being moved: wait until that is over, and type it again")
+                raise SettingsError(
+                    "slots of this cluster are being moved: wait until that is over, and run the command again"
+                )
     except (RedisError, OSError) as error:
         raise StoreUnavailable(f"a master of the cluster cannot be asked: {type(error).__name__}") from error
     return layout

@@ -53,7 +53,7 @@ class Move:
         fence(self.source, move)
         self.rest()  # again: a client may have connected before the fence was set
         if self.target.meta_now().get("cells") == str(len(self.target.cells)):
-            self.tell("this was moved before: nothing is left to do")
+            self.tell("these data were moved before: nothing is left to do")
             return Account()
         self._copy()
         moved = self._compare()
@@ -75,9 +75,9 @@ class Move:
         there = self.target.meta_now()
         theirs = there.get(_WHOSE) == move and _BEFORE not in there  # with _BEFORE it would be the source itself
         if meta["cells"] == GONE and not (theirs and meta[_TO] == to):
-            raise SettingsError("--from was moved away: what is there is old, and is not moved again")
+            raise SettingsError("the data of --from were moved before: old data are not moved again")
         if meta.get(_TO, to) != to:
-            raise SettingsError(f"a move to {meta[_TO]} cells was begun: go on with it, or `consent cells stay`")
+            raise SettingsError(f"a move to {meta[_TO]} cells was begun: continue it, or run `consent cells stay`")
         if not theirs and (there or _holds_something(self.target)):
             raise SettingsError("--to is not empty: give an empty Redis (FLUSHALL on each of its masters)")
         before = meta[_BEFORE] if begun else meta["cells"]
@@ -112,12 +112,12 @@ class Move:
         here, there = account(self.source, self.tell), account(self.target, self.tell)
         if kinds := here.differs(there):
             raise StoreUnavailable(
-                f"the two sides differ ({', '.join(kinds)}): did anybody write? type it again; "
-                "if it says so again, `consent cells stay` and an empty --to"
+                f"--from and --to differ ({', '.join(kinds)}): was --from written to? run the command again; "
+                "if they differ again, run `consent cells stay`, then move to an empty --to"
             )
         offers = [self.target.ask(n, ("HLEN", self.target.key(n, "offers")))[0] for n in range(len(self.target.cells))]
         if set(map(int, offers)) - {here.counts.get("offers", 0)}:
-            raise StoreUnavailable("a cell does not have every offer: type it again")
+            raise StoreUnavailable("a cell of --to does not have every offer: run the command again")
         return here
 
     def _switch(self, move: str) -> None:
@@ -169,7 +169,9 @@ def rest(side: Side, look_s: float = LOOK_S) -> None:
     [(seconds, _), heard] = side.ask(0, ("TIME",), ("HGETALL", f"{side.shared}workers"))
     late = [int(seconds) * 1000 - int(told.partition("|")[0]) for told in heard.values()]
     if any(each < HEARD_WITHIN_MS for each in late):
-        raise SettingsError("workers are at work on --from: stop every worker and API, wait 15 s, then again")
+        raise SettingsError(
+            "workers are at work on --from: stop every worker and API, wait 15 s, and run the command again"
+        )
     if others := _others(side, look_s):
         raise SettingsError(
             f"{others} other clients are connected to --from: stop every API, worker, move, console and exporter"
@@ -200,7 +202,7 @@ def _clients(side: Side, n: int, ours: str) -> set[str]:
         lists = [here, *at_replicas(side.wires[n].client, told, "CLIENT", "LIST")]
     except (ResponseError, SettingsError):
         raise SettingsError(
-            "--from: this user may not ask CLIENT LIST: allow it, or who works there is unknown"
+            "--from: this user may not ask CLIENT LIST: allow it, else connected clients stay unseen"
         ) from None
     rows = [row for told in lists for row in (told if not isinstance(told, str) else map(_read, told.splitlines()))]
     return {

@@ -62,8 +62,8 @@ def check_readable(client: "Redis", programs: Iterable[Path]) -> None:
     if (major, minor) >= PARTED[family] and family not in {kind for kind, _ in here}:
         ours = ", ".join(f"{kind} {of[0]}.{of[1]}" for kind, of in here if kind) or "none"
         raise SettingsError(
-            f"the server is {family} {made}, whose snapshots no program here reads (here: {ours}): install "
-            f"{family.lower()}-server >= {major}.{minor} on this machine, or make the backup where one is"
+            f"the server is {family} {made}, whose snapshots no program on this machine reads (found: {ours}): install "
+            f"{family.lower()}-server >= {major}.{minor} here, or make the backup on a machine that has it"
         )
 
 
@@ -98,7 +98,7 @@ def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
     except ResponseError as error:
         raise SettingsError(f"the server gives no backup: {error}") from None
     except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"the server broke off while it was copied: {type(error).__name__}") from error
+        raise StoreUnavailable(f"the connection broke while the server was copied: {type(error).__name__}") from error
     finally:
         connection.disconnect()
         pool.release(connection)
@@ -147,7 +147,7 @@ def received(wire: Reads, keep: Callable[[bytes], object]) -> Iterator[int]:
 
 def _some(wire: Reads, most: int) -> bytes:
     if not (piece := wire.recv(most)):
-        raise StoreUnavailable("the server broke off while it was copied: type it again")
+        raise StoreUnavailable("the server broke off while it was copied: run the command again")
     return piece
 
 
@@ -164,7 +164,7 @@ def private(folder: Path, tell: Tell) -> Iterator[EmbeddedServer]:
         with server:
             yield server
         return
-    raise SettingsError(f"no server program here reads what was fetched: {said}")
+    raise SettingsError(f"no server program on this machine reads the fetched data: {said}")
 
 
 def tidy(server: EmbeddedServer, database: int, slots: Collection[int] | None = None) -> None:
@@ -205,7 +205,7 @@ def written(server: EmbeddedServer, tell: Tell) -> None:
             tell("writing it as plain commands")
             time.sleep(LOOK_S)
         if client.info("persistence")["aof_last_bgrewrite_status"] != "ok":
-            raise StoreUnavailable("the copy could not be written: make room on its disk, and type it again")
+            raise StoreUnavailable("the copy could not be written: make room on its disk, and run the command again")
 
 
 def bare(folder: Path) -> None:
@@ -215,7 +215,7 @@ def bare(folder: Path) -> None:
     kept = folder / AOF
     bases = sorted(kept.glob("*.base.aof"))
     if len(bases) != 1:
-        raise StoreUnavailable("the copy was not written: type it again")
+        raise StoreUnavailable("the copy was not written: run the command again")
     for path in [*folder.iterdir(), *kept.iterdir()]:
         if path not in {kept, bases[0]}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()

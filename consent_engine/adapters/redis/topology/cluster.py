@@ -72,7 +72,7 @@ class Owners:
             if found and "cluster_state:fail" not in str(state):
                 self.known = list(dict.fromkeys(_address(node, host) for _, _, *nodes in rows for node in nodes))
                 return found[0]
-        raise Unreachable("no node of the cluster says who owns this slot")
+        raise Unreachable("no node of the cluster says which node owns this slot")
 
     def told(self, host: str, port: int) -> None:
         """Ask this node first from now on: it was just named as an owner, which other nodes may not know yet."""

@@ -29,7 +29,7 @@ def at_replicas(master: "Redis", told: Mapping[str, Any], *command: str) -> Iter
             except ResponseError:
                 raise
             except RedisError:
-                raise StoreUnavailable(f"a replica at {host}:{port} cannot be asked who works there") from None
+                raise StoreUnavailable(f"a replica at {host}:{port} cannot be asked for its clients") from None
 
 
 def _beside(master: "Redis", host: str, port: int) -> "Redis":
