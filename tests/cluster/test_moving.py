@@ -247,15 +247,15 @@ def test_what_was_moved_away_is_old_and_is_never_moved_again():
     orders = lived_in(first, 3)
     second, third = target(4, first.clock), target(4, first.clock)
     moved(first, second)
-    with pytest.raises(SettingsError, match="moved away"):
+    with pytest.raises(SettingsError, match="were moved before"):
         moved(first, third)
     assert third.client.dbsize() == 0
     dead_on_the_way(second, third)  # half filled, by the move after the first
-    with pytest.raises(SettingsError, match="moved away"):
+    with pytest.raises(SettingsError, match="were moved before"):
         moved(first, third)
     moved(second, third)
     assert seen(third, orders, 3)["orders"] == seen(second, orders, 3)["orders"]
-    with pytest.raises(SettingsError, match="moved away"):
+    with pytest.raises(SettingsError, match="were moved before"):
         moved(first, second)
 
 

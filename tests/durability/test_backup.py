@@ -353,13 +353,13 @@ def test_a_server_that_goes_before_it_is_copied_is_one_that_cannot_be_reached(tm
 def test_a_server_whose_snapshots_no_program_here_reads_is_named_before_anything_is_fetched():
     ours = needs.wheel_server()  # a Valkey
     with pytest.raises(
-        SettingsError, match=r"is Redis 8\.0\.2, .*here: Valkey \d.*install redis-server >= 8\.0 "
+        SettingsError, match=r"is Redis 8\.0\.2, .*found: Valkey \d.*install redis-server >= 8\.0 "
     ) as said:
         check_readable(Says(redis_version="8.0.2"), [ours])
     assert "\n" not in str(said.value)
     check_readable(Says(redis_version="7.2.5"), [ours])
     check_readable(Says(redis_version="7.2.4", valkey_version="9.9.9"), [ours])
-    with pytest.raises(SettingsError, match="here: none"):
+    with pytest.raises(SettingsError, match="found: none"):
         check_readable(Says(redis_version="7.4.0"), [])
 
 
