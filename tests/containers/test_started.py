@@ -134,6 +134,7 @@ def test_prometheus_finds_the_engine_and_cannot_reach_the_stores(stack: Stack) -
 
 def test_a_worker_that_is_killed_comes_back_and_loses_nothing(stack: Stack, desk: Desk) -> None:
     order = desk.place("+8613800138002", now())
+    desk.reaches(order, "awaiting_reply")  # killed while it asks, the question would be in doubt for ten minutes
     victims = stack.containers("workers")
     before = [stack.docker.process(each) for each in victims]
     for process in before:
