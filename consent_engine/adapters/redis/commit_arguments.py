@@ -262,7 +262,7 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
         lists.stands(index, stands[index], call.id)
     for index in stood.keys() - stands:
         lists.leaves(index, call.id)
-        if index == cell.told:  # where the release before listed such a call
+        if index == cell.told:  # the release before listed calls without an end here
             lists.leaves(cell.to_review[Verdict.PENDING], call.id)
     key = lists.numbers[cell.dialled_of(call.began.started_at)]
     for count in counted_of(call, before or change.archived):

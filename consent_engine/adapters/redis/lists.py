@@ -58,7 +58,7 @@ class RedisLists(OfCell, Lists):
         return {verdict: together(map(self._tally, self._waiting(verdict))) for verdict in self._cell.to_review}
 
     def _waiting(self, verdict: Verdict) -> list[str]:
-        """Return the indexes of calls that wait for a reviewer, by when they ended, or (in `told`) began."""
+        """Return the indexes of calls that wait for a reviewer, by their end; those in `told` by their beginning."""
         return [self._cell.to_review[verdict], *([self._cell.told] if verdict is Verdict.PENDING else ())]
 
     def summed(self, days: Sequence[str]) -> list[dict[str, int]]:

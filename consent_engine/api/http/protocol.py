@@ -79,7 +79,7 @@ class BoundedHttp(HttpToolsProtocol):
             return
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
-            self.transport.close()  # another answer is still to come: ours must not take its place
+            self.transport.close()  # an earlier request is still unanswered: its answer comes first
         else:
             named = b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
             told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(

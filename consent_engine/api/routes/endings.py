@@ -24,7 +24,7 @@ operations = Operations("endings", "/v1/orders")
     problems=(409,),
 )
 async def end(request: Request, caller: ApiKey, form: EndOrder, order_id: str) -> Response:
-    """The service is switched off at the BSS and the subscriber is told; archived orders can be ended, too. An order
+    """The BSS switches the service off, and the subscriber gets an SMS; archived orders can be ended, too. An order
     has one ending: asking again returns it (200). 409 `not_activated`; 409 `number_erased` once the subscriber's number
     was erased. Roles: agent (own), ops."""
     why = Why(Cause(form.cause), form.channel, caller.name, form.reason)

@@ -49,7 +49,7 @@ public = Operations("reports", "/v1/reports")
     takes=MakeReport,
 )
 async def make(request: Request) -> Response:
-    """Report a call for a subscriber, by the hotline or another channel of ours. A report is also a refusal, in force
+    """Report a call for a subscriber, by the hotline or another channel. A report is also a refusal, in force
     once this is answered. The answer proposes a class for the call, with reasons. The same number, carrier, calling
     number and instant again return the same report (200). With the code sent to the number no key is needed, and the
     answer is a receipt. Roles: agent, ops."""
@@ -136,7 +136,7 @@ async def show(request: Request, caller: ApiKey, report_id: str) -> ReportView:
 
 @operations.add("POST", "/{report_id}/decide", OPS, "Decide a report", ReportView, problems=(409,))
 async def decide(request: Request, caller: ApiKey, form: DecideReport, report_id: str) -> ReportView:
-    """Decide the class of the call and the reward; the reporter is told by SMS. Later `granted` and `paid`. Repeating a
+    """Decide the class of the call and the reward; the reporter gets an SMS. Later `granted` and `paid`. Repeating a
     decision changes nothing; another class is 409 `already_decided`, a reward that is not due 409 `reward_not_due`.
     Role: ops."""
     wanted = ReportDecision(report_id, caller.name, form)

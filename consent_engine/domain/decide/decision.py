@@ -95,10 +95,9 @@ def settle(
     """
     kinds = {ACTIVATE: started, NOTIFICATION: unsent}
     question = order.question
-    if question is not None:
-        may_be_asked = order.state is State.AGREED and not unasked and (question.leased_at or question.doubts)
-        if may_be_asked and isinstance(event.detail, MayBeAsked):
-            event = replace(event, detail=replace(event.detail, may_be_asked=1))
+    may_be_sent = question is not None and order.state is State.AGREED and (question.leased_at or question.doubts)
+    if may_be_sent and not unasked and isinstance(event.detail, MayBeAsked):
+        event = replace(event, detail=replace(event.detail, may_be_asked=1))
     if isinstance(event.detail, (TooLateToAsk, ConfirmationFailed)) and early_in_vain(order) and not told_late(order):
         event = replace(event, detail=replace(event.detail, answered=1))
         puts = (*puts, say(Purpose.LATE, event.at))

@@ -183,7 +183,7 @@ def _others(side: Side, look_s: float) -> int:
 
     Its replicas' clients count, too: a former master may be promoted again, with the clients still connected to it.
     """
-    ours = f"consent-cells-{secrets.token_hex(4)}"  # random, so that a second move counts as another client
+    ours = f"consent-cells-{secrets.token_hex(4)}"  # random: each move has a client name of its own
     stay: set[str] | None = None
     for look in range(LOOKS):
         if look:

@@ -17,7 +17,7 @@ _ITS_OWN = ("host", "port", "path", "owners", "slot", "connection_pool", "redis_
 
 
 def at_replicas(master: "Redis", told: Mapping[str, Any], *command: str) -> Iterator[Any]:
-    """Yield each replica's answer to a command. told: the section `replication` of the master's INFO
+    """Yield each replica's answer to a command. told: the master's answer to INFO replication
 
     Raises StoreUnavailable for a replica that cannot be reached, and ResponseError for one that refuses to answer.
     """
