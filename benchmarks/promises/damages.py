@@ -32,6 +32,8 @@ from consent_engine.errors import ConsentError
 from consent_engine.wiring import archive_of, installation
 
 WORKS_S = 2.0
+LOGGED, LOGGED_S = 0.95, 60.0
+"""The share of the file whose entries are in the log when the server dies, and the seconds that it is waited for."""
 ZEROS, GARBAGE = bytes(4096), bytes(range(1, 256)) * 3
 
 
@@ -156,6 +158,7 @@ def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = Fals
         archive.seal = found.archive.seal if found.archive else None
         load.begin()
         time.sleep(works_s)
+        _logged(load, data)
         if isinstance(found.server, EmbeddedServer):
             os.kill(found.server.pid, signal.SIGKILL)
         load.close()
@@ -169,6 +172,23 @@ def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = Fals
     except ConsentError as error:
         return Seen(str(error).replace(str(data), "DATA"), "", before, doctor(named, data.parent))
     return Seen("", broken, before, then)
+
+
+def _logged(load: Load, data: Path) -> None:
+    """Wait until the log has the entries of nearly all of the file: that others are lost, nobody can know.
+
+    Raises TimeoutError where the sealer does not keep up.
+    """
+    store, until = load.engine().store, time.monotonic() + LOGGED_S
+    if store.log is None:
+        raise TypeError("a load without an archive has no log")
+    size, entries = 0, 0
+    while store.log.size() < entries or size < LOGGED * _aof(data).stat().st_size:
+        if time.monotonic() > until:
+            raise TimeoutError("the sealer does not keep up with the load")
+        if store.log.size() >= entries:
+            size, entries = _aof(data).stat().st_size, store.journal.waiting().count + store.log.size()
+        time.sleep(0.02)
 
 
 def _broken(notes: Notes, engine: Engine) -> str:
