@@ -8,6 +8,7 @@ const MOST_PAGES = 20; // of archived calls: one whose calls were all heard sinc
 let verdictWanted = "pending"; // which queue: a verdict, or "archived"
 let queue = []; // as it was told
 let heard = null; // what is heard now: {call, own, recording, sold}
+let deciding = false; // a verdict is on its way, or the next call is
 
 function queueRow(each) {
   const row = make("li", {}, make("button", { type: "button", className: "link" }, dateAndClock(each.started_at)),
@@ -128,7 +129,18 @@ function askWhy(open) {
   byId("reasons").querySelector("input").focus();
 }
 
-async function decide(path, body, done) {
+/** One verdict at a time: a key that is pressed twice decides nothing about a call that nobody heard yet. */
+async function decide(...verdict) {
+  if (deciding || !heard) return;
+  deciding = true;
+  try {
+    await decided(...verdict);
+  } finally {
+    deciding = false;
+  }
+}
+
+async function decided(path, body, done) {
   const id = heard.call.id;
   const answer = await call("POST", `/v1/reviews/${id}${path}`, body);
   if (!answer.ok) return say(byId("wrong"), wrongField(answer));
