@@ -137,7 +137,7 @@ server.serve_forever()
 PY
 : >activations
 "$python" bss.py & pids+=($!)
-"$python" -m consent_engine.simulator --port "$outside_port" --secret "$CONSENT_HTTP_JSON__SECRET" --engine "$api" \
+"$python" -m consent_engine.simulator --port "$outside_port" --engine "$api" \
     >outside.log 2>&1 </dev/null & pids+=($!)
 soon "the BSS listens" ok sh -c 'test -s bss.port && echo ok'
 CONSENT_BSS_HTTP__URL=http://127.0.0.1:$(cat bss.port)

@@ -44,7 +44,7 @@ def slowed(made: Any, kind: type) -> Any:  # noqa: ANN401 - either of two
 if seconds() > 0:
     gateway, system = gateways.GATEWAYS["simulated"], bss.BSS["simulated"]
     gateways.GATEWAYS["simulated"] = lambda *args: slowed(gateway(*args), SlowGateway)
-    bss.BSS["simulated"] = lambda *args: slowed(system(*args), SlowBss)
+    bss.BSS["simulated"] = system._replace(build=lambda *args: slowed(system.build(*args), SlowBss))
 
 if __name__ == "__main__":
     sys.exit(main())

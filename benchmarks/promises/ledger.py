@@ -6,6 +6,7 @@ so with the process that started it.
 
 import argparse
 import asyncio
+import os
 import sys
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from benchmarks.promises.people import FIRST_NUMBER, case_of, person
+from consent_engine.simulator.__main__ import secrets_of
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.outside import Outside
 from consent_engine.simulator.tasks import Tasks
@@ -55,13 +57,12 @@ async def _serve(ledger: Ledger, engine: str) -> None:
 def main() -> None:
     """Serve until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("--secret", "--bss-secret", "--engine"):
-        parser.add_argument(name, required=True)
+    parser.add_argument("--engine", required=True)
     for name in ("--port", "--seed"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--window", type=float, required=True)
     args = parser.parse_args()
-    ledger = Ledger(args.secret, args.bss_secret, port=args.port)
+    ledger = Ledger(*secrets_of(os.environ), port=args.port)
     ledger.town = Town(args.seed, args.window)
     asyncio.run(_serve(ledger, args.engine))
 

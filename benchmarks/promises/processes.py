@@ -217,7 +217,7 @@ def build(folder: Path, settings: dict[str, str], seed: int, window_s: float, *,
 
     python = [sys.executable, "-m"]
     ledger = [*python, "benchmarks.promises.ledger", "--port", str(town.ports["ledger"])]
-    ledger += ["--secret", gateway, "--bss-secret", bss, "--engine", town.api]
+    ledger += ["--engine", town.api]
     town.still.append(part("ledger", *ledger, "--seed", str(seed), "--window", str(window_s)))
     for name, to in (("redis", "redis"), ("outside", "ledger")):
         if faults:

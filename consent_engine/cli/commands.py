@@ -16,7 +16,7 @@ from consent_engine.cli import (
     pauses,
     permits,
     plans,
-    reading,
+    replies,
     reports,
     reviews,
     running,
@@ -56,4 +56,4 @@ app.command()(audit.audit)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)
 # A reply may begin with a dash, and is no option then.
-app.command(context_settings={"ignore_unknown_options": True})(reading.read)
+app.command(context_settings={"ignore_unknown_options": True})(replies.read)

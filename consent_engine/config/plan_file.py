@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.errors import FieldError, Malformed, SettingsError
 
 

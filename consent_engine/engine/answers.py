@@ -12,7 +12,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import (
+from consent_engine.engine.store_requests import (
     Ask,
     Load,
     Loaded,

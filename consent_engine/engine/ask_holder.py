@@ -15,9 +15,9 @@ from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.line_events import SKEW_MS, LineEventAsked, happening_on
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import EventNotTaken
 from consent_engine.ports import Leased, Outside, Target
 from consent_engine.ports.targets import BSS

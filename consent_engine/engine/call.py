@@ -23,13 +23,13 @@ from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_SECOND_LOOK, WAKE
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.line import Line, line_id, request_key
 from consent_engine.domain.line.restriction import Kind, name_of
-from consent_engine.engine.asks import Release, Reserve, Step
 from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import disowned_by, falling, waiting_for
 from consent_engine.engine.reserving import free_recording, reserve_call
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
+from consent_engine.engine.store_requests import Release, Reserve, Step
 from consent_engine.errors import BrokenRecord, IdempotencyConflict, Malformed, StoreUnavailable
 from consent_engine.ports import CallChange, Commit, CommitResult, Leased, LineChange, Look, Owner, Posted
 

@@ -15,7 +15,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import slot
 from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.domain.order.sold import Pressure, pressures
+from consent_engine.domain.order.pressure import Pressure, pressures
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.coverage import Coverage

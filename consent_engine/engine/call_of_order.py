@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.admit_call import Telling, tell
+from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import MOST_REFUSALS, Call, held, recorded_call_id, recording_key
 from consent_engine.domain.call.call_events import OrderRefused
@@ -17,14 +17,14 @@ from consent_engine.domain.call.errors import RecordingReused
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.calls import leaving
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.entries import Called
+from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import CALLS_KNOWN_MS, Line
 from consent_engine.domain.offer.versions import Listed
-from consent_engine.engine.asks import Loaded, Release, Reserve, Step
 from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
+from consent_engine.engine.store_requests import Loaded, Release, Reserve, Step
 from consent_engine.ports import CallChange, Change, Commit, CommitResult, Look, Owner
 
 MOST_CALLS_OF_REFUSALS = 20
@@ -55,7 +55,7 @@ class CallOfOrder(Struct, frozen=True):
         """Return the line's entry for a call that is made with its order."""
         if self.call is None or not self.fields or self.call.began.started_at <= now - CALLS_KNOWN_MS:
             return {}
-        return {f"c:{self.call.id}": Called(self.call.id, self.call.began.started_at, self.call.carrier).encode()}
+        return {f"c:{self.call.id}": CallEntry(self.call.id, self.call.began.started_at, self.call.carrier).encode()}
 
 
 class Named(Struct, frozen=True):
@@ -95,8 +95,8 @@ def call_behind(
     else:  # kept separately: a request with the number corrected describes the call as it was, with its recording
         other = recording_key(secret, f"{told.recording_id}\n{told.caller_number}")
         call_id = recorded_call_id(wanted.msisdn, other)
-    telling = Telling(wanted, call_id, listed.plan.carrier.value, named.salt)
-    made, fields = tell(telling, line, terms, secret, loaded.now)
+    described = OrderWithCall(wanted, call_id, listed.plan.carrier.value, named.salt)
+    made, fields = begin_from_order(described, line, terms, secret, loaded.now)
     return CallOfOrder(made, fields, key)
 
 

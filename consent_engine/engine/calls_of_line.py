@@ -3,7 +3,7 @@
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Millis
-from consent_engine.domain.line.entries import Called
+from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import CALLS_KNOWN_MS, STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.ports import LineChange
@@ -17,6 +17,6 @@ def named_on(line: Line, call: Call, now: Millis, msisdn: Msisdn, *, refusal: in
     began = call.began
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}
     if began.started_at > now - CALLS_KNOWN_MS:
-        fields[f"c:{call.id}"] = Called(call.id, began.started_at, began.carrier, refusal).encode()
+        fields[f"c:{call.id}"] = CallEntry(call.id, began.started_at, began.carrier, refusal).encode()
     put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
     return LineChange(line.id, line.version, fields, put)

@@ -12,8 +12,8 @@ from msgspec import structs
 
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, Lane, Millis, lane_of
-from consent_engine.engine.asks import Save, Step, T
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.store_requests import Save, Step, T
 from consent_engine.ports import Change, CommitResult, Leased, LineChange, OrderChange
 
 

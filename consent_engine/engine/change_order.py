@@ -10,7 +10,7 @@ from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, s
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
 from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
-from consent_engine.domain.interpret.reported import parts_named
+from consent_engine.domain.interpret.delivery_reports import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.restriction import Kind, name_of, names_barring
@@ -18,8 +18,8 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
-from consent_engine.engine.asks import Step
 from consent_engine.engine.round_trips import load, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import (
     CallChange,

@@ -10,9 +10,9 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.endings import EndDecision, on_give_up, on_retry, on_take_up
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.round_trips import load, prove, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import NothingParked, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, EndingChange, Held, Owner
 

@@ -34,11 +34,11 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Loaded, Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import archived_endings, load, one, orders_of_line, prove, save
+from consent_engine.engine.store_requests import Loaded, Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Owner, Store
 

@@ -26,7 +26,6 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.archive import Upkeep
-from consent_engine.engine.asks import Loaded, Step
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.change_order import recording, retrying
@@ -40,11 +39,12 @@ from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
-from consent_engine.engine.receive import Door, Incoming, RefusalAsked, owner_of
+from consent_engine.engine.receive import Incoming, Receiver, RefusalAsked, owner_of
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revealing import Revealer
 from consent_engine.engine.revoking import revoking
 from consent_engine.engine.round_trips import drive, or_raised
+from consent_engine.engine.store_requests import Loaded, Step
 from consent_engine.engine.stuck import (
     ALL,
     MOST_RETRIED,
@@ -81,7 +81,7 @@ class Engine:
         self.catalogue = Catalogue(registry, limits(terms), approval=terms.plan_approval, addresses=terms.addresses)
         self.keys = Keys(registry, secret)
         self.dialler = Dialler(store, terms, secret)
-        self._door = Door(store, outside, secret, self.catalogue.own_words)
+        self._receiver = Receiver(store, outside, secret, self.catalogue.own_words)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
@@ -140,7 +140,7 @@ class Engine:
         try:
             for numbers in parts.values():
                 try:
-                    stored = self._door.receive([messages[n] for n in numbers])
+                    stored = self._receiver.receive([messages[n] for n in numbers])
                 except StoreUnavailable as error:
                     results |= dict.fromkeys(numbers, error)
                     continue

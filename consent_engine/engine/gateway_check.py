@@ -13,10 +13,10 @@ from consent_engine.domain.effects import FRESH, WAKE_LINE, Pending, Purpose, sm
 from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.listing import part_reports
 from consent_engine.engine.round_trips import load, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import DoNotCall, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, LineChange, Records
 

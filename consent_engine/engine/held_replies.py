@@ -13,9 +13,9 @@ from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, encode_m
 from consent_engine.domain.line.line import Line, keyed
 from consent_engine.domain.line.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.msisdn import contains_number, hidden
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, post, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import BrokenRecord, FieldError, Malformed
 from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, Standing
 

@@ -9,7 +9,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.drawing import lot
 from consent_engine.domain.call.permit import Permit, read
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.entries import Called
+from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.lookup import Lookup
@@ -66,7 +66,7 @@ class Inspector:
         known = self._lookup.calls(chosen)
         return Drawn(len(ids), tuple(known[call] for call in chosen if call in known))
 
-    def _line(self, line: str) -> Sequence[Called]:
+    def _line(self, line: str) -> Sequence[CallEntry]:
         found = self._store.records.look(lines=[line]).lines.get(line)
         if found is None:
             raise BrokenRecord("a line's record cannot be read")

@@ -14,16 +14,16 @@ from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, counted, of_a_fragment, read
 from consent_engine.domain.hashing import digest
-from consent_engine.domain.inbox.parts import MOST_REPLIES, Gathered, Piece
+from consent_engine.domain.inbox.reply_parts import MOST_REPLIES, Gathered, Piece
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import Part, Reply
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.post_to_inbox import posted_reply, texts_sent, yes_of
 from consent_engine.engine.round_trips import drive, load, or_raised, post, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Store, Stored
 

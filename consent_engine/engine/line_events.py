@@ -18,9 +18,9 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, prove, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, LineChange, Owner
 

@@ -1,4 +1,4 @@
-"""Measurements of outside calls, and of the time from activation to notification: counts, never personal data.
+"""Counters that workers add to, as of outside calls; `api/service/worker_metrics.py` shows them. Never personal data.
 
 Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>` (without the name
 where an earlier release counted), `<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation

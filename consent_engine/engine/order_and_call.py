@@ -15,10 +15,10 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction
 from consent_engine.domain.order.facts import CancelAsked
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import AGAIN_MS, taking_back
 from consent_engine.engine.round_trips import load, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import (
     BrokenRecord,
     CoolingOff,

@@ -44,14 +44,14 @@ def known_outcome(leased: Leased) -> Outcome | None:
     return Uncertain("lease lost") if leased.lost else None  # a started call may be done
 
 
-class Called(NamedTuple):
+class CallResult(NamedTuple):
     """How a call ended, and its target; None where no call was made."""
 
     outcome: Outcome
     target: Target | None = None
 
 
-async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) -> Called:
+async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) -> CallResult:
     """Carry out a leased effect. Bounded by the adapter's own timeout.
 
     unless: the outcome of an activation that must not begin; the result of earlier attempts is asked all the same
@@ -61,48 +61,48 @@ async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) 
     if leased.effect == DEACTIVATE and leased.ending is not None:
         return await _deactivate(outside, leased.ending)
     if _is_worth_nothing(leased):
-        return Called(Rejected("the code's time is over"))
+        return CallResult(Rejected("the code's time is over"))
     carrier, sms = _sms(leased.order, leased.effect) if leased.order else _line_sms(outside, leased)
     name = outside.routes[carrier]
     gateway = outside.gateways[name]
     if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, yet reported as accepted
-        return Called(Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}"))
-    return Called(await gateway.send(sms), Target(GATEWAY, name))
+        return CallResult(Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}"))
+    return CallResult(await gateway.send(sms), Target(GATEWAY, name))
 
 
-async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> Called:
+async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> CallResult:
     yes = order.last(Trigger.SAID_YES)
     if order.state is not State.CONFIRMED or yes is None:  # no consent, no service: whatever led here
         raise BrokenRecord("an activation that nobody confirmed")
     if outside.bss is None:
-        return Called(Rejected("no BSS is set up"))
+        return CallResult(Rejected("no BSS is set up"))
     target = Target(BSS, outside.bss.name)
     if order.effects[ACTIVATE].in_doubt:
         known = await outside.bss.ask(order.id)
         if known is not None:
-            return Called(known, target)
+            return CallResult(known, target)
     if unless is not None:
-        return Called(unless)
+        return CallResult(unless)
     doc, head = order.doc, order.head_at(Trigger.SAID_YES)
     outcome = await outside.bss.activate(
         Activation(order.id, order.person.msisdn, doc.plan, doc.offer.plan_version, doc.offer.plan_hash, yes.at, head)
     )
-    return Called(outcome, target)
+    return CallResult(outcome, target)
 
 
-async def _deactivate(outside: Outside, ending: Ending) -> Called:
+async def _deactivate(outside: Outside, ending: Ending) -> CallResult:
     if ending.is_over:
         raise BrokenRecord("an ending that is over")
     if outside.bss is None:
-        return Called(Rejected("no BSS is set up"))
+        return CallResult(Rejected("no BSS is set up"))
     target = Target(BSS, outside.bss.name)
     if ending.effects[DEACTIVATE].in_doubt:
         known = await outside.bss.ask_ending(ending.id)
         if known is not None:
-            return Called(known, target)
+            return CallResult(known, target)
     doc = ending.doc
     wanted = Deactivation(ending.id, doc.order, doc.activation, ending.person.msisdn, doc.plan, doc.cause, doc.asked_at)
-    return Called(await outside.bss.deactivate(wanted), target)
+    return CallResult(await outside.bss.deactivate(wanted), target)
 
 
 def _sms(order: Order, effect: str) -> tuple[str, Sms]:

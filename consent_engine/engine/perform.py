@@ -27,7 +27,6 @@ from consent_engine.domain.order.facts import Ended, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
 from consent_engine.engine.ask_holder import telling
-from consent_engine.engine.asks import Step
 from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.carry_on import CarryOn
@@ -43,6 +42,7 @@ from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.slice import Slice
 from consent_engine.engine.slice_result import Tally, word_of
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Leased, Outside, Queue, Store
 

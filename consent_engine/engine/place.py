@@ -16,11 +16,11 @@ from consent_engine.domain.line.line import Line, line_id, order_id, request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Loaded, Recall, Release, Reserve, Step
 from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.round_trips import load, prove, save
+from consent_engine.engine.store_requests import Loaded, Recall, Release, Reserve, Step
 from consent_engine.errors import (
     ArchiveUnavailable,
     DuplicateOrder,

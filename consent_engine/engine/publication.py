@@ -10,8 +10,8 @@ from msgspec import Struct
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses, Kind
 from consent_engine.domain.offer.page_seen import Found, Seen, after
+from consent_engine.domain.offer.page_template import PLAIN, Template
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.template import PLAIN, Template
 from consent_engine.domain.offer.versions import Standing
 from consent_engine.domain.texts.page import HASH, lacking, read
 from consent_engine.engine.catalogue import Catalogue

@@ -10,16 +10,16 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
 from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, UnreadReport, encode_message
-from consent_engine.domain.inbox.parts import can_be_joined
+from consent_engine.domain.inbox.reply_parts import can_be_joined
 from consent_engine.domain.line.line import keyed, line_id
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import DeliveryReport, Reply
-from consent_engine.engine.asks import Step
 from consent_engine.engine.join_parts import driven, gathering
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.post_to_inbox import posted_reply, texts_sent, yes_of
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
 
@@ -45,7 +45,7 @@ class RefusalAsked(Struct, frozen=True):
 Incoming = Reply | DeliveryReport | RefusalAsked
 
 
-class Door:
+class Receiver:
     """The entrance for messages: each is taken once, to its line, and a refusal is in force before it is read."""
 
     def __init__(

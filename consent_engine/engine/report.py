@@ -33,12 +33,12 @@ from consent_engine.domain.effects import WAKE_LINE, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
-from consent_engine.domain.line.reported import Reported
+from consent_engine.domain.line.reported_call import ReportedCall
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import archived_reports, load, load_reports, post, prove, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, LineChange, Owner, Posted, ReportChange
 
@@ -129,7 +129,7 @@ def _begun(made: ReportMade, ours: str, line: Line, by: Reports, now: Millis) ->
 def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_at: Millis = 0) -> LineChange:
     """Return the line's change with its report, and when the reward of that was granted."""
     told = report.received
-    row = Reported(report.id, told.received_at, told.called_at, told.carrier, told.call, granted_at)
+    row = ReportedCall(report.id, told.received_at, told.called_at, told.carrier, told.call, granted_at)
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}
     put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
     return LineChange(line.id, line.version, {**fields, row.field: row.encode()}, put)

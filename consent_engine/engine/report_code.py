@@ -10,9 +10,9 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.proof_code import FIELD, MINUTES, next_code, no_code, ticket_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.texts.report_words import CODE, named
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, LineChange
 

@@ -6,9 +6,9 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import RecordingReused
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
-from consent_engine.engine.asks import Reserve, Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import calls_of_request, load
+from consent_engine.engine.store_requests import Reserve, Step
 from consent_engine.errors import IdempotencyConflict, StoreUnavailable
 from consent_engine.ports import Claim
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from consent_engine.domain.order.facts import Revealed
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import recording
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import OrderNotFound
 from consent_engine.ports import Registry
 from consent_engine.ports.reveals import Reveal

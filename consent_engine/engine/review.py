@@ -26,9 +26,9 @@ from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import Kind, Restriction
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import calls_of_request, load, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange
 

@@ -8,9 +8,9 @@ from consent_engine.domain.lifecycle import State, Trigger, allows
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.facts import CancelAsked
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Step
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.change_order import recording
+from consent_engine.engine.store_requests import Step
 from consent_engine.ports import Store
 
 MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000

@@ -16,7 +16,7 @@ from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.answers import answers
-from consent_engine.engine.asks import (
+from consent_engine.engine.store_requests import (
     Ask,
     Load,
     Loaded,

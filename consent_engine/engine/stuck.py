@@ -14,9 +14,9 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.facts import RetryAsked
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import recording, retrying, retrying_call
 from consent_engine.engine.ending_again import retrying_ending
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import NothingParked, OrderNotFound
 from consent_engine.ports import Lanes, Owner, Records
 

@@ -9,9 +9,9 @@ from consent_engine.domain.call.errors import CallMismatch, CallNotFound
 from consent_engine.domain.call.transcript import SAID, Spoken, Transcribed, encode_lines
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, prove, save
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import FieldError, Malformed, Refused, StoreUnavailable
 from consent_engine.ports import CallChange, Commit, CommitResult, Owner
 

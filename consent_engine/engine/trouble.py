@@ -11,9 +11,9 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.facts import CancelAsked
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.asks import Step
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.round_trips import or_raised
+from consent_engine.engine.store_requests import Step
 from consent_engine.engine.stuck import MOST_RETRIED, StuckEffect
 from consent_engine.errors import OrderNotFound, TooLate
 from consent_engine.ports import Outside, Owner, Store, Target

@@ -9,9 +9,9 @@ from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
-from consent_engine.engine.asks import Step
 from consent_engine.engine.endings import MOST_ORDERS, ending_asked
 from consent_engine.engine.round_trips import archived_endings, load, orders_of_line
+from consent_engine.engine.store_requests import Step
 
 WAITS_MS = 24 * 3_600_000
 """How long a message that ends a service waits for the archive, or for the end of an activation that has begun; after

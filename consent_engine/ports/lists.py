@@ -70,7 +70,7 @@ class Lists(Protocol):
         """Return how many of one day's calls were heard, by agent. This reads all counts of the day."""
 
     def sold(self, day: str) -> dict[str, int]:
-        """Return the outcome counts of the orders placed on a day (China's, YYYY-MM-DD): see `domain/order/sold.py`."""
+        """Return the outcome counts of the orders placed on a day (China's), see `domain/order/pressure.py`."""
 
     def ended_soon(self, days: Sequence[str]) -> int:
         """Return how many of the services switched on on these days were taken back within a week."""

@@ -1,11 +1,16 @@
-"""`python -m consent_engine.simulator`: only gateway and BSS, for people with curl and for chaos runs."""
+"""`python -m consent_engine.simulator`: only gateway and BSS, for people with curl and for chaos runs.
+
+Its secrets are the engine's settings for them, CONSENT_HTTP_JSON__SECRET and CONSENT_BSS_HTTP__SECRET, in the
+environment: an argument would stand in `ps`, and one that begins with a dash would be read as an option. Where one of
+them is set, it serves for both.
+"""
 
 import argparse
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consent_engine.domain.msisdn import mask
 from consent_engine.simulator.outside import Outside
@@ -16,6 +21,8 @@ HELP = (
     "GET /ledger shows everything"
 )
 PARTS = 3
+SECRETS = ("CONSENT_HTTP_JSON__SECRET", "CONSENT_BSS_HTTP__SECRET")
+"""The gateway's, and the BSS's."""
 
 
 def _announce(what: str, msisdn: str, text: str) -> None:
@@ -31,8 +38,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m consent_engine.simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8900)
-    parser.add_argument("--secret", required=True, help="what CONSENT_HTTP_JSON__SECRET is")
-    parser.add_argument("--bss-secret", help="what CONSENT_BSS_HTTP__SECRET is (default: the same)")
     parser.add_argument("--part-ids", action="store_true", help="give every part of an SMS an id of its own")
     parser.add_argument("--engine", default="http://127.0.0.1:8080", help="where the engine's API listens")
     return parser.parse_args(arguments)
@@ -77,14 +82,25 @@ async def _serve(outside: Outside, engine: str) -> None:
         await asyncio.gather(console, return_exceptions=True)
 
 
+def secrets_of(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the secrets of the gateway and of the BSS. Raises KeyError where neither is set."""
+    found = [environ.get(name) for name in SECRETS]
+    other = next((each for each in found if each), None)
+    if other is None:
+        raise KeyError(" or ".join(SECRETS))
+    gateway, bss = (each or other for each in found)
+    return gateway, bss
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM."""
     options = _options(arguments)
     try:
-        bss_secret = options.bss_secret or options.secret
-        outside = Outside(
-            options.secret, bss_secret, options.host, options.port, _announce, part_ids=options.part_ids
-        )  # fmt: skip
+        gateway, bss = secrets_of(os.environ)
+        outside = Outside(gateway, bss, options.host, options.port, _announce, part_ids=options.part_ids)
+    except KeyError as missing:
+        sys.stderr.write(f"set {missing.args[0]} in the environment, to the value that the engine has\n")
+        return 2
     except OSError as error:
         sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error.strerror}\n")
         return 1

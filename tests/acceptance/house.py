@@ -134,7 +134,7 @@ class House:
     def start_outside(self, *options: str) -> None:
         self.outside = subprocess.Popen(
             [sys.executable, "-m", "consent_engine.simulator", "--port", str(self.outside_port),
-             "--secret", GATEWAY_SECRET, "--bss-secret", BSS_SECRET, "--engine", self.api, *options],
+             "--engine", self.api, *options],
             env=self.environ, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=self.folder,
         )  # fmt: skip
         until(

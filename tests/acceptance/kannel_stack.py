@@ -78,7 +78,7 @@ class Stack:
         keys = self._python("keys", *ENGINE, "keys", "add", "desk", "--role", "agent")
         self.key = keys.wait_for(r"\bce_")[0].split()[-1]
         self._start_kannel(admin)
-        self.bss = self._python("bss", "-m", "consent_engine.simulator", f"--port={bss}", f"--secret={BSS_SECRET}")
+        self.bss = self._python("bss", "-m", "consent_engine.simulator", f"--port={bss}")
         self.bss.wait_for("bss http")
         self.start_api()
         self.workers = self._python("workers", "-m", "workers")

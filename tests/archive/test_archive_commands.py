@@ -11,7 +11,7 @@ from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.cli.tables import printing
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.msisdn import parse
-from consent_engine.engine.pressing import PressingWatch
+from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.sealing import seal
 from tests.archive.house import broken
 
@@ -137,7 +137,7 @@ def test_a_metric_says_whether_the_archive_can_be_asked(small):
     def up():
         small.engine.lanes.rooms = dict  # fakeredis has no INFO
         [family] = [
-            family for family in of_store(look_at(small.engine, PressingWatch())) if family.name == "consent_archive_up"
+            family for family in of_store(look_at(small.engine, PressureWatch())) if family.name == "consent_archive_up"
         ]
         return family.samples[0].value
 

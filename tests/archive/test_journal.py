@@ -22,7 +22,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
-from consent_engine.engine.pressing import PressingWatch
+from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Piece, Waiting
@@ -247,7 +247,7 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
     assert real.engine.store.journal.waiting() == Waiting(len(entries), oldest)
     told = {
         family.name: family.samples[0].value
-        for family in of_store(look_at(real.engine, PressingWatch()))
+        for family in of_store(look_at(real.engine, PressureWatch()))
         if family.samples
     }
     assert told["consent_journal_waiting"] == len(entries)

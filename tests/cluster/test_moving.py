@@ -16,7 +16,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.proof_code import shares
 from consent_engine.domain.offer.policy import Suspects
 from consent_engine.domain.offer.versions import Proposal
-from consent_engine.domain.order.sold import Sold
+from consent_engine.domain.order.pressure import Sold
 from consent_engine.errors import BrokenRecord, SettingsError
 from tests.archive.house import LONG
 from tests.cluster.celled import lived_in, person, seen

@@ -14,7 +14,10 @@ BOOT = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec /sb
 """systemd wants version 2 of cgroups, and finds it empty where the machine still has version 1."""
 DONE = re.compile(r"^(useradd|python3 -m venv|/opt/consent/bin/pip) ", re.M)
 """Commands of the README that the image has already done, in the same words."""
-SIMULATOR = f"/opt/consent/bin/python -m consent_engine.simulator --secret {SECRET} --engine http://127.0.0.1:8080"
+SIMULATOR = (
+    f"CONSENT_HTTP_JSON__SECRET={SECRET} "
+    "exec /opt/consent/bin/python -m consent_engine.simulator --engine http://127.0.0.1:8080"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.adapters.bss import http
+from consent_engine.adapters.bss import http_json
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
@@ -26,7 +26,7 @@ def talk(behaviour, *verbs, seconds=PATIENT, url="", **raw):
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:
             settings = RAW | {"URL": f"{url or far.url}/v2/"} | raw
-            system = http.build("http", settings, timedelta(seconds=seconds), lambda: NOW_S)
+            system = http_json.build("http", settings, timedelta(seconds=seconds), lambda: NOW_S)
             outcomes = [
                 await (system.ask("11-abc") if verb == "ask" else system.activate(ACTIVATION)) for verb in verbs
             ]
@@ -135,7 +135,7 @@ def test_whatever_cannot_have_been_sent_is_no_news(unreached, verb, kind):
     async def conversation():
         async with server as far:
             url, seconds = await make(far)
-            system = http.build("http", RAW | {"URL": url}, timedelta(seconds=seconds), lambda: NOW_S)
+            system = http_json.build("http", RAW | {"URL": url}, timedelta(seconds=seconds), lambda: NOW_S)
             async with bounded(seconds):
                 outcome = await (system.ask("11-abc") if verb == "ask" else system.activate(ACTIVATION))
             await system.close()
@@ -178,7 +178,7 @@ def test_a_bss_that_was_asked_and_knows_nothing_differs_from_one_that_cannot_be_
     assert (asked, len(far.requests)) == (Untaken("asked: unknown to the BSS"), 1)
     never, far = talk(answers(200, ACTIVE), "ask", CAN_ASK="false")
     assert (never, len(far.requests)) == (None, 0)
-    assert [http.build("http", RAW | {"CAN_ASK": can}, timedelta(1)).can_ask for can in ("true", "", "false")] == [
+    assert [http_json.build("http", RAW | {"CAN_ASK": can}, timedelta(1)).can_ask for can in ("true", "", "false")] == [
         True,
         False,
         False,

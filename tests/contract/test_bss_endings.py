@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from consent_engine.adapters.bss import http, simulated
+from consent_engine.adapters.bss import http_json, simulated
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.ports import Deactivation
@@ -21,7 +21,7 @@ def talk(behaviour, *verbs, seconds=PATIENT, **raw):
 
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:
-            system = http.build(
+            system = http_json.build(
                 "http", RAW | {"URL": f"{far.url}/v2/"} | raw, timedelta(seconds=seconds), lambda: NOW_S
             )
             outcomes = [

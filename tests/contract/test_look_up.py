@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from consent_engine.adapters.bss import registry as bss
-from consent_engine.adapters.bss import subscribers
+from consent_engine.adapters.bss import subscriber_look_up
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Unavailable
 from consent_engine.domain.line.subscriber import Subscriber
@@ -24,7 +24,7 @@ def asked(behaviour, seconds=PATIENT, url=""):
     async def conversation():
         async with bounded(seconds), Far(behaviour) as far:
             settings = RAW | {"URL": f"{url or far.url}/v2/"}
-            system = subscribers.build("http", settings, timedelta(seconds=seconds), lambda: NOW_S)
+            system = subscriber_look_up.build("http", settings, timedelta(seconds=seconds), lambda: NOW_S)
             answer = await system.look_up(MSISDN)
             await system.close()
             return answer, far

@@ -33,7 +33,7 @@ from msgspec.structs import replace
 
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
-from consent_engine.domain.admission.admit_call import Telling, tell
+from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.decide.decision import Decision, Drop
 from consent_engine.domain.effects import ACTIVATE, FRESH, WAKE_TOO_LATE, Pending, Purpose, is_sms, sms_parts
@@ -84,7 +84,7 @@ def placed(n: int, now: int, policy: Policy, others: tuple[Order, ...] = (), *, 
     line = Line("l", 1, NUMBER, tuple(Entry.of(other) for other in others), (), {})
     terms = Terms(policy, {CARRIER: SENDER}, frozenset({CARRIER} if subs else ()))
     placing, salt = Placing("desk", f"k{n}", wanted), f"{n:08x}"
-    told, _ = tell(Telling(placing, f"0ce7c{n}", CARRIER, salt), line, terms, "secret", now)
+    told, _ = begin_from_order(OrderWithCall(placing, f"0ce7c{n}", CARRIER, salt), line, terms, "secret", now)
     order, _ = admit(placing, f"0ce7o{n}", line, Listed(PLANS[n]), terms, now, salt, call=told)
     return replace(order, effects={QUESTION: FRESH, WAKE_TOO_LATE: FRESH})
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
-from consent_engine.domain.admission.admit_call import Telling, tell
+from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
@@ -63,7 +63,7 @@ def agreed(*, code=False, **policy):
     wanted = PlaceOrder.read({"msisdn": "13800138000", "plan": PLAN.code, "agent": "A", "call": details})
     terms = Terms(Policy(**policy), {"mobile": "10085"}, frozenset())
     placing, line = Placing("desk", "k", wanted), Line("l", 0, "", (), (), {})
-    call, _ = tell(Telling(placing, "0ce7c", "mobile", "ab" * 16), line, terms, "secret", NOW)
+    call, _ = begin_from_order(OrderWithCall(placing, "0ce7c", "mobile", "ab" * 16), line, terms, "secret", NOW)
     order, _ = admit(placing, "0ce7o", line, Listed(PLAN), terms, NOW, "ab" * 16, call=call)
     order = replace(order, doc=replace(order.doc, asks_code=code))
     return replace(order, effects={QUESTION: FRESH, WAKE_TOO_LATE: FRESH})

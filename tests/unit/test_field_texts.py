@@ -13,7 +13,7 @@ from consent_engine.domain.admission.lengths import MOST, too_long
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS, Purpose
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.offer.form import plan_from
+from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.texts.confirmation_fields import elements, price_of, unsubscribe_of
 from consent_engine.domain.texts.editions import EDITIONS, LANGUAGES

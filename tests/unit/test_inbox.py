@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from consent_engine.domain.grammar import Keyword, Reason
 from consent_engine.domain.inbox import UnreadReply, UnreadReport, decode_message, encode_message
-from consent_engine.domain.inbox.parts import Gathered
+from consent_engine.domain.inbox.reply_parts import Gathered
 
 KEPT = json.loads((Path(__file__).parent / "inbox.json").read_text())
 DECIDED = "a suspicion that was a refusal"

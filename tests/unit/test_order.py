@@ -9,7 +9,7 @@ from msgspec.structs import astuple, replace
 
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms, admit
-from consent_engine.domain.admission.admit_call import Telling, tell
+from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import FRESH, Accepted, Pending
@@ -50,7 +50,7 @@ def placed():
     line = Line("0ce7", 0, "", (), (), {})
     terms = Terms(Policy(), {"mobile": "10085"}, frozenset())
     salt = "00112233445566778899aabbccddeeff"
-    call, _ = tell(Telling(wanted, "0ce7c", "mobile", salt), line, terms, "secret", NOW)
+    call, _ = begin_from_order(OrderWithCall(wanted, "0ce7c", "mobile", salt), line, terms, "secret", NOW)
     order, fields = admit(wanted, "0ce7o", line, Listed(PLAN), terms, NOW, salt, call=call)
     record = {**fields, "v": "1", "state": order.state.value, "head": order.head}
     return order, record | {"offer": order.doc.offer.encode()}

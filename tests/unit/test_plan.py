@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 import consent_engine
 from consent_engine.domain.carriers import CARRIERS, Carrier
-from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import SENTENCES, Plan, Publication
+from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.errors import Malformed
 from tests.plans import in_fields, in_sentences
 

@@ -16,7 +16,7 @@ from consent_engine.domain.call.report import (
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.proof_code import ProofCode, Replaced
-from consent_engine.domain.line.reported import Reported
+from consent_engine.domain.line.reported_call import ReportedCall
 
 ID, LINE = "0ce7" + "1" * 24, "0ce7" + "a" * 24
 RECEIVED = ReportReceived(
@@ -70,7 +70,7 @@ def test_what_a_line_keeps_of_reports_is_read_from_these_bytes():
               f"q:{ID[:-1]}2": '[1764000000001,1763990000000,"mobile","0ce7",1764100000000]',
               "code": '["0011223344556677",1764000000000,1,1763990000000,2]'}  # fmt: skip
     line = Line.decode(LINE, fields, 1_764_000_000_002)
-    first, second = Reported(ID, 1_764_000_000_000, 1_763_990_000_000, "mobile"), line.reported[0]
+    first, second = ReportedCall(ID, 1_764_000_000_000, 1_763_990_000_000, "mobile"), line.reported[0]
     assert line.reported == (second, first)
     assert (second.call, second.granted_at) == ("0ce7", 1_764_100_000_000)
     assert line.code == ProofCode("0011223344556677", 1_764_000_000_000, 1, 1_763_990_000_000, 2)

@@ -16,7 +16,7 @@ from consent_engine.config.redis_urls import SentinelAddress
 from consent_engine.config.settings import Settings
 from consent_engine.config.warnings import warnings
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.offer.template import PLAIN
+from consent_engine.domain.offer.page_template import PLAIN
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
 

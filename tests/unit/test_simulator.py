@@ -15,6 +15,7 @@ from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.signature import HEADER, check, sign
+from consent_engine.simulator.__main__ import SECRETS, main, secrets_of
 from consent_engine.simulator.account import ASCII, funnel, most_telling, progress
 from consent_engine.simulator.callcentre import MOST_UNASKED, MOST_UNDER_WAY, CallCentre
 from consent_engine.simulator.case import Case
@@ -566,3 +567,27 @@ async def _until(called, count):
             await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert len(called) == count
+
+
+# ---- its secrets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({"CONSENT_HTTP_JSON__SECRET": "-of-the-gateway", "CONSENT_BSS_HTTP__SECRET": "-b"}, ("-of-the-gateway", "-b")),
+        ({"CONSENT_HTTP_JSON__SECRET": "one"}, ("one", "one")),
+        ({"CONSENT_HTTP_JSON__SECRET": "", "CONSENT_BSS_HTTP__SECRET": "one"}, ("one", "one")),
+    ],
+)
+def test_its_secrets_come_from_the_environment_whatever_they_begin_with(environ, found):
+    assert secrets_of(environ) == found
+
+
+def test_without_a_secret_it_says_in_one_line_what_to_set(monkeypatch, capsys):
+    for name in SECRETS:
+        monkeypatch.delenv(name, raising=False)
+    assert main([]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "set CONSENT_HTTP_JSON__SECRET or CONSENT_BSS_HTTP__SECRET in the environment, to the value that the engine has"
+    ]

@@ -16,10 +16,10 @@ from consent_engine.api.document.operations import Operation
 from consent_engine.api.http import problems
 from consent_engine.api.http.middleware import Edge
 from consent_engine.api.http.way_in import Ways
-from consent_engine.api.web import audit, board, desk, finding, order_page, pages, report_page, reported, review
+from consent_engine.api.web import audit, board, desk, finding, order_page, pages, report_page, reports_page, review
 from consent_engine.errors import OrderNotFound
 
-PAGES = (pages, board, finding, order_page, desk, review, audit, report_page, reported)
+PAGES = (pages, board, finding, order_page, desk, review, audit, report_page, reports_page)
 FOUND = [each for part in (*PARTS, *PAGES) for each in part.operations.routes if isinstance(each, Operation)]
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD")
 WORDS = ("x", "search", "tariffs.json", "0" * 28)

@@ -3,21 +3,24 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import NamedTuple
 
-from consent_engine.adapters.bss import http, simulated, subscribers
+from consent_engine.adapters.bss import http_json, simulated, subscriber_look_up
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Bss, Subscribers
 
-BSS: dict[str, Callable[[str, Mapping[str, str], timedelta], Bss]] = {
-    "http": http.build,
-    "simulated": simulated.build,
-}
 
-LOOK_UPS: dict[str, Callable[[str, Mapping[str, str], timedelta], Subscribers | None]] = {
-    "http": subscribers.build,
-    "simulated": simulated.build_look_up,
+class Kind(NamedTuple):
+    """The two ways to one kind of BSS; a kind without a look-up of subscribers has a `look_up` that returns None."""
+
+    build: Callable[[str, Mapping[str, str], timedelta], Bss]
+    look_up: Callable[[str, Mapping[str, str], timedelta], Subscribers | None]
+
+
+BSS = {
+    "http": Kind(http_json.build, subscriber_look_up.build),
+    "simulated": Kind(simulated.build, simulated.build_look_up),
 }
-"""The BSS kinds with a look-up of subscribers, which their settings switch on."""
 
 _SPEC = re.compile(r"([a-z0-9_]+)(?::[a-z0-9]+(?:_[a-z0-9]+)*)?")
 
@@ -26,19 +29,19 @@ def build(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeo
     """Make the BSS that `spec` names: a name, or `name:box` for another one of a kind, with settings of its own. Raises
     SettingsError for an unknown name, or wrong settings.
     """
-    return BSS[_kind(spec)](spec, settings_of(_prefix(spec)), call_timeout)
+    return _kind(spec).build(spec, settings_of(_prefix(spec)), call_timeout)
 
 
 def look_up(spec: str, settings_of: Callable[[str], Mapping[str, str]], call_timeout: timedelta) -> Subscribers | None:
     """Make the subscriber look-up of the BSS that `spec` names; None where it has none. Raises SettingsError."""
-    return LOOK_UPS[_kind(spec)](spec, settings_of(_prefix(spec)), call_timeout)
+    return _kind(spec).look_up(spec, settings_of(_prefix(spec)), call_timeout)
 
 
-def _kind(spec: str) -> str:
+def _kind(spec: str) -> Kind:
     match = _SPEC.fullmatch(spec)
     if match is None or match[1] not in BSS:
         raise SettingsError(f"CONSENT_BSS: unknown BSS; known: {', '.join(BSS)}, or NAME:BOX for another one of a kind")
-    return match[1]
+    return BSS[match[1]]
 
 
 def _prefix(spec: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from consent_engine.adapters.gateways.parts import carried
+from consent_engine.adapters.gateways.sms_parts import carried
 from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,
@@ -61,7 +61,7 @@ class _Poison(Exception):
     """One item cannot be read. The message says which field and why, never the value."""
 
 
-class Door(Webhooks):
+class JsonWebhooks(Webhooks):
     """The webhooks of this gateway: the signature is verified, then the call is read item by item."""
 
     def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
@@ -126,11 +126,12 @@ class HttpJson(NothingKept):
     """A gateway that takes SMS by POST."""
 
     def __init__(
-        self, name: str, url: str, client: Client, door: Door, *, sub_numbers: bool, segments: int, reports: bool
-    ) -> None:
+        self, name: str, url: str, client: Client, webhooks: JsonWebhooks, *, sub_numbers: bool, segments: int,
+        reports: bool,
+    ) -> None:  # fmt: skip
         self.name = name
         self.sub_numbers, self.segments, self.reports = sub_numbers, segments, reports
-        self.webhooks = door
+        self.webhooks = webhooks
         self._url, self._client = url, client
 
     async def send(self, sms: Sms) -> Outcome:
@@ -148,7 +149,7 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Calla
         name,
         url,
         Client(call_timeout, secret, now),
-        Door(name, secret, skew(prefix, raw)),
+        JsonWebhooks(name, secret, skew(prefix, raw)),
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
         segments=carried(prefix, raw),
         reports=flag(prefix, raw, "REPORTS"),

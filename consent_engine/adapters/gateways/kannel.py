@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from yarl import URL
 
 from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, prefix_of, skew
-from consent_engine.adapters.gateways.parts import carried, reference, together
+from consent_engine.adapters.gateways.sms_parts import carried, reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
 from consent_engine.adapters.outbound import Answer, Client, NothingKept, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
@@ -77,7 +77,7 @@ class SendSms(Client):
         return await self._request("POST", url, text.encode(), content | dict(headers))
 
 
-class Door(Webhooks):
+class KannelWebhooks(Webhooks):
     """The webhooks for Kannel: the credentials are verified, then the one message of a call is read."""
 
     def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
@@ -160,7 +160,7 @@ class Kannel(NothingKept):
         account: Account,
         receipts: str,
         client: SendSms,
-        door: Door,
+        webhooks: KannelWebhooks,
         attempt: Callable[[], str],
         *,
         sub_numbers: bool,
@@ -168,7 +168,7 @@ class Kannel(NothingKept):
         reports: bool,
     ) -> None:
         self.name, self.sub_numbers, self.segments, self.reports = name, sub_numbers, segments, reports
-        self.webhooks = door
+        self.webhooks = webhooks
         self._account = account
         self._receipts = receipts
         self._client = client
@@ -218,7 +218,7 @@ def build(
         account,
         _receipts(prefix, raw, name, secret),
         SendSms(call_timeout),
-        Door(name, secret, skew(prefix, raw)),
+        KannelWebhooks(name, secret, skew(prefix, raw)),
         attempt,
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
         segments=carried(prefix, raw),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from consent_engine.adapters.gateways import http_json
-from consent_engine.adapters.gateways.parts import carried
+from consent_engine.adapters.gateways.sms_parts import carried
 from consent_engine.adapters.outbound import NothingKept, flag, required
 from consent_engine.domain.effects import Accepted, Outcome
 from consent_engine.ports import Gateway, Sms
@@ -14,10 +14,12 @@ from consent_engine.ports import Gateway, Sms
 class Simulated(NothingKept):
     """A simulated gateway, whose webhooks have the form and signature of `http_json` for simulated subscribers."""
 
-    def __init__(self, name: str, door: http_json.Door, *, sub_numbers: bool, segments: int, reports: bool) -> None:
+    def __init__(
+        self, name: str, webhooks: http_json.JsonWebhooks, *, sub_numbers: bool, segments: int, reports: bool
+    ) -> None:
         self.name = name
         self.sub_numbers, self.segments, self.reports = sub_numbers, segments, reports
-        self.webhooks = door
+        self.webhooks = webhooks
 
     async def send(self, sms: Sms) -> Outcome:
         """Accept an SMS. The same ref gets the same message id, as from a gateway that honours idempotency keys."""
@@ -31,7 +33,7 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway
     if raw.get("URL"):
         return http_json.build(name, raw, call_timeout)
     prefix = http_json.prefix_of(name)
-    door = http_json.Door(name, required(prefix, raw, "SECRET"), http_json.skew(prefix, raw))
+    webhooks = http_json.JsonWebhooks(name, required(prefix, raw, "SECRET"), http_json.skew(prefix, raw))
     return Simulated(
-        name, door, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw), reports=False
+        name, webhooks, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw), reports=False
     )

@@ -14,8 +14,8 @@ from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Kind, Restriction, is_refusal, name_of
+from consent_engine.domain.order.pressure import sold_of
 from consent_engine.domain.order.rhythm import Beat
-from consent_engine.domain.order.sold import sold_of
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import (

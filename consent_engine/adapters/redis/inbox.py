@@ -6,7 +6,7 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import posted_arguments, posted_keys
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.part import OfCell
+from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.order.retention import Retention
 from consent_engine.ports import Inbox, Posted, Stored

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from consent_engine.adapters.redis.cells import OfCells
 from consent_engine.adapters.redis.client import Calls
-from consent_engine.adapters.redis.part import OfCell
+from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.leaf import Leaf
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, Piece, Waiting

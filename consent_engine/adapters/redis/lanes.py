@@ -8,7 +8,7 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, parked_of, raw, scored, stuck_of
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.part import OfCell
+from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.effects import Lane, Millis, lane_of
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.seal import Seal

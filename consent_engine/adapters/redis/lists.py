@@ -8,7 +8,7 @@ from itertools import islice
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.codec import TIES, scored
 from consent_engine.adapters.redis.keys import EARLY, LATE, called
-from consent_engine.adapters.redis.part import OfCell
+from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.call.counted import SUM, SUMMED, SUMS_MADE, Heard, heard_of
 from consent_engine.domain.call.ended_soon import ENDED_SOON
 from consent_engine.domain.call.review import Verdict

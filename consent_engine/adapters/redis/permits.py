@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
-from consent_engine.adapters.redis.part import OfCell, told
+from consent_engine.adapters.redis.of_cell import OfCell, told
 from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.call.permits_given import Given
 from consent_engine.domain.effects import Millis

@@ -8,7 +8,7 @@ from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, orde
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.new_orders import NewOrders, is_new
-from consent_engine.adapters.redis.part import OfCell, readable, told
+from consent_engine.adapters.redis.of_cell import OfCell, readable, told
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.order.order import Order

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.codec import TIES, report_of, scored
-from consent_engine.adapters.redis.part import OfCell, readable
+from consent_engine.adapters.redis.of_cell import OfCell, readable
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.ports import Awaited, Owner, Reports

@@ -5,7 +5,7 @@ from itertools import chain
 
 from consent_engine.adapters.redis.client import GROUP, Calls
 from consent_engine.adapters.redis.codec import claims_of
-from consent_engine.adapters.redis.part import OfCell
+from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.ports import Claim, Reservations
 
 

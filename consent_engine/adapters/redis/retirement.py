@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.part import OfCell, readable
+from consent_engine.adapters.redis.of_cell import OfCell, readable
 from consent_engine.adapters.redis.registry import OLDER, SCHEMA
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS

@@ -13,8 +13,8 @@ from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView, ProposalView
 from consent_engine.api.service.callers import ADMIN, ANY_ROLE
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.offer.form import PlanForm, plan_from
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.plan_form import PlanForm, plan_from
 from consent_engine.domain.offer.versions import Proposal, Sale
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import FieldError, Malformed, PlanNotFound

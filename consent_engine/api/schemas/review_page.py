@@ -13,7 +13,7 @@ from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Tariff
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.confirmation_fields import CHINESE, disclosures, said_of
+from consent_engine.domain.texts.confirmation_fields import CHINESE, disclosures, disclosures_of
 
 
 class SoldView(View):
@@ -32,7 +32,7 @@ class SoldView(View):
         """Show the offer as it was frozen at the door."""
         offer = order.doc.offer
         if isinstance(offer.tariff, Tariff):
-            reads = said_of(offer.carrier, offer.tariff)
+            reads = disclosures_of(offer.carrier, offer.tariff)
         else:
             reads = {CHINESE: {"price": offer.price, "unsubscribe": offer.unsubscribe}}
         return cls(

@@ -9,9 +9,9 @@ from consent_engine.api.schemas.forms import Reasoned
 from consent_engine.api.schemas.views import At, View
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.counted import Covered
+from consent_engine.domain.invisible_characters import LINES, is_legible
 from consent_engine.domain.msisdn import contains_number
-from consent_engine.domain.order.sold import Pressure, Sold
-from consent_engine.domain.unseen import LINES, is_legible
+from consent_engine.domain.order.pressure import Pressure, Sold
 from consent_engine.engine.call_book import Waiting
 from consent_engine.errors import FieldError, Malformed
 

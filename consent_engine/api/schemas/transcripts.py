@@ -8,8 +8,8 @@ from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.transcript import Hints, Spoken
 from consent_engine.domain.days import millis
+from consent_engine.domain.invisible_characters import visible
 from consent_engine.domain.msisdn import hidden
-from consent_engine.domain.unseen import visible
 
 MOST_LINES, MOST_TEXT = 1_000, 500
 

@@ -15,19 +15,19 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.service.call_metrics import of_dialled
 from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
 from consent_engine.api.service.families import age, counter, gauge
-from consent_engine.api.service.outside_metrics import of_calls, of_look_ups, of_outside, of_paused
+from consent_engine.api.service.memory_metrics import of_rooms, rooms_of
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
 from consent_engine.api.service.report_metrics import of_codes, of_reports
 from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
-from consent_engine.api.service.room_metrics import of_rooms, rooms_of
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
+from consent_engine.api.service.worker_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.domain.days import DAY_MS, GREENWICH, later
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
-from consent_engine.engine.pressing import PressingWatch
+from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.report_book import OpenReports
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import LaneDepth, Room, Tally, Target, Waiting
@@ -86,7 +86,7 @@ class Metrics:
     def __init__(self, front: Front) -> None:
         self._front = front
         self._looked: Recent[Look] = Recent(front.bounds.metrics_s)
-        self._pressing = PressingWatch()
+        self._pressing = PressureWatch()
         self._requests: Counter[tuple[str, str, str]] = Counter()
         # Without this, every series gets another one that says when it began.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # untyped in the library
@@ -167,7 +167,7 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
-def look_at(engine: Engine, pressing: PressingWatch) -> Look:
+def look_at(engine: Engine, pressing: PressureWatch) -> Look:
     """Read the state of the store now. pressing: the figures of two weeks of orders, kept between looks."""
     now = engine.registry.now()
     placed = {"today": engine.lists.funnel(_day(now)), "yesterday": engine.lists.funnel(_day(now, 1))}

@@ -11,7 +11,7 @@ from consent_engine.domain.days import later
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.pressing import WEEK, Over, PressingWatch
+from consent_engine.engine.pressure import WEEK, Over, PressureWatch
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Tally
 
@@ -29,7 +29,7 @@ class ReviewsSeen(Struct, frozen=True):
     ended_soon: int
 
 
-def reviews_seen(engine: Engine, pressing: PressingWatch) -> ReviewsSeen:
+def reviews_seen(engine: Engine, pressing: PressureWatch) -> ReviewsSeen:
     today = engine.terms.reporting.days.of(engine.registry.now())
     soon = engine.lists.ended_soon([later(today, -n) for n in range(WEEK)])
     try:

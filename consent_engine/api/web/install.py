@@ -18,13 +18,14 @@ from consent_engine.api.web import (
     order_page,
     pages,
     report_page,
-    reported,
+    reports_page,
     review,
     rq,
     single_sign_on,
 )
 from consent_engine.config.settings import Settings
 
+PAGES = (pages, board, finding, flow, held, order_page, desk, review, audit, help_page, report_page, reports_page)
 KNOWN_S = 1.0
 """Pages show pauses that are at most this many seconds old."""
 
@@ -39,7 +40,7 @@ def install(app: Starlette, front: Front, settings: Settings, rq_url: str | None
     app.state.recording_url = settings.recording_url
     app.state.own = Recent(desk.LOOKED_S)
     app.state.resend_max = settings.resend_max
-    for part in (pages, board, finding, flow, held, order_page, desk, review, audit, help_page, report_page, reported):
+    for part in PAGES:
         app.router.routes += part.operations.routes
     missing.install(app)
     provider = single_sign_on.provider_of(settings)

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.barred import barred
-from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, fits
+from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, must_fit
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_events import Recording
@@ -135,7 +135,7 @@ def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Te
     if call is not None and call.began.started_at < (since := line.holder_since(plan.carrier)):
         raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
     _is_customer(placing.subscriber, plan.carrier, call)
-    fits(call, line.id, plan.carrier, request.agreed, now - terms.call_age, recording=told_recording(request))
+    must_fit(call, line.id, plan.carrier, request.agreed, now - terms.call_age, recording=told_recording(request))
     if open_orders := [each.order for each in line.entries if each.is_open and each.plan == plan.code]:
         raise DuplicateOrder("an order for this number and plan is open", order=open_orders[0])
 

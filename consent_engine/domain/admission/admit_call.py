@@ -23,8 +23,8 @@ _BY_THE_PLAN = (Violation.COOL_OFF, Violation.WRONG_PERMIT)
 """Violations that show only once the call's plan is known."""
 
 
-class Made(Struct, frozen=True):
-    """A call as it was made: its carrier, the calling number, the instant, the permit ('' for none), the plan."""
+class CallFacts(Struct, frozen=True):
+    """The facts of a call: its carrier, the calling number, the instant, the permit ('' for none), the plan."""
 
     carrier: str
     caller: str
@@ -33,10 +33,10 @@ class Made(Struct, frozen=True):
     plan: str | None = None
 
 
-def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Violation, ...], str]:
+def violations_of(facts: CallFacts, line: Line, terms: Terms, secret: str) -> tuple[tuple[Violation, ...], str]:
     """The violations of a call to a line's number when it began; and its permit, '' unless the engine gave it."""
-    carrier, at, plan = made.carrier, made.at, made.plan
-    checked = verify(secret, made.permit, line.id, carrier, plan, at) if made.permit else None
+    carrier, at, plan = facts.carrier, facts.at, facts.plan
+    checked = verify(secret, facts.permit, line.id, carrier, plan, at) if facts.permit else None
     since, before = (
         checked.permit.since if checked and checked.permit else 0,
         line.calls_before(at, terms.reporting.days),
@@ -44,7 +44,7 @@ def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Vio
     known = Known(
         at=at,
         carrier=carrier,
-        official=made.caller == CARRIERS[carrier].outbound,
+        official=facts.caller == CARRIERS[carrier].outbound,
         plan=plan or "",
         required=terms.permits_required,
         permit=checked.word if checked else None,
@@ -56,7 +56,7 @@ def judged(made: Made, line: Line, terms: Terms, secret: str) -> tuple[tuple[Vio
         holder_since=line.holder_since(carrier),
         since_permit=sum(each >= since for each in before),
     )
-    return found(known), made.permit if checked and checked.permit else ""
+    return found(known), facts.permit if checked and checked.permit else ""
 
 
 def begin(
@@ -65,7 +65,7 @@ def begin(
     """The new call with its violations, and the fields written once."""
     asked = start.request
     at, carrier = millis(asked.started_at), asked.carrier.value
-    violations, permit = judged(Made(carrier, asked.from_, at, asked.permit or ""), line, terms, secret)
+    violations, permit = violations_of(CallFacts(carrier, asked.from_, at, asked.permit or ""), line, terms, secret)
     began = Began(
         id=call_id,
         registered_at=now,
@@ -83,7 +83,7 @@ def begin(
     return begun(began, CallPerson(start.msisdn, asked.from_), line.id, salt)
 
 
-class Telling(Struct, frozen=True):
+class OrderWithCall(Struct, frozen=True):
     """An order whose body describes its call: the request, the call's id, its carrier, a salt."""
 
     placing: Placing
@@ -92,7 +92,9 @@ class Telling(Struct, frozen=True):
     salt: str
 
 
-def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tuple[Call, dict[str, str]]:
+def begin_from_order(
+    of: OrderWithCall, line: Line, terms: Terms, secret: str, now: Millis
+) -> tuple[Call, dict[str, str]]:
     """The call that the body of an order describes, with its violations, and the fields written once. It ended when the
     subscriber agreed: the body says nothing of what came later. It has no fingerprint of its request: the order that
     names the call has it.
@@ -104,8 +106,8 @@ def tell(of: Telling, line: Line, terms: Terms, secret: str, now: Millis) -> tup
     if told is None or recording is None:
         raise ValueError("this body tells of no call")
     at = told.started
-    made = Made(carrier, told.caller_number, at, told.permit or "", request.plan)
-    violations, permit = judged(made, line, terms, secret)
+    facts = CallFacts(carrier, told.caller_number, at, told.permit or "", request.plan)
+    violations, permit = violations_of(facts, line, terms, secret)
     began = Began(
         id=of.call, registered_at=now, placed_by=placing.api_key, agent=request.agent, request="",
         person="", carrier=carrier, official=int(told.caller_number == CARRIERS[carrier].outbound), script="",

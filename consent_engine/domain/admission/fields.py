@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from consent_engine.domain.invisible_characters import LINES, legible
 from consent_engine.domain.msisdn import contains_number, parse
-from consent_engine.domain.unseen import LINES, legible
 from consent_engine.errors import Malformed
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)

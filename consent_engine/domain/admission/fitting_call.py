@@ -9,7 +9,7 @@ from consent_engine.domain.effects import Millis
 NO_SUCH_CALL = "no such call, or it was archived"
 
 
-def fits(
+def must_fit(
     call: Call | None, line: str, carrier: str, agreed: Millis, oldest: Millis, *, recording: Recording | None = None
 ) -> None:
     """Raise the refusal of an order because of its call: CallNotPermitted, CallTooOld, CallMismatch, RecordingReused.

@@ -26,7 +26,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.unknown import field_errors
+from consent_engine.domain.unknown_fields import field_errors
 from consent_engine.errors import FieldError, Malformed
 
 SKEW_MS = 60_000

@@ -18,8 +18,8 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import sha256
+from consent_engine.domain.invisible_characters import visible
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.unseen import visible
 from consent_engine.errors import FieldError, Malformed
 
 OLDEST_MS = 3 * 366 * 86_400_000

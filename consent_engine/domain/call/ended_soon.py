@@ -1,7 +1,7 @@
 """Counts of services taken back soon after they were switched on: a sign of pressure selling."""
 
 from consent_engine.domain.call.ending import Cause, Ending
-from consent_engine.domain.order.sold import Sold
+from consent_engine.domain.order.pressure import Sold
 
 WEEK_MS = 7 * 24 * 3_600_000
 ENDED_SOON = f"sum.{Sold.ENDED_SOON}||"

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from consent_engine.domain.call.report import REWARDED, Report, ReportClass, ReportDoor, Reward
 from consent_engine.domain.days import CHINA, Calendar, Days, later
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.reported import Reported
+from consent_engine.domain.line.reported_call import ReportedCall
 from consent_engine.domain.order.retention import Retention
 
 OWN_DAYS = 15
@@ -55,7 +55,7 @@ class ReportTerms(Struct, frozen=True):
             return self.days.ends(self.calendar.after(self.days.of(decided_at), TOLD_IN))
         return max(report.received.answer_by, self.days.ends(self.days.of(decided_at)))
 
-    def not_rewarded(self, report: Report, found: ReportClass, reported: Sequence[Reported], now: Millis) -> str:
+    def not_rewarded(self, report: Report, found: ReportClass, reported: Sequence[ReportedCall], now: Millis) -> str:
         """The reason why a report of this class is not rewarded; '' where it may be.
 
         reported: the reports of its number · now: when the reward would be granted
@@ -65,7 +65,7 @@ class ReportTerms(Struct, frozen=True):
 
     def no_reward(
         self, carrier: str, found: ReportClass, report: str, call: str, called_at: Millis,
-        reported: Sequence[Reported], now: Millis,
+        reported: Sequence[ReportedCall], now: Millis,
     ) -> str:  # fmt: skip
         """As `not_rewarded`, for a report that is not stored yet."""
         terms = self.rewards.get(carrier)
@@ -90,7 +90,7 @@ class ReportTerms(Struct, frozen=True):
 NEAR_MS = 30 * 60_000
 
 
-def _same_call(other: Reported, call: str, called_at: Millis) -> bool:
+def _same_call(other: ReportedCall, call: str, called_at: Millis) -> bool:
     """Whether another report is about the same call of ours, or where none is known about nearly the same instant."""
     if call and other.call:
         return call == other.call

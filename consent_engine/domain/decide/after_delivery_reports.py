@@ -34,7 +34,7 @@ def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decisi
     return settle(order, event, guard=now, unasked=True)
 
 
-def or_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decision:
+def settle_if_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decision:
     """Settle an order as failed where a report of failure overtook the record of the hand-over, unless a yes proves
     otherwise.
     """
@@ -55,7 +55,7 @@ def _ids_are_to_come(order: Order, now: Millis) -> bool:
     return accepted is not None and accepted.may_have > 1 and unanswered(order, QUESTION, now)
 
 
-def wholly(
+def note_delivered(
     order: Order, effect: str, now: Millis, op: str, ref: str, by: str, stamped: Millis | None = None
 ) -> Decision:
     """Record once that all of an SMS is on the handset. stamped: since when, by the gateway's clock."""
@@ -65,7 +65,7 @@ def wholly(
     return note(order, Event.of(detail, now, f"{op}:all", ref, by))
 
 
-def then(first: Decision, second: Decision) -> Decision:
+def combined(first: Decision, second: Decision) -> Decision:
     """Combine two decisions on one fact: the second was made about the order as the first leaves it."""
     return Decision(
         second.order,

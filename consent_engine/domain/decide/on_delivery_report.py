@@ -6,7 +6,7 @@ attempts may have been taken; without ids the window settles it.
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.after_delivery_reports import failed, or_failed, then, wholly
+from consent_engine.domain.decide.after_delivery_reports import combined, failed, note_delivered, settle_if_failed
 from consent_engine.domain.decide.decision import Decision
 from consent_engine.domain.decide.on_outcome import on_outcome, question_answered
 from consent_engine.domain.effects import Accepted, Millis, sms_parts
@@ -45,7 +45,7 @@ def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
     if waits:
         # Whatever the gateway's answer was or will be, it has the SMS.
         decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
-        return or_failed(decision, report.op, now, waits=report.waits)
+        return settle_if_failed(decision, report.op, now, waits=report.waits)
     return _on_other(order, report, now)
 
 
@@ -57,9 +57,9 @@ def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
         known = sum(event.at <= pending.last_at for event in order.events)
         ended = Ended(report.effect, pending.attempts, accepted, known_by=f"{report.op}:accepted", known=known)
         decision = on_outcome(order, ended, now)
-        return then(decision, _wholly(decision.order, report, now))
-    return _wholly(order, report, now)
+        return combined(decision, _note_delivered(decision.order, report, now))
+    return _note_delivered(order, report, now)
 
 
-def _wholly(order: Order, report: Reported, now: Millis) -> Decision:
-    return wholly(order, report.effect, now, report.op, report.message_id, report.gateway, report.stamp)
+def _note_delivered(order: Order, report: Reported, now: Millis) -> Decision:
+    return note_delivered(order, report.effect, now, report.op, report.message_id, report.gateway, report.stamp)

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.after_delivery_reports import failed, or_failed, then, wholly
+from consent_engine.domain.decide.after_delivery_reports import combined, failed, note_delivered, settle_if_failed
 from consent_engine.domain.decide.decision import (
     A_SECOND,
     PARKED,
@@ -120,8 +120,8 @@ def _ended_late(order: Order, ended: Ended, now: Millis) -> Decision:
     if not asks(ended.effect):
         return noted
     end = failed(noted.order, f"{ended.op}:failed", now, waits=ended.waits)
-    arrived = wholly(noted.order, ended.effect, now, ended.op, _ref(ended.outcome), "gateway")
-    return then(noted, arrived if end.is_void else end)
+    arrived = note_delivered(noted.order, ended.effect, now, ended.op, _ref(ended.outcome), "gateway")
+    return combined(noted, arrived if end.is_void else end)
 
 
 def _late(order: Order, ended: Ended) -> details.EndedLate:
@@ -158,10 +158,12 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         event = Event.of(on, now, ended.op, outcome.ref, "bss")
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
         if number_changed(order):  # whoever has the number now is told nothing
-            decision = then(replace(decision, put=()), changed_hands(decision.order, now, f"{ended.op}:over", "engine"))
+            decision = combined(
+                replace(decision, put=()), changed_hands(decision.order, now, f"{ended.op}:over", "engine")
+            )
     elif ended.effect == QUESTION and order.state is State.AGREED:
         decision = question_answered(order, now, ended.op, "gateway", outcome.ref, outcome.parts)
-        decision = or_failed(decision, ended.op, now, waits=ended.waits)
+        decision = settle_if_failed(decision, ended.op, now, waits=ended.waits)
     else:
         purpose, _ = sms_parts(ended.effect)
         told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
@@ -182,8 +184,8 @@ def _arrived(decision: Decision, ended: Ended, outcome: Accepted, now: Millis) -
     if not was_reported(decision.order):
         return decision
     order = replace(decision.order, effects={})  # the call is over
-    arrived = wholly(order, ended.effect, now, ended.op, outcome.ref, "gateway")
-    return then(decision, replace(arrived, order=decision.order.moved(*arrived.events)))
+    arrived = note_delivered(order, ended.effect, now, ended.op, outcome.ref, "gateway")
+    return combined(decision, replace(arrived, order=decision.order.moved(*arrived.events)))
 
 
 def question_answered(

@@ -15,8 +15,8 @@ from consent_engine.domain.decide.decision import (
     say,
     unless_in_flight,
 )
+from consent_engine.domain.decide.find_unlikely_yes import IN_RHYTHM, beat, unlikely
 from consent_engine.domain.decide.on_outcome import question_answered
-from consent_engine.domain.decide.unlikely import IN_RHYTHM, beat, unlikely
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ANSWERABLE, ASKED, ENGAGED, State, Trigger

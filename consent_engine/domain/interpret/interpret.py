@@ -10,6 +10,7 @@ from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, Reason, counted, usable_code
 from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadRegistration, UnreadReply, UnreadReport
 from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
+from consent_engine.domain.interpret.delivery_reports import report
 from consent_engine.domain.interpret.line_answers import (
     ASKING,
     REFUSING,
@@ -20,7 +21,6 @@ from consent_engine.domain.interpret.line_answers import (
     which_one,
 )
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
-from consent_engine.domain.interpret.reported import report
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, sources
 from consent_engine.domain.line.entries import Entry, Unread
 from consent_engine.domain.line.line import Line

@@ -48,7 +48,7 @@ class Entry(Row, frozen=True):
         return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
 
 
-class Called(Row, frozen=True):
+class CallEntry(Row, frozen=True):
     """A call to the number, in short. refusal: 1 where it is kept only for an order that was refused at the door."""
 
     call: str
@@ -81,4 +81,4 @@ class Unread(Struct, frozen=True):
 
 
 Entry.rows = Rows(Entry, least=5, named=1)
-Called.rows = Rows(Called, least=2, named=1)
+CallEntry.rows = Rows(CallEntry, least=2, named=1)

@@ -10,12 +10,12 @@ from consent_engine.domain.days import CHINA, DAY_MS, Days
 from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.hashing import mac
-from consent_engine.domain.inbox.parts import Gathered
-from consent_engine.domain.line.entries import Called, Entry
+from consent_engine.domain.inbox.reply_parts import Gathered
+from consent_engine.domain.line.entries import CallEntry, Entry
 from consent_engine.domain.line.holder import Happened, holder_since
 from consent_engine.domain.line.proof_code import FIELD as CODE
 from consent_engine.domain.line.proof_code import ProofCode
-from consent_engine.domain.line.reported import MOST_NAMED, Reported
+from consent_engine.domain.line.reported_call import MOST_NAMED, ReportedCall
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import chain
@@ -74,7 +74,7 @@ class Line(Struct, frozen=True):
     """Replies of which only parts have come, or had until lately."""
     reports: Mapping[str, str] = field(default_factory=dict)
     """SMS of several parts -> the reports on them, as kept."""
-    calls: tuple[Called, ...] = ()
+    calls: tuple[CallEntry, ...] = ()
     """Calls to the number in the last days, the newest first."""
     history: tuple[Happened, ...] = ()
     """Changes of the number's holder, carrier or service."""
@@ -82,7 +82,7 @@ class Line(Struct, frozen=True):
     """the links of the history's chain, as kept"""
     seal: str = ""
     """the seal of that chain, as kept"""
-    reported: tuple[Reported, ...] = ()
+    reported: tuple[ReportedCall, ...] = ()
     """Reports that the number made about calls: those that were rewarded first, then the newest."""
     code: ProofCode | None = None
     """the code that proves its reporter's number"""
@@ -142,8 +142,8 @@ class Line(Struct, frozen=True):
             aged = [f"m:{key}" for key, at in of["m"].items() if int(at) < now - REMEMBER_MESSAGES_MS]
             parts = of["p"].items() if WAKE_PARTS in effects else ()  # its timer stands as long as any of them does
             gathered = {name: Gathered.decode(kept) for name, kept in parts}
-            calls = [Called.decode(*each) for each in of["c"].items()]
-            told = [Reported.decode(*each) for each in of["q"].items()]
+            calls = [CallEntry.decode(*each) for each in of["c"].items()]
+            told = [ReportedCall.decode(*each) for each in of["q"].items()]
             past = _past_of(fields)
             code = ProofCode.decode(fields[CODE]) if CODE in fields else None
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
@@ -168,13 +168,13 @@ def _past_of(fields: Mapping[str, str]) -> tuple[tuple[Happened, ...], tuple[str
     return tuple(map(Happened.decode, publics)), tuple(publics), fields.get("mac", "")
 
 
-def _forgotten(told: Sequence[Reported], now: Millis) -> list[str]:
+def _forgotten(told: Sequence[ReportedCall], now: Millis) -> list[str]:
     """Return the fields of reports that need not be named any more."""
     rewarded = sum(bool(each.granted_at) for each in told)
     return [each.field for n, each in enumerate(told) if n >= rewarded + MOST_NAMED or each.until < now]
 
 
-def _gone(calls: Sequence[Called], now: Millis) -> list[str]:
+def _gone(calls: Sequence[CallEntry], now: Millis) -> list[str]:
     """Return the fields of calls that need not be named any more."""
     return [f"c:{each.call}" for n, each in enumerate(calls) if n >= MOST_CALLS or each.at < now - CALLS_KNOWN_MS]
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from consent_engine.domain.offer.page_template import PLAIN, Template
 from consent_engine.domain.offer.plan import Plan, Publication
-from consent_engine.domain.offer.template import PLAIN, Template
 from consent_engine.domain.offer.versions import Version
 from consent_engine.errors import FieldError
 

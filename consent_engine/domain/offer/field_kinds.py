@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from consent_engine.domain.invisible_characters import legible, unbroken
 from consent_engine.domain.msisdn import contains_number
-from consent_engine.domain.unseen import legible, unbroken
 
 _LINK = re.compile(r"://|www\.|[a-z0-9]\.(?:com|cn|net|org|cc|top|xyz|vip|info)\b", re.IGNORECASE)
 _URL = re.compile(r"(?:/(?!/)|[a-z][a-z0-9+.-]*://)\S*", re.IGNORECASE)

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import CHINA, millis
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.invisible_characters import unbroken
 from consent_engine.domain.offer.tariff import Sentences, Tariff
-from consent_engine.domain.unseen import unbroken
 
 CHANNELS = ("web_hall", "app")
 """The channels that show a plan: it is public while all of them do."""

@@ -65,10 +65,10 @@ def disclosures(plan: Plan) -> dict[str, dict[str, str]]:
     """Return what a reader of the tariff is shown, by language, in the order of reading; nothing that is empty."""
     if isinstance(plan.says, Sentences):
         return {CHINESE: {name: told for name, told in asdict(plan.says).items() if told and name != "name"}}
-    return said_of(plan.carrier.value, plan.says)
+    return disclosures_of(plan.carrier.value, plan.says)
 
 
-def said_of(carrier: str, says: Tariff) -> dict[str, dict[str, str]]:
+def disclosures_of(carrier: str, says: Tariff) -> dict[str, dict[str, str]]:
     """Return the same for a tariff of a carrier."""
     shown = {CHINESE: _shown(elements(carrier, says, CHINESE), ENDS[CHINESE], _SOLD_ZH, says) | {"seller": says.seller}}
     if says.english is not None:

@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import Struct
 
 from consent_engine.domain.canonical_json import parsed
+from consent_engine.domain.offer.page_template import PLAIN, Template
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.template import PLAIN, Template
 from consent_engine.domain.texts.confirmation_fields import CHINESE, disclosures
 
 HASH = "hash"

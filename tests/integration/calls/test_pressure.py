@@ -3,9 +3,9 @@
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.order.sold import ENOUGH, Pressure, Sold
+from consent_engine.domain.order.pressure import ENOUGH, Pressure, Sold
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.pressing import Over, PressingWatch
+from consent_engine.engine.pressure import Over, PressureWatch
 from consent_engine.ports import CallFilter
 from tests.integration.api_door import order
 from tests.integration.calls.reviewing import review, says_yes, sold
@@ -73,7 +73,7 @@ def test_who_pressed_is_counted_over_two_weeks_one_day_read_a_look():
             asked.append(day)
             return days.get(day, {})
 
-    watch = PressingWatch()
+    watch = PressureWatch()
     seen = [watch.look(Counts(), "2025-11-25") for _ in range(20)]
     assert len(asked) == len(set(asked)) == 14, "one a look, and none twice within minutes"
     assert seen[0] == {Over.TODAY: 0}, "a week that is not read yet is no zero"

@@ -11,7 +11,7 @@ from consent_engine.domain.call.report_terms import RewardTerms
 from consent_engine.domain.days import Calendar
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
-from consent_engine.domain.line.reported import MOST_NAMED, Reported
+from consent_engine.domain.line.reported_call import MOST_NAMED, ReportedCall
 from consent_engine.engine.audit import audit
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.sealing import seal
@@ -221,7 +221,7 @@ def test_what_was_rewarded_is_remembered_however_many_reports_follow_and_when_th
     at = desk.clock()
     decide(desk, first, "ours_unrecorded", "granted", of=reports)
     for n in range(MOST_NAMED + 2):
-        row = Reported(f"0ce7{n:024x}", desk.clock() + n + 1, at - DAY, "mobile")
+        row = ReportedCall(f"0ce7{n:024x}", desk.clock() + n + 1, at - DAY, "mobile")
         desk.client.hset(f"ce:{{0}}:line:{first.line}", row.field, row.encode())
     assert report(desk, ago=desk.clock() - at + 1, of=reports).received.why == "once_a_call"
     desk.engine.lift(NUMBER, "mobile", "ops-1", "asked in the shop", desk.clock())

@@ -14,9 +14,9 @@ from consent_engine.domain.call.review import AlreadyReviewed, SameReviewer, Ver
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
-from consent_engine.engine.asks import Loaded
 from consent_engine.engine.call_book import unheard_in
 from consent_engine.engine.review import HEARD_STAYS_MS, letting_go_on
+from consent_engine.engine.store_requests import Loaded
 from consent_engine.ports import CallFilter, CommitResult, Tally
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk

@@ -10,8 +10,8 @@ from consent_engine.api.http.bounds import Bounds
 from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.offer.form import plan_from
 from consent_engine.domain.offer.plan import Plan
+from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import OTHER, Door, is_problem, order, reply
 from tests.plans import PLAN, in_sentences, known_since_ever

@@ -4,7 +4,7 @@ import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.unlikely import RULES
+from consent_engine.domain.decide.find_unlikely_yes import RULES
 from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy, Suspects

@@ -157,7 +157,7 @@ def _placing(real):
 
 OF_THE_HOST = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 BY_ITS_CLOCK = {
-    "adapters/bss/http.py", "adapters/bss/subscribers.py",  # the instant of a signature
+    "adapters/bss/http_json.py", "adapters/bss/subscriber_look_up.py",  # the instant of a signature
     "adapters/gateways/http_json.py", "adapters/outbound.py",  # the same
     "doctor/setup.py", "api/service/clock_metrics.py",  # compare the two clocks
     "config/durations.py",  # today's offset of a zone

@@ -16,7 +16,7 @@ local attempts, leased_at = string.match(kept[1] or "", "^%[(%d+),(%d+)")
 if attempts ~= ARGV[3] or leased_at == "0" then return "lost" end
 local stays, busy, dated = false, redis.call("EXISTS", KEYS[2]) == 1, {}
 local ends, over, listed = 0, {}, {}
-local NAMED_MS = 34560000000 -- NAMED_FOR_MS of domain/line/reported.py
+local NAMED_MS = 34560000000 -- NAMED_FOR_MS of domain/line/reported_call.py
 local function row_of(field)
     local is_read, row = pcall(cjson.decode, redis.call("HGET", line, field))
     return is_read and type(row) == "table" and row or {}

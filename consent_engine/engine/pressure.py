@@ -10,7 +10,7 @@ from threading import Lock
 from time import monotonic
 
 from consent_engine.domain.days import later
-from consent_engine.domain.order.sold import Told, pressing, told_by_agent
+from consent_engine.domain.order.pressure import Told, pressing, told_by_agent
 from consent_engine.ports import Lists
 
 WEEK = 7
@@ -29,7 +29,7 @@ class Over(StrEnum):
     """The seven days before: services of these that are taken back within a week are known, but for the last hours."""
 
 
-class PressingWatch:
+class PressureWatch:
     """The counts of two weeks that one process knows; for all its threads."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from consent_engine.domain.offer.field_kinds import (
 )
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, Replaces, Starts
-from consent_engine.domain.unknown import field_errors, nameable
+from consent_engine.domain.unknown_fields import field_errors, nameable
 from consent_engine.errors import FieldError, Malformed
 
 _Channel = Literal["phone", "hall", "app", "web", "counter", "other"]

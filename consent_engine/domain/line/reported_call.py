@@ -9,7 +9,7 @@ MOST_NAMED = 500
 """The most reports that a line names, the newest; all rewarded ones stay beside them, however many others follow."""
 
 
-class Reported(Row, frozen=True):
+class ReportedCall(Row, frozen=True):
     """A report, in short.
 
     at: when it reached the store · called_at: when the call was · carrier: the one it is about · call: our call that it
@@ -34,4 +34,4 @@ class Reported(Row, frozen=True):
         return f"q:{self.report}"
 
 
-Reported.rows = Rows(Reported, least=3, named=1)
+ReportedCall.rows = Rows(ReportedCall, least=3, named=1)

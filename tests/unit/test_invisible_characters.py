@@ -11,7 +11,7 @@ from consent_engine.domain.admission.call_request import StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder
 from consent_engine.domain.admission.report_request import MakeReport
 from consent_engine.domain.call.transcript import Hints, Spoken
-from consent_engine.domain.offer.form import plan_from
+from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.domain.roles import is_sound
 from consent_engine.errors import Malformed
 from tests.plans import in_fields
