@@ -72,7 +72,7 @@ function showHeard() {
   byId("second").hidden = own || it.verdict !== "contested";
   askWhy(false);
   showSold(it, sold);
-  showWords(heard.transcript);
+  showWords(heard.transcript, heard.altered);
 }
 
 /** An order may name another agent than its call: who took the call over, or whose sale another is credited with. */
@@ -99,8 +99,10 @@ function showSold(it, sold) {
 }
 
 /** The words as a machine heard them, with what they hint at; a click plays from there. */
-function showWords(words) {
-  byId("words-card").hidden = !words;
+function showWords(words, altered) {
+  byId("words-card").hidden = !words && !altered;
+  byId("altered").hidden = !altered;
+  byId("phrases").hidden = byId("words").hidden = altered;
   if (!words) return;
   const begins = Date.parse(heard.call.started_at);
   const seconds = (at) => Math.max(0, (Date.parse(at) - begins) / 1000);
