@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.http.bodies import MOST_FORM, parse, read_body, read_json
+from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json, read_json_if_any
 from consent_engine.api.http.queries import WhichVersion
 from consent_engine.api.routes import tariff_versions
 from consent_engine.api.schemas.forms import ApprovePlan, Attest, read
@@ -79,8 +79,8 @@ async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     """The proposed version is on sale from now on, and both admins' names are kept; 403 `same_admin` for the admin who
     proposed it, 409 `nothing_proposed`. Send the hash of the proposal that you read: 409 `proposal_changed` if another
     one replaced it; without a body whichever stands now is approved. Role: admin."""
-    body = await read_body(request, MOST_FORM)
-    seen = read(ApprovePlan, parse(body)).hash if body else ""
+    told = await read_json_if_any(request)
+    seen = "" if told is None else read(ApprovePlan, told).hash
 
     def approved(engine: Engine) -> PlanView:
         return _shown(engine, code, engine.catalogue.approve(code, caller.name, seen).version)

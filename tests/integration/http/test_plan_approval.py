@@ -81,6 +81,8 @@ def test_a_proposal_that_another_replaced_since_it_was_read_is_not_approved(door
     assert shown(door)["version"] == 1
     for wrong in ({"hash": "9f"}, {"hash": other, "code": CODE}, {}):
         is_problem(approve(door, body=wrong), 422, "malformed")
+    as_text = {"content": b"x", "headers": {"Content-Type": "text/plain"}}
+    is_problem(door.call("POST", f"/v1/plans/{CODE}/approve", "second", **as_text), 415, "unsupported_media_type")
     is_problem(approve(door, Role.ADMIN, body={"hash": other}), 403, "same_admin")
     approved = approve(door, body={"hash": other}).json()
     assert (approved["hash"], approved["price"]["monthly"]) == (other, "399.00")
