@@ -97,6 +97,10 @@ class NothingProposed(Refused, code="nothing_proposed"):
     """No version of this plan waits for an approval."""
 
 
+class ProposalChanged(Refused, code="proposal_changed"):
+    """Another version of this plan was proposed since it was read."""
+
+
 class IdempotencyConflict(Refused, code="idempotency_conflict"):
     """The key was used for another request."""
 

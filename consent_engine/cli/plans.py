@@ -128,10 +128,13 @@ def proposed() -> None:
 
 
 @app.command()
-def approve(code: Annotated[str, typer.Argument(help="As `consent plans proposed` shows it.")]) -> None:
+def approve(
+    code: Annotated[str, typer.Argument(help="As `consent plans proposed` shows it.")],
+    seen: Annotated[str, typer.Option("--hash", help="Of the proposal that was read: another one is refused.")] = "",
+) -> None:
     """Put a plan on sale that another admin proposed; both names are kept."""
     with opened() as engine:
-        plan = engine.catalogue.approve(code, by())
+        plan = engine.catalogue.approve(code, by(), seen)
     record([("plan", plan.code), ("version", plan.version), ("hash", plan.hash)])
 
 

@@ -5,7 +5,7 @@ it was judged on: after a refusal in between it is judged again.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from secrets import token_hex
 
 from msgspec import Struct
@@ -106,9 +106,10 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
             line = (yield from load(lines=[call.line])).line(call.line)
         after, fields = call.with_events(ended)
         fields |= {RECORDING: key} if key else {}
-        falls = (Put(WAKE_UNLAWFUL, now),) if after.violations or disowned_by(line, after) else ()
+        disowned = yield from disowned_by(line, after)
+        falls = (Put(WAKE_UNLAWFUL, now),) if after.violations or disowned else ()
         change = CallChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
-        records = (change, _line_after(after, ended, line, terms))
+        records = (change, _line_after(after, ended, line, terms, disowned))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
         saved = yield from save(Commit(ended.op, records, wakes=wakes), prove=True)
         if saved.word in {CommitResult.OK, CommitResult.SAME}:
@@ -132,7 +133,9 @@ def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
     return known, loaded.line(known.line), loaded.now
 
 
-def _line_after(call: Call, ended: Ended, line: Line, terms: Terms) -> LineChange | Look:
+def _line_after(
+    call: Call, ended: Ended, line: Line, terms: Terms, disowned: Collection[str]
+) -> LineChange | Look:  # fmt: skip
     """Return the line's change: a declined plan is not offered again, and nothing waits any longer for a call without
     violations, except orders that its end disowns: these stay barred until its timer has cancelled them. The line's
     version is named in any case: an order placed in between waits for this very end.
@@ -140,8 +143,7 @@ def _line_after(call: Call, ended: Ended, line: Line, terms: Terms) -> LineChang
     cool = cooled(call, ended, line, terms.policy.cool_off)
     fields = {f"r:{cool.name}": cool.encode()} if cool else {}
     if not call.violations:
-        stay = disowned_by(line, call)
-        fields |= {f"r:{each.name}": "" for each in waiting_for(line, call.id) if each not in stay}
+        fields |= {f"r:{each.name}": "" for each in waiting_for(line, call.id) if each.carrier not in disowned}
     return LineChange(line.id, line.version, fields) if fields else Look(Owner.LINE, line.id, line.version)
 
 

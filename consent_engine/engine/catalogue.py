@@ -19,6 +19,7 @@ from consent_engine.errors import (
     Malformed,
     NothingProposed,
     PlanNotFound,
+    ProposalChanged,
     Refused,
     SameAdmin,
     SettingsError,
@@ -162,13 +163,16 @@ class Catalogue:
         except KeyError:
             raise NothingProposed("no version of this plan is proposed") from None
 
-    def approve(self, code: str, by: str) -> Plan:
-        """Put on sale what another admin proposed: known from now on. Raises what `publish` does, NothingProposed, and
-        SameAdmin for the admin who proposed it.
+    def approve(self, code: str, by: str, seen: str = "") -> Plan:
+        """Put on sale what another admin proposed: known from now on. seen: the hash of the proposal that was read; '':
+        not named. Raises what `publish` does, NothingProposed, SameAdmin for the admin who proposed it, and
+        ProposalChanged for another proposal than the one that was read.
         """
         now, proposal = self._look(), self.proposed(code)
         if proposal.by == by:
             raise SameAdmin("the admin who proposed a plan may not approve it: another admin must")
+        if seen and seen != proposal.plan.hash:
+            raise ProposalChanged("another version was proposed since you read it: read it again")
         listed = self._plans.get(code)
         if listed is not None and _repeats(listed, proposal.plan, now):
             self._registry.forget_proposal(code)

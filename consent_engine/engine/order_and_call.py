@@ -4,6 +4,7 @@ one.
 
 import logging
 
+from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.call.call_events import CallOutcome
 from consent_engine.domain.call.ending import Cause, Why
@@ -34,8 +35,7 @@ UNLAWFUL = "call_unlawful"
 DECLINED = "declined_in_call"
 NOT_ANSWERED = "call_not_answered"
 REVIEW_FAILED = "review_failed"
-_DISOWNING = {CallOutcome.DECLINED: DECLINED, CallOutcome.NO_ANSWER: NOT_ANSWERED}
-"""Outcomes in which nobody agreed to the order, and the reason for which it falls then."""
+AGREED_LATE = "agreed_after_call"
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
     UnofficialNumber, DoNotCall, CoolingOff, CallNotPermitted, CallTooOld, CallMismatch, RecordingReused,
     OtherNetwork,
@@ -60,33 +60,29 @@ def waiting_for(line: Line, call: str) -> list[Restriction]:
     return [each for each in line.restrictions if each.kind is Kind.CALL and each.ref == call]
 
 
-def disowned_by(line: Line, call: Call) -> list[Restriction]:
-    """Return the restrictions of those waiting orders to which nobody agreed in the call, as its end says: of orders
-    whose very plan was declined after they were placed; of all, where nobody answered.
+def disowned_by(line: Line, call: Call) -> Step[dict[str, str]]:
+    """Return those waiting orders to which nobody agreed in the call, as its end says, each with the reason: all, where
+    nobody answered; those whose very plan was declined after they were placed; and those agreed to after it ended.
     """
-    outcome = call.end.outcome if call.end else None
-    if call.end is None or outcome not in _DISOWNING:
-        return []
-    plans = {entry.order: entry.plan for entry in line.entries}
-    of_call = waiting_for(line, call.id)
-    if outcome is CallOutcome.NO_ANSWER:
-        return of_call
-    return [each for each in of_call if plans.get(each.carrier) == call.end.plan]
+    end, waits = call.end, [each.carrier for each in waiting_for(line, call.id)]
+    if end is None or not waits:
+        return {}
+    if end.outcome is CallOutcome.NO_ANSWER:
+        return dict.fromkeys(waits, NOT_ANSWERED)
+    orders = (yield from load(waits)).orders.values()
+    late = {order.id: AGREED_LATE for order in orders if order.doc.call.agreed_at > end.ended_at + SKEW_MS}
+    declined = end.plan if end.outcome is CallOutcome.DECLINED else ""
+    return late | {entry.order: DECLINED for entry in line.entries if entry.order in waits and entry.plan == declined}
 
 
-def _held_by(line: Line, call: Call) -> list[str]:
-    """Return the orders barred by anything about a call; if the call was in order, those that its end disowns."""
+def _held_by(line: Line, call: Call) -> Step[dict[str, str]]:
+    """Return the orders barred by anything about a call; if the call was in order, those that its end disowns. Each
+    with the reason for which it falls.
+    """
     if call.state is CallState.ENDED and not call.violations and call.verdict is not Verdict.FAILED:
-        return [each.carrier for each in disowned_by(line, call)]
-    return [each.carrier for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call.id]
-
-
-def _why(call: Call) -> str:
-    """Return the reason for which the orders of a call fall."""
-    if call.verdict is Verdict.FAILED:
-        return REVIEW_FAILED
-    end = None if call.violations else call.end
-    return UNLAWFUL if end is None else _DISOWNING.get(end.outcome, UNLAWFUL)
+        return (yield from disowned_by(line, call))
+    why = REVIEW_FAILED if call.verdict is Verdict.FAILED else UNLAWFUL
+    return {each.carrier: why for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call.id}
 
 
 def _taken_back(call: Call, line: Line) -> Step[bool]:
@@ -108,10 +104,9 @@ def falling(leased: Leased) -> Step[str]:
     if call is None:
         raise BrokenRecord("a timer without its call")
     line = (yield from load(lines=[call.line])).line(call.line)
-    fact = CancelAsked(f"unlawful:{call.id}", "engine", _why(call), door="call", ref=call.id)
-    for order in _held_by(line, call):
+    for order, why in (yield from _held_by(line, call)).items():
         try:
-            yield from recording(order, fact)
+            yield from recording(order, CancelAsked(f"unlawful:{call.id}", "engine", why, door="call", ref=call.id))
         except OrderNotFound:
             log.warning("call %s: one of its orders was not found", call.id)
     over = yield from _taken_back(call, line)

@@ -178,7 +178,7 @@ def _decision(
     if asked.found in OF_OTHERS and report.received.official:
         raise ReportMismatch("our own number was shown: if no call is recorded, the class is ours_unrecorded")
     reward = _reward(report, wanted, line, terms, now)
-    amount = terms.amount(carrier, reward) or (report.events[-1].amount if report.events else "")
+    amount = _amount(report, reward, terms)
     to = Telling(carrier, line.version, terms.days, now)
     if report.decided is not None:
         after, fields = report.with_events(Rewarded(now, op, wanted.by, reward, amount))
@@ -196,6 +196,16 @@ def _decision(
     told = named if silent else replace(named, put=(*named.put, *puts))
     wakes = frozenset({Lane.SMS}) if told.put else frozenset[Lane]()
     return Commit(op, (ReportChange(after, report, fields), told), wakes=wakes), after
+
+
+def _amount(report: Report, reward: Reward, terms: ReportTerms) -> str:
+    """Return the amount of a reward, where it is granted or paid. What was promised is paid, whatever the settings are
+    since.
+    """
+    if reward not in {Reward.GRANTED, Reward.PAID}:
+        return ""
+    promised = report.events[-1].amount if report.events else ""
+    return promised or terms.amount(report.received.carrier, reward)
 
 
 def _granted_at(line: Line, report: Report, reward: Reward, now: Millis) -> Millis:

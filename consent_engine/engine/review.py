@@ -32,6 +32,9 @@ from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange
 
+HEARD_STAYS_MS = 60_000
+"""How long a call that was heard from the archive stays in the store: longer than any request can be under way."""
+
 
 class Review(NamedTuple):
     """A reviewer's verdict on a call. passed: also of a second look that lets it continue · second: whether it is one ·
@@ -135,7 +138,8 @@ def _judged(
     call: Call, said: Review, now: Millis, held: Held | None = None, *, archived: bool = False
 ) -> Step[Call | None]:
     """Write a verdict, with all that it freezes, frees or ends; None when another write came first. archived: the call
-    comes back from the archive, and leaves for it again, newer, when nothing more is wanted of it.
+    comes back from the archive, and leaves for it again, newer, when nothing more is wanted of it. It stays for as long
+    as a request may last: another reviewer who read the archive before must find it.
     """
     after, fields = call.with_events(said.event(now))
     put: tuple[Put, ...] = ()
@@ -147,7 +151,7 @@ def _judged(
     change = CallChange(after, call, fields, put, drop)
     if archived:
         fields = {**call.brought_back(), **fields}
-        change = CallChange(after, None, fields, (*put, Put(WAKE_ARCHIVE, now)), (), call)
+        change = CallChange(after, None, fields, (*put, Put(WAKE_ARCHIVE, now + HEARD_STAYS_MS)), (), call)
     records: tuple[Change, ...] = (change,)
     line = (yield from load(lines=[call.line])).line(call.line)
     if line.version:  # written in any case: an order that is being placed is judged anew

@@ -337,6 +337,41 @@ def test_a_provider_that_is_away_is_said_and_the_key_still_opens(door, fake):
     assert form.status_code == 303
 
 
+UNREADABLE = {
+    "a proxy's page": b"<html>",
+    "a list": b"[]",
+    "no address": json.dumps({"issuer": ISSUER}).encode(),
+    "no list of algorithms": json.dumps({"issuer": ISSUER, "id_token_signing_alg_values_supported": 5}).encode(),
+    "no text": b"\xff",
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_provider_whose_answer_cannot_be_read_is_away_until_it_can_be_read(door, fake, content):
+    """A proxy that answers in its place with 200 makes no sign-out a forgery: a forgery is not sent again."""
+    answers = [content, content]
+    provider = httpx2.MockTransport(
+        lambda asked: httpx2.Response(200, content=answers.pop()) if answers else fake.answer(asked)
+    )
+    door.app.state.provider = Provider(door.settings.oidc(), provider)
+    told = door.stranger().get("https://door/sign-in/provider?next=/ops")
+    assert (told.status_code, told.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert ends(door, fake).status_code == 503
+    assert answers == []
+    assert signed_in(door, fake)[1].status_code == 303
+    assert ends(door, fake).status_code == 200
+
+
+def test_a_logout_is_no_forgery_while_the_keys_of_the_provider_cannot_be_read(door, fake):
+    signed_in(door, fake)
+    answer = fake.answer
+    fake.answer = lambda asked: httpx2.Response(200, content=b"<html>") if asked.url.path == "/keys" else answer(asked)
+    door.app.state.provider = Provider(door.settings.oidc(), httpx2.MockTransport(fake.answer))
+    assert [ends(door, fake).status_code for _ in range(11)] == [503] * 11
+    door.app.state.provider = Provider(door.settings.oidc(), httpx2.MockTransport(answer))
+    assert ends(door, fake).status_code == 200
+
+
 LOGOUT = {
     "another issuer": {"iss": "https://id.example.com"},
     "another audience": {"aud": "somebody"},

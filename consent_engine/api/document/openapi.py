@@ -13,6 +13,7 @@ from consent_engine.api.document.codes import codes
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
+from consent_engine.api.schemas.forms import ApprovePlan
 from consent_engine.api.schemas.views import Problem
 from consent_engine.domain.signature import HEADER
 
@@ -55,6 +56,12 @@ def _csv(example: str) -> dict[str, Any]:
 
 
 CSV, CSV_OF_REPORTS = _csv(examples.CSV), _csv(examples.CSV_OF_REPORTS)
+APPROVAL = {
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": ApprovePlan.model_json_schema(), "example": {"hash": "9f" * 32}}},
+    }
+}
 SCHEMES: dict[str, dict[str, str]] = {
     KEY: {"type": "http", "scheme": "bearer", "description": "An API key, from `consent keys add`"},
     "signature": {"type": "apiKey", "in": "header", "name": HEADER, "description": "the signature of a gateway"},

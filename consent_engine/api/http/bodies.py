@@ -55,10 +55,23 @@ async def read_body(request: Request, most: int) -> bytes:
 
 async def read_json(request: Request, most: int = MOST_FORM) -> object:
     """Return the JSON in the body. Raises NotOurMediaType before anything is read, then as `read_body` and `parse`."""
+    _check_kind(request)
+    return parse(await read_body(request, most))
+
+
+async def read_json_if_any(request: Request, most: int = MOST_FORM) -> object:
+    """Return the JSON in the body; None where there is no body. Raises as `read_json`, once a body was read."""
+    body = await read_body(request, most)
+    if not body:
+        return None
+    _check_kind(request)
+    return parse(body)
+
+
+def _check_kind(request: Request) -> None:
     kinds = request.headers.getlist("content-type")
     if len(kinds) != 1 or not is_json(kinds[0]) or is_packed(request):
         raise NotOurMediaType("send Content-Type: application/json, in UTF-8 and not compressed")
-    return parse(await read_body(request, most))
 
 
 def is_json(content_type: str) -> bool:

@@ -8,6 +8,7 @@ const MOST_PAGES = 20; // of archived calls: one whose calls were all heard sinc
 let verdictWanted = "pending"; // which queue: a verdict, or "archived"
 let queue = []; // as it was told
 let heard = null; // what is heard now: {call, own, recording, sold}
+let deciding = false; // a verdict is on its way, or the next call is
 
 function queueRow(each) {
   const row = make("li", {}, make("button", { type: "button", className: "link" }, dateAndClock(each.started_at)),
@@ -71,7 +72,7 @@ function showHeard() {
   byId("second").hidden = own || it.verdict !== "contested";
   askWhy(false);
   showSold(it, sold);
-  showWords(heard.transcript);
+  showWords(heard.transcript, heard.altered);
 }
 
 /** An order may name another agent than its call: who took the call over, or whose sale another is credited with. */
@@ -98,8 +99,10 @@ function showSold(it, sold) {
 }
 
 /** The words as a machine heard them, with what they hint at; a click plays from there. */
-function showWords(words) {
-  byId("words-card").hidden = !words;
+function showWords(words, altered) {
+  byId("words-card").hidden = !words && !altered;
+  byId("altered").hidden = !altered;
+  byId("phrases").hidden = byId("words").hidden = altered;
   if (!words) return;
   const begins = Date.parse(heard.call.started_at);
   const seconds = (at) => Math.max(0, (Date.parse(at) - begins) / 1000);
@@ -128,7 +131,18 @@ function askWhy(open) {
   byId("reasons").querySelector("input").focus();
 }
 
-async function decide(path, body, done) {
+/** One verdict at a time: a key that is pressed twice decides nothing about a call that nobody heard yet. */
+async function decide(...verdict) {
+  if (deciding || !heard) return;
+  deciding = true;
+  try {
+    await decided(...verdict);
+  } finally {
+    deciding = false;
+  }
+}
+
+async function decided(path, body, done) {
   const id = heard.call.id;
   const answer = await call("POST", `/v1/reviews/${id}${path}`, body);
   if (!answer.ok) return say(byId("wrong"), wrongField(answer));

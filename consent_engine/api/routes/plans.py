@@ -3,11 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
+from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json, read_json_if_any
 from consent_engine.api.http.queries import WhichVersion
 from consent_engine.api.routes import tariff_versions
-from consent_engine.api.schemas.forms import Attest
+from consent_engine.api.schemas.forms import ApprovePlan, Attest, read
 from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView, ProposalView
 from consent_engine.api.service.callers import ADMIN, ANY_ROLE
@@ -71,14 +72,18 @@ async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView
     return await front_of(request).ask(proposed)
 
 
-@operations.add("POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, problems=(409, 413, 422))
+@operations.add(
+    "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, problems=(409,), takes=openapi.APPROVAL
+)
 async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     """The proposed version is on sale from now on, and both admins' names are kept; 403 `same_admin` for the admin who
-    proposed it, 409 `nothing_proposed`. Needs no body. Role: admin."""
-    await read_body(request, MOST_FORM)
+    proposed it, 409 `nothing_proposed`. Send the hash of the proposal that you read: 409 `proposal_changed` if another
+    one replaced it; without a body whichever stands now is approved. Role: admin."""
+    told = await read_json_if_any(request)
+    seen = "" if told is None else read(ApprovePlan, told).hash
 
     def approved(engine: Engine) -> PlanView:
-        return _shown(engine, code, engine.catalogue.approve(code, caller.name).version)
+        return _shown(engine, code, engine.catalogue.approve(code, caller.name, seen).version)
 
     return await front_of(request).ask_long(approved)
 

@@ -75,6 +75,12 @@ class Attest(StrictForm):
     reason: Reasoned = Field(description="which screen or page was looked at, and how")
 
 
+class ApprovePlan(StrictForm):
+    """The proposal that was read, for the case that another one replaced it meanwhile."""
+
+    hash: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
 Channel = Literal["voice", "sms", "web", "app", "hotline", "counter", "report", "import", "other"]
 """The channels by which subscribers tell us something, for all forms."""
 

@@ -56,20 +56,28 @@ class HeardView(View):
     recording: str = Field(description="address of the recording; empty: no address of recordings is set")
     sold: list[SoldView]
     transcript: TranscriptView | None = Field(description="null: none was posted, or its words were erased")
+    altered: bool = Field(description="the words stored are not those that were posted: they are not shown")
 
     @classmethod
     def of(cls, call: Call, sold: Sequence[SoldView], recording: str, *, own: bool) -> "HeardView":
+        try:
+            words, altered = _words(call, sold), False
+        except ValueError:  # the call is heard all the same
+            words, altered = None, True
         return cls(
             call=CallView.of(call, whole=False),
             own=own,
             recording=recording,
             sold=list(sold),
-            transcript=_words(call, sold),
+            transcript=words,
+            altered=altered,
         )
 
 
 def _words(call: Call, sold: Sequence[SoldView]) -> TranscriptView | None:
-    """The words of a call, with hints of the disclosures due in it; None where there are no words."""
+    """The words of a call, with hints of the disclosures due in it; None where there are no words. Raises ValueError
+    where they are not those that were sealed.
+    """
     event = next((each for each in call.events if isinstance(each, Transcribed)), None)
     if event is None or not (lines := decode_lines(call.said, event)):
         return None

@@ -4,7 +4,8 @@ OpenID Connect Core 1.0, RFC 7636 (PKCE), OpenID Connect Back-Channel Logout 1.0
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -69,11 +70,9 @@ class Provider:
     async def begin(self, back: str) -> Flow:
         """Begin a sign-in. back: our address that the browser returns to. Raises ProviderAway, and SignInFailed."""
         nonce, state = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        try:
+        with self._described():
             await self._metadata()
             told = await self._client.create_authorization_url(back, nonce=nonce, state=state)
-        except httpx2.HTTPError as error:
-            raise ProviderAway(f"the provider cannot be asked: {type(error).__name__}") from None
         return Flow(told["url"], state, nonce, told["code_verifier"])
 
     async def finish(self, nonce: str, verifier: str, back: str, code: str) -> Mapping[str, object]:
@@ -101,8 +100,6 @@ class Provider:
                 algorithms=metadata["id_token_signing_alg_values_supported"], strict_check_header=False
             )
             claims = jwt.decode(token, key=keys, registry=allowed).claims
-        except httpx2.HTTPError as error:
-            raise ProviderAway(f"the provider cannot be asked: {type(error).__name__}") from None
         except _REFUSED as error:
             raise SignInFailed(f"this logout token does not hold: {type(error).__name__}") from None
         events, issued, ours = claims.get("events"), claims.get("iat"), claims.get("aud")
@@ -121,19 +118,34 @@ class Provider:
         """Return the provider's current keys; sparing: those fetched within the last minute, if there are any."""
         now = monotonic()
         if not sparing or self._asked is None or now - self._asked[0] >= KEYS_S:
-            self._asked = (now, KeySet.import_key_set(await self._client.fetch_jwk_set(force=True)))
+            with self._described():
+                self._asked = (now, KeySet.import_key_set(await self._client.fetch_jwk_set(force=True)))
         return self._asked[1]
 
     async def _metadata(self) -> dict[str, Any]:
         """Return the provider's metadata without its keys, so that every check of a signature fetches fresh ones.
 
-        Raises SignInFailed for a provider whose issuer is not the one in the settings.
+        Raises SignInFailed for a provider whose issuer is not the one in the settings, and ProviderAway.
         """
-        metadata: dict[str, Any] = await self._client.load_server_metadata()
-        if metadata.get("issuer") != self.settings.issuer:
+        with self._described():
+            metadata: dict[str, Any] = await self._client.load_server_metadata()
+            if metadata.get("issuer") != self.settings.issuer:
+                self._client.server_metadata.clear()
+                raise SignInFailed("the provider calls itself otherwise than CONSENT_OIDC__ISSUER says")
+            metadata.pop("jwks", None)  # a key that the provider withdrew is no longer valid
+            offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+            metadata["id_token_signing_alg_values_supported"] = sorted(ALGORITHMS & set(offered))
+            return metadata
+
+    @contextmanager
+    def _described(self) -> Iterator[None]:
+        """Raise ProviderAway where the provider cannot be reached, or its metadata or keys cannot be read: a proxy may
+        answer in its place. They are fetched again the next time.
+        """
+        try:
+            yield
+        except httpx2.HTTPError as error:
+            raise ProviderAway(f"the provider cannot be asked: {type(error).__name__}") from None
+        except _REFUSED as error:
             self._client.server_metadata.clear()
-            raise SignInFailed("the provider calls itself otherwise than CONSENT_OIDC__ISSUER says")
-        metadata.pop("jwks", None)  # a key that the provider withdrew is no longer valid
-        offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-        metadata["id_token_signing_alg_values_supported"] = sorted(ALGORITHMS & set(offered))
-        return metadata
+            raise ProviderAway(f"the provider's metadata or keys cannot be read: {type(error).__name__}") from None

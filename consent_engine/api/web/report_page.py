@@ -4,6 +4,7 @@ A number is never in a URL: the form is posted, and the answer is the form with 
 """
 
 from collections.abc import Mapping
+from datetime import time
 from http import HTTPStatus
 from typing import Any
 
@@ -58,12 +59,12 @@ async def posted(request: Request) -> Response:
             return _page(request, form, receipt=await _taken(request, form))
         if step == "code":
             form["ticket"] = await _sent(request, form)
-        return _page(request, form, sent=True)
+        return _page(request, form, asks_code=True, sent=step == "code")
     except Malformed as error:
-        return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY, wrong=error.errors, sent=bool(form["code"]))
+        return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY, wrong=error.errors, asks_code=bool(form["code"]))
     except tuple(_TOLD) as error:
         said, status = next(told for kind, told in _TOLD.items() if isinstance(error, kind))
-        answer = _page(request, form, status, said, sent=step != "code" or isinstance(error, TooManyCodes))
+        answer = _page(request, form, status, said, asks_code=step != "code" or isinstance(error, TooManyCodes))
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
             answer.headers["Retry-After"] = "60"
         return answer
@@ -97,13 +98,21 @@ def _asked(form: Mapping[str, str], days: Days) -> MakeReport:
     return read(MakeReport, {**told, "called_at": _instant(form["day"], form["time"], days)})
 
 
-def _instant(day: str, time: str, days: Days) -> str:
+def _instant(day: str, clock: str, days: Days) -> str:
     """Return the instant of a day and a time in the business's time zone; '' if they are not valid."""
+    told = _clock(clock)
     try:
-        hours, minutes = time.split(":")[:2]
-        return days.at(days.begins(day) + (int(hours) * 60 + int(minutes)) * 60_000).isoformat()
+        return days.at(days.begins(day) + (told.hour * 60 + told.minute) * 60_000).isoformat() if told else ""
     except (ValueError, OverflowError):
         return ""
+
+
+def _clock(said: str) -> time | None:
+    try:
+        hours, minutes = said.split(":")[:2]
+        return time(int(hours), int(minutes))
+    except ValueError:
+        return None
 
 
 async def _form(request: Request) -> tuple[dict[str, str], str]:
@@ -113,21 +122,23 @@ async def _form(request: Request) -> tuple[dict[str, str], str]:
 
 
 def _named(form: Mapping[str, str], wrong: tuple[FieldError, ...]) -> list[str]:
-    """Name the wrong fields as the page names them. If the instant lacks only its time, that is the time field."""
-    labels = {**_LABELS, "called_at": "time" if form["day"] and not form["time"] else "day"}
+    """Name the wrong fields as the page names them. If only the instant's time is none, that is the time field."""
+    labels = {**_LABELS, "called_at": "time" if form["day"] and _clock(form["time"]) is None else "day"}
     names = {labels.get(each.field, each.field) for each in wrong}
     return [name for name in FIELDS if name in names]
 
 
 def _page(
     request: Request, form: Mapping[str, str], status: int = HTTPStatus.OK, said: str = "", *,
-    wrong: tuple[FieldError, ...] = (), sent: bool = False, receipt: ReportReceipt | None = None,
+    wrong: tuple[FieldError, ...] = (), asks_code: bool = False, sent: bool = False,
+    receipt: ReportReceipt | None = None,
 ) -> HTMLResponse:  # fmt: skip
+    """Return the page. asks_code: it has a field for the code · sent: a code was sent just now"""
     template, style, policy = sheet("report.html", "tariffs.css", "report.css")
     language = language_of(request)
     t = words(language)
     names = _named(form, wrong)
-    told: dict[str, Any] = {"form": form, "wrong": names, "sent": sent, "receipt": receipt}
+    told: dict[str, Any] = {"form": form, "wrong": names, "asks_code": asks_code, "sent": sent, "receipt": receipt}
     asked = [known] if (known := CARRIERS.get(form["carrier"])) else CARRIERS.values()
     problem = t[said].format(hotline=" / ".join(each.hotline for each in asked)) if said else ""
     html = template.render(

@@ -32,7 +32,7 @@ def must_fit(
         raise CallTooOld("the subscriber agreed too long ago: call again")
     _is_the_one(call, line, carrier, recording)
     if not call.holds(agreed):
-        raise CallMismatch("agreed_at lies outside the call")
+        raise CallMismatch("agreed_at lies outside the call, or more than 4 hours after it began")
 
 
 def _is_the_one(call: Call, line: str, carrier: str, recording: Recording | None) -> None:

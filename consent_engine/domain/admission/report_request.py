@@ -51,7 +51,11 @@ def _words(value: str) -> str:
 _Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 _Ref = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)]
 Language = Literal["zh", "en"]
-_Note = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)]
+_Note = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    AfterValidator(numberless),
+]
 
 
 class MakeReport(StrictForm):

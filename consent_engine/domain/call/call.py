@@ -157,9 +157,12 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
         return Evidence.SERVICE if self.end and self.end.outcome is CallOutcome.AGREED else Evidence.NO_SERVICE
 
     def holds(self, at: Millis) -> bool:
-        """Whether an instant lies within the call, as far as its end is known."""
+        """Whether an instant lies within the call, as far as its end is known. None lasts longer than it may be up."""
         began, end = self.began, self.end
-        return at >= began.started_at and (bool(began.ordered) or end is None or at <= end.ended_at)
+        last = began.started_at + ABANDONED_AFTER_MS
+        if end is not None and not began.ordered:
+            last = min(last, end.ended_at)
+        return began.started_at <= at <= last
 
     def brought_back(self) -> dict[str, str]:
         """The fields to write when it comes back from the archive, one version above the copy there, which stays."""

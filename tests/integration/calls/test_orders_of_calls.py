@@ -214,6 +214,52 @@ def test_a_recorded_call_that_nobody_answered_lets_no_order_go_on(desk):
     assert (desk.bss.asked, desk.found(call).violations, desk.engine.line(NUMBER).restrictions) == ([], (), ())
 
 
+def test_an_order_that_was_agreed_to_after_its_call_ended_is_never_activated_and_is_cancelled(desk):
+    """The door compares `agreed_at` with an end that is known; an end that comes later is compared with the orders."""
+    call, began = desk.start(), desk.clock()
+    within = ordered(desk, call, plan="data-pack-10gb")
+    desk.clock.forward(seconds=300)
+    order = ordered(desk, call)
+    desk.run(Lane.SMS)
+    desk.say(f"是{order.doc.code}")
+    desk.run(Lane.INBOUND)
+    desk.end(call, "agreed", plan=PLAN, ended_at=instant(began + 60_000))
+    desk.clock.forward(seconds=61)
+    desk.run(Lane.ACTIVATION)
+    assert (desk.state(order), desk.bss.asked) == ("confirmed", []), "the gate bars it before any timer has run"
+    desk.run(Lane.TIMER)
+    desk.run()
+    cancelled = desk.engine.show(order.id).events[-1].detail
+    assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "agreed_after_call", [])
+    assert (desk.found(call).violations, desk.engine.line(NUMBER).restrictions) == ((), ())
+    desk.say(f"是{within.doc.code}")
+    desk.run()
+    assert desk.state(within) == "notified"
+
+
+def test_two_clocks_of_a_desk_may_differ_by_a_minute(desk):
+    call = desk.start()
+    desk.clock.forward(seconds=90)
+    order = ordered(desk, call)
+    confirmed(desk, order)
+    desk.end(call, "agreed", plan=PLAN, ended_at=instant(desk.clock() - 60_000))
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert desk.state(order) == "notified"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_order_that_was_agreed_to_more_than_four_hours_after_its_call_began_is_refused(desk, ended):
+    """The question names the day and hour of the call: another one than the subscriber remembers misleads."""
+    call = desk.started(ago=4 * 3_600_000).call
+    assert desk.engine.place(wanted(desk, call)).created
+    desk.clock.forward(milliseconds=1)
+    if ended:
+        desk.end(call, "agreed", plan=PLAN)
+    with pytest.raises(CallMismatch, match="4 hours"):
+        ordered(desk, call, plan="data-pack-10gb")
+
+
 @pytest.mark.parametrize("recorded", [False, True])
 def test_no_order_comes_of_a_call_that_nobody_answered(desk, recorded):
     call = desk.start()

@@ -192,6 +192,29 @@ def test_a_reward_that_is_taken_back_counts_neither_for_the_month_nor_for_its_ca
     assert report(desk, ago=6 * HOUR, of=reports).received.why == "capped", "what was paid counts"
 
 
+@pytest.mark.parametrize("since", [{"mobile": RewardTerms("20.00")}, {}])
+def test_what_was_promised_to_the_reporter_is_paid_whatever_the_setting_says_since(desk, since):
+    told = report(desk, of=(before := book(desk, {"mobile": RewardTerms("50.00")})))
+    decide(desk, told, "ours_unrecorded", "granted", of=before)
+    paid = decide(desk, told, "ours_unrecorded", "paid", of=book(desk, since))
+    desk.run(Lane.SMS)
+    assert ("50.00元" in desk.texts("report")[-1], paid.events[-1].amount) == (True, "50.00")
+    assert [f"举报{told.number}的奖励50.00元已到账" in text for text in desk.texts("reward")] == [True]
+
+
+def test_a_reward_that_is_taken_back_names_no_amount(desk):
+    told = report(desk, of=(reports := book(desk, {"mobile": RewardTerms("50.00")})))
+    decide(desk, told, "ours_unrecorded", "granted", of=reports)
+    assert decide(desk, told, "ours_unrecorded", "none", of=reports).events[-1].amount == ""
+
+
+def test_a_trace_that_is_passed_on_to_blanks_is_passed_on_to_the_centre(desk):
+    """The page shows the SMS before it goes out, with 12321 where the field is empty or blank."""
+    decided = decide(desk, report(desk, caller_number="13912345678"), "not_ours", forwarded="  ")
+    desk.run(Lane.SMS)
+    assert (decided.decided.forwarded, "线索已转12321处理" in desk.texts("report")[-1]) == ("", True)
+
+
 def test_what_was_rewarded_is_remembered_however_many_reports_follow_and_when_the_number_falls_silent(desk):
     reports = book(desk, {"mobile": RewardTerms("20.00")})
     first = report(desk, of=reports)

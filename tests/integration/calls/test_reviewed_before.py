@@ -10,12 +10,12 @@ from sqlalchemy import select
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import UNHEARD
 from consent_engine.doctor.reviews import CALLS_WAIT_MS, ORDERS_WAIT_MS, reviews
-from consent_engine.domain.call.review import SameReviewer, Verdict
+from consent_engine.domain.call.review import AlreadyReviewed, SameReviewer, Verdict
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.call_book import unheard_in
-from consent_engine.engine.review import letting_go_on
+from consent_engine.engine.review import HEARD_STAYS_MS, letting_go_on
 from consent_engine.engine.store_requests import Loaded
 from consent_engine.ports import CallFilter, CommitResult, Tally
 from tests.conftest import NUMBER
@@ -231,3 +231,29 @@ def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leave
     assert len(desk.engine.calls.page(CallFilter()).calls) == 1
     [row] = desk.engine.calls.coverage([CHINA.of(call.began.started_at)], "agent")
     assert (row.recorded, row.reviewed, row.failed) == (1, 1, 0)
+
+
+def test_of_two_reviewers_who_read_the_archive_one_is_heard_however_soon_the_call_would_leave_again(desk):
+    """The archive's copy may be the one from before the first verdict: the call in the store says that it was heard."""
+    call, order = sold(desk)
+    says_yes(desk)
+    desk.move()
+    desk.move()
+    records = desk.engine.store.records
+    assert not records.look(lines=[order.line]).lines[order.line].version, "no line whose version would tell"
+    asked = records.commit
+
+    def meanwhile(commits, *, prove=False):
+        records.commit = asked
+        review(desk, call, "r-2", passed=True)
+        desk.clock.forward(HEARD_STAYS_MS - 1_000)
+        desk.run(Lane.TIMER)
+        return asked(commits, prove=prove)
+
+    records.commit = meanwhile
+    with pytest.raises(AlreadyReviewed):
+        review(desk, call)
+    desk.clock.forward(HEARD_STAYS_MS)
+    desk.run(Lane.TIMER)
+    assert not records.look(calls=[call.id]).calls
+    assert (desk.found(call).verdict, desk.found(call).events[-1].by) == (Verdict.PASSED, "r-2")

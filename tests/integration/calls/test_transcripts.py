@@ -56,6 +56,21 @@ def test_a_transcript_is_kept_once_and_shown_to_the_reviewer_with_what_it_hints_
         door.close()
 
 
+def test_words_that_somebody_changed_are_not_shown_and_the_call_is_heard_all_the_same(running):
+    door = PageDoor(*running)
+    try:
+        call = placed(door)
+        assert door.call("POST", f"/v1/calls/{call.id}/transcript", Role.AGENT, spoken(call, "你好")).status_code == 200
+        [key] = door.redis.keys(f"ce:*call:{call.id}")
+        door.redis.hset(key, "said", door.redis.hget(key, "said").replace("你好", "白送"))
+        shown = door.sign_in(Role.REVIEWER).get(f"/review/calls/{call.id}")
+        assert (shown.status_code, shown.json()["transcript"], shown.json()["altered"]) == (200, None, True)
+        assert "白送" not in shown.text
+        assert door.call("POST", f"/v1/reviews/{call.id}", Role.REVIEWER, {"verdict": "pass"}).status_code == 200
+    finally:
+        door.close()
+
+
 def test_words_that_were_not_spoken_in_the_call_are_refused_and_those_of_one_go_with_its_person(desk):
     call = desk.start()
     desk.clock.forward(seconds=60)

@@ -24,8 +24,8 @@ def put(door, plan=DEAR, code=CODE):
     return door.call("PUT", f"/v1/plans/{code}", Role.ADMIN, plan)
 
 
-def approve(door, role="second", code=CODE):
-    return door.call("POST", f"/v1/plans/{code}/approve", role)
+def approve(door, role="second", code=CODE, body=None):
+    return door.call("POST", f"/v1/plans/{code}/approve", role, body)
 
 
 def shown(door, code=CODE):
@@ -74,7 +74,21 @@ def test_what_changes_nothing_is_no_proposal_and_what_cannot_be_sold_is_refused_
     is_problem(put(door, DEAR | {"published": since}), 422, "backdated")
 
 
-def test_what_was_proposed_anew_meanwhile_is_not_approved_unseen(door):
+def test_a_proposal_that_another_replaced_since_it_was_read_is_not_approved(door):
+    read = put(door).json()["plan"]["hash"]
+    other = put(door, PLAN | {"price": {"monthly": "399.00"}}).json()["plan"]["hash"]
+    is_problem(approve(door, body={"hash": read}), 409, "proposal_changed")
+    assert shown(door)["version"] == 1
+    for wrong in ({"hash": "9f"}, {"hash": other, "code": CODE}, {}):
+        is_problem(approve(door, body=wrong), 422, "malformed")
+    as_text = {"content": b"x", "headers": {"Content-Type": "text/plain"}}
+    is_problem(door.call("POST", f"/v1/plans/{CODE}/approve", "second", **as_text), 415, "unsupported_media_type")
+    is_problem(approve(door, Role.ADMIN, body={"hash": other}), 403, "same_admin")
+    approved = approve(door, body={"hash": other}).json()
+    assert (approved["hash"], approved["price"]["monthly"]) == (other, "399.00")
+
+
+def test_a_proposal_that_another_replaces_while_it_is_approved_is_not_approved(door):
     put(door)
     seen = door.engine.catalogue.proposed(CODE)
     put(door, PLAN | {"price": {"monthly": "399.00"}})

@@ -60,6 +60,8 @@ def test_a_subscriber_walks_through_it_without_a_script(door):
     ({"day": "2999-01-01"}, "The day of the call"),
     ({"day": "", "time": ""}, "The day of the call"),
     ({"time": ""}, "The time of the call"),
+    ({"time": "25:00"}, "The time of the call"),
+    ({"time": "-1:00"}, "The time of the call"),
     ({"carrier": ""}, "The carrier the caller named"),
     ({"carrier": "none"}, "The carrier the caller named"),
 ])  # fmt: skip
@@ -136,6 +138,21 @@ def test_whose_codes_are_used_up_reads_which_hotline_takes_a_report_without_one(
     said = post(door, "code", form, **ENGLISH)
     assert said.status_code == 429
     assert "by the hotline 10086, where no code is asked for" in said.text
+
+
+def test_the_page_says_that_a_code_is_on_its_way_only_where_one_was_sent_just_now(door):
+    """The field for a code stands there as soon as a person may have one."""
+    form = filled(door)
+
+    def says(step, **more):
+        page = post(door, step, {**form, **more}, **ENGLISH).text
+        return "is on its way" in page, 'id="code"' in page
+
+    assert says("have") == (False, True)
+    assert says("code") == (True, True)
+    assert says("code") == (False, True), "too soon after the one before"
+    assert says("report", code=f"{(int(coded(door)) + 1) % 10**6:06d}") == (False, True)
+    assert says("report", code=coded(door), day="2999-01-01") == (False, True)
 
 
 def test_an_outage_that_the_page_tells_by_itself_is_named_by_its_route_in_the_log(door, caplog):
