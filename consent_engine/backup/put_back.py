@@ -19,7 +19,7 @@ from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.reshard.move import Move
 from consent_engine.adapters.redis.reshard.snapshot import AOF, private, side_of
 from consent_engine.adapters.redis.topology.cluster import is_cluster
-from consent_engine.backup.manifest import KEY_FILE, Manifest, Tell, check, digest, fingerprint, read, synced
+from consent_engine.backup.manifest import KEY_FILE, Manifest, Tell, check, digest, fingerprint, read, room_on, synced
 from consent_engine.backup.take import REDIS, emptied
 from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE, keep_name, private_folder
 from consent_engine.config.settings import Settings
@@ -153,6 +153,13 @@ def _place(path: Path, to: Path) -> None:
     if half.is_dir():
         shutil.rmtree(half)
     half.unlink(missing_ok=True)
+    with room_on(to.parent):
+        _copy(path, half)
+    half.replace(to)
+    synced([to.parent])
+
+
+def _copy(path: Path, half: Path) -> None:
     if path.is_dir():
         shutil.copytree(path, half, copy_function=shutil.copyfile)
         half.chmod(0o700)
@@ -161,8 +168,6 @@ def _place(path: Path, to: Path) -> None:
         os.close(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         shutil.copyfile(path, half)
         synced([half])
-    half.replace(to)
-    synced([to.parent])
 
 
 def _place_secret(to: Path, secret: str) -> None:
@@ -201,8 +206,8 @@ def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
 
     The move bears the backup's id: a killed restore goes on with it, and no other backup is mixed into this one.
     """
-    scratch = private_folder(folder.with_name(f"{folder.name}.scratch"))
-    with closing_lock(scratch, folder):
+    scratch = private_folder(folder.with_name(f"{folder.name}.scratch"), "FOLDER")
+    with closing_lock(scratch, folder), room_on(scratch):
         emptied(scratch)
         shutil.copytree(folder / REDIS, scratch / REDIS, copy_function=shutil.copyfile)
         with private(scratch / REDIS, tell) as server:

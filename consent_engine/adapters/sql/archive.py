@@ -37,6 +37,8 @@ MOST_COUNTED = 100_000
 
 OWNER = "installation"
 """The row of `archive_meta` that names the installation to which the archive belongs."""
+AWAY = "copied-to-another-archive"
+"""The owner noted in an archive that was copied: no installation has this name."""
 
 
 class SqlArchive(SqlKept[Order], Archive):
@@ -126,6 +128,7 @@ class SqlArchive(SqlKept[Order], Archive):
             return said(connection).get(OWNER, "")
 
     def claim(self, installation: str, *, known: bool, instead_of: str = "") -> str:
+        named = self.id()
         with self.asking() as connection:
             owner = said(connection).get(OWNER, "")
             if not owner and not known and connection.execute(select(ORDERS.c.id).limit(1)).first() is not None:
@@ -135,8 +138,12 @@ class SqlArchive(SqlKept[Order], Archive):
                 connection.execute(self.insert(META).values(ours).on_conflict_do_nothing())
             elif owner == instead_of:
                 stands = (META.c.name == OWNER, META.c.value == owner)
-                connection.execute(update(META).where(*stands).values(value=installation))
+                taken = connection.execute(update(META).where(*stands).values(value=installation)).rowcount
+                if taken and owner == AWAY:  # its copy has its id: from here on they are two archives
+                    named = uuid.uuid4().hex
+                    connection.execute(update(META).where(META.c.name == "id").values(value=named))
             self._owner = said(connection).get(OWNER, "")
+        self._id = named
         return self._owner
 
     def still_ours(self, connection: Connection) -> None:
