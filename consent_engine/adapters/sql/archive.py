@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, inspect, select, update
+from sqlalchemy import Connection, func, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -20,7 +20,7 @@ from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import TIMEOUT_S, Gone, connected
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
 from consent_engine.adapters.sql.records import SqlRecords
-from consent_engine.adapters.sql.rows import goes_on, order_of, row_of
+from consent_engine.adapters.sql.rows import order_of, row_of
 from consent_engine.adapters.sql.schema import NOW, Schema
 from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, TABLES, make, said
 from consent_engine.domain.effects import Millis
@@ -28,7 +28,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
-from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord, NotOurArchive
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable, NotOurArchive
 from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
@@ -173,36 +173,12 @@ class SqlArchive(SqlKept[Order], Archive):
         row, (_, content) = row_of(fields, self.seal)
         return {**row, "content": content}
 
-    def _stands(self) -> Select[Any]:
-        return _WHOLE
-
     def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
         """Write orders with the offers that they name, which have a table of their own."""
         offers = {row["offer"]: row["content"] for row in rows if row["offer"]}
         if known := [{"hash": name, "content": content} for name, content in sorted(offers.items())]:
             connection.execute(self.insert(OFFERS).on_conflict_do_nothing(), known)
         return super()._write(connection, [{n: v for n, v in row.items() if n != "content"} for row in rows])
-
-    def _stood(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
-        """Whether the archived row is this order, at least as new as `row`; an older one is written anew.
-
-        An order is never replaced by another order's evidence, nor by a history other than the one whose head was
-        handed out; and an erased person part stays erased.
-        """
-        if stands.doc_hash != row["doc_hash"]:
-            return False
-        if stands.head == row["head"] and stands.version >= row["version"]:
-            return True
-        try:
-            if stands.version >= row["version"]:  # from a backup of the store: is it an earlier state of this order?
-                return goes_on(order_of(stands.record, stands.person, stands.content), row["head"])
-            if not goes_on(order_of(row["record"], row["person"], stands.content), stands.head):
-                return False
-        except BrokenRecord as error:  # one unreadable order must not keep the others from leaving
-            log.error("%s: %s", stands.id, error)
-            return False
-        same = ORDERS.c.head == stands.head, ORDERS.c.version == stands.version
-        return self._renewed(connection, stands, row, *same)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -243,9 +219,9 @@ class SqlArchive(SqlKept[Order], Archive):
 
 
 _VERSIONS = select(ORDERS.c.id, ORDERS.c.version)
-_WHOLE = select(
-    ORDERS.c.id, ORDERS.c.doc_hash, ORDERS.c.version, ORDERS.c.head, ORDERS.c.record, ORDERS.c.person, OFFERS.c.content
-).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
+_WHOLE = select(ORDERS.c.id, ORDERS.c.record, ORDERS.c.person, OFFERS.c.content).join(
+    OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True
+)
 
 
 def _kind(error: BaseException) -> str:
