@@ -123,11 +123,14 @@ def _is_free(here: Path, manifest: Manifest, settings: Settings, tell: Tell) -> 
 
 
 def _is_the_archive(settings: Settings, manifest: Manifest) -> None:
-    """Raise SettingsError where the archive that is set is missing, or is not the one of the backup."""
+    """Check that the archive that is set is the one of the backup. Raises SettingsError where it is missing or another
+    one, and ArchiveUnavailable, also for an empty database: its dump comes first.
+    """
     at = make_url(settings.archive_address())
     if at.get_backend_name() == "sqlite" and not Path(at.database or "").exists():
         raise SettingsError(f"{at.database} is not there: bring it back, or leave --keep-archive out")
     with closing(archive_of(settings)) as archive:
+        archive.must_stand = True
         if archive.id() != manifest.archive.id:
             raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than this backup's: set that one")
 

@@ -75,7 +75,7 @@ class SqlArchive(SqlKept[Order], Archive):
         """Open a transaction. anew: try also where the database failed a moment ago
 
         Raises ArchiveUnavailable where the database fails, and at once for a while after that; and ArchiveGone where
-        its file is not there any more. Errors of a single row (OF_THE_ROW) are raised as they are.
+        its file, or all that was in it, is gone. Errors of a single row (OF_THE_ROW) are raised as they are.
         """
         if not (self._pause.may_ask() or anew):
             raise ArchiveUnavailable("the archive could not be reached a moment ago")
@@ -96,9 +96,13 @@ class SqlArchive(SqlKept[Order], Archive):
         self._pause.answered()
 
     def _make(self) -> None:
-        """Make the tables and the id where they are missing, and bring the schema up to date."""
+        """Make the tables and the id where they are missing, and bring the schema up to date. Raises ArchiveGone for an
+        empty database where one is known to have existed: tables made in it would be in the way of its dump.
+        """
         with self._making, self._engine.begin() as connection:
             told = said(connection) if inspect(connection).has_table(META.name) else {}
+            if "id" not in told and self.must_stand:
+                raise ArchiveGone("the archive's database is empty: restore its backup into it")
             if "id" not in told or not TABLES.tables.keys() <= set(inspect(connection).get_table_names()):
                 make(connection)  # all tables, or those that an earlier release did not know
                 fresh = [{"name": "schema", "value": self._schema.number}, {"name": "id", "value": uuid.uuid4().hex}]
