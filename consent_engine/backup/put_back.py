@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from consent_engine.adapters.file_lock import lock_now, unlock
 from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.registry import check_server
 from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.reshard.move import Move
 from consent_engine.adapters.redis.reshard.snapshot import AOF, private, side_of
@@ -185,7 +186,9 @@ def _place_secret(to: Path, secret: str) -> None:
 
 @contextmanager
 def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
-    """Open the Redis that is set. Raises SettingsError where it holds anything that this same restore did not write."""
+    """Open the Redis that is set. Raises SettingsError where it does not keep all data, or holds anything that this
+    same restore did not write.
+    """
     url = settings.redis_url or ""
     strict = settings.durability == "strict"
     clients = [connect(url, tag=str(n)) for n in range(settings.cells)]
@@ -193,6 +196,8 @@ def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
         [Wire(client, proves=strict, replicas=settings.replicas) for client in clients], alone=not is_cluster(url)
     )
     try:
+        for wire in target.wires:
+            check_server(wire, strict=strict)
         there = target.meta_now()
         if there.get("move") == manifest.id and there.get("cells", "").isdecimal():
             raise SettingsError("CONSENT_REDIS_URL holds this backup already, whole: start APIs and workers")

@@ -267,6 +267,25 @@ def test_a_redis_that_cannot_be_reached_leaves_nothing_behind(kept, tmp_path):
     assert not list(tmp_path.glob("b*"))
 
 
+def test_a_redis_that_does_not_keep_all_of_it_is_named_before_anything_is_written_to_it(kept, tmp_path, capsys):
+    """The same words as at the start of an engine: no repetition of the command would ever prove what it wrote."""
+    folder, _, _ = kept
+    with server_in(tmp_path / "redis") as server, closing(connect(server.url)) as client:
+        there = settings(tmp_path / "data", server.url, CONSENT_DURABILITY="strict")
+        with pytest.raises(SettingsError, match="needs `appendfsync always`"):
+            put_back(there, folder / "backup", silent)
+        with pytest.MonkeyPatch.context() as environ:
+            for name, value in {"CONSENT_DATA_DIR": str(folder / "data"), "CONSENT_SECRET": SECRET}.items():
+                environ.setenv(name, value)
+            assert cli.run(["cells", "move", "--to", server.url, "--cells", "1"]) == 1
+        assert "needs `appendfsync always`" in capsys.readouterr().err
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(SettingsError, match="this server evicts keys"):
+            put_back(settings(tmp_path / "data", server.url), folder / "backup", silent)
+        assert client.dbsize() == 0
+    assert not (tmp_path / "data" / "archive.sqlite3").exists()
+
+
 def test_an_archive_that_is_to_stay_must_be_there(kept, tmp_path):
     folder, _, _ = kept
     with pytest.raises(SettingsError, match="is not there: bring it back"):
