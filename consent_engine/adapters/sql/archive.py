@@ -191,7 +191,7 @@ class SqlArchive(SqlKept[Order], Archive):
         return {order.id: order for order in self._readable(found, self._checked)}
 
     def recall(self, keys: Sequence[str]) -> list[Order]:
-        return self._readable(self._in_pieces(_WHOLE, keys, ORDERS.c.request_key), self._checked)
+        return self._readable(self._in_pieces(_WHOLE, keys, ORDERS.c.request_key), self._checked, whole=True)
 
     def _checked(self, row: Any) -> Order:  # noqa: ANN401 - a row
         return order_of(row.record, row.person, row.content, self.seal)

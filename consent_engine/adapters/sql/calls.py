@@ -87,7 +87,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
         by_key = self._in_pieces(_READ, keys, CALLS.c.request_key, CALLS.c.recording_key)
-        return self._readable(by_key, self._call)
+        return self._readable(by_key, self._call, whole=True)
 
     def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
         return self._checked(self._fields(row))

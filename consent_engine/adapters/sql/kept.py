@@ -120,14 +120,18 @@ class SqlKept(Generic[R]):
             any_of = (or_(*(among(connection, column, piece) for column in columns)) for piece in pieces)
             return [row for some in any_of for row in connection.execute(wanted.where(some))]
 
-    def _readable(self, rows: Iterable[Any], read: Callable[[Any], R]) -> list[R]:
-        """Read the records of rows; an unreadable one is logged and left out, so that the others can still be used."""
+    def _readable(self, rows: Iterable[Any], read: Callable[[Any], R], *, whole: bool = False) -> list[R]:
+        """Read the records of rows; an unreadable one is logged and left out, so that the others can still be used.
+        whole: raises its BrokenRecord instead, for a caller who would take it for one that does not exist
+        """
         found = []
         for row in rows:
             try:
                 found.append(read(row))
             except BrokenRecord as error:
                 log.error("%s: %s", row.id, error)
+                if whole:
+                    raise
         return found
 
     def _page(

@@ -2,11 +2,15 @@
 
 import asyncio
 
+import pytest
+from sqlalchemy import update
+
+from consent_engine.adapters.sql.tables import RECORDS
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.archive_records import move_reports
-from tests.archive.house import LONG
-from tests.archive.test_archive_promises import kept_of, restored
+from consent_engine.errors import BrokenRecord
+from tests.archive.house import LONG, kept_of, restored
 from tests.conftest import OTHER
 from tests.integration.calls.reporting import decide, report
 from tests.integration.calls.reviewing import review
@@ -67,3 +71,21 @@ def test_a_history_that_goes_another_way_never_replaces_what_the_archive_holds(d
     review(desk, call, "r-3", second=True)
     moved(desk)
     assert histories() == was
+
+
+def test_what_is_archived_and_cannot_be_read_is_not_done_once_more(desk):
+    call, told, _, histories = lived(desk)
+    goes_on(desk, call, told)
+    moved(desk)
+    order = next(iter(desk.bss.ended)).order_id
+    order = desk.engine.show(order)
+    assert len(histories()) == 3
+    with desk.archive._engine.begin() as connection:  # noqa: SLF001 - as somebody who writes into the database
+        connection.execute(update(RECORDS).values(record="{}"))
+    sent = len(desk.gateway.sent)
+    with pytest.raises(BrokenRecord):
+        desk.engine.endings.ask(order, Why(Cause.WITHDRAWN, "hotline", "desk"))
+    with pytest.raises(BrokenRecord):
+        report(desk, ago=desk.clock() - told.received.called_at)
+    desk.run()
+    assert (len(desk.bss.ended), len(desk.gateway.sent)) == (1, sent)
