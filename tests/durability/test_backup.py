@@ -445,6 +445,17 @@ def test_a_folder_that_cannot_be_written_is_named_as_the_argument_that_it_is(kep
         take(settings(folder / "data"), None, tmp_path / "file" / "b", silent)
 
 
+def test_an_archive_that_is_named_from_the_working_folder_is_backed_up_and_restored(kept, tmp_path, monkeypatch):
+    folder, manifest, _ = kept
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder / "backup", "there")
+    put_back(
+        settings(tmp_path / "data", CONSENT_ARCHIVE_URL="sqlite:///data/archive.sqlite3"), tmp_path / "there", silent
+    )
+    named = settings(tmp_path / "data", CONSENT_ARCHIVE_URL="sqlite:///data/archive.sqlite3")
+    assert take(named, None, tmp_path / "b", silent).archive == manifest.archive
+
+
 def test_every_file_of_a_backup_is_its_owners_alone(kept):
     folder, _, _ = kept
     paths = [folder / "backup", *(folder / "backup").rglob("*")]
