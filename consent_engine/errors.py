@@ -21,7 +21,7 @@ ConsentError
 ├── StoreUnavailable       the store cannot take it now           (HTTP 503)
 │   ├── NotDurable         taken, but not proven on disk          (HTTP 503)
 │   └── ArchiveUnavailable what is asked for may be in the archive, which cannot be asked now (HTTP 503)
-│       ├── ArchiveGone    the archive's file is missing
+│       ├── ArchiveGone    the archive's file is missing, or its database empty
 │       └── NotOurArchive  the archive that is named belongs to another installation, or the data to another archive
 ├── IllegalTransition      the lifecycle has no such step
 ├── BrokenRecord           a stored record that cannot be read
@@ -190,7 +190,9 @@ class ArchiveUnavailable(StoreUnavailable, code="archive_unavailable"):
 
 
 class ArchiveGone(ArchiveUnavailable, code="archive_gone"):
-    """The archive's file existed, and is missing: mostly a volume that is not mounted. None is made in its place."""
+    """The archive's file existed, and is missing, mostly a volume that is not mounted; or nothing is in it or in its
+    database. None is made in its place.
+    """
 
 
 class NotOurArchive(ArchiveUnavailable, code="not_our_archive"):

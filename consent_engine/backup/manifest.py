@@ -2,7 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -10,13 +12,15 @@ from msgspec import Struct
 
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.line.line import keyed
-from consent_engine.errors import SettingsError
+from consent_engine.errors import ConsentError, SettingsError
 
 NAME = "manifest.json"
 VERSION = 2
 """The newest format that is read. 2: a backup of a cluster, whose keys an earlier release would misread."""
 KEY_FILE = "secret"
 PIECE = 1 << 20
+LITTLE = 1 << 20
+"""With less room than this, in bytes, a disk counts as full."""
 Tell = Callable[[str], None]
 
 
@@ -77,6 +81,24 @@ def version_of(*, alone: bool) -> int:
 def fingerprint(secret: str) -> str:
     """Return a keyed hash by which a secret is recognised, but cannot be found."""
     return keyed(secret, "backup", "secret")
+
+
+def free_on(folder: Path) -> int:
+    """Return the room, in bytes, that is left on a folder's disk."""
+    return shutil.disk_usage(folder).free
+
+
+@contextmanager
+def room_on(folder: Path, free: Callable[[Path], int] = free_on) -> Iterator[None]:
+    """Raise SettingsError for anything that fails because a folder's disk is full: servers and databases that write
+    there give other causes, or none.
+    """
+    try:
+        yield
+    except (ConsentError, OSError) as error:
+        if free(folder) >= LITTLE:
+            raise
+        raise SettingsError(f"the disk of {folder} is full: make room there, and run the command again") from error
 
 
 def digest(path: Path, tell: Tell) -> tuple[int, str]:

@@ -15,11 +15,12 @@ from sqlalchemy.engine import make_url
 
 from consent_engine.adapters.file_lock import lock_now, unlock
 from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.registry import check_server
 from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.reshard.move import Move
 from consent_engine.adapters.redis.reshard.snapshot import AOF, private, side_of
 from consent_engine.adapters.redis.topology.cluster import is_cluster
-from consent_engine.backup.manifest import KEY_FILE, Manifest, Tell, check, digest, fingerprint, read, synced
+from consent_engine.backup.manifest import KEY_FILE, Manifest, Tell, check, digest, fingerprint, read, room_on, synced
 from consent_engine.backup.take import REDIS, emptied
 from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE, keep_name, private_folder
 from consent_engine.config.settings import Settings
@@ -123,11 +124,14 @@ def _is_free(here: Path, manifest: Manifest, settings: Settings, tell: Tell) -> 
 
 
 def _is_the_archive(settings: Settings, manifest: Manifest) -> None:
-    """Raise SettingsError where the archive that is set is missing, or is not the one of the backup."""
+    """Check that the archive that is set is the one of the backup. Raises SettingsError where it is missing or another
+    one, and ArchiveUnavailable, also for an empty database: its dump comes first.
+    """
     at = make_url(settings.archive_address())
     if at.get_backend_name() == "sqlite" and not Path(at.database or "").exists():
         raise SettingsError(f"{at.database} is not there: bring it back, or leave --keep-archive out")
     with closing(archive_of(settings)) as archive:
+        archive.must_stand = True
         if archive.id() != manifest.archive.id:
             raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than this backup's: set that one")
 
@@ -153,6 +157,13 @@ def _place(path: Path, to: Path) -> None:
     if half.is_dir():
         shutil.rmtree(half)
     half.unlink(missing_ok=True)
+    with room_on(to.parent):
+        _copy(path, half)
+    half.replace(to)
+    synced([to.parent])
+
+
+def _copy(path: Path, half: Path) -> None:
     if path.is_dir():
         shutil.copytree(path, half, copy_function=shutil.copyfile)
         half.chmod(0o700)
@@ -161,8 +172,6 @@ def _place(path: Path, to: Path) -> None:
         os.close(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         shutil.copyfile(path, half)
         synced([half])
-    half.replace(to)
-    synced([to.parent])
 
 
 def _place_secret(to: Path, secret: str) -> None:
@@ -177,7 +186,9 @@ def _place_secret(to: Path, secret: str) -> None:
 
 @contextmanager
 def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
-    """Open the Redis that is set. Raises SettingsError where it holds anything that this same restore did not write."""
+    """Open the Redis that is set. Raises SettingsError where it does not keep all data, or holds anything that this
+    same restore did not write.
+    """
     url = settings.redis_url or ""
     strict = settings.durability == "strict"
     clients = [connect(url, tag=str(n)) for n in range(settings.cells)]
@@ -185,6 +196,8 @@ def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
         [Wire(client, proves=strict, replicas=settings.replicas) for client in clients], alone=not is_cluster(url)
     )
     try:
+        for wire in target.wires:
+            check_server(wire, strict=strict)
         there = target.meta_now()
         if there.get("move") == manifest.id and there.get("cells", "").isdecimal():
             raise SettingsError("CONSENT_REDIS_URL holds this backup already, whole: start APIs and workers")
@@ -201,8 +214,8 @@ def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
 
     The move bears the backup's id: a killed restore goes on with it, and no other backup is mixed into this one.
     """
-    scratch = private_folder(folder.with_name(f"{folder.name}.scratch"))
-    with closing_lock(scratch, folder):
+    scratch = private_folder(folder.with_name(f"{folder.name}.scratch"), "FOLDER")
+    with closing_lock(scratch, folder), room_on(scratch):
         emptied(scratch)
         shutil.copytree(folder / REDIS, scratch / REDIS, copy_function=shutil.copyfile)
         with private(scratch / REDIS, tell) as server:

@@ -28,7 +28,17 @@ from consent_engine.adapters.redis.reshard.snapshot import bare, fetch, private,
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.online_copy import copy_online
-from consent_engine.backup.manifest import KEY_FILE, ArchiveKept, Manifest, Tell, fingerprint, listed, version_of, write
+from consent_engine.backup.manifest import (
+    KEY_FILE,
+    ArchiveKept,
+    Manifest,
+    Tell,
+    fingerprint,
+    listed,
+    room_on,
+    version_of,
+    write,
+)
 from consent_engine.config.data_folder import ARCHIVE_FILE, DATA, private_folder
 from consent_engine.config.settings import Settings
 from consent_engine.errors import SettingsError
@@ -79,13 +89,14 @@ def _data_are_there(settings: Settings, source: str | None) -> None:
 @contextmanager
 def _part(folder: Path) -> Iterator[Path]:
     """Make a private folder beside that of the backup; it is renamed to it at the end."""
-    part = private_folder(folder.with_name(f"{folder.name}.part"))
+    part = private_folder(folder.with_name(f"{folder.name}.part"), "FOLDER")
     lock = lock_now(part / _LOCK)
     if lock is None:
         raise SettingsError(f"another backup into {folder} is under way: wait for it, or name another folder")
     try:
         emptied(part)
-        yield part
+        with room_on(part):
+            yield part
         (part / _LOCK).unlink()
         part.replace(folder)
     except BaseException:  # the folder holds subscribers' numbers
@@ -155,10 +166,14 @@ def _is_the_secret(meta: dict[str, str], secret: str) -> None:
 
 
 def _archive(settings: Settings, meta: Mapping[str, str], to: Path, tell: Tell) -> ArchiveKept:
-    """Copy the archive if it is SQLite's; return what is known of it."""
+    """Copy the archive if it is SQLite's; return what is known of it. Raises SettingsError for one that is not the
+    data's own, as a file that was copied to PostgreSQL and left where it was.
+    """
     with closing(archive_of(settings)) as archive:
         archive.must_stand = "archive" in meta
         kind, named = make_url(settings.archive_address()).get_backend_name(), archive.id()
+        if meta.get("archive", named) != named or archive.owner() not in {"", meta.get("installation", "")}:
+            raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than these data have: set that one")
         if kind == "sqlite":
             copy_online(Path(make_url(settings.archive_address()).database or ""), to, tell)
         return ArchiveKept(kind, named, SqlLog(archive).size())

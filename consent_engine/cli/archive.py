@@ -65,8 +65,8 @@ def copy(to: Annotated[str, _TO]) -> None:
     """Copy the SQLite archive into a PostgreSQL database while everything works. If it dies, type it again."""
     from sqlalchemy.engine import make_url
 
-    from consent_engine.adapters.sql.archive import SqlArchive
-    from consent_engine.adapters.sql.copy_archive import AWAY, ArchiveCopy
+    from consent_engine.adapters.sql.archive import AWAY, SqlArchive
+    from consent_engine.adapters.sql.copy_archive import ArchiveCopy
     from consent_engine.config.settings import Settings
     from consent_engine.wiring import archive_of
 

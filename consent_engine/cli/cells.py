@@ -29,6 +29,7 @@ def move(
     replicas: Annotated[int, _REPLICAS] = 0,
 ) -> None:  # fmt: skip
     """Move all data to an empty Redis, into this many cells. Stop APIs and workers first. If it dies, type it again."""
+    from consent_engine.adapters.redis.registry import check_server
     from consent_engine.adapters.redis.reshard.move import Move
     from consent_engine.adapters.redis.topology.cluster import is_cluster
     from consent_engine.config.settings import Settings
@@ -37,8 +38,11 @@ def move(
     to = address(to, "--to")
     if cells > 1 and not is_cluster(to):
         raise typer.BadParameter("many cells need redis+cluster://", param_hint="--to")
+    there = _side(settings, to, cells, replicas)
+    for wire in there.wires:
+        check_server(wire, strict=settings.durability == "strict", named_by="--to")
     with _source(settings, source) as here:
-        moved = Move(here, _side(settings, to, cells, replicas), tell).run()
+        moved = Move(here, there, tell).run()
     rows = [(kind, count, f"{moved.sums[kind]:016x}") for kind, count in sorted(moved.counts.items())]
     table(("what", "how many", "digest"), rows, "nothing was left to move")
     tell(f"done: stop the old Redis, start APIs and workers with CONSENT_REDIS_URL of --to, CONSENT_CELLS={cells}")

@@ -15,9 +15,9 @@ DATA = ("appendonlydir", ARCHIVE_FILE)
 """Data written with a secret, and useless without it."""
 
 
-def private_folder(path: Path) -> Path:
+def private_folder(path: Path, named_by: str = "CONSENT_DATA_DIR") -> Path:
     """Make `path` private to this user (0700), and return it absolute. A folder that holds other things is left alone.
-    Raises SettingsError where that cannot be done.
+    Raises SettingsError where that cannot be done. named_by: the setting or argument that it comes from
     """
     path = path.absolute()
     try:
@@ -26,13 +26,13 @@ def private_folder(path: Path) -> Path:
             names = {entry.name for entry in path.iterdir()}
             if names and not names & OURS:
                 raise SettingsError(
-                    f"CONSENT_DATA_DIR {path}: other users have access to it: chmod 700 it, or name an empty folder"
+                    f"{named_by} {path}: other users have access to it: chmod 700 it, or name an empty folder"
                 )
             path.chmod(0o700)
     except OSError as error:
-        raise SettingsError(f"CONSENT_DATA_DIR {path}: {error.strerror}: name a writable folder") from error
+        raise SettingsError(f"{named_by} {path}: {error.strerror}: name a writable folder") from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise SettingsError(f"CONSENT_DATA_DIR {path}: this process may not write to it: name a writable folder")
+        raise SettingsError(f"{named_by} {path}: this process may not write to it: name a writable folder")
     return path
 
 

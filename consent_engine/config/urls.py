@@ -1,6 +1,7 @@
 """Checks of addresses in settings: the form each must have. A wrong one is a ValueError, in our words."""
 
 import re
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from consent_engine.config.redis_urls import CLUSTER, SENTINEL, ClusterAddress, SentinelAddress
@@ -83,9 +84,9 @@ def metrics_addr(address: str) -> str:
 
 
 def archive_url(url: str) -> str:
-    """Check the address of the archive. Raises ValueError for anything else."""
-    if re.match(r"sqlite:///[^?]+$", url):
-        return url
+    """Check the address of the archive, and return it with a file's whole path. Raises ValueError for anything else."""
+    if file := re.fullmatch(r"sqlite:///([^?]+)", url):
+        return f"sqlite:///{Path(file[1]).absolute()}"
     if re.match(r"postgresql(\+psycopg)?://", url):
         split(url)
         return url

@@ -249,7 +249,7 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
         except ArchiveUnavailable as error:
             do = "is its database up and writable, and is CONSENT_ARCHIVE_URL right?"
             if isinstance(error, ArchiveGone):
-                do = "mount it: moving resumes; or correct CONSENT_ARCHIVE_URL; lost for good: consent archive --adopt"
+                do = "mount or restore it; or correct CONSENT_ARCHIVE_URL; lost for good: consent archive --adopt"
             yield bad(f"{error}: settled orders wait, nothing is lost", do)
             return
         if bound != archive.id():

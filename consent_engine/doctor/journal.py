@@ -29,6 +29,11 @@ def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
     be missing, and nothing else shows it. Raises StoreUnavailable and ArchiveUnavailable.
     """
     found = audit.newest(store, kept_since)
+    if found.damaged:
+        yield bad(
+            f"{found.damaged:,} of the newest entries of the log cannot be read: the journal or the log was changed",
+            "consent audit names them, and records that lack an entry; keep the data, and report it",
+        )
     lacking = len({record for record, _ in found.wrong})
     if lacking:
         yield bad(

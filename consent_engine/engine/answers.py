@@ -29,7 +29,7 @@ from consent_engine.engine.store_requests import (
     Save,
     T,
 )
-from consent_engine.errors import ArchiveUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Archive, CommitResult, OrderChange, Store
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,17 @@ def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> S
 def _by_archive(
     look: Callable[[Archive | None, Sequence[Any]], list[Any]],
 ) -> Callable[[Store, Sequence[Any], Counter[Lane]], Sequence[object]]:
-    """Turn a look-up in the archive into an answer to asks: None for each while the archive is unavailable."""
+    """Turn a look-up in the archive into an answer to asks: None for each while the archive is unavailable, and the
+    error for the one that asks for an archived record that cannot be read.
+    """
 
     def asked(store: Store, asks: Sequence[Any], due: Counter[Lane]) -> Sequence[object]:
         try:
             return look(store.ours(), asks)
         except ArchiveUnavailable:
             return [None] * len(asks)
+        except BrokenRecord as error:
+            return [answer for ask in asks for answer in asked(store, [ask], due)] if len(asks) > 1 else [error]
 
     return asked
 
@@ -109,13 +113,14 @@ def _recalled_lines(archive: Archive | None, asks: Sequence[RecallLine]) -> list
 
 @_by_archive
 def _recalled_endings(archive: Archive | None, asks: Sequence[RecallEndings]) -> list[dict[str, Ending]]:
-    found = archive.records.endings([each for ask in asks for each in ask.endings]) if archive else {}
+    whole = any(ask.whole for ask in asks)
+    found = archive.records.endings([each for ask in asks for each in ask.endings], whole=whole) if archive else {}
     return [_own(found, ask.endings) for ask in asks]
 
 
 @_by_archive
 def _recalled_reports(archive: Archive | None, asks: Sequence[RecallReports]) -> list[dict[str, Report]]:
-    found = archive.records.reports([each for ask in asks for each in ask.reports]) if archive else {}
+    found = archive.records.reports([each for ask in asks for each in ask.reports], whole=True) if archive else {}
     return [_own(found, ask.reports) for ask in asks]
 
 

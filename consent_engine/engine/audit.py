@@ -22,11 +22,14 @@ PIECE = 500
 
 @dataclass(slots=True)
 class Audited:
-    """The result of an audit. expired: entries of records deleted by retention. wrong: (record, finding) pairs."""
+    """The result of an audit. expired: entries of records deleted by retention · damaged: entries that `newest` cannot
+    read · wrong: (record, finding) pairs
+    """
 
     entries: int = 0
     records: int = 0
     expired: int = 0
+    damaged: int = 0
     wrong: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -129,15 +132,21 @@ def _unlogged(store: Store, found: Audited, newest: Mapping[str, Leaf], until: M
 
 
 def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
-    """Audit the newest entries of the log, as `audit` does: data older than their log lack these first.
+    """Audit the newest entries of the log, as `audit` does: data older than their log lack these first. Damaged entries
+    say nothing of the data, and are counted apart.
 
     Raises StoreUnavailable and ArchiveUnavailable.
     """
     found = Audited()
     if store.log is None:
         return found
-    entries = [entry for _, entry, _ in store.log.entries(max(0, store.log.size() - most), most)]
-    leaves = [leaf for leaf in map(Leaf.decode, entries) if leaf.of is not Chained.LINE]
+    leaves = []
+    for _, entry, _ in store.log.entries(max(0, store.log.size() - most), most):
+        try:
+            leaves.append(Leaf.decode(entry))
+        except BrokenRecord:
+            found.damaged += 1
+    leaves = [leaf for leaf in leaves if leaf.of is not Chained.LINE]
     chains = _kept(store, leaves)
     for leaf in leaves:
         found.entries += 1

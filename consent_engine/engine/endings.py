@@ -89,7 +89,7 @@ def _archived(order: Order, loaded: Loaded, name: str) -> Step[Ending | None]:
     """Return the archived ending of an archived order: an ending goes to the archive after its order, never before."""
     if order.id in loaded.orders:
         return None
-    archived = yield from archived_endings([name])
+    archived = yield from archived_endings([name], whole=True)
     if archived is None:
         raise ArchiveUnavailable(
             "the archive is needed to tell whether an ending exists: the same request again is safe"

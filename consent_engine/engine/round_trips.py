@@ -79,14 +79,19 @@ def orders_of_line(line: str, most: int) -> Step[list[Order] | None]:
     return answer
 
 
-def archived_endings(endings: Sequence[str]) -> Step[dict[str, Ending] | None]:
-    """Return archived endings; None when the archive cannot be asked."""
-    answer: dict[str, Ending] | None = yield RecallEndings(tuple(endings))
+def archived_endings(endings: Sequence[str], *, whole: bool = False) -> Step[dict[str, Ending] | None]:
+    """Return archived endings; None when the archive cannot be asked.
+
+    whole: raises BrokenRecord for one that cannot be read
+    """
+    answer: dict[str, Ending] | None = yield RecallEndings(tuple(endings), whole)
     return answer
 
 
 def archived_reports(reports: Sequence[str]) -> Step[dict[str, Report]]:
-    """Return archived reports. Raises ArchiveUnavailable when the archive cannot be asked."""
+    """Return archived reports. Raises ArchiveUnavailable when the archive cannot be asked, and BrokenRecord for one
+    that cannot be read.
+    """
     answer: dict[str, Report] | None = yield RecallReports(tuple(reports))
     if answer is None:
         raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
@@ -119,7 +124,7 @@ def drive(store: Store, steps: Sequence[Step[T]]) -> Driven[T]:
 def _go_on(driven: Driven[T], asks: dict[int, Ask], index: int, step: Step[T], answer: object) -> None:
     """Let a step run until it asks again, or ends."""
     try:
-        asks[index] = step.send(answer)
+        asks[index] = step.throw(answer) if isinstance(answer, ConsentError) else step.send(answer)
     except StopIteration as end:
         driven.results[index] = end.value
     except ArchiveUnavailable as error:  # only of this step: others need nothing that is archived

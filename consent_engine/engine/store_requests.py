@@ -88,9 +88,10 @@ class LoadReports(Struct, frozen=True):
 
 
 class RecallEndings(Struct, frozen=True):
-    """A request to the archive for endings."""
+    """A request to the archive for endings. whole: one that cannot be read is an error of this step"""
 
     endings: tuple[str, ...]
+    whole: bool = False
 
 
 class RecallReports(Struct, frozen=True):

@@ -71,11 +71,13 @@ class RecordArchive(Protocol):
     def keep(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
         """Keep records of a kind as the store has them, in one transaction. Return the ids of those safely archived."""
 
-    def reports(self, ids: Sequence[str]) -> dict[str, Report]:
-        """Return those of these reports that are archived."""
+    def reports(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Report]:
+        """Return those of these reports that are archived and can be read. whole: raises BrokenRecord for one that
+        cannot, which a caller must not take for one that does not exist
+        """
 
-    def endings(self, ids: Sequence[str]) -> dict[str, Ending]:
-        """Return those of these endings that are archived."""
+    def endings(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Ending]:
+        """Return those of these endings that are archived, as `reports` does."""
 
     def listed(self, owner: Owner, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Return records of a kind with the instants they came at, newest first. before: the last row seen"""
@@ -121,7 +123,7 @@ class Archive(Protocol):
         """Return the versions of those of these orders that are archived."""
 
     def recall(self, keys: Sequence[str]) -> list[Order]:
-        """Return the orders made under these request keys."""
+        """Return the orders made under these request keys. Raises BrokenRecord for one that cannot be read."""
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """List archived orders as `Lists.placed` does."""

@@ -49,7 +49,9 @@ class CallArchive(Protocol):
         """Return those of these calls that are archived."""
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
-        """Return the calls made under these request keys, and those whose recordings are reserved under one of them."""
+        """Return the calls made under these request keys, and those whose recordings are reserved under one of them.
+        Raises BrokenRecord for one that cannot be read.
+        """
 
     def of_line(self, line: str, limit: int) -> list[str]:
         """Return the calls to one number, newest first."""

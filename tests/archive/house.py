@@ -119,5 +119,24 @@ def emptied(archive: SqlArchive) -> SqlArchive:
     return archive
 
 
+def kept_of(client):
+    """Everything that a Redis holds, except what only views read."""
+    kinds = {name: client.type(name) for name in client.scan_iter()}
+    readers = {"hash": client.hgetall, "zset": lambda n: client.zrange(n, 0, -1, withscores=True), "string": client.get}
+    return {name: (kind, readers[kind](name)) for name, kind in kinds.items() if kind in readers}
+
+
+def restored(client, kept):
+    """Restore a backup onto an empty server."""
+    client.flushdb()
+    for name, (kind, what) in kept.items():
+        if kind == "hash":
+            client.hset(name, mapping=what)
+        elif kind == "zset":
+            client.zadd(name, dict(what))
+        else:
+            client.set(name, what)
+
+
 DAY = 24 * 3_600_000
 SHORT = Retention(service=20 * DAY, no_service=10 * DAY, records=30 * DAY)

@@ -114,6 +114,24 @@ def test_everything_is_there_once_and_it_is_the_datas_own_archive(town, target, 
     there.close()
 
 
+def test_a_copy_that_the_file_has_gone_on_from_is_neither_the_datas_archive_nor_called_whole(
+    town, target, postgres_url
+):
+    lived_in(town, 1)
+    ArchiveCopy(town.archive, target, silent).run()
+    town.engine.archive.adopt(instead_of=AWAY)
+    more = town.archived(msisdn=parse("13800139999"))
+    there = SqlArchive(postgres_url, SHORT)
+    with pytest.raises(SettingsError, match="give an empty database"):
+        ArchiveCopy(town.archive, there, silent).run()
+    after = continued(town, there)
+    with pytest.raises(NotOurArchive, match="another archive"):
+        after.engine.show(more.id)
+    after.runner.close()
+    there.close()
+    assert town.another().show(more.id).person
+
+
 def test_nobody_writes_to_the_file_that_was_copied_and_it_can_be_had_back(town, target):
     lived_in(town, 1)
     waits = town.settled(msisdn=parse("13800138888"))

@@ -14,7 +14,7 @@ from time import monotonic
 import psycopg
 import pytest
 from fakeredis import FakeRedis
-from sqlalchemy import event, text
+from sqlalchemy import event, inspect, text
 
 from benchmarks import postgres
 from consent_engine.adapters.sql.archive import SqlArchive
@@ -254,6 +254,38 @@ def test_a_worker_whose_first_look_at_the_archive_is_a_move_makes_none_either(tm
         town.move(hours=1)
         everywhere(town, [first, second])
         late.close()
+
+
+@contextmanager
+def emptied_by_somebody(archive, folder):
+    """The database is there, and nothing is in it: made anew for a dump that is still to be restored."""
+    if archive._engine.dialect.name == "postgresql":  # noqa: SLF001
+        done_to(archive, "ALTER SCHEMA public RENAME TO away", "CREATE SCHEMA public")
+        yield
+        done_to(archive, "DROP SCHEMA public", "ALTER SCHEMA away RENAME TO public")
+        return
+    archive.close()
+    files = [each.rename(each.with_name(f"kept-{each.name}")) for each in folder.glob("archive.sqlite3*")]
+    (folder / "archive.sqlite3").touch(mode=0o600)
+    yield
+    for each in folder.glob("archive.sqlite3*"):
+        each.unlink()
+    for each in files:
+        each.rename(folder / each.name.removeprefix("kept-"))
+
+
+def test_an_archive_that_somebody_emptied_is_not_made_anew_and_goes_on_when_it_is_back(town, url, tmp_path):
+    order = town.archived()
+    with emptied_by_somebody(town.archive, tmp_path):
+        late = SqlArchive(url, SHORT)
+        with pytest.raises(ArchiveGone, match="restore"):  # a process that starts meanwhile
+            replace(town.engine.store, archive=late, _bound=False).ours()
+        with late._engine.begin() as connection:  # noqa: SLF001
+            assert inspect(connection).get_table_names() == [], "they would be in the way of the dump"
+        late.close()
+    late = SqlArchive(url, SHORT)
+    assert late.orders([order.id])[order.id].head == order.head
+    late.close()
 
 
 def test_an_archive_of_a_later_release_is_left_alone_and_said(town):

@@ -10,8 +10,9 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.sms import Delivery
-from consent_engine.errors import DoNotCall, IdempotencyConflict, OrderNotFound
-from tests.archive.house import LONG, broken, everywhere
+from consent_engine.engine.place import Placed
+from consent_engine.errors import BrokenRecord, DoNotCall, IdempotencyConflict, OrderNotFound
+from tests.archive.house import LONG, broken, everywhere, kept_of, restored
 from tests.conftest import NUMBER, OTHER
 
 
@@ -129,25 +130,6 @@ def test_the_stuck_list_and_the_board_are_there_while_the_archive_is_down(small)
         assert len(look(small.engine)["stuck"]) == 2
 
 
-def kept_of(client):
-    """Everything that a Redis holds, except what only views read."""
-    kinds = {name: client.type(name) for name in client.scan_iter()}
-    readers = {"hash": client.hgetall, "zset": lambda n: client.zrange(n, 0, -1, withscores=True), "string": client.get}
-    return {name: (kind, readers[kind](name)) for name, kind in kinds.items() if kind in readers}
-
-
-def restored(client, kept):
-    """Restore a backup onto an empty server."""
-    client.flushdb()
-    for name, (kind, what) in kept.items():
-        if kind == "hash":
-            client.hset(name, mapping=what)
-        elif kind == "zset":
-            client.zadd(name, dict(what))
-        else:
-            client.set(name, what)
-
-
 def test_a_backup_of_redis_that_knows_less_of_an_order_leaves_all_that_the_archive_knows(town):
     order = town.settled()
     backup = kept_of(town.client)
@@ -210,3 +192,16 @@ def test_an_archived_order_that_nobody_can_read_keeps_no_other_from_leaving(town
     town.move()
     assert [(each.id, each.effect) for each in town.engine.stuck()] == [(order.id, WAKE_ARCHIVE)]
     assert list(town.archive.orders([another.id])) == [another.id]
+
+
+def test_a_request_whose_archived_order_nobody_can_read_asks_nobody_again_and_stops_no_other(town):
+    order = town.archived(key="k")
+    with town.archive._engine.begin() as connection:  # noqa: SLF001 - as somebody who writes into the database
+        connection.execute(update(ORDERS).where(ORDERS.c.id == order.id).values(record="{}"))
+    sent = len(town.gateway.sent)
+    wanted = [Placing("desk", "k", town.request()), Placing("desk", "o", town.request(OTHER))]
+    again, other = town.engine.place_many(wanted)
+    assert isinstance(again, BrokenRecord)
+    assert isinstance(other, Placed)
+    town.run(Lane.SMS)
+    assert [each.to for each in town.gateway.sent[sent:]] == [OTHER]

@@ -252,6 +252,9 @@ def test_what_stands_in_a_journal_and_is_no_entry_is_named_and_holds_nothing_up(
     assert small.client.llen(small.cell.journal) == 0, "all of it is in the log"
     [(entry, what)] = audited(small).wrong
     assert (entry, what) == ("entry 0", "an entry of the log cannot be read")
+    told = list(journal.newest(small.engine.store, 0))
+    assert [each.level for each in told] == [Level.BAD, Level.GOOD], "the data are not older than their log"
+    assert told[0].what.startswith("1 of the newest entries of the log cannot be read")
     assert sealed(small) == 0
     assert small.engine.store.log.has(small.engine.store.log.entries(1, 1)[0][1])
     assert order.state.settled

@@ -4,10 +4,12 @@ on, and whatever came after is named."""
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from itertools import product
 
 import pytest
@@ -18,7 +20,7 @@ from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.reshard.snapshot import check_readable, fetch, received
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.backup.manifest import NAME, read
+from consent_engine.backup.manifest import LITTLE, NAME, read, room_on
 from consent_engine.backup.put_back import put_back
 from consent_engine.backup.take import take
 from consent_engine.doctor import Level, Wanted, examine
@@ -265,6 +267,25 @@ def test_a_redis_that_cannot_be_reached_leaves_nothing_behind(kept, tmp_path):
     assert not list(tmp_path.glob("b*"))
 
 
+def test_a_redis_that_does_not_keep_all_of_it_is_named_before_anything_is_written_to_it(kept, tmp_path, capsys):
+    """The same words as at the start of an engine: no repetition of the command would ever prove what it wrote."""
+    folder, _, _ = kept
+    with server_in(tmp_path / "redis") as server, closing(connect(server.url)) as client:
+        there = settings(tmp_path / "data", server.url, CONSENT_DURABILITY="strict")
+        with pytest.raises(SettingsError, match="needs `appendfsync always`"):
+            put_back(there, folder / "backup", silent)
+        with pytest.MonkeyPatch.context() as environ:
+            for name, value in {"CONSENT_DATA_DIR": str(folder / "data"), "CONSENT_SECRET": SECRET}.items():
+                environ.setenv(name, value)
+            assert cli.run(["cells", "move", "--to", server.url, "--cells", "1"]) == 1
+        assert "needs `appendfsync always`" in capsys.readouterr().err
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(SettingsError, match="this server evicts keys"):
+            put_back(settings(tmp_path / "data", server.url), folder / "backup", silent)
+        assert client.dbsize() == 0
+    assert not (tmp_path / "data" / "archive.sqlite3").exists()
+
+
 def test_an_archive_that_is_to_stay_must_be_there(kept, tmp_path):
     folder, _, _ = kept
     with pytest.raises(SettingsError, match="is not there: bring it back"):
@@ -390,6 +411,49 @@ def test_a_backup_of_a_folder_without_data_makes_nothing_in_it(tmp_path):
     with pytest.raises(SettingsError, match="no data"):
         take(settings(empty), None, tmp_path / "backup", silent)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("whose", ["copied-to-another-archive", "another one's"])
+def test_an_archive_that_is_not_the_datas_own_is_never_backed_up_as_theirs(kept, tmp_path, whose):
+    """A file that was copied to PostgreSQL stays where the default setting looks for an archive."""
+    folder, manifest, _ = kept
+    file, named = tmp_path / "archive.sqlite3", "0" * 32 if whose == "another one's" else manifest.archive.id
+    shutil.copyfile(folder / "backup" / "archive.sqlite3", file)
+    with closing(sqlite3.connect(file)) as made, made:
+        made.execute("UPDATE archive_meta SET value = ? WHERE name = 'id'", (named,))
+        if named == manifest.archive.id:
+            made.execute("UPDATE archive_meta SET value = ? WHERE name = 'installation'", (whose,))
+    there = settings(folder / "data", CONSENT_ARCHIVE_URL=f"sqlite:///{file}")
+    with pytest.raises(SettingsError, match="another archive than these data have"):
+        take(there, None, tmp_path / "b", silent)
+    assert not list(tmp_path.glob("b*"))
+
+
+@pytest.mark.parametrize("left", [0, 2 * LITTLE])
+def test_whatever_fails_on_a_full_disk_names_the_disk(tmp_path, left):
+    failed = StoreUnavailable("the connection broke")
+    with pytest.raises((SettingsError, StoreUnavailable)) as raised, room_on(tmp_path, lambda _: left):
+        raise failed
+    assert raised.value is failed or f"the disk of {tmp_path} is full" in str(raised.value)
+    assert (raised.value is failed) == (left > LITTLE)
+
+
+def test_a_folder_that_cannot_be_written_is_named_as_the_argument_that_it_is(kept, tmp_path):
+    folder, _, _ = kept
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=f"^FOLDER {tmp_path}/file/b.part: Not a directory"):
+        take(settings(folder / "data"), None, tmp_path / "file" / "b", silent)
+
+
+def test_an_archive_that_is_named_from_the_working_folder_is_backed_up_and_restored(kept, tmp_path, monkeypatch):
+    folder, manifest, _ = kept
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder / "backup", "there")
+    put_back(
+        settings(tmp_path / "data", CONSENT_ARCHIVE_URL="sqlite:///data/archive.sqlite3"), tmp_path / "there", silent
+    )
+    named = settings(tmp_path / "data", CONSENT_ARCHIVE_URL="sqlite:///data/archive.sqlite3")
+    assert take(named, None, tmp_path / "b", silent).archive == manifest.archive
 
 
 def test_every_file_of_a_backup_is_its_owners_alone(kept):

@@ -268,23 +268,28 @@ class RedisRegistry(Registry):
         return int(since) if since else None
 
     def _check_server(self, *, strict: bool) -> None:
-        try:
-            info = self._one("INFO")
-        except SettingsError:
-            raise SettingsError("CONSENT_REDIS_URL: this user may not ask INFO: allow it (ACL +info)") from None
-        try:
-            [(_, fsync)] = pairs(self._one("CONFIG", "GET", "appendfsync")).items()
-        except (ResponseError, SettingsError, ValueError):
-            # An ACL may forbid CONFIG: then WAITAOF alone is the proof, and it suffices.
-            fsync = "always"
-        if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
-            raise SettingsError("CONSENT_REDIS_URL: this server evicts keys; set `maxmemory-policy noeviction`")
-        if not strict:
-            return
-        if not int(info.get("aof_enabled", 0)):
-            raise SettingsError("CONSENT_DURABILITY=strict needs `appendonly yes` on this server")
-        if fsync != "always":
-            raise SettingsError("CONSENT_DURABILITY=strict needs `appendfsync always` on this server")
+        check_server(self._wire, strict=strict)
+
+
+def check_server(wire: Wire, *, strict: bool, named_by: str = "CONSENT_REDIS_URL") -> None:
+    """Check that a server keeps all data. Raises SettingsError. named_by: the setting or option that it comes from"""
+    try:
+        info = wire.ask(("INFO",))[0]
+    except SettingsError:
+        raise SettingsError(f"{named_by}: this user may not ask INFO: allow it (ACL +info)") from None
+    try:
+        [(_, fsync)] = pairs(wire.ask(("CONFIG", "GET", "appendfsync"))[0]).items()
+    except (ResponseError, SettingsError, ValueError):
+        # An ACL may forbid CONFIG: then WAITAOF alone is the proof, and it suffices.
+        fsync = "always"
+    if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
+        raise SettingsError(f"{named_by}: this server evicts keys; set `maxmemory-policy noeviction`")
+    if not strict:
+        return
+    if not int(info.get("aof_enabled", 0)):
+        raise SettingsError("CONSENT_DURABILITY=strict needs `appendonly yes` on this server")
+    if fsync != "always":
+        raise SettingsError("CONSENT_DURABILITY=strict needs `appendfsync always` on this server")
 
 
 def _clock_named(gateway: str, period: int, allowed: Millis) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, inspect, select, update
+from sqlalchemy import Connection, func, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -20,7 +20,7 @@ from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import TIMEOUT_S, Gone, connected
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
 from consent_engine.adapters.sql.records import SqlRecords
-from consent_engine.adapters.sql.rows import goes_on, order_of, row_of
+from consent_engine.adapters.sql.rows import order_of, row_of
 from consent_engine.adapters.sql.schema import NOW, Schema
 from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, TABLES, make, said
 from consent_engine.domain.effects import Millis
@@ -28,7 +28,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
-from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord, NotOurArchive
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable, NotOurArchive
 from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ MOST_COUNTED = 100_000
 
 OWNER = "installation"
 """The row of `archive_meta` that names the installation to which the archive belongs."""
+AWAY = "copied-to-another-archive"
+"""The owner noted in an archive that was copied: no installation has this name."""
 
 
 class SqlArchive(SqlKept[Order], Archive):
@@ -73,7 +75,7 @@ class SqlArchive(SqlKept[Order], Archive):
         """Open a transaction. anew: try also where the database failed a moment ago
 
         Raises ArchiveUnavailable where the database fails, and at once for a while after that; and ArchiveGone where
-        its file is not there any more. Errors of a single row (OF_THE_ROW) are raised as they are.
+        its file, or all that was in it, is gone. Errors of a single row (OF_THE_ROW) are raised as they are.
         """
         if not (self._pause.may_ask() or anew):
             raise ArchiveUnavailable("the archive could not be reached a moment ago")
@@ -94,9 +96,13 @@ class SqlArchive(SqlKept[Order], Archive):
         self._pause.answered()
 
     def _make(self) -> None:
-        """Make the tables and the id where they are missing, and bring the schema up to date."""
+        """Make the tables and the id where they are missing, and bring the schema up to date. Raises ArchiveGone for an
+        empty database where one is known to have existed: tables made in it would be in the way of its dump.
+        """
         with self._making, self._engine.begin() as connection:
             told = said(connection) if inspect(connection).has_table(META.name) else {}
+            if "id" not in told and self.must_stand:
+                raise ArchiveGone("the archive's database is empty: restore its backup into it")
             if "id" not in told or not TABLES.tables.keys() <= set(inspect(connection).get_table_names()):
                 make(connection)  # all tables, or those that an earlier release did not know
                 fresh = [{"name": "schema", "value": self._schema.number}, {"name": "id", "value": uuid.uuid4().hex}]
@@ -126,6 +132,7 @@ class SqlArchive(SqlKept[Order], Archive):
             return said(connection).get(OWNER, "")
 
     def claim(self, installation: str, *, known: bool, instead_of: str = "") -> str:
+        named = self.id()
         with self.asking() as connection:
             owner = said(connection).get(OWNER, "")
             if not owner and not known and connection.execute(select(ORDERS.c.id).limit(1)).first() is not None:
@@ -135,8 +142,12 @@ class SqlArchive(SqlKept[Order], Archive):
                 connection.execute(self.insert(META).values(ours).on_conflict_do_nothing())
             elif owner == instead_of:
                 stands = (META.c.name == OWNER, META.c.value == owner)
-                connection.execute(update(META).where(*stands).values(value=installation))
+                taken = connection.execute(update(META).where(*stands).values(value=installation)).rowcount
+                if taken and owner == AWAY:  # its copy has its id: from here on they are two archives
+                    named = uuid.uuid4().hex
+                    connection.execute(update(META).where(META.c.name == "id").values(value=named))
             self._owner = said(connection).get(OWNER, "")
+        self._id = named
         return self._owner
 
     def still_ours(self, connection: Connection) -> None:
@@ -166,36 +177,12 @@ class SqlArchive(SqlKept[Order], Archive):
         row, (_, content) = row_of(fields, self.seal)
         return {**row, "content": content}
 
-    def _stands(self) -> Select[Any]:
-        return _WHOLE
-
     def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
         """Write orders with the offers that they name, which have a table of their own."""
         offers = {row["offer"]: row["content"] for row in rows if row["offer"]}
         if known := [{"hash": name, "content": content} for name, content in sorted(offers.items())]:
             connection.execute(self.insert(OFFERS).on_conflict_do_nothing(), known)
         return super()._write(connection, [{n: v for n, v in row.items() if n != "content"} for row in rows])
-
-    def _stood(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
-        """Whether the archived row is this order, at least as new as `row`; an older one is written anew.
-
-        An order is never replaced by another order's evidence, nor by a history other than the one whose head was
-        handed out; and an erased person part stays erased.
-        """
-        if stands.doc_hash != row["doc_hash"]:
-            return False
-        if stands.head == row["head"] and stands.version >= row["version"]:
-            return True
-        try:
-            if stands.version >= row["version"]:  # from a backup of the store: is it an earlier state of this order?
-                return goes_on(order_of(stands.record, stands.person, stands.content), row["head"])
-            if not goes_on(order_of(row["record"], row["person"], stands.content), stands.head):
-                return False
-        except BrokenRecord as error:  # one unreadable order must not keep the others from leaving
-            log.error("%s: %s", stands.id, error)
-            return False
-        same = ORDERS.c.head == stands.head, ORDERS.c.version == stands.version
-        return self._renewed(connection, stands, row, *same)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -204,7 +191,7 @@ class SqlArchive(SqlKept[Order], Archive):
         return {order.id: order for order in self._readable(found, self._checked)}
 
     def recall(self, keys: Sequence[str]) -> list[Order]:
-        return self._readable(self._in_pieces(_WHOLE, keys, ORDERS.c.request_key), self._checked)
+        return self._readable(self._in_pieces(_WHOLE, keys, ORDERS.c.request_key), self._checked, whole=True)
 
     def _checked(self, row: Any) -> Order:  # noqa: ANN401 - a row
         return order_of(row.record, row.person, row.content, self.seal)
@@ -236,9 +223,9 @@ class SqlArchive(SqlKept[Order], Archive):
 
 
 _VERSIONS = select(ORDERS.c.id, ORDERS.c.version)
-_WHOLE = select(
-    ORDERS.c.id, ORDERS.c.doc_hash, ORDERS.c.version, ORDERS.c.head, ORDERS.c.record, ORDERS.c.person, OFFERS.c.content
-).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
+_WHOLE = select(ORDERS.c.id, ORDERS.c.record, ORDERS.c.person, OFFERS.c.content).join(
+    OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True
+)
 
 
 def _kind(error: BaseException) -> str:

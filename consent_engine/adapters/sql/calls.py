@@ -37,11 +37,10 @@ class SqlCalls(SqlKept[Call], CallArchive):
             return self._row(call, fields)
 
         def beside(connection: Connection, kept: Set[str]) -> None:
-            self._queued(connection, {call: over_at[call] for call in kept}, unheard)
+            self._queued(connection, {call: rows[call] for call in kept}, unheard)
 
-        rows = self._rows(records, row_of)
-        over_at = {row["id"]: row["over_at"] for row in rows}
-        return self._kept(rows, beside)
+        rows = {row["id"]: row for row in self._rows(records, row_of)}
+        return self._kept(list(rows.values()), beside)
 
     def _row(self, call: Call, fields: Mapping[str, str]) -> dict[str, Any]:
         kept = {name: value for name, value in fields.items() if not name.startswith("f:") and name not in _PERSON}
@@ -71,19 +70,24 @@ class SqlCalls(SqlKept[Call], CallArchive):
         call, seal = Call.decode(fields), self._database.seal
         return seal.record(call, fields.get(SEAL)) if seal else call
 
-    def _queued(self, connection: Connection, calls: Mapping[str, Millis], unheard: Set[str]) -> None:
-        """Queue the unheard calls, and remove the others: these had returned to the store, and were reviewed there."""
+    def _queued(self, connection: Connection, calls: Mapping[str, Mapping[str, Any]], unheard: Set[str]) -> None:
+        """Queue the unheard calls, and remove the others: these had returned to the store, and were reviewed there. One
+        that came from a backup, and is archived with more of its history, leaves the queue as it is.
+        """
         if heard := calls.keys() - unheard:
             connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(sorted(heard))))
-        if waits := [{"id": call, "over_at": calls[call]} for call in sorted(calls.keys() & unheard)]:
-            connection.execute(self._database.insert(UNHEARD).on_conflict_do_nothing(), waits)
+        if waits := calls.keys() & unheard:
+            same = tuple_(CALLS.c.id, CALLS.c.head).in_([(call, calls[call]["head"]) for call in sorted(waits)])
+            found = select(CALLS.c.id, CALLS.c.over_at).where(same).order_by(CALLS.c.id)
+            queue = self._database.insert(UNHEARD).from_select(["id", "over_at"], found)
+            connection.execute(queue.on_conflict_do_nothing())
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
         return {call.id: call for call in self._readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
         by_key = self._in_pieces(_READ, keys, CALLS.c.request_key, CALLS.c.recording_key)
-        return self._readable(by_key, self._call)
+        return self._readable(by_key, self._call, whole=True)
 
     def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
         return self._checked(self._fields(row))

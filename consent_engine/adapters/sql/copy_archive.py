@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from consent_engine.adapters.sql.archive import OWNER, SqlArchive
+from consent_engine.adapters.sql.archive import AWAY, OWNER, SqlArchive
 from consent_engine.adapters.sql.kept import PIECE
 from consent_engine.adapters.sql.log import SIZE, SqlLog
 from consent_engine.adapters.sql.tables import CALLS, LOG, META, OFFERS, ORDERS, RECORDS, UNHEARD, said, say
@@ -26,8 +26,6 @@ from consent_engine.errors import ArchiveUnavailable, SettingsError
 COPIED = (OFFERS, ORDERS, CALLS, UNHEARD, RECORDS, LOG)
 COPY_OF, BEFORE = "copy_of", "owner_before"
 """Rows of `archive_meta`: on the target, the id of the archive it copies; on the source, its owner before the copy."""
-AWAY = "copied-to-another-archive"
-"""The owner noted in an archive that was copied: no installation has this name."""
 _LOOKS = 5
 
 

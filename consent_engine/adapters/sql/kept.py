@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from consent_engine.adapters.sql.tables import among
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.order.event import chain, publics_of
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
@@ -45,10 +46,6 @@ class SqlKept(Generic[R]):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def _stands(self) -> Select[Any]:
-        """The query for archived records that new ones are compared with."""
-        return select(self.table)
 
     def _rows(
         self, records: Mapping[str, Mapping[str, str]], row: Callable[[Mapping[str, str]], dict[str, Any]]
@@ -86,24 +83,32 @@ class SqlKept(Generic[R]):
         own = self.table.c.id
         connection.execute(self._database.insert(self.table).on_conflict_do_nothing(index_elements=[own]), rows)
         wanted = {row["id"]: row for row in rows}
-        found = connection.execute(self._stands().where(own.in_(list(wanted)))).all()
+        found = connection.execute(select(self.table).where(own.in_(list(wanted)))).all()
         return {stands.id for stands in found if self._stood(connection, stands, wanted[stands.id])}
 
     def _stood(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
-        """Whether the archived row is this record, at least as new as `row`; an older one is written anew."""
+        """Whether the archived row is this record, with all of the history in `row`; one with less is written anew.
+
+        A record is never replaced by another one's evidence, nor by a history other than the one whose head was handed
+        out; and an erased person part stays erased.
+        """
         if stands.doc_hash != row["doc_hash"]:
             return False
-        if stands.version >= row["version"]:
-            return bool(stands.head == row["head"])
-        return self._renewed(connection, stands, row, self.table.c.version == stands.version)
+        if stands.head == row["head"]:
+            return bool(stands.version >= row["version"]) or self._renewed(connection, stands, row)
+        there, here = _links(stands.record), _links(row["record"])
+        if chain("", there) != stands.head:  # one unreadable record must not keep the others from leaving
+            log.error("%s: its archived history cannot be read", stands.id)
+            return False
+        if there[: len(here)] == here:  # from a backup of the store: an earlier state of this record
+            return True
+        return here[: len(there)] == there and self._renewed(connection, stands, row)
 
-    def _renewed(
-        self, connection: Connection, stands: Any, row: Mapping[str, Any], *same: ColumnElement[bool]  # noqa: ANN401
-    ) -> bool:  # fmt: skip
+    def _renewed(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
         """Write a record anew where it is still as it was read; an erased person part stays erased."""
-        newer = {**row, "person": row["person"] if stands.person is not None else None}
-        found = connection.execute(update(self.table).where(self.table.c.id == stands.id, *same).values(newer))
-        return found.rowcount == 1
+        newer, kept = {**row, "person": row["person"] if stands.person is not None else None}, self.table.c
+        same = kept.id == stands.id, kept.head == stands.head, kept.version == stands.version
+        return connection.execute(update(self.table).where(*same).values(newer)).rowcount == 1
 
     def _in_pieces(self, wanted: Select[Any], values: Sequence[str], *columns: Column[Any]) -> list[Any]:
         # Ids are alphanumeric; other text came from outside, and a database may refuse to compare it.
@@ -115,14 +120,18 @@ class SqlKept(Generic[R]):
             any_of = (or_(*(among(connection, column, piece) for column in columns)) for piece in pieces)
             return [row for some in any_of for row in connection.execute(wanted.where(some))]
 
-    def _readable(self, rows: Iterable[Any], read: Callable[[Any], R]) -> list[R]:
-        """Read the records of rows; an unreadable one is logged and left out, so that the others can still be used."""
+    def _readable(self, rows: Iterable[Any], read: Callable[[Any], R], *, whole: bool = False) -> list[R]:
+        """Read the records of rows; an unreadable one is logged and left out, so that the others can still be used.
+        whole: raises its BrokenRecord instead, for a caller who would take it for one that does not exist
+        """
         found = []
         for row in rows:
             try:
                 found.append(read(row))
             except BrokenRecord as error:
                 log.error("%s: %s", row.id, error)
+                if whole:
+                    raise
         return found
 
     def _page(
@@ -151,3 +160,11 @@ class SqlKept(Generic[R]):
             told = select(kept.id).where(*late, kept.person.is_not(None)).limit(most)
             persons += connection.execute(update(self.table).where(kept.id.in_(told)).values(person=None)).rowcount
         return persons, whole
+
+
+def _links(record: str) -> list[str]:
+    """Return the links of an archived record's chain; none where they cannot be read."""
+    try:
+        return publics_of(json.loads(record))
+    except (KeyError, TypeError, ValueError):
+        return []

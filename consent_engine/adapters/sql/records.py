@@ -56,17 +56,17 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
         ending = Ending.decode(fields)
         return seal.record(ending, fields.get(SEAL)) if seal else ending
 
-    def reports(self, ids: Sequence[str]) -> dict[str, Report]:
-        return {each.id: each for each in self._found(Owner.REPORT, ids) if isinstance(each, Report)}
+    def reports(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Report]:
+        return {each.id: each for each in self._found(Owner.REPORT, ids, whole) if isinstance(each, Report)}
 
-    def endings(self, ids: Sequence[str]) -> dict[str, Ending]:
-        return {each.id: each for each in self._found(Owner.ENDING, ids) if isinstance(each, Ending)}
+    def endings(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Ending]:
+        return {each.id: each for each in self._found(Owner.ENDING, ids, whole) if isinstance(each, Ending)}
 
-    def _found(self, owner: Owner, ids: Sequence[str]) -> list[Report | Ending]:
+    def _found(self, owner: Owner, ids: Sequence[str], whole: bool) -> list[Report | Ending]:  # noqa: FBT001
         kept = RECORDS.c
         wanted = select(kept.id, kept.record, kept.person).where(kept.kind == owner.value)
         rows = self._in_pieces(wanted, ids, kept.id)
-        return self._readable(rows, lambda row: self._checked(owner, self._fields(row)))
+        return self._readable(rows, lambda row: self._checked(owner, self._fields(row)), whole=whole)
 
     def listed(self, owner: Owner, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         return self._page("listed_at", before, limit, RECORDS.c.kind == owner.value)

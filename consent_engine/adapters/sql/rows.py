@@ -8,7 +8,6 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.agreement import offer_named
-from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.seal import FIELD as SEAL
@@ -55,13 +54,3 @@ def order_of(record: str, person: str | None, offer: str | None, seal: Seal | No
     fields = {**json.loads(record), **json.loads(person or "{}"), "offer": offer or ""}
     order = Order.decode(fields)
     return seal.check(order, fields.get(SEAL)) if seal else order
-
-
-def goes_on(order: Order, head: str) -> bool:
-    """Whether an order's history ends with a chain's head, or continues the history that ended with it."""
-    at = ""
-    for public in order.publics:
-        at = link(at, public)
-        if at == head:
-            return True
-    return False

@@ -231,6 +231,37 @@ def test_what_was_rewarded_is_remembered_however_many_reports_follow_and_when_th
     assert report(desk, ago=desk.clock() - at + 2, of=reports).received.why == "once_a_call"
 
 
+def test_what_was_rewarded_is_remembered_when_the_last_order_of_its_number_leaves(desk):
+    order, reports = desk.settled(), book(desk, {"mobile": RewardTerms("20.00")})
+    desk.clock.forward(hours=24)
+    at, first = desk.clock(), report(desk, of=reports)
+    decide(desk, first, "ours_unrecorded", "granted", of=reports)
+    desk.engine.lift(NUMBER, "mobile", "ops-1", "asked in the shop", desk.clock())
+    for _ in range(3):
+        desk.clock.forward(hours=LONG)
+        desk.run()
+    assert not desk.live([order.id])
+    assert report(desk, ago=desk.clock() - at + 2, of=reports).received.why == "once_a_call"
+
+
+@pytest.mark.parametrize(("sold", "days"), [(True, 8), (True, 40), (False, 40)])
+def test_whoever_has_the_number_next_is_told_nothing_when_its_line_has_fallen_silent_either(desk, sold, days):
+    if sold:
+        desk.settled()
+    desk.clock.forward(hours=24)
+    told = report(desk)
+    desk.run()
+    desk.clock.forward(hours=1)
+    desk.engine.line_event(LineEventAsked(NUMBER, LineEvent.ASSIGNED, desk.clock(), "ops"))
+    desk.engine.lift(NUMBER, "mobile", "ops-1", "the new holder asked in the shop", desk.clock())
+    for _ in range(days // 4):
+        desk.clock.forward(hours=4 * 24)
+        desk.run()
+    decide(desk, told, "ours_unrecorded")
+    desk.run()
+    assert len(desk.texts("report")) == 1
+
+
 def test_whoever_has_the_number_next_is_told_nothing_of_a_report(desk):
     told = report(desk)
     desk.run(Lane.SMS)

@@ -6,7 +6,8 @@
 -- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again.
 -- The end of a restriction counts as the line's newest instant: a restriction that was over when the line became idle
 -- is deleted, with it or before it. So does the end of a rewarded report's time on the line, 400 days after the grant:
--- no other record shows that it was rewarded.
+-- no other record shows that it was rewarded. Where the number's holder may have changed since a report, that one's
+-- time counts, too, from when it came: no other record shows that its reporter has the number no longer.
 -- Returns 'ok' (gone) · 'stays' · 'young' (checked again later) · 'lost' (the effect is no longer held)
 
 local line, held = KEYS[1], "f:" .. ARGV[2]
@@ -16,6 +17,7 @@ local attempts, leased_at = string.match(kept[1] or "", "^%[(%d+),(%d+)")
 if attempts ~= ARGV[3] or leased_at == "0" then return "lost" end
 local stays, busy, dated = false, redis.call("EXISTS", KEYS[2]) == 1, {}
 local ends, over, listed = 0, {}, {}
+local changed = redis.call("HEXISTS", line, "e0") == 1 -- an event of the number is known
 local NAMED_MS = 34560000000 -- NAMED_FOR_MS of domain/line/reported_call.py
 local function row_of(field)
     local is_read, row = pcall(cjson.decode, redis.call("HGET", line, field))
@@ -38,9 +40,10 @@ for _, field in ipairs(redis.call("HKEYS", line)) do
         end
     end
     if kind == "q:" then
-        local granted = tonumber(row_of(field)[5]) or 0
-        local stops = granted + NAMED_MS
-        if granted > 0 and stops > tonumber(ARGV[4]) then ends = math.max(ends, stops) end
+        local report = row_of(field)
+        local newest = math.max(tonumber(report[5]) or 0, changed and tonumber(report[1]) or 0)
+        local stops = newest + NAMED_MS
+        if newest > 0 and stops > tonumber(ARGV[4]) then ends = math.max(ends, stops) end
     end
     if kind == "f:" and field ~= held then busy = true end
     if kind == "m:" or kind == "a:" or kind == "c:" then dated[#dated + 1] = field end

@@ -5,8 +5,8 @@
 --       5 an instant: a line with nothing newer on it is idle   6 how long (ms) a line without orders is kept
 -- The line loses the order's entry and the counts of reports on its SMS. If that was its last order, the line must be
 -- idle (no gateway repeats itself any more), and its dedupe keys go, too; when nothing else stands on it (a refusal, an
--- effect), the line itself goes. A restriction that was over when the line became idle bars nothing and goes; one that
--- ends later lets the line go after its end.
+-- effect, a report that its number made), the line itself goes. A restriction that was over when the line became idle
+-- bars nothing and goes; one that ends later, or a report, lets the line go when `retire_line` finds nothing any more.
 -- Returns {word, instant}; word is
 --       ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is no longer
 --       held) · unread (its line has unread messages) · young (the line's newest instant, returned, is too new)
@@ -41,6 +41,7 @@ for _, field in ipairs(fields) do
         local stops = until_of(field)
         if stops == 0 then refused = true elseif stops > tonumber(ARGV[5]) then ends = true else over[#over + 1] = field end
     end
+    if kind == "q:" then ends = true end
     if field == "f:wake.line" then watched = true elseif kind == "f:" then wanted = true end
     if kind == "m:" or kind == "a:" or kind == "c:" then dated[#dated + 1] = field end
     if string.sub(field, 1, #reports) == reports then counted[#counted + 1] = field end

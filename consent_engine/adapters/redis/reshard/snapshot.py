@@ -198,14 +198,14 @@ def side_of(server: EmbeddedServer, cells: int = 1, *, alone: bool = True) -> Si
 
 
 def written(server: EmbeddedServer, tell: Tell) -> None:
-    """Make a private server write its data as plain commands. Raises StoreUnavailable where it cannot."""
+    """Make a private server write its data as plain commands. Raises SettingsError where it cannot."""
     with connect(server.url) as client:
         client.bgrewriteaof()
         while client.info("persistence")["aof_rewrite_in_progress"]:
             tell("writing it as plain commands")
             time.sleep(LOOK_S)
         if client.info("persistence")["aof_last_bgrewrite_status"] != "ok":
-            raise StoreUnavailable("the copy could not be written: make room on its disk, and run the command again")
+            raise SettingsError("the copy could not be written: make room on its disk, and run the command again")
 
 
 def bare(folder: Path) -> None:

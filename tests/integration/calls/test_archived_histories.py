@@ -1,0 +1,91 @@
+"""Calls, reports and endings of an older backup, beside an archive that was not lost: nothing there is written over."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import update
+
+from consent_engine.adapters.sql.tables import RECORDS
+from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.effects import Lane
+from consent_engine.engine.archive_records import move_reports
+from consent_engine.errors import BrokenRecord
+from tests.archive.house import LONG, kept_of, restored
+from tests.conftest import OTHER
+from tests.integration.calls.reporting import decide, report
+from tests.integration.calls.reviewing import review
+
+
+def moved(desk):
+    """Let everything that is over leave for the archive."""
+    for _ in range(3):
+        desk.clock.forward(hours=LONG)
+        desk.run(Lane.TIMER)
+        asyncio.run(move_reports(desk.engine.store, desk.clock()))
+
+
+def lived(desk):
+    """A call that ended, its report, and the ending of an order, as a backup has them; and how to read their chains."""
+    call, told = desk.end(desk.start()), report(desk)
+    order = desk.settled(msisdn=OTHER)
+    ending = desk.engine.endings.ask(order, Why(Cause.WITHDRAWN, "hotline", "desk")).ending
+    desk.run(Lane.INBOUND)
+
+    def histories():
+        calls, records = desk.archive.calls, desk.archive.records
+        found = calls.calls([call.id]) | records.reports([told.id]) | records.endings([ending.id])
+        assert len(found) == 3
+        return {name: each.publics for name, each in found.items()}
+
+    return call, told, kept_of(desk.client), histories
+
+
+def goes_on(desk, call, told, by="r-1", found="ours_unrecorded"):
+    review(desk, call, by, passed=by == "r-1")
+    decide(desk, told, found)
+    desk.run()
+
+
+def test_what_a_backup_knows_less_of_leaves_the_store_and_all_that_the_archive_knows_stays(desk):
+    call, told, backup, histories = lived(desk)
+    goes_on(desk, call, told)
+    moved(desk)
+    was, unheard = histories(), desk.archive.calls.unheard(None, 9)
+    restored(desk.client, backup)
+    moved(desk)
+    assert histories() == was
+    assert not desk.client.exists(f"ce:{{0}}:call:{call.id}")
+    assert desk.archive.calls.unheard(None, 9) == unheard, "it was heard"
+    assert not desk.engine.stuck()
+
+
+def test_a_history_that_goes_another_way_never_replaces_what_the_archive_holds(desk):
+    """The chain's head was handed out, and stands in the log."""
+    call, told, backup, histories = lived(desk)
+    goes_on(desk, call, told)
+    moved(desk)
+    was = histories()
+    restored(desk.client, backup)
+    desk.clock.forward(hours=1)
+    goes_on(desk, call, told, "r-2", "ours_allowed")
+    review(desk, call, "r-3", second=True)
+    moved(desk)
+    assert histories() == was
+
+
+def test_what_is_archived_and_cannot_be_read_is_not_done_once_more(desk):
+    call, told, _, histories = lived(desk)
+    goes_on(desk, call, told)
+    moved(desk)
+    order = next(iter(desk.bss.ended)).order_id
+    order = desk.engine.show(order)
+    assert len(histories()) == 3
+    with desk.archive._engine.begin() as connection:  # noqa: SLF001 - as somebody who writes into the database
+        connection.execute(update(RECORDS).values(record="{}"))
+    sent = len(desk.gateway.sent)
+    with pytest.raises(BrokenRecord):
+        desk.engine.endings.ask(order, Why(Cause.WITHDRAWN, "hotline", "desk"))
+    with pytest.raises(BrokenRecord):
+        report(desk, ago=desk.clock() - told.received.called_at)
+    desk.run()
+    assert (len(desk.bss.ended), len(desk.gateway.sent)) == (1, sent)
