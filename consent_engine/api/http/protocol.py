@@ -58,9 +58,12 @@ class BoundedHttp(HttpToolsProtocol):
     _in_head = True
     _offered = False
     _idle_since = math.inf
+    _refusal = b""
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
+        if self._refusal:
+            return  # there is no telling what they are
         self._unused += len(data)
         self._idle_since = math.inf
         try:
@@ -75,18 +78,29 @@ class BoundedHttp(HttpToolsProtocol):
                 self._refuse("A request's head must be shorter.")
 
     def _refuse(self, why: str, status: int = 400) -> None:
+        """Answer for bytes that are no HTTP, and close the connection: after the answers to the requests before them,
+        and instead of an answer to the request whose body they are in.
+        """
         if self.transport.is_closing():
             return
+        named = b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
+        told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(why)
+        self._refusal = b"".join([STATUS_LINE[status], named, told, why.encode()])
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            self.transport.close()  # an earlier request is still unanswered: its answer comes first
-        else:
-            named = b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
-            told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(
-                why
-            )
-            self.transport.write(b"".join([STATUS_LINE[status], named, told, why.encode()]))
-            self.transport.close()
+        if cycle is None or cycle.response_complete:
+            self._close_refused()
+        elif cycle.more_body and self.pipeline:
+            self.pipeline.popleft()
+        elif cycle.response_started and cycle.more_body:
+            self.transport.close()  # its answer is under way, and nobody can tell where its body would have ended
+        elif cycle.more_body:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._close_refused()
+
+    def _close_refused(self) -> None:
+        self.transport.write(self._refusal)
+        self.transport.close()
 
     def _read_again(self, rest: bytes) -> None:
         method = self.scope["method"].encode()
@@ -182,6 +196,9 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+            return
+        if self._refusal:
+            self._close_refused()
             return
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
