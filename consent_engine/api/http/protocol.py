@@ -77,6 +77,16 @@ class BoundedHttp(HttpToolsProtocol):
             if self._unused > MOST_HEAD:
                 self._refuse("A request's head must be shorter.")
 
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn returns None, which closes the connection
+        """Return whether the connection stays open: a client that has sent its request and says that it sends no more
+        may still wait for the answer. Nobody else is waited for: the client may have left.
+        """
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_started:
+            return False
+        cycle.keep_alive = False
+        return True
+
     def _refuse(self, why: str, status: int = 400) -> None:
         """Answer for bytes that are no HTTP, and close the connection: after the answers to the requests before them,
         and instead of an answer to the request whose body they are in.
