@@ -201,7 +201,10 @@ def test_a_body_whose_end_two_could_find_in_two_places_is_refused_and_nothing_be
     heard = said(port, start + offer + framing + b"\r\n5\r\nhello\r\n0\r\n\r\n" + SMUGGLED)
     assert heard.count(b"HTTP/1.1 ") == 1
     assert heard.startswith(b"HTTP/1.1 %d " % status)
-    assert b"connection: close" in heard.lower()
+    head, _, body = heard.partition(b"\r\n\r\n")
+    assert head.lower().count(b"connection: close") == 1
+    assert b"content-type: application/problem+json" in head
+    assert (json.loads(body)["status"], json.loads(body)["code"]) == (status, "http_error")
 
 
 def test_a_request_of_http_1_0_has_no_transfer_coding(port):
@@ -269,6 +272,7 @@ UNCLEAR = {
 def test_a_request_that_names_no_one_host_is_answered_400_and_its_connection_ends(repeating, hosts, offer):
     heard = said(repeating, b"GET / HTTP/1.1\r\n" + hosts + offer + b"\r\n" + SMUGGLED)
     assert heard.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(heard.partition(b"\r\n\r\n")[2])["detail"].startswith("a request must have one Host header")
     assert heard.count(b"HTTP/1.1 ") == 1
 
 

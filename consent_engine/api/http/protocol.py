@@ -12,6 +12,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from consent_engine.api.http.exchange import Exchange
+from consent_engine.api.http.problems import problem
 
 WHOLE = "consent.body"
 """Key in a scope: the whole body, once it has arrived. Then no reader has to wait for it, or needs a timer for that."""
@@ -42,6 +43,16 @@ class CodingUnclear(Exception):
     """
 
 
+_NO_HTTP = "this is not valid HTTP"
+_WHY: dict[type, tuple[str, int]] = {
+    HeadTooLong: (f"a request's head must have at most {MOST_HEAD} bytes", 400),
+    HostUnclear: ("a request must have one Host header with one valid host", 400),
+    CodingUnclear: ("a request of HTTP/1.0 has no transfer coding", 400),
+    CodingUnknown: ("send the body with a Content-Length, or chunked", 501),
+}
+"""The detail and the status for each of these errors."""
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection. Bytes are counted from their arrival until they are used, so that an endless head is never kept.
 
@@ -66,16 +77,18 @@ class BoundedHttp(HttpToolsProtocol):
             return  # there is no telling what they are
         self._unused += len(data)
         self._idle_since = math.inf
+        rest: bytes | None = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stopped:
-            self._read_again(data[stopped.args[0] :])
+            rest = data[stopped.args[0] :]
         except httptools.HttpParserError as error:
-            unknown = isinstance(error.__context__, CodingUnknown)
-            self._refuse("Invalid HTTP request received.", 501 if unknown else 400)
+            self._refuse(*_WHY.get(type(error.__context__), (_NO_HTTP, 400)))
         else:
             if self._unused > MOST_HEAD:
-                self._refuse("A request's head must be shorter.")
+                self._refuse(*_WHY[HeadTooLong])
+        if rest is not None:
+            self._read_again(rest)  # not while the exception is handled: it would be the context of the next one
 
     def eof_received(self) -> bool:  # type: ignore[override] # uvicorn returns None, which closes the connection
         """Return whether the connection stays open: a client that has sent its request and says that it sends no more
@@ -93,9 +106,9 @@ class BoundedHttp(HttpToolsProtocol):
         """
         if self.transport.is_closing():
             return
-        named = b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
-        told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(why)
-        self._refusal = b"".join([STATUS_LINE[status], named, told, why.encode()])
+        told = problem(status, "http_error", why, headers={"Connection": "close"})
+        named = b"".join(b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *told.raw_headers))
+        self._refusal = b"".join([STATUS_LINE[status], named, b"\r\n", told.body])
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self._close_refused()
@@ -115,7 +128,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _read_again(self, rest: bytes) -> None:
         method = self.scope["method"].encode()
         if not self._offered or method == b"CONNECT":
-            self._refuse("Invalid HTTP request received.")
+            self._refuse(_NO_HTTP)
             return
         kept = [(name, value) for name, value in self.headers if name not in _OFFERS]
         words = b",".join(value for name, value in self.headers if name == b"connection").lower().split(b",")
