@@ -28,6 +28,7 @@ def families() -> list[Metric]:
             front, registry = app.state.front, found.engine().registry
             front.defects["KeyError"] += 1
             front.repeated["simulated"] += 1
+            front.rejected["simulated", "received_at"] += 1
             registry.note_lags([Heard("simulated", registry.now() // PERIOD_MS, Lag(100, 6_000))])
             registry.count({"call_seconds|bss|+Inf": 1})
             app.state.metrics.answered("GET", "/healthz", 200, 0.001)
@@ -48,8 +49,8 @@ def reference(told: Iterable[Metric]) -> str:
             "Made by `python docs/metrics.py --write`; a test compares.",
             "",
             "Of one API process (add up over `instance`): `consent_http_*`, `consent_defects_total`,",
-            "`consent_replies_repeated_total`, `consent_door_look_ups_total`, `consent_streams_open`. All else is what",
-            "the store knows, and every API reports the same: take the `max`.",
+            "`consent_replies_repeated_total`, `consent_messages_rejected_total`, `consent_door_look_ups_total`,",
+            "`consent_streams_open`. All else is what the store knows, and every API reports the same: take the `max`.",
             "",
             "| Series | Kind | Labels | Meaning |",
             "|---|---|---|---|",

@@ -61,16 +61,23 @@ class Answer:
         return said.get(field) if isinstance(said, dict) else None
 
     def word(self, field: str) -> str:
-        """Read a field of the answer's JSON object: a string of 1 to 200 printable characters, else ''."""
+        """Read a field of the answer's JSON object: 1 to 200 printable characters that are not blank, else ''."""
         return _word(self._value(field))
 
 
+_BELOW_NOTHING = re.compile(r"-[0-9]+")
+"""An error code in an id's place, under a status of success: such an SMS or service is in doubt, and not taken."""
+
+
 def _word(value: object) -> str:
-    return value if isinstance(value, str) and len(value) <= LONGEST_WORD and value.isprintable() else ""
+    if not isinstance(value, str) or len(value) > LONGEST_WORD or value.isspace():
+        return ""
+    return value if value.isprintable() else ""
 
 
 def _id(value: object) -> str:
-    return str(value) if type(value) is int and abs(value) < LARGEST_ID else _word(value)
+    found = str(value) if type(value) is int and abs(value) < LARGEST_ID else _word(value)
+    return "" if _BELOW_NOTHING.fullmatch(found) else found
 
 
 @dataclass(slots=True)

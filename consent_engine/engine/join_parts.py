@@ -5,6 +5,7 @@ which can refuse but answers nothing. Everything is put into the inbox before it
 never changes: a worker that takes over after a crash repeats it, and nothing is told twice.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -30,9 +31,24 @@ from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outsi
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 
 
-def driven(store: Store, steps: Sequence[Step[Stored]]) -> list[Stored]:
-    """Run steps for parts and return their results. Raises the error of any of them."""
-    return [or_raised(each) for each in drive(store, steps).results]
+def driven(store: Store, steps: Sequence[tuple[str, Step[Stored]]]) -> list[Stored]:
+    """Run steps for parts, each with its line, and return their results. Raises the error of any of them.
+
+    Parts of one line are taken one after the other: side by side each would race with all the others, and of many the
+    last would give up, and fail every message that came with them.
+    """
+    waves: list[list[int]] = []
+    before: Counter[str] = Counter()
+    for n, (line, _) in enumerate(steps):
+        if before[line] == len(waves):
+            waves.append([])
+        waves[before[line]].append(n)
+        before[line] += 1
+    results: dict[int, Stored] = {}
+    for wave in waves:
+        found = drive(store, [steps[n][1] for n in wave]).results
+        results |= zip(wave, map(or_raised, found), strict=True)
+    return [results[n] for n in range(len(steps))]
 
 
 def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply, part: Part) -> Step[Stored]:

@@ -64,7 +64,7 @@ class Receiver:
         reports = [m for m in messages if isinstance(m, DeliveryReport)]
         lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
         archived = self._archived([ref.split(".")[0] for ref, line in lines.items() if not line])
-        parts = {n: step for n, m in enumerate(messages) if isinstance(m, Reply) and (step := self._gathering(m))}
+        parts = {n: found for n, m in enumerate(messages) if isinstance(m, Reply) and (found := self._gathering(m))}
         said = self._read({n: m for n, m in enumerate(messages) if isinstance(m, Reply) and n not in parts})
         stored = dict(zip(parts, driven(self._store, list(parts.values())), strict=True))
         posted: dict[int, Posted] = {}
@@ -164,13 +164,16 @@ class Receiver:
         parts = (reply.gateway, reply.message_id, reply.to, *[str(reply.written_at)] * dated, reply.text)
         return keyed(self._secret, "mo at" if dated else "mo", *parts)
 
-    def _gathering(self, reply: Reply) -> Step[Stored] | None:
-        """Return the step that makes a part wait for the others; None for a reply that need not wait, or cannot."""
+    def _gathering(self, reply: Reply) -> tuple[str, Step[Stored]] | None:
+        """Return a part's line and the step that makes it wait for the others; None for a reply that need not wait, or
+        cannot.
+        """
         part = reply.part
         if part is None or reply.whole or reply.data or not can_be_joined(part):
             return None
         name = keyed(self._secret, "parts", reply.gateway, reply.to, part.reference, str(part.of))[:16]
-        return gathering(self._outside, self._line(reply), name, self._key(reply), reply, part)
+        line = self._line(reply)
+        return line, gathering(self._outside, line, name, self._key(reply), reply, part)
 
 
 def _is_word(text: str) -> bool:

@@ -101,7 +101,9 @@ def test_refused_for_good_by_a_code(said, kept):
     assert talk(answers(422, {"code": said, "reason": f"{MSISDN} {TEXT}"}), "activate")[0] == Rejected(kept)
 
 
-@pytest.mark.parametrize("said", [b"", TEXT.encode(), b"{}", b'{"code":7}', b'{"code":""}', b'{"detail":"x"}'])
+@pytest.mark.parametrize(
+    "said", [b"", TEXT.encode(), b"{}", b'{"code":7}', b'{"code":""}', b'{"code":" "}', b'{"detail":"x"}']
+)
 def test_a_422_without_a_code_is_no_refusal(said):
     assert talk(answers(422, said), "activate")[0] == Uncertain("BSS answered 422 without a code")
 
@@ -155,6 +157,12 @@ def test_an_activation_never_hears_what_was_said_to_another():
 def test_an_id_may_be_a_number():
     outcome, _ = talk(answers(200, ACTIVE | {"activation_id": 4711}), "activate")
     assert outcome.ref == "4711"
+
+
+@pytest.mark.parametrize("wrong", [-1, "-1", " ", "", None, False])
+def test_an_error_in_the_place_of_an_id_is_no_activation(wrong):
+    outcome, _ = talk(answers(200, {"activation_id": wrong, "code": "E1", "reason": "no such plan"}), "activate")
+    assert outcome == Uncertain("BSS answered 200 without an activation_id")
 
 
 def test_an_id_made_of_the_number_is_kept_as_its_hash():

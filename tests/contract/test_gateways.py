@@ -62,7 +62,7 @@ def test_an_id_may_be_a_number(id, ref):  # noqa: A002 - the contract's word
     assert send(answers(202, {"message_id": id}))[0] == Accepted(ref)
 
 
-@pytest.mark.parametrize("id", [True, 1.5, None, [], {}, 10**41, ""])
+@pytest.mark.parametrize("id", [True, 1.5, None, [], {}, 10**41, "", " ", "\u3000", -1, "-1"])
 def test_what_is_no_id_is_none(id):  # noqa: A002 - the contract's word
     assert send(answers(202, {"message_id": id}))[0] == Uncertain("gateway answered 202 without a message_id")
 

@@ -168,6 +168,21 @@ def test_a_poison_item_does_not_sink_its_batch(gateway, read, good, field, value
     discreet(reason)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(field, value) for field, values in BAD_REPLIES.items() if field not in {"from", "text"} for value in values],
+)
+def test_a_refusal_is_taken_whatever_else_is_wrong_with_its_item_and_answers_nothing(gateway, field, value):
+    for text in ("TD", "我要投诉你们", "退订234"):
+        parsed = gateway.webhooks.replies(call([{**MO, "text": text, field: value}]))
+        ((_, reply),) = parsed.messages
+        assert (reply.msisdn, reply.text, reply.whole, reply.written_at) == (MSISDN, text, False, None)
+        assert reply.to == ("" if field == "to" else "10085")
+        assert not parsed.rejected
+    for text in ("是", "不要", "234", "帮助"):
+        assert not gateway.webhooks.replies(call([{**MO, "text": text, field: value}])).messages
+
+
 @pytest.mark.parametrize("item", [b"null", b"7", b"[]", b'"Y"', b'{"text":"Y","text":"N"}', b"NaN", b"{}"])
 def test_what_is_no_message_is_rejected_alone(gateway, item):
     good = json.dumps(MO).encode()

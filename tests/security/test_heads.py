@@ -115,6 +115,34 @@ def test_a_body_may_be_far_longer_than_a_head_in_any_pieces(port):
     assert said(port, CHUNKED, chunks, b"0\r\n\r\n").endswith(b"%d" % len(body))
 
 
+NO_CHUNKS = {
+    "a size longer than any": b"1" * 40 + b"\r\n",
+    "a size that is no number": b"zz\r\n",
+    "a size below nothing": b"-1\r\n",
+    "more than its size says": b"2\r\n{}{}\r\n",
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize("chunk", NO_CHUNKS.values(), ids=NO_CHUNKS)
+def test_a_body_whose_chunks_are_none_is_answered_400(port, chunk, pieces):
+    cut = [CHUNKED + chunk] if pieces == 1 else [CHUNKED, chunk]
+    heard = said(port, *cut, b"0\r\n\r\n" + SMUGGLED)
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert heard.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_what_follows_a_whole_request_and_is_none_is_answered_after_it(port, pieces):
+    first = HEAD.replace(b"close", b"keep-alive") + b"Content-Length: 2\r\n\r\n{}"
+    for behind in (b"\x00", b"{}", CHUNKED + NO_CHUNKS["a size longer than any"]):
+        cut = [first + first + behind + SMUGGLED] if pieces == 1 else [first + first[:-1], b"}" + behind + SMUGGLED]
+        heard = said(port, *cut)
+        assert heard.count(b"\r\n\r\n2HTTP/1.1 ") == 2
+        assert heard.count(b"HTTP/1.1 400 ") == 1
+        assert heard.count(b"HTTP/1.1 ") == 3
+
+
 OFFER = HEAD.replace(b"close", b"Upgrade, HTTP2-Settings, close") + b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -173,7 +201,10 @@ def test_a_body_whose_end_two_could_find_in_two_places_is_refused_and_nothing_be
     heard = said(port, start + offer + framing + b"\r\n5\r\nhello\r\n0\r\n\r\n" + SMUGGLED)
     assert heard.count(b"HTTP/1.1 ") == 1
     assert heard.startswith(b"HTTP/1.1 %d " % status)
-    assert b"connection: close" in heard.lower()
+    head, _, body = heard.partition(b"\r\n\r\n")
+    assert head.lower().count(b"connection: close") == 1
+    assert b"content-type: application/problem+json" in head
+    assert (json.loads(body)["status"], json.loads(body)["code"]) == (status, "http_error")
 
 
 def test_a_request_of_http_1_0_has_no_transfer_coding(port):
@@ -241,6 +272,7 @@ UNCLEAR = {
 def test_a_request_that_names_no_one_host_is_answered_400_and_its_connection_ends(repeating, hosts, offer):
     heard = said(repeating, b"GET / HTTP/1.1\r\n" + hosts + offer + b"\r\n" + SMUGGLED)
     assert heard.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(heard.partition(b"\r\n\r\n")[2])["detail"].startswith("a request must have one Host header")
     assert heard.count(b"HTTP/1.1 ") == 1
 
 

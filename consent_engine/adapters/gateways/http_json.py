@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from consent_engine.adapters.gateways.sms_parts import carried
+from consent_engine.adapters.gateways.shared_settings import RESOLUTION_MS, carried, prefix_of, skew
 from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,
@@ -24,12 +24,12 @@ from consent_engine.adapters.outbound import (
     opaque,
     required,
 )
-from consent_engine.config.durations import duration, millis
 from consent_engine.domain import msisdn, signature
 from consent_engine.domain.days import millis as millis_at
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
+from consent_engine.domain.grammar import Keyword, counted, read
 from consent_engine.domain.sms import LONGEST, MOST_SAID, Delivery, DeliveryReport, Part, Reply, heard
-from consent_engine.errors import FieldError, Malformed, SettingsError
+from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
 
 # The gateway's answer to a hand-over -> our outcome. Any other status, like no answer at all, leaves it in doubt.
@@ -40,14 +40,10 @@ NOT_NOW = frozenset({429, 503})
 # The gateway's status of a report -> our Delivery. Any other word means its format has changed: the item is rejected.
 DELIVERIES = {"accepted": Delivery.ACCEPTED, "delivered": Delivery.DELIVERED, "failed": Delivery.FAILED}
 
-RESOLUTION_MS = 1_000
-"""Gateways commonly write `received_at` in whole seconds, rounded down."""
-SKEW_MS = 5_000
-"""How far a gateway's clock may be behind, by default. More would let a yes from before the question pass as its
-answer; less would discard real answers. Nobody reads a question and answers it within five seconds."""
-LONGEST_SKEW_MS = 600_000
-
 ITEMS, TEXT, ID, SEGMENTS = 1_000, LONGEST, 200, 255
+REFUSALS = frozenset({Keyword.STOP, Keyword.HOLD})
+UNNAMED = "unnamed"
+"""The id of a refusal whose item cannot be read in whole."""
 
 Item = Mapping[str, object]
 Message = TypeVar("Message", Reply, DeliveryReport)
@@ -93,13 +89,23 @@ class JsonWebhooks(Webhooks):
         return Parsed(tuple(messages), tuple(rejected))
 
     def _reply(self, item: Item) -> Reply:
+        sender, text = _msisdn(item), _string(item, "text", 0, MOST_SAID)
+        try:
+            return self._as_it_says(item, sender, text)
+        except _Poison:
+            if counted(read(text).keyword) not in REFUSALS:
+                raise
+            # Nobody posts again what was answered 200: a refusal counts whatever else is wrong with its item.
+            return Reply(self._gateway, UNNAMED, sender, _to_if_readable(item), text, data=True)
+
+    def _as_it_says(self, item: Item, sender: msisdn.Msisdn, text: str) -> Reply:
         written = _instant(item, "received_at")
         return Reply(
             gateway=self._gateway,
             message_id=opaque(_id(item, "message_id")),
-            msisdn=_msisdn(item),
+            msisdn=sender,
             to=_to(item),
-            text=_string(item, "text", 0, MOST_SAID),
+            text=text,
             written_at=None if written is None else written + self._behind,
             part=_part(item),
             stamp=written,
@@ -154,24 +160,6 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Calla
         segments=carried(prefix, raw),
         reports=flag(prefix, raw, "REPORTS"),
     )
-
-
-def prefix_of(name: str) -> str:
-    """Return the prefix of the settings of a gateway of this name."""
-    return f"CONSENT_{name.replace(':', '_').upper()}__"
-
-
-def skew(prefix: str, raw: Mapping[str, str]) -> Millis:
-    """Return the setting SKEW, at most ten minutes: with more, a yes to an earlier message could answer the question.
-    Raises SettingsError.
-    """
-    try:
-        allowed = millis(duration(raw["SKEW"])) if raw.get("SKEW") else SKEW_MS
-    except ValueError as error:
-        raise SettingsError(f"{prefix}SKEW {error}") from None
-    if allowed > LONGEST_SKEW_MS:
-        raise SettingsError(f"{prefix}SKEW must be at most 10m")
-    return allowed
 
 
 def _outcome(answer: Answer) -> Outcome:
@@ -253,6 +241,13 @@ def _to(item: Item) -> str:
     if match is None:
         raise _Poison("to: must be digits, at most 21 characters")
     return match[1]
+
+
+def _to_if_readable(item: Item) -> str:
+    try:
+        return _to(item)
+    except _Poison:
+        return ""  # then the gateway's carriers decide
 
 
 def _part(item: Item) -> Part | None:

@@ -15,8 +15,8 @@ from secrets import token_hex
 from msgspec.structs import replace
 from yarl import URL
 
-from consent_engine.adapters.gateways.http_json import RESOLUTION_MS, prefix_of, skew
-from consent_engine.adapters.gateways.sms_parts import carried, reference, together
+from consent_engine.adapters.gateways.shared_settings import RESOLUTION_MS, carried, prefix_of, skew
+from consent_engine.adapters.gateways.sms_parts import reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
 from consent_engine.adapters.outbound import Answer, Client, NothingKept, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn

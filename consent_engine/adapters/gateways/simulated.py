@@ -5,7 +5,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from consent_engine.adapters.gateways import http_json
-from consent_engine.adapters.gateways.sms_parts import carried
+from consent_engine.adapters.gateways.shared_settings import carried, prefix_of, skew
 from consent_engine.adapters.outbound import NothingKept, flag, required
 from consent_engine.domain.effects import Accepted, Outcome
 from consent_engine.ports import Gateway, Sms
@@ -32,8 +32,8 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway
     """
     if raw.get("URL"):
         return http_json.build(name, raw, call_timeout)
-    prefix = http_json.prefix_of(name)
-    webhooks = http_json.JsonWebhooks(name, required(prefix, raw, "SECRET"), http_json.skew(prefix, raw))
+    prefix = prefix_of(name)
+    webhooks = http_json.JsonWebhooks(name, required(prefix, raw, "SECRET"), skew(prefix, raw))
     return Simulated(
         name, webhooks, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw), reports=False
     )

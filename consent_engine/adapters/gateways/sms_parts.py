@@ -1,22 +1,9 @@
 """The hand-over of an SMS part by part: the parts' common reference, and the outcome of the whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from zlib import crc32
 
 from consent_engine.domain.effects import OF_ORDERS, Accepted, Outcome, Purpose, Unavailable, Uncertain
-from consent_engine.domain.texts.segments import MOST_SEGMENTS
-from consent_engine.errors import SettingsError
-
-
-def carried(prefix: str, raw: Mapping[str, str]) -> int:
-    """Return the setting SEGMENTS: how many segments of one text a gateway carries; MOST_SEGMENTS without it.
-
-    Raises SettingsError.
-    """
-    value = raw.get("SEGMENTS", "").strip() or str(MOST_SEGMENTS)
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST_SEGMENTS):
-        raise SettingsError(f"{prefix}SEGMENTS must be a whole number from 1 to {MOST_SEGMENTS}")
-    return int(value)
 
 
 def reference(ref: str) -> int:

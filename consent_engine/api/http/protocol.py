@@ -12,6 +12,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from consent_engine.api.http.exchange import Exchange
+from consent_engine.api.http.problems import problem
 
 WHOLE = "consent.body"
 """Key in a scope: the whole body, once it has arrived. Then no reader has to wait for it, or needs a timer for that."""
@@ -42,6 +43,16 @@ class CodingUnclear(Exception):
     """
 
 
+_NO_HTTP = "this is not valid HTTP"
+_WHY: dict[type, tuple[str, int]] = {
+    HeadTooLong: (f"a request's head must have at most {MOST_HEAD} bytes", 400),
+    HostUnclear: ("a request must have one Host header with one valid host", 400),
+    CodingUnclear: ("a request of HTTP/1.0 has no transfer coding", 400),
+    CodingUnknown: ("send the body with a Content-Length, or chunked", 501),
+}
+"""The detail and the status for each of these errors."""
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection. Bytes are counted from their arrival until they are used, so that an endless head is never kept.
 
@@ -58,40 +69,66 @@ class BoundedHttp(HttpToolsProtocol):
     _in_head = True
     _offered = False
     _idle_since = math.inf
+    _refusal = b""
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
+        if self._refusal:
+            return  # there is no telling what they are
         self._unused += len(data)
         self._idle_since = math.inf
+        rest: bytes | None = None
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stopped:
-            self._read_again(data[stopped.args[0] :])
+            rest = data[stopped.args[0] :]
         except httptools.HttpParserError as error:
-            unknown = isinstance(error.__context__, CodingUnknown)
-            self._refuse("Invalid HTTP request received.", 501 if unknown else 400)
+            self._refuse(*_WHY.get(type(error.__context__), (_NO_HTTP, 400)))
         else:
             if self._unused > MOST_HEAD:
-                self._refuse("A request's head must be shorter.")
+                self._refuse(*_WHY[HeadTooLong])
+        if rest is not None:
+            self._read_again(rest)  # not while the exception is handled: it would be the context of the next one
+
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn returns None, which closes the connection
+        """Return whether the connection stays open: a client that has sent its request and says that it sends no more
+        may still wait for the answer. Nobody else is waited for: the client may have left.
+        """
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_started:
+            return False
+        cycle.keep_alive = False
+        return True
 
     def _refuse(self, why: str, status: int = 400) -> None:
+        """Answer for bytes that are no HTTP, and close the connection: after the answers to the requests before them,
+        and instead of an answer to the request whose body they are in.
+        """
         if self.transport.is_closing():
             return
+        told = problem(status, "http_error", why, headers={"Connection": "close"})
+        named = b"".join(b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *told.raw_headers))
+        self._refusal = b"".join([STATUS_LINE[status], named, b"\r\n", told.body])
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            self.transport.close()  # an earlier request is still unanswered: its answer comes first
-        else:
-            named = b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
-            told = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(
-                why
-            )
-            self.transport.write(b"".join([STATUS_LINE[status], named, told, why.encode()]))
-            self.transport.close()
+        if cycle is None or cycle.response_complete:
+            self._close_refused()
+        elif cycle.more_body and self.pipeline:
+            self.pipeline.popleft()
+        elif cycle.response_started and cycle.more_body:
+            self.transport.close()  # its answer is under way, and nobody can tell where its body would have ended
+        elif cycle.more_body:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._close_refused()
+
+    def _close_refused(self) -> None:
+        self.transport.write(self._refusal)
+        self.transport.close()
 
     def _read_again(self, rest: bytes) -> None:
         method = self.scope["method"].encode()
         if not self._offered or method == b"CONNECT":
-            self._refuse("Invalid HTTP request received.")
+            self._refuse(_NO_HTTP)
             return
         kept = [(name, value) for name, value in self.headers if name not in _OFFERS]
         words = b",".join(value for name, value in self.headers if name == b"connection").lower().split(b",")
@@ -182,6 +219,9 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+            return
+        if self._refusal:
+            self._close_refused()
             return
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:

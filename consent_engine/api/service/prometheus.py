@@ -119,6 +119,8 @@ class Metrics:
         yield counter("consent_defects", "Errors that should never occur, by type", ("type",), rows)
         rows = (((gateway,), count) for gateway, count in sorted(self._front.repeated.items()))
         yield counter("consent_replies_repeated", "Acknowledged replies that were stored before", ("gateway",), rows)
+        said = "Acknowledged replies and delivery reports that could not be read, by the field that is wrong"
+        yield counter("consent_messages_rejected", said, ("gateway", "field"), sorted(self._front.rejected.items()))
         yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
         yield gauge("consent_build_info", "The running version", ("version",), [((__version__,), 1)])

@@ -68,6 +68,7 @@ class Front:
         self.bounds = bounds
         self.defects: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
+        self.rejected: Counter[tuple[str, str]] = Counter()
         self._settings = settings
         self.zone = settings.time_zone
         self.days = days_in(self.zone)
@@ -83,7 +84,7 @@ class Front:
         # Replies and refusals never wait behind orders.
         self._receiving: Batcher[Inbound, Taken] = Batcher(
             receivers,
-            partial(take, repeated=self.repeated, clocks=Clocks()),
+            partial(take, repeated=self.repeated, rejected=self.rejected, clocks=Clocks()),
             most=MOST_RECEIVING,
             defects=self.defects,
             weigh=weigh,
@@ -163,14 +164,17 @@ def weigh(item: Inbound) -> int:
     return 1 + len(item.call.body) // BYTES_A_MESSAGE if isinstance(item, Post) else 1
 
 
-def take(engine: Engine, items: Sequence[Inbound], repeated: Counter[str], clocks: Clocks) -> list[Taken]:
+def take(
+    engine: Engine, items: Sequence[Inbound], repeated: Counter[str], rejected: Counter[tuple[str, str]], clocks: Clocks
+) -> list[Taken]:
     """Receive posts and refusals in one go; return an answer for each. A post without a valid signature stores nothing.
 
     A post is acknowledged when all of it is stored; its repeat stores the messages that were not.
 
-    repeated: counts, by gateway, the replies that were stored before · clocks: learn of new replies and their arrival
+    repeated: counts, by gateway, the replies that were stored before · rejected: counts, by gateway and field, the
+    messages that cannot be read · clocks: learn of new replies and their arrival
     """
-    opened = [_open(engine, item, repeated) for item in items]
+    opened = [_open(engine, item, repeated, rejected) for item in items]
     messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
     results = engine.receive_many(messages)
     _told(engine, clocks, messages, results)
@@ -210,7 +214,9 @@ def _told(
             log.warning("gateways' clocks could not be noted: %s", type(error).__name__)
 
 
-def _open(engine: Engine, item: Inbound, repeated: Counter[str]) -> _Opened | ConsentError:
+def _open(
+    engine: Engine, item: Inbound, repeated: Counter[str], rejected: Counter[tuple[str, str]]
+) -> _Opened | ConsentError:
     if isinstance(item, RefusalAsked):
         return _Opened([item], lambda stored: stored[0])
     gateway = engine.outside.gateways.get(item.gateway)
@@ -226,6 +232,7 @@ def _open(engine: Engine, item: Inbound, repeated: Counter[str]) -> _Opened | Co
     def answer(stored: list[Stored]) -> Taken:
         if not item.reports:
             repeated[item.gateway] += sum(not each.is_new for each in stored)
+        rejected.update((item.gateway, why.partition(":")[0] if ":" in why else "item") for _, why in parsed.rejected)
         return webhooks.acknowledge(len(messages), parsed.rejected)
 
     return _Opened(messages, answer)

@@ -37,7 +37,8 @@ class Folded(Struct, frozen=True):
 def plain(text: str) -> tuple[str, bool]:
     """Return the text in plain forms with single blanks; and whether it held no mark that may reverse it.
 
-    Accents, overlays, tag characters and marks that change the direction of writing are dropped, and make it unsound.
+    Accents, overlays, tag characters, control characters and marks that change the direction of writing are dropped,
+    and make it unsound.
     """
     folded, sound = text.casefold(), True
     if not _USUAL.fullmatch(folded):
@@ -47,6 +48,8 @@ def plain(text: str) -> tuple[str, bool]:
             kind = unicodedata.category(character)
             if kind in {"Mn", "Me"}:
                 sound = sound and character in "\ufe0e\ufe0f"
+            elif kind == "Cc" and ord(character) not in _TABLE:
+                sound = False  # no key writes it: a text in another encoding has NUL between its letters
             elif kind != "Cf":
                 kept.append(" " if kind in _BLANK_KINDS else character)
         folded = "".join(kept)
@@ -60,6 +63,20 @@ def fold(text: str) -> Folded:
     if asks:
         folded = _BLANKS.sub(" ", _QUESTION.sub("", folded)).strip(" ")
     return Folded(folded, asks, sound and len(text) <= MOST)
+
+
+_RUN = re.compile(r"(\w)\1{3,}|(\W)\2+")
+
+
+def once(text: str) -> str:
+    """Return a folded text without its repetitions: runs of a letter or a mark shortened, and one of words that follow
+    each other over and over.
+
+    >>> once("stopppppp!!!"), once("td! td!! td! t"), once("td? td!")
+    ('stoppp!', 'td! ', 'td? td!')
+    """
+    text = _RUN.sub(lambda run: run[1] * 3 if run[1] else run[2], text)
+    return next((text[:n] for n in range(1, len(text) // 2 + 1) if text.startswith(text[n:])), text)
 
 
 # -- the ends of a yes ------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from consent_engine.domain.grammar import words as w
-from consent_engine.domain.grammar.fold import Folded, fold, hesitates, peeled, plain
+from consent_engine.domain.grammar.fold import Folded, fold, hesitates, once, peeled, plain
 from consent_engine.domain.grammar.meaning import Keyword, Read, Reason
 from consent_engine.domain.grammar.patterns import (
     HELD,
@@ -78,7 +78,8 @@ def read(text: str, *, sent: tuple[str, ...] = (), words: tuple[str, ...] = (), 
     if not words and (known := _ready(text)) is not None:
         return known
     whole = fold(text)
-    found = _short(whole, words, yes) if len(whole.text) <= SHORT else None
+    short = whole if len(whole.text) <= SHORT else Folded(once(whole.text), whole.asks, sound=False)
+    found = _short(short, words, yes) if len(short.text) <= SHORT else None
     return found or _held(whole, sent) or _found(Keyword.UNKNOWN)
 
 

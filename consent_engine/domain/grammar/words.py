@@ -99,7 +99,7 @@ STOP = (
     *("opt-out", "do not disturb", "take me off", "take me off your list", "lose my number", "delete my number"),
     *("get lost", "stop now", "stop sms", "stop texts", "滚犊子", "滚远点", "don't bother me", "dont bother me"),
     *("do not bother me", "don't disturb me", "dont disturb me", "do not disturb me"),
-    *("dt", "td退", "退td", "退汀", "退丁", "退叮", "退顶", "退盯", "推定", "腿定", "褪订", "停发", "停发短信"),
+    *("dt", "td退", "退td", "退汀", "退丁", "退叮", "退顶", "退盯", "推定", "腿定", "褪订", "停发", "停发短信", "停掉"),
     *("stpo", "sotp", "quitt", "qiut", "no calls", "no sms", "no more sms", "piss off"),
 )
 
@@ -127,19 +127,20 @@ NEVER_CODES = frozenset({"400", "800", "911"})
 
 # -- refusals only ----------------------------------------------------------------------------------------------------
 
-PARTICLES = "了啊呀哦噢吧哈嘛啦咯嘞勒呢滴的"
+PARTICLES = "了啊呀哦噢吧哈嘛啦咯嘞勒呢滴的喇啰"
 """Trailing particles that change nothing about a refusal."""
 _SAID = ("说了", "说过", "都说了", "我说了", "我都说了", "早就说了", "我已经说了")
 HEARD = ("是的", "好的", "嗯", "嗯嗯")
 """Right before a refusal they agree with it and with nothing else (好的不用了); a comma between leaves it in doubt."""
-_POLITE = ("please", "pls", "plz", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry", "多谢", "感谢", "谢了")
+_POLITE = ("please", "pls", "plz", "请", "麻烦", "不好意思", "对不起", "抱歉", "sorry", "多谢", "感谢", "谢了", "唔该")
 BEFORE_NO = (*GREETINGS, *THANKS, *_SAID, *_POLITE)
 BEFORE_STOP = (
     *(*BEFORE_NO, "麻烦你", "我要", "我想", "我", "给我", "帮我", "i want to", "申请", "登记"),
     *("回复", "回", "发", "发送", "已回复", "已发", "已发送", "reply", "send"),
+    *("已经回复", "已经发送", "编辑", "编辑短信"),
 )
 """Subscribers repeat the instruction: 回复TD. Not before a NO: 回复不了 says that a reply is impossible."""
-AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye")
+AFTER = (*THANKS, "please", "pls", "sorry", "抱歉", "再见", "bye", "唔该")
 AFTER_STOP = (*AFTER, "回复", "回复了", "已回复", "已回", "reply")
 LETTERS = tuple(str.maketrans("013457", letters) for letters in ("oieast", "oleast"))
 """Digits that stand for letters in a refusal (st0p, qu1t, cance1), and never in a yes."""
@@ -147,9 +148,9 @@ LETTERS = tuple(str.maketrans("013457", letters) for letters in ("oieast", "olea
 TRADITIONAL = str.maketrans(
     "並亂來係個們備別動務區問堅報實對幫廣強後從復愛慮應掃換摺撥擾攔攪斷時暫會東業樣機歡決沒準滾無煩營現產産發眞確碼種糾級絕給絶經總繫"
     "繼續纏纔聯聽興舉萬薦處號覆複見訂託記許訴詐話該認說説調談請謝識買質購車轉辦這過還針銷錯門開閱隨電願類騙騷麼麽與樂關剛刪單賣參變導"
-    "幹廢戶戸權條遊點犢著簽籤緊約終觸讓誤誘誰費趕遠裡裏鑑鑒錢閉閲馬",
+    "幹廢戶戸權條遊點犢著簽籤緊約終觸讓誤誘誰費趕遠裡裏鑑鑒錢閉閲馬統絲媽貴邊釘頂須棄罷兒幾囉編輯",
     "并乱来系个们备别动务区问坚报实对帮广强后从复爱虑应扫换折拨扰拦搅断时暂会东业样机欢决没准滚无烦营现产产发真确码种纠级绝给绝经总系"
     "继续缠才联听兴举万荐处号复复见订托记许诉诈话该认说说调谈请谢识买质购车转办这过还针销错门开阅随电愿类骗骚么么与乐关刚删单卖参变导"
-    "干废户户权条游点犊着签签紧约终触让误诱谁费赶远里里鉴鉴钱闭阅马",
+    "干废户户权条游点犊着签签紧约终触让误诱谁费赶远里里鉴鉴钱闭阅马统丝妈贵边钉顶须弃罢儿几啰编辑",
 )
 """Traditional characters of these words, mapped to simplified ones."""

@@ -153,3 +153,26 @@ def test_a_connection_on_which_an_answer_is_made_is_not_idle():
         app.go_on.set()
         line.settimeout(30)
         assert heard(line).endswith(b"hello")
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_a_client_that_sends_no_more_after_its_request_is_answered(requests):
+    app = Answers(LENGTH, held=True)
+    with talking(app) as line:
+        line.sendall(GET * requests)
+        line.shutdown(socket.SHUT_WR)
+        app.go_on.set()
+        assert heard(line).count(b"\r\n\r\nhello") == requests
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", GET.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n12")]
+)
+def test_a_client_that_leaves_within_a_request_is_not_waited_for(said):
+    app = Answers(held=True)
+    with talking(app) as line:
+        line.sendall(said)
+        line.shutdown(socket.SHUT_WR)
+        line.settimeout(5)
+        assert b"hello" not in heard(line)
+        app.go_on.set()

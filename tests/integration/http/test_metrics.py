@@ -133,6 +133,13 @@ def test_replies_that_are_dropped_as_repeats_are_counted(door):
     assert samples(scraped(door))["consent_replies_repeated_total", "simulated"] == 2
 
 
+def test_messages_that_cannot_be_read_are_counted_by_the_field_that_is_wrong(door):
+    door.post("inbound", [reply(received_at="2025-08-01 10:00:00"), reply(to=""), reply(), [], reply(to="")])
+    door.post("receipts", {"ref": "a b", "status": "delivered"})
+    counted = {of[1]: n for of, n in samples(scraped(door)).items() if of[0] == "consent_messages_rejected_total"}
+    assert counted == {"received_at": 1, "to": 2, "item": 1, "ref": 1}
+
+
 def test_how_far_a_gateways_clock_is_off_is_measured_by_its_quickest_reply(door):
     def said(n, behind):
         at = datetime.fromtimestamp(door.engine.registry.now() / 1000 - behind, UTC).isoformat()

@@ -110,6 +110,24 @@ def test_a_stop_is_seen_by_the_next_order_before_anybody_read_it(door):
     is_problem(door.place(), 409, "do_not_call")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"received_at": "2025-08-01 10:00:00"}, {"to": "short code"}, {"part": {"n": 1, "of": 300}}, {"message_id": ""}],
+)
+def test_a_stop_is_heard_whatever_else_is_wrong_with_its_item_and_such_a_yes_is_rejected(door, wrong):
+    order = door.place().json()["id"]
+    door.work(Lane.SMS)
+    yes = door.post("inbound", reply("是", **wrong)).json()
+    assert (yes["accepted"], [each["index"] for each in yes["rejected"]]) == (0, [0])
+    assert door.post("inbound", reply("TD", **wrong)).json() == {"accepted": 1, "rejected": []}
+    is_problem(door.place(key="key-2"), 409, "do_not_call")
+    door.work(Lane.INBOUND)
+    assert door.engine.show(order).state.value == "declined"
+    before = door.kept()
+    assert door.post("inbound", reply("TD", **wrong)).json()["accepted"] == 1
+    assert door.kept().keys() == before.keys()
+
+
 def test_a_report_reaches_its_order(door):
     placed = door.place().json()["id"]
     door.work(Lane.SMS)

@@ -243,3 +243,14 @@ def test_a_character_that_was_cut_in_two_is_whole_again(world, order):
     part(world, "\ude00", 2)
     world.run()
     assert said(world, order) == [LONG + "😀"]
+
+
+def test_any_number_of_parts_of_one_number_may_come_at_once_and_fail_nobody(world, order):
+    texts = [(f"第{n}条很长的回复", Part(f"r{n}", part, 3)) for n in range(30) for part in (3, 1, 2)]
+    posted = [
+        Reply("test", f"mo-{n}", Msisdn(NUMBER), "10085", text, part=part) for n, (text, part) in enumerate(texts)
+    ]
+    other = Reply("test", "mo-other", Msisdn("+8613900139000"), "10085", "TD")
+    assert all(each.is_new for each in world.engine.receive([*posted, other]))
+    assert world.engine.line(other.msisdn).restrictions
+    assert not any(each.is_new for each in world.engine.receive([*posted[-3:], other]))

@@ -1,6 +1,7 @@
 """The grammar: how a text is folded, what makes it no yes, what is held and what is not, and that no text is slow."""
 
 import unicodedata
+from pathlib import Path
 from time import process_time
 
 import pytest
@@ -68,6 +69,34 @@ def test_a_word_that_is_yes_to_one_carrier_is_read_as_strictly_and_to_nobody_els
     assert read("好办").keyword is Keyword.UNKNOWN
     assert set(words.YES_OF) <= set(CARRIERS)
     assert all(read(word, yes=own).keyword is Keyword.YES for own in words.YES_OF.values() for word in own)
+
+
+def in_big5(character):
+    try:
+        return bool(character.encode("big5"))
+    except UnicodeEncodeError:
+        return False
+
+
+def test_every_character_of_the_words_that_only_simplified_writing_has_is_read_in_traditional_writing_too():
+    written = Path(words.__file__).read_text("utf-8") + Path(patterns.__file__).read_text("utf-8")
+    only_simplified = {c for c in written if "\u4e00" <= c <= "\u9fff" and not in_big5(c)}
+    folded_ones = {chr(each) for pair in words.TRADITIONAL.items() for each in pair}
+    assert only_simplified - folded_ones == {*"冋嘞"}, "these two have no other form"
+    for text in (
+        "我放棄",
+        "作罷",
+        "不須",
+        "唔該取消",
+        "取消囉唔該",
+        "唔要喇",
+        "我冇同意",
+        "一點兒都不感興趣",
+        "絲毫沒有興趣",
+    ):
+        assert read(text).keyword is Keyword.NO, text
+    for text in ("滾邊去", "退釘", "唔該退訂"):
+        assert read(text).keyword is Keyword.STOP, text
 
 
 def test_a_code_of_a_hotline_is_none():
@@ -173,6 +202,30 @@ def test_a_sign_between_a_refusal_and_a_courtesy_or_another_refusal_parts_them(t
     assert read(text).keyword in REFUSES
 
 
+@pytest.mark.parametrize("mark", ["", "。", " ", "！！！！！", "😡😡😡😡😡"], ids=ascii)
+def test_a_refusal_is_one_however_often_it_is_repeated_and_a_yes_is_not(mark):
+    for keyword, table in ((Keyword.STOP, words.STOP), (Keyword.NO, words.NO)):
+        repeated = {word: read((word + mark) * 80).keyword for word in table}
+        assert {word: found for word, found in repeated.items() if found is not keyword} == {}
+        assert [word for word in table if read(word + (mark or "!") * 200).keyword is not keyword] == []
+    for word in words.YES:
+        long = (word + (mark.strip() or "!") * 200, f"{word} " * 80, f"{word}{mark}" * 80)
+        assert {read(text).keyword for text in long} == {Keyword.UNKNOWN}
+    assert meaning("234" * 80) == meaning("234" + "!" * 200) == (Keyword.UNKNOWN, "")
+
+
+def test_a_refusal_in_another_encoding_is_one_between_its_control_characters_and_a_yes_is_not():
+    for word in ("TD", "STOP", "N"):
+        for encoding in ("utf-16-be", "utf-16-le"):
+            assert read(word.encode(encoding).decode()).keyword is read(word).keyword
+    controls = [c for c in ALL if unicodedata.category(c) == "Cc" and c not in "\t\n\v\f\r\x85"]
+    assert len(controls) == 59
+    for c in controls:
+        assert read(f"我要投{c}诉").keyword is Keyword.HOLD
+        assert {read(text).keyword for text in (f"Y{c}", f"{c}是", f"同{c}意")} == {Keyword.UNKNOWN}
+        assert read(f"2{c}34").code == ""
+
+
 @pytest.mark.parametrize("sign", ["?", "？", "❓"])
 def test_a_stop_that_asks_is_held_and_a_no_that_asks_is_nothing(sign):
     for word in words.STOP:
@@ -270,7 +323,7 @@ def test_the_reason_that_matters_most_is_given():
 
 
 def test_what_is_long_can_be_held_and_is_no_word():
-    assert read("不需要" * 40).keyword is Keyword.UNKNOWN
+    assert read("不需要" * 40 + "这么便宜的套餐吗").keyword is Keyword.UNKNOWN
     assert read("我" * 1_000 + "要投诉").keyword is Keyword.HOLD
 
 

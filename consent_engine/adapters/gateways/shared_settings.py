@@ -1,0 +1,44 @@
+"""The settings that several gateways have: their prefix, how far their clock may be behind, how long a text may be."""
+
+from collections.abc import Mapping
+
+from consent_engine.config.durations import duration, millis
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.texts.segments import MOST_SEGMENTS
+from consent_engine.errors import SettingsError
+
+RESOLUTION_MS = 1_000
+"""Gateways commonly write `received_at` in whole seconds, rounded down."""
+SKEW_MS = 5_000
+"""How far a gateway's clock may be behind, by default. More would let a yes from before the question pass as its
+answer; less would discard real answers. Nobody reads a question and answers it within five seconds."""
+LONGEST_SKEW_MS = 600_000
+
+
+def prefix_of(name: str) -> str:
+    """Return the prefix of the settings of a gateway of this name."""
+    return f"CONSENT_{name.replace(':', '_').upper()}__"
+
+
+def skew(prefix: str, raw: Mapping[str, str]) -> Millis:
+    """Return the setting SKEW, at most ten minutes: with more, a yes to an earlier message could answer the question.
+    Raises SettingsError.
+    """
+    try:
+        allowed = millis(duration(raw["SKEW"])) if raw.get("SKEW") else SKEW_MS
+    except ValueError as error:
+        raise SettingsError(f"{prefix}SKEW {error}") from None
+    if allowed > LONGEST_SKEW_MS:
+        raise SettingsError(f"{prefix}SKEW must be at most 10m")
+    return allowed
+
+
+def carried(prefix: str, raw: Mapping[str, str]) -> int:
+    """Return the setting SEGMENTS: how many segments of one text a gateway carries; MOST_SEGMENTS without it.
+
+    Raises SettingsError.
+    """
+    value = raw.get("SEGMENTS", "").strip() or str(MOST_SEGMENTS)
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST_SEGMENTS):
+        raise SettingsError(f"{prefix}SEGMENTS must be a whole number from 1 to {MOST_SEGMENTS}")
+    return int(value)
