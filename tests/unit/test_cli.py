@@ -238,6 +238,36 @@ def test_a_reader_that_left_is_told_nothing():
     assert (left.returncode, left.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_its_caller_closed_is_no_defect(closed):
+    command = f'"{sys.executable}" -m consent_engine read 是 {closed}'
+    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=WAIT, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout == (b"" if ">&-" in closed.split() else b"YES\t-\n")
+
+
+def test_with_no_input_there_is_nothing_to_read():
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m consent_engine read <&-'],
+        capture_output=True,
+        timeout=WAIT,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+
+
+def test_a_terminal_that_lacks_a_character_shows_its_number():
+    sample = Path(consent_engine.__file__).parent / "sample_plans.yaml"
+    ran = consent("plans", "check", str(sample), env=os.environ | {"PYTHONIOENCODING": "latin-1"})
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert b"\\u5957" in ran.stdout
+
+
+def test_an_argument_that_is_not_text_is_a_wrong_command_line(capsys):
+    assert cli.run(["show", "\udcff"], lambda **_: "\udcff".encode()) == 2
+    assert capsys.readouterr().err == "consent: an argument is not text in UTF-8: type it again\n"
+
+
 def test_a_defect_is_one_line_without_what_it_was_about(capsys):
     assert cli.run(["stuck"], lambda **_: raising(KeyError("+8613800138000"))()) == 1
     told = capsys.readouterr().err
