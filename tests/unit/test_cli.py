@@ -180,6 +180,10 @@ def test_without_a_command_there_is_help(capsys):
         (["permits", "13800138000"], "consent: Invalid value for --carrier: must be given, unless --plan is: see"),
         (["permits", "--carrier", "x", "13800138000"], "consent: Invalid value for --carrier: one of mobile"),
         (["permits", "--check", "p", "--plan", "x"], "consent: Invalid value for --check: takes one MSISDN at most"),
+        (
+            ["audit", "--since", "2025-02-01T00:00:00+08:00", "--until", "2025-01-01T00:00:00+08:00"],
+            "consent: Invalid value for --until: must be after --since",
+        ),
         (["callable", "13800138000", "--carrier", "x"], "consent: Invalid value for --carrier: one of mobile"),
     ],
 )
