@@ -234,6 +234,15 @@ def test_every_alert_names_the_part_of_the_runbook_that_is_about_it():
     assert set(pages) <= parts
 
 
+def test_each_alert_is_seen_to_fire_and_to_be_silent():
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8"))
+    cases = yaml.safe_load((DEPLOY / "prometheus" / "alerts_test.yml").read_text("utf-8"))
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
+    looks = [look for case in cases["tests"] for look in case["alert_rule_test"]]
+    for fires in (True, False):
+        assert alerts - {look["alertname"] for look in looks if bool(look.get("exp_alerts")) is fires} == set()
+
+
 def test_alerts_ask_for_metrics_that_are_told():
     rules = (DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8")
     documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "metrics.md").read_text("utf-8"), re.M))
