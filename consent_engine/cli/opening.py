@@ -3,11 +3,12 @@
 import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from consent_engine.cli.slowly import announced
 from consent_engine.cli.tables import tell
 from consent_engine.domain.carriers import CARRIERS
 
@@ -37,7 +38,9 @@ def opened() -> Iterator["Engine"]:
     told_by(days_in(settings.time_zone))
     if settings.embedded and is_new(settings.data_dir):
         tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
-    with installation(settings, tell, stocked=False) as found:
+    with ExitStack() as stack:
+        with nullcontext() if settings.embedded else announced("the store has not answered yet: waiting"):
+            found = stack.enter_context(installation(settings, tell, stocked=False))
         yield found.engine()
 
 

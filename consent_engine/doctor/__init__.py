@@ -104,13 +104,17 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
                 return
         patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
         away: set[str] = set()
+        down = False
         for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
+            if down and look is not _rq:
+                continue  # each would wait for the same server as long again
             try:
                 yield from look(patient)
             except Exception as error:  # noqa: BLE001 - the edge: an unreadable part is a finding, not the end
                 if isinstance(error, StoreUnavailable) and str(error) in away:
                     continue  # reported once: later checks use the same store
                 away.add(str(error))
+                down = down or (look is _server and isinstance(error, StoreUnavailable))
                 yield _failed(look.__name__.strip("_"), error, patient.cli)
 
 

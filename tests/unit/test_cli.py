@@ -6,8 +6,9 @@ import logging
 import os
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from threading import Event
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from typer.main import get_command
 import consent_engine
 from consent_engine import cli
 from consent_engine.cli import commands as own
-from consent_engine.cli import tables
+from consent_engine.cli import slowly, tables
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.texts.segments import segments as segments_of
@@ -283,6 +284,23 @@ def test_a_defect_is_one_line_without_what_it_was_about(capsys):
 class Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+def test_a_wait_is_announced_when_it_is_long_and_not_when_it_is_short():
+    said = Event()
+
+    class Heard(io.StringIO):
+        def write(self, text):
+            super().write(text)
+            said.set()
+            return len(text)
+
+    with redirect_stderr(heard := Heard()):
+        with tables.printing(every_s=0.01), slowly.announced("waiting"):
+            assert said.wait(WAIT)
+        with tables.printing(every_s=WAIT), slowly.announced("never said"):
+            pass
+    assert heard.getvalue() == "waiting\n"
 
 
 def test_a_table_is_columns_on_a_terminal_and_tabs_elsewhere(capsys):

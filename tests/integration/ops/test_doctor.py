@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import socket
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import time
 from urllib.parse import quote
@@ -833,6 +835,29 @@ def test_of_a_shared_redis_that_is_away_it_is_not_said_that_it_may_come_back_emp
     found = [each for each in doctor.examine(loaded(**more), doctor.Wanted(), [].append) if "may be empty" in each.do]
     assert len(found) == told
     assert all(each.do.startswith("redis-cli -u redis://127.0.0.1:1/1 PING") for each in found)
+
+
+def test_a_server_that_is_away_is_waited_for_once_and_not_by_every_look(tmp_path):
+    """A frozen one answers nothing for five seconds a connection: nine looks made it a minute of silence."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as pool:
+        came = pool.submit(hung_up, listening)
+        url = f"redis://127.0.0.1:{listening.getsockname()[1]}/0"
+        more = {"CONSENT_REDIS_URL": url, "CONSENT_DATA_DIR": str(tmp_path)}
+        found = list(doctor.examine(loaded(**more), doctor.Wanted(), [].append))
+        with socket.create_connection(listening.getsockname()) as last:
+            last.sendall(b"end")
+        assert 0 < came.result(60) < 10
+    assert len([each for each in found if each.level is Level.BAD and "cannot be reached" in each.what]) == 1
+
+
+def hung_up(listening):
+    """Hang up on whoever connects, until one says `end`; return how many there were before."""
+
+    def said():
+        with listening.accept()[0] as caller:
+            return caller.recv(3)
+
+    return sum(1 for _ in iter(said, b"end"))
 
 
 def test_fewer_replicas_than_wanted_are_told():
