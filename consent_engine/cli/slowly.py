@@ -22,9 +22,9 @@ class Slowly:
 
 
 @contextmanager
-def announced(what: str) -> Iterator[None]:
-    """Print the text if the block lasts longer than two seconds: a server that does not answer reports no progress."""
-    late = Timer(manner().every_s, tell, [what])
+def announced(what: str, after_s: float = 2.0) -> Iterator[None]:
+    """Print the text if the block lasts longer than that: a server that does not answer reports no progress."""
+    late = Timer(after_s, tell, [what])
     late.daemon = True
     late.start()
     try:

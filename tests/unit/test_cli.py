@@ -296,9 +296,9 @@ def test_a_wait_is_announced_when_it_is_long_and_not_when_it_is_short():
             return len(text)
 
     with redirect_stderr(heard := Heard()):
-        with tables.printing(every_s=0.01), slowly.announced("waiting"):
+        with slowly.announced("waiting", 0.01):
             assert said.wait(WAIT)
-        with tables.printing(every_s=WAIT), slowly.announced("never said"):
+        with slowly.announced("never said", WAIT):
             pass
     assert heard.getvalue() == "waiting\n"
 
