@@ -34,6 +34,7 @@ STORES, ENGINE = {"redis", "rq"}, {"api", "workers"}
 PINNED = re.compile(
     r"[a-z0-9./-]+:(v?\d+\.\d+\.\d+(-[a-z0-9]+)*|\$\{CONSENT_VERSION:-\d+\.\d+\.\d+\})(@sha256:[0-9a-f]{64})?"
 )
+COMMAND = DEPLOY / "systemd" / "consent"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 MOST_EXPOSED = 20
 """Tenths, as `systemd-analyze security` counts: it calls a value below 2.0 OK."""
@@ -233,6 +234,15 @@ def test_every_alert_names_the_part_of_the_runbook_that_is_about_it():
     assert set(pages) <= parts
 
 
+def test_each_alert_is_seen_to_fire_and_to_be_silent():
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8"))
+    cases = yaml.safe_load((DEPLOY / "prometheus" / "alerts_test.yml").read_text("utf-8"))
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
+    looks = [look for case in cases["tests"] for look in case["alert_rule_test"]]
+    for fires in (True, False):
+        assert alerts - {look["alertname"] for look in looks if bool(look.get("exp_alerts")) is fires} == set()
+
+
 def test_alerts_ask_for_metrics_that_are_told():
     rules = (DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8")
     documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "metrics.md").read_text("utf-8"), re.M))
@@ -242,8 +252,47 @@ def test_alerts_ask_for_metrics_that_are_told():
     assert set(re.findall(r'\bstate="(\w+)"', rules)) <= {state.value for state in State}
 
 
-def test_the_tour_is_a_sound_script():
-    ran(needs.program("shellcheck", "shellcheck"), ROOT / "docs" / "tour.sh")
+@pytest.mark.parametrize("script", [ROOT / "docs" / "tour.sh", COMMAND], ids=lambda script: script.name)
+def test_a_script_is_sound(script):
+    ran(needs.program("shellcheck", "shellcheck"), script)
+
+
+def typed_under_systemd(folder, command, **environ):
+    """Type a command with the script for people at a systemd machine; return what would be run, with its settings."""
+    settings, shim = folder / "consent.env", folder / "setpriv"
+    settings.write_text("# a comment\nCONSENT_SECRET=a$b 'c' =\nCONSENT_QUIET_HOURS=22:00-08:00 Asia/Shanghai\nOTHER=1")
+    shim.write_text('#!/bin/sh\nprintf "%s\\n" "$@"; printenv\n')
+    shim.chmod(0o755)
+    text = COMMAND.read_text("utf-8").replace("/etc/consent/consent.env", str(settings))
+    run = subprocess.run(
+        ["/bin/sh", "-c", text, "consent", *command],
+        env={"PATH": f"{folder}:/usr/bin:/bin"} | environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return run.stdout.splitlines()
+
+
+def test_under_systemd_a_command_has_the_units_settings_user_and_folder(tmp_path):
+    """The runbook's commands as they are typed: without it they find no settings, and answer from new data."""
+    ran_as = typed_under_systemd(tmp_path, ["held", "--reason", "a b"], SUDO_USER="mei")
+    [unit] = [each for each in UNITS if "api" in each.name]
+    program = re.search(r"^ExecStart=(\S+)", unit.read_text("utf-8"), re.M)[1]
+    user = re.search(r"^User=(\S+)", unit.read_text("utf-8"), re.M)[1]
+    assert ran_as[:7] == [
+        f"--reuid={user}", f"--regid={user}", "--init-groups", "--", program, "held", "--reason"
+    ]  # fmt: skip
+    told = {"a b", "CONSENT_SECRET=a$b 'c' =", "CONSENT_QUIET_HOURS=22:00-08:00 Asia/Shanghai", "LOGNAME=mei"}
+    assert told | {"CONSENT_DATA_DIR=/var/lib/consent"} <= set(ran_as)
+    assert not [each for each in ran_as if each.startswith("OTHER")]
+
+
+def test_under_systemd_what_stands_before_a_command_wins(tmp_path):
+    ran_as = typed_under_systemd(tmp_path, ["doctor"], CONSENT_SECRET="kept", CONSENT_DATA_DIR="/elsewhere")
+    assert {"CONSENT_SECRET=kept", "CONSENT_DATA_DIR=/elsewhere"} <= set(ran_as)
+
+
+def test_the_script_stands_where_the_page_about_systemd_copies_it():
+    page = (DEPLOY / "systemd" / "README.md").read_text("utf-8")
+    assert f"install -m 0755 {COMMAND.relative_to(ROOT)} /usr/local/bin/consent" in page
 
 
 def test_the_image_is_made_of_what_is_here_and_runs_as_nobody():

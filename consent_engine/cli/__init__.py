@@ -1,5 +1,6 @@
 """The `consent` command: what went wrong is one line on standard error that says what to do, never a traceback."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
     """Run one command; return the exit status."""
+    _streams()
     plain = [argument for argument in arguments if argument != "--json"]
     try:
         with printing(as_json=len(plain) < len(arguments)):
@@ -42,8 +44,20 @@ def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it at exit
         return FAILED
+    except UnicodeEncodeError as error:
+        typed = any("\udc80" <= character <= "\udcff" for argument in arguments for character in argument)
+        return _fail("an argument is not text in UTF-8: type it again", USAGE) if typed else _fail(*_line(error))
     except Exception as error:  # noqa: BLE001 - the edge: people get one line for any error
         return _fail(*_line(error))
+
+
+def _streams() -> None:
+    """Open what a caller closed (`>&-`), and let a terminal that lacks a character show its number instead."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - open as long as the process
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _line(error: Exception) -> tuple[str, int]:
@@ -52,7 +66,10 @@ def _line(error: Exception) -> tuple[str, int]:
         is_usage = isinstance(error, _UsageError)
         return _usage(error), USAGE if is_usage else FAILED
     if isinstance(error, ConsentError):
-        advice = _ADVICE.get(error.code, "")
+        refused = "AuthenticationError" in str(error)  # the server is up
+        advice = (
+            "correct user and password in its address, CONSENT_REDIS_URL" if refused else _ADVICE.get(error.code, "")
+        )
         return f"{error}{f': {advice}' if advice else ''}", FAILED
     if isinstance(error, OSError):
         return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part), FAILED

@@ -19,7 +19,8 @@ def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = ""
     from consent_engine.engine.audit import audit as looked
 
     between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
-
+    if between[1] <= between[0]:
+        raise typer.BadParameter("must be after --since", param_hint="--until")
     retention = Settings.load().retention()
     with opened() as engine:
         before = retention.records_before(engine.registry.now())

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from consent_engine.cli.slowly import announced
 from consent_engine.cli.tables import table, tell
 
 _BRIEF = typer.Option("--brief", help="Leave the settings out.")
@@ -24,6 +25,7 @@ def doctor(
     loaded = Settings.load()
     if not brief:
         table(("setting", "value", "from"), list(sources(loaded)))
-    findings = list(examine(loaded, Wanted(all=everything, mend=mend), tell))
+    with announced("still looking: a server that does not answer is waited for"):
+        findings = list(examine(loaded, Wanted(all=everything, mend=mend), tell))
     table(("", "found", "do"), [(each.level, each.what, each.do) for each in findings])
     return int(any(each.level is Level.BAD for each in findings))

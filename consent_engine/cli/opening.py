@@ -3,11 +3,12 @@
 import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from consent_engine.cli.slowly import announced
 from consent_engine.cli.tables import tell
 from consent_engine.domain.carriers import CARRIERS
 
@@ -23,15 +24,23 @@ CARRIER_NAMES = ", ".join(CARRIERS)
 
 @contextmanager
 def opened() -> Iterator["Engine"]:
-    """Open an engine; the embedded server is started for this command if it does not run."""
+    """Open an engine; the embedded server is started for this command if it does not run.
+
+    Tells where that is on new data: typed in another folder, or without the settings, a command would seem to work.
+    """
     from consent_engine.cli.tables import told_by
     from consent_engine.config.calendars import days_in
+    from consent_engine.config.data_folder import is_new
     from consent_engine.config.settings import Settings
     from consent_engine.wiring import installation
 
     settings = Settings.load()
     told_by(days_in(settings.time_zone))
-    with installation(settings, tell, stocked=False) as found:
+    if settings.embedded and is_new(settings.data_dir):
+        tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
+    with ExitStack() as stack:
+        with nullcontext() if settings.embedded else announced("the store has not answered yet: waiting"):
+            found = stack.enter_context(installation(settings, tell, stocked=False))
         yield found.engine()
 
 

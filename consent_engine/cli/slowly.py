@@ -1,5 +1,8 @@
 """Progress of commands that take long, printed every two seconds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
 from time import monotonic
 
 from consent_engine.cli.tables import manner, tell
@@ -16,3 +19,15 @@ class Slowly:
         if monotonic() - self._said_at >= manner().every_s:
             self._said_at = monotonic()
             tell(what)
+
+
+@contextmanager
+def announced(what: str, after_s: float = 2.0) -> Iterator[None]:
+    """Print the text if the block lasts longer than that: a server that does not answer reports no progress."""
+    late = Timer(after_s, tell, [what])
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()

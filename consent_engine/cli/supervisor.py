@@ -249,7 +249,7 @@ def check_free(host: str, port: int) -> None:
         socket.create_server(address[:2], family=family).close()
     except OSError as error:
         raise SettingsError(
-            f"cannot listen at {host} port {port} ({error.strerror}): free that port, or name another --port"
+            f"cannot listen at {host} port {port} ({error.strerror}): name another --port, or this machine's --host"
         ) from None
 
 

@@ -82,6 +82,11 @@ def _sync(folder: Path) -> None:
         os.close(opened)
 
 
+def is_new(folder: Path) -> bool:
+    """Return whether no engine ever kept anything in this folder."""
+    return not any((folder / name).exists() for name in ("secret", NAME_FILE, *DATA))
+
+
 def kept_name(folder: Path) -> str:
     """Return the name of the data that were made in `folder`; "" where none is known. Raises SettingsError."""
     try:

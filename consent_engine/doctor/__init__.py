@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from shlex import quote
-from urllib.parse import unquote, urlsplit
 
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
@@ -28,6 +27,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.doctor import findings, journal, records, reports, reviews, server, setup, work
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
+from consent_engine.doctor.redis_cli import redis_cli
 from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
@@ -79,12 +79,8 @@ class _Patient:
 
     @property
     def cli(self) -> str:
-        """Return the command that reaches the Redis server from a terminal; a password is not repeated."""
-        if self.redis_url.startswith("unix:"):
-            return f"redis-cli -s {quote(unquote(urlsplit(self.redis_url).path))}"
-        if is_sentinel(self.redis_url) or is_cluster(self.redis_url):
-            return "redis-cli -h MASTER"
-        return 'redis-cli -u "$CONSENT_REDIS_URL"'
+        """Return the command that reaches the Redis server from a terminal."""
+        return redis_cli(self.redis_url, "CONSENT_REDIS_URL")
 
 
 def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = print) -> Iterator[Finding]:
@@ -108,13 +104,17 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
                 return
         patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
         away: set[str] = set()
+        down = False
         for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
+            if down and look is not _rq:
+                continue  # each would wait for the same server as long again
             try:
                 yield from look(patient)
             except Exception as error:  # noqa: BLE001 - the edge: an unreadable part is a finding, not the end
                 if isinstance(error, StoreUnavailable) and str(error) in away:
                     continue  # reported once: later checks use the same store
                 away.add(str(error))
+                down = down or (look is _server and isinstance(error, StoreUnavailable))
                 yield _failed(look.__name__.strip("_"), error, patient.cli)
 
 
@@ -141,6 +141,8 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
         return bad(told, "this Redis user lacks a permission: deploy/redis/users.acl lists all that it needs")
     if isinstance(error, StoreUnavailable) and "takes no writes" in str(error):  # it is up: PING would answer
         return bad(told, f"{cli} INFO: is it a replica, a master with too few replicas, or full? its disk: df -h")
+    if "AuthenticationError" in told:  # it is up, and PING with that password would say no more
+        return bad(told, "the server is up and refuses user or password: correct them in CONSENT_REDIS_URL")
     if "BusyLoading" in told:
         return bad(told, f"{cli} INFO persistence: it is reading its files back: wait; if it repeats: df -h")
     if isinstance(error, StoreUnavailable | RedisError | OSError):
@@ -195,14 +197,17 @@ def _data(patient: _Patient) -> Iterator[Finding]:
 
 
 def _rq(patient: _Patient) -> Iterator[Finding]:
+    """Check RQ's Redis. Where it is the one of the orders and away, that is told already, and it may not be empty."""
     client = connect_rq(patient.rq_url)
     try:
         client.ping()
     except (RedisError, OSError) as error:
-        yield warn(
-            f"RQ's Redis: {type(error).__name__}: the workers' clocks go on without it, some seconds slower",
-            'redis-cli -u "$CONSENT_RQ_URL" PING: start it; it may be empty',
-        )
+        if patient.settings.rq_url is None:
+            return
+        do = f"{redis_cli(patient.rq_url, 'CONSENT_RQ_URL')} PING: start it; it may be empty"
+        if isinstance(error, AuthenticationError):
+            do = "it is up and refuses user or password: correct them in CONSENT_RQ_URL"
+        yield warn(f"RQ's Redis: {type(error).__name__}: the workers' clocks go on without it, some seconds slower", do)
     else:
         yield good("RQ's Redis answers")
 

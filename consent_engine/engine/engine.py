@@ -262,7 +262,12 @@ class Engine:
             return archived
 
     def dial(self, msisdn: Msisdn, carrier: str | None, plan: str | None = None) -> Dial:
-        """Tell whether a number may be dialled about this plan. Without a carrier, any carrier's refusal forbids it."""
+        """Tell whether a number may be dialled about this plan. Without a carrier, any carrier's refusal forbids it.
+
+        Raises Malformed for an unknown plan, as a permit does: nobody can have refused it, and a yes would mislead.
+        """
+        if plan:
+            self.catalogue.carrier_of(plan, carrier)
         return self.dialler.dial([(msisdn, carrier, plan)])[0]
 
     def stuck(self, most: int = MOST_STUCK, wanted: Wanted = ALL) -> list[StuckEffect]:

@@ -42,14 +42,13 @@ class Machine:
 
     def sells(self, msisdn: str) -> None:
         """Take an order from the desk to its notification."""
-        key = self.as_the_engine(f"/opt/consent/bin/consent keys add desk-{msisdn[-4:]} --role agent").split()[-1]
+        key = self.as_the_engine(f"keys add desk-{msisdn[-4:]} --role agent").split()[-1]
         ends = "http://127.0.0.1:8080 http://127.0.0.1:8900"
         self.typed(f"PYTHONPATH=/repo /opt/consent/bin/python -m tests.containers.desk {ends} {key} {msisdn}")
 
     def as_the_engine(self, command: str) -> str:
-        """Run a command of ours, with the settings that the units have."""
-        settings = "set -a; . /etc/consent/consent.env; CONSENT_DATA_DIR=/var/lib/consent; cd /var/lib/consent"
-        return self.typed(f"{settings}; setpriv --reuid=consent --regid=consent --clear-groups {command}")
+        """Run a command of ours as a person at this machine types it, without what the image sets."""
+        return self.typed(f"env -u CONSENT_DATA_DIR /usr/local/bin/consent {command}")
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import logging
 import os
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from threading import Event
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from typer.main import get_command
 import consent_engine
 from consent_engine import cli
 from consent_engine.cli import commands as own
-from consent_engine.cli import tables
+from consent_engine.cli import slowly, tables
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.texts.segments import segments as segments_of
@@ -180,6 +181,10 @@ def test_without_a_command_there_is_help(capsys):
         (["permits", "13800138000"], "consent: Invalid value for --carrier: must be given, unless --plan is: see"),
         (["permits", "--carrier", "x", "13800138000"], "consent: Invalid value for --carrier: one of mobile"),
         (["permits", "--check", "p", "--plan", "x"], "consent: Invalid value for --check: takes one MSISDN at most"),
+        (
+            ["audit", "--since", "2025-02-01T00:00:00+08:00", "--until", "2025-01-01T00:00:00+08:00"],
+            "consent: Invalid value for --until: must be after --since",
+        ),
         (["callable", "13800138000", "--carrier", "x"], "consent: Invalid value for --carrier: one of mobile"),
     ],
 )
@@ -238,6 +243,36 @@ def test_a_reader_that_left_is_told_nothing():
     assert (left.returncode, left.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_its_caller_closed_is_no_defect(closed):
+    command = f'"{sys.executable}" -m consent_engine read 是 {closed}'
+    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=WAIT, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout == (b"" if ">&-" in closed.split() else b"YES\t-\n")
+
+
+def test_with_no_input_there_is_nothing_to_read():
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m consent_engine read <&-'],
+        capture_output=True,
+        timeout=WAIT,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+
+
+def test_a_terminal_that_lacks_a_character_shows_its_number():
+    sample = Path(consent_engine.__file__).parent / "sample_plans.yaml"
+    ran = consent("plans", "check", str(sample), env=os.environ | {"PYTHONIOENCODING": "latin-1"})
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert b"\\u5957" in ran.stdout
+
+
+def test_an_argument_that_is_not_text_is_a_wrong_command_line(capsys):
+    assert cli.run(["show", "\udcff"], lambda **_: "\udcff".encode()) == 2
+    assert capsys.readouterr().err == "consent: an argument is not text in UTF-8: type it again\n"
+
+
 def test_a_defect_is_one_line_without_what_it_was_about(capsys):
     assert cli.run(["stuck"], lambda **_: raising(KeyError("+8613800138000"))()) == 1
     told = capsys.readouterr().err
@@ -249,6 +284,23 @@ def test_a_defect_is_one_line_without_what_it_was_about(capsys):
 class Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+def test_a_wait_is_announced_when_it_is_long_and_not_when_it_is_short():
+    said = Event()
+
+    class Heard(io.StringIO):
+        def write(self, text):
+            super().write(text)
+            said.set()
+            return len(text)
+
+    with redirect_stderr(heard := Heard()):
+        with slowly.announced("waiting", 0.01):
+            assert said.wait(WAIT)
+        with slowly.announced("never said", WAIT):
+            pass
+    assert heard.getvalue() == "waiting\n"
 
 
 def test_a_table_is_columns_on_a_terminal_and_tabs_elsewhere(capsys):

@@ -44,10 +44,12 @@ BATCH = 500
 async def callable_(request: Request, _caller: ApiKey) -> bytes:
     """For one number, or a list of up to 1000, answered in order; with a plan: about that plan. Roles: agent, ops."""
     body = await read_json(request, MOST_LIST)
-    dials = read_dials(body) if isinstance(body, list) else [read(Dial, body)]
-    answers = await front_of(request).ask(lambda engine: [_dial(engine, dial) for dial in dials])
-    told = [answer.json_bytes() for answer in answers]
-    return b"[" + b",".join(told) + b"]" if isinstance(body, list) else told[0]
+    if not isinstance(body, list):
+        dial = read(Dial, body)
+        return (await front_of(request).ask(lambda engine: _dial(engine, dial))).json_bytes()
+    dials = read_dials(body)
+    told = await front_of(request).ask(lambda engine: [each.json_bytes() for each in _dials(engine, dials)])
+    return b"[" + b",".join(told) + b"]"
 
 
 @operations.add("POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView})
@@ -151,6 +153,20 @@ async def lifted(
     if found is LiftResult.NONE:
         raise none
     return Lifted(carrier=form.carrier and form.carrier.value, lifted=True)
+
+
+def _dials(engine: Engine, dials: Sequence[Dial]) -> list[DialView]:
+    """Answer for each of a list. Raises Malformed with every plan that is wrong, each by its place in the list."""
+    answers: list[DialView] = []
+    wrong: list[FieldError] = []
+    for n, dial in enumerate(dials):
+        try:
+            answers.append(_dial(engine, dial))
+        except Malformed as error:
+            wrong += [FieldError(f"{n}.{each.field}", each.code, each.message) for each in error.errors]
+    if wrong:
+        raise Malformed(wrong)
+    return answers
 
 
 def _dial(engine: Engine, dial: Dial) -> DialView:

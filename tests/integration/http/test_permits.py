@@ -82,6 +82,20 @@ def test_what_cannot_be_read_is_named_by_its_place_and_not_repeated(door):
 
 
 @pytest.mark.parametrize(
+    ("change", "field"), [({"plan": "no-such-plan"}, "plan"), ({"plan": PLAN, "carrier": "telecom"}, "carrier")]
+)
+def test_callable_says_that_a_plan_is_unknown_as_a_permit_does_and_does_not_say_yes(door, change, field):
+    """With a letter missing in its plan, a subscriber who refused that plan was callable."""
+    refuse(door, plan=PLAN)
+    asked = {"msisdn": NUMBER, "carrier": "mobile"}
+    assert door.call("POST", "/v1/callable", Role.AGENT, asked | {"plan": PLAN}).json()["callable"] is False
+    said = is_problem(door.call("POST", "/v1/callable", Role.AGENT, asked | change), 422, "malformed")
+    assert [error["field"] for error in said["errors"]] == [field]
+    said = is_problem(door.call("POST", "/v1/callable", Role.AGENT, [asked, asked | change]), 422, "malformed")
+    assert [error["field"] for error in said["errors"]] == [f"1.{field}"]
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"msisdns": NUMBERS}, "msisdns"),

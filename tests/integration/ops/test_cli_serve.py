@@ -70,6 +70,20 @@ def test_a_port_that_is_taken_is_one_line(consent):
     assert "Traceback" not in done.stderr
 
 
+def test_a_host_that_is_not_this_machines_is_told_by_its_option(consent):
+    told = consent("serve", "--host", "nowhere.invalid").stderr.splitlines()[-1]
+    assert "--host" in told.partition(": cannot listen at nowhere.invalid")[2]
+
+
+def test_a_command_that_finds_no_data_says_that_it_works_on_new_ones(consent, tmp_path):
+    """Typed in another folder than the engine's, or without its settings, it refused a number for nobody."""
+    elsewhere = {"CONSENT_DATA_DIR": str(tmp_path / "elsewhere")}
+    first, second = (consent("refuse", "13800138000", **elsewhere) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stderr.startswith(f"new data in {tmp_path / 'elsewhere'}: ")
+    assert second.stderr == ""
+
+
 def test_a_real_phone_is_refused_in_one_line_where_no_handset_answers(consent):
     """Otherwise it would be expected at an address where nothing listens."""
     bss = {"CONSENT_BSS": "http", "CONSENT_BSS_HTTP__URL": "http://127.0.0.1:9", "CONSENT_BSS_HTTP__SECRET": "s" * 32}

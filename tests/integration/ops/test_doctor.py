@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import socket
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from time import time
 from urllib.parse import quote
@@ -21,6 +23,7 @@ from consent_engine.doctor import records, server, setup, work
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
+from consent_engine.doctor.redis_cli import redis_cli
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.ending import Cause, Why
@@ -802,6 +805,59 @@ def test_a_server_that_reads_its_files_back_is_waited_for_and_one_that_is_away_i
     away = doctor._failed("work", StoreUnavailable("store cannot be reached: ConnectionError"), "redis-cli")  # noqa: SLF001
     assert ("wait" in busy.do, "PING" in busy.do) == (True, False)
     assert ("wait" in away.do, "PING" in away.do) == (False, True)
+
+
+def test_a_server_that_refuses_the_password_is_up_and_the_password_is_what_to_correct():
+    refused = doctor._failed("server", StoreUnavailable("store cannot be reached: AuthenticationError"), "redis-cli")  # noqa: SLF001
+    assert ("CONSENT_REDIS_URL" in refused.do, "PING" in refused.do) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "typed"),
+    [
+        ("redis://10.0.0.7:6379/0", "redis-cli -u redis://10.0.0.7:6379/0"),
+        ("redis://:s%2Fecret@h:6379/0?x=1", "redis-cli -u redis://h:6379/0"),
+        ("rediss://ce%20n:secret@h:6380/2", "redis-cli --user 'ce n' -u rediss://h:6380/2"),
+        ("unix:///a%20b/redis.sock?db=0", "redis-cli -s '/a b/redis.sock'"),
+    ],
+)
+def test_an_address_that_no_shell_has_is_typed_without_its_password(url, typed, monkeypatch):
+    monkeypatch.delenv("CONSENT_REDIS_URL", raising=False)
+    assert redis_cli(url, "CONSENT_REDIS_URL") == typed
+    monkeypatch.setenv("CONSENT_REDIS_URL", url)
+    assert redis_cli(url, "CONSENT_REDIS_URL") == (typed if "unix" in url else 'redis-cli -u "$CONSENT_REDIS_URL"')
+
+
+@pytest.mark.parametrize(("own", "told"), [(False, 0), (True, 1)])
+def test_of_a_shared_redis_that_is_away_it_is_not_said_that_it_may_come_back_empty(own, told, tmp_path):
+    more = {"CONSENT_REDIS_URL": "redis://127.0.0.1:1/0", "CONSENT_DATA_DIR": str(tmp_path)}
+    more |= {"CONSENT_RQ_URL": "redis://127.0.0.1:1/1"} if own else {}
+    found = [each for each in doctor.examine(loaded(**more), doctor.Wanted(), [].append) if "may be empty" in each.do]
+    assert len(found) == told
+    assert all(each.do.startswith("redis-cli -u redis://127.0.0.1:1/1 PING") for each in found)
+
+
+def test_a_server_that_is_away_is_waited_for_once_and_not_by_every_look(tmp_path):
+    """A frozen one answers nothing for five seconds a connection: nine looks made it a minute of silence."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as pool:
+        came = pool.submit(hung_up, listening)
+        url = f"redis://127.0.0.1:{listening.getsockname()[1]}/0"
+        more = {"CONSENT_REDIS_URL": url, "CONSENT_DATA_DIR": str(tmp_path)}
+        found = list(doctor.examine(loaded(**more), doctor.Wanted(), [].append))
+        with socket.create_connection(listening.getsockname()) as last:
+            last.sendall(b"end")
+        assert 0 < came.result(60) < 10
+    assert len([each for each in found if each.level is Level.BAD and "cannot be reached" in each.what]) == 1
+
+
+def hung_up(listening):
+    """Hang up on whoever connects, until one says `end`; return how many there were before."""
+
+    def said():
+        with listening.accept()[0] as caller:
+            return caller.recv(3)
+
+    return sum(1 for _ in iter(said, b"end"))
 
 
 def test_fewer_replicas_than_wanted_are_told():

@@ -586,6 +586,17 @@ def test_how_processes_are_started_is_told_for_every_command_that_starts_one():
     assert PREFIX.startswith("ce:")
 
 
+def test_every_unit_that_is_restarted_is_one_that_the_page_about_systemd_starts():
+    """It disables Debian's `redis-server`: restarted at night, that one would be an empty Redis at the orders' port."""
+    page = (ROOT / "deploy" / "systemd" / "README.md").read_text("utf-8")
+    enabled = {
+        re.sub(r"@\d+$", "@*", unit) for row in re.findall(r"systemctl enable --now (.+)", page) for unit in row.split()
+    }
+    named = {unit.strip("'") for row in re.findall(r"`systemctl restart ([^`]+)`", PAGE) for unit in row.split()}
+    assert len(named) == 4
+    assert named <= enabled
+
+
 def test_every_command_and_every_address_that_page_or_alarm_names_is_there():
     known = get_command(commands.app)
     told = f"{PAGE}\n{(ROOT / 'deploy' / 'prometheus' / 'alerts.yml').read_text('utf-8')}"
