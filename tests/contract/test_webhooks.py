@@ -179,6 +179,9 @@ def test_a_refusal_is_taken_whatever_else_is_wrong_with_its_item_and_answers_not
         assert (reply.msisdn, reply.text, reply.whole, reply.written_at) == (MSISDN, text, False, None)
         assert reply.to == ("" if field == "to" else "10085")
         assert not parsed.rejected
+    one, other = ({**MO, "text": "TD", field: value, "n": n} for n in (1, 2))
+    (_, first), (_, again), (_, second) = gateway.webhooks.replies(call([one, one, other])).messages
+    assert first.message_id == again.message_id != second.message_id  # a STOP after a lift is no repeat
     for text in ("是", "不要", "234", "帮助"):
         assert not gateway.webhooks.replies(call([{**MO, "text": text, field: value}])).messages
 

@@ -28,6 +28,7 @@ from consent_engine.domain import msisdn, signature
 from consent_engine.domain.days import millis as millis_at
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, counted, read
+from consent_engine.domain.hashing import mac
 from consent_engine.domain.sms import LONGEST, MOST_SAID, Delivery, DeliveryReport, Part, Reply, heard
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
@@ -42,8 +43,6 @@ DELIVERIES = {"accepted": Delivery.ACCEPTED, "delivered": Delivery.DELIVERED, "f
 
 ITEMS, TEXT, ID, SEGMENTS = 1_000, LONGEST, 200, 255
 REFUSALS = frozenset({Keyword.STOP, Keyword.HOLD})
-UNNAMED = "unnamed"
-"""The id of a refusal whose item cannot be read in whole."""
 
 Item = Mapping[str, object]
 Message = TypeVar("Message", Reply, DeliveryReport)
@@ -96,7 +95,9 @@ class JsonWebhooks(Webhooks):
             if counted(read(text).keyword) not in REFUSALS:
                 raise
             # Nobody posts again what was answered 200: a refusal counts whatever else is wrong with its item.
-            return Reply(self._gateway, UNNAMED, sender, _to_if_readable(item), text, data=True)
+            said = repr(sorted(item.items())).encode("utf-8", "surrogatepass")
+            name = f"unnamed-{mac(self._secret.encode(), said).hex()[:32]}"  # the same item again is its repeat
+            return Reply(self._gateway, name, sender, _to_if_readable(item), text, data=True)
 
     def _as_it_says(self, item: Item, sender: msisdn.Msisdn, text: str) -> Reply:
         written = _instant(item, "received_at")
