@@ -32,7 +32,7 @@ from consent_engine.errors import ConsentError
 from consent_engine.wiring import archive_of, installation
 
 WORKS_S = 2.0
-LOGGED, LOGGED_S = 0.95, 60.0
+LOGGED, LOGGED_S, PAUSE_S = 0.95, 60.0, 0.02
 """The share of the file whose entries are in the log when the server dies, and the seconds that it is waited for."""
 ZEROS, GARBAGE = bytes(4096), bytes(range(1, 256)) * 3
 
@@ -175,20 +175,23 @@ def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = Fals
 
 
 def _logged(load: Load, data: Path) -> None:
-    """Wait until the log has the entries of nearly all of the file: that others are lost, nobody can know.
+    """Wait until the log has the entries of nearly all of the file, those of an order among them that is still in the
+    store. Of others nobody can know that they are lost: an order that left is whole in the archive, and refusals have no
+    entry.
 
     Raises TimeoutError where the sealer does not keep up.
     """
     store, until = load.engine().store, time.monotonic() + LOGGED_S
     if store.log is None:
         raise TypeError("a load without an archive has no log")
-    size, entries = 0, 0
-    while store.log.size() < entries or size < LOGGED * _aof(data).stat().st_size:
-        if time.monotonic() > until:
-            raise TimeoutError("the sealer does not keep up with the load")
-        if store.log.size() >= entries:
-            size, entries = _aof(data).stat().st_size, store.journal.waiting().count + store.log.size()
-        time.sleep(0.02)
+    while time.monotonic() < until:
+        size, newest = _aof(data).stat().st_size, list(load.notes.orders)[-1:]
+        entries = store.journal.waiting().count + store.log.size()
+        while store.log.size() < entries and time.monotonic() < until:
+            time.sleep(PAUSE_S)
+        if size >= LOGGED * _aof(data).stat().st_size and store.records.live(newest)[1]:
+            return
+    raise TimeoutError("the sealer does not keep up with the load")
 
 
 def _broken(notes: Notes, engine: Engine) -> str:
