@@ -176,8 +176,7 @@ def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = Fals
 
 def _logged(load: Load, data: Path) -> None:
     """Wait until the log has the entries of nearly all of the file, those of an order among them that is still in the
-    store. Of others nobody can know that they are lost: an order that left is whole in the archive, and refusals have no
-    entry.
+    store. Nobody can know that others are lost: an order that left is whole in the archive, a refusal has no entry.
 
     Raises TimeoutError where the sealer does not keep up.
     """
