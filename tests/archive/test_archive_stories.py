@@ -17,12 +17,14 @@ from hypothesis.stateful import multiple, rule, run_state_machine_as_test
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.call.call import ABANDONED_AFTER_MS
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import link
 from consent_engine.domain.seal import sound
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
 from tests.archive.house import LONG, Town, emptied
+from tests.conftest import recording_of
 from tests.integration.promises.checks import HOURS, NUMBERS
 from tests.integration.promises.machine import PLANS, SELDOM, Promises, stories
 
@@ -75,7 +77,10 @@ class Remembering(Town):
     def request(self, msisdn=NUMBERS[0], plan="5g-smart-199", **call):
         """A call that has just ended: it can be taken although the archive cannot be asked."""
         at = datetime.fromtimestamp(self.clock.now // 1000, UTC).isoformat()
-        return super().request(msisdn, plan, **{"started_at": at, "agreed_at": at, **call})
+        of_a_call = f"{recording_of(msisdn, PLANS[plan])}-{self.clock.now // ABANDONED_AFTER_MS % 1_000}"
+        return super().request(
+            msisdn, plan, **{"recording_id": of_a_call, "started_at": at, "agreed_at": at, **call}
+        )  # fmt: skip
 
     def place(self, msisdn=NUMBERS[0], plan="5g-smart-199", key=""):
         wanted = self.request(msisdn, plan)

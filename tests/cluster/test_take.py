@@ -46,11 +46,13 @@ def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):
         posts.of(reports[0]), posts.of(reports[1]),
     ]  # fmt: skip
     world.wires[1].cut = True
-    told = take(world.engine, wanted, Counter(), Clocks())
+    told = take(world.engine, wanted, Counter(), Counter(), Clocks())
     assert [isinstance(each, StoreUnavailable) for each in told] == [False, True, True, True, False, False, True]
     assert told[0] == told[5] == SAID
     assert isinstance(told[4], Stored)
     assert not world.engine.dial(homes[3][0], "mobile").callable, "stored, though its post was not acknowledged"
     world.wires[1].cut = False
-    assert not any(isinstance(each, StoreUnavailable) for each in take(world.engine, wanted, Counter(), Clocks()))
+    assert not any(
+        isinstance(each, StoreUnavailable) for each in take(world.engine, wanted, Counter(), Counter(), Clocks())
+    )
     assert sum(world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")) == 8, "each once"

@@ -181,6 +181,9 @@ def test_plans_are_listed_loaded_in_new_versions_and_shown(consent, tmp_path):
 
 
 def test_an_order_that_is_not_there_and_a_redis_that_is_not_are_one_line(consent):
+    first = consent("stuck")
+    assert (first.stdout, first.stderr.splitlines()[1:]) == ("", ["nothing is stuck"])
+    assert first.stderr.startswith("new data in ")
     assert consent("show", "nonsense").stderr == "consent: no such order: `consent stuck` and the API show ids\n"
     assert consent("retry", "nonsense").returncode == 1
     assert (consent("stuck").stdout, consent("stuck").stderr) == ("", "nothing is stuck\n")
