@@ -260,7 +260,10 @@ def test_a_script_is_sound(script):
 def typed_under_systemd(folder, command, **environ):
     """Type a command with the script for people at a systemd machine; return what would be run, with its settings."""
     settings, shim = folder / "consent.env", folder / "setpriv"
-    settings.write_text("# a comment\nCONSENT_SECRET=a$b 'c' =\nCONSENT_QUIET_HOURS=22:00-08:00 Asia/Shanghai\nOTHER=1")
+    settings.write_text(
+        "# a comment\nCONSENT_SECRET=\nCONSENT_SECRET=a$b 'c' =\nCONSENT_GATEWAY=\"http_json\"\nOTHER=1\n"
+        "CONSENT_QUIET_HOURS=22:00-08:00 Asia/Shanghai"
+    )
     shim.write_text('#!/bin/sh\nprintf "%s\\n" "$@"; printenv\n')
     shim.chmod(0o755)
     text = COMMAND.read_text("utf-8").replace("/etc/consent/consent.env", str(settings))
@@ -280,7 +283,13 @@ def test_under_systemd_a_command_has_the_units_settings_user_and_folder(tmp_path
     assert ran_as[:7] == [
         f"--reuid={user}", f"--regid={user}", "--init-groups", "--", program, "held", "--reason"
     ]  # fmt: skip
-    told = {"a b", "CONSENT_SECRET=a$b 'c' =", "CONSENT_QUIET_HOURS=22:00-08:00 Asia/Shanghai", "LOGNAME=mei"}
+    told = {
+        "a b",
+        "CONSENT_SECRET=a$b 'c' =",
+        "CONSENT_GATEWAY=http_json",
+        "CONSENT_QUIET_HOURS=22:00-08:00 Asia/Shanghai",
+        "LOGNAME=mei",
+    }
     assert told | {"CONSENT_DATA_DIR=/var/lib/consent"} <= set(ran_as)
     assert not [each for each in ran_as if each.startswith("OTHER")]
 
