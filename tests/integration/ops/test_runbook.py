@@ -215,12 +215,12 @@ def shims(folder, binary, command_line):
     bin_ = folder / "bin"
     bin_.mkdir()
     for name, words in {
-        "consent": f"{sys.executable} -m consent_engine",
-        "python": sys.executable,
-        "redis-server": str(binary),
-        "redis-cli": command_line,
+        "consent": [sys.executable, "-m", "consent_engine"],
+        "python": [sys.executable],
+        "redis-server": [str(binary)],
+        "redis-cli": [command_line],
     }.items():
-        (bin_ / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        (bin_ / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         (bin_ / name).chmod(0o755)
     return bin_
 
