@@ -197,7 +197,7 @@ def _data(patient: _Patient) -> Iterator[Finding]:
 
 
 def _rq(patient: _Patient) -> Iterator[Finding]:
-    """Check RQ's Redis. Where it is the one of the orders and away, that is told already, and it may not be empty."""
+    """Check RQ's Redis. Of one that holds the orders too, another check says that it is away; its data must be kept."""
     client = connect_rq(patient.rq_url)
     try:
         client.ping()
