@@ -50,8 +50,9 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     record([
         ("restored", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
     ])  # fmt: skip
-    tell(f"EVERYTHING ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, take the")
-    tell("refusals since then from the lists of gateway and call centre, and enter each: consent refuse NUMBER")
+    tell(f"EVERYTHING ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, type")
+    tell("consent doctor --all --mend, which puts back the refusals that the archive's log has; take the others since")
+    tell("then from the lists of gateway and call centre, and enter each: consent refuse NUMBER")
     tell("services activated since may be requested again, by the same key, which the BSS knows; SMS may go out twice")
     tell("keys revoked and sign-ins ended since work again: end them again; lifted restrictions are in force again;")
     tell("number changes, reviewers' verdicts and pauses since then are gone")

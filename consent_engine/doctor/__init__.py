@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from shlex import quote
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
@@ -139,11 +139,12 @@ def _failed(look: str, error: Exception, cli: str) -> Finding:
     told = f"{look}: {error if isinstance(error, StoreUnavailable) else type(error).__name__}"
     if isinstance(error, NoPermissionError | SettingsError):
         return bad(told, "this Redis user lacks a permission: deploy/redis/users.acl lists all that it needs")
-    if isinstance(error, StoreUnavailable) and "takes no writes" in str(error):  # it is up: PING would answer
+    cause = error.__cause__ or error
+    if isinstance(error, StoreUnavailable) and isinstance(cause, ResponseError):  # it is up: PING would answer
         return bad(told, f"{cli} INFO: is it a replica, a master with too few replicas, or full? its disk: df -h")
-    if "AuthenticationError" in told:  # it is up, and PING with that password would say no more
+    if isinstance(cause, AuthenticationError):  # it is up, and PING with that password would say no more
         return bad(told, "the server is up and refuses user or password: correct them in CONSENT_REDIS_URL")
-    if "BusyLoading" in told:
+    if isinstance(cause, BusyLoadingError):
         return bad(told, f"{cli} INFO persistence: it is reading its files back: wait; if it repeats: df -h")
     if isinstance(error, StoreUnavailable | RedisError | OSError):
         return bad(told, f"{cli} PING: is it up and reachable?")
@@ -290,9 +291,9 @@ def _reports(patient: _Patient) -> Iterator[Finding]:
 def _records(patient: _Patient) -> Iterator[Finding]:
     lease_ms = millis(patient.settings.lease)
     with _archive_of(patient, patient.first.meta()) as archive:
-        asked: SqlArchive | None = archive
+        store, plans = replace(patient.store, archive=archive, log=SqlLog(archive)), patient.registry.catalogue
         try:
             archive.check()
         except ArchiveUnavailable:
-            asked = None
-        yield from records.records(patient.store, patient.survey, lease_ms, patient.wanted, patient.tell, asked)
+            store = patient.store
+        yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans)

@@ -25,7 +25,7 @@ def of_orders(looker: Looker, orders: Mapping[str, Order]) -> None:
     there = looker.store.records.look(calls=list(named)).calls
     absent = [call for call in named if call not in there]
     # A call was written to the archive before it left the store.
-    archived = looker.archive.calls.calls(absent) if absent and looker.archive is not None else {}
+    archived = looker.store.archive.calls.calls(absent) if absent and looker.store.archive is not None else {}
     for call in absent:
         if call not in archived:
             looker.found["callless"] += named[call]

@@ -16,7 +16,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
-from consent_engine.ports import Archive, Change, Commit, CommitResult, LineChange, OrderChange, Owner, Store
+from consent_engine.ports import Change, Commit, CommitResult, LineChange, OrderChange, Owner, Store
 from consent_engine.ports.survey import Survey
 
 PIECE = 200
@@ -39,8 +39,6 @@ class Looker:
     survey: Survey
     lease_ms: int
     mend: bool = False
-    archive: Archive | None = None
-    """None when it cannot be asked"""
     found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     mended: list[str] = field(default_factory=list)
     looked: Counter[str] = field(default_factory=Counter)
@@ -88,12 +86,12 @@ class Looker:
     def _moving(self, orders: Mapping[str, Order]) -> Collection[str]:
         """Return settled orders that are in the archive, too: on their way there. They are counted there."""
         settled = [order.id for order in orders.values() if order.state.settled]
-        return self.archive.versions(settled) if self.archive is not None else ()
+        return self.store.archive.versions(settled) if self.store.archive is not None else ()
 
     def archived(self, day: str) -> Counter[State]:
         """Count a day's archived orders by their final state."""
         since = GREENWICH.begins(day)
-        return Counter(self.archive.states(since, since + DAY_MS) if self.archive is not None else {})
+        return Counter(self.store.archive.states(since, since + DAY_MS) if self.store.archive is not None else {})
 
     def _told_if_still(self, orders: Mapping[str, Order], wrong: Mapping[str, Sequence[str]]) -> None:
         """Note troubles of orders that did not change since: an order and its line were read one after the other."""

@@ -1,6 +1,6 @@
 """The check of stored records: the newest and those that are due, or all; in pieces, with their numbers reported."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -9,7 +9,7 @@ from consent_engine.doctor.findings import Finding, Level, good, named
 from consent_engine.doctor.orders import PIECE, Looker, newest, pieces
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.ports import Archive, Store
+from consent_engine.ports import Store
 from consent_engine.ports.survey import Kind, Survey
 
 SAMPLE = 1_000
@@ -77,10 +77,12 @@ class Wanted:
 
 def records(
     store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None],
-    archive: Archive | None = None,
+    plans: Callable[[], Iterable[str]] = tuple,
 ) -> Iterator[Finding]:  # fmt: skip
-    """Check the records and yield the findings. tell: reports progress. archive: None when it cannot be asked."""
-    looker = Looker(store, survey, lease_ms, wanted.mend, archive)
+    """Check the records and yield the findings. store: without its archive and log when these cannot be asked · tell:
+    reports progress · plans: returns the codes of all that were published
+    """
+    looker = Looker(store, survey, lease_ms, wanted.mend)
     total = survey.placed(0, EVER)
     limit = total if wanted.all else wanted.sample
     oldest = _orders(looker, wanted, limit, total, tell)
@@ -95,10 +97,10 @@ def records(
     for piece in pieces(list(looker.lines), PIECE):
         looker.lines_of(piece)
     if wanted.all:
-        refusals.look(looker)
+        refusals.look(looker, plans, tell)
     _funnel(looker, oldest, complete=limit >= total)
     yield from _told(looker, total)
-    yield from _reservations(store, survey, None if wanted.all else SOME_PIECES, archive)
+    yield from _reservations(store, survey, None if wanted.all else SOME_PIECES)
 
 
 def _due(looker: Looker, limit: int | None) -> None:
@@ -157,7 +159,7 @@ def _told(looker: Looker, total: int) -> Iterator[Finding]:
     yield good(f"looked at {seen}{rest}{': all of it holds together' if sound else ''}")
 
 
-def _reservations(store: Store, survey: Survey, limit: int | None, archive: Archive | None) -> Iterator[Finding]:
+def _reservations(store: Store, survey: Survey, limit: int | None) -> Iterator[Finding]:
     """Find keys whose request died between reserving and placing: harmless, the same request again takes them over."""
     looked, idle, now = 0, [], store.records.live()[0]
     for keys in islice(survey.names(Kind.RESERVATION), limit):
@@ -166,7 +168,8 @@ def _reservations(store: Store, survey: Survey, limit: int | None, archive: Arch
         there = store.records.versions([order for order, _ in kept])
         gone = [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
         known: set[str] = {*store.records.look(calls=gone).calls}
-        known |= {*archive.versions(gone), *archive.calls.calls(gone)} if archive is not None else set()
+        if store.archive is not None:
+            known |= {*store.archive.versions(gone), *store.archive.calls.calls(gone)}
         idle += [record for record in gone if record not in known]
     died = f": of requests that died before they placed an order; the same request again takes them over: {named(idle)}"
     yield good(f"looked at {looked:,} reservations, {len(idle)} without an order or a call{died if idle else ''}")

@@ -1,33 +1,44 @@
-"""Checks that each refusal stands on its line, by the lists of refusals and suspicions and by orders' histories.
+"""Checks that each refusal stands on its line, by the lists of refusals and suspicions, by orders' histories, and by
+the archive's log, which knows also those that data from a backup, or a file without its end, never had.
 
 The door, dialling and the gate read fields of a line that no seal covers, because scripts change them.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from msgspec import UNSET
 
 from consent_engine.doctor.orders import PIECE, Looker, pieces
-from consent_engine.domain.canonical_json import compact, parsed
+from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, Kind
+from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, encode_message
+from consent_engine.domain.leaf import head_of
+from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, name_of
 from consent_engine.domain.order.retention import Retention
+from consent_engine.engine.audit import PIECE as LOG_PIECE
+from consent_engine.engine.audit import Audited, refusals_missing
 from consent_engine.ports import Posted, Standing, Store
 from consent_engine.ports.survey import Survey
 
+TELL_EVERY = 100_000
+"""The number of the log's entries after which progress is reported."""
 DOOR = "doctor"
 """The door recorded with a refusal that was put back."""
 Whom = tuple[str, str]
-"""A line, and the carrier that its subscriber refused."""
+"""A line, and the name of the restriction that is gone: a refusal's is the carrier that its subscriber refused."""
 
 
-def look(looker: Looker) -> None:
-    """Note lines whose refusal is gone though nobody lifted it; put it back if the looker mends."""
-    lost = {*_off_their_lines(looker.store), *_not_lifted(looker)}
-    for line, carrier in sorted(lost):
+def look(looker: Looker, plans: Callable[[], Iterable[str]], tell: Callable[[str], None]) -> None:
+    """Note lines whose refusal is gone though nobody lifted it; put it back if the looker mends. plans: returns
+    those that a refusal may be about · tell: reports progress
+    """
+    lost = {*_off_their_lines(looker.store), *_not_lifted(looker), *_not_as_the_log(looker.store, plans, tell)}
+    for line, name in sorted(lost):
         looker.found["unrefused"].append(line)
-        if looker.mend:
-            _put_back(looker.store, line, carrier)
+        if looker.mend and name:
+            _put_back(looker.store, line, name)
             looker.mended.append(f"{line} refusal")
 
 
@@ -69,6 +80,23 @@ def _missing(store: Store, refused: Mapping[Whom, Millis]) -> Iterator[tuple[Who
                 yield (line, carrier), refused[line, carrier]
 
 
+def _not_as_the_log(store: Store, plans: Callable[[], Iterable[str]], tell: Callable[[str], None]) -> Iterator[Whom]:
+    """Yield what stands by the log alone. The name is '' for a plan that is unknown here: that is not put back."""
+
+    def far(read: Audited) -> None:
+        if read.entries % TELL_EVERY < LOG_PIECE:
+            tell(f"looked at {read.entries:,} entries of the log")
+
+    lost = refusals_missing(store, far)
+    if not lost:
+        return
+    carriers = (*CARRIERS, EVERY_CARRIER)
+    names = [name_of(kind, carrier) for kind in LASTING for carrier in carriers]
+    names += [name_of(Kind.REFUSED, carrier, plan) for plan in plans() for carrier in carriers]
+    known = {head_of(name): name for name in names}
+    yield from ((line, known.get(head, "")) for line, head in lost)
+
+
 def _lifted(survey: Survey) -> dict[Whom, Millis]:
     """Return the instant of the newest lifting by line and carrier."""
     found: dict[Whom, Millis] = {}
@@ -79,9 +107,15 @@ def _lifted(survey: Survey) -> dict[Whom, Millis]:
     return found
 
 
-def _put_back(store: Store, line: str, carrier: str) -> None:
-    """Write a new refusal, which ends what is open, for a lost suspicion too: nobody can judge words that are gone."""
+def _put_back(store: Store, line: str, name: str) -> None:
+    """Write the restriction anew. A refusal ends what is open, for a lost suspicion too: nobody can judge words that
+    are gone.
+    """
+    kind, _, scope = name.rpartition(":")
+    carrier, _, plan = scope.partition("/")
     carriers = " ".join(CARRIERS) if carrier == EVERY_CARRIER else carrier
-    body = {"kind": "refusal", "carriers": carriers, "door": DOOR, "by": DOOR}
+    body: UnreadRefusal | UnreadRegistration = UnreadRefusal(carriers, DOOR, DOOR, plan=plan or UNSET)
+    if kind == Kind.MARKETING_FREE:
+        body = UnreadRegistration(carriers, DOOR, DOOR)
     key = f"{DOOR}-{uuid.uuid4().hex}"
-    store.inbox.receive([Posted(line, "", key, compact(body), (carrier,), DOOR, once=True)])
+    store.inbox.receive([Posted(line, "", key, encode_message(body), (name,), DOOR, once=True)])

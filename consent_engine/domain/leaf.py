@@ -1,5 +1,8 @@
 """Leaves: the log's entries, one for each commit that extends a chain. A leaf holds no number, no text and no name.
 
+A refusal, and a registration as marketing-free, has a leaf when it begins to stand (number 0) and when it is lifted
+(number 1): its record is the line, its head the hash of its name.
+
 A leaf names the last event of a chain and the chain's head after it. The head covers every event before it, so each
 event is covered by the first leaf of its record whose number is not smaller; a commit of several events has one leaf.
 Leaves are hashed as in RFC 6962 and RFC 9162: a zero byte, then the entry.
@@ -8,6 +11,7 @@ Leaves are hashed as in RFC 6962 and RFC 9162: a zero byte, then the entry.
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -17,6 +21,7 @@ from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import HASH_LENGTH, digest_of_leaf
 from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.event import chain
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 
@@ -30,6 +35,11 @@ class Chained(StrEnum):
     ENDING = "e"
     REPORT = "r"
     PLAN = "p"
+    REFUSAL = "n"
+
+
+STANDS, LIFTED = 0, 1
+"""The numbers of a refusal's leaves."""
 
 
 class Leaf(Struct, frozen=True):
@@ -71,6 +81,11 @@ class Leaf(Struct, frozen=True):
         return cls(Chained.LINE, line.id, len(line.publics) - 1, line.history[-1].at, line.head)
 
     @classmethod
+    def of_refusal(cls, line: str, name: str, at: Millis) -> "Leaf":
+        """The leaf of a restriction of a line that began to stand, without an end."""
+        return cls(Chained.REFUSAL, line, STANDS, at, head_of(name))
+
+    @classmethod
     def decode(cls, entry: str) -> "Leaf":
         """Read the leaf in an entry. Raises BrokenRecord."""
         found = _ENTRY.fullmatch(entry)
@@ -78,6 +93,17 @@ class Leaf(Struct, frozen=True):
             raise BrokenRecord("an entry of the log cannot be read")
         kind, record, seq, at, head = found.groups()
         return cls(Chained(kind), record, int(seq), int(at), head)
+
+
+@lru_cache(maxsize=1024)
+def head_of(name: str) -> str:
+    """Return the head in the leaves of a restriction with this name."""
+    return chain("", (name,))
+
+
+def entry_at(line: str, name: str, number: int) -> str:
+    """Return the entry of a refusal's leaf with `%s` for its instant, which the store sets."""
+    return f"{Chained.REFUSAL} {line} {number} %s {head_of(name)}"
 
 
 _ENTRY = re.compile(

@@ -2,7 +2,7 @@
 
 For each entry it checks that its number follows the one before and its hash is its own; that the record is there, its
 chain as long as the log says, and its head at that length the one in the log; and that the record has no event
-that is neither in the log nor on its way there.
+that is neither in the log nor on its way there. Refusals and registrations that the log has must stand, or be lifted.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +13,13 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit_lines import Lines
+from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
 
 PIECE = 500
+UNREFUSED = "a refusal is gone: the log has no lifting of it"
 
 
 @dataclass(slots=True)
@@ -48,21 +50,42 @@ def audit(
     kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable.
     """
     found, newest = Audited(), dict[str, Leaf]()
-    lines = Lines()
+    lines, refusals = Lines(), Refusals()
     for piece in _pieces(store, found, between[0]):
         leaves = [leaf for leaf in piece if between[0] <= leaf.at < between[1]]
         found.entries += len(leaves)
-        lines.note([leaf for leaf in leaves if leaf.of is Chained.LINE])
-        leaves = [leaf for leaf in leaves if leaf.of is not Chained.LINE]
+        leaves = _others(leaves, lines, refusals)
         chains = _kept(store, leaves)
         for leaf in leaves:
             newest[leaf.record] = leaf
             _compare(found, leaf, chains.get(leaf.record), kept_since)
         tell(found)
-    found.records = len(newest) + len(lines.known)
+    found.records = len(newest) + len(lines.known) + len({line for line, _ in refusals.standing})
     _unlogged(store, found, newest, between[1])
     found.wrong += lines.wrong(store, between[1])
+    found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     return found
+
+
+def _others(leaves: Sequence[Leaf], lines: Lines, refusals: Refusals) -> list[Leaf]:
+    """Note the leaves of lines and of refusals; return those of all other records."""
+    lines.note([leaf for leaf in leaves if leaf.of is Chained.LINE])
+    refusals.note([leaf for leaf in leaves if leaf.of is Chained.REFUSAL])
+    return [leaf for leaf in leaves if leaf.of not in {Chained.LINE, Chained.REFUSAL}]
+
+
+def refusals_missing(store: Store, tell: Callable[[Audited], None] = lambda _: None) -> list[tuple[str, str]]:
+    """Return line and head (`domain/leaf.py`) of each refusal and registration that stands by the log, but not on its
+    line. Reads the whole log; nothing where there is none. tell: receives the progress now and then.
+
+    Raises StoreUnavailable and ArchiveUnavailable.
+    """
+    found, refusals = Audited(), Refusals()
+    for piece in _pieces(store, found, 0):
+        refusals.note([leaf for leaf in piece if leaf.of is Chained.REFUSAL])
+        found.entries += len(piece)
+        tell(found)
+    return refusals.missing(store)
 
 
 def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
@@ -146,9 +169,11 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
             leaves.append(Leaf.decode(entry))
         except BrokenRecord:
             found.damaged += 1
-    leaves = [leaf for leaf in leaves if leaf.of is not Chained.LINE]
+    refusals = Refusals()
+    leaves = _others(leaves, Lines(), refusals)
+    found.entries = len(leaves) + len(refusals.standing)
+    found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     chains = _kept(store, leaves)
     for leaf in leaves:
-        found.entries += 1
         _compare(found, leaf, chains.get(leaf.record), kept_since)
     return found

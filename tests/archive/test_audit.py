@@ -121,7 +121,7 @@ def test_a_doctor_sees_that_the_data_are_older_than_their_log(small):
     assert small.engine.show(first.id).state.value == "awaiting_reply"
     [told] = journal.newest(small.engine.store, 0)
     assert told.level is Level.BAD
-    assert told.what.startswith("3 of the records")  # the first, the second and its call
+    assert told.what.startswith("4 of the records")  # the first, the refusal, the second and its call
     assert [each.level for each in journal.newest(small.engine.store, 2**62)] == [
         Level.BAD
     ]  # the first is here, and shorter

@@ -22,9 +22,9 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain, Untaken
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.leaf import Leaf
+from consent_engine.domain.leaf import STANDS, Chained, Leaf, head_of
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.line.restriction import Kind, name_of
+from consent_engine.domain.line.restriction import Kind, is_lasting, name_of
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Reply
@@ -463,8 +463,15 @@ class Town(Judge, World):
         return [Leaf.decode(entry) for entry in sealed]
 
     def _sealed(self, shown: list[Order]) -> None:
-        """Assert that each record's chain is sealed up to its head, whichever process died when."""
-        last = {leaf.record: leaf for leaf in self.journaled()}
+        """Assert that each record's chain is sealed up to its head, and each refusal, whichever process died when."""
+        journaled = self.journaled()
+        last = {leaf.record: leaf for leaf in journaled if leaf.of is not Chained.REFUSAL}
+        newest = {(leaf.record, leaf.head): leaf.seq for leaf in journaled if leaf.of is Chained.REFUSAL}
+        lasting = {
+            (line.id, head_of(each.name)) for line in map(self.engine.line, NUMBERS) for each in line.restrictions
+            if is_lasting(each.name) and not each.until
+        }  # fmt: skip
+        assert lasting == {key for key, number in newest.items() if number == STANDS}, "refusals and log do not agree"
         calls = [key.rpartition(":")[2] for key in self.client.keys("ce:{0}:call:*")]
         chains = [Leaf.of_record(order) for order in shown]
         chains += [Leaf.of_record(call) for call in self.engine.store.records.look(calls=calls).calls.values()]

@@ -261,7 +261,9 @@ def _translated(error: ResponseError) -> Exception:
     word = str(error).split(" ", 1)[0].strip("-")
     if isinstance(error, _NOT_NOW) or word in _NOT_NOW_WORDS:
         kind = word if word in _NOT_NOW_WORDS else type(error).__name__
-        return StoreUnavailable(f"the store takes no writes now: {kind}")
+        refused = StoreUnavailable(f"the store takes no writes now: {kind}")
+        refused.__cause__ = error
+        return refused
     if isinstance(error, NoPermissionError) or _FORBIDDEN in str(error):
         return SettingsError("CONSENT_REDIS_URL: this user lacks a permission: see deploy/redis/users.acl and ACL LOG")
     return error

@@ -13,7 +13,7 @@ from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.leaf import Leaf
-from consent_engine.domain.line.restriction import Kind, Restriction, is_refusal, name_of
+from consent_engine.domain.line.restriction import Kind, Restriction, is_lasting, is_refusal, name_of
 from consent_engine.domain.order.pressure import sold_of
 from consent_engine.domain.order.rhythm import Beat
 from consent_engine.domain.seal import FIELD as SEAL
@@ -177,8 +177,13 @@ def _restricted(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> No
             lists.stands(cell.reviewing, Restriction.decode(name[2:], kept).since, member)
         else:
             lists.leaves(cell.reviewing, member)
-    if not kept and is_refusal(name):
+    if is_refusal(name) and not kept:
         lists.leaves(cell.refusals, f"{line} {name[2:]}")
+    elif kept and is_lasting(name[2:]):  # of a message from before the door read
+        since = Restriction.decode(name[2:], kept).since
+        lists.seal(Leaf.of_refusal(line, name[2:], since))
+        if is_refusal(name):
+            lists.stands(cell.refusals, since, f"{line} {name[2:]}")
 
 
 def _other(

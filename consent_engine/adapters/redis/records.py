@@ -10,7 +10,9 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.new_orders import NewOrders, is_new
 from consent_engine.adapters.redis.of_cell import OfCell, readable, told
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.leaf import LIFTED, entry_at
 from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.line.restriction import is_lasting
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.domain.order.unlikely_yes import Unlikely
@@ -106,8 +108,11 @@ class RedisRecords(OfCell, Records):
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftResult:
         calls = Calls()
-        keys = [self._cell.line(line), self._cell.refusals, self._cell.lifted, self._cell.due[Lane.TIMER]]
-        calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS])
+        cell = self._cell
+        keys = [cell.line(line), cell.refusals, cell.lifted, cell.due[Lane.TIMER], cell.journal]
+        entry = entry_at(line, carrier, LIFTED) if is_lasting(carrier) else ""
+        now = self._clock.argument()
+        calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS, now, entry])
         [word] = self._wire.send(calls, prove=True, repeat=True)
         return LiftResult(word)
 

@@ -51,6 +51,8 @@ OF_ORDERS = frozenset({Kind.CALL, Kind.STALE_HOLDER, Kind.REVIEW})
 """The kinds that are about one order, and name it in the place of a carrier. They bar its activation alone."""
 OF_ACTIVATIONS = OF_ORDERS | {Kind.SUSPENDED}
 """The kinds that bar an activation alone: the others bar dialling and new orders."""
+LASTING = (Kind.REFUSED, Kind.MARKETING_FREE)
+"""The kinds that only the subscriber's own act lifts: the log has when one without an end begins, and is lifted."""
 CONSENT = (Kind.REFUSED, Kind.SUSPECTED)
 """The kinds that bar a yes and an activation, too; others outside `OF_ACTIVATIONS` bar neither."""
 
@@ -122,6 +124,14 @@ _ROWS = Rows(Restriction, least=3, named=3)
 
 def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
     return f"{_PREFIX[kind]}{carrier}/{plan}" if plan else f"{_PREFIX[kind]}{carrier}"
+
+
+def is_lasting(name: str) -> bool:
+    """Whether a restriction's name is of a kind in `LASTING`."""
+    return name.rpartition(":")[0] in _LASTING
+
+
+_LASTING = frozenset(_PREFIX[kind].rstrip(":") for kind in LASTING)
 
 
 def is_refusal(field: str) -> bool:

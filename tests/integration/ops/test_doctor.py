@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
+from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, ReadOnlyError  # noqa: A004
 
 from consent_engine import doctor
 from consent_engine.adapters.redis.client import Wire
@@ -800,16 +801,27 @@ def test_what_endangers_a_promise_on_the_server_is_told_with_what_to_type(info, 
     assert (found.level, word in found.what, do in found.do) == (level, True, True), found
 
 
+def failed(look, cause):
+    """Return the finding for a store that failed for this cause, as the wire says it."""
+    error = StoreUnavailable("as the wire says it")
+    error.__cause__ = cause
+    return doctor._failed(look, error, "redis-cli")  # noqa: SLF001
+
+
 def test_a_server_that_reads_its_files_back_is_waited_for_and_one_that_is_away_is_looked_for():
-    busy = doctor._failed("work", StoreUnavailable("store cannot be reached: BusyLoadingError"), "redis-cli")  # noqa: SLF001
-    away = doctor._failed("work", StoreUnavailable("store cannot be reached: ConnectionError"), "redis-cli")  # noqa: SLF001
+    busy, away = failed("work", BusyLoadingError("LOADING")), failed("work", ConnectionError("away"))
     assert ("wait" in busy.do, "PING" in busy.do) == (True, False)
     assert ("wait" in away.do, "PING" in away.do) == (False, True)
 
 
 def test_a_server_that_refuses_the_password_is_up_and_the_password_is_what_to_correct():
-    refused = doctor._failed("server", StoreUnavailable("store cannot be reached: AuthenticationError"), "redis-cli")  # noqa: SLF001
+    refused = failed("server", AuthenticationError("WRONGPASS"))
     assert ("CONSENT_REDIS_URL" in refused.do, "PING" in refused.do) == (True, False)
+
+
+def test_a_server_that_takes_no_writes_is_up_and_asked_what_it_is():
+    refused = failed("work", ReadOnlyError("READONLY"))
+    assert ("INFO" in refused.do, "PING" in refused.do) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 -- Put a message into its line's inbox, once, and put the restrictions it makes into force.
 --
 -- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 refusals   5 suspicions (zsets: line and carrier -> since)
---       6 due-set of the timer lane   7 lifted (stream)   8 unmatched (stream)
+--       6 due-set of the timer lane   7 lifted (stream)   8 unmatched (stream)   9 journal
 -- ARGV  1 now, '' = ask the server   2 line id   3 number   4 the message's key (its name)   5 its body, json
 --       6 names of the restrictions it makes, blank-separated, or ''
 --       7 names of the restrictions that bar a consent in it
@@ -13,9 +13,11 @@
 --       17 name of the suspicion that this message decides, or ''   18 the newest act that the decision considered
 --       19 the record of lifting it (json), '' when it is not lifted
 --       20 until when the restrictions that it makes stand, 0: for ever
+--       21... for each name in 6 the journal's entry, with %s for the instant, '' where it has none
 -- A message that comes under its key later than 9 says, or makes a restriction that does not stand (any more), is new.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- Restrictions that barred consent when a message came are kept with it: lifted later, they still bar that consent.
+-- A restriction that begins to stand, for ever, has an entry in the journal, written in this step.
 -- A repeated act of the subscriber is written to the restriction that stands: an older act does not lift it.
 -- A message stands in the inbox under an instant that orders it: within one line these never go back (`seen`). Where
 -- the clock has gone back it is not the instant of arrival: that is in its body, as the last field, `came`.
@@ -89,7 +91,7 @@ for i = own + 1, #asked do
 end
 
 -- From here on nothing can fail.
-local fields, fresh, stood, ended = {}, false, nil, {}
+local fields, fresh, stood, ended, sealed = {}, false, nil, {}, {}
 local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
@@ -102,8 +104,11 @@ end
 local function off_the_list()
     if #ended > 0 then redis.call("ZREM", KEYS[5], unpack(ended)) end
 end
-for _, name in ipairs(names) do
+for n, name in ipairs(names) do
     local row, carrier = rows[name], suspected(name)
+    if ARGV[20 + n] ~= "" and ends == 0 and (not row or (row[9] or 0) > 0) then
+        sealed[#sealed + 1] = string.format(ARGV[20 + n], now)
+    end
     if row then
         stood = stood or string.format("%d", row[1])
         acted(row, carrier)
@@ -129,6 +134,7 @@ for _, name in ipairs(names) do
         redis.call("ZADD", KEYS[6], now + ARGV[16], "l:" .. ARGV[2] .. ":wake.undecided")
     end
 end
+if #sealed > 0 then redis.call("RPUSH", KEYS[9], unpack(sealed)) end
 if ARGV[15] == "1" and stood and not fresh then
     off_the_list()
     redis.call("HSET", line, unpack(fields))

@@ -1,0 +1,235 @@
+"""Refusals in the log: each that begins to stand, and each lifting; so those that data lack are named and put back."""
+
+import json
+
+import pytest
+
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.doctor import Level, journal, records
+from consent_engine.doctor.records import TROUBLES, Wanted
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.leaf import LIFTED, STANDS, Chained, Leaf, head_of
+from consent_engine.domain.line.restriction import Kind, Restriction, name_of
+from consent_engine.engine.audit import audit
+from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.sealing import seal
+from consent_engine.ports import LiftResult
+from tests.conftest import NUMBER
+
+EVER = (0, 2**62)
+PLAN = "5g-smart-199"
+
+
+def sealed(town):
+    seal(town.engine.store, "one")
+
+
+def of_refusals(town):
+    """Return the log's leaves of refusals, in its order: the number and the head of each."""
+    sealed(town)
+    leaves = [Leaf.decode(entry) for _, entry, _ in town.engine.store.log.entries(0, 10_000)]
+    assert {leaf.record for leaf in leaves if leaf.of is Chained.REFUSAL} <= {town.engine.line(NUMBER).id}
+    return [(leaf.seq, leaf.head) for leaf in leaves if leaf.of is Chained.REFUSAL]
+
+
+def wrong(town):
+    sealed(town)
+    return audit(town.engine.store, 0, EVER).wrong
+
+
+def doctor(town, *, mend=False):
+    survey = RedisSurvey(Wire(town.client, proves=False, replicas=0))
+    catalogue = town.engine.registry.catalogue
+    wanted = Wanted(all=True, mend=mend)
+    found = records.records(town.engine.store, survey, 60_000, wanted, [].append, catalogue)
+    return [each for each in found if each.level is not Level.GOOD]
+
+
+def unrefused(town):
+    return [each for each in doctor(town) if each.what.startswith(TROUBLES["unrefused"][1])]
+
+
+def by_voice(town, **more):
+    town.engine.receive([RefusalAsked(NUMBER, more.pop("carrier", "mobile"), "voice", "desk", **more)])
+
+
+def by_sms(town):
+    town.say("TD")
+
+
+def registered(town):
+    by_voice(town, kind=Kind.MARKETING_FREE)
+
+
+def of_a_plan(town):
+    by_voice(town, plan=PLAN)
+
+
+def of_all(town):
+    by_voice(town, carrier="*")
+
+
+def decided(town):
+    town.place()
+    town.run()
+    town.say("我想一下别打了吧")
+    town.run(Lane.INBOUND)
+    [held] = town.engine.held()[0]
+    town.clock.forward(seconds=1)
+    assert town.engine.decide_held([held.id], refusal=True, by="ops", reason="").decided == 1
+
+
+WAYS = {
+    by_sms: "mobile", by_voice: "mobile", of_all: "*", decided: "mobile",
+    registered: name_of(Kind.MARKETING_FREE, "mobile"), of_a_plan: name_of(Kind.REFUSED, "mobile", PLAN),
+}  # fmt: skip
+ways = pytest.mark.parametrize(("way", "name"), WAYS.items(), ids=[way.__name__ for way in WAYS])
+
+
+def behind_our_back(town, name):
+    """Take a refusal out of the data, as a file that lost its end, or a backup, does."""
+    line = town.engine.line(NUMBER).id
+    assert town.client.hdel(town.cell.line(line), f"r:{name}") == 1
+    town.client.zrem(town.cell.refusals, f"{line} {name}")
+    return line
+
+
+@ways
+def test_a_refusal_is_in_the_log_when_it_begins_to_stand_and_when_it_is_lifted(small, way, name):
+    way(small)
+    assert of_refusals(small) == [(STANDS, head_of(name))]
+    small.clock.forward(hours=1)
+    way(small) if way is not decided else by_sms(small)
+    assert len(of_refusals(small)) == 1, "a repeated one is standing already"
+    small.clock.forward(hours=1)
+    assert small.engine.lift(NUMBER, name, "admin", "form", small.clock.now) is LiftResult.OK
+    assert small.engine.lift(NUMBER, name, "admin", "form", small.clock.now) is LiftResult.OK, "the same again"
+    assert of_refusals(small) == [(STANDS, head_of(name)), (LIFTED, head_of(name))]
+    small.clock.forward(hours=1)
+    by_voice(small)
+    assert of_refusals(small)[2:] == [(STANDS, head_of("mobile"))]
+    assert wrong(small) == []
+
+
+@ways
+def test_a_refusal_that_the_data_lack_is_named_and_put_back(small, way, name):
+    way(small)
+    small.run()
+    sealed(small)
+    assert (wrong(small), unrefused(small)) == ([], [])
+    line = behind_our_back(small, name)
+    assert wrong(small) == [(line, "a refusal is gone: the log has no lifting of it")]
+    [told] = [each for each in journal.newest(small.engine.store, 0) if each.level is Level.BAD]
+    assert told.what.startswith("1 of the records sealed last are missing")
+    [found] = unrefused(small)
+    assert line in found.what
+    doctor(small, mend=True)
+    assert not small.engine.dial(NUMBER, "mobile", PLAN).callable
+    stands = small.engine.line(NUMBER).named(name)
+    assert isinstance(stands, Restriction)
+    assert (wrong(small), unrefused(small)) == ([], [])
+    small.run()
+    assert doctor(small) == []
+
+
+def test_a_file_that_lost_nothing_but_a_refusal_is_older_than_its_archive(small):
+    order = small.place()
+    small.run(Lane.SMS)
+    sealed(small)
+    was = {key: small.client.dump(key) for key in small.names()}
+    small.clock.forward(seconds=1)
+    small.say("TD")
+    sealed(small)
+    small.client.flushall()
+    for key, kept in was.items():
+        small.client.restore(key, 0, kept)
+    assert [each.level for each in journal.newest(small.engine.store, 0)] == [Level.BAD]
+    doctor(small, mend=True)
+    small.run()
+    assert (small.state(order), wrong(small)) == ("cancelled", [])
+    assert not small.engine.dial(NUMBER, "mobile").callable
+
+
+def test_a_refusal_that_came_again_after_it_was_lifted_is_missed(small):
+    by_voice(small)
+    small.clock.forward(seconds=1)
+    assert small.engine.lift(NUMBER, "mobile", "admin", "form", small.clock.now) is LiftResult.OK
+    sealed(small)
+    assert (wrong(small), unrefused(small)) == ([], [])
+    small.clock.forward(seconds=1)
+    by_voice(small)
+    sealed(small)
+    line = behind_our_back(small, "mobile")
+    assert wrong(small) == [(line, "a refusal is gone: the log has no lifting of it")]
+
+
+def test_one_that_a_release_without_such_entries_lifted_is_not_missed(small):
+    by_voice(small)
+    sealed(small)
+    line = behind_our_back(small, "mobile")
+    kept = {"line": line, "carrier": "mobile", "by": "admin", "evidence": "form", "at": small.clock.now + 5}
+    small.client.xadd(small.cell.lifted, {"m": json.dumps(kept)})
+    assert (wrong(small), unrefused(small)) == ([], [])
+
+
+def test_a_refusal_with_an_end_has_no_entry_and_has_one_once_it_has_none(small):
+    by_voice(small, until=small.clock.now + 3_600_000)
+    assert of_refusals(small) == []
+    by_voice(small)
+    assert of_refusals(small) == [(STANDS, head_of("mobile"))]
+    small.clock.forward(hours=2)
+    assert wrong(small) == []
+    assert not small.engine.dial(NUMBER, "mobile").callable
+
+
+def test_one_of_a_plan_that_is_unknown_by_now_is_named_and_not_put_back(small):
+    of_a_plan(small)
+    sealed(small)
+    line = behind_our_back(small, name_of(Kind.REFUSED, "mobile", PLAN))
+    small.client.srem("ce:plans", PLAN)
+    doctor(small, mend=True)
+    [found] = unrefused(small)
+    assert line in found.what
+    assert small.engine.line(NUMBER).restrictions == ()
+
+
+def test_a_stop_from_before_the_door_read_is_listed_and_sealed_when_it_is_read(small):
+    small.place()
+    small.run()
+    small.say("你好")
+    line = small.engine.line(NUMBER).id
+    at, key, body = small.client.lpop(small.cell.inbox(line)).split("|", 2)
+    old = {name: kept for name, kept in json.loads(body).items()
+           if name not in {"keyword", "code", "reason", "marketing_free", "edition"}}  # fmt: skip
+    small.client.rpush(small.cell.inbox(line), f"{at}|{key}|{json.dumps(old | {'text': 'TD'})}")
+    small.run(Lane.INBOUND)
+    assert of_refusals(small) == [(STANDS, head_of("mobile"))]
+    assert [each.line for each in small.engine.store.lists.restrictions(Kind.REFUSED, None, 9)] == [line]
+    assert wrong(small) == []
+
+
+def test_a_registration_that_was_put_back_ends_no_order(small):
+    order = small.place()
+    small.run()
+    registered(small)
+    small.run()
+    sealed(small)
+    behind_our_back(small, name_of(Kind.MARKETING_FREE, "mobile"))
+    doctor(small, mend=True)
+    small.run()
+    assert small.state(order) == "awaiting_reply"
+    assert not small.engine.dial(NUMBER, "mobile").callable
+
+
+def test_a_refusal_of_one_plan_that_was_put_back_ends_no_order_for_another(small):
+    order = small.place(plan="data-pack-10gb")
+    small.run()
+    of_a_plan(small)
+    small.run()
+    sealed(small)
+    behind_our_back(small, name_of(Kind.REFUSED, "mobile", PLAN))
+    doctor(small, mend=True)
+    small.run()
+    assert small.state(order) == "awaiting_reply"
+    assert not small.engine.dial(NUMBER, "mobile", PLAN).callable
