@@ -39,7 +39,8 @@ def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
         yield bad(
             f"{lacking:,} of the records sealed last are missing or changed: these data are older than "
             "their archive, and subscribers who refused last may be called again",
-            "consent audit names them; stop APIs and workers, restore Redis from its newest backup: docs/operations.md",
+            "stop APIs and workers; consent doctor --all --mend puts refusals back, consent audit names the other "
+            "records; restore Redis from its newest backup: docs/operations.md",
         )
     elif found.entries:
         yield good(f"the newest {found.entries:,} entries of the log are here")
