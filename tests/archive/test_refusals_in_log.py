@@ -164,6 +164,15 @@ def test_a_refusal_that_came_again_after_it_was_lifted_is_missed(small):
     assert wrong(small) == [(line, "a refusal is gone: the log has no lifting of it")]
 
 
+def test_a_lifting_is_known_by_the_log_alone(small):
+    by_voice(small)
+    small.clock.forward(seconds=1)
+    assert small.engine.lift(NUMBER, "mobile", "admin", "form", small.clock.now) is LiftResult.OK
+    small.client.delete(small.cell.lifted)  # its evidence is past its retention, or behind ten thousand others
+    sealed(small)
+    assert (wrong(small), unrefused(small)) == ([], [])
+
+
 def test_one_that_a_release_without_such_entries_lifted_is_not_missed(small):
     by_voice(small)
     sealed(small)
