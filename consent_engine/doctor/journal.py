@@ -10,6 +10,8 @@ from consent_engine.ports import Journal, Log, Store
 
 LATE_MS = 60_000
 """An entry that waits longer shows that no worker seals: a sealer looks every second."""
+PUT_BACK = "and type consent doctor --all --mend: refusals alone are gone, and no backup is newer than these data"
+RESTORE = "restore Redis from its newest backup: docs/operations.md"
 
 
 def is_theirs(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
@@ -44,10 +46,11 @@ def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
         )
     lacking = len({record for record, _ in found.wrong})
     if lacking:
+        only = all(what == audit.UNREFUSED for _, what in found.wrong)
         yield bad(
             f"{lacking:,} of the records sealed last are missing or changed: these data are older than "
             "their archive, and subscribers who refused last may be called again",
-            "consent audit names them; stop APIs and workers, restore Redis from its newest backup: docs/operations.md",
+            f"consent audit names them; stop APIs and workers, {PUT_BACK if only else RESTORE}",
         )
     elif found.entries:
         yield good(f"the newest {found.entries:,} entries of the log are here")
