@@ -1,7 +1,7 @@
 """`consent doctor`: everything wrong with an installation that can be reached, and the command to type for it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from shlex import quote
 
@@ -277,11 +277,12 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:
-    settings, now = patient.settings, patient.registry.now()
-    with _archive_of(patient, patient.first.meta()) as archive:
-        store = replace(patient.store, archive=archive, log=SqlLog(archive))
-        yield from journal.journal(store.journal, SqlLog(archive), now)
-        yield from journal.newest(store, settings.retention().records_before(now))
+    settings, now, meta = patient.settings, patient.registry.now(), patient.first.meta()
+    with _archive_of(patient, meta) as archive:
+        if journal.is_theirs(archive, meta):  # another one is reported by _archive
+            store = replace(patient.store, archive=archive, log=SqlLog(archive))
+            yield from journal.journal(store.journal, SqlLog(archive), now)
+            yield from journal.newest(store, settings.retention().records_before(now))
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:
@@ -289,11 +290,11 @@ def _reports(patient: _Patient) -> Iterator[Finding]:
 
 
 def _records(patient: _Patient) -> Iterator[Finding]:
-    lease_ms = millis(patient.settings.lease)
-    with _archive_of(patient, patient.first.meta()) as archive:
-        store, plans = replace(patient.store, archive=archive, log=SqlLog(archive)), patient.registry.catalogue
-        try:
+    lease_ms, meta = millis(patient.settings.lease), patient.first.meta()
+    with _archive_of(patient, meta) as archive:
+        store, plans = patient.store, patient.registry.catalogue
+        with suppress(ArchiveUnavailable):
             archive.check()
-        except ArchiveUnavailable:
-            store = patient.store
+            if journal.is_theirs(archive, meta):
+                store = replace(store, archive=archive, log=SqlLog(archive))
         yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans)

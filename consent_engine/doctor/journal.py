@@ -1,7 +1,8 @@
 """Checks of the journal: its entries reach the log, and the records sealed last are here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.doctor.findings import Finding, bad, good
 from consent_engine.domain.effects import Millis
 from consent_engine.engine import audit
@@ -9,6 +10,13 @@ from consent_engine.ports import Journal, Log, Store
 
 LATE_MS = 60_000
 """An entry that waits longer shows that no worker seals: a sealer looks every second."""
+
+
+def is_theirs(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
+    """Whether an archive belongs to the data that describe themselves so: data are compared with no other log, and
+    nothing is put into them from one. Raises ArchiveUnavailable.
+    """
+    return meta.get("archive", archive.id()) == archive.id() and archive.owner() in {"", meta.get("installation")}
 
 
 def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
@@ -39,8 +47,8 @@ def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
         yield bad(
             f"{lacking:,} of the records sealed last are missing or changed: these data are older than "
             "their archive, and subscribers who refused last may be called again",
-            "stop APIs and workers; consent doctor --all --mend puts refusals back, consent audit names the other "
-            "records; restore Redis from its newest backup: docs/operations.md",
+            "stop APIs and workers; consent doctor --all --mend puts refusals back; if consent audit names other "
+            "records, restore Redis from its newest backup: docs/operations.md",
         )
     elif found.entries:
         yield good(f"the newest {found.entries:,} entries of the log are here")

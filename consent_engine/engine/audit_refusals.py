@@ -3,6 +3,7 @@ leaf of a line and a head says whether that restriction stands or was lifted.
 """
 
 from collections.abc import Iterable, Iterator
+from sys import intern
 
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
@@ -23,7 +24,7 @@ class Refusals:
     def note(self, leaves: Iterable[Leaf]) -> None:
         for leaf in leaves:
             if leaf.seq == STANDS:
-                self.standing[leaf.record, leaf.head] = leaf.at
+                self.standing[leaf.record, intern(leaf.head)] = leaf.at
             else:
                 self.standing.pop((leaf.record, leaf.head), None)
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from fakeredis import FakeRedis
 
 from consent_engine import cli
 from consent_engine.adapters.sql.archive import SqlArchive
@@ -12,8 +13,10 @@ from consent_engine.cli.tables import printing
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.pressure import PressureWatch
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
-from tests.archive.house import broken
+from tests.archive.house import SHORT, Town, broken
+from tests.conftest import NUMBER, OTHER
 
 
 @pytest.fixture
@@ -148,3 +151,21 @@ def test_a_metric_says_whether_the_archive_can_be_asked(small):
     small.client.hset("ce:meta", "archive", "another")
     small.engine = small.another()
     assert up() == 0
+
+
+def test_no_refusal_is_put_in_force_from_the_log_of_another_archive(real, consent, tmp_path, monkeypatch):
+    real.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
+    real.settled(msisdn=OTHER)
+    seal(real.engine.store, "one")
+    theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3", SHORT)
+    elsewhere = Town(FakeRedis(decode_responses=True), theirs)
+    elsewhere.engine.refuse(RefusalAsked(OTHER, "mobile", "voice", "desk"))
+    seal(elsewhere.engine.store, "one")
+    elsewhere.runner.close()
+    monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/theirs.sqlite3")
+    status, out, _ = consent("doctor", "--all", "--mend", "--brief")
+    assert status == 1
+    assert "this archive is not the one that these data belong to" in out
+    assert [line for line in out.splitlines() if "refusal" in line or "sealed last" in line] == []
+    assert real.engine.dial(OTHER, "mobile").callable
+    theirs.close()

@@ -16,7 +16,7 @@ from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.gateways.sms_parts import reference, together
 from consent_engine.adapters.gateways.udh import Header
 from consent_engine.domain.effects import OF_ORDERS, Accepted, Purpose, Rejected, Unavailable, Uncertain
-from consent_engine.domain.grammar import Keyword, read
+from consent_engine.domain.grammar import Keyword, counted, read
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import Malformed, SettingsError, Unauthenticated
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall
@@ -329,6 +329,31 @@ def test_what_does_not_decode_is_kept_and_is_no_consent(body, kind):
     kept.encode()
     assert kept
     assert read(kept).keyword is Keyword.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("charset", "kind"),
+    [
+        ("utf-16", "text/plain; charset=UTF-16"),
+        ("utf-16-be", "text/plain; charset=UCS-2"),
+        ("utf-16-be", "text/plain"),
+        ("utf-16-be", "application/octet-stream"),
+        ("utf-16-le", 'text/plain; charset="UTF-16LE"'),
+        ("gbk", "text/plain; charset=GBK"),
+        ("gb2312", "text/plain"),
+        ("utf-8", "text/plain; charset=GBK"),
+        ("gb18030", 'text/plain; charset="UTF-8"'),
+    ],
+)
+@pytest.mark.parametrize("text", ["退订", "免营销", "别再打来了", "我要投诉你们"])
+def test_a_refusal_is_heard_in_whatever_charset_it_comes_and_answers_nothing(charset, kind, text):
+    found = reply(mo(text.encode(charset), content_type=kind))
+    assert counted(read(found.text).keyword) in {Keyword.STOP, Keyword.HOLD}
+    assert found.whole is (charset == "utf-8")
+
+
+def test_the_name_of_a_charset_is_read_however_it_is_written():
+    assert reply(mo("是".encode("utf-16-be"), content_type="text/plain; Charset=utf-16BE")).text == "是"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from secrets import token_hex
 from msgspec.structs import replace
 from yarl import URL
 
+from consent_engine.adapters.gateways.charsets import text_of
 from consent_engine.adapters.gateways.shared_settings import RESOLUTION_MS, carried, prefix_of, skew
 from consent_engine.adapters.gateways.sms_parts import reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
@@ -53,14 +54,13 @@ MASK = 1 + 2 + 8 + 16
 """The report types we ask for. Not 4: it tells us no more than 8, and some SMSCs refuse an SMS that asks for it."""
 CODINGS = {Encoding.GSM7: "0", Encoding.UCS2: "2"}
 EIGHT_BIT = "1"
-CHARSETS = frozenset({"utf-8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
 
 _ID = re.compile(r"[!-~]{1,200}")
 _EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})of([0-9]{1,3})\.[!-~]{0,100}")
 _OLDER_EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})\.[!-~]{0,100}")
 _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
 _SECONDS = re.compile(r"[0-9]{1,11}")
-_CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9_-]+)"?')
+_CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9_-]+)"?', re.IGNORECASE)
 _HEADER = re.compile(r"[!-~]+")
 # A per cent sign in a URL is an escape code to Kannel, so the secret, which is part of a URL, must not need any.
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
@@ -93,7 +93,8 @@ class KannelWebhooks(Webhooks):
         """
         self._verify(call)
         message_id, sender, written = _envelope(call)
-        text = heard(_text(call))
+        said, may_answer = _text(call)
+        text = heard(said)
         try:
             number = msisdn.parse(sender)
         except Malformed:
@@ -104,7 +105,7 @@ class KannelWebhooks(Webhooks):
         to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
         written_at = None if written is None else written + self._behind
         udh = Header.read(call.headers.get("x-kannel-udh", ""))
-        data = udh.to_a_program or call.headers.get("x-kannel-coding", "") == EIGHT_BIT
+        data = udh.to_a_program or not may_answer or call.headers.get("x-kannel-coding", "") == EIGHT_BIT
         reply = Reply(self._gateway, message_id, number, to[1] if to else "", text, written_at, udh.part, data, written)
         return Parsed(((0, reply),))
 
@@ -289,8 +290,7 @@ def _envelope(call: WebhookCall) -> tuple[str, str, int | None]:
     return opaque(message_id), sender, int(sent) * 1000 if sent else None
 
 
-def _text(call: WebhookCall) -> str:
-    """Return the text. Bytes that do not decode stay visible as backslash escapes, which can form no keyword."""
+def _text(call: WebhookCall) -> tuple[str, bool]:
+    """Return the text, and whether it may be an answer."""
     named = _CHARSET.search(call.headers.get("content-type", ""))
-    charset = named[1].lower() if named else "utf-8"
-    return call.body.decode(charset if charset in CHARSETS else "utf-8", "backslashreplace")
+    return text_of(call.body, named[1] if named else "utf-8")

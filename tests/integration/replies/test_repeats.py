@@ -43,6 +43,50 @@ def test_a_stop_after_a_lift_stands_though_its_gateway_used_the_id_before(world,
     assert kept(world) == [("nothing_asked", "TD")]
 
 
+def until_tomorrow(world):
+    """Have the number refuse calls of a day."""
+    refused = RefusalAsked(NUMBER, "mobile", "voice", "desk", until=world.clock.now + 24 * 3_600_000)
+    assert world.engine.receive([refused])[0].is_new
+
+
+def test_a_stop_under_an_id_used_before_stands_for_ever_though_a_refusal_for_a_day_stands(world):
+    assert world.say("TD", message_id="7")
+    world.run()
+    assert lifted(world)
+    until_tomorrow(world)
+    assert world.say("TD", message_id="7")
+    assert not world.say("TD", message_id="7")
+    world.clock.forward(hours=25)
+    assert not world.engine.dial(NUMBER, "mobile").callable
+
+
+@pytest.mark.parametrize("hours", [1, 25], ids=["stands", "is over"])
+def test_words_that_may_refuse_under_an_id_used_before_are_held_though_a_refusal_for_a_day_stood(world, hours):
+    assert world.say("我要投诉你们", message_id="7")
+    world.run()
+    [held] = world.engine.held()[0]
+    assert world.engine.decide_held([held.id], refusal=False, by="ops", reason="a question").decided == 1
+    world.run()
+    until_tomorrow(world)
+    world.clock.forward(hours=hours)
+    assert world.say("我要投诉你们", message_id="7")
+    world.clock.forward(hours=26 - hours)
+    assert not world.engine.dial(NUMBER, "mobile").callable
+
+
+@pytest.mark.parametrize("damaged", ['[1,"sms","7",0,"","",0,"","soon"]', '[1,"sms","7",0,"","",null,"x",null]'])
+@pytest.mark.parametrize("name", ["mobile", "suspected:mobile"])
+def test_a_refusal_is_taken_whatever_became_of_the_one_that_stands(world, name, damaged):
+    words = "我要投诉你们" if ":" in name else "TD"
+    assert world.say(words)
+    world.run()
+    line = world.engine.line(NUMBER).id
+    world.client.hset(world.cell.line(line), f"r:{name}", damaged)
+    assert world.say(words)
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    assert world.engine.line(NUMBER).named(name).since == world.clock.now
+
+
 @pytest.mark.parametrize("dated", [{"written_at": WRITTEN}, {}], ids=["the same instant", "no instant"])
 def test_a_stop_to_another_of_our_numbers_under_an_id_used_before_is_another_stop(world, dated):
     assert world.say("TD", message_id="7", to="10085", **dated)

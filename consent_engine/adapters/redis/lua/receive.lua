@@ -14,7 +14,8 @@
 --       19 the record of lifting it (json), '' when it is not lifted
 --       20 until when the restrictions that it makes stand, 0: for ever
 --       21... for each name in 6 the journal's entry, with %s for the instant, '' where it has none
--- A message that comes under its key later than 9 says, or makes a restriction that does not stand (any more), is new.
+-- A message that comes under its key later than 9 says, or makes a restriction that does not stand (any more, or not as
+-- long), is new.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- Restrictions that barred consent when a message came are kept with it: lifted later, they still bar that consent.
 -- A restriction that begins to stand, for ever, has an entry in the journal, written in this step.
@@ -51,6 +52,7 @@ local function row_of(name)
     local kept = redis.call("HGET", line, "r:" .. name) or ""
     local is_read, row = pcall(cjson.decode, kept)
     local is_row = is_read and type(row) == "table" and type(row[1]) == "number" and type(row[4] or 0) == "number"
+    is_row = is_row and type(row[7] or 0) == "number" and type(row[9] or 0) == "number"
     return is_row and not over(kept) and (type(row[6]) == "string" or not suspected(name)) and row
 end
 -- When the subscriber acted, first and last; for a decision on a suspicion, when the suspicious words came.
@@ -61,11 +63,15 @@ local function acted(row, suspicion)
     return row
 end
 local names, rows, stand, ends = {}, {}, true, tonumber(ARGV[20] or "0")
+local function as_long(row) -- whether a restriction stands at least as long as those that this message makes
+    local till = row and (row[9] or 0)
+    return till and (till == 0 or ends > 0 and till >= ends)
+end
 for name in string.gmatch(ARGV[6], "%S+") do
     names[#names + 1] = name
     rows[name] = row_of(name)
     local carrier = suspected(name)
-    stand = stand and (rows[name] or carrier and redis.call("HEXISTS", line, "r:" .. carrier) == 1)
+    stand = stand and (as_long(rows[name]) or carrier and as_long(row_of(carrier)))
 end
 if seen[2] and (ARGV[9] == "" or stand and now - seen[2] <= tonumber(ARGV[9])) then
     redis.call("HSET", line, "m:" .. key, seen[2]) -- so that WAITAOF on this connection proves the first write too
