@@ -319,6 +319,18 @@ def test_whoever_interrupts_a_command_gets_one_line(number):
         assert (reading.returncode, said) == (128 + number, b"consent: interrupted\n")
 
 
+def test_whoever_interrupts_a_command_that_is_still_being_loaded_gets_one_line(tmp_path):
+    """A module that takes its time while it is imported stands for a slow disk."""
+    (tmp_path / "typer.py").write_text("import signal\nprint('loading', flush=True)\nsignal.pause()\n")
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "consent_engine", "read", "是"]
+    with subprocess.Popen(command, env=environ, stdout=-1, stderr=-1, text=True) as loading:
+        assert loading.stdout.readline() == "loading\n"
+        loading.send_signal(signal.SIGINT)
+        _, said = loading.communicate(timeout=WAIT)
+    assert (loading.returncode, said) in {(130, "consent: interrupted\n"), (-signal.SIGINT, "consent: interrupted\n")}
+
+
 def test_with_no_input_there_is_nothing_to_read():
     ran = subprocess.run(
         ["/bin/sh", "-c", f'"{sys.executable}" -m consent_engine read <&-'],
