@@ -178,7 +178,13 @@ class SameAdmin(Forbidden, code="same_admin"):
 
 
 class StoreUnavailable(ConsentError, code="store_unavailable"):
-    """The store cannot take it now. The same request again is safe."""
+    """The store cannot take it now. The same request again is safe. named_by: the setting or option whose address leads
+    nowhere; "" where the address is not the reason.
+    """
+
+    def __init__(self, *told: object, named_by: str = "") -> None:
+        super().__init__(*told)
+        self.named_by = named_by
 
 
 class NotDurable(StoreUnavailable, code="not_durable"):

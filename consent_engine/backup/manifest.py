@@ -34,18 +34,20 @@ class File(Struct, frozen=True):
 
 class ArchiveKept(Struct, frozen=True):
     """The archive. kind: `sqlite` (its copy is in the folder) or `postgresql` (its copy is the operator's) · id: the
-    archive's own · log: the number of entries in its log
+    archive's own · log: the number of entries in its log · unasked: why the archive was not asked, "" if it was; then
+    its copy is the operator's, too, the id is the one that the data name ("" for none), and its log is not known
     """
 
     kind: str
     id: str
     log: int
+    unasked: str = ""
 
 
 class Manifest(Struct, frozen=True):
     """A backup. at: the instant of its data, in ms · installation: whose data they are · secret: a keyed hash by which
     the secret is recognised · cells: their number · counts: records in Redis by kind · alone: whether it was no
-    cluster
+    cluster · damaged: entries of journals that cannot be read, kept as they are
     """
 
     version: int
@@ -59,6 +61,7 @@ class Manifest(Struct, frozen=True):
     archive: ArchiveKept
     files: list[File]
     alone: bool = True
+    damaged: int = 0
 
     def file(self, path: str) -> File | None:
         """Return a file by its path; None where the backup has none of that path."""

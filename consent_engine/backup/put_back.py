@@ -132,7 +132,9 @@ def _is_the_archive(settings: Settings, manifest: Manifest) -> None:
         raise SettingsError(f"{at.database} is not there: bring it back, or leave --keep-archive out")
     with closing(archive_of(settings)) as archive:
         archive.must_stand = True
-        if archive.id() != manifest.archive.id:
+        known = manifest.archive.id  # none where it was not asked, and the data were bound to none yet
+        is_it = archive.id() == known if known else archive.owner() in {"", manifest.installation}
+        if not is_it:
             raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than this backup's: set that one")
 
 
@@ -215,7 +217,7 @@ def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
     The move bears the backup's id: a killed restore goes on with it, and no other backup is mixed into this one.
     """
     scratch = private_folder(folder.with_name(f"{folder.name}.scratch"), "FOLDER")
-    with closing_lock(scratch, folder), room_on(scratch):
+    with closing_lock(scratch, folder), _removed(scratch), room_on(scratch):
         emptied(scratch)
         shutil.copytree(folder / REDIS, scratch / REDIS, copy_function=shutil.copyfile)
         with private(scratch / REDIS, tell) as server:
@@ -227,7 +229,15 @@ def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
             finally:
                 for wire in source.wires:
                     wire.client.close()
-    shutil.rmtree(scratch)
+
+
+@contextmanager
+def _removed(scratch: Path) -> Iterator[None]:
+    """Remove a scratch folder, however the block ends: numbers are in it, and the next try fills it anew."""
+    try:
+        yield
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 Records that leave Redis before its copy is made are in the archive's copy, which is made later. A killed backup leaves
 a folder `FOLDER.part`, which the next try empties; FOLDER itself appears only when it is complete.
+
+An archive that cannot be asked stops no backup of a PostgreSQL installation, whose dump is the operator's anyway:
+Redis' data may be needed most while something else is down. The manifest says what could not be asked.
 """
 
 import hmac
@@ -18,7 +21,7 @@ from sqlalchemy.engine import make_url
 
 from consent_engine.adapters.file_lock import lock_now, lock_soon, unlock
 from consent_engine.adapters.redis.catalogue_rows import proof_of
-from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
 from consent_engine.adapters.redis.embedded.server import STOP_WAIT, connect_or_start
 from consent_engine.adapters.redis.reshard.account import Account
 from consent_engine.adapters.redis.reshard.dump import account
@@ -41,17 +44,26 @@ from consent_engine.backup.manifest import (
 )
 from consent_engine.config.data_folder import ARCHIVE_FILE, DATA, private_folder
 from consent_engine.config.settings import Settings
-from consent_engine.errors import SettingsError
+from consent_engine.errors import ArchiveUnavailable, SettingsError, StoreUnavailable
 from consent_engine.wiring import archive_of
 
 REDIS = "redis"
 _LOCK = "lock"
 
 
-def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, with_secret: bool = True) -> Manifest:
+def take(
+    settings: Settings,
+    source: str | None,
+    folder: Path,
+    tell: Tell,
+    *,
+    with_secret: bool = True,
+    with_archive: bool = True,
+) -> Manifest:
     """Back up everything into a new folder. source: the Redis, as reached by a user who may copy it; None: as set.
 
-    Raises SettingsError, StoreUnavailable and ArchiveUnavailable; then there is no folder of that name.
+    Raises SettingsError, StoreUnavailable and, for an SQLite archive, ArchiveUnavailable; then there is no folder of
+    that name.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SettingsError(f"{folder} is there: name a new folder")
@@ -60,7 +72,7 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
     with _part(folder) as part:
         at, meta, found = _redis(settings, source, part / REDIS, tell)
         _is_the_secret(meta, secret)
-        archive = _archive(settings, meta, part / ARCHIVE_FILE, tell)
+        archive = _archive(settings, meta, part / ARCHIVE_FILE, tell, asked=with_archive)
         if with_secret:
             with os.fdopen(os.open(part / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(f"{secret}\n")
@@ -69,7 +81,7 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
         files = [each for each in listed(part, tell) if each.path != _LOCK]
         manifest = Manifest(
             version_of(alone=alone), secrets.token_hex(8), at, _release(), meta.get("installation", ""),
-            fingerprint(secret), cells_of(meta), found.counts, archive, files, alone,
+            fingerprint(secret), cells_of(meta), found.counts, archive, files, alone, found.damaged,
         )  # fmt: skip
         write(part, manifest)
     return manifest
@@ -125,7 +137,8 @@ def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tupl
         with connect_or_start(settings.data_dir, settings.durability, tell) as server:
             at = _fetched(server.url, to, tell)
     else:
-        at = fetch_cluster(url, settings.cells, to, tell) if many else _fetched(url, to, tell)
+        with _named_by("--from" if source else NAMED_BY):
+            at = fetch_cluster(url, settings.cells, to, tell) if many else _fetched(url, to, tell)
     with private(to, tell) as server:
         tidy(server, 0 if url is None or many else _database(url))
         side = side_of(server, settings.cells if many else 1, alone=not many)
@@ -143,6 +156,16 @@ def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tupl
         written(server, tell)
     bare(to)
     return at, meta, found
+
+
+@contextmanager
+def _named_by(option: str) -> Iterator[None]:
+    """Have errors for a server that cannot be reached name the setting or option that leads there."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        error.named_by = option if error.named_by else ""
+        raise
 
 
 def _fetched(url: str, to: Path, tell: Tell) -> int:
@@ -165,18 +188,41 @@ def _is_the_secret(meta: dict[str, str], secret: str) -> None:
         raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 
 
-def _archive(settings: Settings, meta: Mapping[str, str], to: Path, tell: Tell) -> ArchiveKept:
-    """Copy the archive if it is SQLite's; return what is known of it. Raises SettingsError for one that is not the
-    data's own, as a file that was copied to PostgreSQL and left where it was.
+def _archive(settings: Settings, meta: Mapping[str, str], to: Path, tell: Tell, *, asked: bool) -> ArchiveKept:
+    """Copy the archive if it is SQLite's; return what is known of it. asked: False leaves it out
+
+    Raises SettingsError for one that is not the data's own, as a file that was copied to PostgreSQL and left where it
+    was; and ArchiveUnavailable for an SQLite archive that cannot be read: the copy would lack it.
     """
-    with closing(archive_of(settings)) as archive:
-        archive.must_stand = "archive" in meta
-        kind, named = make_url(settings.archive_address()).get_backend_name(), archive.id()
-        if meta.get("archive", named) != named or archive.owner() not in {"", meta.get("installation", "")}:
-            raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than these data have: set that one")
+    at = make_url(settings.archive_address())
+    kind, known = at.get_backend_name(), meta.get("archive", "")
+    if not asked:
+        return ArchiveKept(kind, known, 0, "it was left out")
+    try:
+        with closing(archive_of(settings)) as archive:
+            archive.must_stand = bool(known)
+            named = archive.id()
+            if known not in {"", named} or archive.owner() not in {"", meta.get("installation", "")}:
+                raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than these data have: set that one")
+            if kind == "sqlite":
+                copy_online(Path(at.database or ""), to, tell)
+            return ArchiveKept(kind, named, SqlLog(archive).size())
+    except ArchiveUnavailable as error:
         if kind == "sqlite":
-            copy_online(Path(make_url(settings.archive_address()).database or ""), to, tell)
-        return ArchiveKept(kind, named, SqlLog(archive).size())
+            raise ArchiveUnavailable(f"{error}: mend that, or leave it out: --without-archive") from error
+        return ArchiveKept(kind, known, 0, str(error))
+
+
+def left_behind(folder: Path) -> Iterator[Path]:
+    """Yield what killed backups left beside a folder: parts of copies, on which no process works any more."""
+    for lock in sorted(folder.parent.glob(f"*.part/{_LOCK}")):
+        try:
+            held = lock_now(lock)
+        except OSError:  # another user's
+            continue
+        if held is not None:
+            unlock(held)
+            yield lock.parent
 
 
 def _release() -> str:

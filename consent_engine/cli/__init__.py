@@ -2,24 +2,29 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from contextlib import suppress
+from types import FrameType
+from typing import NoReturn, TextIO
 
 import typer
 
 from consent_engine.cli.commands import app
 from consent_engine.cli.tables import printing
-from consent_engine.errors import ConsentError
+from consent_engine.domain.form_words import in_our_words
+from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, SIGNALLED = 1, 2, 128
+INTERRUPTED = SIGNALLED + signal.SIGINT
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 _ADVICE = {
     "order_not_found": "`consent stuck` and the API show ids",
     "plan_not_found": "`consent plans list` shows the plans",
     "key_not_found": "`consent keys list` shows the keys",
     "broken_record": "`consent doctor --all` names the record, the runbook the remedy",
     "nothing_parked": "`consent show ORDER` tells what it waits for",
-    "store_unavailable": "is its Redis up? See CONSENT_REDIS_URL",
     "not_durable": "run the command again",
 }
 # Typer bundles click or depends on it, depending on its version: the bases of its class are click's errors either way.
@@ -27,7 +32,17 @@ _UsageError, _ClickError = typer.BadParameter.__mro__[1:3]
 
 
 def main() -> NoReturn:
+    for number in _ENDS:
+        if signal.getsignal(number) is signal.SIG_DFL:  # ignored under nohup
+            signal.signal(number, _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """End as Ctrl-C does, so that whatever a command tidies away is tidied away; once, or a repeat would stop that."""
+    for each in _ENDS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(SIGNALLED + number)
 
 
 def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
@@ -36,19 +51,43 @@ def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
     plain = [argument for argument in arguments if argument != "--json"]
     try:
         with printing(as_json=len(plain) < len(arguments)):
-            status = command(args=plain or ["--help"], prog_name="consent", standalone_mode=False)
-        sys.stdout.flush()
-        return status if isinstance(status, int) else 0
+            told = command(args=plain or ["--help"], prog_name="consent", standalone_mode=False)
+        status = told if isinstance(told, int) else 0
     except KeyboardInterrupt:
-        return 130
+        status = INTERRUPTED
+    except SystemExit as ended:  # a signal; or a reader that left, of which some releases of Typer say this
+        status = ended.code if isinstance(ended.code, int) else FAILED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it at exit
-        return FAILED
+        status = FAILED
     except UnicodeEncodeError as error:
         typed = any("\udc80" <= character <= "\udcff" for argument in arguments for character in argument)
-        return _fail("an argument is not text in UTF-8: type it again", USAGE) if typed else _fail(*_line(error))
+        status = _fail("an argument is not text in UTF-8: type it again", USAGE) if typed else _fail(*_line(error))
     except Exception as error:  # noqa: BLE001 - the edge: people get one line for any error
-        return _fail(*_line(error))
+        status = _fail(*_line(error))
+    return _closed(_fail("interrupted", status) if status > SIGNALLED else status)
+
+
+def _closed(status: int) -> int:
+    """Flush what was printed; return the exit status, which is not 0 where that cannot be written."""
+    lost = _lost(sys.stdout)
+    if lost and not status:
+        status = FAILED
+        if not isinstance(lost, BrokenPipeError):  # a reader that has seen enough
+            _fail(f"done, but its output cannot be written: {lost.strerror}", FAILED)
+    _lost(sys.stderr)
+    return status
+
+
+def _lost(stream: TextIO) -> OSError | None:
+    """Flush a stream; return the error of one that takes no more, which then leads nowhere: Python would complain of it
+    at exit, with a status of its own.
+    """
+    try:
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 def _streams() -> None:
@@ -66,10 +105,7 @@ def _line(error: Exception) -> tuple[str, int]:
         is_usage = isinstance(error, _UsageError)
         return _usage(error), USAGE if is_usage else FAILED
     if isinstance(error, ConsentError):
-        refused = "AuthenticationError" in str(error)  # the server is up
-        advice = (
-            "correct user and password in its address, CONSENT_REDIS_URL" if refused else _ADVICE.get(error.code, "")
-        )
+        advice = _advice(error)
         return f"{error}{f': {advice}' if advice else ''}", FAILED
     if isinstance(error, OSError):
         return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part), FAILED
@@ -82,9 +118,20 @@ def _line(error: Exception) -> tuple[str, int]:
     return f"a defect of Consent Engine: {type(error).__name__} at {where}: please report it", FAILED
 
 
+def _advice(error: ConsentError) -> str:
+    """Return what to do about an error; "" where its message says it."""
+    if not isinstance(error, StoreUnavailable) or not error.named_by:
+        return _ADVICE.get(error.code, "")
+    if "AuthenticationError" in str(error):  # the server is up
+        return f"correct user and password in its address, {error.named_by}"
+    if isinstance(error, ArchiveUnavailable):
+        return f"is its database up, or its disk full? See {error.named_by}"
+    return f"is its Redis up? See {error.named_by}"
+
+
 def _usage(error: Exception) -> str:
     """Return click's own message, and where to read more."""
-    said = getattr(error, "format_message", lambda: str(error))()
+    said = in_our_words(getattr(error, "format_message", lambda: str(error))())
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "consent"
     return f"{said.rstrip('.')}: see `{command} --help`"
@@ -92,5 +139,6 @@ def _usage(error: Exception) -> str:
 
 def _fail(told: str, status: int) -> int:
     line = " ".join(told.split())
-    sys.stderr.write(f"consent: {line}\n")
+    with suppress(OSError):
+        sys.stderr.write(f"consent: {line}\n")
     return status

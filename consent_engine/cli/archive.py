@@ -75,7 +75,7 @@ def copy(to: Annotated[str, _TO]) -> None:
         raise typer.BadParameter("the archive in use is not a SQLite file: use pg_dump", param_hint="--to")
     if not to.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
         raise typer.BadParameter("an address like postgresql://HOST/NAME", param_hint="--to")
-    with closing(archive_of(settings)) as source, closing(SqlArchive(to)) as target:
+    with closing(archive_of(settings)) as source, closing(SqlArchive(to, named_by="--to")) as target:
         found = ArchiveCopy(source, target, Slowly().tell).run()
     table(("table", "rows", "digest"), [(name, each.rows, f"{each.digest:016x}") for name, each in found.items()])
     tell("both archives are the same: set CONSENT_ARCHIVE_URL to --to, then restart APIs and workers")

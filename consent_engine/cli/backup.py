@@ -1,13 +1,17 @@
 """`consent backup` and `consent restore`: copies everything to a folder while everything works; and puts it back."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.cells import address
+from consent_engine.cli.cells import address, tell_damaged
 from consent_engine.cli.slowly import Slowly
 from consent_engine.cli.tables import record, tell
+
+if TYPE_CHECKING:
+    from consent_engine.backup.manifest import Manifest
 
 _TO = typer.Argument(help="A new folder; its files are as secret as the data.", metavar="FOLDER")
 _OF = typer.Argument(help="A folder that `consent backup` made.", metavar="FOLDER")
@@ -16,7 +20,9 @@ _FROM = typer.Option(
     help="The address in CONSENT_REDIS_URL, with a user that may copy everything (ACL +replconf +sync).",
 )  # fmt: skip
 _BARE = typer.Option("--without-secret", help="Leave the secret out: keep it elsewhere, or the backup is of no use.")
-
+_NO_ARCHIVE = typer.Option(
+    "--without-archive", help="Leave the archive out, where it cannot be read now: its own copy is yours to keep."
+)
 _KEEP = typer.Option("--keep-archive", help="The archive was not lost: leave it as it is, newer than the backup.")
 
 
@@ -24,20 +30,37 @@ def make(
     folder: Annotated[Path, _TO],
     source: Annotated[str | None, _FROM] = None,
     without_secret: Annotated[bool, _BARE] = False,  # noqa: FBT002
+    without_archive: Annotated[bool, _NO_ARCHIVE] = False,  # noqa: FBT002
 ) -> None:
-    """Copy Redis, the SQLite archive and the secret into a new folder, while everything works on."""
-    from consent_engine.backup.take import take
+    """Copy Redis, the SQLite archive and the secret into a new folder, while everything works on. A PostgreSQL archive
+    that does not answer stops nothing: one line says so, and so does the manifest.
+    """
+    from consent_engine.backup.take import left_behind, take
     from consent_engine.config.settings import Settings
 
     source = address(source, "--from") if source else None
-    made = take(Settings.load(), source, folder.absolute(), Slowly().tell, with_secret=not without_secret)
+    to, slowly = folder.absolute(), Slowly()
+    made = take(
+        Settings.load(), source, to, slowly.tell, with_secret=not without_secret, with_archive=not without_archive
+    )
+    log = "-" if made.archive.unasked else made.archive.log
     record([
         ("backup", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
-        ("archive", made.archive.kind), ("entries in its log", made.archive.log),
-        ("bytes", sum(each.bytes for each in made.files)),
+        ("archive", made.archive.kind), ("entries in its log", log), ("bytes", sum(each.bytes for each in made.files)),
     ])  # fmt: skip
     tell("keep the backup as safe as the data: it holds numbers" + ("" if without_secret else " and the secret"))
-    if made.archive.kind != "sqlite":
+    _tell_lacks(made)
+    tell_damaged(made.damaged)
+    for part in left_behind(to):
+        tell(f"a backup that was killed left a part of the data, numbers too: rm -r {shlex.quote(str(part))}")
+
+
+def _tell_lacks(made: "Manifest") -> None:
+    """Tell what a backup lacks of the archive, and what to do about it."""
+    if made.archive.unasked:
+        copy = "copy its file" if made.archive.kind == "sqlite" else "run pg_dump"
+        tell(f"the archive is not in it, and was not asked ({made.archive.unasked}): {copy} once it answers")
+    elif made.archive.kind != "sqlite":
         tell("the archive's database is not in it: run pg_dump now, after the backup; restore both together")
 
 
@@ -50,6 +73,9 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     record([
         ("restored", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
     ])  # fmt: skip
+    if made.archive.unasked:
+        tell("the archive is not in this backup: bring back its own copy before any worker starts")
+    tell_damaged(made.damaged)
     tell(f"EVERYTHING ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, type")
     tell("consent doctor --all --mend, which puts back the refusals that the archive's log has; take the others since")
     tell("then from the lists of gateway and call centre, and enter each: consent refuse NUMBER")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.tables import line, table, tell
+from consent_engine.domain.form_words import in_our_words
 from consent_engine.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ def move(
     to = address(to, "--to")
     if cells > 1 and not is_cluster(to):
         raise typer.BadParameter("many cells need redis+cluster://", param_hint="--to")
-    there = _side(settings, to, cells, replicas)
+    there = _side(settings, to, cells, "--to", replicas)
     for wire in there.wires:
         check_server(wire, strict=settings.durability == "strict", named_by="--to")
     with _source(settings, source) as here:
         moved = Move(here, there, tell).run()
     rows = [(kind, count, f"{moved.sums[kind]:016x}") for kind, count in sorted(moved.counts.items())]
     table(("what", "how many", "digest"), rows, "nothing was left to move")
+    tell_damaged(moved.damaged)
     tell(f"done: stop the old Redis, start APIs and workers with CONSENT_REDIS_URL of --to, CONSENT_CELLS={cells}")
 
 
@@ -63,6 +65,7 @@ def stay(source: Annotated[str | None, _FROM] = None) -> None:
 @app.command("list")
 def show_all() -> None:
     """List the cells: slot, the master that has it, keys. Raises SettingsError without a cluster."""
+    from consent_engine.adapters.redis.client import NAMED_BY
     from consent_engine.adapters.redis.reshard.move import places
     from consent_engine.adapters.redis.topology.cluster import is_cluster
     from consent_engine.config.settings import Settings
@@ -70,33 +73,42 @@ def show_all() -> None:
     settings = Settings.load()
     if settings.redis_url is None or not is_cluster(settings.redis_url):
         raise SettingsError("there is one cell: more cells need CONSENT_REDIS_URL=redis+cluster://...")
-    side = _side(settings, settings.redis_url, settings.cells)
+    side = _side(settings, settings.redis_url, settings.cells, NAMED_BY)
     table(("cell", "slot", "master", "keys"), list(places(side)))
 
 
 @contextmanager
 def _source(settings: "Settings", url: str | None) -> Iterator["Side"]:
     """Open the source of a move, in as many cells as its data record."""
+    from consent_engine.adapters.redis.client import NAMED_BY
     from consent_engine.adapters.redis.embedded.server import connect_or_start
     from consent_engine.adapters.redis.reshard.move import cells_of
 
     if url is None and settings.redis_url is None:
         with connect_or_start(settings.data_dir, settings.durability, tell) as server:
-            yield _side(settings, server.url, 1)
+            yield _side(settings, server.url, 1, NAMED_BY)
         return
-    at = address(url or settings.redis_url or "", "--from")
-    found = cells_of(_side(settings, at, 1).meta_now())
-    yield _side(settings, at, found or 1)
+    named_by = "--from" if url else NAMED_BY
+    at = address(url or settings.redis_url or "", named_by)
+    found = cells_of(_side(settings, at, 1, named_by).meta_now())
+    yield _side(settings, at, found or 1, named_by)
 
 
-def _side(settings: "Settings", url: str, cells: int, replicas: int = 0) -> "Side":
+def _side(settings: "Settings", url: str, cells: int, named_by: str, replicas: int = 0) -> "Side":
     from consent_engine.adapters.redis.client import Wire, connect
     from consent_engine.adapters.redis.reshard.dump import Side
     from consent_engine.adapters.redis.topology.cluster import is_cluster
 
     strict = settings.durability == "strict"
-    wires = [Wire(connect(url, tag=str(n)), proves=strict, replicas=replicas) for n in range(cells)]
+    wires = [Wire(connect(url, tag=str(n)), proves=strict, replicas=replicas, named_by=named_by) for n in range(cells)]
     return Side(wires, alone=not is_cluster(url))
+
+
+def tell_damaged(entries: int) -> None:
+    """Tell how many entries of the journal cannot be read: they are never left out without a word."""
+    if entries:
+        are = "entry of the journal is" if entries == 1 else "entries of the journal are"
+        tell(f"{entries} {are} damaged, and came along as found: once in the log, `consent audit` names each")
 
 
 def address(url: str, option: str) -> str:
@@ -108,5 +120,5 @@ def address(url: str, option: str) -> str:
     try:
         return str(TypeAdapter(RedisUrl).validate_python(url))
     except ValidationError as error:
-        told = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
+        told = in_our_words(error.errors(include_input=False)[0]["msg"])
         raise typer.BadParameter(told, param_hint=option) from None

@@ -1,11 +1,23 @@
 """`consent keys`: the API keys."""
 
-from typing import Annotated
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consent_engine.cli.opening import one_of, opened
-from consent_engine.cli.tables import instant, line, table
+from consent_engine.cli.tables import OutputLost, instant, line, table
+from consent_engine.errors import ConsentError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from consent_engine.domain.roles import Role
+    from consent_engine.engine.api_keys import Keys
+
+
+class KeyUnseen(ConsentError, code="key_unseen"):
+    """A key whose text nobody can have read: it is revoked, or the message says how to revoke it."""
+
 
 app = typer.Typer(help="API keys: add, list, revoke.")
 
@@ -24,10 +36,36 @@ def add(
     from consent_engine.domain.roles import Role
 
     one_of(role, Role, "--role")
-    wanted = Role(role)
+    if getattr(sys.stdout, "name", "") == os.devnull:
+        raise KeyUnseen("standard output is closed, and a key is printed once: nothing was made, open it")
     with opened() as engine:
-        key = engine.keys.add(name, wanted, agent)
-    line(f"key of {name} ({wanted}), shown this once: {key}")
+        _shown(engine.keys, name, Role(role), agent)
+
+
+def _shown(keys: "Keys", name: str, role: "Role", agent: str) -> None:
+    """Make a key and print it. One that cannot be printed is revoked: a key that nobody knows of is never looked for.
+
+    Raises KeyUnseen.
+    """
+    try:
+        key = keys.add(name, role, agent)
+    except StoreUnavailable as error:  # its answer may be lost, and another try finds the name taken
+        raise KeyUnseen(f"{error}; if `consent keys list` shows {name}, revoke it: nobody has seen it") from error
+    try:
+        line(f"key of {name} ({role}), shown this once: {key}")
+        sys.stdout.flush()
+    except BaseException as error:
+        try:
+            keys.revoke(name)
+        except ConsentError:
+            raise KeyUnseen(
+                f"the key could not be printed, nor taken back: consent keys revoke {name}, take another name"
+            ) from error
+        lost = error.__cause__ if isinstance(error, OutputLost) else error
+        if not isinstance(lost, OSError):
+            raise
+        why = lost.strerror or type(lost).__name__
+        raise KeyUnseen(f"the key could not be printed ({why}), and is revoked: take another name") from error
 
 
 @app.command("list")

@@ -36,11 +36,12 @@ def opened() -> Iterator["Engine"]:
 
     settings = Settings.load()
     told_by(days_in(settings.time_zone))
-    if settings.embedded and is_new(settings.data_dir):
-        tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
+    new = settings.embedded and is_new(settings.data_dir)
     with ExitStack() as stack:
         with nullcontext() if settings.embedded else announced("the store has not answered yet: waiting"):
             found = stack.enter_context(installation(settings, tell, stocked=False))
+        if new:
+            tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
         yield found.engine()
 
 

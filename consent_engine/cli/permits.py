@@ -25,16 +25,19 @@ def permits(
     carrier: Annotated[str | None, typer.Option(help=f"the carrier that wants to call: {CARRIER_NAMES}")] = None,
     plan: Annotated[str | None, typer.Option(help="about this plan: a declined plan is not offered again")] = None,
     check: Annotated[
-        str | None, typer.Option(metavar="PERMIT", help="Tell whether a permit is valid now: for MSISDN, if given.")
+        str | None,
+        typer.Option(
+            metavar="PERMIT", help="Tell whether a permit is valid now: for MSISDN, if given. Exit status 1: it is not."
+        ),
     ] = None,
-) -> None:
+) -> int:
     """Give permits to dial up to 10000 numbers, in their order: each with its end, or since when and why denied."""
     if check is not None:
         if carrier or plan or len(msisdns or ()) > 1:
             raise typer.BadParameter("takes one MSISDN at most, and no other option", param_hint="--check")
-        _check(check, _numbers(msisdns or [])[0] if msisdns else None)
-        return
+        return _check(check, _numbers(msisdns or [])[0] if msisdns else None)
     _give(_numbers(msisdns or _lines()), carrier, plan)
+    return 0
 
 
 def _lines() -> list[str]:
@@ -74,10 +77,14 @@ def _give(numbers: list["Msisdn"], carrier: str | None, plan: str | None) -> Non
     table(("number", "permit", "until or since"), rows)
 
 
-def _check(token: str, number: "Msisdn | None") -> None:
+def _check(token: str, number: "Msisdn | None") -> int:
+    """Print what a permit is worth; return 0 for a valid one, else 1."""
+    from consent_engine.domain.call.permit import PermitResult
+
     with opened() as engine:
         checked, given = engine.dialler.check(token.strip(), number, engine.registry.now())
     record(_facts(checked, given))
+    return int(checked.word is not PermitResult.VALID)
 
 
 def _facts(checked: "Checked", given: list["Given"]) -> "Iterator[tuple[object, ...]]":

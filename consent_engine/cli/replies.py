@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from consent_engine.cli.tables import line, manner
+from consent_engine.cli.tables import line, manner, out
 from consent_engine.domain.grammar import read as meaning
 
 
@@ -19,7 +19,7 @@ def read(
         if manner().as_json:
             line(found.keyword, found.code or "-")
         else:
-            sys.stdout.write(f"{found.keyword}\t{found.code or '-'}\n")
+            out(f"{found.keyword}\t{found.code or '-'}\n")
         if sys.stdout.isatty():
             sys.stdout.flush()
 

@@ -4,12 +4,13 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
 from consent_engine.domain.days import CHINA, Days
+from consent_engine.errors import ConsentError
 
 _days: ContextVar[Days] = ContextVar("days", default=CHINA)
 told_by = _days.set
@@ -48,13 +49,30 @@ def printing(**change: Any) -> Iterator[None]:  # noqa: ANN401 - fields of Manne
         _manner.reset(before)
 
 
+class OutputLost(ConsentError, code="output_lost"):
+    """Standard output takes no more."""
+
+
+def out(text: str) -> None:
+    """Write to standard output. Raises OutputLost, and BrokenPipeError where a reader has seen enough."""
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputLost(f"the output cannot be written: {error.strerror}") from error
+
+
 def _json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    out(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
 def tell(what: str) -> None:
-    """Print a message for the person at the terminal: on standard error, since standard output is for programs."""
-    sys.stderr.write(f"{what}\n")
+    """Print a message for the person at the terminal: on standard error, since standard output is for programs. Where
+    that cannot be written, the work goes on without it.
+    """
+    with suppress(OSError):
+        sys.stderr.write(f"{what}\n")
 
 
 def line(*cells: object) -> None:
@@ -62,7 +80,7 @@ def line(*cells: object) -> None:
     if manner().as_json:
         _json([cell if isinstance(cell, int) else str(cell) for cell in cells])
         return
-    sys.stdout.write("\t".join(_plain(cell) for cell in cells) + "\n")
+    out("\t".join(_plain(cell) for cell in cells) + "\n")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = "") -> None:
@@ -78,13 +96,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str = 
             tell(nothing)  # on standard output there is no line where there is no row
         return
     if not rows:
-        sys.stdout.write(f"{nothing}\n")
+        out(f"{nothing}\n")
         return
     lines = [list(head), *([_plain(cell) for cell in row] for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     for cells in lines:
         padded = (cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True))
-        sys.stdout.write("  ".join(padded).rstrip() + "\n")
+        out("  ".join(padded).rstrip() + "\n")
 
 
 def record(rows: Iterable[Sequence[object]]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
+from consent_engine.domain.form_words import in_our_words
 from consent_engine.errors import SettingsError
 
 PREFIX = "CONSENT_"
@@ -28,5 +29,4 @@ def ours_of(*sources: Mapping[str, str | None]) -> dict[str, str]:
 def one_line(error: ValidationError) -> str:
     """Return the first error in our words: the variable, never its value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    told = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    return f"{PREFIX}{str(first['loc'][0]).upper()} {told}"
+    return f"{PREFIX}{str(first['loc'][0]).upper()} {in_our_words(first['msg'])}"

@@ -337,6 +337,24 @@ def test_whoever_writes_meanwhile_is_noticed(change):
     moved(old, new)
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (4, 4), (2, 5)])
+def test_a_damaged_entry_of_a_journal_goes_along_as_it_is_with_its_cell(before, after):
+    old = fake(before, alone=before == 1)
+    lived_in(old)
+    entries = ["", "o 1", "单", "? 'x'", "o " + "x" * 2_000]
+    where = {}
+    for cell in old.names:
+        for entry in entries:
+            where[f"{entry}{cell.number}"] = cell.number
+            old.client.lpush(cell.journal, f"{entry}{cell.number}")
+    new = target(after, old.clock)
+    account = moved(old, new)
+    assert account.damaged == before * len(entries)
+    there = {entry: cell.number for cell in new.names for entry in new.client.lrange(cell.journal, 0, -1)}
+    first = {entry: -(-number * 16_384 // before) for entry, number in where.items()}  # slot of its cell
+    assert {entry: there[entry] for entry in where} == {entry: slot * after >> 14 for entry, slot in first.items()}
+
+
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1)])
 def test_a_journal_moves_with_its_cells_and_is_in_the_log_once(before, after, tmp_path):
     old = fake(before, alone=before == 1)

@@ -13,6 +13,7 @@ from contextlib import closing
 from itertools import product
 
 import pytest
+from redis import Redis
 from redis.exceptions import ConnectionError as Unreachable
 
 from consent_engine import cli
@@ -31,7 +32,7 @@ from consent_engine.engine.audit import audit
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.report_code import CodeAsked
 from consent_engine.engine.sealing import seal
-from consent_engine.errors import OrderNotFound, SettingsError, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, OrderNotFound, SettingsError, StoreUnavailable
 from tests import needs
 from tests.archive.house import LONG
 from tests.conftest import OTHER
@@ -436,6 +437,78 @@ def test_an_archive_that_is_not_the_datas_own_is_never_backed_up_as_theirs(kept,
     with pytest.raises(SettingsError, match="another archive than these data have"):
         take(there, None, tmp_path / "b", silent)
     assert not list(tmp_path.glob("b*"))
+
+
+DOWN = "postgresql://postgres@127.0.0.1:1/none"
+
+
+def test_a_database_that_is_down_stops_no_backup_and_the_manifest_says_so(kept, tmp_path):
+    folder, manifest, ids = kept
+    made = take(settings(folder / "data", CONSENT_ARCHIVE_URL=DOWN), None, tmp_path / "b", silent)
+    assert made.archive.id == manifest.archive.id, "the data name it"
+    assert made.archive.unasked == "the archive cannot be reached: OperationalError"
+    assert made.file("archive.sqlite3") is None
+    assert read(tmp_path / "b") == made
+    put_back(settings(tmp_path / "data", CONSENT_ARCHIVE_URL=DOWN), tmp_path / "b", silent)
+    with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
+        assert town.engine.show(ids["later"])
+
+
+def test_an_sqlite_archive_that_cannot_be_read_is_left_out_on_purpose_only(kept, tmp_path):
+    folder, manifest, _ = kept
+    there = settings(folder / "data", CONSENT_ARCHIVE_URL=f"sqlite:///{tmp_path}/away.sqlite3")
+    with pytest.raises(ArchiveUnavailable, match="or leave it out: --without-archive"):
+        take(there, None, tmp_path / "b", silent)
+    assert not list(tmp_path.iterdir())
+    made = take(there, None, tmp_path / "b", silent, with_archive=False)
+    assert (made.archive.id, made.archive.unasked) == (manifest.archive.id, "it was left out")
+    put_back(settings(tmp_path / "data"), tmp_path / "b", silent)
+    assert not (tmp_path / "data" / "archive.sqlite3").exists()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_archive_that_was_not_asked_is_known_by_its_id_or_else_by_its_owner(kept, tmp_path, known):
+    folder, manifest, _ = kept
+    copy = tmp_path / "copy"
+    shutil.copytree(folder / "backup", copy)
+    told = json.loads((copy / NAME).read_text())
+    told["archive"] |= {"unasked": "down", "log": 0} | ({} if known else {"id": ""})
+    (copy / NAME).write_text(json.dumps(told))
+    theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3")
+    theirs.claim("another-installation", known=True)
+    theirs.close()
+    for name, data in (("theirs.sqlite3", "one"), ("ours.sqlite3", "two")):
+        if name == "ours.sqlite3":
+            shutil.copyfile(folder / "backup" / "archive.sqlite3", tmp_path / name)
+        there = settings(tmp_path / data, CONSENT_ARCHIVE_URL=f"sqlite:///{tmp_path}/{name}")
+        if name == "ours.sqlite3":
+            assert put_back(there, copy, silent, keep_archive=True).installation == manifest.installation
+        else:
+            with pytest.raises(SettingsError, match="another archive than this backup's"):
+                put_back(there, copy, silent, keep_archive=True)
+            assert not (tmp_path / data).exists()
+
+
+def test_a_damaged_entry_of_the_journal_stops_no_backup_and_comes_back_as_it_was(kept, tmp_path):
+    folder, _, ids = kept
+    damaged, order = [b"o 1 \xff\xfe", "单".encode(), b""], Cell().order(ids["asked_not"])
+    put_back(settings(tmp_path / "data"), folder / "backup", silent)
+    with server_in(tmp_path / "data") as server:
+        with closing(Redis.from_url(server.url)) as raw:
+            raw.lpush(Cell().journal, *damaged)
+            raw.hset(order, b"\xfe", b"\xff")
+        made = take(settings(tmp_path / "data"), None, tmp_path / "b", silent)
+    assert made.damaged == len(damaged)
+    assert read(tmp_path / "b").damaged == len(damaged)
+    with server_in(tmp_path / "redis") as server:
+        put_back(settings(tmp_path / "new", server.url), tmp_path / "b", silent)
+        with closing(Redis.from_url(server.url)) as raw:
+            assert raw.lrange(Cell().journal, 0, 2) == damaged[::-1]
+            assert raw.hget(order, b"\xfe") == b"\xff", "so does whatever else is no text"
+        with town_on(server.url, tmp_path / "new") as town:
+            seal(town.engine.store, "one")
+            found = audit(town.engine.store, 0, (0, 2**62)).wrong
+            assert sum(what == "an entry of the log cannot be read" for _, what in found) == len(damaged)
 
 
 @pytest.mark.parametrize("left", [0, 2 * LITTLE])

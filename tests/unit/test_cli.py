@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -169,7 +170,8 @@ def test_without_a_command_there_is_help(capsys):
         (["keys"], "consent: Missing command: see `consent keys --help`"),
         (["show"], "consent: Missing argument 'ORDER': see `consent show --help`"),
         (["keys", "add", "x"], "consent: Missing option '--role': see `consent keys add --help`"),
-        (["serve", "--port", "0"], "consent: Invalid value for '--port': Input should be"),
+        (["serve", "--port", "0"], "consent: Invalid value for '--port': must be greater than or equal to 1: see"),
+        (["pause", "foo", "sms", "--reason", "x"], "consent: Invalid value for 'lane|gateway': 'foo' is not one of"),
         (["keys", "add", "x", "--role", "king"], "consent: Invalid value for --role: one of agent, reviewer, ops"),
         (["held", "--refusal"], "consent: Invalid value for WHICH: name replies to decide: see `consent held --help`"),
         (["held", "a", "--no-refusal"], "consent: Invalid value for --reason: say why the reply is no refusal: see"),
@@ -194,6 +196,37 @@ def test_a_wrong_command_line_is_told_in_one_line(arguments, said, capsys):
     assert told.err.startswith(said)
     assert told.err.count("\n") == 1
     assert told.out == ""
+
+
+def valued():
+    """Yield each command with each of its options that is no flag."""
+    for name, each in commands():
+        yield from (
+            pytest.param(name.split(), option.opts[0], id=f"{name} {option.opts[0]}")
+            for option in each.params
+            if option.param_type_name == "option" and not getattr(option, "is_flag", False)
+        )
+
+
+@pytest.mark.parametrize(("command", "option"), list(valued()))
+def test_no_option_answers_in_the_words_of_a_library(command, option, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("CONSENT_DATA_DIR", str(tmp_path / "nobody" / "x"))
+    (tmp_path / "nobody").touch()  # no data can be made: nothing is done by those that take any text
+    assert cli.run([*command, option, "?"]) != 0
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "Input should" not in told
+    assert "Value error" not in told
+    assert "defect" not in told
+
+
+def test_a_wrong_plan_is_told_in_our_words(tmp_path, capsys):
+    file = tmp_path / "plans.yaml"
+    file.write_text(yaml.safe_dump([in_fields("p", name=7, filing=["x"], nonsense=1)], allow_unicode=True), "utf-8")
+    assert cli.run(["plans", "check", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert "name: must be a valid string" in told
+    assert "should" not in told
 
 
 def test_a_wrong_number_is_not_repeated(capsys):
@@ -226,7 +259,9 @@ def raising(error):
     [
         (OrderNotFound("no such order"), 1, "consent: no such order: `consent stuck` and the API show ids\n"),
         (SettingsError("CONSENT_X is\n wrong"), 1, "consent: CONSENT_X is wrong\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "consent: interrupted\n"),
+        (SystemExit(143), 143, "consent: interrupted\n"),
+        (SystemExit(1), 1, ""),
     ],
 )
 def test_an_error_is_one_line_that_says_what_to_do(error, status, said, capsys):
@@ -249,6 +284,51 @@ def test_a_stream_that_its_caller_closed_is_no_defect(closed):
     ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=WAIT, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert ran.stdout == (b"" if ">&-" in closed.split() else b"YES\t-\n")
+
+
+@pytest.mark.parametrize("at_once", ["", "1"])
+@pytest.mark.parametrize(("end", "status"), [("> /dev/full", 1), ("2> /dev/full", 0), ("> /dev/full 2>&1", 1)])
+def test_a_disk_that_is_full_is_a_status_and_no_complaint_of_python(end, status, at_once):
+    command = f'"{sys.executable}" -m consent_engine read 是 {end}'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", command], env=os.environ | {"PYTHONUNBUFFERED": at_once}, capture_output=True, timeout=WAIT,
+        check=False,
+    )  # fmt: skip
+    assert ran.returncode == status
+    said = f"consent: {'the' if at_once else 'done, but its'} output cannot be written: No space left on device\n"
+    assert ran.stderr.decode() == (said if end == "> /dev/full" else "")
+
+
+def test_more_output_than_fits_is_one_line():
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m consent_engine read > /dev/full'], stdin=-1, stderr=-1
+    ) as reading:
+        _, said = reading.communicate("是\n".encode() * 20_000, WAIT)
+    assert reading.returncode == 1
+    assert said == b"consent: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_interrupts_a_command_gets_one_line(number):
+    with subprocess.Popen([sys.executable, "-m", "consent_engine", "read"], stdin=-1, stdout=-1, stderr=-1) as reading:
+        reading.stdin.write("是\n".encode() * 20_000)
+        reading.stdin.flush()
+        assert reading.stdout.readline().decode() == "YES\t-\n"
+        reading.send_signal(number)
+        _, said = reading.communicate(timeout=WAIT)
+        assert (reading.returncode, said) == (128 + number, b"consent: interrupted\n")
+
+
+def test_whoever_interrupts_a_command_that_is_still_being_loaded_gets_one_line(tmp_path):
+    """A module that takes its time while it is imported stands for a slow disk."""
+    (tmp_path / "typer.py").write_text("import signal\nprint('loading', flush=True)\nsignal.pause()\n")
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "consent_engine", "read", "是"]
+    with subprocess.Popen(command, env=environ, stdout=-1, stderr=-1, text=True) as loading:
+        assert loading.stdout.readline() == "loading\n"
+        loading.send_signal(signal.SIGINT)
+        _, said = loading.communicate(timeout=WAIT)
+    assert (loading.returncode, said) in {(130, "consent: interrupted\n"), (-signal.SIGINT, "consent: interrupted\n")}
 
 
 def test_with_no_input_there_is_nothing_to_read():

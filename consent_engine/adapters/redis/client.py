@@ -26,6 +26,8 @@ from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
 from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
 
+NAMED_BY = "CONSENT_REDIS_URL"
+"""The setting that names the Redis, where no option does."""
 PROOF_TIMEOUT_MS = 3_000
 ASK_AGAIN_MS = (10, 50, 200)
 """The first waits (ms) after which a replica that said "not yet" is asked again."""
@@ -95,10 +97,22 @@ class Calls:
 
 
 class Wire:
-    """A sender of calls to one Redis, in one pipeline, proven durable on request. Calls in a group are independent."""
+    """A sender of calls to one Redis, in one pipeline, proven durable on request. Calls in a group are independent.
 
-    def __init__(self, client: "Redis", *, proves: bool, replicas: int, proof_ms: int = PROOF_TIMEOUT_MS) -> None:
+    named_by: the setting or option that the server comes from, as its errors name it
+    """
+
+    def __init__(
+        self,
+        client: "Redis",
+        *,
+        proves: bool,
+        replicas: int,
+        proof_ms: int = PROOF_TIMEOUT_MS,
+        named_by: str = NAMED_BY,
+    ) -> None:
         self.client = client
+        self._named_by = named_by
         self._proves = proves
         self._replicas = replicas
         self._proof_ms = proof_ms
@@ -128,7 +142,8 @@ class Wire:
                 raise
             except (RedisError, OSError) as error:
                 if attempt + 1 == (_TRIES if repeat else 1):
-                    raise StoreUnavailable(f"store cannot be reached: {type(error).__name__}") from error
+                    said = f"store cannot be reached: {type(error).__name__}"
+                    raise StoreUnavailable(said, named_by=self._named_by) from error
         raise AssertionError("unreachable")
 
     def ask(self, *commands: tuple[str | int, ...], prove: bool = False) -> list[Any]:
@@ -147,7 +162,7 @@ class Wire:
                 answers[i] = answer
         for i, answer in enumerate(answers):
             if isinstance(answer, ResponseError):
-                answers[i] = _translated(answer)
+                answers[i] = _translated(answer, self._named_by)
                 if calls.alone is None:
                     raise answers[i]
         return answers
@@ -254,7 +269,7 @@ _FORBIDDEN = "ACL failure in script"
 """In the error of a script whose Redis user may not run one of the script's commands."""
 
 
-def _translated(error: ResponseError) -> Exception:
+def _translated(error: ResponseError, named_by: str) -> Exception:
     """Return the exception for a server's error: StoreUnavailable where it only cannot now, SettingsError for a missing
     permission; any other error is a defect and stays what it is.
     """
@@ -265,5 +280,5 @@ def _translated(error: ResponseError) -> Exception:
         refused.__cause__ = error
         return refused
     if isinstance(error, NoPermissionError) or _FORBIDDEN in str(error):
-        return SettingsError("CONSENT_REDIS_URL: this user lacks a permission: see deploy/redis/users.acl and ACL LOG")
+        return SettingsError(f"{named_by}: this user lacks a permission: see deploy/redis/users.acl and ACL LOG")
     return error

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent_engine.adapters.sql.calls import SqlCalls
 from consent_engine.adapters.sql.circuit_breaker import Pause
-from consent_engine.adapters.sql.connections import TIMEOUT_S, Gone, connected
+from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, connected
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
 from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import order_of, row_of
@@ -47,15 +47,17 @@ class SqlArchive(SqlKept[Order], Archive):
     table, over = ORDERS, "settled_at"
 
     def __init__(
-        self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S, schema: Schema = NOW
-    ) -> None:
+        self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S, schema: Schema = NOW,
+        named_by: str = NAMED_BY,
+    ) -> None:  # fmt: skip
         super().__init__(self)
         self._schema = schema
         self._retention = retention or Retention()
         self.seal: Seal | None = None
         """checks its records against tampering; None: they are not checked"""
         self.must_stand = False
-        self._engine = connected(url, timeout_s, lambda: self.must_stand or bool(self._id))
+        self._engine = connected(url, timeout_s, lambda: self.must_stand or bool(self._id), named_by)
+        self._named_by = named_by
         self.insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         weakref.finalize(self, self._engine.dispose)  # an archive that was not closed leaves no connection behind
         self.calls = SqlCalls(self)
@@ -78,7 +80,7 @@ class SqlArchive(SqlKept[Order], Archive):
         its file, or all that was in it, is gone. Errors of a single row (OF_THE_ROW) are raised as they are.
         """
         if not (self._pause.may_ask() or anew):
-            raise ArchiveUnavailable("the archive could not be reached a moment ago")
+            raise ArchiveUnavailable("the archive could not be reached a moment ago", named_by=self._named_by)
         try:
             if not self._id:
                 self._make()
@@ -92,7 +94,8 @@ class SqlArchive(SqlKept[Order], Archive):
         except (SQLAlchemyError, OSError) as error:
             self._pause.failed()
             # Without its message, which may quote a row.
-            raise ArchiveUnavailable(f"the archive cannot be reached: {_kind(error)}") from error
+            said = f"the archive cannot be reached: {_kind(error)}"
+            raise ArchiveUnavailable(said, named_by=self._named_by) from error
         self._pause.answered()
 
     def _make(self) -> None:

@@ -15,6 +15,8 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from consent_engine.adapters.sql.postgres import bound_waits
 from consent_engine.errors import SettingsError
 
+NAMED_BY = "CONSENT_ARCHIVE_URL"
+"""The setting that names the archive, where no option does."""
 TIMEOUT_S = 5
 """How long a statement may run, and how long to wait for a lock or a connection."""
 CONNECTIONS = 4
@@ -24,10 +26,13 @@ class Gone(OSError):
     """The file of an archive that existed before is missing: no new one is made in its place."""
 
 
-def connected(url: str, timeout_s: int = TIMEOUT_S, made_before: Callable[[], bool] = lambda: False) -> Engine:
+def connected(
+    url: str, timeout_s: int = TIMEOUT_S, made_before: Callable[[], bool] = lambda: False, named_by: str = NAMED_BY
+) -> Engine:
     """Return an engine for a database; it connects when needed. Raises SettingsError for a database of another kind.
 
-    made_before: whether the database is known to have existed; then a missing file is not made again
+    made_before: whether the database is known to have existed; then a missing file is not made again · named_by: the
+    setting or option that the address comes from, as errors name it
     """
     try:
         address = make_url(url)
@@ -51,11 +56,9 @@ def connected(url: str, timeout_s: int = TIMEOUT_S, made_before: Callable[[], bo
             },
         )
     except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"CONSENT_ARCHIVE_URL needs {error.name}: pip install 'consent-engine[postgresql]'"
-        ) from None
-    except (SQLAlchemyError, TypeError):
-        raise SettingsError("CONSENT_ARCHIVE_URL is not an address of SQLite or PostgreSQL") from None
+        raise SettingsError(f"{named_by} needs {error.name}: pip install 'consent-engine[postgresql]'") from None
+    except (SQLAlchemyError, TypeError, ValueError):
+        raise SettingsError(f"{named_by} is not an address of SQLite or PostgreSQL") from None
     bound_waits(made, timeout_s + 1)
     return made
 

@@ -23,6 +23,7 @@ from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.form_words import in_our_words
 from consent_engine.domain.unknown_fields import field_errors
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS
@@ -246,4 +247,4 @@ def _field_error(form: type[BaseModel], found: ErrorDetails, at: str, whole: str
     steps += tuple(step for step in found["loc"][1:2] if steps and isinstance(step, int))
     field = ".".join(map(str, steps))
     code = "invalid_msisdn" if field == "msisdn" else found["type"]
-    return FieldError(f"{at}{field}".rstrip(".") or whole, code, found["msg"])
+    return FieldError(f"{at}{field}".rstrip(".") or whole, code, in_our_words(found["msg"]))

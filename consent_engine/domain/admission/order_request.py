@@ -23,6 +23,7 @@ from consent_engine.domain.call.call_events import Recording
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.form_words import in_our_words
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
@@ -167,7 +168,7 @@ def _field_error(found: ErrorDetails) -> FieldError:
     path = ".".join(str(step) for step in found["loc"] if isinstance(step, int) or step in _NAMES) or "body"
     missing_recording = path == "call.recording_id" and found["type"] in {"missing", "string_type"}
     code = "recording_missing" if missing_recording else _CODES.get(path, found["type"])
-    return FieldError(path, found["type"] if found["type"] in _OURS else code, found["msg"])
+    return FieldError(path, found["type"] if found["type"] in _OURS else code, in_our_words(found["msg"]))
 
 
 _OURS = frozenset({"invalid_msisdn", "recording_missing", "too_long", "contains_number"})

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import ErrorDetails
 
 from consent_engine.domain.carriers import Carrier
+from consent_engine.domain.form_words import in_our_words
 from consent_engine.domain.offer.field_kinds import (
     AS_IT_STANDS,
     Amount,
@@ -237,4 +238,4 @@ def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
 def _field_error(found: ErrorDetails) -> FieldError:
     said = map(str, found["loc"])  # names are input too: repeated only where they can be names without phone numbers
     steps = [step if nameable(step) else "?" for step in said]
-    return FieldError(".".join(steps) or "plan", found["type"], found["msg"])
+    return FieldError(".".join(steps) or "plan", found["type"], in_our_words(found["msg"]))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from typing import Any
 
-from consent_engine.adapters.redis.cells import cell_of
+from consent_engine.adapters.redis.cells import cell_of, first_slot
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.reshard.account import Account, Fact
@@ -47,7 +47,7 @@ class Side:
     def ask(self, n: int, *rows: Sequence[str | int], prove: bool = False) -> list[Any]:
         """Send plain commands to a cell in one round trip. They are sent again when the connection broke."""
         calls = Calls()
-        calls.rows += [tuple(row) for row in rows]
+        calls.rows += [tuple(map(_raw, row)) for row in rows]
         return self.wires[n].send(calls, prove=prove, repeat=True)
 
     def meta_now(self) -> dict[str, str]:
@@ -138,14 +138,22 @@ class Side:
             first += PIECE
 
     def _entries(self, n: int, kind: str) -> Iterator[list[Fact]]:
-        """Yield the entries of a cell's journal, each under its record's id: those of one record stay in order."""
+        """Yield the entries of a cell's journal, each under its record's id: those of one record stay in order. A
+        damaged one goes along as it is, with what else is of its cell: sealing and audit cope with it.
+        """
         first = 0
         while True:
             [rows] = self.ask(n, ("LRANGE", self.key(n, kind), first, first + PIECE - 1))
-            yield [Fact(kind, Leaf.decode(entry).record, (entry,)) for entry in rows]
+            yield [self._entry(n, kind, entry) for entry in rows]
             if len(rows) < PIECE:
                 return
             first += PIECE
+
+    def _entry(self, n: int, kind: str, entry: str) -> Fact:
+        try:
+            return Fact(kind, Leaf.decode(entry).record, (entry,))
+        except BrokenRecord:
+            return Fact(kind, first_slot(n, len(self.cells)), (entry,), damaged=True)
 
     def _gather(self, n: int, kind: str, together: dict[str, dict[str, str]]) -> None:
         """Merge a key that every cell may have: counts of all cells are added up; an offer is the same everywhere."""
@@ -228,6 +236,11 @@ class Side:
         """Delete the streams and lists, which are appended to: they are copied from the beginning."""
         for n in range(len(self.cells)):
             self.ask(n, *(("DEL", self.key(n, kind)) for kind in sorted(STREAMS | LISTS)))
+
+
+def _raw(part: str | int) -> bytes | str | int:
+    """Return a part of a command as it is sent: bytes that are no text go on as they were read."""
+    return part if isinstance(part, int) or part.isascii() else part.encode("utf-8", "surrogateescape")
 
 
 def _flat(kept: Any) -> tuple[str, ...]:  # noqa: ANN401 - redis-py's answer, of any type

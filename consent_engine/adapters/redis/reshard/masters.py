@@ -15,7 +15,7 @@ from redis import Redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
 from consent_engine.adapters.redis.reshard.snapshot import AOF, Tell, bare, fetch, private, tidy, written
 from consent_engine.adapters.redis.topology.cluster import master_at
 from consent_engine.config.data_folder import private_folder
@@ -84,7 +84,8 @@ def _layout(clients: list["Redis"]) -> list[str]:
                     "slots of this cluster are being moved: wait until that is over, and run the command again"
                 )
     except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"a master of the cluster cannot be asked: {type(error).__name__}") from error
+        said = f"a master of the cluster cannot be asked: {type(error).__name__}"
+        raise StoreUnavailable(said, named_by=NAMED_BY) from error
     return layout
 
 

@@ -16,7 +16,7 @@ from redis import Redis
 from redis.crc import key_slot
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
 from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, family_and_version, version
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.keys import Cell
@@ -54,7 +54,7 @@ def check_readable(client: "Redis", programs: Iterable[Path]) -> None:
     except NoPermissionError:
         return  # whether it can be read shows when the copy is read
     except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"the server cannot be reached: {type(error).__name__}") from error
+        raise _away(error) from error
     family = "Valkey" if "valkey_version" in told else "Redis"
     made = str(told.get("valkey_version") or told["redis_version"])
     major, minor, *_ = (int(part) for part in made.split("."))
@@ -65,6 +65,10 @@ def check_readable(client: "Redis", programs: Iterable[Path]) -> None:
             f"the server is {family} {made}, whose snapshots no program on this machine reads (found: {ours}): install "
             f"{family.lower()}-server >= {major}.{minor} here, or make the backup on a machine that has it"
         )
+
+
+def _away(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"the server cannot be reached: {type(error).__name__}", named_by=NAMED_BY)
 
 
 def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
@@ -78,7 +82,7 @@ def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
     try:
         connection = pool.get_connection()
     except (RedisError, OSError) as error:  # the server, or the previous master, is gone since it was asked
-        raise StoreUnavailable(f"the server cannot be reached: {type(error).__name__}") from error
+        raise _away(error) from error
     kept = private_folder(folder) / AOF
     kept.mkdir(mode=0o700)
     try:

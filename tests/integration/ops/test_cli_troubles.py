@@ -1,0 +1,210 @@
+"""Commands at three in the morning: nothing answers, the disk is full, the reader left, somebody presses Ctrl-C.
+
+Each ends in one line that says what to do, with a status that is not 0, and leaves nothing behind.
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from benchmarks.ports import free_port
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from tests.integration.rq_house import ROOT, WAIT, until
+
+
+@pytest.fixture
+def shell(environ):
+    """Run a command with what a shell makes of its output."""
+
+    def run(words, end, **more):
+        line = f"{shlex.quote(sys.executable)} -m consent_engine {words} {end}"
+        return subprocess.run(
+            ["/bin/sh", "-c", line], env=environ | more, cwd=ROOT, capture_output=True, text=True, timeout=2 * WAIT,
+            check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def typed(environ):
+    """Start a command, to be interrupted."""
+    begun = []
+
+    def run(*arguments, **more):
+        begun.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "consent_engine", *arguments], env=environ | more, cwd=ROOT,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+        )  # fmt: skip
+        return begun[-1]
+
+    yield run
+    for each in begun:
+        if each.poll() is None:
+            each.kill()
+        each.communicate()
+
+
+def one_line(done):
+    assert done.returncode != 0
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("consent: ")
+    return done.stderr
+
+
+@pytest.mark.parametrize("words", ["plans list", "refuse 13800138000", "paused --json"])
+def test_output_that_cannot_be_written_is_one_line_and_a_status(shell, words):
+    shell("keys list", "")
+    told = one_line(shell(words, "> /dev/full"))
+    assert "output cannot be written: No space left on device" in told
+
+
+def test_progress_that_cannot_be_written_stops_no_command(shell, tmp_path):
+    shell("keys list", "")
+    done = shell(f"backup {tmp_path}/kept", "2> /dev/full")
+    assert (done.returncode, "of the instant" in done.stdout) == (0, True)
+    assert (tmp_path / "kept" / "manifest.json").is_file()
+    assert shell("show nonsense", "2> /dev/full").returncode == 1
+
+
+@pytest.mark.parametrize("at_once", ["", "1"])
+@pytest.mark.parametrize(("to", "why"), [("full", "No space left on device"), ("nobody", "Broken pipe")])
+def test_a_key_that_cannot_be_printed_is_revoked_and_says_so(consent, environ, to, why, at_once):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    if to == "full":
+        os.close(theirs)
+        theirs = os.open("/dev/full", os.O_WRONLY)
+    assert consent("keys", "list").returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "consent_engine", "keys", "add", "unseen", "--role", "admin"], cwd=ROOT, text=True,
+        env=environ | {"PYTHONUNBUFFERED": at_once}, stdout=theirs, stderr=subprocess.PIPE, timeout=WAIT, check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    assert f"the key could not be printed ({why}), and is revoked" in one_line(done)
+    assert consent("keys", "list").stdout == ""
+
+
+def test_no_key_is_made_where_standard_output_is_closed(shell):
+    assert "nothing was made" in one_line(shell("keys add unseen --role admin", ">&-"))
+    assert shell("keys add unseen --role admin", "").returncode == 0, "its name is free"
+
+
+def test_a_permit_that_is_not_valid_is_told_by_the_status(consent):
+    [given] = consent("permits", "13800138000", "--carrier", "mobile").stdout.splitlines()
+    token = given.split("\t")[1]
+    assert consent("permits", "--check", token).returncode == 0
+    for words in ((token, "13900139000"), ("made-up",)):
+        done = consent("permits", "--check", *words)
+        assert (done.returncode, done.stderr) == (1, "")
+        assert done.stdout.startswith("permit\t")
+
+
+@contextmanager
+def slow_to_send(folder):
+    """A server whose copies begin after half a minute, and the settings that lead to it."""
+    with EmbeddedServer.start(folder, "everysec") as server, connect(server.url) as client:
+        client.config_set("repl-diskless-sync-delay", 30)
+        yield client, {"CONSENT_REDIS_URL": server.url, "CONSENT_SECRET": "a-secret", "CONSENT_GATEWAY": "simulated",
+                       "CONSENT_BSS": "simulated"}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_backup_that_is_interrupted_leaves_nothing_behind(typed, consent, tmp_path, number):
+    with slow_to_send(tmp_path / "server") as (client, there):
+        assert consent("keys", "list", **there).returncode == 0
+        making = typed("backup", str(tmp_path / "kept"), **there)
+        until("it waits for the copy", lambda: int(client.info("replication")["connected_slaves"]) == 1)
+        assert (tmp_path / "kept.part").is_dir()
+        making.send_signal(number)
+        out, err = making.communicate(timeout=WAIT)
+    assert (making.returncode, out) == (128 + number, "")
+    assert err == "consent: interrupted\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("kept")] == []
+
+
+def test_what_a_killed_backup_left_is_named_by_the_next_one(typed, consent, tmp_path):
+    with slow_to_send(tmp_path / "server") as (client, there):
+        assert consent("keys", "list", **there).returncode == 0
+        making = typed("backup", str(tmp_path / "mon day"), **there)
+        until("it waits for the copy", lambda: int(client.info("replication")["connected_slaves"]) == 1)
+        making.kill()
+        making.wait(WAIT)
+        client.config_set("repl-diskless-sync-delay", 0)
+        until("its connection is gone", lambda: int(client.info("replication")["connected_slaves"]) == 0)
+        done = consent("backup", str(tmp_path / "tuesday"), **there)
+    assert done.returncode == 0
+    assert f"rm -r '{tmp_path}/mon day.part'" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_waits_is_interrupted_in_one_line(typed, tmp_path, number):
+    with EmbeddedServer.start(tmp_path / "server", "everysec") as server:
+        here, there = (redis_at(server.url), {"CONSENT_MOVE_TO": f"redis://127.0.0.1:{free_port()}"})
+        waiting = typed("gateway", "check", "simulated", "--to", "13800138000", **here, **there)
+        assert "waits for a worker" in waiting.stderr.readline()
+        waiting.send_signal(number)
+        _, err = waiting.communicate(timeout=WAIT)
+    assert waiting.returncode == 128 + number
+    assert err.splitlines()[-1] == "consent: interrupted"
+    assert "Traceback" not in err
+
+
+def redis_at(url):
+    return {"CONSENT_REDIS_URL": url, "CONSENT_SECRET": "a-secret", "CONSENT_GATEWAY": "simulated",
+            "CONSENT_BSS": "simulated"}  # fmt: skip
+
+
+def test_of_two_servers_the_one_that_is_down_is_named_by_its_option(consent, tmp_path):
+    down = f"redis://127.0.0.1:{free_port()}/0"
+    with EmbeddedServer.start(tmp_path / "server", "everysec") as server:
+        up = redis_at(server.url)
+        assert consent("keys", "list", **up).returncode == 0
+        for words, named in (
+            (("cells", "move", "--to", down, "--cells", "1"), "--to"),
+            (("cells", "move", "--from", down, "--to", server.url, "--cells", "1"), "--from"),
+            (("cells", "stay", "--from", down), "--from"),
+            (("backup", str(tmp_path / "b"), "--from", down), "--from"),
+        ):
+            assert one_line(consent(*words, **up)).endswith(f": is its Redis up? See {named}\n")
+        away = one_line(consent("cells", "stay", **redis_at(down)))
+        assert away.endswith(": is its Redis up? See CONSENT_REDIS_URL\n")
+        with connect(server.url) as client:
+            client.config_set("requirepass", "p")
+        refused = one_line(consent("backup", str(tmp_path / "b"), "--from", server.url, **up))
+        assert refused.endswith(": correct user and password in its address, --from\n")
+        with connect(server.url.replace("unix://", "unix://:p@")) as client:
+            client.config_set("requirepass", "")
+
+
+def test_an_archive_that_is_down_is_named_by_its_own_setting(consent, environ):
+    assert consent("keys", "list").returncode == 0
+    down = f"postgresql://127.0.0.1:{free_port()}/none"
+    away = one_line(consent("audit", CONSENT_ARCHIVE_URL=down))
+    assert away.endswith("See CONSENT_ARCHIVE_URL\n")
+    assert consent("archive", "--adopt").returncode == 0, "there is an archive now"
+    assert one_line(consent("archive", "copy", "--to", down)).endswith("See --to\n")
+    wrong = one_line(consent("archive", "copy", "--to", "postgresql://h:x/y"))
+    assert wrong.startswith("consent: --to is not an address")
+
+
+def test_a_backup_of_data_whose_database_is_down_says_what_it_lacks(consent, tmp_path):
+    down = {"CONSENT_ARCHIVE_URL": f"postgresql://127.0.0.1:{free_port()}/none"}
+    assert consent("keys", "list").returncode == 0
+    done = consent("--json", "backup", str(tmp_path / "kept"), **down)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["entries in its log"] == "-"
+    assert "was not asked (the archive cannot be reached: OperationalError): run pg_dump once it answers" in done.stderr
+    back = consent("restore", str(tmp_path / "kept"), CONSENT_DATA_DIR=str(tmp_path / "new"), **down)
+    assert back.returncode == 0
+    assert "bring back its own copy before any worker starts" in back.stderr
+    assert os.path.exists(tmp_path / "new" / "secret")
