@@ -127,9 +127,8 @@ class ReportBook:
         """List up to `limit` reports, newest first. Raises Malformed for a cursor that no list handed out, and
         ArchiveUnavailable. No open report is archived: a list of open ones does not ask the archive.
         """
-        before = _begins(wanted, cursor)
         found: list[Report] = []
-        now, position = 0, before
+        now, position = 0, read_cursor(cursor)
         for _ in range(MOST_LOOKED_AT // CHUNK):
             try:
                 rows, now, known = self._piece(wanted, position)
@@ -143,7 +142,7 @@ class ReportBook:
                     found.append(known[report])
                 if len(found) == limit:
                     return ReportPage(tuple(found), f"{at}-{report}", now)
-            if not rows or (wanted.since is not None and rows[-1][1] < wanted.since):
+            if not rows:
                 return ReportPage(tuple(found), "", now)
         return ReportPage(tuple(found), f"{position[0]}-{position[1]}" if position else "", now)
 
@@ -195,14 +194,6 @@ class ReportBook:
         """Return a carrier's plans by code and name: words that name a plan of ours."""
         listed = self._catalogue.fresh().values()
         return [word for each in listed if each.plan.carrier == carrier for word in (each.plan.code, each.plan.name)]
-
-
-def _begins(wanted: ReportFilter, cursor: str) -> tuple[Millis, str] | None:
-    """Return where a page begins: where the one before ended, and never after the filter's `until`."""
-    before = read_cursor(cursor)
-    if wanted.until is not None and (before is None or before[0] >= wanted.until):
-        return wanted.until, ""
-    return before
 
 
 def _batches(made: Sequence[ReportMade]) -> Iterator[list[int]]:
