@@ -145,14 +145,14 @@ class CallBook:
         """
         return one(self._run, letting_go_on(call, by, why))
 
-    def let_go(self, by: str, why: str, cursor: str = "", limit: int = LET_GO_AT_ONCE) -> LetGo:
-        """Let orders continue that wait only for a first review, of up to `limit` orders barred by a review, newest
-        first. Raises ReviewAwaited while every activation needs a review first, Malformed for a cursor that no answer
-        handed out, StoreUnavailable: repeating the request is safe.
+    def let_go(self, by: str, why: str, cursor: str = "") -> LetGo:
+        """Let orders continue that wait only for a first review, of up to LET_GO_AT_ONCE orders barred by a review,
+        newest first. Raises ReviewAwaited while every activation needs a review first, Malformed for a cursor that no
+        answer handed out, StoreUnavailable: repeating the request is safe.
         """
         if self._terms.review_first:
             raise ReviewAwaited("CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers")
-        waiting, cursor = self.waiting(cursor, limit)
+        waiting, cursor = self.waiting(cursor, LET_GO_AT_ONCE)
         freed = [self.let_go_on(call, by, why) for call in dict.fromkeys(each.call for each in waiting)]
         return LetGo(sum(freed), sum(1 for each in freed if each), cursor)
 
