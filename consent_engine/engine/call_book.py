@@ -19,25 +19,20 @@ from consent_engine.domain.order.pressure import Pressure, pressures
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.coverage import Coverage
-from consent_engine.engine.listing import read_cursor
-from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.listing import CHUNK, MOST_LOOKED_AT, read_cursor
+from consent_engine.engine.lookup import Lookup, Position
 from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
 from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import Archive, CallFilter, Records, Store, Tally
 
-MOST_LOOKED_AT = 2_000
-"""Most live calls that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
-CHUNK = 200
 OLDEST, MOST_COUNTED = 50, 10_000
 """Limits for unheard calls in the archive: how many are read at a time, and counted at most, at each scrape."""
 MOST_PAST = 500
 """Most calls heard since that are skipped among them; then the others count as waiting since the instant reached."""
 LET_GO_AT_ONCE = 200
 """Orders waiting for a review that one request releases, with a commit for each call."""
-
-Position = tuple[Millis, str]
 
 
 class CallPage(Struct, frozen=True):
