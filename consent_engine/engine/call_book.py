@@ -19,25 +19,20 @@ from consent_engine.domain.order.pressure import Pressure, pressures
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.coverage import Coverage
-from consent_engine.engine.listing import read_cursor
-from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.listing import CHUNK, MOST_LOOKED_AT, read_cursor
+from consent_engine.engine.lookup import Lookup, Position
 from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
 from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import Archive, CallFilter, Records, Store, Tally
 
-MOST_LOOKED_AT = 2_000
-"""Most live calls that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
-CHUNK = 200
 OLDEST, MOST_COUNTED = 50, 10_000
 """Limits for unheard calls in the archive: how many are read at a time, and counted at most, at each scrape."""
 MOST_PAST = 500
 """Most calls heard since that are skipped among them; then the others count as waiting since the instant reached."""
 LET_GO_AT_ONCE = 200
 """Orders waiting for a review that one request releases, with a commit for each call."""
-
-Position = tuple[Millis, str]
 
 
 class CallPage(Struct, frozen=True):
@@ -145,14 +140,14 @@ class CallBook:
         """
         return one(self._run, letting_go_on(call, by, why))
 
-    def let_go(self, by: str, why: str, cursor: str = "", limit: int = LET_GO_AT_ONCE) -> LetGo:
-        """Let orders continue that wait only for a first review, of up to `limit` orders barred by a review, newest
-        first. Raises ReviewAwaited while every activation needs a review first, Malformed for a cursor that no answer
-        handed out, StoreUnavailable: repeating the request is safe.
+    def let_go(self, by: str, why: str, cursor: str = "") -> LetGo:
+        """Let orders continue that wait only for a first review, of up to LET_GO_AT_ONCE orders barred by a review,
+        newest first. Raises ReviewAwaited while every activation needs a review first, Malformed for a cursor that no
+        answer handed out, StoreUnavailable: repeating the request is safe.
         """
         if self._terms.review_first:
             raise ReviewAwaited("CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers")
-        waiting, cursor = self.waiting(cursor, limit)
+        waiting, cursor = self.waiting(cursor, LET_GO_AT_ONCE)
         freed = [self.let_go_on(call, by, why) for call in dict.fromkeys(each.call for each in waiting)]
         return LetGo(sum(freed), sum(1 for each in freed if each), cursor)
 

@@ -214,9 +214,9 @@ class Engine:
         """Return a page of a number's orders, newest first."""
         return listing.orders_of_page(self.lookup, self.line(msisdn), cursor, limit)
 
-    def orders_ending(self, tail: str, most: int = MOST_ALIKE) -> list[Order]:
+    def orders_ending(self, tail: str) -> list[Order]:
         """Return the orders whose ids end with `tail`, newest first, of those that are not archived yet."""
-        found = self.records.live(ids := self.lists.ending(tail, most))[1]
+        found = self.records.live(ids := self.lists.ending(tail, MOST_ALIKE))[1]
         return [found[order] for order in ids if order in found]
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:

@@ -5,25 +5,23 @@ from time import monotonic
 
 
 class LastingTrouble:
-    """A kind of trouble, met any number of times in a row. words: what cannot be done now."""
+    """A kind of trouble, met any number of `times` in a row. words: what cannot be done now."""
 
     def __init__(self, log: logging.Logger, words: str) -> None:
         self._log = log
         self._words = words
-        self._times = 0
+        self.times = 0
         self._since = 0.0
 
     def met(self, error: Exception) -> None:
         """Note the trouble; only the first time is logged. The error is the engine's own, and names no person."""
-        self._times += 1
-        if self._times == 1:
+        self.times += 1
+        if self.times == 1:
             self._since = monotonic()
             self._log.error("%s: %s; said again when it is over", self._words, error)
 
     def over(self) -> None:
         """Note that there is no trouble; its end is logged if there was any."""
-        if self._times:
-            self._log.warning(
-                "%s: over after %.0f s, met %d times", self._words, monotonic() - self._since, self._times
-            )
-        self._times = 0
+        if self.times:
+            self._log.warning("%s: over after %.0f s, met %d times", self._words, monotonic() - self._since, self.times)
+        self.times = 0

@@ -1,7 +1,8 @@
 """Lists of orders and refusals, newest first, a page at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
@@ -10,12 +11,13 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.lookup import Lookup, Position
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
 from consent_engine.ports import Lists, Records
 
+T = TypeVar("T")
 MOST_LOOKED_AT = 2_000
-"""Most orders that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
+"""Most records that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
 CHUNK = 200
 
 
@@ -50,26 +52,43 @@ class Page:
     cursor: str
 
 
-def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page:
-    """Return up to `limit` orders. Raises Malformed for a cursor that no list handed out."""
+def fitting(
+    read: Callable[[Position | None], tuple[list[tuple[str, Millis]], Mapping[str, T]]], fits: Callable[[T], bool],
+    cursor: str, limit: int, since: Millis | None = None,
+) -> tuple[tuple[T, ...], str]:  # fmt: skip
+    """Return up to `limit` records that fit, newest first, and the cursor to continue with, '' at the end.
+
+    read: returns the next CHUNK records behind a position, with their instants, and those of them that can be read ·
+    since: no older record fits. Raises Malformed for a cursor that no list handed out, and ArchiveUnavailable.
+    """
     before = read_cursor(cursor)
-    found: list[Order] = []
+    found: list[T] = []
     for _ in range(MOST_LOOKED_AT // CHUNK):
         try:
-            rows, orders = _chunk(lookup, before)
+            rows, known = read(before)
         except ArchiveUnavailable:
             if not found:
                 raise
             break  # those found so far can be shown; the cursor continues where they end
-        for order_id, at in rows:
-            before = (at, order_id)
-            if order_id in orders and wanted.fits(orders[order_id]):
-                found.append(orders[order_id])
+        for record, at in rows:
+            before = (at, record)
+            if record in known and fits(known[record]):
+                found.append(known[record])
             if len(found) == limit:
-                return Page(tuple(found), f"{at}-{order_id}")
-        if not rows or (wanted.since is not None and rows[-1][1] < wanted.since):
-            return Page(tuple(found), "")
-    return Page(tuple(found), f"{before[0]}-{before[1]}" if before else "")
+                return tuple(found), f"{at}-{record}"
+        if not rows or (since is not None and rows[-1][1] < since):
+            return tuple(found), ""
+    return tuple(found), f"{before[0]}-{before[1]}" if before else ""
+
+
+def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page:
+    """Return up to `limit` orders. Raises Malformed for a cursor that no list handed out."""
+
+    def read(before: Position | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
+        rows = lookup.placed(before, CHUNK)
+        return rows, lookup.load([order for order, _ in rows])[1]
+
+    return Page(*fitting(read, wanted.fits, cursor, limit, wanted.since))
 
 
 def orders_of_page(lookup: Lookup, line: Line, cursor: str, limit: int) -> Page:
@@ -83,11 +102,6 @@ def orders_of_page(lookup: Lookup, line: Line, cursor: str, limit: int) -> Page:
     found = lookup.load([order for order, _ in page])[1]
     last = f"{page[-1][1]}-{page[-1][0]}" if len(newest) > limit else ""
     return Page(tuple(found[order] for order, _ in page if order in found), last)
-
-
-def _chunk(lookup: Lookup, before: tuple[Millis, str] | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
-    rows = lookup.placed(before, CHUNK)
-    return rows, lookup.load([order for order, _ in rows])[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,19 +16,16 @@ from consent_engine.domain.line.proof_code import CodesUsedUp, Counted, shares
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.engine.catalogue import Catalogue
-from consent_engine.engine.listing import read_cursor
-from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.listing import CHUNK, fitting
+from consent_engine.engine.lookup import Lookup, Position
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
 from consent_engine.engine.report_around import Around, around
 from consent_engine.engine.report_code import CodeAsked, may_send, proving, sending
 from consent_engine.engine.round_trips import one, or_raised
-from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
+from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import ReportFilter, Store
 from consent_engine.ports.registry import Codes
 
-MOST_LOOKED_AT = 2_000
-"""Most reports that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
-CHUNK = 200
 MOST_EXPIRED = 500
 BATCH = 100
 """Most reports of a file that are taken in one go."""
@@ -127,34 +124,18 @@ class ReportBook:
         """List up to `limit` reports, newest first. Raises Malformed for a cursor that no list handed out, and
         ArchiveUnavailable. No open report is archived: a list of open ones does not ask the archive.
         """
-        before = _begins(wanted, cursor)
-        found: list[Report] = []
-        now, position = 0, before
-        for _ in range(MOST_LOOKED_AT // CHUNK):
-            try:
-                rows, now, known = self._piece(wanted, position)
-            except ArchiveUnavailable:
-                if not found:
-                    raise
-                break  # those found so far can be shown; the cursor continues where they end
-            for report, at in rows:
-                position = (at, report)
-                if report in known and wanted.fits(known[report]):
-                    found.append(known[report])
-                if len(found) == limit:
-                    return ReportPage(tuple(found), f"{at}-{report}", now)
-            if not rows or (wanted.since is not None and rows[-1][1] < wanted.since):
-                return ReportPage(tuple(found), "", now)
-        return ReportPage(tuple(found), f"{position[0]}-{position[1]}" if position else "", now)
-
-    def _piece(
-        self, wanted: ReportFilter, position: tuple[Millis, str] | None
-    ) -> tuple[list[tuple[str, Millis]], Millis, dict[str, Report]]:
-        """Return the next reports to look at: names and instants, the store's time, and those that can be read."""
         is_open = wanted.state is ReportState.OPEN or wanted.overdue_at is not None
         where = self._store.reports if is_open else self._lookup.of_reports
-        rows = where.listed(position, CHUNK)
-        return rows, *where.look([report for report, _ in rows])
+        now = 0
+
+        def read(before: Position | None) -> tuple[list[tuple[str, Millis]], dict[str, Report]]:
+            nonlocal now
+            rows = where.listed(before, CHUNK)
+            now, known = where.look([report for report, _ in rows])
+            return rows, known
+
+        reports, following = fitting(read, wanted.fits, cursor, limit)
+        return ReportPage(reports, following, now)
 
     def due(self, limit: int = 50) -> DueReports:
         """Return the open reports, the next due first. Of very many only a part is counted: see `MOST_WAITING`."""
@@ -195,14 +176,6 @@ class ReportBook:
         """Return a carrier's plans by code and name: words that name a plan of ours."""
         listed = self._catalogue.fresh().values()
         return [word for each in listed if each.plan.carrier == carrier for word in (each.plan.code, each.plan.name)]
-
-
-def _begins(wanted: ReportFilter, cursor: str) -> tuple[Millis, str] | None:
-    """Return where a page begins: where the one before ended, and never after the filter's `until`."""
-    before = read_cursor(cursor)
-    if wanted.until is not None and (before is None or before[0] >= wanted.until):
-        return wanted.until, ""
-    return before
 
 
 def _batches(made: Sequence[ReportMade]) -> Iterator[list[int]]:

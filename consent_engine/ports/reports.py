@@ -22,14 +22,12 @@ class Awaited(Struct, frozen=True):
 
 
 class ReportFilter(Struct, frozen=True):
-    """The reports to list; None admits all. since, until: came at or after, and before · overdue_at: overdue then"""
+    """The reports to list; None admits all. overdue_at: overdue then"""
 
     state: ReportState | None = None
     door: ReportDoor | None = None
     found: ReportClass | None = None
     carrier: str | None = None
-    since: Millis | None = None
-    until: Millis | None = None
     overdue_at: Millis | None = None
     reward: Reward | None = None
 
@@ -40,10 +38,8 @@ class ReportFilter(Struct, frozen=True):
             (self.state, report.state), (self.door, told.door), (self.found, report.found),
             (self.carrier, told.carrier), (self.reward, report.reward),
         )  # fmt: skip
-        later = self.since is None or told.received_at >= self.since
-        earlier = self.until is None or told.received_at < self.until
         late = self.overdue_at is None or report.is_overdue(self.overdue_at)
-        return later and earlier and late and all(wanted is None or wanted == found for wanted, found in pairs)
+        return late and all(wanted is None or wanted == found for wanted, found in pairs)
 
 
 class Reports(Protocol):

@@ -59,9 +59,9 @@ async def read_json(request: Request, most: int = MOST_FORM) -> object:
     return parse(await read_body(request, most))
 
 
-async def read_json_if_any(request: Request, most: int = MOST_FORM) -> object:
+async def read_json_if_any(request: Request) -> object:
     """Return the JSON in the body; None where there is no body. Raises as `read_json`, once a body was read."""
-    body = await read_body(request, most)
+    body = await read_body(request, MOST_FORM)
     if not body:
         return None
     _check_kind(request)

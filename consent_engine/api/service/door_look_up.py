@@ -33,11 +33,10 @@ class Ask(Protocol):
 class DoorLookUp:
     """The look-ups of all requests of a process. counted: by outcome, `unasked` in the pause after one failed."""
 
-    def __init__(self, ask: Ask, bounds: Bounds, watch: Callable[[], float] = monotonic) -> None:
+    def __init__(self, ask: Ask, bounds: Bounds) -> None:
         self.counted: Counter[str] = Counter()
         self._ask = ask
         self._bounds = bounds
-        self._watch = watch
         self._known: tuple[Subscribers | None] | None = None
         self._rests_until = 0.0
         self._trouble = LastingTrouble(log, "the BSS does not say who has a number: orders are taken without")
@@ -49,7 +48,7 @@ class DoorLookUp:
         subscribers = self._known[0]
         if subscribers is None:
             return None
-        if self._watch() < self._rests_until:
+        if monotonic() < self._rests_until:
             self.counted[NOT_ASKED] += 1
             return None
         return await self._looked_up(subscribers, msisdn)
@@ -61,7 +60,7 @@ class DoorLookUp:
         except TimeoutError:
             answer = Unavailable("look-up: no answer in time")
         if isinstance(answer, Unavailable):
-            self._rests_until = self._watch() + self._bounds.look_up_rest_s
+            self._rests_until = monotonic() + self._bounds.look_up_rest_s
             self.counted[UNANSWERED] += 1
             self._trouble.met(TimeoutError(answer.reason))
             return None
