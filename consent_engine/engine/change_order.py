@@ -180,18 +180,19 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
     if record is None:
         return
     pending = record.effects[leased.effect]
-    fresh = pending.attempts == 1
+    fresh, now = pending.attempts == 1, max(now, pending.leased_at + 1)  # so that no later lease begins as this one did
     back = replace(
         pending, attempts=pending.attempts - 1, leased_at=0, why=why or pending.why,
         first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
     )  # fmt: skip
-    put = Put(leased.effect, max(now if due is None else due, pending.leased_at + 1), back)  # no lease begins as it did
+    put = Put(leased.effect, now if due is None else max(now, due), back)
     if leased.line is not None:
-        yield from save(Commit("", (LineChange(leased.line.id, put=(put,)),), leased.held))
+        line = LineChange(leased.line.id, put=(put,))
+        yield from save(Commit("", (line,), leased.held, wakes=wakes_of((put,), now)))
         return
     if leased.ending is not None:  # changed meanwhile, its lease expires, and it counts as in doubt: never less
         change = EndingChange(leased.ending, leased.ending, {}, (put,))
-        yield from save(Commit("", (change,), leased.held))
+        yield from save(Commit("", (change,), leased.held, wakes=wakes_of((put,), now)))
         return
     order, held = leased.order, leased.held
     for _ in range(MOST_RACES):
