@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.reshard.appended import Appended
 from consent_engine.adapters.redis.reshard.dump import Side, account
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
@@ -577,7 +578,7 @@ def test_a_move_to_another_number_of_cells_carries_it(desk):
     here = Side([Wire(desk.client, proves=False, replicas=0)], alone=True)
     there = Side([Wire(client, proves=False, replicas=0)] * 3, alone=False)
     for facts in here.facts():
-        there.keep(facts, {})
+        there.keep(facts, Appended())
     assert account(there, lambda _: None).differs(account(here, lambda _: None)) == []
     [moved] = client.keys("ce:*:end:*")
     assert client.hgetall(moved) == desk.client.hgetall(f"ce:{{0}}:end:{ending_id(order.id)}")
