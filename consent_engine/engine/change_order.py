@@ -9,7 +9,7 @@ from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
-from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
+from consent_engine.domain.effects import ACTIVATE, Lane, Millis, Pending, lane_of
 from consent_engine.domain.interpret.delivery_reports import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.entries import Entry
@@ -137,28 +137,6 @@ def recording(
         barred = barred or word is CommitResult.BARRED
         order = None
     raise StoreUnavailable("too many others change this order: the same request again is safe")
-
-
-def activating_again(leased: Leased) -> Step[str]:
-    """Try an activation again that a restriction barred. The order ends where its number has another holder, or where
-    a refusal still bars it and no message is left to be read.
-
-    Raises BrokenRecord for an effect without its order.
-    """
-    order = leased.order
-    if order is None:
-        raise BrokenRecord("an activation without an order")
-    held = leased.held
-    fact = Woke(leased.effect, leased.token)
-    after = yield from recording(order.id, fact, order=order, now=leased.at, held=held)
-    if WAKE_ACTIVATE not in after.effects:
-        return "performed"
-    loaded = yield from load(lines=[order.line])
-    line = loaded.line(order.line)
-    refusal = line.refusal(order.doc.carrier, order.doc.plan) if READ not in line.effects else None
-    if ends := line.named(name_of(Kind.STALE_HOLDER, order.id)) or refusal:
-        yield from recording(order.id, Barred((ends.name,), loaded.now))
-    return "performed"
 
 
 def barring(leased: Leased) -> Step[str]:
