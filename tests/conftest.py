@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fakeredis import FakeRedis
 from hypothesis import settings
+from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
@@ -29,7 +30,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
-from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
+from consent_engine.ports import Activation, Deactivation, Held, Outside, Sms, Store
 from tests.longest_first import rank
 
 settings.register_profile("unhurried", settings(deadline=None))  # no test fails because the machine is busy
@@ -54,6 +55,11 @@ def recording_of(msisdn: str, carrier: str = "mobile") -> str:
 
 
 _LETTERS = str.maketrans("0123456789", "abcdefghij")
+
+
+def others_of(held: Held) -> list[Held]:
+    """Return what is not this lease of an effect: another attempt, the same at other instants, and none at all."""
+    return [replace(held, token=held.token + 1), *(replace(held, since=n) for n in (held.since - 1, held.since + 1, 0))]
 
 
 @pytest.hookimpl(tryfirst=True)

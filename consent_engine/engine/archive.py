@@ -71,7 +71,7 @@ class Archiver:
         self._waiting += [each for each in leased if each.effect in _MOVES]
         if self._waiting and (self._moving is None or self._moving.done()):
             self._moving = asyncio.ensure_future(self._move_all())
-        idle = [(each.line.id, each.token) for each in leased if each.effect == WAKE_LINE and each.line is not None]
+        idle = [each.held for each in leased if each.effect == WAKE_LINE and each.line is not None]
         if idle:
             self._told("let_go", self._store.retirement.age(idle, leased[0].at).count(Aged.OK))
         return [each for each in leased if each.effect not in {*_MOVES, WAKE_LINE}]
@@ -145,7 +145,7 @@ class Archiver:
 
     def _let_go(self, kept: Mapping[str, tuple[Leased, Mapping[str, str]]], now: Millis) -> None:
         """Delete archived orders from the store, if they are still as they were written to the archive."""
-        rows = [Retiring(order_id, r["line"], int(r["v"]), each.token) for order_id, (each, r) in kept.items()]
+        rows = [Retiring(each.held, r["line"], int(r["v"])) for each, r in kept.values()]
         left = self._store.retirement.retire(rows, now - IDLE_MS) if rows else []
         gone = [
             row.order for row, (word, _) in zip(rows, left, strict=True) if word in {RetireResult.OK, RetireResult.GONE}

@@ -58,9 +58,9 @@ async def _move(
         if name not in stay and {n for n in fields if n[:2] == "f:"} == {f"f:{effect}"}
     }  # fmt: skip
     kept = await _keep(store, archive, owner, over) if over else set()
-    rows = [(name, int(over[name]["v"]), batch[name].token) for name in over if name in kept]
+    rows = [(batch[name].held, int(over[name]["v"])) for name in over if name in kept]
     words = store.retirement.retire_records(owner, rows) if rows else []
-    left = {name: word for (name, _, _), word in zip(rows, words, strict=True)}
+    left = {held.record: word for (held, _), word in zip(rows, words, strict=True)}
     gone = [name for name, word in left.items() if word in {RetireResult.OK, RetireResult.GONE}]
     return _Moved(
         over, kept, gone, [n for n, word in left.items() if word is RetireResult.STALE], list(found.keys() - over)

@@ -9,7 +9,7 @@ from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import PARKED, Decision, Drop, Put, stood_off
 from consent_engine.domain.decide.on_outcome import not_begun, on_line_outcome
 from consent_engine.domain.decide.wanted_effects import cooling_off
-from consent_engine.domain.effects import ACTIVATE, READ, WAKE_ACTIVATE, Lane, Millis, Pending, lane_of
+from consent_engine.domain.effects import ACTIVATE, Lane, Millis, Pending, lane_of
 from consent_engine.domain.interpret.delivery_reports import parts_named
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.entries import Entry
@@ -139,28 +139,6 @@ def recording(
     raise StoreUnavailable("too many others change this order: the same request again is safe")
 
 
-def activating_again(leased: Leased) -> Step[str]:
-    """Try an activation again that a restriction barred. The order ends where its number has another holder, or where
-    a refusal still bars it and no message is left to be read.
-
-    Raises BrokenRecord for an effect without its order.
-    """
-    order = leased.order
-    if order is None:
-        raise BrokenRecord("an activation without an order")
-    held = leased.held
-    fact = Woke(leased.effect, leased.token)
-    after = yield from recording(order.id, fact, order=order, now=leased.at, held=held)
-    if WAKE_ACTIVATE not in after.effects:
-        return "performed"
-    loaded = yield from load(lines=[order.line])
-    line = loaded.line(order.line)
-    refusal = line.refusal(order.doc.carrier, order.doc.plan) if READ not in line.effects else None
-    if ends := line.named(name_of(Kind.STALE_HOLDER, order.id)) or refusal:
-        yield from recording(order.id, Barred((ends.name,), loaded.now))
-    return "performed"
-
-
 def barring(leased: Leased) -> Step[str]:
     """Record that an activation was not leased, since restrictions bar it. Raises BrokenRecord for an effect without
     its order.
@@ -180,18 +158,19 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
     if record is None:
         return
     pending = record.effects[leased.effect]
-    fresh = pending.attempts == 1
+    fresh, now = pending.attempts == 1, max(now, pending.leased_at + 1)  # so that no later lease begins as this one did
     back = replace(
         pending, attempts=pending.attempts - 1, leased_at=0, why=why or pending.why,
         first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
     )  # fmt: skip
-    put = Put(leased.effect, max(now if due is None else due, pending.leased_at + 1), back)  # no lease begins as it did
+    put = Put(leased.effect, now if due is None else max(now, due), back)
     if leased.line is not None:
-        yield from save(Commit("", (LineChange(leased.line.id, put=(put,)),), leased.held))
+        line = LineChange(leased.line.id, put=(put,))
+        yield from save(Commit("", (line,), leased.held, wakes=wakes_of((put,), now)))
         return
     if leased.ending is not None:  # changed meanwhile, its lease expires, and it counts as in doubt: never less
         change = EndingChange(leased.ending, leased.ending, {}, (put,))
-        yield from save(Commit("", (change,), leased.held))
+        yield from save(Commit("", (change,), leased.held, wakes=wakes_of((put,), now)))
         return
     order, held = leased.order, leased.held
     for _ in range(MOST_RACES):

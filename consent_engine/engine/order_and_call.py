@@ -11,13 +11,13 @@ from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict
 from consent_engine.domain.decide.decision import Drop, Put
-from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction
-from consent_engine.domain.order.facts import CancelAsked
+from consent_engine.domain.effects import READ, WAKE_ACTIVATE, Millis
+from consent_engine.domain.line.line import Line, request_key
+from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction, name_of
+from consent_engine.domain.order.facts import Barred, CancelAsked, Woke
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import AGAIN_MS, taking_back
-from consent_engine.engine.round_trips import load, save
+from consent_engine.engine.round_trips import calls_of_request, load, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import (
     BrokenRecord,
@@ -106,7 +106,7 @@ def falling(leased: Leased) -> Step[str]:
     line = (yield from load(lines=[call.line])).line(call.line)
     for order, why in (yield from _held_by(line, call)).items():
         try:
-            yield from recording(order, CancelAsked(f"unlawful:{call.id}", "engine", why, door="call", ref=call.id))
+            yield from recording(order, _unlawful(call, why))
         except OrderNotFound:
             log.warning("call %s: one of its orders was not found", call.id)
     over = yield from _taken_back(call, line)
@@ -114,3 +114,43 @@ def falling(leased: Leased) -> Step[str]:
     change = CallChange(call, call, {}, put, ((leased.effect, Drop.ANYWAY),) if over else ())
     yield from save(Commit("", (change,), leased.held))
     return "performed"
+
+
+def activating_again(leased: Leased) -> Step[str]:
+    """Try an activation again that a restriction barred. The order ends where its number has another holder, where a
+    refusal still bars it and no message is left to be read, or where its call is over and the order falls with it: the
+    call's timer may have run in a process of an earlier release, by fewer rules.
+
+    Raises BrokenRecord for an effect without its order.
+    """
+    order = leased.order
+    if order is None:
+        raise BrokenRecord("an activation without an order")
+    fact = Woke(leased.effect, leased.token)
+    after = yield from recording(order.id, fact, order=order, now=leased.at, held=leased.held)
+    if WAKE_ACTIVATE not in after.effects:
+        return "performed"
+    loaded = yield from load(lines=[order.line])
+    line = loaded.line(order.line)
+    refusal = line.refusal(order.doc.carrier, order.doc.plan) if READ not in line.effects else None
+    if ends := line.named(name_of(Kind.STALE_HOLDER, order.id)) or refusal:
+        yield from recording(order.id, Barred((ends.name,), loaded.now))
+    elif waits := line.named(name_of(Kind.CALL, order.id)):
+        yield from _fallen(order.id, waits.ref, line)
+    return "performed"
+
+
+def _fallen(order: str, of: str, line: Line) -> Step[None]:
+    """Cancel an order that waits for the end of a call which is over, where it falls with it."""
+    call = (yield from load(calls=[of])).calls.get(of)
+    if call is None:
+        call = next((each for each in (yield from calls_of_request(request_key(of))) or () if each.id == of), None)
+    if call is not None and call.state is not CallState.UP:
+        why = (yield from _held_by(line, call)).get(order)
+        if why is not None:
+            yield from recording(order, _unlawful(call, why))
+
+
+def _unlawful(call: Call, why: str) -> CancelAsked:
+    """Return the fact that an order falls with its call."""
+    return CancelAsked(f"unlawful:{call.id}", "engine", why, door="call", ref=call.id)

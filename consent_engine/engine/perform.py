@@ -30,12 +30,13 @@ from consent_engine.engine.ask_holder import telling
 from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.carry_on import CarryOn
-from consent_engine.engine.change_order import activating_again, barring, giving_back, line_recording, recording
+from consent_engine.engine.change_order import barring, giving_back, line_recording, recording
 from consent_engine.engine.endings import end_recording, holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.metrics import Measures
+from consent_engine.engine.order_and_call import activating_again
 from consent_engine.engine.outside_call import known_outcome
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
@@ -49,9 +50,8 @@ from consent_engine.ports import Leased, Outside, Queue, Store
 log = logging.getLogger(__name__)
 BATCH = 200
 LINGER_S = 0.02
-"""How long a slice with nothing left to lease waits for its calls, so that its job can report their outcomes.
-
-Other jobs wait for the worker meanwhile, so this is short."""
+"""How long a slice with nothing left to lease waits for its calls, so that its job can report their outcomes. Other
+jobs wait for the worker meanwhile, so this is short."""
 
 
 class Performer:

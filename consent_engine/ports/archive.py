@@ -11,7 +11,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.ports.calls import CallArchive
-from consent_engine.ports.records import Owner
+from consent_engine.ports.records import Held, Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,15 @@ class Expired:
 
 @dataclass(frozen=True, slots=True)
 class Retiring:
-    """An order that the archive has in this version. token: under which its effect WAKE_ARCHIVE is held"""
+    """An order that the archive has in this version. held: its effect WAKE_ARCHIVE"""
 
-    order: str
+    held: Held
     line: str
     version: int
-    token: int
+
+    @property
+    def order(self) -> str:
+        return self.held.record
 
 
 class RetireResult(StrEnum):
@@ -147,15 +150,15 @@ class Retirement(Protocol):
     def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[RetireResult, Millis]]:
         """Delete orders that the archive has, each whole or not at all. YOUNG comes with the line's newest instant."""
 
-    def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
-        """Delete each line that holds nothing any more. lines: (line, token under which its WAKE_LINE is held)"""
+    def age(self, lines: Sequence[Held], now: Millis) -> list[Aged]:
+        """Delete each line that holds nothing any more. lines: by their effect WAKE_LINE"""
 
     def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         """Return the complete records of calls, reports or endings, as stored."""
 
-    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[RetireResult]:
-        """Delete calls or endings that the archive has, each whole or not at all. records: (id, version in the archive,
-        token under which its WAKE_ARCHIVE, or an ending's WAKE_EXPIRED, is held)
+    def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
+        """Delete calls or endings that the archive has, each whole or not at all. records: by their effect
+        WAKE_ARCHIVE, or an ending's WAKE_EXPIRED, with the version in the archive
         """
 
     def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:

@@ -31,13 +31,19 @@ class Owner(StrEnum):
 
 class Held(Struct, frozen=True):
     """A leased effect of a record. token: the number of the attempt that it was leased for · since: when it was leased.
-    A number alone does not name a lease: an attempt that was given back is counted again.
+    A number alone does not name a lease: an attempt that was given back is counted again, but never due again before
+    the millisecond after its lease.
     """
 
     record: str
     effect: str
     token: int
     since: Millis
+
+    @property
+    def lease(self) -> str:
+        """The lease as every script compares it with the first two numbers of the kept effect."""
+        return f"{self.token},{self.since}"
 
 
 class OrderChange(Struct, frozen=True):

@@ -26,7 +26,7 @@ from consent_engine.errors import (
 )
 from consent_engine.ports import RetireResult, Retiring
 from tests.archive.house import LONG
-from tests.conftest import NUMBER, OTHER
+from tests.conftest import NUMBER, OTHER, others_of
 
 
 def test_an_archived_order_is_the_order_it_was(town):
@@ -384,10 +384,11 @@ def test_a_script_lets_go_of_what_was_written_only_in_that_version_and_with_noth
     store = small.engine.store
     [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.order and each.effect == WAKE_ARCHIVE]
     record = store.retirement.whole([order.id])[order.id]
-    this = Retiring(order.id, record["line"], int(record["v"]), leased.token)
+    this = Retiring(leased.held, record["line"], int(record["v"]))
     idle = small.clock.now
     assert store.retirement.retire([replace(this, version=this.version - 1)], idle)[0][0] is RetireResult.STALE
-    assert store.retirement.retire([replace(this, token=this.token + 1)], idle)[0][0] is RetireResult.LOST
+    for held in others_of(leased.held):
+        assert store.retirement.retire([replace(this, held=held)], idle)[0][0] is RetireResult.LOST
     small.report(order, Delivery.DELIVERED, "notification.1")
     assert store.retirement.retire([this], idle)[0][0] is RetireResult.UNREAD
     assert small.live([order.id])

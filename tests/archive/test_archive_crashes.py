@@ -132,13 +132,13 @@ def test_two_who_hold_the_same_order_write_the_same_and_one_lets_it_go(small):
     assert (first.token, second.token) == (1, 2)
     records = small.engine.store.retirement.whole([order.id])
     assert small.archive.keep(records) == small.archive.keep(records) == {order.id}
-    row = Retiring(order.id, order.line, int(records[order.id]["v"]), 1)
+    row = Retiring(first.held, order.line, int(records[order.id]["v"]))
     retire = small.engine.store.retirement.retire
     assert [word for word, _ in retire([row], small.clock.now)] == ["lost"]
     assert small.live([order.id])
-    row = Retiring(order.id, order.line, int(records[order.id]["v"]) - 1, 2)
+    row = Retiring(second.held, order.line, int(records[order.id]["v"]) - 1)
     assert [word for word, _ in retire([row], small.clock.now)] == ["stale"]
-    row = Retiring(order.id, order.line, int(records[order.id]["v"]), 2)
+    row = Retiring(second.held, order.line, int(records[order.id]["v"]))
     assert [word for word, _ in retire([row] * 2, small.clock.now)] == ["ok", "gone"]
 
 

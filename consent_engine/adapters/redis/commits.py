@@ -30,7 +30,7 @@ class Commits(Lists):
         start = len(args)
         args += (
             0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0",
-            "" if commit.at is None else commit.at, 0, "", f"{held.token},{held.since}" if held else "",
+            "" if commit.at is None else commit.at, 0, "", held.lease if held else "",
             "" if commit.beat is None else beat_of(commit.beat, self._cell, self), 0, 0, len(records),
         )  # fmt: skip
         inbox = ""

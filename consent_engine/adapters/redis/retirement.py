@@ -8,9 +8,9 @@ from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell, readable
 from consent_engine.adapters.redis.registry import OLDER, SCHEMA
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Lane, Millis
+from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
-from consent_engine.ports import Aged, Owner, Retirement, RetireResult, Retiring
+from consent_engine.ports import Aged, Held, Owner, Retirement, RetireResult, Retiring
 
 
 class RedisRetirement(OfCell, Retirement):
@@ -29,31 +29,29 @@ class RedisRetirement(OfCell, Retirement):
         cell = self._cell
         for each in orders:
             keys = [cell.order(each.order), cell.line(each.line), cell.inbox(each.line), cell.due[Lane.TIMER]]
-            args: list[str | int] = [each.order, each.version, WAKE_ARCHIVE, each.token, idle_before]
+            args: list[str | int] = [each.order, each.version, each.held.effect, each.held.lease, idle_before]
             calls.script("retire_order", [*keys, cell.placed, cell.refusals], [*args, STRANGER_MS])
         return [(RetireResult(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
 
-    def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
+    def age(self, lines: Sequence[Held], now: Millis) -> list[Aged]:
         calls = Calls()
-        for line, token in lines:
-            keys = [self._cell.line(line), self._cell.inbox(line), self._cell.due[Lane.TIMER]]
-            calls.script(
-                "retire_line", [*keys, self._cell.refusals], [line, WAKE_LINE, token, now - STRANGER_MS, STRANGER_MS]
-            )
+        for held in lines:
+            keys = [self._cell.line(held.record), self._cell.inbox(held.record), self._cell.due[Lane.TIMER]]
+            args: list[str | int] = [held.record, held.effect, held.lease, now - STRANGER_MS, STRANGER_MS]
+            calls.script("retire_line", [*keys, self._cell.refusals], args)
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
 
     def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         kept = self._wire.ask(*(("HGETALL", self._cell.record(owner, record)) for record in records))
         return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
 
-    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[RetireResult]:
+    def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
         asked, cell = Calls(), self._cell
-        effect, lists = WAKE_EXPIRED, [cell.endings]
-        if owner is Owner.CALL:
-            effect, lists = WAKE_ARCHIVE, [cell.calls, cell.told, cell.violations, *cell.to_review.values()]
-        for record, version, token in records:
-            keys = [cell.record(owner, record), cell.due[Lane.TIMER], *lists]
-            asked.script("retire_record", keys, [record, version, effect, token, owner.value])
+        of_calls = [cell.calls, cell.told, cell.violations, *cell.to_review.values()]
+        lists = of_calls if owner is Owner.CALL else [cell.endings]
+        for held, version in records:
+            keys = [cell.record(owner, held.record), cell.due[Lane.TIMER], *lists]
+            asked.script("retire_record", keys, [held.record, version, held.effect, held.lease, owner.value])
         return [RetireResult(word) for word in self._wire.send(asked, repeat=True)]
 
     def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:

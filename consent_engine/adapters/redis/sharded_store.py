@@ -18,6 +18,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import (
     Aged,
     Claim,
+    Held,
     Inbox,
     LaneDepth,
     Lanes,
@@ -218,8 +219,8 @@ class ShardedRetirement(OfCells, Retirement):
             orders, lambda each: each.order, lambda cell, some: cell.retirement.retire(some, idle_before)
         )
 
-    def age(self, lines: Sequence[tuple[str, int]], now: Millis) -> list[Aged]:
-        return self._cells.each(lines, lambda each: each[0], lambda cell, some: cell.retirement.age(some, now))
+    def age(self, lines: Sequence[Held], now: Millis) -> list[Aged]:
+        return self._cells.each(lines, lambda each: each.record, lambda cell, some: cell.retirement.age(some, now))
 
     def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         return self._whole(records, lambda cell, some: cell.retirement.whole_records(owner, some))
@@ -234,9 +235,9 @@ class ShardedRetirement(OfCells, Retirement):
         kept = self._cells.each(records, str, of)
         return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
 
-    def retire_records(self, owner: Owner, records: Sequence[tuple[str, int, int]]) -> list[RetireResult]:
+    def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
         return self._cells.each(
-            records, lambda each: each[0], lambda cell, some: cell.retirement.retire_records(owner, some)
+            records, lambda each: each[0].record, lambda cell, some: cell.retirement.retire_records(owner, some)
         )
 
     def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:

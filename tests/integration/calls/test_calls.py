@@ -17,7 +17,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import CoolingOff, DoNotCall, IdempotencyConflict, Malformed, PlanUnknown, StoreUnavailable
 from consent_engine.ports import CallFilter, Owner, RetireResult
-from tests.conftest import NUMBER, OTHER
+from tests.conftest import NUMBER, OTHER, others_of
 from tests.integration.calls.desk import SHA, instant
 
 A_MINUTE, AN_HOUR = 60_000, 3_600_000
@@ -272,9 +272,10 @@ def test_a_call_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
     store = desk.engine.store
     [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.call and each.effect == WAKE_ARCHIVE]
     version = int(store.retirement.whole_records(Owner.CALL, [call.id])[call.id]["v"])
-    this = (call.id, version, leased.token)
-    assert store.retirement.retire_records(Owner.CALL, [(call.id, version - 1, leased.token)]) == [RetireResult.STALE]
-    assert store.retirement.retire_records(Owner.CALL, [(call.id, version, leased.token + 1)]) == [RetireResult.LOST]
+    this = (leased.held, version)
+    assert store.retirement.retire_records(Owner.CALL, [(leased.held, version - 1)]) == [RetireResult.STALE]
+    for other in others_of(leased.held):
+        assert store.retirement.retire_records(Owner.CALL, [(other, version)]) == [RetireResult.LOST]
     assert store.records.look(calls=[call.id]).calls
     assert [store.retirement.retire_records(Owner.CALL, [this]) for _ in range(2)] == [
         [RetireResult.OK],

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.reshard.appended import Appended
 from consent_engine.adapters.redis.reshard.dump import Side, account
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
@@ -25,6 +26,7 @@ from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.order.facts import Ended
 from consent_engine.engine.audit import audit
+from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.endings import end_recording
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.review import Review
@@ -33,7 +35,7 @@ from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated, NothingParked
 from consent_engine.ports import Owner, RetireResult, Tally
 from tests.archive.house import LONG, broken
-from tests.conftest import NUMBER, OTHER
+from tests.conftest import NUMBER, OTHER, others_of
 from tests.integration.calls.desk import instant
 
 WITHDRAWN = Why(Cause.WITHDRAWN, "hotline", "ops-1", "wants it no more")
@@ -576,7 +578,7 @@ def test_a_move_to_another_number_of_cells_carries_it(desk):
     here = Side([Wire(desk.client, proves=False, replicas=0)], alone=True)
     there = Side([Wire(client, proves=False, replicas=0)] * 3, alone=False)
     for facts in here.facts():
-        there.keep(facts, {})
+        there.keep(facts, Appended())
     assert account(there, lambda _: None).differs(account(here, lambda _: None)) == []
     [moved] = client.keys("ce:*:end:*")
     assert client.hgetall(moved) == desk.client.hgetall(f"ce:{{0}}:end:{ending_id(order.id)}")
@@ -623,14 +625,24 @@ def test_an_ending_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
     desk.clock.forward(hours=LONG)
     store, name = desk.engine.store, ending_id(order.id)
     [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.ending]
-    version, token = int(store.retirement.whole_records(Owner.ENDING, [name])[name]["v"]), leased.token
-    assert store.retirement.retire_records(Owner.ENDING, [(name, version - 1, token)]) == [RetireResult.STALE]
-    assert store.retirement.retire_records(Owner.ENDING, [(name, version, token + 1)]) == [RetireResult.LOST]
+    version = int(store.retirement.whole_records(Owner.ENDING, [name])[name]["v"])
+    assert store.retirement.retire_records(Owner.ENDING, [(leased.held, version - 1)]) == [RetireResult.STALE]
+    for other in others_of(leased.held):
+        assert store.retirement.retire_records(Owner.ENDING, [(other, version)]) == [RetireResult.LOST]
     assert ending(desk, order).state is EndingState.ENDED
-    assert [store.retirement.retire_records(Owner.ENDING, [(name, version, token)]) for _ in range(2)] == [
+    assert [store.retirement.retire_records(Owner.ENDING, [(leased.held, version)]) for _ in range(2)] == [
         [RetireResult.OK],
         [RetireResult.GONE],
     ]
+
+
+def test_an_ending_that_is_given_back_wakes_its_lane(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    [leased] = [each for each in desk.engine.store.lanes.lease(Lane.ACTIVATION, 9) if each.ending]
+    assert drive(desk.engine.store, [giving_back(leased, desk.clock.now)]).due == {Lane.ACTIVATION: 1}
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
 
 
 def test_an_ending_is_kept_as_long_as_what_it_took_back_and_no_longer(desk):

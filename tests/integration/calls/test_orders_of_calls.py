@@ -5,10 +5,11 @@ from msgspec import structs
 
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_UNLAWFUL, Lane
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.offer.policy import Suspects
 from consent_engine.errors import CoolingOff, DoNotCall, Malformed, UnofficialNumber
+from consent_engine.ports import Owner
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import instant
 
@@ -235,6 +236,31 @@ def test_an_order_that_was_agreed_to_after_its_call_ended_is_never_activated_and
     desk.say(f"是{within.doc.code}")
     desk.run()
     assert desk.state(within) == "notified"
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_the_timer_of_an_earlier_release_passed_over_is_cancelled_when_its_activation_is_tried_again(
+    desk, archived
+):
+    """During a rolling upgrade a worker of that release may run the call's timer, which knows fewer rules."""
+    call, began = desk.start(), desk.clock()
+    desk.clock.forward(seconds=300)
+    order = ordered(desk, call)
+    confirmed(desk, order)
+    desk.end(call, "agreed", plan=PLAN, ended_at=instant(began + 60_000))
+    timers, tries = desk.cell.due[Lane.TIMER], f"o:{order.id}:{WAKE_ACTIVATE}"
+    desk.client.hdel(desk.cell.record(Owner.CALL, call.id), f"f:{WAKE_UNLAWFUL}")
+    if archived:
+        desk.client.zadd(timers, {tries: float("inf")})
+        desk.move(hours=49)
+        assert desk.engine.store.records.look(calls=[call.id]).calls == {}
+        assert (desk.state(order), desk.bss.asked) == ("confirmed", [])
+        desk.client.zadd(timers, {tries: desk.clock()})
+    desk.clock.forward(seconds=61)
+    desk.run()
+    cancelled = desk.engine.show(order.id).events[-1].detail
+    assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "agreed_after_call", [])
+    assert (desk.engine.line(NUMBER).restrictions, desk.engine.stuck()) == ((), [])
 
 
 def test_two_clocks_of_a_desk_may_differ_by_a_minute(desk):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import pytest
+from msgspec import structs
 
 from consent_engine.domain.effects import ACTIVATE, Lane, Unavailable, lane_of
 from consent_engine.domain.lifecycle import Trigger
@@ -13,7 +14,7 @@ from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
 from consent_engine.ports.outside import MAY_GO
-from tests.conftest import SECOND, FakeBss
+from tests.conftest import SECOND, FakeBss, others_of
 
 STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
 
@@ -102,9 +103,8 @@ def test_what_another_worker_has_now_is_not_called_by_the_one_that_stood_still(w
     assert pulse.in_flight() == 0
 
 
-@pytest.mark.parametrize("effect", [QUESTION, ACTIVATE, "sms.help"])
-def test_what_is_given_back_twice_takes_no_lease_of_another(world, effect):
-    """The first answer was lost: another worker may have the effect by then, under the number of that attempt."""
+def due_now(world, effect):
+    """Make an effect due; return its lane."""
     if effect == QUESTION:
         world.place()
     elif effect == ACTIVATE:
@@ -112,7 +112,34 @@ def test_what_is_given_back_twice_takes_no_lease_of_another(world, effect):
     else:
         world.say("帮助")
         world.run(Lane.INBOUND)
-    lane, store = lane_of(effect), world.engine.store
+    return lane_of(effect)
+
+
+@pytest.mark.parametrize("effect", [QUESTION, ACTIVATE, "sms.help"])
+def test_what_is_given_back_in_the_millisecond_of_its_lease_wakes_its_lane_and_is_leased_in_the_next(world, effect):
+    lane, store = due_now(world, effect), world.engine.store
+    [leased] = store.lanes.lease(lane, 1)
+    assert drive(store, [giving_back(leased, world.clock.now)]).due == {lane: 1}
+    assert store.lanes.lease(lane, 1) == [], "two leases of one millisecond could not be told apart"
+    world.clock.forward(1)
+    [again] = store.lanes.lease(lane, 1)
+    assert (again.token, again.held == leased.held) == (leased.token, False)
+
+
+def test_a_lease_of_the_same_number_from_another_instant_begins_no_call(world, confirmed):
+    lanes = world.engine.store.lanes
+    [leased] = lanes.lease(Lane.ACTIVATION, 1)
+    for other in others_of(leased.held):
+        pending = structs.replace(leased.order.effects[ACTIVATE], leased_at=other.since)
+        order = structs.replace(leased.order, effects={**leased.order.effects, ACTIVATE: pending})
+        assert not lanes.may_begin(structs.replace(leased, token=other.token, order=order))
+    assert lanes.may_begin(leased)
+
+
+@pytest.mark.parametrize("effect", [QUESTION, ACTIVATE, "sms.help"])
+def test_what_is_given_back_twice_takes_no_lease_of_another(world, effect):
+    """The first answer was lost: another worker may have the effect by then, under the number of that attempt."""
+    lane, store = due_now(world, effect), world.engine.store
     [ours] = store.lanes.lease(lane, 1)
     assert ours.effect.startswith(effect)
     drive(store, [giving_back(ours, world.clock.now)])

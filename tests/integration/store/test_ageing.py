@@ -14,7 +14,7 @@ from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.ports import Aged, LiftResult
-from tests.conftest import NUMBER
+from tests.conftest import NUMBER, others_of
 from workers.clock import Clock
 
 DAYS = STRANGER_MS / 3_600_000
@@ -149,9 +149,10 @@ def test_a_lease_that_was_lost_lets_nothing_go(world):
     world.clock.forward(seconds=61)
     [new] = store.lanes.lease(Lane.TIMER, 9)
     now = world.clock.now
-    assert store.retirement.age([(old.line.id, old.token)], now) == [Aged.LOST]
-    assert store.retirement.age([(new.line.id, new.token)], now) == [Aged.OK]
-    assert store.retirement.age([(new.line.id, new.token)], now) == [Aged.LOST], "again does no harm"
+    for other in (old.held, *others_of(new.held)):
+        assert store.retirement.age([other], now) == [Aged.LOST]
+    assert store.retirement.age([new.held], now) == [Aged.OK]
+    assert store.retirement.age([new.held], now) == [Aged.LOST], "again does no harm"
     assert lines(world) == []
 
 

@@ -155,8 +155,8 @@ local function commit()
         r.seen = assert(r.how ~= "a" or tonumber(r.kept[r.cares] or "0"), "an instant that is no number")
     end
     if holder > 0 then
-        local attempts, leased_at = attempts_of(records[holder].kept[2])
-        if attempts .. "," .. leased_at ~= ARGV[first + 9] then return { "lost", holder } end
+        local held = match(records[holder].kept[2] or "", "^%[(%d+,[1-9]%d*),")
+        if held ~= ARGV[first + 9] then return { "lost", holder } end
     end
     for n, r in ipairs(records) do
         for i = 1, #r.care do

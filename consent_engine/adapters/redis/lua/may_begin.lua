@@ -3,14 +3,13 @@
 -- way, and bars nothing: the process that gives the lease back reads it.
 --
 -- KEYS  1 order   2 its line
--- ARGV  1 the effect's field   2 the token that holds it (the attempt)   3 the order's version, as leased
+-- ARGV  1 the effect's field   2 its lease: `<attempt>,<since when>`   3 the order's version, as leased
 --       4.. fields of the restrictions that bar it
 -- A restriction that has ended counts, too: the effect is then leased anew, and the lease checks exactly.
 -- Returns 1 or 0
 
 local kept = redis.call("HGET", KEYS[1], ARGV[1])
-local attempts, leased_at = string.match(kept or "", "^%[(%d+),(%d+)")
-if attempts ~= ARGV[2] or leased_at == "0" then return 0 end
+if string.match(kept or "", "^%[(%d+,[1-9]%d*),") ~= ARGV[2] then return 0 end
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[3] then return 0 end
 if #ARGV > 3 then
     for _, stands in ipairs(redis.call("HMGET", KEYS[2], unpack(ARGV, 4))) do

@@ -1,7 +1,7 @@
 -- Delete a line that has been idle for long and on which nothing stands: a stranger's, or one whose refusal was lifted.
 --
 -- KEYS  1 line   2 its inbox   3 due-set of the timer lane   4 refusals
--- ARGV  1 line id   2 the held effect   3 its token (the attempt)   4 an instant: a line with nothing newer is idle
+-- ARGV  1 line id   2 the held effect   3 its lease: `<attempt>,<since when>`   4 an instant: a line with nothing newer is idle
 --       5 how long a line must be idle, ms
 -- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again.
 -- The end of a restriction counts as the line's newest instant: a restriction that was over when the line became idle
@@ -13,8 +13,7 @@
 local line, held = KEYS[1], "f:" .. ARGV[2]
 local member = "l:" .. ARGV[1] .. ":" .. ARGV[2]
 local kept = redis.call("HMGET", line, held, "seen")
-local attempts, leased_at = string.match(kept[1] or "", "^%[(%d+),(%d+)")
-if attempts ~= ARGV[3] or leased_at == "0" then return "lost" end
+if string.match(kept[1] or "", "^%[(%d+,[1-9]%d*),") ~= ARGV[3] then return "lost" end
 local stays, busy, dated = false, redis.call("EXISTS", KEYS[2]) == 1, {}
 local ends, over, listed = 0, {}, {}
 local changed = redis.call("HEXISTS", line, "e0") == 1 -- an event of the number is known

@@ -1,7 +1,7 @@
 -- Delete an order that the archive has, with everything that was kept for it; or nothing.
 --
 -- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 placed   6 refusals   (all in one slot)
--- ARGV  1 order id   2 version that the archive has   3 the held effect   4 its token (the attempt)
+-- ARGV  1 order id   2 version that the archive has   3 the held effect   4 its lease: `<attempt>,<since when>`
 --       5 an instant: a line with nothing newer on it is idle   6 how long (ms) a line without orders is kept
 -- The line loses the order's entry and the counts of reports on its SMS. If that was its last order, the line must be
 -- idle (no gateway repeats itself any more), and its dedupe keys go, too; when nothing else stands on it (a refusal, an
@@ -21,8 +21,7 @@ if not kept[1] then
     return { "gone", 0 }
 end
 if kept[1] ~= ARGV[2] then return { "stale", 0 } end
-local attempts, leased_at = string.match(kept[2] or "", "^%[(%d+),(%d+)")
-if attempts ~= ARGV[4] or leased_at == "0" then return { "lost", 0 } end
+if string.match(kept[2] or "", "^%[(%d+,[1-9]%d*),") ~= ARGV[4] then return { "lost", 0 } end
 if redis.call("EXISTS", inbox) == 1 then return { "unread", 0 } end
 
 local entry = "o:" .. ARGV[1]

@@ -1,7 +1,7 @@
 -- Delete a call or an ending that the archive has, or nothing.
 --
 -- KEYS  1 the record   2 due-set of the timer lane   3... the lists that it is in   (all in one slot)
--- ARGV  1 its id   2 version that the archive has   3 the held effect   4 its token (the attempt)   5 the kind of
+-- ARGV  1 its id   2 version that the archive has   3 the held effect   4 its lease: `<attempt>,<since when>`   5 the kind of
 --       record, as members of the due-set begin with it
 -- Returns ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is no
 --         longer held)
@@ -15,8 +15,7 @@ if not kept[1] then
     return "gone"
 end
 if kept[1] ~= ARGV[2] then return "stale" end
-local attempts, leased_at = string.match(kept[2] or "", "^%[(%d+),(%d+)")
-if attempts ~= ARGV[4] or leased_at == "0" then return "lost" end
+if string.match(kept[2] or "", "^%[(%d+,[1-9]%d*),") ~= ARGV[4] then return "lost" end
 
 -- From here on nothing can fail.
 redis.call("DEL", KEYS[1])

@@ -1,8 +1,9 @@
 """All data on one Redis, whatever its number of cells: read as facts, and written to the cells they belong to.
 
 A record (order, line, inbox, reservation) moves whole, by its id; keys that many records share (due-sets, indexes) are
-split into their members; counts and offers, which every cell may have, are merged first. Every write sets a state, and
-streams and lists, which are appended to, are cleared first: a copy done twice has the same result.
+split into their members; counts and offers, which every cell may have, are merged first. Every write sets a state;
+streams and lists are cleared first, then appended to, each entry once: a copy, or a part of it, done twice has the same
+result.
 """
 
 import json
@@ -14,6 +15,7 @@ from consent_engine.adapters.redis.cells import cell_of, first_slot
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.reshard.account import Account, Fact
+from consent_engine.adapters.redis.reshard.appended import Appended, is_appended
 from consent_engine.adapters.redis.reshard.families import (
     IN_THE_FIRST,
     INDEXES,
@@ -187,14 +189,18 @@ class Side:
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    def keep(self, facts: Sequence[Fact], last: dict[tuple[str, int], tuple[int, int]]) -> None:
-        """Write facts to the cells they belong to. last: the newest message of each stream so far"""
+    def keep(self, facts: Sequence[Fact], appended: Appended) -> None:
+        """Write facts to the cells they belong to. appended: the lists and streams of this move, from its beginning"""
         rows: dict[int, list[Sequence[str | int]]] = {}
         for fact in facts:
             for n in self._homes(fact):
-                rows.setdefault(n, []).extend(self._written(n, fact, last))
+                if is_appended(fact):
+                    appended.add(n, self.key(n, fact.kind), fact)
+                else:
+                    rows.setdefault(n, []).extend(self._written(n, fact))
         for n, commands in rows.items():
             self.ask(n, *commands)
+        appended.write(self.wires)
 
     def prove(self) -> None:
         """Prove that everything written so far is on disk, and on as many replicas as set."""
@@ -210,9 +216,7 @@ class Side:
             return [0]
         return [cell_of(_record(fact), len(self.cells))]
 
-    def _written(
-        self, n: int, fact: Fact, last: dict[tuple[str, int], tuple[int, int]]
-    ) -> Iterator[Sequence[str | int]]:
+    def _written(self, n: int, fact: Fact) -> Iterator[Sequence[str | int]]:
         if fact.family in WHOLE:
             key = self.key(n, fact.kind, fact.name)
             yield ("DEL", key)
@@ -221,16 +225,8 @@ class Side:
                 yield ("PEXPIRE", key, fact.ttl)
         elif fact.family in INDEXES:
             yield ("ZADD", self.key(n, fact.kind), fact.values[0], fact.name)
-        elif fact.family in LISTS:
-            yield ("RPUSH", self.key(n, fact.kind), *fact.values)
-        elif fact.family in TOGETHER:
-            yield ("HSET", self.key(n, fact.kind), fact.name, *fact.values)
         else:
-            ms, _, number = fact.values[0].partition("-")
-            before = last.get((fact.kind, n), (0, 0))
-            at = max((int(ms), int(number)), (before[0], before[1] + 1))  # two cells may have used the same id
-            last[fact.kind, n] = at
-            yield ("XADD", self.key(n, fact.kind), f"{at[0]}-{at[1]}", "m", fact.values[1])
+            yield ("HSET", self.key(n, fact.kind), fact.name, *fact.values)
 
     def clear_streams(self) -> None:
         """Delete the streams and lists, which are appended to: they are copied from the beginning."""

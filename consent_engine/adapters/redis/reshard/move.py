@@ -20,6 +20,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
 from consent_engine.adapters.redis.reshard.account import Account, Fact
+from consent_engine.adapters.redis.reshard.appended import Appended
 from consent_engine.adapters.redis.reshard.dump import Side, account
 from consent_engine.adapters.redis.topology.cluster import master_at
 from consent_engine.adapters.redis.topology.replicas import at_replicas
@@ -95,15 +96,14 @@ class Move:
 
     def _copy(self) -> None:
         self.target.clear_streams()
-        last: dict[tuple[str, int], tuple[int, int]] = {}
-        copied, waiting = 0, list[Fact]()
+        appended, copied, waiting = Appended(), 0, list[Fact]()
         for facts in self.source.facts():
             waiting += facts
             if len(waiting) >= AT_ONCE:  # each write goes to every cell: not too often
-                self.target.keep(waiting, last)
+                self.target.keep(waiting, appended)
                 copied, waiting = copied + len(waiting), []
                 self.tell(f"{copied} copied")
-        self.target.keep(waiting, last)
+        self.target.keep(waiting, appended)
         self.target.prove()
         self.tell(f"{copied + len(waiting)} copied: all of it")
 
