@@ -9,7 +9,7 @@ from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened,
 from consent_engine.cli.tables import instant, line, manner, record, table
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.msisdn import hidden, mask, parse
-from consent_engine.errors import OrderNotFound
+from consent_engine.errors import NothingParked, OrderNotFound
 
 if TYPE_CHECKING:
     from consent_engine.domain.inbox.report_parts import Attempt
@@ -87,10 +87,13 @@ def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:
 
 
 def stuck() -> None:
-    """List effects that wait for a person: order, effect, lane, attempts, why. `consent retry ORDER` does it again."""
+    """List effects that wait for a person: order (else line, call or report), effect, lane, attempts, why.
+
+    `consent retry ORDER` does it again.
+    """
     with opened() as engine:
         found = engine.stuck()
-    rows = [(n.id, n.effect, n.lane, "?" if n.attempts is None else n.attempts, n.why) for n in found]
+    rows = [(n.named, n.effect, n.lane, "?" if n.attempts is None else n.attempts, n.why) for n in found]
     table(("order", "effect", "lane", "attempts", "why"), rows, "nothing is stuck")
 
 
@@ -104,7 +107,9 @@ def retry(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 500,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them, by lane, reason and plan.")] = False,
 ) -> None:
-    """Retry the parked effects of an order (or of a line, as `consent stuck` names it); the next answer is believed.
+    """Retry the parked effects of an order (or of a line, a call, a report, as `consent stuck` names it).
+
+    The next answer is believed.
 
     With --all, the stuck effects of many orders: look at --dry-run first.
     """
@@ -124,11 +129,12 @@ def _retry_one(order: str) -> None:
     with opened() as engine:
         try:
             state = engine.retry(order, by()).state.value
-        except OrderNotFound:
-            if not engine.records.live(lines=[order])[2][order].version:
-                raise
-            engine.retry_line(order)
-            state = "a line"
+        except OrderNotFound as unknown:
+            try:
+                engine.retry_other(order, by())
+            except NothingParked:
+                raise unknown from None
+            state = "not an order"
     line(order, "what was parked is due now", state)
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
@@ -24,7 +25,7 @@ DAY_MS = 86_400_000
 T = TypeVar("T")
 OF_LINES = {READ: "unread", WAKE_UNDECIDED: "undecided", WAKE_LINE: "ageless"}
 """The trouble under which a line that lacks the effect is noted."""
-_MEMBER = re.compile(r"([olce]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
+_MEMBER = re.compile(r"([olcer]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
 
 
 @dataclass
@@ -196,8 +197,9 @@ class Looker:
     def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
         ids = {owner: list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner}
         found = self.store.records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING])
-        records: Mapping[str, Order | Line | Call | Ending] = {
-            **found.orders, **found.lines, **found.calls, **found.endings
+        reports = self.store.reports.look(ids[Owner.REPORT])[1] if ids[Owner.REPORT] else {}
+        records: Mapping[str, Order | Line | Call | Ending | Report] = {
+            **found.orders, **found.lines, **found.calls, **found.endings, **reports
         }  # fmt: skip
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
 

@@ -115,7 +115,7 @@ def lanes_of(told: str) -> list[str]:
 
 
 def _stuck(store: Store) -> Iterator[Finding]:
-    found = list(stuck_effects(store.lanes, store.records, ALL, MOST_STUCK))
+    found = list(stuck_effects(store, ALL, MOST_STUCK))
     for lane in Lane:
         reasons = Counter(each.reason[:REASON_SHOWN] for each in found if each.lane is lane)
         if reasons:

@@ -106,6 +106,10 @@ WAKE_EXPIRED = "wake.expired"
 """The retention of an ending that is over has passed, or that of its person part. An effect of an ending."""
 WAKE_ENDINGS = "wake.endings"
 """The number has another holder: services activated for the previous one are taken back. An effect of a line."""
+WAKE_WITHDRAWN = "wake.withdrawn"
+"""A subscriber wants a service to end, and which one, or whether it is on, is not known yet; parked: a person must see
+to it. An effect of a line.
+"""
 WAKE_LINE = "wake.line"
 """A line without orders and restrictions is deleted, with its number: an effect of a line."""
 

@@ -17,7 +17,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE,
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.engine.archive_records import Moving, awaited, move_calls, move_endings, park
+from consent_engine.engine.archive_records import Moving, awaited, move_calls, move_endings, moving_effect, park
 from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
@@ -135,8 +135,7 @@ class Archiver:
             return
         self._fine()
         self._let_go({order: (batch[order], record) for order, record in records.items() if order in kept}, now)
-        for order_id in records.keys() - kept:
-            park(self._store, batch[order_id], self._told)
+        park(self._store, Owner.ORDER, {o: r for o, r in records.items() if o not in kept}, batch, self._told)
         await self._expire(archive, now)
 
     async def _keep(self, archive: Archive, records: Mapping[str, Mapping[str, str]]) -> set[str]:
@@ -173,7 +172,7 @@ class Archiver:
 
     def _postpone(self, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         if dues:
-            self._store.lanes.postpone(WAKE_EXPIRED if owner is Owner.ENDING else WAKE_ARCHIVE, dues, owner)
+            self._store.lanes.postpone(moving_effect(owner), dues, owner)
 
     async def _expire(self, archive: Archive, now: Millis) -> None:
         """Delete archived data that its retention class no longer allows: a little now and then, beside archiving."""

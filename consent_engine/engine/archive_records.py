@@ -1,5 +1,5 @@
 """Archiving of finished calls and endings, and of answered reports: written to the archive first, in one
-transaction, and deleted from the store after that, as orders are.
+transaction, and deleted from the store after that, as orders are. What it does not take is parked, whatever its kind.
 """
 
 import asyncio
@@ -9,22 +9,20 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from consent_engine.domain.call.call import Call, key_held
+from consent_engine.domain.call.call import key_held
 from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Put
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Millis
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Millis, Pending
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.ports import (
     Archive,
-    CallChange,
-    Change,
     Commit,
     CommitResult,
     Leased,
-    OrderChange,
     Owner,
+    RecordChange,
     RetireResult,
     Store,
 )
@@ -75,9 +73,12 @@ async def move_calls(
     keys = [(key, call) for call in moved.gone for key in {request_key(call), key_held(call, moved.over[call])} if key]
     store.reservations.forget(keys)
     told("archived", len(moved.gone))
-    for call in moved.over.keys() - moved.kept:
-        park(store, batch[call], told)
+    park(store, Owner.CALL, _left(moved.over, moved.kept), batch, told)
     return moved.soon, moved.later
+
+
+def _left(records: Records, kept: Collection[str]) -> Records:
+    return {name: fields for name, fields in records.items() if name not in kept}
 
 
 def _waited_for(store: Store, batch: Mapping[str, Leased]) -> set[str]:
@@ -89,28 +90,41 @@ def _waited_for(store: Store, batch: Mapping[str, Leased]) -> set[str]:
     return {each.ref for line in lines for each in line.restrictions if each.kind is Kind.REVIEW}
 
 
-def park(store: Store, leased: Leased, told: Told) -> None:
-    """Park an order or a call that the archive does not take, for an operator to see why; other records go on."""
-    record = leased.order or leased.call
-    if record is None:
-        return
-    kind, known_by = ("call", "id or recording") if isinstance(record, Call) else ("order", "id")
-    log.error("%s %s: the archive does not take it", kind, record.id)
+_NAMED = {
+    Owner.ORDER: ("order", "id"),
+    Owner.CALL: ("call", "id or recording"),
+    Owner.ENDING: ("ending", "id"),
+    Owner.REPORT: ("report", "id"),
+}
+
+
+def park(store: Store, owner: Owner, records: Records, batch: Mapping[str, Leased], told: Told) -> None:
+    """Put records that the archive does not take on the stuck list, for a person to see why; the others go on.
+
+    records: as they were to be kept · batch: their leases, where their kind has a timer
+    """
+    kind, known_by = _NAMED[owner]
     why = f"the archive does not take it: another {kind} stands there under this {known_by}, or it cannot be written"
-    stuck = replace(record.effects[WAKE_ARCHIVE], leased_at=0, parked=1, why=why)
-    puts = (Put(WAKE_ARCHIVE, PARKED, stuck),)
-    if isinstance(record, Call):
-        change: Change = CallChange(record, record, {}, puts)
-    else:
-        change = OrderChange(record, record.version, record.state, {}, puts)
-    if store.records.commit([Commit("", (change,), leased.held)])[0].word is CommitResult.OK:
-        told("parked", 1)
+    effect, commits = moving_effect(owner), list[Commit]()
+    for name, fields in records.items():
+        log.error("%s %s: the archive does not take it", kind, name)
+        stuck = replace(Pending.decode(fields.get(f"f:{effect}", "[]")), leased_at=0, parked=1, why=why)
+        change = RecordChange(owner, name, int(fields["v"]), put=(Put(effect, PARKED, stuck),))
+        commits.append(Commit("", (change,), batch[name].held if name in batch else None))
+    words = [saved.word for saved in store.records.commit(commits)] if commits else []
+    if parked := words.count(CommitResult.OK):
+        told("parked", parked)
+
+
+def moving_effect(owner: Owner) -> str:
+    """Return the effect that moves a kind of record to the archive, and that stands for it on the stuck list."""
+    return WAKE_EXPIRED if owner is Owner.ENDING else WAKE_ARCHIVE
 
 
 async def move_endings(
     store: Store, archive: Archive, batch: Mapping[str, Leased], told: Told
 ) -> tuple[list[str], list[str]]:
-    """Move endings, as Moving says. One that the archive does not take is looked at again much later.
+    """Move endings, as Moving says. One that the archive does not take is parked.
 
     The order goes first: an order in the store has its ending, if any, there too, so that taking a live order back
     never needs the archive.
@@ -120,20 +134,23 @@ async def move_endings(
     stay = {name for name, version in there.items() if version}
     moved = await _move(store, archive, Owner.ENDING, batch, stay, WAKE_EXPIRED)
     told("archived", len(moved.gone))
-    return moved.soon, [*moved.later, *(moved.over.keys() - moved.kept)]
+    park(store, Owner.ENDING, _left(moved.over, moved.kept), batch, told)
+    return moved.soon, moved.later
 
 
 async def move_reports(store: Store, now: Millis) -> int:
     """Move reports that need nothing more, LATE_MARGIN after that, up to MOST_MOVED; return how many left.
 
     A worker that dies in between leaves a report in both: the store's copy counts, and the repeat finds in the archive
-    what it would write. One decided or rewarded meanwhile has another version, and stays. Raises ArchiveUnavailable.
+    what it would write. One decided or rewarded meanwhile has another version, and stays. One that the archive does not
+    take is parked, and holds up no other. Raises ArchiveUnavailable.
     """
     archive = store.archive
     if archive is None:
         return 0
     found = store.retirement.whole_records(Owner.REPORT, store.reports.answered(now - LATE_MARGIN, MOST_MOVED))
     kept = await _keep(store, archive, Owner.REPORT, found) if found else set()
+    park(store, Owner.REPORT, _left(found, kept), {}, lambda _, __: None)
     rows = [(name, int(fields["v"])) for name, fields in found.items() if name in kept]
     gone = store.retirement.retire_reports(rows) if rows else []
     return sum(word in {RetireResult.OK, RetireResult.GONE} for word in gone)
@@ -154,11 +171,4 @@ async def _keep(store: Store, archive: Archive, owner: Owner, records: Records) 
     await awaited(store, archive)
     if owner is Owner.CALL:
         return await asyncio.to_thread(archive.calls.keep, records)
-    kept = await asyncio.to_thread(archive.records.keep, owner, records)
-    for name in records.keys() - kept:
-        log.error(
-            "%s %s: the archive does not take it: another record stands there, or it cannot be written",
-            owner.name,
-            name,
-        )
-    return kept
+    return await asyncio.to_thread(archive.records.keep, owner, records)

@@ -202,9 +202,10 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     return put.pending if put else None
 
 
-def retrying(line_id: str, effects: Sequence[str] = ()) -> Step[None]:
-    """Do the parked effects of a line now, or only `effects` among them. Raises NothingParked, and StoreUnavailable
-    when too many others write to this line."""
+def retrying(line_id: str, by: str, effects: Sequence[str] = ()) -> Step[None]:
+    """Do the parked effects of a line now, or only `effects` among them; the next answer is believed. Raises
+    NothingParked, and StoreUnavailable when too many others write to this line.
+    """
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[line_id])
         line = loaded.line(line_id)
@@ -212,7 +213,7 @@ def retrying(line_id: str, effects: Sequence[str] = ()) -> Step[None]:
         parked = {effect: pending for effect, pending in line.effects.items() if pending.parked and effect in wanted}
         if not parked:
             raise NothingParked("nothing of this line stands on the stuck list")
-        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
+        put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0, believe=by)) for e, p in parked.items())
         wakes = wakes_of(put, loaded.now)
         saved = yield from save(Commit("", (LineChange(line_id, line.version, put=put),), wakes=wakes), prove=True)
         if saved.word is CommitResult.OK:

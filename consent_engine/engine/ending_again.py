@@ -34,12 +34,13 @@ def saving(
     return word
 
 
-def retrying_ending(name: str, by: str, *, given_up: bool = False) -> Step[Ending]:
-    """Do the parked effects of an ending now; given_up: do one that was given up again, under the same key.
+def retrying_ending(name: str, by: str, *, given_up: bool = False, op: str = "") -> Step[Ending]:
+    """Do the parked effects of an ending now. given_up: do one that was given up again, under the same key · op: the
+    identity of the change, where it must not be made twice
 
     Raises NothingParked, also where there is no ending, or it is archived; StoreUnavailable.
     """
-    op, again = f"retry:{uuid.uuid4().hex[:12]}", on_take_up if given_up else on_retry
+    op, again = op or f"retry:{uuid.uuid4().hex[:12]}", on_take_up if given_up else on_retry
     for _ in range(MOST_RACES):
         loaded = yield from load(endings=[name])
         ending, now = loaded.endings.get(name), loaded.now

@@ -27,14 +27,14 @@ from consent_engine.domain.decide.endings import (
     on_notice,
     switching_off,
 )
-from consent_engine.domain.effects import DEACTIVATE, WAKE_LINE, Lane, Millis, Pending
+from consent_engine.domain.effects import DEACTIVATE, WAKE_LINE, Millis, Pending
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.holder import CHANGING
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import MOST_RACES
+from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import archived_endings, load, one, orders_of_line, prove, save
@@ -76,11 +76,11 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
         holder_since = loaded.line(order.line).holder_since(order.doc.carrier)
         doc = taken(order, why, loaded.now, holder_since)
         ending, fields = opened(doc, order.person.msisdn, order.line, token_hex(16))
-        change = EndingChange(ending, None, fields, (switching_off(loaded.now),))
-        saved = yield from save(Commit(name, (change,), wakes=frozenset({Lane.ACTIVATION})), prove=True)
-        if saved.word is CommitResult.OK:
+        put = switching_off(ending, loaded.now)
+        commit = Commit(name, (EndingChange(ending, None, fields, (put,)),), wakes=wakes_of((put,), loaded.now))
+        if (yield from save(commit, prove=True)).word is CommitResult.OK:
             log.info("order %s: its ending was requested: %s", order.id, why.cause.value)
-            return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: Pending()}), is_new=True)
+            return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: put.pending}), is_new=True)
         is_there = True
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
 
@@ -153,7 +153,7 @@ def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bo
     """Have all activated orders of a number taken back that `meant` selects, archived ones, too. False while that is
     incomplete: an activation of one of them has begun and not ended, or the archive cannot be asked.
 
-    Raises BrokenRecord for an ending that cannot be read, once all others are requested.
+    Raises BrokenRecord for an ending that cannot be read, once all others are requested and nothing waits.
     """
     ids = [entry.order for entry in line.entries]
     live = (yield from load(ids)).orders if ids else {}
@@ -165,14 +165,14 @@ def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bo
             continue
         if order.last(Trigger.SERVICE_ACTIVATED) is None:
             over = over and not (order.state is State.CONFIRMED and begun(order))
-        elif order.person.msisdn:
+        else:
             try:
                 yield from ending_asked(order, why)
             except BrokenRecord as error:
                 broken.append(error)
             except ArchiveUnavailable:
                 over = False
-    if broken:
+    if broken and over:
         raise broken[0]
     return over
 

@@ -28,7 +28,7 @@ from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.archive import Upkeep
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue
-from consent_engine.engine.change_order import recording, retrying
+from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import Endings
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
 from consent_engine.engine.inspector import Inspector
@@ -52,7 +52,9 @@ from consent_engine.engine.stuck import (
     Retried,
     StuckEffect,
     Wanted,
+    counted,
     retries,
+    retrying_other,
     stuck_effects,
 )
 from consent_engine.engine.trouble import Trouble
@@ -185,9 +187,9 @@ class Engine:
                 raise
             return self.show(order_id)
 
-    def retry_line(self, line_id: str) -> None:
-        """Do the parked effects of a line now. Raises NothingParked."""
-        self.run(retrying(line_id))
+    def retry_other(self, record: str, by: str) -> None:
+        """Do the parked effects of a line, call, ending or report now, by its own id. Raises NothingParked."""
+        self.run(retrying_other(record, by))
 
     def resend(self, order_id: str, by: str) -> Order:
         """Send the question again. Raises NotWaiting and TooManyResends."""
@@ -272,16 +274,13 @@ class Engine:
 
     def stuck(self, most: int = MOST_STUCK, wanted: Wanted = ALL) -> list[StuckEffect]:
         """Return the effects that wait for a person."""
-        return list(stuck_effects(self.lanes, self.records, wanted, most))
+        return list(stuck_effects(self.store, wanted, most))
 
     def retry_many(self, found: Sequence[StuckEffect], by: str) -> Retried:
         """Do these stuck effects now, up to MOST_RETRIED; one event per order. Proven durable before this returns."""
         some = found[:MOST_RETRIED]
         steps = retries(some, by)
-        done = self._all([step for _, step in steps])
-        retried = sum(n for (n, _), result in zip(steps, done, strict=True) if result is True)
-        unreadable = sum(each.attempts is None for each in some)
-        return Retried(retried, len(some) - unreadable - retried, unreadable)
+        return counted(some, steps, self._all([step for _, step in steps]))
 
     def plan(self, code: str) -> Listed:
         """Return a plan in its current version. Raises PlanNotFound."""

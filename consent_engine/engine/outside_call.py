@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.ending import NO_NUMBER, Ending
 from consent_engine.domain.decide.sent import text_of
 from consent_engine.domain.effects import (
     ACTIVATE,
@@ -13,6 +13,7 @@ from consent_engine.domain.effects import (
     Purpose,
     Rejected,
     Uncertain,
+    Untaken,
     sms_parts,
 )
 from consent_engine.domain.lifecycle import State, Trigger
@@ -96,8 +97,11 @@ async def _deactivate(outside: Outside, ending: Ending) -> CallResult:
     if outside.bss is None:
         return CallResult(Rejected("no BSS is set up"))
     target = Target(BSS, outside.bss.name)
-    if ending.effects[DEACTIVATE].in_doubt:
+    nameless = not ending.person.msisdn  # it cannot be requested, but a person may have had it done under its id
+    if nameless or ending.effects[DEACTIVATE].in_doubt:
         known = await outside.bss.ask_ending(ending.id)
+        if nameless and (known is None or isinstance(known, Untaken)):
+            return CallResult(Rejected(NO_NUMBER))
         if known is not None:
             return CallResult(known, target)
     doc = ending.doc

@@ -13,9 +13,6 @@ from time import monotonic
 
 from consent_engine.domain.effects import (
     NOTIFICATION,
-    WAKE_ACTIVATE,
-    WAKE_ENDINGS,
-    WAKE_TOO_LATE,
     WITHOUT_CALLS,
     Lane,
     Millis,
@@ -23,20 +20,17 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.order.facts import Ended, Woke
+from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
 from consent_engine.engine.ask_holder import telling
-from consent_engine.engine.call import timed
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.carry_on import CarryOn
 from consent_engine.engine.change_order import barring, giving_back, line_recording, recording
-from consent_engine.engine.endings import end_recording, holder_changed, noticing
-from consent_engine.engine.join_parts import line_timer
+from consent_engine.engine.endings import end_recording
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.metrics import Measures
-from consent_engine.engine.order_and_call import activating_again
 from consent_engine.engine.outside_call import known_outcome
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
@@ -44,6 +38,7 @@ from consent_engine.engine.round_trips import drive
 from consent_engine.engine.slice import Slice
 from consent_engine.engine.slice_result import Tally, word_of
 from consent_engine.engine.store_requests import Step
+from consent_engine.engine.timers import waking
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Leased, Outside, Queue, Store
 
@@ -164,7 +159,8 @@ class Performer:
             if one.lane is Lane.INBOUND:
                 self._record([(one.lane, self._reading(each, self._watch())) for each in leased])
             else:
-                self._record([(one.lane, self._waking(each)) for each in self._archiver.take(leased)])
+                due = self._archiver.take(leased)
+                self._record([(one.lane, waking(each, self._outside, self.measures.unasked)) for each in due])
                 await self._archiver.rest(MOST_WAITING)
             if one.is_over:
                 return True
@@ -270,24 +266,6 @@ class Performer:
         now = leased.at + int((self._watch() - since) * 1000)
         yield from giving_back(leased, now, now + AGAIN_MS, why_it_waits(self.gate.gateway(leased)))
         return "given_back"
-
-    def _waking(self, leased: Leased) -> Step[str]:
-        order = leased.order
-        if leased.call is not None:
-            return (yield from timed(leased))
-        if leased.ending is not None:
-            return (yield from noticing(leased))
-        if leased.effect == WAKE_ENDINGS:
-            return (yield from holder_changed(leased))
-        if order is None:
-            return (yield from line_timer(leased, self._outside))
-        if leased.effect == WAKE_ACTIVATE:
-            return (yield from activating_again(leased))
-        fact = Woke(leased.effect, leased.token)
-        after = yield from recording(order.id, fact, order=order, now=leased.at, held=leased.held)
-        if leased.effect == WAKE_TOO_LATE and (order.state, after.state) == (State.AGREED, State.EXPIRED):
-            self.measures.unasked()
-        return "performed"
 
     def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
         told = leased.effect == NOTIFICATION and after.state is State.NOTIFIED

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from enum import Enum
 
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
@@ -9,6 +10,7 @@ from consent_engine.domain.decide.decision import A_MINUTE, Drop, Put, stood_off
 from consent_engine.domain.effects import READ, Millis
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.interpret import understand, wanted
+from consent_engine.domain.interpret.lost_reader import LOST_READER, without_reader
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.interpret.withdrawing import NONE, answering
 from consent_engine.domain.line.entries import Unread
@@ -17,11 +19,19 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Loaded, Step
-from consent_engine.engine.withdrawals import withdrawing
+from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved
 
 log = logging.getLogger(__name__)
+
+
+class Poison(Enum):
+    """How many readers a message lost. LOST: so many that only the refusal in it is looked at · WHOLLY: these, too"""
+
+    NO = 0
+    LOST = 1
+    WHOLLY = 2
 
 
 def reading(leased: Leased, max_attempts: int) -> Step[int]:
@@ -35,11 +45,12 @@ def reading(leased: Leased, max_attempts: int) -> Step[int]:
     if not leased.unread:  # consumed by a worker whose lease passed to us: nothing is left to do
         yield from save(Commit("", (LineChange(line.id, drop=((leased.effect, Drop.ANYWAY),)),), held))
         return 0
-    poisoned = leased.lost and leased.token > max_attempts
+    lost = leased.token > max_attempts and leased.lost
+    poison = Poison.WHOLLY if lost and leased.token > 2 * max_attempts else Poison.LOST if lost else Poison.NO
     loaded: Loaded | None = Loaded(leased.at, {}, {line.id: line})
     for n, message in enumerate(leased.unread):
         behind = leased.unread[n + 1 :]
-        ours = yield from _one(loaded, line.id, message, behind, held, poisoned=poisoned and n == 0)
+        ours = yield from _one(loaded, line.id, message, behind, held, poison if n == 0 else Poison.NO)
         if not ours:
             return n
         loaded = None
@@ -47,9 +58,8 @@ def reading(leased: Leased, max_attempts: int) -> Step[int]:
 
 
 def _one(
-    loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held,
-    *, poisoned: bool,
-) -> Step[bool]:  # fmt: skip
+    loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held, poison: Poison
+) -> Step[bool]:
     """Read one message; False when the lease of the line was lost."""
     waits = any(isinstance(m.body, UnreadReply) for m in behind)
     barred, rhythm = False, None
@@ -57,16 +67,20 @@ def _one(
         if loaded is None:
             loaded = yield from load(lines=[line_id])
         now, line = loaded.now, loaded.line(line_id)
-        found = NONE if poisoned else (yield from withdrawing(line, message, now))
+        found = (yield from withdrawing(line, message, now)) if poison is Poison.NO else NONE
         if found is None:  # the end of a service waits for the archive: no later message is read before
             put = (Put(READ, now + A_MINUTE),)
             yield from save(Commit("", (LineChange(line_id, put=put),), held))
             return False
-        ids = [] if poisoned else wanted(line, message)
+        ids = [] if poison is Poison.WHOLLY else wanted(line, message)
         orders = (yield from load(ids)).orders if ids else {}
-        meant = Reading(unmatched="lost_reader")
-        if not poisoned:
+        if poison is Poison.NO:
             meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
+        else:
+            log.error("line %s: a message lost every reader: only a refusal in it counts", line_id)
+            lost = poison is Poison.WHOLLY
+            meant = Reading(unmatched=LOST_READER) if lost else without_reader(line, orders, message)
+            found = NONE if lost else later(line, message, now)
         if isinstance(message.body, UnreadReply):
             meant = answering(meant, found, line, message.body.scope[0], message.came)
         saved = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)

@@ -27,9 +27,9 @@ from consent_engine.domain.call.report import (
 )
 from consent_engine.domain.call.report_class import proposed
 from consent_engine.domain.call.report_terms import ReportTerms
-from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.decide.report_texts import Telling, found, paid, received
-from consent_engine.domain.effects import WAKE_LINE, Lane, Millis
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
@@ -39,7 +39,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import archived_reports, load, load_reports, post, prove, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import NothingParked, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, LineChange, Owner, Posted, ReportChange
 
 log = logging.getLogger(__name__)
@@ -233,3 +233,17 @@ def _reward(report: Report, wanted: ReportDecision, line: Line, terms: ReportTer
     if asked is Reward.GRANTED and why:
         raise RewardNotDue("no reward is due for this report", reason=why)
     return asked
+
+
+def retrying_report(report_id: str) -> Step[None]:
+    """Have a report moved to the archive that waits for a person, with the next ones that are. Raises NothingParked,
+    and StoreUnavailable.
+    """
+    for _ in range(MOST_RACES):
+        report = (yield from load_reports([report_id]))[1].get(report_id)
+        if report is None or WAKE_ARCHIVE not in report.effects:
+            raise NothingParked("nothing of this report stands on the stuck list")
+        change = ReportChange(report, report, {}, (), ((WAKE_ARCHIVE, Drop.ANYWAY),))
+        if (yield from save(Commit("", (change,)), prove=True)).word is CommitResult.OK:
+            return
+    raise StoreUnavailable("too many others change this report: the same request again is safe")

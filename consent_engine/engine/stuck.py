@@ -2,12 +2,13 @@
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
@@ -16,9 +17,10 @@ from consent_engine.domain.order.facts import RetryAsked
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording, retrying, retrying_call
 from consent_engine.engine.ending_again import retrying_ending
+from consent_engine.engine.report import retrying_report
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import NothingParked, OrderNotFound
-from consent_engine.ports import Lanes, Owner, Records
+from consent_engine.errors import ConsentError, NothingParked, OrderNotFound
+from consent_engine.ports import Owner, Store
 
 MOST_STUCK = 10_000
 """Most effects of the stuck list that are looked at."""
@@ -26,13 +28,15 @@ MOST_RETRIED = 500
 """Most effects that are done again in one go."""
 CHUNK = 500
 _UNREADABLE = (None, "its record cannot be read", 0)
+Record = Order | Line | Call | Ending | Report
 _HOW_OFTEN = re.compile(r", \d+ times$")
 
 
 @dataclass(frozen=True, slots=True)
 class StuckEffect:
     """An effect that waits for a person. attempts: None when its record cannot be read · plan: '' where there is none ·
-    why: without numbers · since: when it was last tried, 0 where unknown
+    why: without numbers · since: when it was last tried, 0 where unknown · order: the order that it is about, by which
+    people know an ending; '' where it is about none
     """
 
     owner: Owner
@@ -44,6 +48,12 @@ class StuckEffect:
     plan: str
     why: str
     since: Millis
+    order: str = ""
+
+    @property
+    def named(self) -> str:
+        """The id by which people know it, and do it again: the order's, else the record's own."""
+        return self.order or self.id
 
     @property
     def reason(self) -> str:
@@ -79,27 +89,20 @@ class Cause:
     since: Millis
 
 
-def stuck_effects(
-    lanes: Lanes, records: Records, wanted: Wanted, most: int, chunk: int = CHUNK
-) -> Iterator[StuckEffect]:
+def stuck_effects(store: Store, wanted: Wanted, most: int, chunk: int = CHUNK) -> Iterator[StuckEffect]:
     """Yield up to `most` wanted effects of the stuck list, of the first MOST_STUCK; loaded as they are asked for."""
-    found = lanes.stuck(MOST_STUCK)
+    found = store.lanes.stuck(MOST_STUCK)
     for start in range(0, len(found), chunk):
         part = found[start : start + chunk]
         ids = {owner: list(dict.fromkeys(each.id for each in part if each.owner is owner)) for owner in Owner}
-        looked = records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING])
-        orders = looked.orders
-        known: dict[str, Order | Line | Call | Ending] = {
-            **orders, **looked.lines, **looked.calls, **looked.endings
-        }  # fmt: skip
+        known = _known(store, ids)
         for each in part:
-            order = orders.get(each.id)
             record = known.get(each.id)
             pending = record.effects.get(each.effect) if record else None
             attempts, why, since = (pending.attempts, pending.why, pending.last_at) if pending else _UNREADABLE
             stuck = StuckEffect(
-                each.owner, each.id, each.effect, each.lane, order.state if order else None, attempts,
-                hidden(_plan_of(record)), hidden(why), since,
+                each.owner, each.id, each.effect, each.lane, record.state if isinstance(record, Order) else None,
+                attempts, hidden(_plan_of(record)), hidden(why), since, _order_of(record),
             )  # fmt: skip
             if most > 0 and wanted.fits(stuck):
                 most -= 1
@@ -108,8 +111,21 @@ def stuck_effects(
             return
 
 
-def _plan_of(record: Order | Line | Call | Ending | None) -> str:
+def _known(store: Store, ids: Mapping[Owner, Sequence[str]]) -> Mapping[str, Record]:
+    """Return the records of any kind that can be read, by their ids."""
+    looked = store.records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING])
+    reports = store.reports.look(ids[Owner.REPORT])[1] if ids[Owner.REPORT] else {}
+    return {**looked.orders, **looked.lines, **looked.calls, **looked.endings, **reports}
+
+
+def _plan_of(record: Record | None) -> str:
     return record.doc.plan if isinstance(record, Order | Ending) else ""
+
+
+def _order_of(record: Record | None) -> str:
+    if isinstance(record, Order):
+        return record.id
+    return record.doc.order if isinstance(record, Ending) else ""
 
 
 def causes_of(found: Sequence[StuckEffect]) -> list[Cause]:
@@ -150,10 +166,37 @@ def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]
                 step = retrying_call(record, effects)
             case Owner.ENDING:
                 step = retrying_ending(record, by)
+            case Owner.REPORT:
+                step = retrying_report(record)
             case _:
-                step = retrying(record, effects)
+                step = retrying(record, by, effects)
         steps.append((len(effects), _or_gone(step)))
     return steps
+
+
+def counted(
+    some: Sequence[StuckEffect], steps: Sequence[tuple[int, Step[bool]]], done: Sequence[bool | ConsentError]
+) -> Retried:
+    """Return the result of retrying `some` by these steps, whose results are `done`."""
+    retried = sum(n for (n, _), result in zip(steps, done, strict=True) if result is True)
+    unreadable = sum(each.attempts is None for each in some)
+    return Retried(retried, len(some) - unreadable - retried, unreadable)
+
+
+def retrying_other(record: str, by: str) -> Step[None]:
+    """Do the parked effects of a line, a call, an ending or a report now, whichever has this id. Raises NothingParked,
+    and StoreUnavailable.
+    """
+    ways: Sequence[Step[object]] = (
+        retrying(record, by), retrying_call(record), retrying_ending(record, by), retrying_report(record),
+    )  # fmt: skip
+    for step in ways:
+        try:
+            yield from step
+        except NothingParked:
+            continue
+        return
+    raise NothingParked("nothing with this id stands on the stuck list")
 
 
 def _or_gone(step: Step[object]) -> Step[bool]:

@@ -2,20 +2,35 @@
 between the same one is requested again.
 """
 
-from consent_engine.domain.call.ending import Cause, Why, ending_id
-from consent_engine.domain.effects import Millis
+import logging
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from consent_engine.domain.call.ending import Cause, Ending, EndingState, Why, ending_id
+from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Drop, Put
+from consent_engine.domain.effects import WAKE_WITHDRAWN, Millis, Pending
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
+from consent_engine.engine.change_order import MOST_RACES
+from consent_engine.engine.ending_again import retrying_ending
 from consent_engine.engine.endings import MOST_ORDERS, ending_asked
-from consent_engine.engine.round_trips import archived_endings, load, orders_of_line
+from consent_engine.engine.round_trips import archived_endings, load, orders_of_line, save
 from consent_engine.engine.store_requests import Step
+from consent_engine.errors import BrokenRecord, NothingParked
+from consent_engine.ports import Commit, CommitResult, Leased, LineChange
 
+log = logging.getLogger(__name__)
 WAITS_MS = 24 * 3_600_000
-"""How long a message that ends a service waits for the archive, or for the end of an activation that has begun; after
-that it only counts as a refusal."""
+"""How long a message that ends a service holds up those behind it, while the archive is away or an activation that has
+begun has not ended. After that it counts as a refusal, and a timer of the line waits for the rest of its meaning.
+"""
+
+MOST_WISHES, FIELDS = 8, 7
+"""The most wishes that a line's timer keeps, and how many fields each is."""
 
 
 def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
@@ -26,6 +41,32 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
     """
     if not may_withdraw(message) or not isinstance(message.body, UnreadReply):
         return NONE
+    found, is_known = yield from _meant(line, message)
+    if is_known:
+        return found
+    if now - message.came < WAITS_MS:
+        return None
+    return replace(found, put=later(line, message, now).put)
+
+
+def later(line: Line, message: Unread, now: Millis) -> Withdrawal:
+    """Return a message's wish to end a service as a timer of the line, which looks for that service. Beyond MOST_WISHES
+    that wait, a message is only the refusal that it is in any case.
+    """
+    body, known = message.body, line.effects.get(WAKE_WITHDRAWN, Pending())
+    if not may_withdraw(message) or not isinstance(body, UnreadReply):
+        return NONE
+    wishes = (*known.about, *_kept(message, body))
+    if len(wishes) > MOST_WISHES * FIELDS:
+        log.error("line %s: %d wishes to end a service wait already: one more is not kept", line.id, MOST_WISHES)
+        return NONE
+    due = PARKED if known.parked else now + A_MINUTE
+    return Withdrawal(put=(Put(WAKE_WITHDRAWN, due, replace(known, leased_at=0, about=wishes)),))
+
+
+def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
+    """Return what a message says of ending a service, and whether that is known: then the ending exists."""
+    body = message.body
     ids = [entry.order for entry in line.entries]
     live = dict((yield from load(ids)).orders) if ids else {}
     archived = yield from orders_of_line(line.id, MOST_ORDERS)
@@ -37,7 +78,69 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
     known = {*loaded.endings, *(past or ())}
     found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in known)
     if found.ends is not None:
-        yield from ending_asked(found.ends, Why(Cause.WITHDRAWN, "sms", "subscriber", message.key, message.came))
-        return found
-    unknown = archived is None and message.body.meaning().keyword is Keyword.WITHDRAW
-    return None if (unknown or found.waits) and now - message.came < WAITS_MS else found
+        taken = yield from ending_asked(
+            found.ends, Why(Cause.WITHDRAWN, "sms", "subscriber", message.key, message.came)
+        )
+        if taken.is_new or taken.ending.doc.reason == message.key:
+            return found, True
+        return (yield from _again(found, taken.ending, line, message)), True
+    withdraws = isinstance(body, UnreadReply) and body.meaning().keyword is Keyword.WITHDRAW
+    return found, not (found.waits or (archived is None and withdraws))
+
+
+def _again(found: Withdrawal, ending: Ending, line: Line, message: Unread) -> Step[Withdrawal]:
+    """Return what somebody says who asks again for an ending. One that was given up is taken up again, under the same
+    key; where it was given up too long ago for that, a person must see to it.
+    """
+    op = f"asked:{message.key}"
+    if ending.knows(op):  # read before: it is answered as it stood then
+        before = next(n for n, each in enumerate(ending.events) if each.op == op)
+        return replace(found, again=replace(ending, events=ending.events[:before]))
+    if ending.state is not EndingState.GIVEN_UP:
+        return replace(found, again=ending)
+    try:
+        yield from retrying_ending(ending.id, "subscriber", given_up=True, op=op)
+    except NothingParked:
+        why = f"a subscriber asks again to end order {ending.doc.order}, whose ending was given up: see to it by hand"
+        stuck = replace(line.effects.get(WAKE_WITHDRAWN, Pending()), leased_at=0, why=why, parked=1)
+        return replace(found, again=ending, put=(Put(WAKE_WITHDRAWN, PARKED, stuck),))
+    return replace(found, again=ending)
+
+
+def _kept(message: Unread, body: UnreadReply) -> tuple[str, ...]:
+    """Return a message as the timer of its line keeps it: key, instants, carriers, how it was read, words."""
+    said = body.meaning()
+    return message.key, str(message.at), str(message.came), body.carriers, said.keyword.value, said.code, body.text
+
+
+def _read(kept: tuple[str, ...], line: Line) -> Unread:
+    """Read what `_kept` returned."""
+    key, at, came, carriers, keyword, code, text = kept
+    body = UnreadReply("", "", line.msisdn, "", text, None, carriers, "", Keyword(keyword), code, None, 0, 0)
+    return Unread(int(at), key, replace(body, came=int(came) if came != at else UNSET))
+
+
+def wished(leased: Leased) -> Step[str]:
+    """Look again at wishes to end a service: once the archive can be asked and the activation has ended, the ending is
+    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line.
+    """
+    line = leased.line
+    if line is None:
+        raise BrokenRecord("a timer without its line")
+    known, left, why = line.effects[leased.effect], tuple[str, ...](), ""
+    for n in range(0, len(known.about), FIELDS):
+        kept = known.about[n : n + FIELDS]
+        found, is_known = yield from _meant(line, _read(kept, line))
+        left = left if is_known else (*left, *kept)
+        why = next((put.pending.why for put in found.put), why)
+    put: tuple[Put, ...] = ()
+    if why and not known.believe:
+        put = (Put(leased.effect, PARKED, Pending(about=left, why=why, parked=1)),)
+    elif left:
+        put = (Put(leased.effect, leased.at + A_MINUTE, Pending(about=left)),)
+    drop = () if put else ((leased.effect, Drop.ANYWAY),)
+    for _ in range(MOST_RACES):
+        saved = yield from save(Commit("", (LineChange(line.id, None, {}, put, drop),), leased.held))
+        if saved.word is not CommitResult.STALE:
+            break
+    return "performed"

@@ -415,12 +415,12 @@ class RetryLine(Operation):
         return Uncertain("timeout") if sms.purpose == "clarification" and not self.works else super().on_sms(sms, fate)
 
     def act(self, engine: Engine, told: Told) -> None:
-        engine.retry_line(self.line)
+        engine.retry_other(self.line, "ops")
         told(retried=True)
 
     def again(self, town: Town, life: Life) -> None:
         with contextlib.suppress(NothingParked):
-            town.engine.retry_line(self.line)
+            town.engine.retry_other(self.line, "ops")
         town.run()
         assert not town.engine.line(ONE).effects
 

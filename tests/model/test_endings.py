@@ -62,8 +62,8 @@ class Standing(NamedTuple):
 
 
 def begins():
-    put = switching_off(0)
-    return Standing(Ending(DOC, EndingPerson("x"), "l", 1, "", (), {DEACTIVATE: put.pending}, ("",)))
+    begun = Ending(DOC, EndingPerson("x"), "l", 1, "", (), {}, ("",))
+    return Standing(replace(begun, effects={DEACTIVATE: switching_off(begun, 0).pending}))
 
 
 def decided(ending, decision):

@@ -11,7 +11,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
-from consent_engine.domain.effects import Lane, lane_of
+from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Kind, Restriction, is_lasting, is_refusal, name_of
 from consent_engine.domain.order.pressure import sold_of
@@ -204,6 +204,8 @@ def _other(
     if isinstance(change, RecordChange):
         lists.args += change.read, "n" if change.new else "e"
         lists.seal(change.leaf)
+        if change.owner is Owner.REPORT and WAKE_ARCHIVE in [put.effect for put in change.put]:
+            lists.leaves(cell.answered, change.id)  # it waits for a person instead
         lists.row(f"{change.owner}:{change.id}:", change.fields, names, change.put, change.drop)
         return cell.record(change.owner, change.id)
     if isinstance(change, EndingChange):
@@ -235,7 +237,8 @@ def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str
         lists.stands(cell.awaited, told.answer_by, waits)
     elif before.state is not report.state:
         lists.leaves(cell.awaited, waits)
-    if report.over_at and before is not None and not before.over_at:
+    again = WAKE_ARCHIVE in [effect for effect, _ in change.drop]  # a person has it moved once more
+    if report.over_at and before is not None and (again or not before.over_at):
         lists.stands(cell.answered, report.over_at, report.id)
     return _sealed(Owner.REPORT, report, change, cell, seal, names, lists)
 

@@ -15,10 +15,12 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:told           zset    call -> began at: those that an order's body describes and no reviewer has heard; such
                                   a call is neither in `calls` nor in `unheard` (one of an older release may be)
     ce:{0}:violations     zset    call -> began at: those of these calls with a violation
-    ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call
+    ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call; f:wake.archive where
+                                  the archive does not take it, and a person must look
     ce:{0}:reports        zset    report -> received at
     ce:{0}:personal       zset    report -> received at: those that have their person part
-    ce:{0}:answered       zset    report -> since when it is finished: it is to be moved to the archive
+    ce:{0}:answered       zset    report -> since when it is finished: it is to be moved to the archive, and is not
+                                  parked
     ce:{0}:awaited        zset    <report> <door> <class> -> answer by: those that nobody has decided
     ce:{0}:unheard        zset    call -> ended at: recorded calls in the store that no reviewer has heard
     ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to review it again

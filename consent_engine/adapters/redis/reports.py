@@ -7,7 +7,7 @@ from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.codec import TIES, report_of, scored
 from consent_engine.adapters.redis.of_cell import OfCell, readable
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.effects import Millis
+from consent_engine.domain.effects import WAKE_ARCHIVE, Millis
 from consent_engine.ports import Awaited, Owner, Reports
 from consent_engine.ports.reports import MOST_WAITING
 
@@ -42,7 +42,8 @@ class RedisReports(OfCell, Reports):
             calls = Calls()
             for report in ids:
                 keys = [cell.record(Owner.REPORT, report), cell.reports, cell.personal, cell.answered]
-                calls.script("expire_report", keys, [report, what])
+                parked = f"{Owner.REPORT}:{report}:{WAKE_ARCHIVE}"
+                calls.script("expire_report", [*keys, cell.due_of(WAKE_ARCHIVE)], [report, what, parked])
             went = sum(map(int, self._wire.send(calls, repeat=True))) if ids else 0
             gone, stay = gone + went, stay + len(ids) - went
             if len(ids) < most or stay > MOST_WAITING:

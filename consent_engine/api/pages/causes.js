@@ -4,6 +4,7 @@ const MOST_AT_ONCE = 500;
 const LATE_MS = 10000;
 const FEW = 5; // so few stuck effects are shown one by one at once
 const mayRetry = ["ops", "admin"].includes(PAGE.role);
+const KINDS = { l: "line", c: "call", e: "ending", r: "report" }; // records beside orders, by the letter of their owner
 let wasStuck = false;
 
 /** What nobody need do anything about at once, and everybody should know: a line each. */
@@ -26,8 +27,8 @@ function showTrouble(board) {
 }
 
 function stuckRow(stuck) {
-  const id = stuck.owner === "o" ? orderLink(stuck.id) : word("ops.a_line");
-  const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.id }) }, word("ops.retry"));
+  const id = stuck.order ? orderLink(stuck.order) : `${word(`ops.a_${KINDS[stuck.owner]}`)} ${stuck.id}`;
+  const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.order || stuck.id }) }, word("ops.retry"));
   retry.addEventListener("click", () => again(stuck, retry));
   return make("tr", {}, make("td", { className: "mono" }, id), make("td", {}), make("td", {}), make("td", { className: "n" }),
     make("td", { className: "why" }), make("td", { className: "acts" }, mayRetry ? retry : ""));
@@ -94,9 +95,9 @@ function showStuck(board) {
 
 async function again(stuck, button) {
   button.disabled = true;
-  const path = stuck.owner === "o" ? `/v1/orders/${stuck.id}/retry` : `/ops/lines/${stuck.id}/retry`;
+  const path = stuck.order ? `/v1/orders/${stuck.order}/retry` : `/ops/stuck/${stuck.id}/retry`;
   const answer = await call("POST", path);
-  announce(answer.ok ? word("ops.retried", { order: stuck.id }) : wrong(answer));
+  announce(answer.ok ? word("ops.retried", { order: stuck.order || stuck.id }) : wrong(answer));
   if (!answer.ok) button.after(make("span", { className: "bad", role: "alert" }, ` ${wrong(answer)}`));
   button.disabled = false;
   await refresh();

@@ -32,7 +32,7 @@ MOST_SHOWN = 200
 MOST_COUNTED = 1_000
 LOOKED_S = 1.0
 """The board is made at most once in this many seconds, however many people view it."""
-LINE = re.compile("[0-9a-f]{28}")
+RECORD = re.compile("[0-9a-f]{28}")
 
 
 @operations.add("GET", "/ops/board", MAY_OPEN["/ops"])
@@ -43,13 +43,15 @@ async def board(request: Request, _caller: ApiKey) -> bytes:
     return json.dumps(told, ensure_ascii=False).encode()
 
 
-@operations.add("POST", "/ops/lines/{line}/retry", OPS)
-async def retry_line(request: Request, _caller: ApiKey, line: str) -> Response:
-    """Make the parked effects of a line due now. Role: ops. Raises OrderNotFound if `line` is not the id of a line."""
+@operations.add("POST", "/ops/stuck/{record}/retry", OPS)
+async def retry_other(request: Request, caller: ApiKey, record: str) -> Response:
+    """Make the parked effects of a line, a call, an ending or a report due now. Role: ops. Raises OrderNotFound if
+    `record` is the id of none, and NothingParked.
+    """
     await read_body(request, KIB)
-    if not LINE.fullmatch(line):
-        raise OrderNotFound("no such line")
-    await front_of(request).ask(lambda engine: engine.retry_line(line))
+    if not RECORD.fullmatch(record):
+        raise OrderNotFound("no such line, call, ending or report")
+    await front_of(request).ask(lambda engine: engine.retry_other(record, caller.name))
     return Response(status_code=204)
 
 
@@ -125,6 +127,7 @@ def _shown(each: StuckEffect) -> dict[str, Any]:
     return {
         "owner": each.owner.value,
         "id": each.id,
+        "order": each.order,
         "effect": each.effect,
         "lane": each.lane.value,
         "state": each.state.value if each.state else "",

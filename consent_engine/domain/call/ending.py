@@ -204,11 +204,13 @@ class Why(Struct, frozen=True):
 
 
 def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Taken:
-    """The doc of an order's ending. Raises NotActivated where no service was switched on, and NumberErased."""
+    """The doc of an order's ending. Raises NotActivated where no service was switched on, and NumberErased for a
+    withdrawal of somebody whose number is erased: nobody can tell that it is theirs.
+    """
     on = order.last(Trigger.SERVICE_ACTIVATED)
     if on is None:
         raise NotActivated("no service of this order was switched on: there is nothing to take back", state=order.state)
-    if not order.person.msisdn:
+    if not order.person.msisdn and why.cause is Cause.WITHDRAWN:
         raise NumberErased("the number of this order is erased: nobody knows any more whose service it was")
     doc, offer = order.doc, order.doc.offer
     language = "en" if offer.words in ENGLISH else "zh"
@@ -222,6 +224,13 @@ def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Tak
     )  # fmt: skip
 
 
+NO_NUMBER = "the number of its order is erased: have the service switched off by its activation, then give this up"
+"""The reason of an ending for which the BSS cannot be asked: its contract names the number."""
+
+
 def opened(doc: Taken, msisdn: str, line: str, salt: str) -> tuple[Ending, dict[str, str]]:
-    """A new ending, and the fields that are written once."""
-    return Ending.begun(doc, EndingPerson(msisdn), line, salt)
+    """A new ending, and the fields that are written once. Without the number it has failed from the beginning: a person
+    must see to it.
+    """
+    stuck = () if msisdn else (Failed(doc.asked_at, f"{doc.id}:number", "engine", NO_NUMBER),)
+    return Ending.begun(doc, EndingPerson(msisdn), line, salt, *stuck)

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.call.ending import (
     MOST_EVENTS,
+    NO_NUMBER,
     Cause,
     Ending,
     EndingEvent,
@@ -74,9 +75,11 @@ def missing_of_ending(ending: Ending) -> bool:
     return not ending.is_over and DEACTIVATE not in ending.effects
 
 
-def switching_off(now: Millis) -> Put:
-    """Return the call to the BSS, due at once."""
-    return Put(DEACTIVATE, now)
+def switching_off(ending: Ending, now: Millis) -> Put:
+    """Return the call to the BSS of a new ending, due at once; parked where the number is erased."""
+    if ending.person.msisdn:
+        return Put(DEACTIVATE, now)
+    return Put(DEACTIVATE, PARKED, Pending(last_at=now, why=NO_NUMBER, parked=1))
 
 
 def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) -> EndDecision:
@@ -163,6 +166,8 @@ def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Mil
     later holder of the number is told nothing.
     """
     over = ((WAKE_NOTICE, Drop.ANYWAY),)
+    if not ending.person.msisdn:
+        return EndDecision((Told(now, op, "engine", "", "number_erased"),), (expiring(now),), over), None
     if ending.doc.cause is Cause.NUMBER_CHANGED or line.holder_since(ending.doc.carrier) > ending.doc.called_at:
         return EndDecision((Told(now, op, "engine", "", "number_changed"),), (expiring(now),), over), None
     first = order.effects.get(NOTIFICATION) if order is not None and order.state is State.ACTIVATED else None

@@ -268,6 +268,17 @@ def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis)
             if doubtful.doubts > 1:
                 return Put(ended.effect, PARKED, replace(doubtful, parked=1))
             return Put(ended.effect, now + policy.uncertain_hold, doubtful)
-        case Rejected(reason) if sms_parts(ended.effect)[0] is Purpose.PROVE:  # a person waits for the result
-            return Put(ended.effect, PARKED, replace(pending, leased_at=0, why=reason, parked=1))
+        case Rejected(reason) if _is_missed(sms_parts(ended.effect)[0], pending):
+            return Put(ended.effect, PARKED, replace(pending, leased_at=0, why=reason, believe="", parked=1))
     return None
+
+
+def _is_missed(purpose: Purpose, pending: Pending) -> bool:
+    """Whether somebody waits for a line's SMS that was refused: a person must know. After a person's retry the refusal
+    is believed, unless that person waits for the result of a test.
+    """
+    return purpose is Purpose.PROVE or (purpose in _PROMISED and not pending.believe)
+
+
+_PROMISED = frozenset({Purpose.ENDED, Purpose.REPORT, Purpose.REWARD})
+"""Purposes of a line's SMS that were promised: that a service is off, what came of a report, a reward."""

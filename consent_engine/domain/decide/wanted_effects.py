@@ -24,6 +24,7 @@ from consent_engine.domain.effects import (
     WAKE_TOO_LATE,
     WAKE_UNDECIDED,
     WAKE_WINDOW,
+    WAKE_WITHDRAWN,
     Millis,
     Purpose,
     is_sms,
@@ -50,7 +51,7 @@ _OF_STATE = {
     WAKE_ARCHIVE: SETTLED,
 }
 """Effects that belong to certain states only."""
-_OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS, WAKE_ENDINGS}
+_OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS, WAKE_ENDINGS, WAKE_WITHDRAWN}
 _OWN = (
     Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.MARKETING_FREE,
     Purpose.ENDED, Purpose.WITHDRAW_ASK,

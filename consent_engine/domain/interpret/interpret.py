@@ -96,7 +96,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     entries = remembered(line.entries, body.scope, came)
     # A message from before an order was placed cannot mean it. A STOP means every order: the door bars later ones.
     entries = entries if keyword in REFUSING else _older(entries, message, orders)
-    entries = [entry for entry in entries if entry.order in orders and _is_of(line, entry, orders[entry.order])]
+    entries = [entry for entry in entries if entry.order in orders and is_of_holder(line, entry, orders[entry.order])]
     if len(entries) > 1:
         entries.sort(key=lambda entry: orders[entry.order].asked_at or came)
     meaning = correlate(
@@ -111,7 +111,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     if not room and keyword is Keyword.STOP:
         room = _active(entries, orders)
     if not room:
-        return _nothing_asked(line, message, body, said, TOO_MANY if meaning.orders else "nothing_asked")
+        return nothing_asked(line, message, body, said, TOO_MANY if meaning.orders else "nothing_asked")
     if keyword is Keyword.HELP:
         room = room[-1:]
     ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
@@ -160,7 +160,7 @@ def _said(
     barred = message.was_barred(order.doc.carrier)
     refused = _refused(line, order, meaning, message, body)
     in_call = line.named(name_of(Kind.CALL, order.id)) is not None
-    return refused or _replied(meaning, message, body, said, answer=answer, barred=barred, in_call=in_call)
+    return refused or replied(meaning, message, body, said, answer=answer, barred=barred, in_call=in_call)
 
 
 def _has_room(order: Order, meaning: Meaning) -> bool:
@@ -212,7 +212,7 @@ def _older(entries: Sequence[Entry], message: Unread, orders: Mapping[str, Order
     return [e for e in entries if e.order in orders and orders[e.order].doc.placed_at <= message.at]
 
 
-def _is_of(line: Line, entry: Entry, order: Order) -> bool:
+def is_of_holder(line: Line, entry: Entry, order: Order) -> bool:
     """Whether an order was asked of the present holder of the number: earlier questions mean nothing to them."""
     return order.doc.call.started_at >= line.holder_since(entry.carrier)
 
@@ -239,7 +239,7 @@ def _may_ask(keyword: Keyword, candidates: Sequence[Order], message: Unread) -> 
     return not any(which_asked(order, message.key, EVER, candidates) for order in candidates)
 
 
-def _replied(
+def replied(
     meaning: Meaning, message: Unread, body: UnreadReply, said: Read, *, answer: bool, barred: bool, in_call: bool
 ) -> Replied:
     return Replied(
@@ -273,7 +273,7 @@ _ACTIVE = ENGAGED & SETTLED
 """States in which the service is on, and nothing more follows for the order."""
 
 
-def _nothing_asked(line: Line, message: Unread, body: UnreadReply, said: Read, why: str) -> Reading:
+def nothing_asked(line: Line, message: Unread, body: UnreadReply, said: Read, why: str) -> Reading:
     """Answer STOP, HOLD and HELP even when nothing was asked, now and then; all else is kept unanswered."""
     carrier, keyword = body.scope[0], counted(said.keyword)
     drop = asking(line) if keyword in REFUSING else ()

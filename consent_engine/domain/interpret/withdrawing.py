@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from consent_engine.domain.call.ending import Ending, EndingState, Told
 from consent_engine.domain.decide.decision import Put, begun
+from consent_engine.domain.decide.endings import about
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.grammar import Keyword, Read, asks_to_end, read
 from consent_engine.domain.inbox import UnreadReply
+from consent_engine.domain.interpret.line_answers import A_DAY_MS
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.entries import Unread
@@ -20,17 +23,20 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.confirmation_fields import elements
 from consent_engine.domain.texts.editions import ENGLISH
 from consent_engine.domain.texts.free_exit import has_early_fee, told_until
-from consent_engine.domain.texts.of_endings import stops
+from consent_engine.domain.texts.of_endings import asked_again, stops
 
 
 class Withdrawal(Struct, frozen=True):
     """The order that a message ends. ends: the order that is meant · asks: the order to ask about · waits: one that may
-    be meant is being switched on, and the outcome is not known yet
+    be meant is being switched on, and the outcome is not known yet · again: the ending that the order had already ·
+    put: an effect of the line, by which the wish lives on
     """
 
     ends: Order | None = None
     asks: Order | None = None
     waits: bool = False
+    again: Ending | None = None
+    put: tuple[Put, ...] = ()
 
 
 NONE = Withdrawal()
@@ -96,6 +102,7 @@ def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: M
     """Return the reading with the answer that the withdrawal wants: the notice of the ending, which comes once the
     service is off, or the question whether it shall end, as often as a STOP is answered.
     """
+    meant = replace(meant, put=(*meant.put, *found.put))
     if found.ends is None and found.asks is None:
         return meant
     silent = tuple((o, replace(fact, answer=False) if isinstance(fact, Replied) else fact) for o, fact in meant.facts)
@@ -103,7 +110,23 @@ def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: M
     unmatched = "withdrawn" if meant.unmatched and found.ends is not None else meant.unmatched
     if found.asks is not None and f"a:stop:{carrier}" in meant.fields:
         put = (*put, asking_to_end(found.asks, line, at))
-    return replace(meant, facts=silent, put=put, unmatched=unmatched)
+    told = _told_again(found.again, line, carrier, at)
+    fields = {**meant.fields, f"a:end:{carrier}": str(at)} if told else meant.fields
+    return replace(meant, facts=silent, put=(*put, *told), fields=fields, unmatched=unmatched)
+
+
+def _told_again(ending: Ending | None, line: Line, carrier: str, at: Millis) -> tuple[Put, ...]:
+    """Return the answer to somebody who asks again, once a day at most: the notice once more, or that a person sees to
+    it. None where the notice is still to come.
+    """
+    if ending is None or at - line.answered.get(f"end:{carrier}", 0) < A_DAY_MS:
+        return ()
+    told = about(ending)
+    if ending.state in {EndingState.ENDING_FAILED, EndingState.GIVEN_UP}:
+        told = asked_again(told)
+    elif not any(isinstance(each, Told) and each.effect for each in ending.events):
+        return ()
+    return (Put(sms_effect(Purpose.ENDED, line.version), at, Pending(about=told)),)
 
 
 def asking_to_end(order: Order, line: Line, at: Millis) -> Put:

@@ -13,7 +13,7 @@ from consent_engine.domain.texts.times import instant_of, literal
 
 _ZH_END = "热线{hotline}。营销来电只用{official}，勿向任何人透露验证码。"
 _EN_END = "Hotline {hotline}. We make sales calls from {official} only. Never tell anyone a verification code."
-REVERSAL, WITHDRAWAL, WITHDRAW_ASK = "review_failed", "withdrawn", "withdraw_ask"
+REVERSAL, WITHDRAWAL, WITHDRAW_ASK, ASKED_AGAIN = "review_failed", "withdrawn", "withdraw_ask", "asked_again"
 WORDS: dict[tuple[str, str], str] = {
     ("zh", REVERSAL): (
         "【{brand}】经复查通话录音，“{name}”的营销过程不符合规定，现已为您取消，{stops}，不收违约金。"
@@ -27,6 +27,9 @@ WORDS: dict[tuple[str, str], str] = {
         "【{brand}】收到您的回复。拒绝营销已登记。如要停用“{name}”，请回复“退订{code}”{fee}；不回复则继续使用。"
         "回复免费。" + _ZH_END
     ),
+    ("zh", ASKED_AGAIN): (
+        "【{brand}】再次收到您停用“{name}”的要求，已转人工处理，进度可拨打{hotline}查询。凭证号{receipt}。" + _ZH_END
+    ),
     ("en", REVERSAL): (
         "{brand}: on review of the recording, the sale of {name} broke our rules. It is cancelled {stops} without fee. "
         "What was charged goes back to your account; you need do nothing. We apologise. " + _EN_END
@@ -34,6 +37,10 @@ WORDS: dict[tuple[str, str], str] = {
     ("en", WITHDRAWAL): (
         "{brand}: as you asked, {name} ends {stops}{fee}. Receipt {receipt}. If this was not you, call {hotline} at "
         "once. " + _EN_END
+    ),
+    ("en", ASKED_AGAIN): (
+        "{brand}: you asked again to end {name}; a person now sees to it. Ask {hotline} how far it is. "
+        "Receipt {receipt}. " + _EN_END
     ),
     ("en", WITHDRAW_ASK): (
         "{brand}: we have your reply; sales calls and SMS are stopped. To end {name} itself reply QUIT{code}{fee}. "
@@ -50,6 +57,12 @@ def ended(about: Sequence[str]) -> str:
     at = instant_of(stops, english=language == "en")
     told = dated.format(at=at) if at else at_once
     return _written(carrier, language, cause, name=name, stops=told, fee=fee, receipt=receipt)
+
+
+def asked_again(about: Sequence[str]) -> tuple[str, ...]:
+    """Return the contents of the answer to somebody who asks again for what a person must do. about: of the notice."""
+    carrier, language, _, name, _, _, receipt = about
+    return carrier, language, ASKED_AGAIN, name, "", "", receipt
 
 
 def withdraw_ask(about: Sequence[str]) -> str:

@@ -7,13 +7,17 @@ from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import RECORDS
 from consent_engine.domain.call.ending import Cause, Why
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Lane
 from consent_engine.engine.archive_records import move_reports
-from consent_engine.errors import BrokenRecord
+from consent_engine.engine.stuck import Retried
+from consent_engine.errors import BrokenRecord, NothingParked
+from consent_engine.ports import Owner
 from tests.archive.house import LONG, kept_of, restored
 from tests.conftest import OTHER
 from tests.integration.calls.reporting import decide, report
 from tests.integration.calls.reviewing import review
+
+SECOND_NUMBER = "+8613800138077"
 
 
 def moved(desk):
@@ -71,6 +75,66 @@ def test_a_history_that_goes_another_way_never_replaces_what_the_archive_holds(d
     review(desk, call, "r-3", second=True)
     moved(desk)
     assert histories() == was
+
+
+def diverged(desk):
+    """A call, a report and an ending that took another course after a restore; the report's record."""
+    call, told, backup, _ = lived(desk)
+    goes_on(desk, call, told)
+    moved(desk)
+    restored(desk.client, backup)
+    desk.clock.forward(hours=1)
+    goes_on(desk, call, told, "r-2", "ours_allowed")
+    review(desk, call, "r-3", second=True)
+    moved(desk)
+    return call, told, next(iter(desk.bss.ended))
+
+
+def test_whatever_the_archive_does_not_take_stands_on_the_stuck_list_and_each_is_tried_again_by_its_name(desk, caplog):
+    call, told, ended = diverged(desk)
+    stuck = {each.owner: each for each in desk.engine.stuck()}
+    assert {(owner, each.named, each.effect) for owner, each in stuck.items()} == {
+        (Owner.CALL, call.id, WAKE_ARCHIVE),
+        (Owner.ENDING, ended.order_id, WAKE_EXPIRED),
+        (Owner.REPORT, told.id, WAKE_ARCHIVE),
+    }
+    assert all(each.why.startswith("the archive does not take it") for each in stuck.values())
+    caplog.clear()
+    moved(desk)
+    assert "does not take it" not in caplog.text, "it is said once"
+    with desk.archive.asking() as connection:
+        connection.exec_driver_sql("DELETE FROM archived_records")
+        connection.exec_driver_sql("DELETE FROM archived_calls")
+    desk.engine.retry_other(call.id, "ops-1")
+    desk.engine.retry_other(told.id, "ops-1")
+    desk.engine.retry(ended.order_id, "ops-1")
+    moved(desk)
+    assert not desk.engine.stuck()
+    assert desk.client.keys("ce:*end:*") == desk.client.keys("ce:*report:*") == desk.client.keys("ce:*call:*") == []
+    with pytest.raises(NothingParked):
+        desk.engine.retry_other(told.id, "ops-1")
+
+
+def test_what_is_stuck_for_the_archive_is_tried_again_with_all_of_its_cause(desk):
+    diverged(desk)
+    found = desk.engine.stuck()
+    assert desk.engine.retry_many(found, "ops-1") == Retried(3)
+    assert not desk.engine.stuck()
+    moved(desk)
+    assert {each.owner for each in desk.engine.stuck()} == {Owner.CALL, Owner.ENDING, Owner.REPORT}
+
+
+def test_a_report_that_the_archive_does_not_take_holds_up_no_other_and_its_entry_ends_with_its_retention(desk):
+    _, told, _ = diverged(desk)
+    assert desk.engine.store.reports.answered(desk.clock(), 10) == []
+    other = report(desk, to=SECOND_NUMBER)
+    decide(desk, other, "ours_allowed")
+    moved(desk)
+    assert [each.id for each in desk.engine.stuck() if each.owner is Owner.REPORT] == [told.id]
+    assert other.id in desk.archive.records.reports([other.id])
+    desk.clock.forward(hours=24 * 1100)
+    desk.engine.reports.expire()
+    assert Owner.REPORT not in {each.owner for each in desk.engine.stuck()}
 
 
 def test_what_is_archived_and_cannot_be_read_is_not_done_once_more(desk):

@@ -10,7 +10,16 @@ from consent_engine.adapters.redis.reshard.appended import Appended
 from consent_engine.adapters.redis.reshard.dump import Side, account
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, NumberErased, Why, ending_id
+from consent_engine.domain.call.ending import (
+    NO_NUMBER,
+    Cause,
+    EndingNotFound,
+    EndingState,
+    NumberErased,
+    Told,
+    Why,
+    ending_id,
+)
 from consent_engine.domain.decide.endings import on_retry
 from consent_engine.domain.effects import (
     NOTIFICATION,
@@ -671,3 +680,85 @@ def test_the_audit_looks_at_endings_as_at_orders(desk):
     assert audit(desk.engine.store, desk.clock() + 1, (0, 2**62)).expired >= 3
     desk.client.hset(name, mapping=kept)
     assert audit(desk.engine.store, 0, (0, 2**62)).wrong == []
+
+
+# -- whose number is erased -------------------------------------------------------------------------------------------
+
+
+def without_number(desk):
+    """An order whose service is on and whose number is erased, and the review of its call that failed."""
+    call, order = sold(desk)
+    desk.run()
+    desk.client.hdel(f"ce:{{0}}:order:{order.id}", "who")
+    fails(desk, call)
+    desk.run()
+    return order
+
+
+def test_a_failed_review_of_somebody_whose_number_is_erased_takes_back_by_a_person_and_is_not_forgotten(desk):
+    order = without_number(desk)
+    found = ending(desk, order)
+    assert (found.state, found.doc.cause) == (EndingState.ENDING_FAILED, Cause.REVIEW_FAILED)
+    assert (found.doc.activation, found.doc.order) == (f"act-{order.id}", order.id)
+    [stuck] = desk.engine.stuck()
+    assert (stuck.named, stuck.why) == (order.id, NO_NUMBER)
+    assert desk.engine.lists.endings_open().count == 1
+    assert (desk.bss.ended, notices(desk)) == ([], [])
+    desk.engine.retry(order.id, "ops-1")
+    desk.run()
+    assert (desk.bss.ended, [each.why for each in desk.engine.stuck()]) == ([], [NO_NUMBER])
+    desk.engine.give_up(order.id, "ops-1", "switched off by hand")
+    assert (ending(desk, order).state, desk.engine.stuck()) == (EndingState.GIVEN_UP, [])
+    assert desk.engine.lists.endings_open().count == 0
+
+
+def test_what_a_person_had_switched_off_under_its_ending_is_off_and_nobody_is_told(desk):
+    order = without_number(desk)
+    desk.bss.knows = {ending_id(order.id): Accepted("off-by-hand", "2025-12-01")}
+    desk.engine.retry(order.id, "ops-1")
+    desk.run()
+    after = ending(desk, order)
+    assert (after.state, after.off.ref, desk.engine.stuck()) == (EndingState.ENDED, "off-by-hand", [])
+    assert [each.why for each in after.events if isinstance(each, Told)] == ["number_erased"]
+    assert notices(desk) == []
+
+
+def test_another_holder_ends_the_service_of_one_whose_number_is_erased_by_a_person_too(desk):
+    order = desk.settled()
+    desk.client.hdel(f"ce:{{0}}:order:{order.id}", "who")
+    with pytest.raises(NumberErased):  # anybody may say that it is theirs
+        take_back(desk, order)
+    desk.clock.forward(seconds=1)
+    happens(desk, LineEvent.ASSIGNED)
+    desk.run()
+    assert [(each.named, each.why) for each in desk.engine.stuck()] == [(order.id, NO_NUMBER)]
+
+
+def test_a_review_whose_orders_ending_cannot_be_read_waits_for_a_person_and_is_done_once_it_can(desk):
+    call, order = sold(desk)
+    desk.run()
+    take_back(desk, order)
+    name = f"ce:{{0}}:end:{ending_id(order.id)}"
+    kept = desk.client.hget(name, "doc")
+    desk.client.hset(name, "doc", "{}")
+    fails(desk, call)
+    desk.run(Lane.TIMER)
+    assert (Owner.CALL, call.id, "wake.unlawful") in {(n.owner, n.id, n.effect) for n in desk.engine.stuck()}
+    desk.client.hset(name, "doc", kept)
+    desk.engine.retry_other(call.id, "ops-1")
+    desk.run()
+    assert call.id not in {each.id for each in desk.engine.stuck()}
+
+
+def test_a_notice_that_the_gateway_refuses_waits_for_a_person_and_goes_out_when_it_is_tried_again(desk):
+    order = desk.settled()
+    take_back(desk, order)
+    desk.gateway.answers = [Rejected("no such template")]
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+    [stuck] = desk.engine.stuck()
+    assert (stuck.effect.split(".")[1], stuck.why) == ("ended", "no such template")
+    before = len(notices(desk))
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    assert (len(notices(desk)) - before, desk.engine.stuck()) == (1, [])

@@ -9,7 +9,7 @@ from consent_engine.domain.admission.report_request import DecideReport, ReportD
 from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report_terms import RewardTerms
 from consent_engine.domain.days import Calendar
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.line.reported_call import MOST_NAMED, ReportedCall
 from consent_engine.engine.audit import audit
@@ -371,3 +371,19 @@ def test_reports_that_wait_for_years_hold_up_none_that_must_go(desk):
 
 def desk_head(desk, told):
     return desk.client.hget(f"ce:{{0}}:report:{told.id}", "head")
+
+
+def test_what_the_gateway_refuses_to_tell_a_reporter_waits_for_a_person_whose_retry_is_believed(desk):
+    told = report(desk)
+    desk.run()
+    desk.gateway.answers = [Rejected("number not in service")]
+    decide(desk, told, "ours_unrecorded")
+    desk.run()
+    [stuck] = desk.engine.stuck()
+    assert (stuck.effect.split(".")[1], stuck.why) == ("report", "number not in service")
+    written = desk.engine.reports.around(told.id).written
+    assert [(each.waits, each.stuck) for each in written] == [(False, False), (True, True)]
+    desk.gateway.answers = [Rejected("number not in service")]
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    assert desk.engine.stuck() == []

@@ -2,6 +2,7 @@
 
 import pytest
 
+from consent_engine.api.web import board
 from consent_engine.api.web.order_page import look
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
@@ -79,3 +80,16 @@ def test_a_withdrawal_in_the_cooling_off_period_says_so(running, setting, free):
     assert end(door, order).json()["free_exit"] is free
     assert end(door, order).json()["free_exit"] is free, "asked again, it is the same ending"
     door.close()
+
+
+def test_a_stuck_ending_is_named_by_its_order_wherever_people_look_and_is_done_again_by_it(door):
+    order = activated(door)
+    ending = end(door, order).json()["id"]
+    door.redis.hset(f"ce:{{0}}:end:{ending}", "f:deactivate", '[1,0,0,0,0,"no such service","",1]')
+    door.redis.zadd("ce:{0}:due:activation", {f"e:{ending}:deactivate": "inf"})
+    [stuck] = board.look(door.engine)["stuck"]
+    assert (stuck["owner"], stuck["id"], stuck["order"]) == ("e", ending, order)
+    [row] = door.engine.stuck()
+    assert row.named == order
+    assert door.call("POST", f"/v1/orders/{order}/retry", Role.OPS).status_code == 200
+    assert door.engine.stuck() == []

@@ -143,7 +143,7 @@ def test_wanted_effects_are_found_behind_any_number_of_others(world):
     for n in range(5):
         park(world.engine, world.place(f"138{n:08d}").id, LOST if n < 4 else BUSY)
     store = world.engine.store
-    assert [each.why for each in stuck_effects(store.lanes, store.records, Wanted(reason=BUSY), 1, chunk=2)] == [BUSY]
+    assert [each.why for each in stuck_effects(store, Wanted(reason=BUSY), 1, chunk=2)] == [BUSY]
 
 
 def test_at_a_terminal_they_are_counted_first_then_done_with_how_far_it_has_come(door, consent):

@@ -542,7 +542,7 @@ SITUATIONS = {
     "ConsentClock": clock_behind,
     "ConsentArchiveDown": archive_lost,
     "ConsentJournalBehind": journal_behind,
-    "An order the archive does not take": not_taken,
+    "A record the archive does not take": not_taken,
     "ConsentDefect": defect,
     "ConsentErrors": full,
     "ConsentSlow": slow,

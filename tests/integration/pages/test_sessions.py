@@ -234,10 +234,10 @@ def test_each_page_opens_for_its_roles_and_the_start_page_says_which(door, role,
 def test_the_board_is_for_those_who_may_open_ops_and_only_ops_retry(door, role):
     visitor = door.sign_in(role)
     assert visitor.get("/ops/board").status_code == (200 if role in MAY["/ops"] else 403)
-    answer = visitor.post(f"/ops/lines/{'0' * 28}/retry")
+    answer = visitor.post(f"/ops/stuck/{'0' * 28}/retry")
     if role in {Role.OPS, Role.ADMIN}:
         is_problem(answer, 409, "nothing_parked")
-        is_problem(visitor.post("/ops/lines/not-a-line/retry"), 404, "order_not_found")
+        is_problem(visitor.post("/ops/stuck/not-a-record/retry"), 404, "order_not_found")
     else:
         is_problem(answer, 403, "forbidden")
 
@@ -258,7 +258,21 @@ def test_the_board_tells_what_is_stuck_and_why(door):
     assert door.redis.zadd("ce:{0}:due:sms", {member: "inf"}, xx=True, ch=True) == 1
     [stuck] = door.sign_in(Role.AUDITOR).get("/ops/board").json()["stuck"]
     assert (stuck["id"], stuck["lane"], stuck["state"]) == (placed["id"], "sms", "agreed")
-    assert set(stuck) == {"owner", "id", "effect", "lane", "state", "attempts", "why"}
+    assert stuck["order"] == placed["id"]
+    assert set(stuck) == {"owner", "id", "order", "effect", "lane", "state", "attempts", "why"}
+
+
+def test_what_is_stuck_of_a_call_is_done_again_by_its_own_id(door):
+    door.place()
+    [name] = door.redis.keys("ce:*:call:*")
+    call = name.rpartition(":")[2]
+    door.redis.hset(name, "f:wake.archive", '[1,0,0,0,0,"the archive does not take it","",1]')
+    door.redis.zadd("ce:{0}:due:timer", {f"c:{call}:wake.archive": "inf"})
+    visitor = door.sign_in(Role.OPS)
+    [stuck] = visitor.get("/ops/board").json()["stuck"]
+    assert (stuck["owner"], stuck["id"], stuck["order"]) == ("c", call, "")
+    assert visitor.post(f"/ops/stuck/{call}/retry").status_code == 204
+    assert door.engine.stuck() == []
 
 
 def test_the_board_tells_which_gateway_does_not_answer_and_since_when(door):

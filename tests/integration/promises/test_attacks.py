@@ -34,7 +34,7 @@ def test_a_yes_that_a_standing_refusal_outweighs_is_in_the_history(world):
     lose_leases(world, Lane.INBOUND, times=6)
     world.say("是", message_id="the-yes")
     world.run()
-    assert world.state(order) == "cancelled"
+    assert world.state(order) == "declined"
     assert "the-yes" in [event.ref for event in world.engine.show(order.id).events]
 
 

@@ -263,7 +263,7 @@ def test_an_sms_that_belongs_to_no_order_waits_for_a_person_and_can_be_retried(w
     world.clock.forward(seconds=601)
     world.run()
     [stuck] = world.engine.stuck()
-    world.engine.retry_line(stuck.id)
+    world.engine.retry_other(stuck.id, "ops")
     world.run()
     assert world.engine.stuck() == []
     assert len(world.texts("opted_out")) == 3

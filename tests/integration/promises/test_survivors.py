@@ -155,7 +155,7 @@ def test_a_retry_does_not_bring_back_a_question_that_a_stop_has_ended(world):
 
     happens_before_the_next_commit(world.engine, stopped)
     with pytest.raises(NothingParked):
-        world.engine.retry_line(stuck.id)
+        world.engine.retry_other(stuck.id, "ops")
     world.run()
     assert len(world.texts("clarification")) == asked
 

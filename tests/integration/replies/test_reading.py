@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.domain.effects import Lane, Uncertain
+from consent_engine.domain.effects import Lane, Purpose, Unavailable, Uncertain
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.order import MOST_EVENTS
@@ -141,6 +141,58 @@ def test_a_message_whose_reader_always_dies_goes_aside_and_the_line_goes_on(worl
     assert world.state(order) == "notified"
     [(_, kept)] = world.client.xrange("ce:{0}:unmatched")
     assert "lost_reader" in kept["m"]
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_stop_whose_message_lost_every_reader_is_the_subscribers_refusal_in_the_history(world, confirmed):
+    order, other = world.place(), world.place(plan=SECOND)
+    world.run()
+    if confirmed:
+        world.bss.answers = [Unavailable("503")]
+        world.say(f"是{order.doc.code}")
+        world.run()
+    sent = len(world.gateway.sent)
+    world.say("TD", message_id="the-stop")
+    lose_leases(world, Lane.INBOUND, times=6)
+    world.run()
+    for each in (order, other):
+        [event] = [event for event in world.engine.show(each.id).events if event.ref == "the-stop"]
+        assert (world.state(each), event.trigger, event.by) == ("declined", "opted_out", "subscriber")
+        assert event.person["text"] == "TD"
+    assert [sms.purpose for sms in world.gateway.sent[sent:]] == [Purpose.OPTED_OUT]
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    world.clock.forward(hours=48)
+    world.run()
+    assert len(world.gateway.sent) == sent + 1, "nobody who refused is reminded"
+    assert len(world.bss.asked) == confirmed
+
+
+def test_a_stop_that_costs_readers_even_so_goes_aside_and_bars_all_the_same(world):
+    world.place()
+    world.run()
+    world.say("TD")
+    lose_leases(world, Lane.INBOUND, times=11)
+    world.run()
+    [(_, kept)] = world.client.xrange("ce:{0}:unmatched")
+    assert "lost_reader" in kept["m"]
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    assert "read" not in world.engine.line(NUMBER).effects
+
+
+def test_a_stop_without_an_order_is_answered_though_its_message_lost_every_reader(world):
+    world.say("TD")
+    lose_leases(world, Lane.INBOUND, times=6)
+    world.run()
+    assert [sms.purpose for sms in world.gateway.sent] == [Purpose.OPTED_OUT]
+
+
+def test_a_spoken_refusal_whose_message_lost_every_reader_ends_what_is_open(world):
+    order = world.place()
+    world.run()
+    world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
+    lose_leases(world, Lane.INBOUND, times=6)
+    world.run()
+    assert world.state(order) == "cancelled"
 
 
 def test_a_record_nobody_can_read_stops_no_other_line(world):

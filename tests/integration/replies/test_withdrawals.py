@@ -3,17 +3,20 @@
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState
-from consent_engine.domain.effects import Lane, Purpose, Uncertain
+from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, Retried, ending_id
+from consent_engine.domain.effects import ACTIVATE, WAKE_WITHDRAWN, Lane, Purpose, Rejected, Uncertain
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import Withdrawal, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.round_trips import drive
+from consent_engine.engine.withdrawals import withdrawing
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.calls.conftest import desk
+from tests.integration.mishaps import lose_leases
 
 __all__ = ["desk"]
 WORD = "QXTC"
@@ -183,6 +186,51 @@ def test_after_a_day_without_the_archive_it_is_the_refusal_that_it_is_in_any_cas
 
 
 @pytest.mark.parametrize("text", ["退订{code}", WORD])
+def test_after_a_day_without_the_archive_the_wish_waits_on_and_holds_up_nobody(desk, text):
+    order, before = on(desk, archived=True)
+    with broken(desk.archive):
+        desk.say(text.format(code=order.doc.code))
+        desk.run(Lane.INBOUND)
+        desk.clock.forward(hours=25)
+        desk.run(Lane.INBOUND)
+        desk.say("帮助")
+        desk.run(Lane.INBOUND, Lane.SMS)
+        assert [sms.purpose for sms in sent(desk, before)] == [Purpose.OPTED_OUT, Purpose.HELP]
+        desk.clock.forward(hours=25)
+        desk.run(Lane.TIMER)
+    assert none(desk, order)
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+    assert [sms.purpose for sms in sent(desk, before)][2:] == [Purpose.ENDED]
+    assert WAKE_WITHDRAWN not in desk.engine.line(NUMBER).effects
+
+
+def test_an_activation_that_was_in_doubt_for_days_is_ended_once_a_person_finds_that_it_is_on(desk):
+    desk.bss.answers = [Uncertain("timeout")] * 9
+    order = desk.place()
+    desk.run(Lane.SMS)
+    desk.say("是")
+    desk.run(Lane.INBOUND)
+    for _ in range(9):
+        desk.run(Lane.ACTIVATION)
+        desk.clock.forward(hours=1)
+    assert [each.effect for each in desk.engine.stuck()] == [ACTIVATE]
+    desk.say(f"退订{order.doc.code}")
+    desk.run(Lane.INBOUND)
+    desk.clock.forward(hours=25)
+    desk.run(Lane.INBOUND)
+    desk.bss.answers = []
+    desk.engine.retry(order.id, "ops-1")
+    desk.run()
+    assert desk.state(order) == "notified"
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+    assert [each.order_id for each in desk.bss.ended] == [order.id]
+
+
+@pytest.mark.parametrize("text", ["退订{code}", WORD])
 def test_what_is_being_switched_on_is_ended_once_it_is_on(desk, text):
     desk.bss.answers = [Uncertain("timeout")]
     order = desk.place()
@@ -243,3 +291,106 @@ def test_a_code_that_two_services_have_is_no_guess_and_one_that_has_ended_is_not
     assert withdrawal(line, message, (order, twin), lambda _: False) == Withdrawal()
     assert withdrawal(line, message, (order, twin), lambda each: each is order) == Withdrawal(ends=twin)
     assert withdrawal(line, message, (order,), lambda _: True) == Withdrawal(ends=order)
+
+
+# -- who asks again ---------------------------------------------------------------------------------------------------
+
+
+def asks(desk, order, message_id):
+    """Send the withdrawal once more; return the SMS that answer it."""
+    before = len(desk.gateway.sent)
+    desk.say(f"退订{order.doc.code}", message_id=message_id)
+    desk.run()
+    return sent(desk, before)
+
+
+def refused(desk, *, given_up):
+    """Return an order whose subscriber wanted it ended, which the BSS refused; a person gave it up where it says so."""
+    order, _ = on(desk)
+    desk.bss.end_answers = [Rejected("no such service")]
+    assert asks(desk, order, "first") == []
+    assert ending(desk, order).state is EndingState.ENDING_FAILED
+    if given_up:
+        desk.engine.give_up(order.id, "ops-1", "not known there")
+    return order
+
+
+def test_who_asks_again_after_it_was_given_up_is_answered_and_the_bss_is_asked_again_under_the_same_key(desk):
+    order = refused(desk, given_up=True)
+    desk.bss.end_answers = [Rejected("no such service")]
+    [answer] = asks(desk, order, "again")
+    assert answer.purpose is Purpose.ENDED
+    assert "再次收到您停用“5G智享套餐199元档”的要求，已转人工处理" in answer.text
+    assert [each.ending_id for each in desk.bss.ended] == [ending_id(order.id)] * 2
+    assert [(each.named, each.why) for each in desk.engine.stuck()] == [(order.id, "no such service")]
+    assert [each.by for each in ending(desk, order).events if isinstance(each, Retried)] == ["subscriber"]
+    assert asks(desk, order, "and again") == []  # once a day: it may be a machine that answers
+    desk.clock.forward(hours=25)
+    assert len(asks(desk, order, "a day later")) == 1
+
+
+def test_who_asks_again_and_is_right_gets_the_notice(desk):
+    order = refused(desk, given_up=True)
+    answers = asks(desk, order, "again")
+    assert ending(desk, order).state is EndingState.ENDED
+    assert ["已转人工处理" in sms.text for sms in answers] == [True, False]
+    assert {sms.purpose for sms in answers} == {Purpose.ENDED}
+
+
+def test_who_asks_again_while_it_waits_for_a_person_is_told_so(desk):
+    order = refused(desk, given_up=False)
+    [answer] = asks(desk, order, "again")
+    assert "已转人工处理" in answer.text
+    assert len(desk.bss.ended) == 1
+
+
+def test_who_asks_again_for_what_is_off_reads_the_notice_once_more_and_once_a_day(desk):
+    order, _ = on(desk)
+    [notice] = asks(desk, order, "first")
+    [again] = asks(desk, order, "again")
+    assert again.text == notice.text
+    assert asks(desk, order, "and again") == []
+    assert len(desk.bss.ended) == 1
+
+
+def test_who_asks_again_long_after_it_was_given_up_is_on_the_stuck_list_until_a_person_has_seen_to_it(desk):
+    order = refused(desk, given_up=True)
+    for _ in range(3):
+        desk.clock.forward(hours=24 * 31)
+        desk.run(Lane.TIMER)
+    assert desk.client.keys("ce:*end:*") == []
+    [answer] = asks(desk, order, "again")
+    assert "已转人工处理" in answer.text
+    [stuck] = desk.engine.stuck()
+    assert stuck.effect == WAKE_WITHDRAWN
+    assert order.id in stuck.why
+    assert len(desk.bss.ended) == 1  # it may not know the key any more
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    assert desk.engine.stuck() == []
+
+
+def test_a_reader_that_dies_after_taking_it_up_again_answers_all_the_same_and_takes_it_up_once(desk):
+    order = refused(desk, given_up=True)
+    desk.bss.end_answers = [Rejected("no such service")]
+    desk.say(f"退订{order.doc.code}", message_id="again")
+    [leased] = desk.engine.store.lanes.lease(Lane.INBOUND, 1)
+    drive(desk.engine.store, [withdrawing(leased.line, leased.unread[0], leased.at)])
+    desk.run(Lane.ACTIVATION)
+    before = len(desk.gateway.sent)
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert ["已转人工处理" in sms.text for sms in sent(desk, before)] == [True]
+    assert len([each for each in ending(desk, order).events if isinstance(each, Retried)]) == 1
+    assert len(desk.bss.ended) == 2
+
+
+def test_a_withdrawal_whose_message_lost_every_reader_ends_the_service_all_the_same(desk):
+    order, _ = on(desk)
+    desk.say(f"退订{order.doc.code}")
+    lose_leases(desk, Lane.INBOUND, times=6)
+    desk.run()
+    assert none(desk, order)
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
