@@ -343,13 +343,37 @@ def test_what_does_not_decode_is_kept_and_is_no_consent(body, kind):
         ("gb2312", "text/plain"),
         ("utf-8", "text/plain; charset=GBK"),
         ("gb18030", 'text/plain; charset="UTF-8"'),
+        ("gbk", "text/plain; charset=ISO-8859-1"),
+        ("utf-8", "text/plain; charset=windows-1252"),
     ],
 )
 @pytest.mark.parametrize("text", ["退订", "免营销", "别再打来了", "我要投诉你们"])
 def test_a_refusal_is_heard_in_whatever_charset_it_comes_and_answers_nothing(charset, kind, text):
     found = reply(mo(text.encode(charset), content_type=kind))
     assert counted(read(found.text).keyword) in {Keyword.STOP, Keyword.HOLD}
-    assert found.whole is (charset == "utf-8")
+    assert not found.whole
+
+
+@pytest.mark.parametrize(
+    ("body", "charset"),
+    [
+        ("礠".encode("utf-16-be"), "UCS-2"),  # the bytes of "y "
+        ("⁹".encode("utf-16-le"), "UTF-16LE"),
+        ("是".encode(), "GBK"),
+        (b"Y", "GBK"),
+        (b"yes", "UTF-7"),
+        (b"", "GBK"),
+    ],
+)
+def test_a_text_in_a_charset_that_is_not_read_is_no_answer_though_its_bytes_look_like_one(body, charset):
+    found = reply(mo(body, content_type=f"text/plain; charset={charset}"))
+    assert (found.data, found.whole) == (True, False)
+
+
+@pytest.mark.parametrize(("charset", "text"), [("utf8", "是"), ("iso-8859-1", "Y"), ("windows-1252", "STOP é")])
+def test_a_text_in_a_charset_that_is_read_is_an_answer(charset, text):
+    found = reply(mo(text.encode(charset), content_type=f"text/plain; charset={charset}"))
+    assert (found.text, found.whole) == (text, True)
 
 
 def test_the_name_of_a_charset_is_read_however_it_is_written():

@@ -6,23 +6,34 @@ from contextlib import suppress
 
 from consent_engine.domain.grammar import Keyword, counted, read
 
-READ = frozenset({"utf-8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
+READ = frozenset({"utf-8", "utf8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
 """The charsets in which any answer is read."""
+ONE_BYTE = frozenset({"iso-8859-1", "windows-1252"})
+"""Those of them in which nearly all bytes are text, also those of a text in another charset."""
 HEARD = ("utf-8", "utf-16-be", "utf-16-le", "gb18030")
-"""Those in which a refusal is heard, whatever charset was named."""
+"""The charsets in which a refusal is heard, whatever charset was named."""
 REFUSALS = frozenset({Keyword.STOP, Keyword.HOLD})
 
 
 def text_of(body: bytes, named: str) -> tuple[str, bool]:
-    """Return the text, and whether it may be an answer: else it is a refusal, and nothing but that is sure of it. Bytes
-    that do not decode stay visible as backslash escapes, which can form no keyword.
+    """Return the text, and whether it may be an answer, which nothing is but a text in a charset that is named and
+    read: of any other, whatever it looks like, only a refusal is sure. Bytes that do not decode stay visible as
+    backslash escapes.
     """
-    charset = named.lower()
+    charset, text = named.lower(), None
     if charset in READ:
         with suppress(UnicodeDecodeError):
-            return body.decode(charset), True
+            text = body.decode(charset)
+    if text is not None and (charset not in ONE_BYTE or body.isascii() or _refuses(text)):
+        return text, True
     for each in HEARD:
-        text = body.decode(each, "replace")
-        if counted(read(text.removeprefix("\ufeff")).keyword) in REFUSALS:
-            return text, each == HEARD[0] and "\ufffd" not in text
-    return body.decode(charset if charset in READ else "utf-8", "backslashreplace"), True
+        other = body.decode(each, "replace")
+        if _refuses(other.removeprefix("\ufeff")):
+            return other, False
+    if text is not None:
+        return text, True
+    return body.decode(charset if charset in READ else "utf-8", "backslashreplace"), False
+
+
+def _refuses(text: str) -> bool:
+    return counted(read(text).keyword) in REFUSALS
