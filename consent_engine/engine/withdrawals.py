@@ -15,13 +15,12 @@ from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.ending_again import retrying_ending
 from consent_engine.engine.endings import MOST_ORDERS, ending_asked
 from consent_engine.engine.round_trips import archived_endings, load, orders_of_line, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import BrokenRecord, NothingParked
-from consent_engine.ports import Commit, CommitResult, Leased, LineChange
+from consent_engine.ports import Commit, Leased, LineChange
 
 log = logging.getLogger(__name__)
 WAITS_MS = 24 * 3_600_000
@@ -31,6 +30,9 @@ begun has not ended. After that it counts as a refusal, and a timer of the line 
 
 MOST_WISHES, FIELDS = 8, 7
 """The most wishes that a line's timer keeps, and how many fields each is."""
+MOST_LOST = 5
+"""How often a line's timer of wishes is lost to its workers before a person must look: its message may have lost them,
+too."""
 
 
 def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
@@ -122,11 +124,14 @@ def _read(kept: tuple[str, ...], line: Line) -> Unread:
 
 def wished(leased: Leased) -> Step[str]:
     """Look again at wishes to end a service: once the archive can be asked and the activation has ended, the ending is
-    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line.
+    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, and for one that
+    lost so many workers that it may be what they died of.
     """
     line = leased.line
     if line is None:
         raise BrokenRecord("a timer without its line")
+    if leased.lost and leased.token > MOST_LOST:
+        raise BrokenRecord(f"{MOST_LOST} workers that looked for the service to end recorded nothing")
     known, left, why = line.effects[leased.effect], tuple[str, ...](), ""
     for n in range(0, len(known.about), FIELDS):
         kept = known.about[n : n + FIELDS]
@@ -134,13 +139,10 @@ def wished(leased: Leased) -> Step[str]:
         left = left if is_known else (*left, *kept)
         why = next((put.pending.why for put in found.put), why)
     put: tuple[Put, ...] = ()
-    if why and not known.believe:
+    if why:
         put = (Put(leased.effect, PARKED, Pending(about=left, why=why, parked=1)),)
     elif left:
         put = (Put(leased.effect, leased.at + A_MINUTE, Pending(about=left)),)
     drop = () if put else ((leased.effect, Drop.ANYWAY),)
-    for _ in range(MOST_RACES):
-        saved = yield from save(Commit("", (LineChange(line.id, None, {}, put, drop),), leased.held))
-        if saved.word is not CommitResult.STALE:
-            break
+    yield from save(Commit("", (LineChange(line.id, None, {}, put, drop),), leased.held))
     return "performed"

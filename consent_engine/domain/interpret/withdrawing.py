@@ -55,13 +55,15 @@ def withdrawal(
     line: Line, message: Unread, orders: Sequence[Order], is_ended: Callable[[Order], bool]
 ) -> Withdrawal:  # fmt: skip
     """Return the order that a message ends, or the one to ask about. Never a guess: one that fits several ends none.
+    However long it waited, it means no order that was placed after it.
 
     orders: of the number, wherever they are kept · is_ended: whether an ending of it was asked for before
     """
     body = message.body
     if not isinstance(body, UnreadReply):
         return NONE
-    said, theirs = body.meaning(), [order for order in orders if _is_theirs(line, order, body.scope)]
+    said = body.meaning()
+    theirs = [o for o in orders if o.doc.placed_at <= message.at and _is_theirs(line, o, body.scope)]
     active = [order for order in theirs if order.last(Trigger.SERVICE_ACTIVATED) is not None]
     named = [order for order in theirs if _fits(order, said, body.text)] if said.keyword is Keyword.WITHDRAW else []
     if any(order.state is State.CONFIRMED and begun(order) for order in named):

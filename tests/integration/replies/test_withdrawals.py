@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, Retried, ending_id
 from consent_engine.domain.effects import ACTIVATE, WAKE_WITHDRAWN, Lane, Purpose, Rejected, Uncertain
 from consent_engine.domain.grammar import Keyword
@@ -12,10 +13,12 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.round_trips import drive
-from consent_engine.engine.withdrawals import withdrawing
+from consent_engine.engine.withdrawals import MOST_LOST, withdrawing
+from consent_engine.ports import LiftResult
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.calls.conftest import desk
+from tests.integration.calls.desk import instant
 from tests.integration.mishaps import lose_leases
 
 __all__ = ["desk"]
@@ -394,3 +397,71 @@ def test_a_withdrawal_whose_message_lost_every_reader_ends_the_service_all_the_s
     desk.clock.forward(seconds=61)
     desk.run()
     assert ending(desk, order).state is EndingState.ENDED
+
+
+# -- wishes that wait -------------------------------------------------------------------------------------------------
+
+
+def waiting(desk, order):
+    """Have a wish to end an archived order's service wait on its line, a day later; the archive is away meanwhile."""
+    desk.say(f"退订{order.doc.code}")
+    desk.run(Lane.INBOUND)
+    desk.clock.forward(hours=25)
+    desk.run(Lane.INBOUND, Lane.SMS)
+    assert WAKE_WITHDRAWN in desk.engine.line(NUMBER).effects
+
+
+def test_a_wish_that_waited_ends_no_service_that_was_sold_after_it(desk):
+    order, _ = on(desk, archived=True)
+    with broken(desk.archive):
+        desk.say(WORD)
+        desk.run(Lane.INBOUND)
+        desk.clock.forward(hours=25)
+        desk.run(Lane.INBOUND, Lane.SMS)
+        assert desk.engine.lift(NUMBER, "mobile", "admin", "form 12", desk.clock.now) is LiftResult.OK
+        call = {"started_at": instant(desk.clock() - 60_000), "agreed_at": instant(desk.clock()), "recording_id": "new"}
+        later = desk.engine.place(Placing("desk", "later", desk.request(**call))).order
+        desk.run(Lane.SMS)
+        desk.say("是", message_id="yes to the later one")
+        desk.run()
+        assert desk.state(later) == "notified"
+        desk.clock.forward(seconds=61)
+        desk.run()
+        assert none(desk, later)
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert none(desk, later)
+    assert ending(desk, order).state is EndingState.ENDED
+
+
+def test_a_wish_that_costs_its_workers_waits_for_a_person(desk):
+    order, _ = on(desk, archived=True)
+    with broken(desk.archive):
+        waiting(desk, order)
+    lose_leases(desk, Lane.TIMER, times=MOST_LOST + 1)
+    desk.run()
+    assert none(desk, order)
+    [stuck] = desk.engine.stuck()
+    assert (stuck.effect, stuck.id) == (WAKE_WITHDRAWN, order.line)
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    assert (ending(desk, order).state, desk.engine.stuck()) == (EndingState.ENDED, [])
+
+
+def test_a_wish_for_what_was_given_up_long_ago_is_on_the_stuck_list_also_after_a_persons_retry(desk):
+    order = refused(desk, given_up=True)
+    for _ in range(3):
+        desk.clock.forward(hours=24 * 31)
+        desk.run(Lane.TIMER)
+    with broken(desk.archive):
+        waiting(desk, order)
+    lose_leases(desk, Lane.TIMER, times=MOST_LOST + 1)
+    desk.run(Lane.TIMER)
+    [stuck] = desk.engine.stuck()
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    [stuck] = desk.engine.stuck()
+    assert order.id in stuck.why
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    assert desk.engine.stuck() == []
