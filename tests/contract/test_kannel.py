@@ -370,6 +370,14 @@ def test_a_text_in_a_charset_that_is_not_read_is_no_answer_though_its_bytes_look
     assert (found.data, found.whole) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("body", "charset"), [(b"\xe6\x88\x91\xed\xa0\xbd", "UTF-8"), (b"\x62\x11\xd8\x3d", "UTF-16BE")]
+)
+def test_a_part_that_was_cut_within_a_character_waits_for_the_others(body, charset):
+    found = reply(mo(body, content_type=f"text/plain; charset={charset}", x_kannel_udh="%05%00%03%07%02%01"))
+    assert (found.part.of, found.data) == (2, False)
+
+
 @pytest.mark.parametrize(("charset", "text"), [("utf8", "是"), ("iso-8859-1", "Y"), ("windows-1252", "STOP é")])
 def test_a_text_in_a_charset_that_is_read_is_an_answer(charset, text):
     found = reply(mo(text.encode(charset), content_type=f"text/plain; charset={charset}"))

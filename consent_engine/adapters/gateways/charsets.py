@@ -16,9 +16,9 @@ REFUSALS = frozenset({Keyword.STOP, Keyword.HOLD})
 
 
 def text_of(body: bytes, named: str) -> tuple[str, bool]:
-    """Return the text, and whether it may be an answer, which nothing is but a text in a charset that is named and
-    read: of any other, whatever it looks like, only a refusal is sure. Bytes that do not decode stay visible as
-    backslash escapes.
+    """Return the text, and whether it may be an answer, or a part of one. Nothing is but a text in a charset that is
+    named and read: of any other, whatever it looks like, only a refusal is sure. Bytes that do not decode stay visible
+    as backslash escapes, which can form no keyword: a part that was cut within a character has some.
     """
     charset, text = named.lower(), None
     if charset in READ:
@@ -32,7 +32,7 @@ def text_of(body: bytes, named: str) -> tuple[str, bool]:
             return other, False
     if text is not None:
         return text, True
-    return body.decode(charset if charset in READ else "utf-8", "backslashreplace"), False
+    return body.decode(charset if charset in READ else "utf-8", "backslashreplace"), charset in READ
 
 
 def _refuses(text: str) -> bool:
