@@ -93,14 +93,7 @@ class _Progress:
         self.begun = True
 
 
-class NothingKept:
-    """The base of clients that keep no connection: each ends with its call."""
-
-    async def close(self) -> None:
-        """Do nothing: no connection is kept."""
-
-
-class Client(NothingKept):
+class Client:
     """A client for JSON over HTTP, signed if it has a secret, without redirects, cookies or proxies of the environment.
 
     Every call has a connection of its own. HTTP/1.1 assigns answers to requests by their order alone: on a kept

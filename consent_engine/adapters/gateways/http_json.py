@@ -16,7 +16,6 @@ from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,
     Client,
-    NothingKept,
     code,
     document,
     endpoint,
@@ -129,7 +128,7 @@ class JsonWebhooks(Webhooks):
         )
 
 
-class HttpJson(NothingKept):
+class HttpJson:
     """A gateway that takes SMS by POST."""
 
     def __init__(
