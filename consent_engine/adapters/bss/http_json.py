@@ -136,4 +136,4 @@ def _refused(answer: Answer) -> Outcome:
     # Without a code the 422 comes from elsewhere (a proxy, a validator): the BSS did not refuse this service for good.
     # `reason` is prose that may quote the subscriber; only the code is kept.
     said = answer.word("code")
-    return Rejected(code(said, "unnamed")) if said else Uncertain("BSS answered 422 without a code")
+    return Rejected(code(said)) if said else Uncertain("BSS answered 422 without a code")

@@ -123,7 +123,7 @@ class JsonWebhooks(Webhooks):
             status=_delivery(item),
             segment=segment,
             segments=segments,
-            error="" if item.get("error") is None else code(_word(item, "error", 0, TEXT) or "unnamed", "unnamed"),
+            error="" if item.get("error") is None else code(_word(item, "error", 0, TEXT)),
             at=_instant(item, "at"),
         )
 
