@@ -30,8 +30,8 @@ from consent_engine.engine.reserving import free_recording, reserve_call
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
 from consent_engine.engine.store_requests import Release, Reserve, Step
-from consent_engine.errors import BrokenRecord, IdempotencyConflict, Malformed, StoreUnavailable
-from consent_engine.ports import CallChange, Commit, CommitResult, Leased, LineChange, Look, Owner, Posted
+from consent_engine.errors import IdempotencyConflict, Malformed, StoreUnavailable
+from consent_engine.ports import CallChange, Commit, CommitResult, Leased, LineChange, Look, Owner, Posted, needed
 
 log = logging.getLogger(__name__)
 
@@ -165,9 +165,7 @@ def timed(leased: Leased) -> Step[str]:
 
 def _abandoned(leased: Leased) -> Step[str]:
     """Mark a call as abandoned: no end was reported."""
-    call = leased.call
-    if call is None:
-        raise BrokenRecord("a timer without its call")
+    call = needed(leased.call)
     if call.state is not CallState.UP:
         return "performed"
     after, fields = call.with_events(Abandoned(leased.at, f"{leased.effect}#{leased.token}"))

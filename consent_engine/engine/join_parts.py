@@ -25,8 +25,8 @@ from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.post_to_inbox import posted_reply, texts_sent, yes_of
 from consent_engine.engine.round_trips import drive, load, or_raised, post, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Store, Stored
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Store, Stored, needed
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 
@@ -105,9 +105,7 @@ def line_timer(leased: Leased, outside: Outside) -> Step[str]:
 
 def _waited(leased: Leased, outside: Outside) -> Step[str]:
     """Hand on as fragments the parts that waited long enough, and forget those handed on long ago."""
-    line, now = leased.line, leased.at
-    if line is None:
-        raise BrokenRecord("a timer without its record")
+    line, now = needed(leased.line), leased.at
     for _ in range(MOST_RACES):
         left: dict[str, Gathered] = {}
         for name, known in line.gathered.items():

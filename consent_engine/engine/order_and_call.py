@@ -20,7 +20,6 @@ from consent_engine.engine.endings import AGAIN_MS, taking_back
 from consent_engine.engine.round_trips import calls_of_request, load, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import (
-    BrokenRecord,
     CoolingOff,
     DoNotCall,
     OrderNotFound,
@@ -28,7 +27,7 @@ from consent_engine.errors import (
     Refused,
     UnofficialNumber,
 )
-from consent_engine.ports import CallChange, Commit, Leased
+from consent_engine.ports import CallChange, Commit, Leased, needed
 
 log = logging.getLogger(__name__)
 UNLAWFUL = "call_unlawful"
@@ -100,9 +99,7 @@ def falling(leased: Leased) -> Step[str]:
 
     Raises BrokenRecord for a timer without its call.
     """
-    call = leased.call
-    if call is None:
-        raise BrokenRecord("a timer without its call")
+    call = needed(leased.call)
     line = (yield from load(lines=[call.line])).line(call.line)
     for order, why in (yield from _held_by(line, call)).items():
         try:
@@ -123,9 +120,7 @@ def activating_again(leased: Leased) -> Step[str]:
 
     Raises BrokenRecord for an effect without its order.
     """
-    order = leased.order
-    if order is None:
-        raise BrokenRecord("an activation without an order")
+    order = needed(leased.order)
     fact = Woke(leased.effect, leased.token)
     after = yield from recording(order.id, fact, order=order, now=leased.at, held=leased.held)
     if WAKE_ACTIVATE not in after.effects:

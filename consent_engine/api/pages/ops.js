@@ -77,9 +77,5 @@ async function refresh() {
   await listed;
 }
 
-async function forever() {
-  if (!document.hidden) await refresh();
-  setTimeout(forever, EVERY_S * 1000);
-}
 // Board and list, once all scripts are read.
-firstShown = firstShown.then(forever);
+firstShown = firstShown.then(() => every(EVERY_S, refresh));

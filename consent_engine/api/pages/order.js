@@ -120,10 +120,6 @@ async function refresh() {
   if (news.length) announce(news.map((entry) => word(`trigger.${entry.trigger}`)).join(word("ops.between")));
 }
 
-async function forever() {
-  if (!document.hidden) await refresh();
-  setTimeout(forever, EVERY_S * 1000);
-}
 show(PAGE.life);
 setInterval(showWaiting, 1000);
-setTimeout(forever, EVERY_S * 1000);
+setTimeout(every, EVERY_S * 1000, EVERY_S, refresh);

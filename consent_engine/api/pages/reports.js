@@ -32,8 +32,4 @@ byId("more-reports").addEventListener("click", () => {
   reports();
 });
 
-async function reportsForever() {
-  if (!document.hidden) await reports();
-  setTimeout(reportsForever, REPORTS_EVERY_S * 1000);
-}
-reportsForever();
+every(REPORTS_EVERY_S, reports);

@@ -31,8 +31,4 @@ byId("more-violations").addEventListener("click", () => {
   violations();
 });
 
-async function violationsForever() {
-  if (!document.hidden) await violations();
-  setTimeout(violationsForever, VIOLATIONS_EVERY_S * 1000);
-}
-firstShown.then(violationsForever);
+firstShown.then(() => every(VIOLATIONS_EVERY_S, violations));
