@@ -119,8 +119,11 @@ class RedisRegistry(Registry):
     def propose(self, proposal: Proposal) -> None:
         self._one("HSET", f"{self._prefix}plans:proposed", proposal.plan.code, proposed_of(proposal), prove=True)
 
-    def forget_proposal(self, code: str) -> None:
-        self._one("HDEL", f"{self._prefix}plans:proposed", code, prove=True)
+    def forget_proposal(self, proposal: Proposal) -> None:
+        calls = Calls()
+        told = [proposal.plan.code, proposed_of(proposal)]
+        calls.script("forget_proposal", [f"{self._prefix}plans:proposed"], told)
+        self._wire.send(calls, prove=True, repeat=True)
 
     def proposals(self) -> dict[str, Proposal]:
         kept = self._one("HGETALL", f"{self._prefix}plans:proposed")
