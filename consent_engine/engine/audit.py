@@ -101,8 +101,11 @@ def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
 
 
 def _pieces(store: Store, found: Audited, since: Millis) -> Iterator[list[Leaf]]:
-    """Yield the leaves of the log, starting where `since` may begin; defects of the log itself are noted on the way."""
-    if store.log is None:
+    """Yield the leaves of the log, starting where `since` may begin; defects of the log itself are noted on the way.
+
+    Raises NotOurArchive for another installation's log: it would find nothing wrong there, or everything.
+    """
+    if store.log is None or store.ours() is None:
         return
     expected = store.log.begins(since)
     while rows := store.log.entries(expected, PIECE):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.catalogue_rows import proof_of, proposed_of, versions_of
-from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.client import Calls, MayNotConnect, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.adapters.redis.pauses import RedisPauses
@@ -278,6 +278,8 @@ def check_server(wire: Wire, *, strict: bool, named_by: str = "CONSENT_REDIS_URL
     """Check that a server keeps all data. Raises SettingsError. named_by: the setting or option that it comes from"""
     try:
         info = wire.ask(("INFO",))[0]
+    except MayNotConnect:
+        raise
     except SettingsError:
         raise SettingsError(f"{named_by}: this user may not ask INFO: allow it (ACL +info)") from None
     try:
