@@ -67,6 +67,7 @@ function endingFacts(ending) {
     [word("order.ending_asked"), asked], [word("order.ending_off"), ending.ended_at ? dateAndClock(ending.ended_at) : "–"],
     [word("order.ending_stops"), ending.stops_at || "–"],
   ];
+  if (ending.notice) facts.push([word("order.ending_notice"), word(`notice.${ending.notice}`)]);
   if (ending.free_exit) facts.push([word("order.ending_free"), word("order.ending_free_told")]);
   return ending.why ? [...facts, [word("order.ending_why"), why(ending.why)]] : facts;
 }
