@@ -35,7 +35,7 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import MOST_RACES, wakes_of
+from consent_engine.engine.change_order import MOST_RACES, retrying, wakes_of
 from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import archived_endings, load, one, orders_of_line, prove, save
@@ -254,8 +254,19 @@ class Endings:
         return "" if waits is None else "stuck" if waits.parked else "waits"
 
     def retried(self, order: str, by: str) -> bool:
-        """Do the parked effects of the ending of an order now; return whether there were any."""
-        return self._retried(order, by, given_up=False)
+        """Do the parked effects of the ending of an order now, or its notice; return whether there were any."""
+        return self._retried(order, by, given_up=False) or self._told_again(order, by)
+
+    def _told_again(self, order: str, by: str) -> bool:
+        ending = self.of([order]).get(order)
+        told = next((each for each in ending.events if isinstance(each, Told)), None) if ending else None
+        if ending is None or told is None or not told.effect:
+            return False
+        try:
+            one(self._run, retrying(ending.line, by, (told.effect,)))
+        except NothingParked:
+            return False
+        return True
 
     def taken_up(self, order: str, by: str) -> bool:
         """Do an ending again that was given up; return whether there was one. Raises NothingParked where it is

@@ -31,7 +31,7 @@ function showWaiting() {
 
 /** What waits for a person is tried again from here by whoever may do so on /ops: what `consent retry` does. */
 function showRetry() {
-  if (byId("retry")) byId("retry").hidden = !shown.waiting.some((each) => each.parked) && shown.ending?.state !== "ending_failed";
+  if (byId("retry")) byId("retry").hidden = !shown.waiting.some((each) => each.parked) && shown.ending?.state !== "ending_failed" && shown.ending?.notice !== "stuck";
 }
 
 byId("retry")?.addEventListener("click", async () => {

@@ -809,8 +809,10 @@ def test_a_notice_that_the_gateway_refuses_waits_for_a_person_and_goes_out_when_
     assert (stuck.effect.split(".")[1], stuck.why) == ("ended", "no such template")
     assert desk.engine.endings.notice(ending(desk, order)) == "stuck"
     before = len(notices(desk))
-    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.engine.retry(order.id, "ops-1")
     assert desk.engine.endings.notice(ending(desk, order)) == "waits"
     desk.run()
     assert desk.engine.endings.notice(ending(desk, order)) == ""
+    with pytest.raises(NothingParked):
+        desk.engine.retry(order.id, "ops-1")
     assert (len(notices(desk)) - before, desk.engine.stuck()) == (1, [])
