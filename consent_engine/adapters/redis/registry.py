@@ -247,7 +247,7 @@ class RedisRegistry(Registry):
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Check as the port says. Raises SettingsError for a server or data that this program must not work with."""
-        self._check_server(strict=strict)
+        check_server(self._wire, strict=strict)
         proof = proof_of(secret)
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
             self._one("HSETNX", self._meta, name, ours)
@@ -269,9 +269,6 @@ class RedisRegistry(Registry):
     def sealed_since(self) -> Millis | None:
         since = self._one("HGET", self._meta, "sealed")
         return int(since) if since else None
-
-    def _check_server(self, *, strict: bool) -> None:
-        check_server(self._wire, strict=strict)
 
 
 def check_server(wire: Wire, *, strict: bool, named_by: str = "CONSENT_REDIS_URL") -> None:
