@@ -121,8 +121,7 @@ class RedisRegistry(Registry):
 
     def forget_proposal(self, proposal: Proposal) -> None:
         calls = Calls()
-        told = [proposal.plan.code, proposed_of(proposal)]
-        calls.script("forget_proposal", [f"{self._prefix}plans:proposed"], told)
+        calls.script("forget_proposal", [f"{self._prefix}plans:proposed"], [proposal.plan.code, proposed_of(proposal)])
         self._wire.send(calls, prove=True, repeat=True)
 
     def proposals(self) -> dict[str, Proposal]:
@@ -247,15 +246,13 @@ class RedisRegistry(Registry):
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Check as the port says. Raises SettingsError for a server or data that this program must not work with."""
-        check_server(self._wire, strict=strict)
+        self._check_server(strict=strict)
         proof = proof_of(secret)
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
             self._one("HSETNX", self._meta, name, ours)
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
         if schema not in READS:
-            raise SettingsError(
-                f"these data have schema {schema}, this program has {SCHEMA}: use the release that fits"
-            )
+            raise SettingsError(f"these data have schema {schema}, this program {SCHEMA}: use the release that fits")
         if was_cells != str(cells):
             raise SettingsError(f"CONSENT_CELLS is {cells}, but these data were written with {was_cells}")
         if not hmac.compare_digest(str(was_proof), proof):
@@ -269,6 +266,9 @@ class RedisRegistry(Registry):
     def sealed_since(self) -> Millis | None:
         since = self._one("HGET", self._meta, "sealed")
         return int(since) if since else None
+
+    def _check_server(self, *, strict: bool) -> None:
+        check_server(self._wire, strict=strict)
 
 
 def check_server(wire: Wire, *, strict: bool, named_by: str = "CONSENT_REDIS_URL") -> None:
