@@ -26,7 +26,7 @@ from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import disowned_by, falling, waiting_for
-from consent_engine.engine.reserving import free_recording, reserve_call
+from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
 from consent_engine.engine.store_requests import Release, Reserve, Step
@@ -50,7 +50,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
     """
     ours, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
     ask = Reserve(request_key(ours), start.request.fingerprint(), ours, token_hex(8))
-    now = yield from reserve_call(ask)
+    now = yield from reserve_key(ask, call_named)
     if (wrong := start.request.late_errors(now)) and not (yield from load(calls=[ours])).calls:
         yield Release(ask.key, ask.claimant)
         raise Malformed(wrong)
