@@ -4,7 +4,7 @@ const MOST_AT_ONCE = 500;
 const LATE_MS = 10000;
 const FEW = 5; // so few stuck effects are shown one by one at once
 const mayRetry = ["ops", "admin"].includes(PAGE.role);
-const KINDS = { l: "line", c: "call", e: "ending", r: "report" }; // records beside orders, by the letter of their owner
+const RECORDS = { l: "line", c: "call", e: "ending", r: "report" }; // records beside orders, by the letter of their owner
 let wasStuck = false;
 
 /** What nobody need do anything about at once, and everybody should know: a line each. */
@@ -27,7 +27,7 @@ function showTrouble(board) {
 }
 
 function stuckRow(stuck) {
-  const id = stuck.order ? orderLink(stuck.order) : `${word(`ops.a_${KINDS[stuck.owner]}`)} ${stuck.id}`;
+  const id = stuck.order ? orderLink(stuck.order) : `${word(`ops.a_${RECORDS[stuck.owner]}`)} ${stuck.id}`;
   const retry = make("button", { type: "button", "aria-label": word("ops.retry_of", { order: stuck.order || stuck.id }) }, word("ops.retry"));
   retry.addEventListener("click", () => again(stuck, retry));
   return make("tr", {}, make("td", { className: "mono" }, id), make("td", {}), make("td", {}), make("td", { className: "n" }),
