@@ -153,13 +153,15 @@ def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bo
     """Have all activated orders of a number taken back that `meant` selects, archived ones, too. False while that is
     incomplete: an activation of one of them has begun and not ended, or the archive cannot be asked.
 
-    Raises BrokenRecord for an ending that cannot be read, once all others are requested and nothing waits.
+    Raises BrokenRecord for an ending, or an order of the line, that cannot be read, once all others are requested and
+    nothing waits.
     """
     ids = [entry.order for entry in line.entries]
     live = (yield from load(ids)).orders if ids else {}
     archived = yield from orders_of_line(line.id, MOST_ORDERS)
     orders = {order.id: order for order in archived or ()} | dict(live)
-    over, broken = archived is not None, list[BrokenRecord]()
+    over = archived is not None
+    broken = [BrokenRecord(f"order {each} cannot be read: see consent doctor") for each in ids if each not in orders]
     for order in orders.values():
         if not meant(order):
             continue

@@ -750,6 +750,28 @@ def test_a_review_whose_orders_ending_cannot_be_read_waits_for_a_person_and_is_d
     assert call.id not in {each.id for each in desk.engine.stuck()}
 
 
+@pytest.mark.parametrize("changes", [False, True], ids=["review", "holder"])
+def test_an_order_that_cannot_be_read_is_not_passed_over_when_services_are_taken_back(desk, changes):
+    call, order = sold(desk)
+    desk.run()
+    name = desk.cell.order(order.id)
+    kept = desk.client.hget(name, "doc")
+    desk.client.hset(name, "doc", "{}")
+    if changes:
+        happens(desk, LineEvent.ASSIGNED)
+    else:
+        fails(desk, call)
+    desk.run(Lane.TIMER)
+    timer = (order.line, "wake.endings") if changes else (call.id, "wake.unlawful")
+    assert timer in {(n.id, n.effect) for n in desk.engine.stuck()}
+    assert desk.bss.ended == []
+    desk.client.hset(name, "doc", kept)
+    desk.engine.retry_other(timer[0], "ops-1")
+    desk.run()
+    assert [each.order_id for each in desk.bss.ended] == [order.id]
+    assert timer not in {(n.id, n.effect) for n in desk.engine.stuck()}
+
+
 def test_a_notice_that_the_gateway_refuses_waits_for_a_person_and_goes_out_when_it_is_tried_again(desk):
     order = desk.settled()
     take_back(desk, order)
