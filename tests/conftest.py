@@ -109,9 +109,6 @@ class FakeGateway:
         answer = self.answers.pop(0) if self.answers else Accepted(f"m{len(self.sent)}")
         return answer(sms) if callable(answer) else answer
 
-    async def close(self) -> None:
-        """Do nothing: nothing is open."""
-
 
 @dataclass
 class FakeBss:
@@ -141,9 +138,6 @@ class FakeBss:
     async def ask(self, order_id: str) -> Outcome | None:
         return self.knows.get(order_id, Untaken("unknown") if self.can_ask else None)
 
-    async def close(self) -> None:
-        """Do nothing: nothing is open."""
-
 
 @dataclass
 class FakeSubscribers:
@@ -159,9 +153,6 @@ class FakeSubscribers:
         self.asked.append(msisdn)
         self.meanwhile()
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-
-    async def close(self) -> None:
-        """Do nothing: nothing is open."""
 
 
 @dataclass

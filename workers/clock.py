@@ -16,7 +16,6 @@ from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth
-from workers.engine_loop import close_outside
 from workers.jobs import SLICE_S, told
 from workers.outages import tell_outages
 from workers.silent_lanes import Silence
@@ -84,7 +83,6 @@ class Clock(threading.Thread):
         left = await engine.performer.land(self._land_s)
         if left:
             log.warning("the clock leaves %d calls in flight: they are taken up again when their leases expire", left)
-        await close_outside(engine)
 
     async def _pause(self, stopped: asyncio.Event) -> None:
         try:

@@ -59,25 +59,13 @@ class EngineLoop:
         return await self.engine.performer.land(seconds)
 
     def close(self) -> None:
-        """Close connections, and end the thread."""
-        closing = asyncio.run_coroutine_threadsafe(close_outside(self.engine), self._loop)
-        try:
-            closing.result(CLOSE_S)
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(CLOSE_S)
-            if not self._thread.is_alive():
-                self._loop.close()
+        """End the thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSE_S)
+        if not self._thread.is_alive():
+            self._loop.close()
 
 
 async def _made(make: Callable[[], Engine]) -> Engine:
     """Make an engine on the loop: its clients belong to the thread that they are made in."""
     return make()
-
-
-async def close_outside(engine: Engine) -> None:
-    """Close the engine's gateways, its BSS and the look-up of subscribers, on the loop that used them."""
-    outside = engine.outside
-    for each in (*outside.gateways.values(), outside.bss, outside.subscribers):
-        if each is not None:
-            await each.close()

@@ -59,9 +59,6 @@ class Outer:
         known = order_id in self.notes.called
         return Accepted(f"act-{order_id}", "2025-11-25") if known else Untaken("unknown")
 
-    async def close(self) -> None:
-        """Release nothing."""
-
 
 class Nobody:
     """A queue that wakes no worker: the worker looks at every lane by itself."""

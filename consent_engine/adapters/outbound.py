@@ -12,14 +12,13 @@ from weakref import WeakKeyDictionary
 
 from yarl import URL
 
-from consent_engine.adapters.http_exchange import MOST_BODY, BrokenAnswer, call, request, target_of
+from consent_engine.adapters.http_exchange import BrokenAnswer, call, request, target_of
 from consent_engine.domain import signature
 from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
 from consent_engine.ports.outside import MAY_GO, NotSent
 
-LONGEST_ANSWER = MOST_BODY
 LONGEST_WORD = 200
 LARGEST_ID = 10**40
 MOST_IDS = 32
@@ -93,14 +92,7 @@ class _Progress:
         self.begun = True
 
 
-class NothingKept:
-    """The base of clients that keep no connection: each ends with its call."""
-
-    async def close(self) -> None:
-        """Do nothing: no connection is kept."""
-
-
-class Client(NothingKept):
+class Client:
     """A client for JSON over HTTP, signed if it has a secret, without redirects, cookies or proxies of the environment.
 
     Every call has a connection of its own. HTTP/1.1 assigns answers to requests by their order alone: on a kept
@@ -203,9 +195,9 @@ def _once(pairs: list[tuple[str, object]]) -> object:
 _CODE = re.compile(r"(?!(?:[^0-9]*[0-9]){7})[A-Za-z0-9][A-Za-z0-9 _.:/-]{0,63}")
 
 
-def code(value: str, otherwise: str) -> str:
-    """Return an error code fit for a log. Free text, and enough digits for a telephone number, become `otherwise`."""
-    return value if _CODE.fullmatch(value) else otherwise
+def code(value: str) -> str:
+    """Return an error code fit for a log. Free text, and enough digits for a telephone number, become `unnamed`."""
+    return value if _CODE.fullmatch(value) else "unnamed"
 
 
 def opaque(ref: str) -> str:

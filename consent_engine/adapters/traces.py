@@ -245,9 +245,6 @@ class TracedGateway:
             return await self._gateway.send(sms)
         return await _called(sms.ref.partition(".")[0], f"sms {sms.purpose}", self.name, self._gateway.send(sms))
 
-    async def close(self) -> None:
-        await self._gateway.close()
-
 
 class TracedBss:
     """A BSS whose activations, deactivations and questions about an order become spans."""
@@ -268,6 +265,3 @@ class TracedBss:
     async def ask_ending(self, ending_id: str) -> Outcome | None:
         """Ask as the BSS does, without a span: an ending's id names no order."""
         return await self._bss.ask_ending(ending_id)
-
-    async def close(self) -> None:
-        await self._bss.close()

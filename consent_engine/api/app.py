@@ -85,7 +85,6 @@ def create_app(
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with metrics_endpoint.own_address(metrics_socket, metrics):
             yield
-        await front.subscribers.close()
         front.close()
 
     def edge(inside: ASGIApp, handlers: Handlers) -> ASGIApp:

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 import typer
 
 from consent_engine.cli.commands import app
-from consent_engine.cli.tables import printing
+from consent_engine.cli.tables import lost, printing
 from consent_engine.domain.form_words import in_our_words
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 
@@ -69,25 +69,13 @@ def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
 
 def _closed(status: int) -> int:
     """Flush what was printed; return the exit status, which is not 0 where that cannot be written."""
-    lost = _lost(sys.stdout)
-    if lost and not status:
+    unwritten = lost(sys.stdout)
+    if unwritten and not status:
         status = FAILED
-        if not isinstance(lost, BrokenPipeError):  # a reader that has seen enough
-            _fail(f"done, but its output cannot be written: {lost.strerror}", FAILED)
-    _lost(sys.stderr)
+        if not isinstance(unwritten, BrokenPipeError):  # a reader that has seen enough
+            _fail(f"done, but its output cannot be written: {unwritten.strerror}", FAILED)
+    lost(sys.stderr)
     return status
-
-
-def _lost(stream: TextIO) -> OSError | None:
-    """Flush a stream; return the error of one that takes no more, which then leads nowhere: Python would complain of it
-    at exit, with a status of its own.
-    """
-    try:
-        stream.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return error
-    return None
 
 
 def _streams() -> None:
@@ -120,6 +108,8 @@ def _line(error: Exception) -> tuple[str, int]:
 
 def _advice(error: ConsentError) -> str:
     """Return what to do about an error; "" where its message says it."""
+    if "takes no writes" in str(error):  # it is full, a replica, or its disk fails
+        return "`consent doctor --brief` says why"
     if not isinstance(error, StoreUnavailable) or not error.named_by:
         return _ADVICE.get(error.code, "")
     if "AuthenticationError" in str(error):  # the server is up

@@ -70,7 +70,7 @@ def check(
     looked = looked_at(plans) if fetch else []
     rows += [(each.code, f"page {each.channel}", "-", "-", "-", f"{each.url}: {each.found}") for each in looked]
     if sheet is not None:
-        sheet.write_text(_sheet(found), "utf-8")
+        _write(sheet, found)
     table(("plan", "text", "language", "segments", "at most", "as it is read"), rows, "no plans in this file")
     longer = [(code, t) for code, t in found if t.most and t.segments > t.most]
     for code, each in longer:
@@ -81,6 +81,13 @@ def check(
         tell(f"{code}: {IN_SENTENCES}")
     if longer or older or not all(each.shows for each in looked):
         raise typer.Exit(1)
+
+
+def _write(sheet: Path, found: "list[tuple[str, PlanText]]") -> None:
+    try:
+        sheet.write_text(_sheet(found), "utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{sheet}: {error.strerror}: name another file", param_hint="--sheet") from None
 
 
 def _sheet(found: "list[tuple[str, PlanText]]") -> str:

@@ -25,21 +25,23 @@ def reports(
     door: Annotated[str | None, typer.Option(help="How it came: web, hotline, app, counter, 12321, other.")] = None,
     found: Annotated[str | None, typer.Option("--class", metavar="CLASS", help="One, like ours_forbidden.")] = None,
     carrier: Annotated[str | None, typer.Option(help=f"Only reports about this carrier: {CARRIER_NAMES}.")] = None,
+    reward: Annotated[str | None, typer.Option(help="none, eligible, granted or paid.")] = None,
     *,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only reports whose answer is overdue.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
 ) -> None:
     """List reports of unsolicited calls, newest first: probable class, reasons, and when each answer is due."""
-    from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
+    from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState, Reward
     from consent_engine.ports import ReportFilter
 
     kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
-    for hint, (told, kind) in {**kinds, "--carrier": (carrier, Carrier)}.items():
+    for hint, (told, kind) in {**kinds, "--carrier": (carrier, Carrier), "--reward": (reward, Reward)}.items():
         one_of(told, kind, hint)
     with opened() as engine:
         wanted = ReportFilter(
             ReportState(state) if state else None, ReportDoor(door) if door else None,
             ReportClass(found) if found else None, carrier, overdue_at=engine.registry.now() if overdue else None,
+            reward=Reward(reward) if reward else None,
         )  # fmt: skip
 
         def page(cursor: str, most: int) -> "tuple[list[list[object]], str]":

@@ -3,9 +3,12 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
+
+from consent_engine.cli.tables import lost
 
 HOST, PORT = "127.0.0.1", 8080
 _LEASH = typer.Option(hidden=True)
@@ -46,8 +49,10 @@ def serve(
 
 
 def _say(told: str) -> None:
-    sys.stdout.write(f"{told}\n")
-    sys.stdout.flush()
+    """Print a line; where that cannot be written (a log on a full disk), the engine runs without it."""
+    with suppress(OSError):
+        sys.stdout.write(f"{told}\n")
+    lost(sys.stdout)
 
 
 def api(

@@ -1,13 +1,14 @@
 """Output of commands: columns on a terminal, tab-separated lines for programs, JSON with `--json`."""
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TextIO
 
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.errors import ConsentError
@@ -61,6 +62,18 @@ def out(text: str) -> None:
         raise
     except OSError as error:
         raise OutputLost(f"the output cannot be written: {error.strerror}") from error
+
+
+def lost(stream: TextIO) -> OSError | None:
+    """Flush a stream; return the error of one that takes no more, which then leads nowhere: Python would complain of it
+    at exit, with a status of its own.
+    """
+    try:
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 def _json(value: object) -> None:

@@ -15,6 +15,7 @@ from consent_engine.domain.decide.wanted_effects import excess, missing, missing
 from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
 from consent_engine.ports import Change, Commit, CommitResult, LineChange, OrderChange, Owner, Store
@@ -48,6 +49,8 @@ class Looker:
     """lines named by orders and by due-set entries"""
     refused: dict[tuple[str, str], Millis] = field(default_factory=dict)
     """line and carrier -> the latest refusal in the orders looked at; the line's own may be newer"""
+    registered: set[tuple[str, str]] = field(default_factory=set)
+    """line and name of the registrations on the lines looked at: no list has them"""
     seen: set[str] = field(default_factory=set)
     """ids of the orders looked at"""
 
@@ -113,6 +116,10 @@ class Looker:
         self.found["unreadable"] += [line_id for line_id in ids if line_id not in lines]
         self._dangling(lines)
         self.looked["lines"] += len(lines)
+        self.registered |= {
+            (line.id, each.name)
+            for line in lines.values() for each in line.restrictions if each.kind is Kind.MARKETING_FREE
+        }  # fmt: skip
         again = self.store.records.live(lines=[line.id for line, _ in self._lacking(list(lines.values()), now)])[2]
         for line, puts in self._lacking(list(again.values()), now):
             for put in puts:

@@ -36,6 +36,8 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "undecided": (Level.BAD, "suspected refusals that no timer would ever make refusals", MEND),
     "unrefused": (Level.BAD, "refusals that are gone though nobody lifted them: these numbers could be called",
                   "consent doctor --all --mend"),
+    "unlogged": (Level.WARN, "refusals that the log lacks, as those of an earlier release: nobody would miss them",
+                 "consent doctor --all --mend"),
     "undue": (Level.BAD, "records with a pending effect that is in no due-set", MEND),
     "unread": (Level.BAD, "lines with unread messages that no worker would read", MEND),
     "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),

@@ -18,8 +18,9 @@ from consent_engine.domain.leaf import head_of
 from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, name_of
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.audit import PIECE as LOG_PIECE
-from consent_engine.engine.audit import Audited, refusals_missing
-from consent_engine.ports import Posted, Standing, Store
+from consent_engine.engine.audit import Audited, refusals_of
+from consent_engine.engine.audit_refusals import Refusals
+from consent_engine.ports import Log, Posted, Standing, Store
 from consent_engine.ports.survey import Survey
 
 TELL_EVERY = 100_000
@@ -31,15 +32,22 @@ Whom = tuple[str, str]
 
 
 def look(looker: Looker, plans: Callable[[], Iterable[str]], tell: Callable[[str], None]) -> None:
-    """Note lines whose refusal is gone though nobody lifted it; put it back if the looker mends. plans: returns
-    those that a refusal may be about · tell: reports progress
+    """Note lines whose refusal is gone though nobody lifted it; put it back if the looker mends. Note those whose
+    refusal the log lacks; have it noted there. plans: returns those that a refusal may be about · tell: reports
+    progress
     """
-    lost = {*_off_their_lines(looker.store), *_not_lifted(looker), *_not_as_the_log(looker.store, plans, tell)}
+    store = looker.store
+    known = _by_log(store, store.log, tell) if store.log is not None else None
+    lost = {*_off_their_lines(store), *_not_lifted(looker), *(_not_as_the_log(store, known[1], plans) if known else ())}
     for line, name in sorted(lost):
         looker.found["unrefused"].append(line)
         if looker.mend and name:
-            _put_back(looker.store, line, name)
+            _put_back(store, line, name)
             looker.mended.append(f"{line} refusal")
+    for some in pieces(_unlogged(looker, *known) if known else [], PIECE):
+        looker.found["unlogged"] += [line for line, _ in some]
+        if looker.mend and store.journal.note(some):
+            looker.mended += [f"{line} log entry" for line, _ in some]
 
 
 def _off_their_lines(store: Store) -> Iterator[Whom]:
@@ -80,21 +88,41 @@ def _missing(store: Store, refused: Mapping[Whom, Millis]) -> Iterator[tuple[Who
                 yield (line, carrier), refused[line, carrier]
 
 
-def _not_as_the_log(store: Store, plans: Callable[[], Iterable[str]], tell: Callable[[str], None]) -> Iterator[Whom]:
-    """Yield what stands by the log alone. The name is '' for a plan that is unknown here: that is not put back."""
+def _by_log(store: Store, log: Log, tell: Callable[[str], None]) -> tuple[int, Refusals]:
+    """Return what stands by the log, and how many entries it had before it was read."""
 
     def far(read: Audited) -> None:
         if read.entries % TELL_EVERY < LOG_PIECE:
             tell(f"looked at {read.entries:,} entries of the log")
 
-    lost = refusals_missing(store, far)
+    return log.size(), refusals_of(store, far)
+
+
+def _unlogged(looker: Looker, size: int, known: Refusals) -> list[Whom]:
+    """Return what stands on lines, without an end, and not by the log, and has no entry on its way there."""
+    store, page = looker.store, None
+    found = [each for each in looker.registered if not known.has(*each)]
+    while rows := store.lists.restrictions(Kind.REFUSED, page, PIECE):
+        standing = [(row.line, each.name) for row in rows if (each := row.restriction) and not each.until]
+        found += [each for each in standing if not known.has(*each)]
+        page = rows[-1].at, rows[-1].name
+    if not found:
+        return []
+    waiting = store.journal.refusals()  # read before the log: an entry that leaves it meanwhile is found there
+    since = refusals_of(store, first=size)
+    return [each for each in found if (each[0], head_of(each[1])) not in waiting and not since.has(*each)]
+
+
+def _not_as_the_log(store: Store, known: Refusals, plans: Callable[[], Iterable[str]]) -> Iterator[Whom]:
+    """Yield what stands by the log alone. The name is '' for a plan that is unknown here: that is not put back."""
+    lost = known.missing(store)
     if not lost:
         return
     carriers = (*CARRIERS, EVERY_CARRIER)
     names = [name_of(kind, carrier) for kind in LASTING for carrier in carriers]
     names += [name_of(Kind.REFUSED, carrier, plan) for plan in plans() for carrier in carriers]
-    known = {head_of(name): name for name in names}
-    yield from ((line, known.get(head, "")) for line, head in lost)
+    named = {head_of(name): name for name in names}
+    yield from ((line, named.get(head, "")) for line, head in lost)
 
 
 def _lifted(survey: Survey) -> dict[Whom, Millis]:

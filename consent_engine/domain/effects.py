@@ -156,7 +156,8 @@ def sms_parts(effect: str) -> tuple[Purpose, int]:
 class Pending(Struct, frozen=True, array_like=True):
     """An effect that has not ended. Kept as the JSON array of its fields, `[]` when all are at their defaults.
 
-    attempts: how often it was leased; the newest number is the fencing token · leased_at: 0 when no worker has it ·
+    attempts: how often it was leased and not given back · leased_at: when it was leased, 0 when no worker has it; both
+    together name a lease, and are the fencing token ·
     doubts: attempts that ended in doubt (timeouts, lost leases) ·
     first_at: start of the first attempt that may have been taken, 0 once the other side was asked and knows of none ·
     last_at: start of the last call ·

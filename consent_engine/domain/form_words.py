@@ -4,6 +4,7 @@ import re
 
 _PREFIX = re.compile(r"(^|: )(?:Value error|Assertion failed), ")
 _SHOULD = re.compile(r"(^|: )[A-Z][A-Za-z ]* should ")
+_SPAN = re.compile(r"datetime\.timedelta\((?:(?:day|second)s=)?([0-9]+)\)")
 _WHOLE = {"Field required": "must be given", "Extra inputs are not permitted": "is no field here"}
 
 
@@ -14,7 +15,15 @@ def in_our_words(said: str) -> str:
     ('must be digits', 'must be given')
     >>> in_our_words("Invalid value for '--port': Input should be greater than or equal to 1")
     "Invalid value for '--port': must be greater than or equal to 1"
+    >>> in_our_words("Input should be less than or equal to datetime.timedelta(days=1)")
+    'must be less than or equal to 1d'
     >>> in_our_words("String should have at most 3 characters")
     'must have at most 3 characters'
     """
-    return _WHOLE.get(said) or _SHOULD.sub(r"\1must ", _PREFIX.sub(r"\1", said))
+    told = _SHOULD.sub(r"\1must ", _PREFIX.sub(r"\1", said))
+    return _WHOLE.get(said) or _SPAN.sub(_span, told)
+
+
+def _span(found: re.Match[str]) -> str:
+    """Return a duration as settings are written."""
+    return found[1] + ("d" if "days" in found[0] else "s")

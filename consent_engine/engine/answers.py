@@ -108,7 +108,10 @@ def _recalled_lines(archive: Archive | None, asks: Sequence[RecallLine]) -> list
     if archive is None:
         return [[] for _ in asks]
     found = [[order for order, _ in archive.of_line(ask.line, None, ask.most)] for ask in asks]
-    return [list(archive.orders(ids).values()) if ids else [] for ids in found]
+    orders = [list(archive.orders(ids).values()) if ids else [] for ids in found]
+    if any(ask.whole and len(some) < len(ids) for ask, some, ids in zip(asks, orders, found, strict=True)):
+        raise BrokenRecord("an archived order of this number cannot be read")
+    return orders
 
 
 @_by_archive

@@ -47,8 +47,11 @@ def audit(
 ) -> Audited:
     """Check every log entry of a period. Reads only. tell: receives the progress now and then.
 
-    kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable.
+    kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable;
+    NotOurArchive for another installation's log: it would find nothing wrong there, or everything.
     """
+    if store.log is not None:
+        store.ours()
     found, newest = Audited(), dict[str, Leaf]()
     lines, refusals = Lines(), Refusals()
     for piece in _pieces(store, found, between[0]):
@@ -74,18 +77,17 @@ def _others(leaves: Sequence[Leaf], lines: Lines, refusals: Refusals) -> list[Le
     return [leaf for leaf in leaves if leaf.of not in {Chained.LINE, Chained.REFUSAL}]
 
 
-def refusals_missing(store: Store, tell: Callable[[Audited], None] = lambda _: None) -> list[tuple[str, str]]:
-    """Return line and head (`domain/leaf.py`) of each refusal and registration that stands by the log, but not on its
-    line. Reads the whole log; nothing where there is none. tell: receives the progress now and then.
+def refusals_of(store: Store, tell: Callable[[Audited], None] = lambda _: None, first: int = 0) -> Refusals:
+    """Return the refusals and registrations that stand by the log, read from an entry on. tell: receives the progress.
 
     Raises StoreUnavailable and ArchiveUnavailable.
     """
     found, refusals = Audited(), Refusals()
-    for piece in _pieces(store, found, 0):
+    for piece in _pieces(store, found, 0, first):
         refusals.note([leaf for leaf in piece if leaf.of is Chained.REFUSAL])
         found.entries += len(piece)
         tell(found)
-    return refusals.missing(store)
+    return refusals
 
 
 def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
@@ -100,11 +102,13 @@ def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
     return {each.id: _Chain(Leaf.of_record(each), each.publics) for each in (*found, *reported)}
 
 
-def _pieces(store: Store, found: Audited, since: Millis) -> Iterator[list[Leaf]]:
-    """Yield the leaves of the log, starting where `since` may begin; defects of the log itself are noted on the way."""
+def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iterator[list[Leaf]]:
+    """Yield the leaves of the log, starting where `since` may begin, or at `first`; defects of the log itself are noted
+    on the way.
+    """
     if store.log is None:
         return
-    expected = store.log.begins(since)
+    expected = max(first, store.log.begins(since))
     while rows := store.log.entries(expected, PIECE):
         leaves = []
         for n, entry, hashed in rows:

@@ -28,6 +28,10 @@ class Refusals:
             else:
                 self.standing.pop((leaf.record, leaf.head), None)
 
+    def has(self, line: str, name: str) -> bool:
+        """Whether a restriction of this name stands by the log."""
+        return (line, head_of(name)) in self.standing
+
     def missing(self, store: Store) -> list[tuple[str, str]]:
         """Return line and head of those that do not stand. Raises StoreUnavailable; reads only."""
         known = list(self.standing)

@@ -26,12 +26,12 @@ from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import disowned_by, falling, waiting_for
-from consent_engine.engine.reserving import free_recording, reserve_call
+from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
 from consent_engine.engine.store_requests import Release, Reserve, Step
-from consent_engine.errors import BrokenRecord, IdempotencyConflict, Malformed, StoreUnavailable
-from consent_engine.ports import CallChange, Commit, CommitResult, Leased, LineChange, Look, Owner, Posted
+from consent_engine.errors import IdempotencyConflict, Malformed, StoreUnavailable
+from consent_engine.ports import CallChange, Commit, CommitResult, Leased, LineChange, Look, Owner, Posted, needed
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
     """
     ours, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
     ask = Reserve(request_key(ours), start.request.fingerprint(), ours, token_hex(8))
-    now = yield from reserve_call(ask)
+    now = yield from reserve_key(ask, call_named)
     if (wrong := start.request.late_errors(now)) and not (yield from load(calls=[ours])).calls:
         yield Release(ask.key, ask.claimant)
         raise Malformed(wrong)
@@ -165,9 +165,7 @@ def timed(leased: Leased) -> Step[str]:
 
 def _abandoned(leased: Leased) -> Step[str]:
     """Mark a call as abandoned: no end was reported."""
-    call = leased.call
-    if call is None:
-        raise BrokenRecord("a timer without its call")
+    call = needed(leased.call)
     if call.state is not CallState.UP:
         return "performed"
     after, fields = call.with_events(Abandoned(leased.at, f"{leased.effect}#{leased.token}"))

@@ -202,11 +202,11 @@ class CallBook:
             before = (wanted.until, "")
         live, position = self._live(wanted, before, limit)
         archived = self._archived(wanted, before, limit)
-        if archived is None:  # no archived call began as recently as these
+        if isinstance(archived, ArchiveUnavailable):  # no archived call began as recently as these
             since = self._store.records.look().now - LATE_MARGIN
             rows = {row: call for row, call in live.items() if row[0] > since}
             if not rows:
-                raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
+                raise archived
             at, last = min(rows)
             return CallPage(tuple(rows[row] for row in sorted(rows, reverse=True)), f"{at}-{last}")
         found = sorted({*live, *archived}, reverse=True)
@@ -238,15 +238,15 @@ class CallBook:
                 return found, before
         return found, before
 
-    def _archived(self, wanted: CallFilter, before: Position | None, limit: int) -> list[Position] | None:
-        """Return the matching archived calls; None while the archive is unavailable. They are no longer reviewed."""
+    def _archived(self, wanted: CallFilter, before: Position | None, limit: int) -> list[Position] | ArchiveUnavailable:
+        """Return the matching archived calls, no longer reviewed; the error while the archive is unavailable."""
         if wanted.verdict is not None:
             return []
         try:
             archive = self._store.ours()
             return [(at, call) for call, at in archive.calls.listed(wanted, before, limit)] if archive else []
-        except ArchiveUnavailable:
-            return None
+        except ArchiveUnavailable as error:
+            return error
 
 
 def unheard_in(archive: Archive, records: Records) -> Tally:

@@ -108,18 +108,17 @@ class Flights:
     async def _fly(self, leased: Leased, since: float, asked: float) -> None:
         looked = await looked_up(self._outside, leased)
         begun = since if looked is None else self._measure(looked.target, looked.measured, leased, since, since)
-        gone = not self._begins(leased, since, asked)
+        answers: list[bool] = []
 
-        def may_go() -> bool:  # asked once the connection stands; when False, nothing was sent
-            nonlocal gone
-            gone = not self._begins(leased, since, asked)
-            return not gone
+        def may_go() -> bool:  # asked once a connection stands: each part of an SMS has its own
+            answers.append(self._begins(leased, since, asked))
+            return answers[-1]
 
         outcome = None
-        if not gone:
+        if self._begins(leased, since, asked):
             MAY_GO.set(may_go)  # for this task only
             called = await call(self._outside, leased, looked and looked.ends)
-            if not gone:
+            if any(answers) or not answers:  # else nothing was sent
                 outcome = called.outcome
                 if called.target is not None:
                     self._measure(called.target, outcome, leased, since, begun)

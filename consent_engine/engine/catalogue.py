@@ -175,7 +175,7 @@ class Catalogue:
             raise ProposalChanged("another version was proposed since you read it: read it again")
         listed = self._plans.get(code)
         if listed is not None and _repeats(listed, proposal.plan, now):
-            self._registry.forget_proposal(code)
+            self._registry.forget_proposal(proposal)
             return listed.newest.plan
         self._refuse(proposal.plan, now)
         newest = listed.newest if listed is not None else None

@@ -20,7 +20,7 @@ from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import BrokenRecord, NothingParked, OrderNotFound, StoreUnavailable
+from consent_engine.errors import NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import (
     CallChange,
     Change,
@@ -33,6 +33,7 @@ from consent_engine.ports import (
     Look,
     OrderChange,
     Owner,
+    needed,
 )
 
 MOST_RACES = 20
@@ -143,9 +144,7 @@ def barring(leased: Leased) -> Step[str]:
     """Record that an activation was not leased, since restrictions bar it. Raises BrokenRecord for an effect without
     its order.
     """
-    order = leased.order
-    if order is None:
-        raise BrokenRecord("an activation without an order")
+    order = needed(leased.order)
     yield from recording(order.id, Barred(tuple(leased.barred), leased.at), order=order, now=leased.at)
     return "barred"
 
@@ -187,9 +186,7 @@ def line_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) ->
     """Record how an SMS of a line's own ended: it is dropped, or waits for another try. Raises BrokenRecord for an
     effect without its line.
     """
-    line = leased.line
-    if line is None:
-        raise BrokenRecord("an effect without its record")
+    line = needed(leased.line)
     put = on_line_outcome(ended, line.effects[ended.effect], policy, now)
     change = LineChange(line.id, put=(put,) if put else (), drop=() if put else ((ended.effect, Drop.ANYWAY),))
     held = leased.held

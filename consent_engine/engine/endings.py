@@ -16,6 +16,7 @@ from consent_engine.domain.call.ending import (
     Ending,
     EndingNotFound,
     EndingState,
+    Told,
     Why,
     ending_id,
     opened,
@@ -34,7 +35,7 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import MOST_RACES, wakes_of
+from consent_engine.engine.change_order import MOST_RACES, retrying, wakes_of
 from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import archived_endings, load, one, orders_of_line, prove, save
@@ -153,15 +154,11 @@ def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bo
     """Have all activated orders of a number taken back that `meant` selects, archived ones, too. False while that is
     incomplete: an activation of one of them has begun and not ended, or the archive cannot be asked.
 
-    Raises BrokenRecord for an ending, or an order of the line, that cannot be read, once all others are requested and
-    nothing waits.
+    Raises BrokenRecord for an order or an ending that cannot be read, once all others are requested and nothing waits.
     """
-    ids = [entry.order for entry in line.entries]
-    live = (yield from load(ids)).orders if ids else {}
-    archived = yield from orders_of_line(line.id, MOST_ORDERS)
-    orders = {order.id: order for order in archived or ()} | dict(live)
+    live, archived, broken = yield from _orders_of(line)
+    orders = {order.id: order for order in archived or ()} | live
     over = archived is not None
-    broken = [BrokenRecord(f"order {each} cannot be read: see consent doctor") for each in ids if each not in orders]
     for order in orders.values():
         if not meant(order):
             continue
@@ -177,6 +174,21 @@ def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bo
     if broken and over:
         raise broken[0]
     return over
+
+
+def _orders_of(line: Line) -> Step[tuple[dict[str, Order], list[Order] | None, list[BrokenRecord]]]:
+    """Return a number's orders in the store, and in the archive (None while it cannot be asked), and an error for each
+    place where one cannot be read.
+    """
+    ids, broken = [entry.order for entry in line.entries], list[BrokenRecord]()
+    live = dict((yield from load(ids)).orders) if ids else {}
+    for order in [order for order in ids if order not in live]:
+        if (yield from prove(order)):
+            broken.append(BrokenRecord("an order of this number cannot be read: see consent doctor"))
+    try:
+        return live, (yield from orders_of_line(line.id, MOST_ORDERS, whole=True)), broken
+    except BrokenRecord as error:
+        return live, (yield from orders_of_line(line.id, MOST_ORDERS)), [*broken, error]
 
 
 def holder_changed(leased: Leased) -> Step[str]:
@@ -232,9 +244,29 @@ class Endings:
             known |= self._lookup.endings(gone)
         return {ending.doc.order: ending for ending in known.values()}
 
+    def notice(self, ending: Ending) -> str:
+        """Return what keeps its notice from the subscriber: `waits`, `stuck`, or why there is none; '' for nothing."""
+        told = next((each for each in ending.events if isinstance(each, Told)), None)
+        if told is None or not told.effect:
+            return told.why if told else ""
+        line = self._store.records.look(lines=[ending.line]).lines.get(ending.line)
+        waits = line.effects.get(told.effect) if line else None
+        return "" if waits is None else "stuck" if waits.parked else "waits"
+
     def retried(self, order: str, by: str) -> bool:
-        """Do the parked effects of the ending of an order now; return whether there were any."""
-        return self._retried(order, by, given_up=False)
+        """Do the parked effects of the ending of an order now, or its notice; return whether there were any."""
+        return self._retried(order, by, given_up=False) or self._told_again(order, by)
+
+    def _told_again(self, order: str, by: str) -> bool:
+        ending = self.of([order]).get(order)
+        told = next((each for each in ending.events if isinstance(each, Told)), None) if ending else None
+        if ending is None or told is None or not told.effect:
+            return False
+        try:
+            one(self._run, retrying(ending.line, by, (told.effect,)))
+        except NothingParked:
+            return False
+        return True
 
     def taken_up(self, order: str, by: str) -> bool:
         """Do an ending again that was given up; return whether there was one. Raises NothingParked where it is

@@ -16,8 +16,8 @@ from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, post, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import BrokenRecord, FieldError, Malformed
-from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, Standing
+from consent_engine.errors import FieldError, Malformed
+from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, Standing, needed
 
 BY_ENGINE = "engine"
 PAGE, MOST_GROUPED = 500, 5_000
@@ -168,9 +168,7 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
     """Make refusals of a line's suspicions that are undecided after their day; drop the timer, or set it to the next.
     Raises BrokenRecord for a timer without its line.
     """
-    line = leased.line
-    if line is None:
-        raise BrokenRecord("a timer without its record")
+    line = needed(leased.line)
     decision = Decision(refusal=True, by=BY_ENGINE, reason="undecided", carriers=tuple(carriers))
     for suspicion in _suspicions(line):
         if suspicion.since + SUSPICION_LASTS_MS <= leased.at:

@@ -17,16 +17,17 @@ from consent_engine.domain.grammar import Keyword, Read, counted, of_a_fragment,
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.inbox.reply_parts import MOST_REPLIES, Gathered, Piece
 from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.line.restriction import CONSENT, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import Part, Reply
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.held_replies import overdue
-from consent_engine.engine.post_to_inbox import posted_reply, texts_sent, yes_of
+from consent_engine.engine.post_to_inbox import carriers_of, posted_reply, texts_sent, yes_of
 from consent_engine.engine.round_trips import drive, load, or_raised, post, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Store, Stored
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Store, Stored, needed
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 
@@ -55,6 +56,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
     """Take in a part of a reply, proven durable. name: the reply that it belongs to · key: the part's own. Raises
     StoreUnavailable when too many others write to its line.
     """
+    anew = False
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[line_id])
         line = loaded.lines.get(line_id)
@@ -62,20 +64,40 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
             return (yield from post(posted_reply(outside, line_id, key, reply, of_a_fragment(read(reply.text)))))
         now, known = loaded.now, line.gathered.get(name)
         if known is not None and known.knows(key):
-            return Stored(is_new=False, at=known.since)
+            # Once for all tries: the refusal that the first of them put in force is the part's own.
+            anew = known.done > 0 and (anew or _may_be_new(outside, line, known, reply))
+            if not anew:
+                return Stored(is_new=False, at=known.since)
         if known is None or known.done:
             known = Gathered(now, part.of, reply.gateway, reply.to, ())
             if _waiting(line) >= MOST_REPLIES:
                 return (yield from _alone(outside, line, key, reply))
-        known = yield from _added(outside, line, known, Piece(part.n, key, "", reply.text, reply.written_at), reply)
-        known = known.closed(now) if known.whole else known
+        piece = Piece(part.n, key, "", reply.text, reply.written_at)
+        known = yield from _added(outside, line, known, piece, reply, now)
         saved = yield from save(Commit("", (_taken(line, reply.msisdn, name, known, now),)), prove=True)
         if saved.word is CommitResult.OK:
             return Stored(is_new=True, at=now)
     raise StoreUnavailable("too many others write to this line: the same message again is safe")
 
 
-def _added(outside: Outside, line: Line, known: Gathered, piece: Piece, reply: Reply) -> Step[Gathered]:
+def _may_be_new(outside: Outside, line: Line, known: Gathered, reply: Reply) -> bool:
+    """Whether a part of those that were told is said anew: they refuse, their gateway gives no instant, and no such
+    refusal stands (any more, or for ever). A whole reply that says so is never taken for a repeat either.
+    """
+
+    def stands(carrier: str) -> bool:
+        return any((each := line.named(name_of(kind, carrier))) and not each.until for kind in CONSENT)
+
+    return (
+        known.refused > 0
+        and reply.written_at is None
+        and not all(map(stands, carriers_of(outside, reply.gateway, reply.to)))
+    )
+
+
+def _added(
+    outside: Outside, line: Line, known: Gathered, piece: Piece, reply: Reply, now: Millis
+) -> Step[Gathered]:  # fmt: skip
     """Add a part; if it refuses by itself, or makes the reply whole, that is in the inbox when this returns."""
     piece = replace(piece, id=storable(reply.message_id))
     if not known.takes(piece):
@@ -85,9 +107,9 @@ def _added(outside: Outside, line: Line, known: Gathered, piece: Piece, reply: R
         yield from _alone(outside, line, piece.key, reply)
         piece = replace(piece, told=1)
     known = known.with_(piece)
-    if known.whole:
-        yield from _told(outside, line, known, known.pieces, reply.msisdn)
-    return known
+    if not known.whole:
+        return known
+    return known.closed(now, refuses=(yield from _told(outside, line, known, known.pieces, reply.msisdn)))
 
 
 def _alone(outside: Outside, line: Line, key: str, reply: Reply) -> Step[Stored]:
@@ -105,18 +127,17 @@ def line_timer(leased: Leased, outside: Outside) -> Step[str]:
 
 def _waited(leased: Leased, outside: Outside) -> Step[str]:
     """Hand on as fragments the parts that waited long enough, and forget those handed on long ago."""
-    line, now = leased.line, leased.at
-    if line is None:
-        raise BrokenRecord("a timer without its record")
+    line, now = needed(leased.line), leased.at
     for _ in range(MOST_RACES):
         left: dict[str, Gathered] = {}
         for name, known in line.gathered.items():
             if not known.is_over(now):
                 left[name] = known
             elif not known.done:
+                refuses = False
                 if known.untold:
-                    yield from _told(outside, line, known, known.untold, Msisdn(line.msisdn))
-                left[name] = known.closed(now)
+                    refuses = yield from _told(outside, line, known, known.untold, Msisdn(line.msisdn))
+                left[name] = known.closed(now, refuses=refuses)
         fields = {f"p:{name}": left[name].encode() if name in left else "" for name in line.gathered}
         due = min((known.due for known in left.values()), default=None)
         put = () if due is None else (Put(WAKE_PARTS, due),)
@@ -129,15 +150,18 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
     return "performed"
 
 
-def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece], msisdn: Msisdn) -> Step[Stored]:
-    """Put the joint text of these parts into the inbox: a reply, or a fragment of one where some are missing."""
+def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece], msisdn: Msisdn) -> Step[bool]:
+    """Put the joint text of these parts into the inbox: a reply, or a fragment of one where some are missing. Return
+    whether it refuses.
+    """
     written = [piece.written_at for piece in pieces if piece.written_at is not None]
     text = storable("".join(piece.text for piece in pieces))
     said = yield from _meaning(line, text, yes_of(outside, known.gateway, known.to))
     said = said if known.whole and not known.mixed else of_a_fragment(said)
     reply = Reply(known.gateway, pieces[0].id, msisdn, known.to, text, max(written, default=None))
     key = digest(compact(["parts", *(piece.key for piece in pieces)]))[:24]
-    return (yield from post(posted_reply(outside, line.id, key, reply, said)))
+    yield from post(posted_reply(outside, line.id, key, reply, said))
+    return counted(said.keyword) in REFUSING
 
 
 def _meaning(line: Line, text: str, yes: tuple[str, ...] = ()) -> Step[Read]:

@@ -17,7 +17,7 @@ from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction,
 from consent_engine.domain.order.facts import Barred, CancelAsked, Woke
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import AGAIN_MS, taking_back
-from consent_engine.engine.round_trips import calls_of_request, load, save
+from consent_engine.engine.round_trips import calls_of_request, load, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import (
     BrokenRecord,
@@ -28,7 +28,7 @@ from consent_engine.errors import (
     Refused,
     UnofficialNumber,
 )
-from consent_engine.ports import CallChange, Commit, Leased
+from consent_engine.ports import CallChange, Commit, Leased, needed
 
 log = logging.getLogger(__name__)
 UNLAWFUL = "call_unlawful"
@@ -98,18 +98,19 @@ def falling(leased: Leased) -> Step[str]:
     """Cancel the open orders of a call that was abandoned, violated rules, or failed its review, and those to which
     nobody agreed in it, as its end says; after a failed review activated orders are taken back, too.
 
-    Raises BrokenRecord for a timer without its call.
+    Raises BrokenRecord for a timer without its call, and for an order that cannot be read, once all else is done.
     """
-    call = leased.call
-    if call is None:
-        raise BrokenRecord("a timer without its call")
-    line = (yield from load(lines=[call.line])).line(call.line)
+    call = needed(leased.call)
+    line, broken = (yield from load(lines=[call.line])).line(call.line), False
     for order, why in (yield from _held_by(line, call)).items():
         try:
             yield from recording(order, _unlawful(call, why))
         except OrderNotFound:
             log.warning("call %s: one of its orders was not found", call.id)
+            broken = broken or (yield from prove(order))
     over = yield from _taken_back(call, line)
+    if over and broken:
+        raise BrokenRecord("an order of this call cannot be read: see consent doctor")
     put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
     change = CallChange(call, call, {}, put, ((leased.effect, Drop.ANYWAY),) if over else ())
     yield from save(Commit("", (change,), leased.held))
@@ -123,9 +124,7 @@ def activating_again(leased: Leased) -> Step[str]:
 
     Raises BrokenRecord for an effect without its order.
     """
-    order = leased.order
-    if order is None:
-        raise BrokenRecord("an activation without an order")
+    order = needed(leased.order)
     fact = Woke(leased.effect, leased.token)
     after = yield from recording(order.id, fact, order=order, now=leased.at, held=leased.held)
     if WAKE_ACTIVATE not in after.effects:

@@ -25,7 +25,7 @@ from consent_engine.domain.texts.render import held, helped, of_report, proof, r
 from consent_engine.domain.texts.report_words import CODE, read_name
 from consent_engine.domain.texts.segments import segments
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Activation, Deactivation, Leased, Outside, Sms, Target
+from consent_engine.ports import Activation, Deactivation, Leased, Outside, Sms, Target, needed
 from consent_engine.ports.targets import BSS, GATEWAY
 
 
@@ -126,9 +126,7 @@ _ASKING = frozenset({Purpose.CONFIRMATION, Purpose.REMINDER, Purpose.CLARIFICATI
 
 
 def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
-    line = leased.line
-    if line is None:
-        raise BrokenRecord("an effect without its record")
+    line = needed(leased.line)
     purpose, n = sms_parts(leased.effect)
     carrier, *choices = line.effects[leased.effect].about
     text = (

@@ -1,7 +1,7 @@
 """Placing: an order's commit names the line's version it was admitted under; after a lost race it is admitted again."""
 
 from binascii import b2a_base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from secrets import token_bytes
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
+from consent_engine.engine.reserving import Known, reserve_key
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.engine.store_requests import Loaded, Recall, Release, Reserve, Step
 from consent_engine.errors import (
@@ -29,10 +30,7 @@ from consent_engine.errors import (
     Refused,
     StoreUnavailable,
 )
-from consent_engine.ports import Claim, Commit, CommitResult, LineChange, OrderChange
-
-REQUEST_MAY_LAST_MS = 60_000
-"""How long a reservation without an order counts: longer than any request can be under way."""
+from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange
 
 ARCHIVED_AFTER_MS = LATE_MARGIN
 """The shortest time between an order's call and its archiving."""
@@ -71,7 +69,7 @@ def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None
     """Place one order. Raises Malformed, or the Refused of `admit`; neither for a repeat of a placed order."""
     made = _Made.of(wanted, secret)
     key, claimant, order = request_key(made.order), made.claimant, made.order
-    yield from _reserve(Reserve(key, wanted.fingerprint, order, claimant))
+    yield from reserve_key(Reserve(key, wanted.fingerprint, order, claimant), _named)
     try:
         placed = yield from _admit(wanted, made, terms, listed, secret)
     except (Refused, Malformed) as refusal:
@@ -89,21 +87,11 @@ def _left(order: str) -> Step[bool]:
     return not (yield from load([order])).orders
 
 
-def _reserve(ask: Reserve) -> Step[None]:
-    """Reserve the key. Raises IdempotencyConflict while it stands for another request."""
-    for _ in range(MOST_RACES):
-        claim: Claim = yield ask
-        if claim.taken is None:
-            return
-        _, other, at = claim.taken
-        live = (yield from load([other])).orders
-        archived: Sequence[Order] = () if live else (yield Recall(request_key(other))) or ()
-        # For an order that has left the store, the archive says whose key it is, not the reservation.
-        ours = any(each.id == ask.order and each.doc.request == ask.fingerprint for each in archived)
-        if not ours and (live or archived or claim.now - at < REQUEST_MAY_LAST_MS):
-            raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
-        ask = Reserve(ask.key, ask.fingerprint, ask.order, ask.claimant, claim.seen)
-    raise StoreUnavailable("too many others want this Idempotency-Key")
+def _named(order: str) -> Step[Known]:
+    """Look for an order as `reserve_key` does."""
+    if not (yield from _left(order)):
+        return None
+    return [(each.id, each.doc.request) for each in (yield Recall(request_key(order))) or ()]
 
 
 def _admit(

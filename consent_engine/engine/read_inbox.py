@@ -21,7 +21,7 @@ from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Loaded, Step
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved
+from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved, needed
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,7 @@ def reading(leased: Leased, max_attempts: int) -> Step[int]:
     """Read the unread messages of a leased line; return how many were consumed here. Raises BrokenRecord for an
     effect without its line.
     """
-    line = leased.line
-    if line is None:
-        raise BrokenRecord("a read without a line")
+    line = needed(leased.line)
     held = leased.held
     if not leased.unread:  # consumed by a worker whose lease passed to us: nothing is left to do
         yield from save(Commit("", (LineChange(line.id, drop=((leased.effect, Drop.ANYWAY),)),), held))

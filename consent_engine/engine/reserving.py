@@ -1,4 +1,6 @@
-"""Reservations for calls: an Idempotency-Key for one request, a recording for one call of one number."""
+"""Reservations: an Idempotency-Key for one request, a recording for one call of one number."""
+
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -16,22 +18,33 @@ REQUEST_MAY_LAST_MS = 60_000
 """How long a reservation without its record counts: longer than any request can be under way."""
 
 
-def reserve_call(ask: Reserve) -> Step[Millis]:
-    """Reserve the key of a request about a call; return the store's time. Raises IdempotencyConflict while it stands
-    for another request, and StoreUnavailable when too many others want it.
+Known = Sequence[tuple[str, str]] | None
+"""The archived records under a request's key, each with its request; None while the store has one of that id."""
+
+
+def reserve_key(ask: Reserve, look: Callable[[str], Step[Known]]) -> Step[Millis]:
+    """Reserve the key of a request; return the store's time. Raises IdempotencyConflict while it stands for another
+    request, and StoreUnavailable when too many others want it. look: looks for the record that the key stands for
     """
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
         if claim.taken is None:
             return claim.now
         _, other, at = claim.taken
-        live = (yield from load(calls=[other])).calls
-        archived = () if live else (yield from calls_of_request(request_key(other))) or ()
-        ours = any(each.id == ask.order and each.began.request == ask.fingerprint for each in archived)
-        if not ours and (live or archived or claim.now - at < REQUEST_MAY_LAST_MS):
+        found = yield from look(other)
+        # For a record that has left the store, the archive says whose key it is, not the reservation.
+        ours = (ask.order, ask.fingerprint) in (found or ())
+        if not ours and (found is None or found or claim.now - at < REQUEST_MAY_LAST_MS):
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
         ask = replace(ask, seen=claim.seen)
     raise StoreUnavailable("too many others want this Idempotency-Key")
+
+
+def call_named(call: str) -> Step[Known]:
+    """Look for a call as `reserve_key` does."""
+    if (yield from load(calls=[call])).calls:
+        return None
+    return [(each.id, each.began.request) for each in (yield from calls_of_request(request_key(call))) or ()]
 
 
 def free_recording(ask: Reserve) -> Step[Call | None]:

@@ -39,6 +39,6 @@ class Revealer:
         log.info("order %s: revealed to %s", order.id, by)
         return order
 
-    def happened(self, most: int = MOST_TOLD) -> list[Reveal]:
+    def happened(self) -> list[Reveal]:
         """Return the newest reveals, newest first. Raises StoreUnavailable."""
-        return self._registry.reveals.newest(most)
+        return self._registry.reveals.newest(MOST_TOLD)

@@ -29,8 +29,8 @@ from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import calls_of_request, load, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
-from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange
+from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
+from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange, needed
 
 HEARD_STAYS_MS = 60_000
 """How long a call that was heard from the archive stays in the store: longer than any request can be under way."""
@@ -126,9 +126,7 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
 
 def undecided(leased: Leased) -> Step[str]:
     """Let the failed review stand: no second look in time. Raises BrokenRecord for a timer without its call."""
-    call = leased.call
-    if call is None:
-        raise BrokenRecord("a timer without its call")
+    call = needed(leased.call)
     if call.verdict is Verdict.CONTESTED:
         yield from _judged(call, Review(call.id, BY_ENGINE, passed=False, second=True), leased.at, leased.held)
     return "performed"

@@ -73,9 +73,12 @@ def calls_of_request(key: str) -> Step[list[Call] | None]:
     return answer
 
 
-def orders_of_line(line: str, most: int) -> Step[list[Order] | None]:
-    """Return the newest archived orders of a number, `most` at most; None when the archive cannot be asked."""
-    answer: list[Order] | None = yield RecallLine(line, most)
+def orders_of_line(line: str, most: int, *, whole: bool = False) -> Step[list[Order] | None]:
+    """Return the newest archived orders of a number, `most` at most; None when the archive cannot be asked.
+
+    whole: raises BrokenRecord where one of them cannot be read
+    """
+    answer: list[Order] | None = yield RecallLine(line, most, whole)
     return answer
 
 

@@ -75,10 +75,11 @@ class RecallCalls(Struct, frozen=True):
 
 
 class RecallLine(Struct, frozen=True):
-    """A request to the archive for the newest orders of a number."""
+    """A request to the archive for the newest orders of a number. whole: an unreadable one is an error."""
 
     line: str
     most: int
+    whole: bool = False
 
 
 class LoadReports(Struct, frozen=True):

@@ -40,6 +40,16 @@ class Journal(Protocol):
     def among(self, entries: Set[str]) -> set[str]:
         """Return those of these entries that wait now in the cells that can be reached. No reader's turn is taken."""
 
+    def refusals(self) -> set[tuple[str, str]]:
+        """Return line and head (`domain/leaf.py`) of each refusal and registration that an entry waits of, in all
+        cells.
+        """
+
+    def note(self, standing: Sequence[tuple[str, str]]) -> int:
+        """Add an entry for each of these restrictions, by line and name, as where it begins to stand; proven durable.
+        Those that do not stand any more, or have an end, get none. Return how many got one. A repeat adds them again.
+        """
+
 
 class Log(Protocol):
     """The log: all entries of all cells, numbered densely from 0, each once, kept for ever. Raises ArchiveUnavailable

@@ -1,7 +1,7 @@
 """The port to lanes: due effects, each leased to one worker at a time; and the port's types."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -14,6 +14,8 @@ from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.records import Held, Owner
 from consent_engine.ports.room import Room
+
+T = TypeVar("T")
 
 
 class Leased(Struct, frozen=True):
@@ -39,6 +41,13 @@ class Leased(Struct, frozen=True):
         if record is None:
             raise BrokenRecord("an effect without its record")
         return Held(record.id, self.effect, self.token, record.effects[self.effect].leased_at)
+
+
+def needed(record: T | None) -> T:
+    """Return the record of a leased effect. Raises BrokenRecord for an effect without it."""
+    if record is None:
+        raise BrokenRecord("an effect without its record")
+    return record
 
 
 class Stuck(Struct, frozen=True):

@@ -118,9 +118,6 @@ class Gateway(Protocol):
     async def send(self, sms: Sms) -> Outcome:
         """Hand over one SMS. Never raises for anything the gateway does; bounded by its own timeout."""
 
-    async def close(self) -> None:
-        """Close the connections."""
-
 
 class Bss(Protocol):
     """The carrier's system that switches services on and off."""
@@ -139,9 +136,6 @@ class Bss(Protocol):
     async def ask_ending(self, ending_id: str) -> Outcome | None:
         """Ask as `ask` does, for an ending."""
 
-    async def close(self) -> None:
-        """Close the connections."""
-
 
 class Subscribers(Protocol):
     """The look-up of a number's subscriber at the BSS, where the BSS offers one; it need not know every number."""
@@ -151,9 +145,6 @@ class Subscribers(Protocol):
 
     async def look_up(self, msisdn: str) -> Subscriber | Unavailable:
         """Return a number's present subscriber. Never raises for anything the BSS does; bounded by its own timeout."""
-
-    async def close(self) -> None:
-        """Close the connections."""
 
 
 class Queue(Protocol):

@@ -103,8 +103,8 @@ class Plans(Protocol):
     def propose(self, proposal: Proposal) -> None:
         """Keep a proposal, which replaces any earlier one for the same plan."""
 
-    def forget_proposal(self, code: str) -> None:
-        """Delete a plan's proposal."""
+    def forget_proposal(self, proposal: Proposal) -> None:
+        """Delete a proposal, unless another one took its place meanwhile."""
 
     def proposals(self) -> dict[str, Proposal]:
         """Return the open proposals, by the plan's code."""

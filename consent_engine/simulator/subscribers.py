@@ -208,4 +208,3 @@ BSS: tuple[Script, ...] = (
 # fmt: on
 
 SCRIPTS: tuple[Script, ...] = ANSWERS + SEVERAL + GATEWAY + BSS
-BY_NAME: dict[str, Script] = {script.name: script for script in SCRIPTS}

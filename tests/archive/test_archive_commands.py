@@ -70,6 +70,19 @@ def test_an_audit_says_what_it_looked_at_and_ends_with_what_is_wrong(real, conse
     assert {row["record"] for row in json.loads(out)} == {order.id, "log"}
 
 
+@pytest.mark.parametrize("words", [("audit",), ("calls",), ("violations",)])
+def test_an_archive_of_others_is_named_and_never_found_sound(real, consent, tmp_path, monkeypatch, words):
+    """Its log is no witness for these data: it has none of their entries, or all of another installation's."""
+    theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3")
+    theirs.claim("another-installation", known=True)
+    theirs.close()
+    monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/theirs.sqlite3")
+    status, out, err = consent(*words)
+    assert (status, out) == (1, "")
+    assert "this archive belongs to another installation (another-installation)" in err
+    assert err.count("\n") == 1
+
+
 def test_nothing_is_deleted_that_must_be_kept(real, consent):
     real.archived()
     status, out, _ = consent("archive", "--expire", "--json")

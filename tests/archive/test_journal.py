@@ -287,3 +287,28 @@ def test_every_cell_is_brought_to_the_one_log(small):
     assert store.journal.read(2, "one")[1].cell == 1
     assert [store.journal.drop(piece) for piece in store.journal.read(2, "one")] == [True, True]
     assert [client.llen(cell.journal) for cell in cells] == [1, 1]
+
+
+class Interrupted(Wire):
+    """A wire after whose first look at a journal somebody else removes entries."""
+
+    meanwhile = None
+
+    def ask(self, *commands, prove=False):
+        found = super().ask(*commands, prove=prove)
+        if self.meanwhile and any(command[0] == "LRANGE" for command in commands):
+            once, self.meanwhile = self.meanwhile, None
+            once()
+        return found
+
+
+def test_no_waiting_entry_is_passed_over_because_a_sealer_takes_others_out_meanwhile(small):
+    entries = [f"n 0ce7{n:024x} 0 1 {'h' * 43}" for n in range(2_500)]
+    small.client.rpush(small.cell.journal, *entries)
+    kept = small.engine.store.journal
+    wire = Interrupted(small.client, proves=False, replicas=0)
+    wire.meanwhile = lambda: kept.drop(kept.read(700, "one")[0])
+    waiting = redis_store(wire, lease_ms=1, clock=small.clock, cell=small.cell).journal
+    assert waiting.among(set(entries[700:])) == set(entries[700:])
+    wire.meanwhile = lambda: kept.drop(kept.read(700, "one")[0])
+    assert {line for line, _ in waiting.refusals()} >= {entry.split()[1] for entry in entries[1_400:]}

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from sqlalchemy import delete
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.sql.tables import LOG
 from consent_engine.doctor import Level, journal, records
 from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.domain.effects import Lane
@@ -191,6 +193,56 @@ def test_a_refusal_with_an_end_has_no_entry_and_has_one_once_it_has_none(small):
     small.clock.forward(hours=2)
     assert wrong(small) == []
     assert not small.engine.dial(NUMBER, "mobile").callable
+
+
+def forgotten(town):
+    """Make the log one that never had an entry of a refusal, as after an upgrade, or with another archive."""
+    sealed(town)
+    with town.archive.asking() as connection:
+        connection.execute(delete(LOG).where(LOG.c.entry.startswith("n ")))
+
+
+def told_unlogged(town, *, mend=False):
+    return [each for each in doctor(town, mend=mend) if each.what.startswith(TROUBLES["unlogged"][1])]
+
+
+@ways
+def test_a_refusal_that_the_log_never_had_is_told_and_noted_there_and_then_missed_when_it_is_lost(small, way, name):
+    way(small)
+    small.run()
+    assert told_unlogged(small) == [], "its entry is on its way"
+    forgotten(small)
+    [found] = told_unlogged(small)
+    line = small.engine.line(NUMBER).id
+    assert (found.level, line in found.what) == (Level.WARN, True)
+    assert told_unlogged(small, mend=True)
+    sealed(small)
+    assert (told_unlogged(small), unrefused(small)) == ([], [])
+    behind_our_back(small, name)
+    assert len(unrefused(small)) == 1
+
+
+def test_a_refusal_that_a_backup_brought_back_after_its_lifting_is_noted_again(small):
+    by_voice(small)
+    was = {key: small.client.dump(key) for key in small.names()}
+    small.clock.forward(hours=1)
+    assert small.engine.lift(NUMBER, "mobile", "admin", "form", small.clock.now) is LiftResult.OK
+    sealed(small)
+    small.client.flushall()
+    for key, kept in was.items():
+        small.client.restore(key, 0, kept)
+    by_sms(small)
+    sealed(small)
+    assert told_unlogged(small, mend=True)
+    assert of_refusals(small) == [(STANDS, head_of("mobile")), (LIFTED, head_of("mobile")), (STANDS, head_of("mobile"))]
+
+
+def test_nothing_is_noted_of_what_has_an_end_or_stands_no_more(small):
+    by_voice(small, until=small.clock.now + 3_600_000)
+    line = small.engine.line(NUMBER).id
+    assert told_unlogged(small) == []
+    assert small.engine.store.journal.note([(line, "mobile"), (line, "telecom"), ("0000" + "a" * 24, "mobile")]) == 0
+    assert of_refusals(small) == []
 
 
 def test_one_of_a_plan_that_is_unknown_by_now_is_named_and_not_put_back(small):

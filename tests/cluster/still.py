@@ -45,9 +45,6 @@ class Outer:
     async def ask(self, order_id):
         return Accepted(f"act-{order_id}") if order_id in self.called else Untaken("unknown")
 
-    async def close(self):
-        """Nothing."""
-
 
 class Stands:
     """Lanes of a worker that stands still once, with activations that it has just leased."""

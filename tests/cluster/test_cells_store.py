@@ -53,6 +53,17 @@ def test_answers_stand_in_the_order_of_the_questions(world):
     assert [each.is_new for each in again] == [False] * 6 + [True] * 6
 
 
+def test_what_stands_is_noted_in_the_journal_of_its_own_cell(world):
+    people = [each for group in people_of(0, 2, 3).values() for each in group]
+    world.engine.receive([RefusalAsked(each, "mobile", "voice", "desk") for each in people])
+    journal, lines = world.engine.store.journal, [line_id("test-secret", each) for each in people]
+    for piece in journal.read(1_000, "one"):
+        assert journal.drop(piece)
+    assert journal.note([(line, name) for line in lines for name in ("mobile", "telecom")]) == len(lines)
+    noted = {(piece.cell, entry.split()[1]) for piece in journal.read(1_000, "one") for entry in piece.entries}
+    assert noted == {(cell_of(line, CELLS), line) for line in lines}
+
+
 def test_a_cell_that_is_cut_off_takes_nobody_along_but_whose_key_it_keeps(world):
     people = [p for group in people_of(0, 1, 2, 3, count=6).values() for p in group]
     lost = 2

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from consent_engine.adapters.outbound import LONGEST_ANSWER
+from consent_engine.adapters.http_exchange import MOST_BODY
 
 NUMBER = "13800138000"
 MSISDN = "+86" + NUMBER
@@ -169,7 +169,7 @@ DOUBTFUL: dict[str, Behaviour] = {
     ),
     "has a header without end": says(b"HTTP/1.1 200 OK\r\nX-Echo: " + ECHO * 9_000, wait=True),
     "never ends": _endless,
-    "answers one byte too much": answers(200, _IDS.ljust(LONGEST_ANSWER + 1)),
+    "answers one byte too much": answers(200, _IDS.ljust(MOST_BODY + 1)),
     "says nothing": answers(200, b""),
     "says no JSON": answers(200, ECHO),
     "says no UTF-8": answers(200, b"\xff\xfe" + ECHO),

@@ -30,7 +30,6 @@ def talk(behaviour, *verbs, seconds=PATIENT, url="", **raw):
             outcomes = [
                 await (system.ask("11-abc") if verb == "ask" else system.activate(ACTIVATION)) for verb in verbs
             ]
-            await system.close()
             return outcomes, far
 
     outcomes, far = asyncio.run(conversation(), debug=True)
@@ -139,9 +138,7 @@ def test_whatever_cannot_have_been_sent_is_no_news(unreached, verb, kind):
             url, seconds = await make(far)
             system = http_json.build("http", RAW | {"URL": url}, timedelta(seconds=seconds), lambda: NOW_S)
             async with bounded(seconds):
-                outcome = await (system.ask("11-abc") if verb == "ask" else system.activate(ACTIVATION))
-            await system.close()
-            return outcome
+                return await (system.ask("11-abc") if verb == "ask" else system.activate(ACTIVATION))
 
     outcome = asyncio.run(conversation(), debug=True)
     assert isinstance(outcome, kind)

@@ -28,7 +28,6 @@ def talk(behaviour, *verbs, seconds=PATIENT, **raw):
                 await (system.ask_ending("0ce7end") if verb == "ask" else system.deactivate(DEACTIVATION))
                 for verb in verbs
             ]
-            await system.close()
             return outcomes, far
 
     outcomes, far = asyncio.run(conversation())

@@ -29,7 +29,6 @@ def send(behaviour, seconds=PATIENT, times=1):
         async with bounded(seconds), Far(behaviour) as far:
             gateway = gateway_at(f"{far.url}/sms?box=7", seconds)
             outcomes = [await gateway.send(SMS) for _ in range(times)]
-            await gateway.close()
             return outcomes, far
 
     outcomes, far = asyncio.run(conversation(), debug=True)
@@ -133,9 +132,7 @@ def test_whatever_cannot_have_been_sent_is_surely_not_taken(unreached):
             url, seconds = await make(far)
             gateway = gateway_at(url.replace("://", f"://{NUMBER}:{KEPT_SECRET.replace(' ', '')}@") + "/sms", seconds)
             async with bounded(seconds):
-                outcome = await gateway.send(SMS)
-            await gateway.close()
-            return outcome
+                return await gateway.send(SMS)
 
     outcome = asyncio.run(conversation(), debug=True)
     assert isinstance(outcome, Unavailable)
@@ -168,14 +165,11 @@ def test_cookies_and_proxies_of_the_environment_are_left_alone(monkeypatch):
 def test_a_client_outlives_its_event_loop():
     client = Client(timedelta(seconds=PATIENT))
 
-    async def conversation(*, last):
+    async def conversation():
         async with Far(answers(200, {}, Connection="close")) as far:
-            answer = await client.post(far.url, {}, "key")
-            if last:
-                await client.close()
-            return answer.status
+            return (await client.post(far.url, {}, "key")).status
 
-    assert [asyncio.run(conversation(last=last)) for last in (False, True)] == [200, 200]
+    assert [asyncio.run(conversation()) for _ in range(2)] == [200, 200]
 
 
 def test_an_id_made_of_the_number_is_kept_as_its_hash():
@@ -195,10 +189,7 @@ def test_the_simulated_gateway_takes_everything_and_a_ref_is_one_message():
 def test_the_simulated_gateway_hands_over_to_the_handset_that_it_is_told_of():
     async def through(url):
         gateway = gateways.build("simulated", lambda _prefix: RAW | {"URL": url}, timedelta(seconds=1))
-        try:
-            return await gateway.send(SMS)
-        finally:
-            await gateway.close()
+        return await gateway.send(SMS)
 
     assert asyncio.run(through(RAW["URL"])) == Unavailable("no connection: ConnectionRefusedError")
 

@@ -49,7 +49,6 @@ def send(behaviour, seconds=PATIENT, sms=SMS):
         async with bounded(seconds), Far(behaviour) as far:
             gateway = built(seconds=seconds, URL=f"{far.url}/cgi-bin/sendsms")
             outcome = await gateway.send(sms)
-            await gateway.close()
             return outcome, far
 
     outcome, far = asyncio.run(conversation(), debug=True)
@@ -150,7 +149,6 @@ def test_every_attempt_has_an_id_of_its_own():
         async with bounded(PATIENT), Far(behaviour) as far:
             gateway = gateways.build("kannel", lambda _prefix: RAW | {"URL": far.url}, timedelta(seconds=PATIENT))
             outcomes = [await gateway.send(SMS) for _ in range(2)]
-            await gateway.close()
             return outcomes, [request.headers["x-kannel-dlr-url"] for request in far.requests]
 
     (one, two), urls = asyncio.run(attempts(TAKEN))
@@ -201,9 +199,7 @@ def test_whatever_cannot_have_been_sent_is_surely_not_taken(unreached):
             url, seconds = await make(far)
             gateway = built(seconds=seconds, URL=url)
             async with bounded(seconds):
-                outcome = await gateway.send(SMS)
-            await gateway.close()
-            return outcome
+                return await gateway.send(SMS)
 
     outcome = asyncio.run(conversation(), debug=True)
     assert isinstance(outcome, Unavailable)

@@ -26,7 +26,6 @@ def asked(behaviour, seconds=PATIENT, url=""):
             settings = RAW | {"URL": f"{url or far.url}/v2/"}
             system = subscriber_look_up.build("http", settings, timedelta(seconds=seconds), lambda: NOW_S)
             answer = await system.look_up(MSISDN)
-            await system.close()
             return answer, far
 
     answer, far = asyncio.run(conversation(), debug=True)

@@ -145,9 +145,6 @@ class Hands:
             return None
         return Accepted(f"off-{ending_id}", "2025-12-01") if known else Untaken("unknown")
 
-    async def close(self) -> None:
-        """Nothing to give back."""
-
 
 class Town(Judge, World):
     """One operation's world: built once, put back as it was before every life, judged after it."""

@@ -4,20 +4,26 @@ import asyncio
 import shutil
 import tempfile
 import threading
+from collections import deque
 from pathlib import Path
 from time import perf_counter
 
 import pytest
 
-from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
+from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.effects import ACTIVATE, Lane, Uncertain
+from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Uncertain
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
+from consent_engine.engine.change_order import giving_back, line_recording
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.ports import LiftResult, OrderChange
+from consent_engine.engine.round_trips import drive
+from consent_engine.ports import Leased, LiftResult, OrderChange
 from tests import needs
 from tests.conftest import World
 
@@ -193,3 +199,39 @@ def test_no_lift_undoes_a_refusal_newer_than_the_act_it_stands_on(world):
     together(stop, lambda: lift(admins[0]), lambda: lift(admins[1]))
     assert {LiftResult.OK, LiftResult.NEWER} <= set(words), "each came first for some"
     assert [number for number in NUMBERS if world.engine.dial(number, "mobile").callable] == []
+
+
+def test_no_giving_back_that_is_sent_again_takes_a_lease_of_another(world):
+    """Each is sent again later, as after an answer that was lost: another worker has that number of attempt by then."""
+    world.engine.receive([said("帮助", number, "help") for number in NUMBERS])
+    world.run(Lane.INBOUND)
+    unready, worker = (
+        redis_store(Wire(world.client, proves=False, replicas=0), lease_ms=600_000, seal=Seal("test-secret"))
+        for _ in range(2)
+    )
+    handed_over: list[str] = []
+
+    def give_back():
+        lost: deque[list[Leased]] = deque([[]] * 8)
+        for _ in range(50 * RACES):
+            some = unready.lanes.lease(Lane.SMS, 4)
+            again = lost.popleft()
+            lost.append(some)
+            drive(unready, [giving_back(leased, leased.at) for leased in (*some, *again)])
+            if len(handed_over) >= RACES:
+                return
+
+    def hand_over():
+        for _ in range(50 * RACES):
+            some = worker.lanes.lease(Lane.SMS, 4)
+            ended = [Ended(leased.effect, leased.token, Accepted("m")) for leased in some]
+            for _ in range(8):
+                worker.records.live([])  # about as long as a call takes
+            drive(worker, [line_recording(*each, world.policy, each[0].at) for each in zip(some, ended, strict=True)])
+            handed_over.extend(leased.line.id for leased in some)
+            if len(handed_over) >= RACES:
+                return
+
+    together(give_back, hand_over)
+    assert len(handed_over) == len(set(handed_over)) == RACES, "each was handed over once"
+    assert world.due()[Lane.SMS] == 0

@@ -220,6 +220,24 @@ def test_no_option_answers_in_the_words_of_a_library(command, option, capsys, mo
     assert "defect" not in told
 
 
+@pytest.mark.parametrize("sheet", ["/dev/full", "/"])
+def test_a_sheet_that_cannot_be_written_is_named_by_its_option(sheet, capsys):
+    sample = Path(consent_engine.__file__).parent / "sample_plans.yaml"
+    assert cli.run(["plans", "check", str(sample), "--sheet", sheet]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(f"consent: Invalid value for --sheet: {sheet}: ")
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "said"), [("PERMIT_LASTS", "1d"), ("KEEP_SERVICE", "153d")])
+def test_a_span_is_told_as_it_is_written(name, said, monkeypatch, capsys):
+    monkeypatch.setenv(f"CONSENT_{name}", "2d")
+    assert cli.run(["stuck"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"consent: CONSENT_{name} must be ")
+    assert told.endswith(f" {said}\n")
+
+
 def test_a_wrong_plan_is_told_in_our_words(tmp_path, capsys):
     file = tmp_path / "plans.yaml"
     file.write_text(yaml.safe_dump([in_fields("p", name=7, filing=["x"], nonsense=1)], allow_unicode=True), "utf-8")

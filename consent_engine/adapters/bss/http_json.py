@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import quote
 
-from consent_engine.adapters.outbound import Answer, Client, NothingKept, code, endpoint, flag, opaque, required
+from consent_engine.adapters.outbound import Answer, Client, code, endpoint, flag, opaque, required
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
@@ -23,7 +23,7 @@ TURNED_AWAY = frozenset({401, 403, 404, 429})
 _WHEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:]{5,8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:?[0-9]{2})?)?")
 
 
-class HttpBss(NothingKept):
+class HttpBss:
     """A BSS that switches services on and off by POST.
 
     can_ask: whether it can be asked for earlier outcomes. If not, `ask` and `ask_ending` return None at once.
@@ -136,4 +136,4 @@ def _refused(answer: Answer) -> Outcome:
     # Without a code the 422 comes from elsewhere (a proxy, a validator): the BSS did not refuse this service for good.
     # `reason` is prose that may quote the subscriber; only the code is kept.
     said = answer.word("code")
-    return Rejected(code(said, "unnamed")) if said else Uncertain("BSS answered 422 without a code")
+    return Rejected(code(said)) if said else Uncertain("BSS answered 422 without a code")

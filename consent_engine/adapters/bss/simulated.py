@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 
-from consent_engine.adapters.outbound import NothingKept, flag
+from consent_engine.adapters.outbound import flag
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Accepted, Outcome, Unavailable
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.ports import Activation, Deactivation, Subscribers
 
 
-class SimulatedBss(NothingKept):
+class SimulatedBss:
     """A BSS that is idempotent because it remembers nothing: it makes its answer from the order or ending alone."""
 
     def __init__(self, name: str) -> None:
@@ -42,7 +42,7 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Simulat
     return SimulatedBss(name)
 
 
-class SimulatedSubscribers(NothingKept):
+class SimulatedSubscribers:
     """A look-up that answers at once, and gives no reason against any subscriber."""
 
     def __init__(self, name: str) -> None:

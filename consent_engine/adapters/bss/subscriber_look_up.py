@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from consent_engine.adapters.outbound import Answer, Client, NothingKept, document, endpoint, flag, required
+from consent_engine.adapters.outbound import Answer, Client, document, endpoint, flag, required
 from consent_engine.domain.admission.fields import RFC3339
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
@@ -24,7 +24,7 @@ NETWORKS = frozenset({*CARRIERS, "broadnet"})
 FIELDS = frozenset({"network", "holder_since", "adult"})
 
 
-class HttpSubscribers(NothingKept):
+class HttpSubscribers:
     """A look-up of subscribers by POST."""
 
     def __init__(self, name: str, url: str, client: Client) -> None:

@@ -16,7 +16,6 @@ from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,
     Client,
-    NothingKept,
     code,
     document,
     endpoint,
@@ -124,12 +123,12 @@ class JsonWebhooks(Webhooks):
             status=_delivery(item),
             segment=segment,
             segments=segments,
-            error="" if item.get("error") is None else code(_word(item, "error", 0, TEXT) or "unnamed", "unnamed"),
+            error="" if item.get("error") is None else code(_word(item, "error", 0, TEXT)),
             at=_instant(item, "at"),
         )
 
 
-class HttpJson(NothingKept):
+class HttpJson:
     """A gateway that takes SMS by POST."""
 
     def __init__(

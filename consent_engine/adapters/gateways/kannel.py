@@ -19,7 +19,7 @@ from consent_engine.adapters.gateways.charsets import text_of
 from consent_engine.adapters.gateways.shared_settings import RESOLUTION_MS, carried, prefix_of, skew
 from consent_engine.adapters.gateways.sms_parts import reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
-from consent_engine.adapters.outbound import Answer, Client, NothingKept, endpoint, flag, opaque, required
+from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.sms import MOST_SAID, Delivery, DeliveryReport, Reply, heard
@@ -152,7 +152,7 @@ class Account:
         return {"X-Kannel-Username": self.username, "X-Kannel-Password": self.password}
 
 
-class Kannel(NothingKept):
+class Kannel:
     """A Kannel gateway that takes SMS by POST. receipts: our URL for reports, with the credentials that Kannel uses"""
 
     def __init__(

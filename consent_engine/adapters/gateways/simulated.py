@@ -6,12 +6,12 @@ from hashlib import sha256
 
 from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways.shared_settings import carried, prefix_of, skew
-from consent_engine.adapters.outbound import NothingKept, flag, required
+from consent_engine.adapters.outbound import flag, required
 from consent_engine.domain.effects import Accepted, Outcome
 from consent_engine.ports import Gateway, Sms
 
 
-class Simulated(NothingKept):
+class Simulated:
     """A simulated gateway, whose webhooks have the form and signature of `http_json` for simulated subscribers."""
 
     def __init__(

@@ -47,6 +47,14 @@ class Fenced(Unreachable):
     """The data on this server are being moved, or were moved away; redis-py treats it as an unreachable server."""
 
 
+class Unasked(Unreachable):
+    """The user may not ask whether the data are being moved."""
+
+
+class MayNotConnect(SettingsError):
+    """The user lacks a permission that every connection needs."""
+
+
 def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -> "Redis":
     """Make a client that sends nothing again: a lost answer is an error on which the caller decides.
 
@@ -73,7 +81,7 @@ def _outside(fence: str, connection: Any) -> None:  # noqa: ANN401 - redis-py's,
         if connection.read_response():
             raise Fenced
     except NoPermissionError:
-        raise Unreachable("this user may not ask whether the data are being moved: allow it (ACL +exists)") from None
+        raise Unasked from None
 
 
 @dataclass(slots=True)
@@ -138,6 +146,9 @@ class Wire:
                     "the data were moved away from this server, or are being moved: set CONSENT_REDIS_URL and "
                     "CONSENT_CELLS to their new place, or give the move up with `consent cells stay`"
                 ) from None
+            except Unasked:
+                told = "this user may not ask whether the data are being moved: allow it (ACL +exists)"
+                raise MayNotConnect(f"{self._named_by}: {told}") from None
             except (ResponseError, NotDurable):
                 raise
             except (RedisError, OSError) as error:

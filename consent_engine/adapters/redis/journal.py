@@ -1,12 +1,12 @@
 """The journal of one cell of Redis, and of many: `commit` appends to it; entries that the log has are removed."""
 
-from collections.abc import Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 
-from consent_engine.adapters.redis.cells import OfCells
+from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
-from consent_engine.domain.leaf import Leaf
+from consent_engine.domain.leaf import STANDS, Chained, Leaf, entry_at
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, Piece, Waiting
 
@@ -42,13 +42,43 @@ class RedisJournal(OfCell, Journal):
 
     def among(self, entries: Set[str]) -> set[str]:
         found: set[str] = set()
-        first = 0
-        while True:  # an entry removed meanwhile is in the log
-            [rows] = self._wire.ask(("LRANGE", self._cell.journal, first, first + PIECE - 1))
+        for rows in self._rows():  # an entry removed meanwhile is in the log
             found |= entries & set(rows)
-            first += PIECE
-            if len(rows) < PIECE or len(found) == len(entries):
-                return found
+            if len(found) == len(entries):
+                break
+        return found
+
+    def refusals(self) -> set[tuple[str, str]]:
+        kind, found = f"{Chained.REFUSAL} ", set[tuple[str, str]]()
+        for rows in self._rows():
+            for entry in rows:
+                with suppress(BrokenRecord):
+                    if entry.startswith(kind):
+                        leaf = Leaf.decode(entry)
+                        found.add((leaf.record, leaf.head))
+        return found
+
+    def _rows(self) -> Iterator[list[str]]:
+        """Yield the waiting entries, piece by piece. None is passed over because a reader removes others meanwhile."""
+        asked = ("HGET", self._cell.journaled, "first")
+        read = first = 0
+        while True:
+            ahead = max(0, read - first)
+            was, rows, now = self._wire.ask(asked, ("LRANGE", self._cell.journal, ahead, ahead + PIECE - 1), asked)
+            if not first == int(was or 0) == int(now or 0):
+                first = int(now or 0)
+                continue
+            yield rows
+            read = first + ahead + len(rows)
+            if len(rows) < PIECE:
+                return
+
+    def note(self, standing: Sequence[tuple[str, str]]) -> int:
+        calls = Calls()
+        for line, name in standing:
+            entry, now = entry_at(line, name, STANDS), self._clock.argument()
+            calls.script("note_refusal", [self._cell.line(line), self._cell.journal], [f"r:{name}", entry, now])
+        return sum(map(int, self._wire.send(calls, prove=True, repeat=True)))
 
 
 class ShardedJournal(OfCells, Journal):
@@ -66,3 +96,11 @@ class ShardedJournal(OfCells, Journal):
 
     def among(self, entries: Set[str]) -> set[str]:
         return set().union(*self._cells.reached(lambda cell: cell.journal.among(entries)))
+
+    def refusals(self) -> set[tuple[str, str]]:
+        return set().union(*[cell.journal.refusals() for cell in self._cells.stores])
+
+    def note(self, standing: Sequence[tuple[str, str]]) -> int:
+        cells = self._cells
+        parts = apart([line for line, _ in standing], len(cells.stores)).items()
+        return sum(cells.stores[cell].journal.note([standing[n] for n in some]) for cell, some in parts)

@@ -1,10 +1,12 @@
 """Pauses on Redis: in the first cell, which keeps everything that belongs to no subscriber."""
 
+import secrets
 from collections.abc import Mapping
 
 import msgspec
 
 from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.ports.pauses import Pause, PauseEvent, Pauses
@@ -38,7 +40,8 @@ class RedisPauses(Pauses):
     def _written(self, target: Target, kept: str, event: PauseEvent) -> str:
         """Write a pause, or '' to resume, with its event; return the pause before, '' for none."""
         calls = Calls()
-        calls.script("pause", [PAUSED, HAPPENED], ["|".join(target), kept, compact(event), MOST_KEPT])
+        told: list[str | int] = ["|".join(target), kept, compact(event), MOST_KEPT, secrets.token_hex(8), LOOK_BACK]
+        calls.script("pause", [PAUSED, HAPPENED], told)
         [was] = self._wire.send(calls, prove=True, repeat=True)
         return str(was)
 

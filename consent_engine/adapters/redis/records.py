@@ -13,7 +13,6 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.leaf import LIFTED, entry_at
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import is_lasting
-from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.domain.order.unlikely_yes import Unlikely
 from consent_engine.domain.seal import Seal
@@ -33,11 +32,6 @@ class RedisRecords(OfCell, Records):
 
     def part(self, record: str) -> int:
         return 0
-
-    def live(
-        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
-    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        return self.look(orders, lines)[:3]
 
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),

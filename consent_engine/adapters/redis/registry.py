@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.catalogue_rows import proof_of, proposed_of, versions_of
-from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.client import Calls, MayNotConnect, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import pairs, scored
 from consent_engine.adapters.redis.pauses import RedisPauses
@@ -119,8 +119,10 @@ class RedisRegistry(Registry):
     def propose(self, proposal: Proposal) -> None:
         self._one("HSET", f"{self._prefix}plans:proposed", proposal.plan.code, proposed_of(proposal), prove=True)
 
-    def forget_proposal(self, code: str) -> None:
-        self._one("HDEL", f"{self._prefix}plans:proposed", code, prove=True)
+    def forget_proposal(self, proposal: Proposal) -> None:
+        calls = Calls()
+        calls.script("forget_proposal", [f"{self._prefix}plans:proposed"], [proposal.plan.code, proposed_of(proposal)])
+        self._wire.send(calls, prove=True, repeat=True)
 
     def proposals(self) -> dict[str, Proposal]:
         kept = self._one("HGETALL", f"{self._prefix}plans:proposed")
@@ -250,9 +252,7 @@ class RedisRegistry(Registry):
             self._one("HSETNX", self._meta, name, ours)
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
         if schema not in READS:
-            raise SettingsError(
-                f"these data have schema {schema}, this program has {SCHEMA}: use the release that fits"
-            )
+            raise SettingsError(f"these data have schema {schema}, this program {SCHEMA}: use the release that fits")
         if was_cells != str(cells):
             raise SettingsError(f"CONSENT_CELLS is {cells}, but these data were written with {was_cells}")
         if not hmac.compare_digest(str(was_proof), proof):
@@ -275,6 +275,8 @@ def check_server(wire: Wire, *, strict: bool, named_by: str = "CONSENT_REDIS_URL
     """Check that a server keeps all data. Raises SettingsError. named_by: the setting or option that it comes from"""
     try:
         info = wire.ask(("INFO",))[0]
+    except MayNotConnect:
+        raise
     except SettingsError:
         raise SettingsError(f"{named_by}: this user may not ask INFO: allow it (ACL +info)") from None
     try:

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.canonical_json import compact
 from consent_engine.ports.reveals import Reveal, Reveals
 
@@ -18,7 +19,9 @@ class RedisReveals(Reveals):
         self._wire = wire
 
     def note(self, reveal: Reveal) -> None:
-        self._wire.ask(("XADD", REVEALED, "MAXLEN", "~", MOST_KEPT, "*", "m", compact(reveal)), prove=True)
+        calls = Calls()
+        calls.script("keep_entry", [REVEALED], [compact(reveal), LOOK_BACK, MOST_KEPT])
+        self._wire.send(calls, prove=True, repeat=True)
 
     def newest(self, most: int) -> list[Reveal]:
         [rows] = self._wire.ask(("XREVRANGE", REVEALED, "+", "-", "COUNT", most))

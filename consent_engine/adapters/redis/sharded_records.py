@@ -17,11 +17,6 @@ class ShardedRecords(OfCells, Records):
     def part(self, record: str) -> int:
         return self._cells.number(record)
 
-    def live(
-        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
-    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
-        return self.look(orders, lines)[:3]
-
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (),

@@ -9,6 +9,12 @@ const { steps: STEPS, settled: SETTLED, failed: FAILED, broken: BROKEN, cancella
 /** When what a page shows first stands there: what is further down asks for its own from then on. */
 let firstShown = Promise.resolve();
 
+/** Do it again and again, so many seconds after it was done, while somebody looks at the page. */
+async function every(seconds, work) {
+  if (!document.hidden) await work();
+  setTimeout(every, seconds * 1000, seconds, work);
+}
+
 /** A word in the page's language; {name} in it is filled in. */
 function word(name, facts = {}) {
   const found = (facts.n === 1 && WORDS[`${name}.single`]) || WORDS[name]; // one is said otherwise, where English needs it

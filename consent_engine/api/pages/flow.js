@@ -78,8 +78,4 @@ for (const button of document.querySelectorAll("[data-span]")) {
   });
 }
 
-async function flowForever() {
-  if (!document.hidden) await flow();
-  setTimeout(flowForever, FLOW_EVERY_S * 1000);
-}
-firstShown.then(flowForever);
+firstShown.then(() => every(FLOW_EVERY_S, flow));

@@ -147,9 +147,5 @@ async function refreshHeld() {
   drawHeld();
 }
 
-async function heldForever() {
-  if (!document.hidden) await refreshHeld();
-  setTimeout(heldForever, HELD_EVERY_S * 1000);
-}
 heldList.addEventListener("mouseleave", drawHeld);
-firstShown.then(heldForever);
+firstShown.then(() => every(HELD_EVERY_S, refreshHeld));

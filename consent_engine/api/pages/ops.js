@@ -1,6 +1,9 @@
 "use strict";
 // /ops: the board refreshes itself; what has the focus, and where the page was scrolled to, stays.
 const EVERY_S = 3;
+const LISTED_EVERY_S = 15;
+const A_PAGE = 20;
+const MOST_ROWS = 200;
 
 function showFunnel(board) {
   const total = Object.values(board.funnel).reduce((sum, n) => sum + n, 0);
@@ -77,9 +80,26 @@ async function refresh() {
   await listed;
 }
 
-async function forever() {
-  if (!document.hidden) await refresh();
-  setTimeout(forever, EVERY_S * 1000);
+/** A table further down that is looked up again and again: the newest rows of a list, and more where somebody asks for more. */
+function tableOf(name, path, inside, create, update) {
+  let wanted = A_PAGE;
+  const show = async () => {
+    const answer = await call("GET", `${path}&limit=${wanted}`);
+    byId(`${name}-wrong`).hidden = answer.ok;
+    say(byId(`${name}-wrong`), answer.ok ? "" : wrong(answer));
+    if (!answer.ok) return;
+    const rows = answer.body[inside];
+    byId(`no-${name}`).hidden = rows.length > 0;
+    byId(`${name}-region`).hidden = rows.length === 0;
+    byId(`more-${name}`).hidden = answer.body.cursor === "" || wanted >= MOST_ROWS;
+    fit(byId(name), rows, (each) => each.id, create, update);
+  };
+  byId(`more-${name}`).addEventListener("click", () => {
+    wanted = Math.min(wanted + A_PAGE, MOST_ROWS);
+    show();
+  });
+  firstShown.then(() => every(LISTED_EVERY_S, show));
 }
+
 // Board and list, once all scripts are read.
-firstShown = firstShown.then(forever);
+firstShown = firstShown.then(() => every(EVERY_S, refresh));

@@ -31,7 +31,7 @@ function showWaiting() {
 
 /** What waits for a person is tried again from here by whoever may do so on /ops: what `consent retry` does. */
 function showRetry() {
-  if (byId("retry")) byId("retry").hidden = !shown.waiting.some((each) => each.parked) && shown.ending?.state !== "ending_failed";
+  if (byId("retry")) byId("retry").hidden = !shown.waiting.some((each) => each.parked) && shown.ending?.state !== "ending_failed" && shown.ending?.notice !== "stuck";
 }
 
 byId("retry")?.addEventListener("click", async () => {
@@ -67,6 +67,7 @@ function endingFacts(ending) {
     [word("order.ending_asked"), asked], [word("order.ending_off"), ending.ended_at ? dateAndClock(ending.ended_at) : "–"],
     [word("order.ending_stops"), ending.stops_at || "–"],
   ];
+  if (ending.notice) facts.push([word("order.ending_notice"), word(`notice.${ending.notice}`)]);
   if (ending.free_exit) facts.push([word("order.ending_free"), word("order.ending_free_told")]);
   return ending.why ? [...facts, [word("order.ending_why"), why(ending.why)]] : facts;
 }
@@ -120,10 +121,6 @@ async function refresh() {
   if (news.length) announce(news.map((entry) => word(`trigger.${entry.trigger}`)).join(word("ops.between")));
 }
 
-async function forever() {
-  if (!document.hidden) await refresh();
-  setTimeout(forever, EVERY_S * 1000);
-}
 show(PAGE.life);
 setInterval(showWaiting, 1000);
-setTimeout(forever, EVERY_S * 1000);
+setTimeout(every, EVERY_S * 1000, EVERY_S, refresh);

@@ -121,16 +121,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-async function forever() {
-  if (!document.hidden) await load();
-  setTimeout(forever, DUE_EVERY_S * 1000);
-}
-
 // Once all scripts are read: what shows a report stands in the next one.
 firstShown = firstShown.then(async () => {
   await load();
   const wanted = location.hash.slice(1) || listed[0]?.id;
   if (wanted) await open(wanted);
-  setTimeout(forever, DUE_EVERY_S * 1000);
+  setTimeout(every, DUE_EVERY_S * 1000, DUE_EVERY_S, load);
 });
 addEventListener("hashchange", () => location.hash.slice(1) !== one?.report.id && open(location.hash.slice(1)));

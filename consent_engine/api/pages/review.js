@@ -217,9 +217,5 @@ byId("why").addEventListener("submit", (event) => {
 player.addEventListener("error", () => { byId("unplayed").hidden = !player.src; });
 for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => look(button.dataset.verdict));
 
-async function queueForever() {
-  if (!document.hidden) await loadQueue();
-  setTimeout(queueForever, QUEUE_EVERY_S * 1000);
-}
 look("pending");
-setTimeout(queueForever, QUEUE_EVERY_S * 1000);
+setTimeout(every, QUEUE_EVERY_S * 1000, QUEUE_EVERY_S, loadQueue);

@@ -7,8 +7,7 @@ from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.schemas.endings import EndingView, EndOrder
 from consent_engine.api.service.callers import AGENT_OR_OPS, visible
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.call.ending import Cause, Ending, Why
-from consent_engine.engine.endings import EndingTaken
+from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import ApiKey
 
@@ -29,19 +28,21 @@ async def end(request: Request, caller: ApiKey, form: EndOrder, order_id: str) -
     was erased. Roles: agent (own), ops."""
     why = Why(Cause(form.cause), form.channel, caller.name, form.reason)
 
-    def ended(engine: Engine) -> EndingTaken:
-        return engine.endings.ask(visible(engine, order_id, caller), why)
+    def ended(engine: Engine) -> tuple[EndingView, bool]:
+        taken = engine.endings.ask(visible(engine, order_id, caller), why)
+        return EndingView.of(taken.ending, engine.endings.notice(taken.ending)), taken.is_new
 
-    taken = await front_of(request).ask(ended)
+    view, is_new = await front_of(request).ask(ended)
     to = {"Location": f"/v1/orders/{order_id}/end"}
-    return answered(EndingView.of(taken.ending), 201 if taken.is_new else 200, to)
+    return answered(view, 201 if is_new else 200, to)
 
 
 @operations.add("GET", "/{order_id}/end", AGENT_OR_OPS, "Show an order's ending", EndingView)
 async def show(request: Request, caller: ApiKey, order_id: str) -> EndingView:
     """The state of the ending; 404 `ending_not_found` if none was requested. Roles: agent (own), ops."""
 
-    def found(engine: Engine) -> Ending:
-        return engine.endings.show(visible(engine, order_id, caller).id)
+    def found(engine: Engine) -> EndingView:
+        ending = engine.endings.show(visible(engine, order_id, caller).id)
+        return EndingView.of(ending, engine.endings.notice(ending))
 
-    return EndingView.of(await front_of(request).ask(found))
+    return await front_of(request).ask(found)

@@ -64,12 +64,16 @@ class EndingView(View):
     ref: str = Field(description="id of the switch-off at the BSS")
     attempts: int
     why: str = Field(description="why the ending waits, or is on the stuck list")
+    notice: str = Field(
+        description="what keeps the SMS about it from the subscriber: waits, stuck, number_changed, number_erased; "
+        "empty: nothing of it waits"
+    )
     head: str = Field(description="head of the ending's hash chain")
     timeline: list[EndingStep]
 
     @classmethod
-    def of(cls, ending: Ending) -> "EndingView":
-        """Show the ending as it stands, without any number."""
+    def of(cls, ending: Ending, notice: str) -> "EndingView":
+        """Show the ending as it stands, without any number. notice: as `Endings.notice` has it"""
         doc, off = ending.doc, ending.off
         pending = next(iter(ending.effects.values()), None)
         return cls(
@@ -78,7 +82,7 @@ class EndingView(View):
             ended_at=instant(off.at) if off else None, stops_at=off.stops if off else "", ref=off.ref if off else "",
             free_exit=bool(doc.free),
             attempts=off.attempts if off else pending.attempts if pending else 0,
-            why=hidden(pending.why) if pending else "", head=ending.head,
+            why=hidden(pending.why) if pending else "", notice=notice, head=ending.head,
             timeline=[_step(each) for each in ending.events],
         )  # fmt: skip
 

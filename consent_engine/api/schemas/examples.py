@@ -190,7 +190,7 @@ VIEWS: dict[str, Any] = {
         "asked_at": "2025-08-15T10:00:00.000+08:00", "activation_id": "act-1",
         "ended_at": "2025-08-15T10:00:01.200+08:00", "free_exit": False, "stops_at": "2025-09-01T00:00:00+08:00",
         "ref": "off-1",
-        "attempts": 1, "why": "", "head": "q" * 43, "timeline": [
+        "attempts": 1, "why": "", "notice": "", "head": "q" * 43, "timeline": [
             {"event": "switched_off", "at": "2025-08-15T10:00:01.200+08:00", "by": "bss", "ref": "off-1", "why": ""},
         ],
     },

@@ -9,7 +9,6 @@ from consent_engine.api.schemas.endings import EndingView
 from consent_engine.api.schemas.lists import OrderRow
 from consent_engine.api.schemas.views import At, OrderView, View, instant
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.permit import Permit
 from consent_engine.domain.effects import Millis, Pending, is_sms, lane_of, sms_parts
 from consent_engine.domain.msisdn import hidden
@@ -59,7 +58,7 @@ class OrderLife(View):
 
 def life_of(
     order: Order, dues: Sequence[Millis | None], call: Call | None, permit: Permit | None, related: Sequence[Order],
-    *, whole: bool, ending: Ending | None = None,
+    *, whole: bool, ending: EndingView | None = None,
 ) -> OrderLife:  # fmt: skip
     """Show the page as a reader may see it. dues: when the order's effects are due, in their order."""
     rows = zip(order.effects.items(), dues, strict=True)
@@ -68,6 +67,6 @@ def life_of(
         waiting=[WaitingView.of(effect, pending, due) for (effect, pending), due in rows],
         call=CallView.of(call, whole=whole) if call else None,
         permit=PermitView.shown(permit) if permit else None,
-        ending=EndingView.of(ending) if ending else None,
+        ending=ending,
         related=[OrderRow.of(each, whole=whole) for each in related],
     )

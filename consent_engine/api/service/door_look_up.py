@@ -67,7 +67,3 @@ class DoorLookUp:
         self.counted[ANSWERED] += 1
         self._trouble.over()
         return answer
-
-    async def close(self) -> None:
-        if self._known is not None and self._known[0] is not None:
-            await self._known[0].close()

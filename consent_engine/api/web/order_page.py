@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
+from consent_engine.api.schemas.endings import EndingView
 from consent_engine.api.schemas.order_life import OrderLife, life_of
 from consent_engine.api.service.callers import AUDITOR, OPS, ORDER_READER, is_own, sees_whole, visible
 from consent_engine.api.service.service import front_of
@@ -60,7 +61,8 @@ def look(engine: Engine, order_id: str, caller: ApiKey) -> OrderLife:
     permit = engine.inspector.permit_of(call) if call else None
     related = [each for each in _of_the_same_call(engine, order) if caller.role != Role.AGENT or is_own(each, caller)]
     ending = engine.endings.of([order.id]).get(order.id)
-    return life_of(order, dues, call, permit, related, whole=sees_whole(order, caller), ending=ending)
+    ended = EndingView.of(ending, engine.endings.notice(ending)) if ending else None
+    return life_of(order, dues, call, permit, related, whole=sees_whole(order, caller), ending=ended)
 
 
 def _of_the_same_call(engine: Engine, order: Order) -> list[Order]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.barred import barred
 from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, must_fit
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call import Call
@@ -16,6 +15,7 @@ from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, free_code
+from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.offer import Offer
@@ -29,6 +29,7 @@ from consent_engine.domain.texts.render import confirmation, dated, edition_of
 from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
 from consent_engine.errors import (
     ConfirmationTooLong,
+    CoolingOff,
     DisclosureMissing,
     DoNotCall,
     DuplicateOrder,
@@ -36,6 +37,7 @@ from consent_engine.errors import (
     OtherNetwork,
     PlanNotPublic,
     PlanUnknown,
+    Refused,
     UnofficialNumber,
 )
 
@@ -131,7 +133,7 @@ def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Te
     """Check that nothing on the line bars the plan, that the call fits the order, and that no order for it is open."""
     request = placing.request
     if restriction := line.restriction(plan.carrier, plan.code):
-        raise barred(restriction)
+        raise _barred(restriction)
     if call is not None and call.began.started_at < (since := line.holder_since(plan.carrier)):
         raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
     _is_customer(placing.subscriber, plan.carrier, call)
@@ -245,3 +247,18 @@ def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:
 
 _OFFERS: dict[tuple[str, int, Policy, str, int], Offer] = {}
 _MOST_OFFERS = 4096
+
+
+_WHY_NOT = {
+    Kind.REFUSED: "the subscriber refused further calls",
+    Kind.SUSPECTED: "a reply of the subscriber may be a refusal: a person decides within a day",
+    Kind.MARKETING_FREE: "the subscriber is registered as marketing-free",
+    Kind.NUMBER_CHANGED: "the number has another holder or network, or none",
+}
+
+
+def _barred(by: Restriction) -> Refused:
+    """Return the refusal of an order that a restriction bars."""
+    if by.kind is Kind.COOL_OFF:
+        return CoolingOff("the subscriber declined this plan: it is not offered again", since=by.since)
+    return DoNotCall(_WHY_NOT[by.kind], since=by.since, reason=by.kind.value)

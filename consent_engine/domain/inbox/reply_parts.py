@@ -37,7 +37,8 @@ class Gathered(Struct, frozen=True, array_like=True):
     """The parts of one reply that came so far, by their numbers.
 
     done: since when none of them waits, 0 while they do · mixed: 1 where two parts came under one number: they are of
-    two replies, and no joined text is sure to be one reply
+    two replies, and no joined text is sure to be one reply · refused: 1 where they are done, and what was handed on
+    refuses
     """
 
     since: Millis
@@ -47,6 +48,7 @@ class Gathered(Struct, frozen=True, array_like=True):
     pieces: tuple[Piece, ...]
     done: Millis = 0
     mixed: int = 0
+    refused: int = 0
 
     @property
     def whole(self) -> bool:
@@ -74,9 +76,13 @@ class Gathered(Struct, frozen=True, array_like=True):
         """Return the reply with one more part."""
         return replace(self, pieces=tuple(sorted((*self.pieces, piece), key=lambda each: each.n)))
 
-    def closed(self, at: Millis) -> "Gathered":
-        """Return the reply after it went into the inbox: the names of its parts, and none of their words."""
-        return replace(self, done=at, pieces=tuple(Piece(each.n, each.key, "", "") for each in self.pieces))
+    def closed(self, at: Millis, *, refuses: bool) -> "Gathered":
+        """Return the reply after it went into the inbox: the names of its parts, and none of their words. refuses:
+        whether their joint text does
+        """
+        refused = int(refuses or any(each.told for each in self.pieces))
+        names = tuple(Piece(each.n, each.key, "", "") for each in self.pieces)
+        return replace(self, done=at, pieces=names, refused=refused)
 
     def is_over(self, now: Millis) -> bool:
         """Whether its time is over: then it is handed on as it is, or forgotten."""

@@ -40,6 +40,8 @@ class Withdrawal(Struct, frozen=True):
 
 
 NONE = Withdrawal()
+LATE_MS = 3_600_000
+"""After so long an ending is late: an alarm calls a person to it (`ConsentEndingWaits`)."""
 
 
 def may_withdraw(message: Unread) -> bool:
@@ -119,12 +121,13 @@ def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: M
 
 def _told_again(ending: Ending | None, line: Line, carrier: str, at: Millis) -> tuple[Put, ...]:
     """Return the answer to somebody who asks again, once a day at most: the notice once more, or that a person sees to
-    it. None where the notice is still to come.
+    it. None where the notice is still to come, and is not late.
     """
     if ending is None or at - line.answered.get(f"end:{carrier}", 0) < A_DAY_MS:
         return ()
     told = about(ending)
-    if ending.state in {EndingState.ENDING_FAILED, EndingState.GIVEN_UP}:
+    late = ending.state is EndingState.ENDING and at - ending.doc.asked_at >= LATE_MS
+    if late or ending.state in {EndingState.ENDING_FAILED, EndingState.GIVEN_UP}:
         told = asked_again(told)
     elif not any(isinstance(each, Told) and each.effect for each in ending.events):
         return ()

@@ -90,7 +90,8 @@ class Reported(Struct, frozen=True):
 class Ended(Struct, frozen=True):
     """The end of an outside call, or the loss of its lease (then the outcome is Uncertain and nothing was called).
 
-    token: the attempt it belongs to · roll: 0..1, the jitter · waits: an unread message forbids settling on it now
+    token: the attempt it belongs to; its number is enough here, since an attempt that was given back has no outcome ·
+    roll: 0..1, the jitter · waits: an unread message forbids settling on it now
     """
 
     effect: str

@@ -3,11 +3,13 @@
 import pytest
 from fakeredis import FakeRedis
 from msgspec.structs import replace
+from sqlalchemy import select, update
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.reshard.appended import Appended
 from consent_engine.adapters.redis.reshard.dump import Side, account
+from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import (
@@ -45,6 +47,7 @@ from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated
 from consent_engine.ports import Owner, RetireResult, Tally
 from tests.archive.house import LONG, broken
 from tests.conftest import NUMBER, OTHER, others_of
+from tests.integration.calls import reviewing
 from tests.integration.calls.desk import instant
 
 WITHDRAWN = Why(Cause.WITHDRAWN, "hotline", "ops-1", "wants it no more")
@@ -720,7 +723,7 @@ def test_what_a_person_had_switched_off_under_its_ending_is_off_and_nobody_is_to
     after = ending(desk, order)
     assert (after.state, after.off.ref, desk.engine.stuck()) == (EndingState.ENDED, "off-by-hand", [])
     assert [each.why for each in after.events if isinstance(each, Told)] == ["number_erased"]
-    assert notices(desk) == []
+    assert (notices(desk), desk.engine.endings.notice(after)) == ([], "number_erased")
 
 
 def test_another_holder_ends_the_service_of_one_whose_number_is_erased_by_a_person_too(desk):
@@ -750,26 +753,62 @@ def test_a_review_whose_orders_ending_cannot_be_read_waits_for_a_person_and_is_d
     assert call.id not in {each.id for each in desk.engine.stuck()}
 
 
-@pytest.mark.parametrize("changes", [False, True], ids=["review", "holder"])
-def test_an_order_that_cannot_be_read_is_not_passed_over_when_services_are_taken_back(desk, changes):
-    call, order = sold(desk)
-    desk.run()
-    name = desk.cell.order(order.id)
-    kept = desk.client.hget(name, "doc")
-    desk.client.hset(name, "doc", "{}")
-    if changes:
-        happens(desk, LineEvent.ASSIGNED)
+def damage(desk, order, *, archived):
+    """Make an order's record unreadable; return what puts it right."""
+
+    def written(text):
+        if not archived:
+            desk.client.hset(f"ce:{{0}}:order:{order.id}", "head", text)
+            return
+        with desk.archive.asking() as connection:
+            connection.execute(update(ORDERS).where(ORDERS.c.id == order.id).values(record=text))
+
+    if archived:
+        with desk.archive.asking() as connection:
+            kept = connection.execute(select(ORDERS.c.record).where(ORDERS.c.id == order.id)).scalar_one()
     else:
-        fails(desk, call)
-    desk.run(Lane.TIMER)
-    timer = (order.line, "wake.endings") if changes else (call.id, "wake.unlawful")
-    assert timer in {(n.id, n.effect) for n in desk.engine.stuck()}
-    assert desk.bss.ended == []
-    desk.client.hset(name, "doc", kept)
-    desk.engine.retry_other(timer[0], "ops-1")
+        kept = order.head
+    written("{}")
+    return lambda: written(kept)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_service_whose_order_cannot_be_read_when_its_number_changes_hands_waits_for_a_person(desk, archived):
+    order, other = desk.two_asked()
+    for each in (order, other):
+        desk.say(f"是{each.doc.code}")
+        desk.run()
+    if archived:
+        desk.move()
+    mend = damage(desk, desk.engine.show(order.id), archived=archived)
+    desk.clock.forward(seconds=1)
+    happens(desk, LineEvent.ASSIGNED)
     desk.run()
-    assert [each.order_id for each in desk.bss.ended] == [order.id]
-    assert timer not in {(n.id, n.effect) for n in desk.engine.stuck()}
+    assert [each.order_id for each in desk.bss.ended] == [other.id]
+    [stuck] = desk.engine.stuck()
+    assert (stuck.owner, stuck.effect) == (Owner.LINE, "wake.endings")
+    assert "cannot be read" in stuck.why
+    mend()
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    assert {each.order_id for each in desk.bss.ended} == {order.id, other.id}
+    assert desk.engine.stuck() == []
+
+
+def test_an_order_of_a_failed_review_that_cannot_be_read_is_cancelled_once_it_can(desk):
+    call = desk.start()
+    order = reviewing.ordered(desk, call)
+    desk.clock.forward(seconds=60)
+    desk.end(call, "agreed", plan="5g-smart-199")
+    fails(desk, call)
+    desk.client.hset(f"ce:{{0}}:order:{order.id}", "head", "changed")
+    desk.run(Lane.TIMER)
+    [stuck] = [each for each in desk.engine.stuck() if each.owner is Owner.CALL]
+    assert "cannot be read" in stuck.why
+    desk.client.hset(f"ce:{{0}}:order:{order.id}", "head", order.head)
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run(Lane.TIMER)
+    assert desk.state(order) == "cancelled"
 
 
 def test_a_notice_that_the_gateway_refuses_waits_for_a_person_and_goes_out_when_it_is_tried_again(desk):
@@ -780,7 +819,12 @@ def test_a_notice_that_the_gateway_refuses_waits_for_a_person_and_goes_out_when_
     assert ending(desk, order).state is EndingState.ENDED
     [stuck] = desk.engine.stuck()
     assert (stuck.effect.split(".")[1], stuck.why) == ("ended", "no such template")
+    assert desk.engine.endings.notice(ending(desk, order)) == "stuck"
     before = len(notices(desk))
-    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.engine.retry(order.id, "ops-1")
+    assert desk.engine.endings.notice(ending(desk, order)) == "waits"
     desk.run()
+    assert desk.engine.endings.notice(ending(desk, order)) == ""
+    with pytest.raises(NothingParked):
+        desk.engine.retry(order.id, "ops-1")
     assert (len(notices(desk)) - before, desk.engine.stuck()) == (1, [])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from consent_engine.api.schemas.forms import read
+from consent_engine.doctor.reports import reports as findings
 from consent_engine.domain.admission.report_request import DecideReport, ReportDecision
 from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report_terms import RewardTerms
@@ -387,3 +388,21 @@ def test_what_the_gateway_refuses_to_tell_a_reporter_waits_for_a_person_whose_re
     desk.engine.retry_other(stuck.id, "ops-1")
     desk.run()
     assert desk.engine.stuck() == []
+
+
+def test_a_reward_that_was_promised_and_is_not_paid_is_named_after_a_while(desk):
+    terms = {"mobile": RewardTerms("20.00")}
+    ours = book(desk, terms)
+    told = report(desk, of=ours)
+    decide(desk, told, "ours_unrecorded", "granted", of=ours)
+
+    def said():
+        found = [each.what for each in findings(desk.engine.store.reports, ours.terms, desk.clock())]
+        return [each for each in found if "promised" in each]
+
+    desk.clock.forward(hours=14 * 24)
+    assert said() == []
+    desk.clock.forward(hours=24)
+    assert said() == ["1 rewards for reports of calls were promised and are not paid, the oldest for 15 days"]
+    decide(desk, told, "ours_unrecorded", "paid", of=ours)
+    assert said() == []

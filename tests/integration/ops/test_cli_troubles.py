@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
+from tests import needs
 from tests.integration.rq_house import ROOT, WAIT, until
 
 
@@ -184,6 +186,41 @@ def test_of_two_servers_the_one_that_is_down_is_named_by_its_option(consent, tmp
         assert refused.endswith(": correct user and password in its address, --from\n")
         with connect(server.url.replace("unix://", "unix://:p@")) as client:
             client.config_set("requirepass", "")
+
+
+def test_a_server_that_refuses_is_not_called_one_that_is_down(consent, tmp_path):
+    with EmbeddedServer.start(tmp_path / "server", "everysec") as server, connect(server.url) as client:
+        assert consent("keys", "list", **redis_at(server.url)).returncode == 0
+        client.acl_setuser("weak", enabled=True, passwords=["+p"], keys=["*"], commands=["+ping", "+info", "+hget"])
+        weak = redis_at(server.url.replace("unix://", "unix://weak:p@"))
+        said = "CONSENT_REDIS_URL: this user may not ask whether the data are being moved: allow it (ACL +exists)"
+        assert one_line(consent("keys", "list", **weak)) == f"consent: {said}\n"
+        client.config_set("maxmemory", 1)
+        told = one_line(consent("refuse", "13800138000", **redis_at(server.url)))
+        assert told == "consent: the store takes no writes now: OutOfMemoryError: `consent doctor --brief` says why\n"
+
+
+@needs.linux
+def test_a_log_on_a_full_disk_keeps_no_engine_from_its_start(environ):
+    port = free_port()
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        serving = subprocess.Popen(
+            [sys.executable, "-m", "consent_engine", "serve", "--port", str(port), "--workers", "1"], cwd=ROOT,
+            env=environ, stdin=subprocess.DEVNULL, stdout=full, stderr=full,
+        )  # fmt: skip
+    try:
+        until("it listens", lambda: listens(port))
+    finally:
+        serving.terminate()
+        assert serving.wait(WAIT) == 0
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_an_archive_that_is_down_is_named_by_its_own_setting(consent, environ):

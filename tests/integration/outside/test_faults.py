@@ -67,14 +67,9 @@ class Air:
 
     def __exit__(self, *trouble):
         self.proxy.calm()
-        self.runner.run(self._closed())
+        self.runner.run(self._serving.__aexit__(None, None, None))
         self.runner.close()
         self.proxy.__exit__()
-
-    async def _closed(self):
-        await self.gateway.close()
-        await self.bss.close()
-        await self._serving.__aexit__(None, None, None)
 
     def bss_of(self, more):
         raw = {"URL": f"http://127.0.0.1:{self.proxy.port}/bss", "SECRET": BSS_SECRET, **more}
@@ -175,7 +170,6 @@ def test_a_question_to_the_bss_that_is_not_answered_leaves_the_doubt(air, fault)
         air.lets_go()
     assert isinstance(air.runner.run(asking.ask("order1")), Accepted)
     assert isinstance(air.runner.run(asking.ask("unheard-of")), Untaken)
-    air.runner.run(asking.close())
 
 
 # -- whose answer is it? ----------------------------------------------------------------------------------------------
@@ -243,7 +237,6 @@ def test_a_stray_answer_of_a_gateway_is_no_hand_over(kind):
         outcomes = [await gateway.send(asked[0])]
         await asyncio.sleep(0.1)
         outcomes.append(await gateway.send(asked[1]))
-        await gateway.close()
         server.close()
         return outcomes, len(heard)
 

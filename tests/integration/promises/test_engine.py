@@ -13,7 +13,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.engine.place import REQUEST_MAY_LAST_MS
+from consent_engine.engine.reserving import REQUEST_MAY_LAST_MS
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import (
     BrokenRecord,

@@ -1,11 +1,11 @@
 """A call to the BSS that begins long after its lease looks again: a service refused meanwhile is not activated."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from msgspec import structs
 
-from consent_engine.domain.effects import ACTIVATE, Lane, Unavailable, lane_of
+from consent_engine.domain.effects import ACTIVATE, Lane, Unavailable, Uncertain, lane_of
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.order.order import QUESTION
@@ -14,7 +14,7 @@ from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
 from consent_engine.ports.outside import MAY_GO
-from tests.conftest import SECOND, FakeBss, others_of
+from tests.conftest import SECOND, FakeBss, FakeGateway, others_of
 
 STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
 
@@ -190,6 +190,38 @@ def test_a_slow_connection_that_nothing_bars_is_used_and_a_quick_one_looks_no_mo
     assert world.engine.show(confirmed.id).state.value == "activated"
 
 
+@dataclass
+class InParts(FakeGateway):
+    """A gateway that sends an SMS in parts, each over a connection of its own. before: called before each part"""
+
+    before: list[object] = field(default_factory=list)
+
+    async def send(self, sms):
+        went = []
+        for waits in self.before:
+            waits()
+            went.append(MAY_GO.get()())
+        return Uncertain("a part was sent") if any(went) else Unavailable("not wanted any more")
+
+
+def test_an_sms_of_which_a_part_was_sent_is_in_doubt_though_the_next_came_too_late_for_its_lease(world):
+    world.gateway = InParts(before=[lambda: None, lambda: world.clock.forward(seconds=58)])
+    engine = world.another()
+    order = world.place()
+    world.runner.run(one_slice(engine, Lane.SMS))
+    question = world.engine.show(order.id).question
+    assert (question.attempts, question.doubts, question.last_at > 0) == (1, 1, True)
+
+
+def test_an_sms_of_which_each_part_came_too_late_is_given_back(world):
+    world.gateway = InParts(before=[lambda: world.clock.forward(seconds=58), lambda: None])
+    engine = world.another()
+    order = world.place()
+    world.runner.run(one_slice(engine, Lane.SMS))
+    question = world.engine.show(order.id).question
+    assert (question.attempts, question.doubts, question.last_at) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("error", [StoreUnavailable("gone"), NotDurable("no replica says so")])
 def test_without_an_answer_that_is_proven_nothing_is_called(world, confirmed, error):
     def fails():
@@ -208,8 +240,8 @@ def test_a_restriction_of_another_plan_bars_no_late_call(world, confirmed):
     assert (len(world.bss.asked), lanes.looks) == (1, 1)
 
 
-async def one_slice(engine):
-    await engine.performer.perform(Lane.ACTIVATION, 1)
+async def one_slice(engine, lane=Lane.ACTIVATION):
+    await engine.performer.perform(lane, 1)
     await engine.performer.land(1)
 
 

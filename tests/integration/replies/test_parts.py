@@ -8,6 +8,7 @@ from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Part, Reply
 from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import LiftResult
 from tests.conftest import NUMBER
 from tests.integration.mishaps import dies_after
 
@@ -155,6 +156,34 @@ def test_a_part_that_comes_again_is_the_same_one(world, order, n):
     assert not part(world, *((LONG, 1) if n == 1 else ("同意", 2)), name="ab"[n - 1])
     waited(world)
     assert said(world, order) == [LONG + "同意"]
+
+
+@pytest.mark.parametrize("texts", [("TD", "谢谢"), ("退", "订")], ids=["in one", "cut"])
+def test_a_stop_in_parts_that_comes_again_after_a_lift_stands_though_its_gateway_uses_ids_again(world, order, texts):
+    def comes():
+        return [part(world, text, n, name=f"{n}") for n, text in enumerate(texts, 1)]
+
+    assert comes() == [True, True]
+    world.run()
+    assert comes() == [False, False]
+    world.clock.forward(hours=1)
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
+    assert comes() == [True, True]
+    world.run()
+    assert not world.engine.dial(NUMBER, "mobile").callable
+
+
+def test_a_stop_in_parts_that_comes_again_after_a_lift_is_a_repeat_where_its_instant_says_so(world, order):
+    written = world.clock.now
+    for text, n in (("T", 1), ("D", 2)):
+        assert part(world, text, n, name=f"{n}", written_at=written)
+    world.run()
+    world.clock.forward(hours=1)
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
+    assert not part(world, "T", 1, name="1", written_at=written)
+    assert not part(world, "D", 2, name="2", written_at=written)
+    waited(world)
+    assert world.engine.dial(NUMBER, "mobile").callable
 
 
 def test_parts_of_two_texts_under_one_reference_are_no_yes(world, order):

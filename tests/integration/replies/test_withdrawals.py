@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, Retried, ending_id
-from consent_engine.domain.effects import ACTIVATE, WAKE_WITHDRAWN, Lane, Purpose, Rejected, Uncertain
+from consent_engine.domain.effects import ACTIVATE, WAKE_WITHDRAWN, Lane, Purpose, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import Withdrawal, withdrawal
@@ -345,6 +345,22 @@ def test_who_asks_again_while_it_waits_for_a_person_is_told_so(desk):
     [answer] = asks(desk, order, "again")
     assert "已转人工处理" in answer.text
     assert len(desk.bss.ended) == 1
+
+
+def test_who_asks_again_while_the_bss_has_been_away_for_an_hour_is_told_so(desk):
+    order, _ = on(desk)
+    desk.bss.end_answers = [Unavailable("503")] * 99
+    assert asks(desk, order, "first") == []
+    assert asks(desk, order, "again") == []  # the notice is the answer
+    desk.clock.forward(hours=1)
+    [answer] = asks(desk, order, "an hour later")
+    assert "已转人工处理" in answer.text
+    desk.bss.end_answers = []
+    desk.clock.forward(hours=1)
+    before = len(desk.gateway.sent)
+    desk.run()
+    desk.run(Lane.TIMER, Lane.SMS)
+    assert [sms.purpose for sms in sent(desk, before)] == [Purpose.ENDED]
 
 
 def test_who_asks_again_for_what_is_off_reads_the_notice_once_more_and_once_a_day(desk):

@@ -1,16 +1,12 @@
 """A slice performs the few effects that it made due in other lanes itself: one reply needs no second wake-up."""
 
 import asyncio
-from functools import partial
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.engine.slice import FEW
 from consent_engine.errors import StoreUnavailable
-from tests.conftest import FakeSubscribers, World
-from workers.engine_loop import close_outside
 from workers.jobs import Slices
 
 
@@ -138,17 +134,3 @@ def test_what_a_call_makes_due_waits_for_no_other_call(world):
     world.queue.woken.clear()
     assert slice_of(world, Lane.ACTIVATION).keys() == {Lane.ACTIVATION}
     assert world.queue.woken == [Lane.SMS]
-
-
-def test_a_worker_that_ends_closes_whatever_calls_outside():
-    world, closed = World(FakeRedis(decode_responses=True)), []
-    world.subscribers = FakeSubscribers()
-    for name, each in {"gateway": world.gateway, "bss": world.bss, "subscribers": world.subscribers}.items():
-        each.close = partial(_noted, closed, name)
-    world.runner.run(close_outside(world.another()))
-    assert closed == ["gateway", "bss", "subscribers"]
-    world.runner.close()
-
-
-async def _noted(closed, name):
-    closed.append(name)

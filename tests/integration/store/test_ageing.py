@@ -156,6 +156,24 @@ def test_a_lease_that_was_lost_lets_nothing_go(world):
     assert lines(world) == []
 
 
+def test_the_timer_of_a_line_that_counts_anew_is_not_ended_by_a_worker_that_stood_still_since_its_first_lease(world):
+    world.say("你好")
+    world.run()
+    world.clock.forward(hours=DAYS)
+    store = world.engine.store
+    [slow] = store.lanes.lease(Lane.TIMER, 9)
+    world.clock.forward(seconds=61)
+    world.say("在吗")
+    [lost] = store.lanes.lease(Lane.TIMER, 9)
+    assert store.retirement.age([lost.held], world.clock.now) == [Aged.YOUNG]
+    world.run(Lane.INBOUND, Lane.SMS)
+    world.clock.forward(hours=DAYS)
+    [new] = store.lanes.lease(Lane.TIMER, 9)
+    assert (new.token, lost.token) == (slow.token, slow.token + 1)
+    assert store.retirement.age([slow.held], world.clock.now) == [Aged.LOST]
+    assert store.retirement.age([new.held], world.clock.now) == [Aged.OK]
+
+
 # -- what answered nothing --------------------------------------------------------------------------------------------
 
 
