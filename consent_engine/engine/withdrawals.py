@@ -39,7 +39,7 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
     """Return what a message says of ending a service, once the ending that it requests exists; None while the message
     waits: the archive must be asked and cannot be, or the service to end is being switched on.
 
-    Raises what `ending_asked` does.
+    Raises what `ending_asked` does, and BrokenRecord where an order that may be meant cannot be read.
     """
     if not may_withdraw(message) or not isinstance(message.body, UnreadReply):
         return NONE
@@ -67,12 +67,16 @@ def later(line: Line, message: Unread, now: Millis) -> Withdrawal:
 
 
 def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
-    """Return what a message says of ending a service, and whether that is known: then the ending exists."""
+    """Return what a message says of ending a service, and whether that is known: then the ending exists.
+
+    Raises what `ending_asked` does, and BrokenRecord where an order that may be meant cannot be read.
+    """
     body = message.body
     ids = [entry.order for entry in line.entries]
     live = dict((yield from load(ids)).orders) if ids else {}
     archived = yield from orders_of_line(line.id, MOST_ORDERS)
     orders = list(({order.id: order for order in archived or ()} | live).values())
+    unread = set(ids) - {order.id for order in orders}
     loaded = yield from load(endings=[ending_id(order.id) for order in orders])
     past = (yield from archived_endings([ending_id(order.id) for order in archived])) if archived else {}
     if past is None:
@@ -86,8 +90,11 @@ def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
         if taken.is_new or taken.ending.doc.reason == message.key:
             return found, True
         return (yield from _again(found, taken.ending, line, message)), True
-    withdraws = isinstance(body, UnreadReply) and body.meaning().keyword is Keyword.WITHDRAW
-    return found, not (found.waits or (archived is None and withdraws))
+    if found.waits or not isinstance(body, UnreadReply) or body.meaning().keyword is not Keyword.WITHDRAW:
+        return found, not found.waits
+    if unread and archived is not None:
+        raise BrokenRecord("an order of this line cannot be read: which service is to end is not known")
+    return found, archived is not None
 
 
 def _again(found: Withdrawal, ending: Ending, line: Line, message: Unread) -> Step[Withdrawal]:
@@ -124,8 +131,8 @@ def _read(kept: tuple[str, ...], line: Line) -> Unread:
 
 def wished(leased: Leased) -> Step[str]:
     """Look again at wishes to end a service: once the archive can be asked and the activation has ended, the ending is
-    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, and for one that
-    lost so many workers that it may be what they died of.
+    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, for one that lost so
+    many workers that it may be what they died of, and where an order that may be meant cannot be read.
     """
     line = leased.line
     if line is None:

@@ -481,3 +481,22 @@ def test_a_wish_for_what_was_given_up_long_ago_is_on_the_stuck_list_also_after_a
     desk.engine.retry_other(stuck.id, "ops-1")
     desk.run()
     assert desk.engine.stuck() == []
+
+
+def test_a_withdrawal_that_may_mean_an_order_which_cannot_be_read_waits_for_a_person_and_bars_at_once(desk):
+    order, _ = on(desk)
+    name = desk.cell.order(order.id)
+    kept = desk.client.hget(name, "doc")
+    desk.client.hset(name, "doc", "{}")
+    desk.say(f"退订{order.doc.code}")
+    assert not desk.engine.dial(NUMBER, "mobile").callable
+    for _ in range(12):
+        desk.run()
+        desk.clock.forward(seconds=61)
+    assert (WAKE_WITHDRAWN, order.line) in {(each.effect, each.id) for each in desk.engine.stuck()}
+    assert "read" not in desk.engine.line(NUMBER).effects
+    desk.client.hset(name, "doc", kept)
+    desk.engine.retry_other(order.line, "ops-1")
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+    assert WAKE_WITHDRAWN not in desk.engine.line(NUMBER).effects
