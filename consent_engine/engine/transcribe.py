@@ -48,7 +48,7 @@ def transcribing(wanted: Transcript) -> Step[Call]:
     for _ in range(MOST_RACES):
         loaded = yield from load(calls=[wanted.call])
         call = loaded.calls.get(wanted.call)
-        if call is None or not _may(wanted, call):
+        if call is None or not (wanted.anyone or call.is_of(wanted.by, wanted.since)):
             raise CallNotFound("no such call, or it was archived")
         if call.knows(wanted.op):
             if (yield from prove(call.id, Owner.CALL)):
@@ -62,11 +62,6 @@ def transcribing(wanted: Transcript) -> Step[Call]:
         if saved.word in {CommitResult.OK, CommitResult.SAME}:
             return after
     raise StoreUnavailable("too many others change this call: the same request again is safe")
-
-
-def _may(wanted: Transcript, call: Call) -> bool:
-    own = call.began.placed_by == wanted.by and call.began.registered_at >= wanted.since
-    return own or wanted.anyone
 
 
 def _fits(lines: Sequence[Spoken], call: Call, recording: str) -> None:

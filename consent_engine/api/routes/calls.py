@@ -79,14 +79,10 @@ async def show(request: Request, caller: ApiKey, call_id: str) -> CallView:
     """The call with all its violations; CallNotFound, 404, if there is none. Roles: agent (own), reviewer, ops and
     auditor (masked)."""
     call = await front_of(request).ask(lambda engine: engine.calls.show(call_id))
-    if caller.role == Role.AGENT and not _is_own(call, caller):
+    if caller.role == Role.AGENT and not call.is_of(caller.name, caller.created_at):
         raise CallNotFound("no such call")
     return view_of(call, caller)
 
 
 def view_of(call: Call, caller: ApiKey) -> CallView:
     return CallView.of(call, whole=caller.role in FULL_NUMBERS)
-
-
-def _is_own(call: Call, caller: ApiKey) -> bool:
-    return call.began.placed_by == caller.name and call.began.registered_at >= caller.created_at

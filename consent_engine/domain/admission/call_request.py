@@ -155,7 +155,7 @@ class CallEnd(Struct, frozen=True):
 
     def may_end(self, call: Call) -> bool:
         """Whether the call was begun by this very key, or the key may end any."""
-        return self.anyone or (call.began.placed_by == self.api_key and call.began.registered_at >= self.since)
+        return self.anyone or call.is_of(self.api_key, self.since)
 
     def __post_init__(self) -> None:
         """Check the combination of the form's fields."""

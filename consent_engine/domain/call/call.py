@@ -101,6 +101,10 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
         """The doc: the facts when the call was made known."""
         return self.doc
 
+    def is_of(self, key: str, since: Millis) -> bool:
+        """Whether it was made known with the key of this name made at `since`: an older key may have had the name."""
+        return self.began.placed_by == key and self.began.registered_at >= since
+
     @property
     def carrier(self) -> str:
         """The carrier that called."""
