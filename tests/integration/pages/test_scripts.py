@@ -36,12 +36,10 @@ def test_a_page_loads_one_script_with_its_own_words_in_one_language(door, page, 
     assert len(said) < len(words(language)) * 0.6
 
 
-@pytest.mark.parametrize(
-    "template", [each.removesuffix(".en.js") for each in scripts._made() if each.endswith(".en.js")]
-)  # noqa: SLF001
-def test_no_two_scripts_of_a_page_declare_the_same_name(template):
+@pytest.mark.parametrize("made", [each for each in scripts._made() if each.endswith(".en.js")])  # noqa: SLF001
+def test_no_two_scripts_of_a_page_declare_the_same_name(made):
     """Joined in one file, they would be a syntax error: no script of the page would run at all."""
-    script = scripts.joined(f"{template}.en.js").decode()
+    script = scripts.joined(made).decode()
     declared = re.findall(r"^(?:async )?(?:const|let|function\*?|class) (\w+)", script, re.MULTILINE)
     assert len(declared) > 1
     assert [name for name in declared if declared.count(name) > 1] == []
