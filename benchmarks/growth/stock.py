@@ -1,8 +1,9 @@
 """Many waiting orders in little time: the records of one that was placed and asked, copied under other numbers.
 
-A copy is whole: a number of its own, ids, salt, reservation, line, timer, place in the list and the funnel, and a hash
-chain that goes on from its own doc, as if it had been placed (`restart.missing` finds nothing wrong with it). It shares
-one thing with the original: the offer, kept once. Copying is twenty times as fast as placing and asking.
+A copy is whole: a number of its own, ids, salt, reservation, line, timer, place in the list and the funnel, a hash
+chain that goes on from its own doc, as if it had been placed (`restart.missing` finds nothing wrong with it), and its
+call, with the same. It shares one thing with the original: the offer, kept once. Copying is ten times as fast as
+placing and asking.
 """
 
 import asyncio
@@ -22,8 +23,9 @@ from consent_engine.adapters.redis.client import Calls, Wire, connect
 from consent_engine.adapters.redis.codec import Offers, order_of
 from consent_engine.adapters.redis.keys import DAY_MS, Cell
 from consent_engine.config.settings import Settings
+from consent_engine.domain.call.call import RECORDING, Call, recorded_call_id, recording_key
 from consent_engine.domain.canonical_json import compact
-from consent_engine.domain.effects import WAKE_REMINDER, WAKE_WINDOW, Lane
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_REMINDER, WAKE_WINDOW, Lane
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import keyed, line_id, order_id
@@ -33,6 +35,7 @@ from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
+from consent_engine.ports import Owner
 from consent_engine.wiring import Installation, installation
 
 BATCH = 500
@@ -40,9 +43,11 @@ TELL_S = 5.0
 DESK = "desk"
 FIRST_COPY, ORIGINALS = 100_000_000, 99_000_000
 """Subscribers' numbers, counted from the first: of those that wait, and of the originals they are copies of."""
-SETTLE_S = 120.0
+SETTLE_S = 300.0
 """How long a filled server may take to write its file anew before anything is measured."""
 CHECKED = 10
+_RECORDING = 7
+"""The place of the recording in a call's end as kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,13 @@ class Original:
     timer: str
     due: int
     id: str
+    call: dict[str, str]
+    call_due: int
+
+    @property
+    def call_id(self) -> str:
+        """The id of its call."""
+        return str(self.doc[-1])
 
     @property
     def reply_by(self) -> int:
@@ -81,16 +93,20 @@ def original(engine: Engine, found: Installation, n: int) -> Original:
     fields = dict(client.hgetall(cell.order(order.id)))
     [timer] = [name for name in fields if name.startswith("f:")]
     key = keyed(found.secret, "key", DESK, f"key-{n}")
+    call = order.doc.call_id
     made = Original(
         fields, dict(client.hgetall(cell.line(order.line))), str(client.get(cell.reservation(key))),
         json.loads(fields["doc"]), json.loads(fields["e1"]), timer.removeprefix("f:"),
         int(client.zscore(cell.due[Lane.TIMER], f"o:{order.id}:{timer.removeprefix('f:')}")), order.id,
+        dict(client.hgetall(cell.record(Owner.CALL, call))),
+        int(client.zscore(cell.due[Lane.TIMER], f"c:{call}:{WAKE_ARCHIVE}")),
     )  # fmt: skip
     client.close()
     engine.cancel(order.id, DESK, "copied")  # it must not count as waiting
-    if set(fields) != {"v", "state", "head", "mac", "doc", "who", "line", "e1", "reply_by", timer} or timer not in {
-        f"f:{WAKE_REMINDER}", f"f:{WAKE_WINDOW}",
-    }:  # fmt: skip
+    of_order = {"v", "state", "head", "mac", "doc", "who", "line", "e1", "reply_by", timer}
+    of_call = {"v", "state", "head", "mac", "doc", "who", "line", "e1", RECORDING, f"f:{WAKE_ARCHIVE}"}
+    known = set(fields) == of_order and set(made.call) == of_call
+    if not known or timer not in {f"f:{WAKE_REMINDER}", f"f:{WAKE_WINDOW}"}:
         sys.exit("an order that waits looks different than this program knows: it would copy half of it")
     return made
 
@@ -114,16 +130,19 @@ class Copies:
         placed_at = self._of.doc[1][1] - DAY_MS
         for start in range(0, count, BATCH):
             numbers = range(start, min(count, start + BATCH))
-            calls, timers, placed = Calls(), list[int | str](), list[int | str]()
+            calls, timers, placed, told = Calls(), list[int | str](), list[int | str](), list[int | str]()
             for n in numbers:
                 reply_by = self._of.reply_by if due is None else due + span * n // count
-                order, head = self._copy(calls, first + n, placed_at, reply_by)
+                order, call, head = self._copy(calls, first + n, placed_at, reply_by)
                 made[order] = head
                 timers += [self._of.due + reply_by - self._of.reply_by, f"o:{order}:{self._of.timer}"]
+                timers += [self._of.call_due, f"c:{call}:{WAKE_ARCHIVE}"]
                 placed += [placed_at, order]
+                told += [placed_at, call]
             calls.plain("ZADD", self._cell.due[Lane.TIMER], *timers)
             calls.plain("ZADD", self._cell.placed, *placed)
-            for step in (">agreed", "agreed>awaiting_reply"):
+            calls.plain("ZADD", self._cell.told, *told)
+            for step in (">agreed", "agreed>agreed", "agreed>awaiting_reply"):
                 calls.plain("HINCRBY", self._cell.funnel_of(placed_at), step, len(numbers))
             self._wire.send(calls)
             if time.monotonic() - told_at > TELL_S:
@@ -131,27 +150,48 @@ class Copies:
                 print(f"  {len(made):,} of {count:,} copies", file=sys.stderr, flush=True)
         return made
 
-    def _copy(self, calls: Calls, n: int, placed_at: int, reply_by: int) -> tuple[str, str]:
+    def _copy(self, calls: Calls, n: int, placed_at: int, reply_by: int) -> tuple[str, str, str]:
+        """Have the copy for a subscriber among the commands; return the ids of order and call, and the order's head."""
         of, cell = self._of, self._cell
         msisdn = Msisdn(f"+86{bench.FIRST_NUMBER + n}")
         order, line = order_id(self._secret, msisdn, DESK, f"key-{n}"), line_id(self._secret, msisdn)
         who = compact({"msisdn": msisdn, "salt": digest(msisdn)[:32]})
-        offer, (_, _, by, agent, request, _), *rest = of.doc
+        call = self._call(calls, n, msisdn, line, placed_at)
+        offer, (_, _, by, agent, request, _), spoken, *rest, _ = of.doc
+        spoken = [spoken[0], f"rec-{n}", *spoken[2:]]
         # The fingerprint is of no real request, but as long.
         request = keyed(self._secret, "request", msisdn).ljust(len(request), "0")
-        doc = compact([offer, [order, placed_at, by, agent, request, digest(who)], *rest])
+        doc = compact([offer, [order, placed_at, by, agent, request, digest(who)], spoken, *rest, call])
         trigger, at, op, ref, by, detail, person = of.event
         asked_at = at - DAY_MS
         e1 = compact([trigger, asked_at, op, ref, by, {**detail, "window": reply_by - asked_at}, person])
         own = {"doc": doc, "who": who, "line": line, "e1": e1, "reply_by": str(reply_by)}
         fields = of.fields | own | {"head": chain("", [doc, e1])}
         fields[SEAL] = self._seal.of(order_of(dict(fields), self._offers))
-        entry = {name.replace(of.id, order): value for name, value in of.line.items()} | {"msisdn": msisdn}
+        named = ((name.replace(of.id, order).replace(of.call_id, call), value) for name, value in of.line.items())
+        entry = dict(named) | {"msisdn": msisdn}
         key = cell.reservation(keyed(self._secret, "key", DESK, f"key-{n}"))
         calls.plain("HSET", cell.order(order), *flat(fields.items()))
         calls.plain("HSET", cell.line(line), *flat(entry.items()))
         calls.plain("SET", key, "|".join([request, order, *of.reservation.split("|")[2:]]))
-        return order, chain("", [doc])
+        return order, call, chain("", [doc])
+
+    def _call(self, calls: Calls, n: int, msisdn: Msisdn, line: str, at: int) -> str:
+        """Have the call of a copy among the commands; return its id."""
+        was, ref = self._of.call, f"rec-{n}"
+        key = recording_key(self._secret, ref)
+        call = recorded_call_id(msisdn, key)
+        who = compact({**json.loads(was["who"]), "msisdn": msisdn})
+        _, _, by, agent, request, _, *rest = json.loads(was["doc"])
+        doc = compact([call, at, by, agent, request, digest(who), *rest])
+        ended = json.loads(was["e1"])
+        ended[_RECORDING] = [ref, *ended[_RECORDING][1:]]
+        e1 = compact(ended)
+        fields = was | {"doc": doc, "who": who, "line": line, "e1": e1, "head": chain("", [doc, e1])}
+        fields[SEAL] = self._seal.of_record(Call.decode(fields))
+        calls.plain("HSET", self._cell.record(Owner.CALL, call), *flat(fields.items()))
+        calls.plain("SET", self._cell.reservation(key), "|".join(["", call, *self._of.reservation.split("|")[2:]]))
+        return call
 
     def close(self) -> None:
         """Close the connection."""
@@ -207,10 +247,16 @@ def site(folder: Path, size: int, durability: str, outer: ExitStack) -> Site:
 
 
 def rewritten(found: Installation) -> None:
-    """Wait until the server has rewritten its file: in production that is spread over the days it takes to fill it."""
+    """Have the server write its file anew, and wait: the next time is when the file has doubled. In production that is
+    spread over the days it takes to fill it; while it lasts, an order costs the server twice as much.
+    """
     client: Any = connect(found.redis_url)
-    deadline = time.monotonic() + SETTLE_S
-    while client.info("persistence")["aof_rewrite_in_progress"] and time.monotonic() < deadline:
+    deadline, asked = time.monotonic() + SETTLE_S, False
+    while time.monotonic() < deadline:
+        if not client.info("persistence")["aof_rewrite_in_progress"]:
+            if asked:
+                break
+            asked = bool(client.bgrewriteaof())
         time.sleep(0.5)
     client.close()
 

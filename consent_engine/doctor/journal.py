@@ -10,8 +10,8 @@ from consent_engine.ports import Journal, Log, Store
 
 LATE_MS = 60_000
 """An entry that waits longer shows that no worker seals: a sealer looks every second."""
-PUT_BACK = "and type consent doctor --all --mend: refusals alone are gone, and no backup is newer than these data"
-RESTORE = "restore Redis from its newest backup: docs/operations.md"
+OTHERS = ", consent audit names the other records; restore Redis from its newest backup: docs/operations.md"
+"""What to do where more than refusals is gone. Data that lack nothing else are newer than any backup."""
 
 
 def is_theirs(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
@@ -50,7 +50,7 @@ def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:
         yield bad(
             f"{lacking:,} of the records sealed last are missing or changed: these data are older than "
             "their archive, and subscribers who refused last may be called again",
-            f"consent audit names them; stop APIs and workers, {PUT_BACK if only else RESTORE}",
+            f"stop APIs and workers; consent doctor --all --mend puts refusals back{'' if only else OTHERS}",
         )
     elif found.entries:
         yield good(f"the newest {found.entries:,} entries of the log are here")

@@ -124,7 +124,8 @@ def test_a_refusal_that_the_data_lack_is_named_and_put_back(small, way, name):
     assert wrong(small) == [(line, "a refusal is gone: the log has no lifting of it")]
     [told] = [each for each in journal.newest(small.engine.store, 0) if each.level is Level.BAD]
     assert told.what.startswith("1 of the records sealed last are missing")
-    assert "consent doctor --all --mend" in told.do, "a backup would be older still"
+    assert "consent doctor --all --mend" in told.do
+    assert "backup" not in told.do, "it would be older still"
     [found] = unrefused(small)
     assert line in found.what
     doctor(small, mend=True)
@@ -165,6 +166,15 @@ def test_a_refusal_that_came_again_after_it_was_lifted_is_missed(small):
     sealed(small)
     line = behind_our_back(small, "mobile")
     assert wrong(small) == [(line, "a refusal is gone: the log has no lifting of it")]
+
+
+def test_a_lifting_is_known_by_the_log_alone(small):
+    by_voice(small)
+    small.clock.forward(seconds=1)
+    assert small.engine.lift(NUMBER, "mobile", "admin", "form", small.clock.now) is LiftResult.OK
+    small.client.delete(small.cell.lifted)  # its evidence is past its retention, or behind ten thousand others
+    sealed(small)
+    assert (wrong(small), unrefused(small)) == ([], [])
 
 
 def test_one_that_a_release_without_such_entries_lifted_is_not_missed(small):

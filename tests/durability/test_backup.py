@@ -38,6 +38,8 @@ from tests.conftest import OTHER
 from tests.durability.backups import SECRET, server_in, settings, silent, town_on
 from tests.integration.rq_house import ROOT
 
+REFUSED = "13800138078"
+"""The number that refuses after the backup was made."""
 MAY_FETCH = ("ping", "info", "time", "client|setinfo", "replconf", "sync")
 
 
@@ -60,7 +62,7 @@ def kept(tmp_path_factory):
         town.client.hset("ce:workers", "alive", f"{time.time_ns() // 1_000_000}|sms")
         manifest = take(settings(folder / "data"), None, folder / "backup", silent)
         later = town.place(parse("13800138077"))
-        town.engine.refuse(RefusalAsked(parse("13800138078"), "mobile", "ops", "cli:me"))
+        town.engine.refuse(RefusalAsked(parse(REFUSED), "mobile", "ops", "cli:me"))
         town.run()
         seal(town.engine.store, "one")
     ids = {"gone": gone.id, "read_not": read_not.id, "asked_not": asked_not.id, "later": later.id}
@@ -114,7 +116,7 @@ def test_a_data_folder_is_restored_and_a_doctor_finds_it_well(kept, tmp_path):
         put_back(there, folder / "backup", silent)
 
 
-def test_where_the_archive_was_not_lost_the_audit_names_what_came_after_the_backup(kept, tmp_path):
+def test_where_the_archive_was_not_lost_what_came_after_the_backup_is_named_and_refusals_are_put_back(kept, tmp_path):
     folder, _, ids = kept
     (tmp_path / "data").mkdir(mode=0o700)
     source = SqlArchive(f"sqlite:///{folder}/data/archive.sqlite3")
@@ -131,6 +133,13 @@ def test_where_the_archive_was_not_lost_the_audit_names_what_came_after_the_back
         assert (ids["later"], "dropped, or cannot be read: the log has its event 0") in wrong
         assert {record for record, _ in wrong} >= {ids["later"], ids["read_not"]}
         assert ids["gone"] not in {record for record, _ in wrong}
+        assert town.engine.dial(parse(REFUSED), "mobile").callable, "nothing in these data says otherwise"
+    told = whole(examine(there, Wanted(), silent))
+    assert any("older than their archive" in each for each in told)
+    assert any(each.what.startswith("put back") for each in examine(there, Wanted(all=True, mend=True), silent))
+    with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
+        assert not town.engine.dial(parse(REFUSED), "mobile").callable
+        assert [(number, each.door) for number, each in town.engine.refusals().rows] == [("", "doctor")]
 
 
 def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(tmp_path):
