@@ -15,6 +15,7 @@ LONGEST = (
     "tests/archive/test_archive_stories.py",
     "tests/acceptance/test_install.py",
     "tests/integration/ops/test_cli_serve.py",
+    "tests/integration/ops/test_cli_troubles.py",
     "tests/model/test_every_state.py",
     "tests/integration/promises/test_random_histories.py",
     "tests/acceptance/test_watching.py",

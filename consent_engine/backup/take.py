@@ -135,10 +135,10 @@ def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tupl
     many = url is not None and is_cluster(url)
     if url is None:
         with connect_or_start(settings.data_dir, settings.durability, tell) as server:
-            at = _fetched(server.url, to, tell)
+            at = _fetched(server.url, to, tell, NAMED_BY)
     else:
-        with _named_by("--from" if source else NAMED_BY):
-            at = fetch_cluster(url, settings.cells, to, tell) if many else _fetched(url, to, tell)
+        with _named_by(option := "--from" if source else NAMED_BY):
+            at = fetch_cluster(url, settings.cells, to, tell) if many else _fetched(url, to, tell, option)
     with private(to, tell) as server:
         tidy(server, 0 if url is None or many else _database(url))
         side = side_of(server, settings.cells if many else 1, alone=not many)
@@ -168,9 +168,9 @@ def _named_by(option: str) -> Iterator[None]:
         raise
 
 
-def _fetched(url: str, to: Path, tell: Tell) -> int:
+def _fetched(url: str, to: Path, tell: Tell, named_by: str) -> int:
     with closing(connect(url)) as client:
-        [(seconds, micros)] = Wire(client, proves=False, replicas=0).ask(("TIME",))
+        [(seconds, micros)] = Wire(client, proves=False, replicas=0, named_by=named_by).ask(("TIME",))
         tell("copying Redis: the server begins within `repl-diskless-sync-delay` seconds (5 by default)")
         fetch(client, to, tell)
     return int(seconds) * 1000 + int(micros) // 1000

@@ -30,7 +30,31 @@ def redis_url(url: str) -> str:
     parts = split(url)
     if not (parts.path.startswith("/") if scheme == "unix" else parts.hostname):
         raise ValueError("names no server: write it like redis://HOST:6379/0 or unix:///PATH/redis.sock")
+    if scheme != "unix" and not re.fullmatch("/?|/[0-9]{1,4}", parts.path):  # anything else would be database 0
+        raise ValueError("must end in the number of a database: write it like redis://HOST:6379/0")
+    if parts.query and not _options_are_known(url):
+        raise ValueError(
+            "has an option after ? that is unknown, or whose value is wrong (ssl_...: with rediss:// only)"
+        )
     return url
+
+
+def _options_are_known(url: str) -> bool:
+    """Whether a connection takes all options of an address; none is opened."""
+    from redis.connection import Connection, parse_url  # noqa: PLC0415 - for addresses with options alone
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    try:
+        read = parse_url(url)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
+        told = {name: value for name, value in read.items() if name not in _OF_POOLS}
+        told.pop("connection_class", Connection)(**told)
+    except (TypeError, ValueError, RedisError):
+        return False
+    return True
+
+
+_OF_POOLS = {"max_connections", "timeout"}
+"""Options of a pool of connections, not of one."""
 
 
 def public_url(url: str) -> str:

@@ -211,6 +211,7 @@ def test_who_dies_while_a_redis_is_filled_goes_on_and_no_engine_starts_on_half(k
         there = settings(tmp_path / "data", server.url)
         with pytest.raises(KeyboardInterrupt):
             put_back(there, folder / "backup", dies)
+        assert not (folder / "backup.scratch").exists(), "numbers stand in it"
         with pytest.raises(SettingsError, match="being moved here"), town_on(server.url, tmp_path / "data"):
             pass
         assert put_back(there, folder / "backup", silent) == manifest

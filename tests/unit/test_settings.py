@@ -9,11 +9,13 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
+from pydantic import TypeAdapter
 
 from consent_engine.config.data_folder import kept_secret, private_folder
 from consent_engine.config.durations import duration
 from consent_engine.config.redis_urls import SentinelAddress
 from consent_engine.config.settings import Settings
+from consent_engine.config.values import RedisUrl
 from consent_engine.config.warnings import warnings
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.page_template import PLAIN
@@ -101,6 +103,11 @@ def test_anything_else_is_no_duration(text):
         ("METRICS_ADDR", "localhost:99999"),
         ("REDIS_URL", "http://localhost"),
         ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "redis://redis.example:6379/first"),
+        ("REDIS_URL", "redis://redis.example:6379/0?nonsense=1"),
+        ("REDIS_URL", "redis://redis.example:6379/0?socket_timeout=soon"),
+        ("REDIS_URL", "rediss://redis.example:6379/0?ssl_ca_cert=/misspelt.crt"),
+        ("REDIS_URL", "redis://redis.example:6379/0?ssl_ca_certs=/no-tls.crt"),
         ("REDIS_URL", "redis+cluster://a:1,:2"),
         ("REDIS_URL", "redis+sentinel://a:1,b:2"),
         ("REDIS_URL", "redis+sentinel://a:1,b:2/"),
@@ -249,6 +256,12 @@ def test_no_secret_is_in_what_we_print():
     shown = repr(remote(HTTP_JSON__SECRET="their-secret"))
     for secret in (SECRET, "pass-word", "their-secret"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize("options", ["?ssl_ca_certs=/etc/ca.crt", "/?max_connections=9", "/1?socket_timeout=3"])
+def test_options_that_a_connection_takes_may_follow_its_address(options):
+    url = f"rediss://:pass@host:6379{options}"
+    assert TypeAdapter(RedisUrl).validate_python(url) == url
 
 
 @pytest.mark.parametrize(

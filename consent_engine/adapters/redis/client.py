@@ -52,7 +52,7 @@ class Unasked(Unreachable):
 
 
 class MayNotConnect(SettingsError):
-    """The user lacks a permission that every connection needs."""
+    """No connection can be made with this address: a permission is missing, or its database."""
 
 
 def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -> "Redis":
@@ -208,7 +208,10 @@ class Wire:
         The same as redis-py's pipeline, without its cost for every single command.
         """
         pool: Any = self.client.connection_pool
-        connection = pool.get_connection()
+        try:
+            connection = pool.get_connection()
+        except ResponseError as error:  # the server lets nobody in that way: a database that it does not have
+            raise MayNotConnect(f"{self._named_by}: the server refuses the connection: {error}") from error
         try:
             connection.send_packed_command(packed(connection, [row for group in groups for row in group]))
             came = iter(answers_of(connection, sum(map(len, groups))))

@@ -161,6 +161,19 @@ def test_a_command_that_waits_is_interrupted_in_one_line(typed, tmp_path, number
     assert "Traceback" not in err
 
 
+def test_a_database_that_the_server_does_not_have_is_named_with_its_address(consent, tmp_path):
+    with EmbeddedServer.start(tmp_path / "server", "everysec") as server:
+        wrong = server.url.replace("db=0", "db=99")
+        assert one_line(consent("stuck", **redis_at(wrong))) == (
+            "consent: CONSENT_REDIS_URL: the server refuses the connection: DB index is out of range\n"
+        )
+        for words, named in (
+            (("cells", "move", "--to", wrong, "--cells", "1"), "--to"),
+            (("backup", str(tmp_path / "b"), "--from", wrong), "--from"),
+        ):
+            assert one_line(consent(*words, **redis_at(server.url))).startswith(f"consent: {named}: the server refuses")
+
+
 def redis_at(url):
     return {"CONSENT_REDIS_URL": url, "CONSENT_SECRET": "a-secret", "CONSENT_GATEWAY": "simulated",
             "CONSENT_BSS": "simulated"}  # fmt: skip
