@@ -14,7 +14,7 @@ PARTS = {
     "order_id": NOBODY,
     "call_id": NOBODY,
     "report_id": NOBODY,
-    "line": NOBODY,
+    "record": NOBODY,
     "code": "5g-smart-199",
     "name": "simulated",
     "rest": "",

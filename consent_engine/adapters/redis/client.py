@@ -51,7 +51,7 @@ class Unasked(Unreachable):
     """The user may not ask whether the data are being moved."""
 
 
-class MayNotConnect(SettingsError):
+class MayNotConnect(SettingsError, code="may_not_connect"):
     """No connection can be made with this address: a permission is missing, or its database."""
 
 

@@ -13,6 +13,7 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane
+from consent_engine.domain.leaf import LIFTED, STANDS, Leaf
 from consent_engine.domain.offer.versions import Proposal, Sale
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Reply
@@ -48,6 +49,7 @@ AGAIN = {
     "keep_entry": "test_a_reveal_stands_in_the_audit_lines_once",
     "lift_refusal": "test_a_refusal_that_came_after_the_lifting_stands",
     "may_begin": "test_a_call_that_was_forbidden_meanwhile_does_not_begin",
+    "note_refusal": "test_a_refusal_that_was_lifted_meanwhile_is_not_noted_again",
     "pause": "test_a_pause_that_another_ended_meanwhile_stays_ended",
     "prove_order": "test_a_proof_of_what_left_meanwhile_makes_nothing",
     "publish_plan": "test_a_plan_that_another_published_meanwhile_stays_the_newest",
@@ -171,6 +173,16 @@ def test_a_refusal_that_came_after_the_lifting_stands(desk):
     desk.wire.meanwhile = lambda: desk.engine.refuse(refusal)
     assert desk.slow.records.lift(line, "mobile", desk.clock(), '{"line":"letter-1"}') == "ok"
     assert desk.engine.dial(NUMBER, "mobile").reason == "refused"
+
+
+def test_a_refusal_that_was_lifted_meanwhile_is_not_noted_again(desk):
+    desk.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
+    line = desk.engine.line(NUMBER).id
+    desk.client.delete(desk.cell.journal)
+    desk.wire.meanwhile = lambda: desk.engine.lift(NUMBER, "mobile", "admin", "form", desk.clock())
+    assert desk.slow.journal.note([(line, "mobile")]) == 0
+    leaves = [Leaf.decode(entry) for entry in desk.client.lrange(desk.cell.journal, 0, -1)]
+    assert [leaf.seq for leaf in leaves] == [STANDS, LIFTED]
 
 
 def test_a_message_that_was_read_meanwhile_is_not_stored_again(desk):

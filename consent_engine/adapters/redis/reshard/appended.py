@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.codec import raw
 from consent_engine.adapters.redis.reshard.account import Fact
 from consent_engine.adapters.redis.reshard.families import LISTS, STREAMS
 from consent_engine.errors import StoreUnavailable
@@ -32,9 +33,9 @@ class _Tail:
         self.newest = max((int(ms), int(number)), (self.newest[0], self.newest[1] + 1))  # cells may have used one id
         self.waiting += f"{self.newest[0]}-{self.newest[1]}", fact.values[1]
 
-    def taken(self) -> list[str | int]:
+    def taken(self) -> list[bytes | int]:
         """Return what is appended next, as the script takes it; from then on it counts as copied."""
-        args: list[str | int] = [self.count, self.added, *self.waiting]
+        args: list[bytes | int] = [self.count, self.added, *map(raw, self.waiting)]
         self.count, self.added, self.waiting = self.count + self.added, 0, []
         return args
 
