@@ -38,6 +38,7 @@ LONGEST = (
     "tests/integration/calls/test_inspector.py",
     "tests/acceptance/test_browser_review.py",
     "tests/acceptance/test_bare.py",
+    "tests/integration/ops/test_cli_troubles.py",
     "tests/integration/ops/test_traces.py",
     "tests/integration/calls/test_reports_http.py",
     "tests/acceptance/test_overload.py",
