@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.tables import line, table, tell
-from consent_engine.domain.form_words import in_our_words
+from consent_engine.domain.form_errors import in_our_words
 from consent_engine.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from consent_engine.domain.form_words import in_our_words
+from consent_engine.domain.form_errors import in_our_words
 from consent_engine.errors import SettingsError
 
 PREFIX = "CONSENT_"

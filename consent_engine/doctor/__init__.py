@@ -279,7 +279,7 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
 def _journal(patient: _Patient) -> Iterator[Finding]:
     settings, now, meta = patient.settings, patient.registry.now(), patient.first.meta()
     with _archive_of(patient, meta) as archive:
-        if journal.is_theirs(archive, meta):  # another one is reported by _archive
+        if journal.is_archive_of(archive, meta):  # another one is reported by _archive
             store = replace(patient.store, archive=archive, log=SqlLog(archive))
             yield from journal.journal(store.journal, SqlLog(archive), now)
             yield from journal.newest(store, settings.retention().records_before(now))
@@ -295,6 +295,6 @@ def _records(patient: _Patient) -> Iterator[Finding]:
         store, plans = patient.store, patient.registry.catalogue
         with suppress(ArchiveUnavailable):
             archive.check()
-            if journal.is_theirs(archive, meta):
+            if journal.is_archive_of(archive, meta):
                 store = replace(store, archive=archive, log=SqlLog(archive))
         yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans)

@@ -12,7 +12,7 @@ LATE_MS = 60_000
 """An entry that waits longer shows that no worker seals: a sealer looks every second."""
 
 
-def is_theirs(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
+def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
     """Whether an archive belongs to the data that describe themselves so: data are compared with no other log, and
     nothing is put into them from one. Raises ArchiveUnavailable.
     """

@@ -41,8 +41,8 @@ def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]
 
 
 def _promised(kept: Reports, now: Millis) -> Iterator[Finding]:
-    """Check for rewards that reporters were told of, and that are neither paid nor refused: no due date is kept for
-    them, and nothing else would ever say so.
+    """Check for rewards that were promised to reporters and are neither paid nor refused: a reward has no due date, so
+    no timer would ever bring it up.
     """
     since = [
         report.events[-1].at

@@ -81,8 +81,8 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
 
 
 def _may_be_new(outside: Outside, line: Line, known: Gathered, reply: Reply) -> bool:
-    """Whether a part of those that were told is said anew: they refuse, their gateway gives no instant, and no such
-    refusal stands (any more, or for ever). A whole reply that says so is never taken for a repeat either.
+    """Whether a part of a joined reply is a new refusal instead of a repeat: the reply refuses, its gateway gives no
+    instant, and no such refusal stands (any more, or for ever). A whole reply is treated in the same way.
     """
 
     def stands(carrier: str) -> bool:

@@ -98,8 +98,8 @@ def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
 
 
 def _again(found: Withdrawal, ending: Ending, line: Line, message: Unread) -> Step[Withdrawal]:
-    """Return what somebody says who asks again for an ending. One that was given up is taken up again, under the same
-    key; where it was given up too long ago for that, a person must see to it.
+    """Return the meaning of a message that asks once more for an ending. An ending that was given up is taken up again,
+    under the same key; where it was given up too long ago for that, a person must see to it.
     """
     op = f"asked:{message.key}"
     if ending.knows(op):  # read before: it is answered as it stood then

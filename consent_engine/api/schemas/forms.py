@@ -23,7 +23,7 @@ from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.form_words import in_our_words
+from consent_engine.domain.form_errors import in_our_words
 from consent_engine.domain.unknown_fields import field_errors
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS

@@ -23,7 +23,7 @@ from consent_engine.domain.call.call_events import Recording
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.form_words import in_our_words
+from consent_engine.domain.form_errors import in_our_words
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn

@@ -274,8 +274,8 @@ def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis)
 
 
 def _is_missed(purpose: Purpose, pending: Pending) -> bool:
-    """Whether somebody waits for a line's SMS that was refused: a person must know. After a person's retry the refusal
-    is believed, unless that person waits for the result of a test.
+    """Whether a line's SMS that was refused is parked: the subscriber was promised it, or an operator waits for the
+    result of a test. After an operator's retry the gateway's refusal of a promised SMS is believed.
     """
     return purpose is Purpose.PROVE or (purpose in _PROMISED and not pending.believe)
 

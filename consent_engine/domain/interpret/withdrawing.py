@@ -120,7 +120,7 @@ def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: M
 
 
 def _told_again(ending: Ending | None, line: Line, carrier: str, at: Millis) -> tuple[Put, ...]:
-    """Return the answer to somebody who asks again, once a day at most: the notice once more, or that a person sees to
+    """Return the answer to a repeated withdrawal, once a day at most: the notice once more, or that an operator sees to
     it. None where the notice is still to come, and is not late.
     """
     if ending is None or at - line.answered.get(f"end:{carrier}", 0) < A_DAY_MS:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import ErrorDetails
 
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.form_words import in_our_words
+from consent_engine.domain.form_errors import in_our_words
 from consent_engine.domain.offer.field_kinds import (
     AS_IT_STANDS,
     Amount,

@@ -60,7 +60,9 @@ def ended(about: Sequence[str]) -> str:
 
 
 def asked_again(about: Sequence[str]) -> tuple[str, ...]:
-    """Return the contents of the answer to somebody who asks again for what a person must do. about: of the notice."""
+    """Return the contents of the answer to a repeated withdrawal that an operator must see to. about: the contents of
+    the ending's notice
+    """
     carrier, language, _, name, _, _, receipt = about
     return carrier, language, ASKED_AGAIN, name, "", "", receipt
 

@@ -140,13 +140,18 @@ def test_what_is_still_to_be_said_to_a_stranger_keeps_a_line(world):
     assert lines(world) == []
 
 
-def test_a_lease_that_was_lost_lets_nothing_go(world):
+def lost_lease(world):
+    """Return the lease of an idle stranger's timer after it was lost."""
     world.say("你好")
     world.run()
     world.clock.forward(hours=DAYS)
-    store = world.engine.store
-    [old] = store.lanes.lease(Lane.TIMER, 9)
+    [leased] = world.engine.store.lanes.lease(Lane.TIMER, 9)
     world.clock.forward(seconds=61)
+    return leased
+
+
+def test_a_lease_that_was_lost_lets_nothing_go(world):
+    old, store = lost_lease(world), world.engine.store
     [new] = store.lanes.lease(Lane.TIMER, 9)
     now = world.clock.now
     for other in (old.held, *others_of(new.held)):
@@ -157,12 +162,7 @@ def test_a_lease_that_was_lost_lets_nothing_go(world):
 
 
 def test_the_timer_of_a_line_that_counts_anew_is_not_ended_by_a_worker_that_stood_still_since_its_first_lease(world):
-    world.say("你好")
-    world.run()
-    world.clock.forward(hours=DAYS)
-    store = world.engine.store
-    [slow] = store.lanes.lease(Lane.TIMER, 9)
-    world.clock.forward(seconds=61)
+    slow, store = lost_lease(world), world.engine.store
     world.say("在吗")
     [lost] = store.lanes.lease(Lane.TIMER, 9)
     assert store.retirement.age([lost.held], world.clock.now) == [Aged.YOUNG]

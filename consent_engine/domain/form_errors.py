@@ -1,4 +1,4 @@
-"""The words in which forms report errors: those of the library that checks them are replaced by ours."""
+"""Errors of forms, in the words of our own errors instead of those of pydantic, which checks the forms."""
 
 import re
 
