@@ -124,6 +124,7 @@ def recording(
             now, order = loaded.now, loaded.orders.get(order_id)
         if order is None:
             raise OrderNotFound("no such order")
+        held = held if held is None or held.effect in order.effects else None  # done already: a report came before
         decision = decide(order, fact, now)
         decision = stood_off(decision, now) if barred else decision
         if decision.is_void and held is None and not prove:

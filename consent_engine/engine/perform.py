@@ -28,6 +28,7 @@ from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.carry_on import CarryOn
 from consent_engine.engine.change_order import barring, giving_back, line_recording, recording
 from consent_engine.engine.endings import end_recording
+from consent_engine.engine.known_orders import KnownOrders
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.metrics import Measures
@@ -68,7 +69,8 @@ class Performer:
         self._archiver = Archiver(store, self._archived)
         self.measures = Measures()
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
-        self._carry = CarryOn(self._room, gate.gateway, self._flights.start, pace)
+        self._known = KnownOrders(pace.watch)
+        self._carry = CarryOn(self._room, gate.gateway, self._start, pace)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
         """Perform one slice of about `seconds` at most. Raises StoreUnavailable when the store cannot be reached."""
@@ -199,9 +201,13 @@ class Performer:
             elif (known := known_outcome(each)) is not None:
                 self._flights.land(each, since, known)
             else:
-                self._flights.start(lane, each, since, asked)
+                self._start(lane, each, since, asked)
         self._record(work)  # after the calls began: an unavailable store must not lose them
         return sum(map(len, leased.values()))
+
+    def _start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
+        self._known.leased(leased, asked)
+        self._flights.start(lane, leased, since, asked)
 
     def _finish(self, landed: Sequence[Landed]) -> None:
         self._record([(each.lane, self._finishing(*each)) for each in landed])
@@ -210,7 +216,8 @@ class Performer:
         """Run steps, count their results, and wake the lanes in which effects became due."""
         if not work:
             return
-        driven, under_way = drive(self._store, [step for _, step in work]), self._under_way
+        steps = [self._known.after(step) for _, step in work]
+        driven, under_way = drive(self._store, steps), self._under_way
         words: dict[Lane, Counter[str]] = {}
         for (lane, _), result in zip(work, driven.results, strict=True):
             word = "failed" if isinstance(result, ConsentError) else result
@@ -233,7 +240,8 @@ class Performer:
         self._untold[Lane.TIMER][word] += count
 
     def _reading(self, leased: Leased, since: float) -> Step[str]:
-        count = yield from self._carry.after(reading(leased, self._policy.max_attempts), leased.at, since)
+        step = reading(leased, self._policy.max_attempts, self._known.of)
+        count = yield from self._carry.after(step, leased.at, since)
         self._untold[Lane.INBOUND]["messages"] += count
         return "performed"
 
@@ -254,8 +262,8 @@ class Performer:
         elif leased.order is None:
             pending = yield from line_recording(leased, ended, self._policy, now)
         else:
-            known_order = leased.order if event is None else None  # the event has changed it
-            step = recording(leased.order.id, ended, order=known_order, now=now, held=leased.held)
+            newest = self._known.of(leased.order.id) or leased.order  # a report may have come since the lease
+            step = recording(leased.order.id, ended, order=newest if event is None else None, now=now, held=leased.held)
             after = yield from self._carry.after(step, leased.at, since)
             pending = after.effects.get(leased.effect)
             self._measure(leased, after, now)

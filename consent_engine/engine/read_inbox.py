@@ -1,8 +1,11 @@
 """Reading a line's inbox: message by message, in the order in which they reached us, each with its consequences."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
@@ -26,6 +29,16 @@ from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange,
 log = logging.getLogger(__name__)
 
 
+class _Consumed(NamedTuple):
+    """A message that was consumed. loaded: its line afterwards, where that need not be loaded"""
+
+    loaded: Loaded | None
+
+
+def _unknown(order: str) -> Order | None:
+    return None
+
+
 class Poison(Enum):
     """How many readers a message lost. LOST: so many that only the refusal in it is looked at · WHOLLY: these, too"""
 
@@ -34,9 +47,9 @@ class Poison(Enum):
     WHOLLY = 2
 
 
-def reading(leased: Leased, max_attempts: int) -> Step[int]:
+def reading(leased: Leased, max_attempts: int, known: Callable[[str], Order | None] = _unknown) -> Step[int]:
     """Read the unread messages of a leased line; return how many were consumed here. Raises BrokenRecord for an
-    effect without its line.
+    effect without its line. known: an order as it was a moment ago, to save its load
     """
     line = needed(leased.line)
     held = leased.held
@@ -48,20 +61,21 @@ def reading(leased: Leased, max_attempts: int) -> Step[int]:
     loaded: Loaded | None = Loaded(leased.at, {}, {line.id: line})
     for n, message in enumerate(leased.unread):
         behind = leased.unread[n + 1 :]
-        ours = yield from _one(loaded, line.id, message, behind, held, poison if n == 0 else Poison.NO)
-        if not ours:
+        done = yield from _one(loaded, line.id, message, behind, held, poison if n == 0 else Poison.NO, known)
+        if done is None:
             return n
-        loaded = None
+        loaded = done.loaded
     return len(leased.unread)
 
 
 def _one(
-    loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held, poison: Poison
-) -> Step[bool]:
-    """Read one message; False when the lease of the line was lost."""
+    loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held, poison: Poison,
+    known: Callable[[str], Order | None],
+) -> Step[_Consumed | None]:  # fmt: skip
+    """Read one message; None when the lease of the line was lost."""
     waits = any(isinstance(m.body, UnreadReply) for m in behind)
     barred, rhythm = False, None
-    for _ in range(MOST_RACES):
+    for races in range(MOST_RACES):
         if loaded is None:
             loaded = yield from load(lines=[line_id])
         now, line = loaded.now, loaded.line(line_id)
@@ -69,9 +83,10 @@ def _one(
         if found is None:  # the end of a service waits for the archive: no later message is read before
             put = (Put(READ, now + A_MINUTE),)
             yield from save(Commit("", (LineChange(line_id, put=put),), held))
-            return False
+            return None
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
-        orders = (yield from load(ids)).orders if ids else {}
+        seen = known(ids[0]) if races == 0 and len(ids) == 1 and poison is Poison.NO else None
+        orders = {seen.id: seen} if seen else (yield from load(ids)).orders if ids else {}
         if poison is Poison.NO:
             meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
         else:
@@ -81,12 +96,14 @@ def _one(
             found = NONE if lost else later(line, message, now)
         if isinstance(message.body, UnreadReply):
             meant = answering(meant, found, line, message.body.scope[0], message.came)
-        saved = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)
+        saved, after = yield from _save(
+            line, orders, message, meant, held, now, release=not behind, barred=barred, known=seen is not None
+        )
         word, rhythm = saved.word, saved.rhythm or rhythm
-        if word in {CommitResult.OK, CommitResult.SAME}:
-            return True
+        if word in _DONE:
+            return _Consumed(Loaded(now, {}, {line_id: after}) if after else None)
         if word in {CommitResult.LOST, CommitResult.FRONT}:
-            return False
+            return None
         waits, barred = waits or word is CommitResult.GUARDED, barred or word is CommitResult.BARRED
         loaded = None
     raise StoreUnavailable("too many others change this line")
@@ -94,16 +111,24 @@ def _one(
 
 def _save(
     line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis,
-    *, release: bool, barred: bool,
-) -> Step[Saved]:  # fmt: skip
-    """Commit order by order; the last commit consumes the message. A repeat recognises by its op what was done."""
+    *, release: bool, barred: bool, known: bool,
+) -> Step[tuple[Saved, Line | None]]:  # fmt: skip
+    """Commit order by order; the last commit consumes the message. A repeat recognises by its op what was done. Return
+    the line, too, where only its version has changed.
+
+    known: the order was not loaded, so a commit must compare it; nothing is written without (as if it were stale)
+    """
     try:
         decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
     except (BrokenRecord, IllegalTransition) as error:
-        log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
+        if not known:
+            log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
         decided, meant = [], Reading(unmatched="undecidable")
     todo = [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void]
+    if known and not todo:
+        return Saved(CommitResult.STALE), None
     fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
+    after: Line | None = line
     for n, (order, fact, decision) in enumerate(todo):
         # The line's own effects go with the first commit: a repeat after a crash finds them there.
         put, drop = (meant.put, meant.drop) if n == 0 else ((), ())
@@ -113,13 +138,26 @@ def _save(
         )
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
         saved = yield from save(commit)
-        if saved.word not in {CommitResult.OK, CommitResult.SAME}:
-            return saved
+        if saved.word not in _DONE:
+            return saved, None
+        after = _after(after, commit) if saved.word is CommitResult.OK else None
     if todo:
-        return Saved(CommitResult.OK)
+        return Saved(CommitResult.OK), after
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
     change = LineChange(line.id, line.version, fields, meant.put, meant.drop, message.key, release)
-    return (yield from save(Commit("", (change,), held, None, entries, wakes_of(meant.put, now))))
+    saved = yield from save(Commit("", (change,), held, None, entries, wakes_of(meant.put, now)))
+    return saved, None
+
+
+_DONE = frozenset({CommitResult.OK, CommitResult.SAME})
+
+
+def _after(line: Line | None, commit: Commit) -> Line | None:
+    """Return a line as a commit left it, where it changed nothing but the version; None: it must be loaded."""
+    change = commit.records[-1]
+    if line is None or not isinstance(change, LineChange) or change.fields or change.put or change.drop:
+        return None
+    return replace(line, version=line.version + 1)
 
 
 def _kept(line: Line, message: Unread, why: str) -> str:
