@@ -1,9 +1,9 @@
-"""Known orders: as this process saved or leased them a moment ago, so that the next step loads none of them again.
+"""Known orders: as this process saved or leased them a moment ago, so that their next step does not load them again.
 
-What is decided on a known order must be committed with the version that was known, as every decision: the store
-refuses it where another process was first. A lease changes no version. So an order is known only while no process can
-lease an effect of it: each of its calls is leased here, or it has none. (Timers are leased by clocks; what those decide
-has a version of its own.)
+A decision on a known order is committed with the version that was known, as every decision is: the store refuses it
+where another process was first. A lease changes no version. So an order is known only while no other process can lease
+a call of it: each of its calls is leased here, or it has none. (Timers are leased anywhere; what is decided then
+changes the version.)
 """
 
 from collections.abc import Callable
@@ -11,18 +11,21 @@ from collections.abc import Callable
 from consent_engine.domain.effects import WITHOUT_CALLS, lane_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.store_requests import Save, Step, T
-from consent_engine.ports import CommitResult, Leased, OrderChange
+from consent_engine.ports import Change, CommitResult, Leased, OrderChange
 
 KNOWN_S = 1.0
-"""How long an order is known: less than any lease lasts, and much longer than an order's next step takes to come."""
+"""How long an order is known: longer than its next step takes while work flows, and less than any lease lasts."""
 MOST = 1_000
 
 
 class KnownOrders:
-    """The known orders of one performer. watch: seconds, by a clock that never jumps"""
+    """The known orders of one performer. watch: seconds, by a clock that never jumps · is_wanted: whether its next
+    steps are expected here; if not, nothing is known
+    """
 
-    def __init__(self, watch: Callable[[], float]) -> None:
+    def __init__(self, watch: Callable[[], float], is_wanted: Callable[[], bool]) -> None:
         self._watch = watch
+        self._is_wanted = is_wanted
         self._known: dict[str, tuple[float, Order]] = {}
 
     def of(self, order_id: str) -> Order | None:
@@ -31,12 +34,15 @@ class KnownOrders:
         return order if order is not None and self._watch() - at < KNOWN_S else None
 
     def leased(self, leased: Leased, asked: float) -> None:
-        """Know the order of an effect that was leased here, at `asked` or later."""
-        if leased.order is not None:
-            self._put(leased.order, asked, here=_calls(leased.order) == [leased.effect])
+        """Know the order of an effect that was leased here, at `asked` or later, where that is its only call."""
+        if not self._is_wanted():
+            self._known.clear()
+        elif leased.order is not None:
+            calls = _calls(leased.order)
+            self._put(leased.order, calls, asked, here=calls == [leased.effect])
 
     def after(self, step: Step[T]) -> Step[T]:
-        """Return the step, whose commits are noted: saved orders are known, and others that it names are not."""
+        """Return the step, whose commits are noted: orders that they saved are known, and no other that they name."""
         answer = None
         while True:
             try:
@@ -47,25 +53,26 @@ class KnownOrders:
             asked = self._watch()
             answer = yield ask
             if isinstance(ask, Save):
-                self._note(ask, answer.word, asked)
+                self._note(ask.commit.records, answer.word, asked)
 
-    def _note(self, save: Save, word: CommitResult, asked: float) -> None:
-        for change in save.commit.records:
+    def _note(self, records: tuple[Change, ...], word: CommitResult, asked: float) -> None:
+        if not self._is_wanted():
+            self._known.clear()
+            return
+        for change in records:
             if word is CommitResult.OK and isinstance(change, OrderChange):
-                saved = change.saved
-                self._put(saved, asked, here=self.of(change.id) is not None or not _calls(saved))
+                calls = _calls(saved := change.saved)
+                self._put(saved, calls, asked, here=not calls or self.of(saved.id) is not None)
             else:
                 self._known.pop(change.id, None)
 
-    def _put(self, order: Order, at: float, *, here: bool) -> None:
+    def _put(self, order: Order, calls: list[str], at: float, *, here: bool) -> None:
+        """Know an order as it was at an instant, or after it. here: no other process has leased any of its calls"""
         self._known.pop(order.id, None)
-        if here and all(order.effects[effect].leased_at for effect in _calls(order)):
+        if here and all(order.effects[effect].leased_at for effect in calls):
             self._known[order.id] = at, order
-        while self._known and (len(self._known) > MOST or self._is_over(next(iter(self._known)))):
-            del self._known[next(iter(self._known))]
-
-    def _is_over(self, order_id: str) -> bool:
-        return self._watch() - self._known[order_id][0] >= KNOWN_S
+            if len(self._known) > MOST:
+                del self._known[next(iter(self._known))]
 
 
 def _calls(order: Order) -> list[str]:
