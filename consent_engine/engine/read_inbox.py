@@ -15,10 +15,11 @@ from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.interpret.lost_reader import LOST_READER, without_reader
 from consent_engine.domain.interpret.reading import Reading
-from consent_engine.domain.interpret.withdrawing import NONE, answering
+from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, answering
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Loaded, Step
@@ -87,18 +88,12 @@ def _one(
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
         seen = known(ids[0]) if races == 0 and len(ids) == 1 and poison is Poison.NO else None
         orders = {seen.id: seen} if seen else (yield from load(ids)).orders if ids else {}
-        if poison is Poison.NO:
-            meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
-        else:
-            log.error("line %s: a message lost every reader: only a refusal in it counts", line_id)
-            lost = poison is Poison.WHOLLY
-            meant = Reading(unmatched=LOST_READER) if lost else without_reader(line, orders, message)
-            found = NONE if lost else later(line, message, now)
-        if isinstance(message.body, UnreadReply):
-            meant = answering(meant, found, line, message.body.scope[0], message.came)
+        meant = _meant(line, orders, message, poison, found, now, waits=waits, rhythm=rhythm)
         saved, after = yield from _save(
             line, orders, message, meant, held, now, release=not behind, barred=barred, known=seen is not None
         )
+        if saved is None:  # the order must be loaded
+            continue
         word, rhythm = saved.word, saved.rhythm or rhythm
         if word in _DONE:
             return _Consumed(Loaded(now, {}, {line_id: after}) if after else None)
@@ -109,14 +104,31 @@ def _one(
     raise StoreUnavailable("too many others change this line")
 
 
+def _meant(
+    line: Line, orders: Mapping[str, Order], message: Unread, poison: Poison, found: Withdrawal, now: Millis,
+    *, waits: bool, rhythm: Rhythm | None,
+) -> Reading:  # fmt: skip
+    """Return what a message asks for. found: the end of a service that it wishes"""
+    if poison is Poison.NO:
+        meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
+    else:
+        log.error("line %s: a message lost every reader: only a refusal in it counts", line.id)
+        lost = poison is Poison.WHOLLY
+        meant = Reading(unmatched=LOST_READER) if lost else without_reader(line, orders, message)
+        found = NONE if lost else later(line, message, now)
+    if not isinstance(message.body, UnreadReply):
+        return meant
+    return answering(meant, found, line, message.body.scope[0], message.came)
+
+
 def _save(
     line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis,
     *, release: bool, barred: bool, known: bool,
-) -> Step[tuple[Saved, Line | None]]:  # fmt: skip
+) -> Step[tuple[Saved | None, Line | None]]:  # fmt: skip
     """Commit order by order; the last commit consumes the message. A repeat recognises by its op what was done. Return
     the line, too, where only its version has changed.
 
-    known: the order was not loaded, so a commit must compare it; nothing is written without (as if it were stale)
+    known: the order was not loaded: None, and nothing is written, where no commit would compare it
     """
     try:
         decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
@@ -126,7 +138,7 @@ def _save(
         decided, meant = [], Reading(unmatched="undecidable")
     todo = [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void]
     if known and not todo:
-        return Saved(CommitResult.STALE), None
+        return None, None
     fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
     after: Line | None = line
     for n, (order, fact, decision) in enumerate(todo):
