@@ -42,6 +42,7 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "unread": (Level.BAD, "lines with unread messages that no worker would read", MEND),
     "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),
     "dangling": (Level.BAD, "lines that name an order without a record", BACKUP),
+    "misnamed": (Level.BAD, "orders that a number's list names otherwise than their record: it was changed", BACKUP),
     "excess": (Level.BAD, "orders with a pending effect that their state does not allow", TELL_US),
     "unarchived": (Level.WARN, "settled orders that no timer moves to the archive: they are older than it",
                    "consent archive"),

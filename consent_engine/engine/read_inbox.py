@@ -4,6 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
+from msgspec.structs import replace
+
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import A_MINUTE, Drop, Put, stood_off
@@ -13,11 +15,11 @@ from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.interpret.lost_reader import LOST_READER, without_reader
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.interpret.withdrawing import NONE, answering
-from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.entries import Unread, as_sealed
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
-from consent_engine.engine.round_trips import load, save
+from consent_engine.engine.round_trips import load, load_of, save
 from consent_engine.engine.store_requests import Loaded, Step
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
@@ -71,7 +73,8 @@ def _one(
             yield from save(Commit("", (LineChange(line_id, put=put),), held))
             return False
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
-        orders = (yield from load(ids)).orders if ids else {}
+        orders = yield from load_of(line, ids)
+        line = replace(line, entries=as_sealed(line.entries, orders)) if orders else line
         if poison is Poison.NO:
             meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
         else:

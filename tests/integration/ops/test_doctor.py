@@ -58,7 +58,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Commit, LiftResult, LineChange, OrderChange, Target
 from consent_engine.ports.survey import Kind, Server
-from tests.conftest import NUMBER, World
+from tests.conftest import NUMBER, OTHER, World
 
 EVERYTHING = Wanted(all=True)
 LEASE = 60_000
@@ -405,6 +405,18 @@ def unheard(world):
     return order.id
 
 
+def of_another_number(world):
+    order, other = asked(world), world.place(OTHER)
+    write_line(world, order.line, fields={f"o:{other.id}": Entry.of(other).encode()})
+    return order.line
+
+
+def with_another_code(world):
+    order = asked(world)
+    write_line(world, order.line, fields={f"o:{order.id}": replace(Entry.of(order), code="999").encode()})
+    return order.id
+
+
 def dangling(world):
     order = asked(world)
     entry = replace(Entry.of(order), order="1234deadbeef")
@@ -518,7 +530,7 @@ BROKEN = {
         settled, reminded_after_settling, activated_without_a_yes, asked_after_a_yes, notified_without_an_activation,
         failed_after_settling,
     ),
-    "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
+    "unheard": (unheard,), "dangling": (dangling,), "misnamed": (of_another_number, with_another_code), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
     "ageless": (ageless,), "uncalled": (uncalled,), "callless": (callless,), "unended": (unabandoned,),
@@ -701,7 +713,7 @@ def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(w
     looker = Looker(moving(world.engine.store, archived), survey(world), LEASE)
     looker.lines_of([order.line])
     looker.orders([order.id])
-    assert dict(looker.found) == {"unreadable": [], "dangling": []}
+    assert dict(looker.found) == {"unreadable": [], "dangling": [], "misnamed": []}
 
 
 def test_a_mend_that_comes_too_late_writes_nothing(world):
