@@ -55,6 +55,7 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: each is removed when it is due"),
     "unlisted": (Level.WARN, "orders that are in no list", "consent show ORDER shows them; report it"),
     "callless": (Level.BAD, "orders whose call is neither in Redis nor in the archive, or cannot be read", BACKUP),
+    "ungated": (Level.BAD, "open orders that nothing bars, though their call is up or its review contested", MEND),
     "unended": (Level.BAD, "calls that have been up for more than five hours, or that no timer would abandon", MEND),
     "untaken": (Level.BAD, "orders whose ending lacks its deactivation: the service would stay on", MEND),
     "uncalled": (Level.WARN, "open orders from before calls had records: their call cannot be shown",
