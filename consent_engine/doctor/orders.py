@@ -14,6 +14,7 @@ from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
 from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
@@ -131,6 +132,8 @@ class Looker:
     def _dangling(self, lines: Mapping[str, Line]) -> None:
         """Note entries without their order. Both are removed at once, so an entry still there has lost its order."""
         entries = _entries(lines)
+        orders = self.store.records.live([order_id for _, order_id in entries])[1]
+        self.found["misnamed"] += [line for line, order in entries if order in orders and orders[order].line != line]
         there = self.store.records.versions([order_id for _, order_id in entries])
         lost = [entry for entry, version in zip(entries, there, strict=True) if not version]
         stand = _entries(self.store.records.live(lines=[line for line, _ in lost])[2]) if lost else []
@@ -281,6 +284,8 @@ def _entries(lines: Mapping[str, Line]) -> list[tuple[str, str]]:
 
 def _entry(order: Order, line: Line | None) -> Iterator[str]:
     """Replies are matched with the line's entries: an open order missing there would never see its answer."""
+    if line is not None and any(entry.order == order.id and entry != Entry.of(order) for entry in line.entries):
+        yield "misnamed"
     if line is not None and not order.state.settled and all(entry.order != order.id for entry in line.entries):
         yield "unheard"
 

@@ -2,19 +2,20 @@
 
 For each entry it checks that its number follows the one before and its hash is its own; that the record is there, its
 chain as long as the log says, and its head at that length the one in the log; and that the record has no event
-that is neither in the log nor on its way there. Refusals and registrations that the log has must stand, or be lifted.
+that is neither in the log nor on its way there. Then the records are gone through (`audit_records.py`): each has
+entries in the log, and its row in the archive agrees with it. Refusals and registrations that the log has must stand,
+or be lifted.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit_lines import Lines
+from consent_engine.engine.audit_records import Chain, chains, misfiled, unlogged
 from consent_engine.engine.audit_refusals import Refusals
-from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
 
@@ -33,13 +34,6 @@ class Audited:
     expired: int = 0
     damaged: int = 0
     wrong: list[tuple[str, str]] = field(default_factory=list)
-
-
-class _Chain(NamedTuple):
-    """A chain as it is kept now: the leaf of its last event, and its links."""
-
-    last: Leaf
-    publics: Sequence[str]
 
 
 def audit(
@@ -65,6 +59,8 @@ def audit(
         tell(found)
     found.records = len(newest) + len(lines.known) + len({line for line, _ in refusals.standing})
     _unlogged(store, found, newest, between[1])
+    found.wrong += misfiled(store, ((leaf.of, leaf.record) for leaf in newest.values()))
+    found.wrong += unlogged(store, newest, kept_since, between)
     found.wrong += lines.wrong(store, between[1])
     found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     return found
@@ -90,16 +86,9 @@ def refusals_of(store: Store, tell: Callable[[Audited], None] = lambda _: None, 
     return refusals
 
 
-def _kept(store: Store, leaves: Sequence[Leaf]) -> dict[str, _Chain]:
-    """Return the chains of the records of these leaves, from the store or the archive."""
-    lookup = Lookup(store)
-    kinds = (Chained.ORDER, Chained.CALL, Chained.ENDING, Chained.REPORT)
-    orders, calls, endings, reports = (
-        list(dict.fromkeys(leaf.record for leaf in leaves if leaf.of is of)) for of in kinds
-    )
-    found = [*lookup.load(orders)[1].values(), *lookup.calls(calls).values(), *lookup.endings(endings).values()]
-    reported = lookup.of_reports.look(reports)[1].values() if reports else ()
-    return {each.id: _Chain(Leaf.of_record(each), each.publics) for each in (*found, *reported)}
+def _kept(store: Store, leaves: Iterable[Leaf]) -> dict[str, Chain]:
+    """Return the chains of the records of these leaves."""
+    return chains(store, ((leaf.of, leaf.record) for leaf in leaves))
 
 
 def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iterator[list[Leaf]]:
@@ -128,7 +117,7 @@ def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iter
         found.wrong.append((f"entries {expected} to {size - 1}", "dropped from the log"))
 
 
-def _compare(found: Audited, leaf: Leaf, kept: _Chain | None, kept_since: Millis) -> None:
+def _compare(found: Audited, leaf: Leaf, kept: Chain | None, kept_since: Millis) -> None:
     if kept is None and leaf.at < kept_since:
         found.expired += 1
     elif kept is None:

@@ -38,7 +38,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import MOST_RACES, retrying, wakes_of
 from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
 from consent_engine.engine.lookup import Lookup
-from consent_engine.engine.round_trips import archived_endings, load, one, orders_of_line, prove, save
+from consent_engine.engine.round_trips import archived_endings, load, load_of, one, orders_of_line, prove, save
 from consent_engine.engine.store_requests import Loaded, Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Owner, Store
@@ -181,7 +181,7 @@ def _orders_of(line: Line) -> Step[tuple[dict[str, Order], list[Order] | None, l
     place where one cannot be read.
     """
     ids, broken = [entry.order for entry in line.entries], list[BrokenRecord]()
-    live = dict((yield from load(ids)).orders) if ids else {}
+    live = yield from load_of(line, ids)
     for order in [order for order in ids if order not in live]:
         if (yield from prove(order)):
             broken.append(BrokenRecord("an order of this number cannot be read: see consent doctor"))

@@ -14,7 +14,7 @@ from consent_engine.domain.line.line import Line, keyed
 from consent_engine.domain.line.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.round_trips import load, post, save
+from consent_engine.engine.round_trips import load, load_of, post, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, Standing, needed
@@ -140,7 +140,7 @@ def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
     restriction = line.named(name_of(Kind.SUSPECTED, seen.carrier))
     if restriction is None or restriction.newest != seen.newest:
         return "gone"
-    orders = (yield from load([entry.order for entry in line.entries])).orders.values()
+    orders = (yield from load_of(line, [entry.order for entry in line.entries])).values()
     if any({decision.by, decision.agent} & {order.doc.placed_by, order.doc.agent} - {""} for order in orders):
         return "own_call"
     stored = yield from post(_decided(line, restriction, decision, now))

@@ -24,7 +24,7 @@ from consent_engine.domain.sms import Part, Reply
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.held_replies import overdue
 from consent_engine.engine.post_to_inbox import carriers_of, posted_reply, texts_sent, yes_of
-from consent_engine.engine.round_trips import drive, load, or_raised, post, save
+from consent_engine.engine.round_trips import drive, load, load_of, or_raised, post, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Store, Stored, needed
@@ -169,7 +169,7 @@ def _meaning(line: Line, text: str, yes: tuple[str, ...] = ()) -> Step[Read]:
     said = read(storable(text), yes=yes)
     if said.keyword is not Keyword.HOLD:
         return said
-    orders = (yield from load([entry.order for entry in line.entries])).orders
+    orders = yield from load_of(line, [entry.order for entry in line.entries])
     return read(storable(text), sent=texts_sent(line, orders))
 
 

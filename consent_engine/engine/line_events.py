@@ -19,7 +19,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
-from consent_engine.engine.round_trips import load, prove, save
+from consent_engine.engine.round_trips import load, load_of, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
 from consent_engine.ports import Change, Commit, CommitResult, LineChange, Owner
@@ -79,7 +79,7 @@ def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
             continue
         _may_be(asked, line, now)
         ids = [entry.order for entry in line.entries]
-        orders = (yield from load(ids)).orders if ids else {}
+        orders = yield from load_of(line, ids)
         happened = Happened(asked.event, now, asked.op, asked.by, asked.on, asked.carrier, 0)
         ends = _ends(line, orders, happened, now)
         happened = replace(happened, ended=ends.ended)

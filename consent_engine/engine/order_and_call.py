@@ -17,7 +17,7 @@ from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction,
 from consent_engine.domain.order.facts import Barred, CancelAsked, Woke
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import AGAIN_MS, taking_back
-from consent_engine.engine.round_trips import calls_of_request, load, prove, save
+from consent_engine.engine.round_trips import calls_of_request, load, load_of, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import (
     BrokenRecord,
@@ -69,7 +69,7 @@ def disowned_by(line: Line, call: Call) -> Step[dict[str, str]]:
         return {}
     if end.outcome is CallOutcome.NO_ANSWER:
         return dict.fromkeys(waits, NOT_ANSWERED)
-    orders = (yield from load(waits)).orders.values()
+    orders = (yield from load_of(line, waits)).values()
     late = {order.id: AGREED_LATE for order in orders if order.doc.call.agreed_at > end.ended_at + SKEW_MS}
     declined = end.plan if end.outcome is CallOutcome.DECLINED else ""
     return late | {entry.order: DECLINED for entry in line.entries if entry.order in waits and entry.plan == declined}

@@ -20,7 +20,7 @@ from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind,
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.reserving import Known, reserve_key
-from consent_engine.engine.round_trips import load, prove, save
+from consent_engine.engine.round_trips import load, load_of, prove, save
 from consent_engine.engine.store_requests import Loaded, Recall, Release, Reserve, Step
 from consent_engine.errors import (
     ArchiveUnavailable,
@@ -165,7 +165,7 @@ def _weighed(
 def _open_texts(line: Line) -> Step[list[str]]:
     """Return the questions of the line's open orders; hardly any line has one."""
     waiting = [entry.order for entry in line.entries if entry.is_open]
-    return [each.text for each in (yield from load(waiting)).orders.values()] if waiting else []
+    return [each.text for each in (yield from load_of(line, waiting)).values()]
 
 
 def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:

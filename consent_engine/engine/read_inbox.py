@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from msgspec.structs import replace
+
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import A_MINUTE, Drop, Put, stood_off
@@ -16,12 +18,12 @@ from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.interpret.lost_reader import LOST_READER, without_reader
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, answering
-from consent_engine.domain.line.entries import Unread
+from consent_engine.domain.line.entries import Unread, as_sealed
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
-from consent_engine.engine.round_trips import load, save
+from consent_engine.engine.round_trips import load, load_of, save
 from consent_engine.engine.store_requests import Loaded, Step
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
@@ -86,11 +88,12 @@ def _one(
             yield from save(Commit("", (LineChange(line_id, put=put),), held))
             return None
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
-        seen = known(ids[0]) if races == 0 and len(ids) == 1 and poison is Poison.NO else None
-        orders = {seen.id: seen} if seen else (yield from load(ids)).orders if ids else {}
+        recalled = _recalled(line, ids, known) if races == 0 and poison is Poison.NO else {}
+        orders = recalled or (yield from load_of(line, ids))
+        line = replace(line, entries=as_sealed(line.entries, orders)) if orders else line
         meant = _meant(line, orders, message, poison, found, now, waits=waits, rhythm=rhythm)
         saved, after = yield from _save(
-            line, orders, message, meant, held, now, release=not behind, barred=barred, known=seen is not None
+            line, orders, message, meant, held, now, release=not behind, barred=barred, known=bool(recalled)
         )
         if saved is None:  # the order must be loaded
             continue
@@ -102,6 +105,12 @@ def _one(
         waits, barred = waits or word is CommitResult.GUARDED, barred or word is CommitResult.BARRED
         loaded = None
     raise StoreUnavailable("too many others change this line")
+
+
+def _recalled(line: Line, ids: Sequence[str], known: Callable[[str], Order | None]) -> dict[str, Order]:
+    """Return the one order of a line that a message may be about, where it is known."""
+    order = known(ids[0]) if len(ids) == 1 else None
+    return {order.id: order} if order is not None and order.line == line.id else {}
 
 
 def _meant(

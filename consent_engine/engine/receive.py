@@ -147,7 +147,8 @@ class Receiver:
         """Return the texts that orders of these lines may have sent."""
         _, _, known = self._store.records.live(lines=list(lines))
         _, orders, _ = self._store.records.live([entry.order for line in known.values() for entry in line.entries])
-        return {line.id: texts_sent(line, orders) for line in known.values()}
+        theirs = {line: {each.id: each for each in orders.values() if each.line == line} for line in known}
+        return {line.id: texts_sent(line, theirs[line.id]) for line in known.values()}
 
     def _reply(self, reply: Reply, said: Read) -> Posted:
         """Read a reply for its inbox: its restrictions are in force in the same commit that stores it."""

@@ -14,6 +14,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.answers import answers
 from consent_engine.engine.store_requests import (
@@ -42,6 +43,12 @@ def load(
 ) -> Step[Loaded]:
     answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings))
     return answer
+
+
+def load_of(line: Line, orders: Sequence[str]) -> Step[dict[str, Order]]:
+    """Load orders that a line names. The list of them is under no seal: one of another number is left out."""
+    loaded = (yield from load(orders)) if orders else None
+    return {each.id: each for each in loaded.orders.values() if each.line == line.id} if loaded else {}
 
 
 def load_reports(reports: Sequence[str]) -> Step[tuple[Millis, dict[str, Report]]]:

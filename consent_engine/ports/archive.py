@@ -85,6 +85,9 @@ class RecordArchive(Protocol):
     def listed(self, owner: Owner, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Return records of a kind with the instants they came at, newest first. before: the last row seen"""
 
+    def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """As `Archive.misfiled`, for reports and endings."""
+
 
 class Archive(Protocol):
     """The archive of settled orders, kept whole, so that history, chain and proof can be read from it alone.
@@ -136,6 +139,11 @@ class Archive(Protocol):
 
     def states(self, since: Millis, until: Millis) -> dict[State, int]:
         """Return how many orders placed from `since` on and before `until` ended in each state."""
+
+    def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return those of these orders whose row has columns that differ from the record in it, with their names. One
+        that cannot be read is not among them.
+        """
 
     def expire(self, now: Millis, most: int) -> Expired:
         """Delete what is past its retention, at most `most` records of each kind; repeat until nothing is deleted."""

@@ -66,3 +66,6 @@ class CallArchive(Protocol):
 
     def count_unheard(self, most: int) -> int:
         """Return how many such unheard calls there are, up to `most`."""
+
+    def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """As `Archive.misfiled`, for calls."""

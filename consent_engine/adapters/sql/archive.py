@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, func, inspect, select, update
+from sqlalchemy import Connection, Select, func, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -198,6 +198,12 @@ class SqlArchive(SqlKept[Order], Archive):
 
     def _checked(self, row: Any) -> Order:  # noqa: ANN401 - a row
         return order_of(row.record, row.person, row.content, self.seal)
+
+    def _whole(self) -> Select[Any]:
+        return select(ORDERS, OFFERS.c.content).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
+
+    def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
+        return row_of({**self._fields(row), "offer": row.content or ""}, self.seal)[0]
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         return {row.id: row.version for row in self._in_pieces(_VERSIONS, ids, ORDERS.c.id)}

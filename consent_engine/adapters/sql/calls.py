@@ -92,6 +92,10 @@ class SqlCalls(SqlKept[Call], CallArchive):
     def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
         return self._checked(self._fields(row))
 
+    def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
+        fields = self._fields(row)
+        return self._row(self._checked(fields), fields)
+
     def of_line(self, line: str, limit: int) -> list[str]:
         rows = select(CALLS.c.id).where(CALLS.c.line == line).order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
         with self._database.asking() as connection:

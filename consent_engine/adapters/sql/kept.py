@@ -3,12 +3,13 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, delete, or_, select, tuple_, update
 from sqlalchemy.exc import DataError, IntegrityError
 
+from consent_engine.adapters.sql.rows import fields_of
 from consent_engine.adapters.sql.tables import among
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.event import chain, publics_of
@@ -134,6 +135,24 @@ class SqlKept(Generic[R]):
                     raise
         return found
 
+    def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return those of these records whose columns differ from the record, with the names of the columns."""
+        found = {}
+        for row in self._in_pieces(self._whole(), ids, self.table.c.id):
+            with suppress(BrokenRecord):
+                made = self._made(row)
+                if wrong := [name for name in made if name not in _TEXTS and made[name] != getattr(row, name)]:
+                    found[row.id] = wrong
+        return found
+
+    def _whole(self) -> Select[Any]:
+        """Select whole rows, with what `_made` needs beside them."""
+        return select(self.table)
+
+    def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
+        """Make the columns of a row again from the record in it. Raises BrokenRecord."""
+        raise NotImplementedError
+
     def _page(
         self, at: str, before: tuple[Millis, str] | None, limit: int, *only: ColumnElement[bool]
     ) -> list[tuple[str, Millis]]:
@@ -146,8 +165,7 @@ class SqlKept(Generic[R]):
             return [(record, instant) for record, instant in connection.execute(rows)]
 
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
-        """Return the fields of a record as the store had them."""
-        return {**json.loads(row.record), **json.loads(row.person or "{}")}
+        return fields_of(row.record, row.person)
 
     def expire_in(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         """Delete person parts and whole records that are past their retention. Return how many of each."""
@@ -160,6 +178,10 @@ class SqlKept(Generic[R]):
             told = select(kept.id).where(*late, kept.person.is_not(None)).limit(most)
             persons += connection.execute(update(self.table).where(kept.id.in_(told)).values(person=None)).rowcount
         return persons, whole
+
+
+_TEXTS = frozenset({"record", "person", "content"})
+"""The columns of the record itself, and what is written beside it."""
 
 
 def _links(record: str) -> list[str]:

@@ -15,6 +15,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Owner
 from consent_engine.ports.archive import RecordArchive
 
@@ -55,6 +56,11 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
             return seal.record(report, fields.get(SEAL)) if seal else report
         ending = Ending.decode(fields)
         return seal.record(ending, fields.get(SEAL)) if seal else ending
+
+    def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
+        if row.kind not in {Owner.REPORT, Owner.ENDING}:
+            raise BrokenRecord("an archived record of an unknown kind")
+        return self._row(Owner(row.kind), self._fields(row))
 
     def reports(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Report]:
         return {each.id: each for each in self._found(Owner.REPORT, ids, whole) if isinstance(each, Report)}

@@ -1,10 +1,9 @@
-"""The conversion of an order to a row of the archive, and back."""
+"""The conversion of an order to a row of the archive, and back; the fields of any record in its row."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.agreement import offer_named
@@ -12,6 +11,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
+from consent_engine.errors import BrokenRecord
 
 
 def row_of(fields: Mapping[str, str], seal: Seal | None = None) -> tuple[dict[str, Any], tuple[str, str]]:
@@ -50,7 +50,19 @@ def _is_person(name: str) -> bool:
     return name == "who" or (name[0] == "p" and name[1:].isdecimal())
 
 
+def fields_of(record: str, person: str | None) -> dict[str, str]:
+    """Return the fields of a record as the store had them, from the two texts of its row. Raises BrokenRecord."""
+    try:
+        return {**_FIELDS(record), **_FIELDS(person or "{}")}
+    except ValueError:
+        raise BrokenRecord("an archived record cannot be read: its row has no fields") from None
+
+
+_FIELDS = Reader(dict[str, str])
+
+
 def order_of(record: str, person: str | None, offer: str | None, seal: Seal | None = None) -> Order:
-    fields = {**json.loads(record), **json.loads(person or "{}"), "offer": offer or ""}
+    """Return the order of a row. Raises BrokenRecord."""
+    fields = {**fields_of(record, person), "offer": offer or ""}
     order = Order.decode(fields)
     return seal.check(order, fields.get(SEAL)) if seal else order

@@ -1,7 +1,7 @@
 """Reading of a reply: consent only in a closed list of whole texts, a refusal in any words a person would use."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 from consent_engine.domain.grammar import words as w
 from consent_engine.domain.grammar.fold import Folded, fold, hesitates, once, peeled, plain
@@ -11,15 +11,12 @@ from consent_engine.domain.grammar.patterns import (
     HOW_TO_END,
     MAY_BE_HELD,
     MAY_REFUSE,
-    NO_SENTENCES,
-    NO_STOP,
     OF_A_PHONE,
     OF_SOMEONE_BUSY,
     REFUSES_ALL_THE_SAME,
-    STOP_SENTENCES,
     WRITTEN_BY_NOBODY,
-    either,
 )
+from consent_engine.domain.grammar.refusals import kind_of, kinds_of
 
 SHORT = 64
 """The most characters of a text that can be a word, a code or a sentence; a longer one can only be held."""
@@ -39,28 +36,11 @@ _HELP = frozenset(w.HELP)
 _WITHDRAW = frozenset(w.WITHDRAW)
 
 
-def _refusal(
-    words: Iterable[str], sentences: Iterable[str], before: Iterable[str], after: Iterable[str]
-) -> Callable[[str], re.Match[str] | None]:
-    """Return a matcher of texts without blanks that are a refusal of one kind, once or repeated, politely or not."""
-    core = "|".join([either(word.replace(" ", "") for word in words), *(f"(?:{each})" for each in sentences)])
-    lead, tail = (either(word.replace(" ", "") for word in each) for each in (before, after))
-    return re.compile(
-        f"(?!.*{NO_STOP}){lead}{{0,2}}(?P<core>{core})[{w.PARTICLES}]*(?:(?P=core)[{w.PARTICLES}]*)*{tail}{{0,2}}"
-    ).fullmatch
-
-
-_is_no = _refusal(w.NO, NO_SENTENCES, (*w.HEARD, *w.BEFORE_NO), w.AFTER)
-_is_stop = _refusal(w.STOP, STOP_SENTENCES, (*w.HEARD, *w.BEFORE_STOP), w.AFTER_STOP)
-_is_courtesy = re.compile(either(word.replace(" ", "") for word in (*w.BEFORE_NO, *w.AFTER))).fullmatch
 _SPELT = re.compile(r"(?<![a-z])(?!([a-z])(?:[.\-_]\1)+(?![a-z.\-_]))([a-z])[.\-_](?=[a-z](?![a-z]))")
 """A word letter by letter: T.D, s-t-o-p. The same letter twice is a face, not a word: T_T, n_n."""
 _BETWEEN = ",.。!、;:~…/\u2190-\u2bff\U0001f000-\U0001faff"
 """Marks and pictures, which may part two words: 你好😡不要."""
 _PIECES = re.compile(f"[{_BETWEEN}]+")
-_LATIN = re.compile("[a-z]")
-_FEW = 2
-"""The letters of a word with digits in it, a leading one counted twice: with so few it is not plainly that word."""
 _PIECES_AND_BLANKS = re.compile(f"[{_BETWEEN} ]+")
 
 
@@ -145,9 +125,9 @@ def _refusing(whole: Folded, word: str, code: str) -> Read | None:
         return _found(Keyword.NO) if shakes else None
     if not MAY_REFUSE.search(bare):
         return None
-    kinds = _kinds(_PIECES.split(bare))
+    kinds = kinds_of(_PIECES.split(bare))
     if None in kinds and spaced != bare:
-        kinds = _kinds(_PIECES_AND_BLANKS.split(spaced))
+        kinds = kinds_of(_PIECES_AND_BLANKS.split(spaced))
     if not kinds or None in kinds:
         return None
     stops = Keyword.STOP in kinds
@@ -157,37 +137,6 @@ def _refusing(whole: Folded, word: str, code: str) -> Read | None:
         return None
     free = stops and any(each in bare for each in w.MARKETING_FREE)
     return _found(Keyword.STOP if stops else Keyword.NO, code, marketing_free=free)
-
-
-def _kinds(pieces: Iterable[str]) -> set[Keyword | None]:
-    return {_kind(piece) for piece in pieces if piece and not _is_courtesy(piece)}
-
-
-def _kind(piece: str) -> Keyword | None:
-    """Return the refusal that a piece is; if it is none as it stands, try letters for the digits beside its letters."""
-    if _is_stop(piece):
-        return Keyword.STOP
-    if _is_no(piece):
-        return Keyword.NO
-    if piece.isalpha() or not _LATIN.search(piece):
-        return None
-    return next(filter(None, (_spelt(piece, letters) for letters in w.LETTERS)), None)
-
-
-def _spelt(piece: str, letters: Mapping[int, int]) -> Keyword | None:
-    """Return the refusal that a piece is with letters for its digits. A word without letters is a figure (7, please);
-    where letters are few, a person reads a possible STOP (3nd, 7d).
-    """
-    said = piece.translate(letters)
-    stop = _is_stop(said)
-    found = stop or _is_no(said)
-    if not found:
-        return None
-    ours = [piece[each.start() : each.end()] for each in re.finditer(re.escape(found["core"]), said)]
-    if not all(map(_LATIN.search, ours)):
-        return None
-    plain = all(sum(map(str.isalpha, each)) + each[0].isalpha() > _FEW for each in ours)
-    return (Keyword.STOP if plain else Keyword.HOLD) if stop else Keyword.NO
 
 
 def _within(text: str) -> str:
@@ -233,7 +182,7 @@ def _nobody_wrote(text: str) -> bool:
     begins = WRITTEN_BY_NOBODY.match(text)
     if begins is not None:
         inside = begins["sender"]
-        return inside is None or (_reason(inside) is None and _kind(inside) is None)
+        return inside is None or (_reason(inside) is None and kind_of(inside) is None)
     if OF_A_PHONE.search(text) or OF_SOMEONE_BUSY.search(text):
         return REFUSES_ALL_THE_SAME.search(text) is None
     return False

@@ -1,5 +1,7 @@
 """Entries of a line: its orders in short, its calls, and its unread messages."""
 
+from collections.abc import Mapping, Sequence
+
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
@@ -46,6 +48,13 @@ class Entry(Row, frozen=True):
         doc = order.doc
         until = doc.policy.remembered_until(order.settled_at) if order.state.settled else 0
         return cls(doc.id, doc.carrier, doc.plan, doc.code, doc.sub, until)
+
+
+def as_sealed(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[Entry, ...]:
+    """Return a line's entries as the line's orders say, where these are known: a code or a carrier that somebody
+    changed in the line, which has no seal over them, makes no reply mean another order.
+    """
+    return tuple(Entry.of(orders[each.order]) if each.order in orders else each for each in entries)
 
 
 class CallEntry(Row, frozen=True):

@@ -21,12 +21,13 @@ from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import records, server, setup, work
+from consent_engine.doctor.calls import ungated
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.doctor.redis_cli import redis_cli
-from consent_engine.domain.admission.call_request import CallStart, StartCall
-from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.decide.decision import Drop, Put
@@ -55,10 +56,11 @@ from consent_engine.domain.order.order import QUESTION, opened
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Commit, LiftResult, LineChange, OrderChange, Target
 from consent_engine.ports.survey import Kind, Server
-from tests.conftest import NUMBER, World
+from tests.conftest import NUMBER, OTHER, World
 
 EVERYTHING = Wanted(all=True)
 LEASE = 60_000
@@ -405,6 +407,18 @@ def unheard(world):
     return order.id
 
 
+def of_another_number(world):
+    order, other = asked(world), world.place(OTHER)
+    write_line(world, order.line, fields={f"o:{other.id}": Entry.of(other).encode()})
+    return order.line
+
+
+def with_another_code(world):
+    order = asked(world)
+    write_line(world, order.line, fields={f"o:{order.id}": replace(Entry.of(order), code="999").encode()})
+    return order.id
+
+
 def dangling(world):
     order = asked(world)
     entry = replace(Entry.of(order), order="1234deadbeef")
@@ -497,6 +511,32 @@ def unabandoned(world):
     return call.id
 
 
+def ordered_in_a_call(world):
+    at = datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds")
+    body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1", "started_at": at}
+    call = world.engine.calls.take(CallStart("desk", "c", StartCall.model_validate(body))).call
+    body = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1", "call_id": call.id, "agreed_at": at}
+    return world.engine.place(Placing("desk", "k", PlaceOrder.read(body))).order
+
+
+def free_while_its_call_is_up(world):
+    order = ordered_in_a_call(world)
+    write_line(world, order.line, fields={f"r:call:{order.id}": ""})
+    return order.id
+
+
+def free_though_its_review_is_contested(world):
+    order = ordered_in_a_call(world)
+    world.clock.forward(seconds=60)
+    at = datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds")
+    body = {"ended_at": at, "outcome": "agreed", "plan": "5g-smart-199", "recording": {"ref": "rec-x", "seconds": 60}}
+    world.engine.calls.take(CallEnd("desk", order.doc.call_id, EndCall.model_validate(body)))
+    world.run(Lane.SMS)
+    world.engine.calls.review(Review(order.doc.call_id, "r-1", False, ("price_not_told",), "", False))  # noqa: FBT003
+    write_line(world, order.line, fields={f"r:review:{order.id}": ""})
+    return order.id
+
+
 def not_taken_back(world):
     order = world.place()
     world.run(Lane.SMS)
@@ -518,10 +558,11 @@ BROKEN = {
         settled, reminded_after_settling, activated_without_a_yes, asked_after_a_yes, notified_without_an_activation,
         failed_after_settling,
     ),
-    "unheard": (unheard,), "dangling": (dangling,), "gone": (gone,),
+    "unheard": (unheard,), "dangling": (dangling,), "misnamed": (of_another_number, with_another_code), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
     "ageless": (ageless,), "uncalled": (uncalled,), "callless": (callless,), "unended": (unabandoned,),
+    "ungated": (free_while_its_call_is_up, free_though_its_review_is_contested),
     "untaken": (not_taken_back,),
 }  # fmt: skip
 CASES = [(trouble, make) for trouble, makes in BROKEN.items() for make in makes]
@@ -547,7 +588,7 @@ def test_a_record_that_nobody_can_read_is_named(world):
     assert any(each.what == f"{TROUBLES['unreadable'][1]}: 1: {order.id}" for each in wrong(world))
 
 
-PUT_BACK = ("untaken", "endless", "undecided", "undue", "unread", "ageless", "unrefused", "unended")
+PUT_BACK = ("ungated", "untaken", "endless", "undecided", "undue", "unread", "ageless", "unrefused", "unended")
 MENDED = [make for what in PUT_BACK for make in BROKEN[what]]
 
 
@@ -677,6 +718,33 @@ def test_what_ends_between_two_looks_is_not_missing(world):
     assert (looker.found["undue"], looker.found["endless"], looker.mended) == ([], [], [])
 
 
+def test_what_was_free_and_is_barred_again_is_not_activated(world):
+    order = world.engine.show(free_while_its_call_is_up(world))
+    look(world, Wanted(all=True, mend=True))
+    world.run(Lane.SMS)
+    world.clock.forward(seconds=60)
+    world.say("是")
+    world.run()
+    assert (world.state(order), world.bss.asked) == ("confirmed", [])
+
+
+def test_a_call_that_ends_between_two_looks_leaves_no_order_free(world):
+    order = ordered_in_a_call(world)
+
+    def ended():
+        body = {"ended_at": datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds"),
+                "outcome": "agreed", "plan": "5g-smart-199", "recording": {"ref": "rec-x", "seconds": 60}}  # fmt: skip
+        world.engine.calls.take(CallEnd("desk", order.doc.call_id, EndCall.model_validate(body)))
+        world.run(Lane.TIMER)
+
+    looker = Looker(world.engine.store, survey(world), LEASE)
+    known = world.engine.store.records.look([order.id], calls=[order.doc.call_id])
+    ended()
+    assert world.engine.line(NUMBER).restrictions == ()
+    ungated(looker, list(known.orders.values()), known.calls)
+    assert looker.found["ungated"] == []
+
+
 def test_what_is_forgotten_between_two_looks_is_not_unheard(world):
     order = asked(world)
 
@@ -701,7 +769,7 @@ def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(w
     looker = Looker(moving(world.engine.store, archived), survey(world), LEASE)
     looker.lines_of([order.line])
     looker.orders([order.id])
-    assert dict(looker.found) == {"unreadable": [], "dangling": []}
+    assert dict(looker.found) == {"unreadable": [], "dangling": [], "misnamed": []}
 
 
 def test_a_mend_that_comes_too_late_writes_nothing(world):

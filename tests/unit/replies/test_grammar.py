@@ -263,6 +263,47 @@ def test_two_refusals_are_a_refusal_and_a_yes_with_one_is_nothing():
     assert read("不，是").keyword is Keyword.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        *((text, Keyword.NO) for text in (
+            "算了不办了", "不用了算了", "否不办", "没兴趣不要", "不了不需要", "取消了不办", "不要了取消吧",
+            "N不办", "no不要", "否N",
+            "算了不办了234", "算了吧不要了谢谢", "算了算了不办了", "不用了，算了不办了", "算了不辦了",
+        )),
+        *((text, Keyword.STOP) for text in (
+            "算了别打了", "不用了别再打了", "不要了退订", "否td", "td否", "没兴趣了别打了",
+        )),
+    ],
+)  # fmt: skip
+def test_two_refusals_with_nothing_between_them_are_a_refusal(text, keyword):
+    """Words that are written without a mark were no refusal, though each of them is one."""
+    assert read(text).keyword is keyword
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "不要取消", "取消不了", "不是不办", "不能不办", "不是不同意", "否则不办", "算了办吧", "算了同意", "算了是",
+        "否是", "n年", "不要了要",
+    ],
+)  # fmt: skip
+def test_a_word_that_takes_a_refusal_back_makes_none_of_it(text):
+    assert read(text).keyword is Keyword.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "千万别办", "千万不要开通", "坚决不", "永远不", "绝对不", "从没同意", "我从没同意办理", "确认关闭", "撤销办理",
+        "撤回订单", "要取消", "想取消", "帮取消", "我不想", "我不愿意", "家人不让办", "我老婆不让开通", "不赞成",
+        "停办",
+    ],
+)  # fmt: skip
+def test_what_a_person_says_firmly_or_briefly_is_a_refusal(text):
+    assert read(text).keyword is Keyword.NO
+
+
 # -- the end of a service ---------------------------------------------------------------------------------------------
 
 
