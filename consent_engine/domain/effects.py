@@ -112,6 +112,8 @@ to it. An effect of a line.
 """
 WAKE_LINE = "wake.line"
 """A line without orders and restrictions is deleted, with its number: an effect of a line."""
+MOVED = (WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE)
+"""Timers of records that leave the store, many at a time; put off, they keep the stamp of their lease."""
 
 _LANES = {
     "sms": Lane.SMS,

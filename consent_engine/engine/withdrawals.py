@@ -30,9 +30,6 @@ begun has not ended. After that it counts as a refusal, and a timer of the line 
 
 MOST_WISHES, FIELDS = 8, 7
 """The most wishes that a line's timer keeps, and how many fields each is."""
-MOST_LOST = 5
-"""How often a line's timer of wishes is lost to its workers before a person must look: its message may have lost them,
-too."""
 
 
 def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
@@ -131,14 +128,12 @@ def _read(kept: tuple[str, ...], line: Line) -> Unread:
 
 def wished(leased: Leased) -> Step[str]:
     """Look again at wishes to end a service: once the archive can be asked and the activation has ended, the ending is
-    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, for one that lost so
-    many workers that it may be what they died of, and where an order that may be meant cannot be read.
+    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, and where an order
+    that may be meant cannot be read.
     """
     line = leased.line
     if line is None:
         raise BrokenRecord("a timer without its line")
-    if leased.lost and leased.token > MOST_LOST:
-        raise BrokenRecord(f"{MOST_LOST} workers that looked for the service to end recorded nothing")
     known, left, why = line.effects[leased.effect], tuple[str, ...](), ""
     for n in range(0, len(known.about), FIELDS):
         kept = known.about[n : n + FIELDS]

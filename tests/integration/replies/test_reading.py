@@ -8,6 +8,8 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
+from consent_engine.engine.read_inbox import reading
+from consent_engine.engine.round_trips import drive
 from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.mishaps import dies_after, lose_leases
@@ -141,6 +143,25 @@ def test_a_message_whose_reader_always_dies_goes_aside_and_the_line_goes_on(worl
     assert world.state(order) == "notified"
     [(_, kept)] = world.client.xrange("ce:{0}:unmatched")
     assert "lost_reader" in kept["m"]
+
+
+def test_a_message_that_its_readers_die_of_costs_no_message_that_was_leased_with_it(world):
+    numbers = [parse(f"1380013810{n}") for n in range(10)]
+    orders = [world.place(number) for number in numbers]
+    world.run()
+    deadly = sorted(orders, key=lambda order: order.line)[3].line
+    for number in numbers:
+        world.say("是", number)
+    lanes = world.engine.store.lanes
+    for _ in range(200):
+        leased = lanes.lease(Lane.INBOUND, 100)
+        if any(each.line.id == deadly and each.token <= 5 for each in leased):
+            world.clock.forward(seconds=61)  # the process died, with all that it had leased
+        else:
+            drive(world.engine.store, [reading(each, 5) for each in leased])
+    world.run()
+    assert [world.state(order) for order in orders if order.line != deadly] == ["notified"] * 9
+    assert [world.state(order) for order in orders if order.line == deadly] == ["awaiting_reply"]
 
 
 @pytest.mark.parametrize("confirmed", [False, True])

@@ -13,7 +13,8 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.round_trips import drive
-from consent_engine.engine.withdrawals import MOST_LOST, withdrawing
+from consent_engine.engine.timers import MOST_LOST
+from consent_engine.engine.withdrawals import withdrawing
 from consent_engine.ports import LiftResult
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
