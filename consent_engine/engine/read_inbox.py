@@ -4,15 +4,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import A_MINUTE, Drop, Put, stood_off
-from consent_engine.domain.effects import READ, Millis
+from consent_engine.domain.effects import READ, Millis, Pending
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.interpret import understand, wanted
-from consent_engine.domain.interpret.lost_reader import LOST_READER, without_reader
+from consent_engine.domain.interpret.lost_reader import LOST_READER, aside, is_refusal, set_aside, without_reader
 from consent_engine.domain.interpret.reading import Reading
-from consent_engine.domain.interpret.withdrawing import NONE, answering
+from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, answering
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
@@ -24,6 +27,17 @@ from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavaila
 from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved, needed
 
 log = logging.getLogger(__name__)
+
+
+class Place(Struct, frozen=True):
+    """The place of a message. message: its key in the inbox, '' where it was set aside · put, drop: what becomes of the
+    line's timer of such messages once it is read · later: what becomes of it where the message has to wait
+    """
+
+    message: str = ""
+    put: tuple[Put, ...] = ()
+    drop: tuple[tuple[str, Drop], ...] = ()
+    later: Put | None = None
 
 
 class Poison(Enum):
@@ -48,16 +62,32 @@ def reading(leased: Leased, max_attempts: int) -> Step[int]:
     loaded: Loaded | None = Loaded(leased.at, {}, {line.id: line})
     for n, message in enumerate(leased.unread):
         behind = leased.unread[n + 1 :]
-        ours = yield from _one(loaded, line.id, message, behind, held, poison if n == 0 else Poison.NO)
+        place = Place(message.key)
+        ours = yield from _one(loaded, line.id, message, behind, held, poison if n == 0 else Poison.NO, place)
         if not ours:
             return n
         loaded = None
     return len(leased.unread)
 
 
+def reading_again(leased: Leased) -> Step[str]:
+    """Read the oldest message of a line that was set aside; the next is read under a lease of its own. Raises
+    BrokenRecord for an effect without its line, and for a message that cannot be read.
+    """
+    line = needed(leased.line)
+    kept = line.effects[leased.effect]
+    message, rest = set_aside(kept)
+    put = (Put(leased.effect, leased.at, rest),) if rest.about else ()
+    drop = () if put else ((leased.effect, Drop.ANYWAY),)
+    place = Place("", put, drop, Put(leased.effect, leased.at + A_MINUTE, Pending(about=kept.about)))
+    yield from _one(None, line.id, message, (), leased.held, Poison.NO, place)
+    return "performed"
+
+
 def _one(
-    loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held, poison: Poison
-) -> Step[bool]:
+    loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held, poison: Poison,
+    place: Place,
+) -> Step[bool]:  # fmt: skip
     """Read one message; False when the lease of the line was lost."""
     waits = any(isinstance(m.body, UnreadReply) for m in behind)
     barred, rhythm = False, None
@@ -67,7 +97,7 @@ def _one(
         now, line = loaded.now, loaded.line(line_id)
         found = (yield from withdrawing(line, message, now)) if poison is Poison.NO else NONE
         if found is None:  # the end of a service waits for the archive: no later message is read before
-            put = (Put(READ, now + A_MINUTE),)
+            put = (place.later or Put(READ, now + A_MINUTE),)
             yield from save(Commit("", (LineChange(line_id, put=put),), held))
             return False
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
@@ -75,13 +105,10 @@ def _one(
         if poison is Poison.NO:
             meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
         else:
-            log.error("line %s: a message lost every reader: only a refusal in it counts", line_id)
-            lost = poison is Poison.WHOLLY
-            meant = Reading(unmatched=LOST_READER) if lost else without_reader(line, orders, message)
-            found = NONE if lost else later(line, message, now)
+            meant, found = _unread(line, orders, message, now, wholly=poison is Poison.WHOLLY)
         if isinstance(message.body, UnreadReply):
             meant = answering(meant, found, line, message.body.scope[0], message.came)
-        saved = yield from _save(line, orders, message, meant, held, now, release=not behind, barred=barred)
+        saved = yield from _save(line, orders, message, meant, held, now, place, release=not behind, barred=barred)
         word, rhythm = saved.word, saved.rhythm or rhythm
         if word in {CommitResult.OK, CommitResult.SAME}:
             return True
@@ -92,8 +119,19 @@ def _one(
     raise StoreUnavailable("too many others change this line")
 
 
+def _unread(
+    line: Line, orders: Mapping[str, Order], message: Unread, now: Millis, *, wholly: bool
+) -> tuple[Reading, Withdrawal]:  # fmt: skip
+    """Return what counts of a message that lost its readers; what does not waits for a person."""
+    log.error("line %s: a message lost every reader: only a refusal in it counts", line.id)
+    meant = Reading(unmatched=LOST_READER) if wholly else without_reader(line, orders, message)
+    if wholly or not is_refusal(message):
+        return replace(meant, put=(*meant.put, aside(line, message))), NONE
+    return meant, later(line, message, now)
+
+
 def _save(
-    line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis,
+    line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis, place: Place,
     *, release: bool, barred: bool,
 ) -> Step[Saved]:  # fmt: skip
     """Commit order by order; the last commit consumes the message. A repeat recognises by its op what was done."""
@@ -107,7 +145,9 @@ def _save(
     for n, (order, fact, decision) in enumerate(todo):
         # The line's own effects go with the first commit: a repeat after a crash finds them there.
         put, drop = (meant.put, meant.drop) if n == 0 else ((), ())
-        consume = message.key if n == len(todo) - 1 else ""
+        last, consume = n == len(todo) - 1, ""
+        if last:
+            put, drop, consume = (*put, *place.put), (*drop, *place.drop), place.message
         change = LineChange(
             line.id, line.version + n, {} if n else fields, put, drop, consume, release=release and bool(consume)
         )
@@ -118,8 +158,11 @@ def _save(
     if todo:
         return Saved(CommitResult.OK)
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
-    change = LineChange(line.id, line.version, fields, meant.put, meant.drop, message.key, release)
-    return (yield from save(Commit("", (change,), held, None, entries, wakes_of(meant.put, now))))
+    put, drop = (*meant.put, *place.put), (*meant.drop, *place.drop)
+    change = LineChange(
+        line.id, line.version, fields, put, drop, place.message, release=release and bool(place.message)
+    )
+    return (yield from save(Commit("", (change,), held, None, entries, wakes_of(put, now))))
 
 
 def _kept(line: Line, message: Unread, why: str) -> str:

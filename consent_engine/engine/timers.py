@@ -6,7 +6,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Put
-from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN, Millis
+from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ASIDE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.facts import Woke
 from consent_engine.engine.call import timed
@@ -14,6 +14,7 @@ from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.order_and_call import activating_again
+from consent_engine.engine.read_inbox import reading_again
 from consent_engine.engine.round_trips import save
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import wished
@@ -23,6 +24,11 @@ from consent_engine.ports import Commit, CommitResult, Leased, Outside, Owner, R
 log = logging.getLogger(__name__)
 MOST_LOST = 5
 """How many workers a timer may be lost to before a person must look: it may be what they died of."""
+_OF_LINES: dict[str, Callable[[Leased], Step[str]]] = {
+    WAKE_ENDINGS: holder_changed,
+    WAKE_WITHDRAWN: wished,
+    WAKE_ASIDE: reading_again,
+}
 
 
 def waking(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Step[str]:
@@ -47,10 +53,8 @@ def _done(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Step
         return (yield from timed(leased))
     if leased.ending is not None:
         return (yield from noticing(leased))
-    if leased.effect == WAKE_ENDINGS:
-        return (yield from holder_changed(leased))
-    if leased.effect == WAKE_WITHDRAWN:
-        return (yield from wished(leased))
+    if step := _OF_LINES.get(leased.effect):
+        return (yield from step(leased))
     if order is None:
         return (yield from line_timer(leased, outside))
     if leased.effect == WAKE_ACTIVATE:
