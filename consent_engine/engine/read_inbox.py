@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import A_MINUTE, Drop, Put, stood_off
-from consent_engine.domain.effects import READ, Millis, Pending
+from consent_engine.domain.effects import READ, WAKE_ASIDE, Millis, Pending
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.interpret.lost_reader import LOST_READER, aside, is_refusal, set_aside, without_reader
@@ -141,6 +141,8 @@ def _save(
         log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
         decided, meant = [], Reading(unmatched="undecidable")
     todo = [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void]
+    if WAKE_ASIDE in [put.effect for put in meant.put]:  # the message stays there, or comes there
+        place = Place(place.message)
     fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
     for n, (order, fact, decision) in enumerate(todo):
         # The line's own effects go with the first commit: a repeat after a crash finds them there.

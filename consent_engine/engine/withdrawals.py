@@ -12,6 +12,7 @@ from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Drop, Put
 from consent_engine.domain.effects import WAKE_WITHDRAWN, Millis, Pending
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
+from consent_engine.domain.interpret.lost_reader import aside
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
@@ -30,6 +31,7 @@ begun has not ended. After that it counts as a refusal, and a timer of the line 
 
 MOST_WISHES, FIELDS = 8, 7
 """The most wishes that a line's timer keeps, and how many fields each is."""
+TOO_MANY = f"more than {MOST_WISHES} wishes to end a service wait: once they are over, have this one read again"
 
 
 def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
@@ -50,15 +52,15 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
 
 def later(line: Line, message: Unread, now: Millis) -> Withdrawal:
     """Return a message's wish to end a service as a timer of the line, which looks for that service. Beyond MOST_WISHES
-    that wait, a message is only the refusal that it is in any case.
+    that wait, a message is the refusal that it is in any case, and is read again by a person's retry.
     """
     body, known = message.body, line.effects.get(WAKE_WITHDRAWN, Pending())
     if not may_withdraw(message) or not isinstance(body, UnreadReply):
         return NONE
     wishes = (*known.about, *_kept(message, body))
     if len(wishes) > MOST_WISHES * FIELDS:
-        log.error("line %s: %d wishes to end a service wait already: one more is not kept", line.id, MOST_WISHES)
-        return NONE
+        log.error("line %s: %d wishes to end a service wait already: one more waits for a person", line.id, MOST_WISHES)
+        return Withdrawal(put=(aside(line, message, TOO_MANY),))
     due = PARKED if known.parked else now + A_MINUTE
     return Withdrawal(put=(Put(WAKE_WITHDRAWN, due, replace(known, leased_at=0, about=wishes)),))
 

@@ -33,11 +33,12 @@ def is_refusal(message: Unread) -> bool:
     return isinstance(body, UnreadRefusal)
 
 
-def aside(line: Line, message: Unread) -> Put:
+def aside(line: Line, message: Unread, why: str = SET_ASIDE) -> Put:
     """Return the timer of a line that keeps a message, on the stuck list, until a person has it read once more."""
     known = line.effects.get(WAKE_ASIDE, Pending())
     row = (message.key, str(message.at), " ".join(message.barred), encode_message(message.body))
-    stuck = replace(known, leased_at=0, why=SET_ASIDE, parked=1, about=(*known.about, *row))
+    about = known.about if message.key in known.about[::_FIELDS] else (*known.about, *row)
+    stuck = replace(known, leased_at=0, why=why, parked=1, about=about)
     return Put(WAKE_ASIDE, PARKED, stuck)
 
 
