@@ -46,8 +46,6 @@ from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Lease
 log = logging.getLogger(__name__)
 AGAIN_MS = 60_000
 """Delay before checking again whether a begun activation has ended, or whether the archive can be asked."""
-MOST_ORDERS = 200
-"""Most archived orders of a number, the newest, among which those to take back are found."""
 
 
 class EndingTaken(Struct, frozen=True):
@@ -186,9 +184,9 @@ def _orders_of(line: Line) -> Step[tuple[dict[str, Order], list[Order] | None, l
         if (yield from prove(order)):
             broken.append(BrokenRecord("an order of this number cannot be read: see consent doctor"))
     try:
-        return live, (yield from orders_of_line(line.id, MOST_ORDERS, whole=True)), broken
+        return live, (yield from orders_of_line(line.id, whole=True)), broken
     except BrokenRecord as error:
-        return live, (yield from orders_of_line(line.id, MOST_ORDERS)), [*broken, error]
+        return live, (yield from orders_of_line(line.id)), [*broken, error]
 
 
 def holder_changed(leased: Leased) -> Step[str]:

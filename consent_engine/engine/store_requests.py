@@ -74,12 +74,19 @@ class RecallCalls(Struct, frozen=True):
     key: str
 
 
+Page = tuple[list[Order], tuple[Millis, str] | None]
+"""A page of a number's archived orders, and the position after which the next one begins; None: it was the last."""
+
+
 class RecallLine(Struct, frozen=True):
-    """A request to the archive for the newest orders of a number. whole: an unreadable one is an error."""
+    """A request to the archive for a page of a number's orders, newest first. whole: an unreadable one is an error ·
+    before: the position after which the page begins
+    """
 
     line: str
     most: int
     whole: bool = False
+    before: tuple[Millis, str] | None = None
 
 
 class LoadReports(Struct, frozen=True):

@@ -17,7 +17,7 @@ from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_wi
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.engine.ending_again import retrying_ending
-from consent_engine.engine.endings import MOST_ORDERS, ending_asked
+from consent_engine.engine.endings import ending_asked
 from consent_engine.engine.round_trips import archived_endings, load, orders_of_line, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import BrokenRecord, NothingParked
@@ -73,7 +73,7 @@ def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
     body = message.body
     ids = [entry.order for entry in line.entries]
     live = dict((yield from load(ids)).orders) if ids else {}
-    archived = yield from orders_of_line(line.id, MOST_ORDERS)
+    archived = yield from orders_of_line(line.id)
     orders = list(({order.id: order for order in archived or ()} | live).values())
     unread = set(ids) - {order.id for order in orders}
     loaded = yield from load(endings=[ending_id(order.id) for order in orders])

@@ -21,9 +21,10 @@ from consent_engine.domain.interpret.withdrawing import Withdrawal, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
-from consent_engine.engine.round_trips import drive
+from consent_engine.engine.round_trips import MOST_PAGES, PAGE, drive, orders_of_line
 from consent_engine.engine.timers import MOST_LOST
 from consent_engine.engine.withdrawals import MOST_WISHES, TOO_MANY, withdrawing
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LiftResult
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
@@ -423,6 +424,41 @@ def test_a_withdrawal_whose_message_lost_every_reader_ends_the_service_all_the_s
     desk.clock.forward(seconds=61)
     desk.run()
     assert ending(desk, order).state is EndingState.ENDED
+
+
+def behind_many(desk):
+    """Return an order whose service is on, archived, with more archived orders of its number after it than a page."""
+    order, _ = on(desk)
+    for _ in range(PAGE + 1):
+        desk.engine.cancel(desk.place(plan=SECOND).id, "A1024", "again")
+    desk.move()
+    assert len(desk.archive.of_line(order.line, None, 1000)) == PAGE + 2
+    return order
+
+
+def test_a_service_is_ended_however_many_orders_came_after_it(desk):
+    order = behind_many(desk)
+    desk.say(f"退订{order.doc.code}")
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+
+
+def test_a_service_is_taken_back_from_a_number_that_changed_hands_however_many_orders_came_after_it(desk):
+    order = behind_many(desk)
+    desk.clock.forward(seconds=1)
+    desk.engine.line_event(LineEventAsked(NUMBER, LineEvent.ASSIGNED, desk.clock(), "ops-1"))
+    desk.run()
+    assert ending(desk, order).doc.cause is Cause.NUMBER_CHANGED
+
+
+def test_nothing_is_decided_by_a_part_of_a_numbers_orders():
+    pages = orders_of_line("its-line")
+    asked = next(pages)
+    for n in range(MOST_PAGES - 1):
+        asked = pages.send(([], (n, "an-order")))
+        assert asked.before == (n, "an-order")
+    with pytest.raises(BrokenRecord, match="by hand"):
+        pages.send(([], (MOST_PAGES, "an-order")))
 
 
 # -- wishes that wait -------------------------------------------------------------------------------------------------
