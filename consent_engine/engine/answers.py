@@ -15,7 +15,6 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.store_requests import (
     Ask,
     Load,
-    Loaded,
     LoadReports,
     Page,
     Post,
@@ -31,7 +30,7 @@ from consent_engine.engine.store_requests import (
     T,
 )
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports import Archive, CommitResult, OrderChange, Store
+from consent_engine.ports import Archive, CommitResult, Loaded, OrderChange, Store
 
 log = logging.getLogger(__name__)
 TOGETHER = 16

@@ -39,9 +39,9 @@ from consent_engine.engine.change_order import MOST_RACES, retrying, wakes_of
 from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import archived_endings, load, one, orders_of_line, prove, save
-from consent_engine.engine.store_requests import Loaded, Step
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Owner, Store
+from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Loaded, Owner, Store
 
 log = logging.getLogger(__name__)
 AGAIN_MS = 60_000

@@ -21,10 +21,10 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, save
-from consent_engine.engine.store_requests import Loaded, Step
+from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved, needed
+from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Loaded, Saved, needed
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from consent_engine.engine.answers import answers
 from consent_engine.engine.store_requests import (
     Ask,
     Load,
-    Loaded,
     LoadReports,
     Page,
     Post,
@@ -33,7 +32,7 @@ from consent_engine.engine.store_requests import (
     T,
 )
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.ports import Commit, Owner, Posted, Saved, Store, Stored
+from consent_engine.ports import Commit, Loaded, Owner, Posted, Saved, Store, Stored
 
 MOST_ROUNDS = 200
 PAGE, MOST_PAGES = 200, 25
