@@ -9,8 +9,9 @@ ConsentError
 │   │   DuplicateOrder, TooLate, NothingParked, NotWaiting,
 │   │   CallNotPermitted, CallTooOld, CallMismatch,
 │   │   RecordingReused, AlreadyEnded, CallAbandoned,
-│   │   NothingProposed, NotActivated, InFlight, EventNotTaken,
-│   │   OtherNetwork, ReportDecided, ReportMismatch, RewardNotDue (HTTP 409)
+│   │   NothingProposed, ProposalChanged, ProposalReplaced,
+│   │   NotActivated, InFlight, EventNotTaken, OtherNetwork,
+│   │   ReportDecided, ReportMismatch, RewardNotDue             (HTTP 409)
 │   ├── CodeWrong                                                 (HTTP 422)
 │   ├── TooManyResends, TooManyCodes, CodesUsedUp                 (HTTP 429)
 │   └── OrderNotFound, CallNotFound, ReportNotFound, PlanNotFound,
@@ -99,6 +100,10 @@ class NothingProposed(Refused, code="nothing_proposed"):
 
 class ProposalChanged(Refused, code="proposal_changed"):
     """Another version of this plan was proposed since it was read."""
+
+
+class ProposalReplaced(Refused, code="proposal_replaced"):
+    """This admin proposed this very plan before, and a newer proposal took its place."""
 
 
 class IdempotencyConflict(Refused, code="idempotency_conflict"):

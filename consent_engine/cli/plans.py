@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from consent_engine.domain.offer.versions import Listed
 
 _FETCH = typer.Option("--fetch", help="Check the pages where the plans are published, too.")
+_OVER = "The hash of a newer proposal, which a plan that was proposed before it may replace."
 app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.")
 
 
 @app.command()
-def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. A changed plan is a new version.")]) -> None:
+def load(
+    file: Annotated[Path, typer.Argument(help="Plans in YAML. A changed plan is a new version.")],
+    over: Annotated[list[str] | None, typer.Option(help=_OVER)] = None,
+) -> None:
     """Publish plans, or none of them if a text about one is too long to be sent; orders under way keep the version
     they were asked with. With CONSENT_PLAN_APPROVAL plans are proposed: another person types `consent plans approve`.
     \f
@@ -38,7 +42,7 @@ def load(file: Annotated[Path, typer.Argument(help="Plans in YAML. A changed pla
         known = {code: listed.newest.number for code, listed in engine.catalogue.fresh().items()}
         rows = []
         for plan in plans:
-            now = engine.catalogue.offer(plan, by())
+            now = engine.catalogue.offer(plan, by(), over or ())
             if isinstance(now, Proposal):
                 rows.append((plan.code, known.get(plan.code, 0) + 1, "proposed"))
             else:

@@ -110,8 +110,12 @@ WAKE_WITHDRAWN = "wake.withdrawn"
 """A subscriber wants a service to end, and which one, or whether it is on, is not known yet; parked: a person must see
 to it. An effect of a line.
 """
+WAKE_ASIDE = "wake.aside"
+"""Messages that lost every reader, parked until a person has them read once more. An effect of a line."""
 WAKE_LINE = "wake.line"
 """A line without orders and restrictions is deleted, with its number: an effect of a line."""
+MOVED = (WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE)
+"""Timers of records that leave the store, many at a time; put off, they keep the stamp of their lease."""
 
 _LANES = {
     "sms": Lane.SMS,

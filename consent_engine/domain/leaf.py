@@ -34,7 +34,6 @@ class Chained(StrEnum):
     CALL = "c"
     ENDING = "e"
     REPORT = "r"
-    PLAN = "p"
     REFUSAL = "n"
 
 

@@ -15,6 +15,10 @@ SLOTS = 16384
 _MAX_TEXT = 40
 _SEPARATORS = re.compile(r"(?<=[0-9])[ \t\-\u2010-\u2015\u2212]+(?=[0-9])")
 _WRITTEN = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})")
+_TEL = re.compile(r"tel:|;phone-context=\+86\Z", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"[(\[] ?(\+?86|0086|0|0?1[3-9][0-9]|\+?[0-9]{11,15}) ?[)\]]")
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])[ \t\-.\u2010-\u2015\u2212]+(?=[0-9])")
+_SENT_FROM = re.compile(r"(?:\+86|0086|86)?0?(1[3-9][0-9]{9})")
 _LANDLINE = re.compile(r"(?:\+86|0086|86)?0?(?:10|2[0-9]|[3-9][0-9]{2})[2-8][0-9]{6,7}")
 _OF_A_THING = re.compile(r"(?:\+86|0086|86)?1(?:064|4[0-9]{2})[0-9]{9}")
 """Thirteen digits: the number of a thing on the Internet of things, such as a meter or a car."""
@@ -39,6 +43,20 @@ def parse(text: str) -> Msisdn:
     if match is None:
         raise Malformed([FieldError("msisdn", "invalid_msisdn", _no_mobile(_SEPARATORS.sub("", folded)))])
     return Msisdn("+86" + match[1])
+
+
+def of_sender(text: str) -> Msisdn:
+    """Read the sender of an SMS in the spellings of exchanges and handsets, too: behind `tel:`, with the 0 of a call to
+    another city, with brackets around the prefix, that 0 or the network's three digits, and with dots. Raises
+    Malformed, also where it may be another number: +1 380 ... and 1 (380) ... are in North America.
+
+    >>> of_sender("tel:+86-138-0013-8000"), of_sender("013800138000"), of_sender("(+86) 138.0013.8000")
+    ('+8613800138000', '+8613800138000', '+8613800138000')
+    """
+    folded = unicodedata.normalize("NFKC", text).strip() if len(text) <= _MAX_TEXT else ""
+    plain = _TEL.sub("", "".join(each for each in folded if unicodedata.category(each) != "Cf"))
+    match = _SENT_FROM.fullmatch(_BETWEEN_DIGITS.sub("", _IN_BRACKETS.sub(r"\1", plain)))
+    return parse(match[1] if match else text)
 
 
 def _no_mobile(text: str) -> str:

@@ -15,8 +15,8 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.store_requests import (
     Ask,
     Load,
-    Loaded,
     LoadReports,
+    Page,
     Post,
     Prove,
     Recall,
@@ -30,7 +30,7 @@ from consent_engine.engine.store_requests import (
     T,
 )
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports import Archive, CommitResult, OrderChange, Store
+from consent_engine.ports import Archive, CommitResult, Loaded, OrderChange, Store
 
 log = logging.getLogger(__name__)
 TOGETHER = 16
@@ -104,14 +104,15 @@ def _recalled_calls(archive: Archive | None, asks: Sequence[RecallCalls]) -> lis
 
 
 @_by_archive
-def _recalled_lines(archive: Archive | None, asks: Sequence[RecallLine]) -> list[list[Order]]:
+def _recalled_lines(archive: Archive | None, asks: Sequence[RecallLine]) -> list[Page]:
     if archive is None:
-        return [[] for _ in asks]
-    found = [[order for order, _ in archive.of_line(ask.line, None, ask.most)] for ask in asks]
-    orders = [list(archive.orders(ids).values()) if ids else [] for ids in found]
-    if any(ask.whole and len(some) < len(ids) for ask, some, ids in zip(asks, orders, found, strict=True)):
+        return [([], None) for _ in asks]
+    pages = [archive.of_line(ask.line, ask.before, ask.most) for ask in asks]
+    orders = [list(archive.orders([order for order, _ in page]).values()) if page else [] for page in pages]
+    if any(ask.whole and len(some) < len(page) for ask, some, page in zip(asks, orders, pages, strict=True)):
         raise BrokenRecord("an archived order of this number cannot be read")
-    return orders
+    lasts = [page[-1] if len(page) == ask.most else None for ask, page in zip(asks, pages, strict=True)]
+    return [(some, last and (last[1], last[0])) for some, last in zip(orders, lasts, strict=True)]
 
 
 @_by_archive

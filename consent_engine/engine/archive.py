@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 
 from consent_engine.domain.decide.decision import Put, archiving
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Millis, Pending
+from consent_engine.domain.effects import MOVED, WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Millis, Pending
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
@@ -74,7 +74,7 @@ class Archiver:
         idle = [each.held for each in leased if each.effect == WAKE_LINE and each.line is not None]
         if idle:
             self._told("let_go", self._store.retirement.age(idle, leased[0].at).count(Aged.OK))
-        return [each for each in leased if each.effect not in {*_MOVES, WAKE_LINE}]
+        return [each for each in leased if each.effect not in MOVED]
 
     async def rest(self, most: int = 0) -> None:
         """Wait until at most `most` wait. Raises the error that ended the move: no defect is passed over."""

@@ -24,8 +24,8 @@ from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
-from consent_engine.engine.store_requests import Loaded, Release, Reserve, Step
-from consent_engine.ports import CallChange, Change, Commit, CommitResult, Look, Owner
+from consent_engine.engine.store_requests import Release, Reserve, Step
+from consent_engine.ports import CallChange, Change, Commit, CommitResult, Loaded, Look, Owner
 
 MOST_CALLS_OF_REFUSALS = 20
 """Most calls of the last days that a line keeps only because an order was refused."""

@@ -1,7 +1,7 @@
 """The catalogue: plans by code, each in the version in force; every change is a new version."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import chain
 
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from consent_engine.errors import (
     NothingProposed,
     PlanNotFound,
     ProposalChanged,
+    ProposalReplaced,
     Refused,
     SameAdmin,
     SettingsError,
@@ -29,6 +30,7 @@ from consent_engine.ports import Plans
 
 IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
 BACKDATED = "lies before this version is known: leave it out, or name a future instant"
+BROUGHT_BACK = "this was proposed before, and a newer proposal took its place: name its hash to replace that one"
 _NEVER: Millis = 1 << 62
 _AT_ITS_WORD = Addresses(checked=False)
 
@@ -139,17 +141,24 @@ class Catalogue:
         self._registry.publish(replace(plan, version=number), Sale.ON_SALE, newest, seen=self._unseen(plan, now))
         return self.show(plan.code).newest.plan
 
-    def offer(self, plan: Plan, by: str) -> Plan | Proposal:
+    def offer(self, plan: Plan, by: str, over: Container[str] = ()) -> Plan | Proposal:
         """Put a plan on sale; where that takes a second admin, propose it. Raises what `publish` does.
 
-        A proposal replaces an earlier one. Taking a plan from sale never waits: see `set_sale`.
+        A proposal replaces an earlier one, but what was proposed and replaced does not come back by itself: the same
+        plan by the same admin may be a request that is sent again. over: the hashes of standing proposals that it may
+        replace all the same. Raises ProposalReplaced. Taking a plan from sale never waits: see `set_sale`.
         """
         now = self._look()
         if not self._approval or _repeats(self._plans.get(plan.code), plan, now):
             return self.publish(plan)
         self._refuse(plan, now)
-        proposal = Proposal(plan, by, now)
-        self._registry.propose(proposal)
+        proposal, stands = Proposal(plan, by, now), self.proposals().get(plan.code)
+        if stands is not None and stands.mark == proposal.mark:
+            return stands
+        if stands is not None and proposal.mark in stands.before and stands.plan.hash not in over:
+            raise ProposalReplaced(f"{plan.code}: {BROUGHT_BACK}", by=stands.by, hash=stands.plan.hash)
+        proposal = proposal.over(stands)
+        self._registry.propose(proposal, stands)
         return proposal
 
     def proposals(self) -> dict[str, Proposal]:

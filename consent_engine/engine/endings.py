@@ -39,15 +39,13 @@ from consent_engine.engine.change_order import MOST_RACES, retrying, wakes_of
 from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import archived_endings, load, load_of, one, orders_of_line, prove, save
-from consent_engine.engine.store_requests import Loaded, Step
+from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Owner, Store
+from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Loaded, Owner, Store
 
 log = logging.getLogger(__name__)
 AGAIN_MS = 60_000
 """Delay before checking again whether a begun activation has ended, or whether the archive can be asked."""
-MOST_ORDERS = 200
-"""Most archived orders of a number, the newest, among which those to take back are found."""
 
 
 class EndingTaken(Struct, frozen=True):
@@ -186,9 +184,9 @@ def _orders_of(line: Line) -> Step[tuple[dict[str, Order], list[Order] | None, l
         if (yield from prove(order)):
             broken.append(BrokenRecord("an order of this number cannot be read: see consent doctor"))
     try:
-        return live, (yield from orders_of_line(line.id, MOST_ORDERS, whole=True)), broken
+        return live, (yield from orders_of_line(line.id, whole=True)), broken
     except BrokenRecord as error:
-        return live, (yield from orders_of_line(line.id, MOST_ORDERS)), [*broken, error]
+        return live, (yield from orders_of_line(line.id)), [*broken, error]
 
 
 def holder_changed(leased: Leased) -> Step[str]:

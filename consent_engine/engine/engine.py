@@ -44,7 +44,7 @@ from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revealing import Revealer
 from consent_engine.engine.revoking import revoking
 from consent_engine.engine.round_trips import drive, or_raised
-from consent_engine.engine.store_requests import Loaded, Step
+from consent_engine.engine.store_requests import Step
 from consent_engine.engine.stuck import (
     ALL,
     MOST_RETRIED,
@@ -171,7 +171,7 @@ class Engine:
     def line(self, msisdn: Msisdn) -> Line:
         """Return the line of a number."""
         key = line_id(self._secret, msisdn)
-        return Loaded(*self.store.records.live(lines=[key])).line(key)
+        return self.store.records.look(lines=[key]).line(key)
 
     def cancel(self, order_id: str, by: str, reason: str) -> Order:
         """Cancel an order. Raises TooLate once an activation was started or the order settled."""

@@ -4,17 +4,20 @@ one.
 
 import logging
 
+from msgspec.structs import replace
+
 from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.call.call_events import CallOutcome
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict
-from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, WAKE_ACTIVATE, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction, name_of
 from consent_engine.domain.order.facts import Barred, CancelAsked, Woke
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import AGAIN_MS, taking_back
 from consent_engine.engine.round_trips import calls_of_request, load, load_of, prove, save
@@ -28,7 +31,7 @@ from consent_engine.errors import (
     Refused,
     UnofficialNumber,
 )
-from consent_engine.ports import CallChange, Commit, Leased, needed
+from consent_engine.ports import CallChange, Commit, CommitResult, Leased, Owner, RecordChange, needed
 
 log = logging.getLogger(__name__)
 UNLAWFUL = "call_unlawful"
@@ -129,6 +132,15 @@ def activating_again(leased: Leased) -> Step[str]:
     after = yield from recording(order.id, fact, order=order, now=leased.at, held=leased.held)
     if WAKE_ACTIVATE not in after.effects:
         return "performed"
+    try:
+        yield from _ended(order)
+    except BrokenRecord as error:  # it would be tried each minute, for ever
+        return (yield from _waits_for_a_person(after, str(error)))
+    return "performed"
+
+
+def _ended(order: Order) -> Step[None]:
+    """End an order whose activation will never be allowed. Raises BrokenRecord where that cannot be known."""
     loaded = yield from load(lines=[order.line])
     line = loaded.line(order.line)
     refusal = line.refusal(order.doc.carrier, order.doc.plan) if READ not in line.effects else None
@@ -136,15 +148,31 @@ def activating_again(leased: Leased) -> Step[str]:
         yield from recording(order.id, Barred((ends.name,), loaded.now))
     elif waits := line.named(name_of(Kind.CALL, order.id)):
         yield from _fallen(order.id, waits.ref, line)
-    return "performed"
+
+
+def _waits_for_a_person(order: Order, why: str) -> Step[str]:
+    """Put the trial of an order's activation on the stuck list; where the order has changed, it is tried once more."""
+    log.error("%s of %s cannot be done: %s", WAKE_ACTIVATE, order.id, why)
+    stuck = replace(order.effects[WAKE_ACTIVATE], leased_at=0, parked=1, why=why)
+    change = RecordChange(Owner.ORDER, order.id, order.version, put=(Put(WAKE_ACTIVATE, PARKED, stuck),))
+    saved = yield from save(Commit("", (change,)))
+    return "parked" if saved.word is CommitResult.OK else "performed"
 
 
 def _fallen(order: str, of: str, line: Line) -> Step[None]:
-    """Cancel an order that waits for the end of a call which is over, where it falls with it."""
+    """Cancel an order that waits for the end of a call which is over, where it falls with it. Raises BrokenRecord for a
+    call that cannot be read, or that neither the store nor the archive has.
+    """
     call = (yield from load(calls=[of])).calls.get(of)
     if call is None:
-        call = next((each for each in (yield from calls_of_request(request_key(of))) or () if each.id == of), None)
-    if call is not None and call.state is not CallState.UP:
+        archived = yield from calls_of_request(request_key(of))
+        if archived is None:
+            return  # the archive is away: it is asked again with the next trial
+        back = (yield from load(calls=[of])).calls.values()  # one that came back from there meanwhile
+        call = next((each for each in (*archived, *back) if each.id == of), None)
+    if call is None:
+        raise BrokenRecord("the call of this order cannot be read, or is nowhere: see consent doctor")
+    if call.state is not CallState.UP:
         why = (yield from _held_by(line, call)).get(order)
         if why is not None:
             yield from recording(order, _unlawful(call, why))

@@ -21,7 +21,7 @@ from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.reserving import Known, reserve_key
 from consent_engine.engine.round_trips import load, load_of, prove, save
-from consent_engine.engine.store_requests import Loaded, Recall, Release, Reserve, Step
+from consent_engine.engine.store_requests import Recall, Release, Reserve, Step
 from consent_engine.errors import (
     ArchiveUnavailable,
     DuplicateOrder,
@@ -30,7 +30,7 @@ from consent_engine.errors import (
     Refused,
     StoreUnavailable,
 )
-from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange
+from consent_engine.ports import Commit, CommitResult, LineChange, Loaded, OrderChange
 
 ARCHIVED_AFTER_MS = LATE_MARGIN
 """The shortest time between an order's call and its archiving."""

@@ -5,31 +5,61 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
-from consent_engine.domain.decide.decision import A_MINUTE, Drop, Put, stood_off
-from consent_engine.domain.effects import READ, Millis
+from consent_engine.domain.decide.decision import A_MINUTE, Decision, Drop, Put, stood_off
+from consent_engine.domain.effects import READ, WAKE_ASIDE, Millis, Pending
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.interpret import understand, wanted
-from consent_engine.domain.interpret.lost_reader import LOST_READER, without_reader
+from consent_engine.domain.interpret.lost_reader import LOST_READER, aside, is_refusal, set_aside, without_reader
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, answering
 from consent_engine.domain.line.entries import Unread, as_sealed
 from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, load_of, save
-from consent_engine.engine.store_requests import Loaded, Step
+from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved, needed
+from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Loaded, Saved, needed
 
 log = logging.getLogger(__name__)
+_DONE = frozenset({CommitResult.OK, CommitResult.SAME})
+
+
+class Place(Struct, frozen=True):
+    """The place of a message. message: its key in the inbox, '' where it was set aside · put, drop: what becomes of the
+    line's timer of such messages once it is read · later: what becomes of it where the message has to wait
+    """
+
+    message: str = ""
+    put: tuple[Put, ...] = ()
+    drop: tuple[tuple[str, Drop], ...] = ()
+    later: Put | None = None
+
+
+class Poison(Enum):
+    """How many readers a message lost. LOST: so many that only the refusal in it is looked at · WHOLLY: these, too"""
+
+    NO = 0
+    LOST = 1
+    WHOLLY = 2
+
+
+class _Turn(NamedTuple):
+    """A message whose turn it is. held: the lease it is read under · behind: the messages behind it"""
+
+    message: Unread
+    place: Place
+    held: Held
+    behind: Sequence[Unread] = ()
+    poison: Poison = Poison.NO
 
 
 class _Consumed(NamedTuple):
@@ -40,14 +70,6 @@ class _Consumed(NamedTuple):
 
 def _unknown(order: str) -> Order | None:
     return None
-
-
-class Poison(Enum):
-    """How many readers a message lost. LOST: so many that only the refusal in it is looked at · WHOLLY: these, too"""
-
-    NO = 0
-    LOST = 1
-    WHOLLY = 2
 
 
 def reading(leased: Leased, max_attempts: int, known: Callable[[str], Order | None] = _unknown) -> Step[int]:
@@ -64,19 +86,34 @@ def reading(leased: Leased, max_attempts: int, known: Callable[[str], Order | No
     loaded: Loaded | None = Loaded(leased.at, {}, {line.id: line})
     for n, message in enumerate(leased.unread):
         behind = leased.unread[n + 1 :]
-        done = yield from _one(loaded, line.id, message, behind, held, poison if n == 0 else Poison.NO, known)
+        turn = _Turn(message, Place(message.key), held, behind, Poison.NO if n else poison)
+        done = yield from _one(loaded, line.id, turn, known)
         if done is None:
             return n
         loaded = done.loaded
     return len(leased.unread)
 
 
+def reading_again(leased: Leased) -> Step[str]:
+    """Read the oldest message of a line that was set aside; the next is read under a lease of its own. Raises
+    BrokenRecord for an effect without its line, and for a message that cannot be read.
+    """
+    line = needed(leased.line)
+    kept = line.effects[leased.effect]
+    message, rest = set_aside(kept)
+    put = (Put(leased.effect, leased.at, rest),) if rest.about else ()
+    drop = () if put else ((leased.effect, Drop.ANYWAY),)
+    place = Place("", put, drop, Put(leased.effect, leased.at + A_MINUTE, Pending(about=kept.about)))
+    yield from _one(None, line.id, _Turn(message, place, leased.held), _unknown)
+    return "performed"
+
+
 def _one(
-    loaded: Loaded | None, line_id: str, message: Unread, behind: Sequence[Unread], held: Held, poison: Poison,
-    known: Callable[[str], Order | None],
+    loaded: Loaded | None, line_id: str, turn: _Turn, known: Callable[[str], Order | None]
 ) -> Step[_Consumed | None]:  # fmt: skip
     """Read one message; None when the lease of the line was lost."""
-    waits = any(isinstance(m.body, UnreadReply) for m in behind)
+    message, poison = turn.message, turn.poison
+    waits = any(isinstance(m.body, UnreadReply) for m in turn.behind)
     barred, rhythm = False, None
     for races in range(MOST_RACES):
         if loaded is None:
@@ -84,17 +121,15 @@ def _one(
         now, line = loaded.now, loaded.line(line_id)
         found = (yield from withdrawing(line, message, now)) if poison is Poison.NO else NONE
         if found is None:  # the end of a service waits for the archive: no later message is read before
-            put = (Put(READ, now + A_MINUTE),)
-            yield from save(Commit("", (LineChange(line_id, put=put),), held))
+            put = (turn.place.later or Put(READ, now + A_MINUTE),)
+            yield from save(Commit("", (LineChange(line_id, put=put),), turn.held))
             return None
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
         recalled = _recalled(line, ids, known) if races == 0 and poison is Poison.NO else {}
         orders = recalled or (yield from load_of(line, ids))
         line = replace(line, entries=as_sealed(line.entries, orders)) if orders else line
-        meant = _meant(line, orders, message, poison, found, now, waits=waits, rhythm=rhythm)
-        saved, after = yield from _save(
-            line, orders, message, meant, held, now, release=not behind, barred=barred, known=bool(recalled)
-        )
+        meant = _meant(line, orders, turn, found, now, waits=waits, rhythm=rhythm)
+        saved, after = yield from _save(line, orders, turn, meant, now, barred=barred, known=bool(recalled))
         if saved is None:  # the order must be loaded
             continue
         word, rhythm = saved.word, saved.rhythm or rhythm
@@ -114,46 +149,53 @@ def _recalled(line: Line, ids: Sequence[str], known: Callable[[str], Order | Non
 
 
 def _meant(
-    line: Line, orders: Mapping[str, Order], message: Unread, poison: Poison, found: Withdrawal, now: Millis,
+    line: Line, orders: Mapping[str, Order], turn: _Turn, found: Withdrawal, now: Millis,
     *, waits: bool, rhythm: Rhythm | None,
 ) -> Reading:  # fmt: skip
     """Return what a message asks for. found: the end of a service that it wishes"""
-    if poison is Poison.NO:
+    message = turn.message
+    if turn.poison is Poison.NO:
         meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
     else:
-        log.error("line %s: a message lost every reader: only a refusal in it counts", line.id)
-        lost = poison is Poison.WHOLLY
-        meant = Reading(unmatched=LOST_READER) if lost else without_reader(line, orders, message)
-        found = NONE if lost else later(line, message, now)
+        meant, found = _unread(line, orders, message, now, wholly=turn.poison is Poison.WHOLLY)
     if not isinstance(message.body, UnreadReply):
         return meant
     return answering(meant, found, line, message.body.scope[0], message.came)
 
 
+def _unread(
+    line: Line, orders: Mapping[str, Order], message: Unread, now: Millis, *, wholly: bool
+) -> tuple[Reading, Withdrawal]:  # fmt: skip
+    """Return what counts of a message that lost its readers; what does not waits for a person."""
+    log.error("line %s: a message lost every reader: only a refusal in it counts", line.id)
+    meant = Reading(unmatched=LOST_READER) if wholly else without_reader(line, orders, message)
+    if wholly or not is_refusal(message):
+        return replace(meant, put=(*meant.put, aside(line, message))), NONE
+    return meant, later(line, message, now)
+
+
 def _save(
-    line: Line, orders: Mapping[str, Order], message: Unread, meant: Reading, held: Held, now: Millis,
-    *, release: bool, barred: bool, known: bool,
+    line: Line, orders: Mapping[str, Order], turn: _Turn, meant: Reading, now: Millis, *, barred: bool, known: bool
 ) -> Step[tuple[Saved | None, Line | None]]:  # fmt: skip
     """Commit order by order; the last commit consumes the message. A repeat recognises by its op what was done. Return
     the line, too, where only its version has changed.
 
     known: the order was not loaded: None, and nothing is written, where no commit would compare it
     """
-    try:
-        decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
-    except (BrokenRecord, IllegalTransition) as error:
-        if not known:
-            log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
-        decided, meant = [], Reading(unmatched="undecidable")
-    todo = [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void]
+    todo, meant = _decided(line, orders, meant, now, barred=barred, known=known)
     if known and not todo:
         return None, None
+    message, held, place, release = turn.message, turn.held, turn.place, not turn.behind
+    if WAKE_ASIDE in [put.effect for put in meant.put]:  # the message stays there, or comes there
+        place = Place(place.message)
     fields = {**dict.fromkeys(line.aged, ""), **meant.fields}
     after: Line | None = line
     for n, (order, fact, decision) in enumerate(todo):
         # The line's own effects go with the first commit: a repeat after a crash finds them there.
         put, drop = (meant.put, meant.drop) if n == 0 else ((), ())
-        consume = message.key if n == len(todo) - 1 else ""
+        last, consume = n == len(todo) - 1, ""
+        if last:
+            put, drop, consume = (*put, *place.put), (*drop, *place.drop), place.message
         change = LineChange(
             line.id, line.version + n, {} if n else fields, put, drop, consume, release=release and bool(consume)
         )
@@ -165,12 +207,25 @@ def _save(
     if todo:
         return Saved(CommitResult.OK), after
     entries = [_kept(line, message, meant.unmatched)] if meant.unmatched else []
-    change = LineChange(line.id, line.version, fields, meant.put, meant.drop, message.key, release)
-    saved = yield from save(Commit("", (change,), held, None, entries, wakes_of(meant.put, now)))
+    put, drop = (*meant.put, *place.put), (*meant.drop, *place.drop)
+    change = LineChange(
+        line.id, line.version, fields, put, drop, place.message, release=release and bool(place.message)
+    )
+    saved = yield from save(Commit("", (change,), held, None, entries, wakes_of(put, now)))
     return saved, None
 
 
-_DONE = frozenset({CommitResult.OK, CommitResult.SAME})
+def _decided(
+    line: Line, orders: Mapping[str, Order], meant: Reading, now: Millis, *, barred: bool, known: bool
+) -> tuple[list[tuple[Order, Fact, Decision]], Reading]:
+    """Return what changes orders, and what is left of the meaning: nothing, where it cannot be decided."""
+    try:
+        decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
+    except (BrokenRecord, IllegalTransition) as error:
+        if not known:
+            log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
+        return [], Reading(unmatched="undecidable")
+    return [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void], meant
 
 
 def _after(line: Line | None, commit: Commit) -> Line | None:

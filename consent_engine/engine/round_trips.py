@@ -20,8 +20,8 @@ from consent_engine.engine.answers import answers
 from consent_engine.engine.store_requests import (
     Ask,
     Load,
-    Loaded,
     LoadReports,
+    Page,
     Post,
     Prove,
     RecallCalls,
@@ -32,10 +32,12 @@ from consent_engine.engine.store_requests import (
     Step,
     T,
 )
-from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
-from consent_engine.ports import Commit, Owner, Posted, Saved, Store, Stored
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
+from consent_engine.ports import Commit, Loaded, Owner, Posted, Saved, Store, Stored
 
 MOST_ROUNDS = 200
+PAGE, MOST_PAGES = 200, 25
+"""How many archived orders of a number are read at a time, and how many times."""
 
 
 def load(
@@ -80,13 +82,22 @@ def calls_of_request(key: str) -> Step[list[Call] | None]:
     return answer
 
 
-def orders_of_line(line: str, most: int, *, whole: bool = False) -> Step[list[Order] | None]:
-    """Return the newest archived orders of a number, `most` at most; None when the archive cannot be asked.
+def orders_of_line(line: str, *, whole: bool = False) -> Step[list[Order] | None]:
+    """Return the archived orders of a number, page by page; None when the archive cannot be asked.
 
-    whole: raises BrokenRecord where one of them cannot be read
+    whole: raises BrokenRecord where one of them cannot be read. Raises BrokenRecord where there are more than fit in
+    MOST_PAGES: nothing is decided by a part of them.
     """
-    answer: list[Order] | None = yield RecallLine(line, most, whole)
-    return answer
+    found, before = list[Order](), None
+    for _ in range(MOST_PAGES):
+        answer: Page | None = yield RecallLine(line, PAGE, whole, before)
+        if answer is None:
+            return None
+        found += answer[0]
+        before = answer[1]
+        if before is None:
+            return found
+    raise BrokenRecord(f"this number has more than {MOST_PAGES * PAGE} archived orders: see to it by hand")
 
 
 def archived_endings(endings: Sequence[str], *, whole: bool = False) -> Step[dict[str, Ending] | None]:

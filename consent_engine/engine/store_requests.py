@@ -1,16 +1,12 @@
 """Requests of steps to the store and the archive (asks), and their results."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
-from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Commit, Owner, Posted
 
 T = TypeVar("T")
@@ -74,12 +70,19 @@ class RecallCalls(Struct, frozen=True):
     key: str
 
 
+Page = tuple[list[Order], tuple[Millis, str] | None]
+"""A page of a number's archived orders, and the position after which the next one begins; None: it was the last."""
+
+
 class RecallLine(Struct, frozen=True):
-    """A request to the archive for the newest orders of a number. whole: an unreadable one is an error."""
+    """A request to the archive for a page of a number's orders, newest first. whole: an unreadable one is an error ·
+    before: the position after which the page begins
+    """
 
     line: str
     most: int
     whole: bool = False
+    before: tuple[Millis, str] | None = None
 
 
 class LoadReports(Struct, frozen=True):
@@ -116,20 +119,3 @@ Ask = (
     | LoadReports
 )
 Step = Generator[Ask, Any, T]
-
-
-class Loaded(Struct, frozen=True):
-    """The store's time, and the records that exist."""
-
-    now: Millis
-    orders: Mapping[str, Order]
-    lines: Mapping[str, Line]
-    calls: Mapping[str, Call] = {}
-    endings: Mapping[str, Ending] = {}
-
-    def line(self, line_id: str) -> Line:
-        """Return a loaded line. Raises BrokenRecord when it cannot be read: its refusals must not be guessed."""
-        try:
-            return self.lines[line_id]
-        except KeyError:
-            raise BrokenRecord("a line's record cannot be read") from None

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.decision import PARKED, Put
-from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN
+from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Put
+from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ASIDE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.facts import Woke
 from consent_engine.engine.call import timed
@@ -14,25 +14,37 @@ from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.order_and_call import activating_again
+from consent_engine.engine.read_inbox import reading_again
 from consent_engine.engine.round_trips import save
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import wished
-from consent_engine.errors import BrokenRecord
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Commit, CommitResult, Leased, Outside, Owner, RecordChange
 
 log = logging.getLogger(__name__)
+MOST_LOST = 5
+"""How many workers a timer may be lost to before a person must look: it may be what they died of."""
+_OF_LINES: dict[str, Callable[[Leased], Step[str]]] = {
+    WAKE_ENDINGS: holder_changed,
+    WAKE_WITHDRAWN: wished,
+    WAKE_ASIDE: reading_again,
+}
 
 
 def waking(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Step[str]:
-    """Do what a due timer is for. One that cannot be done, because a record cannot be read, is parked with the reason:
-    it would fail every minute, for ever, and nobody would know what was not done. unasked: counts an order that expired
-    before its question was handed over
+    """Do what a due timer is for. One that cannot be done is parked with the reason (a record cannot be read, MOST_LOST
+    workers began it and recorded nothing): it would fail every minute, for ever, and nobody would know what was not
+    done. While the archive is away it waits. unasked: counts an order that expired before its question was handed over
     """
+    if leased.lost and leased.token > MOST_LOST:
+        return (yield from _parked(leased, f"{MOST_LOST} workers that began this recorded nothing"))
     try:
         return (yield from _done(leased, outside, unasked))
     except BrokenRecord as error:
-        log.error("%s of %s cannot be done: %s", leased.effect, leased.held.record, error)
         return (yield from _parked(leased, str(error)))
+    except ArchiveUnavailable as error:
+        yield from _left(leased, leased.at + A_MINUTE, str(error))
+        return "failed"
 
 
 def _done(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Step[str]:
@@ -41,10 +53,8 @@ def _done(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Step
         return (yield from timed(leased))
     if leased.ending is not None:
         return (yield from noticing(leased))
-    if leased.effect == WAKE_ENDINGS:
-        return (yield from holder_changed(leased))
-    if leased.effect == WAKE_WITHDRAWN:
-        return (yield from wished(leased))
+    if step := _OF_LINES.get(leased.effect):
+        return (yield from step(leased))
     if order is None:
         return (yield from line_timer(leased, outside))
     if leased.effect == WAKE_ACTIVATE:
@@ -58,11 +68,20 @@ def _done(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Step
 
 def _parked(leased: Leased, why: str) -> Step[str]:
     """Put the timer on the stuck list; where its record changed meanwhile, it is tried once more first."""
+    log.error("%s of %s cannot be done: %s", leased.effect, leased.held.record, why)
+    return "parked" if (yield from _left(leased, PARKED, why)) else "performed"
+
+
+def _left(leased: Leased, due: Millis, why: str) -> Step[bool]:
+    """Leave the timer for later, or on the stuck list; False where its record changed meanwhile."""
     kinds = {
         Owner.ORDER: leased.order, Owner.LINE: leased.line, Owner.CALL: leased.call, Owner.ENDING: leased.ending,
     }  # fmt: skip
     owner, record = next((owner, record) for owner, record in kinds.items() if record is not None)
-    stuck = replace(record.effects[leased.effect], leased_at=0, parked=1, why=why)
-    change = RecordChange(owner, record.id, record.version, put=(Put(leased.effect, PARKED, stuck),))
-    saved = yield from save(Commit("", (change,), leased.held))
-    return "parked" if saved.word is CommitResult.OK else "performed"
+    known = record.effects[leased.effect]
+    if due == PARKED:
+        left = replace(known, leased_at=0, parked=1, why=why)
+    else:
+        left = replace(known, leased_at=0, attempts=known.attempts - 1, why=why)
+    change = RecordChange(owner, record.id, record.version, put=(Put(leased.effect, due, left),))
+    return (yield from save(Commit("", (change,), leased.held))).word is CommitResult.OK

@@ -12,11 +12,12 @@ from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Drop, Put
 from consent_engine.domain.effects import WAKE_WITHDRAWN, Millis, Pending
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
+from consent_engine.domain.interpret.lost_reader import aside
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.engine.ending_again import retrying_ending
-from consent_engine.engine.endings import MOST_ORDERS, ending_asked
+from consent_engine.engine.endings import ending_asked
 from consent_engine.engine.round_trips import archived_endings, load, load_of, orders_of_line, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import BrokenRecord, NothingParked
@@ -30,9 +31,7 @@ begun has not ended. After that it counts as a refusal, and a timer of the line 
 
 MOST_WISHES, FIELDS = 8, 7
 """The most wishes that a line's timer keeps, and how many fields each is."""
-MOST_LOST = 5
-"""How often a line's timer of wishes is lost to its workers before a person must look: its message may have lost them,
-too."""
+TOO_MANY = f"more than {MOST_WISHES} wishes to end a service wait: once they are over, have this one read again"
 
 
 def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | None]:
@@ -53,15 +52,15 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
 
 def later(line: Line, message: Unread, now: Millis) -> Withdrawal:
     """Return a message's wish to end a service as a timer of the line, which looks for that service. Beyond MOST_WISHES
-    that wait, a message is only the refusal that it is in any case.
+    that wait, a message is the refusal that it is in any case, and is read again by a person's retry.
     """
     body, known = message.body, line.effects.get(WAKE_WITHDRAWN, Pending())
     if not may_withdraw(message) or not isinstance(body, UnreadReply):
         return NONE
     wishes = (*known.about, *_kept(message, body))
     if len(wishes) > MOST_WISHES * FIELDS:
-        log.error("line %s: %d wishes to end a service wait already: one more is not kept", line.id, MOST_WISHES)
-        return NONE
+        log.error("line %s: %d wishes to end a service wait already: one more waits for a person", line.id, MOST_WISHES)
+        return Withdrawal(put=(aside(line, message, TOO_MANY),))
     due = PARKED if known.parked else now + A_MINUTE
     return Withdrawal(put=(Put(WAKE_WITHDRAWN, due, replace(known, leased_at=0, about=wishes)),))
 
@@ -74,7 +73,7 @@ def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
     body = message.body
     ids = [entry.order for entry in line.entries]
     live = yield from load_of(line, ids)
-    archived = yield from orders_of_line(line.id, MOST_ORDERS)
+    archived = yield from orders_of_line(line.id)
     orders = list(({order.id: order for order in archived or ()} | live).values())
     unread = set(ids) - {order.id for order in orders}
     loaded = yield from load(endings=[ending_id(order.id) for order in orders])
@@ -131,14 +130,12 @@ def _read(kept: tuple[str, ...], line: Line) -> Unread:
 
 def wished(leased: Leased) -> Step[str]:
     """Look again at wishes to end a service: once the archive can be asked and the activation has ended, the ending is
-    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, for one that lost so
-    many workers that it may be what they died of, and where an order that may be meant cannot be read.
+    requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, and where an order
+    that may be meant cannot be read.
     """
     line = leased.line
     if line is None:
         raise BrokenRecord("a timer without its line")
-    if leased.lost and leased.token > MOST_LOST:
-        raise BrokenRecord(f"{MOST_LOST} workers that looked for the service to end recorded nothing")
     known, left, why = line.effects[leased.effect], tuple[str, ...](), ""
     for n in range(0, len(known.about), FIELDS):
         kept = known.about[n : n + FIELDS]

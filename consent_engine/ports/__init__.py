@@ -6,6 +6,7 @@ from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.journal import Journal, Log, Piece, Waiting
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck, needed
 from consent_engine.ports.lists import Lists, Standing, Tally
+from consent_engine.ports.loaded import Loaded
 from consent_engine.ports.outside import (
     Acknowledgement,
     Activation,
@@ -30,7 +31,6 @@ from consent_engine.ports.records import (
     Held,
     LiftResult,
     LineChange,
-    Live,
     Look,
     OrderChange,
     Owner,

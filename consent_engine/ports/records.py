@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from msgspec import Struct, field
 
@@ -17,6 +17,7 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Beat, Rhythm
+from consent_engine.ports.loaded import Loaded
 
 
 class Owner(StrEnum):
@@ -249,16 +250,6 @@ class LiftResult(StrEnum):
     """the refusal is for a newer act of the subscriber than the one it was to be lifted for"""
 
 
-class Live(NamedTuple):
-    """The records that exist, and the server's instant at which they were read."""
-
-    now: Millis
-    orders: dict[str, Order]
-    lines: dict[str, Line]
-    calls: dict[str, Call]
-    endings: Mapping[str, Ending] = {}
-
-
 class Records(Protocol):
     """The records that can still change; a decision is saved whole or not at all."""
 
@@ -276,7 +267,7 @@ class Records(Protocol):
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (),
-    ) -> Live:  # fmt: skip
+    ) -> Loaded:  # fmt: skip
         """Read as `live` does, calls and endings included."""
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:

@@ -100,8 +100,11 @@ class Plans(Protocol):
         Raises StoreUnavailable when the plan or its proposal was changed meanwhile.
         """
 
-    def propose(self, proposal: Proposal) -> None:
-        """Keep a proposal, which replaces any earlier one for the same plan."""
+    def propose(self, proposal: Proposal, over: Proposal | None = None) -> None:
+        """Keep a proposal in the place of `over`, as it was read; None: none stood.
+
+        Raises StoreUnavailable where another one stands by now.
+        """
 
     def forget_proposal(self, proposal: Proposal) -> None:
         """Delete a proposal, unless another one took its place meanwhile."""

@@ -239,7 +239,7 @@ def test_a_reply_is_read():
     assert reply(mo(), SKEW="2m").written_at == NOW_S * 1000 + 121_000
 
 
-@pytest.mark.parametrize("written", [NUMBER, "86" + NUMBER, "0086" + NUMBER, MSISDN])
+@pytest.mark.parametrize("written", [NUMBER, "86" + NUMBER, "0086" + NUMBER, MSISDN, "0" + NUMBER, "tel:" + MSISDN])
 def test_a_number_is_read_however_the_smsc_writes_it(written):
     assert reply(mo(x_kannel_from=written)).msisdn == MSISDN
 

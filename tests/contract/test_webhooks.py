@@ -75,6 +75,14 @@ def test_what_a_gateway_writes_as_a_number_is_its_digits(gateway):
     assert (reply.message_id, reply.msisdn, reply.to) == ("7", MSISDN, "10085")
 
 
+@pytest.mark.parametrize("written", [f"0{NUMBER}", f"tel:+86{NUMBER}", f"(+86) {NUMBER[:3]}-{NUMBER[3:]}"])
+@pytest.mark.parametrize("text", [TEXT, "TD"])
+def test_a_sender_is_read_as_exchanges_write_it(gateway, written, text):
+    parsed = gateway.webhooks.replies(call({**MO, "from": written, "text": text}))
+    assert [(reply.msisdn, reply.text) for _, reply in parsed.messages] == [(MSISDN, text)]
+    assert not parsed.rejected
+
+
 def test_what_may_be_missing_may_be_missing(gateway):
     ((_, reply),) = gateway.webhooks.replies(call({**MO, "received_at": None, "to": "+8610085", "more": {}})).messages
     ((_, report),) = gateway.webhooks.reports(call({"ref": REF, "status": "failed", "error": f"no {NUMBER}"})).messages

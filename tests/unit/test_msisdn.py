@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consent_engine.domain.msisdn import Msisdn, contains_number, hidden, mask, parse, slot
+from consent_engine.domain.msisdn import Msisdn, contains_number, hidden, mask, of_sender, parse, slot
 from consent_engine.errors import Malformed
 
 
@@ -39,6 +39,65 @@ def crc16_bit_by_bit(data: bytes) -> int:
 def test_the_ways_people_write_a_number_are_one_number(text):
     assert parse(text) == Msisdn("+8613800138000")
     assert isinstance(parse(text), Msisdn)
+
+
+SENT_FROM = [
+    "13800138000",
+    "+86 138-0013\u20118000",
+    "013800138000",
+    "0138-0013-8000",
+    "+86013800138000",
+    "+86 (0) 138 0013 8000",
+    "tel:+8613800138000",
+    "TEL:+86-138-0013-8000",
+    "tel:13800138000;phone-context=+86",
+    "(+86)13800138000",
+    "(86) 138 0013 8000",
+    "[0086]138-0013-8000",
+    "(138) 0013-8000",
+    "\uff080138\uff090013 8000",
+    "(+8613800138000)",
+    "138.0013.8000",
+    "\u202a+86 138 0013 8000\u202c",
+]
+NO_SENDER = [
+    "+13800138000",
+    "+1 380 013 8000",
+    "1 (380) 213-8000",
+    "1 (380)0138000",
+    "(1)3800138000",
+    "+013800138000",
+    "+008613800138000",
+    "00138001380001",
+    "0013800138000",
+    "+4413800138000",
+    "tel:13800138000;phone-context=+1",
+    "tel:13800138000;ext=7",
+    "01080001380",
+    "0108001380000",
+    "13800138000,13900139000",
+    "13800138000 1",
+    "13800138000-",
+    "((138)00138000",
+    "138)0013(8000",
+    "10086",
+    "8610138001380",
+    "1380013800O",
+    "tel:",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", SENT_FROM)
+def test_the_sender_of_an_sms_is_read_in_every_spelling_that_can_be_no_other_number(text):
+    assert of_sender(text) == Msisdn("+8613800138000")
+
+
+@pytest.mark.parametrize("text", NO_SENDER)
+def test_a_sender_that_may_be_another_number_is_refused_and_never_repeated(text):
+    with pytest.raises(Malformed) as caught:
+        of_sender(text)
+    assert not text or text not in str(caught.value)
 
 
 @pytest.mark.parametrize("second", "3456789")

@@ -231,7 +231,7 @@ def _ref(item: Item) -> str:
 
 def _msisdn(item: Item) -> msisdn.Msisdn:
     try:
-        return msisdn.parse(_word(item, "from", 1, 40))
+        return msisdn.of_sender(_word(item, "from", 1, 40))
     except Malformed:
         raise _Poison("from: not a phone number") from None
 

@@ -96,7 +96,7 @@ class KannelWebhooks(Webhooks):
         said, may_answer = _text(call)
         text = heard(said)
         try:
-            number = msisdn.parse(sender)
+            number = msisdn.of_sender(sender)
         except Malformed:
             return Parsed((), ((0, "from: not a phone number"),))
         if len(call.body) > 4 * MOST_SAID:

@@ -37,7 +37,12 @@ def seen_of(kept: Mapping[str, str], version: str) -> dict[int, Seen]:
 
 
 def proposed_of(proposal: Proposal) -> str:
-    """Return a proposal as it is kept: by whom, when, the plan."""
-    return json.dumps(
-        [proposal.by, proposal.at, json.loads(proposal.plan.encode())], ensure_ascii=False, sort_keys=True
-    )
+    """Return a proposal as it is kept: by whom, when, the plan, and what it replaced, if anything."""
+    told = [proposal.by, proposal.at, json.loads(proposal.plan.encode()), *[proposal.before] * bool(proposal.before)]
+    return json.dumps(told, ensure_ascii=False, sort_keys=True)
+
+
+def proposal_of(row: str) -> Proposal:
+    """Read a proposal as it is kept."""
+    by, at, told, *before = json.loads(row)
+    return Proposal(Plan.decode(told), by, at, *map(tuple, before))

@@ -17,7 +17,7 @@ from consent_engine.domain.order.rhythm import Rhythm
 from consent_engine.domain.order.unlikely_yes import Unlikely
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Commit, CommitResult, LiftResult, Live, Owner, Records, Saved
+from consent_engine.ports import Commit, CommitResult, LiftResult, Loaded, Owner, Records, Saved
 
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
@@ -36,7 +36,7 @@ class RedisRecords(OfCell, Records):
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (),
-    ) -> Live:  # fmt: skip
+    ) -> Loaded:  # fmt: skip
         others = [self._cell.record(Owner.CALL, call) for call in calls]
         others += [self._cell.record(Owner.ENDING, ending) for ending in endings]
         keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *others]
@@ -53,7 +53,7 @@ class RedisRecords(OfCell, Records):
         rest = records[len(orders) + len(lines) :]
         known = readable(calls, rest[: len(calls)], lambda kept: call_of(kept, self._seal))
         of_endings = readable(endings, rest[len(calls) :], lambda kept: ending_of(kept, self._seal))
-        return Live(now, found, read, known, of_endings)
+        return Loaded(now, found, read, known, of_endings)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         answers = self._answered(commits, prove=prove)

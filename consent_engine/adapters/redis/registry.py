@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
-from consent_engine.adapters.redis.catalogue_rows import proof_of, proposed_of, versions_of
+from consent_engine.adapters.redis.catalogue_rows import proof_of, proposal_of, proposed_of, versions_of
 from consent_engine.adapters.redis.client import Calls, MayNotConnect, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import pairs, scored
@@ -35,6 +35,7 @@ FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
 """How long (ms) a silent worker is remembered."""
 _HOUR_S = 3600
+CHANGED = "this plan was changed by somebody else just now: look at it, then try again"
 _ASKED = "asked"
 """The field that counts an hour's codes: the users of `deploy/redis/users.acl` may count in hashes alone."""
 
@@ -116,8 +117,13 @@ class RedisRegistry(Registry):
         plan = replace(proposal.plan, version=version)
         self._publish(plan, Sale.ON_SALE, over, None, seen, proposed_of(proposal), both)
 
-    def propose(self, proposal: Proposal) -> None:
-        self._one("HSET", f"{self._prefix}plans:proposed", proposal.plan.code, proposed_of(proposal), prove=True)
+    def propose(self, proposal: Proposal, over: Proposal | None = None) -> None:
+        """Propose as the port says. Raises StoreUnavailable, also where another one was proposed meanwhile."""
+        calls, before = Calls(), "" if over is None else proposed_of(over)
+        calls.script("propose", [f"{self._prefix}plans:proposed"], [proposal.plan.code, before, proposed_of(proposal)])
+        [word] = self._wire.send(calls, prove=True, repeat=True)
+        if word != "ok":
+            raise StoreUnavailable(CHANGED)
 
     def forget_proposal(self, proposal: Proposal) -> None:
         calls = Calls()
@@ -125,9 +131,8 @@ class RedisRegistry(Registry):
         self._wire.send(calls, prove=True, repeat=True)
 
     def proposals(self) -> dict[str, Proposal]:
-        kept = self._one("HGETALL", f"{self._prefix}plans:proposed")
-        rows = ((code, json.loads(row)) for code, row in sorted(kept.items()))
-        return {code: Proposal(Plan.decode(told), by, at) for code, (by, at, told) in rows}
+        rows = sorted(self._one("HGETALL", f"{self._prefix}plans:proposed").items())
+        return {code: proposal_of(row) for code, row in rows}
 
     def _publish(
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None, seen: Mapping[int, Seen],
@@ -145,7 +150,7 @@ class RedisRegistry(Registry):
         calls.script("publish_plan", keys, kept)
         [word] = self._wire.send(calls, prove=True, repeat=True)
         if word != "ok":
-            raise StoreUnavailable("this plan was changed by somebody else just now: look at it, then try again")
+            raise StoreUnavailable(CHANGED)
 
     def add_key(self, key_hash: str, key: ApiKey) -> bool:
         calls = Calls()
@@ -168,8 +173,7 @@ class RedisRegistry(Registry):
 
     def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> None:
         now, name = self.now(), f"{self._prefix}signedout"
-        old = [each for each, at in self._one("HGETALL", name).items() if int(at) <= now - lasts]
-        if old:
+        if old := [each for each, at in self._one("HGETALL", name).items() if int(at) <= now - lasts]:
             self._one("HDEL", name, *old)
         self._one("HSET", name, *(part for each in names for part in (each, now)), prove=True)
 
@@ -246,7 +250,7 @@ class RedisRegistry(Registry):
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Check as the port says. Raises SettingsError for a server or data that this program must not work with."""
-        self._check_server(strict=strict)
+        check_server(self._wire, strict=strict)
         proof = proof_of(secret)
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
             self._one("HSETNX", self._meta, name, ours)
@@ -266,9 +270,6 @@ class RedisRegistry(Registry):
     def sealed_since(self) -> Millis | None:
         since = self._one("HGET", self._meta, "sealed")
         return int(since) if since else None
-
-    def _check_server(self, *, strict: bool) -> None:
-        check_server(self._wire, strict=strict)
 
 
 def check_server(wire: Wire, *, strict: bool, named_by: str = "CONSENT_REDIS_URL") -> None:

@@ -8,7 +8,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
-from consent_engine.ports import Commit, LiftResult, Live, Owner, Records, Saved
+from consent_engine.ports import Commit, LiftResult, Loaded, Owner, Records, Saved
 
 
 class ShardedRecords(OfCells, Records):
@@ -20,7 +20,7 @@ class ShardedRecords(OfCells, Records):
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (),
-    ) -> Live:  # fmt: skip
+    ) -> Loaded:  # fmt: skip
         now: Millis = 0
         found: dict[str, Order] = {}
         read: dict[str, Line] = {}
@@ -35,7 +35,7 @@ class ShardedRecords(OfCells, Records):
             read |= there.lines
             known |= there.calls
             of_endings |= there.endings
-        return Live(now, found, read, known, of_endings)
+        return Loaded(now, found, read, known, of_endings)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save as the port says. Raises ValueError for a commit whose records are in several cells."""

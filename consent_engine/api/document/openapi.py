@@ -35,6 +35,12 @@ IDEMPOTENCY_KEY = _header(
     "BJ-3-20250801-000123",
 )
 SIGNATURE = _header(HEADER, 'hex HMAC-SHA256(secret, t + "." + body), at most 300 s old', f"t=1754013960,v1={'0' * 64}")
+REPLACES = _header(
+    "X-Consent-Replaces",
+    "the hash of the proposal that the plan may replace though it was proposed and replaced before",
+    "0" * 64,
+    required=False,
+)
 LAST_EVENT_ID = _header("Last-Event-ID", "the number of the last entry received", "3", required=False)
 STREAM: dict[int, dict[str, Any]] = {
     200: {

@@ -37,21 +37,32 @@ async def plan(request: Request, _caller: ApiKey, form: WhichVersion, code: str)
 
 
 @operations.add(
-    "PUT", "/{code}", ADMIN, "Publish a plan", {200: PlanView, 201: PlanView, 202: ProposalView}, takes=PlanForm
+    "PUT",
+    "/{code}",
+    ADMIN,
+    "Publish a plan",
+    {200: PlanView, 201: PlanView, 202: ProposalView},
+    problems=(409,),
+    takes=PlanForm,
+    headers=(openapi.REPLACES,),
 )
 async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     """A changed plan is a new version (201), on sale from now on, or from the later instant it gives as `since`; an
     earlier instant is 422 `backdated`; Malformed, 422, if our own page would not show all of the plan. An unchanged
     plan keeps its version (200). Orders under way keep the version they were asked with. With CONSENT_PLAN_APPROVAL the
-    plan becomes a proposal (202), on sale once another admin approves it. Role: admin."""
+    plan becomes a proposal (202), on sale once another admin approves it. What the same admin proposed before a newer
+    proposal took its place is 409 `proposal_replaced`: a request that was sent again changes nothing; name the `hash`
+    of the newer one in the header to replace it. Role: admin."""
     wanted = _wanted(await read_json(request), code)
     if lacks := tariff_versions.not_shown(wanted):
         raise Malformed([FieldError("published", "not_shown", f"our own page of it would lack {', '.join(lacks)}")])
 
+    over = request.headers.getlist(openapi.REPLACES["name"])
+
     def published(engine: Engine) -> tuple[int, PlanView | ProposalView]:
         before = engine.catalogue.fresh().get(code)
         newest = before.newest.number if before is not None else 0
-        now = engine.catalogue.offer(wanted, caller.name)
+        now = engine.catalogue.offer(wanted, caller.name, over)
         if isinstance(now, Proposal):
             return 202, ProposalView.of(now, newest)
         return 200 if newest == now.version else 201, _shown(engine, code, now.version)

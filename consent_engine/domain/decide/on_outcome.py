@@ -274,11 +274,11 @@ def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis)
 
 
 def _is_missed(purpose: Purpose, pending: Pending) -> bool:
-    """Whether a line's SMS that was refused is parked: the subscriber was promised it, or an operator waits for the
-    result of a test. After an operator's retry the gateway's refusal of a promised SMS is believed.
+    """Whether a line's SMS that was refused is parked: the subscriber was promised it, or wrote and hears nothing, or
+    an operator waits for the result of a test. After an operator's retry the gateway's refusal is believed.
     """
-    return purpose is Purpose.PROVE or (purpose in _PROMISED and not pending.believe)
+    return purpose is Purpose.PROVE or (purpose not in _VOID_SOON and not pending.believe)
 
 
-_PROMISED = frozenset({Purpose.ENDED, Purpose.REPORT, Purpose.REWARD})
-"""Purposes of a line's SMS that were promised: that a service is off, what came of a report, a reward."""
+_VOID_SOON = frozenset({Purpose.CODE})
+"""Purposes of a line's SMS that are worth nothing by the time a person sees them: a code, which is asked for anew."""

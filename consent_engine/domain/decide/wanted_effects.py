@@ -16,6 +16,7 @@ from consent_engine.domain.effects import (
     READ,
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
+    WAKE_ASIDE,
     WAKE_ENDINGS,
     WAKE_FAILED,
     WAKE_LINE,
@@ -51,7 +52,7 @@ _OF_STATE = {
     WAKE_ARCHIVE: SETTLED,
 }
 """Effects that belong to certain states only."""
-_OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS, WAKE_ENDINGS, WAKE_WITHDRAWN}
+_OF_LINES = {READ, WAKE_UNDECIDED, WAKE_LINE, WAKE_PARTS, WAKE_ENDINGS, WAKE_WITHDRAWN, WAKE_ASIDE}
 _OWN = (
     Purpose.OPTED_OUT, Purpose.HELP, Purpose.HELD, Purpose.CLARIFICATION, Purpose.PROVE, Purpose.MARKETING_FREE,
     Purpose.ENDED, Purpose.WITHDRAW_ASK,

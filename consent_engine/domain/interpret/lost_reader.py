@@ -1,9 +1,13 @@
-"""A message whose readers all died: what counts of it without reading it once more."""
+"""A message whose readers all died: what counts of it without reading it once more, and how the rest waits for that."""
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
+from consent_engine.domain.decide.decision import PARKED, Put
+from consent_engine.domain.effects import WAKE_ASIDE, Pending
 from consent_engine.domain.grammar import Keyword, counted
-from consent_engine.domain.inbox import UnreadRefusal, UnreadReply
+from consent_engine.domain.inbox import UnreadRefusal, UnreadReply, decode_message, encode_message
 from consent_engine.domain.interpret.correlate import Meaning, remembered
 from consent_engine.domain.interpret.interpret import is_of_holder, nothing_asked, replied, understand
 from consent_engine.domain.interpret.line_answers import answered, asking
@@ -12,9 +16,40 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Rule
 from consent_engine.domain.order.order import Order
+from consent_engine.errors import BrokenRecord
 
 LOST_READER = "lost_reader"
 """The reason of an unmatched message that lost every reader."""
+SET_ASIDE = "a message lost every reader: once that is mended, have it read again"
+_FIELDS = 4
+"""How many fields of the timer each message is."""
+
+
+def is_refusal(message: Unread) -> bool:
+    """Whether a message refuses, as the door read it: then no more of it has to be read."""
+    body = message.body
+    if isinstance(body, UnreadReply):
+        return counted(body.keyword or Keyword.UNKNOWN) is Keyword.STOP
+    return isinstance(body, UnreadRefusal)
+
+
+def aside(line: Line, message: Unread, why: str = SET_ASIDE) -> Put:
+    """Return the timer of a line that keeps a message, on the stuck list, until a person has it read once more."""
+    known = line.effects.get(WAKE_ASIDE, Pending())
+    row = (message.key, str(message.at), " ".join(message.barred), encode_message(message.body))
+    about = known.about if message.key in known.about[::_FIELDS] else (*known.about, *row)
+    stuck = replace(known, leased_at=0, why=why, parked=1, about=about)
+    return Put(WAKE_ASIDE, PARKED, stuck)
+
+
+def set_aside(kept: Pending) -> tuple[Unread, Pending]:
+    """Return the oldest message that such a timer keeps, and the timer without it. Raises BrokenRecord."""
+    try:
+        key, at, barred, body = kept.about[:_FIELDS]
+        message = Unread(int(at), key, decode_message(body), tuple(barred.split()))
+    except ValueError:
+        raise BrokenRecord("a message that was set aside cannot be read") from None
+    return message, Pending(about=kept.about[_FIELDS:])
 
 
 def without_reader(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
@@ -24,7 +59,7 @@ def without_reader(line: Line, orders: Mapping[str, Order], message: Unread) -> 
     body = message.body
     if isinstance(body, UnreadRefusal):
         return understand(line, orders, message, waits=False)
-    if not isinstance(body, UnreadReply) or counted(body.keyword or Keyword.UNKNOWN) is not Keyword.STOP:
+    if not isinstance(body, UnreadReply) or not is_refusal(message):
         return Reading(unmatched=LOST_READER)
     said = body.meaning()
     entries = remembered(line.entries, body.scope, message.came)

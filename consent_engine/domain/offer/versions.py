@@ -11,6 +11,9 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.page_seen import FOR_EVER, Seen
 from consent_engine.domain.offer.plan import CHANNELS, Plan
 
+REMEMBERED = 1000
+"""How many replaced proposals of a plan are remembered, until one is approved."""
+
 
 class Sale(StrEnum):
     """The state of a plan's sale: whether it may be sold."""
@@ -83,11 +86,28 @@ class Version(Struct, frozen=True, dict=True):  # a dict: for cached properties
 
 
 class Proposal(Struct, frozen=True):
-    """A plan proposed for sale, until another admin approves it. by: an API key's name, or a user's"""
+    """A plan proposed for sale, until another admin approves it.
+
+    by: an API key's name, or a user's · before: the marks of the proposals whose place it took, oldest first
+    """
 
     plan: Plan
     by: str
     at: Millis
+    before: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """Its author and the hash of its plan: a request that is sent again makes a proposal with the same mark."""
+        return f"{self.plan.hash} {self.by}"
+
+    def over(self, standing: "Proposal | None") -> "Proposal":
+        """This proposal, as it takes the place of the one that stands."""
+        if standing is None:
+            return self
+        marks = dict.fromkeys((*standing.before, standing.mark))
+        marks.pop(self.mark, None)
+        return replace(self, before=tuple(marks)[-REMEMBERED:])
 
 
 class Listed(Struct, frozen=True):

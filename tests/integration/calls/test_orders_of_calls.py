@@ -2,7 +2,9 @@
 
 import pytest
 from msgspec import structs
+from sqlalchemy import select, update
 
+from consent_engine.adapters.sql.tables import CALLS
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld
 from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_UNLAWFUL, Lane
@@ -261,6 +263,51 @@ def test_what_the_timer_of_an_earlier_release_passed_over_is_cancelled_when_its_
     cancelled = desk.engine.show(order.id).events[-1].detail
     assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "agreed_after_call", [])
     assert (desk.engine.line(NUMBER).restrictions, desk.engine.stuck()) == ((), [])
+
+
+def damage(desk, call, *, archived):
+    """Make a call's record unreadable; return what puts it right."""
+    name = desk.cell.record(Owner.CALL, call.id)
+    if not archived:
+        kept = desk.client.hget(name, "doc")
+        desk.client.hset(name, "doc", "{}")
+        return lambda: desk.client.hset(name, "doc", kept)
+
+    def written(text):
+        with desk.archive.asking() as connection:
+            connection.execute(update(CALLS).where(CALLS.c.id == call.id).values(record=text))
+
+    with desk.archive.asking() as connection:
+        kept = connection.execute(select(CALLS.c.record).where(CALLS.c.id == call.id)).scalar_one()
+    written("{}")
+    return lambda: written(kept)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_an_activation_that_waits_for_a_call_which_cannot_be_read_waits_for_a_person(desk, archived):
+    call, began = desk.start(), desk.clock()
+    desk.clock.forward(seconds=300)
+    order = ordered(desk, call)
+    confirmed(desk, order)
+    desk.end(call, "agreed", plan=PLAN, ended_at=instant(began + 60_000))
+    timers, tries = desk.cell.due[Lane.TIMER], f"o:{order.id}:{WAKE_ACTIVATE}"
+    desk.client.hdel(desk.cell.record(Owner.CALL, call.id), f"f:{WAKE_UNLAWFUL}")
+    if archived:
+        desk.client.zadd(timers, {tries: float("inf")})
+        desk.move(hours=49)
+        desk.client.zadd(timers, {tries: desk.clock()})
+    mend = damage(desk, call, archived=archived)
+    desk.clock.forward(seconds=61)
+    desk.run()
+    [stuck] = [each for each in desk.engine.stuck() if each.id == order.id]
+    assert (stuck.effect, desk.state(order), desk.bss.asked) == (WAKE_ACTIVATE, "confirmed", [])
+    assert "read" in stuck.why
+    assert desk.client.zscore(timers, tries) == float("inf"), "nobody looks again each minute"
+    mend()
+    desk.engine.retry(order.id, "ops-1")
+    desk.run()
+    assert (desk.state(order), desk.bss.asked) == ("cancelled", [])
+    assert desk.engine.show(order.id).events[-1].detail.reason == "agreed_after_call"
 
 
 def test_two_clocks_of_a_desk_may_differ_by_a_minute(desk):

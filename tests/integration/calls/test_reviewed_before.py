@@ -16,8 +16,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.call_book import unheard_in
 from consent_engine.engine.review import HEARD_STAYS_MS, letting_go_on
-from consent_engine.engine.store_requests import Loaded
-from consent_engine.ports import CallFilter, CommitResult, Tally
+from consent_engine.ports import CallFilter, CommitResult, Loaded, Tally
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold

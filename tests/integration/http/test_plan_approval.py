@@ -9,6 +9,7 @@ from tests.integration.api_door import OTHER, Door, is_problem, order
 from tests.plans import PLAN
 
 CODE = "5g-smart-199"
+DEARER = PLAN | {"price": {"monthly": "399.00"}}
 DEAR = PLAN | {"price": {"monthly": "299.00"}}
 
 
@@ -20,8 +21,9 @@ def door(running):
     made.close()
 
 
-def put(door, plan=DEAR, code=CODE):
-    return door.call("PUT", f"/v1/plans/{code}", Role.ADMIN, plan)
+def put(door, plan=DEAR, code=CODE, role=Role.ADMIN, over=None):
+    headers = {"X-Consent-Replaces": over} if over else {}
+    return door.call("PUT", f"/v1/plans/{code}", role, plan, headers=headers)
 
 
 def approve(door, role="second", code=CODE, body=None):
@@ -96,3 +98,24 @@ def test_a_proposal_that_another_replaces_while_it_is_approved_is_not_approved(d
         door.engine.registry.approve(seen, 2, door.engine.plan(CODE).newest, "second-admin")
     assert shown(door)["version"] == 1
     assert approve(door).json()["price"]["monthly"] == "399.00"
+
+
+def test_a_proposal_that_is_sent_again_replaces_nothing_that_came_later(door):
+    asked, theirs = put(door).json(), put(door, DEARER, role="second").json()
+    again = is_problem(put(door), 409, "proposal_replaced")
+    assert (again["by"], again["hash"]) == ("second-admin", theirs["plan"]["hash"])
+    assert door.engine.catalogue.proposed(CODE).by == "second-admin"
+    assert put(door, DEARER, role="second").json() == theirs  # its own repeat is the proposal that stands
+    is_problem(put(door, over=asked["plan"]["hash"]), 409, "proposal_replaced")
+    wanted = put(door, over=theirs["plan"]["hash"])
+    assert (wanted.status_code, wanted.json()["plan"]["hash"]) == (202, asked["plan"]["hash"])
+    is_problem(put(door, DEARER, role="second"), 409, "proposal_replaced")
+    assert approve(door, body={"hash": asked["plan"]["hash"]}).status_code == 200
+    assert put(door, DEARER, role="second").status_code == 202  # nothing stands that it would replace
+
+
+def test_an_admin_who_proposes_another_price_and_the_first_again_names_the_one_between(door):
+    put(door)
+    own = put(door, DEARER).json()["plan"]["hash"]
+    is_problem(put(door), 409, "proposal_replaced")
+    assert put(door, over=own).status_code == 202

@@ -2,12 +2,15 @@
 
 import pytest
 
-from consent_engine.domain.effects import Lane, Purpose, Unavailable, Uncertain
+from consent_engine.domain.effects import WAKE_ASIDE, Lane, Purpose, Unavailable, Uncertain
+from consent_engine.domain.interpret.lost_reader import SET_ASIDE
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
+from consent_engine.engine.read_inbox import reading
+from consent_engine.engine.round_trips import drive
 from consent_engine.errors import BrokenRecord, OrderNotFound, StoreUnavailable
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.mishaps import dies_after, lose_leases
@@ -141,6 +144,71 @@ def test_a_message_whose_reader_always_dies_goes_aside_and_the_line_goes_on(worl
     assert world.state(order) == "notified"
     [(_, kept)] = world.client.xrange("ce:{0}:unmatched")
     assert "lost_reader" in kept["m"]
+
+
+def test_a_yes_that_lost_every_reader_is_on_the_stuck_list_and_counts_once_it_is_read_again(world):
+    order = world.place()
+    world.run()
+    world.say("是")
+    lose_leases(world, Lane.INBOUND, times=6)
+    world.run()
+    [stuck] = world.engine.stuck()
+    assert (stuck.id, stuck.effect, stuck.why) == (order.line, WAKE_ASIDE, SET_ASIDE)
+    assert world.state(order) == "awaiting_reply"
+    world.engine.retry_other(order.line, "ops-1")
+    world.run()
+    assert (world.state(order), world.engine.stuck()) == ("notified", [])
+    assert WAKE_ASIDE not in world.engine.line(NUMBER).effects
+
+
+def test_messages_that_were_set_aside_are_read_in_their_order_and_a_deadly_one_waits_again(world):
+    first, second = world.two_asked()
+    for text in (f"是{first.doc.code}", f"否{second.doc.code}"):
+        world.say(text)
+        lose_leases(world, Lane.INBOUND, times=6)
+        world.run()
+    [stuck] = world.engine.stuck()
+    world.engine.retry_other(stuck.id, "ops-1")
+    lose_leases(world, Lane.TIMER, times=6)
+    world.run()
+    assert [each.id for each in world.engine.stuck()] == [first.line]
+    assert [world.state(each) for each in (first, second)] == ["awaiting_reply"] * 2
+    world.engine.retry_other(stuck.id, "ops-1")
+    world.run()
+    assert [world.state(each) for each in (first, second)] == ["notified", "declined"]
+    assert world.engine.stuck() == []
+
+
+def test_a_yes_that_is_read_again_after_a_stop_activates_nothing(world):
+    order = world.place()
+    world.run()
+    world.say("是")
+    lose_leases(world, Lane.INBOUND, times=6)
+    world.run()
+    world.say("TD")
+    world.run()
+    world.engine.retry_other(order.line, "ops-1")
+    world.run()
+    assert (world.state(order), world.bss.asked, world.engine.stuck()) == ("declined", [], [])
+
+
+def test_a_message_that_its_readers_die_of_costs_no_message_that_was_leased_with_it(world):
+    numbers = [parse(f"1380013810{n}") for n in range(10)]
+    orders = [world.place(number) for number in numbers]
+    world.run()
+    deadly = sorted(orders, key=lambda order: order.line)[3].line
+    for number in numbers:
+        world.say("是", number)
+    lanes = world.engine.store.lanes
+    for _ in range(200):
+        leased = lanes.lease(Lane.INBOUND, 100)
+        if any(each.line.id == deadly and each.token <= 5 for each in leased):
+            world.clock.forward(seconds=61)  # the process died, with all that it had leased
+        else:
+            drive(world.engine.store, [reading(each, 5) for each in leased])
+    world.run()
+    assert [world.state(order) for order in orders if order.line != deadly] == ["notified"] * 9
+    assert [world.state(order) for order in orders if order.line == deadly] == ["awaiting_reply"]
 
 
 @pytest.mark.parametrize("confirmed", [False, True])

@@ -5,15 +5,26 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, Retried, ending_id
-from consent_engine.domain.effects import ACTIVATE, WAKE_WITHDRAWN, Lane, Purpose, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    WAKE_ASIDE,
+    WAKE_WITHDRAWN,
+    Lane,
+    Purpose,
+    Rejected,
+    Unavailable,
+    Uncertain,
+)
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import Withdrawal, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
-from consent_engine.engine.round_trips import drive
-from consent_engine.engine.withdrawals import MOST_LOST, withdrawing
+from consent_engine.engine.round_trips import MOST_PAGES, PAGE, drive, orders_of_line
+from consent_engine.engine.timers import MOST_LOST
+from consent_engine.engine.withdrawals import MOST_WISHES, TOO_MANY, withdrawing
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LiftResult
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
@@ -415,6 +426,41 @@ def test_a_withdrawal_whose_message_lost_every_reader_ends_the_service_all_the_s
     assert ending(desk, order).state is EndingState.ENDED
 
 
+def behind_many(desk):
+    """Return an order whose service is on, archived, with more archived orders of its number after it than a page."""
+    order, _ = on(desk)
+    for _ in range(PAGE + 1):
+        desk.engine.cancel(desk.place(plan=SECOND).id, "A1024", "again")
+    desk.move()
+    assert len(desk.archive.of_line(order.line, None, 1000)) == PAGE + 2
+    return order
+
+
+def test_a_service_is_ended_however_many_orders_came_after_it(desk):
+    order = behind_many(desk)
+    desk.say(f"退订{order.doc.code}")
+    desk.run()
+    assert ending(desk, order).state is EndingState.ENDED
+
+
+def test_a_service_is_taken_back_from_a_number_that_changed_hands_however_many_orders_came_after_it(desk):
+    order = behind_many(desk)
+    desk.clock.forward(seconds=1)
+    desk.engine.line_event(LineEventAsked(NUMBER, LineEvent.ASSIGNED, desk.clock(), "ops-1"))
+    desk.run()
+    assert ending(desk, order).doc.cause is Cause.NUMBER_CHANGED
+
+
+def test_nothing_is_decided_by_a_part_of_a_numbers_orders():
+    pages = orders_of_line("its-line")
+    asked = next(pages)
+    for n in range(MOST_PAGES - 1):
+        asked = pages.send(([], (n, "an-order")))
+        assert asked.before == (n, "an-order")
+    with pytest.raises(BrokenRecord, match="by hand"):
+        pages.send(([], (MOST_PAGES, "an-order")))
+
+
 # -- wishes that wait -------------------------------------------------------------------------------------------------
 
 
@@ -425,6 +471,34 @@ def waiting(desk, order):
     desk.clock.forward(hours=25)
     desk.run(Lane.INBOUND, Lane.SMS)
     assert WAKE_WITHDRAWN in desk.engine.line(NUMBER).effects
+
+
+def test_a_ninth_wish_that_waits_is_on_the_stuck_list_and_ends_its_service_once_it_is_read_again(desk):
+    orders = desk.two_asked()
+    for each in orders:
+        desk.say(f"是{each.doc.code}")
+        desk.run()
+    desk.move()
+    first, second = orders
+    with broken(desk.archive):
+        for n in range(MOST_WISHES):
+            desk.say(f"退订{first.doc.code}", message_id=f"wish-{n}")
+        desk.say(f"退订{second.doc.code}", message_id="the-ninth")
+        desk.run(Lane.INBOUND)
+        desk.clock.forward(hours=25)
+        desk.run(Lane.INBOUND, Lane.SMS)
+        [stuck] = desk.engine.stuck()
+        assert (stuck.id, stuck.effect, stuck.why) == (first.line, WAKE_ASIDE, TOO_MANY)
+        desk.engine.retry_other(stuck.id, "ops-1")
+        desk.run(Lane.TIMER)
+        assert [each.why for each in desk.engine.stuck()] == [TOO_MANY], "nothing has changed: it waits as it did"
+    desk.clock.forward(seconds=61)
+    desk.run()
+    assert (ending(desk, first).state, none(desk, second)) == (EndingState.ENDED, True)
+    [stuck] = desk.engine.stuck()
+    desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    assert (ending(desk, second).state, desk.engine.stuck()) == (EndingState.ENDED, [])
 
 
 def test_a_wish_that_waited_ends_no_service_that_was_sold_after_it(desk):

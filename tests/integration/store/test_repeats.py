@@ -51,6 +51,7 @@ AGAIN = {
     "may_begin": "test_a_call_that_was_forbidden_meanwhile_does_not_begin",
     "note_refusal": "test_a_refusal_that_was_lifted_meanwhile_is_not_noted_again",
     "pause": "test_a_pause_that_another_ended_meanwhile_stays_ended",
+    "propose": "test_a_proposal_that_another_replaced_meanwhile_stays_replaced",
     "prove_order": "test_a_proof_of_what_left_meanwhile_makes_nothing",
     "publish_plan": "test_a_plan_that_another_published_meanwhile_stays_the_newest",
     "read_journal": "test_one_reads_a_cell_at_a_time_until_it_is_silent",
@@ -145,6 +146,19 @@ def test_a_proposal_that_took_the_place_of_one_that_is_forgotten_stays(desk):
     desk.wire.meanwhile = lambda: desk.engine.registry.propose(new)
     desk.registry.forget_proposal(old)
     assert desk.registry.proposals() == {plan.code: new}
+
+
+def test_a_proposal_that_another_replaced_meanwhile_stays_replaced(desk):
+    plan = undated(desk.engine.plan("data-pack-10gb").plan)
+    old, new = Proposal(plan, "first", 1), Proposal(priced(plan, "20.00"), "second", 2)
+    desk.wire.meanwhile = nothing
+    desk.registry.propose(old)
+    assert desk.registry.proposals() == {plan.code: old}
+    desk.engine.registry.forget_proposal(old)
+    desk.wire.meanwhile = lambda: desk.engine.registry.propose(new.over(old), old)
+    with pytest.raises(StoreUnavailable, match="changed by somebody else"):
+        desk.registry.propose(old)
+    assert desk.registry.proposals() == {plan.code: new.over(old)}
 
 
 def test_a_plan_that_another_published_meanwhile_stays_the_newest(desk):

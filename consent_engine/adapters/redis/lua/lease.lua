@@ -5,6 +5,7 @@
 --       5 how many unread messages of a line to hand out
 --       6 names of the restrictions that bar an activation, `{}` for the carrier that it names, `[]` for the plan, `<>`
 --       for the order
+--       7 '' in a lane of calls; else names of the effects that are handed out together though their leases were lost
 -- Record keys are built from due members: they carry the same tag, so the same slot. While that slot is moved key by
 -- key, any of them may be elsewhere, and reading it is an error. So everything of a member is read before its first
 -- write, and where one cannot be read, those before it are leased and it is left untouched; if it is the first, the
@@ -13,7 +14,8 @@
 -- is set to the lease's end.
 -- An effect is kept as [attempts, leased at, doubts, first at, last at, ...]; only these five change here.
 -- An effect whose stamp is still set lost its lease: its worker died or was too slow. It is handed out with the mark
--- `lost`, and its last_at and first_at stay those of the call that may have been made.
+-- `lost`, and its last_at and first_at stay those of the call that may have been made. In a lane without calls it is
+-- handed out alone: if it is what its worker died of, no other effect is lost with it again.
 -- An activation that has not begun, and is barred by a restriction on its line, is not leased: that is no attempt. (One
 -- in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.) It is due again in a
 -- minute, and handed out with the mark `barred` and the names of the restrictions. While the line has unread messages,
@@ -87,6 +89,7 @@ local function barring(line, about, id)
     return found
 end
 local nothing = {}
+-- Lease a member; returns 'alone' for one with which nothing else is leased, 'later' for such a one that is left.
 local function take(member)
     local owner, id, effect = match(member, "^(%a):([^:]+):(.+)$")
     local key = prefix .. (ROOMS[owner] or "line:") .. (id or "")
@@ -108,6 +111,8 @@ local function take(member)
             scored("+inf", member) -- one unreadable effect must not stop its lane
         else
             local lost, more = stamp ~= "0", nothing
+            local alone = lost and ARGV[7] ~= "" and not string.find(ARGV[7], " " .. effect .. " ", 1, true)
+            if alone and #leased > 1 then return "later" end
             local begun = lost or doubts ~= "0" and first_at ~= "0"
             local line = effect == "activate" and not begun and line_of(record)
             if line then more = barring(line, match(text, ',%["([^%[%]]*)"%]%]$'), id) end
@@ -127,6 +132,7 @@ local function take(member)
                 call("HSET", key, field, text)
                 scored(deadline, member)
                 leased[#leased + 1] = { member, text, lost and "1" or "0", record, more }
+                if alone then return "alone" end
             end
         end
     end
@@ -137,6 +143,7 @@ for _, member in ipairs(call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, 
         if #leased + #scores + #gone == 1 then return type(why) == "table" and why or redis.error_reply(tostring(why)) end
         break
     end
+    if why then break end
 end
 if #scores > 0 then call("ZADD", KEYS[1], unpack(scores)) end
 if #gone > 0 then call("ZREM", KEYS[1], unpack(gone)) end
