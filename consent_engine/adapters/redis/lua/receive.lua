@@ -135,7 +135,7 @@ for n, name in ipairs(names) do
     end
     set("r:" .. name, cjson.encode(row))
     if not carrier then
-        no_longer_suspected(name)
+        if ends == 0 then no_longer_suspected(name) end -- one with an end answers no words that may mean "never"
     elseif redis.call("HSETNX", line, "f:wake.undecided", "[]") == 1 then
         redis.call("ZADD", KEYS[6], now + ARGV[16], "l:" .. ARGV[2] .. ":wake.undecided")
     end
