@@ -6,6 +6,7 @@ The door, dialling and the gate read fields of a line that no seal covers, becau
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 
 from msgspec import UNSET
 
@@ -38,7 +39,9 @@ def look(looker: Looker, plans: Callable[[], Iterable[str]], tell: Callable[[str
     """
     store = looker.store
     known = _by_log(store, store.log, tell) if store.log is not None else None
-    lost = {*_off_their_lines(store), *_not_lifted(looker), *(_not_as_the_log(store, known[1], plans) if known else ())}
+    lost = {*_off_their_lines(store), *_not_lifted(looker)}
+    if known is not None:
+        lost |= {*_not_as_the_log(looker, known[1], plans)}
     for line, name in sorted(lost):
         looker.found["unrefused"].append(line)
         if looker.mend and name:
@@ -106,16 +109,19 @@ def _unlogged(looker: Looker, size: int, known: Refusals) -> list[Whom]:
         standing = [(row.line, each.name) for row in rows if (each := row.restriction) and not each.until]
         found += [each for each in standing if not known.has(*each)]
         page = rows[-1].at, rows[-1].name
-    if not found:
+    if not found or (log := store.log) is None:
         return []
-    waiting = store.journal.refusals()  # read before the log: an entry that leaves it meanwhile is found there
+    named = {(line, head_of(name)) for line, name in found}
+    # Read before the log: an entry that leaves it meanwhile is found there. A backup's may have been there before.
+    waiting = [leaf for leaf in store.journal.refusals() if (leaf.record, leaf.head) in named]
+    coming = {(leaf.record, leaf.head) for leaf in waiting if not log.has(leaf.entry)}
     since = refusals_of(store, first=size)
-    return [each for each in found if (each[0], head_of(each[1])) not in waiting and not since.has(*each)]
+    return [each for each in found if (each[0], head_of(each[1])) not in coming and not since.has(*each)]
 
 
-def _not_as_the_log(store: Store, known: Refusals, plans: Callable[[], Iterable[str]]) -> Iterator[Whom]:
+def _not_as_the_log(looker: Looker, known: Refusals, plans: Callable[[], Iterable[str]]) -> Iterator[Whom]:
     """Yield what stands by the log alone. The name is '' for a plan that is unknown here: that is not put back."""
-    lost = known.missing(store)
+    lost = known.missing(looker.store, chain.from_iterable(looker.survey.lifted()))
     if not lost:
         return
     carriers = (*CARRIERS, EVERY_CARRIER)

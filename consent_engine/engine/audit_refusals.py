@@ -1,8 +1,9 @@
 """The audit of refusals: each that stands by the log must stand on its line. The log is read in its order: the newest
-leaf of a line and a head says whether that restriction stands or was lifted.
+leaf of a line and a head says whether that restriction stands or was lifted. Liftings that the log does not have, or
+did not when it was read, are looked up where they are recorded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from sys import intern
 
 from consent_engine.domain.canonical_json import parsed
@@ -12,43 +13,64 @@ from consent_engine.ports import Store
 
 PIECE = 500
 LOOK_BACK = 10_000
-"""How many of the newest liftings are looked at: of those since the log was read, and of a release without leaves."""
+"""How many of the newest liftings are looked at where not all are given: of those since the log was read, of a release
+without such leaves, and of a time that an older archive lacks.
+"""
 
 
 class Refusals:
-    """Restrictions that stand by the log, without an end: line and head, and since when."""
+    """Restrictions that stand by the log, without an end: line and head, and since when; and the liftings in it."""
 
     def __init__(self) -> None:
         self.standing: dict[tuple[str, str], Millis] = {}
+        self._liftings: set[str] = set()
 
     def note(self, leaves: Iterable[Leaf]) -> None:
+        """Take the next leaves of refusals, in the log's order."""
         for leaf in leaves:
             if leaf.seq == STANDS:
                 self.standing[leaf.record, intern(leaf.head)] = leaf.at
             else:
                 self.standing.pop((leaf.record, leaf.head), None)
+                self._liftings.add(leaf.entry)
 
     def has(self, line: str, name: str) -> bool:
         """Whether a restriction of this name stands by the log."""
         return (line, head_of(name)) in self.standing
 
-    def missing(self, store: Store) -> list[tuple[str, str]]:
-        """Return line and head of those that do not stand. Raises StoreUnavailable; reads only."""
+    def missing(self, store: Store, liftings: Iterable[str] | None = None) -> list[tuple[str, str]]:
+        """Return line and head of those that do not stand, or stand with an end, and were not lifted. Reads only.
+
+        liftings: the records of all that are known; without them the newest are looked at.
+        Raises StoreUnavailable and ArchiveUnavailable.
+        """
         known = list(self.standing)
         gone = [each for n in range(0, len(known), PIECE) for each in _gone(store, known[n : n + PIECE])]
-        lifted = _lifted(store) if gone else {}
-        return [each for each in gone if lifted.get(each, -1) < self.standing[each]]
+        if not gone:
+            return []
+        told = _told(store.lists.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
+        lifted = self._since_the_log(store, [leaf for leaf in told if leaf.entry not in self._liftings])
+        return [each for each in gone if each not in lifted]
+
+    def _since_the_log(self, store: Store, liftings: Sequence[Leaf]) -> set[tuple[str, str]]:
+        """Return those that one of these liftings, which the log had not, is about. It is the newer act where its
+        instant says so, and where it is still on its way to the log: the clock may have gone back in between.
+        """
+        known = self.standing
+        of = [(leaf, known[key]) for leaf in liftings if (key := (leaf.record, leaf.head)) in known]
+        older = {leaf.entry for leaf, stands in of if leaf.at < stands}
+        waiting = store.journal.among(older) if older else set()
+        waiting = {entry for entry in waiting if store.log is None or not store.log.has(entry)}
+        return {(leaf.record, leaf.head) for leaf, stands in of if leaf.at >= stands or leaf.entry in waiting}
 
 
 def _gone(store: Store, some: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     lines = store.records.live(lines=list({line for line, _ in some}))[2]
-    stands = {(line.id, head_of(each.name)) for line in lines.values() for each in line.restrictions}
+    stands = {(line.id, head_of(each.name)) for line in lines.values() for each in line.restrictions if not each.until}
     yield from (each for each in some if each not in stands)
 
 
-def _lifted(store: Store) -> dict[tuple[str, str], Millis]:
-    found: dict[tuple[str, str], Millis] = {}
-    for each in map(parsed, store.lists.lifted(LOOK_BACK)):
-        key = str(each["line"]), head_of(str(each["carrier"]))
-        found[key] = max(found.get(key, 0), int(each["at"]))
-    return found
+def _told(liftings: Iterable[str], lines: Set[str]) -> list[Leaf]:
+    """Return the leaves that liftings on these lines have, by their records."""
+    found = (each for each in map(parsed, liftings) if each["line"] in lines)
+    return [Leaf.of_lifting(str(each["line"]), str(each["carrier"]), int(each["at"])) for each in found]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
-from consent_engine.domain.leaf import STANDS, Chained, Leaf, entry_at
+from consent_engine.domain.leaf import Chained, Leaf, entry_at
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, Piece, Waiting
 
@@ -48,14 +48,13 @@ class RedisJournal(OfCell, Journal):
                 break
         return found
 
-    def refusals(self) -> set[tuple[str, str]]:
-        kind, found = f"{Chained.REFUSAL} ", set[tuple[str, str]]()
+    def refusals(self) -> list[Leaf]:
+        kind, found = f"{Chained.REFUSAL} ", list[Leaf]()
         for rows in self._rows():
             for entry in rows:
                 with suppress(BrokenRecord):
                     if entry.startswith(kind):
-                        leaf = Leaf.decode(entry)
-                        found.add((leaf.record, leaf.head))
+                        found.append(Leaf.decode(entry))
         return found
 
     def _rows(self) -> Iterator[list[str]]:
@@ -76,7 +75,7 @@ class RedisJournal(OfCell, Journal):
     def note(self, standing: Sequence[tuple[str, str]]) -> int:
         calls = Calls()
         for line, name in standing:
-            entry, now = entry_at(line, name, STANDS), self._clock.argument()
+            entry, now = entry_at(line, name), self._clock.argument()
             calls.script("note_refusal", [self._cell.line(line), self._cell.journal], [f"r:{name}", entry, now])
         return sum(map(int, self._wire.send(calls, prove=True, repeat=True)))
 
@@ -97,8 +96,8 @@ class ShardedJournal(OfCells, Journal):
     def among(self, entries: Set[str]) -> set[str]:
         return set().union(*self._cells.reached(lambda cell: cell.journal.among(entries)))
 
-    def refusals(self) -> set[tuple[str, str]]:
-        return set().union(*[cell.journal.refusals() for cell in self._cells.stores])
+    def refusals(self) -> list[Leaf]:
+        return [leaf for cell in self._cells.stores for leaf in cell.journal.refusals()]
 
     def note(self, standing: Sequence[tuple[str, str]]) -> int:
         cells = self._cells
