@@ -5,6 +5,7 @@ did not when it was read, are looked up where they are recorded.
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from sys import intern
+from typing import NamedTuple
 
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
@@ -18,11 +19,20 @@ without such leaves, and of a time that an older archive lacks.
 """
 
 
+class Lifting(NamedTuple):
+    """A lifting by its record: the restriction's name, and the leaf that it has in the log, or should have."""
+
+    name: str
+    leaf: Leaf
+
+
 class Refusals:
     """Restrictions that stand by the log, without an end: line and head, and since when; and the liftings in it."""
 
     def __init__(self) -> None:
         self.standing: dict[tuple[str, str], Millis] = {}
+        self.lifted: list[Lifting] = []
+        """Liftings of what stands by the log, which it had not when it was read: found by `missing`."""
         self._liftings: set[str] = set()
 
     def note(self, leaves: Iterable[Leaf]) -> None:
@@ -49,19 +59,20 @@ class Refusals:
         if not gone:
             return []
         told = _told(store.lists.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
-        lifted = self._since_the_log(store, [leaf for leaf in told if leaf.entry not in self._liftings])
+        self.lifted = self._since_the_log(store, [each for each in told if each.leaf.entry not in self._liftings])
+        lifted = {(leaf.record, leaf.head) for _, leaf in self.lifted}
         return [each for each in gone if each not in lifted]
 
-    def _since_the_log(self, store: Store, liftings: Sequence[Leaf]) -> set[tuple[str, str]]:
-        """Return those that one of these liftings, which the log had not, is about. It is the newer act where its
-        instant says so, and where it is still on its way to the log: the clock may have gone back in between.
+    def _since_the_log(self, store: Store, liftings: Sequence[Lifting]) -> list[Lifting]:
+        """Return those of these liftings, which the log had not, that are newer than what they lift: by their instants,
+        or because they are still on their way to the log: the clock may have gone back in between.
         """
         known = self.standing
-        of = [(leaf, known[key]) for leaf in liftings if (key := (leaf.record, leaf.head)) in known]
-        older = {leaf.entry for leaf, stands in of if leaf.at < stands}
+        of = [(each, known[key]) for each in liftings if (key := (each.leaf.record, each.leaf.head)) in known]
+        older = {each.leaf.entry for each, stands in of if each.leaf.at < stands}
         waiting = store.journal.among(older) if older else set()
         waiting = {entry for entry in waiting if store.log is None or not store.log.has(entry)}
-        return {(leaf.record, leaf.head) for leaf, stands in of if leaf.at >= stands or leaf.entry in waiting}
+        return [each for each, stands in of if each.leaf.at >= stands or each.leaf.entry in waiting]
 
 
 def _gone(store: Store, some: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -70,7 +81,8 @@ def _gone(store: Store, some: list[tuple[str, str]]) -> Iterator[tuple[str, str]
     yield from (each for each in some if each not in stands)
 
 
-def _told(liftings: Iterable[str], lines: Set[str]) -> list[Leaf]:
-    """Return the leaves that liftings on these lines have, by their records."""
+def _told(liftings: Iterable[str], lines: Set[str]) -> list[Lifting]:
+    """Read the records of liftings on these lines."""
     found = (each for each in map(parsed, liftings) if each["line"] in lines)
-    return [Leaf.of_lifting(str(each["line"]), str(each["carrier"]), int(each["at"])) for each in found]
+    told = ((str(each["line"]), str(each["carrier"]), int(each["at"])) for each in found)
+    return [Lifting(name, Leaf.of_lifting(line, name, at)) for line, name, at in told]

@@ -51,6 +51,11 @@ class Journal(Protocol):
         Those that do not stand any more, or have an end, get none. Return how many got one. A repeat adds them again.
         """
 
+    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
+        """Add the entries of these liftings, each with its restriction's name; proven durable. Where it stands by now,
+        without an end, it gets none. Return how many got one.
+        """
+
 
 class Log(Protocol):
     """The log: all entries of all cells, numbered densely from 0, each once, kept for ever. Raises ArchiveUnavailable

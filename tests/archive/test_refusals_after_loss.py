@@ -2,8 +2,10 @@
 
 import pytest
 
+from consent_engine.doctor import Level
+from consent_engine.doctor.records import TROUBLES
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.leaf import LIFTED, STANDS, head_of
+from consent_engine.domain.leaf import LIFTED, STANDS, Leaf, head_of
 from consent_engine.engine.audit import UNREFUSED, audit, newest
 from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange
 from tests.archive.refusals import (
@@ -154,3 +156,45 @@ def test_what_reads_a_refusal_as_over_does_not_delete_it_once_it_is_for_ever(sma
     assert saved.word is CommitResult.STALE
     small.clock.forward(hours=1)
     assert not small.engine.dial(NUMBER, "mobile").callable
+
+
+def of_an_older_archive(town):
+    """Lift a refusal whose lifting the log lacks, as an older copy of the archive does."""
+    by_voice(town)
+    sealed(town)
+    town.clock.forward(hours=1)
+    lift(town)
+    town.client.delete(town.cell.journal)
+
+
+def told_unlifted(town, *, mend=False):
+    return [each for each in doctor(town, mend=mend) if each.what.startswith(TROUBLES["unlifted"][1])]
+
+
+def test_a_lifting_that_the_log_lacks_is_noted_there_before_its_record_is_too_old_to_be_told(small):
+    of_an_older_archive(small)
+    assert [each.level for each in told_unlifted(small)] == [Level.WARN]
+    told_unlifted(small, mend=True)
+    assert of_refusals(small) == [(STANDS, head_of("mobile")), (LIFTED, head_of("mobile"))]
+    small.client.delete(small.cell.lifted)  # years later
+    assert doctor(small, mend=True) == []
+    assert small.engine.dial(NUMBER, "mobile").callable
+
+
+def test_a_lifting_that_is_on_its_way_to_the_log_is_not_noted_again(small):
+    by_voice(small)
+    sealed(small)
+    small.clock.forward(hours=1)
+    lift(small)
+    assert told_unlifted(small, mend=True) == []
+    assert of_refusals(small) == [(STANDS, head_of("mobile")), (LIFTED, head_of("mobile"))]
+
+
+@pytest.mark.parametrize(("until", "noted"), [(0, 0), (AN_HOUR, 1)])
+def test_no_lifting_is_noted_of_what_came_again_meanwhile(small, until, noted):
+    of_an_older_archive(small)
+    line = small.engine.line(NUMBER).id
+    by_voice(small, until=until and small.clock.now + until)
+    small.client.delete(small.cell.journal)
+    assert small.engine.store.journal.note_lifted([("mobile", Leaf.of_lifting(line, "mobile", 5))]) == noted
+    assert small.client.llen(small.cell.journal) == noted

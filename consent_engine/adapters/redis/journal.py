@@ -73,10 +73,16 @@ class RedisJournal(OfCell, Journal):
                 return
 
     def note(self, standing: Sequence[tuple[str, str]]) -> int:
-        calls = Calls()
-        for line, name in standing:
-            entry, now = entry_at(line, name), self._clock.argument()
-            calls.script("note_refusal", [self._cell.line(line), self._cell.journal], [f"r:{name}", entry, now])
+        return self._note([(line, name, entry_at(line, name), "") for line, name in standing])
+
+    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
+        return self._note([(leaf.record, name, leaf.entry, "1") for name, leaf in lifted])
+
+    def _note(self, entries: Sequence[tuple[str, str, str, str]]) -> int:
+        calls, now = Calls(), self._clock.argument()
+        for line, name, entry, of_lifting in entries:
+            keys = [self._cell.line(line), self._cell.journal]
+            calls.script("note_refusal", keys, [f"r:{name}", entry, now, of_lifting])
         return sum(map(int, self._wire.send(calls, prove=True, repeat=True)))
 
 
@@ -103,3 +109,8 @@ class ShardedJournal(OfCells, Journal):
         cells = self._cells
         parts = apart([line for line, _ in standing], len(cells.stores)).items()
         return sum(cells.stores[cell].journal.note([standing[n] for n in some]) for cell, some in parts)
+
+    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
+        cells = self._cells
+        parts = apart([leaf.record for _, leaf in lifted], len(cells.stores)).items()
+        return sum(cells.stores[cell].journal.note_lifted([lifted[n] for n in some]) for cell, some in parts)
