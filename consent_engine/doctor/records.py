@@ -38,6 +38,8 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
                   "consent doctor --all --mend"),
     "unlogged": (Level.WARN, "refusals that the log lacks, as those of an earlier release: nobody would miss them",
                  "consent doctor --all --mend"),
+    "unlifted": (Level.WARN, "liftings of refusals that the log lacks, as one from a backup does: missed in some years",
+                 "consent doctor --all --mend"),
     "undue": (Level.BAD, "records with a pending effect that is in no due-set", MEND),
     "unread": (Level.BAD, "lines with unread messages that no worker would read", MEND),
     "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),

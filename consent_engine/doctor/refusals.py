@@ -5,7 +5,8 @@ The door, dialling and the gate read fields of a line that no seal covers, becau
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from msgspec import UNSET
 
@@ -19,7 +20,7 @@ from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTI
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.audit import PIECE as LOG_PIECE
 from consent_engine.engine.audit import Audited, refusals_of
-from consent_engine.engine.audit_refusals import Refusals
+from consent_engine.engine.audit_refusals import Lifting, Refusals
 from consent_engine.ports import Log, Posted, Standing, Store
 from consent_engine.ports.survey import Survey
 
@@ -38,12 +39,15 @@ def look(looker: Looker, plans: Callable[[], Iterable[str]], tell: Callable[[str
     """
     store = looker.store
     known = _by_log(store, store.log, tell) if store.log is not None else None
-    lost = {*_off_their_lines(store), *_not_lifted(looker), *(_not_as_the_log(store, known[1], plans) if known else ())}
-    for line, name in sorted(lost):
-        looker.found["unrefused"].append(line)
-        if looker.mend and name:
-            _put_back(store, line, name)
-            looker.mended.append(f"{line} refusal")
+    lost = {*_off_their_lines(store), *_not_lifted(looker)}
+    if known is not None:
+        lost |= {*_not_as_the_log(looker, known[1], plans)}
+        _note_liftings(looker, known[1].lifted)
+    for some in pieces(sorted(lost), PIECE):
+        looker.found["unrefused"] += [line for line, _ in some]
+        if looker.mend and (back := [each for each in some if each[1]]):
+            store.inbox.receive([_put_back(*each) for each in back])
+            looker.mended += [f"{line} refusal" for line, _ in back]
     for some in pieces(_unlogged(looker, *known) if known else [], PIECE):
         looker.found["unlogged"] += [line for line, _ in some]
         if looker.mend and store.journal.note(some):
@@ -106,16 +110,19 @@ def _unlogged(looker: Looker, size: int, known: Refusals) -> list[Whom]:
         standing = [(row.line, each.name) for row in rows if (each := row.restriction) and not each.until]
         found += [each for each in standing if not known.has(*each)]
         page = rows[-1].at, rows[-1].name
-    if not found:
+    if not found or (log := store.log) is None:
         return []
-    waiting = store.journal.refusals()  # read before the log: an entry that leaves it meanwhile is found there
+    named = {(line, head_of(name)) for line, name in found}
+    # Read before the log: an entry that leaves it meanwhile is found there. A backup's may have been there before.
+    waiting = [leaf for leaf in store.journal.refusals() if (leaf.record, leaf.head) in named]
+    coming = {(leaf.record, leaf.head) for leaf in waiting if not log.has(leaf.entry)}
     since = refusals_of(store, first=size)
-    return [each for each in found if (each[0], head_of(each[1])) not in waiting and not since.has(*each)]
+    return [each for each in found if (each[0], head_of(each[1])) not in coming and not since.has(*each)]
 
 
-def _not_as_the_log(store: Store, known: Refusals, plans: Callable[[], Iterable[str]]) -> Iterator[Whom]:
+def _not_as_the_log(looker: Looker, known: Refusals, plans: Callable[[], Iterable[str]]) -> Iterator[Whom]:
     """Yield what stands by the log alone. The name is '' for a plan that is unknown here: that is not put back."""
-    lost = known.missing(store)
+    lost = known.missing(looker.store, chain.from_iterable(looker.survey.lifted()))
     if not lost:
         return
     carriers = (*CARRIERS, EVERY_CARRIER)
@@ -135,9 +142,22 @@ def _lifted(survey: Survey) -> dict[Whom, Millis]:
     return found
 
 
-def _put_back(store: Store, line: str, name: str) -> None:
-    """Write the restriction anew. A refusal ends what is open, for a lost suspicion too: nobody can judge words that
-    are gone.
+def _note_liftings(looker: Looker, lifted: Sequence[Lifting]) -> None:
+    """Note liftings that the log lacks: once their records are too old, nothing else would tell of them."""
+    store, log = looker.store, looker.store.log
+    for some in pieces(lifted, PIECE):
+        waiting = store.journal.among(
+            {leaf.entry for _, leaf in some}
+        )  # before the log: where an entry goes from there
+        lacking = [each for each in some if log and not (each.leaf.entry in waiting or log.has(each.leaf.entry))]
+        looker.found["unlifted"] += [leaf.record for _, leaf in lacking]
+        if looker.mend and lacking and store.journal.note_lifted(lacking):
+            looker.mended += [f"{leaf.record} log entry" for _, leaf in lacking]
+
+
+def _put_back(line: str, name: str) -> Posted:
+    """Return what writes the restriction anew. A refusal ends what is open, for a lost suspicion too: nobody can judge
+    words that are gone.
     """
     kind, _, scope = name.rpartition(":")
     carrier, _, plan = scope.partition("/")
@@ -146,4 +166,4 @@ def _put_back(store: Store, line: str, name: str) -> None:
     if kind == Kind.MARKETING_FREE:
         body = UnreadRegistration(carriers, DOOR, DOOR)
     key = f"{DOOR}-{uuid.uuid4().hex}"
-    store.inbox.receive([Posted(line, "", key, encode_message(body), (name,), DOOR, once=True)])
+    return Posted(line, "", key, encode_message(body), (name,), DOOR, once=True)

@@ -85,6 +85,11 @@ class Leaf(Struct, frozen=True):
         return cls(Chained.REFUSAL, line, STANDS, at, head_of(name))
 
     @classmethod
+    def of_lifting(cls, line: str, name: str, at: Millis) -> "Leaf":
+        """The leaf of a lifting of such a restriction. at: that in its record, from which it follows"""
+        return cls(Chained.REFUSAL, line, LIFTED, at, head_of(name))
+
+    @classmethod
     def decode(cls, entry: str) -> "Leaf":
         """Read the leaf in an entry. Raises BrokenRecord."""
         found = _ENTRY.fullmatch(entry)
@@ -100,9 +105,9 @@ def head_of(name: str) -> str:
     return chain("", (name,))
 
 
-def entry_at(line: str, name: str, number: int) -> str:
-    """Return the entry of a refusal's leaf with `%s` for its instant, which the store sets."""
-    return f"{Chained.REFUSAL} {line} {number} %s {head_of(name)}"
+def entry_at(line: str, name: str) -> str:
+    """Return the entry of a restriction that begins to stand with `%s` for its instant, which the store sets."""
+    return f"{Chained.REFUSAL} {line} {STANDS} %s {head_of(name)}"
 
 
 _ENTRY = re.compile(

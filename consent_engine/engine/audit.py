@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
+from consent_engine.domain.leaf import LIFTED, Chained, Leaf, leaf_hash
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit_lines import Lines
 from consent_engine.engine.audit_records import Chain, chains, misfiled, unlogged
@@ -49,9 +49,11 @@ def audit(
     found, newest = Audited(), dict[str, Leaf]()
     lines, refusals = Lines(), Refusals()
     for piece in _pieces(store, found, between[0]):
-        leaves = [leaf for leaf in piece if between[0] <= leaf.at < between[1]]
+        leaves = [leaf for leaf in piece if _is_in(between, leaf)]
         found.entries += len(leaves)
-        leaves = _others(leaves, lines, refusals)
+        # With the liftings after the period: what they lifted is not missing.
+        refusals.note([leaf for leaf in _of_refusals(piece) if leaf.seq == LIFTED or _is_in(between, leaf)])
+        leaves = _others(leaves, lines)
         chains = _kept(store, leaves)
         for leaf in leaves:
             newest[leaf.record] = leaf
@@ -66,10 +68,17 @@ def audit(
     return found
 
 
-def _others(leaves: Sequence[Leaf], lines: Lines, refusals: Refusals) -> list[Leaf]:
-    """Note the leaves of lines and of refusals; return those of all other records."""
+def _is_in(between: tuple[Millis, Millis], leaf: Leaf) -> bool:
+    return between[0] <= leaf.at < between[1]
+
+
+def _of_refusals(leaves: Sequence[Leaf]) -> list[Leaf]:
+    return [leaf for leaf in leaves if leaf.of is Chained.REFUSAL]
+
+
+def _others(leaves: Sequence[Leaf], lines: Lines) -> list[Leaf]:
+    """Note the leaves of lines; return those of all other records, refusals left out."""
     lines.note([leaf for leaf in leaves if leaf.of is Chained.LINE])
-    refusals.note([leaf for leaf in leaves if leaf.of is Chained.REFUSAL])
     return [leaf for leaf in leaves if leaf.of not in {Chained.LINE, Chained.REFUSAL}]
 
 
@@ -80,7 +89,7 @@ def refusals_of(store: Store, tell: Callable[[Audited], None] = lambda _: None, 
     """
     found, refusals = Audited(), Refusals()
     for piece in _pieces(store, found, 0, first):
-        refusals.note([leaf for leaf in piece if leaf.of is Chained.REFUSAL])
+        refusals.note(_of_refusals(piece))
         found.entries += len(piece)
         tell(found)
     return refusals
@@ -163,7 +172,8 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
         except BrokenRecord:
             found.damaged += 1
     refusals = Refusals()
-    leaves = _others(leaves, Lines(), refusals)
+    refusals.note(_of_refusals(leaves))
+    leaves = _others(leaves, Lines())
     found.entries = len(leaves) + len(refusals.standing)
     found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     chains = _kept(store, leaves)

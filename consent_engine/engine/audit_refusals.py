@@ -1,9 +1,11 @@
 """The audit of refusals: each that stands by the log must stand on its line. The log is read in its order: the newest
-leaf of a line and a head says whether that restriction stands or was lifted.
+leaf of a line and a head says whether that restriction stands or was lifted. Liftings that the log does not have, or
+did not when it was read, are looked up where they are recorded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from sys import intern
+from typing import NamedTuple
 
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
@@ -12,43 +14,75 @@ from consent_engine.ports import Store
 
 PIECE = 500
 LOOK_BACK = 10_000
-"""How many of the newest liftings are looked at: of those since the log was read, and of a release without leaves."""
+"""How many of the newest liftings are looked at where not all are given: of those since the log was read, of a release
+without such leaves, and of a time that an older archive lacks.
+"""
+
+
+class Lifting(NamedTuple):
+    """A lifting by its record: the restriction's name, and the leaf that it has in the log, or should have."""
+
+    name: str
+    leaf: Leaf
 
 
 class Refusals:
-    """Restrictions that stand by the log, without an end: line and head, and since when."""
+    """Restrictions that stand by the log, without an end: line and head, and since when; and the liftings in it."""
 
     def __init__(self) -> None:
         self.standing: dict[tuple[str, str], Millis] = {}
+        self.lifted: list[Lifting] = []
+        """Liftings of what stands by the log, which it had not when it was read: found by `missing`."""
+        self._liftings: set[str] = set()
 
     def note(self, leaves: Iterable[Leaf]) -> None:
+        """Take the next leaves of refusals, in the log's order."""
         for leaf in leaves:
             if leaf.seq == STANDS:
                 self.standing[leaf.record, intern(leaf.head)] = leaf.at
             else:
                 self.standing.pop((leaf.record, leaf.head), None)
+                self._liftings.add(leaf.entry)
 
     def has(self, line: str, name: str) -> bool:
         """Whether a restriction of this name stands by the log."""
         return (line, head_of(name)) in self.standing
 
-    def missing(self, store: Store) -> list[tuple[str, str]]:
-        """Return line and head of those that do not stand. Raises StoreUnavailable; reads only."""
+    def missing(self, store: Store, liftings: Iterable[str] | None = None) -> list[tuple[str, str]]:
+        """Return line and head of those that do not stand, or stand with an end, and were not lifted. Reads only.
+
+        liftings: the records of all that are known; without them the newest are looked at.
+        Raises StoreUnavailable and ArchiveUnavailable.
+        """
         known = list(self.standing)
         gone = [each for n in range(0, len(known), PIECE) for each in _gone(store, known[n : n + PIECE])]
-        lifted = _lifted(store) if gone else {}
-        return [each for each in gone if lifted.get(each, -1) < self.standing[each]]
+        if not gone:
+            return []
+        told = _told(store.lists.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
+        self.lifted = self._since_the_log(store, [each for each in told if each.leaf.entry not in self._liftings])
+        lifted = {(leaf.record, leaf.head) for _, leaf in self.lifted}
+        return [each for each in gone if each not in lifted]
+
+    def _since_the_log(self, store: Store, liftings: Sequence[Lifting]) -> list[Lifting]:
+        """Return those of these liftings, which the log had not, that are newer than what they lift: by their instants,
+        or because they are still on their way to the log: the clock may have gone back in between.
+        """
+        known = self.standing
+        of = [(each, known[key]) for each in liftings if (key := (each.leaf.record, each.leaf.head)) in known]
+        older = {each.leaf.entry for each, stands in of if each.leaf.at < stands}
+        waiting = store.journal.among(older) if older else set()
+        waiting = {entry for entry in waiting if store.log is None or not store.log.has(entry)}
+        return [each for each, stands in of if each.leaf.at >= stands or each.leaf.entry in waiting]
 
 
 def _gone(store: Store, some: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     lines = store.records.live(lines=list({line for line, _ in some}))[2]
-    stands = {(line.id, head_of(each.name)) for line in lines.values() for each in line.restrictions}
+    stands = {(line.id, head_of(each.name)) for line in lines.values() for each in line.restrictions if not each.until}
     yield from (each for each in some if each not in stands)
 
 
-def _lifted(store: Store) -> dict[tuple[str, str], Millis]:
-    found: dict[tuple[str, str], Millis] = {}
-    for each in map(parsed, store.lists.lifted(LOOK_BACK)):
-        key = str(each["line"]), head_of(str(each["carrier"]))
-        found[key] = max(found.get(key, 0), int(each["at"]))
-    return found
+def _told(liftings: Iterable[str], lines: Set[str]) -> list[Lifting]:
+    """Read the records of liftings on these lines."""
+    found = (each for each in map(parsed, liftings) if each["line"] in lines)
+    told = ((str(each["line"]), str(each["carrier"]), int(each["at"])) for each in found)
+    return [Lifting(name, Leaf.of_lifting(line, name, at)) for line, name, at in told]

@@ -227,9 +227,9 @@ class Engine:
 
     def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftResult:
         """Lift a refusal by the subscriber's own act at `act_at`, which is recorded. A newer act is not undone."""
-        key = line_id(self._secret, msisdn)
-        kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": self.registry.now()}
-        return self.store.records.lift(key, carrier, act_at, compact(kept))
+        key, at = line_id(self._secret, msisdn), self.registry.now()
+        kept = {"line": key, "carrier": carrier, "by": by, "evidence": evidence, "at": at}
+        return self.store.records.lift(key, carrier, act_at, compact(kept), at)
 
     def held(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
         """Return replies that a person must read, newest first, and the next page's cursor ('' at the end)."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.leaf import Leaf
 
 
 class Waiting(Struct, frozen=True):
@@ -40,14 +41,19 @@ class Journal(Protocol):
     def among(self, entries: Set[str]) -> set[str]:
         """Return those of these entries that wait now in the cells that can be reached. No reader's turn is taken."""
 
-    def refusals(self) -> set[tuple[str, str]]:
-        """Return line and head (`domain/leaf.py`) of each refusal and registration that an entry waits of, in all
-        cells.
+    def refusals(self) -> list[Leaf]:
+        """Return the waiting entries of refusals and registrations in all cells, each cell's in order. Data from a
+        backup have entries among them that the log has already.
         """
 
     def note(self, standing: Sequence[tuple[str, str]]) -> int:
         """Add an entry for each of these restrictions, by line and name, as where it begins to stand; proven durable.
         Those that do not stand any more, or have an end, get none. Return how many got one. A repeat adds them again.
+        """
+
+    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
+        """Add the entries of these liftings, each with its restriction's name; proven durable. Where it stands by now,
+        without an end, it gets none. Return how many got one.
         """
 
 

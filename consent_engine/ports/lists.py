@@ -29,7 +29,9 @@ def together(tallies: Iterable[Tally]) -> Tally:
 
 
 class Standing(Struct, frozen=True):
-    """A restriction in a list: its name and instant there (the cursor), line and number. restriction: None once gone"""
+    """A restriction in a list: its name and instant there (the cursor), line and number. restriction: None once gone,
+    or where it cannot be read
+    """
 
     name: str
     at: Millis

@@ -282,5 +282,6 @@ class Records(Protocol):
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
         """Return the line of each order, None for an order that does not exist."""
 
-    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftResult:
-        """Lift a refusal unless it is for an act newer than `act_at`, and keep the evidence `kept`, proven durable."""
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
+        """Lift a refusal unless it is for an act newer than `act_at`, and keep the evidence `kept`, which says that it
+        was lifted at `at`, as the journal's entry does; proven durable."""

@@ -311,4 +311,4 @@ def test_no_waiting_entry_is_passed_over_because_a_sealer_takes_others_out_meanw
     waiting = redis_store(wire, lease_ms=1, clock=small.clock, cell=small.cell).journal
     assert waiting.among(set(entries[700:])) == set(entries[700:])
     wire.meanwhile = lambda: kept.drop(kept.read(700, "one")[0])
-    assert {line for line, _ in waiting.refusals()} >= {entry.split()[1] for entry in entries[1_400:]}
+    assert {leaf.record for leaf in waiting.refusals()} >= {entry.split()[1] for entry in entries[1_400:]}

@@ -15,7 +15,7 @@ from consent_engine.domain.decide.endings import follows_of_ending
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import decode_message
-from consent_engine.domain.leaf import STANDS, entry_at
+from consent_engine.domain.leaf import entry_at
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, is_lasting
@@ -199,6 +199,6 @@ def posted_arguments(posted: Posted, now: str) -> list[str | int]:
         args += (
             posted.door, posted.ref, posted.reason, posted.words, str(int(posted.once)), SUSPICION_LASTS_MS,
             posted.decides, posted.decided, posted.lifting, posted.until,
-            *(entry_at(posted.line, name, STANDS) if is_lasting(name) else "" for name in posted.makes),
+            *(entry_at(posted.line, name) if is_lasting(name) else "" for name in posted.makes),
         )  # fmt: skip
     return args

@@ -6,7 +6,7 @@ from contextlib import suppress
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
-from consent_engine.domain.leaf import STANDS, Chained, Leaf, entry_at
+from consent_engine.domain.leaf import Chained, Leaf, entry_at
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, Piece, Waiting
 
@@ -48,14 +48,13 @@ class RedisJournal(OfCell, Journal):
                 break
         return found
 
-    def refusals(self) -> set[tuple[str, str]]:
-        kind, found = f"{Chained.REFUSAL} ", set[tuple[str, str]]()
+    def refusals(self) -> list[Leaf]:
+        kind, found = f"{Chained.REFUSAL} ", list[Leaf]()
         for rows in self._rows():
             for entry in rows:
                 with suppress(BrokenRecord):
                     if entry.startswith(kind):
-                        leaf = Leaf.decode(entry)
-                        found.add((leaf.record, leaf.head))
+                        found.append(Leaf.decode(entry))
         return found
 
     def _rows(self) -> Iterator[list[str]]:
@@ -74,10 +73,16 @@ class RedisJournal(OfCell, Journal):
                 return
 
     def note(self, standing: Sequence[tuple[str, str]]) -> int:
-        calls = Calls()
-        for line, name in standing:
-            entry, now = entry_at(line, name, STANDS), self._clock.argument()
-            calls.script("note_refusal", [self._cell.line(line), self._cell.journal], [f"r:{name}", entry, now])
+        return self._note([(line, name, entry_at(line, name), "") for line, name in standing])
+
+    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
+        return self._note([(leaf.record, name, leaf.entry, "1") for name, leaf in lifted])
+
+    def _note(self, entries: Sequence[tuple[str, str, str, str]]) -> int:
+        calls, now = Calls(), self._clock.argument()
+        for line, name, entry, of_lifting in entries:
+            keys = [self._cell.line(line), self._cell.journal]
+            calls.script("note_refusal", keys, [f"r:{name}", entry, now, of_lifting])
         return sum(map(int, self._wire.send(calls, prove=True, repeat=True)))
 
 
@@ -97,10 +102,15 @@ class ShardedJournal(OfCells, Journal):
     def among(self, entries: Set[str]) -> set[str]:
         return set().union(*self._cells.reached(lambda cell: cell.journal.among(entries)))
 
-    def refusals(self) -> set[tuple[str, str]]:
-        return set().union(*[cell.journal.refusals() for cell in self._cells.stores])
+    def refusals(self) -> list[Leaf]:
+        return [leaf for cell in self._cells.stores for leaf in cell.journal.refusals()]
 
     def note(self, standing: Sequence[tuple[str, str]]) -> int:
         cells = self._cells
         parts = apart([line for line, _ in standing], len(cells.stores)).items()
         return sum(cells.stores[cell].journal.note([standing[n] for n in some]) for cell, some in parts)
+
+    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
+        cells = self._cells
+        parts = apart([leaf.record for _, leaf in lifted], len(cells.stores)).items()
+        return sum(cells.stores[cell].journal.note_lifted([lifted[n] for n in some]) for cell, some in parts)

@@ -88,9 +88,7 @@ class RedisLists(OfCell, Lists):
             *(("HMGET", self._cell.line(line), f"r:{name_of(kind, carrier)}", "msisdn") for _, _, line, carrier in rows)
         )
         return [
-            Standing(
-                name, at, line_id, msisdn or "", Restriction.decode(name_of(kind, carrier), kept) if kept else None
-            )
+            Standing(name, at, line_id, msisdn or "", _restriction(name_of(kind, carrier), kept))
             for (name, at, line_id, carrier), (kept, msisdn) in zip(rows, answers, strict=True)
         ]
 
@@ -161,6 +159,14 @@ class RedisLists(OfCell, Lists):
             if len(found) < MEMBERS:
                 return
             first += MEMBERS
+
+
+def _restriction(name: str, kept: str | None) -> Restriction | None:
+    """Read a restriction; None for a damaged one, which must not hide the others."""
+    try:
+        return Restriction.decode(name, kept) if kept else None
+    except ValueError:
+        return None
 
 
 def _counted(steps: Mapping[str, int]) -> dict[State, int]:

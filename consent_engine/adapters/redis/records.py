@@ -10,7 +10,7 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.new_orders import NewOrders, is_new
 from consent_engine.adapters.redis.of_cell import OfCell, readable, told
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.leaf import LIFTED, entry_at
+from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import is_lasting
 from consent_engine.domain.order.rhythm import Rhythm
@@ -100,13 +100,12 @@ class RedisRecords(OfCell, Records):
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
         return self._wire.ask(*(("HGET", self._cell.order(order_id), "line") for order_id in orders))
 
-    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftResult:
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
         calls = Calls()
         cell = self._cell
         keys = [cell.line(line), cell.refusals, cell.lifted, cell.due[Lane.TIMER], cell.journal]
-        entry = entry_at(line, carrier, LIFTED) if is_lasting(carrier) else ""
-        now = self._clock.argument()
-        calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS, now, entry])
+        entry = Leaf.of_lifting(line, carrier, at).entry if is_lasting(carrier) else ""
+        calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS, entry])
         [word] = self._wire.send(calls, prove=True, repeat=True)
         return LiftResult(word)
 

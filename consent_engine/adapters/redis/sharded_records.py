@@ -53,8 +53,8 @@ class ShardedRecords(OfCells, Records):
     def line_of(self, orders: Sequence[str]) -> list[str | None]:
         return self._cells.each(orders, str, lambda cell, some: cell.records.line_of(some))
 
-    def lift(self, line: str, carrier: str, act_at: Millis, kept: str) -> LiftResult:
-        return self._cells.stores[self.part(line)].records.lift(line, carrier, act_at, kept)
+    def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
+        return self._cells.stores[self.part(line)].records.lift(line, carrier, act_at, kept, at)
 
 
 def _record(commit: Commit) -> str:

@@ -1,5 +1,7 @@
 """Replies that may be a refusal, over HTTP: they bar at once, and a person reads their words and decides."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from consent_engine.api.schemas.lists import HeldList
@@ -149,6 +151,21 @@ def test_of_very_many_words_the_first_and_the_newest_are_seen_and_that_some_are_
     for n in range(3, 6):
         write(door, f"骗子，我要报警 {n}", message_id=f"m-{n}")
     assert held(door)["held"][0]["text"] == f"{long}\n…\n骗子，我要报警 5"
+
+
+def test_an_agent_who_enters_a_refusal_with_an_end_takes_no_reply_from_whoever_reads_it(door):
+    order = asked(door)
+    write(door)
+    [row] = held(door)["held"]
+    until = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    limited = {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice", "until": until}
+    assert door.call("POST", "/v1/refusals", Role.AGENT, limited).status_code == 201
+    assert held(door)["held"] == [row]
+    assert decide(door, [row["id"]], refusal=True).json()["decided"] == 1
+    door.work(Lane.INBOUND)
+    assert door.call("GET", f"/v1/orders/{order}", Role.OPS).json()["state"] == "cancelled"
+    [stands] = door.call("GET", "/v1/refusals", Role.OPS).json()["refusals"]
+    assert stands["until"] is None, "never again"
 
 
 def test_whoever_placed_the_order_does_not_decide_the_reply_to_it(door):

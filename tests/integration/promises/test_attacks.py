@@ -9,6 +9,7 @@ from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import MOST_EVENTS
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import giving_back, recording
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import drive
 from tests.conftest import NUMBER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit, lose_leases
@@ -288,3 +289,25 @@ def test_a_bare_code_is_no_yes_while_our_question_was_decided_and_has_not_left(w
     world.run(Lane.INBOUND)
     assert world.texts("clarification") == []
     assert world.state(first) == world.state(second) == "awaiting_reply"
+
+
+def test_a_refusal_with_an_end_does_not_end_the_suspicion_that_it_may_be_for_ever(world):
+    world.say("我要投诉你们")
+    world.engine.receive([RefusalAsked(NUMBER, "mobile", "voice", "desk", until=world.clock.now + 60_000)])
+    world.clock.forward(hours=1)
+    assert not world.engine.dial(NUMBER, "mobile").callable, "nobody has read the words yet"
+    world.clock.forward(hours=24)
+    world.run()
+    world.clock.forward(hours=1)
+    stands = world.engine.line(NUMBER).refusal("mobile")
+    assert (stands is not None and stands.until) == 0, "undecided for a day it is a refusal, without an end"
+
+
+def test_a_suspicion_that_was_none_leaves_the_refusal_with_an_end_that_came_beside_it(world):
+    world.say("我要投诉你们")
+    world.engine.receive([RefusalAsked(NUMBER, "mobile", "voice", "desk", until=world.clock.now + 3_600_000)])
+    [held] = world.engine.held()[0]
+    world.engine.decide_held([held.id], refusal=False, by="ops", reason="asks what it costs")
+    assert not world.engine.dial(NUMBER, "mobile").callable
+    world.clock.forward(hours=2)
+    assert world.engine.dial(NUMBER, "mobile").callable

@@ -107,10 +107,10 @@ def test_what_was_still_to_be_said_goes_with_an_order_that_settles(world):
 def test_a_lift_that_is_proven_again_after_its_line_has_gone_makes_none(world):
     world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
     line, store, now = world.engine.line(NUMBER), world.engine.store, world.clock.now
-    assert store.records.lift(line.id, "mobile", now, "kept") is LiftResult.OK
+    assert store.records.lift(line.id, "mobile", now, "kept", now) is LiftResult.OK
     assert world.engine.line(NUMBER).version > line.version, "nobody decides on what was read before"
     world.client.delete(world.cell.line(line.id))
-    assert store.records.lift(line.id, "mobile", now, "kept") is LiftResult.OK
+    assert store.records.lift(line.id, "mobile", now, "kept", now) is LiftResult.OK
     assert not world.client.exists(world.cell.line(line.id))
 
 

@@ -185,7 +185,7 @@ def test_a_refusal_that_came_after_the_lifting_stands(desk):
     desk.engine.refuse(refusal)
     line = desk.engine.line(NUMBER).id
     desk.wire.meanwhile = lambda: desk.engine.refuse(refusal)
-    assert desk.slow.records.lift(line, "mobile", desk.clock(), '{"line":"letter-1"}') == "ok"
+    assert desk.slow.records.lift(line, "mobile", desk.clock(), '{"line":"letter-1"}', desk.clock()) == "ok"
     assert desk.engine.dial(NUMBER, "mobile").reason == "refused"
 
 

@@ -52,6 +52,7 @@ local function row_of(name)
     local kept = redis.call("HGET", line, "r:" .. name) or ""
     local is_read, row = pcall(cjson.decode, kept)
     local is_row = is_read and type(row) == "table" and type(row[1]) == "number" and type(row[4] or 0) == "number"
+    is_row = is_row and type(row[2]) == "string" and type(row[3]) == "string"
     is_row = is_row and type(row[7] or 0) == "number" and type(row[9] or 0) == "number"
     return is_row and not over(kept) and (type(row[6]) == "string" or not suspected(name)) and row
 end
@@ -97,10 +98,13 @@ for i = own + 1, #asked do
 end
 
 -- From here on nothing can fail.
-local fields, fresh, stood, ended, sealed = {}, false, nil, {}, {}
+local fields, fresh, longer, stood, ended, sealed = {}, false, false, nil, {}, {}
 local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
+end
+local function raised() -- also where an end is moved: who read that it is over may be about to delete the restriction
+    set("v", string.format("%d", (seen[4] and tonumber(seen[4]) or math.floor(now / 1000) - 1577836800) + 1))
 end
 local function no_longer_suspected(carrier)
     if redis.call("HDEL", line, "r:suspected:" .. carrier) == 1 then fresh = true end
@@ -118,7 +122,7 @@ for n, name in ipairs(names) do
     if row then
         stood = stood or string.format("%d", row[1])
         acted(row, carrier)
-        if row[9] and row[9] > 0 then row[9] = ends == 0 and 0 or math.max(row[9], ends) end -- never earlier
+        if not as_long(row) then row[9], longer = ends, true end -- never earlier
         if carrier and not row[8] and #row[6] < MOST_WORDS then
             row[6] = row[6] .. "\n" .. ARGV[14]
         elseif carrier then -- the newest words, beside the first: a person who decides has seen those of the id
@@ -135,7 +139,7 @@ for n, name in ipairs(names) do
     end
     set("r:" .. name, cjson.encode(row))
     if not carrier then
-        no_longer_suspected(name)
+        if ends == 0 then no_longer_suspected(name) end -- one with an end answers no words that may mean "never"
     elseif redis.call("HSETNX", line, "f:wake.undecided", "[]") == 1 then
         redis.call("ZADD", KEYS[6], now + ARGV[16], "l:" .. ARGV[2] .. ":wake.undecided")
     end
@@ -143,6 +147,7 @@ end
 if #sealed > 0 then redis.call("RPUSH", KEYS[9], unpack(sealed)) end
 if ARGV[15] == "1" and stood and not fresh then
     off_the_list()
+    if longer then raised() end
     redis.call("HSET", line, unpack(fields))
     return { "duplicate", stood }
 end
@@ -162,9 +167,7 @@ if marked then redis.call("HDEL", line, mark) end
 set("seen", at)
 set("m:" .. ARGV[4], now)
 if ARGV[3] ~= "" then set("msisdn", ARGV[3]) end
-if fresh or not seen[4] then
-    set("v", string.format("%d", (seen[4] and tonumber(seen[4]) or math.floor(now / 1000) - 1577836800) + 1))
-end
+if fresh or longer or not seen[4] then raised() end
 if not seen[3] then set("f:read", "[]") end
 redis.call("HSET", line, unpack(fields))
 local stood_against = #barred > 0 and table.concat(barred, " ") .. "|" or ""
