@@ -1,6 +1,7 @@
 """The archive as operators see it: `consent archive`, `consent doctor`, and a metric."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from fakeredis import FakeRedis
@@ -10,6 +11,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.cli.tables import printing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.pressure import PressureWatch
@@ -81,6 +83,26 @@ def test_an_archive_of_others_is_named_and_never_found_sound(real, consent, tmp_
     assert (status, out) == (1, "")
     assert "this archive belongs to another installation (another-installation)" in err
     assert err.count("\n") == 1
+
+
+def test_a_list_shows_what_can_be_read_while_the_archive_is_away_and_does_not_end_as_if_it_were_all(
+    consent, monkeypatch, real, redis_server, tmp_path
+):
+    """Somebody who looks at an alarm of this quarter of an hour needs no archive; an inspector's list is not whole."""
+    real.clock.now = real.client.time()[0] * 1000  # the command goes by the server's clock
+    now = datetime.fromtimestamp(real.clock.now / 1000, UTC).isoformat()
+    asked = real.request(started_at=now, agreed_at=now)
+    order = real.engine.place(Placing("desk", "now", asked)).order
+    (tmp_path / "blocked").write_text("a file, and no folder")
+    monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/blocked/archive.sqlite3")
+    status, out, err = consent("calls")
+    assert (status, out.count("\n")) == (1, 1)
+    assert order.doc.call.recording_id in out
+    assert "older ones may be missing" in err
+    assert err.count("\n") == 1
+    status, out, _ = consent("--json", "calls")
+    assert (status, len(json.loads(out))) == (1, 1)
+    assert consent("calls", "--limit", "1")[::2] == (0, "")
 
 
 def test_nothing_is_deleted_that_must_be_kept(real, consent):
