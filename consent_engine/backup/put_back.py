@@ -204,7 +204,10 @@ def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
         if there.get("move") == manifest.id and there.get("cells", "").isdecimal():
             raise SettingsError("CONSENT_REDIS_URL holds this backup already, whole: start APIs and workers")
         if there.get("move") != manifest.id and any(int(target.ask(n, ("DBSIZE",))[0]) for n in range(len(clients))):
-            raise SettingsError("CONSENT_REDIS_URL is not empty: name an empty Redis (FLUSHALL on each of its masters)")
+            raise SettingsError(
+                "CONSENT_REDIS_URL is not empty: name an empty Redis; or only try the backup out, in a new folder: "
+                "CONSENT_REDIS_URL= CONSENT_RQ_URL= CONSENT_ARCHIVE_URL= CONSENT_DATA_DIR=FOLDER before the command"
+            )
         yield target
     finally:
         for client in clients:

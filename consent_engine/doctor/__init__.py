@@ -137,6 +137,8 @@ def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cel
 def _failed(look: str, error: Exception, cli: str) -> Finding:
     """Return the finding for a check that failed. Others' errors are not quoted: they may hold a subscriber's words."""
     told = f"{look}: {error if isinstance(error, StoreUnavailable) else type(error).__name__}"
+    if isinstance(error, ArchiveUnavailable):
+        return bad(told, "is the archive's database up and writable? consent doctor, once it answers")
     if isinstance(error, NoPermissionError | SettingsError):
         return bad(told, "this Redis user lacks a permission: deploy/redis/users.acl lists all that it needs")
     cause = error.__cause__ or error
@@ -277,12 +279,10 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:
-    settings, now, meta = patient.settings, patient.registry.now(), patient.first.meta()
+    now, meta = patient.registry.now(), patient.first.meta()
+    kept_since = patient.settings.retention().records_before(now)
     with _archive_of(patient, meta) as archive:
-        if journal.is_archive_of(archive, meta):  # another one is reported by _archive
-            store = replace(patient.store, archive=archive, log=SqlLog(archive))
-            yield from journal.journal(store.journal, SqlLog(archive), now)
-            yield from journal.newest(store, settings.retention().records_before(now))
+        yield from journal.sealed(patient.store, archive, meta, now, kept_since)
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:

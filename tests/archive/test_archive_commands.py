@@ -105,6 +105,22 @@ def test_a_list_shows_what_can_be_read_while_the_archive_is_away_and_does_not_en
     assert consent("calls", "--limit", "1")[::2] == (0, "")
 
 
+def test_an_archive_that_is_away_is_one_trouble_and_what_waits_for_it_is_counted(real, consent, tmp_path):
+    """It was called a trouble of Redis too: PING."""
+    real.settled()
+    seal(real.engine.store, "one")
+    real.engine.place(Placing("desk", "now", real.request(OTHER)))
+    (tmp_path / "archive.sqlite3").rename(tmp_path / "away.sqlite3")
+    _, out, _ = consent("doctor", "--brief")
+    rows = [line.split("\t") for line in out.splitlines()]
+    told = {what.partition(":")[0]: do for level, what, do in rows if level == "bad"}
+    gone = next(what for what in told if what.startswith("the archive"))
+    assert gone == "the archive's file is not there"
+    [waiting] = [what for what in told if "are not in the log" in what]
+    assert waiting.startswith("2 entries of the journal")
+    assert not [do for do in told.values() if "PING" in do]
+
+
 def test_nothing_is_deleted_that_must_be_kept(real, consent):
     real.archived()
     status, out, _ = consent("archive", "--expire", "--json")

@@ -3,6 +3,7 @@ on, and whatever came after is named."""
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -295,6 +296,39 @@ def test_a_redis_that_does_not_keep_all_of_it_is_named_before_anything_is_writte
             put_back(settings(tmp_path / "data", server.url), folder / "backup", silent)
         assert client.dbsize() == 0
     assert not (tmp_path / "data" / "archive.sqlite3").exists()
+
+
+def test_a_backup_is_tried_out_beside_the_installation_as_the_manual_types_it(kept, tmp_path, capsys, monkeypatch):
+    """The settings name the installation's Redis: a folder alone is not enough, since the backup would go there."""
+    folder, _, _ = kept
+    words = re.search(r"```sh\n(CONSENT_REDIS_URL= .*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    typed = words[1].replace("/backups/consent-20251125", f"{folder}/backup").replace("/backups/tried", "tried")
+    command = tmp_path / "consent"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m consent_engine "$@"\n')
+    command.chmod(0o700)
+    with server_in(tmp_path / "redis") as server, town_on(server.url, tmp_path / "data") as town:
+        order = town.place()
+        environ = {
+            "REDIS_URL": server.url, "RQ_URL": server.url, "SECRET": SECRET, "DURABILITY": "everysec",
+            "GATEWAY": "simulated", "BSS": "simulated", "ARCHIVE_URL": f"sqlite:///{tmp_path}/data/archive.sqlite3",
+        }  # fmt: skip
+        environ = {f"CONSENT_{name}": value for name, value in environ.items()}
+        environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        told = [
+            subprocess.run(each, shell=True, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)  # noqa: S602
+            for each in typed.splitlines()
+        ]
+        assert town.engine.show(order.id).head == order.head
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        assert cli.run(["restore", f"{folder}/backup"]) == 1
+        assert "only try the backup out, in a new folder: CONSENT_REDIS_URL= " in capsys.readouterr().err
+    assert [each.returncode for each in told] == [0, 1, 0]
+    assert "restored" in told[0].stdout
+    assert [line.split("\t")[1] for line in told[1].stdout.splitlines() if line.startswith("bad")] == [
+        "no worker was heard from: nothing moves"
+    ]
+    assert not (tmp_path / "tried").exists()
 
 
 def test_an_archive_that_is_to_stay_must_be_there(kept, tmp_path):

@@ -80,7 +80,7 @@ class Move:
         if meta.get(_TO, to) != to:
             raise SettingsError(f"a move to {meta[_TO]} cells was begun: continue it, or run `consent cells stay`")
         if not theirs and (there or _holds_something(self.target)):
-            raise SettingsError("--to is not empty: give an empty Redis (FLUSHALL on each of its masters)")
+            raise SettingsError("--to is not empty: give an empty Redis")
         before = meta[_BEFORE] if begun else meta["cells"]
         if before != str(len(self.source.cells)):
             raise SettingsError(f"--from has {before} cells")
