@@ -331,6 +331,42 @@ def test_a_backup_is_tried_out_beside_the_installation_as_the_manual_types_it(ke
     assert not (tmp_path / "tried").exists()
 
 
+def test_a_redis_that_lost_its_data_is_filled_though_engines_were_started_on_it_meanwhile(
+    kept, tmp_path, monkeypatch, capsys
+):
+    """A supervisor starts them, and each is refused for its archive; and somebody types a command or two."""
+    folder, manifest, ids = kept
+    (tmp_path / "data").mkdir(mode=0o700)
+    with closing(sqlite3.connect(f"{folder}/data/archive.sqlite3")) as here:
+        here.execute("VACUUM INTO ?", (f"{tmp_path}/data/archive.sqlite3",))
+    there = {
+        "HTTP_JSON__URL": "http://127.0.0.1:9/sms", "HTTP_JSON__SECRET": "s", "BSS": "http", "GATEWAY": "http_json",
+        "BSS_HTTP__URL": "http://127.0.0.1:9/bss", "BSS_HTTP__SECRET": "s", "SECRET": SECRET,
+        "PLANS": f"{ROOT}/consent_engine/sample_plans.yaml",
+        "DURABILITY": "everysec", "DATA_DIR": f"{tmp_path}/data",
+        "ARCHIVE_URL": f"sqlite:///{tmp_path}/data/archive.sqlite3",
+    }  # fmt: skip
+    with server_in(tmp_path / "redis") as server, closing(connect(server.url)) as client:
+        for name, value in {**there, "REDIS_URL": server.url}.items():
+            monkeypatch.setenv(f"CONSENT_{name}", value)
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        for words in (["workers"], ["consent_engine", "api"]):
+            started = [sys.executable, "-m", *words]
+            done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+            assert "Have the data on Redis been lost, restore them" in done.stderr
+        assert cli.run(["stuck"]) == 0
+        assert client.hget("ce:meta", "installation") not in {None, manifest.installation}
+        client.hset("ce:{0}:kept", "a", "b")
+        assert cli.run(["restore", "--keep-archive", f"{folder}/backup"]) == 1
+        assert "CONSENT_REDIS_URL is not empty" in capsys.readouterr().err
+        client.delete("ce:{0}:kept")
+        assert cli.run(["restore", "--keep-archive", f"{folder}/backup"]) == 0
+        assert client.hget("ce:meta", "installation") == manifest.installation
+        with town_on(server.url, tmp_path / "data") as town:
+            assert town.engine.show(ids["gone"]).person
+            assert not town.engine.show(ids["asked_not"]).state.settled
+
+
 def test_an_archive_that_is_to_stay_must_be_there(kept, tmp_path):
     folder, _, _ = kept
     with pytest.raises(SettingsError, match="is not there: bring it back"):
