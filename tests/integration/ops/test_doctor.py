@@ -927,6 +927,18 @@ def test_nobody_at_work_is_told_and_so_is_a_lane_that_nobody_works_for(world):
     assert [f.do for f in of_work(world)] == ["python -m workers --lanes timer"]
 
 
+def test_a_lane_that_a_person_stopped_is_no_lane_that_wants_more_workers(world):
+    at_work(world)
+    world.place()
+    world.engine.pauses.pause(Target("lane", "sms"), "ops-1", "its operator works on it")
+    world.clock.forward(seconds=600)
+    at_work(world)
+    [found] = of_work(world)
+    assert (found.level, found.do) == (Level.WARN, "consent resume lane sms --reason TEXT")
+    world.engine.pauses.resume(Target("lane", "sms"), "ops-1", "done")
+    assert [each.do for each in of_work(world)] == ["python -m workers"]
+
+
 def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(world):
     gateway, measures = Target("gateway", "test"), Measures()
     measures.called(gateway, Accepted("m"), 0.1, world.clock())
