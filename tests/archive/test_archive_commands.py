@@ -17,7 +17,7 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
-from tests.archive.house import SHORT, Town, broken
+from tests.archive.house import SHORT, Town, broken, kept_of
 from tests.conftest import NUMBER, OTHER
 
 
@@ -119,6 +119,24 @@ def test_an_archive_that_is_away_is_one_trouble_and_what_waits_for_it_is_counted
     [waiting] = [what for what in told if "are not in the log" in what]
     assert waiting.startswith("2 entries of the journal")
     assert not [do for do in told.values() if "PING" in do]
+
+
+def test_with_another_secret_the_doctor_judges_no_record_and_mends_none(real, consent, monkeypatch):
+    """Each record would be one that somebody changed, and the advice to restore a backup."""
+    real.engine.registry.check("test-secret", strict=False, cells=1)
+    real.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
+    real.settled(msisdn=OTHER)
+    seal(real.engine.store, "one")
+    before = kept_of(real.client)
+    monkeypatch.setenv("CONSENT_SECRET", "another secret")
+    status, out, err = consent("doctor", "--all", "--mend", "--brief")
+    assert (status, err) == (1, "")
+    wrong = [line.split("\t")[1] for line in out.splitlines() if line.startswith("bad")]
+    assert [each for each in wrong if "simulated" not in each] == [
+        "CONSENT_SECRET is not the one these data were written with: set that one"
+    ]
+    assert "looked at" not in out
+    assert kept_of(real.client) == before
 
 
 def test_nothing_is_deleted_that_must_be_kept(real, consent):

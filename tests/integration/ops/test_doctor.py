@@ -20,7 +20,7 @@ from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
-from consent_engine.doctor import records, server, setup, work
+from consent_engine.doctor import failures, records, server, setup, work
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
 from consent_engine.doctor.records import TROUBLES, Wanted
@@ -805,7 +805,7 @@ def failed(look, cause):
     """Return the finding for a store that failed for this cause, as the wire says it."""
     error = StoreUnavailable("as the wire says it")
     error.__cause__ = cause
-    return doctor._failed(look, error, "redis-cli")  # noqa: SLF001
+    return failures.failed(look, error, "redis-cli")
 
 
 def test_a_server_that_reads_its_files_back_is_waited_for_and_one_that_is_away_is_looked_for():
