@@ -11,6 +11,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.moved import check_cells
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.reshard.move import cells_of
 from consent_engine.adapters.redis.sharded_store import sharded_store
@@ -174,10 +175,12 @@ def _data(patient: _Patient) -> Iterator[Finding]:
     if settings.redis_url is None and (name := kept_name(settings.data_dir)) and meta.get("installation") != name:
         yield bad("the data that were in this folder are gone, and all refusals with them", "restore appendonlydir")
         return
-    if "schema" not in meta:
+    kept = meta.get("cells", str(settings.cells))
+    if "schema" not in meta and kept.isdecimal():
         yield warn("no engine has ever started on these data", "consent api, and python -m workers; or consent serve")
         return
     try:
+        check_cells(settings.cells, kept)  # half a copy has no schema yet, and a check would write one
         # check() writes only fields that are missing, and none is.
         patient.registry.check(patient.secret, strict=False, cells=settings.cells)
     except SettingsError as error:

@@ -213,6 +213,17 @@ def test_who_dies_while_a_redis_is_filled_goes_on_and_no_engine_starts_on_half(k
         with pytest.raises(KeyboardInterrupt):
             put_back(there, folder / "backup", dies)
         assert not (folder / "backup.scratch").exists(), "numbers stand in it"
+        with closing(connect(server.url)) as client:
+            half = client.hgetall("ce:meta")
+            told = {
+                each.what for each in examine(there, Wanted(all=True, mend=True), silent) if each.level is Level.BAD
+            }
+            [half_there] = [each for each in told if "simulated" not in each]
+            assert half_there == (
+                "the data of this server are still being moved here: type the same `consent cells move` or `consent "
+                "restore` again, which goes on"
+            )
+            assert client.hgetall("ce:meta") == half, "a check of them writes nothing"
         with pytest.raises(SettingsError, match="being moved here"), town_on(server.url, tmp_path / "data"):
             pass
         assert put_back(there, folder / "backup", silent) == manifest

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
+from consent_engine.adapters.redis.moved import AWAY, GONE, HERE
 from consent_engine.adapters.redis.reshard.account import Account, Fact
 from consent_engine.adapters.redis.reshard.appended import Appended
 from consent_engine.adapters.redis.reshard.dump import Side, account
@@ -31,7 +32,6 @@ AT_ONCE = 10_000
 LOOKS, LOOK_S = 3, 0.2
 SENTINELS = "sentinel-"
 """The beginning of the names of Sentinels' connections: Sentinels watch a server, and write no record."""
-AWAY, HERE, GONE = "being moved away", "being moved here", "moved away"
 _WHOSE, _BEFORE, _TO = "move", "move_from", "move_to"
 """Fields of `meta`: the move's name, on both sides; on the source its number of cells, and that of the target."""
 
