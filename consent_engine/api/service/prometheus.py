@@ -121,6 +121,8 @@ class Metrics:
         yield counter("consent_replies_repeated", "Acknowledged replies that were stored before", ("gateway",), rows)
         said = "Acknowledged replies and delivery reports that could not be read, by the field that is wrong"
         yield counter("consent_messages_rejected", said, ("gateway", "field"), sorted(self._front.rejected.items()))
+        said = "Posts of gateways that were answered 401: another secret (proof), or a clock that is off (clock)"
+        yield counter("consent_posts_refused", said, ("gateway", "why"), sorted(self._front.refused.counts.items()))
         yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
         yield gauge("consent_build_info", "The running version", ("version",), [((__version__,), 1)])

@@ -19,6 +19,7 @@ from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.signature import HEADER
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import SettingsError
@@ -37,6 +38,7 @@ LABELS = {
     "violation",
     "channel",
     "what",
+    "why",
     "method",
     "over",
     "route",
@@ -138,6 +140,22 @@ def test_messages_that_cannot_be_read_are_counted_by_the_field_that_is_wrong(doo
     door.post("receipts", {"ref": "a b", "status": "delivered"})
     counted = {of[1]: n for of, n in samples(scraped(door)).items() if of[0] == "consent_messages_rejected_total"}
     assert counted == {"received_at": 1, "to": 2, "item": 1, "ref": 1}
+
+
+def test_posts_without_a_proof_are_counted_and_told_and_a_wrong_clock_is_not_a_wrong_secret(door, caplog):
+    """A gateway whose posts are refused keeps a subscriber's STOP: nobody else would see that."""
+
+    def refused():
+        return {of[1:]: n for of, n in samples(scraped(door)).items() if of[0] == "consent_posts_refused_total"}
+
+    assert refused() == {("simulated", "proof"): 0, ("simulated", "clock"): 0}, "an alert sees the first one"
+    answers = [door.post("inbound", reply(), at=-3_600), door.post("receipts", [], at=3_600)]
+    answers += [door.call("POST", "/v1/gateways/simulated/inbound", content=b"{}", headers={HEADER: "t=1,v1=zz"})]
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert len({answer.text for answer in answers}) == 1, "who posted is not told which"
+    assert refused() == {("simulated", "proof"): 1, ("simulated", "clock"): 2}
+    told = [each.getMessage() for each in caplog.records if "answered 401" in each.getMessage()]
+    assert [("another secret" in line, "which clock" in line) for line in told] == [(False, True), (True, False)]
 
 
 def test_how_far_a_gateways_clock_is_off_is_measured_by_its_quickest_reply(door):

@@ -1034,6 +1034,8 @@ def test_a_clock_that_differs_and_a_secret_that_others_may_read_are_told(tmp_pat
 
     assert told(lambda: int(time() * 1000)) == []
     assert told(lambda: int(time() * 1000) - 9_000) == ["this host's clock differs from the server's by -9 s"]
+    [far] = [each for each in setup.host(here, lambda: int(time() * 1000) + 3_600_000) if each.level is Level.BAD]
+    assert "posts are answered 401" in far.do
     (tmp_path / "secret").chmod(0o644)
     [what] = told(lambda: int(time() * 1000))
     assert what == "other users can read the secret"
