@@ -18,6 +18,7 @@ from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replicas_known
+from consent_engine.adapters.redis.unreached import unreached
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
@@ -201,7 +202,7 @@ def _rq(patient: _Patient) -> Iterator[Finding]:
         do = f"{redis_cli(patient.rq_url, 'CONSENT_RQ_URL')} PING: start it; it may be empty"
         if isinstance(error, AuthenticationError):
             do = "it is up and refuses user or password: correct them in CONSENT_RQ_URL"
-        yield warn(f"RQ's Redis: {type(error).__name__}: the workers' clocks go on without it, some seconds slower", do)
+        yield warn(f"RQ's Redis: {unreached(error)}: the workers' clocks go on without it, some seconds slower", do)
     else:
         yield good("RQ's Redis answers")
 

@@ -2,6 +2,7 @@
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
+from consent_engine.adapters.redis.unreached import CERTIFICATE
 from consent_engine.doctor.findings import Finding, bad
 from consent_engine.errors import ArchiveUnavailable, SettingsError, StoreUnavailable
 
@@ -18,6 +19,8 @@ def failed(look: str, error: Exception, cli: str) -> Finding:
         return bad(told, f"{cli} INFO: is it a replica, a master with too few replicas, or full? its disk: df -h")
     if isinstance(cause, AuthenticationError):  # it is up, and PING with that password would say no more
         return bad(told, "the server is up and refuses user or password: correct them in CONSENT_REDIS_URL")
+    if CERTIFICATE in told:
+        return bad(told, "renew it, and restart the server; or correct ssl_ca_certs in CONSENT_REDIS_URL")
     if isinstance(cause, BusyLoadingError):
         return bad(told, f"{cli} INFO persistence: it is reading its files back: wait; if it repeats: df -h")
     if isinstance(error, StoreUnavailable | RedisError | OSError):
