@@ -137,6 +137,14 @@ def fence(source: Side, move: str) -> None:
         source.ask(cell.number, ("SET", cell.moving, move), prove=True)
 
 
+def begun(source: Side) -> dict[str, str]:
+    """Return the description of data that are being moved. Raises SettingsError where no move of them is under way."""
+    meta = source.meta_now()
+    if _BEFORE not in meta or meta.get("cells") == GONE:
+        raise SettingsError("no move of these data is under way: nothing to give up")
+    return meta
+
+
 def stay(source: Side) -> int:
     """Give up an unfinished move: engines may start on the source again. Return the number of the source's cells.
 
@@ -144,9 +152,7 @@ def stay(source: Side) -> int:
 
     Raises SettingsError when no move is under way.
     """
-    meta = source.meta_now()
-    if _BEFORE not in meta or meta.get("cells") == GONE:
-        raise SettingsError("no move of these data is under way: nothing to give up")
+    meta = begun(source)
     source.ask(0, ("HSET", source.meta, "cells", meta[_BEFORE]), prove=True)
     for cell in source.cells:
         source.ask(cell.number, ("DEL", cell.moving), prove=True)
