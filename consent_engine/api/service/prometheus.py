@@ -1,5 +1,6 @@
 """Metrics for Prometheus, of requests and of the store. No label names a person or an order, or holds a text."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,10 +106,15 @@ class Metrics:
             self._timed(method, route).observe(seconds)
 
     async def page(self) -> bytes:
-        """Return all metrics in Prometheus's format; without the store, only those that do not need it."""
+        """Return all metrics in Prometheus's format. Without the store, or when it does not answer in time, only those
+        that do not need it: a scrape that got nothing would look like an API that is down.
+        """
         try:
-            look = await self._looked.of("", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing)))
-        except StoreUnavailable:
+            async with asyncio.timeout(self._front.bounds.metrics_wait_s):
+                look = await self._looked.of(
+                    "", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing))
+                )
+        except (StoreUnavailable, TimeoutError):
             look = None
         return prometheus_client.generate_latest(_Once([*self._kept.collect(), *self._ours(look)]))
 

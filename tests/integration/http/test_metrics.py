@@ -282,7 +282,7 @@ def both(door, engines):
     """Serve the application with an address for metrics alone; yield that address, and the application's."""
     door.app.state.front.close()
     ours, theirs = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
-    door.app = create_app(engines, door.settings, None, theirs)
+    door.app = create_app(engines, door.settings, None, theirs, door.bounds)
     serving = uvicorn.Server(uvicorn.Config(door.app, lifespan="on", log_config=None, http=BoundedHttp, ws="none"))
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [ours]})
     thread.start()
@@ -309,6 +309,15 @@ def test_at_their_own_address_they_need_no_key_and_nothing_else_is_there(door):
         for path in ("/", "/v1/plans", "/healthz", "/metrics/x"):
             assert httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 404
         assert httpx.get(f"{url}/metrics").status_code == 401
+
+
+def test_a_store_that_does_not_answer_is_told_as_one_that_is_away_and_the_scrape_is_answered(door):
+    """A frozen server, or a disk that hangs, refuses no connection: the API would look as if it were down."""
+    door.bounded(metrics_s=0, metrics_wait_s=0.2)
+    with both(door, door.installation.engine) as (port, _):
+        door.redis.client_pause(1_500)
+        answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20)
+        assert (answer.status_code, samples(answer.text)["consent_store_up",]) == (200, 0)
 
 
 @pytest.mark.parametrize("said", [b"", b"\r\n\r\n", b"\xff" * 20_000, b"GET /metrics HTTP/1.1\r\n"])
