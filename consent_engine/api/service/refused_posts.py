@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from itertools import product
 from time import monotonic
 
-from consent_engine.domain.signature import Untimely
 from consent_engine.errors import Unauthenticated
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ class RefusedPosts:
 
     def note(self, gateway: str, error: Unauthenticated) -> None:
         """Note a refused post."""
-        key = gateway, CLOCK if isinstance(error, Untimely) else PROOF
+        key = gateway, CLOCK if error.genuine else PROOF
         self.counts[key] += 1
         now = self._clock()
         if now - self._told.get(key, now - EVERY_S) >= EVERY_S:
