@@ -173,6 +173,9 @@ class KeyNotFound(Refused, code="key_not_found"):
 class Unauthenticated(ConsentError, code="unauthenticated"):
     """No key, a wrong key, or a signature that does not fit."""
 
+    genuine = False
+    """Whether only the instant of a signature is wrong: for the operator, the sender is not told."""
+
 
 class Forbidden(ConsentError, code="forbidden"):
     """The role of this key does not allow it."""

@@ -102,13 +102,14 @@ def installation(
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         engine.registry.adopt()
+        if stocked:  # before plans are written: data whose archive is another's may be lost ones that will be restored
+            _archive_is_ours(engine)
         # The bundled sample is a start, not a demand: only a file named in CONSENT_PLANS may stop the start.
         if settings.sells_sample():
             engine.catalogue.stock(plans_from(None))
         elif stocked:
             _sell(engine, settings.plans)
         if stocked:
-            _archive_is_ours(engine)
             _log_is_not_ahead(engine, settings.retention())
             _promotions_lose_nothing(settings)
         if found.server and not name:

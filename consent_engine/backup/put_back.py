@@ -7,7 +7,7 @@ that no engine starts on half of it.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -203,12 +203,28 @@ def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
         there = target.meta_now()
         if there.get("move") == manifest.id and there.get("cells", "").isdecimal():
             raise SettingsError("CONSENT_REDIS_URL holds this backup already, whole: start APIs and workers")
-        if there.get("move") != manifest.id and any(int(target.ask(n, ("DBSIZE",))[0]) for n in range(len(clients))):
-            raise SettingsError("CONSENT_REDIS_URL is not empty: name an empty Redis (FLUSHALL on each of its masters)")
+        if there.get("move") != manifest.id:
+            _is_empty(target, there)
         yield target
     finally:
         for client in clients:
             client.close()
+
+
+def _is_empty(target: Side, there: Mapping[str, str]) -> None:
+    """Raise SettingsError where a Redis holds anything but the description that a start or a command left on it.
+
+    A supervisor starts engines on a Redis that lost its data; each is refused, because its archive belongs to those
+    data, but has described new ones by then. Such a description is no data, and goes: the backup has its own.
+    """
+    keys = [target.ask(n, ("DBSIZE",), ("RANDOMKEY",)) for n in range(len(target.cells))]
+    if any(int(size) > 1 or (key and key != target.meta) for size, key in keys) or {"archive", "move"} & {*there}:
+        raise SettingsError(
+            "CONSENT_REDIS_URL is not empty: name an empty Redis; or only try the backup out, in a new folder: "
+            "CONSENT_REDIS_URL= CONSENT_RQ_URL= CONSENT_ARCHIVE_URL= CONSENT_DATA_DIR=FOLDER before the command"
+        )
+    if there:
+        target.ask(0, ("DEL", target.meta))
 
 
 def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:

@@ -114,6 +114,8 @@ def _advice(error: ConsentError) -> str:
         return _ADVICE.get(error.code, "")
     if "AuthenticationError" in str(error):  # the server is up
         return f"correct user and password in its address, {error.named_by}"
+    if "certificate" in str(error):
+        return f"renew it, or correct ssl_ca_certs in its address, {error.named_by}"
     if isinstance(error, ArchiveUnavailable):
         return f"is its database up, or its disk full? See {error.named_by}"
     return f"is its Redis up? See {error.named_by}"

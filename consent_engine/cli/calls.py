@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, carrier_named, one_of, opened, paged
+from consent_engine.cli.opening import CARRIER_NAMES, carrier_named, one_of, opened, paged, shown
 from consent_engine.cli.tables import instant, table, tell
 from consent_engine.domain.msisdn import hidden, mask, parse
 
@@ -120,14 +120,14 @@ def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
 
 
 def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:
-    with opened() as engine:
+    with shown(_HEAD, nothing) as rows, opened() as engine:
 
         def page(cursor: str, most: int) -> "tuple[Iterable[Call], str]":
             found = engine.calls.page(wanted, cursor, most)
             return found.calls, found.cursor
 
-        rows = [list(_cells(call)) for call in paged(page, limit)]
-    table(_HEAD, rows, nothing)
+        for call in paged(page, limit):
+            rows.append(list(_cells(call)))
 
 
 def _cells(call: "Call") -> Iterator[object]:

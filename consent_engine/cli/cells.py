@@ -53,11 +53,12 @@ def move(
 @app.command()
 def stay(source: Annotated[str | None, _FROM] = None) -> None:
     """Give up a move that did not finish: engines may start on the data again. Empty its target afterwards."""
-    from consent_engine.adapters.redis.reshard.move import rest
+    from consent_engine.adapters.redis.reshard.move import begun, rest
     from consent_engine.adapters.redis.reshard.move import stay as given_up
     from consent_engine.config.settings import Settings
 
     with _source(Settings.load(), source) as here:
+        begun(here)  # nobody stops workers for nothing
         rest(here)
         line(f"the data stay where they are: CONSENT_CELLS={given_up(here)}")
 

@@ -2,15 +2,16 @@
 
 import getpass
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 from consent_engine.cli.slowly import announced
-from consent_engine.cli.tables import tell
+from consent_engine.cli.tables import table, tell
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.errors import ArchiveUnavailable
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
@@ -43,6 +44,23 @@ def opened() -> Iterator["Engine"]:
         if new:
             tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
         yield found.engine()
+
+
+@contextmanager
+def shown(head: Sequence[str], nothing: str) -> Iterator[list[Sequence[object]]]:
+    """Print the rows that are appended within the block, or `nothing` if there are none. Where the archive goes away in
+    the middle, print those found so far, and raise ArchiveUnavailable: the newest are what an alarm is about, and
+    nobody takes them for all.
+    """
+    rows: list[Sequence[object]] = []
+    try:
+        yield rows
+    except ArchiveUnavailable as error:
+        if not rows:
+            raise
+        table(head, rows)
+        raise type(error)(f"older ones may be missing: {error}") from error
+    table(head, rows, nothing)
 
 
 def paged(page: Callable[[str, int], tuple[Iterable[T], str]], most: int) -> Iterator[T]:

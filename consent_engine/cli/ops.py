@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened, paged
+from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened, paged, shown
 from consent_engine.cli.tables import instant, line, manner, record, table
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.msisdn import hidden, mask, parse
@@ -66,17 +66,16 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
     from consent_engine.domain.order.history import yes_in_vain
     from consent_engine.engine.listing import Filter
 
-    with opened() as engine:
+    head = ("order", "said yes", "number", "plan", "state", "became")
+    with shown(head, "no yes is without effect") as rows, opened() as engine:
 
         def page(cursor: str, most: int) -> "tuple[Iterator[tuple[Order, Event]], str]":
             found = engine.orders(Filter(void_yes=True), cursor, most)
             return ((order, said) for order in found.orders if (said := yes_in_vain(order))), found.cursor
 
-        rows = [
-            (order.id, instant(said.at), mask(order.person.msisdn), hidden(order.doc.plan), order.state, said.trigger)
-            for order, said in paged(page, limit)
-        ]
-    table(("order", "said yes", "number", "plan", "state", "became"), rows, "no yes is without effect")
+        for order, said in paged(page, limit):
+            number, plan = mask(order.person.msisdn), hidden(order.doc.plan)
+            rows.append((order.id, instant(said.at), number, plan, order.state, said.trigger))
 
 
 def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, one_of, opened, paged
-from consent_engine.cli.tables import instant, table
+from consent_engine.cli.opening import CARRIER_NAMES, one_of, opened, paged, shown
+from consent_engine.cli.tables import instant
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import mask
@@ -37,7 +37,7 @@ def reports(
     kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
     for hint, (told, kind) in {**kinds, "--carrier": (carrier, Carrier), "--reward": (reward, Reward)}.items():
         one_of(told, kind, hint)
-    with opened() as engine:
+    with shown(_HEAD, "no reports") as rows, opened() as engine:
         wanted = ReportFilter(
             ReportState(state) if state else None, ReportDoor(door) if door else None,
             ReportClass(found) if found else None, carrier, overdue_at=engine.registry.now() if overdue else None,
@@ -48,8 +48,8 @@ def reports(
             found = engine.reports.page(wanted, cursor, most)
             return [list(_cells(report, found.now)) for report in found.reports], found.cursor
 
-        rows = list(paged(page, limit))
-    table(_HEAD, rows, "no reports")
+        for row in paged(page, limit):
+            rows.append(row)
 
 
 def _cells(report: "Report", now: "Millis") -> Iterator[object]:

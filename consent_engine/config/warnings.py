@@ -7,6 +7,8 @@ from consent_engine.config.environment import PREFIX
 from consent_engine.config.settings import Settings
 
 SHORT_SECRET = 16
+OF_COMMANDS = {f"{PREFIX}{name}" for name in ("BACKUP_FROM", "COPY_TO", "MOVE_FROM", "MOVE_TO")}
+"""Addresses with passwords that single commands take from the environment, so that they do not stand in `ps`."""
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -14,6 +16,8 @@ def warnings(settings: Settings) -> list[str]:
     known = [name.upper() for name in Settings.model_fields]
     told = []
     for name in settings.unknown:
+        if name in OF_COMMANDS:
+            continue
         near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.7)
         told.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
     used = {*settings.routes().values(), f"bss_{settings.bss_name()}"}

@@ -5,18 +5,20 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from shlex import quote
 
-from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisError
 
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.moved import check_cells
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.reshard.move import cells_of
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replicas_known
+from consent_engine.adapters.redis.unreached import unreached
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
@@ -25,6 +27,7 @@ from consent_engine.config.data_folder import kept_name
 from consent_engine.config.durations import millis
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import findings, journal, records, reports, reviews, server, setup, work
+from consent_engine.doctor.failures import failed
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.doctor.redis_cli import redis_cli
@@ -103,19 +106,27 @@ def examine(settings: Settings, wanted: Wanted, tell: Callable[[str], None] = pr
                 yield bad(str(error), f"tail {quote(str(settings.data_dir / 'redis.log'))}")
                 return
         patient = _Patient(settings, url, settings.rq_url or url, secret, wanted, tell, _cells(settings, url, wanted))
-        away: set[str] = set()
-        down = False
-        for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
-            if down and look is not _rq:
-                continue  # each would wait for the same server as long again
-            try:
-                yield from look(patient)
-            except Exception as error:  # noqa: BLE001 - the edge: an unreadable part is a finding, not the end
-                if isinstance(error, StoreUnavailable) and str(error) in away:
-                    continue  # reported once: later checks use the same store
-                away.add(str(error))
-                down = down or (look is _server and isinstance(error, StoreUnavailable))
-                yield _failed(look.__name__.strip("_"), error, patient.cli)
+        yield from _looks(patient)
+
+
+def _looks(patient: _Patient) -> Iterator[Finding]:
+    """Make all checks. Where the server is away, or the data cannot be read, only RQ's follows: each other one would
+    wait for the same server as long again, or judge, and mend, what it cannot read.
+    """
+    away, over = set[str](), False
+    for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
+        if over and look is not _rq:
+            continue
+        try:
+            for found in look(patient):
+                over = over or (look is _data and found.level is Level.BAD)
+                yield found
+        except Exception as error:  # noqa: BLE001 - the edge: an unreadable part is a finding, not the end
+            if isinstance(error, StoreUnavailable) and str(error) in away:
+                continue  # reported once: later checks use the same store
+            away.add(str(error))
+            over = over or (look is _server and isinstance(error, StoreUnavailable))
+            yield failed(look.__name__.strip("_"), error, patient.cli)
 
 
 def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cell]]:
@@ -132,23 +143,6 @@ def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cel
     except (ConsentError, RedisError):  # reported by the check of that server
         many = settings.cells
     return [first, *map(cell, range(1, many))]
-
-
-def _failed(look: str, error: Exception, cli: str) -> Finding:
-    """Return the finding for a check that failed. Others' errors are not quoted: they may hold a subscriber's words."""
-    told = f"{look}: {error if isinstance(error, StoreUnavailable) else type(error).__name__}"
-    if isinstance(error, NoPermissionError | SettingsError):
-        return bad(told, "this Redis user lacks a permission: deploy/redis/users.acl lists all that it needs")
-    cause = error.__cause__ or error
-    if isinstance(error, StoreUnavailable) and isinstance(cause, ResponseError):  # it is up: PING would answer
-        return bad(told, f"{cli} INFO: is it a replica, a master with too few replicas, or full? its disk: df -h")
-    if isinstance(cause, AuthenticationError):  # it is up, and PING with that password would say no more
-        return bad(told, "the server is up and refuses user or password: correct them in CONSENT_REDIS_URL")
-    if isinstance(cause, BusyLoadingError):
-        return bad(told, f"{cli} INFO persistence: it is reading its files back: wait; if it repeats: df -h")
-    if isinstance(error, StoreUnavailable | RedisError | OSError):
-        return bad(told, f"{cli} PING: is it up and reachable?")
-    return bad(f"{told}: something stored cannot be read", "keep the data, and report it: this must never happen")
 
 
 def _server(patient: _Patient) -> Iterator[Finding]:
@@ -173,25 +167,26 @@ def _masters(patient: _Patient) -> Iterator[Finding]:
             for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli, 0):
                 yield replace(found, what=f"{at}: {found.what}")
         except (StoreUnavailable, RedisError) as error:
-            yield _failed(f"the master of cell {cell.number} (consent cells list shows it)", error, cli)
+            yield failed(f"the master of cell {cell.number} (consent cells list shows it)", error, cli)
 
 
 def _data(patient: _Patient) -> Iterator[Finding]:
     """Check that these are our data: schema, cells, secret."""
-    meta = patient.first.meta()
-    settings = patient.settings
+    meta, settings = patient.first.meta(), patient.settings
     if settings.redis_url is None and (name := kept_name(settings.data_dir)) and meta.get("installation") != name:
         yield bad("the data that were in this folder are gone, and all refusals with them", "restore appendonlydir")
         return
-    if "schema" not in meta:
+    kept = meta.get("cells", str(settings.cells))
+    if "schema" not in meta and kept.isdecimal():
         yield warn("no engine has ever started on these data", "consent api, and python -m workers; or consent serve")
         return
     try:
+        check_cells(settings.cells, kept)  # half a copy has no schema yet, and a check would write one
         # check() writes only fields that are missing, and none is.
         patient.registry.check(patient.secret, strict=False, cells=settings.cells)
     except SettingsError as error:
         if "CONSENT_REDIS_URL" not in str(error):  # troubles of the server itself are reported already
-            yield bad(str(error), "correct this first: otherwise no number is found")
+            yield bad(str(error), "correct this first: nothing else can be judged before")
         return
     cells = f" in {meta['cells']} cells" if len(patient.cells) > 1 else ""
     yield good(f"schema {meta['schema']}{cells}, and the secret these data were written with")
@@ -199,16 +194,15 @@ def _data(patient: _Patient) -> Iterator[Finding]:
 
 def _rq(patient: _Patient) -> Iterator[Finding]:
     """Check RQ's Redis. Of one that holds the orders too, another check says that it is away; its data must be kept."""
-    client = connect_rq(patient.rq_url)
     try:
-        client.ping()
+        connect_rq(patient.rq_url).ping()
     except (RedisError, OSError) as error:
         if patient.settings.rq_url is None:
             return
         do = f"{redis_cli(patient.rq_url, 'CONSENT_RQ_URL')} PING: start it; it may be empty"
         if isinstance(error, AuthenticationError):
             do = "it is up and refuses user or password: correct them in CONSENT_RQ_URL"
-        yield warn(f"RQ's Redis: {type(error).__name__}: the workers' clocks go on without it, some seconds slower", do)
+        yield warn(f"RQ's Redis: {unreached(error)}: the workers' clocks go on without it, some seconds slower", do)
     else:
         yield good("RQ's Redis answers")
 
@@ -277,12 +271,10 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:
-    settings, now, meta = patient.settings, patient.registry.now(), patient.first.meta()
+    now, meta = patient.registry.now(), patient.first.meta()
+    kept_since = patient.settings.retention().records_before(now)
     with _archive_of(patient, meta) as archive:
-        if journal.is_archive_of(archive, meta):  # another one is reported by _archive
-            store = replace(patient.store, archive=archive, log=SqlLog(archive))
-            yield from journal.journal(store.journal, SqlLog(archive), now)
-            yield from journal.newest(store, settings.retention().records_before(now))
+        yield from journal.sealed(patient.store, archive, meta, now, kept_since)
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:

@@ -1,12 +1,16 @@
 """Checks of the journal: its entries reach the log, and the records sealed last are here."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor.findings import Finding, bad, good
 from consent_engine.domain.effects import Millis
 from consent_engine.engine import audit
+from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Journal, Log, Store
+from consent_engine.ports.journal import Waiting
 
 LATE_MS = 60_000
 """An entry that waits longer shows that no worker seals: a sealer looks every second."""
@@ -19,17 +23,41 @@ def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
     return meta.get("archive", archive.id()) == archive.id() and archive.owner() in {"", meta.get("installation")}
 
 
+def sealed(
+    store: Store, archive: SqlArchive, meta: Mapping[str, str], now: Millis, kept_since: Millis
+) -> Iterator[Finding]:
+    """Check the journal and the newest records against an archive. Of one that is away or another one, which the check
+    of the archive reports, only how many entries wait for it. Raises StoreUnavailable and ArchiveUnavailable.
+    """
+    try:
+        ours = is_archive_of(archive, meta)
+    except ArchiveUnavailable:
+        ours = False
+    if not ours:
+        yield from _behind(store.journal.waiting(), now)
+        return
+    store = replace(store, archive=archive, log=SqlLog(archive))
+    yield from journal(store.journal, SqlLog(archive), now)
+    yield from newest(store, kept_since)
+
+
 def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
     """Check how far the journal is sealed. Raises StoreUnavailable and ArchiveUnavailable."""
     waiting = kept.waiting()
-    late = (now - waiting.oldest) // 1000
+    late = list(_behind(waiting, now))
+    yield from late
+    if not late:
+        yield good(f"the journal is sealed: {log.size():,} entries in the log, {waiting.count:,} on their way")
+
+
+def _behind(waiting: Waiting, now: Millis) -> Iterator[Finding]:
+    """Find entries that wait too long."""
     if waiting.count and now - waiting.oldest > LATE_MS:
         yield bad(
-            f"{waiting.count:,} entries of the journal are not in the log, the oldest for {late:,} s: nothing is lost",
+            f"{waiting.count:,} entries of the journal are not in the log, the oldest for "
+            f"{(now - waiting.oldest) // 1000:,} s: nothing is lost",
             "is a worker running, and does the archive answer? Every worker process seals entries",
         )
-        return
-    yield good(f"the journal is sealed: {log.size():,} entries in the log, {waiting.count:,} on their way")
 
 
 def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:

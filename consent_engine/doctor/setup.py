@@ -22,6 +22,7 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import FASTEST
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.roles import Role
+from consent_engine.domain.signature import TOLERANCE_S
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import FieldError, SettingsError
@@ -127,8 +128,13 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
     """Check this host's clock and disk, and who may read the secret."""
     before, at, after = time.time(), now(), time.time()
     skew = at / 1000 - (before + after) / 2
-    if abs(skew) * 1000 > SKEW_MS + (after - before) * 500:
-        yield warn(f"this host's clock differs from the server's by {skew:.0f} s", "chronyc tracking on both")
+    told, do = f"this host's clock differs from the server's by {skew:.0f} s", "chronyc tracking on both"
+    if abs(skew) > TOLERANCE_S:
+        yield bad(
+            told, f"{do}: while the server's is wrong, gateways' signed posts are answered 401, replies among them"
+        )
+    elif abs(skew) * 1000 > SKEW_MS + (after - before) * 500:
+        yield warn(told, do)
     else:
         yield good("clocks agree")
     folder = settings.data_dir

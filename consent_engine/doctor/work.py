@@ -1,7 +1,7 @@
 """Checks of the work: whether workers are alive, anything waits too long, or anything waits for a person."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
@@ -10,6 +10,7 @@ from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.ports import Lanes, Registry, Store, Target
+from consent_engine.ports.pauses import LANE, Pause
 from consent_engine.ports.survey import Survey
 
 HEARD_WITHIN_MS = 15_000
@@ -32,30 +33,33 @@ def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Tar
         yield good(f"{len(heard)} workers were heard from")
     else:
         yield bad("no worker was heard from: nothing moves", "consent serve, or python -m workers")
-    yield from _paused(registry)
-    yield from _lanes(store.lanes, heard.values())
+    paused = registry.pauses.standing()
+    yield from _paused(paused, registry.now())
+    yield from _lanes(store.lanes, heard.values(), {name for to, name in paused if to == LANE})
     yield from outside(health_of(registry.counted(), targets, registry.now()), registry.now())
     yield from slow(lately(registry, targets))
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
 
 
-def _paused(registry: Registry) -> Iterator[Finding]:
+def _paused(standing: Mapping[Target, Pause], now: Millis) -> Iterator[Finding]:
     """Warn of lanes and gateways that a person stopped: that is easily forgotten, and everything waits for it."""
-    now = registry.now()
-    for (to, name), pause in sorted(registry.pauses.standing().items()):
+    for (to, name), pause in sorted(standing.items()):
         yield warn(
             f"{to} {name} was stopped {_ago(now - pause.at)} ago by {pause.by}: {pause.reason}",
             f"consent resume {to} {name} --reason TEXT",
         )
 
 
-def _lanes(lanes: Lanes, heard: Iterable[str]) -> Iterator[Finding]:
+def _lanes(lanes: Lanes, heard: Iterable[str], paused: Container[str]) -> Iterator[Finding]:
+    """Find lanes whose work waits. Of a paused one that is said already: more workers would not help."""
     served = {lane for told in heard for lane in Lane if lane.value in lanes_of(told)}
     for lane, depth in lanes.depths().items():
         wait = depth.waiting - depth.parked  # parked effects wait for a person
         if served and lane not in served and wait:
             yield bad(f"lane {lane}: no worker serves it, {wait} effects wait", f"python -m workers --lanes {lane}")
+        elif lane.value in paused:
+            continue
         elif depth.late > LATE_MS:
             yield bad(f"lane {lane}: {depth.due} are due, the oldest for {depth.late // 1000} s", "python -m workers")
         elif depth.late > SILENT_MS:

@@ -7,6 +7,7 @@ from consent_engine.domain.hashing import mac
 from consent_engine.errors import Unauthenticated
 
 HEADER = "X-Consent-Signature"
+TOLERANCE_S = 300
 
 # Exactly two parts in this order, so neither can be given twice; 11 digits of seconds last for 3000 years.
 _PATTERN = re.compile(r"t=([0-9]{1,11}),v1=([0-9a-fA-F]{64})")
@@ -17,8 +18,9 @@ def sign(secret: str, body: bytes, at_s: int) -> str:
     return f"t={at_s},v1={_digest(secret, str(at_s), body)}"
 
 
-def check(secret: str, header: str | None, body: bytes, now_ms: int, tolerance_s: int = 300) -> None:
-    """Return if `header` signs `body` with `secret`, within the tolerance either way; else raise Unauthenticated.
+def check(secret: str, header: str | None, body: bytes, now_ms: int, tolerance_s: int = TOLERANCE_S) -> None:
+    """Return if `header` signs `body` with `secret`, within the tolerance either way; else raise Unauthenticated;
+    `genuine` if only the instant is wrong.
 
     The error's message is the same whatever is wrong: it helps nobody to guess. An empty secret fits no signature.
     """
@@ -28,7 +30,9 @@ def check(secret: str, header: str | None, body: bytes, now_ms: int, tolerance_s
     genuine = hmac.compare_digest(_digest(secret, at_s, body), theirs)
     recent = abs(now_ms - int(at_s) * 1000) <= tolerance_s * 1000
     if not (secret and match and genuine and recent):
-        raise Unauthenticated("the signature does not fit")
+        error = Unauthenticated("the signature does not fit")
+        error.genuine = bool(secret and match and genuine)
+        raise error
 
 
 def _digest(secret: str, at_s: str, body: bytes) -> str:

@@ -204,11 +204,11 @@ class CallBook:
         archived = self._archived(wanted, before, limit)
         if isinstance(archived, ArchiveUnavailable):  # no archived call began as recently as these
             since = self._store.records.look().now - LATE_MARGIN
-            rows = {row: call for row, call in live.items() if row[0] > since}
+            rows = sorted((row for row in live if row[0] > since), reverse=True)[:limit]
             if not rows:
                 raise archived
-            at, last = min(rows)
-            return CallPage(tuple(rows[row] for row in sorted(rows, reverse=True)), f"{at}-{last}")
+            at, last = rows[-1]
+            return CallPage(tuple(live[row] for row in rows), f"{at}-{last}")
         found = sorted({*live, *archived}, reverse=True)
         if position is not None:  # older rows were not looked at
             found = [row for row in found if row >= position]

@@ -67,7 +67,8 @@ class Desk:
     def pause(self, target: Target, by: str, reason: str) -> bool:
         """Pause a target; False where it was paused already. Raises NothingSo for no lane and no gateway in use."""
         if target not in self._known:
-            raise NothingSo("no lane and no gateway in use has this name")
+            names = ", ".join(f"{each.to} {each.name}" for each in sorted(self._known))
+            raise NothingSo(f"no lane and no gateway in use has this name; there are: {names}")
         return self._pauses.pause(target, Pause(self._registry.now(), by, reason))
 
     def resume(self, target: Target, by: str, reason: str) -> None:

@@ -1,6 +1,7 @@
 """The archive as operators see it: `consent archive`, `consent doctor`, and a metric."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from fakeredis import FakeRedis
@@ -10,12 +11,13 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.cli.tables import printing
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
-from tests.archive.house import SHORT, Town, broken
+from tests.archive.house import SHORT, Town, broken, kept_of
 from tests.conftest import NUMBER, OTHER
 
 
@@ -81,6 +83,60 @@ def test_an_archive_of_others_is_named_and_never_found_sound(real, consent, tmp_
     assert (status, out) == (1, "")
     assert "this archive belongs to another installation (another-installation)" in err
     assert err.count("\n") == 1
+
+
+def test_a_list_shows_what_can_be_read_while_the_archive_is_away_and_does_not_end_as_if_it_were_all(
+    consent, monkeypatch, real, redis_server, tmp_path
+):
+    """Somebody who looks at an alarm of this quarter of an hour needs no archive; an inspector's list is not whole."""
+    real.clock.now = real.client.time()[0] * 1000  # the command goes by the server's clock
+    now = datetime.fromtimestamp(real.clock.now / 1000, UTC).isoformat()
+    asked = real.request(started_at=now, agreed_at=now)
+    order = real.engine.place(Placing("desk", "now", asked)).order
+    (tmp_path / "blocked").write_text("a file, and no folder")
+    monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/blocked/archive.sqlite3")
+    status, out, err = consent("calls")
+    assert (status, out.count("\n")) == (1, 1)
+    assert order.doc.call.recording_id in out
+    assert "older ones may be missing" in err
+    assert err.count("\n") == 1
+    status, out, _ = consent("--json", "calls")
+    assert (status, len(json.loads(out))) == (1, 1)
+    assert consent("calls", "--limit", "1")[::2] == (0, "")
+
+
+def test_an_archive_that_is_away_is_one_trouble_and_what_waits_for_it_is_counted(real, consent, tmp_path):
+    """It was called a trouble of Redis too: PING."""
+    real.settled()
+    seal(real.engine.store, "one")
+    real.engine.place(Placing("desk", "now", real.request(OTHER)))
+    (tmp_path / "archive.sqlite3").rename(tmp_path / "away.sqlite3")
+    _, out, _ = consent("doctor", "--brief")
+    rows = [line.split("\t") for line in out.splitlines()]
+    told = {what.partition(":")[0]: do for level, what, do in rows if level == "bad"}
+    gone = next(what for what in told if what.startswith("the archive"))
+    assert gone == "the archive's file is not there"
+    [waiting] = [what for what in told if "are not in the log" in what]
+    assert waiting.startswith("2 entries of the journal")
+    assert not [do for do in told.values() if "PING" in do]
+
+
+def test_with_another_secret_the_doctor_judges_no_record_and_mends_none(real, consent, monkeypatch):
+    """Each record would be one that somebody changed, and the advice to restore a backup."""
+    real.engine.registry.check("test-secret", strict=False, cells=1)
+    real.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
+    real.settled(msisdn=OTHER)
+    seal(real.engine.store, "one")
+    before = kept_of(real.client)
+    monkeypatch.setenv("CONSENT_SECRET", "another secret")
+    status, out, err = consent("doctor", "--all", "--mend", "--brief")
+    assert (status, err) == (1, "")
+    wrong = [line.split("\t")[1] for line in out.splitlines() if line.startswith("bad")]
+    assert [each for each in wrong if "simulated" not in each] == [
+        "CONSENT_SECRET is not the one these data were written with: set that one"
+    ]
+    assert "looked at" not in out
+    assert kept_of(real.client) == before
 
 
 def test_nothing_is_deleted_that_must_be_kept(real, consent):

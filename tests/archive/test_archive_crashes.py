@@ -17,7 +17,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.engine.listing import Filter
 from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, StoreUnavailable
-from consent_engine.ports import Retiring
+from consent_engine.ports import CallFilter, Retiring
 from tests.archive.house import LONG, SHORT, Town, broken, everywhere
 from tests.conftest import NUMBER
 
@@ -186,6 +186,17 @@ def test_a_list_goes_on_as_far_as_it_can_and_says_that_there_is_more(small):
         with pytest.raises(ArchiveUnavailable):
             small.engine.orders(Filter(), page.cursor, 50)
     assert len(small.engine.orders(Filter(), page.cursor, 50).orders) == 1
+
+
+def test_a_page_of_calls_is_no_longer_than_was_asked_for_while_the_archive_is_away(small):
+    at = datetime.fromtimestamp(small.clock.now / 1000, UTC).isoformat()
+    for number in SOME[:5]:
+        small.engine.place(Placing("desk", str(number), small.request(number, started_at=at, agreed_at=at)))
+    with broken(small.archive):
+        first = small.engine.calls.page(CallFilter(), "", 2)
+        then = small.engine.calls.page(CallFilter(), first.cursor, 3)
+    assert [len(page.calls) for page in (first, then)] == [2, 3]
+    assert {call.person.msisdn for page in (first, then) for call in page.calls} == set(SOME[:5])
 
 
 def test_a_call_of_long_ago_is_not_taken_while_the_archive_cannot_say_whether_it_was_asked(small):

@@ -3,6 +3,7 @@ on, and whatever came after is named."""
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -212,6 +213,17 @@ def test_who_dies_while_a_redis_is_filled_goes_on_and_no_engine_starts_on_half(k
         with pytest.raises(KeyboardInterrupt):
             put_back(there, folder / "backup", dies)
         assert not (folder / "backup.scratch").exists(), "numbers stand in it"
+        with closing(connect(server.url)) as client:
+            half = client.hgetall("ce:meta")
+            told = {
+                each.what for each in examine(there, Wanted(all=True, mend=True), silent) if each.level is Level.BAD
+            }
+            [half_there] = [each for each in told if "simulated" not in each]
+            assert half_there == (
+                "the data of this server are still being moved here: type the same `consent cells move` or `consent "
+                "restore` again, which goes on"
+            )
+            assert client.hgetall("ce:meta") == half, "a check of them writes nothing"
         with pytest.raises(SettingsError, match="being moved here"), town_on(server.url, tmp_path / "data"):
             pass
         assert put_back(there, folder / "backup", silent) == manifest
@@ -295,6 +307,75 @@ def test_a_redis_that_does_not_keep_all_of_it_is_named_before_anything_is_writte
             put_back(settings(tmp_path / "data", server.url), folder / "backup", silent)
         assert client.dbsize() == 0
     assert not (tmp_path / "data" / "archive.sqlite3").exists()
+
+
+def test_a_backup_is_tried_out_beside_the_installation_as_the_manual_types_it(kept, tmp_path, capsys, monkeypatch):
+    """The settings name the installation's Redis: a folder alone is not enough, since the backup would go there."""
+    folder, _, _ = kept
+    words = re.search(r"```sh\n(CONSENT_REDIS_URL= .*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    typed = words[1].replace("/backups/consent-20251125", f"{folder}/backup").replace("/backups/tried", "tried")
+    command = tmp_path / "consent"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m consent_engine "$@"\n')
+    command.chmod(0o700)
+    with server_in(tmp_path / "redis") as server, town_on(server.url, tmp_path / "data") as town:
+        order = town.place()
+        environ = {
+            "REDIS_URL": server.url, "RQ_URL": server.url, "SECRET": SECRET, "DURABILITY": "everysec",
+            "GATEWAY": "simulated", "BSS": "simulated", "ARCHIVE_URL": f"sqlite:///{tmp_path}/data/archive.sqlite3",
+        }  # fmt: skip
+        environ = {f"CONSENT_{name}": value for name, value in environ.items()}
+        environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        told = [
+            subprocess.run(each, shell=True, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)  # noqa: S602
+            for each in typed.splitlines()
+        ]
+        assert town.engine.show(order.id).head == order.head
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        assert cli.run(["restore", f"{folder}/backup"]) == 1
+        assert "only try the backup out, in a new folder: CONSENT_REDIS_URL= " in capsys.readouterr().err
+    assert [each.returncode for each in told] == [0, 1, 0]
+    assert "restored" in told[0].stdout
+    assert [line.split("\t")[1] for line in told[1].stdout.splitlines() if line.startswith("bad")] == [
+        "no worker was heard from: nothing moves"
+    ]
+    assert not (tmp_path / "tried").exists()
+
+
+def test_a_redis_that_lost_its_data_is_filled_though_engines_were_started_on_it_meanwhile(
+    kept, tmp_path, monkeypatch, capsys
+):
+    """A supervisor starts them, and each is refused for its archive; and somebody types a command or two."""
+    folder, manifest, ids = kept
+    (tmp_path / "data").mkdir(mode=0o700)
+    with closing(sqlite3.connect(f"{folder}/data/archive.sqlite3")) as here:
+        here.execute("VACUUM INTO ?", (f"{tmp_path}/data/archive.sqlite3",))
+    there = {
+        "HTTP_JSON__URL": "http://127.0.0.1:9/sms", "HTTP_JSON__SECRET": "s", "BSS": "http", "GATEWAY": "http_json",
+        "BSS_HTTP__URL": "http://127.0.0.1:9/bss", "BSS_HTTP__SECRET": "s", "SECRET": SECRET,
+        "PLANS": f"{ROOT}/consent_engine/sample_plans.yaml",
+        "DURABILITY": "everysec", "DATA_DIR": f"{tmp_path}/data",
+        "ARCHIVE_URL": f"sqlite:///{tmp_path}/data/archive.sqlite3",
+    }  # fmt: skip
+    with server_in(tmp_path / "redis") as server, closing(connect(server.url)) as client:
+        for name, value in {**there, "REDIS_URL": server.url}.items():
+            monkeypatch.setenv(f"CONSENT_{name}", value)
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        for words in (["workers"], ["consent_engine", "api"]):
+            started = [sys.executable, "-m", *words]
+            done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+            assert "Have the data on Redis been lost, restore them" in done.stderr
+        assert cli.run(["stuck"]) == 0
+        assert client.hget("ce:meta", "installation") not in {None, manifest.installation}
+        client.hset("ce:{0}:kept", "a", "b")
+        assert cli.run(["restore", "--keep-archive", f"{folder}/backup"]) == 1
+        assert "CONSENT_REDIS_URL is not empty" in capsys.readouterr().err
+        client.delete("ce:{0}:kept")
+        assert cli.run(["restore", "--keep-archive", f"{folder}/backup"]) == 0
+        assert client.hget("ce:meta", "installation") == manifest.installation
+        with town_on(server.url, tmp_path / "data") as town:
+            assert town.engine.show(ids["gone"]).person
+            assert not town.engine.show(ids["asked_not"]).state.settled
 
 
 def test_an_archive_that_is_to_stay_must_be_there(kept, tmp_path):

@@ -218,6 +218,24 @@ def test_without_tls_or_with_another_authority_nobody_is_spoken_to(over_tls, wal
         assert boss.config_get("port")["port"] == "0", "there is no other door"
 
 
+def test_a_certificate_that_is_not_accepted_is_named_and_no_server_is_looked_for_that_is_up(home, over_tls):
+    """One that has expired looks the same: at that hour every process loses its Redis, and Redis is well."""
+    address = over_tls.url("api")
+    for url, told in (
+        (address.partition("?")[0], "certificate is not accepted: self-signed certificate in certificate chain"),
+        (address.replace("ca.crt", "gone.crt"), "a file that its address names is not there"),
+    ):
+        environ = home.environ | {"CONSENT_REDIS_URL": url, "CONSENT_RQ_URL": url}
+        for command in (["workers"], ["consent_engine", "doctor", "--brief"]):
+            done = subprocess.run([sys.executable, "-m", *command], env=environ, capture_output=True, text=True,
+                                  timeout=60, cwd=home.folder, check=False)  # fmt: skip
+            assert done.returncode != 0, command
+            lines = [line for line in (done.stdout + done.stderr).splitlines() if told in line]
+            assert len(lines) == (2 if "doctor" in command else 1), done
+            assert PASSWORDS["api"] not in done.stdout + done.stderr
+            assert "certificate" not in told or "PING: is it up" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(("user", "password"), [("api", "wrong-pass-9"), ("watch", PASSWORDS["watch"])])
 def test_what_cannot_work_with_this_user_ends_and_tells_no_password(home, redis, user, password):
     environ = home.environ | {"CONSENT_REDIS_URL": redis.url(user, password)}

@@ -24,6 +24,7 @@ from consent_engine.adapters.redis.hiredis_guard import in_main_thread, packed, 
 from consent_engine.adapters.redis.topology.cluster import is_cluster, owner_of
 from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
+from consent_engine.adapters.redis.unreached import unreached
 from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
 
 NAMED_BY = "CONSENT_REDIS_URL"
@@ -153,7 +154,7 @@ class Wire:
                 raise
             except (RedisError, OSError) as error:
                 if attempt + 1 == (_TRIES if repeat else 1):
-                    said = f"store cannot be reached: {type(error).__name__}"
+                    said = f"store cannot be reached: {unreached(error)}"
                     raise StoreUnavailable(said, named_by=self._named_by) from error
         raise AssertionError("unreachable")
 

@@ -12,6 +12,7 @@ from consent_engine.adapters.redis.catalogue_rows import proof_of, proposal_of, 
 from consent_engine.adapters.redis.client import Calls, MayNotConnect, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import pairs, scored
+from consent_engine.adapters.redis.moved import check_cells
 from consent_engine.adapters.redis.pauses import RedisPauses
 from consent_engine.adapters.redis.reveals import RedisReveals
 from consent_engine.domain.clocks import Heard, Lag, lately
@@ -257,8 +258,7 @@ class RedisRegistry(Registry):
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
         if schema not in READS:
             raise SettingsError(f"these data have schema {schema}, this program {SCHEMA}: use the release that fits")
-        if was_cells != str(cells):
-            raise SettingsError(f"CONSENT_CELLS is {cells}, but these data were written with {was_cells}")
+        check_cells(cells, str(was_cells))
         if not hmac.compare_digest(str(was_proof), proof):
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 

@@ -19,6 +19,8 @@ class Bounds:
     lanes_s: float = 1.0
     """how old admission's knowledge of the lanes may be; orders admitted since are counted"""
     metrics_s: float = 1.0
+    metrics_wait_s: float = 4.0
+    """how long metrics wait for the store; then they are told without what only it knows"""
     tariffs_s: float = 1.0
     most_streams: int = 1_000
     look_s: float = 0.3

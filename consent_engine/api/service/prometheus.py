@@ -1,5 +1,6 @@
 """Metrics for Prometheus, of requests and of the store. No label names a person or an order, or holds a text."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,10 +106,15 @@ class Metrics:
             self._timed(method, route).observe(seconds)
 
     async def page(self) -> bytes:
-        """Return all metrics in Prometheus's format; without the store, only those that do not need it."""
+        """Return all metrics in Prometheus's format. Without the store, or when it does not answer in time, only those
+        that do not need it: a scrape that got nothing would look like an API that is down.
+        """
         try:
-            look = await self._looked.of("", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing)))
-        except StoreUnavailable:
+            async with asyncio.timeout(self._front.bounds.metrics_wait_s):
+                look = await self._looked.of(
+                    "", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing))
+                )
+        except (StoreUnavailable, TimeoutError):
             look = None
         return prometheus_client.generate_latest(_Once([*self._kept.collect(), *self._ours(look)]))
 
@@ -121,6 +127,8 @@ class Metrics:
         yield counter("consent_replies_repeated", "Acknowledged replies that were stored before", ("gateway",), rows)
         said = "Acknowledged replies and delivery reports that could not be read, by the field that is wrong"
         yield counter("consent_messages_rejected", said, ("gateway", "field"), sorted(self._front.rejected.items()))
+        said = "Posts of gateways that were answered 401: another secret (proof), or a clock that is off (clock)"
+        yield counter("consent_posts_refused", said, ("gateway", "why"), sorted(self._front.refused.counts.items()))
         yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)
         yield gauge("consent_build_info", "The running version", ("version",), [((__version__,), 1)])

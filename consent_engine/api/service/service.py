@@ -19,6 +19,7 @@ from consent_engine.api.http.problems import GatewayNotFound, NotReady
 from consent_engine.api.service.callers import Callers
 from consent_engine.api.service.door_look_up import DoorLookUp
 from consent_engine.api.service.overload import Admission
+from consent_engine.api.service.refused_posts import RefusedPosts
 from consent_engine.api.service.watches import Streams
 from consent_engine.config.calendars import days_in
 from consent_engine.config.settings import Settings
@@ -32,7 +33,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import or_raised
-from consent_engine.errors import ConsentError, SettingsError, StoreUnavailable
+from consent_engine.errors import ConsentError, SettingsError, StoreUnavailable, Unauthenticated
 from consent_engine.ports import Acknowledgement, Stored, WebhookCall
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Front:
         self.defects: Counter[str] = Counter()
         self.repeated: Counter[str] = Counter()
         self.rejected: Counter[tuple[str, str]] = Counter()
+        self.refused = RefusedPosts(set(settings.routes().values()))
         self._settings = settings
         self.zone = settings.time_zone
         self.days = days_in(self.zone)
@@ -84,7 +86,7 @@ class Front:
         # Replies and refusals never wait behind orders.
         self._receiving: Batcher[Inbound, Taken] = Batcher(
             receivers,
-            partial(take, repeated=self.repeated, rejected=self.rejected, clocks=Clocks()),
+            partial(take, repeated=self.repeated, rejected=self.rejected, refused=self.refused, clocks=Clocks()),
             most=MOST_RECEIVING,
             defects=self.defects,
             weigh=weigh,
@@ -165,16 +167,17 @@ def weigh(item: Inbound) -> int:
 
 
 def take(
-    engine: Engine, items: Sequence[Inbound], repeated: Counter[str], rejected: Counter[tuple[str, str]], clocks: Clocks
-) -> list[Taken]:
+    engine: Engine, items: Sequence[Inbound], repeated: Counter[str], rejected: Counter[tuple[str, str]],
+    refused: RefusedPosts, clocks: Clocks,
+) -> list[Taken]:  # fmt: skip
     """Receive posts and refusals in one go; return an answer for each. A post without a valid signature stores nothing.
 
     A post is acknowledged when all of it is stored; its repeat stores the messages that were not.
 
     repeated: counts, by gateway, the replies that were stored before · rejected: counts, by gateway and field, the
-    messages that cannot be read · clocks: learn of new replies and their arrival
+    messages that cannot be read · refused: posts without a valid proof · clocks: learn of new replies and their arrival
     """
-    opened = [_open(engine, item, repeated, rejected) for item in items]
+    opened = [_open(engine, item, repeated, rejected, refused) for item in items]
     messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
     results = engine.receive_many(messages)
     _told(engine, clocks, messages, results)
@@ -215,7 +218,7 @@ def _told(
 
 
 def _open(
-    engine: Engine, item: Inbound, repeated: Counter[str], rejected: Counter[tuple[str, str]]
+    engine: Engine, item: Inbound, repeated: Counter[str], rejected: Counter[tuple[str, str]], refused: RefusedPosts
 ) -> _Opened | ConsentError:
     if isinstance(item, RefusalAsked):
         return _Opened([item], lambda stored: stored[0])
@@ -226,6 +229,8 @@ def _open(
         webhooks = gateway.webhooks
         parsed = webhooks.reports(item.call) if item.reports else webhooks.replies(item.call)
     except ConsentError as error:
+        if isinstance(error, Unauthenticated):
+            refused.note(item.gateway, error)
         return error
     messages = [message for _, message in parsed.messages]
 

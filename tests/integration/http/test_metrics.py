@@ -19,6 +19,7 @@ from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.signature import HEADER
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import SettingsError
@@ -37,6 +38,7 @@ LABELS = {
     "violation",
     "channel",
     "what",
+    "why",
     "method",
     "over",
     "route",
@@ -138,6 +140,22 @@ def test_messages_that_cannot_be_read_are_counted_by_the_field_that_is_wrong(doo
     door.post("receipts", {"ref": "a b", "status": "delivered"})
     counted = {of[1]: n for of, n in samples(scraped(door)).items() if of[0] == "consent_messages_rejected_total"}
     assert counted == {"received_at": 1, "to": 2, "item": 1, "ref": 1}
+
+
+def test_posts_without_a_proof_are_counted_and_told_and_a_wrong_clock_is_not_a_wrong_secret(door, caplog):
+    """A gateway whose posts are refused keeps a subscriber's STOP: nobody else would see that."""
+
+    def refused():
+        return {of[1:]: n for of, n in samples(scraped(door)).items() if of[0] == "consent_posts_refused_total"}
+
+    assert refused() == {("simulated", "proof"): 0, ("simulated", "clock"): 0}, "an alert sees the first one"
+    answers = [door.post("inbound", reply(), at=-3_600), door.post("receipts", [], at=3_600)]
+    answers += [door.call("POST", "/v1/gateways/simulated/inbound", content=b"{}", headers={HEADER: "t=1,v1=zz"})]
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert len({answer.text for answer in answers}) == 1, "who posted is not told which"
+    assert refused() == {("simulated", "proof"): 1, ("simulated", "clock"): 2}
+    told = [each.getMessage() for each in caplog.records if "answered 401" in each.getMessage()]
+    assert [("another secret" in line, "which clock" in line) for line in told] == [(False, True), (True, False)]
 
 
 def test_how_far_a_gateways_clock_is_off_is_measured_by_its_quickest_reply(door):
@@ -264,7 +282,7 @@ def both(door, engines):
     """Serve the application with an address for metrics alone; yield that address, and the application's."""
     door.app.state.front.close()
     ours, theirs = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
-    door.app = create_app(engines, door.settings, None, theirs)
+    door.app = create_app(engines, door.settings, None, theirs, door.bounds)
     serving = uvicorn.Server(uvicorn.Config(door.app, lifespan="on", log_config=None, http=BoundedHttp, ws="none"))
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [ours]})
     thread.start()
@@ -291,6 +309,15 @@ def test_at_their_own_address_they_need_no_key_and_nothing_else_is_there(door):
         for path in ("/", "/v1/plans", "/healthz", "/metrics/x"):
             assert httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 404
         assert httpx.get(f"{url}/metrics").status_code == 401
+
+
+def test_a_store_that_does_not_answer_is_told_as_one_that_is_away_and_the_scrape_is_answered(door):
+    """A frozen server, or a disk that hangs, refuses no connection: the API would look as if it were down."""
+    door.bounded(metrics_s=0, metrics_wait_s=0.2)
+    with both(door, door.installation.engine) as (port, _):
+        door.redis.client_pause(1_500)
+        answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=20)
+        assert (answer.status_code, samples(answer.text)["consent_store_up",]) == (200, 0)
 
 
 @pytest.mark.parametrize("said", [b"", b"\r\n\r\n", b"\xff" * 20_000, b"GET /metrics HTTP/1.1\r\n"])

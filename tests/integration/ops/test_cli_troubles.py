@@ -194,6 +194,9 @@ def test_of_two_servers_the_one_that_is_down_is_named_by_its_option(consent, tmp
         away = one_line(consent("cells", "stay", **redis_at(down)))
         assert away.endswith(": is its Redis up? See CONSENT_REDIS_URL\n")
         with connect(server.url) as client:
+            client.ping()
+            idle = one_line(consent("cells", "stay", **up))
+            assert idle == "consent: no move of these data is under way: nothing to give up\n", "nobody stops workers"
             client.config_set("requirepass", "p")
         refused = one_line(consent("backup", str(tmp_path / "b"), "--from", server.url, **up))
         assert refused.endswith(": correct user and password in its address, --from\n")

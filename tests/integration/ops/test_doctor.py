@@ -20,7 +20,7 @@ from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
-from consent_engine.doctor import records, server, setup, work
+from consent_engine.doctor import failures, records, server, setup, work
 from consent_engine.doctor.calls import ungated
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.orders import Looker
@@ -875,7 +875,7 @@ def failed(look, cause):
     """Return the finding for a store that failed for this cause, as the wire says it."""
     error = StoreUnavailable("as the wire says it")
     error.__cause__ = cause
-    return doctor._failed(look, error, "redis-cli")  # noqa: SLF001
+    return failures.failed(look, error, "redis-cli")
 
 
 def test_a_server_that_reads_its_files_back_is_waited_for_and_one_that_is_away_is_looked_for():
@@ -997,6 +997,18 @@ def test_nobody_at_work_is_told_and_so_is_a_lane_that_nobody_works_for(world):
     assert [f.do for f in of_work(world)] == ["python -m workers --lanes timer"]
 
 
+def test_a_lane_that_a_person_stopped_is_no_lane_that_wants_more_workers(world):
+    at_work(world)
+    world.place()
+    world.engine.pauses.pause(Target("lane", "sms"), "ops-1", "its operator works on it")
+    world.clock.forward(seconds=600)
+    at_work(world)
+    [found] = of_work(world)
+    assert (found.level, found.do) == (Level.WARN, "consent resume lane sms --reason TEXT")
+    world.engine.pauses.resume(Target("lane", "sms"), "ops-1", "done")
+    assert [each.do for each in of_work(world)] == ["python -m workers"]
+
+
 def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(world):
     gateway, measures = Target("gateway", "test"), Measures()
     measures.called(gateway, Accepted("m"), 0.1, world.clock())
@@ -1092,6 +1104,8 @@ def test_a_clock_that_differs_and_a_secret_that_others_may_read_are_told(tmp_pat
 
     assert told(lambda: int(time() * 1000)) == []
     assert told(lambda: int(time() * 1000) - 9_000) == ["this host's clock differs from the server's by -9 s"]
+    [far] = [each for each in setup.host(here, lambda: int(time() * 1000) + 3_600_000) if each.level is Level.BAD]
+    assert "posts are answered 401" in far.do
     (tmp_path / "secret").chmod(0o644)
     [what] = told(lambda: int(time() * 1000))
     assert what == "other users can read the secret"

@@ -433,6 +433,16 @@ def defect(night):
     assert json.loads(told)["status"] == 500
 
 
+def posts_refused(night):
+    """Let an API meet a reply that is signed with another secret."""
+    api(night)
+    told = night.run(
+        'curl -sS -H "X-Consent-Signature: t=1,v1=zz" -H "Content-Type: application/json" -d "{}" '
+        f"http://127.0.0.1:{night.port}/v1/gateways/http_json/inbound"
+    )[1]
+    assert json.loads(told)["status"] == 401
+
+
 def full(night):
     for _ in range(3):
         night.client.set("ballast", "x" * 100_000)
@@ -527,6 +537,7 @@ SITUATIONS = {
     "ConsentOutsideDown": outside_down,
     "ConsentOutsideFailing": outside_failing,
     "ConsentOutsideSlow": outside_slow,
+    "ConsentPostsRefused": posts_refused,
     "ConsentUnasked": nothing_wrong,
     "ConsentRedisFills": redis_fills,
     "ConsentAofFails": aof_fails,

@@ -155,7 +155,7 @@ def test_what_stands_still_is_not_stopped_twice_nor_let_go_on_twice(world, stop)
 
 def test_what_is_no_lane_and_no_gateway_cannot_be_stopped(world):
     for target in (Target("lane", "fast"), Target("gateway", "none"), Target("bss", "test")):
-        with pytest.raises(NothingSo):
+        with pytest.raises(NothingSo, match="there are: gateway test, lane activation"):
             world.engine.pauses.pause(target, "ops-1", REASON)
 
 

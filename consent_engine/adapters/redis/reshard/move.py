@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
+from consent_engine.adapters.redis.moved import AWAY, GONE, HERE
 from consent_engine.adapters.redis.reshard.account import Account, Fact
 from consent_engine.adapters.redis.reshard.appended import Appended
 from consent_engine.adapters.redis.reshard.dump import Side, account
@@ -31,7 +32,6 @@ AT_ONCE = 10_000
 LOOKS, LOOK_S = 3, 0.2
 SENTINELS = "sentinel-"
 """The beginning of the names of Sentinels' connections: Sentinels watch a server, and write no record."""
-AWAY, HERE, GONE = "being moved away", "being moved here", "moved away"
 _WHOSE, _BEFORE, _TO = "move", "move_from", "move_to"
 """Fields of `meta`: the move's name, on both sides; on the source its number of cells, and that of the target."""
 
@@ -80,7 +80,7 @@ class Move:
         if meta.get(_TO, to) != to:
             raise SettingsError(f"a move to {meta[_TO]} cells was begun: continue it, or run `consent cells stay`")
         if not theirs and (there or _holds_something(self.target)):
-            raise SettingsError("--to is not empty: give an empty Redis (FLUSHALL on each of its masters)")
+            raise SettingsError("--to is not empty: give an empty Redis")
         before = meta[_BEFORE] if begun else meta["cells"]
         if before != str(len(self.source.cells)):
             raise SettingsError(f"--from has {before} cells")
@@ -137,6 +137,14 @@ def fence(source: Side, move: str) -> None:
         source.ask(cell.number, ("SET", cell.moving, move), prove=True)
 
 
+def begun(source: Side) -> dict[str, str]:
+    """Return the description of data that are being moved. Raises SettingsError where no move of them is under way."""
+    meta = source.meta_now()
+    if _BEFORE not in meta or meta.get("cells") == GONE:
+        raise SettingsError("no move of these data is under way: nothing to give up")
+    return meta
+
+
 def stay(source: Side) -> int:
     """Give up an unfinished move: engines may start on the source again. Return the number of the source's cells.
 
@@ -144,9 +152,7 @@ def stay(source: Side) -> int:
 
     Raises SettingsError when no move is under way.
     """
-    meta = source.meta_now()
-    if _BEFORE not in meta or meta.get("cells") == GONE:
-        raise SettingsError("no move of these data is under way: nothing to give up")
+    meta = begun(source)
     source.ask(0, ("HSET", source.meta, "cells", meta[_BEFORE]), prove=True)
     for cell in source.cells:
         source.ask(cell.number, ("DEL", cell.moving), prove=True)
