@@ -494,6 +494,15 @@ def undeliverable(night):
     night.known["ORDER"] = order.id
 
 
+def gateway_refuses(night):
+    world = night.world()
+    world.gateway.answers[:] = [Rejected("gateway answered 401")]
+    order = world.place()
+    world.run(Lane.SMS)
+    assert world.state(order) == "undeliverable"
+    night.known["ORDER"] = order.id
+
+
 def forgetful(night):
     for name, value in (("appendonly", "no"), ("appendfsync", "no"), ("maxmemory-policy", "allkeys-lru")):
         night.client.config_set(name, value)
@@ -537,6 +546,7 @@ SITUATIONS = {
     "ConsentOutsideDown": outside_down,
     "ConsentOutsideFailing": outside_failing,
     "ConsentOutsideSlow": outside_slow,
+    "ConsentGatewayRefuses": gateway_refuses,
     "ConsentPostsRefused": posts_refused,
     "ConsentUnasked": nothing_wrong,
     "ConsentRedisFills": redis_fills,
