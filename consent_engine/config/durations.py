@@ -1,7 +1,7 @@
 """Durations as people write them in settings: `500ms` `90s` `2.5s` `15m` `2h` `1d`."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -43,18 +43,31 @@ def millis(length: timedelta) -> int:
 
 
 def quiet_span(text: str) -> tuple[int, int] | None:
-    """Read quiet hours as minutes of the UTC day, from and to; None for `off`. Raises ValueError for anything else."""
+    """Read quiet hours as minutes of the UTC day, from and to; None for `off`. Raises ValueError for anything else.
+
+    Orders keep these minutes, so a zone whose clocks change would be off by an hour for half of the year.
+    """
     if text == "off":
         return None
     match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d) ([A-Za-z_+/0-9-]+)", text)
-    try:
-        offset = datetime.now(ZoneInfo(match[5] if match else "")).utcoffset()
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        offset = None
-    if match is None or offset is None:
+    offsets = _offsets(match[5]) if match else set()
+    if match is None or not offsets:
         raise ValueError("must be off, or like 22:00-08:00 Asia/Shanghai")
+    if len(offsets) > 1:
+        raise ValueError("must name a zone whose clocks do not change, like Asia/Shanghai or Etc/GMT-8")
     if match.group(1, 2) == match.group(3, 4):
         raise ValueError("must end at another minute than they begin; write off for no quiet hours")
-    west = int(offset.total_seconds()) // 60
+    west = int(offsets.pop().total_seconds()) // 60
     start, end = (60 * int(match[n]) + int(match[n + 1]) - west for n in (1, 3))
     return start % 1440, end % 1440
+
+
+def _offsets(zone: str) -> set[timedelta]:
+    """Return how far a zone is ahead of UTC, month by month for a year from now; nothing for an unknown zone."""
+    try:
+        known = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return set()
+    now = datetime.now(UTC)
+    found = ((now + timedelta(days=30 * n)).astimezone(known).utcoffset() for n in range(13))
+    return {each for each in found if each is not None}

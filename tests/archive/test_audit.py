@@ -241,6 +241,20 @@ def test_a_log_from_before_there_were_marks_is_read_from_its_beginning(marked):
     assert marked.engine.store.log.begins(first) == 0
 
 
+@pytest.mark.parametrize("kept", ["", "{", "[]", "x", "[[1]]", '[["a", 2]]', "-5", "null", "单"])
+@pytest.mark.parametrize("name", ["log_newest", "log_marks"])
+def test_marks_that_nobody_can_read_hold_up_neither_the_sealing_nor_an_audit(marked, name, kept):
+    marked.settled()
+    sealed(marked)
+    log_of(marked, f"UPDATE archive_meta SET value = '{kept}' WHERE name = '{name}'")  # noqa: S608 - our own texts
+    first = marked.clock.now
+    marked.clock.forward(hours=5)
+    marked.settled(msisdn=parse("13900139000"))
+    assert sealed(marked)
+    assert audited(marked, between=(first, 2**62)).wrong == []
+    assert audited(marked).entries == marked.engine.store.log.size()
+
+
 # Damaged entries ----------------------------------------------------------------------------------------------------
 
 

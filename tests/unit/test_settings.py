@@ -373,6 +373,15 @@ def test_quiet_hours_are_minutes_of_the_utc_day():
     assert policy.quiet_until(midnight_in_shanghai + 9 * 3_600_000) == 0
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "Australia/Sydney"])
+def test_quiet_hours_in_a_zone_whose_clocks_change_stop_the_start(zone):
+    """They were an hour off for half of the year: permits were given, and SMS sent, in the last or first quiet hour."""
+    with pytest.raises(SettingsError, match=r"CONSENT_QUIET_HOURS.*clocks do not change"):
+        load(QUIET_HOURS=f"22:00-08:00 {zone}")
+    assert load(QUIET_HOURS="22:00-08:00 Etc/GMT-8").policy().quiet_to == 0
+    assert load(QUIET_HOURS="22:00-08:00 Asia/Urumqi").policy().quiet_to == 2 * 60
+
+
 def test_how_long_is_kept_may_be_many_years_and_is_never_below_its_floor():
     asked = {"CONSENT_KEEP_SERVICE": "1826d", "CONSENT_KEEP_NO_SERVICE": "153d", "CONSENT_KEEP_RECORDS": "3653d"}
     kept = Settings.load(asked, env_file=None).retention()

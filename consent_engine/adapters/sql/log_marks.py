@@ -2,7 +2,8 @@
 
 Entries are not in the order of their instants: a cell that could not be reached is sealed late. The newest instant
 before a number only rises, so a search starts at the last mark older than the wanted instant, and misses nothing. Two
-rows of `archive_meta`; a log older than the marks is searched from 0 up to its first mark.
+rows of `archive_meta`; a log older than the marks is searched from 0 up to its first mark. The marks only save time:
+where they cannot be read they are made anew, and the search starts at 0.
 """
 
 import json
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from consent_engine.adapters.sql.tables import META, say
+from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.days import DAY_MS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import newest_of
@@ -23,8 +25,9 @@ MOST_MARKS = 1_000
 
 def note(connection: Connection, size: int, fresh: Sequence[str], stride: int) -> None:
     """Update the marks for entries just numbered from `size` on, in the same transaction."""
-    kept = _value(connection, NEWEST)
-    newest = max(int(kept) if kept else 0, newest_of(fresh))  # unreadable entries are reported by the audit
+    kept = _value(connection, NEWEST) or ""
+    kept = kept if kept.isascii() and kept.isdecimal() else ""
+    newest = max(int(kept or 0), newest_of(fresh))  # unreadable entries are reported by the audit
     if not kept and size:  # earlier entries were never looked at; no clock was more than a day ahead
         newest += DAY_MS
     say(connection, NEWEST, str(newest))
@@ -41,7 +44,13 @@ def before(connection: Connection, since: Millis) -> int:
 
 
 def _marks(connection: Connection) -> list[tuple[int, Millis]]:
-    return [(n, newest) for n, newest in json.loads(_value(connection, MARKS) or "[]")]
+    try:
+        return _READ(_value(connection, MARKS) or "[]")
+    except ValueError:
+        return []
+
+
+_READ = Reader(list[tuple[int, Millis]])
 
 
 def _value(connection: Connection, name: str) -> str | None:
