@@ -34,8 +34,8 @@ _DONE = frozenset({CommitResult.OK, CommitResult.SAME})
 
 
 class Place(Struct, frozen=True):
-    """The place of a message. message: its key in the inbox, '' where it was set aside · put, drop: what becomes of the
-    line's timer of such messages once it is read · later: what becomes of it where the message has to wait
+    """The place of a message. message: its key in the inbox, '' where it was set aside · put, drop: the change
+    of the line's timer of such messages once it is read · later: that timer where the message has to wait
     """
 
     message: str = ""

@@ -93,8 +93,7 @@ class RedisRegistry(Registry):
         calls = Calls()
         now = "" if self._clock is None else str(self._clock())
         calls.script("take_turn", [f"{self._prefix}plans:turn"], [what, holder, ms, now])
-        [taken] = self._wire.send(calls)
-        return bool(taken)
+        return bool(self._wire.send(calls)[0])
 
     def count_code(self, network: str, shares: Shares) -> Counted:
         calls = Calls()
@@ -157,8 +156,7 @@ class RedisRegistry(Registry):
         calls = Calls()
         row = json.dumps([key.name, key.role, key.created_at, *[key.agent] * bool(key.agent)])
         calls.script("add_key", [f"{self._prefix}apikeys"], [key_hash, key.name, row])
-        [is_new] = self._wire.send(calls, prove=True, repeat=True)
-        return bool(is_new)
+        return bool(self._wire.send(calls, prove=True, repeat=True)[0])
 
     def key(self, key_hash: str) -> ApiKey | None:
         kept = self._one("HGET", f"{self._prefix}apikeys", key_hash)
@@ -222,8 +220,7 @@ class RedisRegistry(Registry):
         """Delete it as the port says. Sent once: a repeat would find the mark gone."""
         calls = Calls()
         calls.plain("HDEL", self._measures, name)
-        [gone] = self._wire.send(calls)
-        return bool(gone)
+        return bool(self._wire.send(calls)[0])
 
     def counted(self) -> dict[str, float]:
         return {name: float(value) for name, value in self._one("HGETALL", self._measures).items()}
@@ -251,7 +248,7 @@ class RedisRegistry(Registry):
 
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Check as the port says. Raises SettingsError for a server or data that this program must not work with."""
-        check_server(self._wire, strict=strict)
+        self._check_server(strict=strict)
         proof = proof_of(secret)
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
             self._one("HSETNX", self._meta, name, ours)
@@ -270,6 +267,9 @@ class RedisRegistry(Registry):
     def sealed_since(self) -> Millis | None:
         since = self._one("HGET", self._meta, "sealed")
         return int(since) if since else None
+
+    def _check_server(self, *, strict: bool) -> None:
+        check_server(self._wire, strict=strict)
 
 
 def check_server(wire: Wire, *, strict: bool, named_by: str = "CONSENT_REDIS_URL") -> None:

@@ -24,7 +24,7 @@ from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.round_trips import MOST_PAGES, PAGE, drive, orders_of_line
 from consent_engine.engine.timers import MOST_LOST
 from consent_engine.engine.withdrawals import MOST_WISHES, TOO_MANY, withdrawing
-from consent_engine.errors import BrokenRecord
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import LiftResult
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
@@ -534,6 +534,29 @@ def test_a_wish_that_costs_its_workers_waits_for_a_person(desk):
     [stuck] = desk.engine.stuck()
     assert (stuck.effect, stuck.id) == (WAKE_WITHDRAWN, order.line)
     desk.engine.retry_other(stuck.id, "ops-1")
+    desk.run()
+    assert (ending(desk, order).state, desk.engine.stuck()) == (EndingState.ENDED, [])
+
+
+def test_a_timer_that_finds_the_archive_gone_in_the_middle_waits_for_it_and_calls_nobody(desk):
+    order, _ = on(desk, archived=True)
+    with broken(desk.archive):
+        waiting(desk, order)
+    records = desk.archive.records
+    endings = records.endings
+
+    def away(ids, *, whole=False):
+        if whole:
+            raise ArchiveUnavailable("gone since it was asked for the order")
+        return endings(ids, whole=whole)
+
+    records.endings = away
+    for _ in range(2 * MOST_LOST):
+        desk.clock.forward(seconds=61)
+        desk.run(Lane.TIMER)
+    assert (none(desk, order), desk.engine.stuck()) == (True, [])
+    records.endings = endings
+    desk.clock.forward(seconds=61)
     desk.run()
     assert (ending(desk, order).state, desk.engine.stuck()) == (EndingState.ENDED, [])
 
