@@ -65,23 +65,32 @@ def _tell_lacks(made: "Manifest") -> None:
 
 
 def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] = False) -> None:  # noqa: FBT002
-    """Put a backup back into an empty installation: stop APIs and workers first. If it dies, type it again."""
+    """Put a backup back into an empty installation: stop APIs and workers first. If it dies, type it again. Then the
+    data are checked, and what they lack is put back, as by `consent doctor --all --mend`.
+    """
     from consent_engine.backup.put_back import put_back
     from consent_engine.config.settings import Settings
+    from consent_engine.doctor import Level, Wanted, examine
+    from consent_engine.doctor.records import MENDED
 
-    made = put_back(Settings.load(), folder.absolute(), Slowly().tell, keep_archive=keep_archive)
+    settings, slowly = Settings.load(), Slowly()
+    made = put_back(settings, folder.absolute(), slowly.tell, keep_archive=keep_archive)
     record([
         ("restored", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
     ])  # fmt: skip
     if made.archive.unasked:
         tell("the archive is not in this backup: bring back its own copy before any worker starts")
     tell_damaged(made.damaged)
-    tell(f"EVERYTHING ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO: before any worker starts, type")
-    tell("consent doctor --all --mend, which puts back the refusals that the archive's log has; take the others since")
-    tell("then from the lists of gateway and call centre, and enter each: consent refuse NUMBER")
+    tell(f"EVERYTHING ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO, but for those that the archive's log")
+    tell("has: consent doctor --all --mend puts these back now. If it is stopped, type it before any worker starts")
+    for each in examine(settings, Wanted(all=True, mend=True), slowly.tell):
+        if each.level is not Level.GOOD or each.what.startswith(MENDED):
+            tell(f"{each.level}: {each.what}{each.do and ': '}{each.do}")
+    tell("now type consent doctor --all: no refusal may be gone. Take the others since then")
+    tell("from the lists of gateway and call centre, and enter each: consent refuse NUMBER")
     tell("services activated since may be requested again, by the same key, which the BSS knows; SMS may go out twice")
     tell("keys revoked and sign-ins ended since work again: end them again; lifted restrictions are in force again;")
     tell("number changes, reviewers' verdicts and pauses since then are gone")
     if made.archive.kind != "sqlite":
         tell("if the archive's database is lost, pg_restore a dump that is not older than this backup")
-    tell("then: consent doctor; consent audit names the records that the archive's log has and these data lack")
+    tell("then: consent audit names the records that the archive's log has and these data lack")

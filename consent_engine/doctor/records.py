@@ -19,6 +19,8 @@ RESERVED_MS = 3_600_000
 """No request lasts this long: an older reservation without an order is of a process that died."""
 MOST_CALLS = 10_000_000
 EVER = 1 << 62
+MENDED = "put back what was missing of"
+"""The beginning of the finding that tells what was mended."""
 TELL_US = "keep the data, and report it: this must never happen"
 
 BACKUP = "stop the workers, keep the data, restore a backup beside it: docs/operations.md"
@@ -156,7 +158,7 @@ def _told(looker: Looker, total: int) -> Iterator[Finding]:
     seen = f"{looked['orders']:,} of {total:,} orders, {looked['lines']:,} lines, {looked['due']:,} due-set entries"
     mended = [f"{record}" for record in looker.mended]
     if mended:
-        yield good(f"put back what was missing of {named(mended)}")
+        yield good(f"{MENDED} {named(mended)}")
     sound = True
     for trouble, (level, what, do) in TROUBLES.items():
         if looker.found[trouble]:

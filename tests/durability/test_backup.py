@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import product
 
 import pytest
@@ -376,6 +376,31 @@ def test_a_redis_that_lost_its_data_is_filled_though_engines_were_started_on_it_
         with town_on(server.url, tmp_path / "data") as town:
             assert town.engine.show(ids["gone"]).person
             assert not town.engine.show(ids["asked_not"]).state.settled
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_after_a_restore_whose_archive_was_kept_nobody_who_refused_since_the_backup_may_be_called(
+    kept, tmp_path, monkeypatch, capsys, own
+):
+    folder, _, ids = kept
+    (tmp_path / "data").mkdir(mode=0o700)
+    with closing(sqlite3.connect(f"{folder}/data/archive.sqlite3")) as here:
+        here.execute("VACUUM INTO ?", (f"{tmp_path}/data/archive.sqlite3",))
+    named = {"SECRET": SECRET, "DURABILITY": "everysec", "DATA_DIR": f"{tmp_path}/data"}
+    for name, value in {**named, "GATEWAY": "simulated", "BSS": "simulated"}.items():
+        monkeypatch.setenv(f"CONSENT_{name}", value)
+    with ExitStack() as stack:
+        if own:
+            url = stack.enter_context(server_in(tmp_path / "redis")).url
+            monkeypatch.setenv("CONSENT_REDIS_URL", url)
+        assert cli.run(["restore", "--keep-archive", f"{folder}/backup"]) == 0
+        told = capsys.readouterr()
+        assert (told.out.count("\n"), "put back what was missing of" in told.err) == (3, True)
+        if not own:
+            url = stack.enter_context(server_in(tmp_path / "data")).url
+        town = stack.enter_context(town_on(url, tmp_path / "data"))
+        assert [town.engine.dial(parse(each), "mobile").callable for each in (REFUSED, OTHER)] == [False, True]
+        assert not town.engine.show(ids["asked_not"]).state.settled
 
 
 def test_an_archive_that_is_to_stay_must_be_there(kept, tmp_path):
