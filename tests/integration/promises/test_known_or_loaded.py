@@ -69,8 +69,9 @@ class Story:
         self.world.gateway.send, self.world.bss.activate = self.send, self.activate
         self.desk = self.world.engine = self.engine()
         self.orders, self.calls, self.refs, self.asked, self.met = [], [], [], [], []
-        self.known, self.todo = [], None
-        self.workers = [self.worker(knowing), self.worker(knowing)]
+        self.known, self.todo, self.workers = [], None, []
+        for _ in range(2):
+            self.workers.append(self.worker(knowing))
 
     def engine(self):
         wire = Wire(self.world.client, proves=False, replicas=0)
@@ -90,7 +91,8 @@ class Story:
                 todo()
             return save(some, **more)
 
-        engine.store.records.commit = commit
+        if not self.workers:  # the other one acts, too
+            engine.store.records.commit = commit
         return engine
 
     async def send(self, sms):
@@ -169,7 +171,7 @@ class Story:
         self.world.runner.run(acts())
 
     def between(self):
-        """Have something happen right before a worker's next commit."""
+        """Have something happen right before the first worker's next commit."""
         now = self.now
         self.todo = lambda: self.acts(now)
 
@@ -202,7 +204,7 @@ class Story:
         return {
             "orders": [_seen(self.desk.show(order.id), exact=exact) for order in self.orders],
             "due": [sorted((name, exact and at) for name, at in some) for some in due],
-            "calls": (self.refs, self.asked),
+            "calls": (sorted(self.refs), sorted(self.asked)),
             "met": self.met,
             "unmatched": client.xlen("ce:{0}:unmatched"),
         }
