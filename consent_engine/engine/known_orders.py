@@ -34,7 +34,9 @@ class KnownOrders:
         return order if order is not None and self._watch() - at < KNOWN_S else None
 
     def leased(self, leased: Leased, asked: float) -> None:
-        """Know the order of an effect that was leased here, at `asked` or later, where that is its only call."""
+        """Know the order of an effect that was leased here, at `asked` or later, where that is its only call. In any
+        case it is no longer known as it was before this lease.
+        """
         if not self._is_wanted():
             self._known.clear()
         elif leased.order is not None:
@@ -61,8 +63,10 @@ class KnownOrders:
             return
         for change in records:
             if word is CommitResult.OK and isinstance(change, OrderChange):
-                calls = _calls(saved := change.saved)
-                self._put(saved, calls, asked, here=not calls or self.of(saved.id) is not None)
+                calls, before = _calls(saved := change.saved), self.of(change.id)
+                # Decided on another than the known one, it may have a call that another process leased.
+                here = before is not None and before.version == change.read
+                self._put(saved, calls, asked, here=not calls or here)
             else:
                 self._known.pop(change.id, None)
 

@@ -194,6 +194,7 @@ class Performer:
         self._behind |= {lane for lane, places in free.items() if len(leased[lane]) >= places}  # more may be due
         work: list[tuple[Lane, Step[str]]] = []
         for lane, each in [(lane, each) for lane, some in leased.items() for each in some]:
+            self._known.leased(each, asked)
             if lane is Lane.SMS and _waits(each, self.gate):
                 work.append((lane, self._putting_off(each, since)))
             elif each.barred:
@@ -201,7 +202,7 @@ class Performer:
             elif (known := known_outcome(each)) is not None:
                 self._flights.land(each, since, known)
             else:
-                self._start(lane, each, since, asked)
+                self._flights.start(lane, each, since, asked)
         self._record(work)  # after the calls began: an unavailable store must not lose them
         return sum(map(len, leased.values()))
 

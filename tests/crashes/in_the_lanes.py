@@ -73,6 +73,24 @@ class ReadYesAwakeAsked(ReadYesAwake):
     name, can_be_asked = "inbound: yes, carried on to a BSS which can be asked", True
 
 
+class ReadReportAndYesAwake(ReadYesAwake):
+    """The yes is read with the order and the line as the report before it left them; so are the outcomes recorded."""
+
+    name, least = "inbound: a report and a yes, carried on", 12
+
+    def before(self, town: Town) -> None:
+        [order] = town.asked()
+        town.clock.forward(seconds=60)
+        ref = f"{order.id}.confirmation.1"
+        town.engine.receive([DeliveryReport("test", ref, f"m-{ref}", Delivery.DELIVERED)])
+        town.hear(town.reply("是", order, "mo-0"))
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        super().ended(town, states, shown)
+        for order in shown.values():
+            assert len(list(order.all(Trigger.DELIVERED))) == 1
+
+
 class ReadNo(Read):
     name, words, ends = "inbound: no", ("否",), {"declined": 1}
     tells = ("declined",)

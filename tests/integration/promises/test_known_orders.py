@@ -6,12 +6,16 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.effects import Lane
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.store import redis_store
+from consent_engine.domain.effects import ACTIVATE, Lane
+from consent_engine.domain.order.order import QUESTION
+from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.known_orders import KNOWN_S, MOST, KnownOrders
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import CommitResult
-from tests.conftest import SECOND
+from tests.conftest import SECOND, Clock
 
 LOOKED_AT = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 
@@ -19,8 +23,8 @@ LOOKED_AT = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 class Watched:
     """An engine that is awake in some lanes. orders, lines: those it loaded · words: the results of its commits"""
 
-    def __init__(self, world, lanes=LOOKED_AT):
-        self.world, self.lanes, self.engine = world, lanes, world.another()
+    def __init__(self, world, lanes=LOOKED_AT, store=None):
+        self.world, self.lanes, self.engine = world, lanes, world.another(store)
         self.performer = self.engine.performer
         self.performer.awake = frozenset(lanes)
         self.orders, self.lines, self.words = [], [], Counter()
@@ -192,6 +196,48 @@ def test_after_a_commit_whose_answer_was_lost_the_order_is_loaded(world, watched
     watched.looks()
     assert watched.orders == [order.id]
     assert (world.triggers(order).count("delivered"), world.state(order)) == (1, "notified")
+
+
+def test_an_order_is_not_known_once_it_was_loaded_with_a_call_that_another_process_has_leased(world, watched, order):
+    world.place(plan=SECOND)
+    watched.looks()
+    world.engine.resend(order.id, "A1024")
+    [asked] = world.engine.store.lanes.lease(Lane.SMS, 1)
+    assert watched.knows(order)
+    world.say("是")  # which of the two?
+    watched.looks(1)
+    assert world.triggers(order)[-1] == "unclear"
+    assert asked.effect in world.engine.show(order.id).effects
+    assert not watched.knows(order)
+
+
+@pytest.mark.parametrize(("words", "effect"), [((), QUESTION), (("是",), ACTIVATE)])
+def test_a_lease_that_is_over_since_the_stores_clock_jumped_is_in_doubt_and_its_effect_stays(world, words, effect):
+    stores = Clock()
+    wire = Wire(world.client, proves=False, replicas=0)
+    watched = Watched(world, store=redis_store(wire, lease_ms=60_000, clock=stores, seal=Seal("test-secret")))
+    order = world.place()
+    if words:
+        watched.looks()
+    for each in words:
+        world.say(each)
+    world.gateway.hold, world.bss.activate = asyncio.Event(), stands
+
+    async def jumps():
+        for _ in range(2):  # the second look finds the lease lost
+            stores.forward(seconds=61)
+            watched.performer.look(LOOKED_AT)
+            await watched.performer.land(0.05)
+
+    world.runner.run(jumps())
+    shown = world.engine.show(order.id)
+    assert "ended_late" not in world.triggers(order)
+    assert (shown.effects[effect].doubts, shown.effects[effect].why) == (1, "lease lost")
+
+
+async def stands(activation):
+    """Never answer."""
+    await asyncio.Event().wait()
 
 
 def test_known_orders_are_bounded(order):
