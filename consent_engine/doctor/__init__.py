@@ -114,7 +114,7 @@ def _looks(patient: _Patient) -> Iterator[Finding]:
     wait for the same server as long again, or judge, and mend, what it cannot read.
     """
     away, over = set[str](), False
-    for look in (_server, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
+    for look in (_server, _number, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
         if over and look is not _rq:
             continue
         try:
@@ -170,6 +170,11 @@ def _masters(patient: _Patient) -> Iterator[Finding]:
             yield failed(f"the master of cell {cell.number} (consent cells list shows it)", error, cli)
 
 
+def _number(patient: _Patient) -> Iterator[Finding]:
+    """Check the number of cells. With a wrong one all else is looked at, in as many cells as the data have."""
+    yield from setup.cells(patient.settings.cells, patient.first.meta().get("cells", ""))
+
+
 def _data(patient: _Patient) -> Iterator[Finding]:
     """Check that these are our data: schema, cells, secret."""
     meta, settings = patient.first.meta(), patient.settings
@@ -181,15 +186,16 @@ def _data(patient: _Patient) -> Iterator[Finding]:
         yield warn("no engine has ever started on these data", "consent api, and python -m workers; or consent serve")
         return
     try:
-        check_cells(settings.cells, kept)  # half a copy has no schema yet, and a check would write one
+        cells = int(kept) if kept.isdecimal() else settings.cells
+        check_cells(cells, kept)  # half a copy has no schema yet, and a check would write one
         # check() writes only fields that are missing, and none is.
-        patient.registry.check(patient.secret, strict=False, cells=settings.cells)
+        patient.registry.check(patient.secret, strict=False, cells=cells)
     except SettingsError as error:
         if "CONSENT_REDIS_URL" not in str(error):  # troubles of the server itself are reported already
             yield bad(str(error), "correct this first: nothing else can be judged before")
         return
-    cells = f" in {meta['cells']} cells" if len(patient.cells) > 1 else ""
-    yield good(f"schema {meta['schema']}{cells}, and the secret these data were written with")
+    many = f" in {meta['cells']} cells" if len(patient.cells) > 1 else ""
+    yield good(f"schema {meta['schema']}{many}, and the secret these data were written with")
 
 
 def _rq(patient: _Patient) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from shlex import quote
 
 from consent_engine.adapters.bss import registry as bss
+from consent_engine.adapters.redis.moved import check_cells
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.config.warnings import warnings
 from consent_engine.doctor.findings import Finding, bad, good, warn
@@ -196,3 +197,14 @@ def catalogue(
         yield good(f"{on_sale} of {len(plans)} plans can be sold")
     else:
         yield bad("no plan can be sold", "consent plans load FILE.yaml")
+
+
+def cells(wanted: int, kept: str) -> Iterator[Finding]:
+    """Compare the number of cells that is set with the one that the data were written with. kept: as they record it;
+    other than a number while they are moved
+    """
+    if kept.isdecimal():
+        try:
+            check_cells(wanted, kept)
+        except SettingsError as error:
+            yield bad(str(error), "correct this first: otherwise no number is found")

@@ -6,14 +6,15 @@ unchanged. This saves a second read of a record that is already at hand.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, Lane, Millis, lane_of
 from consent_engine.engine.limits import Pace
-from consent_engine.engine.store_requests import Save, Step, T
+from consent_engine.engine.store_requests import Save, Step, T, resumed
+from consent_engine.errors import ConsentError
 from consent_engine.ports import Change, CommitResult, Leased, LineChange, OrderChange
 
 
@@ -51,24 +52,28 @@ class CarryOn:
         """Return the step, changed so that its commits lease the effects they make due, which begin once saved. at: an
         instant of the store · since: the same instant by the watch
         """
-        answer = None
+        answer: Any = None
         while True:
             try:
-                ask = step.send(answer)
+                ask = resumed(step, answer)
             except StopIteration as end:
                 result: T = end.value
                 return result
             carried = self._carried(ask) if isinstance(ask, Save) else None
-            if carried is None:
-                answer = yield ask
-                continue
-            save, lane, leased = carried
-            asked = self._watch()
-            self._asked_for[lane] += 1
             try:
-                answer = yield save
-            finally:
-                self._asked_for[lane] -= 1
+                if carried is None:
+                    answer = yield ask
+                    continue
+                save, lane, leased = carried
+                asked = self._watch()
+                self._asked_for[lane] += 1
+                try:
+                    answer = yield save
+                finally:
+                    self._asked_for[lane] -= 1
+            except ConsentError as error:
+                answer = error
+                continue
             if answer.word is CommitResult.OK:  # not for a repeat: the lease may be another worker's
                 self._begun += 1
                 self._start(lane, leased, min(asked, since + (leased.at - at) / 1000), asked)

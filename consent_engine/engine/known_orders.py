@@ -7,11 +7,13 @@ changes the version.)
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from consent_engine.domain.effects import WITHOUT_CALLS, lane_of
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.store_requests import Save, Step, T
-from consent_engine.ports import Change, CommitResult, Leased, OrderChange
+from consent_engine.engine.store_requests import Save, Step, T, resumed
+from consent_engine.errors import ConsentError
+from consent_engine.ports import Change, CommitResult, Leased, OrderChange, Saved
 
 KNOWN_S = 1.0
 """How long an order is known: longer than its next step takes while work flows, and less than any lease lasts."""
@@ -45,24 +47,28 @@ class KnownOrders:
 
     def after(self, step: Step[T]) -> Step[T]:
         """Return the step, whose commits are noted: orders that they saved are known, and no other that they name."""
-        answer = None
+        answer: Any = None
         while True:
             try:
-                ask = step.send(answer)
+                ask = resumed(step, answer)
             except StopIteration as end:
                 result: T = end.value
                 return result
             asked = self._watch()
-            answer = yield ask
+            try:
+                answer = yield ask
+            except ConsentError as error:
+                answer = error
             if isinstance(ask, Save):
-                self._note(ask.commit.records, answer.word, asked)
+                self._note(ask.commit.records, answer, asked)
 
-    def _note(self, records: tuple[Change, ...], word: CommitResult, asked: float) -> None:
+    def _note(self, records: tuple[Change, ...], answer: Saved | ConsentError, asked: float) -> None:
         if not self._is_wanted():
             self._known.clear()
             return
+        is_saved = isinstance(answer, Saved) and answer.word is CommitResult.OK
         for change in records:
-            if word is CommitResult.OK and isinstance(change, OrderChange):
+            if is_saved and isinstance(change, OrderChange):
                 calls, before = _calls(saved := change.saved), self.of(change.id)
                 # Decided on another than the known one, it may have a call that another process leased.
                 here = before is not None and before.version == change.read

@@ -31,6 +31,7 @@ from consent_engine.engine.store_requests import (
     Save,
     Step,
     T,
+    resumed,
 )
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
 from consent_engine.ports import Commit, Loaded, Owner, Posted, Saved, Store, Stored
@@ -145,7 +146,7 @@ def drive(store: Store, steps: Sequence[Step[T]]) -> Driven[T]:
 def _go_on(driven: Driven[T], asks: dict[int, Ask], index: int, step: Step[T], answer: object) -> None:
     """Let a step run until it asks again, or ends."""
     try:
-        asks[index] = step.throw(answer) if isinstance(answer, ConsentError) else step.send(answer)
+        asks[index] = resumed(step, answer)
     except StopIteration as end:
         driven.results[index] = end.value
     except ArchiveUnavailable as error:  # only of this step: others need nothing that is archived

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.order import Order
+from consent_engine.errors import ConsentError
 from consent_engine.ports import Commit, Owner, Posted
 
 T = TypeVar("T")
@@ -119,3 +120,10 @@ Ask = (
     | LoadReports
 )
 Step = Generator[Ask, Any, T]
+
+
+def resumed(step: Step[T], answer: object) -> Ask:
+    """Let a step go on with the answer to what it asked, and return what it asks next; an error is raised where the
+    step waits, as `yield from` would. Raises StopIteration at its end, and the errors that it lets pass.
+    """
+    return step.throw(answer) if isinstance(answer, ConsentError) else step.send(answer)

@@ -214,6 +214,9 @@ consent_outside_call_duration_seconds_bucket{to="bss",le="5.0"} 0
 consent_outside_call_duration_seconds_bucket{to="bss",le="10.0"} @0
 consent_outside_call_duration_seconds_bucket{to="bss",le="+Inf"} @0
 consent_outside_call_duration_seconds_count{to="bss"} @0
+consent_outside_calls_total{to="gateway",name="kannel",outcome="rejected"} @0
+consent_posts_refused_total{gateway="kannel",why="proof"} @
+consent_http_requests_total{method="POST",route="/v1/gateways/{name}/inbound",status="4xx"} @
 """
 FIRST = BAD.replace("_total 7", "_total 0").replace('consent_defects_total{type="KeyError"} 1\n', "")
 GOOD = """

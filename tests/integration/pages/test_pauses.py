@@ -59,7 +59,8 @@ def test_every_page_behind_the_sign_in_says_it_and_no_public_one(door, stopped, 
 
 
 def test_doctor_and_the_metrics_say_it(door, stopped):
-    [found] = _paused(door.engine.registry)
+    registry = door.engine.registry
+    [found] = _paused(registry.pauses.standing(), registry.now())
     assert "lane sms was stopped 0 s ago by the-ops: its operator works on it" in found.what
     assert found.do == "consent resume lane sms --reason TEXT"
     assert 'consent_paused_seconds{name="sms",to="lane"}' in door.call("GET", "/metrics", Role.OPS).text
