@@ -178,7 +178,7 @@ consent_store_up 0
 consent_archive_up 0
 consent_journal_oldest_seconds 4000
 consent_workers_alive 0
-consent_lane_oldest_due_seconds{lane="sms"} 300
+consent_lane_oldest_due_seconds{lane="activation"} 300
 consent_lane_parked{lane="sms"} 3
 consent_held_oldest_seconds 80000
 consent_outside_failing_seconds{to="gateway",name="kannel"} 200
@@ -232,7 +232,7 @@ consent_reviews_oldest_seconds{verdict="pending"} 20000
 consent_archive_up 1
 consent_journal_oldest_seconds 0
 consent_workers_alive 2
-consent_lane_oldest_due_seconds{lane="sms"} 0
+consent_lane_oldest_due_seconds{lane="activation"} 0
 consent_lane_parked{lane="sms"} 0
 consent_held_oldest_seconds 0
 consent_outside_failing_seconds{to="gateway",name="kannel"} 0
