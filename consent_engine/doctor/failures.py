@@ -1,4 +1,4 @@
-"""Findings of checks that failed: what was in their way."""
+"""Findings of checks that failed, each with its cause."""
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 

@@ -156,8 +156,8 @@ def _note_liftings(looker: Looker, lifted: Sequence[Lifting]) -> None:
 
 
 def _put_back(line: str, name: str) -> Posted:
-    """Return what writes the restriction anew. A refusal ends what is open, for a lost suspicion too: nobody can judge
-    words that are gone.
+    """Return the message that writes the restriction anew. A refusal ends what is open, for a lost suspicion too:
+    nobody can judge words that are gone.
     """
     kind, _, scope = name.rpartition(":")
     carrier, _, plan = scope.partition("/")

@@ -32,7 +32,7 @@ class Refusals:
     def __init__(self) -> None:
         self.standing: dict[tuple[str, str], Millis] = {}
         self.lifted: list[Lifting] = []
-        """Liftings of what stands by the log, which it had not when it was read: found by `missing`."""
+        """Liftings, not in the log when it was read, of restrictions that stand by it: found by `missing`."""
         self._liftings: set[str] = set()
 
     def note(self, leaves: Iterable[Leaf]) -> None:

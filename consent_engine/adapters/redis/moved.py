@@ -1,4 +1,4 @@
-"""What `meta` says in place of a number of cells while data are moved or restored, and what that means to a person."""
+"""The words of `meta` in place of a number of cells while data are moved or restored, and their meaning."""
 
 from consent_engine.errors import SettingsError
 

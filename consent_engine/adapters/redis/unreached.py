@@ -1,4 +1,4 @@
-"""What kept us from a Redis server, in words that may stand in a log: no address, no user, no password."""
+"""The reason why a Redis server was not reached, in words for a log: no address, no user, no password."""
 
 import ssl
 
@@ -6,7 +6,7 @@ CERTIFICATE = "the server's certificate is not accepted"
 
 
 def unreached(error: Exception) -> str:
-    """Return the kind of an error of a connection; where TLS is in the way, what about it. redis-py wraps these."""
+    """Return the kind of an error of a connection; where TLS is in the way, its reason. redis-py wraps these."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"{CERTIFICATE}: {cause.verify_message}"

@@ -20,7 +20,7 @@ class Bounds:
     """how old admission's knowledge of the lanes may be; orders admitted since are counted"""
     metrics_s: float = 1.0
     metrics_wait_s: float = 4.0
-    """how long metrics wait for the store; then they are told without what only it knows"""
+    """how long metrics wait for the store; after that they are answered without its figures"""
     tariffs_s: float = 1.0
     most_streams: int = 1_000
     look_s: float = 0.3

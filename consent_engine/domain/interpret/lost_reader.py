@@ -1,4 +1,4 @@
-"""A message whose readers all died: what counts of it without reading it once more, and how the rest waits for that."""
+"""A message whose readers all died: the part of it that counts unread, and the wait of the rest for a person."""
 
 from collections.abc import Mapping
 
