@@ -6,9 +6,10 @@ a call of it: each of its calls is leased here, or it has none. (Timers are leas
 changes the version.)
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
+from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WITHOUT_CALLS, lane_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.store_requests import Save, Step, T, resumed
@@ -20,6 +21,15 @@ KNOWN_S = 1.0
 MOST = 1_000
 
 
+class _Known(NamedTuple):
+    """An order as it was at an instant or later, or the change that made it so. only: each call of it is leased here"""
+
+    at: float
+    version: int
+    kept: Order | OrderChange
+    only: bool
+
+
 class KnownOrders:
     """The known orders of one performer. watch: seconds, by a clock that never jumps · is_wanted: whether its next
     steps are expected here; if not, nothing is known
@@ -28,12 +38,19 @@ class KnownOrders:
     def __init__(self, watch: Callable[[], float], is_wanted: Callable[[], bool]) -> None:
         self._watch = watch
         self._is_wanted = is_wanted
-        self._known: dict[str, tuple[float, Order]] = {}
+        self._known: dict[str, _Known] = {}
 
     def of(self, order_id: str) -> Order | None:
         """Return a known order."""
-        at, order = self._known.get(order_id, (0.0, None))
-        return order if order is not None and self._watch() - at < KNOWN_S else None
+        known = self._fresh(order_id)
+        if known is None:
+            return None
+        order = known.kept if isinstance(known.kept, Order) else known.kept.saved
+        return order if known.only or not _calls(order.effects) else None
+
+    def _fresh(self, order_id: str) -> _Known | None:
+        known = self._known.get(order_id)
+        return None if known is None or self._watch() - known.at >= KNOWN_S else known
 
     def leased(self, leased: Leased, asked: float) -> None:
         """Know the order of an effect that was leased here, at `asked` or later, where that is its only call. In any
@@ -41,9 +58,8 @@ class KnownOrders:
         """
         if not self._is_wanted():
             self._known.clear()
-        elif leased.order is not None:
-            calls = _calls(leased.order)
-            self._put(leased.order, calls, asked, here=calls == [leased.effect])
+        elif (order := leased.order) is not None:
+            self._put(order.id, _Known(asked, order.version, order, _calls(order.effects) == [leased.effect]))
 
     def after(self, step: Step[T]) -> Step[T]:
         """Return the step, whose commits are noted: orders that they saved are known, and no other that they name."""
@@ -54,7 +70,7 @@ class KnownOrders:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            asked = self._watch()
+            asked = self._watch() if isinstance(ask, Save) else 0.0
             try:
                 answer = yield ask
             except ConsentError as error:
@@ -69,22 +85,26 @@ class KnownOrders:
         is_saved = isinstance(answer, Saved) and answer.word is CommitResult.OK
         for change in records:
             if is_saved and isinstance(change, OrderChange):
-                calls, before = _calls(saved := change.saved), self.of(change.id)
+                before = self._fresh(change.id)
                 # Decided on another than the known one, it may have a call that another process leased.
-                here = before is not None and before.version == change.read
-                self._put(saved, calls, asked, here=not calls or here)
+                only = before is not None and before.only and before.version == change.read
+                only = (only or not _calls(change.order.effects)) and _are_leased(change.put)
+                self._put(change.id, _Known(asked, change.read + 1, change, only))
             else:
                 self._known.pop(change.id, None)
 
-    def _put(self, order: Order, calls: list[str], at: float, *, here: bool) -> None:
-        """Know an order as it was at an instant, or after it. here: no other process has leased any of its calls"""
-        self._known.pop(order.id, None)
-        if here and all(order.effects[effect].leased_at for effect in calls):
-            self._known[order.id] = at, order
-            if len(self._known) > MOST:
-                del self._known[next(iter(self._known))]
+    def _put(self, order_id: str, known: _Known) -> None:
+        self._known.pop(order_id, None)
+        self._known[order_id] = known
+        if len(self._known) > MOST:
+            del self._known[next(iter(self._known))]
 
 
-def _calls(order: Order) -> list[str]:
-    """Return the effects of an order that are calls."""
-    return [effect for effect in order.effects if lane_of(effect) not in WITHOUT_CALLS]
+def _are_leased(puts: Sequence[Put]) -> bool:
+    """Whether each call among these effects is leased, as it is where a commit carries it on."""
+    return all(put.pending.leased_at for put in puts if lane_of(put.effect) not in WITHOUT_CALLS)
+
+
+def _calls(effects: Iterable[str]) -> list[str]:
+    """Return those effects that are calls."""
+    return [effect for effect in effects if lane_of(effect) not in WITHOUT_CALLS]

@@ -12,7 +12,7 @@ from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine.known_orders import KNOWN_S, MOST, KnownOrders
+from consent_engine.engine.known_orders import KNOWN_S, MOST, KnownOrders, _Known
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import CommitResult
 from tests.conftest import SECOND, Clock
@@ -168,6 +168,18 @@ def test_an_order_is_not_known_while_another_process_can_lease_a_call_of_it(worl
     assert (world.state(order), world.bss.asked) == ("declined", [])
 
 
+def test_an_order_is_not_known_once_another_process_has_leased_a_call_that_was_due_here(world):
+    watched, order = Watched(world, (Lane.INBOUND, Lane.SMS)), world.place()
+    watched.looks()
+    world.say("是")
+    watched.looks()
+    assert world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
+    world.report(order, Delivery.DELIVERED)
+    watched.looks()
+    assert (world.triggers(order)[-1], watched.orders) == ("delivered", [order.id])
+    assert not watched.knows(order)
+
+
 def test_an_order_whose_call_another_process_has_leased_is_not_known(world, watched):
     order = world.place()
     assert world.engine.store.lanes.lease(Lane.SMS, 1)
@@ -244,5 +256,5 @@ def test_known_orders_are_bounded(order):
     known = KnownOrders(lambda: 0.0, lambda: True)
     others = [replace(order, doc=replace(order.doc, id=f"{n:028x}"), effects={}) for n in range(MOST + 1)]
     for each in others:
-        known._put(each, [], 0.0, here=True)  # noqa: SLF001
+        known._put(each.id, _Known(0.0, each.version, each, only=True))  # noqa: SLF001
     assert [known.of(each.id) is not None for each in (others[0], others[1], others[-1])] == [False, True, True]
