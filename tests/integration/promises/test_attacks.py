@@ -15,11 +15,12 @@ from tests.conftest import NUMBER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit, lose_leases
 
 
-def test_a_standing_refusal_outweighs_a_yes_even_when_its_message_lost_every_reader(world):
+@pytest.mark.parametrize("times", [6, 12])
+def test_a_standing_refusal_outweighs_a_yes_even_when_its_message_lost_every_reader(world, times):
     order = world.place()
     world.run()
     world.say("TD")
-    lose_leases(world, Lane.INBOUND, times=6)
+    lose_leases(world, Lane.INBOUND, times=times)
     world.run()
     world.say("是")
     world.run()

@@ -53,3 +53,17 @@ def test_timers_that_were_leased_with_a_deadly_one_are_done(world):
     world.run()
     assert [each.id for each in world.engine.stuck()] == [deadly.id]
     assert sorted(world.state(order) for order in orders) == ["awaiting_reply"] + ["expired"] * 9
+
+
+def test_what_lost_its_worker_is_leased_alone_whatever_is_due_before_and_behind_it(world):
+    numbers = [parse(f"1380013800{n}") for n in range(3)]
+    lost, before, behind = [world.place(number).line for number in numbers]
+    world.run()
+    lanes = world.engine.store.lanes
+    world.say("是", numbers[0])
+    assert [each.line.id for each in lanes.lease(Lane.INBOUND, 9)] == [lost]
+    world.say("是", numbers[1])
+    world.clock.forward(seconds=61)  # its worker died
+    world.say("是", numbers[2])
+    leased = [[each.line.id for each in lanes.lease(Lane.INBOUND, 9)] for _ in range(3)]
+    assert leased == [[before], [lost], [behind]]

@@ -7,6 +7,7 @@ from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.round_trips import drive, load
 from tests.conftest import NUMBER, OTHER
 
 
@@ -72,3 +73,13 @@ def test_neither_a_refusal_nor_another_holder_ends_an_order_of_another_number(wo
     world.engine.line_event(LineEventAsked(NUMBER, LineEvent.ASSIGNED, world.clock.now, "ops"))
     world.run(Lane.TIMER, Lane.ACTIVATION)
     assert world.state(of_another) == "awaiting_reply"
+
+
+def test_a_step_is_given_only_the_records_that_it_named_though_others_are_loaded_with_them(world):
+    orders = [world.place(), world.place(OTHER)]
+
+    def looks(order):
+        return (yield from load([order.id], [order.line]))
+
+    found = drive(world.engine.store, [looks(each) for each in orders]).results
+    assert [([*each.orders], [*each.lines]) for each in found] == [([each.id], [each.line]) for each in orders]
