@@ -174,7 +174,7 @@ class Unauthenticated(ConsentError, code="unauthenticated"):
     """No key, a wrong key, or a signature that does not fit."""
 
     genuine = False
-    """Whether only the instant of a signature is wrong: for the operator, the sender is not told."""
+    """Whether only the instant of a signature is wrong: counted for the operator, not named to the sender."""
 
 
 class Forbidden(ConsentError, code="forbidden"):

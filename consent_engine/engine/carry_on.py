@@ -13,9 +13,8 @@ from msgspec import structs
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, Lane, Millis, lane_of
 from consent_engine.engine.limits import Pace
-from consent_engine.engine.store_requests import Save, Step, T, resumed
-from consent_engine.errors import ConsentError
-from consent_engine.ports import Change, CommitResult, Leased, LineChange, OrderChange
+from consent_engine.engine.store_requests import Save, Step, T, answered, resumed
+from consent_engine.ports import Change, CommitResult, Leased, LineChange, OrderChange, Saved
 
 
 class Carried(NamedTuple):
@@ -60,21 +59,18 @@ class CarryOn:
                 result: T = end.value
                 return result
             carried = self._carried(ask) if isinstance(ask, Save) else None
-            try:
-                if carried is None:
-                    answer = yield ask
-                    continue
-                save, lane, leased = carried
-                asked = self._watch()
-                self._asked_for[lane] += 1
-                try:
-                    answer = yield save
-                finally:
-                    self._asked_for[lane] -= 1
-            except ConsentError as error:
-                answer = error
+            if carried is None:
+                answer = yield from answered(ask)
                 continue
-            if answer.word is CommitResult.OK:  # not for a repeat: the lease may be another worker's
+            save, lane, leased = carried
+            asked = self._watch()
+            self._asked_for[lane] += 1
+            try:
+                answer = yield from answered(save)
+            finally:
+                self._asked_for[lane] -= 1
+            # Not for a repeat: the lease may be another worker's.
+            if isinstance(answer, Saved) and answer.word is CommitResult.OK:
                 self._begun += 1
                 self._start(lane, leased, min(asked, since + (leased.at - at) / 1000), asked)
 

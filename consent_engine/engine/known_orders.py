@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WITHOUT_CALLS, lane_of
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.store_requests import Save, Step, T, resumed
+from consent_engine.engine.store_requests import Save, Step, T, answered, resumed
 from consent_engine.errors import ConsentError
 from consent_engine.ports import Change, CommitResult, Leased, OrderChange, Saved
 
@@ -71,10 +71,7 @@ class KnownOrders:
                 result: T = end.value
                 return result
             asked = self._watch() if isinstance(ask, Save) else 0.0
-            try:
-                answer = yield ask
-            except ConsentError as error:
-                answer = error
+            answer = yield from answered(ask)
             if isinstance(ask, Save):
                 self._note(ask.commit.records, answer, asked)
 

@@ -110,7 +110,7 @@ def reading_again(leased: Leased) -> Step[str]:
 
 def _one(
     loaded: Loaded | None, line_id: str, turn: _Turn, known: Callable[[str], Order | None]
-) -> Step[_Consumed | None]:  # fmt: skip
+) -> Step[_Consumed | None]:
     """Read one message; None when the lease of the line was lost."""
     message, poison = turn.message, turn.poison
     waits = any(isinstance(m.body, UnreadReply) for m in turn.behind)
@@ -165,7 +165,7 @@ def _meant(
 
 def _unread(
     line: Line, orders: Mapping[str, Order], message: Unread, now: Millis, *, wholly: bool
-) -> tuple[Reading, Withdrawal]:  # fmt: skip
+) -> tuple[Reading, Withdrawal]:
     """Return what counts of a message that lost its readers; what does not waits for a person."""
     log.error("line %s: a message lost every reader: only a refusal in it counts", line.id)
     meant = Reading(unmatched=LOST_READER) if wholly else without_reader(line, orders, message)

@@ -122,6 +122,14 @@ Ask = (
 Step = Generator[Ask, Any, T]
 
 
+def answered(ask: Ask) -> Generator[Ask, Any, Any]:
+    """Ask, and return the answer, or the error that came in its place: for a step around another one (`resumed`)."""
+    try:
+        return (yield ask)
+    except ConsentError as error:
+        return error
+
+
 def resumed(step: Step[T], answer: object) -> Ask:
     """Let a step go on with the answer to what it asked, and return what it asks next; an error is raised where the
     step waits, as `yield from` would. Raises StopIteration at its end, and the errors that it lets pass.

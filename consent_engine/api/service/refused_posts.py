@@ -1,4 +1,4 @@
-"""Posts of gateways that are refused because their proof does not fit: counted, and told to the operator."""
+"""Gateways' posts whose proof does not fit: refused, counted, and named in a warning of the log."""
 
 import logging
 from collections import Counter

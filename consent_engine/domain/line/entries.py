@@ -51,8 +51,8 @@ class Entry(Row, frozen=True):
 
 
 def as_sealed(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[Entry, ...]:
-    """Return a line's entries as the line's orders say, where these are known: a code or a carrier that somebody
-    changed in the line, which has no seal over them, makes no reply mean another order.
+    """Return a line's entries, made anew from those of its orders that are given. No seal covers an entry: so a code
+    or a carrier that was changed there makes no reply mean another order.
     """
     return tuple(Entry.of(orders[each.order]) if each.order in orders else each for each in entries)
 

@@ -240,11 +240,8 @@ def test_an_order_that_was_agreed_to_after_its_call_ended_is_never_activated_and
     assert desk.state(within) == "notified"
 
 
-@pytest.mark.parametrize("archived", [False, True])
-def test_what_the_timer_of_an_earlier_release_passed_over_is_cancelled_when_its_activation_is_tried_again(
-    desk, archived
-):
-    """During a rolling upgrade a worker of that release may run the call's timer, which knows fewer rules."""
+def passed_over(desk, *, archived):
+    """Return a call and its order, which waits for it though the call's timer is gone."""
     call, began = desk.start(), desk.clock()
     desk.clock.forward(seconds=300)
     order = ordered(desk, call)
@@ -258,6 +255,15 @@ def test_what_the_timer_of_an_earlier_release_passed_over_is_cancelled_when_its_
         assert desk.engine.store.records.look(calls=[call.id]).calls == {}
         assert (desk.state(order), desk.bss.asked) == ("confirmed", [])
         desk.client.zadd(timers, {tries: desk.clock()})
+    return call, order
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_the_timer_of_an_earlier_release_passed_over_is_cancelled_when_its_activation_is_tried_again(
+    desk, archived
+):
+    """During a rolling upgrade a worker of that release may run the call's timer, which knows fewer rules."""
+    _, order = passed_over(desk, archived=archived)
     desk.clock.forward(seconds=61)
     desk.run()
     cancelled = desk.engine.show(order.id).events[-1].detail
@@ -285,24 +291,15 @@ def damage(desk, call, *, archived):
 
 @pytest.mark.parametrize("archived", [False, True])
 def test_an_activation_that_waits_for_a_call_which_cannot_be_read_waits_for_a_person(desk, archived):
-    call, began = desk.start(), desk.clock()
-    desk.clock.forward(seconds=300)
-    order = ordered(desk, call)
-    confirmed(desk, order)
-    desk.end(call, "agreed", plan=PLAN, ended_at=instant(began + 60_000))
-    timers, tries = desk.cell.due[Lane.TIMER], f"o:{order.id}:{WAKE_ACTIVATE}"
-    desk.client.hdel(desk.cell.record(Owner.CALL, call.id), f"f:{WAKE_UNLAWFUL}")
-    if archived:
-        desk.client.zadd(timers, {tries: float("inf")})
-        desk.move(hours=49)
-        desk.client.zadd(timers, {tries: desk.clock()})
+    call, order = passed_over(desk, archived=archived)
     mend = damage(desk, call, archived=archived)
     desk.clock.forward(seconds=61)
     desk.run()
     [stuck] = [each for each in desk.engine.stuck() if each.id == order.id]
     assert (stuck.effect, desk.state(order), desk.bss.asked) == (WAKE_ACTIVATE, "confirmed", [])
     assert "read" in stuck.why
-    assert desk.client.zscore(timers, tries) == float("inf"), "nobody looks again each minute"
+    due = desk.client.zscore(desk.cell.due[Lane.TIMER], f"o:{order.id}:{WAKE_ACTIVATE}")
+    assert due == float("inf"), "nobody looks again each minute"
     mend()
     desk.engine.retry(order.id, "ops-1")
     desk.run()
