@@ -39,6 +39,7 @@ from tests.archive.house import LONG
 from tests.conftest import OTHER
 from tests.durability.backups import SECRET, server_in, settings, silent, town_on
 from tests.integration.rq_house import ROOT
+from tests.shims import CONSENT, shims
 
 REFUSED = "13800138078"
 """The number that refuses after the backup was made."""
@@ -314,9 +315,7 @@ def test_a_backup_is_tried_out_beside_the_installation_as_the_manual_types_it(ke
     folder, _, _ = kept
     words = re.search(r"```sh\n(CONSENT_REDIS_URL= .*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
     typed = words[1].replace("/backups/consent-20251125", f"{folder}/backup").replace("/backups/tried", "tried")
-    command = tmp_path / "consent"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m consent_engine "$@"\n')
-    command.chmod(0o700)
+    names = shims(tmp_path / "bin", {"consent": CONSENT})
     with server_in(tmp_path / "redis") as server, town_on(server.url, tmp_path / "data") as town:
         order = town.place()
         environ = {
@@ -324,7 +323,7 @@ def test_a_backup_is_tried_out_beside_the_installation_as_the_manual_types_it(ke
             "GATEWAY": "simulated", "BSS": "simulated", "ARCHIVE_URL": f"sqlite:///{tmp_path}/data/archive.sqlite3",
         }  # fmt: skip
         environ = {f"CONSENT_{name}": value for name, value in environ.items()}
-        environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        environ |= {"PATH": f"{names}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         told = [
             subprocess.run(each, shell=True, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)  # noqa: S602
             for each in typed.splitlines()

@@ -45,6 +45,7 @@ from tests.acceptance.house import until
 from tests.conftest import NUMBER, Clock, World
 from tests.integration.rq_house import WAIT, Gateway
 from tests.plans import plan
+from tests.shims import CONSENT, shims
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "runbook.md").read_text("utf-8")
@@ -210,19 +211,10 @@ def met(expected, status, told):
     }[word]
 
 
-def shims(folder, binary, command_line):
-    """Write `consent`, `python`, `redis-server` and `redis-cli` as commands of this checkout and this machine."""
-    bin_ = folder / "bin"
-    bin_.mkdir()
-    for name, words in {
-        "consent": [sys.executable, "-m", "consent_engine"],
-        "python": [sys.executable],
-        "redis-server": [str(binary)],
-        "redis-cli": [command_line],
-    }.items():
-        (bin_ / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        (bin_ / name).chmod(0o755)
-    return bin_
+def typed_here(folder, binary, command_line):
+    """Give `consent`, `python`, `redis-server` and `redis-cli` their plain names, as the runbook types them."""
+    programs = {"redis-server": [str(binary)], "redis-cli": [command_line]}
+    return shims(folder / "bin", {"consent": CONSENT, "python": [sys.executable], **programs})
 
 
 @pytest.fixture
@@ -240,7 +232,7 @@ def night(tmp_path):
     gateway = Gateway()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
     environ = plain | {
-        "PATH": f"{shims(tmp_path, binary, command_line)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
+        "PATH": f"{typed_here(tmp_path, binary, command_line)}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
         "CONSENT_REDIS_URL": f"redis://127.0.0.1:{data}/0", "CONSENT_RQ_URL": f"redis://127.0.0.1:{rq}/0",
         "CONSENT_SECRET": "test-secret", "CONSENT_DURABILITY": "everysec",
         "CONSENT_READING_SPEED": "1000000",
