@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).parents[1]
@@ -39,6 +39,8 @@ class Peer:
     lacks: str
     sweep: Mapping[int, tuple[Config, ...]]
     best: Mapping[int, str]
+    environment: str = ""
+    """The name of its environment; "" for its own name."""
 
     def config(self, ms: int) -> Config:
         """Return the configuration that won the sweep."""
@@ -46,36 +48,49 @@ class Peer:
 
     def python(self) -> Path:
         """Return the interpreter of its environment."""
-        return ENVIRONMENTS / self.name / "bin" / "python"
+        return python(self.environment or self.name)
 
     def prepare(self) -> str:
         """Make its environment if it is not there; return why that failed, or ''."""
-        wanted = (HERE / "peers" / "requirements" / f"{self.name}.txt").read_text()
-        stamp = ENVIRONMENTS / self.name / "requirements.sha256"
-        mark = hashlib.sha256(wanted.encode()).hexdigest()
-        if stamp.is_file() and stamp.read_text() == mark:
-            return ""
-        ENVIRONMENTS.mkdir(exist_ok=True)
-        (ENVIRONMENTS / ".gitignore").write_text("*\n")
-        print(f"{self.name}: making its environment", file=sys.stderr)
-        pip = [str(self.python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        requirements = str(HERE / "peers" / "requirements" / f"{self.name}.txt")
-        for command in (
-            [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENTS / self.name)],
-            [*pip, "-r", requirements],
-        ):
-            try:
-                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_S)
-            except subprocess.TimeoutExpired:
-                return "its environment was not made in time"
-            if done.returncode != 0:
-                return (done.stderr or done.stdout or "no word why").strip().splitlines()[-1][:200]
-        stamp.write_text(mark)
-        return ""
+        return prepare(self.environment or self.name)
 
     def versions(self) -> str:
         """Return the installed packages, with their versions."""
-        return ", ".join((HERE / "peers" / "requirements" / f"{self.name}.txt").read_text().split())
+        return ", ".join(requirements(self.environment or self.name).read_text().split())
+
+
+def python(environment: str) -> Path:
+    """Return the interpreter of an environment."""
+    return ENVIRONMENTS / environment / "bin" / "python"
+
+
+def requirements(environment: str) -> Path:
+    """Return the file that names the packages of an environment."""
+    return HERE / "peers" / "requirements" / f"{environment}.txt"
+
+
+def prepare(environment: str) -> str:
+    """Make an environment if it is not there; return why that failed, or ''."""
+    stamp = ENVIRONMENTS / environment / "requirements.sha256"
+    mark = hashlib.sha256(requirements(environment).read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == mark:
+        return ""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    (ENVIRONMENTS / ".gitignore").write_text("*\n")
+    print(f"{environment}: making its environment", file=sys.stderr)
+    pip = [str(python(environment)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for command in (
+        [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENTS / environment)],
+        [*pip, "-r", str(requirements(environment))],
+    ):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_S)
+        except subprocess.TimeoutExpired:
+            return "its environment was not made in time"
+        if done.returncode != 0:
+            return (done.stderr or done.stdout or "no word why").strip().splitlines()[-1][:200]
+    stamp.write_text(mark)
+    return ""
 
 
 def environ(url: Mapping[str, str], config: Config, ms: int) -> dict[str, str]:
@@ -90,27 +105,37 @@ def rq(count: int, kind: str = "SimpleWorker", share: float = 1.0) -> Config:
     return Config(f"{count} x {kind}", (command,) * count, {}, share)
 
 
-def celery(processes: int, pool: str, concurrency: int, prefetch: int, fsync: str = "") -> Config:
+def celery(
+    processes: int, pool: str, concurrency: int, prefetch: int, fsync: str = "", app: str = "peers.celery_app"
+) -> Config:
     """Return a configuration of so many nodes."""
-    base = ("-m", "celery", "-A", "peers.celery_app", "worker", "-l", "ERROR", "--pool", pool)
+    base = ("-m", "celery", "-A", app, "worker", "-l", "ERROR", "--pool", pool)
     alone = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--concurrency", str(concurrency))
     commands = tuple((*base, *alone, "-n", f"node{n}@bench") for n in range(processes))
     told = f"{processes} x {pool} {concurrency}, prefetch {prefetch}{', fsync ' + fsync if fsync else ''}"
     return Config(told, commands, {"BENCH_PREFETCH": str(prefetch)}, fsync=fsync)
 
 
-def dramatiq(processes: int, threads: int, fsync: str = "") -> Config:
+def dramatiq(processes: int, threads: int, fsync: str = "", app: str = "peers.dramatiq_app") -> Config:
     """Return a configuration of one master with so many processes."""
-    command = ("-m", "dramatiq", "peers.dramatiq_app", "--processes", str(processes), "--threads", str(threads))
+    command = ("-m", "dramatiq", app, "--processes", str(processes), "--threads", str(threads))
     told = f"{processes} x {threads} threads{', fsync ' + fsync if fsync else ''}"
     return Config(told, (command,), {}, fsync=fsync)
 
 
-def dramatiq_gevent(processes: int, greenlets: int) -> Config:
+def dramatiq_gevent(processes: int, greenlets: int, app: str = "peers.dramatiq_app") -> Config:
     """Return the same under gevent, by Dramatiq's own command for it."""
     program = str(ENVIRONMENTS / "dramatiq" / "bin" / "dramatiq-gevent")
-    command = (program, "peers.dramatiq_app", "--processes", str(processes), "--threads", str(greenlets))
+    command = (program, app, "--processes", str(processes), "--threads", str(greenlets))
     return Config(f"{processes} x {greenlets} greenlets", (command,), {})
+
+
+def careful(config: Config, module: str) -> Config:
+    """Return the configuration of a careful peer: with a process that sends what is due."""
+    return replace(config, commands=(*config.commands, ("-m", "peers.careful.sweep", module)))
+
+
+CAREFUL_DRAMATIQ, CAREFUL_CELERY = "peers.careful.dramatiq_app", "peers.careful.celery_app"
 
 
 def dbos(processes: int, style: str, pool: int, poll: float, commit: str = "") -> Config:
@@ -126,6 +151,12 @@ LACKS = (
     "policy frozen in the order, no rendering, no version check of an order, no history, hash chain or evidence, no "
     "timers (window, reminder, deadline), no refusals, no reading of doubtful replies, no fencing of attempts, no "
     "retry policy for calls, no log line an event, no funnel by day, no masking."
+)
+
+CAREFUL = (
+    "With idempotent placing, compare-and-set, dedupe, refusals and open orders looked up, plan and policy frozen, "
+    "history with a hash chain, reminder and window, lost steps sent again. Without calls, recordings, reviews, seals, "
+    "journal, publication, fencing of attempts, doubt that is examined before a repeat, answers to unclear replies."
 )
 
 PEERS = (
@@ -168,6 +199,42 @@ PEERS = (
                 dramatiq(2, 128, "always")),
         },
         {0: "2 x 16 threads", 50: "2 x 128 threads"},
+    ),
+    Peer(
+        "careful dramatiq", "careful.dramatiq_app", {0: 1500, 50: 1500}, "redis", "always", CAREFUL,
+        {
+            0: tuple(
+                careful(each, "dramatiq_app")
+                for each in (
+                    *(dramatiq(2, n, app=CAREFUL_DRAMATIQ) for n in (8, 16, 32, 64)),
+                    *(dramatiq_gevent(2, n, CAREFUL_DRAMATIQ) for n in (16, 64)),
+                )
+            ),
+            50: tuple(
+                careful(each, "dramatiq_app")
+                for each in (
+                    *(dramatiq(2, n, app=CAREFUL_DRAMATIQ) for n in (32, 64, 128)),
+                    *(dramatiq_gevent(2, n, CAREFUL_DRAMATIQ) for n in (64, 128, 256)),
+                )
+            ),
+        },
+        {0: "2 x 32 threads", 50: "2 x 128 greenlets"},
+        "dramatiq",
+    ),
+    Peer(
+        "careful celery", "careful.celery_app", {0: 600, 50: 500}, "redis", "always", CAREFUL,
+        {
+            0: tuple(
+                careful(celery(*each, app=CAREFUL_CELERY), "celery_app")
+                for each in ((2, "solo", 1, 64), (2, "threads", 8, 16), (1, "prefork", 4, 16), (2, "gevent", 50, 4))
+            ),
+            50: tuple(
+                careful(celery(*each, app=CAREFUL_CELERY), "celery_app")
+                for each in ((2, "threads", 64, 4), (2, "gevent", 100, 4), (2, "gevent", 200, 4))
+            ),
+        },
+        {0: "2 x solo 1, prefetch 64", 50: "2 x gevent 100, prefetch 4"},
+        "celery",
     ),
     Peer(
         "dbos", "dbos_app", {0: 400, 50: 400}, "postgres", "on",
