@@ -125,7 +125,7 @@ def write(data: dict[str, Any]) -> None:
         parts.append(f"### Calls of {ms} ms\n\n{table_of(lines)}\n![{title}](performance/bench-{ms}ms.svg)\n")
     between(DOCS / "performance.md", "bench", "\n".join([*parts, doubt(data["table"]), told_machine(data)]))
     if data["sweep"]:
-        between(DOCS / "performance.md", "sweep", sweep_table(data["sweep"]))
+        between(OUT / "sweep.md", "sweep", sweep_table(data["sweep"]))
 
 
 NOISE = 0.1
