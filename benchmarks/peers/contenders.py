@@ -218,7 +218,7 @@ PEERS = (
                 )
             ),
         },
-        {0: "2 x 32 threads", 50: "2 x 128 greenlets"},
+        {0: "2 x 8 threads", 50: "2 x 128 greenlets"},
         "dramatiq",
     ),
     Peer(
@@ -233,7 +233,7 @@ PEERS = (
                 for each in ((2, "threads", 64, 4), (2, "gevent", 100, 4), (2, "gevent", 200, 4))
             ),
         },
-        {0: "2 x solo 1, prefetch 64", 50: "2 x gevent 100, prefetch 4"},
+        {0: "2 x threads 8, prefetch 16", 50: "2 x threads 64, prefetch 4"},
         "celery",
     ),
     Peer(
