@@ -71,7 +71,7 @@ def test_who_refused_gets_no_service_and_no_further_order(peer):
     orders, steps = peer
     order_id = asked(orders, steps)
     steps.reply("m1", NUMBER, "是")
-    orders.connection().set(f"refused:{NUMBER}", "elsewhere")
+    steps.reply("m2", NUMBER, "退订")
     assert steps.activate(order_id) == ""
     assert orders.load(order_id)["state"] == "declined"
     assert orders.place([orders.Request("again", NUMBER)])[0][0] == "refused"

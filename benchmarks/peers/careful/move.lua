@@ -1,8 +1,8 @@
 -- Save what a step decided on an order, if the order still has the version that was read, and a message only once.
--- KEYS: order, history, due, timers, counts of the day, funnel, message, open, refused
+-- KEYS: order, history, due, timers, counts of the day, funnel, message, open
 -- ARGV: version that was read, state before, state after, entry of the history, step that is done, step that is due,
 --       when, reminder at ('' leaves it, '0' ends it), window's end (the same), seconds that messages are kept,
---       '1' when the order ends, '1' when the number refuses, fields...
+--       '1' when the order ends, fields...
 if ARGV[10] ~= '0' and redis.call('EXISTS', KEYS[7]) == 1 then
     return 'repeated'
 end
@@ -13,7 +13,7 @@ local id = string.match(KEYS[1], ':(.*)')
 if ARGV[10] ~= '0' then
     redis.call('SET', KEYS[7], id, 'EX', ARGV[10])
 end
-redis.call('HSET', KEYS[1], 'version', tonumber(ARGV[1]) + 1, 'state', ARGV[3], unpack(ARGV, 13))
+redis.call('HSET', KEYS[1], 'version', tonumber(ARGV[1]) + 1, 'state', ARGV[3], unpack(ARGV, 12))
 redis.call('RPUSH', KEYS[2], ARGV[4])
 if ARGV[5] ~= '' then
     redis.call('ZREM', KEYS[3], ARGV[5])
@@ -36,8 +36,5 @@ if ARGV[2] ~= ARGV[3] then
 end
 if ARGV[11] == '1' then
     redis.call('DEL', KEYS[8])
-end
-if ARGV[12] == '1' then
-    redis.call('SET', KEYS[9], id)
 end
 return 'saved'

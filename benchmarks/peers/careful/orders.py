@@ -113,6 +113,11 @@ def of_number(msisdn: str) -> list[Order]:
     return [{**order, "id": order_id} for order_id, order in zip(found, pipe.execute(), strict=True) if order]
 
 
+def refuse(msisdn: str) -> None:
+    """Keep that a number refuses."""
+    connection().set(f"refused:{msisdn}", f"{time.time():.3f}")
+
+
 def has_refused(msisdn: str) -> bool:
     """Whether a number refused."""
     return bool(connection().exists(f"refused:{msisdn}"))
@@ -120,17 +125,18 @@ def has_refused(msisdn: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change of an order. done, due: steps · timers: seconds from now, None ends them, and they stay without"""
+    """A change of an order. after: its state then, '' for the same · done, due: steps · timers: seconds from now; None
+    ends one, and one that is not named stays · message: the message that makes it · ends: whether the order is over
+    """
 
     what: str
-    after: str
+    after: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     done: str = ""
     due: str = ""
     timers: Mapping[str, float | None] = field(default_factory=dict)
     message: str = ""
     ends: bool = False
-    refuses: bool = False
 
 
 def save(order: Order, move: Move) -> str:
@@ -139,14 +145,14 @@ def save(order: Order, move: Move) -> str:
     entry, head = _entry(order["head"], now, move.what, move.fields)
     keys = [
         f"order:{order_id}", f"history:{order_id}", DUE, TIMERS, _counts(now), FUNNEL, f"message:{move.message}",
-        f"open:{order['msisdn']}:{PLAN['code']}", f"refused:{order['msisdn']}",
+        f"open:{order['msisdn']}:{PLAN['code']}",
     ]  # fmt: skip
     timers = [_at(now, move.timers[name]) if name in move.timers else "" for name in ("reminder", "window")]
     fields = [part for pair in {**move.fields, "head": head}.items() for part in pair]
     words = [
-        order["version"], order["state"], move.after, entry, move.done and f"{move.done} {order_id}",
+        order["version"], order["state"], move.after or order["state"], entry, move.done and f"{move.done} {order_id}",
         move.due and f"{move.due} {order_id}", f"{now + AGAIN_S:.3f}", *timers,
-        KEYS_KEPT_S if move.message else 0, int(move.ends), int(move.refuses), *fields,
+        KEYS_KEPT_S if move.message else 0, int(move.ends), *fields,
     ]  # fmt: skip
     return str(script("move")(keys, words))
 

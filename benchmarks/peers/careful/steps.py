@@ -3,8 +3,6 @@
 A step that finds the order in another state does nothing: it is a repeat. A step's result names the next one.
 """
 
-from collections.abc import Callable
-
 from peers.careful import orders
 from peers.careful.orders import REMINDER_S, WINDOW_S, Move, Order
 from peers.careful.outside import activation, sms
@@ -12,6 +10,7 @@ from peers.careful.outside import activation, sms
 YES = {"是", "是的", "同意", "确认", "y", "yes"}
 NO = {"否", "不", "不同意", "n", "no"}
 STOP = {"退订", "t", "td", "stop"}
+OVER: dict[str, float | None] = {"reminder": None, "window": None}
 TRIES = 20
 """How many times a step decides again because another changed the order meanwhile."""
 
@@ -29,7 +28,7 @@ def confirm(order_id: str) -> str:
     timers: dict[str, float | None] = {"reminder": REMINDER_S, "window": WINDOW_S}
     changed(
         order,
-        lambda _: Move("confirmation_sent", "awaiting_reply", {"asked": ref}, "confirm", timers=timers),
+        Move("confirmation_sent", "awaiting_reply", {"asked": ref}, "confirm", timers=timers),
         {"agreed"},
     )
     return ""
@@ -42,18 +41,17 @@ def reply(message_id: str, msisdn: str, text: str) -> tuple[str, str]:
     if not waiting and any(order["state"] == "agreed" for order in found):
         raise TooEarly
     word = text.strip().lower()
+    if word in STOP:
+        orders.refuse(msisdn)
     if len(waiting) != 1:
         return "", ""
-    over: dict[str, float | None] = {"reminder": None, "window": None}
     if word in YES:
-        move = Move("said_yes", "confirmed", {"reply": text}, due="activate", timers=over, message=message_id)
+        move = Move("said_yes", "confirmed", {"reply": text}, due="activate", timers=OVER, message=message_id)
     elif word in NO or word in STOP:
-        move = Move(
-            "said_no", "declined", {"reply": text}, timers=over, message=message_id, ends=True, refuses=word in STOP
-        )
+        move = Move("said_no", "declined", {"reply": text}, timers=OVER, message=message_id, ends=True)
     else:
-        move = Move("said_something", "awaiting_reply", {"reply": text}, message=message_id)
-    saved = changed(waiting[0], lambda _: move, {"awaiting_reply"})
+        move = Move("said_something", fields={"reply": text}, message=message_id)
+    saved = changed(waiting[0], move, {"awaiting_reply"})
     return (move.due, waiting[0]["id"]) if saved else ("", "")
 
 
@@ -63,11 +61,11 @@ def activate(order_id: str) -> str:
     if order["state"] != "confirmed":
         return ""
     if orders.has_refused(order["msisdn"]):
-        changed(order, lambda _: Move("refused_meanwhile", "declined", done="activate", ends=True), {"confirmed"})
+        changed(order, Move("refused_meanwhile", "declined", done="activate", ends=True), {"confirmed"})
         return ""
     ref = activation(order)
     move = Move("service_activated", "activated", {"activation": ref}, "activate", "notify")
-    return "notify" if changed(order, lambda _: move, {"confirmed"}) else ""
+    return "notify" if changed(order, move, {"confirmed"}) else ""
 
 
 def notify(order_id: str) -> str:
@@ -75,16 +73,15 @@ def notify(order_id: str) -> str:
     order = orders.load(order_id)
     if order["state"] != "activated":
         return ""
-    ref = sms(order, "notification", f"【10085】您办理的{order['plan']}已开通。")
-    changed(order, lambda _: Move("notified", "notified", {"notified": ref}, "notify", ends=True), {"activated"})
+    ref = sms(order, "notification", f"【10085】您办理的{orders.PLAN['name']}已开通。")
+    changed(order, Move("notified", "notified", {"notified": ref}, "notify", ends=True), {"activated"})
     return ""
 
 
 def report(message_id: str, ref: str, status: str) -> str:
     """Keep a delivery report with its order."""
     order_id, _, rest = ref.partition(".")
-    move = lambda order: Move(status, order["state"], {rest: status}, message=message_id)  # noqa: E731
-    changed(orders.load(order_id), move, None)
+    changed(orders.load(order_id), Move(status, fields={rest: status}, message=message_id), None)
     return ""
 
 
@@ -94,24 +91,23 @@ def timer(name: str, order_id: str) -> str:
     if order["state"] != "awaiting_reply":
         return ""
     if name == "window":
-        over: dict[str, float | None] = {"reminder": None, "window": None}
-        changed(order, lambda _: Move("window_over", "expired", timers=over, ends=True), {"awaiting_reply"})
+        changed(order, Move("window_over", "expired", timers=OVER, ends=True), {"awaiting_reply"})
         return ""
     ref = sms(order, "reminder", order["text"])
     changed(
         order,
-        lambda _: Move("reminded", "awaiting_reply", {"reminded": ref}, timers={"reminder": None}),
+        Move("reminded", fields={"reminded": ref}, timers={"reminder": None}),
         {"awaiting_reply"},
     )
     return ""
 
 
-def changed(order: Order, decide: Callable[[Order], Move], states: set[str] | None) -> bool:
-    """Save what is decided on the order as it is now; False for a repeat, or where its state is none of these."""
+def changed(order: Order, move: Move, states: set[str] | None) -> bool:
+    """Save a change of the order as it is now; False for a repeat, or where its state is none of these."""
     for _ in range(TRIES):
         if states is not None and order["state"] not in states:
             return False
-        word = orders.save(order, decide(order))
+        word = orders.save(order, move)
         if word != "stale":
             return word == "saved"
         order = orders.load(order["id"])
