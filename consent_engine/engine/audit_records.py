@@ -88,6 +88,19 @@ def misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[tu
                 yield record, f"its row in the archive was changed: {', '.join(columns)}"
 
 
+def unheard(store: Store, kept_since: Millis) -> Iterator[tuple[str, str]]:
+    """Yield what waits in the archive's queue of unheard calls, and is no call of it that can be read. Raises
+    ArchiveUnavailable.
+    """
+    after: tuple[Millis, str] | None = None
+    while store.archive is not None and (rows := store.archive.calls.unheard(after, PIECE)):
+        there = store.archive.calls.calls([call for call, _ in rows])
+        for call, over in rows:
+            if call not in there and over >= kept_since:
+                yield call, "waits in archived_unheard, and no such call can be read"
+        after = rows[-1][1], rows[-1][0]
+
+
 def _by_kind(wanted: Iterable[tuple[Chained, str]]) -> dict[Chained, list[str]]:
     found: dict[Chained, dict[str, None]] = {}
     for kind, record in wanted:
