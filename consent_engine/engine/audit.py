@@ -20,6 +20,7 @@ from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
 
 PIECE = 500
+DROPPED = "dropped from the log"
 UNREFUSED = "a refusal is gone: the log has no lifting of it"
 
 
@@ -112,7 +113,7 @@ def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iter
         leaves = []
         for n, entry, hashed in rows:
             if n != expected:
-                found.wrong.append((f"entries {expected} to {n - 1}", "dropped from the log"))
+                found.wrong.append((f"entries {expected} to {n - 1}", DROPPED))
             expected = n + 1
             try:
                 leaf = Leaf.decode(entry)
@@ -123,8 +124,20 @@ def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iter
                 found.wrong.append((f"entry {n}", "written anew in the log: its hash is another one's"))
             leaves.append(leaf)
         yield leaves
-    if (size := store.log.size()) > expected:
-        found.wrong.append((f"entries {expected} to {size - 1}", "dropped from the log"))
+    if (end := cut(store)) is not None:
+        found.wrong.append(end)
+
+
+def cut(store: Store) -> tuple[str, str] | None:
+    """Return the missing end of the log, or its count of entries that cannot be right, and what is wrong with it.
+
+    Raises ArchiveUnavailable.
+    """
+    try:
+        end, size = store.log.ends() if store.log is not None else (0, 0)
+    except BrokenRecord as error:
+        return "log", str(error)
+    return (f"entries {end} to {size - 1}", DROPPED) if size > end else None
 
 
 def _compare(found: Audited, leaf: Leaf, kept: Chain | None, kept_since: Millis) -> None:
@@ -167,7 +180,7 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
     if store.log is None:
         return found
     leaves = []
-    for _, entry, _ in store.log.entries(max(0, store.log.size() - most), most):
+    for _, entry, _ in store.log.newest(most):
         try:
             leaves.append(Leaf.decode(entry))
         except BrokenRecord:
