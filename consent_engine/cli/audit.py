@@ -24,7 +24,8 @@ def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = ""
     retention = Settings.load().retention()
     with opened() as engine:
         before = retention.records_before(engine.registry.now())
-        found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"))
+        plans = engine.registry.catalogue
+        found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"), plans)
     rows = [(record, what) for record, what in found.wrong]
     told = f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
     table(("record", "found"), [*rows, ("log", f"{told}; {len(rows):,} wrong")])

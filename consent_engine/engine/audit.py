@@ -4,7 +4,7 @@ For each entry it checks that its number follows the one before and its hash is 
 chain as long as the log says, and its head at that length the one in the log; and that the record has no event
 that is neither in the log nor on its way there. Then the records are gone through (`audit_records.py`): each has
 entries in the log, and its row in the archive agrees with it. Refusals and registrations that the log has must stand,
-or be lifted.
+or be lifted. The catalogue must have each plan as it was sold.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import LIFTED, Chained, Leaf, leaf_hash
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit_lines import Lines
+from consent_engine.engine.audit_plans import Plans, Sold
 from consent_engine.engine.audit_records import Chain, chains, misfiled, unheard, unlogged
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.errors import BrokenRecord
@@ -38,9 +39,11 @@ class Audited:
 
 
 def audit(
-    store: Store, kept_since: Millis, between: tuple[Millis, Millis], tell: Callable[[Audited], None] = lambda _: None
-) -> Audited:
-    """Check every log entry of a period. Reads only. tell: receives the progress now and then.
+    store: Store, kept_since: Millis, between: tuple[Millis, Millis], tell: Callable[[Audited], None] = lambda _: None,
+    plans: Plans | None = None,
+) -> Audited:  # fmt: skip
+    """Check every log entry of a period. Reads only. tell: receives the progress now and then · plans: the catalogue,
+    which must have each plan as the period's orders were sold it; None leaves it out.
 
     kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable;
     NotOurArchive for another installation's log: it would find nothing wrong there, or everything.
@@ -48,7 +51,7 @@ def audit(
     if store.log is not None:
         store.ours()
     found, newest = Audited(), dict[str, Leaf]()
-    lines, refusals = Lines(), Refusals()
+    lines, refusals, sold = Lines(), Refusals(), Sold()
     for piece in _pieces(store, found, between[0]):
         leaves = [leaf for leaf in piece if _is_in(between, leaf)]
         found.entries += len(leaves)
@@ -56,6 +59,7 @@ def audit(
         refusals.note([leaf for leaf in _of_refusals(piece) if leaf.seq == LIFTED or _is_in(between, leaf)])
         leaves = _others(leaves, lines)
         chains = _kept(store, leaves)
+        sold.note((order, each.offer) for order, each in chains.items() if each.offer)
         for leaf in leaves:
             newest[leaf.record] = leaf
             _compare(found, leaf, chains.get(leaf.record), kept_since)
@@ -66,6 +70,7 @@ def audit(
     found.wrong += unlogged(store, newest, kept_since, between)
     found.wrong += unheard(store, kept_since)
     found.wrong += lines.wrong(store, between[1])
+    found.wrong += sold.wrong(plans) if plans else ()
     found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     return found
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import Chained, Leaf
+from consent_engine.domain.offer.offer import Offer
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import CallFilter, Owner, Store
@@ -23,23 +24,25 @@ _Page = Callable[[tuple[Millis, str] | None, int], Sequence[tuple[str, Millis]]]
 
 
 class Chain(NamedTuple):
-    """A chain as it is kept now: the leaf of its last event, and its links."""
+    """A chain as it is kept now: the leaf of its last event, and its links. offer: an order's"""
 
     last: Leaf
     publics: Sequence[str]
+    offer: Offer | None = None
 
 
 def chains(store: Store, wanted: Iterable[tuple[Chained, str]]) -> dict[str, Chain]:
     """Return the chains of records by kind and id, from the store or the archive; not of those that cannot be read."""
     lookup, by_kind = Lookup(store), _by_kind(wanted)
+    orders = lookup.load(by_kind.get(Chained.ORDER, ()))[1]
     found = [
-        *lookup.load(by_kind.get(Chained.ORDER, ()))[1].values(),
         *lookup.calls(by_kind.get(Chained.CALL, ())).values(),
         *lookup.endings(by_kind.get(Chained.ENDING, ())).values(),
     ]
     reports = by_kind.get(Chained.REPORT, ())
     reported = lookup.of_reports.look(reports)[1].values() if reports else ()
-    return {each.id: Chain(Leaf.of_record(each), each.publics) for each in (*found, *reported)}
+    made = {order.id: Chain(Leaf.of_record(order), order.publics, order.doc.offer) for order in orders.values()}
+    return made | {each.id: Chain(Leaf.of_record(each), each.publics) for each in (*found, *reported)}
 
 
 def unlogged(
