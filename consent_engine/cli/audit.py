@@ -17,6 +17,7 @@ def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = ""
     """Replay the log against the stored records, and name those dropped or rewritten. Exit status 1: there are some."""
     from consent_engine.config.settings import Settings
     from consent_engine.engine.audit import audit as looked
+    from consent_engine.engine.audit_records import UNLOGGED
 
     between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
     if between[1] <= between[0]:
@@ -29,6 +30,8 @@ def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = ""
     rows = [(record, what) for record, what in found.wrong]
     told = f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
     table(("record", "found"), [*rows, ("log", f"{told}; {len(rows):,} wrong")])
+    if any(what.startswith(UNLOGGED) for _, what in rows):
+        tell("was another archive in use for a time? What it took is not here: consent archive merge --from OTHER")
     return int(bool(rows))
 
 

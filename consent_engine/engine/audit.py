@@ -15,7 +15,7 @@ from consent_engine.domain.leaf import LIFTED, Chained, Leaf, leaf_hash
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit_lines import Lines
 from consent_engine.engine.audit_plans import Plans, Sold
-from consent_engine.engine.audit_records import Chain, chains, misfiled, unheard, unlogged
+from consent_engine.engine.audit_records import UNLOGGED, Chain, chains, misfiled, unheard, unlogged
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
@@ -169,7 +169,7 @@ def _unlogged(store: Store, found: Audited, newest: Mapping[str, Leaf], until: M
         }  # fmt: skip
         waiting = store.journal.among(set(ahead)) if ahead else set()
         found.wrong += [
-            (last.record, f"not in the log: what came after event {newest[last.record].seq}")
+            (last.record, f"{UNLOGGED}: what came after event {newest[last.record].seq}")
             for entry, last in ahead.items()
             if entry not in waiting and not (store.log and store.log.has(entry))
         ]

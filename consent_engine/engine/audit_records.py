@@ -20,6 +20,8 @@ CELLS_APART_MS = 60_000
 """A record that is no longer than this after the log's first entry is not missed there: a log that was begun anew may
 have another cell's first entry before it.
 """
+UNLOGGED = "not in the log"
+"""How each finding begins that is about a record, or a part of one, without an entry."""
 _Page = Callable[[tuple[Millis, str] | None, int], Sequence[tuple[str, Millis]]]
 
 
@@ -68,7 +70,7 @@ def unlogged(
             lacks = (last for entry, last in ahead.items() if entry not in waiting)
             for last in lacks:
                 if store.log is not None and not store.log.has(last.entry):
-                    yield last.record, "not in the log: none of its events is there"
+                    yield last.record, f"{UNLOGGED}: none of its events is there"
             if archived:
                 unread = (record for record in rest if record not in there and rows[record] >= kept_since)
                 yield from ((record, "cannot be read, and nothing of it is in the log") for record in unread)

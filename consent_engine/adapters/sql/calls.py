@@ -81,6 +81,15 @@ class SqlCalls(SqlKept[Call], CallArchive):
             queue = self._database.insert(UNHEARD).from_select(["id", "over_at"], found)
             connection.execute(queue.on_conflict_do_nothing())
 
+    def take(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        own = {row["id"]: {name: value for name, value in row.items() if name != UNHEARD.name} for row in rows}
+        unheard = {row["id"] for row in rows if row[UNHEARD.name] is not None}
+
+        def beside(connection: Connection, kept: Set[str]) -> None:
+            self._queued(connection, {call: own[call] for call in kept}, unheard)
+
+        return self._kept(list(own.values()), beside)
+
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
         return {call.id: call for call in self._readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
 

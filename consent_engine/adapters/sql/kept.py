@@ -167,6 +167,16 @@ class SqlKept(Generic[R]):
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
         return fields_of(row.record, row.person)
 
+    def rows_after(self, after: str, most: int) -> list[dict[str, Any]]:
+        """Return whole rows in the order of their ids, from behind one on, with what is written beside them."""
+        rows = self._whole().where(self.table.c.id > after).order_by(self.table.c.id).limit(most)
+        with self._database.asking() as connection:
+            return [dict(row._mapping) for row in connection.execute(rows)]  # noqa: SLF001 - SQLAlchemy's public name
+
+    def take(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Keep rows that `rows_after` of another archive returned, as records are kept. Return the ids of these."""
+        return self._kept(rows)
+
     def _left(self, connection: Connection, ids: Sequence[str]) -> None:
         """Delete what stands beside these records, which are deleted in this transaction."""
 
