@@ -69,8 +69,8 @@ def audit(
     found.wrong += misfiled(store, ((leaf.of, leaf.record) for leaf in newest.values()))
     found.wrong += unlogged(store, newest, kept_since, between)
     found.wrong += unheard(store, kept_since)
-    found.wrong += lines.wrong(store, between[1])
     found.wrong += sold.wrong(plans) if plans else ()
+    found.wrong += lines.wrong(store, between[1])
     found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     return found
 
