@@ -167,13 +167,18 @@ def _archive_is_ours(engine: Engine) -> None:
 
 
 def _log_is_not_ahead(engine: Engine, keep: Retention) -> None:
-    """Log an error where the records that were sealed last are missing here, or differ."""
+    """Log an error where the records that were sealed last are missing here, or differ; and where the log's own end is
+    missing, or its count of entries cannot be right: nothing is sealed then.
+    """
     try:
         lacking = audit.newest(engine.store, keep.records_before(engine.registry.now()), 100).wrong
+        cut = audit.cut(engine.store)
     except ArchiveUnavailable:
         return
     if lacking:
         log.error("these data are older than their archive: the latest refusals may be missing: run `consent doctor`")
+    if cut is not None:
+        log.error("the archive: %s: %s: run `consent doctor`", *cut)
 
 
 @contextmanager

@@ -206,7 +206,7 @@ def _archive(settings: Settings, meta: Mapping[str, str], to: Path, tell: Tell, 
                 raise SettingsError("CONSENT_ARCHIVE_URL leads to another archive than these data have: set that one")
             if kind == "sqlite":
                 copy_online(Path(at.database or ""), to, tell)
-            return ArchiveKept(kind, named, SqlLog(archive).size())
+            return ArchiveKept(kind, named, SqlLog(archive).end())
     except ArchiveUnavailable as error:
         if kind == "sqlite":
             raise ArchiveUnavailable(f"{error}: mend that, or leave it out: --without-archive") from error

@@ -57,6 +57,28 @@ def archive(
             record([("orders looked at", asked.looked_at), ("asked to move", asked.asked)])
 
 
+_OTHER = typer.Option(
+    "--from", envvar="CONSENT_MERGE_FROM", help="The other archive, like sqlite:////path/archive.sqlite3."
+)
+
+
+@app.command()
+def merge(other: Annotated[str, _OTHER]) -> int:
+    """Bring in what another archive of these data took, as between --adopt and going back. Exit status 1: not all."""
+    from consent_engine.adapters.sql.archive import SqlArchive
+    from consent_engine.adapters.sql.merge_archive import ArchiveMerge
+
+    with opened() as engine, closing(SqlArchive(other, named_by="--from")) as source:
+        target = engine.store.ours()
+        if not isinstance(target, SqlArchive):
+            raise SettingsError("CONSENT_ARCHIVE_URL: these data have no archive to merge into")
+        found = ArchiveMerge(source, target, Slowly().tell).run()
+    record([("records merged", found.records), ("entries of the log merged", found.entries)])
+    for each in found.other:
+        tell(f"{each} is not merged: the archive has another record, or another history, under this id")
+    return int(bool(found.other))
+
+
 _TO = typer.Option("--to", envvar="CONSENT_COPY_TO", help="An empty PostgreSQL database, like postgresql://HOST/NAME.")
 
 

@@ -1,6 +1,6 @@
 """`consent audit`: replays the log against the stored records."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,27 +8,58 @@ from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.days import millis
 
+if TYPE_CHECKING:
+    from consent_engine.domain.tree import Checkpoint
+
 _FOREVER = 2**62
 _SINCE = typer.Option(help="Only entries sealed from this instant on, like 2025-11-25T10:00:00+08:00.", metavar="T")
 _UNTIL = typer.Option(help="Only entries sealed before this instant.", metavar="T")
 
 
-def audit(since: Annotated[str, _SINCE] = "", until: Annotated[str, _UNTIL] = "") -> int:
-    """Replay the log against the stored records, and name those dropped or rewritten. Exit status 1: there are some."""
+_KNOWN = typer.Option(help="What an earlier audit ended with: the log must still begin with it.", metavar="CHECKPOINT")
+
+
+def audit(
+    since: Annotated[str, _SINCE] = "",
+    until: Annotated[str, _UNTIL] = "",
+    checkpoint: Annotated[str, _KNOWN] = "",
+) -> int:
+    """Replay the log against the stored records, and name those dropped or rewritten. Exit status 1: there are some.
+
+    Whoever can write to Redis and to the archive can shorten the log together with all that goes by it, unseen from
+    here: keep the checkpoint that an audit ends with where nobody of the installation can change it.
+    """
     from consent_engine.config.settings import Settings
     from consent_engine.engine.audit import audit as looked
+    from consent_engine.engine.audit_checkpoint import compared
+    from consent_engine.engine.audit_records import UNLOGGED
 
     between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
     if between[1] <= between[0]:
         raise typer.BadParameter("must be after --since", param_hint="--until")
+    known = _known(checkpoint)
     retention = Settings.load().retention()
     with opened() as engine:
         before = retention.records_before(engine.registry.now())
-        found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"))
-    rows = [(record, what) for record, what in found.wrong]
+        plans = engine.registry.catalogue
+        found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"), plans)
+        now, differs = compared(engine.store.log, known) if engine.store.log and (known or not between[0]) else ("", "")
+    rows = [*found.wrong, *([("log", differs)] if differs else [])]
     told = f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
-    table(("record", "found"), [*rows, ("log", f"{told}; {len(rows):,} wrong")])
+    kept = [("checkpoint", f"{now}")] if now else []
+    table(("record", "found"), [*rows, ("log", f"{told}; {len(rows):,} wrong"), *kept])
+    if any(what.startswith(UNLOGGED) for _, what in rows):
+        tell("was another archive in use for a time? What it took is not here: consent archive merge --from OTHER")
     return int(bool(rows))
+
+
+def _known(told: str) -> "Checkpoint | None":
+    from consent_engine.domain.tree import Checkpoint
+
+    try:
+        return Checkpoint.read(told) if told else None
+    except ValueError:
+        raise typer.BadParameter("must be what an earlier audit ended with", param_hint="--checkpoint") from None
 
 
 def _millis(told: str, option: str, otherwise: int) -> int:

@@ -8,7 +8,7 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor.findings import Finding, bad, good
 from consent_engine.domain.effects import Millis
 from consent_engine.engine import audit
-from consent_engine.errors import ArchiveUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Journal, Log, Store
 from consent_engine.ports.journal import Waiting
 
@@ -24,10 +24,11 @@ def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
 
 
 def sealed(
-    store: Store, archive: SqlArchive, meta: Mapping[str, str], now: Millis, kept_since: Millis
+    store: Store, archive: SqlArchive, meta: Mapping[str, str], now: Millis, kept_since: Millis, *, mend: bool = False
 ) -> Iterator[Finding]:
     """Check the journal and the newest records against an archive. Of one that is away or another one, which the check
-    of the archive reports, only how many entries wait for it. Raises StoreUnavailable and ArchiveUnavailable.
+    of the archive reports, only how many entries wait for it. mend: count the log's entries anew where their count
+    cannot be right. Raises StoreUnavailable and ArchiveUnavailable.
     """
     try:
         ours = is_archive_of(archive, meta)
@@ -36,8 +37,11 @@ def sealed(
     if not ours:
         yield from _behind(store.journal.waiting(), now)
         return
-    store = replace(store, archive=archive, log=SqlLog(archive))
-    yield from journal(store.journal, SqlLog(archive), now)
+    log = SqlLog(archive)
+    store = replace(store, archive=archive, log=log)
+    if mend and (anew := log.recount()) is not None:
+        yield good(f"the log's entries are counted anew: {anew:,}")
+    yield from journal(store.journal, log, now)
     yield from newest(store, kept_since)
 
 
@@ -46,8 +50,18 @@ def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
     waiting = kept.waiting()
     late = list(_behind(waiting, now))
     yield from late
-    if not late:
-        yield good(f"the journal is sealed: {log.size():,} entries in the log, {waiting.count:,} on their way")
+    try:
+        end, size = log.ends()
+    except BrokenRecord as error:
+        yield bad(f"the log: {error}", "consent doctor --mend")
+        return
+    if size > end:
+        yield bad(
+            f"the last {size - end:,} entries of the log are gone from the archive",
+            "consent audit; keep the data, and restore the archive from its newest backup: docs/operations.md",
+        )
+    elif not late:
+        yield good(f"the journal is sealed: {size:,} entries in the log, {waiting.count:,} on their way")
 
 
 def _behind(waiting: Waiting, now: Millis) -> Iterator[Finding]:

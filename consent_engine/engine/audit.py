@@ -4,7 +4,7 @@ For each entry it checks that its number follows the one before and its hash is 
 chain as long as the log says, and its head at that length the one in the log; and that the record has no event
 that is neither in the log nor on its way there. Then the records are gone through (`audit_records.py`): each has
 entries in the log, and its row in the archive agrees with it. Refusals and registrations that the log has must stand,
-or be lifted.
+or be lifted. The catalogue must have each plan as it was sold.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,12 +14,14 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import LIFTED, Chained, Leaf, leaf_hash
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit_lines import Lines
-from consent_engine.engine.audit_records import Chain, chains, misfiled, unlogged
+from consent_engine.engine.audit_plans import Plans, Sold
+from consent_engine.engine.audit_records import UNLOGGED, Chain, chains, misfiled, unheard, unlogged
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
 
 PIECE = 500
+DROPPED = "dropped from the log"
 UNREFUSED = "a refusal is gone: the log has no lifting of it"
 
 
@@ -37,9 +39,11 @@ class Audited:
 
 
 def audit(
-    store: Store, kept_since: Millis, between: tuple[Millis, Millis], tell: Callable[[Audited], None] = lambda _: None
-) -> Audited:
-    """Check every log entry of a period. Reads only. tell: receives the progress now and then.
+    store: Store, kept_since: Millis, between: tuple[Millis, Millis], tell: Callable[[Audited], None] = lambda _: None,
+    plans: Plans | None = None,
+) -> Audited:  # fmt: skip
+    """Check every log entry of a period. Reads only. tell: receives the progress now and then · plans: the catalogue,
+    which must have each plan as the period's orders were sold it; None leaves it out.
 
     kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable;
     NotOurArchive for another installation's log: it would find nothing wrong there, or everything.
@@ -47,7 +51,7 @@ def audit(
     if store.log is not None:
         store.ours()
     found, newest = Audited(), dict[str, Leaf]()
-    lines, refusals = Lines(), Refusals()
+    lines, refusals, sold = Lines(), Refusals(), Sold()
     for piece in _pieces(store, found, between[0]):
         leaves = [leaf for leaf in piece if _is_in(between, leaf)]
         found.entries += len(leaves)
@@ -55,6 +59,7 @@ def audit(
         refusals.note([leaf for leaf in _of_refusals(piece) if leaf.seq == LIFTED or _is_in(between, leaf)])
         leaves = _others(leaves, lines)
         chains = _kept(store, leaves)
+        sold.note((order, each.offer) for order, each in chains.items() if each.offer)
         for leaf in leaves:
             newest[leaf.record] = leaf
             _compare(found, leaf, chains.get(leaf.record), kept_since)
@@ -63,6 +68,8 @@ def audit(
     _unlogged(store, found, newest, between[1])
     found.wrong += misfiled(store, ((leaf.of, leaf.record) for leaf in newest.values()))
     found.wrong += unlogged(store, newest, kept_since, between)
+    found.wrong += unheard(store, kept_since)
+    found.wrong += sold.wrong(plans) if plans else ()
     found.wrong += lines.wrong(store, between[1])
     found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     return found
@@ -111,7 +118,7 @@ def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iter
         leaves = []
         for n, entry, hashed in rows:
             if n != expected:
-                found.wrong.append((f"entries {expected} to {n - 1}", "dropped from the log"))
+                found.wrong.append((f"entries {expected} to {n - 1}", DROPPED))
             expected = n + 1
             try:
                 leaf = Leaf.decode(entry)
@@ -122,8 +129,20 @@ def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iter
                 found.wrong.append((f"entry {n}", "written anew in the log: its hash is another one's"))
             leaves.append(leaf)
         yield leaves
-    if (size := store.log.size()) > expected:
-        found.wrong.append((f"entries {expected} to {size - 1}", "dropped from the log"))
+    if (end := cut(store)) is not None:
+        found.wrong.append(end)
+
+
+def cut(store: Store) -> tuple[str, str] | None:
+    """Return the missing end of the log, or its count of entries that cannot be right, and what is wrong with it.
+
+    Raises ArchiveUnavailable.
+    """
+    try:
+        end, size = store.log.ends() if store.log is not None else (0, 0)
+    except BrokenRecord as error:
+        return "log", str(error)
+    return (f"entries {end} to {size - 1}", DROPPED) if size > end else None
 
 
 def _compare(found: Audited, leaf: Leaf, kept: Chain | None, kept_since: Millis) -> None:
@@ -150,7 +169,7 @@ def _unlogged(store: Store, found: Audited, newest: Mapping[str, Leaf], until: M
         }  # fmt: skip
         waiting = store.journal.among(set(ahead)) if ahead else set()
         found.wrong += [
-            (last.record, f"not in the log: what came after event {newest[last.record].seq}")
+            (last.record, f"{UNLOGGED}: what came after event {newest[last.record].seq}")
             for entry, last in ahead.items()
             if entry not in waiting and not (store.log and store.log.has(entry))
         ]
@@ -166,7 +185,7 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
     if store.log is None:
         return found
     leaves = []
-    for _, entry, _ in store.log.entries(max(0, store.log.size() - most), most):
+    for _, entry, _ in store.log.newest(most):
         try:
             leaves.append(Leaf.decode(entry))
         except BrokenRecord:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import Chained, Leaf
+from consent_engine.domain.offer.offer import Offer
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import CallFilter, Owner, Store
@@ -19,27 +20,31 @@ CELLS_APART_MS = 60_000
 """A record that is no longer than this after the log's first entry is not missed there: a log that was begun anew may
 have another cell's first entry before it.
 """
+UNLOGGED = "not in the log"
+"""How each finding begins that is about a record, or a part of one, without an entry."""
 _Page = Callable[[tuple[Millis, str] | None, int], Sequence[tuple[str, Millis]]]
 
 
 class Chain(NamedTuple):
-    """A chain as it is kept now: the leaf of its last event, and its links."""
+    """A chain as it is kept now: the leaf of its last event, and its links. offer: an order's"""
 
     last: Leaf
     publics: Sequence[str]
+    offer: Offer | None = None
 
 
 def chains(store: Store, wanted: Iterable[tuple[Chained, str]]) -> dict[str, Chain]:
     """Return the chains of records by kind and id, from the store or the archive; not of those that cannot be read."""
     lookup, by_kind = Lookup(store), _by_kind(wanted)
+    orders = lookup.load(by_kind.get(Chained.ORDER, ()))[1]
     found = [
-        *lookup.load(by_kind.get(Chained.ORDER, ()))[1].values(),
         *lookup.calls(by_kind.get(Chained.CALL, ())).values(),
         *lookup.endings(by_kind.get(Chained.ENDING, ())).values(),
     ]
     reports = by_kind.get(Chained.REPORT, ())
     reported = lookup.of_reports.look(reports)[1].values() if reports else ()
-    return {each.id: Chain(Leaf.of_record(each), each.publics) for each in (*found, *reported)}
+    made = {order.id: Chain(Leaf.of_record(order), order.publics, order.doc.offer) for order in orders.values()}
+    return made | {each.id: Chain(Leaf.of_record(each), each.publics) for each in (*found, *reported)}
 
 
 def unlogged(
@@ -65,7 +70,7 @@ def unlogged(
             lacks = (last for entry, last in ahead.items() if entry not in waiting)
             for last in lacks:
                 if store.log is not None and not store.log.has(last.entry):
-                    yield last.record, "not in the log: none of its events is there"
+                    yield last.record, f"{UNLOGGED}: none of its events is there"
             if archived:
                 unread = (record for record in rest if record not in there and rows[record] >= kept_since)
                 yield from ((record, "cannot be read, and nothing of it is in the log") for record in unread)
@@ -86,6 +91,19 @@ def misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[tu
         for some in (ids[n : n + PIECE] for n in range(0, len(ids), PIECE)):
             for record, columns in tables[kind](some).items():
                 yield record, f"its row in the archive was changed: {', '.join(columns)}"
+
+
+def unheard(store: Store, kept_since: Millis) -> Iterator[tuple[str, str]]:
+    """Yield what waits in the archive's queue of unheard calls, and is no call of it that can be read. Raises
+    ArchiveUnavailable.
+    """
+    after: tuple[Millis, str] | None = None
+    while store.archive is not None and (rows := store.archive.calls.unheard(after, PIECE)):
+        there = store.archive.calls.calls([call for call, _ in rows])
+        for call, over in rows:
+            if call not in there and over >= kept_since:
+                yield call, "waits in archived_unheard, and no such call can be read"
+        after = rows[-1][1], rows[-1][0]
 
 
 def _by_kind(wanted: Iterable[tuple[Chained, str]]) -> dict[Chained, list[str]]:

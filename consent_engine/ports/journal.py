@@ -63,16 +63,26 @@ class Log(Protocol):
     """
 
     def append(self, entries: Sequence[str]) -> int:
-        """Number the entries that are not in the log yet, in their order, all or none. Return how many they were."""
+        """Number the entries that are not in the log yet, in their order, all or none. Return how many they were.
+        Raises BrokenRecord as `ends` does.
+        """
 
     def has(self, entry: str) -> bool:
         """Whether the log has this entry."""
 
     def size(self) -> int:
-        """Return how many entries there are."""
+        """Return how many entries were counted. Raises BrokenRecord as `ends` does."""
+
+    def ends(self) -> tuple[int, int]:
+        """Return the number behind the last entry, and how many were counted, which is more where the last ones are
+        gone. Raises BrokenRecord for a count that is no number, or too small: somebody changed it.
+        """
 
     def begins(self, since: Millis) -> int:
         """Return a number before which every entry is older than `since`: where to start looking for later ones."""
 
     def entries(self, first: int, most: int) -> list[tuple[int, str, str]]:
         """Return entries with their numbers and leaf hashes, from a number on."""
+
+    def newest(self, most: int) -> list[tuple[int, str, str]]:
+        """Return the newest entries, oldest first, as `entries` does."""

@@ -248,6 +248,8 @@ class LiftResult(StrEnum):
     """no such refusal is in force"""
     NEWER = "newer"
     """the refusal is for a newer act of the subscriber than the one it was to be lifted for"""
+    DAMAGED = "damaged"
+    """its record cannot be read, so nobody can say whether the act is newer: it stands"""
 
 
 class Records(Protocol):

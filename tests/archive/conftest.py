@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fakeredis import FakeRedis
 
+from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.sql.archive import SqlArchive
@@ -71,3 +72,22 @@ def real(redis_server, tmp_path):
     made.runner.close()
     archive.close()
     client.close()
+
+
+@pytest.fixture
+def consent(real, redis_server, tmp_path, monkeypatch, capsys):
+    """The command, on this town's data: exit status, standard output, standard error."""
+    for name, value in {
+        "REDIS_URL": redis_server.url, "SECRET": "test-secret", "DURABILITY": "everysec",
+        "DATA_DIR": str(tmp_path), "GATEWAY": "simulated", "BSS": "simulated",
+        "ARCHIVE_URL": f"sqlite:///{tmp_path}/archive.sqlite3",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"CONSENT_{name}", value)
+    monkeypatch.chdir(tmp_path)
+
+    def typed(*words):
+        status = cli.run(list(words))
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return typed

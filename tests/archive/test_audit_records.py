@@ -1,15 +1,15 @@
 """`consent audit` from the records' side: none is without its entries in the log, and no row says otherwise than it."""
 
 import pytest
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import delete, func, insert, literal, select, update
 
-from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
+from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS, UNHEARD
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
 from consent_engine.engine.listing import Filter
 from consent_engine.engine.sealing import seal
 from tests.archive.house import LONG
-from tests.conftest import OTHER
+from tests.conftest import NUMBER, OTHER
 
 EVER = (0, 2**62)
 THIRD = parse("13900139001")
@@ -121,3 +121,49 @@ def test_an_archived_row_that_nobody_can_read_and_the_log_does_not_know_is_named
         connection.execute(insert(ORDERS).from_select(list(ORDERS.columns), select(*planted)))
     named = {what for record, what in wrong(small) if record.startswith("ffff")}
     assert "cannot be read, and nothing of it is in the log" in named
+
+
+# The queue of those that nobody has heard ----------------------------------------------------------------------------
+
+
+def queued(town, *statements):
+    """Change the queue; return it."""
+    with town.archive.asking() as connection:
+        for each in statements:
+            connection.execute(each)
+        return connection.execute(select(UNHEARD).order_by(UNHEARD.c.id)).all()
+
+
+def test_a_call_that_was_taken_out_of_the_queue_of_unheard_ones_is_named(small):
+    """No reviewer would ever see it, and nothing else goes by that table."""
+    left(small)
+    [call] = queued(small)
+    assert wrong(small) == []
+    named = [(call.id, "its row in the archive was changed: archived_unheard")]
+    for statement in (delete(UNHEARD), insert(UNHEARD).values(id=call.id, over_at=call.over_at + 1)):
+        queued(small, statement)
+        assert wrong(small) == named
+    queued(small, update(UNHEARD).values(over_at=call.over_at))
+    assert wrong(small) == []
+
+
+def test_what_stands_in_the_queue_of_unheard_calls_and_is_none_is_named(small):
+    """An alarm would go by it for ever, and nobody could hear what it is about."""
+    order = left(small)
+    planted = {"id": f"ffff{order.doc.call_id[4:]}", "over_at": small.clock.now}
+    queued(small, insert(UNHEARD).values(planted))
+    assert wrong(small) == [(planted["id"], "waits in archived_unheard, and no such call can be read")]
+
+
+def test_calls_that_retention_deletes_piece_by_piece_leave_the_queue_with_their_rows(small):
+    for each in (NUMBER, OTHER, THIRD):
+        left(small, msisdn=each)
+    heard = min(row.id for row in queued(small))
+    queued(small, delete(UNHEARD).where(UNHEARD.c.id == heard))
+    small.clock.forward(hours=24 * 40)
+    for waits in (2, 1, 0):
+        assert small.archive.expire(small.clock.now, 1).calls == 1
+        with small.archive.asking() as connection:
+            there = set(connection.execute(select(CALLS.c.id)).scalars())
+        assert {row.id for row in queued(small)} == there - {heard}
+        assert len(there) == waits

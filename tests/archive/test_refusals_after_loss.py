@@ -141,6 +141,7 @@ def test_a_damaged_refusal_keeps_no_other_from_being_put_back(small, damaged):
     assert small.engine.refusals().rows
     assert not small.engine.dial(NUMBER, "mobile").callable
     assert not small.engine.dial(NUMBER, "telecom").callable
+    assert small.engine.lift(NUMBER, "telecom", "ops", "form-9", small.clock.now + 1_000) is LiftResult.OK
 
 
 def test_what_reads_a_refusal_as_over_does_not_delete_it_once_it_is_for_ever(small):

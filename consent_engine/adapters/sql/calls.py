@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, tuple_
+from sqlalchemy import Connection, Select, delete, func, select, tuple_
 
 from consent_engine.adapters.sql.kept import SqlKept
-from consent_engine.adapters.sql.tables import CALLS, UNHEARD
+from consent_engine.adapters.sql.tables import CALLS, UNHEARD, among
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.transcript import SAID
@@ -14,7 +14,6 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
-from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.ports.calls import ANY, CallArchive, CallFilter
 
@@ -82,6 +81,15 @@ class SqlCalls(SqlKept[Call], CallArchive):
             queue = self._database.insert(UNHEARD).from_select(["id", "over_at"], found)
             connection.execute(queue.on_conflict_do_nothing())
 
+    def take(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        own = {row["id"]: {name: value for name, value in row.items() if name != UNHEARD.name} for row in rows}
+        unheard = {row["id"] for row in rows if row[UNHEARD.name] is not None}
+
+        def beside(connection: Connection, kept: Set[str]) -> None:
+            self._queued(connection, {call: own[call] for call in kept}, unheard)
+
+        return self._kept(list(own.values()), beside)
+
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
         return {call.id: call for call in self._readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
 
@@ -92,9 +100,15 @@ class SqlCalls(SqlKept[Call], CallArchive):
     def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
         return self._checked(self._fields(row))
 
+    def _whole(self) -> Select[Any]:
+        """Select whole rows, each with the instant at which it stands in the queue: lists show it from there."""
+        waits = UNHEARD.c.over_at.label(UNHEARD.name)
+        return select(CALLS, waits).join(UNHEARD, UNHEARD.c.id == CALLS.c.id, isouter=True)
+
     def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
         fields = self._fields(row)
-        return self._row(self._checked(fields), fields)
+        call = self._checked(fields)
+        return {**self._row(call, fields), UNHEARD.name: call.over_at if call.verdict is Verdict.PENDING else None}
 
     def of_line(self, line: str, limit: int) -> list[str]:
         rows = select(CALLS.c.id).where(CALLS.c.line == line).order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
@@ -127,7 +141,5 @@ class SqlCalls(SqlKept[Call], CallArchive):
         with self._database.asking() as connection:
             return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
-    def expire_in(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
-        waits = select(UNHEARD.c.id).where(UNHEARD.c.over_at < rule.records_before(now)).limit(most)
-        connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(waits)))
-        return super().expire_in(connection, rule, now, most)
+    def _left(self, connection: Connection, ids: Sequence[str]) -> None:
+        connection.execute(delete(UNHEARD).where(among(connection, UNHEARD.c.id, ids)))

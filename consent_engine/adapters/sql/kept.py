@@ -167,11 +167,25 @@ class SqlKept(Generic[R]):
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
         return fields_of(row.record, row.person)
 
+    def rows_after(self, after: str, most: int) -> list[dict[str, Any]]:
+        """Return whole rows in the order of their ids, from behind one on, with what is written beside them."""
+        rows = self._whole().where(self.table.c.id > after).order_by(self.table.c.id).limit(most)
+        with self._database.asking() as connection:
+            return [dict(row._mapping) for row in connection.execute(rows)]  # noqa: SLF001 - SQLAlchemy's public name
+
+    def take(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Keep rows that `rows_after` of another archive returned, as records are kept. Return the ids of these."""
+        return self._kept(rows)
+
+    def _left(self, connection: Connection, ids: Sequence[str]) -> None:
+        """Delete what stands beside these records, which are deleted in this transaction."""
+
     def expire_in(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         """Delete person parts and whole records that are past their retention. Return how many of each."""
         kept, over = self.table.c, self.table.c[self.over]
-        old = select(kept.id).where(over < rule.records_before(now)).limit(most)
-        whole = connection.execute(delete(self.table).where(kept.id.in_(old))).rowcount
+        old = connection.execute(select(kept.id).where(over < rule.records_before(now)).limit(most)).scalars().all()
+        self._left(connection, old)
+        whole = connection.execute(delete(self.table).where(among(connection, kept.id, old))).rowcount if old else 0
         persons = 0
         for kind in Evidence:
             late = kept.evidence == kind.value, over < rule.persons_before(kind, now)

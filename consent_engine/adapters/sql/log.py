@@ -9,13 +9,16 @@ from sqlalchemy.exc import IntegrityError
 from consent_engine.adapters.sql import log_marks as marks
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.kept import PIECE
-from consent_engine.adapters.sql.tables import LOG, META, make
+from consent_engine.adapters.sql.tables import LOG, META, make, say
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import leaf_hash
+from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Log
 
 SIZE = "log"
 """The row of `archive_meta` that counts the entries. An append locks it, so that one runs at a time."""
+LONGEST, MOST = 20, 10**15
+"""The most digits of a count that are read, and the most entries that any log will have."""
 
 
 class SqlLog(Log):
@@ -44,7 +47,7 @@ class SqlLog(Log):
             self._make(connection)
             # Written first: it takes the lock, on SQLite as on PostgreSQL, before anything is read.
             connection.execute(update(META).where(META.c.name == SIZE).values(value=META.c.value))
-            size = self._size(connection)
+            _, size = _ends(connection)
             there = _there(connection, leaves[:look_at])
             if there and look_at < len(leaves):
                 there |= _there(connection, leaves[look_at:])
@@ -62,9 +65,33 @@ class SqlLog(Log):
             return connection.execute(select(LOG.c.n).where(LOG.c.leaf == leaf_hash(entry))).first() is not None
 
     def size(self) -> int:
+        return self.ends()[1]
+
+    def ends(self) -> tuple[int, int]:
         with self.archive.asking() as connection:
             self._make(connection)
-            return self._size(connection)
+            return _ends(connection)
+
+    def end(self) -> int:
+        """Return the number behind the last entry, whatever their count says. Raises ArchiveUnavailable."""
+        with self.archive.asking() as connection:
+            self._make(connection)
+            return _end(connection)
+
+    def recount(self) -> int | None:
+        """Count the entries anew where the count cannot be right; return how many there are, else None. The caller has
+        checked whose archive it is. Raises ArchiveUnavailable.
+        """
+        with self.archive.asking() as connection:
+            # Written first, as an append does: it takes the lock before anything is read.
+            connection.execute(update(META).where(META.c.name == SIZE).values(value=META.c.value))
+            try:
+                _ends(connection)
+            except BrokenRecord:
+                end = _end(connection)
+                say(connection, SIZE, str(end))
+                return end
+        return None
 
     def begins(self, since: Millis) -> int:
         with self.archive.asking() as connection:
@@ -76,18 +103,37 @@ class SqlLog(Log):
             self._make(connection)
             return [(n, entry, leaf) for n, entry, leaf in connection.execute(wanted)]
 
-    def _size(self, connection: Connection) -> int:
-        return int(connection.execute(select(META.c.value).where(META.c.name == SIZE)).scalar_one())
+    def newest(self, most: int) -> list[tuple[int, str, str]]:
+        wanted = select(LOG.c.n, LOG.c.entry, LOG.c.leaf).order_by(LOG.c.n.desc()).limit(most)
+        with self.archive.asking() as connection:
+            self._make(connection)
+            return [(n, entry, leaf) for n, entry, leaf in connection.execute(wanted)][::-1]
 
     def _make(self, connection: Connection) -> None:
-        """Make the log's table in an archive older than the log; the size counts the entries already in it."""
+        """Make the log's table in an archive older than the log; its count is made with it, and never again."""
         if self._made:
             return
         if connection.execute(select(META.c.value).where(META.c.name == SIZE)).first() is None:
             make(connection)
-            count = connection.execute(select(func.count()).select_from(LOG)).scalar_one()
-            self.archive.say_once(connection, SIZE, str(count))
+            if not _end(connection):
+                self.archive.say_once(connection, SIZE, "0")
         self._made = True
+
+
+def _ends(connection: Connection) -> tuple[int, int]:
+    """Return the number behind the last entry, and the count. Raises BrokenRecord for a count that cannot be."""
+    counted = select(META.c.value).where(META.c.name == SIZE).scalar_subquery()
+    kept, last = connection.execute(select(counted, select(func.max(LOG.c.n)).scalar_subquery())).one()
+    end = 0 if last is None else int(last) + 1
+    if kept is None or not (kept.isascii() and kept.isdecimal()) or not end <= int(kept[:LONGEST]) <= MOST:
+        said = f"its count of entries (archive_meta, {SIZE}) says {kept!r:.20}"
+        raise BrokenRecord(f"{said}, and {end:,} are there: consent doctor --mend counts them")
+    return end, int(kept)
+
+
+def _end(connection: Connection) -> int:
+    last = connection.execute(select(func.max(LOG.c.n))).scalar()
+    return 0 if last is None else int(last) + 1
 
 
 def _write(connection: Connection, rows: Sequence[tuple[int, str, str]]) -> None:

@@ -78,6 +78,10 @@ class RefusalNotFound(Refused, code="refusal_not_found"):
     """There is no such refusal."""
 
 
+class RefusalDamaged(Refused, code="refusal_damaged"):
+    """The record of the restriction cannot be read: it stands until it is written anew, and is lifted after that."""
+
+
 class RegistrationNotFound(Refused, code="registration_not_found"):
     """There is no such registration."""
 

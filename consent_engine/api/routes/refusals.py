@@ -9,7 +9,7 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.bodies import MOST_LIST, read_json
 from consent_engine.api.http.csv_bodies import read_csv, refusals_in
-from consent_engine.api.http.problems import RefusalNotFound
+from consent_engine.api.http.problems import RefusalDamaged, RefusalNotFound
 from consent_engine.api.http.queries import ListRefusals
 from consent_engine.api.schemas.dialling import DialView
 from consent_engine.api.schemas.forms import DecideHeld, Dial, Lift, Refuse, SearchRefusals, read, read_dials
@@ -123,7 +123,7 @@ def stored(engine: Engine, asked: Sequence[RefusalAsked], wrong: list[str]) -> I
     return Imported(accepted=accepted, already=len(done) - accepted, rejected=wrong)
 
 
-@operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(404,))
+@operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(404, 409))
 async def lift(request: Request, caller: ApiKey, form: Lift) -> Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` if there is none. Role: admin."""
 
@@ -140,7 +140,8 @@ async def lifted(
     request: Request, caller: ApiKey, form: Lift | Unregister, name: Callable[[Engine], str], before: str, none: Refused
 ) -> Lifted:
     """Lift the restriction of this name, on evidence of the subscriber's own act. Raises Malformed with the code
-    `before` if the act is older than the restriction, and `none` if there is no such restriction.
+    `before` if the act is older than the restriction, RefusalDamaged if nobody can read since when it stands, and
+    `none` if there is no such restriction.
     """
     act_at = form.evidence.acted_at(await front_of(request).now())
     found = await front_of(request).ask(
@@ -150,6 +151,8 @@ async def lifted(
     )
     if found is LiftResult.NEWER:
         raise Malformed([FieldError("evidence.at", before, "must not be before what it lifts")])
+    if found is LiftResult.DAMAGED:
+        raise RefusalDamaged("its record cannot be read: consent doctor --all --mend writes it anew, then lift it")
     if found is LiftResult.NONE:
         raise none
     return Lifted(carrier=form.carrier and form.carrier.value, lifted=True)

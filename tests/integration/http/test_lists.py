@@ -399,6 +399,18 @@ def lift(door, role=Role.ADMIN, **changes):
     return door.call("POST", "/v1/refusals/lift", role, {k: v for k, v in body.items() if v is not None})
 
 
+@pytest.mark.parametrize("damaged", ["", "{", "null", "7", "[]", '["x"]', '{"a":1}', '[null,"voice","1"]'])
+def test_a_damaged_refusal_is_not_lifted_and_the_answer_names_the_command_that_writes_it_anew(door, damaged):
+    door.call("POST", "/v1/refusals", Role.OPS, {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice"})
+    [line] = door.redis.keys("ce:{0}:line:*")
+    door.redis.hset(line, "r:mobile", damaged)
+    answer = lift(door)
+    is_problem(answer, 409, "refusal_damaged")
+    assert "consent doctor --all --mend" in answer.json()["detail"]
+    assert door.redis.hget(line, "r:mobile") == damaged
+    assert not door.redis.exists("ce:{0}:lifted")
+
+
 def test_a_refusal_is_lifted_once_on_the_subscribers_own_act(door):
     is_problem(lift(door), 404, "refusal_not_found")
     door.call("POST", "/v1/refusals", Role.OPS, {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice"})

@@ -7,7 +7,8 @@
 -- An act lifts only a refusal that is not newer: the subscriber's newest act counts, compared in this script.
 -- Raises the line's version, so that no order is admitted on an earlier reading.
 -- One with an end has no entry where it begins, and one here: the log may have one without an end that was lost.
--- Returns 'ok', 'none' (no such refusal stands) or 'newer' (it stands for a newer act)
+-- Returns 'ok', 'none' (no such refusal stands), 'newer' (it stands for a newer act) or 'damaged' (nobody can say since
+-- when it stands: nothing is lifted)
 
 for _, entry in ipairs(redis.call("XREVRANGE", KEYS[3], "+", "-", "COUNT", ARGV[5])) do
     if entry[2][2] == ARGV[3] then
@@ -18,8 +19,10 @@ for _, entry in ipairs(redis.call("XREVRANGE", KEYS[3], "+", "-", "COUNT", ARGV[
 end
 local kept = redis.call("HGET", KEYS[1], "r:" .. ARGV[2])
 if not kept then return "none" end
-local row = cjson.decode(kept)
-if (row[4] or row[1]) > tonumber(ARGV[4]) then return "newer" end
+local is_read, row = pcall(cjson.decode, kept)
+local acted = is_read and type(row) == "table" and (row[4] or row[1])
+if type(acted) ~= "number" then return "damaged" end
+if acted > tonumber(ARGV[4]) then return "newer" end
 redis.call("HDEL", KEYS[1], "r:" .. ARGV[2])
 redis.call("HINCRBY", KEYS[1], "v", 1)
 redis.call("ZREM", KEYS[2], ARGV[1] .. " " .. ARGV[2])
