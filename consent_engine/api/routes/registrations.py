@@ -44,7 +44,7 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     )
 
 
-@operations.add("POST", "/lift", ADMIN, "Lift a registration", Lifted, problems=(404,))
+@operations.add("POST", "/lift", ADMIN, "Lift a registration", Lifted, problems=(RegistrationNotFound,))
 async def lift(request: Request, caller: ApiKey, form: Unregister) -> Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `registration_not_found` if there is none. Role:
     admin."""
