@@ -17,6 +17,7 @@ from consent_engine.domain.admission.bound import AgentMismatch, check_agent
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import IdempotencyConflict, PlanUnknown
@@ -64,7 +65,8 @@ async def list_(request: Request, caller: ApiKey, form: ListCalls) -> bytes:
     Roles: reviewer, ops and auditor (masked)."""
     days = front_of(request).days
     since, until = (days.begins(form.day), days.ends(form.day) + 1) if form.day else (None, None)
-    wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
+    carrier, verdict = form.carrier.value if form.carrier else None, Verdict(form.verdict) if form.verdict else None
+    wanted = CallFilter(form.agent, carrier, since, until, form.violation, verdict)
     return await page_of_calls(request, caller, wanted, form)
 
 
