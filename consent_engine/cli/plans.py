@@ -8,9 +8,12 @@ import typer
 from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.days import millis
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from consent_engine.domain.admission.lengths import PlanText
     from consent_engine.domain.offer.page_seen import Seen
     from consent_engine.domain.offer.versions import Listed
@@ -187,18 +190,22 @@ def show(
         listed = engine.plan(code)
     known = listed.version(version or listed.plan.version)
     if known is None:
-        raise PlanNotFound(f"plan {code} has no version {version}: it has {listed.newest.number}")
+        raise PlanNotFound(f"plan {code} has no version {version}; the newest is {listed.newest.number}")
     plan = known.plan
     facts: list[tuple[object, ...]] = [("code", plan.code), ("carrier", plan.carrier), ("name", plan.name)]
     shown = disclosures(plan)
     facts += [(f"{name} ({language})", told) for language, each in shown.items() for name, told in each.items()]
     facts += [("version", plan.version), ("hash", plan.hash), ("sale", listed.standing(plan.version))]
     for n, where in enumerate(plan.published):
-        facts.append((f"published {where.channel}", where.url, str(where.since), str(where.until or "-")))
+        facts.append((f"published {where.channel}", where.url, *map(_of, (where.since, where.until))))
         if n in known.seen:
             facts.append((f"seen {where.channel}", *_seen(known.seen[n])))
     facts += [(f"version {each.number}", *_span(listed, each.number)) for each in listed.versions]
     record(facts)
+
+
+def _of(at: "datetime | None") -> str:
+    return instant(millis(at)) if at else "-"
 
 
 def _seen(seen: "Seen") -> tuple[str, ...]:
