@@ -6,8 +6,11 @@ from consent_engine.api.document.codes import FACTS
 from consent_engine.api.document.operations import Operation
 from consent_engine.api.http.problems import MEDIA_TYPE, NAMED_BY_THE_DOOR, status_for
 
-ANYWHERE = {"http_error", "not_found", "method_not_allowed", "too_large", "too_slow", "internal_error", "forbidden"}
-"""Codes that are answered before any operation is reached, or to a session: `default` in the document."""
+ANYWHERE = {
+    "http_error", "not_found", "method_not_allowed", "too_large", "too_slow", "forbidden", "store_unavailable",
+    "internal_error", "broken_record",
+}  # fmt: skip
+"""Codes answered before any operation is reached, to a session, or for a defect: `default` in the document."""
 ALWAYS = {"type", "title", "status", "code", "detail", "errors"}
 
 
