@@ -86,11 +86,11 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     tell_damaged(made.damaged)
     tell(f"EVERYTHING ACKNOWLEDGED AFTER {instant(made.at)} IS GONE, REFUSALS TOO, but for those that the archive's")
     tell("log has: consent doctor --all --mend puts these back now. If it is stopped, type it before any worker starts")
-    for each in examine(settings, Wanted(all=True, mend=True), slowly.tell):
+    for each in examine(settings, Wanted(all=True, mend=True, stopped=True), slowly.tell):
         if each.level is not Level.GOOD or each.what.startswith(MENDED):
             tell(f"{each.level}: {each.what}{each.do and ': '}{each.do}")
     tell("now type consent doctor --all: no refusal may be gone. Take the others since then")
-    tell("from the lists of gateway and call centre, and enter each: consent refuse NUMBER")
+    tell("from the lists of gateway and call centre, and enter each: consent refuse NUMBER; start the workers last")
     tell("services activated since may be requested again, by the same key, which the BSS knows; SMS may go out twice")
     tell("keys revoked and sign-ins ended since work again: end them again; lifted restrictions are in force again;")
     tell("number changes, reviewers' verdicts and pauses since then are gone")
