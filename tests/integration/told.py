@@ -16,7 +16,7 @@ ALWAYS = {"type", "title", "status", "code", "detail", "errors"}
 
 def untold(app, response) -> str:
     """Return a problem that the operation's part of the document lacks, or a fact of it; "" if there is none."""
-    if response.headers.get("content-type") != MEDIA_TYPE:
+    if response.headers.get("content-type") != MEDIA_TYPE or not response.content:  # HEAD
         return ""
     said, request = response.json(), response.request
     scope = {"type": "http", "method": request.method, "path": request.url.path, "headers": []}
