@@ -139,6 +139,7 @@ def reference() -> str:
             "`__SUB_NUMBERS`, `__SKEW`; `CONSENT_BSS_HTTP__URL`, `__SECRET`, `__CAN_ASK`, `__CAN_LOOK_UP`;",
             "`CONSENT_KANNEL__URL`, `__USERNAME`, `__PASSWORD`, `__SECRET`, `__CALLBACK_URL`; a second one",
             "of a kind, `http_json:box`, under `CONSENT_HTTP_JSON_BOX__`. Kannel: [kannel.md](kannel.md).",
+            "What goes over the wire: [wire.md](wire.md).",
             "",
             "`CONSENT_BSS_HTTP__CAN_LOOK_UP=true` where the BSS answers `POST URL/subscribers/lookup`: it is asked",
             "who has a number at the door, and before each activation",

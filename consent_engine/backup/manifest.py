@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.line.line import keyed
 from consent_engine.errors import ConsentError, SettingsError
 
@@ -69,11 +68,6 @@ class Manifest(Struct, frozen=True):
 
     def under(self, folder: str) -> list[File]:
         return [each for each in self.files if each.path.startswith(f"{folder}/")]
-
-    @property
-    def instant(self) -> str:
-        """Return the instant of its data, for people."""
-        return GREENWICH.instant(self.at, "seconds")
 
 
 def version_of(*, alone: bool) -> int:

@@ -8,7 +8,7 @@ import typer
 
 from consent_engine.cli.cells import address, tell_damaged
 from consent_engine.cli.slowly import Slowly
-from consent_engine.cli.tables import record, tell
+from consent_engine.cli.tables import instant, record, tell, told_by
 
 if TYPE_CHECKING:
     from consent_engine.backup.manifest import Manifest
@@ -36,16 +36,16 @@ def make(
     that does not answer stops nothing: one line says so, and so does the manifest.
     """
     from consent_engine.backup.take import left_behind, take
+    from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
 
     source = address(source, "--from") if source else None
-    to, slowly = folder.absolute(), Slowly()
-    made = take(
-        Settings.load(), source, to, slowly.tell, with_secret=not without_secret, with_archive=not without_archive
-    )
+    settings, to, slowly = Settings.load(), folder.absolute(), Slowly()
+    told_by(days_in(settings.time_zone))
+    made = take(settings, source, to, slowly.tell, with_secret=not without_secret, with_archive=not without_archive)
     log = "-" if made.archive.unasked else made.archive.log
     record([
-        ("backup", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
+        ("backup", str(folder)), ("of the instant", instant(made.at)), ("orders in Redis", made.counts.get("order", 0)),
         ("archive", made.archive.kind), ("entries in its log", log), ("bytes", sum(each.bytes for each in made.files)),
     ])  # fmt: skip
     tell("keep the backup as safe as the data: it holds numbers" + ("" if without_secret else " and the secret"))
@@ -69,25 +69,28 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     data are checked, and what they lack is put back, as by `consent doctor --all --mend`.
     """
     from consent_engine.backup.put_back import put_back
+    from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
     from consent_engine.doctor import Level, Wanted, examine
     from consent_engine.doctor.records import MENDED
 
     settings, slowly = Settings.load(), Slowly()
+    told_by(days_in(settings.time_zone))
     made = put_back(settings, folder.absolute(), slowly.tell, keep_archive=keep_archive)
     record([
-        ("restored", str(folder)), ("of the instant", made.instant), ("orders in Redis", made.counts.get("order", 0)),
+        ("restored", str(folder)), ("of the instant", instant(made.at)),
+        ("orders in Redis", made.counts.get("order", 0)),
     ])  # fmt: skip
     if made.archive.unasked:
         tell("the archive is not in this backup: bring back its own copy before any worker starts")
     tell_damaged(made.damaged)
-    tell(f"EVERYTHING ACKNOWLEDGED AFTER {made.instant} IS GONE, REFUSALS TOO, but for those that the archive's log")
-    tell("has: consent doctor --all --mend puts these back now. If it is stopped, type it before any worker starts")
-    for each in examine(settings, Wanted(all=True, mend=True), slowly.tell):
+    tell(f"EVERYTHING ACKNOWLEDGED AFTER {instant(made.at)} IS GONE, REFUSALS TOO, but for those that the archive's")
+    tell("log has: consent doctor --all --mend puts these back now. If it is stopped, type it before any worker starts")
+    for each in examine(settings, Wanted(all=True, mend=True, stopped=True), slowly.tell):
         if each.level is not Level.GOOD or each.what.startswith(MENDED):
             tell(f"{each.level}: {each.what}{each.do and ': '}{each.do}")
     tell("now type consent doctor --all: no refusal may be gone. Take the others since then")
-    tell("from the lists of gateway and call centre, and enter each: consent refuse NUMBER")
+    tell("from the lists of gateway and call centre, and enter each: consent refuse NUMBER; start the workers last")
     tell("services activated since may be requested again, by the same key, which the BSS knows; SMS may go out twice")
     tell("keys revoked and sign-ins ended since work again: end them again; lifted restrictions are in force again;")
     tell("number changes, reviewers' verdicts and pauses since then are gone")

@@ -65,7 +65,7 @@ def stay(source: Annotated[str | None, _FROM] = None) -> None:
 
 @app.command("list")
 def show_all() -> None:
-    """List the cells: slot, the master that has it, keys. Raises SettingsError without a cluster."""
+    """List the cells: slot, the master that has it, keys."""
     from consent_engine.adapters.redis.client import NAMED_BY
     from consent_engine.adapters.redis.reshard.move import places
     from consent_engine.adapters.redis.topology.cluster import is_cluster

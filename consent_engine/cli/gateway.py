@@ -28,7 +28,7 @@ def gateways() -> None:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="As in CONSENT_GATEWAY: `kannel`, or `kannel:box`.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As in CONSENT_GATEWAY: `kannel`, or `kannel:box`.")],
     to: Annotated[str, typer.Option(metavar="MSISDN", help="A handset of your own: it gets an SMS of four parts.")],
     wait: Annotated[str, typer.Option(help="How long to wait for the reports, like 90s or 5m.")] = "2m",
 ) -> int:

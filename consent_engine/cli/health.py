@@ -9,7 +9,7 @@ from consent_engine.cli.tables import table, tell
 
 _BRIEF = typer.Option("--brief", help="Leave the settings out.")
 _ALL = typer.Option("--all", help="Check every record, not only the newest and those due.")
-_MEND = typer.Option("--mend", help="Put back what is surely missing: dues of pending effects, timers, readers.")
+_MEND = typer.Option("--mend", help="Put back what is surely missing: dues, timers, readers, refusals.")
 
 
 def doctor(

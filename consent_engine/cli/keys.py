@@ -25,7 +25,10 @@ app = typer.Typer(help="API keys: add, list, revoke.")
 @app.command()
 def add(
     name: Annotated[
-        str, typer.Argument(help="Name of its owner, shown in every event the owner causes. Never given twice.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="Name of its owner, shown in every event the owner causes. Never given twice."
+        ),
     ],
     role: Annotated[str, typer.Option(help="agent, reviewer, ops, auditor or admin (may do everything).")],
     agent: Annotated[
@@ -77,7 +80,7 @@ def show_all() -> None:
 
 
 @app.command()
-def revoke(name: Annotated[str, typer.Argument(help="As `consent keys list` shows it.")]) -> None:
+def revoke(name: Annotated[str, typer.Argument(metavar="NAME", help="As `consent keys list` shows it.")]) -> None:
     """Revoke a key: it is not accepted any more, and its name is never given again."""
     with opened() as engine:
         engine.keys.revoke(name)

@@ -8,9 +8,12 @@ import typer
 from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.days import millis
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from consent_engine.domain.admission.lengths import PlanText
     from consent_engine.domain.offer.page_seen import Seen
     from consent_engine.domain.offer.versions import Listed
@@ -22,7 +25,7 @@ app = typer.Typer(help="The tariff catalogue: check, load, list, show, withdraw.
 
 @app.command()
 def load(
-    file: Annotated[Path, typer.Argument(help="Plans in YAML. A changed plan is a new version.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Plans in YAML. A changed plan is a new version.")],
     over: Annotated[list[str] | None, typer.Option(help=_OVER)] = None,
 ) -> None:
     """Publish plans, or none of them if a text about one is too long to be sent; orders under way keep the version
@@ -52,7 +55,7 @@ def load(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="Plans in YAML. Nothing is loaded.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Plans in YAML. Nothing is loaded.")],
     sheet: Annotated[Path | None, typer.Option(help="Write the texts to this file, for readers (Markdown).")] = None,
     fetch: Annotated[bool, _FETCH] = False,  # noqa: FBT002
 ) -> None:
@@ -118,7 +121,7 @@ def _of_reports() -> list[str]:
 
 
 @app.command()
-def withdraw(code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")]) -> None:
+def withdraw(code: Annotated[str, typer.Argument(metavar="CODE", help="As `consent plans list` shows it.")]) -> None:
     """Take a plan off sale: no new orders; a yes to an open order still counts. A new version puts it on sale again."""
     from consent_engine.domain.offer.versions import Sale
 
@@ -140,7 +143,7 @@ def proposed() -> None:
 
 @app.command()
 def approve(
-    code: Annotated[str, typer.Argument(help="As `consent plans proposed` shows it.")],
+    code: Annotated[str, typer.Argument(metavar="CODE", help="As `consent plans proposed` shows it.")],
     seen: Annotated[str, typer.Option("--hash", help="Of the proposal that was read: another one is refused.")] = "",
 ) -> None:
     """Put a plan on sale that another admin proposed; both names are kept."""
@@ -151,7 +154,7 @@ def approve(
 
 @app.command()
 def attest(
-    code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
+    code: Annotated[str, typer.Argument(metavar="CODE", help="As `consent plans list` shows it.")],
     channel: Annotated[str, typer.Option(help="web_hall or app.")],
     reason: Annotated[str, typer.Option(help="Which page was looked at, and how.")],
 ) -> None:
@@ -174,7 +177,7 @@ def show_all() -> None:
 
 @app.command()
 def show(
-    code: Annotated[str, typer.Argument(help="As `consent plans list` shows it.")],
+    code: Annotated[str, typer.Argument(metavar="CODE", help="As `consent plans list` shows it.")],
     version: Annotated[int | None, typer.Option(help="A former version; default: the one in force.")] = None,
 ) -> None:
     """Show a plan in full, as subscribers and the public read it, and the period in which each version counts.
@@ -187,18 +190,22 @@ def show(
         listed = engine.plan(code)
     known = listed.version(version or listed.plan.version)
     if known is None:
-        raise PlanNotFound(f"plan {code} has no version {version}: it has {listed.newest.number}")
+        raise PlanNotFound(f"plan {code} has no version {version}; the newest is {listed.newest.number}")
     plan = known.plan
     facts: list[tuple[object, ...]] = [("code", plan.code), ("carrier", plan.carrier), ("name", plan.name)]
     shown = disclosures(plan)
     facts += [(f"{name} ({language})", told) for language, each in shown.items() for name, told in each.items()]
     facts += [("version", plan.version), ("hash", plan.hash), ("sale", listed.standing(plan.version))]
     for n, where in enumerate(plan.published):
-        facts.append((f"published {where.channel}", where.url, str(where.since), str(where.until or "-")))
+        facts.append((f"published {where.channel}", where.url, *map(_of, (where.since, where.until))))
         if n in known.seen:
             facts.append((f"seen {where.channel}", *_seen(known.seen[n])))
     facts += [(f"version {each.number}", *_span(listed, each.number)) for each in listed.versions]
     record(facts)
+
+
+def _of(at: "datetime | None") -> str:
+    return instant(millis(at)) if at else "-"
 
 
 def _seen(seen: "Seen") -> tuple[str, ...]:

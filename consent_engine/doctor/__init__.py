@@ -115,7 +115,7 @@ def _looks(patient: _Patient) -> Iterator[Finding]:
     """
     away, over = set[str](), False
     for look in (_server, _number, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
-        if over and look is not _rq:
+        if (over and look is not _rq) or (look is _work and patient.wanted.stopped):
             continue
         try:
             for found in look(patient):

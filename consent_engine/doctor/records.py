@@ -71,13 +71,15 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How much to check: `all` is everything. mend: put back what is surely missing.
+    """How much to check: `all` is everything. mend: put back what is surely missing · stopped: workers are, on purpose:
+    whether they are heard from, and what waits for them, is not looked at
 
     piece: orders at a time · tell_every: the number of orders after which progress is reported
     """
 
     all: bool = False
     mend: bool = False
+    stopped: bool = False
     sample: int = SAMPLE
     piece: int = PIECE
     tell_every: int = TELL_EVERY

@@ -30,7 +30,7 @@ def sources(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iter
 
 
 def _shown(name: str, value: object) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", {}):
         return "-"
     if any(word in name for word in HIDDEN) and name != f"{PREFIX}PUBLIC_URL":
         return "(set)"

@@ -4,6 +4,7 @@ import re
 
 _PREFIX = re.compile(r"(^|: )(?:Value error|Assertion failed), ")
 _SHOULD = re.compile(r"(^|: )[A-Z][A-Za-z ]* should ")
+_OBJECT = re.compile(r"valid dictionary(?: or (?:instance of \w+|object to extract fields from))?")
 _SPAN = re.compile(r"datetime\.timedelta\((?:(?:day|second)s=)?([0-9]+)\)")
 _WHOLE = {"Field required": "must be given", "Extra inputs are not permitted": "is no field here"}
 
@@ -17,11 +18,13 @@ def in_our_words(said: str) -> str:
     "Invalid value for '--port': must be greater than or equal to 1"
     >>> in_our_words("Input should be less than or equal to datetime.timedelta(days=1)")
     'must be less than or equal to 1d'
+    >>> in_our_words("Input should be a valid dictionary or instance of Evidence")
+    'must be an object'
     >>> in_our_words("String should have at most 3 characters")
     'must have at most 3 characters'
     """
     told = _SHOULD.sub(r"\1must ", _PREFIX.sub(r"\1", said))
-    return _WHOLE.get(said) or _SPAN.sub(_span, told)
+    return _WHOLE.get(said) or _SPAN.sub(_span, _OBJECT.sub("object", told).replace("a object", "an object"))
 
 
 def _span(found: re.Match[str]) -> str:

@@ -36,10 +36,10 @@ def _tell(line: str) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m consent_engine.simulator", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8900)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (%(default)s)")
+    parser.add_argument("--port", type=int, default=8900, help="the port to listen at (%(default)s)")
     parser.add_argument("--part-ids", action="store_true", help="give every part of an SMS an id of its own")
-    parser.add_argument("--engine", default="http://127.0.0.1:8080", help="where the engine's API listens")
+    parser.add_argument("--engine", default="http://127.0.0.1:8080", help="the engine's address (%(default)s)")
     return parser.parse_args(arguments)
 
 

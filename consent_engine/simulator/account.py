@@ -65,7 +65,11 @@ def misbehaviour(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
         orders = ledger.hit.get(what, set())
         ends = Counter(states.get(order, "unknown") for order in orders)
         told = ", ".join(f"{count} {state}" for state, count in ends.most_common())
-        yield f"  {pad(what, 38)} {times:4d} times, {len(orders):3d} orders: {told}"
+        yield f"  {pad(what, 38)} {_counted(times, 'time')}, {_counted(len(orders), 'order')}: {told}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:4d} {noun}{'' if count == 1 else 's'}"
 
 
 def most_telling(cases: Sequence[Case]) -> Case | None:

@@ -1,9 +1,9 @@
 """One conversation as it was on the handset, in bubbles."""
 
-import time
 import unicodedata
 from collections.abc import Iterator
 
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.msisdn import mask
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.ledger import Ledger
@@ -41,7 +41,7 @@ def conversation(case: Case, ledger: Ledger) -> Iterator[str]:
     yield _row(f"{mask(case.msisdn)}   {case.script.says}")
     yield "├" + "─" * (SCREEN + 2) + "┤"
     for at, number, text, own in sorted(theirs + ours):
-        clock = time.strftime("%H:%M:%S", time.localtime(at))
+        clock = CHINA.at(int(at * 1000)).strftime("%H:%M:%S")  # as in the texts, wherever this machine is
         yield from _bubble(text, f"{clock} {'to' if own else 'from'} {number}", own)
     for order in case.orders:
         yield _row(f"{order.plan} ({order.code or '-'}): {order.state or order.door}")

@@ -37,6 +37,7 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.wiring import Installation, archive_of
 from tests.conftest import ANY_AGE, recording_of
+from tests.integration.told import untold
 
 SECRET = "gateway-secret-gateway-secret"
 NUMBER, OTHER = "+8613800138000", "+8613900139000"
@@ -143,7 +144,9 @@ class Door:
             headers = {"Content-Type": "application/json"} | headers
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
-            return await client.request(method, path, headers=headers, **more)
+            response = await client.request(method, path, headers=headers, **more)
+        assert not (lacks := untold(self.app, response)), lacks
+        return response
 
     def call(self, method, path, role=None, body=None, **more) -> httpx.Response:
         return self.runner.run(self.request(method, path, role, body, **more))

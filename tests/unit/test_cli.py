@@ -57,6 +57,14 @@ def test_whatever_takes_a_carrier_names_those_that_there_are():
     assert {name: text for name, text in helps.items() if ", ".join(CARRIERS) not in (text or "")} == {}
 
 
+def test_whatever_is_to_be_replaced_stands_in_capitals_as_in_the_docs():
+    asked = {(name, p.metavar) for name, each in commands() for p in each.params if p.param_type_name == "argument"}
+    assert {(name, shown) for name, shown in asked if not shown or shown == shown.lower()} == {
+        ("pause", "lane|gateway"),
+        ("resume", "lane|gateway"),
+    }
+
+
 def test_a_text_may_begin_with_a_dash(capsys):
     assert cli.run(["read", "-不-", "--unknown"]) == 0
     assert capsys.readouterr().out.splitlines() == ["NO\t-", "UNKNOWN\t-"]

@@ -1,32 +1,47 @@
-"""The codes in the OpenAPI document are those of the errors, under the status that each is answered with."""
+"""The document tells each operation's own problems, and every problem that there is."""
 
-import inspect
+from consent_engine.api.app import PARTS
+from consent_engine.api.document.codes import FACTS, FORMS, told
+from consent_engine.api.document.operations import Operation
+from consent_engine.api.http.problems import STATUS
+from consent_engine.errors import ConsentError, Malformed
 
-import consent_engine.api.app  # noqa: F401 - all errors there are
-from consent_engine import errors
-from consent_engine.api.document.codes import FACTS, UNTOLD, codes
-from consent_engine.api.http.problems import STATUS, status_of
-from consent_engine.errors import ConsentError, Malformed, Refused
-
-
-def raised(kind):
-    return Malformed([]) if kind is Malformed else kind("said")
-
-
-def test_every_error_that_is_answered_stands_under_its_status():
-    kinds = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, ConsentError)]
-    told = [each for each in kinds if each.code not in UNTOLD]
-    assert len(told) > 30
-    assert {each.code for each in told if f"`{each.code}`" not in codes()[int(status_of(raised(each)))]} == set()
+OURS = ("consent_engine.errors", "consent_engine.domain.", "consent_engine.engine.", "consent_engine.api.http.")
+UNTOLD = {"error", "refused", "illegal_transition", "broken_record", "settings", "gateway_settings", "key_not_found"}
+"""Codes that no caller sees, or of base classes that are never raised themselves."""
+OPERATIONS = [route for part in PARTS for route in part.operations.routes if isinstance(route, Operation)]
+DESCRIBED = {(each.method, each.path): each.described.problems for each in OPERATIONS if each.described}
 
 
-def test_nothing_stands_beside_a_code_that_there_is_not():
-    said = " ".join(codes().values())
-    assert {code for code in FACTS if f"`{code}` (" not in said} == set()
+def kinds(of):
+    for kind in of.__subclasses__():
+        yield kind
+        yield from kinds(kind)
 
 
-def test_errors_of_the_engine_beside_that_file_are_told_too_and_those_of_pages_are_not():
-    assert "`nothing_to_attest`" in codes()[int(STATUS[Refused])]
-    assert "`busy` (to new orders" in codes()[503]
-    told = {each.strip("`,") for each in " ".join(codes().values()).split()}
-    assert not {"sign_in_failed", "no_role", "settings", "refused"} & told
+def test_every_error_that_a_caller_may_get_is_told_by_an_operation():
+    answered = {kind.code for kind in kinds(ConsentError) if kind.__module__.startswith(OURS) and "code" in vars(kind)}
+    assert len(answered) > 50
+    assert answered - UNTOLD - {kind.code for problems in DESCRIBED.values() for kind in problems} == set()
+
+
+def test_an_operation_tells_its_own_problems_and_no_others():
+    placing = told(DESCRIBED["POST", "/v1/orders"])
+    assert "`duplicate_order` (order)" in placing[409]
+    assert "`busy` (while too many orders" in placing[503]
+    assert not {"`already_reviewed`", "`nothing_parked`", "`reward_not_due`"} & set(placing[409].split(", "))
+    assert "busy" not in told(DESCRIBED["GET", "/v1/plans"])[503]
+    assert told(DESCRIBED["POST", "/v1/orders/{order_id}/cancel"])[409] == "`too_late` (state)"
+    assert told(DESCRIBED["GET", "/v1/calls/{call_id}"])[404] == "`call_not_found`"
+
+
+def test_no_operation_tells_a_problem_twice_and_each_has_a_status():
+    for problems in DESCRIBED.values():
+        assert len(problems) == len(set(problems))
+        assert all(set(kind.__mro__) & STATUS.keys() - {ConsentError} for kind in problems)
+
+
+def test_facts_are_of_codes_that_there_are():
+    assert FACTS.keys() <= {kind.code for problems in DESCRIBED.values() for kind in problems}
+    assert "`invalid_msisdn`" in FORMS
+    assert FORMS not in told([Malformed])[422]

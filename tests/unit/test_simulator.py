@@ -16,7 +16,7 @@ from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.signature import HEADER, check, sign
 from consent_engine.simulator.__main__ import SECRETS, main, secrets_of
-from consent_engine.simulator.account import ASCII, funnel, most_telling, progress
+from consent_engine.simulator.account import ASCII, funnel, misbehaviour, most_telling, progress
 from consent_engine.simulator.callcentre import MOST_UNASKED, MOST_UNDER_WAY, CallCentre
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.crowd import crowd
@@ -592,3 +592,16 @@ def test_without_a_secret_it_says_in_one_line_what_to_set(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == [
         "set CONSENT_HTTP_JSON__SECRET or CONSENT_BSS_HTTP__SECRET in the environment, to the value that the engine has"
     ]
+
+
+def test_a_conversation_has_the_clock_of_its_texts_wherever_the_machine_is():
+    case, ledger = ended("plain yes")
+    assert "08:01:41 to " in "\n".join(conversation(case, ledger))  # 101 s after the epoch, in China
+
+
+def test_what_happened_once_is_told_as_once():
+    case, ledger = ended("plain yes")
+    ledger.wrong["gateway: 503"] = 1
+    ledger.hit["gateway: 503"] = {case.orders[0].id}
+    [told] = misbehaviour([case], ledger)
+    assert "   1 time,    1 order: 1 notified" in told

@@ -9,7 +9,8 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
 
 from consent_engine import __version__
-from consent_engine.api.document.codes import codes
+from consent_engine.api.document.codes import FORMS
+from consent_engine.api.document.codes import told as codes_of
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
@@ -169,7 +170,10 @@ def _operation(told: Described, route: Operation, made: _Made) -> dict[str, Any]
         str(status): _answer(status, made[told.id, status]) if _is_model(answer) else answer
         for status, answer in told.answers.items()
     }
-    responses |= {str(status): _problem(status) for status in told.problems}
+    codes = codes_of(told.problems)
+    if "requestBody" in takes:
+        codes[HTTPStatus.UNPROCESSABLE_ENTITY] += FORMS
+    responses |= {str(status): _problem(status, said) for status, said in codes.items()}
     return {
         "tags": [told.tag],
         "summary": told.summary,
@@ -205,7 +209,7 @@ def _answer(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
     return _with(HTTPStatus(status).phrase, "application/json", schema)
 
 
-def _problem(status: int) -> dict[str, Any]:
-    said = _with(f"{HTTPStatus(status).phrase}: {codes()[status]}", MEDIA_TYPE, _PROBLEM)
+def _problem(status: int, codes: str) -> dict[str, Any]:
+    said = _with(f"{HTTPStatus(status).phrase}: {codes}", MEDIA_TYPE, _PROBLEM)
     again = status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
     return said | {"headers": AGAIN} if again else said

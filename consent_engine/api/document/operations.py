@@ -4,7 +4,6 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel
@@ -14,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.problems import NotOurMediaType, TooLarge, TooSlow
 from consent_engine.api.http.queries import read_query
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.views import View
@@ -22,7 +22,18 @@ from consent_engine.api.service.service import Front
 from consent_engine.api.service.sessions import Sessions
 from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
 from consent_engine.domain.roles import Role
-from consent_engine.errors import ConsentError, Forbidden, OrderNotFound
+from consent_engine.errors import (
+    ArchiveGone,
+    ArchiveUnavailable,
+    ConsentError,
+    Forbidden,
+    Malformed,
+    NotDurable,
+    NotOurArchive,
+    OrderNotFound,
+    StoreUnavailable,
+    Unauthenticated,
+)
 from consent_engine.ports import ApiKey
 
 Answer = Response | View | bytes
@@ -39,6 +50,10 @@ _NOT_FOUND: Mapping[str, type[ConsentError]] = {
     "order_id": OrderNotFound, "call_id": CallNotFound, "report_id": ReportNotFound,
 }  # fmt: skip
 """Errors by the names of ids in a path: a malformed id is answered with them, without asking the store."""
+AWAY = (StoreUnavailable, NotDurable, ArchiveUnavailable, ArchiveGone, NotOurArchive)
+"""The errors of whatever asks the store."""
+NO_BODY = (TooLarge, TooSlow)
+"""The errors of an operation that needs no body, and reads one all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,7 @@ class Described:
     """The description of an operation in OpenAPI.
 
     id: the name of its function in a generated client · answers: by status, a model or the answer as OpenAPI has it ·
-    problems: statuses of the problems it may answer · takes: the form of its body or query, or these as OpenAPI has
+    problems: the errors it may answer · takes: the form of its body or query, or these as OpenAPI has
     them · headers: those that it reads · security: the schemes that prove the caller
     """
 
@@ -55,7 +70,7 @@ class Described:
     summary: str
     description: str
     answers: Mapping[int, Any]
-    problems: Sequence[int]
+    problems: Sequence[type[ConsentError]]
     takes: Any
     headers: Sequence[Mapping[str, Any]]
     security: Sequence[str]
@@ -129,19 +144,19 @@ class Operations:
     """The operations of one subject, in the order in which addresses are compared.
 
     security: the schemes that prove the caller of a public operation; '': none is needed · whose: finds the caller
-    where roles are given · problems: statuses of problems that each of them may answer
+    where roles are given · problems: errors that each of them may answer
     """
 
     tag: str = ""
     prefix: str = ""
     security: Sequence[str] = ()
     whose: Callable[[Request, frozenset[Role]], Awaitable[ApiKey]] = caller_of
-    problems: Sequence[int] = (503,)
+    problems: Sequence[type[ConsentError]] = AWAY
     routes: list[BaseRoute] = field(default_factory=list)
 
     def add(
         self, method: str, path: str, roles: frozenset[Role] | None, summary: str = "", answers: object = None, *,
-        problems: Sequence[int] = (), takes: object = None, headers: Sequence[Mapping[str, Any]] = (),
+        problems: Sequence[type[ConsentError]] = (), takes: object = None, headers: Sequence[Mapping[str, Any]] = (),
     ) -> Callable[[Handler], Handler]:  # fmt: skip
         """Make a decorator: the function serves this method of this address, and its docstring describes it.
 
@@ -160,7 +175,7 @@ class Operations:
                     summary=summary,
                     description=inspect.getdoc(handler) or "",
                     answers=answers if isinstance(answers, Mapping) else {200: answers},
-                    problems=sorted({*self.problems, *problems, *_following(method, path, roles, sent)}),
+                    problems=(*_following(method, path, roles, sent), *problems, *self.problems),
                     takes=sent,
                     headers=headers,
                     security=self.security if roles is None else (KEY,),
@@ -172,15 +187,14 @@ class Operations:
         return added
 
 
-def _following(method: str, path: str, roles: frozenset[Role] | None, takes: object) -> Iterator[int]:
-    """Statuses of the problems that follow from an operation's roles, its path, and its body or query."""
+def _following(method: str, path: str, roles: frozenset[Role] | None, takes: object) -> Iterator[type[ConsentError]]:
+    """The errors that follow from an operation's roles, its path, and its body or query."""
     if roles is not None:
-        yield HTTPStatus.UNAUTHORIZED
+        yield Unauthenticated
         if roles is not ANY_ROLE:
-            yield HTTPStatus.FORBIDDEN
-    if "_id}" in path:
-        yield HTTPStatus.NOT_FOUND
+            yield Forbidden
+    yield from (error for name, error in _NOT_FOUND.items() if f"{{{name}}}" in path)
     if takes is not None and (not isinstance(takes, Mapping) or "requestBody" in takes):
-        yield HTTPStatus.UNPROCESSABLE_ENTITY
+        yield Malformed
         if method != "GET":
-            yield from (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+            yield from (TooLarge, NotOurMediaType, TooSlow)

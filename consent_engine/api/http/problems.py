@@ -127,8 +127,13 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
 
 
 def status_of(error: ConsentError) -> HTTPStatus:
-    """Return the status of an error: of its class, else of the nearest base class."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    """Return the status that an error is answered with."""
+    return status_for(type(error))
+
+
+def status_for(kind: type[ConsentError]) -> HTTPStatus:
+    """Return the status of a class of errors, else that of its nearest base class."""
+    return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
 
 
 def problem(

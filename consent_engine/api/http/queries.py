@@ -38,6 +38,9 @@ Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_in_cal
 _Word = Annotated[str, Field(min_length=1, max_length=64)]
 
 
+_Verdict = Literal["pending", "passed", "contested", "failed"]
+
+
 class Paged(StrictForm):
     """Parameters that choose a page of a list."""
 
@@ -68,12 +71,15 @@ class ListCalls(Paged):
     violation: Annotated[str, Field(pattern=f"^({'|'.join([*Violation, ANY])})$")] | None = Field(
         None, description="only calls with this violation; true: with any"
     )
+    verdict: _Verdict | None = Field(
+        None, description="only recorded calls with this verdict, of those not archived yet (two days)"
+    )
 
 
 class ListReviews(Paged):
     """Parameters that choose calls by their review."""
 
-    verdict: Literal["pending", "passed", "contested", "failed"] = Field(
+    verdict: _Verdict = Field(
         "pending", description="pending: not reviewed yet; contested: failed, and waiting for a second look"
     )
     archived: Literal["true"] | None = Field(None, description="true: only pending calls that were archived")

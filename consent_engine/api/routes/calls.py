@@ -6,18 +6,21 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListCalls, Paged
 from consent_engine.api.routes.orders import idempotency_key
 from consent_engine.api.schemas.calls import CallList, CallView
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.service.callers import AGENT, CALL_LISTER, CALL_READER, FULL_NUMBERS
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.bound import check_agent
+from consent_engine.domain.admission.bound import AgentMismatch, check_agent
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import CallNotFound
+from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
+from consent_engine.errors import IdempotencyConflict, PlanUnknown
 from consent_engine.ports import ApiKey, CallFilter
 
 operations = Operations("calls", "/v1/calls")
@@ -29,7 +32,7 @@ operations = Operations("calls", "/v1/calls")
     AGENT,
     "Report that a call began",
     {201: CallView, 200: CallView},
-    problems=(400, 409),
+    problems=(IdempotencyKeyMissing, IdempotencyConflict, AgentMismatch),
     takes=StartCall,
     headers=(openapi.IDEMPOTENCY_KEY,),
 )
@@ -44,7 +47,10 @@ async def start(request: Request, caller: ApiKey) -> Response:
     return answered(view_of(taken.call, caller), 201 if taken.is_new else 200, to)
 
 
-@operations.add("POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView, problems=(409,))
+@operations.add(
+    "POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView,
+    problems=(PlanUnknown, AlreadyEnded, CallAbandoned, RecordingReused),
+)  # fmt: skip
 async def end(request: Request, caller: ApiKey, form: EndCall, call_id: str) -> CallView:
     """Report how a call ended. `declined` keeps that plan from being offered again, `refused` ends all calls to the
     number. Repeating the same end changes nothing; a different one is 409 `already_ended`; a recording that belongs to
@@ -59,7 +65,8 @@ async def list_(request: Request, caller: ApiKey, form: ListCalls) -> bytes:
     Roles: reviewer, ops and auditor (masked)."""
     days = front_of(request).days
     since, until = (days.begins(form.day), days.ends(form.day) + 1) if form.day else (None, None)
-    wanted = CallFilter(form.agent, form.carrier.value if form.carrier else None, since, until, form.violation)
+    carrier, verdict = form.carrier.value if form.carrier else None, Verdict(form.verdict) if form.verdict else None
+    wanted = CallFilter(form.agent, carrier, since, until, form.violation, verdict)
     return await page_of_calls(request, caller, wanted, form)
 
 

@@ -77,7 +77,7 @@ def _curl(method: str, path: str, operation: Mapping[str, Any], example: object)
         parts.append('-H "Authorization: Bearer $KEY"')
     parts += [f'-H "{p["name"]}: {p["example"]}"' for p in operation.get("parameters", []) if p["in"] == "header"]
     if "text/csv" in operation.get("requestBody", {}).get("content", {}):
-        parts += ['-H "Content-Type: text/csv"', "--data-binary @refusals.csv"]
+        parts += ['-H "Content-Type: text/csv"', f"--data-binary @{operation['tags'][0]}.csv"]
     elif example is not None:
         parts += ['-H "Content-Type: application/json"', f"-d '{json.dumps(example, ensure_ascii=False)}'"]
     return " \\\n  ".join(parts)

@@ -7,8 +7,9 @@ from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.schemas.endings import EndingView, EndOrder
 from consent_engine.api.service.callers import AGENT_OR_OPS, visible
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.call.ending import Cause, EndingNotFound, NumberErased, Why
 from consent_engine.engine.engine import Engine
+from consent_engine.errors import NotActivated
 from consent_engine.ports import ApiKey
 
 operations = Operations("endings", "/v1/orders")
@@ -20,7 +21,7 @@ operations = Operations("endings", "/v1/orders")
     AGENT_OR_OPS,
     "End the service of an activated order",
     {201: EndingView, 200: EndingView},
-    problems=(409,),
+    problems=(NotActivated, NumberErased),
 )
 async def end(request: Request, caller: ApiKey, form: EndOrder, order_id: str) -> Response:
     """The BSS switches the service off, and the subscriber gets an SMS; archived orders can be ended, too. An order
@@ -37,7 +38,9 @@ async def end(request: Request, caller: ApiKey, form: EndOrder, order_id: str) -
     return answered(view, 201 if is_new else 200, to)
 
 
-@operations.add("GET", "/{order_id}/end", AGENT_OR_OPS, "Show an order's ending", EndingView)
+@operations.add(
+    "GET", "/{order_id}/end", AGENT_OR_OPS, "Show an order's ending", EndingView, problems=(EndingNotFound,)
+)
 async def show(request: Request, caller: ApiKey, order_id: str) -> EndingView:
     """The state of the ending; 404 `ending_not_found` if none was requested. Roles: agent (own), ops."""
 

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from consent_engine.api.document.operations import PUBLIC, Operations
+from consent_engine.api.http.problems import NotReady
 from consent_engine.api.schemas.views import Alive, Ready
 from consent_engine.api.service.service import front_of
 
@@ -15,7 +16,7 @@ async def healthz(_request: Request) -> Alive:
     return Alive(status="alive")
 
 
-@operations.add("GET", "/readyz", PUBLIC, "Can the process serve?", Ready, problems=(503,))
+@operations.add("GET", "/readyz", PUBLIC, "Can the process serve?", Ready, problems=(NotReady,))
 async def readyz(request: Request) -> Ready:
     """200 if the store is reachable and takes durable writes, and workers were heard from; else 503 with `reasons`."""
     workers = await front_of(request).ready()

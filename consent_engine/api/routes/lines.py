@@ -12,14 +12,16 @@ from consent_engine.api.service.service import front_of
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.errors import EventNotTaken
 from consent_engine.ports import ApiKey
 
 operations = Operations("lines", "/v1/lines")
 
 
 @operations.add(
-    "POST", "/events", OPS, "Report an event of a number", {201: LineEventView, 200: LineEventView}, problems=(409,)
-)
+    "POST", "/events", OPS, "Report an event of a number", {201: LineEventView, 200: LineEventView},
+    problems=(EventNotTaken,),
+)  # fmt: skip
 async def tell(request: Request, caller: ApiKey, form: TellLine) -> Response:
     """`assigned`, `released`: open orders end without an SMS, and an earlier yes no longer counts; `ported_out`: the
     same for that carrier's orders; `suspended`: nothing is activated until `resumed`; `ported_in`: only recorded. The

@@ -17,7 +17,7 @@ from consent_engine.api.http.bounds import bounds_of
 from consent_engine.api.schemas.views import timeline
 from consent_engine.api.service.callers import AGENT_OR_OPS, sees_whole, visible
 from consent_engine.api.service.service import front_of
-from consent_engine.api.service.watches import Streams
+from consent_engine.api.service.watches import Streams, TooManyStreams
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import Forbidden, StoreUnavailable, Unauthenticated
 from consent_engine.ports import ApiKey
@@ -59,6 +59,7 @@ class EventStream(StreamingResponse):
     AGENT_OR_OPS,
     "Watch an order",
     openapi.STREAM,
+    problems=(TooManyStreams,),
     headers=(openapi.LAST_EVENT_ID,),
 )
 async def stream(request: Request, caller: ApiKey, order_id: str) -> Response:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import Operations, answered
+from consent_engine.api.document.operations import NO_BODY, Operations, answered
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json
 from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListOrders
@@ -23,17 +23,45 @@ from consent_engine.api.service.callers import (
     sees_whole,
     visible,
 )
+from consent_engine.api.service.overload import Busy
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.bound import check_agent
+from consent_engine.domain.admission.bound import AgentMismatch, check_agent
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing, idempotency_key_is_sound
+from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.listing import Filter
+from consent_engine.errors import (
+    ConfirmationTooLong,
+    CoolingOff,
+    DisclosureMissing,
+    DoNotCall,
+    DuplicateOrder,
+    IdempotencyConflict,
+    InFlight,
+    LanguageUnavailable,
+    NotActivated,
+    NothingParked,
+    NotWaiting,
+    OtherNetwork,
+    PlanNotPublic,
+    PlanUnknown,
+    TooLate,
+    TooManyResends,
+    UnofficialNumber,
+)
 from consent_engine.ports import ApiKey
 
 operations = Operations("orders", "/v1/orders")
+REFUSED = (
+    IdempotencyKeyMissing, IdempotencyConflict,
+    AgentMismatch, PlanUnknown, UnofficialNumber, DisclosureMissing, LanguageUnavailable, ConfirmationTooLong,
+    PlanNotPublic, DoNotCall, CoolingOff, OtherNetwork,
+    CallNotPermitted, CallTooOld, CallMismatch, RecordingReused, DuplicateOrder, Busy,
+)  # fmt: skip
+"""The errors of placing an order, beside those of its form."""
 
 
 @operations.add(
@@ -42,7 +70,7 @@ operations = Operations("orders", "/v1/orders")
     AGENT,
     "Place an order",
     {201: OrderView, 200: OrderView},
-    problems=(400, 409),
+    problems=REFUSED,
     takes=PlaceOrder,
     headers=(openapi.IDEMPOTENCY_KEY,),
 )
@@ -90,14 +118,19 @@ async def show(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     return await _act(request, order_id, caller, lambda _, order: order)
 
 
-@operations.add("POST", "/{order_id}/cancel", AGENT_OR_OPS, "Cancel an order", OrderView, problems=(409,))
+@operations.add("POST", "/{order_id}/cancel", AGENT_OR_OPS, "Cancel an order", OrderView, problems=(TooLate,))
 async def cancel(request: Request, caller: ApiKey, form: CancelOrder, order_id: str) -> OrderView:
     """Cancel an order; 409 `too_late` once its activation was started or it has settled. Roles: agent (own), ops."""
     return await _act(request, order_id, caller, lambda engine, _: engine.cancel(order_id, caller.name, form.reason))
 
 
 @operations.add(
-    "POST", "/{order_id}/resend", AGENT_OR_OPS, "Send the confirmation SMS again", OrderView, problems=(409, 413, 429)
+    "POST",
+    "/{order_id}/resend",
+    AGENT_OR_OPS,
+    "Send the confirmation SMS again",
+    OrderView,
+    problems=(NotWaiting, TooManyResends, *NO_BODY),
 )
 async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Send the question again; the reply window keeps running. 409 `not_waiting`, 429 above the cap. Needs no body.
@@ -106,7 +139,14 @@ async def resend(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     return await _act(request, order_id, caller, lambda engine, _: engine.resend(order_id, caller.name))
 
 
-@operations.add("POST", "/{order_id}/retry", OPS, "Retry an order's stuck effects", OrderView, problems=(409, 413))
+@operations.add(
+    "POST",
+    "/{order_id}/retry",
+    OPS,
+    "Retry an order's stuck effects",
+    OrderView,
+    problems=(NothingParked, *NO_BODY),
+)
 async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
     """Retry the order's stuck effects now; if there are none, an ending that was given up less than 30 days ago. 409
     `nothing_parked` if there is neither. Needs no body. Role: ops."""
@@ -115,7 +155,12 @@ async def retry(request: Request, caller: ApiKey, order_id: str) -> OrderView:
 
 
 @operations.add(
-    "POST", "/{order_id}/give_up", OPS, "Give up an order's notification or ending", OrderView, problems=(409,)
+    "POST",
+    "/{order_id}/give_up",
+    OPS,
+    "Give up an order's notification or ending",
+    OrderView,
+    problems=(NotActivated, InFlight),
 )
 async def give_up(request: Request, caller: ApiKey, form: GiveUp, order_id: str) -> OrderView:
     """For a notification that can never be sent: the service stays on, and the order ends as `unnotified`. If its

@@ -9,6 +9,7 @@ from consent_engine.api.schemas.pauses import PauseList
 from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.pausing import NothingSo, NotPaused
 from consent_engine.ports import ApiKey, Target
 
 operations = Operations("pauses", "/v1/pauses")
@@ -24,7 +25,7 @@ async def list_(request: Request, caller: ApiKey) -> bytes:
     return await front_of(request).ask(_listed)
 
 
-@operations.add("POST", "", OPS, "Stop a lane or a gateway", {201: PauseList, 200: PauseList}, problems=(409,))
+@operations.add("POST", "", OPS, "Stop a lane or a gateway", {201: PauseList, 200: PauseList}, problems=(NothingSo,))
 async def pause(request: Request, caller: ApiKey, form: StopOrGo) -> Response:
     """Within a second it starts nothing new; calls under way finish, nothing is lost, and deadlines keep running. 200:
     it was paused already, and that pause stays as it is; 409 `nothing_so`. Role: ops."""
@@ -36,7 +37,7 @@ async def pause(request: Request, caller: ApiKey, form: StopOrGo) -> Response:
     return await front_of(request).ask(stopped)
 
 
-@operations.add("POST", "/resume", OPS, "Resume a lane or a gateway", PauseList, problems=(409,))
+@operations.add("POST", "/resume", OPS, "Resume a lane or a gateway", PauseList, problems=(NotPaused,))
 async def resume(request: Request, caller: ApiKey, form: StopOrGo) -> bytes:
     """Waiting work continues within a second, at a gateway within three; 409 `not_paused`. Role: ops."""
 

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
-from consent_engine.api.document.operations import Operations, answered
+from consent_engine.api.document.operations import NO_BODY, Operations, answered
 from consent_engine.api.http.bodies import MOST_FORM, read_body, read_json, read_json_if_any
 from consent_engine.api.http.queries import WhichVersion
 from consent_engine.api.routes import tariff_versions
@@ -16,8 +16,19 @@ from consent_engine.api.service.service import front_of
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.plan_form import PlanForm, plan_from
 from consent_engine.domain.offer.versions import Proposal, Sale
+from consent_engine.engine.catalogue import NothingToAttest
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import FieldError, Malformed, PlanNotFound
+from consent_engine.errors import (
+    Backdated,
+    DisclosureMissing,
+    FieldError,
+    Malformed,
+    NothingProposed,
+    PlanNotFound,
+    ProposalChanged,
+    ProposalReplaced,
+    SameAdmin,
+)
 from consent_engine.ports import ApiKey
 
 operations = Operations("plans", "/v1/plans")
@@ -30,7 +41,7 @@ async def plans(request: Request, _caller: ApiKey) -> PlanList:
     return PlanList(items=[PlanView.of(listed[code]) for code in sorted(listed)])
 
 
-@operations.add("GET", "/{code}", ANY_ROLE, "Show a plan", PlanView, problems=(404,))
+@operations.add("GET", "/{code}", ANY_ROLE, "Show a plan", PlanView, problems=(PlanNotFound,))
 async def plan(request: Request, _caller: ApiKey, form: WhichVersion, code: str) -> PlanView:
     """A plan in its current version, or in any other it ever had. Any role."""
     return await front_of(request).ask(lambda engine: _shown(engine, code, form.version))
@@ -42,7 +53,7 @@ async def plan(request: Request, _caller: ApiKey, form: WhichVersion, code: str)
     ADMIN,
     "Publish a plan",
     {200: PlanView, 201: PlanView, 202: ProposalView},
-    problems=(409,),
+    problems=(DisclosureMissing, Backdated, ProposalReplaced),
     takes=PlanForm,
     headers=(openapi.REPLACES,),
 )
@@ -72,7 +83,7 @@ async def publish(request: Request, caller: ApiKey, code: str) -> Response:
     return answered(view, status)
 
 
-@operations.add("GET", "/{code}/proposal", ADMIN, "Show a proposed plan", ProposalView, problems=(409,))
+@operations.add("GET", "/{code}/proposal", ADMIN, "Show a proposed plan", ProposalView, problems=(NothingProposed,))
 async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView:
     """The version that an admin proposed and another must approve; 409 `nothing_proposed`. Role: admin."""
 
@@ -84,8 +95,9 @@ async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView
 
 
 @operations.add(
-    "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, problems=(409,), takes=openapi.APPROVAL
-)
+    "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, takes=openapi.APPROVAL,
+    problems=(SameAdmin, NothingProposed, ProposalChanged, DisclosureMissing, Backdated),
+)  # fmt: skip
 async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     """The proposed version is on sale from now on, and both admins' names are kept; 403 `same_admin` for the admin who
     proposed it, 409 `nothing_proposed`. Send the hash of the proposal that you read: 409 `proposal_changed` if another
@@ -99,7 +111,10 @@ async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     return await front_of(request).ask_long(approved)
 
 
-@operations.add("POST", "/{code}/attest", ADMIN, "Attest that a channel shows a plan", PlanView, problems=(404, 409))
+@operations.add(
+    "POST", "/{code}/attest", ADMIN, "Attest that a channel shows a plan", PlanView,
+    problems=(PlanNotFound, NothingToAttest),
+)  # fmt: skip
 async def attest(request: Request, caller: ApiKey, form: Attest, code: str) -> PlanView:
     """For a channel with an app's own address, which no program can check: an admin looked, and states that it shows
     the newest version with its hash and all its fields. Kept with name, time and reason; repeating it changes nothing.
@@ -112,7 +127,9 @@ async def attest(request: Request, caller: ApiKey, form: Attest, code: str) -> P
     return await front_of(request).ask_long(attested)
 
 
-@operations.add("POST", "/{code}/withdraw", ADMIN, "Withdraw a plan from sale", SaleView, problems=(404, 413))
+@operations.add(
+    "POST", "/{code}/withdraw", ADMIN, "Withdraw a plan from sale", SaleView, problems=(PlanNotFound, *NO_BODY)
+)
 async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
     """Withdraw a plan from sale; a yes to an open order still counts. Needs no body. Role: admin."""
     await read_body(request, MOST_FORM)
@@ -120,7 +137,7 @@ async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
     return SaleView.shown(listed.plan, sale=listed.sale, cancelled=0)
 
 
-@operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(404, 413))
+@operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(PlanNotFound, *NO_BODY))
 async def revoke(request: Request, caller: ApiKey, code: str) -> SaleView:
     """No new orders; open orders are cancelled with a notice to the subscriber. Repeating the request resumes one that
     was interrupted. Needs no body. Role: admin."""

@@ -123,7 +123,7 @@ def stored(engine: Engine, asked: Sequence[RefusalAsked], wrong: list[str]) -> I
     return Imported(accepted=accepted, already=len(done) - accepted, rejected=wrong)
 
 
-@operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(404, 409))
+@operations.add("POST", "/refusals/lift", ADMIN, "Lift a refusal", Lifted, problems=(RefusalNotFound, RefusalDamaged))
 async def lift(request: Request, caller: ApiKey, form: Lift) -> Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `refusal_not_found` if there is none. Role: admin."""
 

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.csv_bodies import read_csv, registrations_in
-from consent_engine.api.http.problems import RegistrationNotFound
+from consent_engine.api.http.problems import RefusalDamaged, RegistrationNotFound
 from consent_engine.api.routes.refusals import lifted, stored
 from consent_engine.api.schemas.line_forms import Register, Unregister
 from consent_engine.api.schemas.lists import Imported, Lifted
@@ -44,7 +44,7 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     )
 
 
-@operations.add("POST", "/lift", ADMIN, "Lift a registration", Lifted, problems=(404, 409))
+@operations.add("POST", "/lift", ADMIN, "Lift a registration", Lifted, problems=(RegistrationNotFound, RefusalDamaged))
 async def lift(request: Request, caller: ApiKey, form: Unregister) -> Lifted:
     """On evidence of the subscriber's own act, which is kept; 404 `registration_not_found` if there is none. Role:
     admin."""

@@ -25,14 +25,15 @@ from consent_engine.domain.admission.report_request import (
     ReportDecision,
     ReportMade,
 )
+from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, RewardNotDue
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.proof_code import MINUTES
+from consent_engine.domain.line.proof_code import MINUTES, CodesUsedUp, CodeWrong, TooManyCodes
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.report_code import CodeAsked
-from consent_engine.errors import ConsentError
+from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 from consent_engine.ports import ApiKey, ReportFilter
 
 operations = Operations("reports", "/v1/reports", ("", KEY))
@@ -45,7 +46,7 @@ public = Operations("reports", "/v1/reports")
     PUBLIC,
     "Report a call",
     {201: ReportView | ReportReceipt, 200: ReportView | ReportReceipt},
-    problems=(401, 403),
+    problems=(Unauthenticated, Forbidden, CodeWrong),
     takes=MakeReport,
 )
 async def make(request: Request) -> Response:
@@ -73,7 +74,9 @@ async def make(request: Request) -> Response:
     return answered(view, 201 if is_new else 200, {"Location": f"/v1/reports/{report.id}"})
 
 
-@public.add("POST", "/code", PUBLIC, "Send a code to a reporter's number", {202: CodeSent}, problems=(429,))
+@public.add(
+    "POST", "/code", PUBLIC, "Send a code to a reporter's number", {202: CodeSent}, problems=(TooManyCodes, CodesUsedUp)
+)
 async def code(request: Request, form: AskCode) -> Response:
     """Send a code to the number whose holder wants to report a call. One a minute and five a day to a number; ten in
     ten minutes from an address, in each process; `CONSENT_REPORT_CODES` an hour to all numbers, of which each network
@@ -134,7 +137,10 @@ async def show(request: Request, caller: ApiKey, report_id: str) -> ReportView:
     return _view(request, report, now, caller)
 
 
-@operations.add("POST", "/{report_id}/decide", OPS, "Decide a report", ReportView, problems=(409,))
+@operations.add(
+    "POST", "/{report_id}/decide", OPS, "Decide a report", ReportView,
+    problems=(ReportDecided, ReportMismatch, RewardNotDue),
+)  # fmt: skip
 async def decide(request: Request, caller: ApiKey, form: DecideReport, report_id: str) -> ReportView:
     """Decide the class of the call and the reward; the reporter gets an SMS. Later `granted` and `paid`. Repeating a
     decision changes nothing; another class is 409 `already_decided`, a reward that is not due 409 `reward_not_due`.

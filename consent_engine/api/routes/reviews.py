@@ -20,7 +20,16 @@ from consent_engine.api.schemas.reviews import (
 )
 from consent_engine.api.service.callers import FULL_NUMBERS, OPS, OPS_OR_AUDITOR, REVIEWER, REVIEWER_OR_AUDITOR
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.call.review import UNDECIDED, Verdict
+from consent_engine.domain.call.review import (
+    UNDECIDED,
+    AlreadyReviewed,
+    NotContested,
+    NotReviewable,
+    OwnCall,
+    ReviewAwaited,
+    SameReviewer,
+    Verdict,
+)
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.review import Review
 from consent_engine.errors import FieldError, Malformed
@@ -80,7 +89,9 @@ async def waiting(request: Request, caller: ApiKey, form: Paged) -> WaitingList:
     return WaitingList.of(rows, cursor)
 
 
-@operations.add("POST", "/let_go", OPS, "Let orders continue without a first review", LetGoView, problems=(409,))
+@operations.add(
+    "POST", "/let_go", OPS, "Let orders continue without a first review", LetGoView, problems=(ReviewAwaited,)
+)
 async def let_go(request: Request, caller: ApiKey, form: LetGoOn) -> LetGoView:
     """Setting CONSENT_REVIEW back to `after` frees no orders by itself. This lets up to 200 orders that wait for the
     first review of their call continue without it, newest first. The calls keep name and reason and are still reviewed;
@@ -89,7 +100,9 @@ async def let_go(request: Request, caller: ApiKey, form: LetGoOn) -> LetGoView:
     return LetGoView.shown(done)
 
 
-@operations.add("POST", "/{call_id}", REVIEWER, "Review a call", CallView, problems=(409,))
+@operations.add(
+    "POST", "/{call_id}", REVIEWER, "Review a call", CallView, problems=(OwnCall, AlreadyReviewed, NotReviewable)
+)
 async def review(request: Request, caller: ApiKey, form: ReviewCall, call_id: str) -> CallView:
     """The first review. `fail` freezes the call's open orders until another reviewer has looked. Not of one's own call
     (403 `own_call`), only once (409 `already_reviewed`), only of a recorded call (409 `not_reviewable`), archived or
@@ -99,7 +112,10 @@ async def review(request: Request, caller: ApiKey, form: ReviewCall, call_id: st
     return await _taken(request, caller, said)
 
 
-@operations.add("POST", "/{call_id}/second", REVIEWER, "Review a failed call again", CallView, problems=(409,))
+@operations.add(
+    "POST", "/{call_id}/second", REVIEWER, "Review a failed call again", CallView,
+    problems=(OwnCall, SameReviewer, NotContested),
+)  # fmt: skip
 async def second(request: Request, caller: ApiKey, form: LookAgain, call_id: str) -> CallView:
     """The second review of a failed one: if upheld, the call's open orders are cancelled (`review_failed`); else they
     continue. By another reviewer (403 `same_reviewer`), only once (409 `not_contested`); without one within a day the

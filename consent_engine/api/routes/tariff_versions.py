@@ -23,14 +23,16 @@ from consent_engine.errors import PlanNotFound
 operations = Operations("plans")
 
 
-@operations.add("GET", "/tariffs/{code}.json", PUBLIC, "Every version of a tariff", PlanList, problems=(404,))
+@operations.add("GET", "/tariffs/{code}.json", PUBLIC, "Every version of a tariff", PlanList, problems=(PlanNotFound,))
 async def tariff_versions(request: Request, code: str) -> Response:
     """Every version that is or was on sale, newest first, each with its period. Needs no key."""
     view = PlanList(items=await front_of(request).ask(lambda engine: _views(engine, code)))
     return answered(view, headers=HEADERS)
 
 
-@operations.add("GET", "/tariffs/{code}/{version}.json", PUBLIC, "One version of a tariff", PlanView, problems=(404,))
+@operations.add(
+    "GET", "/tariffs/{code}/{version}.json", PUBLIC, "One version of a tariff", PlanView, problems=(PlanNotFound,)
+)
 async def tariff_version(request: Request, code: str, version: str) -> Response:
     """A version that is or was on sale, with its period and its hash. Needs no key."""
     view = _one(await front_of(request).ask(lambda engine: _views(engine, code)), version)

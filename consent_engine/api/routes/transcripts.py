@@ -10,8 +10,9 @@ from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.transcripts import Transcribe
 from consent_engine.api.service.callers import AGENT_OR_OPS
 from consent_engine.api.service.service import front_of
+from consent_engine.domain.call.errors import CallMismatch
 from consent_engine.domain.roles import Role
-from consent_engine.engine.transcribe import Transcript
+from consent_engine.engine.transcribe import AlreadyTranscribed, Transcript
 from consent_engine.ports import ApiKey
 
 operations = Operations("transcripts", "/v1/calls")
@@ -23,7 +24,7 @@ operations = Operations("transcripts", "/v1/calls")
     AGENT_OR_OPS,
     "Add the transcript of a call",
     CallView,
-    problems=(409,),
+    problems=(CallMismatch, AlreadyTranscribed),
     takes=Transcribe,
 )
 async def transcribe(request: Request, caller: ApiKey, call_id: str) -> CallView:

@@ -6,10 +6,11 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import MOST_WEBHOOK, is_json, is_packed, read_body
-from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.http.problems import GatewayNotFound, NotOurMediaType
 from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
 from consent_engine.api.schemas.views import Ack
 from consent_engine.api.service.service import Post, front_of
+from consent_engine.errors import Malformed, Unauthenticated
 from consent_engine.ports import WebhookCall
 
 operations = Operations("gateways", "/v1/gateways", security=openapi.GATEWAY_SECURITY)
@@ -18,7 +19,7 @@ PLAIN = frozenset({"text/plain", "application/octet-stream"})
 
 
 @operations.add(
-    "POST", "/{name}/inbound", PUBLIC, "Receive replies", Ack, problems=(401, 404),
+    "POST", "/{name}/inbound", PUBLIC, "Receive replies", Ack, problems=(Unauthenticated, GatewayNotFound),
     takes=MobileOriginated | list[MobileOriginated], headers=(openapi.SIGNATURE,),
 )  # fmt: skip
 async def inbound(request: Request, name: str) -> Response:
@@ -28,7 +29,7 @@ async def inbound(request: Request, name: str) -> Response:
 
 @operations.add(
     "GET", "/{name}/receipts", PUBLIC, "Receive a delivery report by GET", {200: openapi.GATEWAYS_OWN},
-    problems=(401, 404, 422),
+    problems=(Unauthenticated, GatewayNotFound, Malformed),
 )  # fmt: skip
 async def receipt(request: Request, name: str) -> Response:
     """For gateways that report by GET, like Kannel: `ref`, `type` and `id`, with Basic credentials."""
@@ -36,7 +37,7 @@ async def receipt(request: Request, name: str) -> Response:
 
 
 @operations.add(
-    "POST", "/{name}/receipts", PUBLIC, "Receive delivery reports", Ack, problems=(401, 404),
+    "POST", "/{name}/receipts", PUBLIC, "Receive delivery reports", Ack, problems=(Unauthenticated, GatewayNotFound),
     takes=DeliveryReceipt | list[DeliveryReceipt], headers=(openapi.SIGNATURE,),
 )  # fmt: skip
 async def receipts(request: Request, name: str) -> Response:

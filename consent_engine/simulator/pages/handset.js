@@ -7,7 +7,8 @@ let phones = [], chosen = "", shown = "", lived = "", lastState = "";
 
 const made = (tag, text, more = {}) => Object.assign(document.createElement(tag), { textContent: text, ...more });
 const phone = () => phones.find((each) => each.number === chosen) ?? phones[0];
-const clock = (instant) => new Date(instant).toLocaleTimeString(document.documentElement.lang, { hour12: false });
+// The texts are dated by China's clock, wherever the browser is.
+const clock = (instant) => new Date(instant).toLocaleTimeString(document.documentElement.lang, { hour12: false, timeZone: "Asia/Shanghai" });
 /** Set it only where it differs: a screen reader is not told twice. */
 const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 const json = (path, body) => fetch(path, body ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {});

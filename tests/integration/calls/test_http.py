@@ -97,6 +97,21 @@ def test_calls_are_listed_to_those_who_look_after_them(door):
         assert door.call("GET", f"{PATH}?{query}", Role.OPS).status_code == 422
 
 
+def test_calls_are_listed_by_the_verdict_of_their_review(door):
+    up, heard, unheard = (start(door, key=f"call-{n}").json()["id"] for n in range(3))
+    for n, call in enumerate((heard, unheard)):
+        ended = end(door, call, recording={"ref": f"rec-{n}", "sha256": SHA, "seconds": 60})
+        assert ended.status_code == 200, ended.text
+    door.call("POST", f"/v1/reviews/{heard}", Role.REVIEWER, {"verdict": "pass", "reasons": [], "note": ""})
+
+    def ids(verdict):
+        return [each["id"] for each in door.call("GET", f"{PATH}?verdict={verdict}", Role.AUDITOR).json()["calls"]]
+
+    assert (ids("pending"), ids("passed"), ids("contested")) == ([unheard], [heard], [])
+    assert up in [each["id"] for each in door.call("GET", PATH, Role.AUDITOR).json()["calls"]]
+    assert door.call("GET", f"{PATH}?verdict=good", Role.AUDITOR).status_code == 422
+
+
 @pytest.mark.parametrize(("change", "code", "field"), [
     ({"started_at": "2999-01-01T00:00:00Z"}, "call_time_invalid", "started_at"),
     ({"to": "1"}, "invalid_msisdn", "to"),

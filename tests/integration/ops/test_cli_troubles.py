@@ -78,6 +78,28 @@ def test_progress_that_cannot_be_written_stops_no_command(shell, tmp_path):
     assert shell("show nonsense", "2> /dev/full").returncode == 1
 
 
+def test_backup_and_restore_say_their_instant_by_the_clock_of_the_business(shell, tmp_path):
+    shell("keys list", "")
+    made = json.loads(shell(f"backup {tmp_path}/kept --json", "").stdout)
+    assert made["of the instant"].endswith("+08:00")
+    other = {"CONSENT_DATA_DIR": str(tmp_path / "other"), "CONSENT_TIME_ZONE": "Asia/Tokyo"}
+    put = shell(f"restore {tmp_path}/kept", "", **other)
+    assert put.returncode == 0, put.stderr
+    [gone] = [line for line in (put.stdout + put.stderr).splitlines() if "ACKNOWLEDGED AFTER" in line]
+    assert "+09:00 IS GONE" in gone
+
+
+def test_a_restore_tells_nobody_to_start_workers_before_the_refusals_are_back(shell, tmp_path):
+    shell("refuse 13800138000", "")
+    shell(f"backup {tmp_path}/kept", "")
+    put = shell(f"restore {tmp_path}/kept", "", CONSENT_DATA_DIR=str(tmp_path / "other"))
+    assert put.returncode == 0, put.stderr
+    assert "consent refuse NUMBER" in put.stderr
+    assert "python -m workers" not in put.stderr
+    assert "consent serve" not in put.stderr
+    assert "start the workers last" in put.stderr
+
+
 @pytest.mark.parametrize("at_once", ["", "1"])
 @pytest.mark.parametrize(("to", "why"), [("full", "No space left on device"), ("nobody", "Broken pipe")])
 def test_a_key_that_cannot_be_printed_is_revoked_and_says_so(consent, environ, to, why, at_once):
