@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine import cli
 from consent_engine.adapters.sql.archive import SqlArchive
@@ -19,6 +18,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from tests.archive.house import SHORT, Town, broken, kept_of
 from tests.conftest import NUMBER, OTHER
+from tests.memory import a_store
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_no_refusal_is_put_in_force_from_the_log_of_another_archive(real, consen
     real.settled(msisdn=OTHER)
     seal(real.engine.store, "one")
     theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3", SHORT)
-    elsewhere = Town(FakeRedis(decode_responses=True), theirs)
+    elsewhere = Town(a_store(), theirs)
     elsewhere.engine.refuse(RefusalAsked(OTHER, "mobile", "voice", "desk"))
     seal(elsewhere.engine.store, "one")
     elsewhere.runner.close()

@@ -1,7 +1,6 @@
 """The doctor looks at every cell, not only at the first. The command itself: test_road.py."""
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
@@ -12,6 +11,7 @@ from consent_engine.domain.effects import WAKE_WINDOW, Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.ports.survey import Kind
 from tests.cluster.celled import Celled, lived_in
+from tests.memory import a_store
 
 COUNT = 4
 MANY = 30
@@ -20,7 +20,7 @@ EVERYTHING = Wanted(all=True)
 
 @pytest.fixture
 def world():
-    made = Celled(FakeRedis(decode_responses=True), COUNT)
+    made = Celled(a_store(), COUNT)
     yield made
     made.runner.close()
 
