@@ -1,6 +1,7 @@
 """The doctor looks at every cell, not only at the first. The command itself: test_road.py."""
 
 import pytest
+from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
@@ -77,8 +78,11 @@ def test_an_order_in_no_list_and_a_lost_record_of_the_last_cell_are_found(world)
     assert any("without a record" in told and order.id in told for told in troubles(world))
 
 
-def test_a_look_at_a_few_is_a_look_at_every_cell(world):
+def test_a_look_at_a_few_is_a_look_at_every_cell():
+    """On fakeredis, which scans in pieces as small as asked: a server returns a small set whole."""
+    world = Celled(FakeRedis(decode_responses=True), COUNT)
     lived_in(world, 2 * MANY)
+    world.runner.close()
     some = survey(world, piece=2).waiting(Lane.TIMER, None)
     pieces = [next(some) for _ in range(2 * COUNT)]
     assert [{cell_of(member.split(":")[1], COUNT) for member in piece} for piece in pieces] == [{0}, {1}, {2}, {3}] * 2
