@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from fakeredis import FakeRedis
 from hypothesis import settings
 from msgspec.structs import replace
 
@@ -15,7 +14,6 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
-from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.carriers import CARRIERS
@@ -32,6 +30,8 @@ from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Activation, Deactivation, Held, Outside, Sms, Store
 from tests.longest_first import rank
+from tests.memory import a_store, given_back
+from tests.plans import sample
 
 settings.register_profile("unhurried", settings(deadline=None))  # no test fails because the machine is busy
 settings.load_profile("unhurried")
@@ -199,7 +199,7 @@ class World:
         self.client = client
         self.policy = policy or Policy(retry_base=1_000)
         self.engine = self.another()
-        self.engine.catalogue.stock(plans_from(None))
+        self.engine.catalogue.stock(sample())
         self.keys = 0
         self.runner = asyncio.Runner()  # a performer must stay on one event loop
 
@@ -252,7 +252,8 @@ class World:
             performer = (engine or self.engine).performer
             for _ in range(50):
                 self.clock.forward(20)  # calls take a moment
-                if not any(self.due()[lane] for lane in lanes or tuple(Lane)):
+                due = self.due()
+                if not any(due[lane] for lane in lanes or tuple(Lane)):
                     return
                 for lane in lanes or tuple(Lane):
                     await performer.perform(lane, 5)
@@ -288,6 +289,13 @@ class World:
         return [sms.text for sms in self.gateway.sent if sms.purpose == purpose]
 
 
+@pytest.fixture(autouse=True)
+def stores() -> Iterator[None]:
+    """Take back a test's stores when it has ended."""
+    with given_back():
+        yield
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -295,7 +303,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """Make a world over fakeredis: fast, with the real scripts."""
-    made = World(FakeRedis(decode_responses=True))
+    """Make a world over an empty store."""
+    made = World(a_store())
     yield made
     made.runner.close()

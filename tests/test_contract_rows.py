@@ -2,12 +2,9 @@
 
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
@@ -16,7 +13,9 @@ from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.offer.versions import Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
 from tests import needs
+from tests.memory import a_store
 from tests.plans import priced
+from tests.typed import typed
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = runpy.run_path(str(ROOT / "docs" / "settings.py"))["reference"]
@@ -34,10 +33,7 @@ def folder(tmp_path):
 
 def consent(folder, *arguments):
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "CONSENT_DATA_DIR": str(folder / "data")}
-    return subprocess.run(
-        [sys.executable, "-m", "consent_engine", *arguments],
-        env=environ, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return typed(*arguments, environ=environ, folder=folder, seconds=120)
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMED)))
@@ -107,7 +103,7 @@ def test_without_its_secret_data_are_not_opened_and_no_other_secret_is_left_ther
 
 
 def test_two_who_publish_the_same_version_are_not_both_told_that_it_is_theirs():
-    registry = RedisRegistry(Wire(FakeRedis(decode_responses=True), proves=False, replicas=0))
+    registry = RedisRegistry(Wire(a_store(), proves=False, replicas=0))
     plan = plans_from(None)[0]
     registry.publish(plan, Sale.ON_SALE, None)
     registry.publish(plan, Sale.ON_SALE, None)

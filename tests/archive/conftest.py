@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
@@ -13,6 +12,7 @@ from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.sql.archive import SqlArchive
 from tests import needs
 from tests.archive.house import SHORT, Town, emptied
+from tests.memory import a_store
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def archive(url):
 
 @pytest.fixture
 def town(archive):
-    made = Town(FakeRedis(decode_responses=True), archive)
+    made = Town(a_store(), archive)
     yield made
     made.runner.close()
 
@@ -46,7 +46,7 @@ def town(archive):
 def small(tmp_path):
     """A town on SQLite only, for tests that do not depend on the database."""
     archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)
-    made = Town(FakeRedis(decode_responses=True), archive)
+    made = Town(a_store(), archive)
     yield made
     made.runner.close()
     archive.close()

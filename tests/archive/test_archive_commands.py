@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.online_copy import copy_online
@@ -18,6 +17,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from tests.archive.house import SHORT, Town, broken, kept_of
 from tests.conftest import NUMBER, OTHER
+from tests.memory import a_store
 
 
 def test_orders_of_the_time_before_are_counted_and_asked_to_move(real, consent):
@@ -208,7 +208,7 @@ def test_no_refusal_is_put_in_force_from_the_log_of_another_archive(real, consen
     real.settled(msisdn=OTHER)
     seal(real.engine.store, "one")
     theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3", SHORT)
-    elsewhere = Town(FakeRedis(decode_responses=True), theirs)
+    elsewhere = Town(a_store(), theirs)
     elsewhere.engine.refuse(RefusalAsked(OTHER, "mobile", "voice", "desk"))
     seal(elsewhere.engine.store, "one")
     elsewhere.runner.close()

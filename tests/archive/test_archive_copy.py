@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-from fakeredis import FakeRedis
 from sqlalchemy import delete, insert, select, text, update
 
 from consent_engine import cli
@@ -22,6 +21,7 @@ from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, NotOurArchive, SettingsError
 from tests.archive.house import SHORT, Town, everywhere
 from tests.integration.rq_house import ROOT
+from tests.memory import a_store
 
 MANY = 1_300
 """A number of orders that needs more than one piece."""
@@ -47,7 +47,7 @@ def target(postgres_url):
 @pytest.fixture
 def town(tmp_path):
     archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)
-    made = Town(FakeRedis(decode_responses=True), archive)
+    made = Town(a_store(), archive)
     yield made
     made.runner.close()
     archive.close()

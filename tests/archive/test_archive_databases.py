@@ -13,7 +13,6 @@ from time import monotonic
 
 import psycopg
 import pytest
-from fakeredis import FakeRedis
 from sqlalchemy import event, inspect, text
 
 from benchmarks import postgres
@@ -27,6 +26,7 @@ from consent_engine.errors import ArchiveGone, ArchiveUnavailable
 from tests import needs
 from tests.archive.house import DAY, LONG, SEAL, SHORT, Town, emptied, everywhere
 from tests.conftest import Clock
+from tests.memory import a_store
 
 SOME = [parse(f"1380013{n:04}") for n in range(8)]
 
@@ -50,7 +50,7 @@ def ctl(server, word):
 @contextmanager
 def town_on(url, timeout_s=TIMEOUT_S):
     archive = SqlArchive(url, SHORT, timeout_s)
-    town = Town(FakeRedis(decode_responses=True), archive)
+    town = Town(a_store(), archive)
     try:
         yield town
     finally:

@@ -27,6 +27,7 @@ from tests.archive.house import LONG, Town, emptied
 from tests.conftest import recording_of
 from tests.integration.promises.checks import HOURS, NUMBERS
 from tests.integration.promises.machine import PLANS, SELDOM, Promises, stories
+from tests.memory import a_store
 
 RETRIES = Policy(retry_base=1_000, reminder_after=12 * HOURS)
 
@@ -98,7 +99,7 @@ class Remembering(Town):
 class Leaving(Promises):
     """Rules are events of the world; invariants are our promises."""
 
-    def __init__(self, archive, client=None):
+    def __init__(self, archive, client):
         super().__init__(client)
         self.archive = Faulty(emptied(archive))
         before = self.world
@@ -261,7 +262,13 @@ def lite(tmp_path):
 
 
 def test_promises_hold_whatever_happens_while_orders_leave(lite):
-    tell("fakeredis and SQLite", lambda: Leaving(lite, FakeRedis(decode_responses=True)), 40)
+    client = a_store()
+
+    def story():
+        client.flushdb()
+        return Leaving(lite, client)
+
+    tell(f"{type(client).__name__} and SQLite", story, 40)
 
 
 def test_promises_hold_while_orders_leave_a_real_server_for_postgresql(redis_server, postgres_url):

@@ -6,7 +6,6 @@ from dataclasses import replace
 from threading import Thread
 
 import pytest
-from fakeredis import FakeRedis
 from sqlalchemy import text
 
 from consent_engine.adapters.redis.client import Wire
@@ -27,6 +26,7 @@ from consent_engine.engine.sealing import seal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Piece, Waiting
 from tests.conftest import NUMBER
+from tests.memory import a_store
 
 MOST_BYTES = 120
 """The most bytes that one event may take in a journal."""
@@ -276,7 +276,7 @@ def test_a_log_that_is_brought_what_it_has_in_another_order_numbers_only_what_is
 
 
 def test_every_cell_is_brought_to_the_one_log(small):
-    client = FakeRedis(decode_responses=True)
+    client = a_store()
     cells = [Cell(n) for n in range(2)]
     for cell in cells:
         client.rpush(cell.journal, *(f"{cell.number} {n}" for n in range(3)))

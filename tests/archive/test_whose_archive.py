@@ -5,7 +5,6 @@ import sys
 import threading
 
 import pytest
-from fakeredis import FakeRedis
 from sqlalchemy import text
 
 from consent_engine.adapters.sql.archive import SqlArchive
@@ -15,6 +14,7 @@ from consent_engine.errors import ArchiveUnavailable, NotOurArchive
 from tests.acceptance.house import HOME
 from tests.archive.house import LONG, SHORT, Town
 from tests.conftest import OTHER
+from tests.memory import a_store
 
 BEFORE_ARCHIVES = ("1", "2")
 """The schemas of data that a program without archives reads; it starts on no others."""
@@ -24,7 +24,7 @@ BEFORE_ARCHIVES = ("1", "2")
 def second(town):
     """Another installation, with data of its own, on the same archive."""
     there = SqlArchive(address(town.archive), SHORT)
-    made = Town(FakeRedis(decode_responses=True), there, clock=town.clock)
+    made = Town(a_store(), there, clock=town.clock)
     yield made
     made.runner.close()
     there.close()

@@ -1,11 +1,11 @@
-"""Moves between fakes, and the points at which they die."""
+"""Moves between stores, and the points at which they die."""
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.reshard.move import Move
 from tests.cluster.celled import Celled
+from tests.memory import a_store
 
 
 class Died(BaseException):
@@ -13,7 +13,7 @@ class Died(BaseException):
 
 
 class Quiet(Move):
-    """A move between fakes, which list no clients."""
+    """A move between stores that share a server: its list of clients says nothing about one of them."""
 
     def rest(self):
         self.rested = True
@@ -23,7 +23,7 @@ WORLDS = []
 
 
 def fake(count, clock=None, **more):
-    WORLDS.append(Celled(FakeRedis(decode_responses=True), count, clock=clock, **more))
+    WORLDS.append(Celled(a_store(), count, clock=clock, **more))
     return WORLDS[-1]
 
 
@@ -34,7 +34,7 @@ def moved(old, new):
 def target(count, clock, **more):
     """An empty Redis, and the world that will be there."""
     made = fake(count, clock, **more)
-    made.client.flushall()
+    made.client.flushdb()
     return made
 
 
@@ -71,6 +71,6 @@ def snapshot(client):
 
 
 def restore(client, kept):
-    client.flushall()
+    client.flushdb()
     for key, value in kept.items():
         client.restore(key, 0, value)

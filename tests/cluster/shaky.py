@@ -1,13 +1,12 @@
 """A world of a few cells on one fake server, each of which can be cut off."""
 
-from fakeredis import FakeRedis
-
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.msisdn import slot
 from consent_engine.errors import StoreUnavailable
 from tests.cluster.celled import Celled, person
+from tests.memory import a_store
 
 CELLS = 4
 
@@ -28,7 +27,7 @@ class Shaky(Celled):
 
     def __init__(self):
         self.wires = {}
-        super().__init__(FakeRedis(decode_responses=True), CELLS)
+        super().__init__(a_store(), CELLS)
 
     def wire(self, n):
         return self.wires.setdefault(n, Cut(self.client, proves=False, replicas=0))

@@ -67,6 +67,7 @@ class Stands:
 
 
 def worker(engine):
+    """Perform what is due, and again for each line read; without a pause once the input has ended."""
     # With a longer lease, it could begin its calls that late: a short lease must not be the reason why it does not.
     engine = working(engine, Outer(), Stands(engine.store.lanes), startable_s=3_600)
 
@@ -74,7 +75,8 @@ def worker(engine):
         while True:
             for lane in Lane:
                 await engine.performer.perform(lane, 0.1)
-            await asyncio.sleep(0.01)
+            await engine.performer.land(0.1)
+            await asyncio.to_thread(sys.stdin.readline)
 
     asyncio.run(work())
 
@@ -98,7 +100,6 @@ def main(kind, port, folder):
             if "moved away" in str(error):
                 say("away")
                 return
-            time.sleep(0.01)
 
 
 if __name__ == "__main__":

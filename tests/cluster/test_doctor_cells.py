@@ -12,6 +12,7 @@ from consent_engine.domain.effects import WAKE_WINDOW, Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.ports.survey import Kind
 from tests.cluster.celled import Celled, lived_in
+from tests.memory import a_store
 
 COUNT = 4
 MANY = 30
@@ -20,7 +21,7 @@ EVERYTHING = Wanted(all=True)
 
 @pytest.fixture
 def world():
-    made = Celled(FakeRedis(decode_responses=True), COUNT)
+    made = Celled(a_store(), COUNT)
     yield made
     made.runner.close()
 
@@ -77,8 +78,11 @@ def test_an_order_in_no_list_and_a_lost_record_of_the_last_cell_are_found(world)
     assert any("without a record" in told and order.id in told for told in troubles(world))
 
 
-def test_a_look_at_a_few_is_a_look_at_every_cell(world):
+def test_a_look_at_a_few_is_a_look_at_every_cell():
+    """On fakeredis, which scans in pieces as small as asked: a server returns a small set whole."""
+    world = Celled(FakeRedis(decode_responses=True), COUNT)
     lived_in(world, 2 * MANY)
+    world.runner.close()
     some = survey(world, piece=2).waiting(Lane.TIMER, None)
     pieces = [next(some) for _ in range(2 * COUNT)]
     assert [{cell_of(member.split(":")[1], COUNT) for member in piece} for piece in pieces] == [{0}, {1}, {2}, {3}] * 2

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.reshard.account import Fact
@@ -14,6 +13,7 @@ from tests.cluster.one_server import engine_at, move, place
 from tests.durability.servers import server
 from tests.fault_proxy import Fault, FaultProxy, Kind, nth
 from tests.integration.api_door import OTHER
+from tests.memory import a_store
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ class Again(Wire):
 
 @pytest.mark.parametrize("family", ["journal", "unmatched"])
 def test_what_is_sent_again_is_appended_once_however_late_and_a_target_that_lost_something_is_told(family):
-    client, moving = FakeRedis(decode_responses=True), Appended()
+    client, moving = a_store(), Appended()
     wires = [Again(client, proves=False, replicas=0)]
 
     def write(*names):

@@ -58,7 +58,7 @@ class Process:
         self.run.send_signal(signal.SIGCONT)
 
     def another(self, count=1):
-        """Have the desk place so many more orders, so that the worker has few without an answer."""
+        """Have the worker look, or the desk place an order, so many times more. Few orders are without an answer."""
         self.run.stdin.write("\n" * count)
         self.run.stdin.flush()
 
@@ -111,6 +111,7 @@ def test_who_stood_still_while_the_data_moved_calls_nobody_after_a_stop_and_take
                     says(subscriber, "是", number, f"yes-{order}")
                     answered.add(order)
                     desk.another()
+            worker.another()
             return worker.stands
 
         desk.another(AT_ONCE)

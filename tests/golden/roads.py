@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Iterator
 
-from fakeredis import FakeRedis
-
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.ports import ApiKey
 from tests.conftest import World
 from tests.golden import Records, dumped
+from tests.memory import a_store
 from tests.scenarios import FILES, Play
 
 UNREADABLE = "an_unreadable_record"
@@ -85,7 +84,7 @@ def _after_each(play: Play, lines: Iterator[str]) -> Iterator[Records]:
 def _by_night() -> Iterator[Records]:
     """Quiet hours: a reminder and the notice of a revoked plan wait for the morning."""
     night = Policy(retry_base=1_000, reminder_after=10 * 3_600_000, quiet_from=0, quiet_to=23 * 60 + 59)
-    world = World(FakeRedis(decode_responses=True), night)
+    world = World(a_store(), night)
     at = "2025-11-24T07:59:30+08:00"  # the only minute in which calls are allowed
     world.engine.place(Placing("desk", "key-1", world.request(started_at=at, agreed_at=at)))
     world.run()
@@ -99,7 +98,7 @@ def _by_night() -> Iterator[Records]:
 
 def _at_the_desk() -> Iterator[Records]:
     """Metadata and an English text, a sub-number, keys that were added and revoked."""
-    world = World(FakeRedis(decode_responses=True), sub_numbers=frozenset({"mobile"}))
+    world = World(a_store(), sub_numbers=frozenset({"mobile"}))
     asked = world.request().model_dump(mode="json")
     asked |= {"metadata": {"desk": "北京/3", "n": 10**20, "share": 0.1}, "language": "en"}
     order = world.engine.place(Placing("desk", "key", PlaceOrder.read(asked))).order
@@ -118,7 +117,7 @@ def _at_the_desk() -> Iterator[Records]:
 
 def _by_a_machine() -> Iterator[Records]:
     """A yes within a moment is answered by asking for the code; with the code, within a moment, it is held."""
-    world = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, suspects=Suspects.CODE, reading_speed=60))
+    world = World(a_store(), Policy(retry_base=1_000, suspects=Suspects.CODE, reading_speed=60))
     order = world.place()
     world.run(Lane.SMS)
     world.say("是")

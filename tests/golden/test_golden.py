@@ -5,7 +5,6 @@ import tarfile
 from collections import Counter
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
@@ -14,6 +13,7 @@ from consent_engine.domain.lifecycle import State, Trigger
 from tests import needs
 from tests.golden import FOLDERS, dumped, kept, kind_of, looked_at
 from tests.golden.roads import played
+from tests.memory import a_store
 
 KINDS = {"order", "line", "inbox", "offers", "archived"}
 WAITS = {"sms.confirmation.1", "sms.notification.1", "activate", "wake.reminder", "wake.window_closed",
@@ -69,7 +69,7 @@ def test_a_data_folder_of_an_earlier_commit_is_written_as_it_was(folder):
 def test_keys_and_plans_are_written_as_they_were(written):
     """Read from the file's own registry, and written into an empty one."""
     shared = {kind: [r for key, r in written.items() if kind_of(key) == kind] for kind in ("apikeys", "plan")}
-    before, after = FakeRedis(decode_responses=True), FakeRedis(decode_responses=True)
+    before, after = a_store(), a_store()
     registry, again = (RedisRegistry(Wire(each, proves=False, replicas=0)) for each in (before, after))
     [rows] = shared["apikeys"]
     before.hset("ce:apikeys", mapping=rows)

@@ -28,7 +28,6 @@ from consent_engine.api.document.openapi import ORDER
 from consent_engine.api.http.bounds import USUAL, Bounds
 from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE
-from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
@@ -38,6 +37,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.wiring import Installation, archive_of
 from tests.conftest import ANY_AGE, recording_of
 from tests.integration.told import untold
+from tests.plans import sample
 
 SECRET = "gateway-secret-gateway-secret"
 NUMBER, OTHER = "+8613800138000", "+8613900139000"
@@ -103,7 +103,7 @@ class Door:
         emptied(folder / ARCHIVE_FILE)
         self.engines = [self.installation.engine()]
         self.engine = self.engines[0]
-        self.engine.catalogue.stock(plans_from(None))
+        self.engine.catalogue.stock(sample())
         self.keys = {role: self.engine.keys.add(f"the-{role}", role) for role in Role}
         self.keys["other"] = self.engine.keys.add("another-desk", Role.AGENT)
         self.runner = asyncio.Runner()

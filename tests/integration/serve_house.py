@@ -16,6 +16,7 @@ from tests import needs
 from tests.acceptance.house import children_of, command_of
 from tests.integration.api_door import NUMBER
 from tests.integration.rq_house import ROOT, WAIT, until
+from tests.typed import typed
 
 
 @pytest.fixture
@@ -30,10 +31,7 @@ def environ(tmp_path):
 @pytest.fixture
 def consent(environ):
     def run(*arguments, **more):
-        return subprocess.run(
-            [sys.executable, "-m", "consent_engine", *arguments],
-            env=environ | more, cwd=ROOT, capture_output=True, text=True, timeout=2 * WAIT, check=False,
-        )  # fmt: skip
+        return typed(*arguments, environ=environ | more, seconds=2 * WAIT)
 
     return run
 

@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fakeredis import FakeRedis
-
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
@@ -30,6 +28,7 @@ from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.errors import Refused
 from tests.conftest import NUMBER, World
+from tests.memory import a_store
 
 FILES = sorted(Path(__file__).parent.glob("*.txt"))
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -51,7 +50,7 @@ class Play:
     """One conversation under way."""
 
     def __init__(self) -> None:
-        self.world = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, reminder_after=12 * 3_600_000))
+        self.world = World(a_store(), Policy(retry_base=1_000, reminder_after=12 * 3_600_000))
         self.orders = {}
         self.lanes = tuple(Lane)
         self.seen = 0

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from tests.integration.calls.desk import Desk
 from tests.integration.conftest import Door, running
+from tests.memory import a_store
 
 __all__ = ["Door", "running"]
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Make a desk over fakeredis: fast, with the real scripts; settled records move to a file."""
+    """Make a desk over an empty store; settled records move to a file."""
     archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
-    made = Desk(FakeRedis(decode_responses=True), archive)
+    made = Desk(a_store(), archive)
     yield made
     made.runner.close()
     archive.close()

@@ -1,7 +1,6 @@
 """An activated service is taken back: once per order, whoever asks, however often, and whichever process dies."""
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec.structs import replace
 from sqlalchemy import select, update
 
@@ -49,6 +48,7 @@ from tests.archive.house import LONG, broken
 from tests.conftest import NUMBER, OTHER, others_of
 from tests.integration.calls import reviewing
 from tests.integration.calls.desk import instant
+from tests.memory import a_store
 
 WITHDRAWN = Why(Cause.WITHDRAWN, "hotline", "ops-1", "wants it no more")
 
@@ -586,7 +586,7 @@ def test_a_move_to_another_number_of_cells_carries_it(desk):
     desk.bss.end_answers = [Uncertain("timeout")]
     take_back(desk, order)
     desk.run(Lane.ACTIVATION)
-    client = FakeRedis(decode_responses=True)
+    client = a_store()
     here = Side([Wire(desk.client, proves=False, replicas=0)], alone=True)
     there = Side([Wire(client, proves=False, replicas=0)] * 3, alone=False)
     for facts in here.facts():

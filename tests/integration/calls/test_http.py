@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -11,6 +9,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import FULL_SECRET, NUMBER
 from tests.integration.calls.desk import SHA, instant
+from tests.typed import typed
 
 PATH = "/v1/calls"
 
@@ -128,8 +127,7 @@ def test_calls_and_what_was_wrong_with_them_are_listed_at_a_terminal(door):
     told = {"CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"]}
 
     def consent(*arguments):
-        command = [sys.executable, "-m", "consent_engine", *arguments]
-        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False)
+        return typed(*arguments, environ=told)
 
     call = start(door).json()["id"]
     wrong = start(door, began(door, **{"from": "13912345678"}), key="call-2").json()["id"]

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.msisdn import Msisdn
@@ -12,6 +10,7 @@ from tests.conftest import NUMBER, OTHER
 from tests.integration.api_door import FULL_SECRET
 from tests.integration.api_door import NUMBER as DIALLED
 from tests.integration.calls.desk import instant
+from tests.typed import typed
 
 
 def start(door, key="call-1", **more):
@@ -61,8 +60,7 @@ def test_an_inspectors_questions_are_a_command_each(door):
     told = {"CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"]}
 
     def consent(*arguments):
-        command = [sys.executable, "-m", "consent_engine", *arguments]
-        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False)
+        return typed(*arguments, environ=told)
 
     body = {"carrier": "mobile", "msisdns": [DIALLED]}
     given = door.call("POST", "/v1/permits", Role.AGENT, body).json()

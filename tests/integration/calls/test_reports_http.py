@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import FULL_SECRET, NUMBER, OTHER, is_problem, logged
 from tests.integration.calls.desk import instant
+from tests.typed import typed
 
 PATH = "/v1/reports"
 
@@ -75,8 +74,7 @@ def test_open_reports_are_metrics_without_a_person_and_a_list_at_a_terminal(door
     told = {"CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"]}
 
     def consent(*arguments):
-        command = [sys.executable, "-m", "consent_engine", "reports", *arguments]
-        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False)
+        return typed("reports", *arguments, environ=told)
 
     [row] = json.loads(consent("--door", "12321", "--json").stdout)
     assert (row["from"], row["class"], row["state"]) == ("+86138****8000", "not_ours", "open")

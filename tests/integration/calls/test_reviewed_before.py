@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec.structs import replace
 from sqlalchemy import select
 
@@ -20,13 +19,14 @@ from consent_engine.ports import CallFilter, CommitResult, Loaded, Tally
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold
+from tests.memory import a_store
 
 
 @pytest.fixture
 def careful(tmp_path):
     """Make a desk where calls are reviewed before activation."""
     archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
-    desk = Desk(FakeRedis(decode_responses=True), archive)
+    desk = Desk(a_store(), archive)
     desk.engine.terms = replace(desk.engine.terms, review_first=True)
     yield desk
     desk.runner.close()

@@ -2,16 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from consent_engine.engine.held_replies import Decision, grouped
 from consent_engine.errors import Malformed
 from tests.integration.api_door import FULL_SECRET, NUMBER, reply
-
-WAIT = 60
+from tests.typed import typed
 
 
 @pytest.fixture
@@ -21,8 +18,7 @@ def consent(door):
     }  # fmt: skip
 
     def run(*arguments):
-        command = [sys.executable, "-m", "consent_engine", "held", *arguments]
-        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=WAIT, check=False)
+        return typed("held", *arguments, environ=told)
 
     return run
 

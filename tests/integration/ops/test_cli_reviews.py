@@ -1,8 +1,6 @@
 """`consent reviews`: orders that wait for a first review, and their release once CONSENT_REVIEW is `after` again."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +9,7 @@ from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import FULL_SECRET, Door, order
-from tests.integration.rq_house import WAIT
+from tests.typed import typed
 
 
 @pytest.fixture
@@ -21,8 +19,7 @@ def consent(door):
     }  # fmt: skip
 
     def run(*arguments, **more):
-        command = [sys.executable, "-m", "consent_engine", "reviews", *arguments]
-        return subprocess.run(command, env=told | more, capture_output=True, text=True, timeout=WAIT, check=False)
+        return typed("reviews", *arguments, environ=told | more)
 
     return run
 

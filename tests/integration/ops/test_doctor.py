@@ -10,7 +10,6 @@ from time import time
 from urllib.parse import quote
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec.structs import replace
 from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, ReadOnlyError  # noqa: A004
 
@@ -61,6 +60,7 @@ from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Commit, LiftResult, LineChange, OrderChange, Target
 from consent_engine.ports.survey import Kind, Server
 from tests.conftest import NUMBER, OTHER, World
+from tests.memory import a_store
 
 EVERYTHING = Wanted(all=True)
 LEASE = 60_000
@@ -146,7 +146,7 @@ def test_of_a_sound_store_it_finds_nothing_wrong_whatever_is_under_way(busy):
 
 
 def test_an_order_that_is_reminded_first_has_an_end_to_its_wait(clock):
-    world = World(FakeRedis(decode_responses=True), Policy(reminder_after=3_600_000), clock=clock)
+    world = World(a_store(), Policy(reminder_after=3_600_000), clock=clock)
     asked(world)
     world.runner.close()
     assert wrong(world) == []

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -16,8 +14,8 @@ from consent_engine.engine.stuck import Wanted, causes_of, stuck_effects
 from tests.conftest import SECOND
 from tests.integration.api_door import FULL_SECRET, is_problem, order, reply
 from tests.integration.mishaps import QUESTION, park
+from tests.typed import typed
 
-WAIT = 60
 BUSY, LOST = "BSS answered 500", "no answer within 10.0 s"
 
 
@@ -58,8 +56,7 @@ def consent(door):
     }  # fmt: skip
 
     def run(*arguments):
-        command = [sys.executable, "-m", "consent_engine", *arguments]
-        return subprocess.run(command, env=told, capture_output=True, text=True, timeout=WAIT, check=False)
+        return typed(*arguments, environ=told)
 
     return run
 

@@ -8,7 +8,6 @@ import os
 from datetime import timedelta
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.bss import http_json as bss_http_json
 from consent_engine.adapters.gateways import http_json
@@ -21,6 +20,7 @@ from consent_engine.ports import Activation, Outside, Sms
 from consent_engine.simulator import outside
 from tests.conftest import NUMBER, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, nth
+from tests.memory import a_store
 
 DEEP = bool(os.environ.get("TESTS_DEEP"))
 SECRET, BSS_SECRET = "gateway-secret-of-the-tests", "bss-secret-of-the-tests"
@@ -252,7 +252,7 @@ def test_a_stray_answer_of_a_gateway_is_no_hand_over(kind):
 @pytest.fixture
 def world(air):
     """Make an engine with gateway and BSS behind the proxy. Its clock is the test's; calls take their real time."""
-    made = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, tell_declined=0))
+    made = World(a_store(), Policy(retry_base=1_000, tell_declined=0))
     made.runner.close()
     made.runner = air.runner
     far = Outside({"test": air.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, air.bss)

@@ -3,7 +3,6 @@
 from itertools import permutations
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.domain.decide.wanted_effects import excess, missing
 from consent_engine.domain.effects import WAKE_REMINDER, WAKE_WINDOW, Accepted, Lane, Uncertain
@@ -11,6 +10,7 @@ from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.domain.order.order import replay
 from consent_engine.domain.sms import Delivery
 from tests.conftest import World
+from tests.memory import a_store
 
 HOUR = 3_600_000
 WINDOW, UNDELIVERED = 24 * HOUR, 48 * HOUR
@@ -20,7 +20,7 @@ POLICY = Policy(retry_base=1_000, reminder_after=12 * HOUR)
 @pytest.fixture
 def reporting():
     """Make a world whose gateway reports deliveries."""
-    made = World(FakeRedis(decode_responses=True), POLICY)
+    made = World(a_store(), POLICY)
     made.gateway.reports = True
     made.engine = made.another()
     yield made

@@ -5,7 +5,6 @@ import os
 import selectors
 from collections import Counter
 
-from fakeredis import FakeRedis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -92,11 +91,9 @@ class Promises(Judge, RuleBasedStateMachine):
     calls = Bundle("calls")
     seen = Bundle("seen")
 
-    def __init__(self, client=None):
+    def __init__(self, client):
         super().__init__()
-        self.world = World(
-            client or FakeRedis(decode_responses=True), Policy(retry_base=1_000, reminder_after=12 * HOURS)
-        )
+        self.world = World(client, Policy(retry_base=1_000, reminder_after=12 * HOURS))
         self.model = Model()
         self.engine = self.world.engine
         self.world.runner = asyncio.Runner(loop_factory=jumping_loop)

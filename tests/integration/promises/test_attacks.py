@@ -1,7 +1,6 @@
 """Attacks on the promises: each of these once broke one."""
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.domain.effects import Accepted, Lane, Unavailable, Uncertain
 from consent_engine.domain.offer.policy import Policy
@@ -13,6 +12,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import drive
 from tests.conftest import NUMBER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit, lose_leases
+from tests.memory import a_store
 
 
 @pytest.mark.parametrize("times", [6, 12])
@@ -165,7 +165,7 @@ def test_a_yes_in_the_last_millisecond_counts_though_the_timer_is_due_in_it(worl
 
 
 def test_nobody_is_reminded_who_has_answered():
-    world = World(FakeRedis(decode_responses=True), Policy(reminder_after=3_600_000))
+    world = World(a_store(), Policy(reminder_after=3_600_000))
     order = world.place()
     world.run()
     world.clock.forward(hours=1)

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, WAKE_ACTIVATE, Lane
@@ -14,6 +13,7 @@ from consent_engine.engine.store_requests import Recall
 from consent_engine.errors import ArchiveUnavailable, NotDurable, StoreUnavailable
 from consent_engine.ports import Target
 from tests.conftest import NUMBER, World
+from tests.memory import a_store
 
 OTHER = "+8613800138001"
 LOOKED_AT = [Lane.INBOUND, Lane.ACTIVATION, Lane.SMS]
@@ -99,7 +99,7 @@ def test_a_yes_is_activated_and_told_by_the_lease_of_its_message_alone(world):
 def test_the_store_has_to_the_byte_what_a_lease_right_after_the_commit_leaves(carried):
     kept = []
     for carries in (carried, False):
-        world = World(FakeRedis(decode_responses=True))
+        world = World(a_store())
         world.bss = SlowBss()
         [order] = asked(world)
         world.say("是")

@@ -1,12 +1,12 @@
 """A subscriber who declined a plan is not offered it again, for as long as the policy says."""
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.errors import CoolingOff
 from tests.conftest import NUMBER, World
+from tests.memory import a_store
 
 PLAN, OTHER = "5g-smart-199", "data-pack-10gb"
 A_DAY = 24 * 3_600_000
@@ -24,7 +24,7 @@ def declined(world, plan=PLAN):
 
 @pytest.fixture
 def for_a_day():
-    made = World(FakeRedis(decode_responses=True), Policy(retry_base=1_000, cool_off=A_DAY))
+    made = World(a_store(), Policy(retry_base=1_000, cool_off=A_DAY))
     yield made
     made.runner.close()
 

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
@@ -26,6 +25,7 @@ from consent_engine.errors import (
 )
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.integration.mishaps import dies_after, happens_before_the_next_commit
+from tests.memory import a_store
 
 HOUR = 3_600_000
 
@@ -324,7 +324,7 @@ def test_a_question_whose_refusal_is_known_is_not_asked_again_though_its_lease_i
 
 
 def test_orders_of_many_numbers_go_their_ways_together():
-    world = World(FakeRedis(decode_responses=True))
+    world = World(a_store())
     numbers = [parse(f"138001380{n:02d}") for n in range(40)]
     orders = [world.place(number) for number in numbers]
     world.run()

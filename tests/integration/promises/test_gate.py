@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.effects import (
@@ -26,6 +25,7 @@ from consent_engine.engine.round_trips import drive
 from consent_engine.errors import DoNotCall, NotWaiting, TooLate
 from consent_engine.ports import LiftResult, Posted
 from tests.conftest import NUMBER, World
+from tests.memory import a_store
 
 
 def confirmed(world):
@@ -347,7 +347,7 @@ def purposes(world):
 
 
 def test_nobody_is_reminded_under_a_suspicion_and_what_comes_of_it_asks_anew():
-    world = World(FakeRedis(decode_responses=True), Policy(reminder_after=3_600_000))
+    world = World(a_store(), Policy(reminder_after=3_600_000))
     order = asked(world)
     world.say(COMPLAINT)
     world.run()

@@ -1,7 +1,6 @@
 """Cases that no other test covered: each was written for a mutation (`benchmarks/mutations`) that survived."""
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Wire
@@ -20,6 +19,7 @@ from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
 from consent_engine.ports import LiftResult, Owner
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit
+from tests.memory import a_store
 
 HOUR = 3_600_000
 
@@ -198,7 +198,7 @@ def test_nothing_is_told_as_done_that_could_not_be_proven(world, what):
     if what == "begun to activate":
         world.say("是")
         world.run(Lane.INBOUND)
-    # fakeredis has no WAITAOF: no write to it can be proven.
+    # A server without an AOF, and fakeredis that has no WAITAOF: no write to it can be proven.
     unproven = redis_store(Wire(world.client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
     world.engine = engine_like(world.engine, unproven)
     with pytest.raises(NotDurable):
@@ -215,7 +215,7 @@ def test_an_offer_that_the_store_lost_is_said_again(world):
 def test_what_can_wait_is_not_said_in_the_quiet_hours():
     four_in_the_afternoon = 16 * 60
     policy = Policy(reminder_after=HOUR, quiet_from=four_in_the_afternoon + 30, quiet_to=four_in_the_afternoon + 2 * 60)
-    world = World(FakeRedis(decode_responses=True), policy)
+    world = World(a_store(), policy)
     order = world.place()
     world.run()
     world.clock.forward(HOUR)

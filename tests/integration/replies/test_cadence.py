@@ -1,7 +1,6 @@
 """Many numbers of one agent that answer in one rhythm: people do not, so the code is asked for."""
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.find_unlikely_yes import RULES
@@ -12,6 +11,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.errors import StoreUnavailable
 from tests.conftest import World
 from tests.integration.mishaps import dies_after
+from tests.memory import a_store
 
 MOST = 5
 UNEVEN = (11, 47, 23, 5, 71, 31, 13, 59, 3, 37, 19, 43, 7, 29, 17, 61, 53, 41, 67, 73)
@@ -21,7 +21,7 @@ UNEVEN = (11, 47, 23, 5, 71, 31, 13, 59, 3, 37, 19, 43, 7, 29, 17, 61, 53, 41, 6
 @pytest.fixture
 def agency():
     """Make a world whose policy looks for a rhythm; settings may be changed before anything is placed."""
-    made = World(FakeRedis(decode_responses=True), policy())
+    made = World(a_store(), policy())
     yield made
     made.runner.close()
 

@@ -3,10 +3,10 @@
 from itertools import product
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.domain.msisdn import parse
 from tests.conftest import SECOND, World
+from tests.memory import a_store
 from tests.plans import known_since_ever
 
 NOBODYS = "199"
@@ -15,7 +15,7 @@ NOBODYS = "199"
 
 @pytest.fixture
 def subs():
-    made = World(FakeRedis(decode_responses=True), sub_numbers=frozenset({"mobile"}))
+    made = World(a_store(), sub_numbers=frozenset({"mobile"}))
     yield made
     made.runner.close()
 

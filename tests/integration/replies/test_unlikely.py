@@ -1,7 +1,6 @@
 """A yes that no person can have written never activates by itself: the code is asked for once, or a person looks."""
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.domain.effects import WAKE_UNDECIDED, Accepted, Lane
 from consent_engine.domain.lifecycle import Trigger
@@ -10,6 +9,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.errors import DoNotCall, StoreUnavailable
 from tests.conftest import NUMBER, SECOND, World
 from tests.integration.mishaps import dies_after
+from tests.memory import a_store
 
 READING_MS = 5 * 67 * 1000 // 60
 """How long the question of five segments takes at 60 characters a second."""
@@ -18,7 +18,7 @@ READING_MS = 5 * 67 * 1000 // 60
 @pytest.fixture
 def machine():
     """Make a world whose policy asks for the code; settings may be changed before anything is placed."""
-    made = World(FakeRedis(decode_responses=True), policy())
+    made = World(a_store(), policy())
     yield made
     made.runner.close()
 

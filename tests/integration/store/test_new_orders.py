@@ -1,7 +1,6 @@
 """New orders are saved many at once: each as the script for decisions would save it alone, or not at all."""
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
@@ -13,6 +12,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import CommitResult, LineChange
 from tests.conftest import NUMBER, OTHER, SECOND, World
+from tests.memory import a_store
 
 THIRD = "13700137000"
 SEAL = Seal("test-secret")
@@ -20,7 +20,7 @@ SEAL = Seal("test-secret")
 
 @pytest.fixture
 def world():
-    made = World(FakeRedis(decode_responses=True))
+    made = World(a_store())
     made.engine.store = fresh(made)
     yield made
     made.runner.close()

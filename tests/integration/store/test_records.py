@@ -1,7 +1,6 @@
 """A commit of any number of records of one cell: all of them are written, or none is."""
 
 import pytest
-from fakeredis import FakeRedis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, Pending
 from consent_engine.ports import Commit, CommitResult, Held, LineChange, Look, Owner, RecordChange, Saved
+from tests.memory import a_store, given_back
 
 CALL, ENDING, LINE, OTHER = "0ce7call", "0ce7end", "0ce7line", "0ce7other"
 CELL = Cell()
@@ -23,7 +23,7 @@ OK = Saved(CommitResult.OK)
 
 
 def opened():
-    client = FakeRedis(decode_responses=True)
+    client = a_store()
     return client, redis_store(Wire(client, proves=False, replicas=0), lease_ms=60_000, clock=lambda: 1_000)
 
 
@@ -174,6 +174,7 @@ def expected(change, was):
 
 @settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(list(KINDS)), there, asked), min_size=1, unique_by=lambda row: row[0]))
+@given_back()
 def test_a_commit_of_any_records_writes_all_of_it_or_nothing(rows):
     client, store = opened()
     for record, was, _ in rows:

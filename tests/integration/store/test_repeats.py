@@ -5,7 +5,6 @@ from dataclasses import replace
 from importlib.resources import files
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec import structs
 
 from consent_engine.adapters.redis.client import Wire
@@ -29,6 +28,7 @@ from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reporting import decide, report
 from tests.integration.calls.reviewing import review
+from tests.memory import a_store
 from tests.pages import WRITTEN
 from tests.plans import priced, undated
 
@@ -87,7 +87,7 @@ class Losing(Wire):
 def desk(tmp_path):
     """Make a desk; `slow` and `registry` are the store and the registry of another process, over a losing wire."""
     with closing(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")) as archive:
-        made = Desk(FakeRedis(decode_responses=True), archive)
+        made = Desk(a_store(), archive)
         made.wire = Losing(made.client)
         inner = redis_store(made.wire, lease_ms=60_000, clock=made.clock, cell=made.cell, seal=SEAL)
         made.slow = replace(made.engine.store, **{part: getattr(inner, part) for part in PARTS})
