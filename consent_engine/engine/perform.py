@@ -69,7 +69,7 @@ class Performer:
         self._archiver = Archiver(store, self._archived)
         self.measures = Measures()
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
-        self._known = KnownOrders(pace.watch, lambda: bool(self.awake))
+        self._known = KnownOrders(pace, lambda: bool(self.awake))
         self._carry = CarryOn(self._room, gate.gateway, self._start, pace)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
