@@ -38,7 +38,7 @@ class CarryOn:
         self._stands = stands
         self._start = start
         self._watch = pace.watch
-        self._lease_ms = int(pace.startable_s * 1000) + pace.call_ms
+        self._lease_ms = pace.lease_ms
         self._asked_for: Counter[Lane] = Counter()
         self._begun = 0
 

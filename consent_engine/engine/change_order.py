@@ -158,10 +158,11 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
     if record is None:
         return
     pending = record.effects[leased.effect]
-    fresh, now = pending.attempts == 1, max(now, pending.leased_at + 1)  # so that no later lease begins as this one did
+    now = max(now, pending.leased_at + 1)  # so that no later lease begins as this one did
+    first_at = pending.first_at if pending.doubts else leased.called_at
     back = replace(
-        pending, attempts=pending.attempts - 1, leased_at=0, why=why or pending.why,
-        first_at=0 if fresh else pending.first_at, last_at=0 if fresh else pending.last_at,
+        pending, attempts=pending.attempts - 1, leased_at=0, why=why or pending.why, first_at=first_at,
+        last_at=leased.called_at,
     )  # fmt: skip
     put = Put(leased.effect, now if due is None else max(now, due), back)
     if leased.line is not None:

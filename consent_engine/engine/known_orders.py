@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WITHOUT_CALLS, lane_of
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.limits import Pace
 from consent_engine.engine.store_requests import Save, Step, T, answered, resumed
 from consent_engine.errors import ConsentError
 from consent_engine.ports import Change, CommitResult, Leased, OrderChange, Saved
 
 KNOWN_S = 1.0
-"""How long an order is known: longer than its next step takes while work flows, and less than any lease lasts."""
+"""How long an order is known: longer than its next step takes while work flows. Never for more than half a lease."""
 MOST = 1_000
 
 
@@ -31,12 +32,13 @@ class _Known(NamedTuple):
 
 
 class KnownOrders:
-    """The known orders of one performer. watch: seconds, by a clock that never jumps · is_wanted: whether its next
-    steps are expected here; if not, nothing is known
+    """The known orders of one performer. is_wanted: whether its next steps are expected here; if not, nothing is
+    known
     """
 
-    def __init__(self, watch: Callable[[], float], is_wanted: Callable[[], bool]) -> None:
-        self._watch = watch
+    def __init__(self, pace: Pace, is_wanted: Callable[[], bool]) -> None:
+        self._watch = pace.watch
+        self._lasts_s = min(KNOWN_S, pace.lease_ms / 2000)
         self._is_wanted = is_wanted
         self._known: dict[str, _Known] = {}
 
@@ -50,7 +52,7 @@ class KnownOrders:
 
     def _fresh(self, order_id: str) -> _Known | None:
         known = self._known.get(order_id)
-        return None if known is None or self._watch() - known.at >= KNOWN_S else known
+        return None if known is None or self._watch() - known.at >= self._lasts_s else known
 
     def leased(self, leased: Leased, asked: float) -> None:
         """Know the order of an effect that was leased here, at `asked` or later, where that is its only call. In any

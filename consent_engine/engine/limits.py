@@ -16,6 +16,11 @@ class Pace:
     """How long a call may last."""
     watch: Callable[[], float] = monotonic
 
+    @property
+    def lease_ms(self) -> int:
+        """How long a lease lasts."""
+        return int(self.startable_s * 1000) + self.call_ms
+
 
 TICK_S = 1.0
 """How often the clock of a worker process looks at its lanes, and its other threads at their work."""

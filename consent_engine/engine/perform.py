@@ -21,7 +21,7 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
-from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
 from consent_engine.engine.ask_holder import telling
 from consent_engine.engine.calls_in_flight import Flights, Landed
@@ -45,6 +45,7 @@ from consent_engine.ports import Leased, Outside, Queue, Store
 
 log = logging.getLogger(__name__)
 BATCH = 200
+FOR_A_PERSON = "the subscriber's last reply may be a refusal: a person decides first"
 LINGER_S = 0.02
 """How long a slice with nothing left to lease waits for its calls, so that its job can report their outcomes. Other
 jobs wait for the worker meanwhile, so this is short."""
@@ -69,7 +70,7 @@ class Performer:
         self._archiver = Archiver(store, self._archived)
         self.measures = Measures()
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
-        self._known = KnownOrders(pace.watch, lambda: bool(self.awake))
+        self._known = KnownOrders(pace, lambda: bool(self.awake))
         self._carry = CarryOn(self._room, gate.gateway, self._start, pace)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
@@ -195,8 +196,8 @@ class Performer:
         work: list[tuple[Lane, Step[str]]] = []
         for lane, each in [(lane, each) for lane, some in leased.items() for each in some]:
             self._known.leased(each, asked)
-            if lane is Lane.SMS and _waits(each, self.gate):
-                work.append((lane, self._putting_off(each, since)))
+            if lane is Lane.SMS and (why := _why_put_off(each, self.gate)):
+                work.append((lane, self._putting_off(each, since, why)))
             elif each.barred:
                 work.append((lane, barring(each)))
             elif (known := known_outcome(each)) is not None:
@@ -270,10 +271,10 @@ class Performer:
             self._measure(leased, after, now)
         return word_of(outcome, parked=bool(pending and pending.parked))
 
-    def _putting_off(self, leased: Leased, since: float) -> Step[str]:
-        """Put off an SMS whose gateway is paused: as if it had not been leased, and due again in a while."""
+    def _putting_off(self, leased: Leased, since: float, why: str) -> Step[str]:
+        """Put off an SMS: as if it had not been leased, and due again in a while."""
         now = leased.at + int((self._watch() - since) * 1000)
-        yield from giving_back(leased, now, now + AGAIN_MS, why_it_waits(self.gate.gateway(leased)))
+        yield from giving_back(leased, now, now + AGAIN_MS, why)
         return "given_back"
 
     def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
@@ -282,6 +283,12 @@ class Performer:
             self.measures.notified((now - activated.at) / 1000)
 
 
-def _waits(leased: Leased, gate: Gate) -> bool:
-    """Whether an SMS is put off because its gateway is paused; one known to have begun is recorded all the same."""
-    return gate.gateway(leased) != "" and known_outcome(leased) is None
+def _why_put_off(leased: Leased, gate: Gate) -> str:
+    """Return why an SMS is put off though it is due: its gateway is paused, or it asks a subscriber whose last words
+    may be a refusal, however it became due. '' where it is not; one known to have begun is recorded all the same.
+    """
+    if known_outcome(leased) is not None:
+        return ""
+    if name := gate.gateway(leased):
+        return why_it_waits(name)
+    return FOR_A_PERSON if leased.order and leased.effect == QUESTION and leased.order.awaits_person else ""

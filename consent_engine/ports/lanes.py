@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 class Leased(Struct, frozen=True):
     """An effect that this worker holds for a while, with its record. lost: the worker that held it before recorded no
-    outcome · unread: a line's unread messages · barred: restrictions because of which the effect is *not* held
+    outcome · unread: a line's unread messages · barred: restrictions because of which the effect is *not* held ·
+    called_at: start of the last call before this lease, 0: none
     """
 
     effect: str
@@ -33,6 +34,7 @@ class Leased(Struct, frozen=True):
     unread: Sequence[Unread] = ()
     barred: Sequence[str] = ()
     ending: Ending | None = None
+    called_at: Millis = 0
 
     @property
     def held(self) -> Held:

@@ -130,30 +130,28 @@ def unread_of(kept: str) -> Unread:
         raise BrokenRecord("an unread message cannot be read") from None
 
 
-def leased_of(
-    offers: Mapping[str, str], now: Millis, member: str, kept: str, mark: str, flat: Sequence[str],
-    more: Sequence[str], *, seal: Seal | None = None,
-) -> Leased:  # fmt: skip
+def leased_of(offers: Mapping[str, str], now: Millis, row: Sequence[Any], *, seal: Seal | None = None) -> Leased:
     """An effect as the lease script gave it out, with its record. Raises BrokenRecord, also for an effect that does not
     follow from its record.
     """
+    member, kept, mark, flat, more, *called_at = row
     owner, record, effect = member.split(":", 2)
     fields = pairs(flat)
-    token = int(kept[1 : kept.index(",")])
+    held = Leased(effect, int(kept[1 : kept.index(",")]), mark == "1", now, called_at=int(*called_at))
     if owner == Owner.ORDER:
         order, barred = order_of(fields, offers, seal), tuple(more) if mark == "2" else ()
         if not follows(effect, order):
             raise BrokenRecord("an effect that does not follow from its order: somebody changed it")
-        return Leased(effect, token, mark == "1", now, order=order, barred=barred)
+        return replace(held, order=order, barred=barred)
     if owner in {Owner.CALL, Owner.ENDING}:
-        return _beside_orders(owner, fields, seal, Leased(effect, token, mark == "1", now))
+        return _beside_orders(owner, fields, seal, held)
     if owner != Owner.LINE:
         raise BrokenRecord("an effect of a record that this program does not know")
     line = Line.decode(record, fields, now)
     line = seal.line(line) if seal else line
     if not follows_of(effect, line):
         raise BrokenRecord("an effect that does not follow from its line: somebody put it there")
-    return Leased(effect, token, mark == "1", now, line=line, unread=tuple(unread_of(row) for row in more))
+    return replace(held, line=line, unread=tuple(unread_of(row) for row in more))
 
 
 def _beside_orders(owner: str, fields: Mapping[str, str], seal: Seal | None, leased: Leased) -> Leased:

@@ -48,12 +48,12 @@ class RedisLanes(OfCell, Lanes):
                 log.error("%s: cannot be leased now: %s", lane, type(answer).__name__)
                 continue
             now, *rows = answer
-            for member, *rest in rows:
+            for row in rows:
                 try:
-                    leased[lane].append(leased_of(self._offers, int(now), member, *rest, seal=self._seal))
+                    leased[lane].append(leased_of(self._offers, int(now), row, seal=self._seal))
                 except BrokenRecord as error:  # an unreadable record must not stop its lane: to the stuck list
-                    log.error("%s: %s", member.split(":")[1], error)
-                    self._park(broken, lane, member, rest[0], str(error))
+                    log.error("%s: %s", row[0].split(":")[1], error)
+                    self._park(broken, lane, row[0], row[1], str(error))
         self._wire.send(broken)
         return leased
 

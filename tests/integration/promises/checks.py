@@ -7,6 +7,7 @@ from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.decide.sent import sent
 from consent_engine.domain.effects import ACTIVATE, WAKE_UNDECIDED
 from consent_engine.domain.grammar import Keyword, read
+from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of
 from consent_engine.domain.order.event import link
@@ -193,7 +194,7 @@ class Judge:
             )
         elif not code:
             for other in others:
-                asked = other.last("confirmation_accepted")
+                asked = other.last(Trigger.CONFIRMATION_ACCEPTED)
                 gone = other.settled_at and other.settled_at + 72 * HOURS < said.at
                 assert asked is None or gone or said.at < asked.told()["started"], "a guess"
 

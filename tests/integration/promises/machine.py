@@ -114,16 +114,12 @@ class Promises(Judge, RuleBasedStateMachine):
             state = self.engine.show(owner).state
             self.must(not (state.settled and sms.purpose in QUESTIONS), f"{sms.purpose} though the order is {state}")
             rests = self.model.suspicion(*self.model.orders[owner]) is not None and not self.unread(sms.to)
-            self.must(not rests or sms.purpose not in ASKING or self.doubtful(sms), f"{sms.purpose} under a suspicion")
+            self.must(not rests or sms.purpose not in ASKING, f"{sms.purpose} under a suspicion")
         elif sms.purpose == "clarification" and not self.unread(sms.to):
             self.must(not self.model.refuses(sms.to, self.carrier(sms.sender)), "a question to somebody who refused")
             self.must(not self.model.suspicion(sms.to, self.carrier(sms.sender)), "a question under a suspicion")
         self.must(sms.to in NUMBERS, "an SMS to nobody")
         return await self.ended()
-
-    def doubtful(self, sms):
-        """Whether the SMS may have gone out before: it was in flight when the suspicion came."""
-        return any(each.ref == sms.ref for _, each in self.model.sent[:-1])
 
     async def activate(self, activation):
         self.world.bss.asked.append(activation)

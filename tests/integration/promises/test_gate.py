@@ -361,6 +361,63 @@ def test_nobody_is_reminded_under_a_suspicion_and_what_comes_of_it_asks_anew():
     world.runner.close()
 
 
+def complains_meanwhile(world, outcome):
+    """Return an answer of the gateway during whose call the subscriber complains, and that is read."""
+
+    def answer(sms):
+        world.say(COMPLAINT)
+        world.read_now()
+        return outcome
+
+    return answer
+
+
+@pytest.mark.parametrize("outcome", [Unavailable("503"), Uncertain("timeout")])
+def test_a_question_in_flight_when_a_suspicion_comes_is_not_tried_again_under_it(world, outcome):
+    order = world.place()
+    world.gateway.answers = [complains_meanwhile(world, outcome)]
+    for _ in range(20):
+        world.run()
+        world.clock.forward(seconds=61)
+    assert purposes(world) == ["confirmation", "held"]
+    let_go(world)
+    world.clock.forward(seconds=61)
+    world.run()
+    assert purposes(world) == ["confirmation", "held", "confirmation"]
+    world.say("是")
+    world.run()
+    assert world.state(order) == "notified"
+
+
+def test_a_question_that_a_suspicion_held_back_is_not_asked_in_the_moment_that_makes_it_a_refusal():
+    world = World(FakeRedis(decode_responses=True), Policy(confirm_within=72 * 3_600_000))
+    order = world.place()
+    world.gateway.answers = [Unavailable("503")]
+    world.run(Lane.SMS)
+    world.say(COMPLAINT)
+    world.run()
+    world.clock.forward(hours=24)
+    world.run(Lane.SMS)  # before the timer
+    world.run()
+    assert (purposes(world), world.state(order)) == (["confirmation", "held"], "cancelled")
+    world.runner.close()
+
+
+def test_a_question_on_the_stuck_list_is_not_asked_under_a_suspicion_though_a_person_retries_it(world):
+    order = world.place()
+    world.gateway.answers = [Uncertain("timeout")] * 20
+    for _ in range(8):
+        world.run()
+        world.clock.forward(seconds=660)
+    assert world.engine.show(order.id).question.parked
+    asked_before = purposes(world).count("confirmation")
+    world.say(COMPLAINT)
+    world.run()
+    world.engine.retry(order.id, "ops-1")
+    world.run()
+    assert purposes(world).count("confirmation") == asked_before
+
+
 def test_nobody_is_asked_again_under_a_suspicion(world):
     order = asked(world)
     world.engine.resend(order.id, "A1024")

@@ -20,6 +20,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.known_orders import KnownOrders
+from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.errors import ConsentError
 from tests.conftest import NUMBER, OTHER, SECOND, World
@@ -82,7 +83,7 @@ class Story:
         engine = self.engine()
         performer, save = engine.performer, engine.store.records.commit
         performer.awake = frozenset(LOOKED_AT)
-        performer._known = knowing(performer._watch, lambda: True)  # noqa: SLF001
+        performer._known = knowing(Pace(watch=performer._watch), lambda: True)  # noqa: SLF001
         self.known.append(performer._known)  # noqa: SLF001
 
         def commit(some, **more):

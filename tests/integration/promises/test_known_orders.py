@@ -13,9 +13,11 @@ from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.known_orders import KNOWN_S, MOST, KnownOrders, _Known
+from consent_engine.engine.limits import Pace
+from consent_engine.engine.perform import Performer
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import CommitResult
-from tests.conftest import SECOND, Clock
+from consent_engine.ports import CommitResult, Outside
+from tests.conftest import SECOND, SENDERS, Clock
 
 LOOKED_AT = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)
 
@@ -155,6 +157,23 @@ def test_an_order_that_was_saved_longer_ago_is_loaded(world, watched, order):
     assert watched.orders == [order.id]
 
 
+def test_an_order_is_known_for_half_a_lease_at_most(world):
+    """CONSENT_LEASE may be shorter than a second: then another process may have leased its call within that time."""
+    order, pace = world.place(), Pace(startable_s=0.5, call_ms=100, watch=lambda: world.clock() / 1000)
+    world.gateway.hold = asyncio.Event()
+    outside = Outside({"test": world.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, world.bss)
+    performer = Performer(world.engine.store, world.queue, outside, world.policy, pace)
+    performer.awake = frozenset(LOOKED_AT)
+
+    async def looks():
+        performer.look(LOOKED_AT)
+
+    world.runner.run(looks())
+    assert performer._known.of(order.id) is not None  # noqa: SLF001
+    world.clock.forward(301)
+    assert performer._known.of(order.id) is None  # noqa: SLF001
+
+
 def test_an_order_is_not_known_while_another_process_can_lease_a_call_of_it(world):
     watched, order = Watched(world, (Lane.INBOUND, Lane.SMS)), world.place()
     watched.looks()
@@ -253,7 +272,7 @@ async def stands(activation):
 
 
 def test_known_orders_are_bounded(order):
-    known = KnownOrders(lambda: 0.0, lambda: True)
+    known = KnownOrders(Pace(watch=lambda: 0.0), lambda: True)
     others = [replace(order, doc=replace(order.doc, id=f"{n:028x}"), effects={}) for n in range(MOST + 1)]
     for each in others:
         known._put(each.id, _Known(0.0, each.version, each, only=True))  # noqa: SLF001

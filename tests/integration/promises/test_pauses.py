@@ -3,7 +3,8 @@
 import pytest
 
 from consent_engine.adapters.redis.lanes import BROUGHT
-from consent_engine.domain.effects import Lane, Unavailable
+from consent_engine.domain.effects import Lane, Unavailable, Uncertain
+from consent_engine.domain.sms import Delivery
 from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, SEEN_MS, Gate, NothingSo, NotPaused
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Owner, Target
@@ -68,6 +69,25 @@ def test_a_gateway_that_stands_still_is_handed_nothing_and_no_attempt_is_counted
     world.run(Lane.SMS)
     assert {world.state(each) for each in orders} == {"awaiting_reply"}
     assert len(world.gateway.sent) == 3
+
+
+def test_a_yes_to_a_question_in_doubt_counts_though_that_was_looked_at_again_while_its_gateway_stood_still(world, stop):
+    world.gateway.answers = [Uncertain("timeout")]
+    order = world.place()
+    world.run(Lane.SMS)
+    asked = world.engine.show(order.id).question
+    world.clock.forward(seconds=30)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    stop("gateway", "test")
+    for _ in range(3):
+        world.clock.forward(seconds=601)
+        assert performed(world, Lane.SMS).counts["given_back"] == 1
+    waits = world.engine.show(order.id).question
+    assert (waits.attempts, waits.first_at, waits.last_at) == (1, asked.first_at, asked.last_at)
+    world.report(order, Delivery.DELIVERED)
+    world.run(Lane.INBOUND)
+    assert (world.state(order), len(world.gateway.sent)) == ("confirmed", 1)
 
 
 def test_what_waits_for_a_gateway_goes_out_once_it_goes_on_and_nothing_else_does(world, stop):

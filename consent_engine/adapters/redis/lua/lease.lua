@@ -21,7 +21,8 @@
 -- minute, and handed out with the mark `barred` and the names of the restrictions. While the line has unread messages,
 -- which may bring more, it is not handed out, and due again in a second (in a minute where they are parked, and wait
 -- for a person). An activation put by an older program names no carrier: then all restrictions on the line are named.
--- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names}, ...}
+-- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names, last_at before this
+-- lease (none where it is barred)}, ...}
 
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
 local BARRED_FOR, UNREAD_FOR = 60000, 1000 -- ms
@@ -123,6 +124,7 @@ local function take(member)
                 if not unread then leased[#leased + 1] = { member, text, "2", record, more } end
             else
                 if effect == "read" then more = call("LRANGE", prefix .. "inbox:" .. id, 0, ARGV[5] - 1) end
+                local called_at = last_at
                 if not lost then
                     last_at = string.sub(effect, 1, 17) == "sms.confirmation." and asked_at(record) or now
                     if doubts == "0" then first_at = last_at end
@@ -131,7 +133,7 @@ local function take(member)
                 record[kept] = text
                 call("HSET", key, field, text)
                 scored(deadline, member)
-                leased[#leased + 1] = { member, text, lost and "1" or "0", record, more }
+                leased[#leased + 1] = { member, text, lost and "1" or "0", record, more, called_at }
                 if alone then return "alone" end
             end
         end
