@@ -390,7 +390,7 @@ def test_a_question_in_flight_when_a_suspicion_comes_is_not_tried_again_under_it
 
 
 def test_a_question_that_a_suspicion_held_back_is_not_asked_in_the_moment_that_makes_it_a_refusal():
-    world = World(FakeRedis(decode_responses=True), Policy(confirm_within=72 * 3_600_000))
+    world = World(a_store(), Policy(confirm_within=72 * 3_600_000))
     order = world.place()
     world.gateway.answers = [Unavailable("503")]
     world.run(Lane.SMS)
