@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from consent_engine.domain.tree import Checkpoint
 
 _FOREVER = 2**62
-_SINCE = typer.Option(help="Only entries sealed from this instant on, like 2025-11-25T10:00:00+08:00.", metavar="T")
+_SINCE = typer.Option(
+    help="Only entries sealed from this instant on, like 2025-11-25T10:00:00+08:00. It ends without a checkpoint.",
+    metavar="T",
+)
 _UNTIL = typer.Option(help="Only entries sealed before this instant.", metavar="T")
 
 
