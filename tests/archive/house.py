@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from sqlalchemy import text
+from sqlalchemy import delete
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
@@ -13,6 +13,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.connections import connected
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.adapters.sql.tables import META, TABLES
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.retention import Retention
@@ -108,14 +109,10 @@ def everywhere(town, orders):
 def emptied(archive: SqlArchive) -> SqlArchive:
     """The archive, emptied, and owned by no installation; its id stays."""
     archive.check()
+    owned = META.c.name.in_(["installation", "log", "log_newest", "log_marks"])
     with archive._engine.begin() as connection:  # noqa: SLF001
-        connection.execute(text("DELETE FROM archived_orders"))
-        connection.execute(text("DELETE FROM archived_offers"))
-        connection.execute(text("DELETE FROM log"))
-        connection.execute(
-            text("DELETE FROM archive_meta WHERE name IN ('installation', 'log', 'log_newest', 'log_marks')")
-        )
-        connection.execute(text("DELETE FROM archived_calls"))
+        for table in TABLES.sorted_tables:
+            connection.execute(delete(table).where(owned) if table is META else delete(table))
     return archive
 
 
