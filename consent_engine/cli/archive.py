@@ -1,7 +1,7 @@
 """`consent archive`: moves settled orders to the archive, expires, adopts and copies it."""
 
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,10 @@ from consent_engine.cli.opening import opened
 from consent_engine.cli.slowly import Slowly
 from consent_engine.cli.tables import record, table, tell
 from consent_engine.errors import SettingsError
+
+if TYPE_CHECKING:
+    from consent_engine.adapters.sql.archive import SqlArchive
+    from consent_engine.engine.engine import Engine
 
 app = typer.Typer()
 
@@ -69,14 +73,20 @@ def merge(other: Annotated[str, _OTHER]) -> int:
     from consent_engine.adapters.sql.merge_archive import ArchiveMerge
 
     with opened() as engine, closing(SqlArchive(other, named_by="--from")) as source:
-        target = engine.store.ours()
-        if not isinstance(target, SqlArchive):
-            raise SettingsError("CONSENT_ARCHIVE_URL: these data have no archive to merge into")
-        found = ArchiveMerge(source, target, Slowly().tell).run()
+        found = ArchiveMerge(source, _own(engine), Slowly().tell).run()
     record([("records merged", found.records), ("entries of the log merged", found.entries)])
     for each in found.other:
         tell(f"{each} is not merged: the archive has another record, or another history, under this id")
     return int(bool(found.other))
+
+
+def _own(engine: "Engine") -> "SqlArchive":
+    from consent_engine.adapters.sql.archive import SqlArchive
+
+    archive = engine.store.ours()
+    if not isinstance(archive, SqlArchive):
+        raise SettingsError("CONSENT_ARCHIVE_URL: these data have no archive to merge into")
+    return archive
 
 
 _TO = typer.Option("--to", envvar="CONSENT_COPY_TO", help="An empty PostgreSQL database, like postgresql://HOST/NAME.")

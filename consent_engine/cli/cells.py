@@ -66,16 +66,19 @@ def stay(source: Annotated[str | None, _FROM] = None) -> None:
 @app.command("list")
 def show_all() -> None:
     """List the cells: slot, the master that has it, keys."""
-    from consent_engine.adapters.redis.client import NAMED_BY
     from consent_engine.adapters.redis.reshard.move import places
-    from consent_engine.adapters.redis.topology.cluster import is_cluster
     from consent_engine.config.settings import Settings
 
-    settings = Settings.load()
+    table(("cell", "slot", "master", "keys"), list(places(_cluster(Settings.load()))))
+
+
+def _cluster(settings: "Settings") -> "Side":
+    from consent_engine.adapters.redis.client import NAMED_BY
+    from consent_engine.adapters.redis.topology.cluster import is_cluster
+
     if settings.redis_url is None or not is_cluster(settings.redis_url):
         raise SettingsError("there is one cell: more cells need CONSENT_REDIS_URL=redis+cluster://...")
-    side = _side(settings, settings.redis_url, settings.cells, NAMED_BY)
-    table(("cell", "slot", "master", "keys"), list(places(side)))
+    return _side(settings, settings.redis_url, settings.cells, NAMED_BY)
 
 
 @contextmanager
