@@ -440,6 +440,7 @@ def test_an_order_that_was_not_asked_about_yet_is_asked_about_when_the_suspicion
     second = world.place(plan="data-pack-10gb")
     world.say(COMPLAINT)
     world.run(Lane.INBOUND)
+    assert world.due()[Lane.SMS] == 1, "the answer alone: a question that rests is not leased again and again"
     world.run()
     assert (purposes(world), world.state(second)) == (["confirmation", "held"], "agreed")
     let_go(world)
