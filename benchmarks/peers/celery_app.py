@@ -1,24 +1,13 @@
 """Celery on Redis: one task a step, acknowledged late, results ignored."""
 
-import os
 from collections.abc import Sequence
 from functools import cache
 
-from celery import Celery
 from peers import orders, steps
+from peers.celery_node import node
 from redis import Redis
 
-app = Celery("bench", broker=os.environ["BENCH_REDIS_URL"].replace("unix://", "redis+socket://").split("?")[0])
-app.conf.update(
-    task_ignore_result=True,
-    task_acks_late=True,
-    worker_prefetch_multiplier=int(os.environ.get("BENCH_PREFETCH", "4")),
-    worker_send_task_events=False,
-    worker_enable_remote_control=False,
-    broker_connection_retry_on_startup=True,
-    redis_max_connections=orders.MOST_CONNECTIONS,
-    broker_transport_options={"max_connections": orders.MOST_CONNECTIONS},
-)
+app = node("bench")
 
 
 @cache

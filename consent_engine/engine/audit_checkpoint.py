@@ -1,7 +1,7 @@
-"""The audit of the log's length: a checkpoint of now, compared with one that somebody kept elsewhere.
+"""The audit of the log's length: the present checkpoint, compared with an earlier one that was kept elsewhere.
 
 Whoever can write to Redis and to the archive can shorten the log together with its count, its marks and its records:
-nothing that is kept there shows it. A checkpoint that is kept where he cannot write does.
+nothing that is kept there shows it. A checkpoint shows it if it is kept where the same person cannot write.
 """
 
 from consent_engine.domain.tree import Checkpoint, Tree
@@ -11,9 +11,9 @@ PIECE = 5_000
 
 
 def compared(log: Log, known: Checkpoint | None = None) -> tuple[Checkpoint, str]:
-    """Return the checkpoint of the log as it is now, and how it differs from what it was; '' where it goes on from it.
+    """Return the log's present checkpoint, and how the log differs from the known one; '' where it begins with that.
 
-    known: of an earlier time. Raises ArchiveUnavailable.
+    known: a checkpoint of an earlier time. Raises ArchiveUnavailable.
     """
     tree, read, then = Tree(), 0, Tree().checkpoint
     while rows := log.entries(read, PIECE):

@@ -146,16 +146,18 @@ def test_a_refusal_that_was_lifted_after_the_time_between_is_not_missed_nor_put_
     assert [what for _, what in wrong(apart)] == ["a refusal is gone: the log has no lifting of it"]
 
 
-def test_a_number_that_went_on_after_the_time_between_is_compared_with_its_newest_entries(apart):
-    def happens(event):
-        apart.clock.forward(seconds=1)
-        apart.engine.line_event(LineEventAsked(FIFTH, LineEvent(event), apart.clock.now, "ops"))
+def happens(apart, event):
+    """Something happens to the fifth number, a second later."""
+    apart.clock.forward(seconds=1)
+    apart.engine.line_event(LineEventAsked(FIFTH, LineEvent(event), apart.clock.now, "ops"))
 
-    happens("released")
+
+def test_a_number_that_went_on_after_the_time_between_is_compared_with_its_newest_entries(apart):
+    happens(apart, "released")
     sealed(apart)
     adopts(apart, apart.first)
-    happens("assigned")
-    happens("suspended")
+    happens(apart, "assigned")
+    happens(apart, "suspended")
     sealed(apart)
     merged(apart)
     assert wrong(apart) == []
@@ -164,17 +166,13 @@ def test_a_number_that_went_on_after_the_time_between_is_compared_with_its_newes
 
 
 def test_a_line_that_began_anew_after_the_time_between_is_not_compared_with_its_earlier_life(apart):
-    def happens(event):
-        apart.clock.forward(seconds=1)
-        apart.engine.line_event(LineEventAsked(FIFTH, LineEvent(event), apart.clock.now, "ops"))
-
-    happens("released")
+    happens(apart, "released")
     sealed(apart)
     adopts(apart, apart.first)
     apart.run(Lane.TIMER)
     apart.clock.forward(hours=24 * 31)
     apart.run(Lane.TIMER)
-    happens("assigned")
+    happens(apart, "assigned")
     sealed(apart)
     merged(apart)
     assert audit(apart.engine.store, apart.clock.now - 1_000, EVER).wrong == [], "the others are past retention"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 from peers.careful import orders, steps
+from peers.orders import MOST_CONNECTIONS
 from redis import Redis
 
 # Given a URL, the broker would make a pool with no other bound than redis-py's own.
-CLIENT = Redis.from_url(os.environ["BENCH_REDIS_URL"], max_connections=orders.MOST_CONNECTIONS)
+CLIENT = Redis.from_url(os.environ["BENCH_REDIS_URL"], max_connections=MOST_CONNECTIONS)
 AGAIN_MS = 100
 """How long a reply waits that came before its question was known to be sent; more at each further try."""
 dramatiq.set_broker(RedisBroker(client=CLIENT))

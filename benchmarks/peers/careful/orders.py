@@ -8,7 +8,6 @@ syncs its file before it answers (`appendfsync always`).
 """
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from peers.orders import connect
 from redis import Redis
 from redis.commands.core import Script
 
@@ -27,8 +27,6 @@ KEYS_KEPT_S = 30 * 86_400
 AGAIN_S = 60
 """How long a step may take before its message counts as lost."""
 REMINDER_S, WINDOW_S = 12 * 3_600, 24 * 3_600
-MOST_CONNECTIONS = 1000
-"""The bound of connections: redis-py's own of 100 fails a thread that comes too late, and more threads are tried."""
 PLAN = {
     "code": "5g-smart-199", "version": 1, "name": "5G 智享套餐 199 元档", "monthly": "199.00", "months": 24,
     "includes": ["国内流量 60GB", "语音 1000分钟"], "term": "24 个月，到期自动续订",
@@ -46,7 +44,7 @@ Order = dict[str, str]
 @cache
 def connection() -> "Redis":
     """Return the connection pool of this process: the same server as the broker's."""
-    return Redis.from_url(os.environ["BENCH_REDIS_URL"], decode_responses=True, max_connections=MOST_CONNECTIONS)
+    return connect()
 
 
 @cache
