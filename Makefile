@@ -1,4 +1,4 @@
-# make demo | make test | make check | make figures | make bench. Each sets up what it needs in .venv, and nothing outside of it.
+# make demo | test | whole | search | check | figures | bench. Each sets up what it needs in .venv, and nothing outside of it.
 #   make demo ARGS="--orders 20 --keep"      make test ARGS="-k settings"      make PYTHON=/usr/bin/python3.12 test
 
 VENV := .venv
@@ -10,7 +10,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test check written figures pictures bench clean
+.PHONY: help demo test whole search check written figures pictures bench clean
 
 help:
 	@sed -n 's/^# //p; 2q' Makefile
@@ -18,9 +18,25 @@ help:
 demo: $(VENV)/.runs
 	@$(PY) -m consent_engine demo $(ARGS)
 
-# What was skipped stands at the end, with the reason; CONSENT_TESTS_REQUIRE=all makes it a failure.
+# Three tiers, and each test has one (tests/tiers.py). `test` needs what pip installs and nothing more; `whole` is what CI runs
+# besides, with servers, a browser and containers; `search` draws anew what both try a sample of, and breaks the code on purpose:
+# hours. What was skipped stands at the end, with the reason; CONSENT_TESTS_REQUIRE=all makes it a failure.
+RUN_TESTS = $(PY) -m pytest -q -rs -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.tests
-	@$(PY) -m pytest -q -rs -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN_TESTS) -m fast $(ARGS)
+
+whole: $(VENV)/.tests
+	@$(RUN_TESTS) -m whole $(ARGS)
+
+# The same again: make search SEED=...
+SEED := $(shell od -An -N4 -tu4 /dev/urandom)
+
+search: $(VENV)/.tests
+	@echo "make search SEED=$(strip $(SEED))"
+	@$(RUN_TESTS) -m searches --hypothesis-profile=search --hypothesis-seed=$(strip $(SEED)) $(ARGS)
+	@$(PY) -m benchmarks.mutations.run
+	@$(PY) -m benchmarks.http.axe
 
 check: $(VENV)/.tests
 	@echo "== ruff format"; $(PY) -m ruff format --check .

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,12 +30,15 @@ from consent_engine.engine.limits import Pace
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Activation, Deactivation, Held, Outside, Sms, Store
+from tests import tiers
 from tests.longest_first import rank
 from tests.memory import a_store, given_back
 from tests.plans import sample
 
-settings.register_profile("unhurried", settings(deadline=None))  # no test fails because the machine is busy
-settings.load_profile("unhurried")
+# No test fails because the machine is busy, and each run tries the same examples, but for `make search`.
+settings.register_profile("same", settings(deadline=None, derandomize=True, database=None))
+settings.register_profile("search", settings(deadline=None, database=None, print_blob=True, max_examples=1_000))
+settings.load_profile("same")
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
     del os.environ[name]  # no setting of this machine reaches a test
 for name in ("no_proxy", "NO_PROXY"):  # pip may need a proxy; the tests' servers are reached directly
@@ -71,8 +75,29 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         call.excinfo = pytest.ExceptionInfo.from_exception(failure)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest files first, each file whole and in its own order."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks of the tiers."""
+    for tier in tiers.Tier:
+        config.addinivalue_line("markers", f"{tier}: see tests/tiers.py, which is where a test gets it from")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out a file of which no test is asked for: to import all that the others need takes a while."""
+    if collection_path.suffix != ".py" or config.getoption("hypothesis_profile", None) == "search":
+        return None
+    there = tiers.tiers_in(collection_path.relative_to(config.rootpath).as_posix())
+    return True if there and there.isdisjoint(tiers.asked(config.option.markexpr)) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before those with another tier than is asked for are left out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test with its tier; run the longest files first, each file whole and in its own order."""
+    drawn = config.getoption("hypothesis_profile", None) == "search"
+    for item in items:
+        tier = tiers.tier_of_item(item)
+        if tier is None:
+            raise pytest.UsageError(f"{item.location[0]} has no tier: give it one in tests/tiers.py")
+        item.add_marker(tiers.SEARCHES if drawn and getattr(getattr(item, "obj", None), "hypothesis", None) else tier)
     items.sort(key=rank)
 
 

@@ -154,7 +154,7 @@ entries = st.lists(
 )
 
 
-@settings(derandomize=True, database=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     entries,
     st.sampled_from(["", "234", "345", "999"]),

@@ -97,7 +97,7 @@ def test_more_than_nine_events_are_read_in_their_order():
     assert replay(fields)[1] == order.head
 
 
-@settings(derandomize=True, database=None, max_examples=200)
+@settings(max_examples=200)
 @given(field=st.sampled_from(["doc", "e1", "e2"]), at=st.integers(0, 10_000), char=st.characters(codec="utf-8"))
 def test_a_changed_character_of_the_history_changes_the_head(field, at, char):
     order, fields = told()

@@ -91,7 +91,7 @@ def test_a_break_within_words_reads_as_a_blank():
         max_size=30,
     )
 )
-@settings(derandomize=True, database=None, max_examples=150)
+@settings(max_examples=150)
 def test_whatever_is_accepted_can_be_written_to_a_file_and_loaded_again(words):
     told = in_fields(name=words, scenario=f"家庭{words}", restrictions=[f"限{words}本人"], english=None)
     try:

@@ -23,7 +23,7 @@ TRADITIONAL = {
     simple: complex_ for complex_, simple in words.TRADITIONAL.items() if chr(simple) in "确认办开订谢请帮绝销"
 }
 
-quick = settings(derandomize=True, database=None, max_examples=300)
+quick = settings(max_examples=300)
 
 
 def meaning(text, **more):

@@ -1,0 +1,100 @@
+"""The tier of each test, in one table: by folder, with the files and functions in it that belong elsewhere.
+
+*fast* is what `make test` runs: every promise, every door, the road over real processes once, with nothing but what pip
+installs. *whole* is what CI adds to it: other servers and tools, a browser, containers, many processes. *searches* is
+`make search`: random histories and what enumerates, of which the other two try a sample. A test has the tier of the
+longest name here that it stands under; a file right in `tests/` has a line of its own.
+"""
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+import pytest
+
+
+class Tier(StrEnum):
+    """The marks, each of a command of its own."""
+
+    FAST = "fast"
+    WHOLE = "whole"
+    SEARCHES = "searches"
+
+
+FAST, WHOLE, SEARCHES = Tier
+TIERS = {
+    "consent_engine": FAST,
+    "tests/acceptance": WHOLE,
+    "tests/acceptance/test_chaos.py": SEARCHES,
+    "tests/archive": FAST,
+    "tests/archive/test_archive_databases.py": WHOLE,
+    "tests/archive/test_archive_stories.py": SEARCHES,
+    "tests/archive/test_races_and_damages.py": SEARCHES,
+    "tests/cluster": WHOLE,
+    "tests/containers": WHOLE,
+    "tests/contract": FAST,
+    "tests/crashes": SEARCHES,
+    "tests/durability": WHOLE,
+    "tests/golden": FAST,
+    "tests/integration": FAST,
+    "tests/integration/http/test_proxy.py": WHOLE,
+    "tests/integration/ops/test_cli_serve.py": WHOLE,
+    "tests/integration/ops/test_cli_troubles.py": WHOLE,
+    "tests/integration/ops/test_runbook.py": WHOLE,
+    "tests/integration/ops/test_traces.py": WHOLE,
+    "tests/integration/rq/test_processes.py": WHOLE,
+    "tests/integration/store/test_embedded_server.py": WHOLE,
+    "tests/integration/store/test_faults.py": WHOLE,
+    "tests/model": SEARCHES,
+    "tests/races": SEARCHES,
+    "tests/security": FAST,
+    "tests/security/test_fuzz.py": SEARCHES,
+    "tests/security/test_redis_users.py": WHOLE,
+    "tests/security/test_schemathesis.py": SEARCHES,
+    "tests/test_benchmarks.py": FAST,
+    "tests/test_careful_peers.py": WHOLE,
+    "tests/test_compliance.py": FAST,
+    "tests/test_contract_rows.py": FAST,
+    "tests/test_deploy.py": WHOLE,
+    "tests/test_deploy_kubernetes.py": FAST,
+    "tests/test_failure_matrix.py": FAST,
+    "tests/test_house_rules.py": FAST,
+    "tests/test_memory.py": FAST,
+    "tests/test_mutations.py": WHOLE,
+    "tests/test_pages.py": FAST,
+    "tests/test_scenarios.py": FAST,
+    "tests/test_tiers.py": FAST,
+    "tests/unit": FAST,
+    "workers": FAST,
+}
+VARIANTS = {"tests/archive": {"postgresql": WHOLE}}
+"""Of the fast tests in a folder, the cases with this parameter that need a server of their own."""
+
+
+def tier_of(file: str, function: str = "", cases: str = "") -> Tier | None:
+    """Return the tier of a file, of a function in it, or of one of its cases; None where the table has no such place.
+
+    cases: the ids of its parameters, joined by hyphens
+    """
+    folders = [str(each) for each in PurePosixPath(file).parents]
+    tier = next((TIERS[name] for name in (f"{file}::{function}", file, *folders) if name in TIERS), None)
+    other = {case: tier for name in folders for case, tier in VARIANTS.get(name, {}).items()}
+    return next((other[case] for case in cases.split("-") if case in other), tier) if tier is FAST else tier
+
+
+def tier_of_item(item: pytest.Item) -> Tier | None:
+    """Return the tier of a test that pytest has collected."""
+    cases = item.callspec.id if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
+    return tier_of(item.nodeid.partition("::")[0], item.location[2].partition("[")[0], cases)
+
+
+def tiers_in(file: str) -> set[Tier]:
+    """Return all that the tests of a file may have."""
+    own = [tier for name, tier in TIERS.items() if name.startswith(f"{file}::")]
+    cases = [tier for name in PurePosixPath(file).parents for tier in VARIANTS.get(str(name), {}).values()]
+    return {tier for tier in (tier_of(file), *own, *cases) if tier}
+
+
+def asked(expression: str) -> set[Tier]:
+    """Return the tiers that pytest's `-m` can select: those joined by `or`, and all for any other expression."""
+    words = expression.split(" or ")
+    return {Tier(word) for word in words} if {*words} <= {*Tier} else {*Tier}
