@@ -143,7 +143,7 @@ class InFlight(Refused, code="in_flight"):
 
 
 class EventNotTaken(Refused, code="event_not_taken"):
-    """A newer event of this number is known, or the most events allowed are kept."""
+    """The most events allowed are kept of this number."""
 
 
 class OtherNetwork(Refused, code="other_network"):

@@ -4,25 +4,17 @@ Only an answer lets an activation begin. An answer with another holder or networ
 network had reported it: the same code ends the order, or bars it where its activation has begun.
 """
 
-import logging
 from typing import NamedTuple
-
-from msgspec.structs import replace
 
 from consent_engine.domain.effects import ACTIVATE, Accepted, Millis, Outcome, Unavailable, Uncertain
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import recording
-from consent_engine.engine.line_events import SKEW_MS, LineEventAsked, happening_on
-from consent_engine.engine.store_requests import Step
-from consent_engine.errors import EventNotTaken
+from consent_engine.engine.line_events import SKEW_MS, LineEventAsked
 from consent_engine.ports import Leased, Outside, Target
 from consent_engine.ports.targets import BSS
 
-log = logging.getLogger(__name__)
 BY = "bss"
 """The name under which the history records what a look-up found."""
 CHANGED = "the BSS says that the number went to another holder or network"
@@ -68,20 +60,3 @@ def _event(order: Order, answer: Subscriber, now: Millis) -> LineEventAsked | No
     if answer.is_elsewhere(carrier):
         return LineEventAsked(number, LineEvent.PORTED_OUT, now, BY, carrier)
     return None
-
-
-def telling(line: str, order: str, event: LineEventAsked) -> Step[None]:
-    """Record on a line what a look-up found. If a newer event of the number is known, this one gets its instant; if as
-    many events are kept as may be, only the order gets it: it was asked of another holder, and ends.
-    """
-    try:
-        try:
-            yield from happening_on(line, event)
-        except EventNotTaken as newer:
-            since = newer.facts.get("since")
-            if not isinstance(since, int):
-                raise
-            yield from happening_on(line, replace(event, on=since))
-    except EventNotTaken as full:
-        log.error("order %s: the look-up's result is kept with the order, not its line: %s", order, full.code)
-        yield from recording(order, NumberChanged(event.op, event.by, line))

@@ -30,7 +30,7 @@ from consent_engine.domain.decide.endings import (
 )
 from consent_engine.domain.effects import DEACTIVATE, WAKE_LINE, Millis, Pending
 from consent_engine.domain.lifecycle import State, Trigger
-from consent_engine.domain.line.holder import CHANGING
+from consent_engine.domain.line.holder import CHANGING, as_they_happened
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
@@ -197,10 +197,10 @@ def holder_changed(leased: Leased) -> Step[str]:
     line = leased.line
     if line is None:
         raise BrokenRecord("a timer without its line")
-    changed = [each for each in line.history if each.event in CHANGING]
-    newest = max(changed, key=lambda each: each.on, default=None)
+    changed = as_they_happened(each for each in line.history if each.event in CHANGING)
     over = True
-    if newest is not None:
+    if changed:
+        newest = changed[-1]
         why = Why(Cause.NUMBER_CHANGED, "other", newest.by)
         over = yield from taking_back(line, why, lambda order: order.doc.call.started_at < newest.on)
     for _ in range(MOST_RACES):

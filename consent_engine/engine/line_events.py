@@ -1,4 +1,5 @@
-"""Events of a line: changes of its number, reported by the network. Whatever was asked of the holder before is over.
+"""Events of a line: changes of its number, reported by the network, in any order. Whatever was asked of the holder
+before is over.
 
 One commit writes the event, its restrictions, and the end of every open order that it ends: nothing is sent or
 activated in between. An activation that has begun cannot be taken back: its order is barred, and ends with the call.
@@ -13,7 +14,16 @@ from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_ENDINGS, WAKE_LINE, Lane, Millis, Purpose, lane_of, sms_parts
 from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.line.holder import CHANGING, ENDING, MOST_EVENTS, Happened, LineEvent, restricted, stale
+from consent_engine.domain.line.holder import (
+    CHANGING,
+    ENDING,
+    MOST_EVENTS,
+    OF_EVENTS,
+    Happened,
+    LineEvent,
+    restrictions_of,
+    stale,
+)
 from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.facts import NumberChanged
@@ -62,8 +72,8 @@ class _Ends(Struct, frozen=True):
 def happening(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
     """Record an event of a number, proven durable; a repeat changes nothing.
 
-    Raises Malformed for a future instant, EventNotTaken for one before the newest that is known, or when MOST_EVENTS
-    are kept, StoreUnavailable.
+    Raises Malformed for a future instant, EventNotTaken for one that ends no orders when MOST_EVENTS are kept,
+    StoreUnavailable.
     """
     return (yield from happening_on(line_id(secret, asked.msisdn), asked))
 
@@ -94,11 +104,10 @@ def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
 def _may_be(asked: LineEventAsked, line: Line, now: Millis) -> None:
     if asked.on > now + SKEW_MS:
         raise Malformed([FieldError("at", "in_the_future", "must not be in the future")])
-    newest = max((each.on for each in line.history), default=0)
-    if asked.on < newest:
-        raise EventNotTaken("a newer event of this number is known: an earlier one changes nothing", since=newest)
-    if len(line.history) >= MOST_EVENTS:
-        raise EventNotTaken(f"{MOST_EVENTS} events of this number are kept: this is the limit")
+    if len(line.history) >= MOST_EVENTS and asked.event not in ENDING:
+        raise EventNotTaken(
+            f"{MOST_EVENTS} events of this number are kept: only a change of holder or carrier is taken"
+        )
 
 
 def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Millis) -> _Ends:
@@ -136,11 +145,20 @@ def _stamped(records: Sequence[Change]) -> Mapping[str, str]:
 
 def _line_after(line: Line, asked: LineEventAsked, happened: Happened, ends: _Ends, now: Millis) -> LineChange:
     """Return the line's change with the event; its own answers to the holder before are not sent."""
-    fields = {**dict.fromkeys(line.aged, ""), **restricted(happened, line.restrictions), **ends.fields}
+    after = line.with_event(happened)
+    fields = {**dict.fromkeys(line.aged, ""), **_restricted(after), **ends.fields}
     fields |= {"msisdn": str(asked.msisdn), "seen": str(max(line.seen, now))}
     ours = (each for each in line.effects if lane_of(each) is Lane.SMS and sms_parts(each)[0] is not Purpose.PROVE)
     drop = tuple((each, Drop.ANYWAY) for each in ours) if happened.event in ENDING else ()
     put = () if WAKE_LINE in line.effects else (Put(WAKE_LINE, now + STRANGER_MS),)
     if happened.event in CHANGING:  # the former holder's services are taken back, archived ones, too
         put = (*put, Put(WAKE_ENDINGS, now))
-    return LineChange(line.id, line.version, fields, put, drop, sealed=line.with_event(happened))
+    return LineChange(line.id, line.version, fields, put, drop, sealed=after)
+
+
+def _restricted(line: Line) -> dict[str, str]:
+    """Return the fields by which the line's restrictions become those of its events ('' where one is lifted)."""
+    standing = restrictions_of(line.history)
+    gone = (each.name for each in line.restrictions if each.kind in OF_EVENTS and each.name not in standing)
+    new = {name: each for name, each in standing.items() if each != line.named(name)}
+    return {f"r:{name}": "" for name in gone} | {f"r:{name}": each.encode() for name, each in new.items()}

@@ -23,14 +23,13 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
-from consent_engine.engine.ask_holder import telling
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.carry_on import CarryOn
 from consent_engine.engine.change_order import barring, giving_back, line_recording, recording
 from consent_engine.engine.endings import end_recording
 from consent_engine.engine.known_orders import KnownOrders
 from consent_engine.engine.limits import Pace
-from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.line_events import LineEventAsked, happening_on
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import known_outcome
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
@@ -252,7 +251,7 @@ class Performer:
     ) -> Step[str]:
         """Record an outcome at the store's time: the lease's, plus the time since by a clock that never jumps."""
         if event is not None and leased.order is not None:
-            yield from telling(leased.order.line, leased.order.id, event)
+            yield from happening_on(leased.order.line, event)
         now = leased.at + int((self._watch() - since) * 1000)
         if outcome is None:
             yield from giving_back(leased, now)

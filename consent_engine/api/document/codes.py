@@ -15,7 +15,6 @@ FACTS: Mapping[str, str] = {
     "not_waiting": "state",
     "call_not_permitted": "violations",
     "not_activated": "state",
-    "event_not_taken": "since",
     "already_decided": "found",
     "reward_not_due": "reason",
     "other_network": "network, carrier",

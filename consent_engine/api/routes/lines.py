@@ -24,8 +24,9 @@ operations = Operations("lines", "/v1/lines")
 )  # fmt: skip
 async def tell(request: Request, caller: ApiKey, form: TellLine) -> Response:
     """`assigned`, `released`: open orders end without an SMS, and an earlier yes no longer counts; `ported_out`: the
-    same for that carrier's orders; `suspended`: nothing is activated until `resumed`; `ported_in`: only recorded. The
-    same event again: 200. 409 `event_not_taken` if a newer event is known. Role: ops."""
+    same for that carrier's orders; `suspended`: nothing is activated until `resumed`; `ported_in`: only recorded.
+    Events count by `at`, in whatever order they are reported; the same event again: 200. 409 `event_not_taken`: as many
+    events of this number are kept as may be, and this one ends no orders. Role: ops."""
     carrier = form.carrier.value if form.carrier else ""
     asked = LineEventAsked(Msisdn(form.msisdn), form.event, millis(form.at), caller.name, carrier)
     taken = await front_of(request).ask(lambda engine: engine.line_event(asked))

@@ -33,5 +33,5 @@ class TellLine(StrictForm):
 
     msisdn: Number
     event: LineEvent
-    at: Instant = Field(description="when it happened; not in the future, nor before the number's newest event")
+    at: Instant = Field(description="when it happened; not in the future")
     carrier: Carrier | None = Field(None, description="the carrier left or joined by porting; left out: all carriers")

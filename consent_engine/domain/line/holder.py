@@ -1,9 +1,10 @@
 """Changes of a number's holder, as its network reports them, and the restrictions they put on its line or lift.
 
-Events of a line are a chain of hashes, as those of an order are. Their instants never go back.
+Events of a line are a chain of hashes, in the order in which they were reported. What follows from them never depends
+on that order: each question here is put to the set of them, by the instants at which they happened.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 
 from consent_engine.domain.canonical_json import Row, Rows
@@ -12,22 +13,24 @@ from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, Restrict
 from consent_engine.domain.order.history import BY_LINE
 
 MOST_EVENTS = 200
-"""The most events that are kept of one number."""
+"""The most events that are kept of one number; those that end orders are kept beyond that."""
 
 
 class LineEvent(StrEnum):
-    """A change of a number's holder, carrier or service."""
+    """A change of a number's holder, carrier or service. Events of one instant count in the order declared here: ends
+    come first, and a suspension last.
+    """
 
-    ASSIGNED = "assigned"
-    """The number has another holder."""
     RELEASED = "released"
     """The number has no holder."""
     PORTED_OUT = "ported_out"
     """The number left a carrier for another one."""
+    ASSIGNED = "assigned"
+    """The number has another holder."""
     PORTED_IN = "ported_in"
+    RESUMED = "resumed"
     SUSPENDED = "suspended"
     """Nothing is activated on the number until it is resumed."""
-    RESUMED = "resumed"
 
 
 CHANGING = frozenset({LineEvent.ASSIGNED, LineEvent.RELEASED})
@@ -59,23 +62,40 @@ class Happened(Row, frozen=True):
 Happened.rows = Rows(Happened, least=7)
 
 
-def holder_since(history: Sequence[Happened], carrier: str) -> Millis:
+_PLACES = {event: place for place, event in enumerate(LineEvent)}
+
+
+def as_they_happened(history: Iterable[Happened]) -> list[Happened]:
+    """Return events in the order in which they happened: the same for a set of them, however it was reported."""
+    return sorted(history, key=lambda each: (each.on, _PLACES[each.event], each.carrier))
+
+
+def holder_since(history: Iterable[Happened], carrier: str) -> Millis:
     """Return since when a number is its holder's, and a carrier's; 0: since before anything is known of it."""
     return max((each.on for each in history if each.event in ENDING and each.is_about(carrier)), default=0)
 
 
-def has_changed(history: Sequence[Happened], since: Millis) -> bool:
+def has_changed(history: Iterable[Happened], since: Millis) -> bool:
     """Whether a number has had another holder, or none, since an instant."""
     return any(each.event in CHANGING and each.on > since for each in history)
 
 
-def restricted(happened: Happened, standing: Sequence[Restriction]) -> Mapping[str, str]:
-    """Return the line's fields that an event sets ('' where it lifts one): restrictions on dialling and activation."""
-    off = {each.name for each in standing if _lifts(happened, each)}
-    on = _PUTS.get(happened.event)
-    made = Restriction(on, happened.carrier or EVERY_CARRIER, "", happened.on, BY_LINE, happened.op) if on else None
-    fields = {f"r:{name}": "" for name in off}
-    return fields | {f"r:{made.name}": made.encode()} if made else fields
+def restrictions_of(history: Iterable[Happened]) -> dict[str, Restriction]:
+    """Return the restrictions on dialling and activation that a number's events leave on its line, by name."""
+    standing: dict[str, Restriction] = {}
+    for happened in as_they_happened(history):
+        standing = {name: each for name, each in standing.items() if not _lifts(happened, each)}
+        if made := _put(happened):
+            standing[made.name] = made
+    return standing
+
+
+def _put(happened: Happened) -> Restriction | None:
+    kind = _PUTS.get(happened.event)
+    if kind is None:
+        return None
+    carrier = EVERY_CARRIER if kind is Kind.SUSPENDED else happened.carrier or EVERY_CARRIER
+    return Restriction(kind, carrier, "", happened.on, BY_LINE, happened.op)
 
 
 def _lifts(happened: Happened, stands: Restriction) -> bool:
@@ -96,6 +116,8 @@ _PUTS = {
     LineEvent.PORTED_OUT: Kind.NUMBER_CHANGED,
     LineEvent.SUSPENDED: Kind.SUSPENDED,
 }
+OF_EVENTS = frozenset(_PUTS.values())
+"""The kinds of restrictions that events of a number put, and nothing else."""
 
 
 def stale(order: str, happened: Happened) -> Restriction:

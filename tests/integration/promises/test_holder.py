@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import ACTIVATE, Lane, Rejected, Unavailable, Uncertain
-from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.holder import MOST_EVENTS, LineEvent
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.line_events import LineEventAsked
@@ -248,14 +248,48 @@ def test_an_sms_that_still_waits_about_a_settled_order_is_not_sent(world):
     assert (world.state(order), len(world.gateway.sent)) == ("declined", sent)
 
 
-def test_what_is_in_the_future_or_older_than_what_is_known_is_not_taken(world):
+def test_what_is_in_the_future_is_not_taken(world):
     with pytest.raises(Malformed):
         happens(world, ago=-2 * A_MINUTE)
-    happens(world, "suspended")
-    with pytest.raises(EventNotTaken) as refused:
-        happens(world, "assigned", ago=1)
-    assert refused.value.facts["since"] == world.clock.now
-    assert [each.event for each in world.engine.line(NUMBER).history] == ["suspended"]
+    assert world.engine.line(NUMBER).history == ()
+
+
+def test_another_holder_told_after_a_later_suspension_ends_the_former_holders_order(world):
+    """The suspension was known first: no yes of the new holder activates what was asked of the former one."""
+    order = asked(world)
+    world.clock.forward(seconds=60)
+    happens(world, "suspended", ago=10_000)
+    assert happens(world, "assigned", ago=20_000).happened.ended == 1
+    world.say("是")
+    world.run()
+    happens(world, "resumed")
+    world.clock.forward(seconds=61)
+    world.run()
+    assert (world.state(order), world.bss.asked) == ("cancelled", [])
+
+
+def test_a_suspension_that_was_over_before_the_next_holder_came_stands_for_nobody(world):
+    happens(world, "assigned", ago=1_000)
+    happens(world, "suspended", ago=2_000)
+    happens(world, "released", ago=3_000)
+    assert world.engine.line(NUMBER).restrictions == ()
+
+
+def test_a_suspension_bars_every_activation_whichever_carrier_it_names(world):
+    order = confirmed(world)
+    happens(world, "suspended", carrier="mobile")
+    world.run()
+    assert (world.state(order), world.bss.asked) == ("confirmed", [])
+
+
+def test_with_as_many_events_as_may_be_kept_only_what_ends_orders_is_taken(world):
+    order = asked(world)
+    for n in range(MOST_EVENTS):
+        happens(world, "resumed" if n % 2 else "suspended", ago=MOST_EVENTS - n)
+    with pytest.raises(EventNotTaken):
+        happens(world, "suspended", ago=MOST_EVENTS + 1)
+    assert happens(world).happened.ended == 1
+    assert world.state(order) == "cancelled"
 
 
 def test_what_became_of_a_number_is_a_chain_under_a_seal(world):
