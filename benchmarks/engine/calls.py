@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -26,7 +27,6 @@ from consent_engine.wiring import installation
 
 BATCH = 500
 FIRST_NUMBER = 8_613_800_000_000
-SHA = "9f" * 32
 
 
 def instant(at: int) -> str:
@@ -46,7 +46,7 @@ def ended(calls: list[Call], at: int) -> list[CallEnd]:
     return [
         CallEnd("desk", call.id, EndCall.model_validate({
             "ended_at": instant(at), "outcome": "other",
-            "recording": {"ref": f"rec-{call.id}", "sha256": SHA, "seconds": 30},
+            "recording": {"ref": f"rec-{call.id}", "sha256": sha256(call.id.encode()).hexdigest(), "seconds": 30},
         }))
         for call in calls
     ]  # fmt: skip
@@ -109,7 +109,7 @@ def fill(engine: Engine, count: int, like: Call) -> None:
         for first in range(0, count, 20_000):
             rows = [
                 {**row, "id": f"{n:028x}", "request_key": f"{n:024x}", "recording_key": f"{n:024x}",
-                 "agent": f"A{n % 200}", "started_at": row["started_at"] - n * 31_000,
+                 "audio_key": f"{n:024x}", "agent": f"A{n % 200}", "started_at": row["started_at"] - n * 31_000,
                  "violations": " too_often " if n % 500 == 0 else ""}
                 for n in range(first + 1, first + 1 + min(20_000, count - first))
             ]  # fmt: skip

@@ -100,7 +100,7 @@ def _recalled(archive: Archive | None, asks: Sequence[Recall]) -> list[list[Orde
 @_by_archive
 def _recalled_calls(archive: Archive | None, asks: Sequence[RecallCalls]) -> list[list[Call]]:
     found = archive.calls.recall([ask.key for ask in asks]) if archive else []
-    return [[call for call in found if ask.key in {request_key(call.id), call.recording_key}] for ask in asks]
+    return [[call for call in found if ask.key in {request_key(call.id), *call.recording_keys}] for ask in asks]
 
 
 @_by_archive

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from consent_engine.domain.call.call import key_held
+from consent_engine.domain.call.call import keys_held
 from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Millis, Pending
@@ -70,7 +70,7 @@ async def move_calls(
 ) -> tuple[list[str], list[str]]:
     """Move calls, as Moving says. A call whose review an order awaits stays; one that the archive rejects is parked."""
     moved = await _move(store, archive, Owner.CALL, batch, _waited_for(store, batch), WAKE_ARCHIVE)
-    keys = [(key, call) for call in moved.gone for key in {request_key(call), key_held(call, moved.over[call])} if key]
+    keys = [(key, call) for call in moved.gone for key in {request_key(call), *keys_held(call, moved.over[call])}]
     store.reservations.forget(keys)
     told("archived", len(moved.gone))
     park(store, Owner.CALL, _left(moved.over, moved.kept), batch, told)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import begin, cooled, end
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
-from consent_engine.domain.call.call import RECORDING, Call, CallState, call_id, recording_key
+from consent_engine.domain.call.call import Call, CallState, call_id, held, recording_key, recording_keys
 from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Ended
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.decide.calls import abandoning, leaving
@@ -89,8 +89,9 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
 
     Raises CallNotFound, Malformed, AlreadyEnded, CallAbandoned, RecordingReused, PlanUnknown, StoreUnavailable.
     """
-    key = claimant = ""
-    recording = wanted.request.recorded()
+    claimant, recording = token_hex(8), wanted.request.recorded()
+    keys = recording_keys(secret, recording) if recording is not None else ()
+    reserved = False
     for _ in range(MOST_RACES):
         call, line, now = yield from _loaded(wanted)
         if call.end is not None and call.end.op == wanted.request.fingerprint():
@@ -98,14 +99,14 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
                 return CallTaken(call, is_new=False)
             continue
         ended = end(call, wanted, line, secret, now, sells)
-        if recording is not None and not key:
-            key, claimant = recording_key(secret, recording.ref), token_hex(8)
-            yield from free_recording(Reserve(key, call.id, call.id, claimant))
+        if not reserved:
+            yield from free_recording(call.id, keys, claimant)
+            reserved = True
         if ended.outcome is CallOutcome.REFUSED:
             yield from post(_refusal(call, ended, secret))
             line = (yield from load(lines=[call.line])).line(call.line)
         after, fields = call.with_events(ended)
-        fields |= {RECORDING: key} if key else {}
+        fields |= held(call.id, keys)
         disowned = yield from disowned_by(line, after)
         falls = (Put(WAKE_UNLAWFUL, now),) if after.violations or disowned else ()
         change = CallChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))

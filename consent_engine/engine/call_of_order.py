@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.call.call import MOST_REFUSALS, Call, held, recorded_call_id, recording_key
+from consent_engine.domain.call.call import MOST_REFUSALS, Call, held, recorded_call_id, recording_key, recording_keys
 from consent_engine.domain.call.call_events import OrderRefused
-from consent_engine.domain.call.errors import RecordingReused
+from consent_engine.domain.call.errors import CallMismatch, RecordingReused
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.calls import leaving
 from consent_engine.domain.effects import Millis
@@ -24,21 +24,24 @@ from consent_engine.engine.calls_of_line import named_on
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
-from consent_engine.engine.store_requests import Release, Reserve, Step
+from consent_engine.engine.store_requests import Release, Step
 from consent_engine.ports import CallChange, Change, Commit, CommitResult, Loaded, Look, Owner
 
+OTHER_AUDIO = "the recording was reported before with another SHA-256"
+BY_REFERENCE_AND_AUDIO = 2
+"""Most keys that a recording is reserved under."""
 MOST_CALLS_OF_REFUSALS = 20
 """Most calls of the last days that a line keeps only because an order was refused."""
 
 
 class CallOfOrder(Struct, frozen=True):
-    """The call behind an order. fields: of a call that does not exist yet, written with the order · key: the key under
-    which its recording is to be reserved; '' where nothing is to be reserved.
+    """The call behind an order. fields: of a call that does not exist yet, written with the order · keys: those under
+    which its recording is to be reserved, and is not yet.
     """
 
     call: Call | None = None
     fields: Mapping[str, str] = {}
-    key: str = ""
+    keys: tuple[str, ...] = ()
 
     def change(self, now: Millis) -> tuple[Change, ...]:
         """Return the call's part of the order's commit: creation, its recording, or a check of its version as seen."""
@@ -46,9 +49,9 @@ class CallOfOrder(Struct, frozen=True):
         if call is None or not (self.fields or call.version):
             return ()  # an archived call stays as it is
         if self.fields:
-            return (CallChange(call, None, {**self.fields, **held(call.id, self.key)}, (leaving(now),)),)
-        if self.key:
-            return (CallChange(call, call, held(call.id, self.key)),)
+            return (CallChange(call, None, {**self.fields, **held(call.id, self.keys)}, (leaving(now),)),)
+        if self.keys:
+            return (CallChange(call, call, held(call.id, (*call.recording_keys, *self.keys))),)
         return (Look(Owner.CALL, call.id, call.version),)
 
     def named(self, now: Millis) -> dict[str, str]:
@@ -59,12 +62,12 @@ class CallOfOrder(Struct, frozen=True):
 
 
 class Named(Struct, frozen=True):
-    """The call as its order names it. id: the call's · for a call that the body describes, key: what its recording is
-    reserved under, and salt: of its person part
+    """The call as its order names it. id: the call's · for a call that the body describes, keys: those that its
+    recording is reserved under, and salt: of its person part
     """
 
     id: str
-    key: str = ""
+    keys: tuple[str, ...] = ()
     salt: str = ""
 
     @classmethod
@@ -73,8 +76,8 @@ class Named(Struct, frozen=True):
         told = wanted.request.call
         if told is None:
             return cls(wanted.request.call_id or "")
-        key = recording_key(secret, told.recording_id)
-        return cls(recorded_call_id(wanted.msisdn, key), key, salt)
+        keys = recording_keys(secret, told.recording)
+        return cls(recorded_call_id(wanted.msisdn, keys[0]), keys, salt)
 
 
 def call_behind(
@@ -84,35 +87,42 @@ def call_behind(
 
     loaded: with the call where it is in the store · line: the order's
     """
-    told, call_id, key = wanted.request.call, named.id, ""
+    told, call_id, keys = wanted.request.call, named.id, tuple[str, ...]()
     call = loaded.calls.get(call_id)
     if told is None or listed is None:
         return CallOfOrder(call)
     if told.caller_number == CARRIERS[listed.plan.carrier].outbound:
-        key = named.key
+        keys = named.keys
         if call is not None:
-            return CallOfOrder(call, key="" if call.recording_key == key else key)
+            return CallOfOrder(call, keys=tuple(key for key in keys if key not in call.recording_keys))
     else:  # kept separately: a request with the number corrected describes the call as it was, with its recording
         other = recording_key(secret, f"{told.recording_id}\n{told.caller_number}")
         call_id = recorded_call_id(wanted.msisdn, other)
     described = OrderWithCall(wanted, call_id, listed.plan.carrier.value, named.salt)
     made, fields = begin_from_order(described, line, terms, secret, loaded.now)
-    return CallOfOrder(made, fields, key)
+    return CallOfOrder(made, fields, keys)
 
 
 def hold_recording(of: CallOfOrder, claimant: str, *, only_look: bool = False) -> Step[CallOfOrder]:
-    """Reserve the recording if it is to be reserved; return the archived call where the archive has it. Raises
-    RecordingReused where the recording is another call's, and StoreUnavailable.
+    """Reserve the recording as far as it is to be reserved; return the archived call where the archive has it. Raises
+    RecordingReused where the recording is another call's, CallMismatch where the call has another audio, and
+    StoreUnavailable.
 
     claimant: the one who reserves · only_look: give the reservation back at once
     """
-    if of.call is None or not of.key:
+    if of.call is None or not of.keys:
         return of
-    ask = Reserve(of.key, "", of.call.id, claimant)
-    archived = yield from free_recording(ask)
+    if len(of.call.recording_keys) + len(of.keys) > BY_REFERENCE_AND_AUDIO:
+        raise CallMismatch(OTHER_AUDIO)
+    archived = yield from free_recording(of.call.id, of.keys, claimant)
     if only_look:
-        yield Release(ask.key, ask.claimant)
-    return of if archived is None else CallOfOrder(replace(archived, version=0, effects={}))
+        for key in of.keys:
+            yield Release(key, claimant)
+    if archived is None:
+        return of
+    if not set(of.keys) <= set(archived.recording_keys):  # an archived call stays as it is
+        raise CallMismatch(OTHER_AUDIO)
+    return CallOfOrder(replace(archived, version=0, effects={}))
 
 
 def keep_refused(of: CallOfOrder, order: str, wanted: Placing, code: str, claimant: str) -> Step[None]:
@@ -121,8 +131,8 @@ def keep_refused(of: CallOfOrder, order: str, wanted: Placing, code: str, claima
     """
     try:
         of = yield from hold_recording(of, claimant)
-    except RecordingReused:
-        of = replace(of, key="")
+    except (RecordingReused, CallMismatch):
+        of = replace(of, keys=())
     if (known := of.call) is None:
         return
     for _ in range(MOST_RACES):
@@ -144,5 +154,5 @@ def _refused(of: CallOfOrder, call: Call | None, line: Line, event: OrderRefused
     if not of.fields or of.call is None or sum(each.refusal for each in line.calls) >= MOST_CALLS_OF_REFUSALS:
         return None
     after, fields = of.call.with_events(event)
-    change = CallChange(after, None, {**of.fields, **fields, **held(after.id, of.key)}, (leaving(event.at),))
+    change = CallChange(after, None, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
     return Commit(event.op, (change, named_on(line, after, event.at, wanted.msisdn, refusal=1)))

@@ -47,23 +47,31 @@ def call_named(call: str) -> Step[Known]:
     return [(each.id, each.began.request) for each in (yield from calls_of_request(request_key(call))) or ()]
 
 
-def free_recording(ask: Reserve) -> Step[Call | None]:
-    """Reserve a recording for a call; return that call where it is archived. Raises RecordingReused where the recording
-    is another call's, in store or archive, or just being reserved, and StoreUnavailable when too many others want it.
+def free_recording(call: str, keys: Sequence[str], claimant: str) -> Step[Call | None]:
+    """Reserve a recording for a call, under each of its keys; return that call where it is archived. Raises
+    RecordingReused where the recording is another call's, in store or archive, or just being reserved, and
+    StoreUnavailable when too many others want it.
 
     While the archive cannot be asked, the store decides: a recording of the last days is there.
     """
+    archived = None
+    for key in keys:
+        archived = (yield from _free(Reserve(key, "", call, claimant))) or archived
+    return archived
+
+
+def _free(ask: Reserve) -> Step[Call | None]:
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
-        other = claim.taken[1] if claim.taken else ask.order  # an earlier release may have reserved it for this call
+        other = claim.taken[1] if claim.taken else ask.order
         held = other != ask.order and (yield from _is_of(other, ask.key))
         archived = (yield from calls_of_request(ask.key)) or ()
-        if held or [each for each in archived if each.recording_key == ask.key and each.id != ask.order]:
+        if held or [each for each in archived if ask.key in each.recording_keys and each.id != ask.order]:
             raise RecordingReused("this recording belongs to another call or number: name the call by call_id")
         if claim.taken is None:
             mine = [each for each in archived if each.id == ask.order]
             return mine[0] if mine else None
-        if other != ask.order and claim.now - claim.taken[2] < REQUEST_MAY_LAST_MS:
+        if claim.now - claim.taken[2] < REQUEST_MAY_LAST_MS:
             raise RecordingReused("another request with this recording is under way")
         ask = replace(ask, seen=claim.seen)
     raise StoreUnavailable("too many others want this recording")
@@ -72,4 +80,4 @@ def free_recording(ask: Reserve) -> Step[Call | None]:
 def _is_of(call: str, key: str) -> Step[bool]:
     """Whether a live call has the recording that is reserved under this key."""
     known = (yield from load(calls=[call])).calls.get(call)
-    return known is not None and known.recording_key == key
+    return known is not None and key in known.recording_keys

@@ -51,7 +51,7 @@ class Place(Operation):
             shown = town.engine.show(order)
             assert shown.publics, "an order that was acknowledged is there"
             call = town.engine.calls.show(shown.doc.call_id)
-            assert call.recording_key, "with its call, whose recording is nobody else's"
+            assert call.recording_keys, "with its call, whose recording is nobody else's"
             town.model.heads[order] = (0, head)
 
     def again(self, town: Town, life: Life) -> None:

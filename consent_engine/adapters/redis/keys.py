@@ -9,8 +9,9 @@ Keys, `{0}` being the tag of cell 0:
                                   m:<key> messages seen, seen, p:<name> parts of a reply,
                                   e<n> events of the number itself, mac (their seal)
     ce:{0}:call:<id>      hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>, rec
-                                  (the key its recording is reserved under; '=': its id without the slot), said (the
-                                  words of its transcript, of its person part): one telephone call
+                                  (the keys its recording is reserved under, of its reference and its audio; '=': its
+                                  id without the slot), said (the words of its transcript, of its person part): one
+                                  telephone call
     ce:{0}:calls          zset    call -> began at: those not archived, except those in `told`
     ce:{0}:told           zset    call -> began at: those that an order's body describes and no reviewer has heard; such
                                   a call is neither in `calls` nor in `unheard` (one of an older release may be)

@@ -1,6 +1,7 @@
 """Calls in the archive, and the queue of those that nobody has heard. Their tables: `adapters/sql/tables.py`."""
 
 from collections.abc import Mapping, Sequence, Set
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, select, tuple_
@@ -47,7 +48,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
         return {
             "id": call.id,
             "request_key": request_key(call.id),
-            "recording_key": call.recording_key or None,
+            **dict(zip_longest(("recording_key", "audio_key"), call.recording_keys)),
             "line": call.line,
             "version": call.version,
             "state": call.state.value,
@@ -94,7 +95,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
         return {call.id: call for call in self._readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
-        by_key = self._in_pieces(_READ, keys, CALLS.c.request_key, CALLS.c.recording_key)
+        by_key = self._in_pieces(_READ, keys, CALLS.c.request_key, CALLS.c.recording_key, CALLS.c.audio_key)
         return self._readable(by_key, self._call, whole=True)
 
     def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row

@@ -4,7 +4,8 @@ archived_orders   one row for each order: columns for lists and searches, and tw
                   the order's record as the store kept them (doc, events, state, head, ...), and `person`, its person
                   parts (NULL once they are erased)
 archived_offers   the offers that orders share, each once, by hash
-archived_calls    one row for each call, as for an order; recording_key: the key its recording is reserved under, unique
+archived_calls    one row for each call, as for an order; recording_key, audio_key: the keys its recording is reserved
+                  under, unique
 archived_unheard  the ids of archived recorded calls that no reviewer has heard, by when they were over: a table of its
                   own, so that an existing archive of millions of calls gets it without a scan
 archived_records  one row for each answered report of a call and each ending that is over; listed_at: when it came
@@ -79,6 +80,7 @@ CALLS = Table(
     Column("id", String(28), primary_key=True),
     Column("request_key", String(24), nullable=False, index=True),
     Column("recording_key", String(24), nullable=True, unique=True),
+    Column("audio_key", String(24), nullable=True, unique=True),
     Column("line", String(28), nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("state", String(20), nullable=False),

@@ -53,8 +53,8 @@ async def start(request: Request, caller: ApiKey) -> Response:
 )  # fmt: skip
 async def end(request: Request, caller: ApiKey, form: EndCall, call_id: str) -> CallView:
     """Report how a call ended. `declined` keeps that plan from being offered again, `refused` ends all calls to the
-    number. Repeating the same end changes nothing; a different one is 409 `already_ended`; a recording that belongs to
-    another call is 409 `recording_reused`. Role: agent (own)."""
+    number. Repeating the same end changes nothing; a different one is 409 `already_ended`; a recording that, by its
+    reference or its SHA-256, belongs to another call is 409 `recording_reused`. Role: agent (own)."""
     wanted = CallEnd(caller.name, call_id, form, caller.created_at, anyone=caller.role != Role.AGENT)
     return view_of((await front_of(request).call(wanted)).call, caller)
 

@@ -41,10 +41,3 @@ def _is_the_one(call: Call, line: str, carrier: str, recording: Recording | None
         if recording is not None:
             raise RecordingReused("this recording is of a call of another carrier")
         raise CallMismatch("the call is of another number or another carrier")
-    if recording is not None and _differ(recording, call.recording):
-        raise CallMismatch("the recording was reported before with another SHA-256")
-
-
-def _differ(told: Recording, known: Recording | None) -> bool:
-    """Whether a recording was made known with another SHA-256 before."""
-    return known is not None and bool(told.sha256 and known.sha256) and told.sha256 != known.sha256

@@ -4,7 +4,7 @@ As with an order, whatever changes is read from the events, and the public part 
 then each event. The numbers are the person part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property, reduce
 from operator import or_
@@ -27,9 +27,9 @@ from consent_engine.domain.order.retention import Evidence
 ABANDONED_AFTER_MS = 4 * 3_600_000
 """How long after it was made known a call that nobody ends is abandoned."""
 RECORDING = "rec"
-"""The field of a call's record that holds the key its recording is reserved under."""
+"""The field of a call's record that holds the keys its recording is reserved under."""
 _AS_THE_ID_SAYS = "="
-"""The value of that field where the key is part of the call's id, as of every call that came in an order's body."""
+"""A key in that field that is part of the call's id, as of every call that came in an order's body."""
 MOST_REFUSALS = 20
 """The most refused orders that one call keeps."""
 
@@ -87,8 +87,8 @@ class CallPerson(PersonPart, frozen=True):
 class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
     """A call as it stands at one version."""
 
-    recording_key: str = ""
-    """the key its recording is reserved under"""
+    recording_keys: tuple[str, ...] = ()
+    """the keys its recording is reserved under: of its reference and, where that is known, of its audio"""
     said: str = ""
     """its transcript as kept, a part of its person part"""
 
@@ -171,13 +171,13 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
     def brought_back(self) -> dict[str, str]:
         """The fields to write when it comes back from the archive, one version above the copy there, which stays."""
         fields = {f"e{n}": public for n, public in enumerate(self.publics) if n}
-        parts = {"who": self.who, **held(self.id, self.recording_key), SAID: self.said}
+        parts = {"who": self.who, **held(self.id, self.recording_keys), SAID: self.said}
         kept = {name: part for name, part in parts.items() if part}
         return {"v": str(self.version + 1), "doc": self.publics[0], "line": self.line, **fields, **kept}
 
     @classmethod
-    def beside(cls, doc: Began, fields: Mapping[str, str]) -> dict[str, str]:
-        return {"recording_key": key_held(doc.id, fields), "said": fields.get(SAID, "")}
+    def beside(cls, doc: Began, fields: Mapping[str, str]) -> dict[str, Any]:
+        return {"recording_keys": keys_held(doc.id, fields), "said": fields.get(SAID, "")}
 
 
 begun = Call.begun
@@ -188,24 +188,31 @@ def call_id(secret: str, msisdn: Msisdn, api_key: str, idempotency_key: str) -> 
     return f"{slot(msisdn):04x}{keyed(secret, 'call', api_key, idempotency_key)}"
 
 
-def held(call: str, key: str) -> dict[str, str]:
-    """The field of a call's record for the key its recording is reserved under; no field where the key is ''."""
-    return {RECORDING: _AS_THE_ID_SAYS if key == call[4:] else key} if key else {}
+def held(call: str, keys: Sequence[str]) -> dict[str, str]:
+    """The field of a call's record for the keys its recording is reserved under; no field where there are none."""
+    return {RECORDING: " ".join(_AS_THE_ID_SAYS if key == call[4:] else key for key in keys)} if keys else {}
 
 
-def key_held(call: str, fields: Mapping[str, str]) -> str:
-    """The key a call's recording is reserved under, from the fields of its record; '' where there is none."""
-    kept = fields.get(RECORDING, "")
-    return call[4:] if kept == _AS_THE_ID_SAYS else kept
+def keys_held(call: str, fields: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys a call's recording is reserved under, from the fields of its record."""
+    return tuple(call[4:] if key == _AS_THE_ID_SAYS else key for key in fields.get(RECORDING, "").split())
+
+
+def recording_keys(secret: str, recording: Recording) -> tuple[str, ...]:
+    """The keys a recording is reserved under: of its reference, and of its audio where the SHA-256 of that is given.
+    One audio under two references would be two calls.
+    """
+    key = recording_key(secret, recording.ref)
+    return (key, keyed(secret, "audio", recording.sha256)) if recording.sha256 else (key,)
 
 
 def recording_key(secret: str, ref: str) -> str:
-    """The key a recording is reserved under."""
+    """The key of a recording's reference."""
     return keyed(secret, "recording", ref)
 
 
 def recorded_call_id(msisdn: Msisdn, key: str) -> str:
-    """The id of a call described in an order's body, from the key its recording is reserved under: one recording of one
+    """The id of a call described in an order's body, from the key of its recording's reference: one recording of one
     number is one call.
     """
     return f"{slot(msisdn):04x}{key}"

@@ -137,6 +137,6 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
         return record
 
     @classmethod
-    def beside(cls, doc: D, fields: Mapping[str, str]) -> dict[str, str]:
+    def beside(cls, doc: D, fields: Mapping[str, str]) -> dict[str, Any]:
         """Further attributes that one kind of record reads from its fields."""
         return {}

@@ -16,7 +16,7 @@ class CallMismatch(Refused, code="call_mismatch"):
 
 
 class RecordingReused(Refused, code="recording_reused"):
-    """The recording is another call's, or another number's."""
+    """The recording, by its reference or its audio, is another call's, or another number's."""
 
 
 class AlreadyEnded(Refused, code="already_ended"):

@@ -1,6 +1,7 @@
 """A desk: an engine with an archive, and the calls that its agents make."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from consent_engine.api.schemas.forms import read
@@ -11,6 +12,11 @@ from tests.archive.house import Town
 from tests.conftest import NUMBER
 
 SHA = "9f" * 32
+
+
+def audio_of(ref: str) -> str:
+    """Return the SHA-256 of a recording's audio: another one for each."""
+    return sha256(ref.encode()).hexdigest()
 
 
 def instant(at: int) -> str:
@@ -45,7 +51,8 @@ class Desk(Town):
 
     def ending(self, call: Call, outcome: str = "other", *, recorded: bool = True, **more: Any) -> CallEnd:
         self.keys += 1
-        recording = {"ref": f"rec-{call.id[-8:]}", "sha256": SHA, "seconds": 60} if recorded else None
+        ref = f"rec-{call.id[-8:]}"
+        recording = {"ref": ref, "sha256": audio_of(ref), "seconds": 60} if recorded else None
         body = {"ended_at": instant(self.clock()), "outcome": outcome, "recording": recording, **more}
         return CallEnd("desk", call.id, read(EndCall, body))
 

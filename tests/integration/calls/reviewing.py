@@ -5,7 +5,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.review import Review
 from tests.conftest import NUMBER
-from tests.integration.calls.desk import SHA, instant
+from tests.integration.calls.desk import audio_of, instant
 
 PLAN = "5g-smart-199"
 
@@ -45,7 +45,7 @@ def recorded(door, agent, n):
     body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": agent, "started_at": instant(now - 60_000)}
     key = {"Idempotency-Key": f"call-{agent}-{n}"}
     call = door.call("POST", "/v1/calls", Role.AGENT, body, headers=key).json()["id"]
-    recording = {"ref": f"rec-{agent}-{n}", "sha256": SHA, "seconds": 60}
+    recording = {"ref": f"rec-{agent}-{n}", "sha256": audio_of(f"rec-{agent}-{n}"), "seconds": 60}
     ended = {"ended_at": instant(now), "outcome": "other", "recording": recording}
     assert door.call("POST", f"/v1/calls/{call}/end", Role.AGENT, ended).status_code == 200
     return call

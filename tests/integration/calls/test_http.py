@@ -8,7 +8,7 @@ import pytest
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import FULL_SECRET, NUMBER
-from tests.integration.calls.desk import SHA, instant
+from tests.integration.calls.desk import SHA, audio_of, instant
 from tests.typed import typed
 
 PATH = "/v1/calls"
@@ -99,7 +99,7 @@ def test_calls_are_listed_to_those_who_look_after_them(door):
 def test_calls_are_listed_by_the_verdict_of_their_review(door):
     up, heard, unheard = (start(door, key=f"call-{n}").json()["id"] for n in range(3))
     for n, call in enumerate((heard, unheard)):
-        ended = end(door, call, recording={"ref": f"rec-{n}", "sha256": SHA, "seconds": 60})
+        ended = end(door, call, recording={"ref": f"rec-{n}", "sha256": audio_of(f"rec-{n}"), "seconds": 60})
         assert ended.status_code == 200, ended.text
     door.call("POST", f"/v1/reviews/{heard}", Role.REVIEWER, {"verdict": "pass", "reasons": [], "note": ""})
 

@@ -5,7 +5,6 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis.codec import PREFIX
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.call import recorded_call_id, recording_key
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.permit import Dialling, Tokens
 from consent_engine.domain.call.review import Verdict
@@ -84,16 +83,6 @@ def test_until_it_is_heard_it_stands_in_one_list_and_is_listed_everywhere(desk):
     for _ in range(3):
         desk.move(hours=24 * 3)
     assert not desk.client.exists(*(f"{PREFIX}{name}" for name in ("calls", "unheard", "told", "contested")))
-
-
-def test_a_recording_that_an_earlier_program_reserved_for_this_call_is_free_for_it_at_once(desk):
-    """The earlier release was stopped before it placed the order; the same request comes to the release after it."""
-    key = recording_key("test-secret", "rec-a")
-    call = recorded_call_id(NUMBER, key)
-    desk.engine.store.reservations.claim([(key, call, call, "its claimant", "")])
-    assert ordered(desk).doc.call_id == call
-    with pytest.raises(RecordingReused):
-        ordered(desk, OTHER)
 
 
 def test_the_same_request_again_is_the_same_order_and_the_same_call(desk):
@@ -178,6 +167,46 @@ def test_another_hash_of_the_same_recording_is_refused(desk):
     with pytest.raises(CallMismatch):
         ordered(desk, plan=SECOND, recording_sha256="ab" * 32)
     assert ordered(desk, plan=SECOND)
+
+
+def taken(desk, door, to, ref, sha=SHA):
+    """Make a recording known at one of the doors."""
+    if door == "order":
+        return ordered(desk, to, recording_id=ref, recording_sha256=sha)
+    return desk.end(desk.start(to), recording={"ref": ref, "sha256": sha.upper(), "seconds": 5})
+
+
+@pytest.mark.parametrize("second", ["order", "end"])
+@pytest.mark.parametrize("first", ["order", "end"])
+@pytest.mark.parametrize("to", [NUMBER, OTHER])
+def test_one_audio_is_one_call_whatever_it_is_named(desk, first, second, to):
+    taken(desk, first, NUMBER, "rec-a")
+    for _ in range(2):
+        with pytest.raises(RecordingReused):
+            taken(desk, second, to, "rec-b")
+        desk.clock.forward(seconds=90)
+    assert taken(desk, second, OTHER, "rec-b", "ab" * 32), "what was refused reserves its reference for no other call"
+    desk.move(hours=72)
+    desk.move()
+    assert desk.client.keys("ce:*key*") == []
+    with pytest.raises(RecordingReused):
+        taken(desk, second, OTHER, "rec-c")
+
+
+def test_two_requests_at_once_with_one_audio_get_it_once(desk):
+    told = [wanted(desk, to, recording_id=f"rec-{to[-4:]}", recording_sha256=SHA) for to in (NUMBER, OTHER)]
+    results = desk.engine.place_many(told)
+    assert sorted(type(each).__name__ for each in results) == ["Placed", "RecordingReused"]
+
+
+def test_the_audio_that_a_later_order_of_the_call_names_is_that_calls(desk):
+    ordered(desk)
+    ordered(desk, plan=SECOND, recording_sha256=SHA)
+    desk.clock.forward(seconds=90)
+    with pytest.raises(CallMismatch):
+        ordered(desk, plan=SECOND, recording_sha256="ab" * 32)
+    with pytest.raises(RecordingReused):
+        ordered(desk, OTHER, recording_id="rec-b", recording_sha256=SHA)
 
 
 @pytest.mark.parametrize("wrong", [{"recording_sha256": "ab"}, {"permit": ""}, {"permit": "x" * 201}])

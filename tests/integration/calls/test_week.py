@@ -15,7 +15,7 @@ from consent_engine.engine.permits import PermitsAsked
 from consent_engine.errors import DoNotCall
 from consent_engine.ports import CallFilter
 from tests.conftest import NUMBER
-from tests.integration.calls.desk import SHA, instant
+from tests.integration.calls.desk import audio_of, instant
 from tests.integration.calls.reporting import book, decide, report, seems
 
 A_DAY_H = 24
@@ -28,7 +28,7 @@ def permits(desk):
 def body_of(desk, plan, agent, recording, caller):
     """Return an order whose body describes its call, of just now."""
     at = instant(desk.clock())
-    told = {"caller_number": caller, "recording_id": recording, "recording_sha256": SHA}
+    told = {"caller_number": caller, "recording_id": recording, "recording_sha256": audio_of(recording)}
     told |= {"started_at": at, "agreed_at": at}
     return PlaceOrder.read({"msisdn": NUMBER, "plan": plan, "agent": agent, "call": told})
 
