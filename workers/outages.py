@@ -1,24 +1,31 @@
-"""Outages of gateways and of the BSS in the log: a line when one begins, a line when it ends, by one worker."""
+"""Outages of gateways and of the BSS in the log: a line when one begins, when it becomes a refusal of our account, and
+when it ends, by one worker."""
 
 import logging
 
 from consent_engine.domain.days import GREENWICH
-from consent_engine.domain.effects import Millis
+from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.outside_health import Health, health_of, targets_of
+from consent_engine.engine.outside_health import ASKED_WITHIN_MS, Health, health_of, targets_of
 from consent_engine.ports import Registry
-from consent_engine.ports.targets import field_of
+from consent_engine.ports.targets import BSS, field_of
 
 log = logging.getLogger(__name__)
+OVER_MS = 30_000
+"""Over how long the retries that waited for the end of an outage are spread."""
 
 
 def tell_outages(engine: Engine) -> None:
-    """Log outages and their ends that no worker has logged yet, by what all have heard. Raises StoreUnavailable."""
+    """Log outages and their ends that no worker has logged yet, by what all have heard; after an end, what waits for a
+    retry waits no longer. Raises StoreUnavailable.
+    """
     registry = engine.registry
     now = registry.now()
     for each in health_of(registry.counted(), targets_of(engine.outside), now):
         if each.told and each.answered > each.told:
-            _ended(registry, each)
+            _ended(engine, each, now)
+        elif each.refusing and not each.told_refusing:
+            _refuses(registry, each)
         elif each.is_down and not each.told:
             _began(registry, each)
 
@@ -32,10 +39,25 @@ def _began(registry: Registry, health: Health) -> None:
         )  # fmt: skip
 
 
-def _ended(registry: Registry, health: Health) -> None:
-    if registry.unmark(field_of(health.target, "told")):
-        seconds = (health.answered - health.told) // 1000
-        log.warning("%s answers again: no answer since %s, for %d s", health.words, _clock(health.told), seconds)
+def _refuses(registry: Registry, health: Health) -> None:
+    registry.mark(field_of(health.target, "told"), health.since)  # its end is logged once, whichever way it began
+    if registry.mark(field_of(health.target, "told_refusing"), health.since):
+        log.warning(
+            "%s is refusing our account, and has taken nothing since %s: consent doctor; nothing is lost meanwhile",
+            health.words, _clock(health.since),
+        )  # fmt: skip
+
+
+def _ended(engine: Engine, health: Health, now: Millis) -> None:
+    engine.registry.unmark(field_of(health.target, "told_refusing"))
+    if not engine.registry.unmark(field_of(health.target, "told")):
+        return
+    seconds = (health.answered - health.told) // 1000
+    log.warning("%s answers again: no answer since %s, for %d s", health.words, _clock(health.told), seconds)
+    # Those that another one has not taken are tried once too early: that costs a call.
+    lane = Lane.ACTIVATION if health.target.to == BSS else Lane.SMS
+    count = engine.lanes.bring_forward(lane, now + OVER_MS, now + ASKED_WITHIN_MS, over=OVER_MS)
+    log.info("%s: %d retries that would have waited longer are due within %d s", lane, count, OVER_MS // 1000)
 
 
 def _clock(at: Millis) -> str:

@@ -39,6 +39,11 @@ class Answer:
     body: bytes
     after: int = 0
 
+    @property
+    def refuses_us(self) -> bool:
+        """Whether our account was refused, before anything of the request was looked at: no other would be taken."""
+        return self.status in _REFUSES_US
+
     def id(self, field: str) -> str:
         """Read a field as `word` does; a whole number counts as an id, by its digits."""
         return _id(self._value(field))
@@ -64,6 +69,7 @@ class Answer:
         return _word(self._value(field))
 
 
+_REFUSES_US = frozenset({401, 403})
 _BELOW_NOTHING = re.compile(r"-[0-9]+")
 """An error code in an id's place, under a status of success: such an SMS or service is in doubt, and not taken."""
 

@@ -74,7 +74,13 @@ def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
     for each in health:
         last = f"took something {_ago(now - each.accepted)} ago" if each.accepted else "never took anything"
         share = f"{each.failed_share:.0%} of calls of the last minutes failed"
-        if each.is_down:
+        if each.refusing:
+            do = (
+                "correct our user, password or secret there, this host's clock, or the account itself, with its "
+                "operator; restart ours; waiting effects are retried until their deadline"
+            )
+            yield bad(f"{each.words} is refusing our account: 401 or 403 for {_ago(each.failing)}; it {last}", do)
+        elif each.is_down:
             do = "ask its operator, check the network to it; waiting effects are retried until their deadline"
             yield bad(f"{each.words} has not answered for {_ago(each.failing)} ({share}); it {last}", do)
         elif each.calls >= FEW_CALLS and each.failed_share > MUCH_FAILS:

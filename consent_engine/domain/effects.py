@@ -230,10 +230,14 @@ class Rejected(Struct, frozen=True):
 
 
 class Unavailable(Struct, frozen=True):
-    """Surely not taken; worth another try later. `after` (ms) is the shortest wait that the other side asks for."""
+    """Surely not taken; worth another try later. `after` (ms) is the shortest wait that the other side asks for.
+
+    refusing: the other side refuses our account, not this request, so it would refuse any other as well
+    """
 
     reason: str
     after: int = 0
+    refusing: bool = False
 
 
 class Uncertain(Struct, frozen=True):

@@ -1,8 +1,8 @@
 """Health of gateways and the BSS, from what workers heard: which answers, since when not, how many calls fail.
 
 Kept beside the counts, as fields `outside|<to>|<name>|<what>`: `accepted`, `answered`, `failed`, `since` (the first
-failure after the last answer), `lost` (failures since then), `calls` and `failures` (weighted by age, as they were at
-`at`), and `told` (the outage whose beginning was logged).
+failure after the last answer), `lost` (failures since then), `refused` (the last refusal of our account), `calls` and
+`failures` (weighted by age, as they were at `at`), `told` and `told_refusing` (the outage whose beginning was logged).
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +15,7 @@ from consent_engine.ports.targets import BSS, GATEWAY, HALF_MS, field_of
 LEAST_LOST = 3
 """Fewest failures in a row that make an outage: one call that timed out in a quiet night makes none."""
 DOWN_AFTER_MS = 30_000
+"""How long a target may give no answer before that is an outage. A refusal of our account is one at once."""
 ASKED_WITHIN_MS = 20 * 60_000
 """Every effect is retried more often than this. If a target was not called for longer, nothing is known: no outage."""
 FEW_CALLS = 10
@@ -34,14 +35,17 @@ class Health:
     """when that, or the last outage, began"""
     calls: float = 0
     failed_share: float = 0
+    refusing: bool = False
+    """whether it refuses our account, and has taken nothing since"""
     told: Millis = 0
+    told_refusing: Millis = 0
     troubled: Millis = 0
     """since when calls have failed and none was answered, even without an outage; 0: the last one was answered"""
 
     @property
     def is_down(self) -> bool:
-        """Whether this is an outage: it has lasted long enough, and goes on."""
-        return self.failing >= DOWN_AFTER_MS
+        """Whether this is an outage: our account is refused, or it has lasted long enough; and it goes on."""
+        return self.refusing or self.failing >= DOWN_AFTER_MS
 
     @property
     def words(self) -> str:
@@ -76,6 +80,8 @@ def _health(counted: Mapping[str, float], target: Target, now: Millis) -> Health
         since=since,
         calls=calls * 0.5 ** (max(0, now - kept("at")) / HALF_MS),
         failed_share=kept("failures") / calls if calls else 0,
+        refusing=fails and kept("refused") > answered,
         told=int(kept("told")),
+        told_refusing=int(kept("told_refusing")),
         troubled=since if failed > answered and since > answered and asked else 0,
     )

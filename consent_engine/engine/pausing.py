@@ -80,7 +80,7 @@ class Desk:
             raise NotPaused("it is not stopped")
         if target.to == GATEWAY:
             try:
-                self._lanes.bring_forward(Lane.SMS, why_it_waits(target.name), now + SEEN_MS, now + AGAIN_MS)
+                self._lanes.bring_forward(Lane.SMS, now + SEEN_MS, now + AGAIN_MS, why=why_it_waits(target.name))
             except StoreUnavailable as error:  # resumed all the same: waiting SMS are looked at again anyway
                 log.warning("SMS waiting for %s continue within a minute, not at once: %s", target.name, error)
 

@@ -90,8 +90,12 @@ class Lanes(Protocol):
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         """Make an effect of records, leased by this worker, due at another instant; no worker gets it before."""
 
-    def bring_forward(self, lane: Lane, why: str, due: Millis, until: Millis) -> int:
-        """Make effects that wait for the reason `why`, and are due by `until`, due at `due`. Return how many moved."""
+    def bring_forward(self, lane: Lane, due: Millis, until: Millis, *, why: str = "", over: Millis = 0) -> int:
+        """Make effects that are due by `until` due at `due`; return how many moved.
+
+        Those that wait for the reason `why`; without one, those that were tried and surely not taken: never one that is
+        in doubt. over: they are spread over so long (ms) before `due`
+        """
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
         """Return when each of these effects of a record is due: for a leased one the end of its lease; None for one

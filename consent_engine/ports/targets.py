@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Untaken
+from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Untaken
 
 GATEWAY, BSS = "gateway", "bss"
 HALF_MS = 60_000
@@ -21,7 +21,7 @@ class TargetHeard(NamedTuple):
 
     accepted: the last acceptance · answered: the last answer (accepted, rejected or untaken) · failed: the last call in
     doubt or without an answer · first: the first failure after the last answer · calls, failures: how many calls
-    ended, and how many of them failed
+    ended, and how many of them failed · refused: the last refusal of our account, which is a failed call
     """
 
     target: Target
@@ -31,6 +31,7 @@ class TargetHeard(NamedTuple):
     first: Millis = 0
     calls: int = 0
     failures: int = 0
+    refused: Millis = 0
 
     def after(self, outcome: Outcome, at: Millis) -> "TargetHeard":
         """Return these results with one more call, which ended at `at`; calls may be added out of order."""
@@ -38,9 +39,15 @@ class TargetHeard(NamedTuple):
             accepted = max(self.accepted, at) if isinstance(outcome, Accepted) else self.accepted
             first = 0 if at >= self.failed else self.first
             answered = max(self.answered, at)
-            return TargetHeard(self.target, accepted, answered, self.failed, first, self.calls + 1, self.failures)
-        first, failed = self.first or (at if at > self.answered else 0), max(self.failed, at)
-        return TargetHeard(self.target, self.accepted, self.answered, failed, first, self.calls + 1, self.failures + 1)
+            return self._replace(accepted=accepted, answered=answered, first=first, calls=self.calls + 1)
+        refuses = isinstance(outcome, Unavailable) and outcome.refusing
+        return self._replace(
+            failed=max(self.failed, at),
+            first=self.first or (at if at > self.answered else 0),
+            calls=self.calls + 1,
+            failures=self.failures + 1,
+            refused=max(self.refused, at) if refuses else self.refused,
+        )
 
 
 def field_of(target: Target, what: str) -> str:

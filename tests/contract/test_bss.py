@@ -114,7 +114,7 @@ def test_a_key_in_progress_is_neither_a_refusal_nor_surely_not_taken():
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
 def test_turned_away_is_surely_not_taken(status):
     outcome, _ = talk(answers(status, {"code": "no"}, Retry_After="3"), "activate")
-    assert outcome == Unavailable(f"BSS answered {status}", 3_000)
+    assert outcome == Unavailable(f"BSS answered {status}", 3_000, refusing=status in {401, 403})
 
 
 @pytest.mark.parametrize("status", [202, 302, 400, 410, 500, 502, 503, 504])
@@ -199,7 +199,13 @@ def test_a_404_without_a_code_is_a_proxys_and_the_doubt_stays(said):
     assert talk(answers(404, said), "ask")[0] is None
 
 
-@pytest.mark.parametrize("status", [202, 307, 400, 401, 409, 422, 429, 500, 503])
+@pytest.mark.parametrize("status", [401, 403])
+def test_asking_under_a_refused_account_is_neither_news_nor_a_doubt_more(status):
+    outcome, _ = talk(answers(status, {"code": "no"}), "ask")
+    assert outcome == Unavailable(f"asked: BSS answered {status}", refusing=True)
+
+
+@pytest.mark.parametrize("status", [202, 307, 400, 409, 422, 429, 500, 503])
 def test_any_other_news_leaves_the_doubt(status):
     outcome, _ = talk(answers(status, ACTIVE | {"code": "refused"}), "ask")
     assert outcome == Uncertain(f"asked: BSS answered {status}")

@@ -95,7 +95,13 @@ def test_the_id_of_a_part_that_is_made_of_the_number_is_kept_as_its_hash():
     assert len(set(outcome.parts)) == 2
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_account_is_no_refused_sms(status):
+    outcome, _ = send(answers(status, {"error": TEXT}, Retry_After="3"))
+    assert outcome == Unavailable(f"gateway answered {status}", 3_000, refusing=True)
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
 def test_rejected_for_good(status):
     assert send(answers(status, {"error": TEXT}))[0] == Rejected(f"gateway answered {status}")
 

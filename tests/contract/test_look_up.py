@@ -76,7 +76,7 @@ def test_an_answer_that_leaves_a_field_out_is_none(field):
 @pytest.mark.parametrize("status", [201, 302, 400, 401, 404, 429, 500, 503])
 def test_any_other_status_is_no_answer(status):
     answer, _ = asked(answers(status, SAID, Retry_After="3"))
-    assert answer == Unavailable(f"look-up: BSS answered {status}", 3_000)
+    assert answer == Unavailable(f"look-up: BSS answered {status}", 3_000, refusing=status == 401)
 
 
 def test_whatever_goes_wrong_on_the_way_is_no_answer(doubtful):

@@ -10,7 +10,7 @@ from tests.conftest import NUMBER, START
 from workers.outages import tell_outages
 
 GATEWAY, BSS = Target("gateway", "test"), Target("bss", "test")
-NOBODY = Unavailable("503")
+NOBODY, REFUSING = Unavailable("503"), Unavailable("401", refusing=True)
 
 
 @pytest.fixture
@@ -86,6 +86,51 @@ def test_few_failures_are_an_accident(world, said):
     tell_outages(world.engine)
     assert health(world).failing == 0
     assert said() == []
+
+
+def test_a_refused_account_is_named_at_once_and_in_one_line(world, said):
+    others = world.another()
+    fails(world, 15, outcome=REFUSING)
+    tell_outages(others)
+    [line] = said()
+    assert line.startswith("WARNING gateway test is refusing our account, and has taken nothing since 2025-11-24T16:00")
+    assert health(world).refusing
+    assert health(world).is_down
+    fails(world, 60, outcome=REFUSING)
+    assert said() == []
+
+
+def test_a_silent_gateway_that_then_refuses_our_account_is_named_as_that_and_ends_once(world, said):
+    fails(world, 60)
+    said()
+    measures = fails(world, 20, outcome=REFUSING)
+    [line] = said()
+    assert line.startswith("WARNING gateway test is refusing our account")
+    measures.called(GATEWAY, Accepted("m1"), 0.1, world.clock())
+    tells(world, measures)
+    assert said() == ["WARNING gateway test answers again: no answer since 2025-11-24T16:00:00Z, for 80 s"]
+    fails(world, 20, outcome=REFUSING)
+    assert len(said()) == 1, "the next refusal is named again"
+
+
+def test_one_refusal_among_answers_is_an_accident(world, said):
+    for outcome in (REFUSING, Accepted("m1"), REFUSING, REFUSING):
+        fails(world, 5, outcome=outcome)
+    assert said() == []
+    assert not health(world).refusing
+
+
+def test_whoever_told_late_of_a_refusal_before_an_answer_tells_of_none(world):
+    late = Measures()
+    for n in range(5):
+        late.called(GATEWAY, REFUSING, 0.1, START + n)
+    world.clock.forward(seconds=60)
+    answered = Measures()
+    answered.called(GATEWAY, Accepted("m1"), 0.1, world.clock())
+    tells(world, answered, late)
+    world.clock.forward(seconds=1)
+    fails(world, 20)
+    assert not health(world).refusing
 
 
 def test_a_refusal_is_an_answer_and_no_success(world):

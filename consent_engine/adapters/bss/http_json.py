@@ -63,6 +63,8 @@ class HttpBss:
         if answer.status == UNKNOWN:
             # As with a refusal: a 404 without a code comes from a proxy or a wrong path, and answers nothing.
             return Untaken("asked: unknown to the BSS") if answer.word("code") else None
+        if answer.refuses_us:  # neither news nor one more doubt: it is asked again until it answers
+            return Unavailable(f"asked: BSS answered {answer.status}", answer.after, refusing=True)
         return done(answer) if answer.status in DONE else Uncertain(f"asked: BSS answered {answer.status}")
 
 
@@ -105,7 +107,7 @@ def _outcome(answer: Answer, done: Callable[[Answer], Outcome]) -> Outcome:
     if answer.status in DONE:
         return done(answer)
     if answer.status in TURNED_AWAY:
-        return Unavailable(f"BSS answered {answer.status}", answer.after)
+        return Unavailable(f"BSS answered {answer.status}", answer.after, answer.refuses_us)
     if answer.status == REFUSED:
         return _refused(answer)
     # In progress: an earlier attempt is still being processed. Neither a refusal nor a proof that nothing was done.

@@ -38,7 +38,7 @@ class HttpSubscribers:
         if not isinstance(answer, Answer):
             return Unavailable(f"look-up: {answer.reason}")
         if answer.status != OK:
-            return Unavailable(f"look-up: BSS answered {answer.status}", answer.after)
+            return Unavailable(f"look-up: BSS answered {answer.status}", answer.after, answer.refuses_us)
         try:
             return _read(answer.body)
         except ValueError as error:

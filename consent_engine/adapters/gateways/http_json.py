@@ -34,7 +34,7 @@ from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webh
 
 # The gateway's answer to a hand-over -> our outcome. Any other status, like no answer at all, leaves it in doubt.
 TAKEN = frozenset({200, 201, 202})
-REFUSED = frozenset({400, 401, 403, 404, 422})
+REFUSED = frozenset({400, 404, 422})
 NOT_NOW = frozenset({429, 503})
 
 # The gateway's status of a report -> our Delivery. Any other word means its format has changed: the item is rejected.
@@ -171,8 +171,8 @@ def _outcome(answer: Answer) -> Outcome:
         return Accepted(parts[0], parts=parts if len(parts) > 1 else ())
     if answer.status in REFUSED:
         return Rejected(f"gateway answered {answer.status}")
-    if answer.status in NOT_NOW:
-        return Unavailable(f"gateway answered {answer.status}", answer.after)
+    if answer.status in NOT_NOW or answer.refuses_us:
+        return Unavailable(f"gateway answered {answer.status}", answer.after, answer.refuses_us)
     return Uncertain(f"gateway answered {answer.status}")
 
 

@@ -32,11 +32,14 @@ from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webh
 ACCEPTED = 202
 TAKEN = {b"0": "", b"3": "queued at the gateway"}
 NOT_NOW = {
-    403: "gateway answered 403: wrong USERNAME or PASSWORD, or no route",
+    401: "gateway answered 401: wrong USERNAME or PASSWORD",
+    403: "gateway answered 403: wrong USERNAME or PASSWORD",
     404: "gateway answered 404: URL is not its sendsms",
     429: "gateway answered 429",
     503: "gateway answered 503",
 }
+NO_ROUTE = b"Not routable"
+"""Kannel says so, with 403, of one number or sender: our account is not refused."""
 REFUSED = 400
 _REFUSALS = ((b"Number(s) has/have been denied", "number denied by the gateway's lists"), (b"rejected", "rejected"))
 
@@ -269,8 +272,10 @@ def _outcome(answer: Answer, attempt: str) -> Outcome:
         # Kannel's text quotes nobody, but a proxy's may: only Kannel's own refusal is final, and kept in our words.
         why = next((ours for theirs, ours in _REFUSALS if theirs in answer.body), None)
         return Rejected(why) if why else Unavailable("gateway answered 400 in other words", answer.after)
+    if answer.refuses_us and NO_ROUTE in answer.body:
+        return Unavailable(f"gateway answered {answer.status}: no route", answer.after)
     if answer.status in NOT_NOW:
-        return Unavailable(NOT_NOW[answer.status], answer.after)
+        return Unavailable(NOT_NOW[answer.status], answer.after, answer.refuses_us)
     return Uncertain(f"gateway answered {answer.status}")
 
 

@@ -33,4 +33,4 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
     if doubtful is not None:
         return doubtful
     later = [each for each in missing if isinstance(each, Unavailable)]
-    return max(later, key=lambda each: each.after, default=missing[0])
+    return max(later, key=lambda each: (each.refusing, each.after), default=missing[0])

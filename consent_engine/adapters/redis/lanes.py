@@ -82,12 +82,12 @@ class RedisLanes(OfCell, Lanes):
         if rows:
             self._wire.ask(("ZADD", self._cell.due[lane_of(effect)], "XX", *rows))
 
-    def bring_forward(self, lane: Lane, why: str, due: Millis, until: Millis) -> int:
+    def bring_forward(self, lane: Lane, due: Millis, until: Millis, *, why: str = "", over: Millis = 0) -> int:
         looked, moved = BROUGHT, 0
         passed = 0  # effects that stay where they were
         while looked == BROUGHT:
             calls = Calls()
-            told = [due, until, why, self._cell.prefix, passed, BROUGHT]
+            told = [due, until, why, self._cell.prefix, passed, BROUGHT, over]
             calls.script("bring_forward", [self._cell.due[lane]], [str(each) for each in told])
             looked, some = self._wire.send(calls, repeat=True)[0]
             moved, passed = moved + some, passed + looked - some

@@ -61,7 +61,7 @@ function showOutside(board) {
       const fine = each.last_success ? "ops.outside_fine" : "ops.outside_never";
       const failing = each.failed_share > 0.2;
       say(item.children[0], each.to === "bss" ? `BSS ${each.name}` : each.name);
-      say(item.children[1], word(each.down ? "ops.outside_down" : failing ? "ops.outside_share" : fine, told));
+      say(item.children[1], word(each.refusing ? "ops.outside_refusing" : each.down ? "ops.outside_down" : failing ? "ops.outside_share" : fine, told));
       item.children[1].className = each.down || failing ? "bad" : "muted";
     });
 }

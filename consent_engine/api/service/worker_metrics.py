@@ -26,6 +26,10 @@ _OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (
     ("last_success_timestamp_seconds", "When it last accepted something; 0: never", lambda one: one.accepted / 1000),
     ("failing_seconds", "For how long it has not answered at all; 0: it answers", lambda one: one.failing / 1000),
     (
+        "refusing_seconds", "For how long it has refused our account (401, 403); 0: it does not",
+        lambda one: one.failing / 1000 if one.refusing else 0,
+    ),
+    (
         "failed_ratio", "Share of calls in the last minutes that got no answer",
         lambda one: one.failed_share if one.calls >= FEW_CALLS else 0,
     ),

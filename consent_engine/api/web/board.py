@@ -93,6 +93,7 @@ def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
             "to": each.target.to,
             "name": each.target.name,
             "down": each.is_down,
+            "refusing": each.refusing,
             "failing_ms": each.failing,
             "failed_share": each.failed_share if each.calls >= FEW_CALLS else 0,
             "last_success": instant(each.accepted) if each.accepted else None,

@@ -192,6 +192,14 @@ def test_how_gateway_and_bss_are_is_told_by_name(door):
     assert found["consent_outside_last_success_timestamp_seconds", "simulated", "gateway"] == (now - 200_000) / 1000
     assert found["consent_outside_failed_ratio", "simulated", "gateway"] == pytest.approx(20 / 21)
     assert found["consent_outside_calls_total", "simulated", "unavailable", "gateway"] == 20
+    assert found["consent_outside_refusing_seconds", "simulated", "gateway"] == 0
+    measures.called(Target("gateway", "simulated"), Unavailable("401", refusing=True), 0.1, now)
+    door.engine.registry.count(measures.drain(), measures.heard())
+    found = samples(scraped(door))
+    refused, failing = (
+        found[f"consent_outside_{what}_seconds", "simulated", "gateway"] for what in ("refusing", "failing")
+    )
+    assert refused == failing >= 100
 
 
 def test_how_much_room_the_servers_have_is_told_of_each_once(door):

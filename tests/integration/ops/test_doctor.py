@@ -1030,6 +1030,20 @@ def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(
     assert of_work(world) == [], "of calls so long ago nothing is said"
 
 
+def test_a_gateway_that_refuses_our_account_is_bad_at_once_with_what_to_correct(world):
+    gateway, measures = Target("gateway", "test"), Measures()
+    for _ in range(3):
+        world.clock.forward(seconds=3)
+        measures.called(gateway, Unavailable("401", refusing=True), 0.1, world.clock())
+    world.engine.registry.count(measures.drain(), measures.heard())
+    at_work(world)
+    [found] = of_work(world)
+    assert (found.level, found.what) == (
+        Level.BAD, "gateway test is refusing our account: 401 or 403 for 6 s; it never took anything",
+    )  # fmt: skip
+    assert found.do.startswith("correct our user, password or secret there")
+
+
 def test_what_is_parked_needs_no_worker_for_its_lane(world):
     order = confirmed(world)
     world.bss.answers[:] = [Uncertain("timeout"), Rejected("contract forbids")]

@@ -295,6 +295,12 @@ def outside_down(night):
     night.after["consent doctor --brief"] = lambda: (world.place(), night.start("python -m workers"))
 
 
+def outside_refusing(night):
+    """Let the gateway refuse our account until the doctor has seen that; then it takes an SMS."""
+    _heard(night, [Unavailable("401", refusing=True)] * 3)
+    night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")])
+
+
 def outside_failing(night):
     """Make every other call fail, until none does."""
     _heard(night, [Unavailable("503"), Accepted("m")] * 20)
@@ -488,7 +494,7 @@ def undeliverable(night):
 
 def gateway_refuses(night):
     world = night.world()
-    world.gateway.answers[:] = [Rejected("gateway answered 401")]
+    world.gateway.answers[:] = [Rejected("gateway answered 422")]
     order = world.place()
     world.run(Lane.SMS)
     assert world.state(order) == "undeliverable"
@@ -536,6 +542,7 @@ SITUATIONS = {
     "ConsentNoWorkers": nothing_wrong,
     "ConsentLaneLate": lane_late,
     "ConsentOutsideDown": outside_down,
+    "ConsentOutsideRefusing": outside_refusing,
     "ConsentOutsideFailing": outside_failing,
     "ConsentOutsideSlow": outside_slow,
     "ConsentGatewayRefuses": gateway_refuses,

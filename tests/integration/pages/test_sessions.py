@@ -287,6 +287,16 @@ def test_the_board_tells_which_gateway_does_not_answer_and_since_when(door):
     assert gateway["failed_share"] > 0.9
     assert gateway["last_success"] == instant(now - 200_000)
     assert (bss["to"], bss["down"], bss["last_success"]) == ("bss", False, None)
+    assert not gateway["refusing"]
+
+
+def test_the_board_names_a_gateway_that_refuses_our_account_at_once(door):
+    now, measures = door.engine.registry.now(), Measures()
+    for n in range(3):
+        measures.called(Target("gateway", "simulated"), Unavailable("401", refusing=True), 0.1, now - 6_000 + n * 2_000)
+    door.engine.registry.count(measures.drain(), measures.heard())
+    gateway, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
+    assert (gateway["down"], gateway["refusing"], bss["refusing"]) == (True, True, False)
 
 
 # -- what a page is made of --------------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def test_more_than_one_script_brings_forward_are_all_due_and_what_is_in_hand_is_
     for n, kept in enumerate(('[0,0,0,0,0,"here","",0]', '[1,7,0,7,7,"here","",0]', '[0,0,0,0,0,"there","",0]')):
         world.client.hset(f"ce:{{0}}:order:{own[n]}", "f:sms.confirmation.1", kept)
         world.client.zadd("ce:{0}:due:sms", {f"o:{own[n]}:sms.confirmation.1": now + 50_001})
-    assert lanes.bring_forward(Lane.SMS, "here", now + 1_000, now + 60_000) == 1
+    assert lanes.bring_forward(Lane.SMS, now + 1_000, now + 60_000, why="here") == 1
     dues = [lanes.dues(Owner.ORDER, each, ["sms.confirmation.1"])[0] - now for each in own]
     assert dues == [1_000, 50_001, 50_001]
 

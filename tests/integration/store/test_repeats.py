@@ -268,7 +268,7 @@ def test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_lea
         assert leased.order.id == orders[0]
 
     desk.wire.meanwhile = leases_one
-    desk.slow.lanes.bring_forward(Lane.SMS, "here", now + 2_500, now + 120_000)
+    desk.slow.lanes.bring_forward(Lane.SMS, now + 2_500, now + 120_000, why="here")
     dues = [desk.slow.lanes.dues(Owner.ORDER, order, [QUESTION])[0] - now for order in orders]
     assert dues == [60_000, 2_500]
 

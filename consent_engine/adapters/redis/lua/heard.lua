@@ -4,16 +4,16 @@
 -- ARGV  1 the beginning of the fields' names
 --       2 when it last accepted something   3 when it last answered   4 when a call last failed; 0: never
 --       5 the first failure after the last answer   6 calls that ended   7 how many of them failed
---       8 after how long (ms) a call counts half
+--       8 when it last refused our account; 0: never   9 after how long (ms) a call counts half
 -- A process that is late changes nothing that is newer. Returns 1
 
 local n = {}
-for i = 2, 8 do
+for i = 2, 9 do
     n[i] = tonumber(ARGV[i])
     if not n[i] then return redis.error_reply("ERR heard: no number") end
 end
 local names = {}
-for i, what in ipairs({"accepted", "answered", "failed", "since", "lost", "calls", "failures", "at"}) do
+for i, what in ipairs({"accepted", "answered", "failed", "since", "lost", "calls", "failures", "at", "refused"}) do
     names[i] = ARGV[1] .. what
 end
 local was = redis.call("HMGET", KEYS[1], unpack(names))
@@ -25,8 +25,8 @@ if since <= answered then
     if failed > answered then since = math.max(n[5], answered + 1) end
 end
 local at = math.max(was[8], n[3], n[4])
-local less = 0.5 ^ ((at - was[8]) / n[8])
-local told = {accepted, answered, failed, since, lost, was[6] * less + n[6], was[7] * less + n[7], at}
+local less = 0.5 ^ ((at - was[8]) / n[9])
+local told = {accepted, answered, failed, since, lost, was[6] * less + n[6], was[7] * less + n[7], at, math.max(was[9], n[8])}
 local row = {}
 for i = 1, #names do
     row[2 * i - 1] = names[i]
