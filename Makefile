@@ -47,7 +47,7 @@ check: $(VENV)/.tests
 written: $(VENV)/.tests
 	@for page in settings metrics lifecycle replies rooms; do $(PY) docs/$$page.py --write || exit 1; done
 
-# Sizes, rooms and the arrows between them, docstrings that name no error: from the sources.
+# Sizes, rooms, circles among them, docstrings that name no error: from the sources.
 figures: $(VENV)/.tests
 	@$(PY) docs/figures.py
 

@@ -1,4 +1,4 @@
-"""Figures of the house, from its sources: sizes, rooms, arrows, errors that docstrings name. `make figures`."""
+"""Figures of the house, from its sources: sizes, rooms, circles, errors that docstrings name. `make figures`."""
 
 import ast
 import re
@@ -69,18 +69,6 @@ def circles(among: set[Arrow]) -> list[str]:
     return sorted(one for one in {one for one, _ in among} if one in reached(one, among))
 
 
-def floors(among: set[Arrow]) -> int:
-    """The longest way down; of no use while there is a circle."""
-    level: dict[str, int] = {}
-
-    def depth(here: str) -> int:
-        if here not in level:
-            level[here] = 1 + max((depth(other) for one, other in among if one == here), default=0)
-        return level[here]
-
-    return 0 if circles(among) else max(depth(one) for one, _ in among)
-
-
 # -- docstrings -------------------------------------------------------------------------------------------------------
 
 
@@ -128,14 +116,14 @@ def unnamed(texts: Iterable[tuple[Path, str]]) -> tuple[list[str], int]:
 # -- the table --------------------------------------------------------------------------------------------------------
 
 
-def per_hundred_tests() -> tuple[int, float, float]:
-    """Tests; lines with monkeypatch, and lines that sleep, to a hundred of them."""
+def per_hundred_tests() -> tuple[int, int, float, float]:
+    """Tests and their lines; lines with monkeypatch, and lines that sleep, to a hundred tests."""
     texts = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")]
     tests = sum(len(re.findall(r"def test_", text)) for text in texts)
     patched, asleep = (
         sum(word in line for text in texts for line in text.splitlines()) for word in ("monkeypatch", "sleep(")
     )
-    return tests, 100 * patched / tests, 100 * asleep / tests
+    return tests, sum(len(text.splitlines()) for text in texts), 100 * patched / tests, 100 * asleep / tests
 
 
 def rows() -> Iterator[tuple[str, str]]:
@@ -151,15 +139,14 @@ def rows() -> Iterator[tuple[str, str]]:
     for word in ("type: ignore", "noqa"):
         yield f"{word} per 1,000 lines", f"{1000 * sum(text.count('# ' + word) for text in texts.values()) / lines:.1f}"
     drawn = arrows()
-    rooms = sorted({each for arrow in drawn for each in arrow})
-    yield "rooms, floors, arrows", f"{len(rooms)}, {floors(drawn)}, {len(drawn)}"
-    yield "the rooms", ", ".join(rooms)
+    yield "rooms", ", ".join(sorted({each for arrow in drawn for each in arrow}))
     yield "circles", ", ".join(circles(drawn)) or "0"
     silent, count = unnamed(texts.items())
     yield "public docstrings that name the errors raised", f"{count - len(silent)} of {count}"
     yield from (("not named", each) for each in silent)
-    tests, patched, asleep = per_hundred_tests()
-    yield "tests, monkeypatch and sleeps per 100", f"{tests:,}, {patched:.1f}, {asleep:.1f}"
+    tests, length_of_tests, patched, asleep = per_hundred_tests()
+    yield "tests, their lines", f"{tests:,}, {length_of_tests:,}"
+    yield "monkeypatch and sleeps per 100 tests", f"{patched:.1f}, {asleep:.1f}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rules of this repository, as tests: floors, sizes, and a README that is true."""
+"""The rules of this repository, as tests: layers, sizes, and a README that is true."""
 
 import ast
 import importlib.util
@@ -35,10 +35,10 @@ def test_imports_point_down():
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_is_one_room(path):
-    source = path.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 300
-    functions = (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+def test_a_function_is_seen_at_one_look(path):
+    functions = (
+        n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
     assert [f.name for f in functions if (f.end_lineno or 0) - f.lineno >= 40] == []
 
 
@@ -82,19 +82,12 @@ def test_the_page_of_the_house_has_every_folder_in_its_own_words():
     assert page == rooms.drawn(page), "run: make written"
 
 
-def test_the_drawn_house_is_small_and_has_no_circle():
-    figures = script("figures")
-    arrows = figures.arrows()
-    assert figures.circles(arrows) == []
-    assert len({room for arrow in arrows for room in arrow}) <= 18
-    assert 0 < figures.floors(arrows) <= 10
-    assert len(arrows) <= 75
+def test_the_house_has_no_circle():
+    assert script("figures").circles(script("figures").arrows()) == []
 
 
 def test_a_circle_of_rooms_is_seen():
-    figures = script("figures")
-    assert figures.circles({("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")}) == ["a", "b", "c"]
-    assert figures.floors({("a", "b"), ("b", "c"), ("a", "c")}) == 3
+    assert script("figures").circles({("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")}) == ["a", "b", "c"]
 
 
 PLACES = ("", "consent_engine", "consent_engine/adapters/redis", "tests", "tests/integration", "tests/security")
