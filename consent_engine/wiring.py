@@ -239,7 +239,7 @@ def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Regis
     """Return the store (one cell, or as many as a cluster is divided into), the registry for all else, and the seal."""
 
     def wire(cell: Cell) -> Wire:
-        client = connect(redis_url, tag=str(cell.number), fence=cell.moving)
+        client = connect(redis_url, tag=str(cell.number))
         return Wire(client, proves=settings.durability == "strict", replicas=settings.replicas)
 
     clustered = is_cluster(redis_url)

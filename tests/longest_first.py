@@ -32,7 +32,6 @@ LONGEST = (
     "tests/test_contract_rows.py",
     "tests/acceptance/test_browser_points.py",
     "tests/security/test_redis_users.py",
-    "tests/cluster/test_growing.py",
     "tests/integration/rq/test_processes.py",
     "tests/integration/store/test_embedded_server.py",
     "tests/acceptance/test_chaos.py",
@@ -46,7 +45,6 @@ LONGEST = (
     "tests/durability/test_sentinel.py",
     "tests/archive/test_races_and_damages.py",
     "tests/integration/ops/test_traces.py",
-    "tests/cluster/test_standing_still.py",
     "tests/cluster/test_failover.py",
     "tests/acceptance/test_overload.py",
 )

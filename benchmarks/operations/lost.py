@@ -45,14 +45,17 @@ async def restored(night: Night) -> list[str]:
 async def _mended(
     night: Night, told: Told, began: float, orders: dict[int, str], lost: dict[int, str], people: list[Person]
 ) -> list[str]:
-    """Restore into an empty Redis, audit, start the engine, and place again the orders that came after the backup."""
+    """Restore the files of Redis, audit, start the engine, and place again the orders that came after the backup."""
     mended = time.monotonic()
+    broken = []
+    status, said = await night.typed("restore", "kept", "--keep-archive")
+    broken += [f"the backup cannot be restored: {said}"] if status else []
+    files = "appendonlydir"
+    shutil.copytree(night.town.folder / "kept" / "redis" / files, night.town.folder / "redis" / files)
     night.away -= {"server"}
     while not night.town.serving():
         await asyncio.sleep(0.1)
-    broken = []
-    status, said = await night.typed("restore", "kept", "--keep-archive")
-    broken += [f"the backup was not restored: {said}"] if status else []
+    await night.typed("doctor", "--all", "--mend")
     told.right["restored"] = time.monotonic() - mended
     _, said = await night.typed("audit")
     named = [order for order in lost.values() if order in said]

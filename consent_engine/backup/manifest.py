@@ -14,8 +14,8 @@ from consent_engine.domain.line.line import keyed
 from consent_engine.errors import ConsentError, SettingsError
 
 NAME = "manifest.json"
-VERSION = 2
-"""The newest format that is read. 2: a backup of a cluster, whose keys an earlier release would misread."""
+FORMAT = 3
+"""The one format that is read."""
 KEY_FILE = "secret"
 PIECE = 1 << 20
 LITTLE = 1 << 20
@@ -45,22 +45,20 @@ class ArchiveKept(Struct, frozen=True):
 
 class Manifest(Struct, frozen=True):
     """A backup. at: the instant of its data, in ms · installation: whose data they are · secret: a keyed hash by which
-    the secret is recognised · cells: their number · counts: records in Redis by kind · alone: whether it was no
-    cluster · damaged: entries of journals that cannot be read, kept as they are
+    the secret is recognised · cells: their number · keys: how many Redis had · alone: whether it was no cluster
     """
 
-    version: int
+    format: int
     id: str
     at: int
     release: str
     installation: str
     secret: str
     cells: int
-    counts: dict[str, int]
+    keys: int
     archive: ArchiveKept
     files: list[File]
-    alone: bool = True
-    damaged: int = 0
+    alone: bool
 
     def file(self, path: str) -> File | None:
         """Return a file by its path; None where the backup has none of that path."""
@@ -68,11 +66,6 @@ class Manifest(Struct, frozen=True):
 
     def under(self, folder: str) -> list[File]:
         return [each for each in self.files if each.path.startswith(f"{folder}/")]
-
-
-def version_of(*, alone: bool) -> int:
-    """Return the format of a backup: the lowest that holds all of it, so that earlier releases read what they can."""
-    return 1 if alone else VERSION
 
 
 def fingerprint(secret: str) -> str:
@@ -148,9 +141,8 @@ def read(folder: Path) -> Manifest:
     """Read a folder's manifest. Raises SettingsError where there is none that this release can read."""
     try:
         raw = (folder / NAME).read_bytes()
-        version = msgspec.json.decode(raw, type=_Version).version
-        if version > VERSION:
-            raise SettingsError(f"{folder}: a later release made this backup (format {version}): use that release")
+        if (made := msgspec.json.decode(raw, type=_Format).format) != FORMAT:
+            raise SettingsError(f"{folder}: this backup has format {made}, this release reads {FORMAT}: use its own")
         return msgspec.json.decode(raw, type=Manifest)
     except FileNotFoundError:
         raise SettingsError(f"{folder} is no whole backup: {NAME} is missing: name another one") from None
@@ -158,8 +150,8 @@ def read(folder: Path) -> Manifest:
         raise SettingsError(f"{folder}/{NAME} is damaged: name another backup") from None
 
 
-class _Version(Struct):
-    version: int
+class _Format(Struct):
+    format: int = 0
 
 
 def check(folder: Path, manifest: Manifest, tell: Tell) -> None:

@@ -1,27 +1,23 @@
 """Restoring a backup into an empty installation. If it is killed anywhere, the same command goes on.
 
 Everything is looked at before anything is written. Each file or folder is written whole under a temporary name and
-then given its own; in a data folder the secret comes last, and on a Redis of your own the mark that opens the data, so
-that no engine starts on half of it.
+then given its own; the secret comes last, so that no engine starts on half of it.
 """
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from shlex import quote
 
 from sqlalchemy.engine import make_url
 
 from consent_engine.adapters.file_lock import lock_now, unlock
-from consent_engine.adapters.redis.client import Wire, connect
-from consent_engine.adapters.redis.registry import check_server
-from consent_engine.adapters.redis.reshard.dump import Side
-from consent_engine.adapters.redis.reshard.move import Move
-from consent_engine.adapters.redis.reshard.snapshot import AOF, private, side_of
+from consent_engine.adapters.redis.snapshot import AOF
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.backup.manifest import KEY_FILE, Manifest, Tell, check, digest, fingerprint, read, room_on, synced
-from consent_engine.backup.take import REDIS, emptied
+from consent_engine.backup.take import REDIS
 from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE, keep_name, private_folder
 from consent_engine.config.settings import Settings
 from consent_engine.errors import SettingsError
@@ -29,10 +25,13 @@ from consent_engine.wiring import archive_of
 
 LEFT_BY_A_SERVER = {"lock", "users.lock"}
 _HALF = ".restoring"
+COPY_PORT = 7790
+"""Where the server runs that a cluster imports a backup from."""
 
 
 def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool = False) -> Manifest:
-    """Restore a backup into the installation that is set: its data folder, or its Redis; and its SQLite archive.
+    """Restore a backup into the installation that is set: its data folder, and its SQLite archive. A Redis of the
+    operator's own is filled by its own tools: see `by_hand`.
 
     keep_archive: the archive that is set was not lost, and stays as it is.
 
@@ -42,11 +41,7 @@ def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool
     manifest = read(folder)
     check(folder, manifest, tell)
     secret = _secret(settings, folder, manifest)
-    if settings.redis_url is None and not manifest.alone:
-        raise SettingsError(
-            "this backup is of a cluster: name an empty Redis or cluster by CONSENT_REDIS_URL; its number of cells may "
-            "be another one"
-        )
+    _fits(settings, manifest)
     archive = None if keep_archive else _place_of_archive(settings, manifest)
     if keep_archive:
         _is_the_archive(settings, manifest)
@@ -59,12 +54,19 @@ def put_back(settings: Settings, folder: Path, tell: Tell, *, keep_archive: bool
             if manifest.installation:
                 keep_name(here, manifest.installation)
             _place_secret(here / KEY_FILE, secret)
-    else:
-        with _target(settings, manifest) as target:
-            if archive is not None:
-                _place_archive(folder, archive, tell)
-            _fill(target, folder, manifest, tell)
+    elif archive is not None:
+        _place_archive(folder, archive, tell)
     return manifest
+
+
+def _fits(settings: Settings, manifest: Manifest) -> None:
+    """Raise SettingsError where the settings name another kind of Redis, or number of cells, than the backup has."""
+    url = settings.redis_url
+    if manifest.alone == (url is not None and is_cluster(url)) or manifest.cells != settings.cells:
+        kind = "one Redis" if manifest.alone else "a cluster"
+        raise SettingsError(
+            f"this backup is of {kind}, CONSENT_CELLS={manifest.cells}: set that, and CONSENT_REDIS_URL to such a one"
+        )
 
 
 def _secret(settings: Settings, folder: Path, manifest: Manifest) -> str:
@@ -186,83 +188,25 @@ def _place_secret(to: Path, secret: str) -> None:
     synced([to.parent])
 
 
-@contextmanager
-def _target(settings: Settings, manifest: Manifest) -> Iterator[Side]:
-    """Open the Redis that is set. Raises SettingsError where it does not keep all data, or holds anything that this
-    same restore did not write.
+def by_hand(settings: Settings, folder: Path, manifest: Manifest) -> list[str]:
+    """Return the lines of a shell that bring a backup's data into a Redis of the operator's own, which the store's own
+    tools do; none for the embedded server.
     """
-    url = settings.redis_url or ""
-    strict = settings.durability == "strict"
-    clients = [connect(url, tag=str(n)) for n in range(settings.cells)]
-    target = Side(
-        [Wire(client, proves=strict, replicas=settings.replicas) for client in clients], alone=not is_cluster(url)
-    )
-    try:
-        for wire in target.wires:
-            check_server(wire, strict=strict)
-        there = target.meta_now()
-        if there.get("move") == manifest.id and there.get("cells", "").isdecimal():
-            raise SettingsError("CONSENT_REDIS_URL holds this backup already, whole: start APIs and workers")
-        if there.get("move") != manifest.id:
-            _is_empty(target, there)
-        yield target
-    finally:
-        for client in clients:
-            client.close()
-
-
-def _is_empty(target: Side, there: Mapping[str, str]) -> None:
-    """Raise SettingsError where a Redis holds anything but the description that a start or a command left on it.
-
-    A supervisor starts engines on a Redis that lost its data; each is refused, because its archive belongs to those
-    data, but has described new ones by then. Such a description is no data, and goes: the backup has its own.
-    """
-    keys = [target.ask(n, ("DBSIZE",), ("RANDOMKEY",)) for n in range(len(target.cells))]
-    if any(int(size) > 1 or (key and key != target.meta) for size, key in keys) or {"archive", "move"} & {*there}:
-        raise SettingsError(
-            "CONSENT_REDIS_URL is not empty: name an empty Redis; or only try the backup out, in a new folder: "
-            "CONSENT_REDIS_URL= CONSENT_RQ_URL= CONSENT_ARCHIVE_URL= CONSENT_DATA_DIR=FOLDER before the command"
-        )
-    if there:
-        target.ask(0, ("DEL", target.meta))
-
-
-def _fill(target: Side, folder: Path, manifest: Manifest, tell: Tell) -> None:
-    """Copy everything as `consent cells move` does, from a private server on a copy of the backup.
-
-    The move bears the backup's id: a killed restore goes on with it, and no other backup is mixed into this one.
-    """
-    scratch = private_folder(folder.with_name(f"{folder.name}.scratch"), "FOLDER")
-    with closing_lock(scratch, folder), _removed(scratch), room_on(scratch):
-        emptied(scratch)
-        shutil.copytree(folder / REDIS, scratch / REDIS, copy_function=shutil.copyfile)
-        with private(scratch / REDIS, tell) as server:
-            source = side_of(server, manifest.cells, alone=manifest.alone)
-            begun = {"move": manifest.id, "move_from": str(manifest.cells), "move_to": str(len(target.cells))}
-            source.ask(0, ("HSET", source.meta, *(part for pair in begun.items() for part in pair)))
-            try:
-                Move(source, target, tell).run()
-            finally:
-                for wire in source.wires:
-                    wire.client.close()
-
-
-@contextmanager
-def _removed(scratch: Path) -> Iterator[None]:
-    """Remove a scratch folder, however the block ends: numbers are in it, and the next try fills it anew."""
-    try:
-        yield
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-@contextmanager
-def closing_lock(scratch: Path, folder: Path) -> Iterator[None]:
-    """Lock a scratch folder. Raises SettingsError where another restore of this backup is under way."""
-    lock = lock_now(scratch / "lock")
-    if lock is None:
-        raise SettingsError(f"another restore of {folder} is under way: wait for it")
-    try:
-        yield
-    finally:
-        unlock(lock)
+    if settings.redis_url is None:
+        return []
+    kept = quote(str(folder / REDIS))
+    if manifest.alone:
+        return [
+            "# stop the Redis, its replicas and sentinels; then, in the folder of its files (all is in database 0):",
+            "mv appendonlydir appendonlydir.lost",
+            f"cp -r {kept}/{AOF} appendonlydir",
+            "# start it again, then its replicas and sentinels",
+        ]
+    return [
+        "# on an empty cluster whose nodes are all up; the copy's server is stopped afterwards, and the copy removed:",
+        f"cp -r {kept} copy",
+        f'redis-server --dir "$PWD/copy" --port {COPY_PORT} --save "" --appendonly yes --daemonize yes',
+        f"redis-cli --cluster import NODE:PORT --cluster-from 127.0.0.1:{COPY_PORT} --cluster-copy",
+        f"redis-cli -p {COPY_PORT} SHUTDOWN",
+        "rm -r copy",
+    ]

@@ -23,15 +23,15 @@ from consent_engine.adapters.file_lock import lock_now, lock_soon, unlock
 from consent_engine.adapters.redis.catalogue_rows import proof_of
 from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
 from consent_engine.adapters.redis.embedded.server import STOP_WAIT, connect_or_start
-from consent_engine.adapters.redis.reshard.account import Account
-from consent_engine.adapters.redis.reshard.dump import account
-from consent_engine.adapters.redis.reshard.masters import fetch_cluster
-from consent_engine.adapters.redis.reshard.move import cells_of
-from consent_engine.adapters.redis.reshard.snapshot import bare, fetch, private, side_of, tidy, written
+from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.masters import fetch_cluster
+from consent_engine.adapters.redis.snapshot import bare, fetch, private, tidy, written
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.backup.manifest import (
+    FORMAT,
     KEY_FILE,
     ArchiveKept,
     Manifest,
@@ -39,7 +39,6 @@ from consent_engine.backup.manifest import (
     fingerprint,
     listed,
     room_on,
-    version_of,
     write,
 )
 from consent_engine.config.data_folder import ARCHIVE_FILE, DATA, private_folder
@@ -70,7 +69,7 @@ def take(
     _data_are_there(settings, source)
     secret = settings.secret_for(settings.data_dir)
     with _part(folder) as part:
-        at, meta, found = _redis(settings, source, part / REDIS, tell)
+        at, meta, keys = _redis(settings, source, part / REDIS, tell)
         _is_the_secret(meta, secret)
         archive = _archive(settings, meta, part / ARCHIVE_FILE, tell, asked=with_archive)
         if with_secret:
@@ -80,8 +79,8 @@ def take(
         alone = url is None or not is_cluster(url)
         files = [each for each in listed(part, tell) if each.path != _LOCK]
         manifest = Manifest(
-            version_of(alone=alone), secrets.token_hex(8), at, _release(), meta.get("installation", ""),
-            fingerprint(secret), cells_of(meta), found.counts, archive, files, alone, found.damaged,
+            FORMAT, secrets.token_hex(8), at, _release(), meta.get("installation", ""),
+            fingerprint(secret), int(meta["cells"]), keys, archive, files, alone,
         )  # fmt: skip
         write(part, manifest)
     return manifest
@@ -129,8 +128,8 @@ def emptied(folder: Path) -> None:
         unlock(held)
 
 
-def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tuple[int, dict[str, str], Account]:
-    """Copy Redis' data as plain commands; return their instant, their meta fields, and the number of each kind."""
+def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tuple[int, Mapping[str, str], int]:
+    """Copy Redis' data as plain commands; return their instant, their meta fields, and how many keys there are."""
     url = source or settings.redis_url
     many = url is not None and is_cluster(url)
     if url is None:
@@ -141,21 +140,14 @@ def _redis(settings: Settings, source: str | None, to: Path, tell: Tell) -> tupl
             at = fetch_cluster(url, settings.cells, to, tell) if many else _fetched(url, to, tell, option)
     with private(to, tell) as server:
         tidy(server, 0 if url is None or many else _database(url))
-        side = side_of(server, settings.cells if many else 1, alone=not many)
-        try:
-            meta = side.meta_now()
-            if meta.get("cells") != str(len(side.cells)) or cells_of(meta) != len(side.cells):
-                raise SettingsError(
-                    "there are no data of an engine there, they have another CONSENT_CELLS, or are being moved: "
-                    "nothing to keep"
-                )
-            found = account(side, tell)
-        finally:
-            for wire in side.wires:
-                wire.client.close()
+        with closing(connect(server.url)) as client:
+            meta = RedisSurvey(Wire(client, proves=False, replicas=0), Cell(alone=not many)).meta()
+            if meta.get("cells") != str(settings.cells if many else 1):
+                raise SettingsError("no data of an engine are there, or of another CONSENT_CELLS: nothing to keep")
+            keys = client.dbsize()
         written(server, tell)
     bare(to)
-    return at, meta, found
+    return at, meta, keys
 
 
 @contextmanager
@@ -182,7 +174,7 @@ def _database(url: str) -> int:
         return int(options.get("db") or 0)
 
 
-def _is_the_secret(meta: dict[str, str], secret: str) -> None:
+def _is_the_secret(meta: Mapping[str, str], secret: str) -> None:
     """Raise SettingsError where the data were written with another secret than the one to be kept."""
     if not hmac.compare_digest(proof_of(secret), meta.get("secret", "")):
         raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")

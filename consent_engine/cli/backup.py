@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.cells import address, tell_damaged
 from consent_engine.cli.slowly import Slowly
-from consent_engine.cli.tables import instant, record, tell, told_by
+from consent_engine.cli.tables import instant, line, record, tell, told_by
+from consent_engine.domain.form_errors import in_our_words
 
 if TYPE_CHECKING:
     from consent_engine.backup.manifest import Manifest
@@ -39,18 +39,17 @@ def make(
     from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
 
-    source = address(source, "--from") if source else None
+    source = _address(source) if source else None
     settings, to, slowly = Settings.load(), folder.absolute(), Slowly()
     told_by(days_in(settings.time_zone))
     made = take(settings, source, to, slowly.tell, with_secret=not without_secret, with_archive=not without_archive)
     log = "-" if made.archive.unasked else made.archive.log
     record([
-        ("backup", str(folder)), ("of the instant", instant(made.at)), ("orders in Redis", made.counts.get("order", 0)),
+        ("backup", str(folder)), ("of the instant", instant(made.at)), ("keys in Redis", made.keys),
         ("archive", made.archive.kind), ("entries in its log", log), ("bytes", sum(each.bytes for each in made.files)),
     ])  # fmt: skip
     tell("keep the backup as safe as the data: it holds numbers" + ("" if without_secret else " and the secret"))
     _tell_lacks(made)
-    tell_damaged(made.damaged)
     for part in left_behind(to):
         tell(f"a backup that was killed left a part of the data, numbers too: rm -r {shlex.quote(str(part))}")
 
@@ -66,9 +65,10 @@ def _tell_lacks(made: "Manifest") -> None:
 
 def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] = False) -> None:  # noqa: FBT002
     """Put a backup back into an empty installation: stop APIs and workers first. If it dies, type it again. Then the
-    data are checked, and what they lack is put back, as by `consent doctor --all --mend`.
+    data are checked, and what they lack is put back, as by `consent doctor --all --mend`. For a Redis of your own it
+    checks the backup, puts an SQLite archive back, and prints the commands that fill that Redis.
     """
-    from consent_engine.backup.put_back import put_back
+    from consent_engine.backup.put_back import by_hand, put_back
     from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
     from consent_engine.doctor import Level, Wanted, examine
@@ -77,16 +77,17 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     settings, slowly = Settings.load(), Slowly()
     told_by(days_in(settings.time_zone))
     made = put_back(settings, folder.absolute(), slowly.tell, keep_archive=keep_archive)
-    record([
-        ("restored", str(folder)), ("of the instant", instant(made.at)),
-        ("orders in Redis", made.counts.get("order", 0)),
-    ])  # fmt: skip
+    typed = by_hand(settings, folder.absolute(), made)
+    if typed:
+        for command in [*typed, "consent doctor --all --mend"]:
+            line(command)
+    else:
+        record([("restored", str(folder)), ("of the instant", instant(made.at)), ("keys in Redis", made.keys)])
     if made.archive.unasked:
         tell("the archive is not in this backup: bring back its own copy before any worker starts")
-    tell_damaged(made.damaged)
     tell(f"EVERYTHING ACKNOWLEDGED AFTER {instant(made.at)} IS GONE, REFUSALS TOO, but for those that the archive's")
-    tell("log has: consent doctor --all --mend puts these back now. If it is stopped, type it before any worker starts")
-    for each in examine(settings, Wanted(all=True, mend=True, stopped=True), slowly.tell):
+    tell("log has: consent doctor --all --mend puts these back. Was it not typed to its end, type it before any worker")
+    for each in () if typed else examine(settings, Wanted(all=True, mend=True, stopped=True), slowly.tell):
         if each.level is not Level.GOOD or each.what.startswith(MENDED):
             tell(f"{each.level}: {each.what}{each.do and ': '}{each.do}")
     tell("now type consent doctor --all: no refusal may be gone. Take the others since then")
@@ -97,3 +98,16 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     if made.archive.kind != "sqlite":
         tell("if the archive's database is lost, pg_restore a dump that is not older than this backup")
     tell("then: consent audit names the records that the archive's log has and these data lack")
+
+
+def _address(url: str) -> str:
+    """Return a Redis address in the form of the settings. Raises BadParameter."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from consent_engine.config.values import RedisUrl
+
+    try:
+        return str(TypeAdapter(RedisUrl).validate_python(url))
+    except ValidationError as error:
+        told = in_our_words(error.errors(include_input=False)[0]["msg"])
+        raise typer.BadParameter(told, param_hint="--from") from None

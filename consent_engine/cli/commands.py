@@ -7,7 +7,6 @@ from consent_engine.cli import (
     audit,
     backup,
     calls,
-    cells,
     gateway,
     health,
     held,
@@ -33,7 +32,6 @@ app.command()(running.serve)
 app.command()(running.api)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
-app.add_typer(cells.app, name="cells")
 app.add_typer(gateway.app, name="gateway")
 app.command()(ops.show)
 app.command()(ops.stuck)

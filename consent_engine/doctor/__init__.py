@@ -11,9 +11,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.moved import check_cells
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.reshard.move import cells_of
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
@@ -139,8 +137,8 @@ def _cells(settings: Settings, url: str, wanted: Wanted) -> list[tuple[Wire, Cel
 
     first = cell(0)
     try:
-        many = cells_of(RedisSurvey(*first).meta()) or settings.cells
-    except (ConsentError, RedisError):  # reported by the check of that server
+        many = int(RedisSurvey(*first).meta().get("cells", settings.cells))
+    except (ConsentError, RedisError, ValueError):  # reported by the check of that server
         many = settings.cells
     return [first, *map(cell, range(1, many))]
 
@@ -167,7 +165,7 @@ def _masters(patient: _Patient) -> Iterator[Finding]:
             for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli, 0):
                 yield replace(found, what=f"{at}: {found.what}")
         except (StoreUnavailable, RedisError) as error:
-            yield failed(f"the master of cell {cell.number} (consent cells list shows it)", error, cli)
+            yield failed(f"the master of cell {cell.number}", error, cli)
 
 
 def _number(patient: _Patient) -> Iterator[Finding]:
@@ -181,15 +179,12 @@ def _data(patient: _Patient) -> Iterator[Finding]:
     if settings.redis_url is None and (name := kept_name(settings.data_dir)) and meta.get("installation") != name:
         yield bad("the data that were in this folder are gone, and all refusals with them", "restore appendonlydir")
         return
-    kept = meta.get("cells", str(settings.cells))
-    if "schema" not in meta and kept.isdecimal():
+    if "schema" not in meta:
         yield warn("no engine has ever started on these data", "consent api, and python -m workers; or consent serve")
         return
     try:
-        cells = int(kept) if kept.isdecimal() else settings.cells
-        check_cells(cells, kept)  # half a copy has no schema yet, and a check would write one
         # check() writes only fields that are missing, and none is.
-        patient.registry.check(patient.secret, strict=False, cells=cells)
+        patient.registry.check(patient.secret, strict=False, cells=len(patient.cells))
     except SettingsError as error:
         if "CONSENT_REDIS_URL" not in str(error):  # troubles of the server itself are reported already
             yield bad(str(error), "correct this first: nothing else can be judged before")

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from shlex import quote
 
 from consent_engine.adapters.bss import registry as bss
-from consent_engine.adapters.redis.moved import check_cells
+from consent_engine.adapters.redis.registry import wrong_cells
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.config.warnings import warnings
 from consent_engine.doctor.findings import Finding, bad, good, warn
@@ -200,11 +200,6 @@ def catalogue(
 
 
 def cells(wanted: int, kept: str) -> Iterator[Finding]:
-    """Compare the number of cells that is set with the one that the data were written with. kept: as they record it;
-    other than a number while they are moved
-    """
-    if kept.isdecimal():
-        try:
-            check_cells(wanted, kept)
-        except SettingsError as error:
-            yield bad(str(error), "correct this first: otherwise no number is found")
+    """Compare the number of cells that is set with the one that the data were written with. kept: as they record it"""
+    if kept and kept != str(wanted):
+        yield bad(wrong_cells(wanted, kept), "correct this first: otherwise no number is found")

@@ -1,6 +1,5 @@
 """A world over many cells: the real stores, on any Redis a test gives them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,13 +7,11 @@ from typing import Any
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.report_request import MakeReport, ReportMade
 from consent_engine.domain.effects import Lane, Uncertain
-from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.offer.page_seen import attested
 from consent_engine.domain.offer.versions import Proposal
@@ -65,11 +62,6 @@ class Celled(World):
             Pace(watch=lambda: self.clock() / 1000),
         )
 
-    def side(self, make: Callable[[Any, int], Wire] | None = None) -> Side:
-        """All of its cells, as a side of a move."""
-        wires = [make(self.client, n) if make else self.wire(n) for n in range(len(self.names))]
-        return Side(wires, alone=self.names[0].shared == "ce:")
-
 
 def person(n: int) -> Msisdn:
     return Msisdn(f"+86138{number(n):08d}")
@@ -118,40 +110,8 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
     return made
 
 
-def seen(world: Celled, orders: list[str], people: int = 12) -> dict[str, Any]:
-    """Everything that can be seen of the world, and all effects that are due."""
-    engine = world.engine
-    store = engine.store
-    now, found, _ = store.records.live(orders)
-    everybody = [person(n) for n in range(people + 5)]
-    lines = [engine.line(each) for each in everybody]
-    return {
-        "orders": {order: (each.state, each.head, each.version, each.effects) for order, each in found.items()},
-        "lines": [(line.version, line.msisdn, line.restrictions, line.entries) for line in lines],
-        "dial": [engine.dial(each, "mobile") for each in everybody],
-        "due": store.lanes.depths(),
-        "stuck": sorted((each.id, each.effect) for each in store.lanes.stuck(100)),
-        "placed": store.lists.placed(None, 100),
-        "reports": (store.reports.listed(None, 100), store.reports.awaited()),
-        "reported": {each: found.head for each, found in store.reports.look(_reports(store))[1].items()},
-        "refusals": store.lists.restrictions(Kind.REFUSED, None, 100),
-        "held": (store.lists.restrictions(Kind.SUSPECTED, None, 100), store.lists.tally(Kind.SUSPECTED)),
-        "funnel": store.lists.funnel("2025-11-24"),
-        "plans": {
-            code: (each.plan.hash, each.sale, each.newest.seen) for code, each in engine.catalogue.fresh().items()
-        },
-        "proposed": engine.registry.proposals(),
-        "counted": engine.registry.counted(),
-        "now": now,
-    }
-
-
 def reported(msisdn: str, at: int) -> MakeReport:
     """A report of a call at that instant."""
     called_at = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     body = {"msisdn": msisdn, "carrier": "mobile", "caller_number": "10085", "called_at": called_at}
     return MakeReport.model_validate(body)
-
-
-def _reports(store: Store) -> list[str]:
-    return [report for report, _ in store.reports.listed(None, 100)]

@@ -6,13 +6,12 @@ import threading
 
 import pytest
 
-from consent_engine.backup.put_back import put_back
 from consent_engine.backup.take import take
 from consent_engine.errors import StoreUnavailable
 from consent_engine.wiring import installation
 from tests import needs
 from tests.acceptance.house import until
-from tests.cluster.backed_up import desks, loaded, silent
+from tests.cluster.backed_up import desks, imported, loaded, silent
 from tests.cluster.conftest import CELLS
 
 pytestmark = needs.linux
@@ -81,7 +80,7 @@ def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(tow
         before = dict(orders)
         take(loaded(named), None, folder, silent)
     town.flush()
-    put_back(loaded(named), folder, silent, keep_archive=True)
+    imported(town, loaded(named), folder, tmp_path)
     with installation(loaded(named)) as found:
         there = found.engine().store.records.live([*before.values()])[1]
         assert [n for n, order in before.items() if order not in there] == []

@@ -29,15 +29,6 @@ def cell_of(record: str, cells: int) -> int:
         return 0
 
 
-def first_slot(cell: int, cells: int) -> str:
-    """Return the first slot of a cell, as ids begin with it.
-
-    >>> first_slot(0, 4), first_slot(3, 4), first_slot(1, 3)
-    ('0000', '3000', '1556')
-    """
-    return f"{-(-cell * SLOTS // cells):04x}"
-
-
 def apart(records: Sequence[str], cells: int) -> dict[int, list[int]]:
     """Split records by cell: for each cell that has some, their places in `records`."""
     parts: dict[int, list[int]] = {}

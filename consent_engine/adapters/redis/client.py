@@ -17,7 +17,6 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
-from redis.exceptions import ConnectionError as Unreachable
 
 from consent_engine.adapters.redis.hiredis_guard import answers as answers_of
 from consent_engine.adapters.redis.hiredis_guard import in_main_thread, packed, spoken
@@ -44,45 +43,23 @@ _NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
 _NOT_NOW_WORDS = {"MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED"}
 
 
-class Fenced(Unreachable):
-    """The data on this server are being moved, or were moved away; redis-py treats it as an unreachable server."""
-
-
-class Unasked(Unreachable):
-    """The user may not ask whether the data are being moved."""
-
-
 class MayNotConnect(SettingsError, code="may_not_connect"):
     """No connection can be made with this address: a permission is missing, or its database."""
 
 
-def connect(url: str, timeout_s: float = 5.0, tag: str = "0", fence: str = "") -> "Redis":
+def connect(url: str, timeout_s: float = 5.0, tag: str = "0") -> "Redis":
     """Make a client that sends nothing again: a lost answer is an error on which the caller decides.
 
-    tag: in a cluster, the hash tag of the keys it is for · fence: a key; while it exists no connection is made, so
-    that a process that was cut off during a move, for however long, cannot go on where the data no longer are
+    tag: in a cluster, the hash tag of the keys it is for
     """
-    fenced: dict[str, Any] = {"redis_connect_func": partial(_outside, fence)} if fence else {}
     made = partial(owner_of, tag=tag) if is_cluster(url) else master_of if is_sentinel(url) else Redis.from_url
     return made(
         url,
         decode_responses=True,
         encoding_errors="surrogateescape",  # bytes that are no text make their own record unreadable, no other answer
         **unrepeated(timeout_s, 2.0),
-        **fenced,
         **spoken(),
     )
-
-
-def _outside(fence: str, connection: Any) -> None:  # noqa: ANN401 - redis-py's, of any kind
-    """Log in, then check for a fence: on every new connection, before anything else is sent over it."""
-    connection.on_connect()
-    connection.send_command("EXISTS", fence, check_health=False)
-    try:
-        if connection.read_response():
-            raise Fenced
-    except NoPermissionError:
-        raise Unasked from None
 
 
 @dataclass(slots=True)
@@ -142,14 +119,6 @@ class Wire:
         for attempt in range(_TRIES if repeat else 1):
             try:
                 return self._send(calls, prove=prove)
-            except Fenced:
-                raise StoreUnavailable(
-                    "the data were moved away from this server, or are being moved: set CONSENT_REDIS_URL and "
-                    "CONSENT_CELLS to their new place, or give the move up with `consent cells stay`"
-                ) from None
-            except Unasked:
-                told = "this user may not ask whether the data are being moved: allow it (ACL +exists)"
-                raise MayNotConnect(f"{self._named_by}: {told}") from None
             except (ResponseError, NotDurable):
                 raise
             except (RedisError, OSError) as error:

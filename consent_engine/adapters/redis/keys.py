@@ -55,7 +55,6 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:revealed       stream  masked numbers that were shown: which order, to whom, when, why (cell 0)
     ce:{0}:journal        list    commits' entries that the log does not have yet (domain/leaf.py)
     ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: its reader's lease
-    ce:{0}:moving         string  the move that takes the data away from here: no engine connects while it is there
 
 Keys that belong to no cell (in a cluster they are tagged, too: the reservations with the cell of their own hash, all
 others with cell 0):
@@ -138,7 +137,6 @@ class Cell:
         self.permits = f"{prefix}permits"
         self.journal = f"{prefix}journal"
         self.journaled = f"{prefix}journaled"
-        self.moving = f"{prefix}moving"
         self.of_commits = (self.unmatched, *self.due.values(), self.journal)
         """The keys that all commits name, in the order of the script's keys."""
 

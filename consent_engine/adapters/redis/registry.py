@@ -12,7 +12,6 @@ from consent_engine.adapters.redis.catalogue_rows import proof_of, proposal_of, 
 from consent_engine.adapters.redis.client import Calls, MayNotConnect, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import pairs, scored
-from consent_engine.adapters.redis.moved import check_cells
 from consent_engine.adapters.redis.pauses import RedisPauses
 from consent_engine.adapters.redis.reveals import RedisReveals
 from consent_engine.domain.clocks import Heard, Lag, lately
@@ -255,7 +254,8 @@ class RedisRegistry(Registry):
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
         if schema not in READS:
             raise SettingsError(f"these data have schema {schema}, this program {SCHEMA}: use the release that fits")
-        check_cells(cells, str(was_cells))
+        if str(was_cells) != str(cells):
+            raise SettingsError(wrong_cells(cells, str(was_cells)))
         if not hmac.compare_digest(str(was_proof), proof):
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
 
@@ -269,30 +269,31 @@ class RedisRegistry(Registry):
         return int(since) if since else None
 
     def _check_server(self, *, strict: bool) -> None:
-        check_server(self._wire, strict=strict)
+        """Check that the server keeps all data. Raises SettingsError."""
+        try:
+            info = self._wire.ask(("INFO",))[0]
+        except MayNotConnect:
+            raise
+        except SettingsError:
+            raise SettingsError("CONSENT_REDIS_URL: this user may not ask INFO: allow it (ACL +info)") from None
+        try:
+            [(_, fsync)] = pairs(self._wire.ask(("CONFIG", "GET", "appendfsync"))[0]).items()
+        except (ResponseError, SettingsError, ValueError):
+            # An ACL may forbid CONFIG: then WAITAOF alone is the proof, and it suffices.
+            fsync = "always"
+        if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
+            raise SettingsError("CONSENT_REDIS_URL: this server evicts keys; set `maxmemory-policy noeviction`")
+        if not strict:
+            return
+        if not int(info.get("aof_enabled", 0)):
+            raise SettingsError("CONSENT_DURABILITY=strict needs `appendonly yes` on this server")
+        if fsync != "always":
+            raise SettingsError("CONSENT_DURABILITY=strict needs `appendfsync always` on this server")
 
 
-def check_server(wire: Wire, *, strict: bool, named_by: str = "CONSENT_REDIS_URL") -> None:
-    """Check that a server keeps all data. Raises SettingsError. named_by: the setting or option that it comes from"""
-    try:
-        info = wire.ask(("INFO",))[0]
-    except MayNotConnect:
-        raise
-    except SettingsError:
-        raise SettingsError(f"{named_by}: this user may not ask INFO: allow it (ACL +info)") from None
-    try:
-        [(_, fsync)] = pairs(wire.ask(("CONFIG", "GET", "appendfsync"))[0]).items()
-    except (ResponseError, SettingsError, ValueError):
-        # An ACL may forbid CONFIG: then WAITAOF alone is the proof, and it suffices.
-        fsync = "always"
-    if str(info.get("maxmemory_policy", "noeviction")) != "noeviction":
-        raise SettingsError(f"{named_by}: this server evicts keys; set `maxmemory-policy noeviction`")
-    if not strict:
-        return
-    if not int(info.get("aof_enabled", 0)):
-        raise SettingsError("CONSENT_DURABILITY=strict needs `appendonly yes` on this server")
-    if fsync != "always":
-        raise SettingsError("CONSENT_DURABILITY=strict needs `appendfsync always` on this server")
+def wrong_cells(cells: int, kept: str) -> str:
+    """Return the line on data that were written with another number of cells than is set."""
+    return f"CONSENT_CELLS is {cells}, but these data were written with {kept}: set that number"
 
 
 def _clock_named(gateway: str, period: int, allowed: Millis) -> str:

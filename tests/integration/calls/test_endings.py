@@ -6,8 +6,6 @@ from sqlalchemy import select, update
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
-from consent_engine.adapters.redis.reshard.appended import Appended
-from consent_engine.adapters.redis.reshard.dump import Side, account
 from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.doctor.records import Wanted, records
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
@@ -48,7 +46,6 @@ from tests.archive.house import LONG, broken
 from tests.conftest import NUMBER, OTHER, others_of
 from tests.integration.calls import reviewing
 from tests.integration.calls.desk import instant
-from tests.memory import a_store
 
 WITHDRAWN = Why(Cause.WITHDRAWN, "hotline", "ops-1", "wants it no more")
 
@@ -579,22 +576,6 @@ def test_doctor_finds_an_ending_that_nobody_would_ever_do_and_puts_it_back(desk)
     assert ending(desk, order).state is EndingState.ENDED
     desk.client.hset(f"ce:{{0}}:end:{ending_id(order.id)}", "head", "x")
     assert not [said for said in found_by_doctor(desk) if "would stay on" in said]
-
-
-def test_a_move_to_another_number_of_cells_carries_it(desk):
-    order = desk.settled()
-    desk.bss.end_answers = [Uncertain("timeout")]
-    take_back(desk, order)
-    desk.run(Lane.ACTIVATION)
-    client = a_store()
-    here = Side([Wire(desk.client, proves=False, replicas=0)], alone=True)
-    there = Side([Wire(client, proves=False, replicas=0)] * 3, alone=False)
-    for facts in here.facts():
-        there.keep(facts, Appended())
-    assert account(there, lambda _: None).differs(account(here, lambda _: None)) == []
-    [moved] = client.keys("ce:*:end:*")
-    assert client.hgetall(moved) == desk.client.hgetall(f"ce:{{0}}:end:{ending_id(order.id)}")
-    assert client.zcard(moved.split("end:")[0] + "due:activation") == 1
 
 
 def test_an_ending_follows_its_order_to_the_archive_and_is_the_same_one_asked_again(desk):

@@ -37,7 +37,6 @@ ONCE = {"count_code", "heard", "lease", "park_effect", "take_turn"}
 is found again."""
 AGAIN = {
     "add_key": "test_a_key_that_was_revoked_meanwhile_stays_revoked",
-    "append_entries": "test_what_is_sent_again_is_appended_once_however_late_and_a_target_that_lost_something_is_told",
     "bring_forward": "test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_leased",
     "claim_request": "test_the_last_of_the_same_request_has_its_key",
     "commit": "test_what_is_given_back_twice_takes_no_lease_of_another",

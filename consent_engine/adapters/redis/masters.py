@@ -16,7 +16,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
-from consent_engine.adapters.redis.reshard.snapshot import AOF, Tell, bare, fetch, private, tidy, written
+from consent_engine.adapters.redis.snapshot import AOF, Tell, bare, fetch, private, tidy, written
 from consent_engine.adapters.redis.topology.cluster import master_at
 from consent_engine.config.data_folder import private_folder
 from consent_engine.errors import SettingsError, StoreUnavailable

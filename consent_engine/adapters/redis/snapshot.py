@@ -16,11 +16,10 @@ from redis import Redis
 from redis.crc import key_slot
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
+from consent_engine.adapters.redis.client import NAMED_BY, connect
 from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, family_and_version, version
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.reshard.dump import Side
 from consent_engine.config.data_folder import private_folder
 from consent_engine.errors import SettingsError, StoreUnavailable
 
@@ -194,11 +193,6 @@ def tidy(server: EmbeddedServer, database: int, slots: Collection[int] | None = 
 
 def _is_kept(key: str, slots: Collection[int] | None) -> bool:
     return key.startswith("ce:") and (slots is None or key_slot(key.encode()) in slots)
-
-
-def side_of(server: EmbeddedServer, cells: int = 1, *, alone: bool = True) -> Side:
-    """Return a private server's data as a side to read. alone: they did not come from a cluster"""
-    return Side([Wire(connect(server.url), proves=False, replicas=0) for _ in range(cells)], alone=alone)
 
 
 def written(server: EmbeddedServer, tell: Tell) -> None:

@@ -1,1 +1,0 @@
-"""Moving everything to another number of cells."""
