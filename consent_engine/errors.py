@@ -31,7 +31,7 @@ ConsentError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,13 @@ class ConsentError(Exception):
     """
 
     code: ClassVar[str] = "error"
+    refusals_kept = 0
+    """How many refusals of the subscriber were kept, although the request that brought them is refused."""
+
+    def beside(self, refusals: int) -> Self:
+        """Return this error, which says how many refusals were kept before the rest of the request was judged."""
+        self.refusals_kept = refusals
+        return self
 
     def __init_subclass__(cls, *, code: str = "") -> None:
         cls.code = code or cls.code

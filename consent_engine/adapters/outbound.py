@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -181,21 +181,46 @@ def retry_after(header: str, now: float) -> int:
 
 
 class Unreadable:
-    """A placeholder for a JSON object that repeats a field, for NaN and Infinity: two readers may differ on them."""
+    """A JSON object that repeats a field, with all its pairs; or NaN or Infinity. Two readers may differ on them."""
+
+    def __init__(self, pairs: Sequence[tuple[str, object]] = ()) -> None:
+        self.pairs = tuple(pairs)
 
 
-def document(body: bytes) -> object:
-    """Parse JSON from the other side. Raises ValueError for anything else, however deep or long."""
+def document(body: bytes, *, lenient: bool = False) -> object:
+    """Parse JSON from the other side. Raises ValueError for anything else, however deep or long.
+
+    lenient: strings may have control characters, and bytes that are not UTF-8: these become half characters
+    """
     try:
-        return json.loads(body.decode(), object_pairs_hook=_once, parse_constant=lambda _: Unreadable())
+        decoder, errors = (_LENIENT, "surrogateescape") if lenient else (_STRICT, "strict")
+        return decoder.decode(body.decode("utf-8", errors))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
+def objects_in(body: bytes) -> Iterator[object]:
+    """Yield the JSON objects that can be read in a body that is not JSON as a whole: one that was cut short."""
+    text, at, broken = body.decode("utf-8", "surrogateescape"), 0, 0
+    while broken < MOST_BROKEN and (at := text.find("{", at)) >= 0:
+        try:
+            found, at = _LENIENT.raw_decode(text, at)
+            yield found
+        except (ValueError, RecursionError):
+            at, broken = at + 1, broken + 1
+
+
 def _once(pairs: list[tuple[str, object]]) -> object:
     fields = dict(pairs)
-    return fields if len(fields) == len(pairs) else Unreadable()
+    return fields if len(fields) == len(pairs) else Unreadable(pairs)
 
+
+_STRICT, _LENIENT = (
+    json.JSONDecoder(object_pairs_hook=_once, parse_constant=lambda _: Unreadable(), strict=strict)
+    for strict in (True, False)
+)
+MOST_BROKEN = 20
+"""How many places of a body may be no object, before the rest of it is left unread: each is read to its end."""
 
 # At most six digits: seven are a telephone number in some country, also with blanks between them.
 _CODE = re.compile(r"(?!(?:[^0-9]*[0-9]){7})[A-Za-z0-9][A-Za-z0-9 _.:/-]{0,63}")

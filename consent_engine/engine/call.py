@@ -15,7 +15,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import begin, cooled, end
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call, CallState, call_id, held, recording_key, recording_keys
-from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Ended
+from consent_engine.domain.call.call_events import Abandoned, Ended
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.decide.calls import abandoning, leaving
 from consent_engine.domain.decide.decision import Drop, Put
@@ -30,7 +30,7 @@ from consent_engine.engine.reserving import call_named, free_recording, reserve_
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
 from consent_engine.engine.store_requests import Release, Reserve, Step
-from consent_engine.errors import IdempotencyConflict, Malformed, StoreUnavailable
+from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
 from consent_engine.ports import CallChange, Commit, CommitResult, Leased, LineChange, Look, Owner, Posted, needed
 
 log = logging.getLogger(__name__)
@@ -83,18 +83,33 @@ def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken
 
 
 def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:
-    """Record how a call ended. A refusal is in force before this returns, and a declined plan is not offered again.
+    """Record how a call ended. A refusal is kept first, whatever is wrong with the rest of the request; a declined plan
+    is not offered again.
 
     sells: whether a carrier has a plan of this code
 
-    Raises CallNotFound, Malformed, AlreadyEnded, CallAbandoned, RecordingReused, PlanUnknown, StoreUnavailable.
+    Raises CallNotFound, Malformed, AlreadyEnded, CallAbandoned, RecordingReused, PlanUnknown, StoreUnavailable; each
+    says whether the refusal was kept.
     """
+    kept = 0
+    if wanted.refused:
+        call, _, _ = yield from _loaded(wanted)
+        if not wanted.repeats(call):
+            yield from post(_refusal(call, wanted.api_key, secret))
+        kept = 1
+    try:
+        return (yield from _ended(wanted, terms, secret, sells))
+    except ConsentError as error:
+        raise error.beside(kept) from None
+
+
+def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:
     claimant, recording = token_hex(8), wanted.request.recorded()
     keys = recording_keys(secret, recording) if recording is not None else ()
     reserved = False
     for _ in range(MOST_RACES):
         call, line, now = yield from _loaded(wanted)
-        if call.end is not None and call.end.op == wanted.request.fingerprint():
+        if wanted.repeats(call):
             if not call.version or (yield from prove(call.id, Owner.CALL)):
                 return CallTaken(call, is_new=False)
             continue
@@ -102,9 +117,6 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         if not reserved:
             yield from free_recording(call.id, keys, claimant)
             reserved = True
-        if ended.outcome is CallOutcome.REFUSED:
-            yield from post(_refusal(call, ended, secret))
-            line = (yield from load(lines=[call.line])).line(call.line)
         after, fields = call.with_events(ended)
         fields |= held(call.id, keys)
         disowned = yield from disowned_by(line, after)
@@ -148,9 +160,9 @@ def _line_after(
     return LineChange(line.id, line.version, fields) if fields else Look(Owner.LINE, line.id, line.version)
 
 
-def _refusal(call: Call, ended: Ended, secret: str) -> Posted:
+def _refusal(call: Call, by: str, secret: str) -> Posted:
     """Return the subscriber's refusal as a message for the line's inbox: every refusal takes this one way."""
-    body = UnreadRefusal(call.carrier, "voice", ended.by)
+    body = UnreadRefusal(call.carrier, "voice", by)
     return Posted(
         call.line, call.person.msisdn, recording_key(secret, f"refused in {call.id}"), encode_message(body),
         (name_of(Kind.REFUSED, call.carrier),), "voice", call.id, once=True,

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose, Unavailable
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.sms import DeliveryReport, Reply
+from consent_engine.errors import Malformed
 from consent_engine.ports.room import Room
 
 Message = TypeVar("Message", Reply, DeliveryReport)
@@ -71,11 +72,13 @@ class WebhookCall(Struct, frozen=True):
 class Parsed(Struct, Generic[Message], frozen=True):
     """One webhook call, read item by item: an unreadable item does not make the others of its batch fail.
 
-    rejected: (index, what is wrong) - never the value.
+    rejected: (index, what is wrong) - never the value · malformed: the call itself cannot be read; its messages are the
+    refusals that were found in it, and the gateway is answered this error once they are stored
     """
 
     messages: tuple[tuple[int, Message], ...]
     rejected: tuple[tuple[int, str], ...] = ()
+    malformed: Malformed | None = None
 
 
 class Acknowledgement(Struct, frozen=True):
@@ -90,10 +93,10 @@ class Webhooks(Protocol):
     """The webhooks for one gateway: they verify and read its posts, and answer in the form that it understands."""
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
-        """Read a call to the inbound webhook. Raises Unauthenticated (before anything is read) or Malformed."""
+        """Read a call to the inbound webhook. Raises Unauthenticated before anything is read."""
 
     def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
-        """Read a call to the receipts webhook. Raises Unauthenticated (before anything is read) or Malformed."""
+        """Read a call to the receipts webhook. Raises Unauthenticated before anything is read."""
 
     def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
         """Return the answer to send once everything readable is stored."""

@@ -414,10 +414,29 @@ def test_a_poison_message_is_put_aside_not_refused(call, field):
     ],
 )
 def test_a_wrong_set_up_is_refused_so_that_kannel_keeps_the_message(call, fields):
-    with pytest.raises(Malformed) as refusal:
-        built().webhooks.replies(call)
-    assert [error.field for error in refusal.value.errors] == fields
-    discreet("".join(traceback.format_exception(refusal.value)))
+    parsed = built().webhooks.replies(call)
+    assert (parsed.messages, parsed.rejected) == ((), ())
+    assert [error.field for error in parsed.malformed.errors] == fields
+    discreet(str(parsed.malformed))
+
+
+@pytest.mark.parametrize("query", [{}, {"id": UUID, "time": "2025-08-01 02:00:00"}, {"time": "now"}])
+def test_a_refusal_is_kept_in_spite_of_a_wrong_set_up_and_kannels_repeats_are_one(query):
+    webhooks = built().webhooks
+    first, again = (webhooks.replies(mo(b"TD", query=query)) for _ in range(2))
+    assert first.malformed.errors == again.malformed.errors
+    assert first.messages == again.messages
+    ((_, reply),) = first.messages
+    assert (reply.msisdn, reply.text, reply.data, reply.whole) == (MSISDN, "TD", True, False)
+    ((_, other),) = webhooks.replies(mo("我要投诉你们".encode(), query=query)).messages
+    assert other.message_id != reply.message_id
+    assert not webhooks.replies(mo("是".encode(), query=query)).messages
+
+
+def test_a_refusal_in_more_words_than_are_taken_is_kept():
+    parsed = built().webhooks.replies(mo(("别再打电话给我，我要投诉你们" * 3_000).encode()))
+    ((_, reply),), ((_, reason),) = parsed.messages, parsed.rejected
+    assert (reply.data, reason.partition(":")[0], reason.endswith("its refusal is kept")) == (True, "text", True)
 
 
 # Reports ----------------------------------------------------------------------------------------------------------

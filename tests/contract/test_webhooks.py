@@ -186,7 +186,8 @@ def test_a_refusal_is_taken_whatever_else_is_wrong_with_its_item_and_answers_not
         ((_, reply),) = parsed.messages
         assert (reply.msisdn, reply.text, reply.whole, reply.written_at) == (MSISDN, text, False, None)
         assert reply.to == ("" if field == "to" else "10085")
-        assert not parsed.rejected
+        ((index, reason),) = parsed.rejected
+        assert (index, reason.partition(":")[0], reason.endswith("; its refusal is kept")) == (0, field, True)
     one, other = ({**MO, "text": "TD", field: value, "n": n} for n in (1, 2))
     (_, first), (_, again), (_, second) = gateway.webhooks.replies(call([one, one, other])).messages
     assert first.message_id == again.message_id != second.message_id  # a STOP after a lift is no repeat
@@ -218,9 +219,53 @@ NO_BATCH = {
 @pytest.mark.parametrize("body", NO_BATCH.values(), ids=NO_BATCH)
 def test_what_is_no_batch_is_malformed(gateway, body):
     for read in (gateway.webhooks.replies, gateway.webhooks.reports):
-        with pytest.raises(Malformed) as refusal:
-            read(call(body))
-        discreet("".join(traceback.format_exception(refusal.value)))
+        parsed = read(call(body))
+        assert (parsed.messages, parsed.rejected) == ((), ())
+        assert isinstance(parsed.malformed, Malformed)
+        discreet(str(parsed.malformed))
+
+
+STOPS = [{**MO, "message_id": f"m-{n}", "text": "TD", "from": f"+861380013800{n}"} for n in range(3)]
+BROKEN = {
+    "cut short": lambda items: b",".join(items)[:-20],
+    "a comma is missing": lambda items: b"[" + b" ".join(items) + b"]",
+    "one item is cut": lambda items: b"[" + items[0] + b',{"from": "+86138' + b"," + b",".join(items[1:]) + b"]",
+    "more items than are taken": lambda items: b"[" + b",".join([json.dumps(MO).encode()] * 1000 + items) + b"]",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_refusals_are_taken_out_of_a_body_that_cannot_be_read_and_nothing_else_is(gateway, broken):
+    items = [json.dumps(each).encode() for each in [*STOPS, MO]]
+    parsed = gateway.webhooks.replies(call(BROKEN[broken](items)))
+    assert isinstance(parsed.malformed, Malformed)
+    assert [(each.msisdn, each.text, each.whole) for _, each in parsed.messages] == [
+        (each["from"], "TD", False) for each in STOPS
+    ]
+    assert not gateway.webhooks.reports(call(BROKEN[broken](items))).messages
+
+
+def test_a_field_that_stands_twice_hides_no_refusal_and_makes_no_yes(gateway):
+    written = json.dumps({**MO, "text": "是"})[:-1]
+    for more, heard in {
+        '"text": "TD"': [MSISDN], '"text": "Y"': [], f'"text": "TD", "from": "{MSISDN}"': [MSISDN],
+        '"text": "TD", "from": "+8613900139000"': [MSISDN, "+8613900139000"],
+        '"text": "TD", "from": "nobody"': [MSISDN], '"text": ["TD"]': [],
+    }.items():  # fmt: skip
+        parsed = gateway.webhooks.replies(call(f"{written}, {more}}}".encode()))
+        assert [each.msisdn for _, each in parsed.messages] == heard, more
+        assert all(each.data and each.text == "TD" for _, each in parsed.messages)
+        assert [index for index, _ in parsed.rejected] == [0]
+
+
+def test_control_bytes_and_bytes_that_are_no_text_sink_no_batch_and_make_no_yes(gateway):
+    good = json.dumps(MO, ensure_ascii=False).encode()
+    for mark in (b"\x00", b"\n", b"\x1b", b"\xff", b"\xe6\x98"):
+        spoilt = good.replace(TEXT.encode(), "是".encode() + mark)
+        parsed = gateway.webhooks.replies(call(b"[" + spoilt + b"," + json.dumps(STOPS[0]).encode() + b"]"))
+        (_, doubtful), (_, stop) = parsed.messages
+        assert grammar.read(doubtful.text).keyword is not grammar.Keyword.YES or mark == b"\n"
+        assert (stop.text, stop.data, parsed.rejected) == ("TD", False, ())
 
 
 def test_duplicates_are_all_read_because_the_line_knows_what_it_has(gateway):

@@ -11,7 +11,7 @@ ANYWHERE = {
     "internal_error", "broken_record",
 }  # fmt: skip
 """Codes answered before any operation is reached, to a session, or for a defect: `default` in the document."""
-ALWAYS = {"type", "title", "status", "code", "detail", "errors"}
+ALWAYS = {"refusals_kept", "type", "title", "status", "code", "detail", "errors"}
 
 
 def untold(app, response) -> str:

@@ -4,7 +4,7 @@ that they are in another one.
 
 from contextlib import suppress
 
-from consent_engine.domain.grammar import Keyword, counted, read
+from consent_engine.adapters.gateways.refusals import refuses
 
 READ = frozenset({"utf-8", "utf8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
 """The charsets in which any answer is read."""
@@ -12,7 +12,6 @@ ONE_BYTE = frozenset({"iso-8859-1", "windows-1252"})
 """Those of them in which nearly all bytes are text, also those of a text in another charset."""
 HEARD = ("utf-8", "utf-16-be", "utf-16-le", "gb18030")
 """The charsets in which a refusal is heard, whatever charset was named."""
-REFUSALS = frozenset({Keyword.STOP, Keyword.HOLD})
 
 
 def text_of(body: bytes, named: str) -> tuple[str, bool]:
@@ -24,16 +23,12 @@ def text_of(body: bytes, named: str) -> tuple[str, bool]:
     if charset in READ:
         with suppress(UnicodeDecodeError):
             text = body.decode(charset)
-    if text is not None and (charset not in ONE_BYTE or body.isascii() or _refuses(text)):
+    if text is not None and (charset not in ONE_BYTE or body.isascii() or refuses(text)):
         return text, True
     for each in HEARD:
         other = body.decode(each, "replace")
-        if _refuses(other.removeprefix("\ufeff")):
+        if refuses(other.removeprefix("\ufeff")):
             return other, False
     if text is not None:
         return text, True
     return body.decode(charset if charset in READ else "utf-8", "backslashreplace"), charset in READ
-
-
-def _refuses(text: str) -> bool:
-    return counted(read(text).keyword) in REFUSALS

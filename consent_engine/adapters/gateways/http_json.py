@@ -8,26 +8,28 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from consent_engine.adapters.gateways.refusals import KEPT, refusal, refuses
 from consent_engine.adapters.gateways.shared_settings import RESOLUTION_MS, carried, prefix_of, skew
 from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,
     Client,
+    Unreadable,
     code,
     document,
     endpoint,
     flag,
+    objects_in,
     opaque,
     required,
 )
 from consent_engine.domain import msisdn, signature
 from consent_engine.domain.days import millis as millis_at
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
-from consent_engine.domain.grammar import Keyword, counted, read
-from consent_engine.domain.hashing import mac
 from consent_engine.domain.sms import LONGEST, MOST_SAID, Delivery, DeliveryReport, Part, Reply, heard
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import Acknowledgement, Parsed, Sms, WebhookCall, Webhooks
@@ -41,10 +43,10 @@ NOT_NOW = frozenset({429, 503})
 DELIVERIES = {"accepted": Delivery.ACCEPTED, "delivered": Delivery.DELIVERED, "failed": Delivery.FAILED}
 
 ITEMS, TEXT, ID, SEGMENTS = 1_000, LONGEST, 200, 255
-REFUSALS = frozenset({Keyword.STOP, Keyword.HOLD})
 
 Item = Mapping[str, object]
 Message = TypeVar("Message", Reply, DeliveryReport)
+Value = TypeVar("Value")
 _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
 _REF = re.compile(r"[!-~]{1,200}")
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})")
@@ -63,10 +65,10 @@ class JsonWebhooks(Webhooks):
         self._behind = RESOLUTION_MS + skew
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
-        return self._read(call, self._reply)
+        return self._read(call, self._reply, self._refusals)
 
     def reports(self, call: WebhookCall) -> Parsed[DeliveryReport]:
-        return self._read(call, self._report)
+        return self._read(call, self._report, lambda _: [])
 
     def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
         """Answer with the number of stored items, and the index and reason of each rejected one."""
@@ -74,42 +76,51 @@ class JsonWebhooks(Webhooks):
         body = json.dumps({"accepted": accepted, "rejected": items}, separators=(",", ":")).encode()
         return Acknowledgement(200, body, "application/json")
 
-    def _read(self, call: WebhookCall, read: Callable[[Item], Message]) -> Parsed[Message]:
+    def _read(
+        self, call: WebhookCall, read: Callable[[Item], Message], refusals: Callable[[object], list[Message]]
+    ) -> Parsed[Message]:
+        """Read a post item by item. refusals: finds those of an item that cannot be read; no gateway posts it again."""
         header = call.headers.get(signature.HEADER.lower(), "")
         signature.check(self._secret, header, call.body, call.now)
+        try:
+            items = _items(call.body)
+        except Malformed as wrong:
+            kept = [each for item in objects_in(call.body) for each in refusals(item)]
+            return Parsed(tuple(enumerate(kept)), malformed=wrong)
         messages: list[tuple[int, Message]] = []
         rejected: list[tuple[int, str]] = []
-        for index, item in enumerate(_items(call.body)):
+        for index, item in enumerate(items):
             try:
                 messages.append((index, read(_fields(item))))
             except _Poison as poison:
-                rejected.append((index, str(poison)))
+                kept = refusals(item)
+                messages += ((index, each) for each in kept)
+                rejected.append((index, f"{poison}; {KEPT}" if kept else str(poison)))
         return Parsed(tuple(messages), tuple(rejected))
 
     def _reply(self, item: Item) -> Reply:
-        sender, text = _msisdn(item), _string(item, "text", 0, MOST_SAID)
-        try:
-            return self._as_it_says(item, sender, text)
-        except _Poison:
-            if counted(read(text).keyword) not in REFUSALS:
-                raise
-            # Nobody posts again what was answered 200: a refusal counts whatever else is wrong with its item.
-            said = repr(sorted(item.items())).encode("utf-8", "surrogatepass")
-            name = f"unnamed-{mac(self._secret.encode(), said).hex()[:32]}"  # the same item again is its repeat
-            return Reply(self._gateway, name, sender, _to_if_readable(item), text, data=True)
-
-    def _as_it_says(self, item: Item, sender: msisdn.Msisdn, text: str) -> Reply:
         written = _instant(item, "received_at")
         return Reply(
             gateway=self._gateway,
             message_id=opaque(_id(item, "message_id")),
-            msisdn=sender,
+            msisdn=_msisdn(item),
             to=_to(item),
-            text=text,
+            text=_string(item, "text", 0, MOST_SAID),
             written_at=None if written is None else written + self._behind,
             part=_part(item),
             stamp=written,
         )
+
+    def _refusals(self, item: object) -> list[Reply]:
+        """Return a refusal from every number that the item names as its sender, if any of its texts is one."""
+        pairs = item.pairs if isinstance(item, Unreadable) else tuple(item.items()) if isinstance(item, dict) else ()
+        text = next(filter(refuses, _each(pairs, "text", _heard)), None)
+        if text is None:
+            return []
+        to = _each(pairs, "to", _to)
+        known = to[0] if len(to) == 1 else ""
+        senders = dict.fromkeys(_each(pairs, "from", _msisdn))
+        return [refusal(self._gateway, self._secret, sorted(pairs, key=repr), each, known, text) for each in senders]
 
     def _report(self, item: Item) -> DeliveryReport:
         segment, segments = _count(item, "segment"), _count(item, "segments")
@@ -178,7 +189,7 @@ def _outcome(answer: Answer) -> Outcome:
 
 def _items(body: bytes) -> Sequence[object]:
     try:
-        said = document(body)
+        said = document(body, lenient=True)
     except ValueError:
         raise Malformed([FieldError("body", "not_json", "not JSON")]) from None
     items = said if isinstance(said, list) else [said]
@@ -243,11 +254,21 @@ def _to(item: Item) -> str:
     return match[1]
 
 
-def _to_if_readable(item: Item) -> str:
-    try:
-        return _to(item)
-    except _Poison:
-        return ""  # then the gateway's carriers decide
+def _heard(item: Item) -> str:
+    value = item["text"]
+    if not isinstance(value, str):
+        raise _Poison("text: must be a string")
+    return heard(value)
+
+
+def _each(pairs: Sequence[tuple[str, object]], field: str, read: Callable[[Item], Value]) -> list[Value]:
+    """Return every readable value of a field that may stand there more than once."""
+    found = list[Value]()
+    for name, value in pairs:
+        if name == field:
+            with suppress(_Poison):
+                found.append(read({field: value}))
+    return found
 
 
 def _part(item: Item) -> Part | None:

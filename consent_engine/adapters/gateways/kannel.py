@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from yarl import URL
 
 from consent_engine.adapters.gateways.charsets import text_of
+from consent_engine.adapters.gateways.refusals import KEPT, refusal, refuses
 from consent_engine.adapters.gateways.shared_settings import RESOLUTION_MS, carried, prefix_of, skew
 from consent_engine.adapters.gateways.sms_parts import reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
@@ -84,28 +85,35 @@ class KannelWebhooks(Webhooks):
     """The webhooks for Kannel: the credentials are verified, then the one message of a call is read."""
 
     def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
-        self._gateway = gateway
+        self._gateway, self._secret = gateway, secret
         self._expected = f"Basic {b64encode(f'{user_of(gateway)}:{secret}'.encode()).decode()}".encode()
         self._behind = RESOLUTION_MS + skew
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
         """Read one MO.
 
-        A mistake in our entry in kannel.conf raises Malformed: Kannel keeps the message and tries again, and its log
-        says why. A message that is itself faulty is taken and rejected: no repeat would mend it.
+        A mistake in our entry in kannel.conf makes the call malformed: Kannel keeps the message and tries again, and
+        its log says why. A message that is itself faulty is taken and rejected: no repeat would mend it.
         """
         self._verify(call)
-        message_id, sender, written = _envelope(call)
         said, may_answer = _text(call)
-        text = heard(said)
+        text, sender = heard(said), call.headers.get("x-kannel-from", "")
+        to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
+        number = _number(sender)
+        kept: tuple[tuple[int, Reply], ...] = ()
+        if number and refuses(text):
+            # Kannel repeats a call as it is.
+            of = (sorted(call.query.items()), sender, call.body)
+            kept = ((0, refusal(self._gateway, self._secret, of, number, to[1] if to else "", text)),)
         try:
-            number = msisdn.of_sender(sender)
-        except Malformed:
+            message_id, written = _envelope(call)
+        except Malformed as wrong:
+            return Parsed(kept, malformed=wrong)
+        if number is None:
             return Parsed((), ((0, "from: not a phone number"),))
         if len(call.body) > 4 * MOST_SAID:
-            return Parsed((), ((0, f"text: must have at most {MOST_SAID} characters"),))
+            return Parsed(kept, ((0, f"text: must have at most {MOST_SAID} characters" + f"; {KEPT}" * len(kept)),))
         # Without the number it was sent to, the gateway's carriers decide: no refusal is lost because of that.
-        to = _TO.fullmatch(call.headers.get("x-kannel-to", ""))
         written_at = None if written is None else written + self._behind
         udh = Header.read(call.headers.get("x-kannel-udh", ""))
         data = udh.to_a_program or not may_answer or call.headers.get("x-kannel-coding", "") == EIGHT_BIT
@@ -279,20 +287,26 @@ def _outcome(answer: Answer, attempt: str) -> Outcome:
     return Uncertain(f"gateway answered {answer.status}")
 
 
-def _envelope(call: WebhookCall) -> tuple[str, str, int | None]:
-    """Return the message's id, sender and sending time. Raises Malformed where kannel.conf does not pass them on."""
-    message_id, sender = call.query.get("id", ""), call.headers.get("x-kannel-from", "")
-    sent = call.query.get("time", "")
+def _number(sender: str) -> msisdn.Msisdn | None:
+    try:
+        return msisdn.of_sender(sender)
+    except Malformed:
+        return None
+
+
+def _envelope(call: WebhookCall) -> tuple[str, int | None]:
+    """Return the message's id and sending time. Raises Malformed where kannel.conf does not pass them on."""
+    message_id, sent = call.query.get("id", ""), call.query.get("time", "")
     wrong = []
     if not _ID.fullmatch(message_id):
         wrong.append(FieldError("id", "missing", "post-url must have id=%I"))
-    if not sender:
+    if not call.headers.get("x-kannel-from", ""):
         wrong.append(FieldError("X-Kannel-From", "missing", "the sms-service must have send-sender = true"))
     if sent and not _SECONDS.fullmatch(sent):
         wrong.append(FieldError("time", "not_seconds", "post-url must have time=%T"))
     if wrong:
         raise Malformed(wrong)
-    return opaque(message_id), sender, int(sent) * 1000 if sent else None
+    return opaque(message_id), int(sent) * 1000 if sent else None
 
 
 def _text(call: WebhookCall) -> tuple[str, bool]:

@@ -55,8 +55,13 @@ async def read_body(request: Request, most: int) -> bytes:
 
 async def read_json(request: Request, most: int = MOST_FORM) -> object:
     """Return the JSON in the body. Raises NotOurMediaType before anything is read, then as `read_body` and `parse`."""
+    return parse(await read_json_body(request, most))
+
+
+async def read_json_body(request: Request, most: int = MOST_FORM) -> bytes:
+    """Return a body that is said to be JSON. Raises NotOurMediaType before anything is read, then as `read_body`."""
     _check_kind(request)
-    return parse(await read_body(request, most))
+    return await read_body(request, most)
 
 
 async def read_json_if_any(request: Request) -> object:

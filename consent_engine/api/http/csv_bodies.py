@@ -1,21 +1,23 @@
-"""CSV files of refusals or registrations, read row by row: all errors are reported at once, by line and column."""
+"""CSV files, read row by row: a wrong line is named, and the others are taken."""
 
 import csv
 import re
 from collections.abc import Iterator
 from io import StringIO
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from consent_engine.api.http.bodies import KIB, is_packed, read_body
-from consent_engine.api.http.problems import MOST_ERRORS, NotOurMediaType
+from consent_engine.api.http.problems import NotOurMediaType
 from consent_engine.api.schemas.forms import ImportedNumber, read
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import FieldError, Malformed
 
+Form = TypeVar("Form", bound=BaseModel)
 MOST_BYTES = 2 * 1024 * KIB
 MOST_ROWS = 10_000
 
@@ -39,46 +41,40 @@ async def read_csv(request: Request) -> bytes:
     return await read_body(request, MOST_BYTES)
 
 
-def refusals_in(content: bytes, by: str) -> list[RefusalAsked]:
-    """Return the refusals in a file. Raises Malformed; then none of them is to be stored."""
-    asked: list[RefusalAsked] = []
-    wrong: list[FieldError] = []
-    for line, row in rows_of(content):
-        try:
-            form = read(ImportedNumber, row, f"{line}.")
-        except Malformed as error:
-            wrong += [FieldError(e.field, e.code, f"line {line}: {e.message}") for e in error.errors]
-            if len(wrong) >= MOST_ERRORS:
-                break
-        else:
-            carrier = form.carrier.value if form.carrier else EVERY_CARRIER
-            asked.append(RefusalAsked(Msisdn(form.msisdn), carrier, form.channel, by, form.ref))
-    if wrong:
-        raise Malformed(wrong)
-    return asked
+def numbers_in(content: bytes, by: str, kind: Kind) -> tuple[list[RefusalAsked], list[str]]:
+    """Return the restrictions of this kind in a file of numbers, and an error message for each wrong line.
+
+    Raises Malformed if the file as a whole cannot be read.
+    """
+    forms, wrong = forms_in(content, OF_NUMBERS, ImportedNumber)
+    asked = [
+        RefusalAsked(Msisdn(form.msisdn), form.carrier or EVERY_CARRIER, form.channel, by, form.ref, kind=kind)
+        for _, form in forms
+    ]
+    return asked, [text for _, text in wrong]
 
 
-def registrations_in(content: bytes, by: str) -> tuple[list[RefusalAsked], list[str]]:
-    """Return the marketing-free numbers of a file, and an error message for each wrong line.
+def forms_in(
+    content: bytes, columns: Columns, form: type[Form]
+) -> tuple[list[tuple[int, Form]], list[tuple[int, str]]]:
+    """Return the forms in a file and an error message for each wrong line, both with the number of the line.
 
     The messages never repeat the content of a line. Raises Malformed if the file as a whole cannot be read.
     """
-    asked: list[RefusalAsked] = []
-    wrong: list[str] = []
-    for line, row in rows_of(content):
+    forms, wrong = list[tuple[int, Form]](), list[tuple[int, str]]()
+    for line, names, cells in _rows(content, columns):
+        if len(cells) != len(names):
+            wrong.append((line, f"line {line}: must have {len(names)} columns like the header"))
+            continue
         try:
-            form = read(ImportedNumber, row)
+            forms.append((line, read(form, dict(zip(names, map(str.strip, cells), strict=True)))))
         except Malformed as error:
-            wrong.append(f"line {line}: {', '.join(f'{each.field}: {each.message}' for each in error.errors)}")
-        else:
-            carrier = form.carrier.value if form.carrier else EVERY_CARRIER
-            whose = Msisdn(form.msisdn)
-            asked.append(RefusalAsked(whose, carrier, form.channel, by, form.ref, kind=Kind.MARKETING_FREE))
-    return asked, wrong
+            wrong.append((line, f"line {line}: {', '.join(f'{each.field}: {each.message}' for each in error.errors)}"))
+    return forms, wrong
 
 
-def rows_of(content: bytes, columns: Columns = OF_NUMBERS) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each row by column name, with the number of its last line; empty lines are skipped.
+def _rows(content: bytes, columns: Columns) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Yield the number of each row's last line, the header's names, and the row's cells; empty lines are skipped.
 
     Raises Malformed if the file is not CSV in UTF-8 with the expected columns, or has too many rows.
     """
@@ -92,10 +88,7 @@ def rows_of(content: bytes, columns: Columns = OF_NUMBERS) -> Iterator[tuple[int
             count += 1
             if count > MOST_ROWS:
                 raise Malformed([FieldError("body", "too_long", f"must have at most {MOST_ROWS} rows: send several")])
-            if len(cells) != len(names):
-                where = f"must have {len(names)} columns like the header"
-                raise Malformed([FieldError(str(lines.line_num), "columns", f"line {lines.line_num}: {where}")])
-            yield lines.line_num, dict(zip(names, map(str.strip, cells), strict=True))
+            yield lines.line_num, names, cells
     except UnicodeDecodeError:
         raise Malformed([FieldError("body", "not_utf8", "is not UTF-8")]) from None
     except csv.Error:

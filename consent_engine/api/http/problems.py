@@ -163,7 +163,8 @@ def of_error(error: ConsentError, *, challenge: str = "Bearer") -> Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, StoreUnavailable):
         return problem(status, error.code, "internal error: it was logged")
     headers = {"WWW-Authenticate": challenge} if status == HTTPStatus.UNAUTHORIZED else {}
-    return problem(status, _code(error), _detail(error), _more(error), headers)
+    kept = {"refusals_kept": error.refusals_kept} if error.refusals_kept else {}
+    return problem(status, _code(error), _detail(error), {**_more(error), **kept}, headers)
 
 
 def _code(error: ConsentError) -> str:

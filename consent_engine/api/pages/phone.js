@@ -92,7 +92,9 @@ async function endCall(event) {
   const answer = await call("POST", `/v1/calls/${current.id}/end`, body);
   byId("end-do").disabled = false;
   if (answer.ok) return ended(answer.body);
-  byId("ending-wrong").replaceChildren(wrong(answer), ...(answer.body.errors ?? []).map((each) => make("p", {}, problemOf(each))));
+  const kept = answer.body.refusals_kept ? [make("p", { className: "good" }, word("desk.refusal_kept"))] : [];
+  const wrongs = (answer.body.errors ?? []).map((each) => make("p", {}, problemOf(each)));
+  byId("ending-wrong").replaceChildren(...kept, wrong(answer), ...wrongs);
   if (answer.status >= 400 && answer.status < 500) keepCall({ ...current, ended: undefined });
   // It is over all the same: nothing that the page can say will change it.
   if (["already_ended", "call_abandoned", "call_not_found"].includes(answer.body.code)) keepCall(null);

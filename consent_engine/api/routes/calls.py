@@ -1,11 +1,13 @@
 """Calls over HTTP: start, end, show and list them."""
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.http.bodies import read_json
+from consent_engine.api.http.bodies import parse, read_json, read_json_body
 from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListCalls, Paged
 from consent_engine.api.routes.orders import idempotency_key
@@ -20,10 +22,12 @@ from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallN
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.errors import IdempotencyConflict, PlanUnknown
+from consent_engine.errors import IdempotencyConflict, Malformed, PlanUnknown
 from consent_engine.ports import ApiKey, CallFilter
 
 operations = Operations("calls", "/v1/calls")
+_REFUSED = re.compile(rb'"outcome"\s*:\s*"refused"', re.IGNORECASE)
+"""A subscriber's refusal in the body of a call's end, also in one that is no JSON, or no form."""
 
 
 @operations.add(
@@ -48,14 +52,22 @@ async def start(request: Request, caller: ApiKey) -> Response:
 
 
 @operations.add(
-    "POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView,
+    "POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView, takes=EndCall,
     problems=(PlanUnknown, AlreadyEnded, CallAbandoned, RecordingReused),
 )  # fmt: skip
-async def end(request: Request, caller: ApiKey, form: EndCall, call_id: str) -> CallView:
+async def end(request: Request, caller: ApiKey, call_id: str) -> CallView:
     """Report how a call ended. `declined` keeps that plan from being offered again, `refused` ends all calls to the
-    number. Repeating the same end changes nothing; a different one is 409 `already_ended`; a recording that, by its
-    reference or its SHA-256, belongs to another call is 409 `recording_reused`. Role: agent (own)."""
-    wanted = CallEnd(caller.name, call_id, form, caller.created_at, anyone=caller.role != Role.AGENT)
+    number, and is kept whatever else is wrong: the answer says both (`refusals_kept`). Repeating the same end changes
+    nothing; a different one is 409 `already_ended`; a recording that, by its reference or its SHA-256, belongs to
+    another call is 409 `recording_reused`. Role: agent (own)."""
+    body = await read_json_body(request)
+    form: EndCall | Malformed
+    try:
+        form = read(EndCall, parse(body))
+    except Malformed as wrong:
+        form = wrong
+    anyone, says_refused = caller.role != Role.AGENT, _REFUSED.search(body) is not None
+    wanted = CallEnd(caller.name, call_id, form, caller.created_at, anyone, says_refused)
     return view_of((await front_of(request).call(wanted)).call, caller)
 
 

@@ -8,11 +8,20 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.bodies import MOST_LIST, read_json
-from consent_engine.api.http.csv_bodies import read_csv, refusals_in
+from consent_engine.api.http.csv_bodies import numbers_in, read_csv
 from consent_engine.api.http.problems import RefusalDamaged, RefusalNotFound
 from consent_engine.api.http.queries import ListRefusals
 from consent_engine.api.schemas.dialling import DialView
-from consent_engine.api.schemas.forms import DecideHeld, Dial, Lift, Refuse, SearchRefusals, read, read_dials
+from consent_engine.api.schemas.forms import (
+    DecideHeld,
+    Dial,
+    Lift,
+    Refuse,
+    SearchRefusals,
+    read,
+    read_dials,
+    read_refusal,
+)
 from consent_engine.api.schemas.line_forms import Unregister
 from consent_engine.api.schemas.lists import (
     DecidedView,
@@ -52,10 +61,12 @@ async def callable_(request: Request, _caller: ApiKey) -> bytes:
     return b"[" + b",".join(told) + b"]"
 
 
-@operations.add("POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView})
-async def refuse(request: Request, caller: ApiKey, form: Refuse) -> Response:
+@operations.add("POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView}, takes=Refuse)
+async def refuse(request: Request, caller: ApiKey) -> Response:
     """This number is not called again, and its open orders are cancelled; with a plan, only for that plan; with
-    `until`, only until then. 200 if the refusal existed already. Roles: agent, ops."""
+    `until`, only until then. 200 if the refusal existed already. It is kept also where only other fields are wrong: the
+    answer says both (`refusals_kept`). Roles: agent, ops."""
+    form, wrong = read_refusal(await read_json(request))
     by = f"{caller.name}/{form.agent}" if form.agent else caller.name
     front, named = front_of(request), form.carrier.value if form.carrier else None
     if form.plan:
@@ -66,6 +77,8 @@ async def refuse(request: Request, caller: ApiKey, form: Refuse) -> Response:
         Msisdn(form.msisdn), named or EVERY_CARRIER, form.channel, by, form.call or "", form.plan or "", until
     )
     taken = await front.refuse(asked)
+    if wrong:
+        raise wrong.beside(1)
     view = RefusalView(carrier=named, plan=form.plan, since=instant(taken.at), until=instant(until) if until else None)
     return answered(view, 201 if taken.is_new else 200)
 
@@ -107,11 +120,11 @@ async def decide_held(request: Request, caller: ApiKey, form: DecideHeld) -> Dec
 @operations.add("POST", "/refusals/import", OPS, "Import refusals", Imported, takes=openapi.CSV)
 async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
-    MiB. All rows are checked first: if any is wrong, none is stored. The same file again is safe. Role: ops."""
+    MiB. Wrong lines are reported, the others stored; the same file again is safe. Role: ops."""
     content = await read_csv(request)
 
     return await front_of(request).ask_long(
-        lambda engine: stored(engine, refusals_in(content, f"{caller.name}/import"), [])
+        lambda engine: stored(engine, *numbers_in(content, f"{caller.name}/import", Kind.REFUSED))
     )
 
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.http.csv_bodies import read_csv, registrations_in
+from consent_engine.api.http.csv_bodies import numbers_in, read_csv
 from consent_engine.api.http.problems import RefusalDamaged, RegistrationNotFound
 from consent_engine.api.routes.refusals import lifted, stored
 from consent_engine.api.schemas.line_forms import Register, Unregister
@@ -40,7 +40,7 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
     content = await read_csv(request)
 
     return await front_of(request).ask_long(
-        lambda engine: stored(engine, *registrations_in(content, f"{caller.name}/import"))
+        lambda engine: stored(engine, *numbers_in(content, f"{caller.name}/import", Kind.MARKETING_FREE))
     )
 
 

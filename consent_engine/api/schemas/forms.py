@@ -222,6 +222,23 @@ def read(form: type[Form], body: object, at: str = "", *, whole: str = "body") -
         raise Malformed(field_errors(form, found, lambda each: _field_error(form, each, at, whole), at)) from None
 
 
+def read_refusal(body: object) -> tuple[Refuse, Malformed | None]:
+    """Read a refusal, and what is wrong with it. Raises Malformed where it cannot be read what is refused, and by whom:
+    where its number, carrier, plan or end is wrong.
+    """
+    try:
+        return read(Refuse, body), None
+    except Malformed as wrong:
+        said = {name: body[name] for name in _REFUSED & body.keys()} if isinstance(body, dict) else {}
+        try:
+            return read(Refuse, {**said, "channel": "other"}), wrong
+        except Malformed:
+            raise wrong from None
+
+
+_REFUSED = {"msisdn", "carrier", "plan", "until"}
+
+
 def read_dials(body: list[object]) -> list[Dial]:
     """Read a list of numbers. Raises Malformed with all that is wrong with any of them at once."""
     if len(body) > MOST_DIALLED:

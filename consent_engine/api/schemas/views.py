@@ -250,10 +250,11 @@ class Problem(View):
     code: str
     detail: str
     errors: list[FieldProblem] | None = None
+    refusals_kept: int | None = Field(None, description="refusals of the subscriber that were kept all the same")
 
 
 class AckItem(View):
-    """An item that cannot be read."""
+    """An item that cannot be read. If it is a refusal, `reason` says that it is kept, and it counts as accepted."""
 
     index: int
     reason: str

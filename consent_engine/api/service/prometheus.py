@@ -127,7 +127,7 @@ class Metrics:
         yield counter("consent_replies_repeated", "Acknowledged replies that were stored before", ("gateway",), rows)
         said = "Acknowledged replies and delivery reports that could not be read, by the field that is wrong"
         yield counter("consent_messages_rejected", said, ("gateway", "field"), sorted(self._front.rejected.items()))
-        said = "Posts of gateways that were answered 401: another secret (proof), or a clock that is off (clock)"
+        said = "Posts of gateways that were refused: another secret (proof), a wrong clock (clock), not readable (form)"
         yield counter("consent_posts_refused", said, ("gateway", "why"), sorted(self._front.refused.counts.items()))
         yield of_look_ups(self._front.subscribers.counted)
         yield GaugeMetricFamily("consent_streams_open", "Orders watched live", value=self._front.streams.open)

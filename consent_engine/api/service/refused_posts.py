@@ -1,4 +1,4 @@
-"""Gateways' posts whose proof does not fit: refused, counted, and named in a warning of the log."""
+"""Gateways' posts that cannot be taken: refused, counted, and named in a warning of the log."""
 
 import logging
 from collections import Counter
@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from itertools import product
 from time import monotonic
 
-from consent_engine.errors import Unauthenticated
+from consent_engine.errors import Malformed, Unauthenticated
 
 log = logging.getLogger(__name__)
 EVERY_S = 60.0
-PROOF, CLOCK = "proof", "clock"
+PROOF, CLOCK, FORM = "proof", "clock", "form"
 MEAN = {
     PROOF: "signature or password does not fit: has one side another secret?",
     CLOCK: "signed more than 5 min off the store's clock: which clock is wrong?",
+    FORM: "cannot be read: has the gateway's format changed?",
 }
 
 
@@ -27,11 +28,11 @@ class RefusedPosts:
         self._clock = clock
         self._told: dict[tuple[str, str], float] = {}
 
-    def note(self, gateway: str, error: Unauthenticated) -> None:
+    def note(self, gateway: str, error: Unauthenticated | Malformed) -> None:
         """Note a refused post."""
-        key = gateway, CLOCK if error.genuine else PROOF
+        key = gateway, FORM if isinstance(error, Malformed) else CLOCK if error.genuine else PROOF
         self.counts[key] += 1
         now = self._clock()
         if now - self._told.get(key, now - EVERY_S) >= EVERY_S:
             self._told[key] = now
-            log.warning("posts of gateway %s are answered 401 (%d so far): %s", gateway, self.counts[key], MEAN[key[1]])
+            log.warning("posts of gateway %s are refused (%d so far): %s", gateway, self.counts[key], MEAN[key[1]])

@@ -33,7 +33,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import or_raised
-from consent_engine.errors import ConsentError, SettingsError, StoreUnavailable, Unauthenticated
+from consent_engine.errors import ConsentError, Malformed, SettingsError, StoreUnavailable, Unauthenticated
 from consent_engine.ports import Acknowledgement, Stored, WebhookCall
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ def take(
     A post is acknowledged when all of it is stored; its repeat stores the messages that were not.
 
     repeated: counts, by gateway, the replies that were stored before · rejected: counts, by gateway and field, the
-    messages that cannot be read · refused: posts without a valid proof · clocks: learn of new replies and their arrival
+    messages that cannot be read · refused: counts posts that cannot be taken · clocks: learn of new replies
     """
     opened = [_open(engine, item, repeated, rejected, refused) for item in items]
     messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
@@ -228,15 +228,17 @@ def _open(
     try:
         webhooks = gateway.webhooks
         parsed = webhooks.reports(item.call) if item.reports else webhooks.replies(item.call)
-    except ConsentError as error:
-        if isinstance(error, Unauthenticated):
-            refused.note(item.gateway, error)
+    except (Unauthenticated, Malformed) as error:
+        refused.note(item.gateway, error)
         return error
     messages = [message for _, message in parsed.messages]
 
     def answer(stored: list[Stored]) -> Taken:
         if not item.reports:
             repeated[item.gateway] += sum(not each.is_new for each in stored)
+        if parsed.malformed is not None:
+            refused.note(item.gateway, parsed.malformed)
+            return parsed.malformed.beside(len(stored))
         rejected.update((item.gateway, why.partition(":")[0] if ":" in why else "item") for _, why in parsed.rejected)
         return webhooks.acknowledge(len(messages), parsed.rejected)
 

@@ -142,25 +142,40 @@ class CallStart(Struct, frozen=True):
 
 
 class CallEnd(Struct, frozen=True):
-    """One request about a call that ended: the caller's API key, the call, the form. Raises Malformed.
+    """One request about a call that ended: the caller's API key, the call, the form, or what is wrong with it.
 
-    since: when that API key was created · anyone: whether it may end calls that other keys began
+    since: when that API key was created · anyone: whether it may end calls that other keys began · says_refused:
+    whether the subscriber refused by the words of a body that cannot be read as a form
     """
 
     api_key: str
     call: str
-    request: EndCall
+    form: EndCall | Malformed
     since: Millis = 0
     anyone: bool = False
+    says_refused: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether the subscriber refused, whatever is wrong with the request otherwise."""
+        return self.says_refused or (isinstance(self.form, EndCall) and self.form.outcome is CallOutcome.REFUSED)
+
+    def repeats(self, call: Call) -> bool:
+        """Whether the call was ended by this very request."""
+        return call.end is not None and isinstance(self.form, EndCall) and call.end.op == self.form.fingerprint()
 
     def may_end(self, call: Call) -> bool:
         """Whether the call was begun by this very key, or the key may end any."""
         return self.anyone or call.is_of(self.api_key, self.since)
 
-    def __post_init__(self) -> None:
-        """Check the combination of the form's fields."""
-        if wrong := self.request.form_errors():
+    @property
+    def request(self) -> EndCall:
+        """The form. Raises Malformed for what is wrong with it."""
+        if isinstance(self.form, Malformed):
+            raise self.form
+        if wrong := self.form.form_errors():
             raise Malformed(wrong)
+        return self.form
 
 
 def _hashed(parts: object) -> str:

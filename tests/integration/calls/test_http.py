@@ -68,6 +68,60 @@ def test_a_refusal_in_a_call_is_in_force_when_its_end_is_answered(door):
     assert (said["callable"], said["reason"]) == (False, "refused")
 
 
+JUDGED = {
+    "ended before": ("agreed", {}, 409),
+    "nobody answered, it was said before": ("no_answer", {}, 409),
+    "a recording of another call": ("", {"recording": {"ref": "rec-used", "seconds": 60}}, 409),
+    "an end in the future": ("", {"ended_at": "2099-01-01T00:00:00Z"}, 422),
+    "an instant that is none": ("", {"ended_at": "soon"}, 422),
+    "a plan that is not sold": ("", {"plan": "nothing"}, 422),
+    "a disclosure before the call": ("", {"disclosures": [{"id": "price", "at": "2020-01-01T00:00:00Z"}]}, 422),
+    "a recording of less than no time": ("", {"recording": {"ref": "rec-1", "seconds": -1}}, 422),
+    "a field that is not known": ("", {"note": "x"}, 422),
+    "another word for it": ("", {"outcome": "Refused"}, 422),
+}
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_refusal_is_kept_whatever_is_wrong_with_the_end_that_brings_it_and_the_answer_says_both(door, name):
+    before, wrong, status = JUDGED[name]
+    used = start(door, began(door, to="13900139000"), key="call-2").json()["id"]
+    assert end(door, used, recording={"ref": "rec-used", "seconds": 60}).status_code == 200
+    order = door.place().json()["id"]
+    call = start(door).json()["id"]
+    if before:
+        assert end(door, call, outcome=before).status_code == 200
+    for _ in range(2):
+        said = end(door, call, **{"outcome": "refused", **wrong})
+        assert (said.status_code, said.json()["refusals_kept"]) == (status, 1)
+        asked = door.call("POST", "/v1/callable", Role.AGENT, {"msisdn": NUMBER, "carrier": "mobile"}).json()
+        assert (asked["callable"], asked["reason"]) == (False, "refused")
+    door.work(Lane.INBOUND)
+    assert door.engine.show(order).state.value == "cancelled"
+    assert len(door.engine.line(NUMBER).restrictions) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"outcome": "refused", "outcome": "agreed"}', b'{"outcome":"refused","plan":', b'{"outcome":\n"refused"}'],
+)
+def test_a_refusal_is_heard_in_the_body_of_an_end_that_is_no_form(door, body):
+    call = start(door).json()["id"]
+    headers = {"Content-Type": "application/json"}
+    said = door.call("POST", f"{PATH}/{call}/end", Role.AGENT, content=body, headers=headers)
+    assert (said.status_code, said.json()["refusals_kept"]) == (422, 1)
+    assert door.call("POST", "/v1/callable", Role.AGENT, {"msisdn": NUMBER}).json()["callable"] is False
+
+
+def test_nobody_refuses_by_the_end_of_a_call_that_is_not_theirs_or_says_something_else(door):
+    call = start(door).json()["id"]
+    assert end(door, call, role="other", outcome="refused").status_code == 404
+    for more in ({"outcome": "other", "ended_at": "soon"}, {"outcome": "declined"}, {"note": '"outcome": "refused"'}):
+        said = end(door, call, **more)
+        assert (said.status_code, said.json().get("refusals_kept")) == (422, None)
+    assert door.call("POST", "/v1/callable", Role.AGENT, {"msisdn": NUMBER}).json()["callable"] is True
+
+
 def test_a_call_is_seen_by_those_who_may_and_its_number_by_fewer(door):
     call = start(door).json()["id"]
     shown = {role: door.call("GET", f"{PATH}/{call}", role) for role in (*Role, "other")}

@@ -329,11 +329,21 @@ def test_a_file_is_read_as_programs_write_it(door):
     }  # fmt: skip
 
 
+def test_the_lines_of_a_file_of_refusals_that_are_wrong_are_named_and_the_others_are_in(door):
+    wrong = ["999,,web", "1,x,fax", "13800000004,web", "13800000005,,web,ref,more", "13800000006,,web,a\x07"]
+    file = "\n".join(["msisdn,carrier,channel,ref", "13800000001,,web,", *wrong, "13800000002,mobile,voice,r"])
+    for accepted in (2, 0):
+        answer = load(door, file)
+        said = answer.json()
+        assert (answer.status_code, said["accepted"], said["already"]) == (200, accepted, 2 - accepted)
+        assert [each.partition(":")[0] for each in said["rejected"]] == [f"line {n}" for n in range(3, 8)]
+        assert "1380000000" not in answer.text
+    dials = [{"msisdn": f"1380000000{n}", "carrier": "mobile"} for n in (1, 2, 4, 5, 6)]
+    told = door.call("POST", "/v1/callable", Role.OPS, dials).json()
+    assert [each["callable"] for each in told] == [False, False, True, True, True]
+
+
 FILES = {
-    "a bad number": ("msisdn,carrier,channel\n13800000001,,web\n999,,web\n", ["3.msisdn"]),
-    "all that is wrong": ("msisdn,carrier,channel\n1,x,fax\n13800000001,,web\n2,,web\n",
-                          ["2.msisdn", "2.carrier", "2.channel", "4.msisdn"]),
-    "a short row": ("msisdn,carrier,channel\n13800000001,web\n", ["2"]),
     "no header": ("13800000001,,web\n", ["1"]),
     "another column": ("msisdn,carrier,channel,name\n", ["1"]),
     "a column twice": ("msisdn,carrier,channel,ref,ref\n", ["1"]),
@@ -341,18 +351,37 @@ FILES = {
     "not UTF-8": ("msisdn,carrier,channel\n13800000001,,电话\n".encode("gbk"), ["body"]),
     "not CSV": ('msisdn,carrier,channel\n"13800000001"x,,web\n', ["body"]),
     "an open quote": ('msisdn,carrier,channel\n"13800000001', ["body"]),
-    "control characters": ("msisdn,carrier,channel,ref\n13800000001,,web,a\x07\n", ["2.ref"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_with_anything_wrong_in_a_file_no_row_is_taken(door, name):
+def test_of_a_file_that_cannot_be_read_no_row_is_taken(door, name):
     text, fields = FILES[name]
     before = door.kept()
     answer = load(door, text)
-    said = is_problem(answer, 422, "invalid_msisdn" if name == "a bad number" else "malformed")
-    assert [error["field"] for error in said["errors"]] == fields
+    assert [error["field"] for error in is_problem(answer, 422, "malformed")["errors"]] == fields
     assert "13800000001" not in answer.text
+    assert door.kept() == before
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"channel": "pigeon"}, {"agent": "13900139000"}, {"call": ""}, {"note": "x"}, {"channel": None}]
+)
+def test_a_refusal_is_kept_where_it_is_clear_who_refuses_what_and_the_answer_says_what_is_wrong(door, wrong):
+    body = {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice", **wrong}
+    for _ in range(2):
+        said = door.call("POST", "/v1/refusals", Role.AGENT, body)
+        assert (said.status_code, said.json()["refusals_kept"]) == (422, 1)
+    dials = [{"msisdn": NUMBER, "carrier": "mobile"}, {"msisdn": NUMBER, "carrier": "telecom"}]
+    told = door.call("POST", "/v1/callable", Role.OPS, dials).json()
+    assert [each["callable"] for each in told] == [False, True]
+
+
+@pytest.mark.parametrize("wrong", [{"msisdn": "1"}, {"carrier": "x"}, {"plan": "-"}, {"until": "soon"}])
+def test_nothing_is_refused_by_a_request_that_does_not_say_who_refuses_what(door, wrong):
+    before = door.kept()
+    said = door.call("POST", "/v1/refusals", Role.AGENT, {"msisdn": NUMBER, "channel": "voice", **wrong})
+    assert (said.status_code, said.json().get("refusals_kept")) == (422, None)
     assert door.kept() == before
 
 

@@ -148,14 +148,17 @@ def test_posts_without_a_proof_are_counted_and_told_and_a_wrong_clock_is_not_a_w
     def refused():
         return {of[1:]: n for of, n in samples(scraped(door)).items() if of[0] == "consent_posts_refused_total"}
 
-    assert refused() == {("simulated", "proof"): 0, ("simulated", "clock"): 0}, "an alert sees the first one"
+    none = dict.fromkeys([("simulated", why) for why in ("proof", "clock", "form")], 0)
+    assert refused() == none, "an alert sees the first one"
     answers = [door.post("inbound", reply(), at=-3_600), door.post("receipts", [], at=3_600)]
     answers += [door.call("POST", "/v1/gateways/simulated/inbound", content=b"{}", headers={HEADER: "t=1,v1=zz"})]
     assert [answer.status_code for answer in answers] == [401, 401, 401]
     assert len({answer.text for answer in answers}) == 1, "who posted is not told which"
-    assert refused() == {("simulated", "proof"): 1, ("simulated", "clock"): 2}
-    told = [each.getMessage() for each in caplog.records if "answered 401" in each.getMessage()]
-    assert [("another secret" in line, "which clock" in line) for line in told] == [(False, True), (True, False)]
+    assert door.post("inbound", b"[{").status_code == 422
+    assert refused() == {("simulated", "proof"): 1, ("simulated", "clock"): 2, ("simulated", "form"): 1}
+    told = [each.getMessage() for each in caplog.records if "are refused" in each.getMessage()]
+    said = ("which clock", "another secret", "format changed")
+    assert [[words in line for words in said] for line in told] == [[n == of for n in range(3)] for of in range(3)]
 
 
 def test_how_far_a_gateways_clock_is_off_is_measured_by_its_quickest_reply(door):
