@@ -12,7 +12,7 @@ COLUMNS = Columns(("msisdn", "carrier", "caller_number", "called_at"), ("what", 
 class _Row(MakeReport):
     @model_validator(mode="before")
     @classmethod
-    def _empty_cells_are_left_out(cls, row: object) -> object:
+    def _empty_cells_are_left_out(cls, row: dict[str, str]) -> dict[str, str]:
         return {"channel": ReportDoor.CENTRE.value, **{name: each for name, each in row.items() if each}}
 
 
