@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +32,7 @@ def calendar_from(path: Path | None) -> Calendar:
     name = str(path) if path else BUNDLED
     try:
         text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")
-        return _calendar(yaml.safe_load(text))
+        return _calendar(text)
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"CONSENT_CALENDAR: {name} can not be read") from None
     except yaml.YAMLError as error:
@@ -42,7 +43,9 @@ def calendar_from(path: Path | None) -> Calendar:
         raise SettingsError(f"CONSENT_CALENDAR: {name}: {error}") from None
 
 
-def _calendar(told: Any) -> Calendar:  # noqa: ANN401 - whatever a YAML file says
+@lru_cache(maxsize=4)  # each process reads it for its API, its workers and its commands
+def _calendar(text: str) -> Calendar:
+    told: Any = yaml.safe_load(text)
     if not isinstance(told, dict) or set(told) - {"years", "holidays", "working"}:
         raise ValueError("must have years, holidays and working, and nothing else")
     off: dict[str, str] = {}
