@@ -97,7 +97,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         tier = tiers.tier_of_item(item)
         if tier is None:
             raise pytest.UsageError(f"{item.location[0]} has no tier: give it one in tests/tiers.py")
-        item.add_marker(tiers.SEARCHES if drawn and getattr(getattr(item, "obj", None), "hypothesis", None) else tier)
+        searched = drawn and hasattr(getattr(item, "obj", None), "hypothesis")
+        item.add_marker((tiers.SEARCHES if searched else tier).value)  # as plain text: xdist sends it on
     items.sort(key=rank)
 
 

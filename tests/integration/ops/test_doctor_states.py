@@ -1,6 +1,6 @@
 """The doctor finds nothing wrong at any step of a healthy order, and finds each lost effect of any kind."""
 
-import pytest
+from itertools import product
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
@@ -35,22 +35,14 @@ def steps(path):
         play.world.runner.close()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem.replace("_", " "))
-def test_nothing_is_wrong_after_any_line_of_a_conversation(path):
-    states = set()
-    for line, play in steps(path):
-        assert look(play.world) == [], line
-        states |= {play.shown(name).state for name in play.orders}
-    assert states
-
-
-def test_every_open_state_stands_in_some_conversation_with_and_without_its_reminder():
+def test_nothing_is_wrong_after_any_line_of_a_conversation():
     seen = set()
     for path in FILES:
-        for _, play in steps(path):
+        for line, play in steps(path):
+            assert look(play.world) == [], f"{path.stem}: {line}"
             orders = [play.shown(name) for name in play.orders]
             seen |= {(order.state, *sorted(e for e in order.effects if e.startswith("wake."))) for order in orders}
-    assert {
+    assert {  # every open state, with and without its reminder
         ("agreed", "wake.too_late_to_ask"), ("awaiting_reply", "wake.reminder"),
         ("awaiting_reply", "wake.window_closed"), ("confirmed",), ("activated",), ("notified", "wake.archive"),
     } <= seen  # fmt: skip
@@ -68,17 +60,16 @@ def lost_due(play, name, effect):
     play.world.client.zrem(play.world.cell.due[lane_of(effect)], f"o:{play.shown(name).id}:{effect}")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem.replace("_", " "))
-@pytest.mark.parametrize("lose", [lost, lost_due])
-def test_whatever_effect_is_lost_is_found_and_what_may_be_put_back_is_put_back_once(path, lose):
-    """Once for each kind of loss in a conversation, at the first line after which it can happen."""
+def test_whatever_effect_is_lost_is_found_and_what_may_be_put_back_is_put_back_once():
+    """Once for each kind of loss, at the first line of all conversations after which it can happen."""
     tried = set()
-    for _, play in steps(path):
-        for name in play.orders:
-            for effect in play.shown(name).effects:
-                if (kind := (play.shown(name).state, effect)) not in tried:
+    for path in FILES:
+        for _, play in steps(path):
+            for name, lose in product(play.orders, (lost, lost_due)):
+                order = play.shown(name)
+                for kind in {(order.state, effect, lose) for effect in order.effects} - tried:
                     tried.add(kind)
-                    _lose_and_mend(play.world, lambda n=name, e=effect, p=play: lose(p, n, e), play.shown(name))
+                    _lose_and_mend(play.world, lambda p=play, n=name, k=kind: k[2](p, n, k[1]), order)
 
 
 def _lose_and_mend(world, lose, order):
