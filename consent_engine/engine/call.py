@@ -5,14 +5,14 @@ it was judged on: after a refusal in between it is judged again.
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from secrets import token_hex
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.admit_call import begin, cooled, end
+from consent_engine.domain.admission.admit_call import begin, cooled, end, entry_of
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call, CallState, call_id, held, recording_key, recording_keys
 from consent_engine.domain.call.call_events import Abandoned, Ended
@@ -23,15 +23,26 @@ from consent_engine.domain.effects import WAKE_ABANDONED, WAKE_SECOND_LOOK, WAKE
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.line import Line, line_id, request_key
 from consent_engine.domain.line.restriction import Kind, name_of
-from consent_engine.engine.calls_of_line import named_on
+from consent_engine.engine.calls_of_line import named_on, telling
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.order_and_call import disowned_by, falling, waiting_for
+from consent_engine.engine.order_and_call import falling, gated
 from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
 from consent_engine.engine.store_requests import Release, Reserve, Step
 from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
-from consent_engine.ports import CallChange, Commit, CommitResult, Leased, LineChange, Look, Owner, Posted, needed
+from consent_engine.ports import (
+    CallChange,
+    Change,
+    Commit,
+    CommitResult,
+    Leased,
+    LineChange,
+    Look,
+    Owner,
+    Posted,
+    needed,
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +72,9 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
         line, now = loaded.line(line_key), loaded.now
         call, fields = begin(start, ours, line, terms, secret, now, token_hex(16))
         change = CallChange(call, None, fields, (abandoning(now),))
-        saved = yield from save(Commit("call", (change, named_on(line, call, now, start.msisdn))), prove=True)
+        judged = yield from telling(line, entry_of(call, secret), now, terms)
+        records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, now, start.msisdn))
+        saved = yield from save(Commit("call", records, wakes=judged.wakes), prove=True)
         if saved.word is CommitResult.OK:
             return CallTaken(replace(call, version=1), is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
@@ -119,10 +132,10 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
             reserved = True
         after, fields = call.with_events(ended)
         fields |= held(call.id, keys)
-        disowned = yield from disowned_by(line, after)
-        falls = (Put(WAKE_UNLAWFUL, now),) if after.violations or disowned else ()
+        gates, has_falling = yield from gated(line, after, now)
+        falls = (Put(WAKE_UNLAWFUL, now),) if has_falling else ()
         change = CallChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
-        records = (change, _line_after(after, ended, line, terms, disowned))
+        records = (change, _line_after(after, ended, line, terms, gates))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
         saved = yield from save(Commit(ended.op, records, wakes=wakes), prove=True)
         if saved.word in {CommitResult.OK, CommitResult.SAME}:
@@ -147,16 +160,13 @@ def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
 
 
 def _line_after(
-    call: Call, ended: Ended, line: Line, terms: Terms, disowned: Collection[str]
+    call: Call, ended: Ended, line: Line, terms: Terms, gates: Mapping[str, str]
 ) -> LineChange | Look:  # fmt: skip
-    """Return the line's change: a declined plan is not offered again, and nothing waits any longer for a call without
-    violations, except orders that its end disowns: these stay barred until its timer has cancelled them. The line's
+    """Return the line's change: its orders as `gated` says, and a declined plan is not offered again. The line's
     version is named in any case: an order placed in between waits for this very end.
     """
     cool = cooled(call, ended, line, terms.policy.cool_off)
-    fields = {f"r:{cool.name}": cool.encode()} if cool else {}
-    if not call.violations:
-        fields |= {f"r:{each.name}": "" for each in waiting_for(line, call.id) if each.carrier not in disowned}
+    fields = {**gates, **({f"r:{cool.name}": cool.encode()} if cool else {})}
     return LineChange(line.id, line.version, fields) if fields else Look(Owner.LINE, line.id, line.version)
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order
+from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order, entry_of
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import MOST_REFUSALS, Call, held, recorded_call_id, recording_key, recording_keys
 from consent_engine.domain.call.call_events import OrderRefused
@@ -17,10 +17,9 @@ from consent_engine.domain.call.errors import CallMismatch, RecordingReused
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.calls import leaving
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.entries import CallEntry
-from consent_engine.domain.line.line import CALLS_KNOWN_MS, Line
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.offer.versions import Listed
-from consent_engine.engine.calls_of_line import named_on
+from consent_engine.engine.calls_of_line import Judged, named_on, telling
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
@@ -54,11 +53,12 @@ class CallOfOrder(Struct, frozen=True):
             return (CallChange(call, call, held(call.id, (*call.recording_keys, *self.keys))),)
         return (Look(Owner.CALL, call.id, call.version),)
 
-    def named(self, now: Millis) -> dict[str, str]:
-        """Return the line's entry for a call that is made with its order."""
-        if self.call is None or not self.fields or self.call.began.started_at <= now - CALLS_KNOWN_MS:
-            return {}
-        return {f"c:{self.call.id}": CallEntry(self.call.id, self.call.began.started_at, self.call.carrier).encode()}
+    def telling(self, line: Line, now: Millis, terms: Terms, secret: str) -> Step[Judged]:
+        """Name on its line a call that is made with its order, or was known only of orders that were refused."""
+        known = {each.call for each in line.calls if not each.refusal}
+        if self.call is None or self.call.id in known or not (self.fields or self.call.began.ordered):
+            return Judged()
+        return (yield from telling(line, entry_of(self.call, secret), now, terms))
 
 
 class Named(Struct, frozen=True):
@@ -125,7 +125,9 @@ def hold_recording(of: CallOfOrder, claimant: str, *, only_look: bool = False) -
     return CallOfOrder(replace(archived, version=0, effects={}))
 
 
-def keep_refused(of: CallOfOrder, order: str, wanted: Placing, code: str, claimant: str) -> Step[None]:
+def keep_refused(
+    of: CallOfOrder, order: str, wanted: Placing, code: str, claimant: str, terms: Terms, secret: str
+) -> Step[None]:
     """Record on its call that an order was refused because of the call or its number: once per request, up to a limit.
     A call that only the body describes is made for it, with its recording unless that is another call's.
     """
@@ -138,12 +140,15 @@ def keep_refused(of: CallOfOrder, order: str, wanted: Placing, code: str, claima
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[known.line], calls=[known.id])
         line, call = loaded.line(known.line), loaded.calls.get(known.id)
-        commit = _refused(of, call, line, OrderRefused(loaded.now, order, wanted.api_key, code), wanted)
+        event = OrderRefused(loaded.now, order, wanted.api_key, code)
+        commit = yield from _refused(of, call, line, event, wanted, terms, secret)
         if commit is None or (yield from save(commit, prove=True)).word is not CommitResult.STALE:
             return
 
 
-def _refused(of: CallOfOrder, call: Call | None, line: Line, event: OrderRefused, wanted: Placing) -> Commit | None:
+def _refused(
+    of: CallOfOrder, call: Call | None, line: Line, event: OrderRefused, wanted: Placing, terms: Terms, secret: str
+) -> Step[Commit | None]:
     """Return the commit that records a refusal; None where it is recorded already, or too many are."""
     if call is not None:
         kept = sum(isinstance(each, OrderRefused) for each in call.events)
@@ -151,8 +156,9 @@ def _refused(of: CallOfOrder, call: Call | None, line: Line, event: OrderRefused
             return None
         after, fields = call.with_events(event)
         return Commit(event.op, (CallChange(after, call, fields),))
-    if not of.fields or of.call is None or sum(each.refusal for each in line.calls) >= MOST_CALLS_OF_REFUSALS:
+    if not of.fields or of.call is None or sum(each.refusal > 0 for each in line.calls) >= MOST_CALLS_OF_REFUSALS:
         return None
     after, fields = of.call.with_events(event)
     change = CallChange(after, None, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
-    return Commit(event.op, (change, named_on(line, after, event.at, wanted.msisdn, refusal=1)))
+    named = yield from telling(line, entry_of(after, secret, refused=True), event.at, terms)
+    return Commit(event.op, (change, named_on(line, named, event.at, wanted.msisdn)))

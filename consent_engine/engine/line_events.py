@@ -28,6 +28,7 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.facts import NumberChanged
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.calls_of_line import judging_again
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, load_of, prove, save
 from consent_engine.engine.store_requests import Step
@@ -93,9 +94,12 @@ def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
         happened = Happened(asked.event, now, asked.op, asked.by, asked.on, asked.carrier, 0)
         ends = _ends(line, orders, happened, now)
         happened = replace(happened, ended=ends.ended)
-        change = _line_after(line, asked, happened, ends, now)
-        wakes = ends.wakes | wakes_of(change.put, now)
-        saved = yield from save(Commit(asked.op, (change, *ends.changes), wakes=wakes, at=now), prove=True)
+        after = line.with_event(happened)
+        judged = yield from judging_again(line, after, now)
+        change = _line_after(line, after, asked, {**judged.fields, **ends.fields}, now)
+        wakes = ends.wakes | judged.wakes | wakes_of(change.put, now)
+        records = (change, *ends.changes, *judged.changes)
+        saved = yield from save(Commit(asked.op, records, wakes=wakes, at=now), prove=True)
         if saved.word is CommitResult.OK:
             return LineEventTaken(happened, is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
@@ -143,15 +147,16 @@ def _stamped(records: Sequence[Change]) -> Mapping[str, str]:
     return {name: kept for each in records if isinstance(each, LineChange) for name, kept in each.fields.items()}
 
 
-def _line_after(line: Line, asked: LineEventAsked, happened: Happened, ends: _Ends, now: Millis) -> LineChange:
+def _line_after(
+    line: Line, after: Line, asked: LineEventAsked, follows: Mapping[str, str], now: Millis
+) -> LineChange:  # fmt: skip
     """Return the line's change with the event; its own answers to the holder before are not sent."""
-    after = line.with_event(happened)
-    fields = {**dict.fromkeys(line.aged, ""), **_restricted(after), **ends.fields}
+    fields = {**dict.fromkeys(line.aged, ""), **_restricted(after), **follows}
     fields |= {"msisdn": str(asked.msisdn), "seen": str(max(line.seen, now))}
     ours = (each for each in line.effects if lane_of(each) is Lane.SMS and sms_parts(each)[0] is not Purpose.PROVE)
-    drop = tuple((each, Drop.ANYWAY) for each in ours) if happened.event in ENDING else ()
+    drop = tuple((each, Drop.ANYWAY) for each in ours) if asked.event in ENDING else ()
     put = () if WAKE_LINE in line.effects else (Put(WAKE_LINE, now + STRANGER_MS),)
-    if happened.event in CHANGING:  # the former holder's services are taken back, archived ones, too
+    if asked.event in CHANGING:  # the former holder's services are taken back, archived ones, too
         put = (*put, Put(WAKE_ENDINGS, now))
     return LineChange(line.id, line.version, fields, put, drop, sealed=after)
 

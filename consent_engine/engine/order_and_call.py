@@ -63,6 +63,29 @@ def waiting_for(line: Line, call: str) -> list[Restriction]:
     return [each for each in line.restrictions if each.kind is Kind.CALL and each.ref == call]
 
 
+def open_of(line: Line, call: str) -> Step[list[str]]:
+    """Return the open orders of a call."""
+    found = yield from load_of(line, [entry.order for entry in line.entries if entry.is_open])
+    return [order.id for order in found.values() if order.doc.call_id == call]
+
+
+def gated(line: Line, call: Call, now: Millis) -> Step[tuple[dict[str, str], bool]]:
+    """Return the line's fields for what a call now means for its orders, and whether any falls with it: with violations
+    all that are open wait for their fall; for a call that ended without one nothing waits any longer, except orders
+    that its end disowns, until its timer has cancelled them.
+    """
+    if call.violations:
+        known = [each.carrier for each in waiting_for(line, call.id)]
+        of_call = yield from open_of(line, call.id)
+        bars = [Restriction(Kind.CALL, order, "", now, "call", call.id) for order in of_call if order not in known]
+        return {f"r:{each.name}": each.encode() for each in bars}, True
+    if call.state is CallState.UP:
+        return {}, False
+    disowned = yield from disowned_by(line, call)
+    freed = (each for each in waiting_for(line, call.id) if each.carrier not in disowned)
+    return {f"r:{each.name}": "" for each in freed}, bool(disowned)
+
+
 def disowned_by(line: Line, call: Call) -> Step[dict[str, str]]:
     """Return those waiting orders to which nobody agreed in the call, as its end says, each with the reason: all, where
     nobody answered; those whose very plan was declined after they were placed; and those agreed to after it ended.

@@ -102,4 +102,5 @@ def _dial(about: Dialling, found: Mapping[str, Line | None], line: str, days: Da
     standing = found[line]
     if standing is None:
         return about.unreadable()
-    return about.dial(standing.restrictions, standing.calls_before(about.now, days))
+    began = [each.at for each in standing.calls_of_day(about.now, days) if each.at <= about.now]
+    return about.dial(standing.restrictions, began)

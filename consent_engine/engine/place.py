@@ -17,6 +17,7 @@ from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused
+from consent_engine.engine.calls_of_line import Judged
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.reserving import Known, reserve_key
@@ -113,7 +114,8 @@ def _admit(
         if wrong := wanted.request.late_errors(loaded.now):
             raise Malformed(wrong)
         weighed = yield from _weighed(wanted, made, loaded, listed(wanted.request.plan), terms, secret)
-        commit = _commit(*weighed, line, wanted, review_first=terms.review_first)
+        judged = yield from weighed[2].telling(line, loaded.now, terms, secret)
+        commit = _commit(*weighed, judged, line, wanted, review_first=terms.review_first)
         saved = yield from save(commit, prove=True)
         if saved.word is CommitResult.OK:
             return Placed(replace(weighed[0], version=1), created=True)
@@ -155,7 +157,7 @@ def _weighed(
         of = yield from hold_recording(of, made.claimant)
         return first if of is first[2] else admitted(of)  # the archive has the call, and knows more
     except BECAUSE_OF_THE_CALL as refusal:
-        yield from keep_refused(of, made.order, wanted, refusal.code, made.claimant)
+        yield from keep_refused(of, made.order, wanted, refusal.code, made.claimant, terms, secret)
         raise
     except DuplicateOrder:  # a recording reused for another number is reported first
         yield from hold_recording(of, made.claimant, only_look=True)
@@ -194,16 +196,22 @@ def _again(existing: Order, wanted: Placing) -> Step[Placed | None]:
 
 
 def _commit(
-    new: Order, fields: dict[str, str], of: CallOfOrder, line: Line, wanted: Placing, *, review_first: bool
+    new: Order,
+    fields: dict[str, str],
+    of: CallOfOrder,
+    judged: Judged,
+    line: Line,
+    wanted: Placing,
+    *,
+    review_first: bool,
 ) -> Commit:
     ask = say(Purpose.CONFIRMATION, new.doc.placed_at)
     order = OrderChange(new, 0, None, fields, (ask, giving_up(new)))
     seen = str(max(line.seen, new.doc.placed_at))
     stamp = {f"o:{new.id}": Entry.of(new).encode(), "msisdn": wanted.request.msisdn, "seen": seen}
-    stamp |= dict.fromkeys(line.aged, "")
+    stamp |= {**dict.fromkeys(line.aged, ""), **judged.fields}
     if of.call is not None:
         stamp |= waiting(new.id, of.call, new.doc.placed_at, review_first=review_first)
-        stamp |= of.named(new.doc.placed_at)
     # The call at the version seen: if it ended in between, it is looked at again.
-    records = (order, *of.change(new.doc.placed_at), LineChange(line.id, line.version, stamp))
-    return Commit("place", records, wakes=frozenset({Lane.SMS}))
+    records = (order, *of.change(new.doc.placed_at), *judged.changes, LineChange(line.id, line.version, stamp))
+    return Commit("place", records, wakes=frozenset({Lane.SMS}) | judged.wakes)

@@ -27,7 +27,8 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_SECOND_LOOK, WAKE_U
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.round_trips import calls_of_request, load, load_of, save
+from consent_engine.engine.order_and_call import open_of
+from consent_engine.engine.round_trips import calls_of_request, load, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange, needed
@@ -165,8 +166,7 @@ def _restrictions(call: Call, line: Line, now: Millis) -> Step[dict[str, str]]:
     if call.verdict is not Verdict.CONTESTED:
         ours = [each for each in line.restrictions if each.kind is Kind.REVIEW and each.ref == call.id]
         return {f"r:{each.name}": "" for each in ours} if call.verdict is Verdict.PASSED else {}
-    open_orders = (yield from load_of(line, [entry.order for entry in line.entries if entry.is_open])).values()
-    of_call = (order.id for order in open_orders if order.doc.call_id == call.id)
+    of_call = yield from open_of(line, call.id)
     frozen = [Restriction(Kind.REVIEW, order, "", now, "review", call.id) for order in of_call]
     # An order that waited for the first review keeps its restriction, with the instant since when.
     return {f"r:{each.name}": each.encode() for each in frozen if line.named(each.name) is None}

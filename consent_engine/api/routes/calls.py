@@ -41,7 +41,8 @@ _REFUSED = re.compile(rb'"outcome"\s*:\s*"refused"', re.IGNORECASE)
     headers=(openapi.IDEMPOTENCY_KEY,),
 )
 async def start(request: Request, caller: ApiKey) -> Response:
-    """Report a call as it begins. It is recorded (201) even if it breaks a rule: `violations` names each breach. The
+    """Report a call as it begins. It is recorded (201) even if it breaks a rule: `violations` names each breach. Calls
+    count by `started_at`, in whatever order they are reported: an earlier one may make a known one `too_often`. The
     same key and body again returns the same call (200). Role: agent."""
     key = idempotency_key(request)
     wanted = CallStart(caller.name, key, read(StartCall, await read_json(request)))

@@ -74,7 +74,8 @@ class CallView(View):
     recording: RecordingView | None
     disclosures: list[DisclosureView]
     violations: list[str] = Field(
-        description="rules that the call broke; no order may be placed for a call with a violation"
+        description="rules that the call broke, as known now: a call or an event that is reported later may show one. "
+        "No order may be placed for a call with a violation, and its open orders are cancelled"
     )
     refused_orders: list[RefusedOrderView]
     verdict: str | None = Field(

@@ -10,11 +10,12 @@ from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import Began, Call, CallPerson, CallState, begun
 from consent_engine.domain.call.call_events import CallOutcome, Ended
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned
-from consent_engine.domain.call.permit import verify
-from consent_engine.domain.call.violation import Known, Violation, found
+from consent_engine.domain.call.permit import read, verify
+from consent_engine.domain.call.violation import Known, Violation, found, shown_by
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.errors import Malformed, PlanUnknown
@@ -24,8 +25,9 @@ _BY_THE_PLAN = (Violation.COOL_OFF, Violation.WRONG_PERMIT)
 
 
 class CallFacts(Struct, frozen=True):
-    """The facts of a call: its carrier, the calling number, the instant, the permit ('' for none), the plan."""
+    """The facts of a call: its id, its carrier, the calling number, the instant, the permit ('' for none), the plan."""
 
+    call: str
     carrier: str
     caller: str
     at: Millis
@@ -37,10 +39,7 @@ def violations_of(facts: CallFacts, line: Line, terms: Terms, secret: str) -> tu
     """The violations of a call to a line's number when it began; and its permit, '' unless the engine gave it."""
     carrier, at, plan = facts.carrier, facts.at, facts.plan
     checked = verify(secret, facts.permit, line.id, carrier, plan, at) if facts.permit else None
-    since, before = (
-        checked.permit.since if checked and checked.permit else 0,
-        line.calls_before(at, terms.reporting.days),
-    )
+    entry = CallEntry(facts.call, at, carrier, permitted=checked.permit.since if checked and checked.permit else 0)
     known = Known(
         at=at,
         carrier=carrier,
@@ -48,15 +47,19 @@ def violations_of(facts: CallFacts, line: Line, terms: Terms, secret: str) -> tu
         plan=plan or "",
         required=terms.permits_required,
         permit=checked.word if checked else None,
-        permit_since=since,
         standing=line.restrictions,
         quiet=bool(terms.policy.quiet_until(at)),
-        before=len(before),
-        most=terms.calls_a_day,
-        holder_since=line.holder_since(carrier),
-        since_permit=sum(each >= since for each in before),
+        line_shows=shown_by(line, entry, terms.calls_a_day, terms.reporting.days),
     )
     return found(known), facts.permit if checked and checked.permit else ""
+
+
+def entry_of(call: Call, secret: str, *, refused: bool = False) -> CallEntry:
+    """The call in short, as its line names it. refused: it is kept only because an order was refused"""
+    began = call.began
+    permit = read(secret, began.permit) if began.permit else None
+    refusal = 2 - began.official if refused else 0
+    return CallEntry(call.id, began.started_at, began.carrier, refusal, permit.since if permit else 0)
 
 
 def begin(
@@ -65,7 +68,8 @@ def begin(
     """The new call with its violations, and the fields written once."""
     asked = start.request
     at, carrier = millis(asked.started_at), asked.carrier.value
-    violations, permit = violations_of(CallFacts(carrier, asked.from_, at, asked.permit or ""), line, terms, secret)
+    facts = CallFacts(call_id, carrier, asked.from_, at, asked.permit or "")
+    violations, permit = violations_of(facts, line, terms, secret)
     began = Began(
         id=call_id,
         registered_at=now,
@@ -106,7 +110,7 @@ def begin_from_order(
     if told is None or recording is None:
         raise ValueError("this body tells of no call")
     at = told.started
-    facts = CallFacts(carrier, told.caller_number, at, told.permit or "", request.plan)
+    facts = CallFacts(of.call, carrier, told.caller_number, at, told.permit or "", request.plan)
     violations, permit = violations_of(facts, line, terms, secret)
     began = Began(
         id=of.call, registered_at=now, placed_by=placing.api_key, agent=request.agent, request="",
@@ -167,7 +171,7 @@ def _shown_by_the_end(
         recorded=recorded or (outcome is CallOutcome.NO_ANSWER and not sold),
     )
     more = (Violation.NO_RECORDING, *(_BY_THE_PLAN if plan else ()))
-    return tuple(each for each in found(known) if each in more and each not in began.violations)
+    return tuple(each for each in found(known) if each in more and each not in call.violations)
 
 
 def cooled(call: Call, ended: Ended, line: Line, lasts: Millis) -> Restriction | None:

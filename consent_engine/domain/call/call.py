@@ -13,7 +13,7 @@ from typing import Any, ClassVar, cast
 
 from msgspec import Struct
 
-from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Ended, OrderRefused, Recording
+from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Ended, JudgedAgain, OrderRefused, Recording
 from consent_engine.domain.call.chained import ChainedRecord, Form, PersonPart
 from consent_engine.domain.call.review import CommandHeard, NotAwaited, Reviewed, SecondLook, Verdict, verdict_of
 from consent_engine.domain.call.transcript import SAID, Transcribed
@@ -43,9 +43,11 @@ class CallState(StrEnum):
     """Nobody reported how the call ended."""
 
 
-CallEvent = Ended | Abandoned | OrderRefused | Reviewed | SecondLook | CommandHeard | Transcribed | NotAwaited
+CallEvent = (
+    Ended | Abandoned | OrderRefused | Reviewed | SecondLook | CommandHeard | Transcribed | NotAwaited | JudgedAgain
+)
 _KINDS: tuple[type[CallEvent], ...] = (
-    Ended, Abandoned, OrderRefused, Reviewed, SecondLook, CommandHeard, Transcribed, NotAwaited,
+    Ended, Abandoned, OrderRefused, Reviewed, SecondLook, CommandHeard, Transcribed, NotAwaited, JudgedAgain,
 )  # fmt: skip
 _EVENT: Reader[CallEvent] = Reader(cast("type[CallEvent]", reduce(or_, cast("tuple[Any, ...]", _KINDS))))
 
@@ -142,13 +144,26 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
-        """All its violations, in the order of `Violation`."""
-        end = self.end
-        shown = end.violations if end else ()
-        known = {*self.began.violations, *shown}
-        if not known:  # as for nearly all calls
+        """All its violations as they are known now, in the order of `Violation`."""
+        if not self.ever_violated:  # as for nearly all calls
             return ()
+        known = set(self.began.violations)
+        for each in self.events:
+            if isinstance(each, JudgedAgain):
+                known = (known - set(each.taken_back)) | set(each.shown)
+            elif isinstance(each, Ended):
+                known.update(each.violations)
         return tuple(each for each in Violation if each in known)
+
+    @cached_property
+    def ever_violated(self) -> frozenset[Violation]:
+        """All its violations, those that were taken back included: each is counted once."""
+        later = [
+            each.violations if isinstance(each, Ended) else each.shown
+            for each in self.events
+            if isinstance(each, Ended | JudgedAgain)
+        ]
+        return frozenset(self.began.violations).union(*later)
 
     @cached_property
     def verdict(self) -> Verdict | None:

@@ -56,6 +56,15 @@ class Abandoned(Struct, frozen=True, array_like=True, tag="abandoned"):
     op: str
 
 
+class JudgedAgain(Struct, frozen=True, array_like=True, tag="judged_again"):
+    """Something was told of its number that shows violations, or takes some back: an earlier call, an event."""
+
+    at: Millis
+    op: str
+    shown: tuple[Violation, ...]
+    taken_back: tuple[Violation, ...] = ()
+
+
 class OrderRefused(Struct, frozen=True, array_like=True, tag="order_refused"):
     """An order was refused because of this call, or its number. op: the id that the order would have had · code: of
     the refusal

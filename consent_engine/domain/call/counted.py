@@ -33,13 +33,16 @@ class Count(StrEnum):
     REVIEW_FAILED = "review_failed"
     """Failed for good."""
     WRONG = "wrong"
-    """With at least one violation."""
+    """With at least one violation, even one that was taken back."""
 
 
 def counted_of(call: Call, before: Call | None) -> list[str]:
     """The counts to raise by one when a call changes. before: the call before the change, None for a new one"""
-    stood = (before.state, before.verdict, before.violations) if before else None
-    return list(_counted((call.state, call.verdict, call.violations), stood, call.carrier, call.began.agent))
+    return list(_counted(_stands(call), _stands(before) if before else None, call.carrier, call.began.agent))
+
+
+def _stands(call: Call) -> "_Stands":
+    return call.state, call.verdict, call.ever_violated
 
 
 @lru_cache(maxsize=4_096)  # nearly all calls raise the same counts
@@ -49,10 +52,10 @@ def _counted(stands: "_Stands", stood: "_Stands | None", carrier: str, agent: st
     return (*[what + whose for what in fresh], *[f"{SUM}{what}|{carrier}|" for what in fresh])
 
 
-_Stands = tuple[CallState, Verdict | None, tuple[Violation, ...]]
+_Stands = tuple[CallState, Verdict | None, frozenset[Violation]]
 
 
-def _told(state: CallState, verdict: Verdict | None, violations: tuple[Violation, ...]) -> Iterator[str]:
+def _told(state: CallState, verdict: Verdict | None, violations: frozenset[Violation]) -> Iterator[str]:
     """All counts that a call in this state belongs to, each once."""
     yield Count.CALLS
     if state is not CallState.UP:
@@ -68,7 +71,7 @@ def _told(state: CallState, verdict: Verdict | None, violations: tuple[Violation
     yield Count.WRONG
     if Violation.NO_RECORDING in violations:
         yield Count.UNRECORDED
-    yield from (f"{_MARK}{violation}" for violation in violations)
+    yield from (f"{_MARK}{violation}" for violation in Violation if violation in violations)
 
 
 class Covered(Struct, frozen=True):

@@ -1,10 +1,11 @@
 """Violations of the rules by a call: a closed list, each decided by one function of the facts known of the call.
 
-A permit that fits answers for what it was asked about: the registration as marketing-free, cooling off, the hour, how
-often. It never answers for a refusal: a subscriber who refuses after it was given is not called any more.
+A permit that fits answers for what it was asked about: the registration as marketing-free, cooling off, the hour. It
+never answers for a refusal: a subscriber who refuses after it was given is not called any more; nor for how often a
+number is called in a day, which is known only once all calls of the day were told.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -12,7 +13,11 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from consent_engine.domain.call.permit import PermitResult, is_too_often
+from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.entries import CallEntry
+from consent_engine.domain.line.holder import had_changed
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 
 
@@ -34,15 +39,27 @@ class Violation(StrEnum):
     NO_RECORDING = "no_recording"
 
 
+def shown_by(line: Line, call: CallEntry, most: int = 0, days: Days = CHINA) -> Set[Violation]:
+    """The violations of a call that the other calls to its number, and the number's events, show: a function of all
+    that was told, never of the order in which it was. Whatever is told later may show one, or take one back.
+
+    most: how many calls are allowed on one of these `days`; 0: any number
+    """
+    found = set[Violation]()
+    if most and is_too_often(sum(each.place < call.place for each in line.calls_of_day(call.at, days)), most):
+        found.add(Violation.TOO_OFTEN)
+    if line.history and had_changed(line.history, call.carrier, call.at, call.permitted):
+        found.add(Violation.NUMBER_CHANGED)
+    return found
+
+
 class Known(Struct, frozen=True):
     """The facts known of a call when it is judged.
 
     at: when it began · carrier: that called · plan: offered ('' while not known) · official: whether it came from the
     carrier's one number · required: a call needs a permit · permit: the result of checking it; None: none was named ·
-    permit_since: when the permit was given · standing: the restrictions on the line · quiet: whether it began in quiet
-    hours · before: calls to that number earlier that day · most: how many are allowed · holder_since: since when the
-    number has its holder; 0: not known · recorded: whether it was recorded, or nobody answered · since_permit: how
-    many of the earlier calls began since the permit was given
+    standing: the restrictions on the line · quiet: whether it began in quiet hours · line_shows: as `shown_by` returns
+    it · recorded: whether it was recorded, or nobody answered
     """
 
     at: Millis
@@ -51,14 +68,10 @@ class Known(Struct, frozen=True):
     plan: str = ""
     required: bool = False
     permit: PermitResult | None = None
-    permit_since: Millis = 0
     standing: Sequence[Restriction] = ()
     quiet: bool = False
-    before: int = 0
-    most: int = 0
-    holder_since: Millis = 0
+    line_shows: Set[Violation] = frozenset()
     recorded: bool = True
-    since_permit: int = 0
 
     @property
     def is_permitted(self) -> bool:
@@ -75,17 +88,6 @@ class Known(Struct, frozen=True):
         )
 
 
-def _too_often(known: Known) -> bool:
-    """Whether there were too many calls. A permit answers for calls before it was given, not for those made with it."""
-    return is_too_often(known.since_permit if known.is_permitted else known.before, known.most)
-
-
-def _number_changed(known: Known) -> bool:
-    """Whether the number had no holder, or went to another one between the permit and the call."""
-    another = known.permit is not None and known.permit_since < known.holder_since <= known.at
-    return another or known.stood(Kind.NUMBER_CHANGED)
-
-
 DECIDED: Mapping[Violation, Callable[[Known], bool]] = MappingProxyType(
     {
         Violation.NO_PERMIT: lambda known: known.required and known.permit is None,
@@ -97,8 +99,8 @@ DECIDED: Mapping[Violation, Callable[[Known], bool]] = MappingProxyType(
         Violation.MARKETING_FREE: lambda known: not known.is_permitted and known.stood(Kind.MARKETING_FREE),
         Violation.COOL_OFF: lambda known: not known.is_permitted and known.stood(Kind.COOL_OFF),
         Violation.QUIET_HOURS: lambda known: not known.is_permitted and known.quiet,
-        Violation.TOO_OFTEN: _too_often,
-        Violation.NUMBER_CHANGED: _number_changed,
+        Violation.TOO_OFTEN: lambda known: Violation.TOO_OFTEN in known.line_shows,
+        Violation.NUMBER_CHANGED: lambda known: Violation.NUMBER_CHANGED in known.line_shows,
         Violation.NO_RECORDING: lambda known: not known.recorded,
     }
 )
@@ -111,20 +113,16 @@ _IN_ORDER = tuple((violation, DECIDED[violation]) for violation in Violation)
 
 def found(known: Known) -> tuple[Violation, ...]:
     """All violations of a call, in the order of `Violation`."""
-    if known.standing or known.permit is not None or known.holder_since:
+    if known.standing or known.permit is not None or known.line_shows:
         return _decided(known)
     # As for nearly every call: then no instant, carrier or plan matters.
-    return _of_an_unknown_number(
-        known.official, known.required, known.quiet, is_too_often(known.before, known.most), known.recorded
-    )
+    return _of_an_unknown_number(known.official, known.required, known.quiet, known.recorded)
 
 
 @lru_cache(maxsize=32)
 def _of_an_unknown_number(*known: bool) -> tuple[Violation, ...]:
-    official, required, quiet, often, recorded = known
-    return _decided(
-        Known(0, "", official, required=required, quiet=quiet, before=int(often), most=int(often), recorded=recorded)
-    )
+    official, required, quiet, recorded = known
+    return _decided(Known(0, "", official, required=required, quiet=quiet, recorded=recorded))
 
 
 def _decided(known: Known) -> tuple[Violation, ...]:

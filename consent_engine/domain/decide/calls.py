@@ -7,7 +7,7 @@ from consent_engine.domain.offer.policy import LATE_MARGIN
 
 _OF_STATE = {
     WAKE_ABANDONED: {CallState.UP},
-    WAKE_UNLAWFUL: {CallState.ENDED, CallState.ABANDONED},
+    WAKE_UNLAWFUL: {*CallState},
     WAKE_ARCHIVE: {CallState.ENDED, CallState.ABANDONED},
     WAKE_SECOND_LOOK: {CallState.ENDED},
 }

@@ -58,12 +58,28 @@ def as_sealed(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[En
 
 
 class CallEntry(Row, frozen=True):
-    """A call to the number, in short. refusal: 1 where it is kept only for an order that was refused at the door."""
+    """A call to the number, in short: what the judgement of others, and of its own, takes from it.
+
+    refusal: 1 where it is kept only for an order that was refused at the door; 2 where it came from another number than
+    the carrier's, too: the same request with the number corrected describes it again · permitted: since when the permit
+    that it names is valid; 0: it names none of ours
+    """
 
     call: str
     at: Millis
     carrier: str
     refusal: int = 0
+    permitted: Millis = 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts among the calls of its day."""
+        return self.refusal <= 1
+
+    @property
+    def place(self) -> tuple[Millis, str]:
+        """Its place among the calls to the number: the same in whatever order they were told."""
+        return self.at, self.call
 
 
 class Unread(Struct, frozen=True):

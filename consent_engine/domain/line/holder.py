@@ -80,6 +80,16 @@ def has_changed(history: Iterable[Happened], since: Millis) -> bool:
     return any(each.event in CHANGING and each.on > since for each in history)
 
 
+def had_changed(history: Iterable[Happened], carrier: str, at: Millis, permitted: Millis) -> bool:
+    """Whether a number that a carrier called at an instant had no holder or had left the carrier by then; or had gone
+    to another holder, or to none, since the call's permit (0: it had none).
+    """
+    known = [each for each in history if each.on <= at]
+    if permitted and holder_since(known, carrier) > permitted:
+        return True
+    return any(each.bars(carrier) for each in restrictions_of(known).values())
+
+
 def restrictions_of(history: Iterable[Happened]) -> dict[str, Restriction]:
     """Return the restrictions on dialling and activation that a number's events leave on its line, by name."""
     standing: dict[str, Restriction] = {}

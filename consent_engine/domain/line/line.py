@@ -27,7 +27,7 @@ REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
 CALLS_KNOWN_MS = 3 * DAY_MS
 """How long a line names a call: longer than any day lasts, and longer than a call stays before it is archived."""
 MOST_CALLS = 50
-"""The most calls that a line names, the newest."""
+"""The most calls of one day that a line names, the earliest: as many as may be allowed in a day."""
 
 STRANGER_MS = REMEMBER_MESSAGES_MS
 """How long a line without orders and restrictions is kept after its last message."""
@@ -112,11 +112,14 @@ class Line(Struct, frozen=True):
         found = self.restriction(carrier, plan)
         return found if found is not None and found.kind is Kind.REFUSED else None
 
-    def calls_before(self, at: Millis, days: Days = CHINA) -> list[Millis]:
-        """Return when calls began on the day of an instant, up to it, oldest first; those of refused orders aside."""
-        return [
-            each.at for each in reversed(self.calls) if each.at <= at and not each.refusal and days.same(each.at, at)
-        ]
+    def calls_of_day(self, at: Millis, days: Days = CHINA) -> list[CallEntry]:
+        """Return the calls that count on the day of an instant, the oldest first."""
+        return [each for each in reversed(self.calls) if each.counts and days.same(each.at, at)]
+
+    def with_call(self, entry: CallEntry) -> "Line":
+        """Return the line with a call, in the place of what was known of it."""
+        others = [each for each in self.calls if each.call != entry.call]
+        return replace(self, calls=tuple(sorted([*others, entry], key=lambda each: each.place, reverse=True)))
 
     def named(self, name: str) -> Restriction | None:
         """Return the standing restriction with this name; None where there is none."""
@@ -149,14 +152,14 @@ class Line(Struct, frozen=True):
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
-        calls.sort(key=lambda each: (-each.at, each.call))
+        calls.sort(key=lambda each: each.place, reverse=True)
         told.sort(key=lambda each: (not each.granted_at, -each.at, each.report))
         over = [f"r:{each.name}" for each in restrictions if each.is_over(now)]
         standing = tuple([each for each in restrictions if not each.is_over(now)])
         return cls(
             line, version, fields.get("msisdn", ""), entries, standing, effects, answered, seen,
             (*aged, *over, *_gone(calls, now), *_forgotten(told, now))[:_MOST_AGED],
-            gathered, of["d"], tuple(calls[:MOST_CALLS]), *past, tuple(told), code,
+            gathered, of["d"], tuple(calls), *past, tuple(told), code,
         )  # fmt: skip
 
 
@@ -176,7 +179,7 @@ def _forgotten(told: Sequence[ReportedCall], now: Millis) -> list[str]:
 
 def _gone(calls: Sequence[CallEntry], now: Millis) -> list[str]:
     """Return the fields of calls that need not be named any more."""
-    return [f"c:{each.call}" for n, each in enumerate(calls) if n >= MOST_CALLS or each.at < now - CALLS_KNOWN_MS]
+    return [f"c:{each.call}" for each in calls if each.at < now - CALLS_KNOWN_MS]
 
 
 _MOST_AGED = 50

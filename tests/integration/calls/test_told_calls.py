@@ -256,6 +256,7 @@ def test_a_line_keeps_refused_calls_within_a_bound(desk):
 def test_the_fourth_call_of_a_day_is_one_too_many_and_no_order_comes_of_it(desk):
     for _ in range(3):
         desk.start()
+        desk.clock.forward(1)
     with pytest.raises(CallNotPermitted) as refused:
         ordered(desk, ago=0)
     assert refused.value.facts == {"violations": "too_often"}
