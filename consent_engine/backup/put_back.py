@@ -89,8 +89,7 @@ def _place_of_archive(settings: Settings, manifest: Manifest) -> Path | None:
     at = make_url(settings.archive_address())
     if at.get_backend_name() != "sqlite":
         raise SettingsError(
-            "this backup has an SQLite archive: set CONSENT_ARCHIVE_URL=sqlite:////PATH for now, then `consent "
-            "archive copy --to` your database"
+            "this backup has an SQLite archive: set CONSENT_ARCHIVE_URL=sqlite:////PATH to where it shall stand"
         )
     return Path(at.database or "")
 

@@ -35,7 +35,6 @@ def audit(
     from consent_engine.config.settings import Settings
     from consent_engine.engine.audit import audit as looked
     from consent_engine.engine.audit_checkpoint import compared
-    from consent_engine.engine.audit_records import UNLOGGED
 
     between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
     if between[1] <= between[0]:
@@ -51,8 +50,6 @@ def audit(
     told = f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
     kept = [("checkpoint", f"{now}")] if now else []
     table(("record", "found"), [*rows, ("log", f"{told}; {len(rows):,} wrong"), *kept])
-    if any(what.startswith(UNLOGGED) for _, what in rows):
-        tell("was another archive in use for a time? What it took is not here: consent archive merge --from OTHER")
     return int(bool(rows))
 
 

@@ -3,7 +3,6 @@
 import typer
 
 from consent_engine.cli import (
-    archive,
     audit,
     backup,
     calls,
@@ -49,7 +48,6 @@ app.command()(calls.violations)
 app.command("reports")(reports.reports)
 app.add_typer(reviews.app, name="reviews")
 app.command()(health.doctor)
-app.add_typer(archive.app, name="archive")
 app.command()(audit.audit)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)

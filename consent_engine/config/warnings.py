@@ -7,7 +7,7 @@ from consent_engine.config.environment import PREFIX
 from consent_engine.config.settings import Settings
 
 SHORT_SECRET = 16
-OF_COMMANDS = {f"{PREFIX}{name}" for name in ("BACKUP_FROM", "COPY_TO")}
+OF_COMMANDS = {f"{PREFIX}BACKUP_FROM"}
 """Addresses with passwords that single commands take from the environment, so that they do not stand in `ps`."""
 
 

@@ -250,20 +250,19 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
         except ArchiveUnavailable as error:
             do = "is its database up and writable, and is CONSENT_ARCHIVE_URL right?"
             if isinstance(error, ArchiveGone):
-                do = "mount or restore it; or correct CONSENT_ARCHIVE_URL; lost for good: consent archive --adopt"
+                do = "mount it, restore it from its database's own backup, or correct CONSENT_ARCHIVE_URL"
             yield bad(f"{error}: settled orders wait, nothing is lost", do)
             return
         if bound != archive.id():
             yield bad(
                 "this archive is not the one that these data belong to",
-                "correct CONSENT_ARCHIVE_URL; only if their archive is lost for good: consent archive --adopt",
+                "correct CONSENT_ARCHIVE_URL; is their own lost: restore it from its database's own backup",
             )
             return
         if owner and owner != meta.get("installation"):
             yield bad(
                 f"the archive belongs to another installation ({owner})",
-                "give each its own: CONSENT_ARCHIVE_URL. If the data in Redis are lost, restore them; only if that "
-                f"installation is gone for good: consent archive --adopt --from {owner}",
+                "give each its own: CONSENT_ARCHIVE_URL. If the data in Redis are lost, restore them",
             )
             return
         more = " or more" if known == MOST_COUNTED else ""

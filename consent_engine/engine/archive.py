@@ -8,12 +8,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
-from consent_engine.domain.decide.decision import Put, archiving
-from consent_engine.domain.effects import MOVED, WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Millis, Pending
+from consent_engine.domain.effects import MOVED, WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
@@ -23,18 +21,12 @@ from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
     Aged,
     Archive,
-    Commit,
-    CommitResult,
-    Expired,
     Leased,
-    OrderChange,
     Owner,
     RetireResult,
     Retiring,
     Store,
-    StoreClock,
 )
-from consent_engine.ports.store import claim
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -46,8 +38,6 @@ SOON_MS = 60_000
 DOWN_MS, MOST_DOWN_MS = 5_000, 600_000
 EXPIRE_EVERY_S = 600.0
 EXPIRE_MOST = 500
-EXPIRE_PIECE = 1_000
-PASS = 500
 _MOVES = frozenset({WAKE_ARCHIVE, WAKE_EXPIRED})
 IDLE_MS = LATE_MARGIN
 """How long a number must be silent before its dedupe keys go: twice as long as any gateway repeats a message."""
@@ -194,70 +184,3 @@ def _is_over(record: Mapping[str, str]) -> bool:
     """Whether an order has settled, and this move is its only effect."""
     wanted = {name for name in record if name.startswith("f:")}
     return State(record["state"]).settled and wanted == {f"f:{WAKE_ARCHIVE}"}
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The number of orders looked at, and of those asked to move to the archive as soon as they may."""
-
-    looked_at: int = 0
-    asked: int = 0
-
-
-def ask_to_move(store: Store, ids: Sequence[str], spread: Callable[[], int] = lambda: 0) -> Asked:
-    """Put the archiving effect on orders that settled before there was an archive. Repeating it does no harm.
-
-    spread: milliseconds to put between an order and now, so that not all of a large stock is due at once
-    """
-    now, orders, _ = store.records.live(ids)
-    todo = [order for order in orders.values() if order.state.settled and WAKE_ARCHIVE not in order.effects]
-    commits = []
-    for order in todo:
-        put = archiving(order)
-        put = Put(put.effect, max(put.due, now + spread()), Pending())
-        commits.append(Commit("", (OrderChange(order, order.version, order.state, {}, (put,)),)))
-    saved = store.records.commit(commits, prove=True) if commits else []
-    return Asked(len(orders), sum(each.word is CommitResult.OK for each in saved))
-
-
-class Upkeep:
-    """Operators' maintenance of the archive."""
-
-    def __init__(self, store: Store, clock: StoreClock) -> None:
-        self._store = store
-        self._clock = clock
-
-    def expire(self, tell: Callable[[Expired], None] = lambda _: None) -> Expired:
-        """Delete what must not be kept any longer. tell: receives the progress. Raises ArchiveUnavailable."""
-        total = Expired()
-        while (archive := self._store.ours()) is not None:
-            done = archive.expire(self._clock.now(), EXPIRE_PIECE)
-            total += done
-            if not done:
-                break
-            tell(total)
-        return total
-
-    def adopt(self, instead_of: str = "") -> str:
-        """Bind the data to the archive at hand, whichever they had before, and that archive to them; return its id.
-
-        Records that only the former archive has are no longer found. instead_of: the installation that this archive
-        belongs to, gone for good. Raises NotOurArchive when it is another installation's, and ArchiveUnavailable.
-        """
-        archive, data = self._store.archive, self._store.retirement
-        if archive is None:
-            raise ArchiveUnavailable("there is no archive")
-        archive.must_stand = False
-        claim(archive, data, known=True, instead_of=instead_of)
-        return data.bind_archive(archive.id(), anew=True)
-
-    def move_settled(self, spread_s: float, tell: Callable[[Asked], None] = lambda _: None) -> Asked:
-        """Ask orders that settled before there was an archive to move there. tell: receives the progress."""
-        before, total = None, Asked()
-        while rows := self._store.lists.placed(before, PASS):
-            spread = partial(random.randrange, max(1, int(spread_s * 1000)))
-            done = ask_to_move(self._store, [order for order, _ in rows], spread)
-            total = Asked(total.looked_at + done.looked_at, total.asked + done.asked)
-            before = (rows[-1][1], rows[-1][0])
-            tell(total)
-        return total

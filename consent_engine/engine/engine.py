@@ -25,7 +25,6 @@ from consent_engine.domain.order.facts import CancelAsked, GiveUpAsked, ResendAs
 from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
-from consent_engine.engine.archive import Upkeep
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.change_order import recording
@@ -75,7 +74,6 @@ class Engine:
         self.store = store
         self.records, self.lanes, self.lists, self.inbox = store.records, store.lanes, store.lists, store.inbox
         self.lookup = Lookup(store)
-        self.archive = Upkeep(store, registry)
         self.registry = registry
         self.queue = queue
         self.outside = outside = structs.replace(outside, code_of=partial(code_of, secret))

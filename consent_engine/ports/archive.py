@@ -106,14 +106,8 @@ class Archive(Protocol):
     def id(self) -> str:
         """Return the archive's own id, made when it was created: two archives never share one."""
 
-    def claim(self, installation: str, *, known: bool, instead_of: str = "") -> str:
-        """Return the installation that owns this archive: `installation` from now on, if it had no owner.
-
-        From then on a method here that keeps or deletes records is refused once the archive has another owner.
-        known: the installation's data name this archive as theirs; an archive that has orders but no owner (an earlier
-        release noted none) is given only to such an installation, else the answer is "" · instead_of: take the archive
-        over from this installation, which is gone
-        """
+    def claim(self, installation: str) -> str:
+        """Return the installation that owns this archive: `installation` from now on, if it had no owner."""
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
         """Keep orders, as `Retirement.whole` gives them, in one transaction; a repeat changes nothing.
@@ -173,7 +167,7 @@ class Retirement(Protocol):
         """Delete reports that the archive has. reports: (id, version in the archive)"""
 
     def installation(self, *, make: bool = True) -> str:
-        """Return the name of these data, made durably when it is first asked for; a move takes it along.
+        """Return the name of these data, made durably when it is first asked for.
 
         Without `make` the answer is "" where they have none.
         """
@@ -181,5 +175,5 @@ class Retirement(Protocol):
     def archive_bound(self) -> str:
         """Return the id of the archive these data belong to; "" when they belong to none yet."""
 
-    def bind_archive(self, archive: str, *, anew: bool = False) -> str:
-        """Bind these data, durably, to an archive if they have none; return the id of theirs. anew: bind in any case"""
+    def bind_archive(self, archive: str) -> str:
+        """Bind these data, durably, to an archive if they have none; return the id of theirs."""

@@ -46,7 +46,7 @@ class Store:
             bound = self.expect_archive()
             archive = self.archive.id()
             if bound in {"", archive}:
-                claim(self.archive, self.retirement, known=bool(bound))  # first: refused, the data are not bound to it
+                claim(self.archive, self.retirement)  # first: refused, the data are not bound to it
                 bound = self.retirement.bind_archive(archive)
             if bound != archive:
                 raise NotOurArchive(
@@ -63,13 +63,12 @@ class Store:
         return bound
 
 
-def claim(archive: Archive, data: Retirement, *, known: bool, instead_of: str = "") -> None:
+def claim(archive: Archive, data: Retirement) -> None:
     """Claim an archive for an installation's data (`Archive.claim`). Raises NotOurArchive when it is another's."""
     installation = data.installation()
-    owner = archive.claim(installation, known=known, instead_of=instead_of)
+    owner = archive.claim(installation)
     if owner != installation:
         raise NotOurArchive(
-            f"this archive belongs to another installation ({owner or 'of an earlier release'}): give each one of its "
-            "own (CONSENT_ARCHIVE_URL). Have the data on Redis been lost, restore them; is that installation gone for "
-            f"good: consent archive --adopt{f' --from {owner}' if owner else ''}"
+            f"this archive belongs to another installation ({owner}): give each one of its own (CONSENT_ARCHIVE_URL). "
+            "Have the data on Redis been lost, restore them; is that installation gone for good: name an empty database"
         )

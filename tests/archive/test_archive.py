@@ -335,20 +335,6 @@ def test_a_new_line_never_has_a_version_that_the_old_one_had(small):
     assert small.engine.line(NUMBER).version > old + 1_000
 
 
-def test_settled_orders_of_the_time_before_are_asked_to_move(small):
-    order = small.settled()
-    open_order = small.place(OTHER)
-    small.client.hdel(f"ce:{{0}}:order:{order.id}", f"f:{WAKE_ARCHIVE}")
-    small.client.zrem("ce:{0}:due:timer", f"o:{order.id}:{WAKE_ARCHIVE}")
-    done = small.engine.archive.move_settled(0.001)
-    assert (done.looked_at, done.asked) == (2, 1)
-    assert small.engine.archive.move_settled(0.001).asked == 0
-    small.clock.forward(hours=LONG)
-    small.run()
-    assert not small.live([order.id])
-    assert small.live([open_order.id])
-
-
 def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
     service = town.settled()
     refused = town.settled(answer="不同意", msisdn=OTHER)
@@ -357,7 +343,8 @@ def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
 
     def at(days):
         town.clock.now = service.settled_at + days * 24 * 3_600_000
-        done = town.engine.archive.expire()
+        done = town.archive.expire(town.clock.now, 100)
+        assert not town.archive.expire(town.clock.now, 100)
         return done.persons, done.orders
 
     assert at(9) == (0, 0)

@@ -1,4 +1,4 @@
-"""The archive as operators see it: `consent archive`, `consent doctor`, and a metric."""
+"""The archive as operators see it: `consent audit`, `consent doctor`, and a metric."""
 
 import json
 from datetime import UTC, datetime
@@ -8,35 +8,13 @@ import pytest
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.api.service.prometheus import look_at, of_store
-from consent_engine.cli.tables import printing
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.effects import WAKE_ARCHIVE
-from consent_engine.domain.msisdn import parse
 from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
 from tests.archive.house import SHORT, Town, broken, kept_of
 from tests.conftest import NUMBER, OTHER
 from tests.memory import a_store
-
-
-def test_orders_of_the_time_before_are_counted_and_asked_to_move(real, consent):
-    order = real.settled()
-    real.client.hdel(f"ce:{{0}}:order:{order.id}", f"f:{WAKE_ARCHIVE}")
-    real.client.zrem("ce:{0}:due:timer", f"o:{order.id}:{WAKE_ARCHIVE}")
-    status, out, _ = consent("--json", "archive", "--spread", "1s")
-    assert (status, json.loads(out)) == (0, {"orders looked at": 1, "asked to move": 1})
-    assert consent("archive")[1] == "orders looked at\t1\nasked to move\t0\n"
-
-
-def test_what_takes_long_says_how_far_it_is(real, consent):
-    for n in range(3):
-        real.settled(msisdn=parse(f"1380013{n:04}"))
-    with printing(every_s=0.0):
-        status, out, err = consent("archive", "--json")
-    assert status == 0
-    assert json.loads(out)["orders looked at"] == 3
-    assert err == "looked at 3 orders\n"
 
 
 def test_an_audit_says_what_it_looked_at_and_ends_with_what_is_wrong(real, consent):
@@ -57,7 +35,7 @@ def test_an_audit_says_what_it_looked_at_and_ends_with_what_is_wrong(real, conse
 def test_an_archive_of_others_is_named_and_never_found_sound(real, consent, tmp_path, monkeypatch, words):
     """Its log is no witness for these data: it has none of their entries, or all of another installation's."""
     theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3")
-    theirs.claim("another-installation", known=True)
+    theirs.claim("another-installation")
     theirs.close()
     monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/theirs.sqlite3")
     status, out, err = consent(*words)
@@ -120,59 +98,16 @@ def test_with_another_secret_the_doctor_judges_no_record_and_mends_none(real, co
     assert kept_of(real.client) == before
 
 
-def test_nothing_is_deleted_that_must_be_kept(real, consent):
-    real.archived()
-    status, out, _ = consent("archive", "--expire", "--json")
-    assert (status, json.loads(out)) == (0, {"person parts deleted": 0, "orders deleted": 0})
-    assert real.archive.check() == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--spread", "soon"), "a duration like"),
-        (("--expire", "--adopt"), "cannot be combined with --expire"),
-        (("--from", "somebody"), "needs --adopt"),
-        (("--expire",), "the archive cannot be reached"),
-        (("--adopt",), "the archive cannot be reached"),
-    ],
-)
-def test_what_cannot_be_done_is_said_in_one_line(consent, tmp_path, monkeypatch, words, said):
-    (tmp_path / "blocked").write_text("a file, and no folder")
-    monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/blocked/archive.sqlite3")
-    status, out, err = consent("archive", *words)
-    assert status != 0
-    assert out == ""
-    assert said in err
-    assert err.count("\n") == 1
-
-
-def test_data_whose_archive_is_lost_are_given_to_another_one_on_purpose_only(real, consent, tmp_path, monkeypatch):
+def test_data_whose_archive_is_lost_take_another_only_without_their_mark(real, consent, tmp_path, monkeypatch):
     order = real.archived()
     monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/new.sqlite3")
     assert "the archive's file is not there" in consent("show", order.id)[2]
-    assert "lost for good: consent archive --adopt" in consent("doctor", "--brief")[1]
+    assert "restore it from its database's own backup" in consent("doctor", "--brief")[1]
     assert not (tmp_path / "new.sqlite3").exists(), "looking for it made another one"
     assert consent("backup", str(tmp_path / "kept"))[0] == 1, "an empty archive must not pass for theirs"
-    status, out, _ = consent("archive", "--adopt", "--json")
-    assert status == 0
-    assert json.loads(out) == {"these data belong to the archive": real.client.hget("ce:meta", "archive")}
+    real.client.hdel("ce:meta", "archive")  # as the runbook types it
     assert "no such order" in consent("show", order.id)[2]
     assert "the archive answers: 0 orders" in consent("doctor", "--brief")[1]
-
-
-def test_an_archive_of_an_installation_that_is_gone_is_taken_over_by_its_name(real, consent):
-    order = real.archived()
-    theirs = real.client.hget("ce:meta", "installation")
-    real.client.hdel("ce:meta", "installation", "archive")
-    status, out, _ = consent("doctor", "--brief")
-    assert status == 1
-    assert f"the archive belongs to another installation ({theirs})" in out
-    assert f"--adopt --from {theirs}" in out
-    assert consent("archive", "--adopt")[0] != 0
-    assert consent("archive", "--adopt", "--from", theirs)[0] == 0
-    assert order.id in consent("show", order.id)[1]
-    assert "the archive answers: 1 orders" in consent("doctor", "--brief")[1]
 
 
 def test_a_copy_holds_what_is_not_in_the_file_yet(small, tmp_path):

@@ -451,9 +451,8 @@ def test_a_backup_of_a_folder_without_data_makes_nothing_in_it(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("whose", ["copied-to-another-archive", "another one's"])
+@pytest.mark.parametrize("whose", ["another installation's", "another one's"])
 def test_an_archive_that_is_not_the_datas_own_is_never_backed_up_as_theirs(kept, tmp_path, whose):
-    """A file that was copied to PostgreSQL stays where the default setting looks for an archive."""
     folder, manifest, _ = kept
     file, named = tmp_path / "archive.sqlite3", "0" * 32 if whose == "another one's" else manifest.archive.id
     shutil.copyfile(folder / "backup" / "archive.sqlite3", file)
@@ -503,7 +502,7 @@ def test_an_archive_that_was_not_asked_is_known_by_its_id_or_else_by_its_owner(k
     told["archive"] |= {"unasked": "down", "log": 0} | ({} if known else {"id": ""})
     (copy / NAME).write_text(json.dumps(told))
     theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3")
-    theirs.claim("another-installation", known=True)
+    theirs.claim("another-installation")
     theirs.close()
     for name, data in (("theirs.sqlite3", "one"), ("ours.sqlite3", "two")):
         if name == "ours.sqlite3":

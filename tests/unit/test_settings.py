@@ -233,7 +233,7 @@ def test_a_variable_that_is_none_of_ours_is_told_with_what_may_have_been_meant()
 
 
 def test_addresses_of_single_commands_are_no_mistakes():
-    assert warnings(load(COPY_TO="c", BACKUP_FROM="d")) == []
+    assert warnings(load(BACKUP_FROM="d")) == []
 
 
 def test_nothing_far_off_is_guessed():

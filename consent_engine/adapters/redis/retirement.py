@@ -72,10 +72,10 @@ class RedisRetirement(OfCell, Retirement):
     def archive_bound(self) -> str:
         return str(self._wire.ask(("HGET", f"{self._cell.shared}meta", "archive"))[0] or "")
 
-    def bind_archive(self, archive: str, *, anew: bool = False) -> str:
-        meta, write = f"{self._cell.shared}meta", "HSET" if anew else "HSETNX"
+    def bind_archive(self, archive: str) -> str:
+        meta = f"{self._cell.shared}meta"
         # Raised before the first order leaves: a release that knows no archive would place that order again.
         [schema] = self._wire.ask(("HGET", meta, "schema"))
         raised = [("HSET", meta, "schema", SCHEMA)] if schema in OLDER else []
-        bound = (write, meta, "archive", archive), ("HGET", meta, "archive")
+        bound = ("HSETNX", meta, "archive", archive), ("HGET", meta, "archive")
         return str(self._wire.ask(*raised, *bound, prove=True)[-1])

@@ -249,8 +249,8 @@ class ShardedRetirement(OfCells, Retirement):
     def archive_bound(self) -> str:
         return self._cells.stores[0].retirement.archive_bound()
 
-    def bind_archive(self, archive: str, *, anew: bool = False) -> str:
-        return self._cells.stores[0].retirement.bind_archive(archive, anew=anew)
+    def bind_archive(self, archive: str) -> str:
+        return self._cells.stores[0].retirement.bind_archive(archive)
 
 
 def _added(counts: Iterable[Mapping[State, int]]) -> dict[State, int]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, inspect, select, update
+from sqlalchemy import Connection, Select, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -28,7 +28,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
-from consent_engine.errors import ArchiveGone, ArchiveUnavailable, NotOurArchive
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable
 from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,6 @@ MOST_COUNTED = 100_000
 
 OWNER = "installation"
 """The row of `archive_meta` that names the installation to which the archive belongs."""
-AWAY = "copied-to-another-archive"
-"""The owner noted in an archive that was copied: no installation has this name."""
 
 
 class SqlArchive(SqlKept[Order], Archive):
@@ -47,24 +45,21 @@ class SqlArchive(SqlKept[Order], Archive):
     table, over = ORDERS, "settled_at"
 
     def __init__(
-        self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S, schema: Schema = NOW,
-        named_by: str = NAMED_BY,
-    ) -> None:  # fmt: skip
+        self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S, schema: Schema = NOW
+    ) -> None:
         super().__init__(self)
         self._schema = schema
         self._retention = retention or Retention()
         self.seal: Seal | None = None
         """checks its records against tampering; None: they are not checked"""
         self.must_stand = False
-        self._engine = connected(url, timeout_s, lambda: self.must_stand or bool(self._id), named_by)
-        self._named_by = named_by
+        self._engine = connected(url, timeout_s, lambda: self.must_stand or bool(self._id))
         self.insert: Any = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         weakref.finalize(self, self._engine.dispose)  # an archive that was not closed leaves no connection behind
         self.calls = SqlCalls(self)
         self.records = SqlRecords(self)
         self._making = threading.Lock()
         self._id = ""
-        self._owner = ""
         self._pause = Pause()
 
     def close(self) -> None:
@@ -80,7 +75,7 @@ class SqlArchive(SqlKept[Order], Archive):
         its file, or all that was in it, is gone. Errors of a single row (OF_THE_ROW) are raised as they are.
         """
         if not (self._pause.may_ask() or anew):
-            raise ArchiveUnavailable("the archive could not be reached a moment ago", named_by=self._named_by)
+            raise ArchiveUnavailable("the archive could not be reached a moment ago", named_by=NAMED_BY)
         try:
             if not self._id:
                 self._make()
@@ -95,7 +90,7 @@ class SqlArchive(SqlKept[Order], Archive):
             self._pause.failed()
             # Without its message, which may quote a row.
             said = f"the archive cannot be reached: {_kind(error)}"
-            raise ArchiveUnavailable(said, named_by=self._named_by) from error
+            raise ArchiveUnavailable(said, named_by=NAMED_BY) from error
         self._pause.answered()
 
     def _make(self) -> None:
@@ -134,29 +129,10 @@ class SqlArchive(SqlKept[Order], Archive):
         with self.asking(anew=True) as connection:
             return said(connection).get(OWNER, "")
 
-    def claim(self, installation: str, *, known: bool, instead_of: str = "") -> str:
-        named = self.id()
+    def claim(self, installation: str) -> str:
         with self.asking() as connection:
-            owner = said(connection).get(OWNER, "")
-            if not owner and not known and connection.execute(select(ORDERS.c.id).limit(1)).first() is not None:
-                return ""
-            if not owner:
-                ours = {"name": OWNER, "value": installation}
-                connection.execute(self.insert(META).values(ours).on_conflict_do_nothing())
-            elif owner == instead_of:
-                stands = (META.c.name == OWNER, META.c.value == owner)
-                taken = connection.execute(update(META).where(*stands).values(value=installation)).rowcount
-                if taken and owner == AWAY:  # its copy has its id: from here on they are two archives
-                    named = uuid.uuid4().hex
-                    connection.execute(update(META).where(META.c.name == "id").values(value=named))
-            self._owner = said(connection).get(OWNER, "")
-        self._id = named
-        return self._owner
-
-    def still_ours(self, connection: Connection) -> None:
-        """Check before a commit that the archive's owner is unchanged. Raises NotOurArchive where it is another."""
-        if said(connection).get(OWNER, "") != self._owner:
-            raise NotOurArchive("this archive was given to another installation meanwhile: see consent doctor")
+            self.say_once(connection, OWNER, installation)
+            return said(connection)[OWNER]
 
     def say_once(self, connection: Connection, name: str, value: str) -> None:
         """Write a row of `archive_meta` unless one of that name exists."""
@@ -227,7 +203,6 @@ class SqlArchive(SqlKept[Order], Archive):
             persons, orders = self.expire_in(connection, rule, now, most)
             of_calls, calls = self.calls.expire_in(connection, rule, now, most)
             of_records, records = self.records.expire_in(connection, rule, now, most)
-            self.still_ours(connection)
             return Expired(persons + of_calls + of_records, orders, calls, records)
 
 

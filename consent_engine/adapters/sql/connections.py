@@ -26,13 +26,10 @@ class Gone(OSError):
     """The file of an archive that existed before is missing: no new one is made in its place."""
 
 
-def connected(
-    url: str, timeout_s: int = TIMEOUT_S, made_before: Callable[[], bool] = lambda: False, named_by: str = NAMED_BY
-) -> Engine:
+def connected(url: str, timeout_s: int = TIMEOUT_S, made_before: Callable[[], bool] = lambda: False) -> Engine:
     """Return an engine for a database; it connects when needed. Raises SettingsError for a database of another kind.
 
-    made_before: whether the database is known to have existed; then a missing file is not made again · named_by: the
-    setting or option that the address comes from, as errors name it
+    made_before: whether the database is known to have existed; then a missing file is not made again
     """
     try:
         address = make_url(url)
@@ -56,9 +53,9 @@ def connected(
             },
         )
     except ModuleNotFoundError as error:
-        raise SettingsError(f"{named_by} needs {error.name}: pip install 'consent-engine[postgresql]'") from None
+        raise SettingsError(f"{NAMED_BY} needs {error.name}: pip install 'consent-engine[postgresql]'") from None
     except (SQLAlchemyError, TypeError, ValueError):
-        raise SettingsError(f"{named_by} is not an address of SQLite or PostgreSQL") from None
+        raise SettingsError(f"{NAMED_BY} is not an address of SQLite or PostgreSQL") from None
     bound_waits(made, timeout_s + 1)
     return made
 

@@ -35,9 +35,6 @@ class Database(Protocol):
     def asking(self) -> AbstractContextManager[Connection]:
         """Open a transaction."""
 
-    def still_ours(self, connection: Connection) -> None:
-        """Raise NotOurArchive when the archive was given to another installation since it was claimed."""
-
 
 class SqlKept(Generic[R]):
     """The records of one table of an archive. over: the column with the instant at which a record was over"""
@@ -73,7 +70,6 @@ class SqlKept(Generic[R]):
             with self._database.asking() as connection:
                 kept = self._write(connection, rows)
                 beside(connection, kept)
-                self._database.still_ours(connection)
                 return kept
         except (*OF_THE_ROW, ValueError, OverflowError):
             if len(rows) == 1:
@@ -166,16 +162,6 @@ class SqlKept(Generic[R]):
 
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
         return fields_of(row.record, row.person)
-
-    def rows_after(self, after: str, most: int) -> list[dict[str, Any]]:
-        """Return whole rows in the order of their ids, from behind one on, with what is written beside them."""
-        rows = self._whole().where(self.table.c.id > after).order_by(self.table.c.id).limit(most)
-        with self._database.asking() as connection:
-            return [dict(row._mapping) for row in connection.execute(rows)]  # noqa: SLF001 - SQLAlchemy's public name
-
-    def take(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Keep rows that `rows_after` of another archive returned, as records are kept. Return the ids of these."""
-        return self._kept(rows)
 
     def _left(self, connection: Connection, ids: Sequence[str]) -> None:
         """Delete what stands beside these records, which are deleted in this transaction."""

@@ -56,7 +56,6 @@ class SqlLog(Log):
                 _write(connection, [(n, *leaf) for n, leaf in enumerate(fresh, size)])
                 connection.execute(update(META).where(META.c.name == SIZE).values(value=str(size + len(fresh))))
                 marks.note(connection, size, [entry for _, entry in fresh], self._stride)
-            self.archive.still_ours(connection)
         return len(fresh)
 
     def has(self, entry: str) -> bool:

@@ -254,10 +254,6 @@ def test_an_archive_that_is_down_is_named_by_its_own_setting(consent, environ):
     down = f"postgresql://127.0.0.1:{free_port()}/none"
     away = one_line(consent("audit", CONSENT_ARCHIVE_URL=down))
     assert away.endswith("See CONSENT_ARCHIVE_URL\n")
-    assert consent("archive", "--adopt").returncode == 0, "there is an archive now"
-    assert one_line(consent("archive", "copy", "--to", down)).endswith("See --to\n")
-    wrong = one_line(consent("archive", "copy", "--to", "postgresql://h:x/y"))
-    assert wrong.startswith("consent: --to is not an address")
 
 
 def test_a_backup_of_data_whose_database_is_down_says_what_it_lacks(consent, tmp_path):
