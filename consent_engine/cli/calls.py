@@ -1,4 +1,4 @@
-"""`consent calls` and `consent violations`: calls, and the violations found in them. Numbers are masked."""
+"""`consent calls` and `consent violations`: calls, and the violations found in them. Numbers called are masked."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from consent_engine.domain.call.call import Call
     from consent_engine.ports import CallFilter
 
-_HEAD = ("call", "began", "number", "carrier", "agent", "state", "outcome", "recording", "violations")
+_HEAD = ("call", "began", "from", "number", "carrier", "agent", "state", "outcome", "recording", "violations")
 _Agent = Annotated[str | None, typer.Option(help="Only calls of this agent.")]
 _Day = Annotated[str | None, typer.Option(metavar="DAY", help="Only calls that began on this day, like 2025-08-01.")]
 _Since = Annotated[str | None, typer.Option(metavar="DAY", help="Only calls that began on this day or later.")]
@@ -132,6 +132,7 @@ def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:
 
 def _cells(call: "Call") -> Iterator[object]:
     began, end, recording = call.began, call.end, call.recording
-    yield from (call.id, instant(began.started_at), mask(call.person.msisdn), began.carrier, hidden(began.agent))
+    yield from (call.id, instant(began.started_at), call.person.caller, mask(call.person.msisdn))
+    yield from (began.carrier, hidden(began.agent))
     yield from (call.state.value, end.outcome.value if end else "-", hidden(recording.ref) if recording else "-")
     yield " ".join(call.violations) or "-"

@@ -56,7 +56,7 @@ function showHeard() {
   byId("heard").hidden = byId("told-card").hidden = false;
   showFacts(byId("facts"), [
     [word("ops.called_at"), dateAndClock(it.started_at)], [word("ops.agent"), it.agent], [word("ops.carrier"), word(`carrier.${it.carrier}`)],
-    [word("ops.number"), it.to], [word("order.outcome"), word(`outcome.${it.outcome}`)], [word("desk.recording"), [it.recording?.ref, it.recording?.seconds ? span(1000 * it.recording.seconds) : ""].filter(Boolean).join(" · ")],
+    [word("detail.caller_number"), it.from], [word("ops.number"), it.to], [word("order.outcome"), word(`outcome.${it.outcome}`)], [word("desk.recording"), [it.recording?.ref, it.recording?.seconds ? span(1000 * it.recording.seconds) : ""].filter(Boolean).join(" · ")],
     [word("order.call_id"), it.id],
   ]);
   player.hidden = !recording;

@@ -60,7 +60,7 @@ class CallView(View):
     head: str = Field(description="head of the call's hash chain: a copy of it reveals any later change of its past")
     from_: str = Field(
         serialization_alias="from",
-        description="the calling number; unless it is the official one, masked for all but the agent",
+        description="the calling number, in full for every reader: one that is not official is the evidence",
     )
     to: str = Field(description="the number called, masked for all but the agent")
     carrier: str
@@ -86,10 +86,10 @@ class CallView(View):
     @classmethod
     def of(cls, call: Call, *, whole: bool) -> "CallView":
         """Show the call as a reader may see it. whole: with full numbers."""
-        began, end, caller = call.began, call.end, call.person.caller
+        began, end = call.began, call.end
         return cls.shown(
             call,
-            from_=caller if whole or began.official else mask(caller),
+            from_=call.person.caller,
             to=call.person.msisdn if whole else mask(call.person.msisdn),
             agent=began.agent,
             script=began.script or None,

@@ -13,7 +13,7 @@ from consent_engine.domain.call.report_class import BARS_DIALLING
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Restriction
-from consent_engine.domain.msisdn import hidden, mask
+from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.texts.segments import segments
 from consent_engine.engine.report_around import CALLER, FORWARDED, Around, CallNear, Written
 from consent_engine.engine.report_book import DueReports
@@ -45,7 +45,7 @@ class CallNearView(View):
         return cls(
             id=call.id, meant=call.id == meant, started_at=instant(began.started_at),
             ended_at=instant(end.ended_at) if end else None,
-            from_=call.person.caller if began.official else mask(call.person.caller), carrier=began.carrier,
+            from_=call.person.caller, carrier=began.carrier,
             agent=began.agent, outcome=end.outcome.value if end else None, plan=end.plan or None if end else None,
             violations=[each.value for each in call.violations], verdict=call.verdict.value if call.verdict else None,
             permit=named if began.permit else "none", permit_since=instant(permit.since) if permit else None,

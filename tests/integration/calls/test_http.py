@@ -113,6 +113,14 @@ def test_a_refusal_is_heard_in_the_body_of_an_end_that_is_no_form(door, body):
     assert door.call("POST", "/v1/callable", Role.AGENT, {"msisdn": NUMBER}).json()["callable"] is False
 
 
+def test_a_number_that_is_not_the_official_one_is_evidence_and_shown_whole_to_all_who_see_the_call(door):
+    call = start(door, began(door, **{"from": "13912345678"})).json()["id"]
+    seen = {role: door.call("GET", f"{PATH}/{call}", role).json() for role in (Role.REVIEWER, Role.OPS, Role.AUDITOR)}
+    assert {(each["from"], each["to"]) for each in seen.values()} == {("13912345678", "+86138****8000")}
+    [row] = door.call("GET", f"{PATH}?violation=unofficial_number", Role.OPS).json()["calls"]
+    assert row["from"] == "13912345678"
+
+
 def test_nobody_refuses_by_the_end_of_a_call_that_is_not_theirs_or_says_something_else(door):
     call = start(door).json()["id"]
     assert end(door, call, role="other", outcome="refused").status_code == 404
@@ -189,7 +197,7 @@ def test_calls_and_what_was_wrong_with_them_are_listed_at_a_terminal(door):
     assert {*listed} == {call, wrong}
     assert listed[call]["number"] == "+86138****8000"
     [row] = json.loads(consent("violations", "unofficial_number", "--agent", "A1024", "--json").stdout)
-    assert (row["call"], row["violations"]) == (wrong, "unofficial_number")
+    assert (row["call"], row["violations"], row["from"]) == (wrong, "unofficial_number", "13912345678")
     assert json.loads(consent("violations", "no_permit", "--day", "2025-08-01", "--json").stdout) == []
     for asked in (["calls", "--day", "soon"], ["violations", "nothing"], ["calls", "--carrier", "x"]):
         said = consent(*asked)
