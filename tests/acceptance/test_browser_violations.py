@@ -26,7 +26,7 @@ def test_ops_see_the_calls_that_were_wrong(home, browser, language, width, words
     ops.page.wait_for_selector("#violations tr")  # without a reload
     [row] = ops.page.locator("#violations tr").all()
     cells = row.locator("td").all_inner_texts()
-    assert (cells[1], cells[2], cells[3], cells[5]) == (words, "+86138****8001", "A1024", "1")
+    assert (cells[1], cells[2], cells[3], cells[5]) == (f"{words} 10086", "+86138****8001", "A1024", "1")
     for empty in ("#violations-wrong", "#no-violations", "#more-violations"):
         assert ops.page.locator(empty).is_hidden()
     assert ops.page.evaluate("() => document.documentElement.scrollWidth") <= width
