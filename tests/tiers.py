@@ -41,6 +41,7 @@ TIERS = {
     "tests/integration/ops/test_cli_troubles.py": WHOLE,
     "tests/integration/ops/test_runbook.py": WHOLE,
     "tests/integration/ops/test_traces.py": WHOLE,
+    "tests/integration/promises/test_permutations.py::test_a_thousand_sets_in_any_order": SEARCHES,
     "tests/integration/rq/test_processes.py": WHOLE,
     "tests/integration/store/test_embedded_server.py": WHOLE,
     "tests/integration/store/test_faults.py": WHOLE,

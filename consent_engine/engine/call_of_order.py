@@ -160,5 +160,6 @@ def _refused(
         return None
     after, fields = of.call.with_events(event)
     change = CallChange(after, None, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
-    named = yield from telling(line, entry_of(after, secret, refused=True), event.at, terms)
-    return Commit(event.op, (change, named_on(line, named, event.at, wanted.msisdn)))
+    judged = yield from telling(line, entry_of(after, secret, refused=True), event.at, terms)
+    records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, event.at, wanted.msisdn))
+    return Commit(event.op, records, wakes=judged.wakes)

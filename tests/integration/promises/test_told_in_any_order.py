@@ -166,6 +166,9 @@ def test_the_call_of_a_refused_order_was_a_call_and_one_with_its_number_correcte
     for n in (2, 3, 4):
         calls(world, noon + n * A_MINUTE)
     assert violations(world) == [[], [], [], ["too_often"]]
+    with pytest.raises(DoNotCall):
+        orders(world, noon - A_MINUTE)
+    assert violations(world) == [[], [], [], ["too_often"], ["too_often"]]
 
 
 def test_a_violation_is_counted_once_though_it_was_taken_back_and_found_again(world, noon):
