@@ -29,14 +29,17 @@ test: $(VENV)/.tests
 whole: $(VENV)/.tests
 	@$(RUN_TESTS) -m whole $(ARGS)
 
-# The same again: make search SEED=...
-SEED := $(shell od -An -N4 -tu4 /dev/urandom)
+# The same again: make search SEED=... DEEP=...; one file of it: ARGS=..., which leaves out what is no test.
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+DEEP := 40
 
 search: $(VENV)/.tests
-	@echo "make search SEED=$(strip $(SEED))"
-	@$(RUN_TESTS) -m searches --hypothesis-profile=search --hypothesis-seed=$(strip $(SEED)) $(ARGS)
+	@echo "make search SEED=$(SEED) DEEP=$(DEEP)"
+	@TESTS_DEEP=$(DEEP) $(RUN_TESTS) -m searches --hypothesis-seed=$(SEED) $(ARGS)
+ifeq ($(ARGS),)
 	@$(PY) -m benchmarks.mutations.run
 	@$(PY) -m benchmarks.http.axe
+endif
 
 check: $(VENV)/.tests
 	@echo "== ruff format"; $(PY) -m ruff format --check .

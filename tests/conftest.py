@@ -34,11 +34,12 @@ from tests import tiers
 from tests.longest_first import rank
 from tests.memory import a_store, given_back
 from tests.plans import sample
+from tests.tiers import DEEP
 
-# No test fails because the machine is busy, and each run tries the same examples, but for `make search`.
-settings.register_profile("same", settings(deadline=None, derandomize=True, database=None))
-settings.register_profile("search", settings(deadline=None, database=None, print_blob=True, max_examples=1_000))
-settings.load_profile("same")
+# No test fails because the machine is busy, and each run tries the same examples, but for a search.
+DRAWN: dict[str, Any] = {"max_examples": 25 * DEEP, "print_blob": True} if DEEP else {"derandomize": True}
+settings.register_profile("ours", settings(deadline=None, database=None, **DRAWN))
+settings.load_profile("ours")
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
     del os.environ[name]  # no setting of this machine reaches a test
 for name in ("no_proxy", "NO_PROXY"):  # pip may need a proxy; the tests' servers are reached directly
@@ -83,22 +84,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out a file of which no test is asked for: to import all that the others need takes a while."""
-    if collection_path.suffix != ".py" or config.getoption("hypothesis_profile", None) == "search":
+    if collection_path.suffix != ".py":
         return None
     there = tiers.tiers_in(collection_path.relative_to(config.rootpath).as_posix())
     return True if there and there.isdisjoint(tiers.asked(config.option.markexpr)) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before those with another tier than is asked for are left out
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its tier; run the longest files first, each file whole and in its own order."""
-    drawn = config.getoption("hypothesis_profile", None) == "search"
     for item in items:
         tier = tiers.tier_of_item(item)
         if tier is None:
             raise pytest.UsageError(f"{item.location[0]} has no tier: give it one in tests/tiers.py")
-        searched = drawn and hasattr(getattr(item, "obj", None), "hypothesis")
-        item.add_marker((tiers.SEARCHES if searched else tier).value)  # as plain text: xdist sends it on
+        item.add_marker(tier.value)  # as plain text: xdist sends it on
     items.sort(key=rank)
 
 

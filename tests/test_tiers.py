@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.tiers import FAST, SEARCHES, TIERS, VARIANTS, WHOLE, Tier, asked, tier_of, tiers_in
+from tests.tiers import FAST, SAMPLED, TIERS, VARIANTS, WHOLE, Tier, asked, tier_of, tiers_in
 
 ROOT = Path(__file__).parents[1]
 FILES = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "tests").rglob("test_*.py"))]
@@ -20,7 +20,7 @@ def test_what_the_table_names_is_there_and_a_line_that_changes_nothing_is_not():
         assert not function or re.search(rf"^(?:async )?def {function}\(", (ROOT / file).read_text("utf-8"), re.M), name
         above = tier_of(file) if function else tier_of(f"{file.rpartition('/')[0]}/other")
         assert above is not tier, f"{name} has this tier without a line"
-    assert all((ROOT / folder).is_dir() for folder in VARIANTS)
+    assert [name for name in (*SAMPLED, *VARIANTS) if not (ROOT / name).exists()] == []
 
 
 def test_no_mark_of_a_tier_is_given_anywhere_else():
@@ -31,7 +31,6 @@ def test_no_mark_of_a_tier_is_given_anywhere_else():
 def test_a_case_that_needs_a_server_of_its_own_is_no_longer_fast():
     assert tier_of("tests/archive/test_archive.py", "test_any", "sqlite") is FAST
     assert tier_of("tests/archive/test_archive.py", "test_any", "much-postgresql") is WHOLE
-    assert tier_of("tests/archive/test_archive_stories.py", "test_any", "postgresql") is SEARCHES
     assert tiers_in("tests/archive/test_archive.py") == {FAST, WHOLE}
 
 

@@ -2,10 +2,11 @@
 
 *fast* is what `make test` runs: every promise, every door, the road over real processes once, with nothing but what pip
 installs. *whole* is what CI adds to it: other servers and tools, a browser, containers, many processes. *searches* is
-`make search`: random histories and what enumerates, of which the other two try a sample. A test has the tier of the
-longest name here that it stands under; a file right in `tests/` has a line of its own.
+`make search`: chaos, races, and all that the other two try a fixed sample of, enumerated or drawn anew. A test has the
+tier of the longest name here that it stands under; a file right in `tests/` has a line of its own.
 """
 
+import os
 from enum import StrEnum
 from pathlib import PurePosixPath
 
@@ -21,18 +22,20 @@ class Tier(StrEnum):
 
 
 FAST, WHOLE, SEARCHES = Tier
+DEEP = int(os.environ.get("TESTS_DEEP", "0"))
+"""How far `make search` goes: so many stories or examples, and all that can be enumerated; 0: this is no search."""
 TIERS = {
     "consent_engine": FAST,
     "tests/acceptance": WHOLE,
     "tests/acceptance/test_chaos.py": SEARCHES,
     "tests/archive": FAST,
     "tests/archive/test_archive_databases.py": WHOLE,
-    "tests/archive/test_archive_stories.py": SEARCHES,
+    "tests/archive/test_archive_stories.py": WHOLE,
     "tests/archive/test_races_and_damages.py": SEARCHES,
     "tests/cluster": WHOLE,
     "tests/containers": WHOLE,
     "tests/contract": FAST,
-    "tests/crashes": SEARCHES,
+    "tests/crashes": WHOLE,
     "tests/durability": WHOLE,
     "tests/golden": FAST,
     "tests/integration": FAST,
@@ -45,12 +48,12 @@ TIERS = {
     "tests/integration/rq/test_processes.py": WHOLE,
     "tests/integration/store/test_embedded_server.py": WHOLE,
     "tests/integration/store/test_faults.py": WHOLE,
-    "tests/model": SEARCHES,
+    "tests/model": WHOLE,
     "tests/races": SEARCHES,
     "tests/security": FAST,
-    "tests/security/test_fuzz.py": SEARCHES,
+    "tests/security/test_fuzz.py": WHOLE,
     "tests/security/test_redis_users.py": WHOLE,
-    "tests/security/test_schemathesis.py": SEARCHES,
+    "tests/security/test_schemathesis.py": WHOLE,
     "tests/test_benchmarks.py": FAST,
     "tests/test_careful_peers.py": WHOLE,
     "tests/test_compliance.py": FAST,
@@ -67,6 +70,20 @@ TIERS = {
     "tests/unit": FAST,
     "workers": FAST,
 }
+SAMPLED = (
+    "tests/archive/test_archive_stories.py",
+    "tests/cluster/test_backup_failover.py",
+    "tests/crashes",
+    "tests/durability/test_power_loss.py",
+    "tests/integration/outside/test_faults.py",
+    "tests/integration/promises/test_known_or_loaded.py",
+    "tests/integration/promises/test_random_histories.py",
+    "tests/integration/store/test_faults.py",
+    "tests/model",
+    "tests/security/test_fuzz.py",
+    "tests/security/test_schemathesis.py",
+)
+"""The files that try a sample in their tier: with DEEP they are searches, as whatever hypothesis draws is."""
 VARIANTS = {"tests/archive": {"postgresql": WHOLE}}
 """Of the fast tests in a folder, the cases with this parameter that need a server of their own."""
 
@@ -84,12 +101,17 @@ def tier_of(file: str, function: str = "", cases: str = "") -> Tier | None:
 
 def tier_of_item(item: pytest.Item) -> Tier | None:
     """Return the tier of a test that pytest has collected."""
+    file = item.nodeid.partition("::")[0]
+    if DEEP and (file.startswith(SAMPLED) or hasattr(getattr(item, "obj", None), "hypothesis")):
+        return SEARCHES
     cases = item.callspec.id if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
-    return tier_of(item.nodeid.partition("::")[0], item.location[2].partition("[")[0], cases)
+    return tier_of(file, item.location[2].partition("[")[0], cases)
 
 
 def tiers_in(file: str) -> set[Tier]:
     """Return all that the tests of a file may have."""
+    if DEEP:
+        return {*Tier}
     own = [tier for name, tier in TIERS.items() if name.startswith(f"{file}::")]
     cases = [tier for name in PurePosixPath(file).parents for tier in VARIANTS.get(str(name), {}).values()]
     return {tier for tier in (tier_of(file), *own, *cases) if tier}

@@ -1,7 +1,7 @@
 """The promises once more, whatever happens in whatever order, in a world whose settled orders leave for an archive.
 The machine is that of `tests/integration/promises/machine.py`; here weeks pass, the archiving process dies, the
 archive is unavailable or does not say whether it took something, and old requests are repeated.
-TESTS_DEEP=500 runs that many stories.
+`make search DEEP=500` runs that many stories.
 """
 
 import sys

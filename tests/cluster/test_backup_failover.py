@@ -1,6 +1,5 @@
 """A master fails while its part of a cluster is copied: a copy that lacks any of its data is not called a backup."""
 
-import os
 import signal
 import threading
 
@@ -13,6 +12,7 @@ from tests import needs
 from tests.acceptance.house import until
 from tests.cluster.backed_up import desks, imported, loaded, silent
 from tests.cluster.conftest import CELLS
+from tests.tiers import DEEP
 
 pytestmark = needs.linux
 MORE = 12
@@ -58,7 +58,7 @@ WAYS = [(frozen, "before"), (killed, "after"), (killed, "before"), (frozen, "aft
 """How the master that is copied first fails: before its part is fetched, or after that."""
 
 
-@pytest.mark.parametrize(("fails", "when"), WAYS if os.environ.get("TESTS_DEEP") else WAYS[:1])
+@pytest.mark.parametrize(("fails", "when"), WAYS if DEEP else WAYS[:1])
 def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(town, named, tmp_path, fails, when):
     folder, failing = tmp_path / "kept", []
 

@@ -1,4 +1,4 @@
-"""Die at every point of every operation: `python -m tests.crashes [operation ...]`.
+"""Die at points of every operation: `python -m tests.crashes [operation ...]`; at each of them with TESTS_DEEP=1.
 
 Operations are shared out among processes, one per core, each with a server of its own. Each operation prints one line
 of JSON when it is done; the last line is the total.
@@ -20,9 +20,12 @@ from tests.crashes.dying import Told, born, lines
 from tests.crashes.operations import WITH_SERVER, Operation, every
 from tests.crashes.server import Server, die_with_parent, running
 from tests.crashes.town import Town
+from tests.tiers import DEEP
 
 MOST_TOLD = 5
 MOST_MISSES = 5
+SAMPLE = 4
+"""A usual run dies at every fourth point."""
 SERVER = " (the server dies)"
 
 
@@ -50,7 +53,7 @@ def enumerate_points(server: Server, op: Operation, *, server_dies: bool) -> Ver
             town.judge()
             lives = Lives(town, verdict, server_dies=server_dies)
             lives.one(None)
-            lives.every()
+            lives.every(1 if DEEP else SAMPLE)
     except Exception:  # noqa: BLE001 - any exception is the finding
         verdict.broken.append(f"the enumeration failed: {traceback.format_exc(limit=-6)}")
     verdict.seconds = round(monotonic() - began, 2)
@@ -85,14 +88,15 @@ class Lives:
             verdict.broken.append(f"{where}: {traceback.format_exc(limit=-4)}")
         return life.ended
 
-    def every(self) -> None:
-        """Die at every point, until a life reaches its end and the first life had no more points either.
+    def every(self, nth: int) -> None:
+        """Die at every n-th point, until a life reaches its end and the first life had no more points either.
 
         The order of things may vary, and a life then has fewer points than the first one: such a life is repeated.
         """
         verdict, misses = self._verdict, 0
         while misses < MOST_MISSES and (misses == 0 or verdict.points < len(verdict.names)):
-            if self.one(verdict.points):
+            skipped = verdict.points % nth and verdict.points < len(verdict.names)
+            if skipped or self.one(verdict.points):
                 verdict.points, misses = verdict.points + 1, 0
             else:
                 misses += 1
@@ -129,8 +133,7 @@ def main(wanted: list[str]) -> None:
     """Share the operations out, pass their results on, and count."""
     die_with_parent()
     ops = [op for op in every() if not wanted or op.name in wanted]
-    deep = os.environ.get("TESTS_DEEP", "0") != "0"
-    todo = [(op, True) for op in ops if deep or op.name in WITH_SERVER] + [(op, False) for op in ops]
+    todo = [(op, True) for op in ops if DEEP or op.name in WITH_SERVER] + [(op, False) for op in ops]
     names, writes = os.pipe()
     os.write(writes, bytes(range(len(todo))))
     os.close(writes)

@@ -22,4 +22,4 @@ def every() -> list[Operation]:
 
 
 WITH_SERVER = ("place", "receive: a STOP", "inbound: yes", "inbound: yes, carried on", "activation", "cancel")
-"""Operations in which the server, too, is killed at every point by default; TESTS_DEEP=1 does it in all of them."""
+"""Operations in which the server, too, is killed in a usual run; `make search` does it in all of them."""

@@ -1,7 +1,7 @@
 """Power is cut: the append-only file ends anywhere. Everything acknowledged is there, and nothing is half done.
 
 The file is cut and read back by the server that wrote it (`DEBUG LOADAOF`, the code of a start), some cuts by a real
-restart. TESTS_DEEP=1 cuts at every byte.
+restart. `make search` cuts at every byte.
 """
 
 import os
@@ -20,8 +20,7 @@ from consent_engine.errors import ConsentError, NotDurable
 from tests.conftest import NUMBER, SENDERS, Clock
 from tests.durability.history import Durable, History, broken
 from tests.durability.servers import server
-
-DEEP = bool(os.environ.get("TESTS_DEEP"))
+from tests.tiers import DEEP
 
 
 @pytest.fixture(scope="module", params=["always", "everysec"])

@@ -1,10 +1,9 @@
 """The pure core, all of it: every state of a line that can be reached in a scope, every way out, every promise.
 
 A scope says which replies, reports and people there are; nothing within it is left out, its queue runs empty.
-`pytest -rP tests/model` shows the figures; TESTS_DEEP=1 searches the wide scopes, too.
+`pytest -rP tests/model` shows the figures; `make search` searches the wide scopes, too.
 """
 
-import os
 import sys
 from time import process_time
 
@@ -41,8 +40,8 @@ from tests.model.moves import (
 )
 from tests.model.search import search
 from tests.model.standing import HOUR, MOST_DOUBTS
+from tests.tiers import DEEP
 
-DEEP = bool(int(os.environ.get("TESTS_DEEP", "0")))
 SHORT = Policy(max_attempts=2, resend_max=0, reminder_after=0)
 RESENDS = Policy(max_attempts=2, resend_max=1, reminder_after=0)
 REMINDS = Policy(max_attempts=2, resend_max=0, reminder_after=12 * HOUR)
@@ -71,7 +70,6 @@ SCOPES = (
     Scope("no person wrote it", (IN_CALL, CODE), (CODE_IN_CALL, BARE), people=(RESUME,), **PROVES),
     Scope("one rhythm of many numbers", (IN_RHYTHM, CODE), (CODE_IN_RHYTHM, BARE), people=(RESUME,), **BEATS),
     Scope("no person wrote it: a person looks", (BARE,), (IN_CALL,), people=(RESUME,), **LOOKS),
-    Scope("stuck and tried again", (BARE,), people=(RETRY, GIVE_UP), policy=SHORT),
     Scope("another holder, answers from before", (BARE,), (BARE, "TD"), people=(CHANGE,), policy=SHORT),
     Scope("all that is said by the way", (BARE, "TD"), small_talk=True, sure=True, **CALM),
 )

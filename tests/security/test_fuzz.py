@@ -1,9 +1,9 @@
 """For any bytes the parsers answer as they declare, in bounded time, and nothing is a yes by accident.
 
-TESTS_DEEP=<n> makes n times as many. With atheris installed, `python -m tests.security.fuzz` is guided by coverage.
+`make search DEEP=<n>` makes n times as many. With atheris installed, `python -m tests.security.fuzz` is guided by
+coverage.
 """
 
-import os
 import subprocess
 import sys
 
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from consent_engine.domain.grammar import read
 from tests.security import targets
+from tests.tiers import DEEP
 
-EXAMPLES = 400 * max(1, int(os.environ.get("TESTS_DEEP", "0")))
+EXAMPLES = 100 * max(1, DEEP)
 TOKENS = [
     b'"', b"\\", b"{", b"}", b"[", b"]", b":", b",", b"\0", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\ud800",
     b"\\u0000", b"1e999", b"NaN", b"-0", b"null", b"9" * 400, b"[" * 2_000, b'{"a":' * 500, "是".encode(),
@@ -39,7 +40,7 @@ def spoiled(draw, seeds):
 def test_no_bytes_break_a_promise(name):
     target, seeds = targets.TARGETS[name]
 
-    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(data=spoiled(seeds) | st.binary(max_size=300))
     def attacked(data):
         target(data)

@@ -4,7 +4,6 @@ The adapters are the real ones, the far side is the simulator's, over real HTTP;
 """
 
 import asyncio
-import os
 from datetime import timedelta
 
 import pytest
@@ -21,8 +20,8 @@ from consent_engine.simulator import outside
 from tests.conftest import NUMBER, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, nth
 from tests.memory import a_store
+from tests.tiers import DEEP
 
-DEEP = bool(os.environ.get("TESTS_DEEP"))
 SECRET, BSS_SECRET = "gateway-secret-of-the-tests", "bss-secret-of-the-tests"
 TIMEOUT = timedelta(seconds=1)
 """The timeout of a call: long enough for an undisturbed call to end in time on a busy machine."""

@@ -1,7 +1,6 @@
 """A state machine that plays the world, rule by rule, and checks after each step whether every promise holds."""
 
 import asyncio
-import os
 import selectors
 from collections import Counter
 
@@ -37,8 +36,8 @@ from consent_engine.errors import (
 )
 from tests.conftest import SENDERS, World
 from tests.integration.promises.checks import HOURS, NUMBERS, Judge, Model, Said, begun
+from tests.tiers import DEEP
 
-DEEP = int(os.environ.get("TESTS_DEEP", "0"))
 PLANS = {"5g-smart-199": "mobile", "data-pack-10gb": "mobile", "fibre-duo-129": "telecom"}
 OUTCOMES = (Accepted("m"), Accepted("m"), Rejected("no such number"), Unavailable("busy"), Uncertain("timeout"))
 JUMPS = (1_000, 1_000, 5_000, 61_000, 61_000, 601_000, 601_000, 2 * HOURS, 11 * HOURS, 24 * HOURS, 73 * HOURS)

@@ -24,8 +24,9 @@ from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.errors import ConsentError
 from tests.conftest import NUMBER, OTHER, SECOND, World
-from tests.integration.promises.machine import DEEP, for_a_slice, jumping_loop
+from tests.integration.promises.machine import for_a_slice, jumping_loop
 from tests.memory import a_store, given_back
+from tests.tiers import DEEP
 
 STEPS = 40
 LOOKED_AT = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS)

@@ -1,7 +1,7 @@
 """The promises, against random events in any order: a machine plays the world, a small model judges.
 
-TESTS_DEEP=500 tries that many stories instead of the few that fit a normal run; -rP shows how many stories and steps
-there were, and on which store.
+`make search DEEP=500` tries that many stories instead of the few that fit a normal run; -rP shows how many stories and
+steps there were, and on which store.
 """
 
 import sys
@@ -42,4 +42,4 @@ def test_promises_hold_whatever_happens():
         client.flushdb()
         return Promises(client)
 
-    tell(type(client).__name__, story, 60)
+    tell(type(client).__name__, story, 16)

@@ -6,12 +6,11 @@ request again), and the result must equal the result without the fault: historie
 activations asked for, refusals, inboxes, the stuck list.
 
 A normal run loses the answer at every point, many times in a row (so that the store's own repeats do not help and the
-caller sees a 503), and tries each point with one of all the kinds in turn. TESTS_DEEP=1: every point, every kind, once
+caller sees a 503), and tries each point with one of all the kinds in turn. `make search`: every point, every kind, once
 and many times.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -56,8 +55,8 @@ from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, 
 from tests.integration import api_door
 from tests.integration.api_door import FULL_SECRET, Door, is_problem, reply
 from tests.plans import priced, undated
+from tests.tiers import DEEP
 
-DEEP = bool(os.environ.get("TESTS_DEEP"))
 NUMBERS = (NUMBER, OTHER)
 TIMEOUT_S = 0.12
 MOST_PINGS = 50
