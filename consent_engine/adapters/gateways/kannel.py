@@ -39,8 +39,7 @@ NOT_NOW = {
     429: "gateway answered 429",
     503: "gateway answered 503",
 }
-NO_ROUTE = b"Not routable"
-"""Kannel says so, with 403, of one number or sender: our account is not refused."""
+NO_ROUTE = b"Not routable"  # said with 403 of one number or sender: our account is not refused
 REFUSED = 400
 _REFUSALS = ((b"Number(s) has/have been denied", "number denied by the gateway's lists"), (b"rejected", "rejected"))
 
