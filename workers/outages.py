@@ -52,12 +52,13 @@ def _ended(engine: Engine, health: Health, now: Millis) -> None:
     engine.registry.unmark(field_of(health.target, "told_refusing"))
     if not engine.registry.unmark(field_of(health.target, "told")):
         return
-    seconds = (health.answered - health.told) // 1000
-    log.warning("%s answers again: no answer since %s, for %d s", health.words, _clock(health.told), seconds)
     # Those that another one has not taken are tried once too early: that costs a call.
     lane = Lane.ACTIVATION if health.target.to == BSS else Lane.SMS
     count = engine.lanes.bring_forward(lane, now + OVER_MS, now + ASKED_WITHIN_MS, over=OVER_MS)
-    log.info("%s: %d retries that would have waited longer are due within %d s", lane, count, OVER_MS // 1000)
+    log.warning(
+        "%s answers again: no answer since %s, for %d s; %d retries wait %d s at most",
+        health.words, _clock(health.told), (health.answered - health.told) // 1000, count, OVER_MS // 1000,
+    )  # fmt: skip
 
 
 def _clock(at: Millis) -> str:

@@ -38,6 +38,7 @@ from consent_engine.api.routes import (
     tariff_versions,
     tariffs,
     transcripts,
+    undeliverable,
     webhooks,
 )
 from consent_engine.api.service.brakes import Brake
@@ -53,7 +54,7 @@ from consent_engine.wiring import Installation
 log = logging.getLogger(__name__)
 PARTS = (
     orders, order_stream, permits, calls, reviews, refusals, registrations, plans, lines, stuck, pauses, tariffs,
-    transcripts,
+    transcripts, undeliverable,
     tariff_versions, webhooks, health, metrics_endpoint,
     reports,
     reveals,

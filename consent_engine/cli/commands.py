@@ -16,6 +16,7 @@ from consent_engine.cli import (
     plans,
     replies,
     reports,
+    retry_all,
     reviews,
     running,
 )
@@ -36,6 +37,7 @@ app.command()(ops.show)
 app.command()(ops.stuck)
 app.command()(ops.void)
 app.command()(ops.retry)
+app.command("ask-again")(retry_all.ask_again)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
 app.command()(permits.permits)

@@ -98,6 +98,8 @@ class Trigger(Worded):
     """A message that can wait is held until the quiet hours are over."""
     ASKED_AGAIN = "asked_again", "要求重发确认短信", "Asked to send the question again"
     """An agent or ops asked for the question to be sent once more."""
+    PLACED_AGAIN = "placed_again", "同一通话重新询问", "Asked again by a new order of the same call"
+    """The question could not be delivered, and a new order of the same call asks again: noted on both."""
     INFORMED = "informed", "短信已交给网关", "SMS handed over"
     """An SMS that is not the question or the notification was handed over."""
     NOT_INFORMED = "not_informed", "短信未能发出", "SMS failed"
@@ -141,7 +143,8 @@ NOTES = frozenset(
         Trigger.REPORTED, Trigger.DELIVERED, Trigger.UNCLEAR, Trigger.REPLIED_EARLY, Trigger.EARLY_REPLY_VOID,
         Trigger.REPLIED_LATE, Trigger.REPLIED_BEFORE, Trigger.REPLIED_BARRED, Trigger.REPLIED_SUSPECT,
         Trigger.SUSPECTED, Trigger.RESUMED,
-        Trigger.ASKED_HELP, Trigger.REMINDED, Trigger.HELD, Trigger.ASKED_AGAIN, Trigger.INFORMED, Trigger.NOT_INFORMED,
+        Trigger.ASKED_HELP, Trigger.REMINDED, Trigger.HELD, Trigger.ASKED_AGAIN, Trigger.PLACED_AGAIN,
+        Trigger.INFORMED, Trigger.NOT_INFORMED,
         Trigger.PARKED, Trigger.RETRIED, Trigger.REVEALED, Trigger.ENDED_LATE,
     }
 )  # fmt: skip

@@ -57,6 +57,7 @@ from consent_engine.engine.stuck import (
     stuck_effects,
 )
 from consent_engine.engine.trouble import Trouble
+from consent_engine.engine.undeliverable import Undeliverable
 from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import LiftResult, Outside, Queue, Registry, Store, Stored
 
@@ -85,6 +86,7 @@ class Engine:
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
+        self.undeliverable = Undeliverable(self.lookup, registry.now, terms, self.place_many, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
         known = self.inspector.to_number
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, known, self._all, registry)

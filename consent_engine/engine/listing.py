@@ -54,16 +54,17 @@ class Page:
 
 def fitting(
     read: Callable[[Position | None], tuple[list[tuple[str, Millis]], Mapping[str, T]]], fits: Callable[[T], bool],
-    cursor: str, limit: int, since: Millis | None = None,
+    cursor: str, limit: int, since: Millis | None = None, most: int = MOST_LOOKED_AT,
 ) -> tuple[tuple[T, ...], str]:  # fmt: skip
     """Return up to `limit` records that fit, newest first, and the cursor to continue with, '' at the end.
 
     read: returns the next CHUNK records behind a position, with their instants, and those of them that can be read ·
-    since: no older record fits. Raises Malformed for a cursor that no list handed out, and ArchiveUnavailable.
+    since: no older record fits · most: how many are looked at. Raises Malformed for a cursor that no list handed out,
+    and ArchiveUnavailable.
     """
     before = read_cursor(cursor)
     found: list[T] = []
-    for _ in range(MOST_LOOKED_AT // CHUNK):
+    for _ in range(most // CHUNK):
         try:
             rows, known = read(before)
         except ArchiveUnavailable:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.ports import ApiKey
 from tests.conftest import World
@@ -111,6 +111,11 @@ def _at_the_desk() -> Iterator[Records]:
     registry.drop_key("hash of ops-1", "ops-1")
     yield dumped(world.client)
     world.engine.reveals.reveal(world.engine.show(order.id), "auditor-1", "auditor", "a complaint")
+    yield dumped(world.client)
+    world.gateway.answers = [Rejected("gateway answered 404")]
+    world.place("+8613800138001")
+    world.run(Lane.SMS)
+    world.engine.undeliverable.ask_again(world.engine.undeliverable.page(None, None).orders, "ops-1")
     yield dumped(world.client)
     world.runner.close()
 

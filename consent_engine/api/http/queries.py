@@ -128,6 +128,14 @@ class ListStuck(StrictForm):
     plan: _Word | None = Field(None, description="only those of orders for this plan")
 
 
+class ListUndeliverable(StrictForm):
+    """Parameters that choose undeliverable orders."""
+
+    reason: str | None = Field(None, max_length=MOST_REASON, description="only orders that failed for this reason")
+    plan: _Word | None = Field(None, description="only orders for this plan")
+    cursor: str = Field("", max_length=200, description="the cursor of the answer before, unchanged; empty: the newest")
+
+
 class WhichVersion(StrictForm):
     """The version of a plan to show."""
 

@@ -29,7 +29,7 @@ function why(text) {
 
 const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/;
 /** Of an entry's detail, what an agent needs; ops see all of it. */
-const BRIEF = ["purpose", "reason", "status", "error"];
+const BRIEF = ["purpose", "reason", "status", "error", "old", "new"];
 /** What only programs need. */
 const UNTOLD = ["window", "edition", "known", "call", "may_have", "segments", "undelivered"];
 const KINDS = { keyword: "keyword.", which: "keyword.", rule: "rule.", status: "delivery.", how: "how.", purpose: "purpose.", outcome: "outcome.", door: "door.", role: "role." };
@@ -50,6 +50,7 @@ function fact(name, value, entry) {
   if (KINDS[name]) text = word(`${KINDS[name]}${value}`);
   else if (name === "seen") text = word(`seen.${value.rule}`, value);
   else if (name === "candidates") return [word("detail.candidates"), ...value.map((id) => orderLink(id))];
+  else if (name === "old" || name === "new") return [word(`detail.${name}`), orderLink(value)];
   else if (name === "effect") text = effectWord(value);
   else if (name === "effects") text = value.map(effectWord).join(word("ops.between"));
   else if (name === "segment") text = word("order.part", { n: value, of: entry.detail.segments ?? 1 });

@@ -14,6 +14,7 @@ ORDER: dict[str, Any] = {
     },
     "metadata": {"desk": "BJ-3"},
 }
+_SINCE = "2025-08-01T10:04:40.512+08:00"
 PLAN: dict[str, Any] = {
     "carrier": "mobile",
     "name": "5G智享套餐199元档",
@@ -87,6 +88,7 @@ FORMS: dict[str, Any] = {
     "TellLine": {"msisdn": "+8613800138000", "event": "assigned", "at": "2025-08-15T00:00:00+08:00"},
     "RetryStuck": {"lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199"},
     "CancelStuck": {"lane": "sms", "reason": "gateway answered 503", "why": "the gateway is given up"},
+    "AskAgain": {"reason": "gateway answered 404", "plan": "5g-smart-199"},
     "RevealOrder": {"reason": "the regulator asks for this order"},
     "StopOrGo": {"to": "gateway", "name": "kannel", "reason": "its operator works on it until 18:00"},
     "SearchRefusals": {"msisdn": "+8613800138000"},
@@ -253,12 +255,7 @@ VIEWS: dict[str, Any] = {
         "cursor": "",
     },
     "CauseList": {
-        "causes": [
-            {
-                "lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199", "count": 390,
-                "since": "2025-08-01T10:04:40.512+08:00",
-            }
-        ],
+        "causes": [{"lane": "sms", "reason": "lease lost", "plan": "5g-smart-199", "count": 390, "since": _SINCE}],
         "count": 390,
     },
     "PauseList": {
@@ -279,10 +276,13 @@ VIEWS: dict[str, Any] = {
     "RetriedView": {"retried": 388, "gone": 2, "unreadable": 0, "left": 0},
     "DecidedView": {"decided": 12, "gone": 1, "own_call": 0},
     "Imported": {"accepted": 2, "already": 0, "rejected": []},
-    "Lifted": {"carrier": "mobile", "lifted": True},
-    "Ready": {"status": "ready", "workers": 2},
-    "Alive": {"status": "alive"},
-    "Ack": {"accepted": 1, "rejected": []},
+    "UndeliverableList": {
+        "causes": [{"reason": "gateway answered 404", "plan": "5g-smart-199", "count": 12, "since": _SINCE}],
+        "count": 12, "cursor": "",
+    },
+    "AskedAgainView": {"asked": 11, "refused": {"do_not_call": 1}, "cursor": ""},
+    "Lifted": {"carrier": "mobile", "lifted": True}, "Ack": {"accepted": 1, "rejected": []},
+    "Ready": {"status": "ready", "workers": 2}, "Alive": {"status": "alive"},
     "Problem": {
         "type": "urn:consent-engine:problem:do_not_call", "title": "Conflict", "status": 409, "code": "do_not_call",
         "detail": "the subscriber refused further calls", "since": "2025-08-01T10:04:40.512+08:00",

@@ -11,8 +11,9 @@ from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import HeldText
-from consent_engine.engine.listing import RefusalsPage
+from consent_engine.engine.listing import Page, RefusalsPage
 from consent_engine.engine.stuck import Cause
+from consent_engine.engine.undeliverable import AskedAgain, unreached_of
 
 _Carrier = Annotated[str | None, BeforeValidator(lambda name: None if name == EVERY_CARRIER else name)]
 _CURSOR = Field(description="send it to get the next page; empty: this is the last page")
@@ -182,6 +183,40 @@ class CancelledView(View):
     too_late: int = Field(description="orders whose activation was started, or that have settled")
     gone: int = Field(description="effects of no order, or of one that is no longer there")
     left: int = Field(description="how many remain: repeat the request")
+
+
+class UndeliverableRow(View):
+    """The undeliverable orders of one cause."""
+
+    reason: str
+    plan: str
+    count: int
+    since: At = Field(description="when the first of them became undeliverable")
+
+
+class UndeliverableList(View):
+    """Undeliverable orders by cause, the most frequent cause first."""
+
+    causes: list[UndeliverableRow]
+    count: int = Field(description="these orders in all; the newest 20000 orders were looked at")
+    cursor: str = Field(description="send it to count on among older orders; empty: none is young enough")
+
+    @classmethod
+    def of(cls, page: Page) -> "UndeliverableList":
+        causes = [UndeliverableRow.shown(each) for each in unreached_of(page.orders)]
+        return cls(causes=causes, count=len(page.orders), cursor=to_address(page.cursor))
+
+
+class AskedAgainView(View):
+    """The result of asking the subscribers of undeliverable orders again."""
+
+    asked: int = Field(description="subscribers who are asked by a new order")
+    refused: dict[str, int] = Field(description="how many new orders the door did not take, by the error's code")
+    cursor: str = Field(description="send it to ask on among older orders; empty: no more")
+
+    @classmethod
+    def of(cls, done: AskedAgain, cursor: str) -> "AskedAgainView":
+        return cls(asked=done.asked, refused=dict(done.refused), cursor=to_address(cursor))
 
 
 def to_address(cursor: str) -> str:

@@ -55,6 +55,7 @@ from consent_engine.domain.order.facts import (
     Fact,
     GiveUpAsked,
     NumberChanged,
+    PlacedAgain,
     Replied,
     Reported,
     ResendAsked,
@@ -245,6 +246,11 @@ def _on_revealed(order: Order, fact: Revealed, now: Millis) -> Decision:
     return note(order, Event.of(details.Revealed(role=fact.role, reason=fact.reason), now, fact.op, by=fact.by))
 
 
+def _on_placed_again(order: Order, fact: PlacedAgain, now: Millis) -> Decision:
+    """Name the other order of the same call: neither of the two is moved by that."""
+    return note(order, Event.of(details.PlacedAgain(old=fact.old, new=fact.new), now, fact.op, by=fact.by))
+
+
 _TIMERS: dict[str, Callable[[Order, str, Millis], Decision]] = {
     WAKE_WINDOW: _close,
     WAKE_TOO_LATE: _too_late,
@@ -264,5 +270,6 @@ _WAYS: dict[type[Fact], Callable[[Order, Any, Millis], Decision]] = {
     ResendAsked: _on_resend,
     GiveUpAsked: _on_give_up,
     Revealed: _on_revealed,
+    PlacedAgain: _on_placed_again,
     NumberChanged: lambda order, fact, now: changed_hands(order, now, fact.op, fact.by, fact.ref),
 }

@@ -186,6 +186,15 @@ class Revealed(Struct, frozen=True):
     reason: str
 
 
+class PlacedAgain(Struct, frozen=True):
+    """An undeliverable order's call got a new order, which asks again. old, new: one of them, the other order"""
+
+    op: str
+    by: str
+    old: str = ""
+    new: str = ""
+
+
 class NumberChanged(Struct, frozen=True):
     """The number went to another holder, or away from the carrier: its new holder has nothing to do with the order."""
 
@@ -214,4 +223,5 @@ Fact = (
     | GiveUpAsked
     | NumberChanged
     | Revealed
+    | PlacedAgain
 )

@@ -29,9 +29,11 @@ from consent_engine.api import app
 from consent_engine.cli import commands
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.call_request import CallStart, StartCall
+from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.admission.report_request import MakeReport, ReportMade
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
+from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
 from consent_engine.domain.offer.page_seen import Found, Seen, after
@@ -495,7 +497,8 @@ def undeliverable(night):
 def gateway_refuses(night):
     world = night.world()
     world.gateway.answers[:] = [Rejected("gateway answered 422")]
-    order = world.place()
+    started, agreed = (GREENWICH.instant(world.clock() - ago) for ago in (120_000, 60_000))  # young enough to ask again
+    order = world.engine.place(Placing("desk", "key", world.request(started_at=started, agreed_at=agreed))).order
     world.run(Lane.SMS)
     assert world.state(order) == "undeliverable"
     night.known["ORDER"] = order.id

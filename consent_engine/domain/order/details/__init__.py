@@ -27,6 +27,7 @@ from consent_engine.domain.order.details.done import (
     NotificationFailed,
     NotInformed,
     Parked,
+    PlacedAgain,
     Reported,
     Resumed,
     Retried,

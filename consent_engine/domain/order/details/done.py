@@ -187,6 +187,16 @@ class Retried(Detail, frozen=True, kw_only=True):
     effects: tuple[str, ...]
 
 
+class PlacedAgain(Detail, frozen=True, kw_only=True):
+    """The subscriber is asked again by a new order of the same call. old: the undeliverable order that it repeats, in
+    the new one's history · new: the new order, in the old one's.
+    """
+
+    trigger = Trigger.PLACED_AGAIN
+    old: str = ""
+    new: str = ""
+
+
 class Revealed(Detail, frozen=True, kw_only=True):
     """The number was shown to a person. role: of the key, when it was used."""
 

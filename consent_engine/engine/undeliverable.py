@@ -1,0 +1,147 @@
+"""Orders whose question could not be delivered, by cause, while their calls are young; and asking again.
+
+A settled order never moves. So a new order of the same call asks again, and the door admits or refuses it as any other:
+the age of the call, refusals, the plan on sale. It belongs to the API key that placed the first one.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.admission.order_request import SKEW_MS, PlaceOrder, Placing
+from consent_engine.domain.days import GREENWICH
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.msisdn import hidden
+from consent_engine.domain.order.details import ConfirmationFailed
+from consent_engine.domain.order.details import PlacedAgain as Noted
+from consent_engine.domain.order.facts import PlacedAgain
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.editions import ENGLISH
+from consent_engine.engine.change_order import recording
+from consent_engine.engine.listing import CHUNK, Page, fitting
+from consent_engine.engine.lookup import Lookup, Position
+from consent_engine.engine.place import Placed
+from consent_engine.engine.round_trips import or_raised
+from consent_engine.engine.store_requests import Step
+from consent_engine.errors import ConsentError, OrderNotFound, StoreUnavailable
+
+MOST_LOOKED_AT = 20_000
+"""Most orders of any state that are looked at in one go, the newest first: a cursor leads on."""
+MOST_ASKED = 500
+"""Most subscribers that are asked again in one go."""
+OWN_KEY = "again {}"
+"""The Idempotency-Key of an order that repeats another. No caller can use it: a caller's has no blank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Undeliverable orders of one cause. since: when the first of them became so"""
+
+    reason: str
+    plan: str
+    count: int
+    since: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """The result of asking again. refused: how many orders the door did not take, by its error's code"""
+
+    asked: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "AskedAgain") -> "AskedAgain":
+        return AskedAgain(self.asked + other.asked, Counter(self.refused) + Counter(other.refused))
+
+
+class Undeliverable:
+    """The undeliverable orders that can be asked about again. place: places orders · run: carries out steps"""
+
+    def __init__(
+        self, lookup: Lookup, now: Callable[[], Millis], terms: Terms,
+        place: Callable[[Sequence[Placing]], list[Placed | ConsentError]],
+        run: Callable[[Sequence[Step[None]]], Sequence[ConsentError | None]],
+    ) -> None:  # fmt: skip
+        self._lookup, self._now, self._terms = lookup, now, terms
+        self._place, self._run = place, run
+
+    def page(self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED) -> Page:
+        """Return up to `limit` of them, newest first; reason, plan: only those of one cause, only for one plan.
+
+        Left out are those whose call is too old by now, and those that were asked about again. Raises Malformed for a
+        cursor that no page handed out, and ArchiveUnavailable.
+        """
+        since = self._now() - self._terms.call_age
+
+        def read(before: Position | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
+            rows = self._lookup.placed(before, CHUNK)
+            return rows, self._lookup.load([order for order, _ in rows])[1]
+
+        def fits(order: Order) -> bool:
+            return (
+                order.state is State.UNDELIVERABLE
+                and order.doc.call.agreed_at >= since
+                and bool(order.doc.call_id and order.person.msisdn)
+                and (reason is None or reason_of(order) == reason)
+                and (plan is None or order.doc.plan == plan)
+                and not any(isinstance(e.detail, Noted) and e.detail.new for e in order.all(Trigger.PLACED_AGAIN))
+            )
+
+        # An order is placed once its subscriber has agreed: none that was placed before this has a call young enough.
+        return Page(*fitting(read, fits, cursor, limit, since - SKEW_MS, MOST_LOOKED_AT))
+
+    def ask_again(self, orders: Sequence[Order], by: str) -> AskedAgain:
+        """Ask the subscribers of such orders again, up to MOST_ASKED: a new order each, which both histories name.
+
+        Proven durable before this returns; the same order twice is asked about once. Raises StoreUnavailable; then the
+        same request again is safe.
+        """
+        some = orders[:MOST_ASKED]
+        placed = self._place([_again(order) for order in some])
+        if troubled := next((each for each in placed if isinstance(each, StoreUnavailable)), None):
+            raise troubled
+        pairs = [(old, new.order) for old, new in zip(some, placed, strict=True) if isinstance(new, Placed)]
+        for linked in self._run([_linked(old.id, new.id, by) for old, new in pairs]):
+            or_raised(linked)
+        return AskedAgain(len(pairs), Counter(each.code for each in placed if isinstance(each, ConsentError)))
+
+
+def reason_of(order: Order) -> str:
+    """Return why the question of an order could not be delivered, without numbers; '' where it was."""
+    failed = order.last(Trigger.CONFIRMATION_FAILED)
+    return hidden(failed.detail.reason) if failed and isinstance(failed.detail, ConfirmationFailed) else ""
+
+
+def unreached_of(orders: Sequence[Order]) -> list[Unreached]:
+    """Return the causes of undeliverable orders, the most frequent cause first."""
+    alike: dict[tuple[str, str], list[Millis]] = {}
+    for order in orders:
+        alike.setdefault((reason_of(order), order.doc.plan), []).append(order.settled_at)
+    causes = [Unreached(reason, plan, len(some), min(some)) for (reason, plan), some in alike.items()]
+    return sorted(causes, key=lambda cause: (-cause.count, cause.reason, cause.plan))
+
+
+def _again(order: Order) -> Placing:
+    """Return the request for a new order of the same call, in the same words and under a key of the engine's own."""
+    doc = order.doc
+    form = {
+        "msisdn": order.person.msisdn, "plan": doc.plan, "agent": doc.agent, "call_id": doc.call_id,
+        "agreed_at": GREENWICH.instant(doc.call.agreed_at), "metadata": dict(order.person.metadata),
+        "language": "en" if doc.offer.words in ENGLISH else "zh",
+    }  # fmt: skip
+    return Placing(doc.placed_by, OWN_KEY.format(order.id), PlaceOrder.read(form))
+
+
+def _linked(old: str, new: str, by: str) -> Step[None]:
+    """Note each order in the other's history, the old one's last: until then the old one is asked about once more, and
+    that finds the same new one. An order that was archived meanwhile takes no note.
+    """
+    for order, fact in (
+        (new, PlacedAgain(f"again:{old}", by, old=old)),
+        (old, PlacedAgain(f"again:{new}", by, new=new)),
+    ):
+        with suppress(OrderNotFound):
+            yield from recording(order, fact, prove=True)
