@@ -32,31 +32,39 @@ def held(
         bool | None,
         typer.Option("--refusal/--no-refusal", help="Decide: a refusal, which ends open orders; or none."),
     ] = None,
+    never_again: Annotated[
+        bool | None, typer.Option("--never-again", help="With --refusal: a doubtful reply refuses calls, too.")
+    ] = None,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Why it is no refusal. No telephone number.")
     ] = None,
 ) -> None:
     """List replies that may be a refusal, grouped by their words; with WHICH, one by one; or decide them.
 
-    Replies still undecided at the instant shown become refusals.
+    Replies still undecided at the instant shown become refusals. A doubtful one concerns its order alone: as a refusal,
+    or undecided, it ends that order, and calls go on.
     """
-    _look_at(which, refusal=refusal, reason=reason)
+    _look_at(which, refusal=refusal, never_again=bool(never_again), reason=reason)
     with opened() as engine:
         if not which:
             rows = list(_groups(engine))
         elif refusal is None:
             rows = [_row(each) for each in _named(engine, which)]
         else:
-            _tell(_decided(engine, which, refusal=refusal, reason=(reason or "").strip()))
+            _tell(
+                _decided(engine, which, refusal=refusal, never_again=bool(never_again), reason=(reason or "").strip())
+            )
             return
     head = ("id", "reason", "until", "words") if which else ("group", "held", "reason", "until", "words")
     table((*head, "ids") if manner().as_json and not which else head, rows, "nothing is held")
 
 
-def _look_at(which: Sequence[str] | None, *, refusal: bool | None, reason: str | None) -> None:
+def _look_at(which: Sequence[str] | None, *, refusal: bool | None, never_again: bool, reason: str | None) -> None:
     """Raise BadParameter for options that contradict each other, and for a reason that is not allowed."""
     if refusal is not None and not which:
         raise typer.BadParameter("name replies to decide", param_hint="WHICH")
+    if never_again and not refusal:
+        raise typer.BadParameter("needs --refusal", param_hint="--never-again")
     if refusal is None and reason is not None:
         raise typer.BadParameter("needs --refusal or --no-refusal", param_hint="--reason")
     if refusal is False and not (reason or "").strip():
@@ -89,7 +97,7 @@ def _named(engine: "Engine", which: Sequence[str]) -> Iterator["HeldText"]:
             return
 
 
-def _decided(engine: "Engine", which: Sequence[str], *, refusal: bool, reason: str) -> "Decided":
+def _decided(engine: "Engine", which: Sequence[str], *, refusal: bool, never_again: bool, reason: str) -> "Decided":
     from consent_engine.engine.held_replies import Decided
 
     groups = [each for each in which if _GROUP.fullmatch(each)]
@@ -98,7 +106,9 @@ def _decided(engine: "Engine", which: Sequence[str], *, refusal: bool, reason: s
         ids += [each.id for each in _named(engine, groups) if each.id not in ids]
     done = Decided(0, 0, 0)
     for n in range(0, len(ids), _AT_ONCE):
-        part = engine.decide_held(ids[n : n + _AT_ONCE], refusal=refusal, by=by(), reason=reason)
+        part = engine.decide_held(
+            ids[n : n + _AT_ONCE], refusal=refusal, by=by(), reason=reason, never_again=never_again
+        )
         done = Decided(done.decided + part.decided, done.gone + part.gone, done.own_call + part.own_call)
     return done
 

@@ -59,8 +59,14 @@ def _off_their_lines(store: Store) -> Iterator[Whom]:
     for kind in CONSENT:
         before: tuple[Millis, str] | None = None
         while rows := store.lists.restrictions(kind, before, PIECE):
-            yield from ((row.line, row.name.split(" ")[1]) for row in rows if _is_off(row) and _still(store, kind, row))
+            off = [row for row in rows if _is_off(row) and _still(store, kind, row)]
+            yield from ((row.line, name) for row in off if _is_of_calls(kind, name := row.name.split(" ")[1]))
             before = (rows[-1].at, rows[-1].name)
+
+
+def _is_of_calls(kind: Kind, scope: str) -> bool:
+    """Whether calls are refused: a doubtful reply bars one order, whose history knows that no yes counts."""
+    return kind is not Kind.SUSPECTED or "/" not in scope
 
 
 def _is_off(row: Standing) -> bool:

@@ -237,13 +237,16 @@ class Engine:
         last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
         return held_of(self._secret, rows), last
 
-    def decide_held(self, ids: Sequence[str], *, refusal: bool, by: str, reason: str, agent: str = "") -> Decided:
-        """Decide held replies, as they were seen; proven durable before this returns.
+    def decide_held(
+        self, ids: Sequence[str], *, refusal: bool, by: str, reason: str, agent: str = "", never_again: bool = False
+    ) -> Decided:
+        """Decide held replies, as they were seen; proven durable before this returns. A doubtful one that is a refusal
+        ends its order; never_again: it is one of calls, too, as all others are.
 
         Raises Malformed for an invalid id; then none is decided.
         """
         seen = [Seen.read(each) for each in dict.fromkeys(ids)]
-        decision = Decision(refusal, by, reason, tuple(self.outside.senders), agent)
+        decision = Decision(refusal, by, reason, tuple(self.outside.senders), agent, never_again)
         now = self.registry.now()
         words = Counter(or_raised(each) for each in self._all([deciding(each, decision, now) for each in seen]))
         return Decided(words["decided"], words["gone"], words["own_call"])

@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
@@ -19,10 +21,11 @@ from consent_engine.engine.store_requests import Step
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, Standing, needed
 
+_PREFIX = name_of(Kind.SUSPECTED, "")
 BY_ENGINE = "engine"
 PAGE, MOST_GROUPED = 500, 5_000
-ID = r"[0-9a-f]{28}\.(\*|[a-z]{1,20})\.[0-9]{1,15}"
-"""The form of an id: line, carrier, and the newest act that the suspicion stands for."""
+ID = r"[0-9a-f]{28}\.(\*|[a-z]{1,20})(/[0-9a-f]{28})?\.[0-9]{1,15}"
+"""The form of an id: line, carrier (and the order, where it is about that alone), newest act of the suspicion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def held_of(secret: str, standing: Sequence[Standing]) -> list[HeldText]:
 
 def _held(secret: str, line: str, of: Restriction, text: str) -> HeldText:
     return HeldText(
-        id=f"{line}.{of.carrier}.{of.newest}", carrier=of.carrier, reason=of.reason, text=text,
+        id=f"{line}.{of.name.removeprefix(_PREFIX)}.{of.newest}", carrier=of.carrier, reason=of.reason, text=text,
         group=keyed(secret, "held", "".join(folded(text).split())), since=of.since,
         until=of.since + SUSPICION_LASTS_MS,
     )  # fmt: skip
@@ -98,10 +101,10 @@ def grouped(page: Callable[[str, int], tuple[list[HeldText], str]]) -> tuple[lis
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A parsed id: a suspicion of a line, and the newest act that it stood for when it was seen."""
+    """A parsed id: a suspicion of a line, by its name, and the newest act that it stood for when it was seen."""
 
     line: str
-    carrier: str
+    name: str
     newest: Millis
 
     @classmethod
@@ -109,8 +112,8 @@ class Seen:
         """Read an id of a list. Raises Malformed."""
         if not re.fullmatch(ID, told):
             raise Malformed([FieldError("ids", "invalid_id", "take them from the list of what is held, as they are")])
-        line, carrier, newest = told.split(".")
-        return cls(line, carrier, int(newest))
+        line, scope, newest = told.split(".")
+        return cls(line, f"{_PREFIX}{scope}", int(newest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +127,13 @@ class Decision:
     """every carrier, for a suspicion against all"""
     agent: str = ""
     """the agent's number that is bound to the decider"""
+    never_again: bool = False
+    """whether a doubtful reply refuses calls, too, as all others do"""
 
     def __post_init__(self) -> None:
-        """Check the reason: it stands in an event, which outlives the erasure of a person."""
+        """Check it. The reason stands in an event, which outlives the erasure of a person."""
+        if self.never_again and not self.refusal:
+            raise Malformed([FieldError("never_again", "invalid", "only a refusal can be one of calls")])
         if not (self.refusal or self.reason):
             raise Malformed([FieldError("reason", "missing", "must be given: why it was no refusal")])
         if contains_number(self.reason):
@@ -137,8 +144,8 @@ def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
     """Decide one suspicion as it was seen: 'decided', 'gone', or 'own_call' (an agent may not judge its own call)."""
     loaded = yield from load(lines=[seen.line])
     line = loaded.line(seen.line)
-    restriction = line.named(name_of(Kind.SUSPECTED, seen.carrier))
-    if restriction is None or restriction.newest != seen.newest:
+    restriction = line.named(seen.name)
+    if restriction is None or not restriction.is_undecided or restriction.newest != seen.newest:
         return "gone"
     orders = (yield from load_of(line, [entry.order for entry in line.entries])).values()
     if any({decision.by, decision.agent} & {order.doc.placed_by, order.doc.agent} - {""} for order in orders):
@@ -148,10 +155,13 @@ def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
 
 
 def _decided(line: Line, restriction: Restriction, decision: Decision, now: Millis) -> Posted:
-    """Return the message that decides: a refusal through the door that it came by, or a clearance."""
+    """Return the message that decides: a refusal through the door that it came by, or a clearance. A doubtful reply
+    concerns its order alone, whatever is decided; as a refusal of calls, too, it ends every open order.
+    """
     carriers = decision.carriers if restriction.carrier == EVERY_CARRIER else (restriction.carrier,)
     kind = UnreadRefusal if decision.refusal else UnreadClearance
-    body = kind(carriers=" ".join(carriers), by=decision.by, door=restriction.door, reason=decision.reason)
+    order = restriction.plan if restriction.plan and not decision.never_again else UNSET
+    body = kind(carriers=" ".join(carriers), by=decision.by, door=restriction.door, reason=decision.reason, order=order)
     # The words stay only with their message, and expire there: in an order's history, or among the unmatched messages.
     kept = {
         "line": line.id, "carrier": restriction.name, "by": decision.by, "evidence": decision.reason, "at": now,
@@ -159,8 +169,9 @@ def _decided(line: Line, restriction: Restriction, decision: Decision, now: Mill
     }  # fmt: skip
     return Posted(
         line.id, "", f"decide-{uuid.uuid4().hex}", encode_message(body),
-        makes=(restriction.carrier,) if decision.refusal else (), door=restriction.door, ref=restriction.ref,
-        decides=restriction.name, decided=restriction.newest, lifting="" if decision.refusal else compact(kept),
+        makes=(restriction.carrier,) if decision.refusal and order is UNSET else (), door=restriction.door,
+        ref=restriction.ref, decides=restriction.name, decided=restriction.newest,
+        lifting="" if decision.refusal else compact(kept),
     )  # fmt: skip
 
 
@@ -186,4 +197,4 @@ def overdue(leased: Leased, carriers: Sequence[str]) -> Step[str]:
 
 
 def _suspicions(line: Line) -> Iterator[Restriction]:
-    return (each for each in line.restrictions if each.kind is Kind.SUSPECTED)
+    return (each for each in line.restrictions if each.is_undecided)

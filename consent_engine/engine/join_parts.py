@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, WAKE_UNDECIDED, Millis
-from consent_engine.domain.grammar import Keyword, Read, counted, of_a_fragment, read
+from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.inbox.reply_parts import MOST_REPLIES, Gathered, Piece
 from consent_engine.domain.line.line import STRANGER_MS, Line
@@ -28,8 +28,6 @@ from consent_engine.engine.round_trips import drive, load, load_of, or_raised, p
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Outside, Store, Stored, needed
-
-REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 
 
 def driven(store: Store, steps: Sequence[tuple[str, Step[Stored]]]) -> list[Stored]:
@@ -103,7 +101,7 @@ def _added(
     if not known.takes(piece):
         yield from _alone(outside, line, piece.key, reply)
         return known.doubted()
-    if counted((yield from _meaning(line, reply.text)).keyword) in REFUSING:
+    if (yield from _meaning(line, reply.text)).restricts:
         yield from _alone(outside, line, piece.key, reply)
         piece = replace(piece, told=1)
     known = known.with_(piece)
@@ -161,7 +159,7 @@ def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece]
     reply = Reply(known.gateway, pieces[0].id, msisdn, known.to, text, max(written, default=None))
     key = digest(compact(["parts", *(piece.key for piece in pieces)]))[:24]
     yield from post(posted_reply(outside, line.id, key, reply, said))
-    return counted(said.keyword) in REFUSING
+    return said.restricts
 
 
 def _meaning(line: Line, text: str, yes: tuple[str, ...] = ()) -> Step[Read]:

@@ -37,7 +37,8 @@ def posted_reply(outside: Outside, line: str, key: str, reply: Reply, said: Read
         marketing_free=int(said.marketing_free),
         edition=said.edition,
     )
-    kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
+    kinds = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}
+    kind = kinds.get(counted(said.keyword)) if said.restricts else None
     makes = tuple(name_of(kind, carrier) for carrier in carriers) if kind else ()
     if kind is Kind.REFUSED and said.marketing_free:
         makes += tuple(name_of(Kind.MARKETING_FREE, carrier) for carrier in carriers)

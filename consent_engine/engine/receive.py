@@ -135,7 +135,7 @@ class Receiver:
             n: read(storable(reply.text), yes=yes_of(self._outside, reply.gateway, reply.to))
             for n, reply in replies.items()
         }
-        plain = [n for n, reply in replies.items() if found[n].keyword is Keyword.UNKNOWN and _is_word(reply.text)]
+        plain = [n for n, reply in replies.items() if _means_nothing(found[n]) and _is_word(reply.text)]
         words = self._words() if plain else ()  # the plans' own: its sender wants the service to end
         found |= {n: read(storable(replies[n].text), words=words) for n in plain}
         held = {n: self._line(replies[n]) for n, said in found.items() if said.keyword is Keyword.HOLD}
@@ -175,6 +175,10 @@ class Receiver:
         name = keyed(self._secret, "parts", reply.gateway, reply.to, part.reference, str(part.of))[:16]
         line = self._line(reply)
         return line, gathering(self._outside, line, name, self._key(reply), reply, part)
+
+
+def _means_nothing(said: Read) -> bool:
+    return said.keyword is Keyword.UNKNOWN or said.is_doubtful
 
 
 def _is_word(text: str) -> bool:

@@ -169,8 +169,12 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: L
 
 def _restricted(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> None:
     """The lists that a restriction belongs in now, or does no more."""
-    if name.startswith(_SUSPECTED) and kept:  # it stands in the list that people decide from
-        lists.stands(cell.held, Restriction.decode(name[2:], kept).since, f"{line} {name.removeprefix(_SUSPECTED)}")
+    if name.startswith(_SUSPECTED):  # it stands in the list that people decide from
+        member = f"{line} {name.removeprefix(_SUSPECTED)}"
+        if kept:
+            lists.stands(cell.held, Restriction.decode(name[2:], kept).since, member)
+        else:
+            lists.leaves(cell.held, member)
     elif name.startswith(_REVIEW):  # what waits for a review, and since when
         member = f"{line} {name.removeprefix(_REVIEW)}"
         if kept:

@@ -42,6 +42,7 @@ function heldRow(group) {
 
 function deciding(row, group) {
   const yes = make("button", { type: "button", className: "danger yes" });
+  const never = make("button", { type: "button", className: "danger never" });
   const no = make("button", { type: "button", className: "no", "aria-expanded": "false" });
   const name = `held-reason-${group.group}`;
   const reason = make("input", { id: name, required: true, maxLength: 200, autocomplete: "off" });
@@ -55,6 +56,7 @@ function deciding(row, group) {
     (is ? reason : no).focus();
   };
   yes.addEventListener("click", () => decide(row, true));
+  never.addEventListener("click", () => decide(row, true, "", true));
   no.addEventListener("click", () => open(form.hidden));
   back.addEventListener("click", () => open(false));
   form.addEventListener("keydown", (event) => event.key === "Escape" && open(false));
@@ -62,7 +64,7 @@ function deciding(row, group) {
     event.preventDefault();
     if (reason.value.trim()) decide(row, false, reason.value.trim());
   });
-  return [make("fieldset", { className: "acts" }, yes, no), form];
+  return [make("fieldset", { className: "acts" }, yes, never, no), form];
 }
 
 function showHeld(row, group) {
@@ -84,7 +86,10 @@ function showHeld(row, group) {
 
 function showActs(row, group) {
   const n = group.ids.length;
-  say(row.querySelector(".yes"), word("ops.held_yes", { n }));
+  const isDoubtful = group.reason === "doubtful"; // it refuses one order, unless it is said to refuse calls, too
+  say(row.querySelector(".yes"), word(isDoubtful ? "ops.held_ends" : "ops.held_yes", { n }));
+  say(row.querySelector(".never"), word("ops.held_never", { n }));
+  row.querySelector(".never").hidden = !isDoubtful;
   say(row.querySelector(".no"), word("ops.held_no", { n }));
   say(row.querySelector("form .main"), word("ops.held_confirm", { n }));
   for (const control of row.querySelectorAll("button, input")) control.disabled = group.over || row.dataset.busy === "yes";
@@ -95,12 +100,12 @@ function showActs(row, group) {
   row.querySelector("input").value = "";
 }
 
-async function decide(row, refusal, reason) {
+async function decide(row, refusal, reason, never = false) {
   const group = groupOf(row);
   const byKeyboard = Boolean(row.querySelector(":focus-visible"));
   row.dataset.busy = "yes";
   showHeld(row, group);
-  const answer = await call("POST", "/v1/refusals/held", { ids: group.ids, refusal, ...(refusal ? {} : { reason }) });
+  const answer = await call("POST", "/v1/refusals/held", { ids: group.ids, refusal, ...(refusal ? { never_again: never } : { reason }) });
   row.dataset.busy = "";
   const said = row.querySelector(".said");
   said.className = `said ${answer.ok ? "good" : "bad"}`;

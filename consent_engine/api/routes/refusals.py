@@ -107,11 +107,17 @@ async def search(request: Request, caller: ApiKey, form: SearchRefusals) -> Rest
 
 @operations.add("POST", "/refusals/held", OPS, "Decide held replies", DecidedView)
 async def decide_held(request: Request, caller: ApiKey, form: DecideHeld) -> DecidedView:
-    """Decide whether replies are refusals, up to 500 at once, one event each. A refusal cancels open orders; else the
-    order continues, and `reason` says why it was none. The key or agent of the order may not decide. Role: ops."""
+    """Decide whether replies are refusals, up to 500 at once, one event each. A refusal cancels open orders and bars
+    calls; a doubtful one cancels its order alone, unless `never_again` is true. Else the order continues, and `reason`
+    says why it was none. The key or agent of the order may not decide. Role: ops."""
     decided = await front_of(request).ask(
         lambda engine: engine.decide_held(
-            form.ids, refusal=form.refusal, by=caller.name, reason=form.reason or "", agent=caller.agent
+            form.ids,
+            refusal=form.refusal,
+            by=caller.name,
+            reason=form.reason or "",
+            agent=caller.agent,
+            never_again=form.never_again,
         )
     )
     return DecidedView.shown(decided)

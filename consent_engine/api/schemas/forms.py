@@ -195,7 +195,12 @@ class DecideHeld(BaseModel):
     ids: list[_HeldId] = Field(
         min_length=1, max_length=MOST_DECIDED, description="ids from the list of held replies, unchanged"
     )
-    refusal: bool = Field(strict=True, description="whether the replies are a refusal")
+    refusal: bool = Field(
+        strict=True, description="whether the replies are a refusal: of calls, or, where doubtful, of their order alone"
+    )
+    never_again: bool = Field(
+        default=False, strict=True, description="a doubtful reply refuses calls, too; with refusal: true"
+    )
     reason: Reasoned | None = Field(None, validate_default=True, examples=["asks what it costs"])
 
     @field_validator("reason")

@@ -94,7 +94,7 @@ class Restrictions(View):
 
     @classmethod
     def of(cls, line: Line, *, whole: bool) -> "Restrictions":
-        standing = [each for each in line.restrictions if each.kind not in OF_ACTIVATIONS]
+        standing = [each for each in line.restrictions if each.kind not in OF_ACTIVATIONS and not each.is_doubtful]
         rows = sorted(standing, key=lambda each: -each.since)
         return cls(refusals=[RefusalRow.of(line.msisdn, each, whole=whole) for each in rows])
 
@@ -114,15 +114,17 @@ class HeldRow(View):
     id: str = Field(description="names the reply in a decision; another one once the number wrote more")
     carrier: _Carrier = Field(description="null: all carriers")
     reason: str = Field(
-        description="refusing, disputed (the call is denied), wrong_person, or no_person: a yes that no person "
-        "can have written"
+        description="refusing, disputed (the call is denied), wrong_person, doubtful: it concerns its order alone, or "
+        "no_person: a yes that no person can have written"
     )
     text: str = Field(
         description="the words, one reply per line, without telephone numbers; `…` stands for replies left out"
     )
     group: str = Field(description="equal for replies in the same words")
     since: At
-    until: At = Field(description="deadline: a reply undecided by then counts as a refusal")
+    until: At = Field(
+        description="deadline: a reply undecided by then counts as a refusal; a doubtful one ends its order"
+    )
 
 
 class HeldList(View):

@@ -125,8 +125,12 @@ def _on_resumed(order: Order, fact: Resumed, now: Millis) -> Decision:
     """Go on after a suspected refusal was none: an SMS says how to confirm, while that is still possible."""
     if order.state.settled:
         return Decision(order)
-    waits = order.state in WAITING and now <= order.reply_by
-    event = Event.of(details.Resumed(reason=fact.reason, needs_code=int(waits)), now, fact.op, by=fact.by)
+    still = order.is_suspected if fact.doubtful else order.is_doubtful
+    waits = order.state in WAITING and now <= order.reply_by and not still
+    detail = details.Resumed(reason=fact.reason, needs_code=int(waits), doubtful=1 if fact.doubtful else None)
+    event = Event.of(detail, now, fact.op, by=fact.by)
+    if still:  # another reply waits for a person
+        return note(order, event)
     n = 1 + sum(1 for _ in order.all(Trigger.RESUMED))
     if waits:
         return note(order, event, say(Purpose.RESUMED, now, n))

@@ -72,7 +72,7 @@ def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str
 
 
 def _yes(order: Order, reply: Replied, now: Millis) -> Decision:
-    if reply.barred and not order.state.settled:
+    if (reply.barred or order.awaits_person) and not order.state.settled:
         return note(order, _event(details.RepliedBarred, reply, now))
     if not _proves_enough(order, reply):
         return _unknown(order, reply, now)
@@ -106,7 +106,12 @@ def to_be_held(order: Order, reply: Replied) -> Seen | None:
     policy = order.doc.policy
     if policy.suspects not in _HOLDING or reply.keyword is not Keyword.YES or reply.rule is Rule.AMBIGUOUS:
         return None
-    if not (reply.coded or policy.suspects == Suspects.HOLD) or reply.barred or not _can_count(order, reply):
+    if (
+        not (reply.coded or policy.suspects == Suspects.HOLD)
+        or reply.barred
+        or order.awaits_person
+        or not _can_count(order, reply)
+    ):
         return None
     return unlikely(order, reply)
 

@@ -130,7 +130,7 @@ def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:
     wants = []
     if unread:
         wants.append(Put(READ, now, FRESH))
-    suspected = [each.since for each in line.restrictions if each.kind is Kind.SUSPECTED]
+    suspected = [each.since for each in line.restrictions if each.is_undecided]
     if suspected:
         wants.append(Put(WAKE_UNDECIDED, min(suspected) + SUSPICION_LASTS_MS, FRESH))
     stands = any(each.until == 0 for each in line.restrictions)

@@ -29,8 +29,15 @@ class Reason(StrEnum):
     DISPUTED = "disputed"
     """The call or the order is denied, or called a fraud."""
     WRONG_PERSON = "wrong_person"
+    DOUBTFUL = "doubtful"
+    """A short answer that negates, or orders an end, in words that no list has. It bars only orders whose question is
+    open, and is UNKNOWN where none is."""
     NO_PERSON = "no_person"
     """A yes that no person can have written. No words express this: it is never read in a text."""
+
+
+RESTRICTING = frozenset({Keyword.STOP, Keyword.HOLD})
+"""The meanings that a person need not address to an order."""
 
 
 class Read(Struct, frozen=True):
@@ -46,10 +53,20 @@ class Read(Struct, frozen=True):
     marketing_free: bool
     edition: int
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it concerns single orders, and restricts the number in nothing."""
+        return self.reason is Reason.DOUBTFUL
+
+    @property
+    def restricts(self) -> bool:
+        """Whether it restricts the number, from the door on."""
+        return counted(self.keyword) in RESTRICTING and not self.is_doubtful
+
 
 def of_a_fragment(said: Read) -> Read:
     """Return what a fragment, or data that is no text, can mean: a refusal, or a call for help; no answer, no code."""
-    if counted(said.keyword) not in {Keyword.STOP, Keyword.HOLD, Keyword.HELP}:
+    if counted(said.keyword) not in RESTRICTING | {Keyword.HELP}:
         return replace(said, keyword=Keyword.UNKNOWN, code="")
     return replace(said, keyword=counted(said.keyword), code="")
 

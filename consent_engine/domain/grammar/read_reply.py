@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from consent_engine.domain.grammar import words as w
+from consent_engine.domain.grammar.doubt import doubts
 from consent_engine.domain.grammar.fold import Folded, fold, hesitates, once, peeled, plain
 from consent_engine.domain.grammar.meaning import Keyword, Read, Reason
 from consent_engine.domain.grammar.patterns import (
@@ -170,12 +171,16 @@ def _reason(text: str) -> Reason | None:
 def _held(whole: Folded, sent: tuple[str, ...]) -> Read | None:
     """Find a refusal that a person must read; not in a machine's words, nor in a quotation of our texts."""
     text = whole.text
-    if _reason(text) is None or _nobody_wrote(text):
+    if _held_for(text, asks=whole.asks) is None or _nobody_wrote(text):
         return None
     for ours in sent:
         text = _unquoted(text, fold(ours).text)
-    reason = _reason(text)
+    reason = _held_for(text, asks=whole.asks)
     return None if reason is None else _found(Keyword.HOLD, "", reason)
+
+
+def _held_for(text: str, *, asks: bool) -> Reason | None:
+    return _reason(text) or (Reason.DOUBTFUL if doubts(text, asks=asks) else None)
 
 
 def _nobody_wrote(text: str) -> bool:

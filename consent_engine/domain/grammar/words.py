@@ -3,8 +3,8 @@
 Every word stands here as `fold.plain` leaves it: plain forms, lower case, simplified characters.
 """
 
-EDITION = 2
-"""Edition 1: the words of the first release, read alike for consent and refusal."""
+EDITION = 3
+"""Edition 1: the words of the first release, read alike for consent and refusal. Edition 2: before doubt was held."""
 
 YES = (
     *("是", "是的", "同意", "我同意", "本人同意", "确认", "我确认", "本人确认", "同意办理", "确认办理"),
@@ -149,9 +149,11 @@ LETTERS = tuple(str.maketrans("013457", letters) for letters in ("oieast", "olea
 TRADITIONAL = str.maketrans(
     "並亂來係個們備別動務區問堅報實對幫廣強後從復愛慮應掃換摺撥擾攔攪斷時暫會東業樣機歡決沒準滾無煩營現產産發眞確碼種糾級絕給絶經總繫"
     "繼續纏纔聯聽興舉萬薦處號覆複見訂託記許訴詐話該認說説調談請謝識買質購車轉辦這過還針銷錯門開閱隨電願類騙騷麼麽與樂關剛刪單賣參變導"
-    "幹廢戶戸權條遊點犢著簽籤緊約終觸讓誤誘誰費趕遠裡裏鑑鑒錢閉閲馬統絲媽貴邊釘頂須棄罷兒幾囉編輯贊讚",
+    "幹廢戶戸權條遊點犢著簽籤緊約終觸讓誤誘誰費趕遠裡裏鑑鑒錢閉閲馬統絲媽貴邊釘頂須棄罷兒幾囉編輯贊讚"
+    "為爲義親億冊涼湊則勞廳嗎嘸響喲塊聲夠頭嬰學寬帶張當憶懶擔數顯夢熱睜稅線綁維緩繳臉藥虛補議講證讀謂賬帳貨資辭違遲選銅閒閑間鬧難領題額風饒",
     "并乱来系个们备别动务区问坚报实对帮广强后从复爱虑应扫换折拨扰拦搅断时暂会东业样机欢决没准滚无烦营现产产发真确码种纠级绝给绝经总系"
     "继续缠才联听兴举万荐处号复复见订托记许诉诈话该认说说调谈请谢识买质购车转办这过还针销错门开阅随电愿类骗骚么么与乐关刚删单卖参变导"
-    "干废户户权条游点犊着签签紧约终触让误诱谁费赶远里里鉴鉴钱闭阅马统丝妈贵边钉顶须弃罢儿几啰编辑赞赞",
+    "干废户户权条游点犊着签签紧约终触让误诱谁费赶远里里鉴鉴钱闭阅马统丝妈贵边钉顶须弃罢儿几啰编辑赞赞"
+    "为为义亲亿册凉凑则劳厅吗呒响哟块声够头婴学宽带张当忆懒担数显梦热睁税线绑维缓缴脸药虚补议讲证读谓账账货资辞违迟选铜闲闲间闹难领题额风饶",
 )
 """Traditional characters of these words, mapped to simplified ones."""

@@ -79,7 +79,7 @@ class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):
 
 class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
     """A refusal of further calls. door: how it came · by: its author · reason: for a suspicion that was decided · plan,
-    until: set where it is about one plan, or for a time.
+    until: set where it is about one plan, or for a time · order: set where it is about that order alone.
     """
 
     carriers: str
@@ -88,11 +88,12 @@ class UnreadRefusal(Struct, frozen=True, tag_field="kind", tag="refusal"):
     reason: str | UnsetType = UNSET
     plan: str | UnsetType = UNSET
     until: Millis | UnsetType = UNSET
+    order: str | UnsetType = UNSET
 
     @property
     def limited(self) -> bool:
-        """Whether it is about one plan, or for a time."""
-        return not (self.plan is UNSET and self.until is UNSET)
+        """Whether it is about one plan or order, or for a time."""
+        return not (self.plan is UNSET and self.until is UNSET and self.order is UNSET)
 
     @property
     def scope(self) -> list[str]:
@@ -114,12 +115,15 @@ class UnreadRegistration(Struct, frozen=True, tag_field="kind", tag="registered"
 
 
 class UnreadClearance(Struct, frozen=True, tag_field="kind", tag="resumed"):
-    """A decision that a suspected refusal was none. by: the person who decided · reason: why."""
+    """A decision that a suspected refusal was none. by: the person who decided · reason: why · order: set where the
+    suspicion was of that order alone.
+    """
 
     carriers: str
     by: str
     door: str
     reason: str
+    order: str | UnsetType = UNSET
 
     @property
     def scope(self) -> list[str]:

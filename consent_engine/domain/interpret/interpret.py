@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.decision import Drop, Put
+from consent_engine.domain.decide.decision import Drop, Put, begun
 from consent_engine.domain.decide.on_reply import to_be_held
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, Reason, counted, usable_code
@@ -21,7 +22,7 @@ from consent_engine.domain.interpret.line_answers import (
     which_one,
 )
 from consent_engine.domain.interpret.reading import TOO_MANY, Reading
-from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, sources
+from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, allows, sources
 from consent_engine.domain.line.entries import Entry, Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction, name_of
@@ -62,7 +63,8 @@ def understand(
         case UnreadRegistration():
             return Reading()
         case UnreadClearance(by=by, reason=reason) as body:
-            return _to_all_open(line, message, body, Resumed(message.key, by, reason))
+            doubtful = body.order is not UNSET
+            return _to_all_open(line, message, body, Resumed(message.key, by, reason, doubtful))
 
 
 def _replied_by(
@@ -70,6 +72,8 @@ def _replied_by(
 ) -> Reading:
     """Return the reading of a reply; a yes that a person must look at is held, as a suspected refusal is."""
     said = body.meaning()
+    if said.is_doubtful and not _questions(line, orders, message, body):
+        said = replace(said, keyword=Keyword.UNKNOWN, reason=None)
     meant = _reply(line, orders, message, body, said)
     if rhythm is not None:
         meant = replace(meant, facts=tuple((o, _in_rhythm(fact, rhythm)) for o, fact in meant.facts))
@@ -80,6 +84,8 @@ def _replied_by(
             held = _reply(line, orders, message, body, said)
             facts = tuple((o, _with(fact, seen if o == order else None)) for o, fact in held.facts)
             return _restricting(line, message, body, replace(held, facts=facts), said)
+    if said.is_doubtful:
+        return _doubting(line, orders, message, body, meant)
     return meant if body.was_read else _restricting(line, message, body, meant, said)
 
 
@@ -93,10 +99,7 @@ def _with(fact: Fact, seen: Seen | None) -> Fact:
 
 def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read) -> Reading:
     keyword, came = counted(said.keyword), message.came
-    entries = remembered(line.entries, body.scope, came)
-    # A message from before an order was placed cannot mean it. A STOP means every order: the door bars later ones.
-    entries = entries if keyword in REFUSING else _older(entries, message, orders)
-    entries = [entry for entry in entries if entry.order in orders and is_of_holder(line, entry, orders[entry.order])]
+    entries = _questions(line, orders, message, body) if said.is_doubtful else _meant(line, orders, message, body, said)
     if len(entries) > 1:
         entries.sort(key=lambda entry: orders[entry.order].asked_at or came)
     meaning = correlate(
@@ -146,6 +149,45 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading,
     timed = kind is Kind.SUSPECTED and missing and WAKE_UNDECIDED not in line.effects
     timer = (Put(WAKE_UNDECIDED, message.came + SUSPICION_LASTS_MS),) if timed else ()
     return replace(meant, put=(*meant.put, *timer), fields={**missing, **meant.fields})
+
+
+def _doubting(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, meant: Reading) -> Reading:
+    """Add the restrictions of the orders that a doubtful reply concerns: each bars its order alone."""
+    fields: dict[str, str] = {}
+    for entry in _questions(line, orders, message, body):
+        made = Restriction(
+            Kind.SUSPECTED, entry.carrier, entry.order, message.came, "sms", body.id, message.came, Reason.DOUBTFUL,
+            body.text,
+        )  # fmt: skip
+        known = line.named(made.name)
+        fields[f"r:{made.name}"] = (made if known is None else known.again(message.came, body.text)).encode()
+    timed = fields and WAKE_UNDECIDED not in line.effects
+    timer = (Put(WAKE_UNDECIDED, message.came + SUSPICION_LASTS_MS),) if timed else ()
+    return replace(meant, put=(*meant.put, *timer), fields={**fields, **meant.fields})
+
+
+def _meant(
+    line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read | None = None
+) -> list[Entry]:
+    """Return the orders that a reply may mean. One from before an order was placed cannot mean it; a STOP means every
+    order, since the door bars later ones.
+    """
+    entries = remembered(line.entries, body.scope, message.came)
+    if said is None or counted(said.keyword) not in REFUSING:
+        entries = _older(entries, message, orders)
+    return [entry for entry in entries if entry.order in orders and is_of_holder(line, entry, orders[entry.order])]
+
+
+def _questions(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> list[Entry]:
+    """Return the orders that a doubtful reply concerns: the one asked from the number it was sent to; where that tells
+    nothing, each that was asked, as long as a no can end it.
+    """
+    ours = [entry for entry in _meant(line, orders, message, body) if _can_be_declined(orders[entry.order])]
+    return [entry for entry in ours if entry.sub == body.sub] or ours
+
+
+def _can_be_declined(order: Order) -> bool:
+    return may_be_asked(order) and allows(order.state, Trigger.SAID_NO) and not begun(order)
 
 
 def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> Iterator[str]:
@@ -289,7 +331,10 @@ def _to_all_open(
     line: Line, message: Unread, body: UnreadRefusal | UnreadClearance, fact: Fact,
     drop: tuple[tuple[str, Drop], ...] = (),
 ) -> Reading:  # fmt: skip
-    entries = remembered(line.entries, body.scope, message.came)
-    plan = body.plan if isinstance(body, UnreadRefusal) and body.plan else None
-    meant = (entry for entry in entries if entry.is_open and plan in {None, entry.plan})
-    return Reading(tuple((entry.order, fact) for entry in meant), drop=drop)
+    entries = [entry for entry in remembered(line.entries, body.scope, message.came) if entry.is_open]
+    if isinstance(body, UnreadRefusal) and body.plan:
+        entries = [entry for entry in entries if entry.plan == body.plan]
+    if not body.order:
+        return Reading(tuple((entry.order, fact) for entry in entries), drop=drop)
+    decided = {f"r:{name_of(Kind.SUSPECTED, carrier, body.order)}": "" for carrier in body.scope}
+    return Reading(tuple((e.order, fact) for e in entries if e.order == body.order), fields=decided)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
@@ -18,6 +19,8 @@ from consent_engine.domain.effects import Millis
 EVERY_CARRIER = "*"
 SUSPICION_LASTS_MS = 24 * 3_600_000
 """How long a suspected refusal waits for a person; undecided after that, it is a refusal."""
+MOST_WORDS = 2_000
+"""The characters of a suspicion's words after which only the newest are kept beside them, as `receive.lua` does."""
 
 
 class Kind(StrEnum):
@@ -60,10 +63,11 @@ CONSENT = (Kind.REFUSED, Kind.SUSPECTED)
 class Restriction(Struct, frozen=True):
     """A restriction as it stands on a line.
 
-    carrier: the one it bars, `*` for all; for `OF_ORDERS` the order · plan: the one that it is about; '' where it is
-    about all · since: when it began to stand · door, ref: how it came, and its id there · last: the newest act of the
-    subscriber that means the same · reason, text: of a suspicion, why, and the words · left_out, newest_text: where the
-    words would be too many, how many messages are not kept, and the newest one · until: when it ends; 0: never
+    carrier: the one it bars, `*` for all; for `OF_ORDERS` the order · plan: the one that it is about, '' where it is
+    about all; of a doubtful suspicion the one order: that is no plan's code, so it bars no call · since: when it began
+    to stand · door, ref: how it came, and its id there · last: the newest act of the subscriber that means the same ·
+    reason, text: of a suspicion, why ('' once it was decided), and the words · left_out, newest_text: where the words
+    would be too many, how many messages are not kept, and the newest one · until: when it ends; 0: never
     """
 
     kind: Kind
@@ -83,6 +87,26 @@ class Restriction(Struct, frozen=True):
     def words(self) -> str:
         """The words of a suspicion, a message a line; a line `…` stands for messages that are not kept here."""
         return "\n".join((self.text, *["…"] * bool(self.left_out), *[self.newest_text] * bool(self.newest_text)))
+
+    def again(self, at: Millis, text: str) -> "Restriction":
+        """Return the suspicion after more words, as a new act; the same where it has these words."""
+        if text in self.words.split("\n"):
+            return self
+        last = max(at, self.newest + 1)  # a decision names the newest act that was seen
+        if not self.newest_text and len(self.text) < MOST_WORDS:
+            return replace(self, last=last, text=f"{self.text}\n{text}")
+        left_out = self.left_out + bool(self.newest_text)
+        return replace(self, last=last, left_out=left_out, newest_text=text)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is a suspicion of one order alone."""
+        return self.kind is Kind.SUSPECTED and bool(self.plan)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it waits for a person. A decided one still bars its order, until the decision is read."""
+        return self.kind is Kind.SUSPECTED and bool(self.reason)
 
     @property
     def name(self) -> str:
@@ -145,7 +169,10 @@ def names_barring(carrier: str, plan: str = "", order: str = "") -> tuple[str, .
     With `{}`, `[]` and `<>` for them, the result is the pattern of the names.
     """
     names = _barring_all(carrier, plan)
-    return (*names, _SUSPENDED, *[f"{prefix}{order}" for prefix in _OF_ONE_ORDER]) if order else names
+    if not order:
+        return names
+    own = [f"{prefix}{order}" for prefix in _OF_ONE_ORDER]
+    return (*names, _SUSPENDED, *own, name_of(Kind.SUSPECTED, carrier, order))
 
 
 _SUSPENDED = f"{_PREFIX[Kind.SUSPENDED]}{EVERY_CARRIER}"

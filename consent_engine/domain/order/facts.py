@@ -136,11 +136,12 @@ class Barred(Struct, frozen=True):
 
 
 class Resumed(Struct, frozen=True):
-    """A person's decision that a suspected refusal was none."""
+    """A person's decision that a suspected refusal was none. doubtful: it was of this order alone."""
 
     op: str
     by: str
     reason: str
+    doubtful: bool = False
 
 
 class CancelAsked(Struct, frozen=True):

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects, sms_effect
+from consent_engine.domain.grammar import Reason
 from consent_engine.domain.hashing import digest, sha256
 from consent_engine.domain.lifecycle import ENGAGED, SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.order.agreement import Doc, Person
@@ -20,6 +21,7 @@ from consent_engine.domain.order.details import (
     RepliedLate,
     RepliedSuspect,
     Resumed,
+    Suspected,
 )
 from consent_engine.domain.order.event import Event, chain, named, seal, unseal
 from consent_engine.domain.order.window import counts_until, delivered_at
@@ -127,9 +129,35 @@ class Order(Struct, frozen=True):
 
     @property
     def awaits_person(self) -> bool:
-        """Whether a reply that may be a refusal waits for a person: nothing is asked meanwhile."""
-        last = next((e.trigger for e in reversed(self.events) if e.trigger in _HOLDING), None)
-        return last is Trigger.SUSPECTED
+        """Whether a reply that may be a refusal waits for a person: nothing is asked meanwhile, and no yes counts."""
+        return self.is_suspected or self.is_doubtful
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether a reply waits for a person that can refuse everything."""
+        return self._last_of(of_order=False) is Trigger.SUSPECTED
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a reply waits for a person that can refuse this order alone."""
+        return self._last_of(of_order=True) is Trigger.SUSPECTED
+
+    @property
+    def was_doubtful(self) -> bool:
+        """Whether such a reply came at all, or may have come to a history that had no room for it."""
+        return len(self.events) >= MOST_EVENTS or any(
+            isinstance(e.detail, Suspected) and e.detail.reason is Reason.DOUBTFUL for e in self.events
+        )
+
+    def _last_of(self, *, of_order: bool) -> Trigger | None:
+        """Return whether suspicions of the number, or of this order alone, began or ended last."""
+        for event in reversed(self.events):
+            match event.detail:
+                case Suspected(reason=reason) if (reason is Reason.DOUBTFUL) is of_order:
+                    return Trigger.SUSPECTED
+                case Resumed(doubtful=doubtful) if bool(doubtful) is of_order:
+                    return Trigger.RESUMED
+        return None
 
     @property
     def stage(self) -> str:
@@ -175,8 +203,14 @@ class Order(Struct, frozen=True):
         return Subject(
             offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code, self.state in ENGAGED,
             offer.tariff, self.doc.call.started_at, yes.at if yes else 0, self.receipt, offer.policy.cool_off,
-            offer.policy.free_exit,
+            offer.policy.free_exit, self._held_alone,
         )  # fmt: skip
+
+    @property
+    def _held_alone(self) -> bool:
+        """Whether the newest reply that a person must read can refuse this order alone."""
+        suspected = self.last(Trigger.SUSPECTED)
+        return suspected is not None and getattr(suspected.detail, "reason", None) is Reason.DOUBTFUL
 
     def moved(self, *events: Event) -> "Order":
         """Return the order after `events`; raises IllegalTransition."""
@@ -211,7 +245,6 @@ class Order(Struct, frozen=True):
 
 QUESTION = sms_effect(Purpose.CONFIRMATION)
 _STATES = {state.value: state for state in State}
-_HOLDING = frozenset({Trigger.SUSPECTED, Trigger.RESUMED})
 _ERASED = Person("", "", {})
 _LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: without I, L, O and U
 _RECEIPT = [one + other for one in _LEGIBLE for other in _LEGIBLE]

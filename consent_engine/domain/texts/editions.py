@@ -171,10 +171,10 @@ _FOURTH: dict[str, str] = _ENGLISH | {
         "{% else %}{{ name }} is not set up and costs nothing. {% endif %}" + _EN_OFFICIAL
     ),
     Purpose.HELD: (
-        "[{{ brand }}] We have your reply and have stopped sales calls to you. "
-        "{{ name }} is on hold and costs nothing. "
-        "A person reads your reply by {{ deadline }}; after that it counts as a refusal. "
-        "To refuse now reply \"TD\", free. " + _EN_OFFICIAL
+        "[{{ brand }}] We have your reply{% if not doubtful %} and have stopped sales calls to you{% endif %}. "
+        "{{ name }} is on hold and costs nothing. A person reads your reply by {{ deadline }}; after that it "
+        "{% if doubtful %}is not set up. To decline now reply \"{{ no }}\", free. {% else %}"
+        "counts as a refusal. To refuse now reply \"TD\", free. {% endif %}" + _EN_OFFICIAL
     ),
     Purpose.RESUMED: (
         "[{{ brand }}] We read your reply and did not record it as a refusal. {{ name }} ({{ price }}) is still not "

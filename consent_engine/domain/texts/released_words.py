@@ -66,8 +66,10 @@ CHINESE: dict[str, str] = {
         "{% else %}“{{ name }}”不办理，不收费。{% endif %}" + OFFICIAL
     ),
     Purpose.HELD: (
-        "【{{ brand }}】已收到您的回复，现已停止向您拨打营销电话，“{{ name }}”暂不办理、不收费。"
-        "我公司将于{{ deadline }}前人工核实，逾期即按您拒绝登记。您也可直接回复TD拒绝，回复免费。" + OFFICIAL
+        "【{{ brand }}】已收到您的回复，{% if not doubtful %}现已停止向您拨打营销电话，{% endif %}"
+        "“{{ name }}”暂不办理、不收费。"
+        "我公司将于{{ deadline }}前人工核实，逾期即{% if doubtful %}不办理。您也可直接回复“{{ no }}”不办理{% else %}"
+        "按您拒绝登记。您也可直接回复TD拒绝{% endif %}，回复免费。" + OFFICIAL
     ),
     Purpose.RESUMED: (
         "【{{ brand }}】经核实，您此前的回复未按拒绝登记。“{{ name }}”（{{ price }}）仍未办理；"
@@ -161,8 +163,10 @@ ENGLISH: dict[str, str] = {
         "{% else %}{{ name }} is not set up and costs nothing. {% endif %}" + _ENGLISH_OFFICIAL
     ),
     Purpose.HELD: (
-        "{{ brand }}: we have your reply and have stopped sales calls to you. {{ name }} is on hold and costs nothing. "
-        "A person reads your reply by {{ deadline }}; after that it counts as a refusal. To refuse now reply TD, free. "
+        "{{ brand }}: we have your reply{% if not doubtful %} and have stopped sales calls to you{% endif %}. "
+        "{{ name }} is on hold and costs nothing. A person reads your reply by {{ deadline }}; after that it "
+        "{% if doubtful %}is not set up. To decline now reply {{ no }}, free. {% else %}"
+        "counts as a refusal. To refuse now reply TD, free. {% endif %}"
         + _ENGLISH_OFFICIAL
     ),
     Purpose.RESUMED: (

@@ -49,7 +49,8 @@ class Subject(Struct, frozen=True):
     still_active: the service was switched on, or can no longer be stopped: the answer to a STOP or a late reply must
     say so · tariff: the plan as data, None where it is in sentences · call_at: when the call began · reply_at: when the
     yes came, 0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever · free_exit:
-    how long after its activation it can be left without an early fee, in ms, 0 = not at all
+    how long after its activation it can be left without an early fee, in ms, 0 = not at all · doubtful: the reply that
+    a person must read can refuse this order alone
     """
 
     carrier: str
@@ -64,6 +65,7 @@ class Subject(Struct, frozen=True):
     receipt: str = ""
     cool_off: int = 0
     free_exit: int = 0
+    doubtful: bool = False
 
 
 _CALL_AT = "{call_at}"
@@ -151,6 +153,7 @@ def _written(purpose: Purpose, subject: Subject, active_from: str, until: int, e
         active_from=beginning(active_from, edition),
         deadline=clock_of(until, edition),
         still_active=subject.still_active,
+        doubtful=subject.doubtful,
         call_at=_CALLED,
         reply_at=_REPLIED,
         receipt=_RECEIPT,

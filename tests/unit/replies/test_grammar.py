@@ -284,12 +284,16 @@ def test_two_refusals_with_nothing_between_them_are_a_refusal(text, keyword):
 @pytest.mark.parametrize(
     "text",
     [
-        "不要取消", "取消不了", "不是不办", "不能不办", "不是不同意", "否则不办", "算了办吧", "算了同意", "算了是",
-        "否是", "n年", "不要了要",
+        "不要取消", "不是不办", "不能不办", "不是不同意", "算了办吧", "算了同意", "算了是", "否是", "n年", "不要了要",
     ],
 )  # fmt: skip
 def test_a_word_that_takes_a_refusal_back_makes_none_of_it(text):
     assert read(text).keyword is Keyword.UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["取消不了", "否则不办", "是不同意", "不免费不要"])
+def test_a_refusal_that_another_word_leaves_standing_is_in_doubt(text):
+    assert read(text).reason is Reason.DOUBTFUL
 
 
 @pytest.mark.parametrize(
@@ -438,3 +442,42 @@ def test_the_filters_in_front_hold_nothing_back():
 
 def test_what_stands_behind_so_many_blanks_that_it_is_not_read_is_not_consented_to():
     assert read("是" + " " * 20_000 + "不同意").keyword is Keyword.UNKNOWN
+
+
+# -- doubt ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_text_is_in_doubt_where_its_first_clause_negates():
+    told = "昨天那位女士打来的时候我正在外面开会，只听了个大概，麻烦把资费再发我看看再说吧谢谢"
+    assert read(f"我老公不同意，{told}").is_doubtful
+    assert read(f"你好，我老公不同意，{told}").is_doubtful, "a greeting says nothing"
+    assert read(f"{told}，我老公不同意").keyword is Keyword.UNKNOWN
+    words_ = "thank you so much for the call yesterday it was really very kind of you"
+    assert read(f"withdraw my consent, {words_}").is_doubtful
+    assert read(f"{words_} withdraw my consent").keyword is Keyword.UNKNOWN
+
+
+def test_a_yes_beside_a_no_is_neither_and_a_question_refuses_only_where_it_asks_for_an_end():
+    assert {read(text).keyword for text in ("是，否", "yes no", "不，我同意")} == {Keyword.UNKNOWN}
+    assert {read(text).keyword for text in ("不收费吗", "不换卡吧", "要不要钱", "不办会怎么样")} == {Keyword.UNKNOWN}
+    assert [text for text in ("可以不办吗", "不办行不行", "can you cancel it") if not read(text).is_doubtful] == []
+
+
+def test_doubt_is_not_read_in_what_a_machine_wrote_nor_in_our_own_words():
+    ours = "【中国移动】其他内容或不回复均不办理。不愿再接营销来电，回复TD。"
+    assert read("不回复均不办理 什么意思").keyword is Keyword.UNKNOWN
+    assert read("其他内容或不回复均不办理").is_doubtful
+    assert read("其他内容或不回复均不办理", sent=(ours,)).keyword is Keyword.UNKNOWN
+    for text in ("自动回复：我不需要", "Re: cancel it", "【顺丰】不同意签收请回电", "Liked “不办理”"):
+        assert read(text).keyword is Keyword.UNKNOWN, text
+
+
+@pytest.mark.parametrize(
+    "stem", ["不想", "别给我", "没说过", "把我号", "不要不", "no not ", "bu xiang ", "不能不", "的话"]
+)
+def test_doubt_takes_no_longer_for_any_short_text(stem):
+    texts = [(stem * 40)[:40], stem * 12, (stem * 40)[:39] + "？", f"{stem * 500}，{stem * 500}"]
+    began = process_time()
+    for text in texts:
+        read(text)
+    assert process_time() - began < 0.5

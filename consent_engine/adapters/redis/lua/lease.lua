@@ -61,24 +61,23 @@ local function over(kept) -- whether a restriction has ended
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and ends <= at
 end
-local own = {} -- names that contain the order
-for name in string.gmatch(ARGV[6], "%S*<>%S*") do own[#own + 1] = "r:" .. name end
-local against = {} -- by carrier and plan: the fields of the restrictions that bar it
+local against = {} -- by carrier and plan: the fields of the restrictions that bar it, and the own ones, of one order
 local function barring(line, about, id)
     local found = {}
     if about then
         local fields = against[about]
         if not fields then
-            fields = {}
+            fields = { own = {} }
             against[about] = fields
             local carrier, plan = match(about, '^([^"]*)"?,?"?([^"]*)$')
             local names = string.gsub(string.gsub(ARGV[6], "{}", carrier), "%[%]", plan)
             for name in string.gmatch(names, "%S+") do
-                if not string.find(name, "<>", 1, true) then fields[#fields + 1] = "r:" .. name end
+                local kind = string.find(name, "<>", 1, true) and fields.own or fields
+                kind[#kind + 1] = "r:" .. name
             end
             fields.n = #fields
         end
-        for n, name in ipairs(own) do fields[fields.n + n] = (string.gsub(name, "<>", id)) end
+        for n, name in ipairs(fields.own) do fields[fields.n + n] = (string.gsub(name, "<>", id)) end
         for i, stands in ipairs(call("HMGET", line, unpack(fields))) do
             if stands and not over(stands) then found[#found + 1] = string.sub(fields[i], 3) end
         end

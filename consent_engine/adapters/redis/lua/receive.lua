@@ -89,7 +89,8 @@ if seen[2] and (ARGV[9] == "" or stand and now - seen[2] <= tonumber(ARGV[9])) t
 end
 if decides ~= "" then
     local stands = row_of(decides)
-    if not stands or string.format("%d", stands[4] or stands[1]) ~= ARGV[18] then return { "gone", now } end
+    local decided = stands and stands[5] == "" -- it has no reason to be read any more
+    if not stands or decided or string.format("%d", stands[4] or stands[1]) ~= ARGV[18] then return { "gone", now } end
     since, last = stands[1], stands[4] or stands[1]
 end
 local barred = {}
@@ -151,7 +152,12 @@ if ARGV[15] == "1" and stood and not fresh then
     redis.call("HSET", line, unpack(fields))
     return { "duplicate", stood }
 end
-if lifting ~= "" then
+if decides ~= "" and lifting == "" and #names == 0 then -- a doubt of one order bars it until this message ends that
+    local row = row_of(decides)
+    row[5] = ""
+    set("r:" .. decides, cjson.encode(row))
+    ended[#ended + 1] = ARGV[2] .. " " .. suspected(decides)
+elseif lifting ~= "" then
     no_longer_suspected(suspected(decides))
     redis.call("XADD", KEYS[7], "*", "m", lifting)
 end

@@ -158,11 +158,14 @@ class Delivered(Detail, frozen=True, kw_only=True):
 
 
 class Resumed(Detail, frozen=True, kw_only=True):
-    """A suspected refusal was none. needs_code: 1 where a bare yes is not enough any more."""
+    """A suspected refusal was none. needs_code: 1 where a bare yes is not enough any more · doubtful: 1 where it was
+    of this order alone.
+    """
 
     trigger = Trigger.RESUMED
     reason: str
     needs_code: int
+    doubtful: int | None = None
 
 
 class Held(Detail, frozen=True, kw_only=True):
