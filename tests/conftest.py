@@ -245,8 +245,11 @@ class World:
                 reports=frozenset(SENDERS if self.gateway.reports else ()),
             ),
             "test-secret",
-            Pace(watch=lambda: self.clock() / 1000),
+            Pace(watch=lambda: self.clock() / 1000, rest=self.rest),
         )
+
+    def rest(self, seconds: float) -> None:
+        """Nobody else goes on while a test waits: what would happen meanwhile is what a test does here instead."""
 
     def request(self, msisdn: str = NUMBER, plan: str = "5g-smart-199", **call: str) -> PlaceOrder:
         carrier = self.engine.plan(plan).plan.carrier

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from shlex import quote
+from time import time
 
 from redis.exceptions import AuthenticationError, RedisError
 
@@ -30,6 +31,7 @@ from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.doctor.redis_cli import redis_cli
 from consent_engine.domain.admission.lengths import limits
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.call_book import unheard_in
@@ -155,7 +157,7 @@ def _server(patient: _Patient) -> Iterator[Finding]:
 
 
 def _masters(patient: _Patient) -> Iterator[Finding]:
-    seen, cli = set(), patient.cli
+    seen, cli, ahead = set(), patient.cli, dict[str, Millis]()
     for wire, cell in patient.cells:
         try:
             if (at := master_at(wire.client)) in seen:
@@ -164,8 +166,11 @@ def _masters(patient: _Patient) -> Iterator[Finding]:
             cli = "redis-cli -h {} -p {}".format(*at.rsplit(":", 1))
             for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli, 0):
                 yield replace(found, what=f"{at}: {found.what}")
+            before, now = time(), RedisRegistry(wire).now()
+            ahead[at] = now - round((before + time()) * 500)
         except (StoreUnavailable, RedisError) as error:
             yield failed(f"the master of cell {cell.number}", error, cli)
+    yield from setup.masters(ahead)
 
 
 def _number(patient: _Patient) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from consent_engine.doctor.orders import PIECE, Looker, newest, pieces
+from consent_engine.doctor.reserved import recordings_of_calls
 from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.decide.decision import Put, begun
@@ -83,6 +84,7 @@ def _calls(looker: Looker, ids: Sequence[str]) -> None:
     found = looker.store.records.look(calls=ids)
     up = [call for call in found.calls.values() if call.state is CallState.UP]
     looker.looked["calls"] += len(found.calls)
+    recordings_of_calls(looker, found.calls)
     for piece in pieces(up, PIECE):
         dues = looker.survey.dues([(Lane.TIMER, f"{Owner.CALL}:{call.id}:{WAKE_ABANDONED}") for call in piece])
         for call, due in zip(piece, dues, strict=True):

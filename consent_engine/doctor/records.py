@@ -1,10 +1,10 @@
 """The check of stored records: the newest and those that are due, or all; in pieces, with their numbers reported."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from consent_engine.doctor import calls, endings, refusals
+from consent_engine.doctor import calls, endings, refusals, reserved
 from consent_engine.doctor.findings import Finding, Level, good, named
 from consent_engine.doctor.orders import PIECE, Looker, newest, pieces
 from consent_engine.domain.days import GREENWICH
@@ -62,6 +62,12 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "ungated": (Level.BAD, "open orders that nothing bars, though their call is up or its review contested", MEND),
     "unended": (Level.BAD, "calls that have been up for more than five hours, or that no timer would abandon", MEND),
     "untaken": (Level.BAD, "orders whose ending lacks its deactivation: the service would stay on", MEND),
+    "shared": (Level.BAD, "calls whose recording, by its reference or its audio, is another call's, too",
+               "consent calls --json shows both; hear it, and fail the call that it is not of: POST /v1/reviews/CALL"),
+    "doubled": (Level.BAD, "orders whose Idempotency-Key made another order, too",
+                "consent show ORDER; cancel the one that its desk does not know, or take it back; and report it"),
+    "revoked": (Level.BAD, "open orders of a plan that was revoked: the revocation was interrupted",
+                "POST /v1/plans/CODE/revoke once more: it goes on"),
     "uncalled": (Level.WARN, "open orders from before calls had records: their call cannot be shown",
                  "nothing: they end normally; every new order has its call"),
     "funnel": (Level.WARN, "days whose counts differ from their orders",
@@ -87,15 +93,15 @@ class Wanted:
 
 def records(
     store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None],
-    plans: Callable[[], Iterable[str]] = tuple,
+    plans: reserved.Plans = dict,
 ) -> Iterator[Finding]:  # fmt: skip
     """Check the records and yield the findings. store: without its archive and log when these cannot be asked · tell:
-    reports progress · plans: returns the codes of all that were published
+    reports progress · plans: returns all that were published
     """
     looker = Looker(store, survey, lease_ms, wanted.mend)
     total = survey.placed(0, EVER)
     limit = total if wanted.all else wanted.sample
-    oldest = _orders(looker, wanted, limit, total, tell)
+    oldest = _orders(looker, wanted, limit, total, tell, plans)
     if wanted.all:
         _unlisted(looker)
         for kind in (Kind.LINE, Kind.INBOX):
@@ -120,11 +126,16 @@ def _due(looker: Looker, limit: int | None) -> None:
                 looker.members(lane, piece)
 
 
-def _orders(looker: Looker, wanted: Wanted, limit: int, total: int, tell: Callable[[str], None]) -> Millis:
+def _orders(
+    looker: Looker, wanted: Wanted, limit: int, total: int, tell: Callable[[str], None], plans: reserved.Plans
+) -> Millis:  # fmt: skip
     """Check orders, newest first; return the instant at which the last one checked was placed."""
     oldest, done = 0, 0
     for page in newest(looker.store.lists.placed, limit, wanted.piece):
-        calls.of_orders(looker, looker.orders([order_id for order_id, _ in page]))
+        orders = looker.orders([order_id for order_id, _ in page])
+        calls.of_orders(looker, orders)
+        reserved.keys_of_orders(looker, orders)
+        reserved.of_revoked_plans(looker, orders, plans)
         oldest, done = page[-1][1], done + len(page)
         if done % wanted.tell_every < wanted.piece <= done:
             tell(f"looked at {done:,} of {total:,} orders")

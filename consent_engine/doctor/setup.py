@@ -28,6 +28,7 @@ from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import FieldError, SettingsError
 from consent_engine.ports import Registry, Target
+from consent_engine.ports.records import CLOCKS_APART_MS
 from consent_engine.ports.targets import BSS
 from consent_engine.wiring import outside
 
@@ -123,6 +124,17 @@ def _quick_yeses(settings: Settings) -> Iterator[Finding]:
         yield warn(told, "CONSENT_READING_SPEED=60")
     elif not settings.cadence:
         yield warn("no yes is suspect for the same rhythm as those of other numbers", "CONSENT_CADENCE=5")
+
+
+def masters(ahead: Mapping[str, Millis]) -> Iterator[Finding]:
+    """Check that the masters' clocks agree as far as commits need it. ahead: by how much each is ahead of this host"""
+    slow, fast = min(ahead, key=ahead.__getitem__, default=""), max(ahead, key=ahead.__getitem__, default="")
+    apart = ahead[fast] - ahead[slow] if ahead else 0
+    if apart > CLOCKS_APART_MS:
+        told = f"the clocks of {slow} and {fast} differ by {apart:,} ms, and only {CLOCKS_APART_MS:,} are allowed for"
+        yield bad(
+            f"{told}: a reservation may be taken over from a process that still saves", "chronyc tracking on both"
+        )
 
 
 def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:

@@ -61,20 +61,20 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
     """
     ours, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
     ask = Reserve(request_key(ours), start.request.fingerprint(), ours, token_hex(8))
-    now = yield from reserve_key(ask, call_named)
-    if (wrong := start.request.late_errors(now)) and not (yield from load(calls=[ours])).calls:
-        yield Release(ask.key, ask.claimant)
-        raise Malformed(wrong)
     for _ in range(MOST_RACES):
+        until = yield from reserve_key(ask, call_named)
         loaded = yield from load(lines=[line_key], calls=[ours])
         if again := (yield from _again(loaded.calls.get(ours), start, ask)):
             return again
         line, now = loaded.line(line_key), loaded.now
+        if wrong := start.request.late_errors(now):
+            yield Release(ask.key, ask.claimant)
+            raise Malformed(wrong)
         call, fields = begin(start, ours, line, terms, secret, now, token_hex(16))
         change = CallChange(call, None, fields, (abandoning(now),))
         judged = yield from telling(line, entry_of(call, secret), now, terms)
         records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, now, start.msisdn))
-        saved = yield from save(Commit("call", records, wakes=judged.wakes), prove=True)
+        saved = yield from save(Commit("call", records, wakes=judged.wakes, until=until), prove=True)
         if saved.word is CommitResult.OK:
             return CallTaken(replace(call, version=1), is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
@@ -119,7 +119,6 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
 def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:
     claimant, recording = token_hex(8), wanted.request.recorded()
     keys = recording_keys(secret, recording) if recording is not None else ()
-    reserved = False
     for _ in range(MOST_RACES):
         call, line, now = yield from _loaded(wanted)
         if wanted.repeats(call):
@@ -127,9 +126,7 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
                 return CallTaken(call, is_new=False)
             continue
         ended = end(call, wanted, line, secret, now, sells)
-        if not reserved:
-            yield from free_recording(call.id, keys, claimant)
-            reserved = True
+        reserved = yield from free_recording(call.id, keys, claimant)
         after, fields = call.with_events(ended)
         fields |= held(call.id, keys)
         gates, has_falling = yield from gated(line, after, now)
@@ -137,7 +134,7 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         change = CallChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
         records = (change, _line_after(after, ended, line, terms, gates))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
-        saved = yield from save(Commit(ended.op, records, wakes=wakes), prove=True)
+        saved = yield from save(Commit(ended.op, records, wakes=wakes, until=reserved.until), prove=True)
         if saved.word in {CommitResult.OK, CommitResult.SAME}:
             return CallTaken(replace(after, version=call.version + 1), is_new=True)
     raise StoreUnavailable("too many others change this call: the same request again is safe")

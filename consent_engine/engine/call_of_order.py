@@ -35,12 +35,13 @@ MOST_CALLS_OF_REFUSALS = 20
 
 class CallOfOrder(Struct, frozen=True):
     """The call behind an order. fields: of a call that does not exist yet, written with the order · keys: those under
-    which its recording is to be reserved, and is not yet.
+    which its recording is to be reserved, and is not yet · until: the instant until which they are reserved
     """
 
     call: Call | None = None
     fields: Mapping[str, str] = {}
     keys: tuple[str, ...] = ()
+    until: Millis | None = None
 
     def change(self, now: Millis) -> tuple[Change, ...]:
         """Return the call's part of the order's commit: creation, its recording, or a check of its version as seen."""
@@ -114,12 +115,12 @@ def hold_recording(of: CallOfOrder, claimant: str, *, only_look: bool = False) -
         return of
     if len(of.call.recording_keys) + len(of.keys) > BY_REFERENCE_AND_AUDIO:
         raise CallMismatch(OTHER_AUDIO)
-    archived = yield from free_recording(of.call.id, of.keys, claimant)
+    archived, until = yield from free_recording(of.call.id, of.keys, claimant)
     if only_look:
         for key in of.keys:
             yield Release(key, claimant)
     if archived is None:
-        return of
+        return replace(of, until=until)
     if not set(of.keys) <= set(archived.recording_keys):  # an archived call stays as it is
         raise CallMismatch(OTHER_AUDIO)
     return CallOfOrder(replace(archived, version=0, effects={}))
@@ -131,13 +132,13 @@ def keep_refused(
     """Record on its call that an order was refused because of the call or its number: once per request, up to a limit.
     A call that only the body describes is made for it, with its recording unless that is another call's.
     """
-    try:
-        of = yield from hold_recording(of, claimant)
-    except (RecordingReused, CallMismatch):
-        of = replace(of, keys=())
-    if (known := of.call) is None:
-        return
     for _ in range(MOST_RACES):
+        try:
+            of = yield from hold_recording(of, claimant)
+        except (RecordingReused, CallMismatch):
+            of = replace(of, keys=())
+        if (known := of.call) is None:
+            return
         loaded = yield from load(lines=[known.line], calls=[known.id])
         line, call = loaded.line(known.line), loaded.calls.get(known.id)
         event = OrderRefused(loaded.now, order, wanted.api_key, code)
@@ -162,4 +163,4 @@ def _refused(
     change = CallChange(after, None, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
     judged = yield from telling(line, entry_of(after, secret, refused=True), event.at, terms)
     records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, event.at, wanted.msisdn))
-    return Commit(event.op, records, wakes=judged.wakes)
+    return Commit(event.op, records, wakes=judged.wakes, until=of.until)

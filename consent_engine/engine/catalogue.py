@@ -1,8 +1,10 @@
 """The catalogue: plans by code, each in the version in force; every change is a new version."""
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import chain
+from time import sleep
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -27,10 +29,13 @@ from consent_engine.errors import (
     StoreUnavailable,
 )
 from consent_engine.ports import Plans
+from consent_engine.ports.records import CLOCKS_APART_MS
 
 IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
 BACKDATED = "lies before this version is known: leave it out, or name a future instant"
 BROUGHT_BACK = "this was proposed before, and a newer proposal took its place: name its hash to replace that one"
+HOLDS_MS = 2_000
+"""How long a decision may rest on the catalogue as it was read."""
 _NEVER: Millis = 1 << 62
 _AT_ITS_WORD = Addresses(checked=False)
 
@@ -43,6 +48,44 @@ def _means_something_else(plan: Plan) -> list[FieldError]:
     return [FieldError("unsubscribe.word", "taken", "must not be a word that answers the confirmation SMS")]
 
 
+class Standing(NamedTuple):
+    """The catalogue as it was read, and the instant until which a commit may rest on it."""
+
+    plans: Mapping[str, Listed]
+    until: Millis
+
+
+class Shelf:
+    """The catalogue for decisions that are saved. watch: seconds by a clock that never jumps"""
+
+    def __init__(self, catalogue: "Catalogue", watch: Callable[[], float]) -> None:
+        self._catalogue = catalogue
+        self._watch = watch
+        self._standing: Standing | None = None
+        self._read_at = 0.0
+
+    def now(self) -> Standing:
+        """Return the catalogue as it was read lately, so that a commit lands in time; else it is read now."""
+        if self._standing is None or self._watch() - self._read_at >= HOLDS_MS / 2_000:
+            self._read_at = self._watch()
+            self._standing = self._catalogue.standing()
+        return self._standing
+
+    def known(self) -> Mapping[str, Listed]:
+        """Return the plans; those known before while the catalogue's store is unavailable: other stores go on."""
+        try:
+            return self.now().plans
+        except StoreUnavailable:
+            return self._standing.plans if self._standing is not None else {}
+
+    def renewed(self, standing: Standing) -> Millis:
+        """Return until when a commit may rest on the catalogue as it was read: longer where a later reading says the
+        same.
+        """
+        now = self.now()
+        return now.until if now.plans is standing.plans else standing.until
+
+
 class NothingToAttest(Refused, code="nothing_to_attest"):
     """The channel is checked automatically, or nothing is on sale."""
 
@@ -51,7 +94,7 @@ class Catalogue:
     """Plans, read again only when one was changed.
 
     wrong: returns the faults of a plan's texts · approval: whether putting a plan on sale takes a second admin ·
-    addresses: where a plan may be published
+    addresses: where a plan may be published · rest: waits so many seconds
     """
 
     def __init__(
@@ -61,11 +104,13 @@ class Catalogue:
         *,
         approval: bool = False,
         addresses: Addresses = _AT_ITS_WORD,
+        rest: Callable[[float], object] = sleep,
     ) -> None:
         self._registry = registry
         self._wrong = wrong
         self._approval = approval
         self._addresses = addresses
+        self._rest = rest
         self._mark: str | None = None
         self._kept: dict[str, tuple[Version, ...]] = {}
         self._plans: dict[str, Listed] = {}
@@ -75,6 +120,11 @@ class Catalogue:
         """Return every plan as the store has it now, in the version in force."""
         self._look()
         return self._plans
+
+    def standing(self) -> Standing:
+        """Return every plan as the store has it now, for decisions that are saved."""
+        now = self._look()
+        return Standing(self._plans, now + HOLDS_MS)
 
     def own_words(self) -> tuple[str, ...]:
         """Return the words that end the plans; those known before while the catalogue's store is unavailable."""
@@ -146,7 +196,7 @@ class Catalogue:
 
         A proposal replaces an earlier one, but what was proposed and replaced does not come back by itself: the same
         plan by the same admin may be a request that is sent again. over: the hashes of standing proposals that it may
-        replace all the same. Raises ProposalReplaced. Taking a plan from sale never waits: see `set_sale`.
+        replace all the same. Raises ProposalReplaced. Taking a plan from sale needs no approval: see `set_sale`.
         """
         now = self._look()
         if not self._approval or _repeats(self._plans.get(plan.code), plan, now):
@@ -239,13 +289,18 @@ class Catalogue:
     def set_sale(self, code: str, sale: Sale) -> Listed:
         """Withdraw a plan (orders under way still count) or revoke it: a version of its own, from now on.
 
-        A version that is not in force yet is taken back with it. A repeat changes nothing. Raises PlanNotFound.
+        A version that is not in force yet is taken back with it. A repeat changes nothing. Once this returns, nothing
+        is saved any more that was decided on what was known before: it waits, for three seconds at most. Raises
+        PlanNotFound.
         """
         listed = self.show(code)
         newest = listed.newest
         if newest.sale is not sale:
             plan = replace(listed.plan, version=newest.number + 1)
             self._registry.publish(plan, sale, newest)
+        last, now = HOLDS_MS + CLOCKS_APART_MS, self._look()
+        if (left := min(self.show(code).newest.known_at + last - now, last)) > 0:
+            self._rest(left / 1000)
         return self.show(code)
 
     def stock(self, sample: Sequence[Plan]) -> list[str]:

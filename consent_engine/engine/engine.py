@@ -26,7 +26,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.call_book import CallBook
-from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.catalogue import Catalogue, Shelf
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import Endings
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
@@ -79,7 +79,10 @@ class Engine:
         self.queue = queue
         self.outside = outside = structs.replace(outside, code_of=partial(code_of, secret))
         self.terms, self._secret = terms, secret
-        self.catalogue = Catalogue(registry, limits(terms), approval=terms.plan_approval, addresses=terms.addresses)
+        self.catalogue = Catalogue(
+            registry, limits(terms), approval=terms.plan_approval, addresses=terms.addresses, rest=pace.rest
+        )
+        self._watch = pace.watch
         self.keys = Keys(registry, secret)
         self.dialler = Dialler(store, terms, secret)
         self._receiver = Receiver(store, outside, secret, self.catalogue.own_words)
@@ -88,12 +91,13 @@ class Engine:
         self.trouble = Trouble(store, outside, self._all)
         self.undeliverable = Undeliverable(self.lookup, registry.now, terms, self.place_many, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
-        known = self.inspector.to_number
-        self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, known, self._all, registry)
+        to_number = self.inspector.to_number
+        self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, to_number, self._all, registry)
         self.reveals = Revealer(registry, self.run)
         self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
-        self.performer = Performer(store, queue, outside, terms.policy, pace, gate)
+        known = Shelf(self.catalogue, pace.watch).known
+        self.performer = Performer(store, queue, outside, terms.policy, pace, gate, known)
 
     # -- place ---------------------------------------------------------------------------------------------------
 
@@ -104,13 +108,13 @@ class Engine:
 
     def place_many(self, wanted: Sequence[Placing]) -> list[Placed | ConsentError]:
         """Take orders in one go; a result or an error each. Success is proven durable before this returns."""
-        plans = self.catalogue.fresh()
+        shelf = Shelf(self.catalogue, self._watch)
         parts: dict[int, list[int]] = {}
         for n, each in enumerate(wanted):
             parts.setdefault(self.store.records.part(f"{slot(each.msisdn):04x}"), []).append(n)
         results: dict[int, Placed | ConsentError] = {}
         for numbers in parts.values():
-            steps = [placing(wanted[n], self.terms, plans.get, self._secret) for n in numbers]
+            steps = [placing(wanted[n], self.terms, shelf, self._secret) for n in numbers]
             results.update(zip(numbers, self._placed(steps, alone=len(parts) == 1), strict=True))
         return [results[n] for n in range(len(wanted))]
 

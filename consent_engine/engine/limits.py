@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class Pace:
     call_ms: int = 10_000
     """How long a call may last."""
     watch: Callable[[], float] = monotonic
+    rest: Callable[[float], object] = sleep
+    """Waits so many seconds."""
 
     @property
     def lease_ms(self) -> int:

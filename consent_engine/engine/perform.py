@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic
 
 from consent_engine.domain.effects import (
@@ -20,6 +20,7 @@ from consent_engine.domain.effects import (
 )
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.engine.archive import MOST_WAITING, Archiver
@@ -34,13 +35,14 @@ from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import known_outcome
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
+from consent_engine.engine.revoking import revoked_on
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.slice import Slice
 from consent_engine.engine.slice_result import Tally, word_of
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.timers import waking
 from consent_engine.errors import ConsentError, StoreUnavailable
-from consent_engine.ports import Leased, Outside, Queue, Store
+from consent_engine.ports import Leased, Outside, Queue, Store, needed
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -51,12 +53,16 @@ jobs wait for the worker meanwhile, so this is short."""
 
 
 class Performer:
-    """The performer of lanes on one event loop, over one store. Not for several loops or threads."""
+    """The performer of lanes on one event loop, over one store. Not for several loops or threads. plans: returns those
+    known lately
+    """
 
     def __init__(
-        self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace, gate: Gate = OPEN
-    ) -> None:
+        self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace, gate: Gate = OPEN,
+        plans: Callable[[], Mapping[str, Listed]] = dict,
+    ) -> None:  # fmt: skip
         self.gate = gate
+        self._plans = plans
         self._store = store
         self._queue = queue
         self._outside = outside
@@ -241,6 +247,7 @@ class Performer:
         self._untold[Lane.TIMER][word] += count
 
     def _reading(self, leased: Leased, since: float) -> Step[str]:
+        yield from revoked_on(needed(leased.line), self._plans())
         step = reading(leased, self._policy.max_attempts, self._known.of)
         count = yield from self._carry.after(step, leased.at, since)
         self._untold[Lane.INBOUND]["messages"] += count

@@ -1,7 +1,6 @@
 """Placing: an order's commit names the line's version it was admitted under; after a lost race it is admitted again."""
 
 from binascii import b2a_base64
-from collections.abc import Callable
 from secrets import token_bytes
 
 from msgspec import Struct
@@ -18,9 +17,10 @@ from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused
 from consent_engine.engine.calls_of_line import Judged
+from consent_engine.engine.catalogue import Shelf
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
-from consent_engine.engine.reserving import Known, reserve_key
+from consent_engine.engine.reserving import Known, reserve_key, soonest
 from consent_engine.engine.round_trips import load, load_of, prove, save
 from consent_engine.engine.store_requests import Recall, Release, Reserve, Step
 from consent_engine.errors import (
@@ -66,13 +66,12 @@ CLAIMANT, SALT, DRAWN = 8, 22, 39
 """Characters of claimant and of salt, 6 bits in one, and the random bytes that give all of them."""
 
 
-def placing(wanted: Placing, terms: Terms, listed: Callable[[str], Listed | None], secret: str) -> Step[Placed]:
+def placing(wanted: Placing, terms: Terms, shelf: Shelf, secret: str) -> Step[Placed]:
     """Place one order. Raises Malformed, or the Refused of `admit`; neither for a repeat of a placed order."""
     made = _Made.of(wanted, secret)
     key, claimant, order = request_key(made.order), made.claimant, made.order
-    yield from reserve_key(Reserve(key, wanted.fingerprint, order, claimant), _named)
     try:
-        placed = yield from _admit(wanted, made, terms, listed, secret)
+        placed = yield from _admit(wanted, made, terms, shelf, secret)
     except (Refused, Malformed) as refusal:
         # A refused request reserves nothing; but a key stays taken while the order that it stands for is in the store.
         if not isinstance(refusal, IdempotencyConflict) or (yield from _left(order)):
@@ -95,30 +94,32 @@ def _named(order: str) -> Step[Known]:
     return [(each.id, each.doc.request) for each in (yield Recall(request_key(order))) or ()]
 
 
-def _admit(
-    wanted: Placing, made: _Made, terms: Terms, listed: Callable[[str], Listed | None], secret: str
-) -> Step[Placed]:
-    order, torn = made.order, False
+def _admit(wanted: Placing, made: _Made, terms: Terms, shelf: Shelf, secret: str) -> Step[Placed]:
+    torn = False
+    ask = Reserve(request_key(made.order), wanted.fingerprint, made.order, made.claimant)
     for races in range(MOST_RACES):
+        reserved = yield from reserve_key(ask, _named)
         loaded = yield from _looked(wanted, made, at_all=races > 0)
-        if existing := loaded.orders.get(order):
+        if existing := loaded.orders.get(made.order):
             if again := (yield from _again(existing, wanted)):
                 return again
             continue
         line = loaded.line(made.line)
-        if not torn and line.entries and any(entry.order == order for entry in line.entries):
+        if not torn and line.entries and any(entry.order == made.order for entry in line.entries):
             torn = True  # the same request was taken between the looks at the order and at its line
             continue
-        if archived := (yield from _archived(order, wanted, loaded.now)):
+        if archived := (yield from _archived(made.order, wanted, loaded.now)):
             return archived
         if wrong := wanted.request.late_errors(loaded.now):
             raise Malformed(wrong)
-        weighed = yield from _weighed(wanted, made, loaded, listed(wanted.request.plan), terms, secret)
-        judged = yield from weighed[2].telling(line, loaded.now, terms, secret)
-        commit = _commit(*weighed, judged, line, wanted, review_first=terms.review_first)
-        saved = yield from save(commit, prove=True)
-        if saved.word is CommitResult.OK:
-            return Placed(replace(weighed[0], version=1), created=True)
+        offered = shelf.now()
+        listed = offered.plans.get(wanted.request.plan)
+        order, fields, of = yield from _weighed(wanted, made, loaded, listed, terms, secret)
+        judged = yield from of.telling(line, loaded.now, terms, secret)
+        commit = _commit(order, fields, of, judged, line, wanted, review_first=terms.review_first)
+        commit = replace(commit, until=soonest(reserved, of.until, shelf.renewed(offered)))
+        if (yield from save(commit, prove=True)).word is CommitResult.OK:
+            return Placed(replace(order, version=1), created=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 
@@ -153,9 +154,9 @@ def _weighed(
         return *admission, of
 
     try:
-        first = admitted(of)
-        of = yield from hold_recording(of, made.claimant)
-        return first if of is first[2] else admitted(of)  # the archive has the call, and knows more
+        order, fields, _ = admitted(of)
+        held = yield from hold_recording(of, made.claimant)
+        return (order, fields, held) if held.call is of.call else admitted(held)  # the archive knows more
     except BECAUSE_OF_THE_CALL as refusal:
         yield from keep_refused(of, made.order, wanted, refusal.code, made.claimant, terms, secret)
         raise

@@ -1,6 +1,7 @@
 """Reservations: an Idempotency-Key for one request, a recording for one call of one number."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -13,31 +14,37 @@ from consent_engine.engine.round_trips import calls_of_request, load
 from consent_engine.engine.store_requests import Reserve, Step
 from consent_engine.errors import IdempotencyConflict, StoreUnavailable
 from consent_engine.ports import Claim
+from consent_engine.ports.records import CLOCKS_APART_MS
 
-REQUEST_MAY_LAST_MS = 60_000
-"""How long a reservation without its record counts: longer than any request can be under way."""
-
+RESERVED_MS = 60_000
+"""How long a reservation without its record counts. Whoever reserves saves in that time, or reserves again."""
 
 Known = Sequence[tuple[str, str]] | None
 """The archived records under a request's key, each with its request; None while the store has one of that id."""
 
 
 def reserve_key(ask: Reserve, look: Callable[[str], Step[Known]]) -> Step[Millis]:
-    """Reserve the key of a request; return the store's time. Raises IdempotencyConflict while it stands for another
-    request, and StoreUnavailable when too many others want it. look: looks for the record that the key stands for
+    """Reserve the key of a request; return until when a commit may rest on that. Raises IdempotencyConflict while it
+    stands for another request, and StoreUnavailable when too many others want it. look: looks for the record that the
+    key stands for
     """
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
         if claim.taken is None:
-            return claim.now
+            return _until(claim)
         _, other, at = claim.taken
         found = yield from look(other)
         # For a record that has left the store, the archive says whose key it is, not the reservation.
         ours = (ask.order, ask.fingerprint) in (found or ())
-        if not ours and (found is None or found or claim.now - at < REQUEST_MAY_LAST_MS):
+        if not ours and (found is None or found or claim.now - at < RESERVED_MS):
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
         ask = replace(ask, seen=claim.seen)
     raise StoreUnavailable("too many others want this Idempotency-Key")
+
+
+def _until(claim: Claim) -> Millis:
+    """Until when a commit may rest on a reservation: before anybody takes it over, by the clock of any server."""
+    return claim.now + RESERVED_MS - CLOCKS_APART_MS
 
 
 def call_named(call: str) -> Step[Known]:
@@ -47,20 +54,34 @@ def call_named(call: str) -> Step[Known]:
     return [(each.id, each.began.request) for each in (yield from calls_of_request(request_key(call))) or ()]
 
 
-def free_recording(call: str, keys: Sequence[str], claimant: str) -> Step[Call | None]:
-    """Reserve a recording for a call, under each of its keys; return that call where it is archived. Raises
-    RecordingReused where the recording is another call's, in store or archive, or just being reserved, and
-    StoreUnavailable when too many others want it.
+class Freed(NamedTuple):
+    """A recording that is reserved. archived: its call, where the archive has that · until: the instant until which a
+    commit may rest on it; None where nothing was to be reserved
+    """
+
+    archived: Call | None = None
+    until: Millis | None = None
+
+
+def free_recording(call: str, keys: Sequence[str], claimant: str) -> Step[Freed]:
+    """Reserve a recording for a call, under each of its keys. Raises RecordingReused where the recording is another
+    call's, in store or archive, or just being reserved, and StoreUnavailable when too many others want it.
 
     While the archive cannot be asked, the store decides: a recording of the last days is there.
     """
-    archived = None
+    freed = Freed()
     for key in keys:
-        archived = (yield from _free(Reserve(key, "", call, claimant))) or archived
-    return archived
+        one = yield from _free(Reserve(key, "", call, claimant))
+        freed = Freed(one.archived or freed.archived, soonest(freed.until, one.until))
+    return freed
 
 
-def _free(ask: Reserve) -> Step[Call | None]:
+def soonest(*untils: Millis | None) -> Millis | None:
+    """Return the instant until which a commit may rest on all of these."""
+    return min((each for each in untils if each is not None), default=None)
+
+
+def _free(ask: Reserve) -> Step[Freed]:
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
         other = claim.taken[1] if claim.taken else ask.order
@@ -70,8 +91,8 @@ def _free(ask: Reserve) -> Step[Call | None]:
             raise RecordingReused("this recording belongs to another call or number: name the call by call_id")
         if claim.taken is None:
             mine = [each for each in archived if each.id == ask.order]
-            return mine[0] if mine else None
-        if claim.now - claim.taken[2] < REQUEST_MAY_LAST_MS:
+            return Freed(mine[0] if mine else None, _until(claim))
+        if claim.now - claim.taken[2] < RESERVED_MS:
             raise RecordingReused("another request with this recording is under way")
         ask = replace(ask, seen=claim.seen)
     raise StoreUnavailable("too many others want this recording")

@@ -19,6 +19,11 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Beat, Rhythm
 from consent_engine.ports.loaded import Loaded
 
+CLOCKS_APART_MS: Millis = 1_000
+"""How far the clocks of the store's servers may be apart: a commit's `until` comes from one, and is compared by
+another, a promoted replica even. Whoever waits for such an instant waits so much longer.
+"""
+
 
 class Owner(StrEnum):
     """The kinds of records, by the first letter of their effects' members in the due-sets."""
@@ -202,7 +207,8 @@ class Commit(Struct, frozen=True):
     cell, each once, and each with the version the decision was based on; a written record then has a higher version ·
     guard: no message received at or before this instant may be unread · at: the instant of the decision; a restriction
     that had ended by then bars nothing · beat: a yes to compare with others of the agent; in one rhythm with them,
-    nothing is written
+    nothing is written · until: where it rests on something that is kept elsewhere, as a reservation or the catalogue:
+    the instant until which that holds; from then on it is STALE, by the clock of the server that saves it
     """
 
     op: str
@@ -214,6 +220,7 @@ class Commit(Struct, frozen=True):
     """lanes in which this commit makes effects due at once"""
     at: Millis | None = None
     beat: Beat | None = None
+    until: Millis | None = None
 
 
 class CommitResult(StrEnum):

@@ -61,7 +61,7 @@ class Upgraded(World):
             Outside({"http_json": self.gateway}, dict.fromkeys(SENDERS, "http_json"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             self.secret,
-            Pace(watch=lambda: self.clock() / 1000),
+            Pace(watch=lambda: self.clock() / 1000, rest=self.rest),
         )
 
     def order(self, number):

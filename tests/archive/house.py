@@ -51,7 +51,7 @@ class Town(World):
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age, permits_required=self.permits_required),
             "test-secret",
-            Pace(watch=lambda: self.clock() / 1000),
+            Pace(watch=lambda: self.clock() / 1000, rest=self.rest),
         )
 
     def settled(self, answer="是", msisdn=NUMBER, **more):

@@ -59,7 +59,7 @@ class Celled(World):
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             "test-secret",
-            Pace(watch=lambda: self.clock() / 1000),
+            Pace(watch=lambda: self.clock() / 1000, rest=self.rest),
         )
 
 

@@ -15,6 +15,7 @@ from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.reserving import RESERVED_MS
 from consent_engine.errors import (
     ConsentError,
     DoNotCall,
@@ -135,6 +136,9 @@ class PlaceRefused(Operation):
         if not life.said("refused"):
             [answer] = town.engine.place_many([self.wanted])
             assert isinstance(answer, DoNotCall), "placed after a refusal"
+            town.clock.forward(
+                RESERVED_MS
+            )  # the first try may still be under way, for all that is known: both had the key
         town.engine.place(self.other)
 
 

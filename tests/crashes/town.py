@@ -189,7 +189,7 @@ class Town(Judge, World):
             Outside({"test": hands}, dict.fromkeys(SENDERS, "test"), SENDERS, hands),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age, review_first=self.op.review_first),
             "test-secret",
-            Pace(watch=lambda: self.clock() / 1000),
+            Pace(watch=lambda: self.clock() / 1000, rest=self.rest),
         )
 
     # -- a life -----------------------------------------------------------------------------------------------------

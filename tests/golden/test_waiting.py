@@ -76,7 +76,7 @@ class Since(World):
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
             Terms(self.policy, SENDERS, frozenset(), call_age=self.call_age),
             SECRET,
-            Pace(watch=lambda: self.clock() / 1000),
+            Pace(watch=lambda: self.clock() / 1000, rest=self.rest),
         )
 
     def order(self, name):

@@ -31,7 +31,8 @@ class Commits(Lists):
         args += (
             0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0",
             "" if commit.at is None else commit.at, 0, "", held.lease if held else "",
-            "" if commit.beat is None else beat_of(commit.beat, self._cell, self), 0, 0, len(records),
+            "" if commit.beat is None else beat_of(commit.beat, self._cell, self), 0, 0,
+            "" if commit.until is None else commit.until, len(records),
         )  # fmt: skip
         inbox = ""
         for place, change in enumerate(records, 1):
@@ -56,9 +57,9 @@ class Commits(Lists):
         args += len(commit.unmatched), *commit.unmatched, len(self.sealed), *self.sealed
         args[start] = len(args) - start - 1
 
-    def asked(self) -> tuple[list[str], list[str | int]]:
-        """The keys and the arguments of the script, for all of them."""
+    def asked(self, now: str) -> tuple[list[str], list[str | int]]:
+        """The keys and the arguments of the script, for all of them. now: '' for the server's own"""
         counted: list[str | int] = [len(self._counted)]
         for counts in self._counted:
             counted += len(counts) // 2, *counts
-        return [*self._cell.of_commits, *self.numbers], [self.count, *self.args, *counted]
+        return [*self._cell.of_commits, *self.numbers], [now, self.count, *self.args, *counted]

@@ -53,7 +53,8 @@ class NewOrders(Lists):
         first, args = commit.records[0], self.args
         if not (isinstance(first, OrderChange) and _only_makes(commit)):
             raise ValueError("a commit that makes an order does nothing else")
-        args += self.offers.setdefault(offers.needed(first.order), len(self.offers) + 1), 0, len(commit.records)
+        offer = self.offers.setdefault(offers.needed(first.order), len(self.offers) + 1)
+        args += "" if commit.until is None else commit.until, offer, 0, len(commit.records)
         counts = len(args) - 2
         self.counts, self.due, self.gone, self.sealed = [], [], [], []
         for change in commit.records:
@@ -76,10 +77,10 @@ class NewOrders(Lists):
             self.due += self.numbers[self._cell.due_of(effect)], "+inf" if due == PARKED else due, begins + effect
         self.args += len(kept) // 2, *kept, len(going), *going
 
-    def asked(self, commits: int) -> tuple[list[str], list[str | int]]:
-        """The keys and the arguments of the script, for so many commits."""
+    def asked(self, commits: int, now: str) -> tuple[list[str], list[str | int]]:
+        """The keys and the arguments of the script, for so many commits. now: '' for the server's own"""
         keys = [self._cell.offers, self._cell.journal, *self._records, *self.numbers]
-        before: list[str | int] = [len(self._records), len(self.offers)]
+        before: list[str | int] = [len(self._records), now, len(self.offers)]
         for offer in self.offers:
             before += offer
         after: list[str | int] = [len(self._counted)]

@@ -74,13 +74,13 @@ class RedisRecords(OfCell, Records):
             together = NewOrders(self._cell, self._seal)
             for n in some:
                 together.add(commits[n], self._offers)
-            calls.script("commit_new", *together.asked(len(some)))
+            calls.script("commit_new", *together.asked(len(some), self._clock.argument()))
             said += together.offers
         for some in _parts(others, MOST):
             alike = Commits(self._cell, self._seal)
             for n in some:
                 alike.add(commits[n])
-            calls.script("commit", *alike.asked())
+            calls.script("commit", *alike.asked(self._clock.argument()))
         answers = self._wire.send(calls, prove=prove, repeat=True)
         self._offers.update((name, content) for name, content in said if content)
         each = [("ok", 0) if answer == "ok" else answer for group in answers for answer in group]

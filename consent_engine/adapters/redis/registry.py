@@ -65,7 +65,7 @@ class RedisRegistry(Registry):
         return self._clock() if self._clock is not None else Clock().instant(self._one("TIME"))
 
     def catalogue_mark(self) -> tuple[str, Millis]:
-        mark, time = self._wire.ask(("HGET", self._meta, "catalogue"), ("TIME",))
+        time, mark = self._wire.ask(("TIME",), ("HGET", self._meta, "catalogue"))  # no later than the mark
         return mark or "", Clock(self._clock).instant(time)
 
     def catalogue(self) -> dict[str, tuple[Version, ...]]:

@@ -131,7 +131,8 @@ async def attest(request: Request, caller: ApiKey, form: Attest, code: str) -> P
     "POST", "/{code}/withdraw", ADMIN, "Withdraw a plan from sale", SaleView, problems=(PlanNotFound, *NO_BODY)
 )
 async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
-    """Withdraw a plan from sale; a yes to an open order still counts. Needs no body. Role: admin."""
+    """Withdraw a plan from sale; a yes to an open order still counts. Answered three seconds later, when no order
+    decided before can be saved any more. Needs no body. Role: admin."""
     await read_body(request, MOST_FORM)
     listed = await front_of(request).ask_long(lambda engine: engine.catalogue.set_sale(code, Sale.WITHDRAWN))
     return SaleView.shown(listed.plan, sale=listed.sale, cancelled=0)
@@ -139,8 +140,9 @@ async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
 
 @operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(PlanNotFound, *NO_BODY))
 async def revoke(request: Request, caller: ApiKey, code: str) -> SaleView:
-    """No new orders; open orders are cancelled with a notice to the subscriber. Repeating the request resumes one that
-    was interrupted. Needs no body. Role: admin."""
+    """No new orders; open orders are cancelled with a notice to the subscriber. Answered three seconds later or more,
+    when no order decided before can be saved any more. Repeating the request resumes one that was interrupted. Needs no
+    body. Role: admin."""
     await read_body(request, MOST_FORM)
 
     def revoked(engine: Engine) -> SaleView:

@@ -144,6 +144,10 @@ class Listed(Struct, frozen=True):
     def version(self, number: int) -> Version | None:
         return next((each for each in self._known if each.number == number), None)
 
+    def is_revoked(self, number: int) -> bool:
+        """Whether the plan was revoked after a version of it was known: no order for that version may go on."""
+        return any(each.sale is Sale.REVOKED and each.number > number for each in self._known)
+
     @property
     def newest(self) -> Version:
         """The newest version, even one that waits."""

@@ -50,6 +50,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.restriction import Kind as StandsAs
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.agreement import Person
 from consent_engine.domain.order.order import QUESTION, opened
 from consent_engine.engine.metrics import Measures
@@ -71,7 +72,8 @@ def survey(world):
 
 
 def look(world, wanted=EVERYTHING, told=None):
-    found = records.records(world.engine.store, survey(world), LEASE, wanted, (told if told is not None else []).append)
+    tell, plans = (told if told is not None else []).append, world.engine.registry.catalogue
+    found = records.records(world.engine.store, survey(world), LEASE, wanted, tell, plans)
     return list(found)
 
 
@@ -548,6 +550,40 @@ def not_taken_back(world):
     return order.id
 
 
+def twice(world, **second):
+    """Have two orders saved whose processes held the same reservation."""
+    first = world.place()
+    name = {"key": f"key-{world.keys}"} if "key" in second else {}
+    world.client.delete(*world.client.keys("ce:key:*"))
+    call = {"recording_id": "rec-b", **second}
+    call.pop("key", None)
+    placing = Placing("desk", name.get("key", "another"), world.request(OTHER, **call))
+    return first, world.engine.place(placing).order
+
+
+def one_key_twice(world):
+    return twice(world, key=True)[0].id
+
+
+def one_recording_twice(world):
+    return twice(world, recording_id=world.request().call.recording_id)[0].doc.call_id
+
+
+def one_audio_twice(world):
+    audio = {"recording_sha256": "9f" * 32}
+    first = world.engine.place(Placing("desk", "first", world.request(**audio))).order
+    world.client.delete(*world.client.keys("ce:key:*"))
+    world.engine.place(Placing("desk", "second", world.request(OTHER, **audio)))
+    return first.doc.call_id
+
+
+def open_though_revoked(world):
+    order = asked(world)
+    world.engine.catalogue.set_sale(order.doc.plan, Sale.REVOKED)
+    world.clock.forward(seconds=61)
+    return order.id
+
+
 BROKEN = {
     "endless": (waits_for_nothing, endless, endless_before_it_is_asked),
     "stalled": (unasked, inactive_after_a_yes, unnotified), "undecided": (undecided,), "undue": (undue,),
@@ -563,7 +599,8 @@ BROKEN = {
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
     "ageless": (ageless,), "uncalled": (uncalled,), "callless": (callless,), "unended": (unabandoned,),
     "ungated": (free_while_its_call_is_up, free_though_its_review_is_contested),
-    "untaken": (not_taken_back,),
+    "untaken": (not_taken_back,), "doubled": (one_key_twice,), "shared": (one_recording_twice, one_audio_twice),
+    "revoked": (open_though_revoked,),
 }  # fmt: skip
 CASES = [(trouble, make) for trouble, makes in BROKEN.items() for make in makes]
 
@@ -1124,6 +1161,13 @@ def test_a_clock_that_differs_and_a_secret_that_others_may_read_are_told(tmp_pat
     [what] = told(lambda: int(time() * 1000))
     assert what == "other users can read the secret"
     assert secret not in what
+
+
+def test_masters_whose_clocks_differ_by_more_than_commits_allow_for_are_told():
+    assert not [*setup.masters({}), *setup.masters({"a:1": 5}), *setup.masters({"a:1": -400, "b:2": 600})]
+    [found] = setup.masters({"a:1": -400, "b:2": 601, "c:3": 0})
+    assert (found.level, found.do) == (Level.BAD, "chronyc tracking on both")
+    assert "the clocks of a:1 and b:2 differ by 1,001 ms" in found.what
 
 
 def test_a_path_with_a_blank_is_typed_as_one_word(tmp_path):

@@ -12,7 +12,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.engine.reserving import REQUEST_MAY_LAST_MS
+from consent_engine.engine.reserving import RESERVED_MS
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import (
     BrokenRecord,
@@ -107,7 +107,7 @@ def test_a_reservation_whose_request_died_is_taken_over_when_it_is_old_and_not_b
     other = Placing("desk", "k", world.request(OTHER))
     with pytest.raises(IdempotencyConflict):
         world.engine.place(other)
-    world.clock.forward(REQUEST_MAY_LAST_MS)
+    world.clock.forward(RESERVED_MS)
     assert world.engine.place(other).created
     with pytest.raises(IdempotencyConflict):
         world.engine.place(Placing("desk", "k", world.request()))

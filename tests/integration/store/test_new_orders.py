@@ -77,7 +77,7 @@ def one_by_one(world, commits):
         offer, alone = commit.records[0].order.doc.offer, Commits(world.cell, SEAL)
         alone.add(commit)
         calls.plain("HSET", world.cell.offers, offer.hash, offer.encode())
-        calls.script("commit", *alone.asked())
+        calls.script("commit", *alone.asked(str(world.clock())))
     Wire(world.client, proves=False, replicas=0).send(calls)
 
 

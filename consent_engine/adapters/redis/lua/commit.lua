@@ -2,7 +2,7 @@
 --
 -- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   then the keys that the commits refer
 --       to by number: records, inboxes, counters and lists                (all in one slot; some are only named)
--- ARGV  1 how many commits; then for each the number of its arguments, and these:
+-- ARGV  1 now, '' = ask the server   2 how many commits; then for each the number of its arguments, and these:
 --       1 op: the identity of this change, which is searched for among the events of the first record
 --       2 guard: an instant, or ''
 --       3 which of its records has the inbox that is read, 0: none   4 key of the message to consume or ''
@@ -16,7 +16,8 @@
 --       alike   how many others refuse it   ms from and to which two are a little apart   how many times as many as the
 --       latter the former must be   ms it took   when it came   whose it is   the agent (field)
 --       11 KEYS number of the inbox of the line it is about   12 the number of its set of counts, 0: counts nothing
---       13 how many records; then for each: its KEYS number   the version that was read, '' when it was not (then it is
+--       13 the instant from which on it is stale, '' = it never is: what it rests on is kept elsewhere
+--       14 how many records; then for each: its KEYS number   the version that was read, '' when it was not (then it is
 --       only stamped)   how it is touched   a digit for each effect that is dropped with care   how many restrictions
 --       bar, and three counted lists: the fields to check, in this order: the effect that is held, `seen` (how: 'a'),
 --       the effects that are dropped with care, the restrictions · fields to set (name, value; `seen` is the first) ·
@@ -28,8 +29,8 @@
 --       begins with the instant, higher than that of one which `retire` deleted · 'l' it is only read, and stays.
 --       Care: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
 -- Returns for each commit 'ok', or {word, number of its record that stood in its way (0: none)}; word is
---       same (this op was saved before) · stale (another commit was first) · lost (the effect is no longer held)
---       · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
+--       same (this op was saved before) · stale (another commit was first, or it came too late) · lost (the effect is
+--       no longer held) · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
 --       · barred (a restriction stands on the record) · rhythm (the yes came in one: the second value is the number of
 --       others, and a third is cadence or lockstep)
 --
@@ -38,7 +39,7 @@
 -- lists, counts and entries are written at the end, once for all commits: no check here reads them.
 
 local call, match = redis.call, string.match
-local before, at = 0, 1 -- the index before the arguments of the current commit; the last index read
+local before, at = 0, 2 -- the index before the arguments of the current commit; the last index read
 local listed, counted, sealed = {}, {}, {} -- listed: by KEYS number, a member's score, or false to remove it
 local function list(width)
     local first = at + 2
@@ -54,16 +55,25 @@ local function of(key)
     return members
 end
 
+local now = tonumber(ARGV[1])
+local function in_time(ends)
+    if ends == "" then return true end
+    if not now then
+        local time = call("TIME")
+        now = time[1] * 1000 + math.floor(time[2] / 1000)
+    end
+    return now < tonumber(ends)
+end
 -- Of a kept effect: its attempts, the instant of its lease (0: not leased), whether it is in doubt.
 local function attempts_of(kept)
     local attempts, leased_at, doubts, first_at = match(kept or "", "^%[(%d+),(%d+),(%d+),(%d+)")
     return attempts or "0", leased_at or "0", (doubts or "0") ~= "0" and first_at ~= "0"
 end
 local function over(kept) -- whether a restriction has ended
-    local now = ARGV[before + 6]
+    local decided = ARGV[before + 6]
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
-    return ends > 0 and now ~= "" and ends <= tonumber(now)
+    return ends > 0 and decided ~= "" and ends <= tonumber(decided)
 end
 local function within(apart, least, most, newest) -- how many of the newest are so far apart
     local count = 0
@@ -129,7 +139,7 @@ local function commit()
     local first = before
     local op, guard, consumed = ARGV[first + 1], ARGV[first + 2], ARGV[first + 4]
     local inboxed, holder = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 7])
-    at = first + 13
+    at = first + 14
     local records = {} -- each is read once
     for n = 1, tonumber(ARGV[at]) do
         local key, read, how = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
@@ -154,6 +164,7 @@ local function commit()
         r.number = assert(tonumber(r.version), "a version that is no number")
         r.seen = assert(r.how ~= "a" or tonumber(r.kept[r.cares] or "0"), "an instant that is no number")
     end
+    if not in_time(ARGV[first + 13]) then return { "stale", 0 } end
     if holder > 0 then
         local held = match(records[holder].kept[2] or "", "^%[(%d+,[1-9]%d*),")
         if held ~= ARGV[first + 9] then return { "lost", holder } end
@@ -225,8 +236,8 @@ local function commit()
     return "ok"
 end
 
-local answers, following, failed = {}, 2, nil
-for n = 1, tonumber(ARGV[1]) do
+local answers, following, failed = {}, 3, nil
+for n = 1, tonumber(ARGV[2]) do
     before = following
     following = before + 1 + ARGV[before]
     local is_done, answer = pcall(commit) -- an unreadable record must not stop the other commits

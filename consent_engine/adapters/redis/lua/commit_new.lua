@@ -5,10 +5,10 @@
 -- members of lists, counts and journal entries are written once for all of them.
 --
 -- KEYS  1 offers   2 journal   then the records, in the order of their commits, then the lists and the counters
--- ARGV  1 how many records there are in all
---       2 how many offers; for each: its name, and its content ('' when it is believed to be stored)
---       then how many commits; for each: the number of the offer that it needs   the number of its set of
---       counts, 0: it counts nothing   how many records; for each: the version that was read   how it is touched, as in
+-- ARGV  1 how many records there are in all   2 now, '' = ask the server
+--       3 how many offers; for each: its name, and its content ('' when it is believed to be stored)
+--       then how many commits; for each: the instant from which on it is stale, '' = it never is   the number
+--       of the offer that it needs   the number of its set of counts, 0: it counts nothing   how many records; for each: the version that was read   how it is touched, as in
 --       `commit` · two counted lists: fields to set (name, value; `seen` is the first where the record may exist or
 --       not) · names of fields to delete
 --       then three counted lists: members added to lists (number of the list, score, member) · members removed (number,
@@ -21,7 +21,12 @@
 
 local call = redis.call
 local lists = 2 + tonumber(ARGV[1]) -- they follow this entry of KEYS
-local at = 1 -- index of the last argument read
+local now = tonumber(ARGV[2])
+if not now then
+    local time = call("TIME")
+    now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local at = 2 -- index of the last argument read
 local function number()
     at = at + 1
     return tonumber(ARGV[at])
@@ -40,7 +45,7 @@ for n = 1, number() do
     offers[n] = { name = name, content = content, known = content ~= "" or call("HEXISTS", KEYS[1], name) == 1 }
 end
 for n = 1, number() do
-    local offer, counts, records = offers[number()], number(), {}
+    local ends, offer, counts, records = number() or math.huge, offers[number()], number(), {}
     for i = 1, number() do
         keys = keys + 1
         local read, how = ARGV[at + 1], ARGV[at + 2]
@@ -56,7 +61,7 @@ for n = 1, number() do
     local p1, p2 = list(3)
     local g1, g2 = list(2)
     local e1, e2 = list(1)
-    commits[n] = { offer = offer, counts = counts, records = records, p1 = p1, p2 = p2, g1 = g1, g2 = g2, e1 = e1, e2 = e2 }
+    commits[n] = { ends = ends, offer = offer, counts = counts, records = records, p1 = p1, p2 = p2, g1 = g1, g2 = g2, e1 = e1, e2 = e2 }
 end
 -- One EXISTS for all records believed new; where one of them exists, each is read.
 local unknown = #unseen > 0 and call("EXISTS", unpack(unseen)) == 0
@@ -77,6 +82,7 @@ local function refused(c)
             r.seen = assert(tonumber(kept[2] or "0"), "an instant that is no number")
         end
     end
+    if now >= c.ends then return { "stale", 0 } end
     if not c.offer.known then return { "offer", 0 } end
     for _, r in ipairs(c.records) do
         touched[r.key] = r.how ~= "l" or nil
