@@ -1,13 +1,15 @@
 """The subscriber look-up: the BSS says who has a number before an activation; a former holder's YES is void.
 
-Only an answer lets an activation begin. An answer with another holder or network is an event of the line, as if its
-network had reported it: the same code ends the order, or bars it where its activation has begun.
+Only an answer lets an activation begin. An answer with another holder or network, or with a minor, is an event of the
+line, as if its network had reported it: the same code ends the order, or bars it where its activation has begun.
 """
 
 from typing import NamedTuple
 
 from consent_engine.domain.effects import ACTIVATE, Accepted, Millis, Outcome, Unavailable, Uncertain
 from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import OF_A_MINOR
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
@@ -18,6 +20,7 @@ from consent_engine.ports.targets import BSS
 BY = "bss"
 """The name under which the history records what a look-up found."""
 CHANGED = "the BSS says that the number went to another holder or network"
+OF_A_CHILD = "the BSS says that the number's holder is a minor"
 
 
 class Looked(NamedTuple):
@@ -49,8 +52,8 @@ def _meant(target: Target, order: Order, answer: Subscriber | Unavailable, now: 
     if event is None:
         return Looked(target, told)
     # In doubt it may have been activated for the holder before: a person must find that out, and it is not tried again.
-    in_doubt = order.effects[ACTIVATE].in_doubt
-    return Looked(target, told, Uncertain(CHANGED) if in_doubt else Unavailable(CHANGED), event)
+    in_doubt, why = order.effects[ACTIVATE].in_doubt, OF_A_CHILD if event.event is LineEvent.MINOR else CHANGED
+    return Looked(target, told, Uncertain(why) if in_doubt else Unavailable(why), event)
 
 
 def _event(order: Order, answer: Subscriber, now: Millis) -> LineEventAsked | None:
@@ -59,4 +62,14 @@ def _event(order: Order, answer: Subscriber, now: Millis) -> LineEventAsked | No
         return LineEventAsked(number, LineEvent.ASSIGNED, answer.holder_since, BY)
     if answer.is_elsewhere(carrier):
         return LineEventAsked(number, LineEvent.PORTED_OUT, now, BY, carrier)
-    return None
+    return LineEventAsked(number, LineEvent.MINOR, now, BY) if answer.adult is False else None
+
+
+def of_age(line: Line, msisdn: Msisdn, answer: Subscriber, now: Millis) -> LineEventAsked | None:
+    """Return the event by which a line comes to say what the BSS said, before an order, of its holder's age; None where
+    it says so, or the BSS does not.
+    """
+    is_minor = line.named(OF_A_MINOR) is not None
+    if answer.adult is None or answer.adult is not is_minor:
+        return None
+    return LineEventAsked(msisdn, LineEvent.OF_AGE if answer.adult else LineEvent.MINOR, now, BY)

@@ -17,6 +17,7 @@ from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import (
     CHANGING,
     ENDING,
+    LIMITED,
     MOST_EVENTS,
     OF_EVENTS,
     Happened,
@@ -26,7 +27,8 @@ from consent_engine.domain.line.holder import (
 )
 from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.facts import NumberChanged
+from consent_engine.domain.order.facts import CancelAsked, NumberChanged
+from consent_engine.domain.order.history import BY_LINE, MINOR
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.calls_of_line import judging_again
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
@@ -73,7 +75,7 @@ class _Ends(Struct, frozen=True):
 def happening(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
     """Record an event of a number, proven durable; a repeat changes nothing.
 
-    Raises Malformed for a future instant, EventNotTaken for one that ends no orders when MOST_EVENTS are kept,
+    Raises Malformed for a future instant, EventNotTaken for one that is `LIMITED` when MOST_EVENTS are kept,
     StoreUnavailable.
     """
     return (yield from happening_on(line_id(secret, asked.msisdn), asked))
@@ -108,31 +110,37 @@ def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
 def _may_be(asked: LineEventAsked, line: Line, now: Millis) -> None:
     if asked.on > now + SKEW_MS:
         raise Malformed([FieldError("at", "in_the_future", "must not be in the future")])
-    if len(line.history) >= MOST_EVENTS and asked.event not in ENDING:
+    if len(line.history) >= MOST_EVENTS and asked.event in LIMITED:
         raise EventNotTaken(
             f"{MOST_EVENTS} events of this number are kept: only a change of holder or carrier is taken"
         )
 
 
 def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Millis) -> _Ends:
-    """End the orders that were asked of the holder before; one that cannot end at once is barred."""
+    """End the orders that were asked of the holder before, or are a minor's; one that cannot end at once is barred."""
     changes, ended, wakes = list[Change](), 0, frozenset[Lane]()
     fields: dict[str, str] = {}
-    for entry in line.entries if happened.event in ENDING else ():
+    changes_hands = happened.event in ENDING
+    fact = NumberChanged(happened.op, happened.by, line.id) if changes_hands else _minor(happened, line)
+    for entry in line.entries if changes_hands or happened.event is LineEvent.MINOR else ():
         order = orders.get(entry.order)
-        if not _is_meant(entry, order, happened):
+        if not (_is_meant(entry, order, happened) and (changes_hands or entry.is_open)):
             continue
-        decision = decide(order, NumberChanged(happened.op, happened.by, line.id), now) if order else None
+        decision = decide(order, fact, now) if order else None
         if order is not None and decision is not None and not decision.is_void:
             commit, _ = commit_of(order, decision, happened.op, now)
             changes.append(commit.records[0])
             ended += decision.order.state.settled and not order.state.settled
             fields |= _stamped(commit.records[1:])
             wakes |= commit.wakes
-        if entry.is_open and not (decision is not None and decision.order.state.settled):
+        if changes_hands and entry.is_open and not (decision is not None and decision.order.state.settled):
             bars = stale(entry.order, happened)  # an activation that has begun, or an unreadable record
             fields[f"r:{bars.name}"] = bars.encode()
     return _Ends(changes, fields, ended, wakes)
+
+
+def _minor(happened: Happened, line: Line) -> CancelAsked:
+    return CancelAsked(happened.op, happened.by, MINOR, door=BY_LINE, ref=line.id)
 
 
 def _is_meant(entry: Entry, order: Order | None, happened: Happened) -> bool:

@@ -15,7 +15,7 @@ from consent_engine.domain.call.review import SecondLook, Verdict
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, WAKE_ACTIVATE, Millis
 from consent_engine.domain.line.line import Line, request_key
-from consent_engine.domain.line.restriction import OF_ORDERS, Kind, Restriction, name_of
+from consent_engine.domain.line.restriction import OF_A_MINOR, OF_ORDERS, Kind, Restriction, name_of
 from consent_engine.domain.order.facts import Barred, CancelAsked, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
@@ -167,7 +167,7 @@ def _ended(order: Order) -> Step[None]:
     loaded = yield from load(lines=[order.line])
     line = loaded.line(order.line)
     refusal = line.refusal(order.doc.carrier, order.doc.plan) if READ not in line.effects else None
-    if ends := line.named(name_of(Kind.STALE_HOLDER, order.id)) or refusal:
+    if ends := line.named(name_of(Kind.STALE_HOLDER, order.id)) or line.named(OF_A_MINOR) or refusal:
         yield from recording(order.id, Barred((ends.name,), loaded.now))
     elif waits := line.named(name_of(Kind.CALL, order.id)):
         yield from _fallen(order.id, waits.ref, line)

@@ -15,10 +15,12 @@ from consent_engine.domain.line.line import Line, line_id, order_id, request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.ask_holder import of_age
 from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused
 from consent_engine.engine.calls_of_line import Judged
 from consent_engine.engine.catalogue import Shelf
 from consent_engine.engine.change_order import MOST_RACES
+from consent_engine.engine.line_events import happening_on
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.reserving import Known, reserve_key, soonest
 from consent_engine.engine.round_trips import load, load_of, prove, save
@@ -110,8 +112,9 @@ def _admit(wanted: Placing, made: _Made, terms: Terms, shelf: Shelf, secret: str
             continue
         if archived := (yield from _archived(made.order, wanted, loaded.now)):
             return archived
-        if wrong := wanted.request.late_errors(loaded.now):
-            raise Malformed(wrong)
+        if (event := of_age(line, wanted.msisdn, wanted.subscriber, loaded.now)) is not None:
+            yield from happening_on(line.id, event)
+            continue
         offered = shelf.now()
         listed = offered.plans.get(wanted.request.plan)
         order, fields, of = yield from _weighed(wanted, made, loaded, listed, terms, secret)
@@ -172,20 +175,21 @@ def _open_texts(line: Line) -> Step[list[str]]:
 
 
 def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
-    """Return the order that this key made long ago, if any: the archive has it when the store does not.
+    """Return the order that this key made long ago, if any: the archive has it when the store does not. Raises
+    Malformed for a new order of an impossible instant.
 
     While the archive is unavailable, an order agreed recently is taken all the same: an earlier one by this key
     cannot have settled and been archived since.
     """
     found: list[Order] | None = yield Recall(request_key(order))
-    if found is None:
-        if wanted.request.agreed < now - ARCHIVED_AFTER_MS:
-            raise ArchiveUnavailable("this order may exist in the archive: repeat the same request a little later")
-        return None
-    for each in found:
+    if found is None and wanted.request.agreed < now - ARCHIVED_AFTER_MS:
+        raise ArchiveUnavailable("this order may exist in the archive: repeat the same request a little later")
+    for each in found or ():
         if each.id != order or each.doc.request != wanted.fingerprint:
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
         return Placed(each, created=False)
+    if wrong := wanted.request.late_errors(now):
+        raise Malformed(wrong)
     return None
 
 

@@ -36,7 +36,7 @@ def asked(behaviour, seconds=PATIENT, url=""):
 def test_a_look_up_goes_out_as_the_contract_says_with_the_number_in_its_body_alone():
     answer, far = asked(answers(200, SAID))
     (request,) = far.requests
-    assert answer == Subscriber("mobile", SINCE)
+    assert answer == Subscriber("mobile", SINCE, adult=True)
     assert (request.method, request.target, request.fields) == ("POST", "/v2/subscribers/lookup", {"msisdn": MSISDN})
     assert "idempotency-key" not in request.headers
     signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
@@ -46,8 +46,8 @@ def test_a_look_up_goes_out_as_the_contract_says_with_the_number_in_its_body_alo
     ("said", "meant"),
     [
         (dict.fromkeys(SAID), Subscriber()),
-        (SAID | {"network": "broadnet", "adult": False}, Subscriber("broadnet", SINCE)),
-        (SAID | {"holder_since": "2025-08-01T02:00:00Z", "more": TEXT}, Subscriber("mobile", SINCE)),
+        (SAID | {"network": "broadnet", "adult": False}, Subscriber("broadnet", SINCE, adult=False)),
+        (SAID | {"holder_since": "2025-08-01T02:00:00Z", "more": TEXT}, Subscriber("mobile", SINCE, adult=True)),
     ],
 )
 def test_what_the_bss_does_not_know_is_null(said, meant):

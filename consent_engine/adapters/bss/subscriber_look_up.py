@@ -73,7 +73,7 @@ def _read(body: bytes) -> Subscriber:
         raise ValueError("a network that nobody knows")
     if adult is not None and not isinstance(adult, bool):
         raise ValueError("whether the holder is adult is neither true nor false")
-    return Subscriber(network or "", _instant(said["holder_since"]))
+    return Subscriber(network or "", _instant(said["holder_since"]), adult)
 
 
 def _instant(said: object) -> Millis:

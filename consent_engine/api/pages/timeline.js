@@ -13,6 +13,7 @@ const WHYS = [
   [/^a text of (\d+) segments: the gateway carries (\d+)$/, "why.too_long"],
   [/^part (\d+) of (\d+): (.+)$/, "why.part"], [/^not delivered$/, "why.not_delivered"],
   [/^look-up: (.+)$/, "why.look_up"], [/^the BSS says that the number went to another holder or network$/, "why.changed_hands"],
+  [/^the BSS says that the number's holder is a minor$/, "why.minor"],
   [/^plan revoked$/, "why.plan_revoked"], [/^refused$/, "why.refused"], [/^undecided$/, "why.undecided"],
   [/^refused \((.+)\) after an attempt that may have been taken$/, "why.refused_after_doubt"], [/^refused: (.+)$/, "why.refused_for"],
 ];

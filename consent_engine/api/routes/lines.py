@@ -10,6 +10,7 @@ from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.callers import OPS
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.days import millis
+from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.errors import EventNotTaken
@@ -28,7 +29,7 @@ async def tell(request: Request, caller: ApiKey, form: TellLine) -> Response:
     Events count by `at`, in whatever order they are reported; the same event again: 200. 409 `event_not_taken`: as many
     events of this number are kept as may be, and this one ends no orders. Role: ops."""
     carrier = form.carrier.value if form.carrier else ""
-    asked = LineEventAsked(Msisdn(form.msisdn), form.event, millis(form.at), caller.name, carrier)
+    asked = LineEventAsked(Msisdn(form.msisdn), LineEvent(form.event), millis(form.at), caller.name, carrier)
     taken = await front_of(request).ask(lambda engine: engine.line_event(asked))
     told = taken.happened
     view = LineEventView(event=told.event, at=instant(told.on), recorded_at=instant(told.at), ended=told.ended)

@@ -14,7 +14,7 @@ class DialView(View):
         description="refused; suspected: a reply may be a refusal, and a person has not decided yet; marketing_free; "
         "cool_off: the subscriber declined the plan before; quiet_hours: no calls at this time of day; "
         "too_often: the number was called as often as allowed today; "
-        "number_changed: the number has no holder, or left the carrier",
+        "number_changed: the number has no holder, or left the carrier; minor: its holder is one, as the BSS said",
     )
     since: str | None = None
 
@@ -26,8 +26,8 @@ class PermitRow(View):
     until: str | None = Field(default=None, description="when the permit ends; a call that began before may continue")
     denied: str | None = Field(
         default=None,
-        description="why there is no permit: refused, suspected, marketing_free, cool_off, quiet_hours, too_often or "
-        "number_changed, as in the answer of /v1/callable",
+        description="why there is no permit: refused, suspected, marketing_free, cool_off, quiet_hours, too_often, "
+        "number_changed or minor, as in the answer of /v1/callable",
     )
     since: str | None = Field(
         default=None, description="since when the reason applies; left out if the record cannot be read"

@@ -7,7 +7,9 @@ from pydantic import Field
 from consent_engine.api.schemas.forms import Channel, Instant, Number, OwnAct
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.line.holder import LineEvent
+
+Reported = Literal["assigned", "released", "ported_out", "ported_in", "suspended", "resumed"]
+"""The events that a network reports; others come from the BSS's answers alone."""
 
 
 class Register(StrictForm):
@@ -32,6 +34,6 @@ class TellLine(StrictForm):
     """An event of a number, as its network reports it: another holder (`assigned`), none (`released`), and the like."""
 
     msisdn: Number
-    event: LineEvent
+    event: Reported
     at: Instant = Field(description="when it happened; not in the future")
     carrier: Carrier | None = Field(None, description="the carrier left or joined by porting; left out: all carriers")

@@ -56,7 +56,7 @@ class RefusalRow(View):
 
     msisdn: str = Field(description="masked")
     kind: str = Field(
-        description="refused; in the answer to a search also suspected, marketing_free, cool_off, number_changed"
+        description="refused; in the answer to a search also suspected, marketing_free, cool_off, number_changed, minor"
     )
     carrier: _Carrier = Field(description="null: all carriers")
     plan: str | None = Field(default=None, description="the only plan that it bars; left out: all plans")

@@ -254,6 +254,7 @@ _WHY_NOT = {
     Kind.SUSPECTED: "a reply of the subscriber may be a refusal: a person decides within a day",
     Kind.MARKETING_FREE: "the subscriber is registered as marketing-free",
     Kind.NUMBER_CHANGED: "the number has another holder or network, or none",
+    Kind.MINOR: "the BSS says that the number's holder is a minor",
 }
 
 

@@ -40,6 +40,8 @@ class Denied(StrEnum):
     """As many calls to the number as are allowed in a day have begun today."""
     NUMBER_CHANGED = "number_changed"
     """The number has no holder, or left the carrier."""
+    MINOR = "minor"
+    """The number's holder is a minor, as the BSS said."""
 
 
 class Dial(Struct, frozen=True):

@@ -45,7 +45,7 @@ from consent_engine.domain.effects import (
     sms_effect,
 )
 from consent_engine.domain.lifecycle import ASKING, WAITING, State, Trigger
-from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of, names_barring
+from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_A_MINOR, Kind, name_of, names_barring
 from consent_engine.domain.order import details
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import (
@@ -64,7 +64,7 @@ from consent_engine.domain.order.facts import (
     Revealed,
     Woke,
 )
-from consent_engine.domain.order.history import PLAN_REVOKED, all_of
+from consent_engine.domain.order.history import BY_LINE, MINOR, PLAN_REVOKED, all_of
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 
@@ -148,6 +148,9 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
         return Decision(order, put=(replace(again, pending=pending),))
     if name_of(Kind.STALE_HOLDER, order.id) in against:
         return changed_hands(order, now, fact.op, "engine")
+    if OF_A_MINOR in against:
+        event = Event.of(details.Cancelled(reason=MINOR, door=BY_LINE), now, fact.op, by="engine")
+        return settle(order, event, started=Drop.NOT_BEGUN)
     fell = next((late for _, late in all_of(order, details.RepliedLate) if late.door == "call"), None)
     if fell is not None and name_of(Kind.REVIEW, order.id) in against:  # the second look upheld the failure meanwhile
         end = details.Cancelled(reason=fell.reason or "", door=fell.door)

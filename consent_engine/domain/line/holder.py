@@ -13,7 +13,7 @@ from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, Restrict
 from consent_engine.domain.order.history import BY_LINE
 
 MOST_EVENTS = 200
-"""The most events that are kept of one number; those that end orders are kept beyond that."""
+"""The most events that are kept of one number; those outside `LIMITED` are kept beyond that."""
 
 
 class LineEvent(StrEnum):
@@ -29,14 +29,22 @@ class LineEvent(StrEnum):
     """The number has another holder."""
     PORTED_IN = "ported_in"
     RESUMED = "resumed"
+    OF_AGE = "of_age"
+    """The BSS says that the holder is an adult."""
     SUSPENDED = "suspended"
     """Nothing is activated on the number until it is resumed."""
+    MINOR = "minor"
+    """The BSS says that the holder is a minor: open orders end, and nothing is sold to the number until its holder is
+    of age, or another one.
+    """
 
 
 CHANGING = frozenset({LineEvent.ASSIGNED, LineEvent.RELEASED})
 """Events after which earlier questions do not concern the number's holder."""
 ENDING = CHANGING | {LineEvent.PORTED_OUT}
-"""Events that end open orders."""
+"""Events that end the open orders of the holder before, or of the carrier's former customer."""
+LIMITED = frozenset({LineEvent.PORTED_IN, LineEvent.RESUMED, LineEvent.SUSPENDED})
+"""Events that are taken only up to MOST_EVENTS."""
 
 
 class Happened(Row, frozen=True):
@@ -87,7 +95,7 @@ def had_changed(history: Iterable[Happened], carrier: str, at: Millis, permitted
     known = [each for each in history if each.on <= at]
     if permitted and holder_since(known, carrier) > permitted:
         return True
-    return any(each.bars(carrier) for each in restrictions_of(known).values())
+    return any(each.kind is Kind.NUMBER_CHANGED and each.bars(carrier) for each in restrictions_of(known).values())
 
 
 def restrictions_of(history: Iterable[Happened]) -> dict[str, Restriction]:
@@ -104,20 +112,22 @@ def _put(happened: Happened) -> Restriction | None:
     kind = _PUTS.get(happened.event)
     if kind is None:
         return None
-    carrier = EVERY_CARRIER if kind is Kind.SUSPENDED else happened.carrier or EVERY_CARRIER
-    return Restriction(kind, carrier, "", happened.on, BY_LINE, happened.op)
+    carrier = happened.carrier if kind is Kind.NUMBER_CHANGED else ""
+    return Restriction(kind, carrier or EVERY_CARRIER, "", happened.on, BY_LINE, happened.op)
 
 
 def _lifts(happened: Happened, stands: Restriction) -> bool:
     """Whether an event lifts a restriction that an earlier one put."""
     match happened.event:
         case LineEvent.ASSIGNED | LineEvent.RELEASED:
-            return stands.kind in {Kind.NUMBER_CHANGED, Kind.SUSPENDED}
+            return True
         case LineEvent.PORTED_IN:
             same = happened.carrier in {"", stands.carrier} or stands.carrier == EVERY_CARRIER
             return stands.kind is Kind.NUMBER_CHANGED and same
         case LineEvent.RESUMED:
             return stands.kind is Kind.SUSPENDED
+        case LineEvent.OF_AGE:
+            return stands.kind is Kind.MINOR
     return False
 
 
@@ -125,6 +135,7 @@ _PUTS = {
     LineEvent.RELEASED: Kind.NUMBER_CHANGED,
     LineEvent.PORTED_OUT: Kind.NUMBER_CHANGED,
     LineEvent.SUSPENDED: Kind.SUSPENDED,
+    LineEvent.MINOR: Kind.MINOR,
 }
 OF_EVENTS = frozenset(_PUTS.values())
 """The kinds of restrictions that events of a number put, and nothing else."""

@@ -38,6 +38,8 @@ class Kind(StrEnum):
     """The call of one order has not ended with its recording: the order's activation waits for that."""
     NUMBER_CHANGED = "number_changed"
     """The number has no holder, or left the carrier: a carrier that this bars neither calls it nor sells to it."""
+    MINOR = "minor"
+    """The number's holder is a minor, as the BSS says: nobody calls it, sells to it, or activates anything on it."""
     STALE_HOLDER = "stale_holder"
     """One order was asked of the previous holder: it is not activated."""
     SUSPENDED = "suspended"
@@ -172,10 +174,12 @@ def names_barring(carrier: str, plan: str = "", order: str = "") -> tuple[str, .
     if not order:
         return names
     own = [f"{prefix}{order}" for prefix in _OF_ONE_ORDER]
-    return (*names, _SUSPENDED, *own, name_of(Kind.SUSPECTED, carrier, order))
+    return (*names, *_OF_THE_NUMBER, *own, name_of(Kind.SUSPECTED, carrier, order))
 
 
-_SUSPENDED = f"{_PREFIX[Kind.SUSPENDED]}{EVERY_CARRIER}"
+OF_A_MINOR = name_of(Kind.MINOR, EVERY_CARRIER)
+"""The name of the restriction on a minor's number."""
+_OF_THE_NUMBER = (name_of(Kind.SUSPENDED, EVERY_CARRIER), OF_A_MINOR)
 _OF_ONE_ORDER = tuple(_PREFIX[kind] for kind in sorted(OF_ORDERS))
 
 

@@ -174,6 +174,7 @@ def revoked_late(order: Order) -> str:
 
 
 NUMBER_CHANGED = "number_changed"
+MINOR = "minor"
 """The reason for cancelling an order, or giving up its notification, when its number changed hands."""
 BY_LINE = "line"
 """The door of such a cancellation."""

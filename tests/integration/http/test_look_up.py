@@ -55,6 +55,17 @@ def test_the_customer_of_another_network_is_sold_nothing_and_the_answer_says_whi
     assert (bss.asked, counted(door)) == ([NUMBER, NUMBER], {"answered": 2})
 
 
+def test_a_minor_is_sold_nothing_and_every_door_says_why(door, bss):
+    bss.answers = [Subscriber("mobile", 0, adult=False)]
+    assert is_problem(door.place(), 409, "do_not_call")["reason"] == "minor"
+    about = {"msisdn": NUMBER, "carrier": "mobile"}
+    assert door.call("POST", "/v1/callable", "ops", about).json()["reason"] == "minor"
+    permits = door.call("POST", "/v1/permits", "ops", {"carrier": "mobile", "msisdns": [NUMBER]}).json()
+    assert [row["denied"] for row in permits["permits"]] == ["minor"]
+    told = {"msisdn": NUMBER, "event": "of_age", "at": "2025-08-01T10:00:00+08:00"}
+    is_problem(door.call("POST", "/v1/lines/events", "ops", told), 422, "malformed")
+
+
 def test_the_same_request_again_is_the_same_order_whatever_the_bss_says_meanwhile(door, bss):
     first = door.place()
     bss.answers = [Subscriber("telecom", 0)]

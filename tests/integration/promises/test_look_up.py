@@ -3,15 +3,19 @@
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.order_request import Placing
+from consent_engine.api.schemas.forms import read
+from consent_engine.domain.admission.call_request import CallStart, StartCall
+from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call_events import OrderRefused
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Unavailable, Uncertain
 from consent_engine.domain.line.holder import MOST_EVENTS, LineEvent
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall, OtherNetwork
 from tests.conftest import NUMBER, FakeSubscribers
+from tests.integration.calls.desk import instant
 
 SAME = Subscriber("mobile", 0)
 SILENT = Unavailable("look-up: no answer in time")
@@ -206,3 +210,82 @@ def test_what_the_look_up_says_is_no_part_of_what_makes_two_requests_the_same(wo
     first = world.engine.place(wanted(world, Subscriber()))
     again = world.engine.place(wanted(world, Subscriber("telecom", 0)))
     assert (first.created, again.created, again.order.id) == (True, False, first.order.id)
+
+
+# Minors --------------------------------------------------------------------------------------------------------------
+
+MINOR, ADULT = Subscriber("mobile", 0, adult=False), Subscriber("mobile", 0, adult=True)
+
+
+def refused(world, subscriber):
+    """Return why the door takes no order of a number."""
+    with pytest.raises(DoNotCall) as refusal:
+        world.engine.place(wanted(world, subscriber))
+    return refusal.value.facts["reason"]
+
+
+def test_the_door_takes_no_order_of_a_minor_keeps_that_with_the_call_and_no_permit_is_given(world):
+    assert refused(world, MINOR) == "minor"
+    [call] = world.engine.inspector.to_number(NUMBER)
+    assert [each.code for each in call.events if isinstance(each, OrderRefused)] == ["do_not_call"]
+    for carrier in ("mobile", "telecom", None):
+        assert world.engine.dial(NUMBER, carrier).reason == "minor"
+    [(dial, token)] = world.engine.dialler.permits(PermitsAsked([NUMBER], "mobile", None, "desk")).answers
+    assert (dial.reason, token) == ("minor", "")
+    assert refused(world, Subscriber()) == "minor", "without an answer what is known counts"
+    assert [each.event for each in world.engine.line(NUMBER).history] == ["minor"]
+
+
+def test_an_order_that_names_its_call_is_not_taken_of_a_minor_either(world):
+    began = world.clock.now - 60_000
+    body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1", "started_at": instant(began)}
+    call = world.engine.calls.take(CallStart("desk", "call", read(StartCall, body))).call
+    form = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1", "call_id": call.id, "agreed_at": instant(began)}
+    with pytest.raises(DoNotCall):
+        world.engine.place(Placing("desk", "named", PlaceOrder.read(form), MINOR))
+    assert [each.code for each in world.engine.calls.show(call.id).events] == ["do_not_call"]
+
+
+@pytest.mark.parametrize("answer", [ADULT, None])
+def test_who_is_of_age_or_another_holder_is_sold_to(world, answer):
+    refused(world, MINOR)
+    world.clock.forward(seconds=60)
+    if answer is None:
+        world.engine.line_event(LineEventAsked(NUMBER, LineEvent.ASSIGNED, world.clock.now - 1, "ops"))
+    else:
+        world.engine.place(wanted(world, answer))
+    assert world.engine.line(NUMBER).restrictions == ()
+    assert world.engine.dial(NUMBER, "mobile").callable
+
+
+def test_a_minors_yes_activates_nothing_and_ends_all_that_is_open(asking):
+    order, other = confirmed(asking), asking.place(plan="fibre-duo-129")
+    asking.subscribers.answers = [MINOR]
+    asking.run()
+    for _ in range(3):
+        asking.clock.forward(seconds=61)
+        asking.run()
+    assert [asking.state(each) for each in (order, other)] == ["cancelled", "cancelled"]
+    assert [cause(asking, each) for each in (order, other)] == [{"reason": "minor", "door": "line"}] * 2
+    assert (asking.bss.asked, asking.engine.stuck()) == ([], [])
+
+
+def test_what_may_have_been_activated_for_a_minor_waits_for_a_person(asking):
+    order = confirmed(asking)
+    asking.bss.answers = [Uncertain("no answer in time")]
+    asking.run(Lane.ACTIVATION)
+    asking.subscribers.answers = [MINOR]
+    for _ in range(9):
+        asking.clock.forward(hours=1)
+        asking.run()
+    assert len(asking.bss.asked) == 1
+    assert (asking.engine.show(order.id).effects[ACTIVATE].parked, asking.state(order)) == (1, "confirmed")
+
+
+def test_an_activated_service_is_not_touched_by_its_holders_age(asking):
+    order = confirmed(asking)
+    asking.run()
+    with pytest.raises(DoNotCall):
+        asking.engine.place(replace(wanted(asking, MINOR), idempotency_key="other"))
+    asking.run()
+    assert (asking.state(order), asking.bss.ended) == ("notified", [])
