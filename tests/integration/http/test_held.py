@@ -201,3 +201,27 @@ def test_a_decision_that_cannot_be_read_decides_nothing(door, change, field, cod
     assert (error["field"], error["code"]) == (field, code)
     assert NUMBER[3:] not in answer.text
     assert door.kept() == before
+
+
+def test_a_doubtful_reply_is_decided_for_its_order_and_the_number_stays_callable(door):
+    order = asked(door)
+    write(door, "我老公不同意")
+    door.work(Lane.INBOUND)
+    [row] = held(door)["held"]
+    assert (row["reason"], row["carrier"], dial(door)["callable"]) == ("doubtful", "mobile", True)
+    searched = door.call("POST", "/v1/refusals/search", Role.OPS, {"msisdn": NUMBER}).json()
+    assert searched == {"refusals": []}, "nothing bars dialling"
+    is_problem(decide(door, [row["id"]], refusal=False, reason="asks", never_again=True), 422, "malformed")
+    assert decide(door, [row["id"]], refusal=True).json()["decided"] == 1
+    door.work(Lane.INBOUND)
+    assert door.call("GET", f"/v1/orders/{order}", Role.OPS).json()["state"] == "cancelled"
+    assert (held(door)["held"], dial(door)) == ([], {"callable": True})
+
+
+def test_a_doubtful_reply_can_refuse_calls_too(door):
+    asked(door)
+    write(door, "不接受营销")
+    door.work(Lane.INBOUND)
+    [row] = held(door)["held"]
+    assert decide(door, [row["id"]], refusal=True, never_again=True).json()["decided"] == 1
+    assert dial(door)["reason"] == "refused"
