@@ -77,11 +77,11 @@ def _turns(kind: Kind, rng: random.Random, window_s: float) -> list[Turn]:
     says_yes = [Turn(yes, nth=n, after=after) for n in copies]
     table: dict[Kind, list[Turn]] = {
         Kind.YES: says_yes,
-        Kind.YES_TWICE: [Turn(yes, nth=n, after=after + again) for n in copies for again in (0.0, 0.4)],
+        Kind.YES_TWICE: [Turn(yes, nth=n, after=each) for n in copies for each in (after, 0.4)],
         Kind.NO: [Turn("不同意", nth=n, after=after) for n in copies],
         Kind.STOP: [Turn("TD", nth=1, after=after)],
         Kind.TWO_STOP: [Turn("TD", nth=1, after=after)],
-        Kind.UNCLEAR: [Turn("好的，麻烦你了", after=after), Turn("如果免费就是", after=after + 0.5)],
+        Kind.UNCLEAR: [Turn("好的，麻烦你了", after=after), Turn("如果免费就是", after=0.5)],
         Kind.UNCLEAR_YES: [
             Turn("ok", after=after),
             *(Turn(yes, Purpose.CLARIFICATION, nth=n, after=0.3) for n in (1, 2)),

@@ -10,7 +10,7 @@ from aiohttp import web
 from consent_engine.domain.signature import HEADER, check
 from consent_engine.errors import Unauthenticated
 from consent_engine.simulator.ledger import Ledger
-from consent_engine.simulator.scripts import HOLD_S, Answer
+from consent_engine.simulator.scripts import Answer
 from consent_engine.simulator.tasks import Tasks
 
 STATUSES = {
@@ -31,10 +31,14 @@ class Answers:
     async def give(
         self, request: web.Request, answer: Answer, delay: float, proper: Mapping[str, object]
     ) -> web.StreamResponse:
-        """Answer; `proper` is the body of a good answer. After HOLD and RESET the engine has received no answer."""
+        """Answer; `proper` is the body of a good answer. After HOLD and RESET the engine has received no answer.
+
+        Cancelled when the engine gives its connection up, which HOLD waits for.
+        """
         await self.tasks.pause(delay)
         if answer in {Answer.HOLD, Answer.RESET}:
-            await self.tasks.pause(HOLD_S if answer is Answer.HOLD else 0)
+            if answer is Answer.HOLD:
+                await self.tasks.closing.wait()
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()

@@ -1,5 +1,6 @@
 """The simulated BSS: activates services, once per key; refuses, stalls or loses its answer where a script says so."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,10 +10,10 @@ from aiohttp import web
 from consent_engine.simulator.answers import Answers, signed_fields, signed_object, unknown
 from consent_engine.simulator.handsets import Handsets, instant
 from consent_engine.simulator.ledger import ActivationSeen, Attempt, Ledger
-from consent_engine.simulator.scripts import Answer, BssHop
+from consent_engine.simulator.scripts import Answer, Before, BssHop, When
+from consent_engine.simulator.tasks import Tasks
 
 FIELDS = frozenset({"order_id", "msisdn", "plan", "plan_version", "plan_hash", "confirmed_at", "head"})
-SLOW_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class BssDesk:
     secret: str
     ledger: Ledger
     handsets: Handsets
+    tasks: Tasks
     answers: Answers
     announce: Callable[[str, str, str], None]
 
@@ -34,6 +36,10 @@ class BssDesk:
         case = self.handsets.cases.get(seen.msisdn)
         hop = case.script.bss_hop(len(seen.attempts) + 1) if case else BssHop()
         answer = self._record(seen, body, hop)
+        if case is not None:
+            acts = self.tasks.spawn(self.handsets.act(case, When.ACTIVATING, len(seen.attempts)))
+            if hop.before is Before.REPLIED:
+                await asyncio.shield(acts)
         return await self.answers.give(request, answer, hop.delay, self._proof(seen))
 
     async def show(self, request: web.Request) -> web.Response:
@@ -80,8 +86,8 @@ class BssDesk:
         taken = ", taken" if hop.takes else ""
         if hop.answer is not Answer.OK:
             self.ledger.misbehaved(f"bss: {hop.answer}{taken}", seen.order_id)
-        if hop.delay >= SLOW_S:
-            self.ledger.misbehaved("bss: slow", seen.order_id)
+        if hop.before is Before.REPLIED:
+            self.ledger.misbehaved("bss: slower than the subscriber", seen.order_id)
 
     def _proof(self, seen: ActivationSeen) -> dict[str, str]:
         return {"activation_id": f"act-{seen.order_id}", "active_from": instant(seen.attempts[0].at)}

@@ -8,12 +8,11 @@ from typing import Any
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Purpose
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.simulator.ledger import SmsSeen
 from consent_engine.simulator.scripts import Order, Script
 
 _CODE_IN_TEXT = re.compile(r"(?:是|Y|y)\s?([2-9]\d{2})(?!\d)")
-PLACED_WITHIN_S = 5.0
 
 
 @dataclass(slots=True)
@@ -36,6 +35,11 @@ class OrderRun:
         """The carrier's official number, from which its call comes."""
         return CARRIERS[self.carrier].outbound
 
+    @property
+    def unasked(self) -> bool:
+        """Whether the engine says that it was too late to ask: then nobody need have got the question."""
+        return any(each.get("trigger") == Trigger.TOO_LATE_TO_ASK for each in self.timeline)
+
     def show(self, body: dict[str, Any]) -> None:
         """Take the engine's answer about this order."""
         self.state = State(body["state"])
@@ -52,7 +56,9 @@ class OrderRun:
 
 @dataclass(slots=True)
 class Case:
-    """One subscriber under way. notes: errors that the call centre saw, in plain words."""
+    """One subscriber under way. asked: the engine has begun to ask · call: the call that is up, for an order placed
+    in it · notes: errors that the call centre saw, in plain words · over: nothing more happens to it.
+    """
 
     script: Script
     msisdn: str
@@ -60,8 +66,10 @@ class Case:
     landed: Counter[Purpose] = field(default_factory=Counter)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     inbox: list[SmsSeen] = field(default_factory=list)
+    call: str = ""
     callable: dict[str, bool] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    over: bool = False
 
     @property
     def settled(self) -> bool:
@@ -72,8 +80,6 @@ class Case:
         """Put an SMS on the handset; return its position among those of its purpose, from 1."""
         self.inbox.append(sms)
         self.landed[sms.purpose] += 1
-        if sms.purpose is Purpose.CONFIRMATION:
-            self.asked.set()
         return self.landed[sms.purpose]
 
     def sender(self, order: int) -> str:
@@ -88,11 +94,7 @@ class Case:
         return template.format(*[await self._code(order) for order in self.orders])
 
     async def _code(self, order: OrderRun) -> str:
-        try:
-            async with asyncio.timeout(PLACED_WITHIN_S):
-                await order.placed.wait()
-        except TimeoutError:
-            return self._code_read(order)
+        await order.placed.wait()
         return order.code or self._code_read(order)
 
     def _code_read(self, order: OrderRun) -> str:

@@ -1,8 +1,10 @@
 """The simulated gateway: takes the engine's SMS, carries them to handsets and reports, or fails to by script."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -10,12 +12,31 @@ from consent_engine.domain.effects import Purpose
 from consent_engine.simulator.answers import Answers, signed_object
 from consent_engine.simulator.handsets import Handsets, instant
 from consent_engine.simulator.ledger import Attempt, Ledger, SmsSeen, order_of
-from consent_engine.simulator.scripts import Answer, Dlr, Hop
+from consent_engine.simulator.scripts import Answer, Before, Dlr, Hop
 from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Wire
 
 RECEIPTS = "/v1/gateways/http_json/receipts"
-SLOW_S = 0.5
+
+
+class Ids(NamedTuple):
+    """The id that an attempt got, or one for each part."""
+
+    message: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request: it may be answered; it is over, since it was answered or the engine gave it up."""
+
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answered(self) -> None:
+        """Let it be answered, and wait until it is over."""
+        self.may_answer.set()
+        await self.over.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +64,20 @@ class GatewayDesk:
             return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
         case = self.handsets.cases.get(sms.to)
         hop = case.script.hop(sms.purpose, len(sms.attempts) + 1) if case else self.usual
+        first = sms.taken_at is None
         self._record(sms, body, hop)
+        if case is not None:
+            case.asked.set()
+        if hop.takes and hop.again and not first:
+            sms.message_id = f"sim-{next(self.ids)}"
         proper = {"message_ids": sms.part_ids} if hop.part_ids else {"message_id": sms.message_id}
-        return await self.answers.give(request, hop.answer, hop.delay, proper)
+        exchange, ids = Exchange(), Ids(sms.message_id, tuple(sms.part_ids) if hop.part_ids else ())
+        self.tasks.spawn(self._carry(sms, hop, ids, exchange, lands=hop.lands and (first or hop.again)))
+        try:
+            await exchange.may_answer.wait()
+            return await self.answers.give(request, hop.answer, hop.delay, proper)
+        finally:
+            exchange.over.set()
 
     def _entry(self, request: web.Request, body: dict[str, object]) -> SmsSeen | None:
         fields = [body.get(name) for name in ("ref", "from", "to", "text")]
@@ -58,7 +90,6 @@ class GatewayDesk:
         return self.ledger.sms.setdefault(ref, fresh)
 
     def _record(self, sms: SmsSeen, body: dict[str, object], hop: Hop) -> None:
-        first = sms.taken_at is None
         now = (body["from"], body["to"], body["text"], body["purpose"])
         changed = now != (sms.sender, sms.to, sms.text, sms.purpose)
         if changed:
@@ -66,21 +97,33 @@ class GatewayDesk:
         sms.attempts.append(Attempt(self.ledger.now(), hop.answer, hop.takes, changed))
         self._count(sms, hop)
         self.announce(f"SMS {sms.purpose} from {sms.sender}", sms.to, sms.text)
-        if not hop.takes:
-            return
-        part_ids = sms.part_ids if hop.part_ids else []
-        reports = [(each.after, self.tasks.spawn(self._report(sms, each, part_ids))) for each in hop.reports]
-        if hop.lands and (first or hop.again):
-            self.handsets.land(sms, reports)
+
+    async def _carry(self, sms: SmsSeen, hop: Hop, ids: Ids, exchange: Exchange, *, lands: bool) -> None:
+        """Carry an SMS to its handset, report it, let its subscriber act: the answer has its place in this order."""
+        try:
+            if hop.before is Before.TAKEN or not hop.takes:
+                await exchange.answered()
+            if not hop.takes:
+                return
+            nth = self.handsets.land(sms) if lands else 0
+            for each in hop.reports:
+                await self._report(sms, each, ids)
+            if hop.before is Before.REPORTED:
+                await exchange.answered()
+            case = self.handsets.cases.get(sms.to)
+            if case is not None and nth:
+                await self.handsets.act(case, sms.purpose, nth)
+        finally:
+            exchange.may_answer.set()
 
     def _count(self, sms: SmsSeen, hop: Hop) -> None:
         order = order_of(sms.ref)
         taken = ", taken" if hop.takes else ""
         wrongs = {
             f"gateway: {hop.answer}{taken}": hop.answer is not Answer.OK,
-            "gateway: slow": hop.delay >= SLOW_S,
+            "gateway: slower than the subscriber": hop.before is Before.REPLIED,
             "gateway: never reports": hop.takes and not hop.reports,
-            "gateway: reports before it answers": any(report.after < hop.delay for report in hop.reports),
+            "gateway: reports before it answers": hop.before is not Before.TAKEN and bool(hop.reports),
             "gateway: reports failure": any(report.status == "failed" for report in hop.reports),
             "gateway: an id for every part": hop.takes and hop.part_ids,
             "gateway: reports twice": any(report.times > 1 for report in hop.reports),
@@ -90,12 +133,13 @@ class GatewayDesk:
             if true:
                 self.ledger.misbehaved(what, order)
 
-    async def _report(self, sms: SmsSeen, report: Dlr, part_ids: Sequence[str]) -> None:
+    async def _report(self, sms: SmsSeen, report: Dlr, ids: Ids) -> None:
         await self.tasks.pause(report.after)
+        message_id, part_ids = ids
         for segment in (report.segments or tuple(range(1, len(part_ids) + 1)) or (1,)) * report.times:
             payload: dict[str, object] = {
                 "ref": sms.ref,
-                "message_id": part_ids[segment - 1] if part_ids else sms.message_id,
+                "message_id": part_ids[segment - 1] if part_ids else message_id,
                 "status": report.status,
                 "at": instant(sms.landed[-1] if sms.landed and report.status == "delivered" else self.ledger.now()),
             }

@@ -1,16 +1,16 @@
 """The simulated handsets: they receive SMS from the gateway, and answer as their subscriber's script says."""
 
-import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Purpose
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.ledger import Ledger, Said, SmsSeen
-from consent_engine.simulator.scripts import Turn
+from consent_engine.simulator.scripts import Turn, When
 from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Reply, Wire
 
@@ -36,27 +36,20 @@ class Handsets:
     cases: dict[str, Case] = field(default_factory=dict)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
-    def land(self, sms: SmsSeen, reports: Sequence[tuple[float, asyncio.Task[None]]] = ()) -> None:
-        """Put an SMS on its handset; a subscriber with a script acts on it. reports: the tasks that report its
-        delivery, each with its delay: on a busy machine six reports take longer than a reply.
-        """
+    def land(self, sms: SmsSeen) -> int:
+        """Put an SMS on its handset; return its position among those of its purpose, from 1; 0 for no subscriber's."""
         sms.landed.append(self.ledger.now())
         case = self.cases.get(sms.to)
-        if case is None:
-            return
-        nth = case.land(sms)
-        # One task per SMS: two turns of the same moment keep their order, as with one person.
-        turns = sorted((t for t in case.script.turns if (t.on, t.nth) == (sms.purpose, nth)), key=lambda t: t.after)
-        if turns:
-            self.tasks.spawn(self._act(case, turns, reports))
+        return case.land(sms) if case is not None else 0
 
-    async def _act(self, case: Case, turns: list[Turn], reports: Sequence[tuple[float, asyncio.Task[None]]]) -> None:
-        waited = 0.0
-        for turn in turns:
-            await self.tasks.pause(turn.after - waited)
-            waited = turn.after
-            if told_before := [report for after, report in reports if after < turn.after]:
-                await asyncio.wait(told_before)
+    async def act(self, case: Case, on: Purpose | When, nth: int = 1) -> None:
+        """Do what the subscriber's script says for this moment, one act after the other: as with one person, the next
+        begins once the engine has acknowledged the last.
+        """
+        for turn in case.script.turns:
+            if (turn.on, turn.nth) != (on, nth):
+                continue
+            await self.tasks.pause(turn.after)
             if turn.desk is None:
                 await self._say(case, turn)
             elif self.desk is not None:

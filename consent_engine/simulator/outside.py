@@ -19,7 +19,7 @@ from consent_engine.simulator.handsets import Handsets
 from consent_engine.simulator.ledger import Ledger
 from consent_engine.simulator.scripts import Hop
 from consent_engine.simulator.tasks import Tasks
-from consent_engine.simulator.wire import Unreachable, Wire
+from consent_engine.simulator.wire import MANY_TRIES, Unreachable, Wire
 
 SHUTDOWN_S = 0.5
 BACKLOG = 512
@@ -79,9 +79,11 @@ class Outside:
         """Serve for the engine at `engine` until the block ends; nothing is left open after it."""
         tasks = Tasks(self.ledger.errors)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-            wire = Wire(engine.rstrip("/"), session, self.secret)
+            wire = Wire(engine.rstrip("/"), session, self.secret, MANY_TRIES)
             self.handsets = Handsets(self.ledger, tasks, wire)
-            runner = web.AppRunner(self._app(tasks, wire), access_log=None, shutdown_timeout=SHUTDOWN_S)
+            # A request that the engine gives up is cancelled: that is the event which an unanswered one waits for.
+            app = self._app(tasks, wire)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True)
             await runner.setup()
             try:
                 await web.SockSite(runner, self._socket, backlog=BACKLOG).start()
@@ -95,7 +97,7 @@ class Outside:
         answers, ids = Answers(tasks), itertools.count(1)
         usual = Hop(part_ids=self.part_ids)
         gateway = GatewayDesk(self.secret, self.ledger, self.handsets, tasks, wire, answers, self.announce, ids, usual)
-        bss = BssDesk(self.bss_secret, self.ledger, self.handsets, answers, self.announce)
+        bss = BssDesk(self.bss_secret, self.ledger, self.handsets, tasks, answers, self.announce)
         app = web.Application()
         app.router.add_post("/sms", gateway.take)
         app.router.add_post("/bss/activations", bss.activate)

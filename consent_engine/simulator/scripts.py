@@ -1,21 +1,16 @@
-"""The parts of a script: the handset's replies, the misbehaviour of gateway and BSS, and the results required."""
+"""The parts of a script: the handset's replies, the misbehaviour of gateway and BSS, and the results required.
+
+A script is driven by events: an SMS is there, the engine has acknowledged, a state is reached. The engine's own timers
+either last longer than any run, or a script waits for them (`hasty`, `Answer.HOLD`, a doubtful hand-over); nothing
+races one. So a slow machine makes a run longer, and changes nothing else.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.lifecycle import State
-
-REPLY_WINDOW_S = 8.0
-CONFIRM_WITHIN_S = 6.0
-UNCERTAIN_HOLD_S = 2.0
-CALL_TIMEOUT_S = 1.0
-"""The windows the scripts are written for; `demo.DEMO_SETTINGS` gives them to the engine."""
-
-TOO_LATE_S = REPLY_WINDOW_S + 2.5
-HOLD_S = CALL_TIMEOUT_S + 0.6
-"""How long a connection is held before it is dropped: longer than the engine waits."""
 
 
 class Answer(StrEnum):
@@ -28,19 +23,30 @@ class Answer(StrEnum):
     REJECT = "422 refused"
     ERROR = "500"
     GARBAGE = "garbage answer"
-    HOLD = "no answer, then dropped"
+    HOLD = "no answer"
+    """The connection is held until the engine gives it up."""
     RESET = "reset"
 
 
 NEVER_TAKES = frozenset({Answer.BUSY, Answer.SLOW_DOWN, Answer.IN_PROGRESS, Answer.REJECT})
 
 
+class Before(IntEnum):
+    """How far a request has come when it is answered, or when the engine gives it up."""
+
+    TAKEN = 0
+    REPORTED = 1
+    """The SMS is on the handset, and the engine has acknowledged the reports on it."""
+    REPLIED = 2
+    """The subscriber has acted on it, and the engine has acknowledged that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dlr:
-    """A delivery report: its status, its delay (seconds after the request), its copies; one per segment if listed."""
+    """A delivery report: its status, its copies; one per segment if listed. after: seconds until it is posted."""
 
     status: str = "delivered"
-    after: float = 0.15
+    after: float = 0.0
     times: int = 1
     segments: tuple[int, ...] = ()
 
@@ -51,11 +57,12 @@ SILENCE: tuple[Dlr, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class BssHop:
-    """The BSS's behaviour for one request. taken: None = as the answer suggests."""
+    """The BSS's behaviour for one request. taken: None = as the answer suggests · delay: seconds before the answer."""
 
     answer: Answer = Answer.OK
     delay: float = 0.0
     taken: bool | None = None
+    before: Before = Before.TAKEN
 
     @property
     def takes(self) -> bool:
@@ -67,8 +74,8 @@ class BssHop:
 class Hop(BssHop):
     """The gateway's behaviour for one request.
 
-    lands: whether the handset gets the SMS · again: a repeat lands once more · part_ids: every part has an id of its
-    own, and is reported by that alone
+    lands: whether the handset gets the SMS · again: a repeat is another SMS, with an id of its own, and lands once
+    more · part_ids: every part has an id of its own, and is reported by that alone
     """
 
     lands: bool = True
@@ -82,21 +89,34 @@ class Desk(StrEnum):
 
     CANCEL = "cancel"
     REFUSE = "refuse"
+    HANG_UP = "hang up"
+
+
+class When(StrEnum):
+    """A moment of a script that no SMS marks."""
+
+    AT_ONCE = "at once"
+    ASKED = "once the engine has begun to ask the first question"
+    PLACED = "once every order was placed or turned away"
+    ACTIVATING = "while the BSS switches the service on"
+    SETTLED = "once the order before has settled"
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """An act on the subscriber's side once the n-th SMS of a purpose has landed.
+    """An act on the subscriber's side once the n-th SMS of a purpose is there, or at another moment; those of one
+    moment follow one another, each once the engine has acknowledged the last.
 
     say: `{0}` is the code of the first order, `{1}` of the second · desk: an agent acts on `order` instead · to: the
     number addressed, if not the sender of the order's SMS · stranger: written on another person's handset · repeats:
-    the gateway posts the same MO (same message id) this often · written_ago: the age of its timestamp
+    the gateway posts the same MO (same message id) this often · written_ago: the age of its timestamp · after: seconds
+    that it takes
     """
 
     say: str = ""
-    on: Purpose = Purpose.CONFIRMATION
+    on: Purpose | When = Purpose.CONFIRMATION
     nth: int = 1
-    after: float = 0.25
+    after: float = 0.0
     desk: Desk | None = None
     order: int = 0
     to: str = ""
@@ -105,20 +125,13 @@ class Turn:
     written_ago: float = 0.0
 
 
-class When(StrEnum):
-    """The moment at which an order is placed."""
-
-    AT_ONCE = "at once"
-    ASKED = "once the first question has landed"
-    SETTLED = "once the order before has settled"
-
-
 @dataclass(frozen=True, slots=True)
 class Order:
     """One order of a script: its plan, the moment at which it is placed, and the ways it may end.
 
     plan: index of the carrier's plan · carrier: 1 = another carrier than the first order's · ends: the states allowed,
-    each with its number of activations · door: the code it must be rejected with
+    each with its number of activations · door: the code it must be rejected with · in_call: placed while its call is
+    still up
     """
 
     plan: int = 0
@@ -126,6 +139,7 @@ class Order:
     when: When = When.AT_ONCE
     ends: Mapping[State, int] = field(default_factory=lambda: {State.NOTIFIED: 1})
     door: str = ""
+    in_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +148,7 @@ class Script:
 
     sms: how many SMS of each purpose may land on the handset (least, most); purposes not named must not land ·
     callable: whether the first order's carrier may dial afterwards, None = either · operator: an operator retries
-    parked effects
+    parked effects · hasty: placed where the engine's windows are short, since the script waits for one to close
     """
 
     name: str
@@ -146,6 +160,13 @@ class Script:
     sms: Mapping[Purpose, tuple[int, int]] = field(default_factory=dict)
     callable: bool | None = None
     operator: bool = False
+    hasty: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether the script waits for one of the engine's timers."""
+        hops = (hop for each in (*self.gateway.values(), self.bss) for hop in each)
+        return self.hasty or any(hop.answer is Answer.HOLD for hop in hops)
 
     def hop(self, purpose: Purpose, attempt: int) -> Hop:
         """Return the gateway's behaviour for an attempt (from 1) at an SMS; beyond the script it behaves properly."""

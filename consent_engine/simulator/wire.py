@@ -12,8 +12,9 @@ import aiohttp
 
 from consent_engine.domain.signature import HEADER, sign
 
-TRIES = 60
-PAUSE_S = 0.25
+TRIES, MANY_TRIES = 60, 240
+"""How often a request is sent: where a person waits for it, and where an engine may be busy with a whole day."""
+PAUSE_S, MOST_PAUSE_S = 0.25, 10.0
 TRY_AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.BAD_GATEWAY})
 TIMEOUT = aiohttp.ClientTimeout(total=8.0)
 
@@ -24,11 +25,15 @@ class Unreachable(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The engine's answer. body: {} if not JSON, other JSON than an object as `items`. tries: how often it was sent."""
+    """The engine's answer. body: {} if not JSON, other JSON than an object as `items` · tries: how often it was sent ·
+    again_s: how long the engine wants to be left alone.
+    """
 
     status: int
     body: dict[str, Any]
     tries: int = 1
+    text: str = ""
+    again_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class Wire:
             reply = await self._once(method, path, headers(), body, tried)
             if reply is not None and reply.status not in TRY_AGAIN:
                 return reply
-            await asyncio.sleep(self.pause)
+            await asyncio.sleep(max(self.pause, reply.again_s if reply is not None else 0.0))
         raise Unreachable(f"{method} {path.split('/')[2]}: no answer after {self.tries} tries")
 
     async def _once(
@@ -75,7 +80,9 @@ class Wire:
             async with self.session.request(
                 method, self.url + path, data=body, headers=headers, timeout=TIMEOUT
             ) as response:
-                return Reply(response.status, _object(await response.read()), tried)
+                raw = await response.read()
+                again_s = min(MOST_PAUSE_S, float(response.headers.get("Retry-After", 0)))
+                return Reply(response.status, _object(raw), tried, raw.decode(errors="replace"), again_s)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import json
 import time
 from collections import Counter
@@ -17,18 +18,22 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.signature import HEADER, check, sign
 from consent_engine.simulator.__main__ import SECRETS, main, secrets_of
 from consent_engine.simulator.account import ASCII, funnel, misbehaviour, most_telling, progress
-from consent_engine.simulator.callcentre import MOST_UNASKED, MOST_UNDER_WAY, CallCentre
-from consent_engine.simulator.case import Case
+from consent_engine.simulator.answers import Answers
+from consent_engine.simulator.bss import BssDesk
+from consent_engine.simulator.callcentre import MOST_UNASKED, CallCentre
+from consent_engine.simulator.case import Case, OrderRun
 from consent_engine.simulator.crowd import crowd
-from consent_engine.simulator.demo import run, settings_for
+from consent_engine.simulator.demo import DIFFERS, TOO_SLOW, Run, run, settings_for
+from consent_engine.simulator.gateway import GatewayDesk
 from consent_engine.simulator.handsets import Handsets
 from consent_engine.simulator.judge import judge
 from consent_engine.simulator.ledger import ActivationSeen, Attempt, Ledger, Said, SmsSeen
 from consent_engine.simulator.outside import Outside
 from consent_engine.simulator.phone import conversation, width, wrap
-from consent_engine.simulator.scripts import SILENCE, Answer, BssHop, Desk, Hop, Script, Turn
+from consent_engine.simulator.scripts import SILENCE, Answer, Before, BssHop, Desk, Hop, Script, Turn, When
 from consent_engine.simulator.subscribers import SCRIPTS
 from consent_engine.simulator.tasks import Tasks
+from consent_engine.simulator.watch import Watch
 from consent_engine.simulator.wire import Reply
 
 PLANS = {"mobile": ["m1", "m2"], "telecom": ["t1", "t2"], "unicom": ["u1", "u2"]}
@@ -47,9 +52,18 @@ def test_there_are_many_scripts_and_no_two_have_one_name():
 @scripts
 def test_every_turn_waits_for_an_sms_that_may_land(script):
     for turn in script.turns:
-        assert turn.nth <= script.sms[turn.on][1]
+        assert isinstance(turn.on, When) or turn.nth <= script.sms[turn.on][1]
         assert turn.order < len(script.orders)
         turn.say.format(*("234" for _ in script.orders))
+
+
+def test_no_script_has_a_clock_and_only_a_hasty_one_waits_for_a_window_to_close():
+    for script in SCRIPTS:
+        hops = [hop for each in (*script.gateway.values(), script.bss) for hop in each]
+        reports = [report for hop in hops if isinstance(hop, Hop) for report in hop.reports]
+        seconds = [*(turn.after for turn in script.turns), *(h.delay for h in hops), *(r.after for r in reports)]
+        assert not any(seconds), script.name
+        assert script.hasty == any(State.EXPIRED in order.ends for order in script.orders), script.name
 
 
 @scripts
@@ -230,6 +244,22 @@ def test_the_judge_finds_an_open_and_a_shut_door():
     assert "was turned away with plan_unknown, must be taken" in differences(case, ledger)
 
 
+def test_who_was_not_asked_in_time_by_the_engines_own_account_need_have_got_no_question():
+    case, ledger = ended("silent")
+    del ledger.sms["o0.confirmation.1"]
+    assert "0 confirmation SMS on the handset, must be 1" in differences(case, ledger)
+    case.orders[0].timeline = [{"trigger": "too_late_to_ask"}]
+    assert judge([case], ledger) == []
+
+
+def test_who_is_not_done_is_judged_by_what_must_never_happen_alone():
+    case, ledger = ended("plain yes")
+    case.orders[0].state = State.AWAITING_REPLY
+    assert judge([case], ledger, [case]) == []
+    ledger.said.clear()
+    assert "no yes from that number" in " | ".join(judge([case], ledger, [case]))
+
+
 def test_what_the_outside_found_wrong_is_a_difference():
     case, ledger = ended("plain yes")
     ledger.errors.append("activation o0: another body under the same key")
@@ -407,6 +437,12 @@ def test_a_handset_answers_signed_and_in_order_and_a_person_can_write_from_it():
     assert (heard, ledger.errors) == (["帮助", "是", "TD"], [])
 
 
+def day_at(engine: str, limit_s: float, out: io.StringIO) -> int:
+    outside = Outside("a", "b")
+    assert settings_for(outside)["CONSENT_HTTP_JSON__URL"] == f"http://127.0.0.1:{outside.port}/sms"
+    return run(Run(engine, engine, "key", "ops", outside, 10, 1, limit_s, out))
+
+
 def test_an_engine_without_plans_is_a_difference_and_nothing_hangs():
     async def plans(_: web.Request) -> web.Response:
         return web.json_response([])
@@ -419,45 +455,217 @@ def test_an_engine_without_plans_is_a_difference_and_nothing_hangs():
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         try:
-            return await asyncio.to_thread(run, site.name, "key", "ops", outside, 10, 1, out)
+            return await asyncio.to_thread(day_at, site.name, 60.0, out)
         finally:
             await runner.cleanup()
 
-    out, outside = io.StringIO(), Outside("a", "b")
-    assert settings_for(outside)["CONSENT_HTTP_JSON__URL"] == f"http://127.0.0.1:{outside.port}/sms"
-    assert asyncio.run(go()) == 1
+    out = io.StringIO()
+    assert asyncio.run(go()) == DIFFERS
     assert "the catalogue shows no plans" in out.getvalue()
 
 
-def test_a_subscriber_answers_once_the_engine_has_heard_that_the_question_is_there():
-    """On a busy machine the reports of six parts take longer than a person's reply, which must not look automatic."""
-    case, posted = ended("gateway: an id for every part")[0], []
+def test_a_day_that_is_not_done_in_time_is_no_difference_and_says_that_the_machine_was_too_slow():
+    out = io.StringIO()
+    assert day_at(NOBODY, 0.0, out) == TOO_SLOW
+    assert "too slow: the time was over, and 10 orders were not done" in out.getvalue()
+    assert "✗" not in out.getvalue()
 
-    class Posts:
-        async def post_signed(self, path, payload):
-            posted.append(payload["message_id"][:2])
-            return Reply(200, {})
 
-    async def reporting(heard):
-        await heard.wait()
-        posted.append("report")
+# ---- no clock --------------------------------------------------------------------------------------------------------
 
-    async def played():
-        ledger, heard = Ledger(), asyncio.Event()
-        tasks = Tasks(ledger.errors)
-        handsets = Handsets(ledger, tasks, Posts(), cases={case.msisdn: case})
-        case.landed.clear()
-        sms = SmsSeen(f"{'a' * 28}.confirmation.1", CONF, "10085", case.msisdn, "?", "m-1")
-        handsets.land(sms, [(0.0, tasks.spawn(reporting(heard))), (1e9, tasks.spawn(asyncio.sleep(1e9)))])
-        await asyncio.wait(tasks.running, timeout=0.8)
-        assert posted == [], "its thumb is ready, and the engine knows of no question on the handset"
-        heard.set()
-        while len(posted) < 2:
-            await asyncio.sleep(0)
-        await tasks.close()
 
-    asyncio.run(played())
-    assert posted == ["report", "mo"]
+class StandingClock(asyncio.SelectorEventLoop):
+    """An event loop whose clock stands still: whatever waits for time waits for ever."""
+
+    def time(self) -> float:
+        return 0.0
+
+
+def without_time(played: Callable[[], Awaitable[None]]) -> None:
+    with asyncio.Runner(loop_factory=StandingClock) as runner:
+        runner.run(played())
+
+
+async def rest() -> None:
+    """Let everything happen that waits for nothing but its turn."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+class Request:
+    """A signed request of the engine. transport: None, as once a connection is lost"""
+
+    transport = None
+
+    def __init__(self, path: str, key: str, body: dict) -> None:
+        self.path, self._raw = path, json.dumps(body).encode()
+        self.headers = {HEADER: sign("secret", self._raw, int(time.time())), "Idempotency-Key": key}
+
+    async def read(self) -> bytes:
+        return self._raw
+
+
+class Town:
+    """One subscriber, gateway and BSS, and the engine as they see it: all that it is sent, acknowledged once `may`."""
+
+    def __init__(self, script: Script) -> None:
+        [self.case] = crowd(1, 1, {"mobile": ["m1"]})
+        self.case.script = script
+        self.case.orders = [OrderRun(o, f"m{o.plan + 1}", "mobile") for o in script.orders]
+        for n, order in enumerate(self.case.orders):
+            order.id, order.code = f"o{n}", f"{234 + n}"
+            order.placed.set()
+        self.heard: list[str] = []
+        self.may = asyncio.Event()
+        self.may.set()
+        self.ledger = Ledger(now=time.time)
+        self.tasks = Tasks(self.ledger.errors)
+        self.handsets = Handsets(self.ledger, self.tasks, self, self._desk, {self.case.msisdn: self.case})
+        answers = Answers(self.tasks)
+        self.gateway = GatewayDesk(
+            "secret", self.ledger, self.handsets, self.tasks, self, answers, lambda *_: None, itertools.count(1), Hop()
+        )
+        self.bss = BssDesk("secret", self.ledger, self.handsets, self.tasks, answers, lambda *_: None)
+
+    async def _desk(self, _: Case, turn: Turn) -> None:
+        self.heard.append(turn.desk)
+
+    async def post_signed(self, _: str, payload: dict) -> Reply:
+        """Take a webhook as the engine does."""
+        self.heard.append(payload.get("text", payload.get("status")))
+        await self.may.wait()
+        return Reply(200, {})
+
+    def ask(self, purpose: Purpose, order: int = 0, n: int = 1) -> "asyncio.Task[web.StreamResponse]":
+        """Hand an SMS to the gateway."""
+        ref = f"o{order}.{purpose}.{n}"
+        body = {"ref": ref, "from": "10085", "to": self.case.msisdn, "text": "?", "purpose": purpose.value}
+        return asyncio.create_task(self.gateway.take(Request("/sms", ref, body)))
+
+    def activate(self) -> "asyncio.Task[web.StreamResponse]":
+        body = ACTIVATION | {"order_id": "o0", "msisdn": self.case.msisdn}
+        return asyncio.create_task(self.bss.activate(Request("/bss/activations", "o0", body)))
+
+
+async def answered(request: "asyncio.Task[web.StreamResponse]") -> bool:
+    """Give what is under way its turn; give the request up if it is unanswered then."""
+    await rest()
+    done = request.done()
+    request.cancel()
+    await asyncio.gather(request, return_exceptions=True)
+    await rest()
+    return done
+
+
+async def play(script: Script) -> list[str]:
+    """Let happen what a script waits for, and nothing else; return what its subscriber did not do, or did beyond it."""
+    town = Town(script)
+    for order in range(len(script.orders)):
+        for _ in range(min(3, 1 + len(script.gateway.get(CONF, ())))):
+            await answered(town.ask(CONF, order))
+    for purpose in {turn.on for turn in script.turns} & set(Purpose) - {CONF}:
+        await answered(town.ask(purpose))
+    await answered(town.activate())
+    for moment in (When.PLACED, When.SETTLED):
+        await town.handsets.act(town.case, moment)
+    said = Counter(turn.desk or turn.say.format("234", "235") for turn in script.turns for _ in range(turn.repeats))
+    heard = Counter(what for what in town.heard if what not in REPORTED)
+    await town.tasks.close()
+    return [*(said - heard), *(heard - said), *town.ledger.errors]
+
+
+def test_every_subscriber_does_all_that_the_script_says_while_the_clock_stands_still():
+    wrong: dict[str, list[str]] = {}
+
+    async def played() -> None:
+        for script in SCRIPTS:
+            wrong[script.name] = await play(script)
+
+    without_time(played)
+    assert {name: what for name, what in wrong.items() if what} == {}
+
+
+REPORTED = {"delivered", "accepted", "failed"}
+
+
+def test_a_subscriber_answers_once_the_engine_has_acknowledged_that_the_question_is_there():
+    async def played() -> None:
+        town = Town(Script("test", "-", (Turn("是"),)))
+        town.may.clear()
+        assert await answered(town.ask(CONF))
+        assert town.heard == ["delivered"]
+        town.may.set()
+        await rest()
+        assert town.heard == ["delivered", "是"]
+        await town.tasks.close()
+
+    without_time(played)
+
+
+@pytest.mark.parametrize(
+    ("before", "heard"), [(Before.TAKEN, []), (Before.REPORTED, ["delivered"]), (Before.REPLIED, ["delivered", "是"])]
+)
+def test_a_gateway_that_never_answers_waits_for_the_engine_to_give_up_as_far_as_its_script_says(before, heard):
+    async def played() -> None:
+        town = Town(Script("test", "-", (Turn("是"),), gateway={CONF: (Hop(Answer.HOLD, before=before),)}))
+        request = town.ask(CONF)
+        await rest()
+        assert town.heard == heard
+        assert not await answered(request)
+        assert town.heard == ["delivered", "是"]
+        await town.tasks.close()
+
+    without_time(played)
+
+
+def test_an_answer_that_waits_for_the_reply_comes_once_the_engine_has_acknowledged_that():
+    async def played() -> None:
+        hops = {CONF: (Hop(before=Before.REPLIED, reports=SILENCE),)}
+        turns = (Turn("是"), Turn("TD", When.ACTIVATING))
+        town = Town(Script("test", "-", turns, gateway=hops, bss=(BssHop(before=Before.REPLIED),)))
+        for ask, said in ((lambda: town.ask(CONF), "是"), (town.activate, "TD")):
+            town.may.clear()
+            request = ask()
+            await rest()
+            assert (town.heard[-1], request.done()) == (said, False)
+            town.may.set()
+            assert await answered(request)
+        await town.tasks.close()
+
+    without_time(played)
+
+
+LANES = [(count, lane) for count in ("due", "pending", "parked") for lane in ("inbound", "activation", "sms", "timer")]
+
+
+@pytest.mark.parametrize(
+    ("busy", "idle"),
+    [
+        ({}, True),
+        ({("pending", "timer"): 9}, True),  # windows that close some day
+        ({("due", "timer"): 1}, False),
+        ({("pending", "sms"): 1}, False),
+        ({("pending", "inbound"): 1}, False),
+        ({("pending", "activation"): 1}, False),
+        ({("pending", "sms"): 1, ("parked", "sms"): 1}, True),  # a person must look
+    ],
+)
+def test_nothing_is_left_when_the_engine_says_so(busy, idle):
+    class Says:
+        async def call(self, *_):
+            return Reply(
+                200, {}, text="".join(f'consent_lane_{c}{{lane="{n}"}} {busy.get((c, n), 0)}\n' for c, n in LANES)
+            )
+
+    assert asyncio.run(Watch(Says(), "key", "ops", [], Tasks([]), Ledger()).idle()) is idle
+
+
+def test_an_engine_that_cannot_ask_its_store_is_not_done():
+    class Silent:
+        async def call(self, *_):
+            return Reply(200, {}, text="consent_http_requests_total 3\n")
+
+    assert not asyncio.run(Watch(Silent(), "key", "ops", [], Tasks([]), Ledger()).idle())
 
 
 # ---- what is shown ---------------------------------------------------------------------------------------------------
@@ -510,37 +718,11 @@ def test_progress_has_a_bar_that_fills_and_needs_no_other_signs_than_the_termina
     assert f"{len(runs)}/{len(runs)}" in everything
 
 
-def test_no_more_subscribers_are_under_way_than_the_scripts_windows_allow():
-    """However many are to be called, the next is called when one has settled."""
-    cases = crowd(2 * MOST_UNDER_WAY, 1, PLANS)
-    most = 0
-
-    class Calls(CallCentre):
-        async def _serve(self, case):
-            nonlocal most
-            under_way.add(case.msisdn)
-            most = max(most, len(under_way))
-            asyncio.get_running_loop().call_soon(settle, case)
-
-    def settle(case):
-        under_way.discard(case.msisdn)
-        for each in case.orders:
-            each.settled.set()
-
-    under_way = set()
-
-    async def day():
-        centre = Calls(None, "key", 1)
-        await asyncio.gather(*(centre.serve(case, 0) for case in cases))
-
-    asyncio.run(day())
-    assert most <= MOST_UNDER_WAY
-    assert all(case.settled for case in cases)
-
-
 def test_the_next_is_called_as_fast_as_the_engine_asks():
-    """However slow a machine is, a question is never far behind its call: scripts go by the clock."""
+    """However slow a machine is, a question is never far behind its call."""
     cases = crowd(5 * MOST_UNASKED, 1, PLANS)
+    for case in cases:
+        case.script = Script("test", "-")
     called = []
 
     class Calls(CallCentre):
@@ -548,8 +730,9 @@ def test_the_next_is_called_as_fast_as_the_engine_asks():
             called.append(case)
 
     async def day():
-        centre = Calls(None, "key", 1)
-        calls = [asyncio.create_task(centre.serve(case, 0)) for case in cases]
+        people = Handsets(Ledger(), Tasks([]), None)
+        centre = Calls(None, None, "key", 1, people)
+        calls = [asyncio.create_task(centre.serve(case)) for case in cases]
         for seen in range(len(cases)):
             await _until(called, min(len(cases), seen + MOST_UNASKED))
             called[seen].asked.set()
