@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
+from consent_engine.api.schemas.forms import Instant
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.transcript import Hints, Spoken
@@ -17,7 +18,7 @@ MOST_LINES, MOST_TEXT = 1_000, 500
 class SpokenLine(StrictForm):
     """One line of a transcript."""
 
-    at: AwareDatetime
+    at: Instant
     by: Literal["agent", "subscriber"]
     text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
 

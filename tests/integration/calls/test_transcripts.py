@@ -42,6 +42,10 @@ def test_a_transcript_is_kept_once_and_shown_to_the_reviewer_with_what_it_hints_
         is_problem(door.call("POST", path, Role.REVIEWER, said), 403, "forbidden")
         is_problem(door.call("POST", f"/v1/calls/{'0' * 28}/transcript", Role.OPS, said), 404, "call_not_found")
         is_problem(door.call("POST", path, Role.OPS, {**said, "lines": []}), 422, "malformed")
+        for at in (0, "0", "2025-08-01", "2025-08-01T10:00:00"):
+            undated = {**said, "lines": [{**said["lines"][0], "at": at}]}
+            answer = is_problem(door.call("POST", path, Role.OPS, undated), 422, "malformed")
+            assert [error["code"] for error in answer["errors"]] == ["invalid_instant"]
         answer = door.sign_in(Role.REVIEWER).get(f"/review/calls/{call.id}")
         shown = answer.json()["transcript"]
         assert shown["spoken"].keys() >= {"price", "term"}
