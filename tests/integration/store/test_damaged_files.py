@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from redis import Redis
@@ -13,6 +11,7 @@ from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.errors import SettingsError
 from tests import needs
 from tests.acceptance.house import HOME
+from tests.typed import typed
 
 BLOCK = [("MULTI",), ("SET", "k", "v" * 40), ("HSET", "h", "f", "\r\n*3\r\n$3\r\n"), ("EXEC",)]
 
@@ -92,22 +91,15 @@ def test_files_without_their_manifest_are_refused_and_stay(folder):
         assert redis.get("kept") == b"1"
 
 
-OPENS = "from consent_engine.config.settings import Settings; from consent_engine.wiring import installation\n"
-OPENS += "with installation(Settings.load(env_file=None), own=True) as found: print(found.secret)"
-
-
 def started(folder):
-    """Start and end an installation in a folder, as a process of its own."""
+    """Start and end an installation in a folder, by a command that needs one."""
     environ = {
         "CONSENT_DATA_DIR": str(folder),
         "CONSENT_DURABILITY": "strict",
         "PATH": os.environ["PATH"],
         "PYTHONPATH": HOME,
     }
-    command = [sys.executable, "-c", OPENS]
-    return subprocess.run(
-        command, env=environ, cwd=folder.parent, capture_output=True, text=True, timeout=60, check=False
-    )
+    return typed("keys", "list", environ=environ, folder=folder.parent)
 
 
 @pytest.mark.parametrize("lost", ["the folder of the files", "all that was in them", "the folder, and the archive"])
