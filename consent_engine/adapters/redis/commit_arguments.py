@@ -169,12 +169,8 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: L
 
 def _restricted(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> None:
     """The lists that a restriction belongs in now, or does no more."""
-    if name.startswith(_SUSPECTED):  # it stands in the list that people decide from
-        member = f"{line} {name.removeprefix(_SUSPECTED)}"
-        if kept:
-            lists.stands(cell.held, Restriction.decode(name[2:], kept).since, member)
-        else:
-            lists.leaves(cell.held, member)
+    if name.startswith(_SUSPECTED):
+        _suspected(line, name, kept, cell, lists)
     elif name.startswith(_REVIEW):  # what waits for a review, and since when
         member = f"{line} {name.removeprefix(_REVIEW)}"
         if kept:
@@ -188,6 +184,17 @@ def _restricted(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> No
         lists.seal(Leaf.of_refusal(line, name[2:], since))
         if is_refusal(name):
             lists.stands(cell.refusals, since, f"{line} {name[2:]}")
+
+
+def _suspected(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> None:
+    """The list that people decide from. A suspicion of one order leaves with it; one of the number, by the door's
+    scripts alone.
+    """
+    member = f"{line} {name.removeprefix(_SUSPECTED)}"
+    if kept:
+        lists.stands(cell.held, Restriction.decode(name[2:], kept).since, member)
+    elif "/" in name:
+        lists.leaves(cell.held, member)
 
 
 def _other(
