@@ -101,7 +101,6 @@ def installation(
         engine = found.engine()
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
-        engine.registry.adopt()
         if stocked:  # before plans are written: data whose archive is another's may be lost ones that will be restored
             _archive_is_ours(engine)
         # The bundled sample is a start, not a demand: only a file named in CONSENT_PLANS may stop the start.
@@ -247,7 +246,7 @@ def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Regis
     wires = [wire(cell) for cell in cells]
     lease = millis(settings.lease)
     registry = RedisRegistry(wires[0], prefix=cells[0].shared)
-    seal = Seal(secret, registry.sealed_since)
+    seal = Seal(secret)
     keep = settings.retention()
     stores = [
         redis_store(wire, lease_ms=lease, cell=cell, seal=seal, keep=keep)

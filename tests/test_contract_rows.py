@@ -2,6 +2,7 @@
 
 import re
 import runpy
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,16 @@ def test_another_secret_than_the_data_were_written_with_stops_the_start(folder):
             registry.check("another secret", strict=False, cells=1)
         with pytest.raises(SettingsError, match="CONSENT_CELLS"):
             registry.check("the first secret", strict=False, cells=2)
+
+
+@pytest.mark.parametrize("schema", ["3", "5", "x"])
+def test_data_of_another_format_are_refused_in_one_line_and_left_as_they_are(folder, schema):
+    with connect_or_start(folder / "data", "everysec") as server, closing(connect(server.url)) as client:
+        client.hset("ce:meta", mapping={"schema": schema, "cells": "1", "secret": "x"})
+        kept = client.hgetall("ce:meta")
+        with pytest.raises(SettingsError, match=f"^these data have schema {schema}, this release reads 4: [^\\n]+$"):
+            RedisRegistry(Wire(client, proves=False, replicas=0)).check("a secret", strict=False, cells=1)
+        assert client.hgetall("ce:meta") == kept
 
 
 def test_without_its_secret_data_are_not_opened_and_no_other_secret_is_left_there(folder):

@@ -63,7 +63,7 @@ class _Patient:
 
     @property
     def seal(self) -> Seal:
-        return Seal(self.secret, self.registry.sealed_since)
+        return Seal(self.secret)
 
     @property
     def store(self) -> Store:

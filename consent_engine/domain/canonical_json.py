@@ -87,9 +87,9 @@ class Reader(Generic[T]):
 class Rows(Generic[S]):
     """A kind of Struct that is stored as a JSON array (a row) of its fields, in their order.
 
-    least: how many fields are always written. A field added later has a default: an older row lacks it, and it is
-    written only where it, or a field after it, differs from the default; so an old row is rewritten byte by byte the
-    same · named: how many of the first fields are not in the row, but in the name that it is stored under
+    least: how many fields are always written. The others have a default, and are written only where one, or a field
+    after it, differs from that · named: how many of the first fields are not in the row, but in the name that it is
+    stored under
     """
 
     def __init__(self, kind: type[S], least: int, named: int = 0, *, whole: bool = False) -> None:

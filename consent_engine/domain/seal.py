@@ -5,17 +5,15 @@ could make another. The seal beside it is keyed with the installation's secret. 
 broken: it is parked and raises an alarm, and is never acted on.
 """
 
-import hashlib
 import hmac
 from binascii import b2a_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import mac
 from consent_engine.domain.lifecycle import State, advance
 from consent_engine.domain.line.line import Line, line_id
@@ -36,19 +34,13 @@ LINES_KNOWN = 4_096
 
 
 class Seal:
-    """Makes and checks seals, under one secret.
+    """Makes and checks seals, under one secret."""
 
-    since: returns since when every order has a seal; None: not known, and an order without one is believed
-    """
-
-    def __init__(self, secret: str, since: Callable[[], Millis | None] = lambda: None) -> None:
+    def __init__(self, secret: str) -> None:
         self._line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
-        self._first_key = mac(secret.encode(), b"order record")
         self._key = mac(secret.encode(), b"order record 2")
         self._keys = {kind: mac(secret.encode(), f"{noun} record".encode()) for kind, noun in _NOUNS.items()}
         self._line_key = mac(secret.encode(), b"line record")
-        self._ask = since
-        self._since: Millis | None = None
 
     def of(self, order: Order) -> str:
         """The seal of an order as it stands: one keyed hash of its id, line, state, head and public links.
@@ -57,16 +49,9 @@ class Seal:
         """
         return b2a_base64(mac(self._key, _sealed(order)), newline=False)[:_LENGTH].decode()
 
-    def _first(self, order: Order) -> str:
-        """The seal in its first format: BLAKE2b, in hex. The order's next change replaces it by that of `of`."""
-        return hashlib.blake2b(_sealed(order), key=self._first_key, digest_size=16).hexdigest()
-
     def check(self, order: Order, kept: str | None) -> Order:
-        """Return the order if its seal fits; raises BrokenRecord. One without a seal must be older than seals."""
-        if kept is None:
-            return self._unsealed(order)
-        made = self.of(order) if len(kept) == _LENGTH else self._first(order)
-        if not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made.encode()):
+        """Return the order if its seal fits; raises BrokenRecord, also for one without a seal."""
+        if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), self.of(order).encode()):
             raise BrokenRecord("an order's record does not match its seal: somebody changed it")
         return order
 
@@ -84,16 +69,6 @@ class Seal:
         if record.person.msisdn and not self._is_line(record.line, record.person.msisdn):
             raise BrokenRecord(f"the {noun}'s record has another number than its line: somebody changed it")
         return record
-
-    def _unsealed(self, order: Order) -> Order:
-        if self._since is None:
-            self._since = self._ask()
-        if self._since is not None and order.doc.placed_at >= self._since:
-            raise BrokenRecord("an order without its seal")
-        # Without a seal, all that can be compared is compared.
-        if not sound(order) or (order.person.msisdn and not self._is_line(order.line, order.person.msisdn)):
-            raise BrokenRecord("an order whose history does not give its record: somebody changed it")
-        return order
 
     def of_line(self, line: Line) -> str:
         """The seal of a line's history, made as `of` makes an order's, under a key of its own."""

@@ -22,8 +22,7 @@ class Sold:
     def note(self, offers: Iterable[tuple[str, Offer]]) -> None:
         """Take the offers of orders, by their ids."""
         for order, offer in offers:
-            if offer.plan_hash:  # the first release's orders may have none
-                self._known.setdefault((offer.plan, offer.plan_version, offer.plan_hash), order)
+            self._known.setdefault((offer.plan, offer.plan_version, offer.plan_hash), order)
 
     def wrong(self, plans: Plans) -> Iterator[tuple[str, str]]:
         """Yield the plans that do not stand as they were sold, and how they differ. Raises StoreUnavailable."""

@@ -145,8 +145,7 @@ def falling(leased: Leased) -> Step[str]:
 
 def activating_again(leased: Leased) -> Step[str]:
     """Try an activation again that a restriction barred. The order ends where its number has another holder, where a
-    refusal still bars it and no message is left to be read, or where its call is over and the order falls with it: the
-    call's timer may have run in a process of an earlier release, by fewer rules.
+    refusal still bars it and no message is left to be read, or where its call is over and the order falls with it.
 
     Raises BrokenRecord for an effect without its order.
     """

@@ -195,12 +195,5 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
 
     # -- the data's own description ------------------------------------------------------------------------------------
 
-    def adopt(self) -> None:
-        """Mark the data of an earlier release, once checked, as data of this release: from then on the earlier one
-        refuses to start on them."""
-
-    def sealed_since(self) -> Millis | None:
-        """Return since when every new order has a seal; None where no engine was started yet."""
-
     def check(self, secret: str, *, strict: bool, cells: int) -> None:
         """Raise SettingsError unless the server can keep our promises, and the data have this secret and `cells`."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 from threading import Thread
 
 import pytest
-from sqlalchemy import text
 
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
@@ -259,14 +258,6 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
     sealed(real)
     [finding] = journal(real.engine.store.journal, real.engine.store.log, real.clock.now)
     assert finding.what == f"the journal is sealed: {len(entries)} entries in the log, 0 on their way"
-
-
-def test_an_archive_from_before_the_log_gets_its_table(archive, url):
-    with archive.asking() as connection:
-        connection.execute(text("DROP TABLE log"))
-        connection.execute(text("DELETE FROM archive_meta WHERE name = 'log'"))
-    log = SqlLog(SqlArchive(url))
-    assert (log.size(), log.append(["x"]), log.append(["x", "y"]), log.size()) == (0, 1, 1, 2)
 
 
 def test_a_log_that_is_brought_what_it_has_in_another_order_numbers_only_what_is_new(archive):

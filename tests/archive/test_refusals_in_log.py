@@ -214,21 +214,6 @@ def test_one_of_a_plan_that_is_unknown_by_now_is_named_and_not_put_back(small):
     assert small.engine.line(NUMBER).restrictions == ()
 
 
-def test_a_stop_from_before_the_door_read_is_listed_and_sealed_when_it_is_read(small):
-    small.place()
-    small.run()
-    small.say("你好")
-    line = small.engine.line(NUMBER).id
-    at, key, body = small.client.lpop(small.cell.inbox(line)).split("|", 2)
-    old = {name: kept for name, kept in json.loads(body).items()
-           if name not in {"keyword", "code", "reason", "marketing_free", "edition"}}  # fmt: skip
-    small.client.rpush(small.cell.inbox(line), f"{at}|{key}|{json.dumps(old | {'text': 'TD'})}")
-    small.run(Lane.INBOUND)
-    assert of_refusals(small) == [(STANDS, head_of("mobile"))]
-    assert [each.line for each in small.engine.store.lists.restrictions(Kind.REFUSED, None, 9)] == [line]
-    assert wrong(small) == []
-
-
 def test_a_registration_that_was_put_back_ends_no_order(small):
     order = small.place()
     small.run()

@@ -80,32 +80,6 @@ def test_the_demo_needs_no_setting_and_its_handset_is_answered(files: Stack) -> 
         files.compose("down", "--volumes", "demo")
 
 
-def test_data_of_an_earlier_release_with_orders_under_way_go_on_after_the_documented_upgrade(files: Stack) -> None:
-    then = json.loads(Path(__file__).with_name("under_way.json").read_text())
-    files.fill_in(then["secret"])
-    unpack = ["run", "--rm", "--no-deps", "-T", "--entrypoint", "sh", "redis", "-c", "base64 -d | tar -xz -C /data"]
-    files.compose(*unpack, said=then["data"])
-    try:
-        files.compose("up", "--detach", "--wait", "api", "gateway")
-        files.compose("up", "--detach", "workers")
-        desk = Desk(files.address("api", 8080), files.address("gateway", 8900), files.key("keeper", "ops"))
-        finished, asked, stopped, unasked = then["orders"].values()
-        assert (desk.state(finished["id"]), desk.state(stopped["id"])) == ("notified", "declined")
-        desk.reaches(unasked["id"], "awaiting_reply")
-        for order, number in ((asked, "+8613800007002"), (unasked, "+8613800007003")):
-            desk.say(number, "是")
-            desk.reaches(order["id"], "notified")
-        on = desk.ledger()["activations"]
-        assert sorted(each["order_id"] for each in on) == sorted([asked["id"], unasked["id"]])
-        told = files.compose("exec", "-T", "api", "consent", "doctor", "--brief", "--all")
-        assert "looked at 4 of 4 orders" in told
-        refused = "consent callable +8613800007004 || true"
-        assert "not callable" in files.compose("exec", "-T", "api", "sh", "-c", refused)
-    finally:
-        files.compose("down", "--volumes", "--timeout", "10")
-        (files.folder / ".env").unlink()
-
-
 def test_an_order_is_asked_answered_activated_and_notified(desk: Desk) -> None:
     desk.sells("+8613800138001")
     assert len(desk.ledger()["activations"]) == 1

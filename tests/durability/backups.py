@@ -38,7 +38,6 @@ def town_on(url, folder):
     client, archive = connect(url), SqlArchive(f"sqlite:///{folder}/archive.sqlite3", SHORT)
     made = Town(client, archive, clock=Clock(int(time.time() * 1000)))
     made.engine.registry.check(SECRET, strict=False, cells=1)
-    made.engine.registry.adopt()
     try:
         yield made
     finally:

@@ -1,17 +1,7 @@
-"""Every kept record, read and written again: today's code must write the same bytes.
+"""Every kept record of the conversations of `roads`, read and written again: the same bytes."""
 
-`kept.json.gz` holds the records that the conversations of `roads` left in the store, one by one, at commit bc69350. It
-is never made anew: a format changes only by a new tag or a new optional field, and a file of `since` beside this one,
-with records of later conversations.
-
-    python -m tests.golden FILE                  writes such a file: records of a shape that none of the files holds yet
-    python -m tests.golden FILE SCENARIO...      only records that these scenarios leave
-"""
-
-import gzip
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from consent_engine.adapters.redis.codec import unread_of, whole
@@ -19,14 +9,9 @@ from consent_engine.adapters.sql.rows import order_of, row_of
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Restriction, name_of
 from consent_engine.domain.offer.offer import Offer
-from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.event import seal
 from consent_engine.domain.order.order import Order, replay
 
-KEPT = Path(__file__).with_name("kept.json.gz")
-SINCE = sorted((Path(__file__).parent / "since").glob("*.json.gz"))
-FOLDERS = (Path(__file__).with_name("waiting.tar.gz"), Path(__file__).parents[1] / "acceptance" / "trunk_data.tar.gz")
-"""Data folders as earlier commits wrote them."""
 NOW = 2**41
 """Long after all records: everything that may be pruned by age is pruned."""
 
@@ -40,14 +25,6 @@ def dumped(client: Any) -> Records:
     return {key: read[kind](key) for key, kind in found.items() if kind in read}
 
 
-def kept() -> Records:
-    """The files' records: `order`, `line`, `inbox`, `offers`, `apikeys`, `plan` and so on, each a list."""
-    records = dict(json.loads(gzip.decompress(KEPT.read_bytes())))
-    for file in SINCE:
-        records |= {f"{key}:{file.name}": row for key, row in json.loads(gzip.decompress(file.read_bytes())).items()}
-    return records
-
-
 def kind_of(key: str) -> str:
     """The kind of record under a key."""
     return key.split(":")[2 if "{" in key else 1]
@@ -58,12 +35,9 @@ def order_again(fields: dict[str, str], offers: dict[str, str]) -> dict[str, str
     order = Order.decode(whole(dict(fields), offers))
     again = {name: fields[name] for name in ("v", "mac") if name in fields}
     again |= {"line": order.line, "state": order.state.value, "head": order.head}
-    if offer_named(fields["doc"]):
-        again["doc"] = order.doc.encode()
-        if "who" in fields:
-            again["who"] = order.person.encode(_salt(fields["who"]))
-    else:  # of the time when each order held its offer itself: read, and never written any more
-        again |= {"doc": fields["doc"], "who": fields["who"]}
+    again["doc"] = order.doc.encode()
+    if "who" in fields:
+        again["who"] = order.person.encode(_salt(fields["who"]))
     if "reply_by" in fields:
         again["reply_by"] = str(order.reply_by)
     for n, event in enumerate(order.events, 1):
@@ -113,8 +87,7 @@ def looked_at(records: Records) -> Iterator[str]:
             case "order":
                 yield from _order(record, offers)
             case "line":
-                # An entry of the first orders also holds when they were asked.
-                assert line_again(record) == {name: _without_asked(name, row) for name, row in record.items()}
+                assert line_again(record) == record
                 yield "line"
             case "inbox":
                 assert all(row.startswith(f"{unread_of(row).at}|{unread_of(row).key}|") for row in record)
@@ -133,13 +106,6 @@ def _order(record: dict[str, str], offers: dict[str, str]) -> Iterator[str]:
     if Order.decode(whole(dict(record), offers)).state.settled:
         archived_again(record, offers)
         yield "archived"
-
-
-def _without_asked(name: str, row: str) -> str:
-    if not name.startswith("o:"):
-        return row
-    *head, until = json.loads(row)
-    return json.dumps([*head[:4], until], ensure_ascii=False, separators=(",", ":"))
 
 
 def _salt(person: str) -> str:

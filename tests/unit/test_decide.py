@@ -342,11 +342,7 @@ def test_a_restriction_ends_a_confirmed_order_or_makes_it_wait():
     assert refused.order.state is State.CANCELLED
     assert (ACTIVATE, Drop.NOT_BEGUN) in refused.drop
     assert decide(confirmed(), Barred(("suspected:*",), NOW), NOW).is_void
-    [again] = decide(confirmed(), Barred(("telecom",), NOW), NOW).put
-    tried = replace(confirmed(), effects={ACTIVATE: replace(FRESH, attempts=3, why="busy")})
-    [counted] = decide(tried, Barred(("telecom",), NOW), NOW).put
-    assert (counted.pending.attempts, counted.pending.about) == (3, again.pending.about)
-    assert (again.effect, again.pending.about) == (ACTIVATE, ("mobile", "5g-smart-199"))
+    assert decide(confirmed(), Barred(("telecom",), NOW), NOW).is_void
     assert decide(leased(confirmed(), ACTIVATE, NOW), Barred(("mobile",), NOW), NOW).is_void
 
 

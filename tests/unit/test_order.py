@@ -174,21 +174,6 @@ def test_the_doc_reads_back_with_the_offer_it_names_and_with_no_other():
             Doc.decode(fields["doc"], another)
 
 
-def test_an_order_of_the_time_when_each_held_its_offer_reads_as_before():
-    order, fields = placed()
-    doc, offer = order.doc, order.doc.offer
-    head = [doc.id, doc.placed_at, doc.placed_by, doc.agent, offer.carrier, doc.request, doc.person]
-    plan = [offer.plan, offer.plan_version, offer.plan_hash, offer.plan_name, offer.price, offer.unsubscribe]
-    question = [offer.sender, doc.sub, doc.code, 0, offer.words, doc.segments]
-    older = Doc.decode(json.dumps([head, list(astuple(doc.call)), plan, question, offer.policy.frozen()]))
-    assert offer_named(json.dumps([head])) == ""
-    assert older == replace(doc, offer=replace(offer, text="", hash="", tariff=None), call_id="")
-    who = json.dumps({"msisdn": "+8613800138000", "text": "问", "metadata": {}, "salt": "s"})
-    head[-1] = digest(who)
-    read = Order.decode({**fields, "doc": json.dumps([head, list(astuple(doc.call)), plan, question, []]), "who": who})
-    assert read.text == "问"
-
-
 @pytest.mark.parametrize(
     "broken",
     [

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 
-from msgspec.structs import replace
 from yarl import URL
 
 from consent_engine.adapters.gateways.charsets import text_of
@@ -60,7 +59,6 @@ EIGHT_BIT = "1"
 
 _ID = re.compile(r"[!-~]{1,200}")
 _EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})of([0-9]{1,3})\.[!-~]{0,100}")
-_OLDER_EVENT = re.compile(r"([0-9a-f]{16})-([0-9]{1,3})\.[!-~]{0,100}")
 _TO = re.compile(r"(?=.{1,21}\Z)\+?([0-9]+)")
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _CHARSET = re.compile(r';\s*charset="?([A-Za-z0-9_-]+)"?', re.IGNORECASE)
@@ -138,7 +136,7 @@ class KannelWebhooks(Webhooks):
             return Parsed((), ((0, "said: UNKNOWN is no end"),))
         error = (why or ERRORS[kind]) if kind in ERRORS else ""
         report = DeliveryReport(self._gateway, ref, attempt, DELIVERIES[kind], n, of, error, alone=of > 1)
-        return Parsed(((0, report if event else _older(call, report)),))
+        return Parsed(((0, report),))
 
     def acknowledge(self, accepted: int, rejected: Sequence[tuple[int, str]]) -> Acknowledgement:
         """Always answer 200, beside 202 the one status that Kannel accepts, without text that Kannel could send on."""
@@ -260,15 +258,6 @@ def _receipts(prefix: str, raw: Mapping[str, str], name: str, secret: str) -> st
         raise SettingsError(f"{prefix}CALLBACK_URL must be our own address as Kannel reaches it, like http://HOST:8000")
     scheme, _, rest = value.partition("://")
     return f"{scheme}://{user_of(name)}:{secret}@{rest}/v1/gateways/{name}/receipts"
-
-
-def _older(call: WebhookCall, report: DeliveryReport) -> DeliveryReport:
-    """Adapt a report on an SMS that an older release handed over whole: the handset reported on its first part only."""
-    event = _OLDER_EVENT.fullmatch(call.query.get("id", ""))
-    if event is None:
-        return report
-    of = max(1, int(event[2])) if call.query["type"] in FROM_HANDSET else 1
-    return replace(report, message_id=event[1], segments=of)
 
 
 def _outcome(answer: Answer, attempt: str) -> Outcome:

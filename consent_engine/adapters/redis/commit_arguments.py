@@ -281,8 +281,6 @@ def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
         lists.stands(index, stands[index], call.id)
     for index in stood.keys() - stands:
         lists.leaves(index, call.id)
-        if index == cell.told:  # the release before listed calls without an end here
-            lists.leaves(cell.to_review[Verdict.PENDING], call.id)
     key = lists.numbers[cell.dialled_of(call.began.started_at)]
     for count in counted_of(call, before or change.archived):
         lists.counts += key, count

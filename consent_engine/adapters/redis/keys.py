@@ -14,7 +14,7 @@ Keys, `{0}` being the tag of cell 0:
                                   telephone call
     ce:{0}:calls          zset    call -> began at: those not archived, except those in `told`
     ce:{0}:told           zset    call -> began at: those that an order's body describes and no reviewer has heard; such
-                                  a call is neither in `calls` nor in `unheard` (one of an older release may be)
+                                  a call is neither in `calls` nor in `unheard`
     ce:{0}:violations     zset    call -> began at: those of these calls with a violation
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call; f:wake.archive where
                                   the archive does not take it, and a person must look
@@ -77,7 +77,7 @@ others with cell 0):
                                   the health of that gateway or BSS (engine/outside_health.py)
     ce:codes:<hour>       hash    asked: how many codes the public door was asked for in that hour since 1970;
                                   <keyed hash of a network>: how many of them from there
-    ce:meta               hash    schema, cells, secret (a check value), sealed (since when each order has a seal),
+    ce:meta               hash    schema, cells, secret (a check value),
                                   catalogue (raised by every change), installation (the name of these data),
                                   archive (the id of their archive)
 """

@@ -25,12 +25,8 @@ from consent_engine.ports import ApiKey, Registry, TargetHeard
 from consent_engine.ports.registry import NOTHING, FlowStep
 from consent_engine.ports.targets import HALF_MS, field_of
 
-SCHEMA = "3"
-OLDER = frozenset({"1", "2"})
-READS = OLDER | {SCHEMA}
-"""The schemas that this release reads. 1: each order holds its offer itself. 2: no order has a seal. Such data become
-schema 3, which an older release refuses: it would change orders without renewing their seals, and one that knows no
-archive would place archived orders again."""
+SCHEMA = "4"
+"""The one format mark that data carry. Raised by every change of what is kept; no other one is read."""
 FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
 """How long (ms) a silent worker is remembered."""
@@ -252,21 +248,14 @@ class RedisRegistry(Registry):
         for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
             self._one("HSETNX", self._meta, name, ours)
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
-        if schema not in READS:
-            raise SettingsError(f"these data have schema {schema}, this program {SCHEMA}: use the release that fits")
+        if schema != SCHEMA:
+            raise SettingsError(
+                f"these data have schema {schema}, this release reads {SCHEMA}: start the one that wrote them"
+            )
         if str(was_cells) != str(cells):
             raise SettingsError(wrong_cells(cells, str(was_cells)))
         if not hmac.compare_digest(str(was_proof), proof):
             raise SettingsError("CONSENT_SECRET is not the one these data were written with: set that one")
-
-    def adopt(self) -> None:
-        self._one("HSETNX", self._meta, "sealed", str(self.now()))
-        if self._one("HGET", self._meta, "schema") != SCHEMA:
-            self._one("HSET", self._meta, "schema", SCHEMA, prove=True)
-
-    def sealed_since(self) -> Millis | None:
-        since = self._one("HGET", self._meta, "sealed")
-        return int(since) if since else None
 
     def _check_server(self, *, strict: bool) -> None:
         """Check that the server keeps all data. Raises SettingsError."""

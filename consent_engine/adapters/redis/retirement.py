@@ -7,7 +7,6 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell, readable
-from consent_engine.adapters.redis.registry import OLDER, SCHEMA
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.ports import Aged, Held, Owner, Retirement, RetireResult, Retiring
@@ -74,8 +73,5 @@ class RedisRetirement(OfCell, Retirement):
 
     def bind_archive(self, archive: str) -> str:
         meta = f"{self._cell.shared}meta"
-        # Raised before the first order leaves: a release that knows no archive would place that order again.
-        [schema] = self._wire.ask(("HGET", meta, "schema"))
-        raised = [("HSET", meta, "schema", SCHEMA)] if schema in OLDER else []
         bound = ("HSETNX", meta, "archive", archive), ("HGET", meta, "archive")
-        return str(self._wire.ask(*raised, *bound, prove=True)[-1])
+        return str(self._wire.ask(*bound, prove=True)[-1])

@@ -21,8 +21,7 @@ from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, c
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
 from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import order_of, row_of
-from consent_engine.adapters.sql.schema import NOW, Schema
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, TABLES, make, said
+from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, make, said
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
@@ -44,11 +43,8 @@ class SqlArchive(SqlKept[Order], Archive):
 
     table, over = ORDERS, "settled_at"
 
-    def __init__(
-        self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S, schema: Schema = NOW
-    ) -> None:
+    def __init__(self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S) -> None:
         super().__init__(self)
-        self._schema = schema
         self._retention = retention or Retention()
         self.seal: Seal | None = None
         """checks its records against tampering; None: they are not checked"""
@@ -94,20 +90,21 @@ class SqlArchive(SqlKept[Order], Archive):
         self._pause.answered()
 
     def _make(self) -> None:
-        """Make the tables and the id where they are missing, and bring the schema up to date. Raises ArchiveGone for an
-        empty database where one is known to have existed: tables made in it would be in the way of its dump.
+        """Make the tables and the id where they are missing. Raises ArchiveUnavailable for another format, and
+        ArchiveGone for an empty database where one is known to have existed: tables in it would be in its dump's way.
         """
         with self._making, self._engine.begin() as connection:
             told = said(connection) if inspect(connection).has_table(META.name) else {}
             if "id" not in told and self.must_stand:
                 raise ArchiveGone("the archive's database is empty: restore its backup into it")
-            if "id" not in told or not TABLES.tables.keys() <= set(inspect(connection).get_table_names()):
-                make(connection)  # all tables, or those that an earlier release did not know
-                fresh = [{"name": "schema", "value": self._schema.number}, {"name": "id", "value": uuid.uuid4().hex}]
-                connection.execute(self.insert(META).values(fresh).on_conflict_do_nothing())
+            if "id" not in told:
+                make(connection)
+                fresh = {"schema": SCHEMA, "id": uuid.uuid4().hex, SIZE: "0"}
+                rows = [{"name": name, "value": value} for name, value in fresh.items()]
+                connection.execute(self.insert(META).values(rows).on_conflict_do_nothing())
                 told = said(connection)
-            if told["schema"] != self._schema.number:
-                self._schema.grown(connection)
+            if told["schema"] != SCHEMA:
+                raise ArchiveUnavailable(f"the archive has schema {told['schema']}, this release reads {SCHEMA}")
         self._id = told["id"]
 
     def _known(self, connection: Connection) -> None:

@@ -9,14 +9,12 @@ from sqlalchemy.exc import IntegrityError
 from consent_engine.adapters.sql import log_marks as marks
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.kept import PIECE
-from consent_engine.adapters.sql.tables import LOG, META, make, say
+from consent_engine.adapters.sql.tables import LOG, META, SIZE, say
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import leaf_hash
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Log
 
-SIZE = "log"
-"""The row of `archive_meta` that counts the entries. An append locks it, so that one runs at a time."""
 LONGEST, MOST = 20, 10**15
 """The most digits of a count that are read, and the most entries that any log will have."""
 
@@ -29,7 +27,6 @@ class SqlLog(Log):
     def __init__(self, archive: SqlArchive, stride: int = marks.STRIDE) -> None:
         self.archive = archive
         self._stride = stride
-        self._made = False
 
     def append(self, entries: Sequence[str]) -> int:
         wanted = {leaf_hash(entry): entry for entry in entries}
@@ -44,7 +41,6 @@ class SqlLog(Log):
         """
         leaves = list(wanted)
         with self.archive.asking() as connection:
-            self._make(connection)
             # Written first: it takes the lock, on SQLite as on PostgreSQL, before anything is read.
             connection.execute(update(META).where(META.c.name == SIZE).values(value=META.c.value))
             _, size = _ends(connection)
@@ -60,7 +56,6 @@ class SqlLog(Log):
 
     def has(self, entry: str) -> bool:
         with self.archive.asking() as connection:
-            self._make(connection)
             return connection.execute(select(LOG.c.n).where(LOG.c.leaf == leaf_hash(entry))).first() is not None
 
     def size(self) -> int:
@@ -68,13 +63,11 @@ class SqlLog(Log):
 
     def ends(self) -> tuple[int, int]:
         with self.archive.asking() as connection:
-            self._make(connection)
             return _ends(connection)
 
     def end(self) -> int:
         """Return the number behind the last entry, whatever their count says. Raises ArchiveUnavailable."""
         with self.archive.asking() as connection:
-            self._make(connection)
             return _end(connection)
 
     def recount(self) -> int | None:
@@ -99,24 +92,12 @@ class SqlLog(Log):
     def entries(self, first: int, most: int) -> list[tuple[int, str, str]]:
         wanted = select(LOG.c.n, LOG.c.entry, LOG.c.leaf).where(LOG.c.n >= first).order_by(LOG.c.n).limit(most)
         with self.archive.asking() as connection:
-            self._make(connection)
             return [(n, entry, leaf) for n, entry, leaf in connection.execute(wanted)]
 
     def newest(self, most: int) -> list[tuple[int, str, str]]:
         wanted = select(LOG.c.n, LOG.c.entry, LOG.c.leaf).order_by(LOG.c.n.desc()).limit(most)
         with self.archive.asking() as connection:
-            self._make(connection)
             return [(n, entry, leaf) for n, entry, leaf in connection.execute(wanted)][::-1]
-
-    def _make(self, connection: Connection) -> None:
-        """Make the log's table in an archive older than the log; its count is made with it, and never again."""
-        if self._made:
-            return
-        if connection.execute(select(META.c.value).where(META.c.name == SIZE)).first() is None:
-            make(connection)
-            if not _end(connection):
-                self.archive.say_once(connection, SIZE, "0")
-        self._made = True
 
 
 def _ends(connection: Connection) -> tuple[int, int]:

@@ -36,7 +36,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = "1"
+SCHEMA = "2"
+"""The one format that is read; a change of it raises this number."""
+SIZE = "log"
+"""The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
 MAKING = 0x434F4E53
 """The number of the advisory lock under which the tables are made; no other program should use it."""
 _NOT_ERASED = text("person IS NOT NULL")

@@ -73,10 +73,7 @@ def visible(engine: Engine, order_id: str, caller: ApiKey) -> Order:
 
 
 def is_own(order: Order, caller: ApiKey) -> bool:
-    """Whether the order was placed with this very key: under its name, and since the key was created.
-
-    Earlier releases let a new key take the name of a revoked one, and an order records only the name.
-    """
+    """Whether the order was placed with this very key: under its name, and since the key was created."""
     return order.doc.placed_by == caller.name and order.doc.placed_at >= caller.created_at
 
 

@@ -15,6 +15,6 @@ def ended_soon_of(ending: Ending, before: Ending | None) -> list[str]:
     doc = ending.doc
     is_off = ending.off is not None and (before is None or before.off is None)
     soon = doc.asked_at - doc.activated_at <= WEEK_MS and doc.cause is not Cause.NUMBER_CHANGED
-    if not (is_off and soon and doc.agent):  # an ending opened by an earlier version names no agent
+    if not (is_off and soon):
         return []
     return [f"{Sold.ENDED_SOON}|{doc.plan}|{doc.agent}", ENDED_SOON]

@@ -142,10 +142,6 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
     if order.state is not State.CONFIRMED or begun(order):
         return Decision(order)
     against = frozenset(fact.names) & frozenset(names_barring(order.doc.carrier, order.doc.plan, order.id))
-    if not against:  # put by an older program, which named no carrier
-        again = activating(order, now)  # attempts go on counting: no number is used twice
-        pending = replace(order.effects.get(ACTIVATE, again.pending), about=again.pending.about)
-        return Decision(order, put=(replace(again, pending=pending),))
     if name_of(Kind.STALE_HOLDER, order.id) in against:
         return changed_hands(order, now, fact.op, "engine")
     if OF_A_MINOR in against:

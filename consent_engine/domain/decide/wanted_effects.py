@@ -108,7 +108,7 @@ def excess(order: Order) -> list[str]:
 
 def follows(effect: str, order: Order) -> bool:
     """Whether an effect follows from the order's record: that is sealed, effects are not. `about`, which the gate
-    checks, must name the order's own carrier (none: put by an older program; then all that stands on the line bars it).
+    checks, must name the order's own carrier.
     """
     about = order.effects[effect].about
     if about and about not in ((order.doc.carrier,), (order.doc.carrier, order.doc.plan)):

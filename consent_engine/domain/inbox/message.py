@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.grammar import Keyword, Read, Reason, read
+from consent_engine.domain.grammar import Keyword, Read, Reason
 from consent_engine.domain.sms import Delivery
 
 
@@ -19,7 +19,7 @@ class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
 
     id: the gateway's · sender, to: the numbers · written_at: the latest instant it can have been written · carriers:
     those it may be meant for, blank-separated · sub: the digits after our own number · keyword, code, reason,
-    marketing_free (1 or 0), edition: how the door read it; an older door left that to the reader · came: when it came,
+    marketing_free (1 or 0), edition: how the door read it · came: when it came,
     where the store's clock had gone back and `at` orders it by another instant
     """
 
@@ -31,11 +31,11 @@ class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
     written_at: Millis | None
     carriers: str
     sub: str
-    keyword: Keyword | UnsetType = UNSET
-    code: str | UnsetType = UNSET
-    reason: Reason | UnsetType | None = UNSET
-    marketing_free: int | UnsetType = UNSET
-    edition: int | UnsetType = UNSET
+    keyword: Keyword
+    code: str
+    reason: Reason | None
+    marketing_free: int
+    edition: int
     came: Millis | UnsetType = UNSET
 
     @property
@@ -43,18 +43,9 @@ class UnreadReply(Struct, frozen=True, tag_field="kind", tag="reply"):
         """The carriers that the reply may be meant for."""
         return self.carriers.split()
 
-    @property
-    def was_read(self) -> bool:
-        """Whether the door read it, and put the restrictions that follow in force."""
-        return self.keyword is not UNSET
-
     def meaning(self) -> Read:
-        """Return the door's reading of the text; where an older door did not read it, it is read now."""
-        if self.keyword is UNSET:
-            return read(self.text)
-        return Read(
-            self.keyword, self.code or "", self.reason or None, bool(self.marketing_free), self.edition or 0
-        )  # fmt: skip
+        """Return the door's reading of the text."""
+        return Read(self.keyword, self.code, self.reason, bool(self.marketing_free), self.edition)
 
 
 class UnreadReport(Struct, frozen=True, tag_field="kind", tag="report"):

@@ -86,7 +86,7 @@ def _replied_by(
             return _restricting(line, message, body, replace(held, facts=facts), said)
     if said.is_doubtful:
         return _doubting(line, orders, message, body, meant)
-    return meant if body.was_read else _restricting(line, message, body, meant, said)
+    return meant
 
 
 def _in_rhythm(fact: Fact, rhythm: Rhythm) -> Fact:
@@ -136,7 +136,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
 
 
 def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading, said: Read) -> Reading:
-    """Add the restrictions that the door did not put in force with the message: they come with the answer to it."""
+    """Add the restrictions that the door did not see in the message: they come with the answer to it."""
     kind = {Keyword.STOP: Kind.REFUSED, Keyword.HOLD: Kind.SUSPECTED}.get(counted(said.keyword))
     if kind is None:
         return meant

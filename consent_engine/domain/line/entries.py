@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, Struct
-from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
@@ -15,8 +14,7 @@ from consent_engine.domain.order.order import Order
 class Entry(Row, frozen=True):
     """One order in short, as replies are matched with it.
 
-    until: 0 while open; then until when a reply may still mean it · older: set only in rows of the first orders, where
-    it holds `until`, and `until` holds when they were asked
+    until: 0 while open; then until when a reply may still mean it
     """
 
     order: str
@@ -25,7 +23,6 @@ class Entry(Row, frozen=True):
     code: str
     sub: str
     until: Millis
-    older: Millis | None = None
 
     @property
     def is_open(self) -> bool:
@@ -35,12 +32,6 @@ class Entry(Row, frozen=True):
     def remembered(self, now: Millis) -> bool:
         """Whether a reply received at `now` may mean this order."""
         return self.is_open or now <= self.until
-
-    @classmethod
-    def decode(cls, *kept: str) -> "Entry":
-        """Read an order's entry from its id and from what `encode` wrote. Raises ValueError."""
-        entry = super().decode(*kept)
-        return entry if entry.older is None else replace(entry, until=entry.older, older=None)
 
     @classmethod
     def of(cls, order: Order) -> "Entry":

@@ -18,8 +18,7 @@ class Offer(Struct, frozen=True):
     """One offer.
 
     words: the edition of our texts · text: the question as it is asked where no code is needed, with its segments ·
-    hash: its name; '' for older orders, which hold their offer and their text themselves · tariff: of the plan, None
-    for a plan in sentences
+    hash: its name · tariff: of the plan, None for a plan in sentences
     """
 
     carrier: str

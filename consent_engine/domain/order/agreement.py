@@ -27,7 +27,7 @@ class Doc(Struct, frozen=True):
 
     placed_by: name of the API key · code: tells this order from the subscriber's others · asks_code: 1 where the
     question asks for the code · sub: digits appended to the sender, '' if none · segments: of the question · person:
-    the hash of the person part · call_id: the record of the call; '' for an order placed before such records existed
+    the hash of the person part · call_id: the record of the call
     """
 
     id: str
@@ -68,8 +68,6 @@ class Doc(Struct, frozen=True):
     @classmethod
     def decode(cls, kept: str, offer: str = "") -> "Doc":
         """Read what `encode` wrote. offer: the offer it names, as kept. Raises ValueError when that is another one."""
-        if not offer_named(kept):
-            return _older(_OLDER(kept))
         row, known = _ROWS.decode(kept), Offer.decode(offer)
         if known.hash != row.offer:
             raise ValueError("another offer than the order names")
@@ -86,29 +84,11 @@ class _Kept(Struct, frozen=True, array_like=True):
     call_id: str = ""
 
 
-class _Older(Struct, frozen=True, array_like=True):
-    """A doc of the time when each order held its offer itself: still read, and never written any more."""
-
-    head: tuple[str, Millis, str, str, str, str, str]
-    call: AgreedIn
-    plan: tuple[str, int, str, str, str, str]
-    question: tuple[str, str, str, int, int, int]
-    policy: tuple[int, ...]
-
-
 _ROWS = Rows(_Kept, least=4)
-_OLDER = Reader(_Older)
-
-
-def _older(row: _Older) -> Doc:
-    order_id, placed_at, placed_by, agent, carrier, request, person = row.head
-    sender, sub, code, asks_code, words, segments = row.question
-    offer = Offer(carrier, *row.plan, sender, words, "", segments, Policy.thaw(row.policy))
-    return Doc(order_id, placed_at, placed_by, agent, request, person, row.call, offer, sub, code, asks_code, segments)
 
 
 def offer_named(doc: str) -> str:
-    """Return the hash of the offer that an order's doc (as kept) names; '' when the doc holds its own offer."""
+    """Return the hash of the offer that an order's doc (as kept) names; '' for a doc that cannot be read."""
     return doc[2 : 2 + HASH_LENGTH] if doc.startswith('["') else ""
 
 

@@ -258,19 +258,6 @@ def passed_over(desk, *, archived):
     return call, order
 
 
-@pytest.mark.parametrize("archived", [False, True])
-def test_what_the_timer_of_an_earlier_release_passed_over_is_cancelled_when_its_activation_is_tried_again(
-    desk, archived
-):
-    """During a rolling upgrade a worker of that release may run the call's timer, which knows fewer rules."""
-    _, order = passed_over(desk, archived=archived)
-    desk.clock.forward(seconds=61)
-    desk.run()
-    cancelled = desk.engine.show(order.id).events[-1].detail
-    assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "agreed_after_call", [])
-    assert (desk.engine.line(NUMBER).restrictions, desk.engine.stuck()) == ((), [])
-
-
 def damage(desk, call, *, archived):
     """Make a call's record unreadable; return what puts it right."""
     name = desk.cell.record(Owner.CALL, call.id)

@@ -174,18 +174,6 @@ def test_a_refusal_of_one_carrier_bars_no_activation_of_another(world):
     assert world.state(order) == "notified"
 
 
-def test_an_activation_that_an_older_program_put_is_barred_and_goes_on_as_any(world):
-    order = confirmed(world)
-    world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", "[]")
-    world.engine.refuse(RefusalAsked(NUMBER, "telecom", "voice", "A1024"))
-    world.run(Lane.INBOUND)
-    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
-    assert leased.barred == ("telecom",)
-    world.clock.forward(seconds=61)
-    world.run()
-    assert world.state(order) == "notified"
-
-
 @pytest.mark.parametrize(("read", "again_after"), [("[]", 1_000), ('[3,0,0,1,1,"cannot be read","",1]', 60_000)])
 def test_what_is_barred_is_looked_at_every_second_only_while_somebody_may_read_what_is_unread(world, read, again_after):
     order = confirmed(world)
@@ -259,18 +247,6 @@ def test_a_yes_sent_under_a_refusal_stays_void_when_that_is_lifted_before_it_is_
     world.say("是")
     world.run()
     assert world.state(order) == "notified", "a yes after the lifting counts"
-
-
-def test_a_message_that_waited_since_an_older_program_is_read(world):
-    order = world.place()
-    world.run(Lane.SMS)
-    world.clock.forward(seconds=1)
-    world.say("是")
-    inbox = world.cell.inbox(world.engine.line(NUMBER).id)
-    body = world.client.lindex(inbox, 0).split("|", 2)[2]
-    assert body.startswith("{"), "where nothing barred it, it is kept as ever"
-    world.run()
-    assert world.state(order) == "notified"
 
 
 def test_a_refusal_from_before_stands_as_it_was_kept(world):
@@ -711,27 +687,6 @@ def left_unread(world, text):
     known = ("kind", "gateway", "id", "from", "to", "written_at", "carriers", "sub")
     kept = {name: json.loads(body)[name] for name in known} | {"text": text}
     world.client.rpush(inbox, f"{at}|{key}|{json.dumps(kept)}")
-
-
-def test_a_refusal_that_waited_since_a_program_that_did_not_know_its_words_is_in_force_when_it_is_read(world):
-    order = asked(world)
-    left_unread(world, "滚开")
-    world.run()
-    assert (world.state(order), world.engine.dial(NUMBER, "mobile").reason) == ("declined", "refused")
-
-
-def test_what_may_be_a_refusal_and_waited_since_then_bars_for_its_day(world):
-    order = asked(world)
-    left_unread(world, COMPLAINT)
-    world.run()
-    assert world.engine.dial(NUMBER, "mobile").reason == "suspected"
-    world.clock.forward(seconds=1)
-    world.say("是")
-    world.clock.forward(hours=24)
-    world.run()
-    assert world.engine.dial(NUMBER, "mobile").reason == "refused"
-    assert world.state(order) in {"cancelled", "expired"}
-    assert (world.bss.asked, world.engine.line(NUMBER).effects) == ([], {})
 
 
 @pytest.mark.parametrize("in_flight", [True, False])

@@ -1,7 +1,5 @@
 """Marketing-free numbers: they are neither dialled nor sold to; open orders go on."""
 
-import json
-
 import pytest
 
 from consent_engine.domain.admission.order_request import Placing
@@ -13,7 +11,6 @@ from consent_engine.errors import DoNotCall
 from consent_engine.ports import LiftResult
 from tests.conftest import NUMBER
 
-UNREAD_BY_THE_DOOR = {"kind", "gateway", "id", "from", "to", "text", "written_at", "carriers", "sub"}
 """The fields of a message that arrived with it, unread."""
 
 
@@ -106,18 +103,6 @@ def test_after_an_activation_the_word_for_it_is_answered_with_no_word_of_the_ser
     world.run()
     assert world.state(order) == "notified"
     assert [purpose for purpose, _ in answered(world)] == ["notification", "marketing_free"]
-
-
-def test_what_a_program_of_before_took_in_unread_registers_when_it_is_read(world):
-    world.say("免营销")
-    line = world.engine.line(NUMBER).id
-    inbox = world.cell.inbox(line)
-    at, key, body = world.client.lpop(inbox).split("|", 2)
-    old = {name: value for name, value in json.loads(body).items() if name in UNREAD_BY_THE_DOOR}
-    world.client.rpush(inbox, "|".join((at, key, json.dumps(old, ensure_ascii=False))))
-    world.client.hdel(world.cell.line(line), "r:mobile", "r:marketing_free:mobile")
-    world.run()
-    assert {each.name for each in world.engine.line(NUMBER).restrictions} == {"mobile", "marketing_free:mobile"}
 
 
 def test_another_stop_registers_nothing(world):

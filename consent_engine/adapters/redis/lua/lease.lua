@@ -20,7 +20,7 @@
 -- in doubt has begun; doubts settled because the BSS knows of no attempt leave no first_at.) It is due again in a
 -- minute, and handed out with the mark `barred` and the names of the restrictions. While the line has unread messages,
 -- which may bring more, it is not handed out, and due again in a second (in a minute where they are parked, and wait
--- for a person). An activation put by an older program names no carrier: then all restrictions on the line are named.
+-- for a person).
 -- Returns {now, {member, effect as kept, '1' if lost or '2' if barred, record, unread or names, last_at before this
 -- lease (none where it is barred)}, ...}
 

@@ -1,7 +1,7 @@
 """The details of an event in the history: one Struct for each trigger. Facts for the record, never a number or a text.
 
 Details are kept as JSON objects, with their fields in the order declared here: these bytes are hashed into a chain. So
-a field is only ever appended, and has a default that is never written: None where an older program did not record it.
+a field that may be missing has a default that is never written.
 Flags are 0 and 1, as they are kept. A trigger without a Struct here has no details.
 """
 
