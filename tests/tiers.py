@@ -68,7 +68,9 @@ TIERS = {
     "tests/test_failure_matrix.py": FAST,
     "tests/test_house_rules.py": FAST,
     "tests/test_memory.py": FAST,
-    "tests/test_mutations.py": WHOLE,
+    "tests/test_mutations.py": FAST,
+    "tests/test_mutations.py::test_a_test_that_fails_anyway_proves_nothing": WHOLE,
+    "tests/test_mutations.py::test_only_a_test_that_fails_has_caught_a_mutation": WHOLE,
     "tests/test_pages.py": FAST,
     "tests/test_scenarios.py": FAST,
     "tests/test_tiers.py": FAST,
@@ -104,13 +106,18 @@ def tier_of(file: str, function: str = "", cases: str = "") -> Tier | None:
     return next((other[case] for case in cases.split("-") if case in other), tier) if tier is FAST else tier
 
 
+def tier_of_test(named: str) -> Tier | None:
+    """Return the tier of a test by its name, as pytest prints it: file::function[case]."""
+    file, _, rest = named.partition("::")
+    function, _, cases = rest.partition("[")
+    return tier_of(file, function, cases.removesuffix("]"))
+
+
 def tier_of_item(item: pytest.Item) -> Tier | None:
     """Return the tier of a test that pytest has collected."""
-    file = item.nodeid.partition("::")[0]
-    if DEEP and (file.startswith(SAMPLED) or hasattr(getattr(item, "obj", None), "hypothesis")):
+    if DEEP and (item.nodeid.startswith(SAMPLED) or hasattr(getattr(item, "obj", None), "hypothesis")):
         return SEARCHES
-    cases = item.callspec.id if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ""
-    return tier_of(file, item.location[2].partition("[")[0], cases)
+    return tier_of_test(item.nodeid)
 
 
 def tiers_in(file: str) -> set[Tier]:

@@ -2,8 +2,9 @@
 
 Each mutation (in a `.toml` beside this file) is a piece of text of one file, its replacement, and the tests
 that must fail then. The checkout is copied to temporary folders without files that are no source; there the tests are
-run once as they are, then with one mutation at a time, the quick ones first. Status 1 when a mutation is not caught,
-or cannot be applied any more. Each verdict is kept at once (`kept.py`): `--resume` goes on where a run was stopped.
+run once as they are, then with one mutation at a time, the quick ones first. A verdict names the test that failed, and
+its tier (`tests/tiers.py`). Status 1 when a mutation is not caught, or cannot be applied any more. Each verdict is kept
+at once (`kept.py`): `--resume` goes on where a run was stopped.
 
     nice python -m benchmarks.mutations.run
     nice python -m benchmarks.mutations.run --resume
@@ -17,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
@@ -27,6 +29,7 @@ from typing import TypeVar
 from benchmarks.mutations.kept import Kept, fingerprint
 from benchmarks.mutations.mutation import ROOT, Mutation, Verdict, mutations
 from benchmarks.mutations.nest import Nest
+from tests.tiers import Tier, tier_of_test
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -75,13 +78,18 @@ def tried(nest: Nest, mutation: Mutation) -> Verdict:
     except (OSError, ValueError) as error:
         return Verdict(mutation, caught=False, by=str(error), seconds=0.0)
     try:
-        ended = nest.run(["-x", *mutation.tests], WAIT_S)
+        ended = nest.run(["-x", *sorted(mutation.tests, key=_last)], WAIT_S)
     finally:
         _write(path, sound)
     failed = re.search(r"^FAILED (.+?)(?: - |$)", ended.said, re.M)
     caught = ended.status == FAILED and failed is not None
     by = failed[1] if caught and failed else _why(ended.status, ended.said)
     return Verdict(mutation, caught, by, time.monotonic() - began)
+
+
+def _last(test: str) -> int:
+    """Return the place of a test's tier: what `make test` runs is tried first."""
+    return [*Tier].index(tier_of_test(test) or Tier.SEARCHES)
 
 
 def _write(path: Path, source: str) -> None:
@@ -156,31 +164,33 @@ def _told(wanted: Sequence[Mutation], kept: Kept, *, resumed: bool) -> int:
         print(f"{before} of {len(wanted)} were caught before", flush=True)
     if not left:
         return 0
-    began, survived = time.monotonic(), 0
+    began = time.monotonic()
     with nests() as free:
-        survived += _printed(free, left, kept)
-    took = time.monotonic() - began
-    print(f"{len(left)} mutations, {len(left) - survived} caught, {survived} not ({took:.0f} s)")
+        caught = _printed(free, left, kept)
+    took, survived = time.monotonic() - began, len(left) - caught.total()
+    tiers = ", ".join(f"{caught[tier]} by {tier}" for tier in Tier)
+    print(f"{len(left)} mutations, {caught.total()} caught ({tiers}), {survived} not ({took:.0f} s)")
     return 1 if survived else 0
 
 
-def _printed(free: SimpleQueue[Nest], left: Sequence[Mutation], kept: Kept) -> int:
-    """Print a line for each verdict as it comes; return how many were not caught."""
+def _printed(free: SimpleQueue[Nest], left: Sequence[Mutation], kept: Kept) -> Counter[str]:
+    """Print a line for each verdict as it comes; return how many were caught, by the tier of the test that failed."""
     began, of = time.monotonic(), {mutation.name: fingerprint(mutation) for mutation in left}
     fails = unsound(free, left)
     for test, said in fails.items():
         print(f"fails on the code as it is, and catches nothing: {test}\n{said}", file=sys.stderr, flush=True)
     provable = [mutation for mutation in left if not fails.keys() & set(mutation.tests)]
     print(f"without a mutation {len(fails)} of the tests named here fail ({time.monotonic() - began:.0f} s)")
-    print("| Of | Left | Mutation | Caught by | Seconds |\n|---|---|---|---|---|", flush=True)
-    began, survived = time.monotonic(), len(left) - len(provable)
+    print("| Of | Left | Mutation | Caught by | Tier | Seconds |\n|---|---|---|---|---|---|", flush=True)
+    began, caught = time.monotonic(), Counter[str]()
     for done, verdict in enumerate(shared(free, tried, provable), 1):
         kept.add(verdict, of[verdict.mutation.name])
-        survived += not verdict.caught
+        tier = (tier_of_test(verdict.by) or "") if verdict.caught else ""
+        caught.update([tier] if verdict.caught else [])
         minutes = math.ceil((time.monotonic() - began) / done * (len(provable) - done) / 60)
-        told = f"{verdict.mutation.name} | {verdict.by} | {verdict.seconds:.1f}"
+        told = f"{verdict.mutation.name} | {verdict.by} | {tier} | {verdict.seconds:.1f}"
         print(f"| {done} of {len(provable)} | {minutes} min | {told} |", flush=True)
-    return survived
+    return caught
 
 
 if __name__ == "__main__":
