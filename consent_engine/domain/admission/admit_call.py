@@ -47,7 +47,7 @@ def violations_of(facts: CallFacts, line: Line, terms: Terms, secret: str) -> tu
         plan=plan or "",
         required=terms.permits_required,
         permit=checked.word if checked else None,
-        standing=line.restrictions,
+        standing=(*line.restrictions, *line.ended),
         quiet=bool(terms.policy.quiet_until(at)),
         line_shows=shown_by(line, entry, terms.calls_a_day, terms.reporting.days),
     )
@@ -167,7 +167,7 @@ def _shown_by_the_end(
         official=bool(began.official),
         plan=plan or "",
         permit=checked.word if checked else None,
-        standing=line.restrictions,
+        standing=(*line.restrictions, *line.ended),
         recorded=recorded or (outcome is CallOutcome.NO_ANSWER and not sold),
     )
     more = (Violation.NO_RECORDING, *(_BY_THE_PLAN if plan else ()))

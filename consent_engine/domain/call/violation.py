@@ -58,8 +58,8 @@ class Known(Struct, frozen=True):
 
     at: when it began · carrier: that called · plan: offered ('' while not known) · official: whether it came from the
     carrier's one number · required: a call needs a permit · permit: the result of checking it; None: none was named ·
-    standing: the restrictions on the line · quiet: whether it began in quiet hours · line_shows: as `shown_by` returns
-    it · recorded: whether it was recorded, or nobody answered
+    standing: the restrictions on the line, with those that ended lately · quiet: whether it began in quiet hours ·
+    line_shows: as `shown_by` returns it · recorded: whether it was recorded, or nobody answered
     """
 
     at: Millis
@@ -83,7 +83,10 @@ class Known(Struct, frozen=True):
         if not self.standing:  # as for nearly all calls
             return False
         return any(
-            each.kind is kind and each.since <= self.at and each.bars(self.carrier, self.plan or None)
+            each.kind is kind
+            and each.since <= self.at
+            and not each.is_over(self.at)
+            and each.bars(self.carrier, self.plan or None)
             for each in self.standing
         )
 

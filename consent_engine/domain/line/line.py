@@ -86,6 +86,8 @@ class Line(Struct, frozen=True):
     """Reports that the number made about calls: those that were rewarded first, then the newest."""
     code: ProofCode | None = None
     """the code that proves its reporter's number"""
+    ended: tuple[Restriction, ...] = ()
+    """Restrictions that ended in the last days: a call that is told late is judged by what stood when it began."""
 
     @property
     def head(self) -> str:
@@ -154,12 +156,13 @@ class Line(Struct, frozen=True):
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
         calls.sort(key=lambda each: each.place, reverse=True)
         told.sort(key=lambda each: (not each.granted_at, -each.at, each.report))
-        over = [f"r:{each.name}" for each in restrictions if each.is_over(now)]
+        ended = tuple([each for each in restrictions if each.is_over(now)])
+        over = [f"r:{each.name}" for each in ended if each.is_over(now - CALLS_KNOWN_MS)]
         standing = tuple([each for each in restrictions if not each.is_over(now)])
         return cls(
             line, version, fields.get("msisdn", ""), entries, standing, effects, answered, seen,
             (*aged, *over, *_gone(calls, now), *_forgotten(told, now))[:_MOST_AGED],
-            gathered, of["d"], tuple(calls), *past, tuple(told), code,
+            gathered, of["d"], tuple(calls), *past, tuple(told), code, ended,
         )  # fmt: skip
 
 

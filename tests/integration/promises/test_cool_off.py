@@ -3,6 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.line.line import CALLS_KNOWN_MS
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.errors import CoolingOff
 from tests.conftest import NUMBER, World
@@ -52,6 +53,8 @@ def test_after_its_time_a_declined_plan_is_offered_again_and_nothing_of_it_stays
     world.clock.forward(1)
     assert world.engine.dial(NUMBER, "mobile", PLAN).callable
     world.place()
+    world.clock.forward(CALLS_KNOWN_MS)  # as long as a call of that time may still be told
+    world.place(plan=OTHER)
     fields = world.client.hkeys(world.cell.line(world.engine.line(NUMBER).id))
     assert [name for name in fields if name.startswith("r:")] == []
 

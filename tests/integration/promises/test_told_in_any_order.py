@@ -10,6 +10,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall
 from consent_engine.ports import CallFilter
 from tests.conftest import NUMBER, SENDERS
@@ -178,3 +179,19 @@ def test_a_violation_is_counted_once_though_it_was_taken_back_and_found_again(wo
     [day] = world.client.keys("ce:*dialled*")
     assert violations(world) == [["number_changed"]]
     assert world.client.hget(day, "!number_changed|mobile|A1") == "1"
+
+
+@pytest.mark.parametrize("told_late", [False, True])
+def test_a_call_is_judged_by_what_stood_when_it_began_though_that_has_ended(world, noon, told_late):
+    world.clock.now = noon
+    world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk", until=noon + 30 * A_MINUTE))
+    if not told_late:
+        world.clock.now = noon + 10 * A_MINUTE
+        calls(world, noon + 10 * A_MINUTE)
+    world.clock.now = noon + 40 * A_MINUTE
+    world.run()
+    if told_late:
+        calls(world, noon + 10 * A_MINUTE)
+    calls(world, noon + 35 * A_MINUTE)
+    assert violations(world) == [["refused_number"], []]
+    assert world.engine.dial(NUMBER, "mobile").callable

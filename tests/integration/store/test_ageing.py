@@ -8,7 +8,7 @@ import pytest
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.effects import WAKE_LINE, Lane
-from consent_engine.domain.line.line import STRANGER_MS
+from consent_engine.domain.line.line import CALLS_KNOWN_MS, STRANGER_MS
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.permits import PermitsAsked
@@ -89,7 +89,7 @@ def test_a_refusal_for_a_time_keeps_its_line_until_a_month_after_its_end_and_no_
 def test_a_refusal_for_a_time_that_is_over_goes_when_its_line_is_written_and_one_that_stands_stays(world):
     refuse_for(world, 1, "5g-smart-199")
     refuse_for(world, 9)
-    world.clock.forward(hours=25)
+    world.clock.forward(24 * 3_600_000 + CALLS_KNOWN_MS + 1)
     world.say("你好")
     world.run()
     [line] = lines(world)
