@@ -124,7 +124,7 @@ def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Mill
     fact = NumberChanged(happened.op, happened.by, line.id) if changes_hands else _minor(happened, line)
     for entry in line.entries if changes_hands or happened.event is LineEvent.MINOR else ():
         order = orders.get(entry.order)
-        if not (_is_meant(entry, order, happened) and (changes_hands or entry.is_open)):
+        if not (_is_meant(entry, order, happened) if changes_hands else entry.is_open):
             continue
         decision = decide(order, fact, now) if order else None
         if order is not None and decision is not None and not decision.is_void:

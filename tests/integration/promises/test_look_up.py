@@ -258,6 +258,13 @@ def test_who_is_of_age_or_another_holder_is_sold_to(world, answer):
     assert world.engine.dial(NUMBER, "mobile").callable
 
 
+def test_a_minors_open_order_ends_though_the_desktops_clock_is_ahead(world):
+    at = instant(world.clock.now + 30_000)
+    placed = world.engine.place(Placing("desk", "ahead", world.request(started_at=at, agreed_at=at))).order
+    world.engine.line_event(LineEventAsked(NUMBER, LineEvent.MINOR, world.clock.now, "bss"))
+    assert world.state(placed) == "cancelled"
+
+
 def test_a_minors_yes_activates_nothing_and_ends_all_that_is_open(asking):
     order, other = confirmed(asking), asking.place(plan="fibre-duo-129")
     asking.subscribers.answers = [MINOR]

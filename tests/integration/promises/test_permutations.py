@@ -3,11 +3,12 @@
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pytest
 
 from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.line_forms import Reported
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.permit import Dialling, Tokens
@@ -26,6 +27,7 @@ A_MINUTE = 60_000
 PLANS = ("5g-smart-199", "data-pack-10gb", "fibre-duo-129")
 ORDERS = 10
 SECRET = "test-secret"
+REPORTED = [LineEvent(each) for each in get_args(Reported)]
 
 
 class Happens(NamedTuple):
@@ -61,7 +63,7 @@ def drawn(seed: int, noon: Millis) -> list[Told]:
     rng = random.Random(seed)  # noqa: S311 - a seed is printed, nothing is kept secret
     at = [noon - n * A_MINUTE for n in rng.sample(range(60), 8)]
     carriers = ("", "mobile", "telecom")
-    events = {Happens(rng.choice([*LineEvent]), rng.choice(at), rng.choice(carriers)) for _ in range(rng.randrange(6))}
+    events = {Happens(rng.choice(REPORTED), rng.choice(at), rng.choice(carriers)) for _ in range(rng.randrange(6))}
     calls = [
         Calls(n, when, rng.choice(carriers[1:]), rng.choice((0, when - 3 * A_MINUTE)))
         for n, when in enumerate(rng.choices(at, k=rng.randrange(6)))
