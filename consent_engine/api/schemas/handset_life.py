@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
+from msgspec import to_builtins
 from pydantic import AfterValidator, Field
 
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.admission.fields import msisdn
 from consent_engine.domain.admission.strict_form import StrictForm
-from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, Trigger
+from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, STAGES, Trigger
+from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.unlikely_yes import Seen
 
 Over = Literal["", "done", "failed"]
 UNSHOWN = frozenset({Trigger.REPORTED, Trigger.REVEALED})
@@ -30,6 +33,14 @@ class StepView(View):
     what: str
     moved: bool = Field(description="whether the order reached a new stage")
 
+    @classmethod
+    def of(cls, event: Event, words: Mapping[str, str]) -> "StepView":
+        """Show an event; of a yes that did not count at once, also why."""
+        told, seen = words[f"trigger.{event.trigger}"], getattr(event.detail, "seen", None)
+        if isinstance(seen, Seen):
+            told = f"{told} · {words[f'seen.{seen.rule}'].format(**to_builtins(seen))}"
+        return cls(at=instant(event.at), what=told, moved=event.trigger in STAGES)
+
 
 class LifeView(View):
     """One order, as its subscriber may see it."""
@@ -38,20 +49,17 @@ class LifeView(View):
     plan: str
     state: str
     over: Over = Field(description="empty while the order is under way")
+    waits: str = Field(description="why a yes would not count now; empty where it would, or nothing is asked any more")
     steps: list[StepView]
 
     @classmethod
-    def of(cls, order: Order, words: Mapping[str, str]) -> "LifeView":
+    def of(cls, order: Order, words: Mapping[str, str], *, in_call: bool) -> "LifeView":
         placed = StepView(at=instant(order.doc.placed_at), what=words["trigger.placed"], moved=True)
-        told = [
-            StepView(at=instant(each.at), what=words[f"trigger.{each.trigger}"], moved=each.trigger in STAGES)
-            for each in order.events
-            if each.trigger not in UNSHOWN
-        ]
+        told = [StepView.of(each, words) for each in order.events if each.trigger not in UNSHOWN]
         over: Over = "" if order.state not in SETTLED else "done" if order.state in ENGAGED else "failed"
         return cls(
             id=order.id, plan=order.doc.offer.plan_name, state=words[f"state.{order.state}"], over=over,
-            steps=[placed, *told],
+            waits=words["order.call_up"] if in_call and order.state in ANSWERABLE else "", steps=[placed, *told],
         )  # fmt: skip
 
 

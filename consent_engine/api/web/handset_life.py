@@ -14,7 +14,10 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.web.words import words
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.domain import signature
+from consent_engine.domain.call.call import CallState
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 
 operations = Operations()
@@ -41,6 +44,13 @@ async def life(request: Request) -> HandsetLife:
 
     def look(engine: Engine) -> HandsetLife:
         found = engine.orders_of(Msisdn(asked.msisdn), limit=MOST_SHOWN).orders
-        return HandsetLife(orders=[LifeView.of(each, said) for each in found])
+        return HandsetLife(orders=[LifeView.of(each, said, in_call=_is_up(engine, each)) for each in found])
 
     return await front.ask(look)
+
+
+def _is_up(engine: Engine, order: Order) -> bool:
+    try:
+        return engine.calls.show(order.doc.call_id).state is CallState.UP
+    except CallNotFound:
+        return False

@@ -45,7 +45,9 @@ function orderRow(order, page) {
     step.prepend(made("time", clock(each.at), { dateTime: each.at }));
     return step;
   }));
-  row.append(made("h3", order.plan), told, steps);
+  row.append(made("h3", order.plan), told);
+  if (order.waits) row.append(made("p", order.waits, { className: "waits" }));
+  row.append(steps);
   if (page) row.append(made("a", "[[打开订单页（须登录）|Open the order's page (sign-in needed)]]", { href: page, target: "_blank", rel: "noopener" }));
   return row;
 }

@@ -1,6 +1,8 @@
 """The handset of `consent serve`: a newcomer's own reply confirms the order, and nobody else can read the texts."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -56,6 +58,39 @@ def test_a_newcomers_own_yes_confirms_the_order(serving, consent, page):
         assert [each["moved"] for each in shown_["steps"]].count(True) == 5
     assert told(page, "zh")["pages"] == f"http://127.0.0.1:{serving.port}/orders/"
     assert [each["own"] for each in messages(page)] == [False, True, False]
+
+
+def test_a_yes_while_the_call_is_up_says_why_it_does_not_count_and_counts_by_its_code_after_the_call(
+    serving, consent, page
+):
+    key = consent("keys", "add", "desk", "--role", "agent").stdout.split()[-1]
+    api, typed = f"http://127.0.0.1:{serving.port}/v1", {"Content-Type": "application/json"}
+    agent = typed | {"Authorization": f"Bearer {key}"}
+    now = datetime.now(UTC)
+    began, agreed = ((now - timedelta(seconds=ago)).isoformat() for ago in (60, 1))
+    call = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": began}
+    up = json.loads(asked(f"{api}/calls", call, agent | {"Idempotency-Key": "c-1"})[1])["id"]
+    sold = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1024", "call_id": up, "agreed_at": agreed}
+    assert asked(f"{api}/orders", sold, agent | {"Idempotency-Key": "o-1"})[0] == 201
+
+    def say(text):
+        assert asked(f"{page}write", {"from": NUMBER, "to": "10085", "text": text}, typed)[0] == 200
+
+    def life(language="en"):
+        return told(page, language)["orders"][0]
+
+    until("the question is on the handset", lambda: messages(page))
+    assert life()["waits"] == "The call is still up: a yes during it does not count. End the call, then reply."
+    say("是")
+    until("the code is on the handset", lambda: len(messages(page)) == 3)
+    for language, why in (("en", "· the call had not ended"), ("zh", "· 通话尚未结束")):
+        assert sum(each["what"].endswith(why) for each in life(language)["steps"]) == 1
+    recording = {"ref": "rec-1", "sha256": "ab" * 32, "seconds": 60}
+    ended = {"ended_at": datetime.now(UTC).isoformat(), "outcome": "agreed", "plan": "5g-smart-199"}
+    assert asked(f"{api}/calls/{up}/end", ended | {"recording": recording}, agent)[0] == 200
+    assert life()["waits"] == ""
+    say(re.search(r"是\d{3}", messages(page)[-1]["text"])[0])
+    until("it is notified", lambda: life()["state"] == "notified, done")
 
 
 STRANGE = [
