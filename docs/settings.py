@@ -158,7 +158,7 @@ def reference() -> str:
             "",
             "## Sign-in with an OpenID provider",
             "",
-            "`pip install 'consent-engine[oidc]'`, and `CONSENT_PUBLIC_URL`: browsers come back to",
+            "`pip install 'sms-consent-engine[oidc]'`, and `CONSENT_PUBLIC_URL`: browsers come back to",
             f"`<CONSENT_PUBLIC_URL>{BACK}`, which the provider must know.",
             "",
             "| Variable | Default | Means |",

@@ -5,8 +5,10 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+from consent_engine import DISTRIBUTION
 from tests.longest_first import LONGEST
 
 ROOT = Path(__file__).parents[1]
@@ -137,3 +139,12 @@ def test_the_readmes_commands_exist():
     for command in readme_commands("consent"):
         told = run(sys.executable, "-m", "consent_engine", command, "--help")
         assert told.returncode == 0, f"consent {command}: {told.stderr}"
+
+
+def test_pip_is_told_the_name_of_our_distribution_and_of_no_other():
+    told = re.compile(r"(?<!sms-)consent-engine\[|(?<!sms_)consent_engine-\*\.whl|uninstall --yes consent")
+    pages = [ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "Makefile", *(ROOT / "docs").rglob("*.md")]
+    files = [*pages, *(ROOT / "deploy").rglob("*"), *(ROOT / "consent_engine").rglob("*.py")]
+    read = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in files if path.is_file()}
+    assert [name for name, text in read.items() if told.search(text)] == []
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"] == DISTRIBUTION

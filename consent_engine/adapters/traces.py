@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
+from consent_engine import DISTRIBUTION
 from consent_engine.domain.effects import Outcome, Purpose
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation, Bss, Deactivation, Gateway, Outside, Sms
@@ -85,7 +86,7 @@ def _provider(collector: str) -> "TracerProvider":
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
     except ImportError:
-        raise SettingsError("CONSENT_TRACES wants OpenTelemetry: pip install 'consent-engine[traces]'") from None
+        raise SettingsError(f"CONSENT_TRACES wants OpenTelemetry: pip install '{DISTRIBUTION}[traces]'") from None
 
     class Ids(RandomIdGenerator):
         """The generator of ids: an order's own ids for the root span of its trace, random ones for others."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
+from consent_engine import DISTRIBUTION
 from consent_engine.adapters.file_lock import lock_now, lock_soon, unlock
 from consent_engine.adapters.redis.catalogue_rows import proof_of
 from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
@@ -219,6 +220,6 @@ def left_behind(folder: Path) -> Iterator[Path]:
 
 def _release() -> str:
     try:
-        return version("consent-engine")
+        return version(DISTRIBUTION)
     except PackageNotFoundError:  # run from source
         return "source"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from shlex import quote
 
+from consent_engine import DISTRIBUTION
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.redis.registry import wrong_cells
 from consent_engine.config.settings import SIMULATED, Settings
@@ -45,7 +46,7 @@ def versions(
     """Check Python and the pinned packages. bounds: a distribution's requirements · there_is: a package's version"""
     yield good(f"Python {sys.version.split()[0]}")
     try:
-        wanted = bounds("consent-engine") or []
+        wanted = bounds(DISTRIBUTION) or []
     except PackageNotFoundError:  # run from source
         return
     for name in PINNED:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
+from consent_engine import DISTRIBUTION
 from consent_engine.adapters.sql.postgres import bound_waits
 from consent_engine.errors import SettingsError
 
@@ -53,7 +54,7 @@ def connected(url: str, timeout_s: int = TIMEOUT_S, made_before: Callable[[], bo
             },
         )
     except ModuleNotFoundError as error:
-        raise SettingsError(f"{NAMED_BY} needs {error.name}: pip install 'consent-engine[postgresql]'") from None
+        raise SettingsError(f"{NAMED_BY} needs {error.name}: pip install '{DISTRIBUTION}[postgresql]'") from None
     except (SQLAlchemyError, TypeError, ValueError):
         raise SettingsError(f"{NAMED_BY} is not an address of SQLite or PostgreSQL") from None
     bound_waits(made, timeout_s + 1)

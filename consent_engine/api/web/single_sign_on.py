@@ -17,6 +17,7 @@ from msgspec.json import Decoder, encode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from consent_engine import DISTRIBUTION
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.service.service import front_of
@@ -65,7 +66,7 @@ def provider_of(settings: Settings) -> "Provider | None":
     try:
         made: Callable[[Oidc], Provider] = import_module(PROVIDER).Provider
     except ImportError:
-        raise SettingsError("CONSENT_OIDC__ISSUER needs two packages: pip install 'consent-engine[oidc]'") from None
+        raise SettingsError(f"CONSENT_OIDC__ISSUER needs two packages: pip install '{DISTRIBUTION}[oidc]'") from None
     return made(told)
 
 
