@@ -12,6 +12,8 @@ from typing import Any, cast
 import rq_dashboard  # type: ignore[import-untyped]
 from a2wsgi import WSGIMiddleware
 from flask import Flask, Response, request
+from rq import serializers
+from rq.serializers import JSONSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
@@ -21,7 +23,6 @@ from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.http.problems import of_error
 from consent_engine.api.service.sessions import SAFE, Session, Sessions
-from consent_engine.api.web import rq_shown
 from consent_engine.api.web.rendering import MAY_OPEN, address_of, page
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.roles import Role
@@ -66,9 +67,18 @@ def dashboard(rq_url: str) -> Flask:
     app.register_blueprint(rq_dashboard.blueprint, url_prefix=PREFIX)
     # The dashboard's own hook would connect anew at every request, by an address that cannot be a socket's.
     app.before_request_funcs[rq_dashboard.blueprint.name] = []
-    rq_shown.install(app)
+    _read_as_json()
     app.after_request(_under_policy)
     return app
+
+
+def _read_as_json() -> None:
+    """Have jobs read as JSON or not at all: by RQ's default, pickle, a look at one would run what its writer chose.
+    We name our serializer everywhere, but the dashboard and RQ's own helpers use the default.
+    """
+    serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment] # that is the point
+    serializers.SERIALIZER_ALIASES["pickle"] = JSONSerializer
+    rq_dashboard.web.config.serializer = JSONSerializer
 
 
 def _under_policy(response: Response) -> Response:
