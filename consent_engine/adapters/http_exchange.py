@@ -1,17 +1,15 @@
-"""One HTTP/1.1 request on a connection of its own, and its answer, read to its end: llhttp on asyncio's sockets.
+"""One HTTP/1.1 request on a connection of its own, and its answer, read to its end: llhttp on asyncio's transports.
 
 A general client pays for features that no call here needs: pools, redirects, cookies, tracing. A call here is a
 connection, a head and a body made beforehand, and one answer. The costs of the client before this: decision 36.
 """
 
 import asyncio
-import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from ipaddress import ip_address
 from time import monotonic
 from typing import cast
 
@@ -23,8 +21,8 @@ from consent_engine.ports.outside import NotSent
 MOST_BODY = 64 * 1024
 MOST_BYTES = 4 * MOST_BODY
 """The largest size of a whole answer, with its head and the framing of its body."""
-MOST_HEAD, PIECE = 32 * 1024, 64 * 1024
-"""The largest size of an answer's head, and of the piece that is read at a time."""
+MOST_HEAD = 32 * 1024
+"""The largest size of an answer's head."""
 NAMES_KEPT_S = 10.0
 """How long an address that answered is used again for its name; where it cannot be reached, the name is looked up."""
 RACE_S = 0.25
@@ -46,13 +44,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The target of a call. start: the start of its head, from path to host · is_address: the host needs no look-up"""
+    """The target of a call. start: the start of its head, from path to host"""
 
     host: str
     port: int
     tls: bool
     start: str
-    is_address: bool
 
 
 @lru_cache(64)
@@ -65,15 +62,7 @@ def target_of(url: str) -> Target:
     if read.user is not None:
         known = b64encode(f"{read.user}:{read.password or ''}".encode()).decode()
         start += f"Authorization: Basic {known}\r\n"
-    return Target(read.raw_host, read.port, read.scheme == "https", start, _is_address(read.raw_host))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return Target(read.raw_host, read.port, read.scheme == "https", start)
 
 
 def request(method: str, target: Target, headers: Mapping[str, str], body: bytes | None) -> bytes:
@@ -91,30 +80,12 @@ async def call(target: Target, written: bytes, in_hand: Callable[[], None]) -> S
     in_hand: called when a connection stands, right before the first byte is sent; it may raise NotSent. Raises OSError
     and ValueError where no connection can be made: surely not sent; OSError and BrokenAnswer where no answer came.
     """
-    if (plain := await _plainly(target)) is not None:
-        return await _asked(plain, written, in_hand)
     loop = asyncio.get_running_loop()
     wire = await _connected(target, lambda: _Wire(written, in_hand, loop.create_future()))
     try:
         return await wire.answer
     finally:
         wire.let_go()
-
-
-async def _asked(plain: socket.socket, written: bytes, in_hand: Callable[[], None]) -> Said:
-    """Send and read directly on a socket: a transport would cost as much again as all the rest of a call."""
-    loop, reading = asyncio.get_running_loop(), _Reading()
-    try:
-        in_hand()
-        await loop.sock_sendall(plain, written)
-        while reading.said is None:
-            came = await loop.sock_recv(plain, PIECE)
-            reading.feed(came) if came else reading.end()
-            if reading.broken:
-                raise BrokenAnswer(reading.broken)
-        return reading.said
-    finally:
-        plain.close()
 
 
 class _Reading:
@@ -242,29 +213,6 @@ _known: dict[tuple[str, int], tuple[str, float]] = {}
 def known_addresses() -> dict[tuple[str, int], tuple[str, float]]:
     """Return, for each name and port, the address that answered last, and until when it is used without a look-up."""
     return _known
-
-
-async def _plainly(target: Target) -> socket.socket | None:
-    """Connect to an IP address, or to the one that last answered for a name; None with TLS, or to look the name up."""
-    name = target.host, target.port
-    address, until = _known.get(name, ("", 0.0))
-    if target.tls or not (target.is_address or monotonic() < until):
-        return None
-    address = target.host if target.is_address else address
-    plain = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        plain.setblocking(False)  # noqa: FBT003 - the standard library's
-        await asyncio.get_running_loop().sock_connect(plain, (address, target.port))
-    except OSError:  # before anything was sent
-        plain.close()
-        if target.is_address:
-            raise
-        _known.pop(name, None)
-        return None
-    except BaseException:
-        plain.close()
-        raise
-    return plain
 
 
 async def _connected(target: Target, make: Callable[[], _Wire]) -> _Wire:

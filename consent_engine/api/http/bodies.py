@@ -10,7 +10,6 @@ from starlette.requests import Request
 
 from consent_engine.api.http.bounds import bounds_of
 from consent_engine.api.http.problems import NotOurMediaType, TooLarge, TooSlow
-from consent_engine.api.http.protocol import WHOLE
 from consent_engine.errors import FieldError, Malformed
 
 KIB = 1024
@@ -34,9 +33,6 @@ class _Wrong(ValueError):
 
 async def read_body(request: Request, most: int) -> bytes:
     """Return the whole body. Raises TooLarge as soon as it is certain, whatever length was declared, and TooSlow."""
-    whole: bytes | None = request.scope.get(WHOLE)
-    if whole is not None and len(whole) <= most:
-        return whole
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and (len(declared) > _LONGEST_LENGTH or int(declared) > most):
         raise TooLarge(f"the body must have at most {most} bytes")

@@ -4,7 +4,6 @@ A bound on a head, no reaction to Upgrade and to trailers, one valid Host, and a
 """
 
 import asyncio
-import math
 import re
 from urllib.parse import unquote
 
@@ -14,8 +13,6 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from consent_engine.api.http.exchange import Exchange
 from consent_engine.api.http.problems import problem
 
-WHOLE = "consent.body"
-"""Key in a scope: the whole body, once it has arrived. Then no reader has to wait for it, or needs a timer for that."""
 MOST_HEAD = 16 * 1024
 """Bytes of a request's line and headers, of a trailer, or of a chunk's extension."""
 _OFFERS = frozenset({b"upgrade", b"http2-settings", b"connection"})
@@ -68,7 +65,6 @@ class BoundedHttp(HttpToolsProtocol):
     _head = 0
     _in_head = True
     _offered = False
-    _idle_since = math.inf
     _refusal = b""
 
     def data_received(self, data: bytes) -> None:
@@ -76,7 +72,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._refusal:
             return  # there is no telling what they are
         self._unused += len(data)
-        self._idle_since = math.inf
+        self._unset_keepalive_if_required()
         rest: bytes | None = None
         try:
             self.parser.feed_data(data)
@@ -209,33 +205,10 @@ class BoundedHttp(HttpToolsProtocol):
         if not self._offered:
             self._unused = 0
             super().on_message_complete()
-            self.scope[WHOLE] = bytes(self.cycle.body)  # type: ignore[literal-required] # a key that ASGI does not name
 
     def on_response_complete(self) -> None:
-        """Start the next request, or mark the connection as idle."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-            return
-        if self._refusal:
+        """Start the next request, or, after bytes that were no HTTP, answer these and close the connection."""
+        others_follow = bool(self.pipeline)
+        super().on_response_complete()
+        if self._refusal and not others_follow and not self.transport.is_closing():
             self._close_refused()
-            return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_at(self._idle_since + self.timeout_keep_alive)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been idle for too long. There is one check per connection and period, not a timer
-        per answer, which would nearly always be cancelled.
-        """
-        self.timeout_keep_alive_task, until = None, self._idle_since + self.timeout_keep_alive
-        if until <= self.loop.time():
-            super().timeout_keep_alive_handler()
-        elif until < math.inf:
-            self._look_at(until)
-
-    def _look_at(self, when: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_at(when, self.timeout_keep_alive_handler)
