@@ -78,7 +78,11 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running at the printed address.")] = False,  # noqa: FBT002
     seed: Annotated[int, typer.Option(help="Another seed: other subscribers, in another order.")] = 1,
 ) -> int:
-    """Run orders end to end with a simulated call centre, subscribers, gateway and BSS, and compare the results."""
+    """Run orders end to end with a simulated call centre, subscribers, gateway and BSS, and compare the results.
+
+    Ends with 1 where an order did not end as its subscriber's script says, and with 3 where the machine was too slow to
+    find out.
+    """
     from consent_engine.cli.demo import run
 
     return run(orders, seed, keep=keep)

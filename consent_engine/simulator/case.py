@@ -57,7 +57,7 @@ class OrderRun:
 @dataclass(slots=True)
 class Case:
     """One subscriber under way. asked: the engine has begun to ask · call: the call that is up, for an order placed
-    in it · notes: errors that the call centre saw, in plain words · over: nothing more happens to it.
+    in it · notes: errors that the call centre saw, in plain words.
     """
 
     script: Script
@@ -69,7 +69,6 @@ class Case:
     call: str = ""
     callable: dict[str, bool] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    over: bool = False
 
     @property
     def settled(self) -> bool:

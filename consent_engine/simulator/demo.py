@@ -61,18 +61,11 @@ def settings_for(outside: Outside) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Day:
-    """The results of a run: its subscribers, the differences from their scripts, and whether the time was over first:
-    those who were not done then are not judged.
-    """
+    """The results of a run: its subscribers, the differences from their scripts, whether it ran out of time."""
 
     cases: list[Case] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     out_of_time: bool = False
-
-    @property
-    def unjudged(self) -> list[Case]:
-        """The subscribers of whom more was to come when the time was over."""
-        return [case for case in self.cases if self.out_of_time and not case.over]
 
     @property
     def status(self) -> int:
@@ -119,7 +112,7 @@ async def live(run: Run) -> Day:
             day.differences.append(f"the engine is out of reach: {error}")
         except TimeoutError:
             day.out_of_time = True
-    day.differences += judge(day.cases, run.outside.ledger, day.unjudged)
+    day.differences += judge(day.cases, run.outside.ledger, over=not day.out_of_time)
     return day
 
 
@@ -140,8 +133,6 @@ async def _work(day: Day, run: Run) -> None:
         await watch.until_quiet()
     asked = [case for case in day.cases if case.script.callable is not None]
     await asyncio.gather(*(centre.callable(case, case.orders[0].carrier, run.ops_key) for case in asked))
-    for case in day.cases:
-        case.over = True
 
 
 @asynccontextmanager
@@ -189,8 +180,9 @@ def _account(day: Day, run: Run) -> list[str]:
 
 
 def _too_slow(day: Day, orders: int) -> Iterator[str]:
-    left = sum(len(case.orders) for case in day.unjudged) if day.cases else orders
-    yield f"机器太慢 too slow: the time was over, and {left} orders were not done. They were not judged: no difference."
-    yield "Try again with fewer --orders, or on a machine that is less busy. What was still going on, by script:"
-    for name, count in sorted(Counter(case.script.name for case in day.unjudged).items()):
+    still = Counter(case.script.name for case in day.cases for order in case.orders if not order.settled.is_set())
+    left = still.total() if day.cases else orders
+    yield f"机器太慢 too slow: the time was over, and {left} of {orders} orders had not settled. That is no difference."
+    yield "Nothing but what must never happen was judged. Try fewer --orders, or a machine that is less busy."
+    for name, count in sorted(still.items()):
         yield f"  … {count} of [{name}]"

@@ -1,7 +1,7 @@
 """The judge: compares the results of a run with those that each script requires, in plain words."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read
@@ -14,14 +14,12 @@ NEVER = (0, 0)
 CLOCK_SLACK_S = 0.05
 
 
-def judge(cases: Sequence[Case], ledger: Ledger, unjudged: Collection[Case] = ()) -> list[str]:
-    """List every difference; none if each order ended as its subscriber's script says. unjudged: cases not over yet, of
-    which only what must never happen is a difference
+def judge(cases: Sequence[Case], ledger: Ledger, *, over: bool = True) -> list[str]:
+    """List every difference; none if each order ended as its subscriber's script says. over: nothing more is to come;
+    else only what must never happen is a difference
     """
     found: list[str] = []
-    for case in cases:
-        if any(case is each for each in unjudged):
-            continue
+    for case in cases if over else ():
         who = f"[{case.script.name}] {mask(case.msisdn)}"
         found += [f"{who}: {what}" for what in _case(case, ledger)]
     owners = {order.id: (case, order) for case in cases for order in case.orders if order.id}

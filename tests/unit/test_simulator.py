@@ -252,12 +252,12 @@ def test_who_was_not_asked_in_time_by_the_engines_own_account_need_have_got_no_q
     assert judge([case], ledger) == []
 
 
-def test_who_is_not_done_is_judged_by_what_must_never_happen_alone():
+def test_a_day_that_is_not_over_is_judged_by_what_must_never_happen_alone():
     case, ledger = ended("plain yes")
     case.orders[0].state = State.AWAITING_REPLY
-    assert judge([case], ledger, [case]) == []
+    assert judge([case], ledger, over=False) == []
     ledger.said.clear()
-    assert "no yes from that number" in " | ".join(judge([case], ledger, [case]))
+    assert "no yes from that number" in " | ".join(judge([case], ledger, over=False))
 
 
 def test_what_the_outside_found_wrong_is_a_difference():
@@ -467,7 +467,7 @@ def test_an_engine_without_plans_is_a_difference_and_nothing_hangs():
 def test_a_day_that_is_not_done_in_time_is_no_difference_and_says_that_the_machine_was_too_slow():
     out = io.StringIO()
     assert day_at(NOBODY, 0.0, out) == TOO_SLOW
-    assert "too slow: the time was over, and 10 orders were not done" in out.getvalue()
+    assert "too slow: the time was over, and 10 of 10 orders had not settled" in out.getvalue()
     assert "✗" not in out.getvalue()
 
 
