@@ -1,26 +1,35 @@
 """Commits as the script `commit` takes them: its keys, and its arguments as they are written; many in one go."""
 
+from consent_engine.adapters.redis.codec import Offers
 from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, beat_of, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import READ
 from consent_engine.domain.seal import Seal
-from consent_engine.ports import Commit, LineChange, OrderChange
+from consent_engine.ports import Change, Commit, LineChange, OrderChange
 
-MOST = 64
+MOST = 128
 """How many commits a script saves: some milliseconds in which nobody else is answered."""
 
 
 class Commits(Lists):
-    """The keys and the arguments of one script, commit by commit."""
+    """The keys and the arguments of one script, commit by commit. offers: those that are believed to be in the store"""
 
-    __slots__ = ("_cell", "_counted", "_seal", "count")
+    __slots__ = ("_absent", "_cell", "_counted", "_needed", "_offers", "_seal", "count")
 
-    def __init__(self, cell: Cell, seal: Seal | None) -> None:
+    def __init__(self, cell: Cell, seal: Seal | None, offers: Offers) -> None:
         super().__init__(Numbers(len(cell.of_commits) + 1))
         self._cell = cell
         self._seal = seal
+        self._offers = offers
+        self._needed: dict[tuple[str, str], int] = {}
+        self._absent: list[int] = []
         self._counted: dict[tuple[str | int, ...], int] = {}
         self.count = 0
+
+    @property
+    def offers(self) -> list[tuple[str, str]]:
+        """The offers that the commits need, each with its content, '' where that is believed to be stored."""
+        return list(self._needed)
 
     def add(self, commit: Commit) -> None:
         """Add one. Raises ValueError for a commit without the record whose effect is held."""
@@ -32,7 +41,7 @@ class Commits(Lists):
             0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0",
             "" if commit.at is None else commit.at, 0, "", held.lease if held else "",
             "" if commit.beat is None else beat_of(commit.beat, self._cell, self), 0, 0,
-            "" if commit.until is None else commit.until, len(records),
+            "" if commit.until is None else commit.until, 0, len(records),
         )  # fmt: skip
         inbox = ""
         for place, change in enumerate(records, 1):
@@ -41,12 +50,12 @@ class Commits(Lists):
                 args[start + 7], effect = place, held.effect
             if isinstance(change, OrderChange):
                 inbox = inbox or change.order.line
+                args[start + 14] = self._offer(change)
             elif isinstance(change, LineChange) and (change.consume or not args[start + 3]):
                 inbox = change.id
                 args[start + 3 : start + 6] = place, change.consume, "1" if change.release else "0"
                 args[start + 8] = f"l:{inbox}:{READ}"
-            mine = len(args)
-            args.insert(mine, self.numbers[written(change, self._cell, self._seal, effect, self)])
+            self._record(change, effect)
         if held and not args[start + 7]:
             raise ValueError("a commit without the record whose effect is held")
         if inbox and (commit.guard is not None or args[start + 4]):
@@ -57,9 +66,27 @@ class Commits(Lists):
         args += len(commit.unmatched), *commit.unmatched, len(self.sealed), *self.sealed
         args[start] = len(args) - start - 1
 
+    def _record(self, change: Change, effect: str) -> None:
+        """Have a record among the arguments. effect: the one that is held"""
+        args, mine = self.args, len(self.args)
+        number = self.numbers[written(change, self._cell, self._seal, effect, self)]
+        if args[mine] == 0:  # the version that was read
+            self._absent.append(number)
+        args.insert(mine, number)
+
+    def _offer(self, change: OrderChange) -> int:
+        """Return the number of the offer that a new order needs; 0 for any other order."""
+        if change.state_before is not None:
+            return 0
+        return self._needed.setdefault(self._offers.needed(change.order), len(self._needed) + 1)
+
     def asked(self, now: str) -> tuple[list[str], list[str | int]]:
         """The keys and the arguments of the script, for all of them. now: '' for the server's own"""
-        counted: list[str | int] = [len(self._counted)]
+        first: list[str | int] = [now, len(self._needed)]
+        for offer in self._needed:
+            first += offer
+        last: list[str | int] = [len(self._counted)]
         for counts in self._counted:
-            counted += len(counts) // 2, *counts
-        return [*self._cell.of_commits, *self.numbers], [now, self.count, *self.args, *counted]
+            last += len(counts) // 2, *counts
+        args = [*first, len(self._absent), *self._absent, self.count, *self.args, *last]
+        return [*self._cell.of_commits, *self.numbers], args

@@ -137,7 +137,7 @@ class Cell:
         self.permits = f"{prefix}permits"
         self.journal = f"{prefix}journal"
         self.journaled = f"{prefix}journaled"
-        self.of_commits = (self.unmatched, *self.due.values(), self.journal)
+        self.of_commits = (self.unmatched, *self.due.values(), self.journal, self.offers)
         """The keys that all commits name, in the order of the script's keys."""
 
     def order(self, order_id: str) -> str:

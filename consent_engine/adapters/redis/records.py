@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from consent_engine.adapters.redis.client import GROUP, Calls, Wire
+from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.new_orders import NewOrders, is_new
 from consent_engine.adapters.redis.of_cell import OfCell, readable, told
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.leaf import Leaf
@@ -66,26 +65,17 @@ class RedisRecords(OfCell, Records):
         return [again.get(n) or _saved(commits[n], *answer) for n, answer in enumerate(answers)]
 
     def _answered(self, commits: Sequence[Commit], *, prove: bool) -> list[tuple[str, int, *tuple[str, ...]]]:
-        """Return each script's answer to each commit; new orders are saved together, and so are all others."""
-        new = [n for n, commit in enumerate(commits) if is_new(commit)]
-        others = sorted({*range(len(commits))}.difference(new))
+        """Return the script's answer to each commit; many are saved by one script."""
         calls, said = Calls(gathered=True), list[tuple[str, str]]()
-        for some in _parts(new, GROUP):
-            together = NewOrders(self._cell, self._seal)
-            for n in some:
-                together.add(commits[n], self._offers)
-            calls.script("commit_new", *together.asked(len(some), self._clock.argument()))
+        for n in range(0, len(commits), MOST):
+            together = Commits(self._cell, self._seal, self._offers)
+            for commit in commits[n : n + MOST]:
+                together.add(commit)
+            calls.script("commit", *together.asked(self._clock.argument()))
             said += together.offers
-        for some in _parts(others, MOST):
-            alike = Commits(self._cell, self._seal)
-            for n in some:
-                alike.add(commits[n])
-            calls.script("commit", *alike.asked(self._clock.argument()))
         answers = self._wire.send(calls, prove=prove, repeat=True)
         self._offers.update((name, content) for name, content in said if content)
-        each = [("ok", 0) if answer == "ok" else answer for group in answers for answer in group]
-        found = dict(zip([*new, *others], each, strict=True))
-        return [found[n] for n in range(len(commits))]
+        return [("ok", 0) if answer == "ok" else answer for group in answers for answer in group]
 
     def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
         calls = Calls()
@@ -119,7 +109,3 @@ def _saved(commit: Commit, word: str, number: int, rule: str = "") -> Saved:
     if rule:
         return Saved(CommitResult(word), rhythm=Rhythm(Unlikely(rule), number))
     return Saved(CommitResult(word), commit.records[number - 1].id if number else "")
-
-
-def _parts(numbers: Sequence[int], most: int) -> list[Sequence[int]]:
-    return [numbers[n : n + most] for n in range(0, len(numbers), most)]

@@ -1,16 +1,16 @@
-"""New orders are saved many at once: each as the script for decisions would save it alone, or not at all."""
+"""New orders are saved many at once: each as it would be saved alone, or not at all."""
 
 import pytest
-from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.codec import Offers
 from consent_engine.adapters.redis.commits import Commits
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import CommitResult, LineChange
+from consent_engine.ports import CommitResult
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.memory import a_store
 
@@ -71,12 +71,11 @@ def everything(client):
 
 
 def one_by_one(world, commits):
-    """Save commits one by one, with the script for decisions."""
+    """Save commits one by one."""
     calls = Calls()
     for commit in commits:
-        offer, alone = commit.records[0].order.doc.offer, Commits(world.cell, SEAL)
+        alone = Commits(world.cell, SEAL, Offers(Wire(world.client, proves=False, replicas=0), world.cell))
         alone.add(commit)
-        calls.plain("HSET", world.cell.offers, offer.hash, offer.encode())
         calls.script("commit", *alone.asked(str(world.clock())))
     Wire(world.client, proves=False, replicas=0).send(calls)
 
@@ -136,22 +135,6 @@ def test_an_offer_that_is_not_there_is_said_once_more_and_both_orders_are_saved(
     world.client.delete("ce:{0}:offers")
     assert words(store, commits[1:]) == [CommitResult.OK] * 2
     assert world.client.hlen("ce:{0}:offers") == 1
-
-
-@pytest.mark.parametrize("more", ["guard", "unmatched", "consume"])
-def test_a_commit_that_makes_an_order_and_does_more_is_refused_and_nothing_of_it_is_saved(world, store, more):
-    """The script for decisions looks at an inbox; the one for new orders does not."""
-    [commit] = made_of(world, wanted(world, [NUMBER]))
-    reads = LineChange(commit.records[-1].id, 0, commit.records[-1].fields, consume="k")
-    wrong = {
-        "guard": {"guard": 1},
-        "unmatched": {"unmatched": ("{}",)},
-        "consume": {"records": (commit.records[0], reads)},
-    }
-    was = everything(world.client)
-    with pytest.raises(ValueError, match="nothing else"):
-        store.records.commit([replace(commit, **wrong[more])])
-    assert everything(world.client) == was
 
 
 def test_the_instants_of_a_line_do_not_go_back(world, store):

@@ -40,7 +40,6 @@ AGAIN = {
     "bring_forward": "test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_leased",
     "claim_request": "test_the_last_of_the_same_request_has_its_key",
     "commit": "test_what_is_given_back_twice_takes_no_lease_of_another",
-    "commit_new": "test_what_was_saved_is_recognised_and_is_not_counted_again",
     "drop_journal": "test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_brought_it",
     "expire_report": "test_a_report_that_came_meanwhile_keeps_its_person_and_the_one_before_it_has_none",
     "forget_proposal": "test_a_proposal_that_took_the_place_of_one_that_is_forgotten_stays",

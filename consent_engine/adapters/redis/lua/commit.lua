@@ -1,8 +1,11 @@
 -- Save decisions, each with everything that is written with it, or not at all: any number of commits of a cell at once.
 --
--- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   then the keys that the commits refer
---       to by number: records, inboxes, counters and lists                (all in one slot; some are only named)
--- ARGV  1 now, '' = ask the server   2 how many commits; then for each the number of its arguments, and these:
+-- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   7 offers   then the keys that the
+--       commits refer to by number: records, inboxes, counters and lists  (all in one slot; some are only named)
+-- ARGV  1 now, '' = ask the server
+--       then two counted lists: offers that the commits need (name, content; '' when it is believed to be stored) ·
+--       KEYS numbers of the records that were not there when they were looked for
+--       then how many commits; then for each the number of its arguments, and these:
 --       1 op: the identity of this change, which is searched for among the events of the first record
 --       2 guard: an instant, or ''
 --       3 which of its records has the inbox that is read, 0: none   4 key of the message to consume or ''
@@ -17,7 +20,8 @@
 --       latter the former must be   ms it took   when it came   whose it is   the agent (field)
 --       11 KEYS number of the inbox of the line it is about   12 the number of its set of counts, 0: counts nothing
 --       13 the instant from which on it is stale, '' = it never is: what it rests on is kept elsewhere
---       14 how many records; then for each: its KEYS number   the version that was read, '' when it was not (then it is
+--       14 the number of the offer that it needs, 0: none
+--       15 how many records; then for each: its KEYS number   the version that was read, '' when it was not (then it is
 --       only stamped)   how it is touched   a digit for each effect that is dropped with care   how many restrictions
 --       bar, and three counted lists: the fields to check, in this order: the effect that is held, `seen` (how: 'a'),
 --       the effects that are dropped with care, the restrictions · fields to set (name, value; `seen` is the first) ·
@@ -30,7 +34,7 @@
 --       Care: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
 -- Returns for each commit 'ok', or {word, number of its record that stood in its way (0: none)}; word is
 --       same (this op was saved before) · stale (another commit was first, or it came too late) · lost (the effect is
---       no longer held) · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
+--       no longer held) · offer (it is not stored) · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
 --       · barred (a restriction stands on the record) · rhythm (the yes came in one: the second value is the number of
 --       others, and a third is cadence or lockstep)
 --
@@ -39,12 +43,25 @@
 -- lists, counts and entries are written at the end, once for all commits: no check here reads them.
 
 local call, match = redis.call, string.match
-local before, at = 0, 2 -- the index before the arguments of the current commit; the last index read
+local before, at = 0, 1 -- the index before the arguments of the current commit; the last index read
 local listed, counted, sealed = {}, {}, {} -- listed: by KEYS number, a member's score, or false to remove it
 local function list(width)
     local first = at + 2
     at = at + 1 + ARGV[at + 1] * width
     return first, at
+end
+local offers = {}
+local o1, o2 = list(2)
+for i = o1, o2, 2 do
+    local known = ARGV[i + 1] ~= "" or call("HEXISTS", KEYS[7], ARGV[i]) == 1
+    offers[#offers + 1] = { name = ARGV[i], content = ARGV[i + 1], known = known }
+end
+local absent = {} -- one look at all records that were not there, since hardly any of them is there now
+local n1, n2 = list(1)
+for i = n1, n2 do absent[i - n1 + 1] = KEYS[tonumber(ARGV[i])] end
+local is_absent = {}
+if #absent > 0 and call("EXISTS", unpack(absent)) == 0 then
+    for _, key in ipairs(absent) do is_absent[key] = true end
 end
 local function of(key)
     local members = listed[key]
@@ -139,7 +156,7 @@ local function commit()
     local first = before
     local op, guard, consumed = ARGV[first + 1], ARGV[first + 2], ARGV[first + 4]
     local inboxed, holder = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 7])
-    at = first + 14
+    at = first + 15
     local records = {} -- each is read once
     for n = 1, tonumber(ARGV[at]) do
         local key, read, how = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
@@ -148,10 +165,11 @@ local function commit()
         local a1, a2 = list(1)
         local f1, f2 = list(2)
         local g1, g2 = list(1)
-        local kept = call("HMGET", key, "v", unpack(ARGV, a1, a2))
+        local kept = not is_absent[key] and call("HMGET", key, "v", unpack(ARGV, a1, a2)) or {}
+        local asked = a2 - a1 + 2
         records[n] = {
-            key = key, read = read, how = how, care = care, kept = kept, version = kept[1] or "0",
-            f1 = f1, f2 = f2, g1 = g1, g2 = g2, cares = #kept - bars - #care, bars = #kept - bars,
+            key = key, read = read, how = how, care = care, kept = kept, version = kept[1] or "0", asked = asked,
+            f1 = f1, f2 = f2, g1 = g1, g2 = g2, cares = asked - bars - #care, bars = asked - bars,
         }
     end
     for n, r in ipairs(records) do
@@ -165,6 +183,8 @@ local function commit()
         r.seen = assert(r.how ~= "a" or tonumber(r.kept[r.cares] or "0"), "an instant that is no number")
     end
     if not in_time(ARGV[first + 13]) then return { "stale", 0 } end
+    local offer = offers[tonumber(ARGV[first + 14])]
+    if offer and not offer.known then return { "offer", 0 } end
     if holder > 0 then
         local held = match(records[holder].kept[2] or "", "^%[(%d+,[1-9]%d*),")
         if held ~= ARGV[first + 9] then return { "lost", holder } end
@@ -177,7 +197,7 @@ local function commit()
         end
     end
     for n, r in ipairs(records) do
-        for i = r.bars + 1, #r.kept do
+        for i = r.bars + 1, r.asked do
             if r.kept[i] and not over(r.kept[i]) then return { "barred", n } end
         end
     end
@@ -199,9 +219,14 @@ local function commit()
     if beats and beats.rule then return { "rhythm", beats.alike, beats.rule } end
 
     -- From here on nothing can fail.
+    if offer and offer.content ~= "" then
+        call("HSET", KEYS[7], offer.name, offer.content)
+        offer.content = ""
+    end
     if beats and call("HSET", beats.key, beats.agent, beats.kept) == 1 then call("EXPIRE", beats.key, 172800) end
     for _, r in ipairs(records) do
         if r.how ~= "l" then
+            is_absent[r.key] = nil
             local version, first = r.number, r.f1
             local seen = r.how == "a" and ARGV[first] == "seen" and first < r.f2 and tonumber(ARGV[first + 1])
             if r.how == "a" and version == 0 then -- a new version begins with the instant
@@ -236,8 +261,8 @@ local function commit()
     return "ok"
 end
 
-local answers, following, failed = {}, 3, nil
-for n = 1, tonumber(ARGV[2]) do
+local answers, following, failed = {}, at + 2, nil
+for n = 1, tonumber(ARGV[at + 1]) do
     before = following
     following = before + 1 + ARGV[before]
     local is_done, answer = pcall(commit) -- an unreadable record must not stop the other commits
