@@ -148,3 +148,11 @@ def test_pip_is_told_the_name_of_our_distribution_and_of_no_other():
     read = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in files if path.is_file()}
     assert [name for name, text in read.items() if told.search(text)] == []
     assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"] == DISTRIBUTION
+
+
+def test_each_decision_has_a_number_of_its_own_and_says_it():
+    pages = [path for path in (ROOT / "docs" / "decisions").glob("*.md") if path.name[:4].isdigit()]
+    numbers = [path.name[:4] for path in pages]
+    assert {number for number in numbers if numbers.count(number) > 1} == set()
+    said = {path.name: re.match(r"# 0*(\d+)[.:] ", path.read_text("utf-8")) for path in pages}
+    assert [name for name, number in said.items() if not number or int(number[1]) != int(name[:4])] == []
