@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.decision import Drop, Put, begun
+from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.decide.on_reply import to_be_held
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, Reason, counted, usable_code
@@ -64,6 +64,9 @@ def understand(
             return Reading()
         case UnreadClearance(by=by, reason=reason) as body:
             doubtful = body.order is not UNSET
+            # The door lifted the doubt that was decided: one that stands is of words that nobody had read by then.
+            if doubtful and any(line.named(name_of(Kind.SUSPECTED, each, body.order)) for each in body.scope):
+                return Reading()
             return _to_all_open(line, message, body, Resumed(message.key, by, reason, doubtful))
 
 
@@ -187,7 +190,7 @@ def _questions(line: Line, orders: Mapping[str, Order], message: Unread, body: U
 
 
 def _can_be_declined(order: Order) -> bool:
-    return may_be_asked(order) and allows(order.state, Trigger.SAID_NO) and not begun(order)
+    return may_be_asked(order) and allows(order.state, Trigger.SAID_NO)
 
 
 def _texts(entries: Sequence[Entry], orders: Mapping[str, Order]) -> Iterator[str]:

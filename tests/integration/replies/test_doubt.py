@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.effects import WAKE_UNDECIDED, Lane, Unavailable
+from consent_engine.domain.effects import WAKE_UNDECIDED, Accepted, Lane, Unavailable
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.msisdn import parse
 from consent_engine.errors import StoreUnavailable
@@ -187,6 +187,37 @@ def test_a_yes_that_waited_unread_when_a_person_decided_does_not_count(world):
     assert decide(world, refusal=False).decided == 1
     world.run()
     assert (world.state(order), world.bss.asked) == ("awaiting_reply", [])
+
+
+def test_a_doubt_that_waited_unread_when_a_person_decided_is_decided_by_itself(world):
+    order = doubted(world)
+    world.say("没答应办理任何东西")
+    assert decide(world, refusal=False).decided == 1
+    world.run()
+    assert [each.text for each in world.engine.held()[0]] == ["没答应办理任何东西"]
+    assert yes(world, order, f"是{order.doc.code}") == ("awaiting_reply", [])
+    assert decide(world, refusal=False).decided == 1
+    assert yes(world, order, f"是{order.doc.code}")[0] == "notified"
+
+
+@pytest.mark.parametrize("ends", [Unavailable("503"), Accepted("a1")])
+def test_a_doubt_during_an_activation_bars_the_next_try_of_one_that_did_nothing(world, ends):
+    order = asked(world)
+    takes = world.bss.activate
+
+    async def meanwhile(*_):
+        world.say(DOUBT)
+        world.read_now()
+        world.bss.activate = takes
+        return ends
+
+    world.bss.activate = meanwhile
+    world.say("是")
+    world.run()
+    world.clock.forward(seconds=300)
+    world.run()
+    assert (world.state(order), world.bss.asked) == ("confirmed" if isinstance(ends, Unavailable) else "notified", [])
+    assert len(world.engine.held()[0]) == (world.state(order) == "confirmed")
 
 
 def test_an_activation_that_waits_is_barred_until_a_person_decides(world):
