@@ -28,7 +28,7 @@ from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import falling, gated
 from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
-from consent_engine.engine.round_trips import calls_of_request, load, post, prove, save
+from consent_engine.engine.round_trips import archived_call, calls_of_request, load, post, prove, save
 from consent_engine.engine.store_requests import Release, Reserve, Step
 from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
 from consent_engine.ports import (
@@ -102,7 +102,8 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
     sells: whether a carrier has a plan of this code
 
     Raises CallNotFound, Malformed, AlreadyEnded, CallAbandoned, RecordingReused, PlanUnknown, StoreUnavailable; each
-    says whether the refusal was kept.
+    says whether the refusal was kept. Raises ArchiveUnavailable where the call may be in the archive, and nothing is
+    kept yet.
     """
     kept = 0
     if wanted.refused:
@@ -141,15 +142,13 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
 
 
 def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
-    """Load a call with its line; an archived call has version 0. Raises CallNotFound, also for another's call."""
+    """Load a call with its line; an archived call has version 0. Raises CallNotFound, also for another's call, and
+    ArchiveUnavailable: nobody is told that a call is unknown, and its refusal with it, while that may be wrong.
+    """
     call = wanted.call
     known = (yield from load(calls=[call])).calls.get(call)
     if known is None:
-        archived = yield from calls_of_request(request_key(call))
-        known = next((each for each in archived or () if each.id == call), None)
-        if known is None:
-            raise CallNotFound("no such call")
-        known = replace(known, version=0, effects={})
+        known = replace((yield from archived_call(call)), version=0, effects={})
     if not wanted.may_end(known):
         raise CallNotFound("no such call")
     loaded = yield from load(lines=[known.line])

@@ -10,7 +10,6 @@ import uuid
 from typing import NamedTuple
 
 from consent_engine.domain.call.call import Call, CallEvent
-from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import (
     BY_ENGINE,
     SECOND_LOOK_MS,
@@ -24,13 +23,13 @@ from consent_engine.domain.call.review import (
 )
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
-from consent_engine.domain.line.line import Line, request_key
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import open_of
-from consent_engine.engine.round_trips import calls_of_request, load, save
+from consent_engine.engine.round_trips import archived_call, load, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
+from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange, needed
 
 HEARD_STAYS_MS = 60_000
@@ -66,7 +65,7 @@ def reviewing(said: Review) -> Step[Call]:
     for _ in range(MOST_RACES):
         loaded = yield from load(calls=[said.call])
         now, archived = loaded.now, said.call not in loaded.calls
-        call = (yield from _archived(said.call)) if archived else loaded.calls[said.call]
+        call = (yield from archived_call(said.call)) if archived else loaded.calls[said.call]
         own = bool({said.by, said.agent} & {call.began.placed_by, call.began.agent} - {""})
         if said.second:
             may_look_again(call.events, call.verdict, said.by, own=own)
@@ -75,17 +74,6 @@ def reviewing(said: Review) -> Step[Call]:
         if after := (yield from _judged(call, said, now, archived=archived)):
             return after
     raise StoreUnavailable("too many others change this call: the same request again is safe")
-
-
-def _archived(call_id: str) -> Step[Call]:
-    """Return a call that has left for the archive. Raises CallNotFound, and ArchiveUnavailable."""
-    found = yield from calls_of_request(request_key(call_id))
-    if found is None:
-        raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
-    call = next((each for each in found if each.id == call_id), None)
-    if call is None:
-        raise CallNotFound("no such call")
-    return call
 
 
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:

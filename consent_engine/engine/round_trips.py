@@ -12,9 +12,10 @@ from typing import Generic
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.answers import answers
 from consent_engine.engine.store_requests import (
@@ -81,6 +82,17 @@ def calls_of_request(key: str) -> Step[list[Call] | None]:
     """Return archived calls under a request's key, or a recording's; None when the archive cannot be asked."""
     answer: list[Call] | None = yield RecallCalls(key)
     return answer
+
+
+def archived_call(call: str) -> Step[Call]:
+    """Return a call that has left for the archive. Raises CallNotFound, and ArchiveUnavailable."""
+    found = yield from calls_of_request(request_key(call))
+    if found is None:
+        raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
+    known = next((each for each in found if each.id == call), None)
+    if known is None:
+        raise CallNotFound("no such call")
+    return known
 
 
 def orders_of_line(line: str, *, whole: bool = False) -> Step[list[Order] | None]:

@@ -15,8 +15,17 @@ from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sealing import seal
-from consent_engine.errors import CoolingOff, DoNotCall, IdempotencyConflict, Malformed, PlanUnknown, StoreUnavailable
+from consent_engine.errors import (
+    ArchiveUnavailable,
+    CoolingOff,
+    DoNotCall,
+    IdempotencyConflict,
+    Malformed,
+    PlanUnknown,
+    StoreUnavailable,
+)
 from consent_engine.ports import CallFilter, Owner, RetireResult
+from tests.archive.house import LONG, broken
 from tests.conftest import NUMBER, OTHER, others_of
 from tests.integration.calls.desk import SHA, audio_of, instant
 
@@ -154,6 +163,21 @@ def test_a_spoken_refusal_stands_though_its_call_was_never_ended(desk):
     assert desk.engine.dial(NUMBER, "mobile").reason == "refused"
     assert desk.engine.calls.take(wanted).call.state == "ended"
     assert len(desk.engine.line(NUMBER).restrictions) == 1
+
+
+def test_a_spoken_refusal_of_an_archived_call_is_kept_and_while_the_archive_is_away_nobody_says_no_such_call(desk):
+    call = desk.start()
+    desk.end(call, "agreed")
+    desk.clock.forward(hours=LONG)
+    desk.run()
+    with broken(desk.archive), pytest.raises(ArchiveUnavailable) as away:
+        desk.end(call, "refused")
+    assert away.value.refusals_kept == 0
+    assert desk.engine.dial(NUMBER, "mobile").callable
+    with pytest.raises(AlreadyEnded) as ended:
+        desk.end(call, "refused")
+    assert ended.value.refusals_kept == 1
+    assert desk.engine.dial(NUMBER, "mobile").reason == "refused"
 
 
 def _died(commits, *, prove=False):
