@@ -89,7 +89,7 @@ class Engine:
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
-        self.undeliverable = Undeliverable(self.lookup, registry.now, terms, self.place_many, self._all)
+        self.undeliverable = Undeliverable(self.lookup, registry.now, terms, secret, self.place_many, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
         to_number = self.inspector.to_number
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, to_number, self._all, registry)

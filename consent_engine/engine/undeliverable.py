@@ -13,20 +13,23 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import SKEW_MS, PlaceOrder, Placing
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.line.line import order_id
 from consent_engine.domain.msisdn import hidden
-from consent_engine.domain.order.details import ConfirmationFailed
+from consent_engine.domain.order.details import ConfirmationFailed, RepliedLate
 from consent_engine.domain.order.details import PlacedAgain as Noted
 from consent_engine.domain.order.facts import PlacedAgain
+from consent_engine.domain.order.history import all_of
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.editions import ENGLISH
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import CHUNK, Page, fitting
 from consent_engine.engine.lookup import Lookup, Position
 from consent_engine.engine.place import Placed
-from consent_engine.engine.round_trips import or_raised
+from consent_engine.engine.round_trips import load, load_of, or_raised
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import ConsentError, OrderNotFound, StoreUnavailable
+from consent_engine.errors import ConsentError, CoolingOff, DuplicateOrder, OrderNotFound, StoreUnavailable
 
 MOST_LOOKED_AT = 20_000
 """Most orders of any state that are looked at in one go, the newest first: a cursor leads on."""
@@ -61,11 +64,11 @@ class Undeliverable:
     """The undeliverable orders that can be asked about again. place: places orders · run: carries out steps"""
 
     def __init__(
-        self, lookup: Lookup, now: Callable[[], Millis], terms: Terms,
+        self, lookup: Lookup, now: Callable[[], Millis], terms: Terms, secret: str,
         place: Callable[[Sequence[Placing]], list[Placed | ConsentError]],
         run: Callable[[Sequence[Step[None]]], Sequence[ConsentError | None]],
     ) -> None:  # fmt: skip
-        self._lookup, self._now, self._terms = lookup, now, terms
+        self._lookup, self._now, self._terms, self._secret = lookup, now, terms, secret
         self._place, self._run = place, run
 
     def page(self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED) -> Page:
@@ -96,17 +99,21 @@ class Undeliverable:
     def ask_again(self, orders: Sequence[Order], by: str) -> AskedAgain:
         """Ask the subscribers of such orders again, up to MOST_ASKED: a new order each, which both histories name.
 
-        Proven durable before this returns; the same order twice is asked about once. Raises StoreUnavailable; then the
-        same request again is safe.
+        Proven durable before this returns; the same order twice is asked about once; one that was answered with a no,
+        or after which its subscriber was asked by another order, is refused. Raises StoreUnavailable; then the same
+        request again is safe.
         """
         some = orders[:MOST_ASKED]
-        placed = self._place([_again(order) for order in some])
-        if troubled := next((each for each in placed if isinstance(each, StoreUnavailable)), None):
+        looked = self._run([_must_be_last(order, self._secret) for order in some])
+        last = [order for order, error in zip(some, looked, strict=True) if error is None]
+        placed = self._place([_again(order) for order in last])
+        refused = [each for each in (*looked, *placed) if isinstance(each, ConsentError)]
+        if troubled := next((each for each in refused if isinstance(each, StoreUnavailable)), None):
             raise troubled
-        pairs = [(old, new.order) for old, new in zip(some, placed, strict=True) if isinstance(new, Placed)]
+        pairs = [(old, new.order) for old, new in zip(last, placed, strict=True) if isinstance(new, Placed)]
         for linked in self._run([_linked(old.id, new.id, by) for old, new in pairs]):
             or_raised(linked)
-        return AskedAgain(len(pairs), Counter(each.code for each in placed if isinstance(each, ConsentError)))
+        return AskedAgain(len(pairs), Counter(each.code for each in refused))
 
 
 def reason_of(order: Order) -> str:
@@ -122,6 +129,22 @@ def unreached_of(orders: Sequence[Order]) -> list[Unreached]:
         alike.setdefault((reason_of(order), order.doc.plan), []).append(order.settled_at)
     causes = [Unreached(reason, plan, len(some), min(some)) for (reason, plan), some in alike.items()]
     return sorted(causes, key=lambda cause: (-cause.count, cause.reason, cause.plan))
+
+
+def _must_be_last(old: Order, secret: str) -> Step[None]:
+    """Raise CoolingOff for an order that was answered with a no, which came too late to decline it, and DuplicateOrder
+    where a later order of the same number and plan has asked, or was to ask. The one that repeats this order is none.
+    """
+    if any(said.keyword is Keyword.NO for _, said in all_of(old, RepliedLate)):
+        raise CoolingOff("the subscriber declined this plan: it is not offered again", since=old.settled_at)
+    wanted = _again(old)
+    own = order_id(secret, wanted.msisdn, wanted.api_key, wanted.idempotency_key)
+    line = (yield from load(lines=[old.line])).line(old.line)
+    same = [each.order for each in line.entries if each.plan == old.doc.plan and each.order not in {old.id, own}]
+    if later := [
+        each.id for each in (yield from load_of(line, same)).values() if each.doc.placed_at > old.doc.placed_at
+    ]:
+        raise DuplicateOrder("the subscriber was asked by a later order", order=later[0])
 
 
 def _again(order: Order) -> Placing:

@@ -9,6 +9,7 @@ from consent_engine.api.schemas.lists import AskedAgainView, UndeliverableList
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.domain.lifecycle import Trigger
+from consent_engine.domain.sms import Delivery
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.undeliverable import unreached_of
 from tests.conftest import NUMBER, SECOND, World
@@ -114,6 +115,33 @@ def test_who_refused_since_is_not_asked_again_nor_whose_call_is_too_old(young):
     young.clock.forward(hours=HOURS)
     assert page(young) == ()
     assert asks(young, [young.engine.show(refused.id)]).asked == 0, "the door looks at the age, too"
+
+
+@pytest.mark.parametrize("came_of_it", ["notified", "nothing", "cancelled"])
+def test_who_was_asked_by_a_later_order_is_not_asked_again_whatever_came_of_it(young, came_of_it):
+    unreached(young)
+    later = young.place()
+    young.run()
+    if came_of_it == "cancelled":
+        young.engine.cancel(later.id, "A1024", "again")
+    elif came_of_it == "notified":
+        young.say("是")
+        young.run()
+    assert young.state(later) == (came_of_it if came_of_it != "nothing" else "awaiting_reply")
+    done = asks(young, page(young))
+    assert (done.asked, dict(done.refused)) == (0, {"duplicate_order": 1})
+
+
+def test_a_no_that_came_after_the_order_had_ended_is_no_reason_to_ask_again(young):
+    old = young.place()
+    young.run(Lane.SMS)
+    young.report(old, Delivery.FAILED)
+    young.run()
+    assert young.state(old) == "undeliverable"
+    young.say("否")
+    young.run()
+    done = asks(young, page(young))
+    assert (done.asked, dict(done.refused)) == (0, {"cool_off": 1})
 
 
 # -- over HTTP, and at a terminal --------------------------------------------------------------------------------------
