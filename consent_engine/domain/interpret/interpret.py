@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import Drop, Put
@@ -62,12 +61,11 @@ def understand(
             return _to_all_open(line, message, body, asked, () if body.limited else asking(line))
         case UnreadRegistration():
             return Reading()
-        case UnreadClearance(by=by, reason=reason) as body:
-            doubtful = body.order is not UNSET
+        case UnreadClearance(by=by, reason=reason, order=order) as body:
             # The door lifted the doubt that was decided: one that stands is of words that nobody had read by then.
-            if doubtful and any(line.named(name_of(Kind.SUSPECTED, each, body.order)) for each in body.scope):
+            if order and any(line.named(name_of(Kind.SUSPECTED, each, order)) for each in body.scope):
                 return Reading()
-            return _to_all_open(line, message, body, Resumed(message.key, by, reason, doubtful))
+            return _to_all_open(line, message, body, Resumed(message.key, by, reason, bool(order)))
 
 
 def _replied_by(

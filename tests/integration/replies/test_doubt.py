@@ -94,6 +94,7 @@ def test_a_refusal_ends_its_order_alone_and_the_number_stays_callable(world):
 def test_a_refusal_can_be_one_of_calls_too(world):
     order = doubted(world, "把我号码从名单里删干净")
     assert decide(world, refusal=True, never_again=True).decided == 1
+    assert world.engine.held()[0] == [], "it is decided, though nothing has read that yet"
     assert world.engine.dial(parse(NUMBER), "mobile").reason == "refused"
     world.run()
     assert (world.state(order), world.engine.held()[0]) == ("cancelled", [])

@@ -152,14 +152,14 @@ if ARGV[15] == "1" and stood and not fresh then
     redis.call("HSET", line, unpack(fields))
     return { "duplicate", stood }
 end
-if decides ~= "" and lifting == "" and #names == 0 then -- a doubt of one order bars it until this message ends that
-    local row = row_of(decides)
-    row[5] = ""
-    set("r:" .. decides, cjson.encode(row))
-    ended[#ended + 1] = ARGV[2] .. " " .. suspected(decides)
-elseif lifting ~= "" then
+local decided = decides ~= "" and row_of(decides) -- none where a refusal of calls has taken its place
+if lifting ~= "" then
     no_longer_suspected(suspected(decides))
     redis.call("XADD", KEYS[7], "*", "m", lifting)
+elseif decided then -- a doubt of one order bars it until this message ends that
+    decided[5] = ""
+    set("r:" .. decides, cjson.encode(decided))
+    ended[#ended + 1] = ARGV[2] .. " " .. suspected(decides)
 end
 off_the_list()
 if lifting ~= "" or not seen[4] and (#names == 0 or ends > 0) then -- nothing stands, or not for ever: retire_line.lua
