@@ -74,7 +74,8 @@ class RedisLanes(OfCell, Lanes):
         names = () if in_doubt else names_barring(order.doc.carrier, order.doc.plan, order.id)
         keys = [self._cell.order(order.id), self._cell.line(order.line)]
         bars = (f"r:{name}" for name in names)
-        calls.script("may_begin", keys, [f"f:{leased.effect}", leased.held.lease, order.version, *bars])
+        held = f"f:{leased.effect}", leased.held.lease
+        calls.script("may_begin", keys, [*held, order.version, self._clock.argument(), *bars])
         return bool(self._wire.send(calls, prove=True, repeat=True)[0])
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:

@@ -11,10 +11,11 @@ from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S, LOOKS
 from consent_engine.engine.change_order import giving_back
+from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import drive
 from consent_engine.errors import InFlight, NotDurable, StoreUnavailable
 from consent_engine.ports.outside import MAY_GO
-from tests.conftest import SECOND, FakeBss, FakeGateway, others_of
+from tests.conftest import NUMBER, SECOND, FakeBss, FakeGateway, others_of
 
 STOOD_MS = int(LOOK_AGAIN_S * 1000) + 1
 
@@ -291,3 +292,18 @@ def test_any_other_change_of_an_order_costs_its_late_call_one_more_lease(world, 
     world.run(Lane.ACTIVATION, engine=engine)
     assert (len(world.bss.asked), lanes.looks) == (1, 1)
     assert world.engine.show(confirmed.id).last(Trigger.SERVICE_ACTIVATED).detail.attempts == 1
+
+
+def test_a_refusal_whose_time_is_over_holds_no_activation_up_at_the_last_look(world):
+    until = world.clock() + 60_000
+    world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk", until=until))
+    world.run()
+    world.clock.forward(seconds=61)
+    world.place()
+    world.run(Lane.SMS)
+    world.say("是")
+    world.run(Lane.INBOUND)
+    [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
+    assert world.engine.store.lanes.may_begin(leased)
+    world.clock.now = until - 1
+    assert not world.engine.store.lanes.may_begin(leased)

@@ -4,16 +4,25 @@
 --
 -- KEYS  1 order   2 its line
 -- ARGV  1 the effect's field   2 its lease: `<attempt>,<since when>`   3 the order's version, as leased
---       4.. fields of the restrictions that bar it
--- A restriction that has ended counts, too: the effect is then leased anew, and the lease checks exactly.
+--       4 now, '' = ask the server   5.. fields of the restrictions that bar it
 -- Returns 1 or 0
 
 local kept = redis.call("HGET", KEYS[1], ARGV[1])
 if string.match(kept or "", "^%[(%d+,[1-9]%d*),") ~= ARGV[2] then return 0 end
 if redis.call("HGET", KEYS[1], "v") ~= ARGV[3] then return 0 end
-if #ARGV > 3 then
-    for _, stands in ipairs(redis.call("HMGET", KEYS[2], unpack(ARGV, 4))) do
-        if stands then return 0 end
+local now = tonumber(ARGV[4])
+if not now then
+    local time = redis.call("TIME")
+    now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function over(stands) -- whether a restriction has ended: a line keeps it for days
+    local is_read, row = pcall(cjson.decode, stands)
+    local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
+    return ends > 0 and ends <= now
+end
+if #ARGV > 4 then
+    for _, stands in ipairs(redis.call("HMGET", KEYS[2], unpack(ARGV, 5))) do
+        if stands and not over(stands) then return 0 end
     end
 end
 redis.call("HSET", KEYS[1], ARGV[1], kept) -- so that WAITAOF proves that this server is the one that others write to
