@@ -46,18 +46,19 @@ class Answer:
 
     def id(self, field: str) -> str:
         """Read a field as `word` does; a whole number counts as an id, by its digits."""
-        return _id(self._value(field))
+        return _id(self.value(field))
 
     def ids(self, field: str) -> tuple[str, ...]:
         """Read a field that lists ids, each as `id` reads one; empty where one of them is invalid, two are the same, or
         there are more than MOST_IDS.
         """
-        value = self._value(field)
+        value = self.value(field)
         listed = value if isinstance(value, list) and len(value) <= MOST_IDS else []
         ids = tuple(map(_id, listed))
         return ids if all(ids) and len(set(ids)) == len(ids) else ()
 
-    def _value(self, field: str) -> object:
+    def value(self, field: str) -> object:
+        """Read a field of the answer's JSON object, whatever it is; None where it is not there."""
         try:
             said = document(self.body)
         except ValueError:
@@ -66,7 +67,7 @@ class Answer:
 
     def word(self, field: str) -> str:
         """Read a field of the answer's JSON object: 1 to 200 printable characters that are not blank, else ''."""
-        return _word(self._value(field))
+        return _word(self.value(field))
 
 
 _REFUSES_US = frozenset({401, 403})

@@ -12,11 +12,13 @@ from consent_engine.domain.days import millis
 from consent_engine.errors import FieldError, Malformed, PlanNotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from consent_engine.domain.admission.lengths import PlanText
     from consent_engine.domain.offer.page_seen import Seen
+    from consent_engine.domain.offer.plan import Plan
     from consent_engine.domain.offer.versions import Listed
+    from consent_engine.domain.texts.sheet import Shown
 
 _FETCH = typer.Option("--fetch", help="Check the pages where the plans are published, too.")
 _OVER = "The hash of a newer proposal, which a plan that was proposed before it may replace."
@@ -59,29 +61,30 @@ def check(
     sheet: Annotated[Path | None, typer.Option(help="Write the texts to this file, for readers (Markdown).")] = None,
     fetch: Annotated[bool, _FETCH] = False,  # noqa: FBT002
 ) -> None:
-    """Show every text about these plans as subscribers would read it, with its segments; exit 1 if one is too long,
-    and, with --fetch, if a page does not show its plan.
+    """Show every text that their subscribers may read, with its segments; exit 1 if one is too long, and, with
+    --fetch, if a page does not show its plan.
 
     Texts are shown at their longest: with a code, and with the default reply window.
     """
     from consent_engine.cli.plan_pages import looked_at
     from consent_engine.config.plan_file import plans_from
-    from consent_engine.domain.admission.lengths import texts
     from consent_engine.domain.offer.policy import Policy
+    from consent_engine.domain.texts.sheet import MOST, of_plan
     from consent_engine.engine.catalogue import IN_SENTENCES
 
     plans = plans_from(file)
-    found = [(plan.code, each) for plan in plans for each in texts(plan, Policy().reply_window)]
+    found = [(plan.code, each) for plan in plans for each in of_plan(plan, Policy().reply_window)]
+    found += [(carrier, each) for carrier in CARRIERS for each in _of_carrier(plans, carrier)]
     rows: list[tuple[object, ...]] = []
-    rows += [(code, t.purpose, t.language, t.segments, t.most or "-", t.text) for code, t in found]
+    rows += [(code, t.name, t.language, t.segments, t.most, t.text.replace("\n", " / ")) for code, t in found]
     looked = looked_at(plans) if fetch else []
     rows += [(each.code, f"page {each.channel}", "-", "-", "-", f"{each.url}: {each.found}") for each in looked]
     if sheet is not None:
         _write(sheet, found)
     table(("plan", "text", "language", "segments", "at most", "as it is read"), rows, "no plans in this file")
-    longer = [(code, t) for code, t in found if t.most and t.segments > t.most]
+    longer = [(code, t) for code, t in found if t.segments > t.most and t.name in MOST]
     for code, each in longer:
-        what = f"its {each.purpose} ({each.language}) takes {each.segments} segments, {each.most} are the most"
+        what = f"its {each.name} ({each.language}) takes {each.segments} segments, {each.most} are the most"
         tell(f"{code}: {what}: the plan is not loaded")
     older = [plan.code for plan in plans if plan.tariff is None]
     for code in older:
@@ -90,34 +93,28 @@ def check(
         raise typer.Exit(1)
 
 
-def _write(sheet: Path, found: "list[tuple[str, PlanText]]") -> None:
+def _of_carrier(plans: "list[Plan]", carrier: str) -> "Iterator[Shown]":
+    """Return the texts that name no plan, or several, of a carrier that sells one of these."""
+    from consent_engine.domain.texts.sheet import of_carrier, which_ones
+
+    own = [plan for plan in plans if plan.carrier == carrier]
+    yield from (*which_ones(own), *of_carrier(carrier)) if own else ()
+
+
+def _write(sheet: Path, found: "list[tuple[str, Shown]]") -> None:
     try:
         sheet.write_text(_sheet(found), "utf-8")
     except OSError as error:
         raise typer.BadParameter(f"{sheet}: {error.strerror}: name another file", param_hint="--sheet") from None
 
 
-def _sheet(found: "list[tuple[str, PlanText]]") -> str:
+def _sheet(found: "list[tuple[str, Shown]]") -> str:
     """Return every text in a section of its own (Markdown), for people who judge the wording."""
-    rows = ["# Every text about these plans, as it is read", ""]
-    for code, text in found:
-        counted = f"{text.segments} segments" + (f" of at most {text.most}" if text.most else "")
-        rows += [f"## {code}: {text.purpose}, {text.language} ({counted})", "", text.text, ""]
-    return "\n".join([*rows, *_of_reports()])
-
-
-def _of_reports() -> list[str]:
-    """Return the texts that reporters of calls receive; they name no plan."""
-    from consent_engine.domain.texts.render import of_report
-    from consent_engine.domain.texts.report_words import EXAMPLES, named
-    from consent_engine.domain.texts.segments import segments
-
-    rows, carrier = ["# Texts that reporters of calls read", ""], next(iter(CARRIERS))
-    for language, texts in EXAMPLES.items():
-        for name, told in texts.items():
-            text = of_report(carrier, (named(name, language), *told))
-            rows += [f"## {name}, {language} ({segments(text)} segments)", "", text, ""]
-    return rows
+    rows = ["# Every text, as it is read", ""]
+    for code, shown in found:
+        rows += [f"## {code}: {shown.name}, {shown.language} ({shown.segments} segments of at most {shown.most})", ""]
+        rows += [shown.text, ""]
+    return "\n".join(rows)
 
 
 @app.command()

@@ -10,7 +10,7 @@ An effect carries no payload: its id says what is due, its owner (an order, line
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
@@ -211,16 +211,46 @@ def read_effects(fields: Mapping[str, str]) -> dict[str, Pending]:
     return effects
 
 
+class Restored(StrEnum):
+    """Whether the plan that a subscriber had before is back, as the BSS said."""
+
+    UNSAID = ""
+    YES = "yes"
+    NO = "no"
+
+
+class Settlement(Struct, frozen=True, array_like=True):
+    """What the BSS said of money and of the former plan when it took a service back; '' where it said nothing.
+
+    fee, refund: in yuan · refund_by: until when it is paid, a day or an instant
+    """
+
+    fee: str = ""
+    refund: str = ""
+    refund_by: str = ""
+    restored: Restored = Restored.UNSAID
+
+    @classmethod
+    def read(cls, kept: Sequence[str]) -> "Settlement":
+        """Read the fields as a line's effect keeps them, in their order. Raises ValueError."""
+        fee, refund, refund_by, restored = kept
+        return cls(fee, refund, refund_by, Restored(restored))
+
+
+UNSETTLED = Settlement()
+
+
 class Accepted(Struct, frozen=True):
     """The other side took the request. `ref` is its id there; `note` is anything worth keeping (a BSS's active_from).
 
     parts: the ids of the parts of a long SMS, in their order, where its gateway gives each part its own; `ref` is the
-    first of them
+    first of them · settled: of a deactivation
     """
 
     ref: str
     note: str = ""
     parts: tuple[str, ...] = ()
+    settled: Settlement = UNSETTLED
 
 
 class Rejected(Struct, frozen=True):

@@ -27,8 +27,9 @@ from consent_engine.domain.line.holder import (
 )
 from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.details import OF_LINE
 from consent_engine.domain.order.facts import CancelAsked, NumberChanged
-from consent_engine.domain.order.history import BY_LINE, MINOR
+from consent_engine.domain.order.history import MINOR
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.calls_of_line import judging_again
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
@@ -140,7 +141,7 @@ def _ends(line: Line, orders: Mapping[str, Order], happened: Happened, now: Mill
 
 
 def _minor(happened: Happened, line: Line) -> CancelAsked:
-    return CancelAsked(happened.op, happened.by, MINOR, door=BY_LINE, ref=line.id)
+    return CancelAsked(happened.op, happened.by, MINOR, door=OF_LINE, ref=line.id)
 
 
 def _is_meant(entry: Entry, order: Order | None, happened: Happened) -> bool:

@@ -12,10 +12,12 @@ from consent_engine.domain.call.call_events import CallOutcome
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict
+from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, WAKE_ACTIVATE, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import OF_A_MINOR, OF_ORDERS, Kind, Restriction, name_of
+from consent_engine.domain.order.details import OF_CALL, WithCall
 from consent_engine.domain.order.facts import Barred, CancelAsked, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
@@ -34,11 +36,6 @@ from consent_engine.errors import (
 from consent_engine.ports import CallChange, Commit, CommitResult, Leased, Owner, RecordChange, needed
 
 log = logging.getLogger(__name__)
-UNLAWFUL = "call_unlawful"
-DECLINED = "declined_in_call"
-NOT_ANSWERED = "call_not_answered"
-REVIEW_FAILED = "review_failed"
-AGREED_LATE = "agreed_after_call"
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
     UnofficialNumber, DoNotCall, CoolingOff, CallNotPermitted, CallTooOld, CallMismatch, RecordingReused,
     OtherNetwork,
@@ -86,7 +83,7 @@ def gated(line: Line, call: Call, now: Millis) -> Step[tuple[dict[str, str], boo
     return {f"r:{each.name}": "" for each in freed}, bool(disowned)
 
 
-def disowned_by(line: Line, call: Call) -> Step[dict[str, str]]:
+def disowned_by(line: Line, call: Call) -> Step[dict[str, WithCall]]:
     """Return those waiting orders to which nobody agreed in the call, as its end says, each with the reason: all, where
     nobody answered; those whose very plan was declined after they were placed; and those agreed to after it ended.
     """
@@ -94,20 +91,24 @@ def disowned_by(line: Line, call: Call) -> Step[dict[str, str]]:
     if end is None or not waits:
         return {}
     if end.outcome is CallOutcome.NO_ANSWER:
-        return dict.fromkeys(waits, NOT_ANSWERED)
+        return dict.fromkeys(waits, WithCall.NOT_ANSWERED)
     orders = (yield from load_of(line, waits)).values()
-    late = {order.id: AGREED_LATE for order in orders if order.doc.call.agreed_at > end.ended_at + SKEW_MS}
+    late = {order.id: WithCall.AGREED_LATE for order in orders if order.doc.call.agreed_at > end.ended_at + SKEW_MS}
     declined = end.plan if end.outcome is CallOutcome.DECLINED else ""
-    return late | {entry.order: DECLINED for entry in line.entries if entry.order in waits and entry.plan == declined}
+    return late | {
+        entry.order: WithCall.DECLINED for entry in line.entries if entry.order in waits and entry.plan == declined
+    }
 
 
-def _held_by(line: Line, call: Call) -> Step[dict[str, str]]:
+def _held_by(line: Line, call: Call) -> Step[dict[str, WithCall]]:
     """Return the orders barred by anything about a call; if the call was in order, those that its end disowns. Each
     with the reason for which it falls.
     """
     if call.state is CallState.ENDED and not call.violations and call.verdict is not Verdict.FAILED:
         return (yield from disowned_by(line, call))
-    why = REVIEW_FAILED if call.verdict is Verdict.FAILED else UNLAWFUL
+    unrecorded = call.state is CallState.ABANDONED or Violation.NO_RECORDING in call.violations
+    why = WithCall.UNLAWFUL if unrecorded else WithCall.VIOLATED
+    why = WithCall.REVIEW_FAILED if call.verdict is Verdict.FAILED else why
     return {each.carrier: why for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call.id}
 
 
@@ -200,6 +201,6 @@ def _fallen(order: str, of: str, line: Line) -> Step[None]:
             yield from recording(order, _unlawful(call, why))
 
 
-def _unlawful(call: Call, why: str) -> CancelAsked:
+def _unlawful(call: Call, why: WithCall) -> CancelAsked:
     """Return the fact that an order falls with its call."""
-    return CancelAsked(f"unlawful:{call.id}", "engine", why, door="call", ref=call.id)
+    return CancelAsked(f"unlawful:{call.id}", "engine", why.value, door=OF_CALL, ref=call.id)

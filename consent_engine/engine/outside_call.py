@@ -22,8 +22,9 @@ from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.of_endings import ended, withdraw_ask
 from consent_engine.domain.texts.render import held, helped, of_report, proof, registered, stopped, which_one
-from consent_engine.domain.texts.report_words import CODE, read_name
+from consent_engine.domain.texts.report_words import read_name
 from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.texts.words import CODE
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Activation, Deactivation, Leased, Outside, Sms, Target, needed
 from consent_engine.ports.targets import BSS, GATEWAY
@@ -105,7 +106,9 @@ async def _deactivate(outside: Outside, ending: Ending) -> CallResult:
         if known is not None:
             return CallResult(known, target)
     doc = ending.doc
-    wanted = Deactivation(ending.id, doc.order, doc.activation, ending.person.msisdn, doc.plan, doc.cause, doc.asked_at)
+    wanted = Deactivation(
+        ending.id, doc.order, doc.activation, ending.person.msisdn, doc.plan, doc.cause, doc.asked_at, bool(doc.free)
+    )  # fmt: skip
     return CallResult(await outside.bss.deactivate(wanted), target)
 
 
@@ -132,7 +135,7 @@ def _line_sms(outside: Outside, leased: Leased) -> tuple[str, Sms]:
     text = (
         _of_report(outside, line.id, carrier, choices)
         if purpose in _OF_REPORTS
-        else _OF_LINES.get(purpose, which_one)(carrier, choices)
+        else _OF_LINES[purpose](carrier, choices)
     )
     valid_for = LASTS_MS if purpose is Purpose.CODE else 0
     return carrier, Sms(f"{line.id}.{purpose}.{n}", outside.senders[carrier], line.msisdn, text, purpose, valid_for)
@@ -156,9 +159,10 @@ def _of_report(outside: Outside, line: str, carrier: str, about: Sequence[str]) 
 
 _OF_REPORTS = frozenset({Purpose.REPORT, Purpose.REWARD, Purpose.CODE})
 _OF_LINES: Mapping[Purpose, Callable[[str, Sequence[str]], str]] = {
-    Purpose.OPTED_OUT: lambda carrier, _: stopped(carrier),
-    Purpose.HELP: lambda carrier, _: helped(carrier),
-    Purpose.HELD: lambda carrier, told: held(carrier, int(told[0])),
+    Purpose.CLARIFICATION: lambda carrier, told: which_one(carrier, told[0], told[1:]),
+    Purpose.OPTED_OUT: lambda carrier, told: stopped(carrier, told[0]),
+    Purpose.HELP: lambda carrier, told: helped(carrier, told[0]),
+    Purpose.HELD: lambda carrier, told: held(carrier, told[0], int(told[1])),
     Purpose.PROVE: lambda carrier, _: proof(carrier),
     Purpose.MARKETING_FREE: lambda carrier, told: registered(carrier, told[0]),
     Purpose.ENDED: lambda carrier, told: ended((carrier, *told)),

@@ -18,6 +18,7 @@ from consent_engine.domain.call.report import (
     OF_OTHERS,
     Decided,
     Report,
+    ReportClass,
     ReportPerson,
     ReportReceived,
     Reward,
@@ -175,8 +176,12 @@ def _decision(
     asked, carrier = wanted.request, report.received.carrier
     if report.decided is not None and report.found is not asked.found:
         raise ReportDecided("this report was decided before, with another result", found=report.found.value)
-    if asked.found in OF_OTHERS and report.received.official:
-        raise ReportMismatch("our own number was shown: if no call is recorded, the class is ours_unrecorded")
+    official = bool(report.received.official)
+    if asked.found in OF_OTHERS and official:
+        raise ReportMismatch("our own number was shown: without a call of ours it is ours_unrecorded or ours_spoofed")
+    if asked.found is ReportClass.OURS_SPOOFED and (not official or report.received.call):
+        why = "a call of ours is recorded" if official else "another number was shown"
+        raise ReportMismatch(f"ours_spoofed is a call that showed our number and was not ours; here {why}")
     reward = _reward(report, wanted, line, terms, now)
     amount = _amount(report, reward, terms)
     to = Telling(carrier, line.version, terms.days, now)

@@ -9,7 +9,8 @@ from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Pending, Purp
 from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.proof_code import FIELD, MINUTES, next_code, no_code, ticket_of
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.texts.report_words import CODE, named
+from consent_engine.domain.texts.report_words import named
+from consent_engine.domain.texts.words import CODE
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Step

@@ -22,7 +22,6 @@ from consent_engine.domain.order.details import PlacedAgain as Noted
 from consent_engine.domain.order.facts import PlacedAgain
 from consent_engine.domain.order.history import all_of
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.editions import ENGLISH
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import CHUNK, Page, fitting
 from consent_engine.engine.lookup import Lookup, Position
@@ -153,7 +152,7 @@ def _again(order: Order) -> Placing:
     form = {
         "msisdn": order.person.msisdn, "plan": doc.plan, "agent": doc.agent, "call_id": doc.call_id,
         "agreed_at": GREENWICH.instant(doc.call.agreed_at), "metadata": dict(order.person.metadata),
-        "language": "en" if doc.offer.words in ENGLISH else "zh",
+        "language": doc.offer.language,
     }  # fmt: skip
     return Placing(doc.placed_by, OWN_KEY.format(order.id), PlaceOrder.read(form))
 

@@ -40,7 +40,7 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
 
     Raises what `ending_asked` does, and BrokenRecord where an order that may be meant cannot be read.
     """
-    if not may_withdraw(message) or not isinstance(message.body, UnreadReply):
+    if not may_withdraw(line, message) or not isinstance(message.body, UnreadReply):
         return NONE
     found, is_known = yield from _meant(line, message)
     if is_known:
@@ -55,7 +55,7 @@ def later(line: Line, message: Unread, now: Millis) -> Withdrawal:
     that wait, a message is the refusal that it is in any case, and is read again by a person's retry.
     """
     body, known = message.body, line.effects.get(WAKE_WITHDRAWN, Pending())
-    if not may_withdraw(message) or not isinstance(body, UnreadReply):
+    if not may_withdraw(line, message) or not isinstance(body, UnreadReply):
         return NONE
     wishes = (*known.about, *_kept(message, body))
     if len(wishes) > MOST_WISHES * FIELDS:

@@ -49,7 +49,10 @@ class Activation(Struct, frozen=True):
 
 
 class Deactivation(Struct, frozen=True):
-    """A service to switch off. `ending_id` is the idempotency key and never changes between attempts."""
+    """A service to switch off. `ending_id` is the idempotency key and never changes between attempts.
+
+    free_exit: no early fee is due
+    """
 
     ending_id: str
     order_id: str
@@ -58,6 +61,7 @@ class Deactivation(Struct, frozen=True):
     plan: str
     cause: str
     asked_at: Millis
+    free_exit: bool
 
 
 class WebhookCall(Struct, frozen=True):

@@ -10,7 +10,7 @@ from consent_engine.simulator.handsets import instant
 from consent_engine.simulator.ledger import Attempt, DeactivationSeen, Ledger
 from consent_engine.simulator.scripts import Answer
 
-FIELDS = frozenset({"ending_id", "order_id", "activation_id", "msisdn", "plan", "cause", "asked_at"})
+FIELDS = frozenset({"ending_id", "order_id", "activation_id", "msisdn", "plan", "cause", "asked_at", "free_exit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +53,7 @@ class BssOffDesk:
         fresh = DeactivationSeen(ending, order, str(body["activation_id"]), str(body["msisdn"]))
         return self.ledger.deactivations.setdefault(ending, fresh)
 
-    def _proof(self, seen: DeactivationSeen) -> dict[str, str]:
-        return {"deactivation_id": f"off-{seen.ending_id}", "stops_at": instant(seen.attempts[0].at)}
+    def _proof(self, seen: DeactivationSeen) -> dict[str, object]:
+        told: dict[str, object] = {"deactivation_id": f"off-{seen.ending_id}", "stops_at": instant(seen.attempts[0].at)}
+        # It charges nothing here: a fee that may be due is the carrier's own system's to name.
+        return told | ({"fee": "0.00", "restored": True} if seen.bodies[0]["free_exit"] else {})

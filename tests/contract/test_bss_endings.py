@@ -7,11 +7,13 @@ import pytest
 
 from consent_engine.adapters.bss import http_json, simulated
 from consent_engine.domain import signature
-from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
+from consent_engine.domain.effects import Accepted, Rejected, Restored, Settlement, Unavailable, Uncertain, Untaken
 from consent_engine.ports import Deactivation
 from tests.contract import KEPT_SECRET, MSISDN, NOW_S, PATIENT, Far, answers, bounded, discreet
 
-DEACTIVATION = Deactivation("0ce7end", "0ce7order", "act-1", MSISDN, "5g-smart-199", "withdrawn", NOW_S * 1000 + 7)
+DEACTIVATION = Deactivation(
+    "0ce7end", "0ce7order", "act-1", MSISDN, "5g-smart-199", "withdrawn", NOW_S * 1000 + 7, free_exit=True
+)
 RAW = {"URL": "http://127.0.0.1:1", "SECRET": KEPT_SECRET, "CAN_ASK": "true"}
 OFF = {"deactivation_id": "off-1", "stops_at": "2025-09-01T00:00:00+08:00"}
 
@@ -43,6 +45,7 @@ def test_a_deactivation_goes_out_as_the_contract_says_the_same_at_every_attempt(
     assert request.fields == {
         "ending_id": "0ce7end", "order_id": "0ce7order", "activation_id": "act-1", "msisdn": MSISDN,
         "plan": "5g-smart-199", "cause": "withdrawn", "asked_at": "2025-08-01T02:00:00.007+00:00",
+        "free_exit": True,
     }  # fmt: skip
     assert request.headers["idempotency-key"] == again.headers["idempotency-key"] == "0ce7end"
     assert request.body == again.body
@@ -69,6 +72,21 @@ def test_done_is_done_as_for_an_activation(said, outcome):
 ])  # fmt: skip
 def test_any_other_answer_means_what_it_means_for_an_activation(status, said, outcome):
     assert talk(answers(status, said), "end")[0] == outcome
+
+
+@pytest.mark.parametrize(("said", "settled"), [
+    ({"fee": "320.00", "refund": {"amount": "35.00", "by": "2025-12-31"}, "restored": True},
+     Settlement("320.00", "35.00", "2025-12-31", Restored.YES)),
+    ({"fee": 0, "restored": False}, Settlement("0", restored=Restored.NO)),
+    ({"refund": {"amount": 12.5}}, Settlement(refund="12.5")),
+    ({"refund": {"amount": "1", "by": "soon"}}, Settlement(refund="1")),
+    ({"fee": "free", "refund": [1], "restored": "yes"}, Settlement()),
+    ({"fee": -1, "refund": {"by": "2025-12-31"}}, Settlement()),
+    ({"fee": True, "refund": {"amount": MSISDN, "by": MSISDN}}, Settlement()),
+])  # fmt: skip
+def test_what_it_says_of_money_is_taken_as_said_and_what_is_no_amount_as_not_said(said, settled):
+    assert talk(answers(200, OFF | said), "end")[0].settled == settled
+    assert talk(answers(200, OFF | said), "ask")[0].settled == settled
 
 
 def test_what_may_have_been_taken_is_in_doubt(doubtful):
@@ -103,3 +121,4 @@ def test_the_simulated_one_says_the_same_twice():
     first, again, asked = asyncio.run(twice())
     assert isinstance(first, Accepted)
     assert (first, asked) == (again, None)
+    assert first.settled == Settlement(fee="0.00"), "no early fee is due"

@@ -20,11 +20,12 @@ from consent_engine import cli
 from consent_engine.cli import commands as own
 from consent_engine.cli import slowly, tables
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.texts.segments import segments as segments_of
+from consent_engine.domain.texts.sheet import of_carrier, of_plan
 from consent_engine.errors import OrderNotFound, SettingsError
 from consent_engine.process import logs
 from tests.plans import in_fields
+from tests.plans import sample as tariffs
 
 WAIT = 60
 
@@ -119,19 +120,23 @@ def test_every_text_of_a_plan_is_shown_with_its_segments_before_anything_is_load
     sample = Path(consent_engine.__file__).parent / "sample_plans.yaml"
     assert cli.run(["plans", "check", str(sample), "--sheet", str(tmp_path / "sheet.md")]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    told = {(code, purpose, language): (segments, text) for code, purpose, language, segments, _, text in rows}
-    assert {purpose for _, purpose, _ in told} == {purpose.value for purpose in OF_ORDERS}
+    told = {(code, name, language): (segments, text) for code, name, language, segments, _, text in rows}
+    of_plans = {(each.code, text.name, text.language) for each in tariffs() for text in of_plan(each, 86_400_000)}
+    of_carriers = {(carrier, text.name, text.language) for carrier in CARRIERS for text in of_carrier(carrier)}
+    assert of_plans | of_carriers <= set(told)
+    assert {name for _, name, _ in set(told) - of_plans - of_carriers} == {"which_one"}
     segments, text = told["5g-smart-199", "confirmation", "zh"]
-    assert int(segments) == segments_of(text) <= 6
+    assert int(segments) == segments_of(text.replace(" / ", "\n")) == 5
     assert "199元/月" in text
     segments, text = told["5g-smart-199", "confirmation", "en"]
-    assert int(segments) == segments_of(text) == 5
+    assert int(segments) == segments_of(text.replace(" / ", "\n")) == 5
     assert "reply Y888" in text
     written = (tmp_path / "sheet.md").read_text("utf-8")
-    assert all(text in written for _, text in told.values())
+    assert all(text in written.replace("\n", " / ") for _, text in told.values())
     assert "## 5g-smart-199: confirmation, en (5 segments of at most 6)" in written
-    assert "## report_received, zh (2 segments)" in written
-    assert "## code, en (2 segments)" in written
+    assert "## mobile: report_received, zh (2 segments of at most 3)" in written
+    assert "## unicom: code, en (2 segments of at most 3)" in written
+    assert "## telecom: which_one, zh" in written
 
 
 def test_the_check_looks_at_pages_where_it_is_told_to(tmp_path, capsys):

@@ -15,13 +15,12 @@ from consent_engine.domain.effects import OF_ORDERS, Purpose
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.plan_form import plan_from
 from consent_engine.domain.offer.policy import Policy
-from consent_engine.domain.texts.confirmation_fields import elements, price_of, unsubscribe_of
-from consent_engine.domain.texts.editions import EDITIONS, LANGUAGES
+from consent_engine.domain.texts.confirmation_fields import elements
 from consent_engine.domain.texts.page import lacking
 from consent_engine.domain.texts.page import read as read_page
-from consent_engine.domain.texts.released_words import CHINESE, ENGLISH
-from consent_engine.domain.texts.render import Subject, confirmation, dated, edition_of, write
+from consent_engine.domain.texts.render import Subject, confirmation, dated, write
 from consent_engine.domain.texts.segments import Encoding, encoding, segments
+from consent_engine.domain.texts.words import WORDS
 from tests.plans import in_fields, plan
 
 DOCS = Path(__file__).parents[2] / "docs" / "plans.md"
@@ -37,20 +36,21 @@ ELEMENTS = {
     "filing number": (("filing",), BOTH[:1]),
     "seller, where it is not the carrier": (("seller",), BOTH[:1]),
     "price, promotion, the price after it": (("price",), BOTH),
-    "first month, where it is not charged in full": (("first_month",), BOTH[:1]),
+    "first month, unless it begins on the 1st": (("first_month",), BOTH[:1]),
     "what it includes": (("includes",), BOTH),
     "overage, speed cap": (("overage",), BOTH[:1]),
     "term": (("term",), BOTH),
     "start": (("start",), BOTH),
     "early fee with its maximum": (("early_fee",), BOTH[:1]),
     "early fee's maximum": (("early_fee_short",), BOTH[1:]),
-    "automatic renewal and its notice": (("renewal",), BOTH[:1]),
-    "automatic renewal": (("renewal_short",), BOTH[1:]),
+    "automatic renewal: for how long, at which price, its notice where the BSS reminds": (("renewal",), BOTH[:1]),
+    "automatic renewal, for how long": (("renewal_short",), BOTH[1:]),
     "scenario": (("scenario",), BOTH),
     "who may have it, restrictions": (("restrictions",), BOTH),
     "what it replaces": (("replaces",), BOTH[:1]),
     "how to answer, for how long": (("yes", "no", "window"), BOTH[:1]),
     "how to unsubscribe": (("unsubscribe",), BOTH),
+    "when the service stops then": (("unsub_effect",), BOTH[:1]),
     "receipt's number": (("receipt",), BOTH[1:]),
     "hotline, the official number": (("hotline", "official"), BOTH),
 }
@@ -59,11 +59,18 @@ ALWAYS = {
     "en": ("Never tell anyone a verification code", "We make sales calls from"),
 }
 ASKING = {
-    "zh": ("其他内容或不回复均不办理", "回复免费", "同意以上全部内容", "未接此来电或拒绝营销来电，回复TD"),
+    "zh": (
+        "其他内容或不回复均不办理",
+        "回复免费",
+        "未经您回复不办理",
+        "同意本短信全部内容",
+        "未接此来电或拒绝营销来电，回复TD",
+    ),
     "en": (
         "any other reply or none means no",
         "Replies are free",
-        "To accept all this",
+        "Nothing is done without your reply",
+        "To accept all of this SMS",
         "No such call, or no more sales",
     ),
 }
@@ -128,17 +135,13 @@ def plans(draw):
 
 
 def subject_of(of):
-    return Subject(
-        of.carrier.value, of.name, price_of(of), unsubscribe_of(of), "372", tariff=of.tariff, call_at=CALL_AT,
-        reply_at=YES_AT, receipt="7K3M9Q2P",
-    )  # fmt: skip
+    return Subject(of.carrier.value, of.tariff, "372", call_at=CALL_AT, reply_at=YES_AT, receipt="7K3M9Q2P")
 
 
 def texts_of(of, language):
-    edition = edition_of(of, language)
     return {
-        "confirmation": confirmation(of, "372", DAY, edition, CALL_AT),
-        "notification": write(Purpose.NOTIFICATION, subject_of(of), edition=edition),
+        "confirmation": confirmation(of, "372", DAY, language, CALL_AT),
+        "notification": write(Purpose.NOTIFICATION, subject_of(of), language=language),
     }
 
 
@@ -176,36 +179,19 @@ def test_our_own_page_shows_each_plan_and_no_other(told):
     assert lacking(of.saying(scenario=f"{of.tariff.scenario}以外"), read_page("text/html", html))[0] == "hash"
 
 
-def test_the_words_are_those_that_were_agreed():
-    of = plan(offered_to=None, english=in_fields()["english"] | {"offered_to": None})
-    assert confirmation(of, None, DAY, 5, CALL_AT) == (
-        "【中国移动】8月1日10:00您在10085来电中申请“5G智享套餐199元档”（方案编号24BJ100123，北京公司），须经您短信确认方可办理。"
-        "199元/月，含国内流量60GB、语音1000分钟；超出流量3元/GB。次日生效，在网24个月，提前解约违约金40元×剩余月数，最高960元；"
-        "到期自动续订，提前5天提醒。适用：中国大陆（不含港澳台）手机上网与语音。将替换您现有套餐。"
-        "同意以上全部内容，请在收到后24小时内回复“是”；回复“否”、其他内容或不回复均不办理。"
-        "未接此来电或拒绝营销来电，回复TD。回复免费。退订：发送QXTC至10086。热线10086。营销来电只用10085，勿向任何人透露验证码。"
-    )
-    assert segments(confirmation(of, None, DAY, 5, CALL_AT)) == 5
-    assert write(Purpose.NOTIFICATION, subject_of(of), active_from="2025-08-02T00:00:00+08:00", edition=5) == (
-        "【中国移动】“5G智享套餐199元档”已按您8月1日10:20的回复办理成功，8月2日00:00生效。199元/月，含国内流量60GB、语音1000分钟；"
-        "在网24个月，提前解约付违约金最高960元；到期自动续订。适用：中国大陆（不含港澳台）手机上网与语音。"
-        "退订：发送QXTC至10086。凭证号7K3M9Q2P。热线10086。营销来电只用10085，勿向任何人透露验证码。"
-    )
-
-
 def test_the_english_question_is_of_english_alone_and_of_the_gsm_alphabet():
     for each in (text for purpose in OF_ORDERS for text in [english(purpose)]):
         assert each.isascii()
         assert encoding(each) is Encoding.GSM7
     assert segments(english(Purpose.CONFIRMATION)) == 5
-    assert "CNY 199/month, incl. 60 GB data, 1000 min calls; extra data CNY 3/GB." in english(Purpose.CONFIRMATION)
+    assert "\nIncl. 60 GB data, 1000 min calls; extra data CNY 3/GB; starts next day." in english(Purpose.CONFIRMATION)
 
 
 def english(purpose):
     of = plan()
     if purpose is Purpose.CONFIRMATION:
-        return confirmation(of, "372", DAY, LANGUAGES["en"], CALL_AT)
-    return write(purpose, subject_of(of), edition=LANGUAGES["en"])
+        return confirmation(of, "372", DAY, "en", CALL_AT)
+    return write(purpose, subject_of(of), language="en")
 
 
 def test_a_rich_plan_says_all_of_it_in_six_segments():
@@ -216,26 +202,25 @@ def test_a_rich_plan_says_all_of_it_in_six_segments():
         restrictions=["与达量限速业务互斥"],
         english=None,
     )
-    text = confirmation(of, "372", DAY, 5, CALL_AT)
-    assert "前6个月129元/月，之后199元/月，含" in text
-    assert "；超出流量3元/GB、语音0.15元/分钟；超60GB限速3Mbps。" in text
-    assert "限北京号码，与达量限速业务互斥。将替换您现有套餐。" in text
+    text = confirmation(of, "372", DAY, "zh", CALL_AT)
+    assert "前6个月129元/月，之后199元/月；" in text
+    assert "；超出流量3元/GB、语音0.15元/分钟；超60GB限速3Mbps；次日生效。" in text
+    assert "限北京号码，与达量限速业务互斥。替换现有套餐。" in text
     assert segments(text) == 6
 
 
 def test_one_text_serves_many_orders_and_names_the_call_of_each():
     of = plan(name="{call_at}")
-    shared = confirmation(of, None, DAY, 5)
-    assert dated(shared, 5, CALL_AT) == confirmation(of, None, DAY, 5, CALL_AT)
-    assert "“{call_at}”" in dated(shared, 5, CALL_AT)
-    assert dated("{call_at}", 3, CALL_AT) == "{call_at}"
+    shared = confirmation(of, None, DAY, "zh")
+    assert dated(shared, "zh", CALL_AT) == confirmation(of, None, DAY, "zh", CALL_AT)
+    assert "“{call_at}”" in dated(shared, "zh", CALL_AT)
 
 
 @pytest.mark.parametrize(("language", "yes", "no"), [("zh", "是372", "否372"), ("en", "Y372", "N372")])
 def test_what_a_text_asks_to_answer_is_what_the_grammar_reads(language, yes, no):
     of = plan()
     for purpose in (Purpose.REMINDER, Purpose.CLARIFICATION, Purpose.HELP):
-        text = write(purpose, subject_of(of), needs_code=True, edition=edition_of(of, language))
+        text = write(purpose, subject_of(of), needs_code=True, language=language)
         assert yes in text
         assert no in text
         assert "TD" in text
@@ -244,32 +229,19 @@ def test_what_a_text_asks_to_answer_is_what_the_grammar_reads(language, yes, no)
     assert read("TD").keyword is Keyword.STOP
 
 
-def test_every_text_names_the_official_number_and_warns_of_codes():
-    for words, told in ((CHINESE, ALWAYS["zh"]), (ENGLISH, ALWAYS["en"])):
-        for text in words.values():
-            assert all(each in text for each in told)
-
-
-def test_a_plan_without_english_has_no_edition_in_it():
-    with pytest.raises(ValueError, match="no words"):
-        edition_of(plan(english=None), "en")
-
-
-def test_the_table_of_elements_stands_in_the_docs_as_the_editions_are():
-    """docs/plans.md has the table of what each edition's question and notification say."""
+def test_the_table_of_elements_stands_in_the_docs_as_the_words_are():
+    """docs/plans.md has the table of what the question and the notification say."""
     assert table() in DOCS.read_text("utf-8")
 
 
 def table():
-    editions = [n for n in sorted(EDITIONS) if Purpose.CONFIRMATION in EDITIONS[n]]  # other editions only add texts
-    rows = ["| What is told | " + " | ".join(f"edition {n}" for n in editions) + " |"]
-    rows.append("|---|" + "---|" * len(editions))
+    rows = ["| What is told | Chinese | English |", "|---|---|---|"]
     for what, (slots, _) in ELEMENTS.items():
         cells = []
-        for n in editions:
+        for words in WORDS.values():
             said = [
                 letter for letter, purpose in (("Q", Purpose.CONFIRMATION), ("N", Purpose.NOTIFICATION))
-                if all(re.search(r"\{[{%][^}]*\b" + slot + r"\b", EDITIONS[n][purpose]) for slot in slots)
+                if all(re.search(r"\{[{%][^}]*\b" + slot + r"\b", words[purpose]) for slot in slots)
             ]  # fmt: skip
             cells.append(", ".join(said) or "-")
         rows.append(f"| {what} | " + " | ".join(cells) + " |")
@@ -280,7 +252,7 @@ def test_every_notification_tells_its_own_numbers_and_instants_though_the_rest_i
     shown = subject_of(plan_from(in_fields()))
 
     def told(receipt: str, yes_at: int) -> str:
-        return write(Purpose.NOTIFICATION, replace(shown, receipt=receipt, reply_at=yes_at), edition=LANGUAGES["zh"])
+        return write(Purpose.NOTIFICATION, replace(shown, receipt=receipt, reply_at=yes_at), language="zh")
 
     first, second, later = told("7K3M9Q2P", YES_AT), told("0AAAAAA0", YES_AT), told("0AAAAAA0", YES_AT + 60_000)
     assert "7K3M9Q2P" in first

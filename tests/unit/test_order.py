@@ -157,10 +157,10 @@ def test_an_event_is_unsealed_as_it_was_sealed():
 
 def test_the_frozen_part_survives_policies_that_learn_more():
     order, _ = placed()
-    carrier, plan, question, policy, _ = json.loads(order.doc.offer.encode())
-    older = Offer.decode(json.dumps([carrier, plan, question, policy[:6]]))
+    carrier, plan, question, policy, tariff = json.loads(order.doc.offer.encode())
+    older = Offer.decode(json.dumps([carrier, plan, question, policy[:11], tariff]))
     assert older.policy == Policy()
-    newer = Offer.decode(json.dumps([carrier, plan, question, [*astuple(order.doc.policy), 7, 8]]))
+    newer = Offer.decode(json.dumps([carrier, plan, question, [*astuple(order.doc.policy), 7, 8], tariff]))
     assert newer.policy == order.doc.policy
 
 

@@ -35,7 +35,12 @@ def test_each_field_that_a_page_lacks_is_named():
 @pytest.mark.parametrize("other", ["199元/月", "99.50元/月", "9元/月", "99元/天", "98元/月"])
 def test_another_price_is_not_the_price(other):
     lied = page(P).decode().replace("99元/月", other).encode()
-    assert lacks(lied) == ("price",)
+    assert lacks(lied) == ("price", "renewal")
+
+
+def test_the_price_of_a_renewal_is_not_the_price():
+    assert "到期按99元/月自动续订" in page(P).decode()
+    assert lacks(page(P, without=["price"])) == ("price",)
 
 
 @pytest.mark.parametrize("hidden", [

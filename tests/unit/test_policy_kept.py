@@ -5,7 +5,6 @@ import pytest
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.domain.order.unlikely_yes import Seen, Unlikely
-from consent_engine.domain.texts.free_exit import told_first, told_until
 
 OLD = (86400000, 7200000, 2000, 600000, 5, 600000, 1, 43200000, 3, -1, -1)
 
@@ -24,14 +23,3 @@ def test_what_was_seen_is_kept_as_it_was():
     assert compact(Seen(Unlikely.TOO_FAST, 24, 5583, 2)) == '{"rule":"too_fast","measured":24,"least":5583,"edition":2}'
     told = '{"rule":"cadence","measured":20000,"edition":2,"others":5}'
     assert compact(Seen(Unlikely.CADENCE, 20_000, edition=2, others=5)) == told
-
-
-def test_the_cooling_off_period_is_told_in_both_languages():
-    week, at = 7 * 86_400_000, 29_400_000 * 60_000
-    assert told_first("early exit at most CNY 960", week, 6) == (
-        "no early exit fee for 7 days from activation, then early exit at most CNY 960"
-    )
-    assert told_until("early exit CNY 40 x months left", at, "en") == (
-        "no early exit fee until 25 Nov 00:00, then early exit CNY 40 x months left"
-    )
-    assert told_until("提前解约违约金40元", at, "zh") == "11月25日00:00前免违约金，其后提前解约违约金40元"

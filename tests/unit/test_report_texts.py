@@ -6,18 +6,14 @@ import pytest
 
 from consent_engine.domain.texts.render import of_report
 from consent_engine.domain.texts.report_words import (
-    ALLOWED,
-    CHINESE,
-    ENGLISH,
     EXAMPLES,
-    FORBIDDEN,
     NAMES,
-    PAID,
     named,
     read_name,
 )
-from consent_engine.domain.texts.report_words import RECEIVED as CAME
 from consent_engine.domain.texts.segments import segments
+from consent_engine.domain.texts.words import ALLOWED, FORBIDDEN, PAID, SPOOFED, WORDS
+from consent_engine.domain.texts.words import RECEIVED as CAME
 from consent_engine.errors import BrokenRecord
 
 IN_FULL = [(language, key) for language, texts in EXAMPLES.items() for key in texts]
@@ -45,9 +41,16 @@ def test_the_name_of_a_text_keeps_its_language_and_one_of_before_is_chinese():
 
 def test_both_languages_say_the_same_of_a_report():
     for key, names in NAMES.items():
-        for words in (CHINESE, ENGLISH):
+        for words in WORDS.values():
             said = set(re.findall(r"{{ (\w+) }}", words[key]))
             assert said - {"brand", "hotline", "official"} == set(names), key
+
+
+def test_what_may_be_a_faked_number_is_admitted_as_no_call_of_ours():
+    text = of_report("mobile", (SPOOFED, *EXAMPLES["zh"][SPOOFED]))
+    assert "12月31日10:00来电显示10085，我公司无此通话记录，疑似改号。线索已转12321，并已登记不再向您营销。" in text
+    assert not re.search("属我公司|违规|奖励", text)
+    assert "was ours" not in of_report("mobile", (named(SPOOFED, "en"), *EXAMPLES["en"][SPOOFED]))
 
 
 @pytest.mark.parametrize("about", [(), ("nothing",), (CAME, "7K3M9Q2P")])

@@ -56,7 +56,7 @@ def test_the_requests_have_the_fields_that_the_page_shows():
     wire = Wire()
     sent(wire)
     on(wire)
-    off = Deactivation("e-1", "o-1", "A-77", "+8613800138000", "p", "withdrawn", 1_754_013_960_000)
+    off = Deactivation("e-1", "o-1", "A-77", "+8613800138000", "p", "withdrawn", 1_754_013_960_000, free_exit=False)
     asyncio.run(bss.HttpBss("http", "http://b", wire, can_ask=False).deactivate(off))
     urls, bodies, keys = zip(*wire.posted, strict=True)
     assert [list(body) for body in bodies] == [list(each) for each in (SMS, ACTIVATION, DEACTIVATION)]

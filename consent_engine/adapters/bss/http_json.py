@@ -8,7 +8,17 @@ from urllib.parse import quote
 
 from consent_engine.adapters.outbound import Answer, Client, code, endpoint, flag, opaque, required
 from consent_engine.domain.days import GREENWICH
-from consent_engine.domain.effects import Accepted, Outcome, Rejected, Unavailable, Uncertain, Untaken
+from consent_engine.domain.effects import (
+    Accepted,
+    Outcome,
+    Rejected,
+    Restored,
+    Settlement,
+    Unavailable,
+    Uncertain,
+    Untaken,
+)
+from consent_engine.domain.texts.times import instant_from
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation, Deactivation
 
@@ -91,7 +101,7 @@ def _wire(activation: Activation) -> dict[str, str | int]:
     }
 
 
-def _wire_off(deactivation: Deactivation) -> dict[str, str | int]:
+def _wire_off(deactivation: Deactivation) -> dict[str, str | int | bool]:
     return {
         "ending_id": deactivation.ending_id,
         "order_id": deactivation.order_id,
@@ -100,6 +110,7 @@ def _wire_off(deactivation: Deactivation) -> dict[str, str | int]:
         "plan": deactivation.plan,
         "cause": deactivation.cause,
         "asked_at": GREENWICH.instant(deactivation.asked_at),
+        "free_exit": deactivation.free_exit,
     }
 
 
@@ -131,7 +142,28 @@ def _done_off(answer: Answer) -> Outcome:
     since = next((found for field in _OFF_SINCE if (found := answer.word(field))), "")
     if not ref:
         return Uncertain(f"BSS answered {answer.status} without an id")
-    return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "")
+    return Accepted(opaque(ref), since if _WHEN.fullmatch(since) else "", settled=_settled(answer))
+
+
+_AMOUNT = re.compile(r"[0-9]{1,7}(\.[0-9]{1,2})?")
+_RESTORED = {True: Restored.YES, False: Restored.NO}
+
+
+def _settled(answer: Answer) -> Settlement:
+    """Read what the BSS says of money and of the former plan. What cannot be read is as if it were not said: the
+    service is off all the same, and its subscriber is told whom to ask.
+    """
+    refund = answer.value("refund")
+    refund = refund if isinstance(refund, dict) else {}
+    amount, by, restored = _amount(refund.get("amount")), refund.get("by"), answer.value("restored")
+    when = by if amount and isinstance(by, str) and instant_from(by) is not None and _WHEN.fullmatch(by) else ""
+    back = _RESTORED[restored] if isinstance(restored, bool) else Restored.UNSAID
+    return Settlement(_amount(answer.value("fee")), amount, when, back)
+
+
+def _amount(told: object) -> str:
+    said = told if isinstance(told, str) else str(told) if type(told) in {int, float} else ""
+    return said if _AMOUNT.fullmatch(said) else ""
 
 
 def _refused(answer: Answer) -> Outcome:

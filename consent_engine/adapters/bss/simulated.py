@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from consent_engine.adapters.outbound import flag
 from consent_engine.domain.days import GREENWICH
-from consent_engine.domain.effects import Accepted, Outcome, Unavailable
+from consent_engine.domain.effects import UNSETTLED, Accepted, Outcome, Settlement, Unavailable
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.ports import Activation, Deactivation, Subscribers
 
@@ -30,7 +30,8 @@ class SimulatedBss:
     async def deactivate(self, deactivation: Deactivation) -> Outcome:
         """Accept a deactivation, in force since the moment it was asked for."""
         ref = f"sim-{sha256(deactivation.ending_id.encode()).hexdigest()[:20]}"
-        return Accepted(ref, GREENWICH.instant(deactivation.asked_at))
+        settled = Settlement(fee="0.00") if deactivation.free_exit else UNSETTLED
+        return Accepted(ref, GREENWICH.instant(deactivation.asked_at), settled=settled)
 
     async def ask_ending(self, ending_id: str) -> Outcome | None:
         """Return None: it cannot be asked."""

@@ -17,6 +17,7 @@ from consent_engine.domain.call.ending import (
     SwitchedOffAgain,
     Told,
 )
+from consent_engine.domain.effects import UNSETTLED
 from consent_engine.domain.msisdn import hidden
 
 _NAMES: dict[type[EndingEvent], str] = {
@@ -59,7 +60,13 @@ class EndingView(View):
     asked_at: str
     activation_id: str
     ended_at: str | None
-    free_exit: bool = Field(description="withdrawn within the period in which the policy waives the early fee")
+    free_exit: bool = Field(
+        description="no early fee is due: withdrawn while the policy waives it, or the call failed its review"
+    )
+    fee: str = Field(description="what the subscriber pays for it, by the BSS's answer; empty if it did not say")
+    refund: str = Field(description="what is paid back; empty if the BSS did not say")
+    refund_by: str = Field(description="until when; empty if the BSS did not say")
+    restored: str = Field(description="whether the former plan is back: yes, no; empty if the BSS did not say")
     stops_at: str = Field(description="when the service stops, by the BSS's answer; empty if it did not say")
     ref: str = Field(description="id of the switch-off at the BSS")
     attempts: int
@@ -75,12 +82,14 @@ class EndingView(View):
     def of(cls, ending: Ending, notice: str) -> "EndingView":
         """Show the ending as it stands, without any number. notice: as `Endings.notice` has it"""
         doc, off = ending.doc, ending.off
+        settled = off.settled if off else UNSETTLED
         pending = next(iter(ending.effects.values()), None)
         return cls(
             id=doc.id, order_id=doc.order, state=ending.state.value, cause=doc.cause.value, channel=doc.channel,
             by=doc.by, reason=doc.reason, asked_at=instant(doc.asked_at), activation_id=doc.activation,
             ended_at=instant(off.at) if off else None, stops_at=off.stops if off else "", ref=off.ref if off else "",
-            free_exit=bool(doc.free),
+            free_exit=bool(doc.free), fee=settled.fee, refund=settled.refund, refund_by=settled.refund_by,
+            restored=settled.restored,
             attempts=off.attempts if off else pending.attempts if pending else 0,
             why=hidden(pending.why) if pending else "", notice=notice, head=ending.head,
             timeline=[_step(each) for each in ending.events],

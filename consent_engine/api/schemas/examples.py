@@ -35,7 +35,7 @@ PLAN: dict[str, Any] = {
     "sold_by": ["phone", "hall", "app"],
     "english": {
         "name": "5G Smart 199", "seller": "Beijing", "offered_to": "Beijing numbers",
-        "scenario": "data and calls in mainland China (not HK, Macao, Taiwan)",
+        "scenario": "data and calls in mainland China only",
         "terms": {"国内流量": "data", "语音": "calls", "流量": "data"},
     },
     "published": [
@@ -191,7 +191,7 @@ VIEWS: dict[str, Any] = {
         "cause": "withdrawn", "channel": "hotline", "by": "ops-bj", "reason": "found that the old plan was cheaper",
         "asked_at": "2025-08-15T10:00:00.000+08:00", "activation_id": "act-1",
         "ended_at": "2025-08-15T10:00:01.200+08:00", "free_exit": False, "stops_at": "2025-09-01T00:00:00+08:00",
-        "ref": "off-1",
+        "fee": "320.00", "refund": "35.00", "refund_by": "2025-09-30", "restored": "yes", "ref": "off-1",
         "attempts": 1, "why": "", "notice": "", "head": "q" * 43, "timeline": [
             {"event": "switched_off", "at": "2025-08-15T10:00:01.200+08:00", "by": "bss", "ref": "off-1", "why": ""},
         ],

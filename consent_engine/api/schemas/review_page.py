@@ -11,9 +11,9 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.transcript import Transcribed, decode_lines, hints
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.tariff import Tariff
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.confirmation_fields import CHINESE, disclosures, disclosures_of
+from consent_engine.domain.texts.confirmation_fields import disclosures, disclosures_of
+from consent_engine.domain.texts.words import CHINESE
 
 
 class SoldView(View):
@@ -31,10 +31,7 @@ class SoldView(View):
     def of_order(cls, order: Order) -> "SoldView":
         """Show the offer as it was frozen at the door."""
         offer = order.doc.offer
-        if isinstance(offer.tariff, Tariff):
-            reads = disclosures_of(offer.carrier, offer.tariff)
-        else:
-            reads = {CHINESE: {"price": offer.price, "unsubscribe": offer.unsubscribe}}
+        reads = disclosures_of(offer.carrier, offer.tariff)
         return cls(
             plan=offer.plan, version=offer.plan_version, name=offer.plan_name, reads=reads, text=hidden(order.text),
             state=order.state.value, agent=hidden(order.doc.agent),

@@ -10,7 +10,7 @@ from consent_engine.api.schemas.report_around import AroundView, DueList
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.api.web.rendering import MAY_OPEN
-from consent_engine.domain.call.report import OF_OTHERS, ReportClass
+from consent_engine.domain.call.report import PASSED_ON, ReportClass
 from consent_engine.ports import ApiKey
 
 operations = Operations(whose=visitor_of)
@@ -21,7 +21,7 @@ MOST_SHOWN = 50
 async def reports(request: Request) -> Response:
     """For operations; auditors may read."""
     classes = [each.value for each in ReportClass]
-    return await behind_sign_in(request, "reported.html", classes=classes, of_others=sorted(OF_OTHERS))
+    return await behind_sign_in(request, "reported.html", classes=classes, of_others=sorted(PASSED_ON))
 
 
 @operations.add("GET", "/reports/due", MAY_OPEN["/reports"])

@@ -21,12 +21,13 @@ from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import Policy
+from consent_engine.domain.offer.tariff import Tariff
 from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.domain.order.agreement import AgreedIn, Doc, Person
 from consent_engine.domain.order.order import Order, opened
-from consent_engine.domain.texts.confirmation_fields import price_of, unsubscribe_of
-from consent_engine.domain.texts.render import confirmation, dated, edition_of
+from consent_engine.domain.texts.render import confirmation, dated, tariff_in
 from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
+from consent_engine.domain.texts.words import EDITION
 from consent_engine.errors import (
     ConfirmationTooLong,
     CoolingOff,
@@ -103,9 +104,9 @@ def admit(
     plan = _plan(request, listed, now, official=_official(request, call, listed))
     _free(placing, line, plan, call, terms, now)
     others = [entry for entry in line.entries if entry.remembered(now)]
-    offer = _offer(plan, terms, _edition(plan, request.language))
+    offer = _offer(plan, _spoken(plan, request.language), terms, request.language)
     agreed_in = _agreed_in(request, plan, call)
-    asked = dated(offer.text, offer.words, agreed_in.started_at)
+    asked = dated(offer.text, offer.language, agreed_in.started_at)
     figures = listed.figures if listed is not None else frozenset[str]()
     code = free_code(others, now, a2b_base64(salt[:8]).hex(), (asked, *open_texts), figures)
     # With another order remembered on the line, a bare yes may not tell which one it means.
@@ -179,9 +180,9 @@ def told_recording(request: PlaceOrder) -> Recording | None:
     return told.recording if told else None
 
 
-def _edition(plan: Plan, language: str) -> int:
+def _spoken(plan: Plan, language: str) -> Tariff:
     try:
-        return edition_of(plan, language)
+        return tariff_in(plan, language)
     except ValueError:
         raise LanguageUnavailable("the plan has no texts in this language: place the order in Chinese") from None
 
@@ -201,7 +202,7 @@ def _doc(
     """The text of the question, '' where it is the offer's own; and the doc of the order."""
     request = placing.request
     begun, window = agreed_in.started_at, offer.policy.reply_window
-    text = confirmation(plan, code, window, offer.words, begun) if asks_code else ""
+    text = confirmation(plan, code, window, offer.language, begun) if asks_code else ""
     doc = Doc(
         id=order_id,
         placed_at=now,
@@ -212,7 +213,7 @@ def _doc(
         sub=code if plan.carrier in subs else "",
         code=code,
         asks_code=int(asks_code),
-        segments=segments(text or dated(offer.text, offer.words, begun)),
+        segments=segments(text or dated(offer.text, offer.language, begun)),
         request=placing.fingerprint,
         person="",
     )
@@ -228,16 +229,16 @@ def _agreed_in(request: PlaceOrder, plan: Plan, call: Call | None) -> AgreedIn:
     return AgreedIn(CARRIERS[plan.carrier].outbound, recording, call.began.started_at, request.agreed)
 
 
-def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:
+def _offer(plan: Plan, tariff: Tariff, terms: Terms, language: str) -> Offer:
     """The offer, the same for every order that asks about this version of the plan."""
     policy = terms.policy_for(plan.carrier)
-    name = (plan.hash, plan.version, policy, terms.senders[plan.carrier], edition)
+    name = (plan.hash, plan.version, policy, terms.senders[plan.carrier], language)
     known = _OFFERS.get(name)
     if known is None:
-        text = confirmation(plan, None, policy.reply_window, edition)
+        text = confirmation(plan, None, policy.reply_window, language)
         offer = Offer(
-            plan.carrier.value, plan.code, plan.version, plan.hash, plan.name, price_of(plan), unsubscribe_of(plan),
-            terms.senders[plan.carrier], edition, text, segments(text), policy, tariff=plan.tariff,
+            plan.carrier.value, plan.code, plan.version, plan.hash, plan.name, terms.senders[plan.carrier], language,
+            EDITION, text, segments(text), policy, tariff,
         )  # fmt: skip
         known = Offer.decode(offer.encode())
         if len(_OFFERS) < _MOST_OFFERS:
@@ -245,7 +246,7 @@ def _offer(plan: Plan, terms: Terms, edition: int) -> Offer:
     return known
 
 
-_OFFERS: dict[tuple[str, int, Policy, str, int], Offer] = {}
+_OFFERS: dict[tuple[str, int, Policy, str, str], Offer] = {}
 _MOST_OFFERS = 4096
 
 

@@ -108,13 +108,17 @@ class DecideReport(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    found: ReportClass = Field(alias="class")
+    found: ReportClass = Field(
+        alias="class",
+        description="ours_unrecorded: our number was shown, and the call was ours though no record of it is known; "
+        "ours_spoofed: the same was shown, and a person found that the call was not ours",
+    )
     reward: Literal["none", "granted", "paid", "eligible"] | None = Field(
         None,
         description="granted: if the carrier offers one, once a call, up to its monthly limit; paid: after granted",
     )
     note: _Note = ""
-    forwarded: _Note = Field("", description="where the report of another's call was passed on; empty: 12321")
+    forwarded: _Note = Field("", description="where the report of a call that was not ours was passed on; empty: 12321")
 
     def fingerprint(self) -> str:
         """A hash that equal decisions share."""

@@ -12,13 +12,11 @@ from msgspec import Struct
 
 from consent_engine.domain.call.chained import ChainedRecord, Form, PersonPart
 from consent_engine.domain.canonical_json import Reader, Rows
-from consent_engine.domain.effects import Millis
+from consent_engine.domain.effects import UNSETTLED, Millis, Settlement
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.confirmation_fields import elements
-from consent_engine.domain.texts.editions import ENGLISH
-from consent_engine.domain.texts.free_exit import WITHIN, has_early_fee
 from consent_engine.errors import NotActivated, OrderNotFound, Refused
 
 MOST_EVENTS = 100
@@ -56,7 +54,9 @@ class EndingNotFound(OrderNotFound, code="ending_not_found"):
 
 
 class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):
-    """The BSS took it back. ref: the id there · stops: when the service stops, as it said · attempts, doubts: ours"""
+    """The BSS took it back. ref: the id there · stops: when the service stops, as it said · attempts, doubts: ours ·
+    settled: what it said of money and of the former plan
+    """
 
     at: Millis
     op: str
@@ -65,6 +65,7 @@ class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):
     stops: str
     attempts: int
     doubts: int
+    settled: Settlement = UNSETTLED
 
 
 class Failed(Struct, frozen=True, array_like=True, tag="failed"):
@@ -123,9 +124,9 @@ class Taken(Struct, frozen=True, array_like=True):
     asked_at: by the store's clock · cause, channel, by, reason: see `Why` · activation: the id of the activation at
     the BSS · activated_at · holder_since: since when the number has its holder (0: no other holder is known) ·
     called_at: start of the call in which the service was sold: a later holder never had it · language: of the order's
-    question · name: of the plan, for people · fee: the plan's words on leaving early, '' where it has none ·
-    receipt: the number of the subscriber's own record · person: the hash of the person part · free: 1 where it was
-    withdrawn while policy lets subscribers leave without an early fee · agent: the agent who sold it
+    question · name: of the plan, for people · receipt: the number of the subscriber's own record · person: the
+    hash of the person part · free: 1 where no early fee is due: the call failed its review, or it was withdrawn while
+    policy lets subscribers leave without one · agent: the agent who sold it
     """
 
     id: str
@@ -145,7 +146,6 @@ class Taken(Struct, frozen=True, array_like=True):
     called_at: Millis
     language: str
     name: str
-    fee: str
     receipt: str
     person: str
     free: int = 0
@@ -162,7 +162,7 @@ class Ending(ChainedRecord[Taken, EndingPerson, EndingEvent], frozen=True, dict=
     """An ending as it stands at one version. Its id: the slot of its number, then a hash of "end" and the order."""
 
     form: ClassVar[Form] = Form(
-        "an ending", Rows(Taken, least=20), Reader(EndingPerson), EndingPerson(""), _EVENT, EndingState
+        "an ending", Rows(Taken, least=19), Reader(EndingPerson), EndingPerson(""), _EVENT, EndingState
     )
 
     @cached_property
@@ -213,14 +213,13 @@ def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Tak
     if not order.person.msisdn and why.cause is Cause.WITHDRAWN:
         raise NumberErased("the number of this order is erased: nobody knows any more whose service it was")
     doc, offer = order.doc, order.doc.offer
-    language = "en" if offer.words in ENGLISH else "zh"
-    told = elements(doc.carrier, offer.tariff, language) if offer.tariff else None
-    free = why.cause is Cause.WITHDRAWN and (why.at or asked_at) - on.at <= offer.policy.free_exit > 0
-    fee = WITHIN[language] if free and has_early_fee(offer.tariff) else told.early_fee if told else ""
+    in_time = (why.at or asked_at) - on.at <= offer.policy.free_exit > 0
+    free = why.cause is Cause.REVIEW_FAILED or (why.cause is Cause.WITHDRAWN and in_time)
     return Taken(
         ending_id(order.id), order.id, asked_at, why.cause, why.channel, why.by, why.reason, doc.carrier, doc.plan,
-        offer.plan_version, offer.plan_hash, on.ref, on.at, holder_since, doc.call.started_at, language,
-        told.name if told else offer.plan_name, fee, order.receipt, "", int(free), doc.agent,
+        offer.plan_version, offer.plan_hash, on.ref, on.at, holder_since, doc.call.started_at,
+        offer.language, elements(doc.carrier, offer.tariff, offer.language).name, order.receipt, "", int(free),
+        doc.agent,
     )  # fmt: skip
 
 

@@ -39,7 +39,9 @@ class ReportClass(StrEnum):
     OURS_FORBIDDEN = "ours_forbidden"
     OURS_ALLOWED = "ours_allowed"
     OURS_UNRECORDED = "ours_unrecorded"
-    """Our number was shown, but no such call is known."""
+    """Our number was shown, but no such call is known. As a decision: it was ours all the same."""
+    OURS_SPOOFED = "ours_spoofed"
+    """The same, and a person found that the call was not ours. It is never proposed."""
     CHANNEL = "channel"
     """Another party's number was shown, and a plan of ours was sold."""
     NOT_OURS = "not_ours"
@@ -49,6 +51,8 @@ REWARDED = frozenset({ReportClass.OURS_FORBIDDEN, ReportClass.OURS_UNRECORDED})
 """The classes that may be rewarded."""
 OF_OTHERS = frozenset({ReportClass.CHANNEL, ReportClass.NOT_OURS})
 """The classes of calls that were not made from our number."""
+PASSED_ON = OF_OTHERS | {ReportClass.OURS_SPOOFED}
+"""The classes of calls that were not ours: the trace is passed on."""
 
 
 class Reward(StrEnum):

@@ -25,6 +25,7 @@ from consent_engine.domain.decide.decision import (
     refuse_or_note,
     say,
     settle,
+    telling,
     unless_in_flight,
     window_moved,
 )
@@ -64,7 +65,7 @@ from consent_engine.domain.order.facts import (
     Revealed,
     Woke,
 )
-from consent_engine.domain.order.history import BY_LINE, MINOR, PLAN_REVOKED, all_of
+from consent_engine.domain.order.history import MINOR, all_of, said_yes
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 
@@ -145,12 +146,12 @@ def _on_barred(order: Order, fact: Barred, now: Millis) -> Decision:
     if name_of(Kind.STALE_HOLDER, order.id) in against:
         return changed_hands(order, now, fact.op, "engine")
     if OF_A_MINOR in against:
-        event = Event.of(details.Cancelled(reason=MINOR, door=BY_LINE), now, fact.op, by="engine")
-        return settle(order, event, started=Drop.NOT_BEGUN)
-    fell = next((late for _, late in all_of(order, details.RepliedLate) if late.door == "call"), None)
+        event = Event.of(details.Cancelled(reason=MINOR, door=details.OF_LINE), now, fact.op, by="engine")
+        return telling(settle(order, event, started=Drop.NOT_BEGUN), fact.op, now)
+    fell = next((late for _, late in all_of(order, details.RepliedLate) if late.door == details.OF_CALL), None)
     if fell is not None and name_of(Kind.REVIEW, order.id) in against:  # the second look upheld the failure meanwhile
         end = details.Cancelled(reason=fell.reason or "", door=fell.door)
-        return settle(order, Event.of(end, now, fact.op, by="engine"), started=Drop.NOT_BEGUN)
+        return telling(settle(order, Event.of(end, now, fact.op, by="engine"), started=Drop.NOT_BEGUN), fact.op, now)
     everything = any(name_of(Kind.REFUSED, scope) in against for scope in (EVERY_CARRIER, order.doc.carrier))
     if not (everything or name_of(Kind.REFUSED, order.doc.carrier, order.doc.plan) in against):
         return Decision(order)
@@ -194,16 +195,16 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
 
 def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     """Cancel; raises TooLate when a person asked and an activation was started or the order has settled."""
-    what = details.Cancelled(reason=fact.reason, door=fact.door, limited=int(fact.limited))
-    door = PLAN_REVOKED if fact.revoked else fact.door
+    door = details.OF_PLAN if fact.revoked else fact.door
+    what = details.Cancelled(reason=fact.reason, door=door, limited=int(fact.limited))
     too_late = details.RepliedLate(reason=fact.reason, door=door, limited=int(fact.limited))
     event, late = (Event.of(each, now, fact.op, fact.ref, fact.by, fact.person) for each in (what, too_late))
-    held, told = held_back(order, say(Purpose.CANCELLED, now), fact.op, now)
-    decision = refuse_or_note(order, event, late, *((told,) if fact.revoked else ()))
-    cancelled = decision.order.state is not order.state
-    if fact.revoked and held and cancelled:
-        return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
-    if cancelled or fact.door or fact.revoked:
+    decision = refuse_or_note(order, event, late)
+    if decision.order.state is not order.state:
+        refused = door not in {"", details.OF_CALL, details.OF_PLAN, details.OF_LINE}
+        waits = fact.revoked or (not refused and said_yes(order))
+        return telling(decision, fact.op, now) if waits else decision
+    if door:
         return decision
     raise TooLate(f"order is {order.state}: it can no longer be cancelled", state=order.state.value)
 

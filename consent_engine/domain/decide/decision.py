@@ -24,6 +24,7 @@ from consent_engine.domain.effects import (
 from consent_engine.domain.lifecycle import WAITING, State, Trigger, allows
 from consent_engine.domain.offer.policy import UNDELIVERED_MS
 from consent_engine.domain.order.details import (
+    OF_LINE,
     Cancelled,
     ConfirmationAccepted,
     ConfirmationFailed,
@@ -34,7 +35,7 @@ from consent_engine.domain.order.details import (
     TooLateToAsk,
 )
 from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.history import BY_LINE, NUMBER_CHANGED, asks, early_in_vain, told_late
+from consent_engine.domain.order.history import NUMBER_CHANGED, asks, early_in_vain, told_late
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.rhythm import Beat
 
@@ -232,6 +233,13 @@ def archiving(order: Order) -> Put:
     return Put(WAKE_ARCHIVE, order.doc.policy.remembered_until(order.settled_at) + 1)
 
 
+def telling(decision: Decision, op: str, now: Millis) -> Decision:
+    """Return a cancellation whose subscriber is told of it: they were asked for a plan that is revoked, or said yes."""
+    order = decision.order
+    held, told = held_back(order, say(Purpose.CANCELLED, now), op, now)
+    return replace(decision, order=order.moved(*held), events=(*decision.events, *held), put=(*decision.put, told))
+
+
 def changed_hands(order: Order, now: Millis, op: str, by: str, ref: str = "") -> Decision:
     """End an order whose number went to another holder; nothing more is sent. An activation that has begun is noted,
     and the order ends later; of a settled order, the SMS that still wait are dropped.
@@ -241,7 +249,7 @@ def changed_hands(order: Order, now: Millis, op: str, by: str, ref: str = "") ->
     unsent = tuple((effect, Drop.ANYWAY) for effect in order.effects if lane_of(effect) is Lane.SMS)
     if order.state.settled and not unsent:
         return Decision(order)
-    reason, door = NUMBER_CHANGED, BY_LINE
+    reason, door = NUMBER_CHANGED, OF_LINE
     event = Event.of(Cancelled(reason=reason, door=door), now, op, ref, by)
     late = Event.of(RepliedLate(reason=reason, door=door), now, op, ref, by)
     decision = refuse_or_note(order, event, late)

@@ -1,7 +1,7 @@
 """Decisions about an ending: how a call to the BSS ended, people's requests, and the notice to the subscriber."""
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from consent_engine.domain.call.ending import (
     MOST_EVENTS,
@@ -21,6 +21,7 @@ from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import (
     DEACTIVATE,
     NOTIFICATION,
+    UNSETTLED,
     WAKE_EXPIRED,
     WAKE_NOTICE,
     Accepted,
@@ -112,7 +113,9 @@ def _off(ending: Ending, ended: Ended, outcome: Accepted, pending: Pending | Non
             return EndDecision()
         return EndDecision((SwitchedOffAgain(now, ended.op, "bss", outcome.ref),))
     known = pending or Pending()
-    off = SwitchedOff(now, ended.op, "bss", outcome.ref, outcome.note, known.attempts, known.doubts)
+    off = SwitchedOff(
+        now, ended.op, "bss", outcome.ref, outcome.note, known.attempts, known.doubts, outcome.settled
+    )  # fmt: skip
     return EndDecision((off,), (Put(WAKE_NOTICE, now),), ((DEACTIVATE, Drop.ANYWAY),) if pending else ())
 
 
@@ -185,4 +188,5 @@ def expiring(now: Millis) -> Put:
 def about(ending: Ending) -> tuple[str, ...]:
     """Return the contents of the notice: carrier and language, the cause, and the values it names."""
     doc, off = ending.doc, ending.off
-    return doc.carrier, doc.language, doc.cause, doc.name, off.stops if off else "", doc.fee, doc.receipt
+    settled = astuple(off.settled if off else UNSETTLED)
+    return doc.carrier, doc.language, doc.cause, doc.name, off.stops if off else "", doc.receipt, *settled

@@ -12,11 +12,11 @@ from consent_engine.domain.decide.decision import (
     activating,
     changed_hands,
     handed_over,
-    held_back,
     note,
     off,
     say,
     settle,
+    telling,
 )
 from consent_engine.domain.effects import (
     ACTIVATE,
@@ -105,9 +105,8 @@ def _taken_back(order: Order, word: Event, late: details.RepliedLate, op: str, n
 
 def _revoked(order: Order, why: str, op: str, now: Millis) -> Decision:
     """Cancel with a notice, as if the plan were revoked now: it was meanwhile, and the call surely did nothing."""
-    held, told = held_back(order, say(Purpose.CANCELLED, now), op, now)
-    decision = settle(order, Event.of(details.Cancelled(reason=why), now, op, by="engine"), told)
-    return replace(decision, order=decision.order.moved(*held), events=(*decision.events, *held))
+    event = Event.of(details.Cancelled(reason=why, door=details.OF_PLAN), now, op, by="engine")
+    return telling(settle(order, event), op, now)
 
 
 def _ref(outcome: object) -> str:

@@ -1,25 +1,17 @@
 """SMS to the reporter of a call: the text, and the values in it, as the line's effect keeps them."""
 
+from decimal import Decimal
+
 from msgspec import Struct
 
 from consent_engine.domain.call.report import OF_OTHERS, Report, ReportClass, Reward
 from consent_engine.domain.days import Days
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
-from consent_engine.domain.texts.report_words import (
-    ALLOWED,
-    AMOUNT,
-    FORBIDDEN,
-    GROUND,
-    NO_REWARD,
-    NOT_OURS,
-    PAID,
-    RECEIVED,
-    REWARD_GRANTED,
-    REWARD_OPEN,
-    named,
-)
-from consent_engine.domain.texts.times import MONTHS
+from consent_engine.domain.texts.confirmation_fields import plain
+from consent_engine.domain.texts.report_words import AMOUNT, GROUND, NO_REWARD, REWARD_GRANTED, REWARD_OPEN, named
+from consent_engine.domain.texts.times import by_end_of, clock_of
+from consent_engine.domain.texts.words import ALLOWED, FORBIDDEN, NOT_OURS, PAID, RECEIVED, SPOOFED
 
 CENTRE = "12321"
 
@@ -32,6 +24,10 @@ class Telling(Struct, frozen=True):
     days: Days
     at: Millis
 
+    def clock(self, at: Millis, language: str) -> str:
+        """Return an instant as people say it."""
+        return clock_of(at // 60_000, language, self.days)
+
     def put(self, purpose: Purpose, text: str, language: str, *about: str) -> Put:
         """Return the SMS, due at once."""
         kept = (self.carrier, named(text, language), *about)
@@ -41,7 +37,7 @@ class Telling(Struct, frozen=True):
 def received(report: Report, to: Telling) -> Put:
     """Return the SMS that a report came, with its number and when it will be answered."""
     told, language = report.received, report.received.language
-    at, due = clock(told.received_at, to.days, language), day(told.answer_by, to.days, language)
+    at, due = to.clock(told.received_at, language), by_end_of(to.days.at(told.answer_by), language)
     return to.put(Purpose.REPORT, RECEIVED, language, report.number, at, due)
 
 
@@ -51,9 +47,11 @@ def found(report: Report, to: Telling) -> Put:
     if decided is None:
         raise ValueError("nobody has decided this report")
     told, language = report.received, report.received.language
-    number, caller, at = report.number, report.person.caller, clock(told.called_at, to.days, language)
+    number, caller, at = report.number, report.person.caller, to.clock(told.called_at, language)
     if decided.found in OF_OTHERS:
         return to.put(Purpose.REPORT, NOT_OURS, language, number, caller, decided.forwarded or CENTRE)
+    if decided.found is ReportClass.OURS_SPOOFED:
+        return to.put(Purpose.REPORT, SPOOFED, language, number, at, caller, decided.forwarded or CENTRE)
     if decided.found is ReportClass.OURS_ALLOWED:
         return to.put(Purpose.REPORT, ALLOWED, language, number, at, caller, GROUND[language])
     reward = _reward(decided.reward, decided.amount, language)
@@ -62,22 +60,10 @@ def found(report: Report, to: Telling) -> Put:
 
 def paid(report: Report, amount: str, to: Telling) -> Put:
     language = report.received.language
-    return to.put(Purpose.REWARD, PAID, language, report.number, AMOUNT[language].format(amount))
+    return to.put(Purpose.REWARD, PAID, language, report.number, AMOUNT[language].format(plain(Decimal(amount))))
 
 
 def _reward(reward: Reward, amount: str, language: str) -> str:
     if reward is Reward.ELIGIBLE:
         return REWARD_OPEN[language]
-    return NO_REWARD[language] if reward is Reward.NONE else REWARD_GRANTED[language].format(amount)
-
-
-def clock(at: Millis, days: Days, language: str) -> str:
-    """Return an instant as people say it."""
-    told = days.at(at)
-    return f"{day(at, days, language)} {told:%H:%M}" if language == "en" else f"{day(at, days, language)}{told:%H:%M}"
-
-
-def day(at: Millis, days: Days, language: str) -> str:
-    """Return a day as people say it."""
-    told = days.at(at)
-    return f"{told.day} {MONTHS[told.month - 1]}" if language == "en" else f"{told.month}月{told.day}日"
+    return NO_REWARD[language] if reward is Reward.NONE else REWARD_GRANTED[language].format(plain(Decimal(amount)))

@@ -18,6 +18,8 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.history import active_from
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.texts.render import write
+from consent_engine.domain.texts.words import EDITION
+from consent_engine.errors import BrokenRecord
 
 _ACCEPTED = Accepted.__name__.lower()
 
@@ -33,12 +35,19 @@ class Sent(Struct, frozen=True):
 
 
 def text_of(order: Order, purpose: Purpose) -> str:
-    """Return the text of an order's SMS: the question as frozen at the door, the others in the order's edition."""
+    """Return the text of an order's SMS: the question as frozen at the door, the others in the order's language.
+
+    Raises BrokenRecord where its words are of another edition than the one known here.
+    """
     if purpose is Purpose.CONFIRMATION:
         return order.text
+    offer = order.doc.offer
+    if offer.words != EDITION:
+        raise BrokenRecord(f"the words of this order are of edition {offer.words}, which is not known here")
+    asked = order.last(Trigger.ASKED_HELP)
     return write(
         purpose, order.subject(), needs_code=order.needs_code, active_from=active_from(order),
-        until=_until(order, purpose), edition=order.doc.offer.words,
+        until=_until(order, purpose), at=asked.at if asked else 0, language=offer.language,
     )  # fmt: skip
 
 

@@ -237,16 +237,16 @@ _READY.update(_bare_words())
 
 
 def asks_to_end(text: str) -> bool:
-    """Whether a text is a word that ends a service where a code stands with it: a bare 退订, which alone only refuses.
+    """Whether a text is a word that may mean the service, though alone it only refuses: a bare 退订, or unsubscribe.
 
-    >>> [asks_to_end(text) for text in ("退订", "退訂。", "Quit", "退订吧", "退订 372", "TD", "退订流程")]
+    >>> [asks_to_end(text) for text in ("退订", "退訂。", "Quit", "Unsubscribe", "退订 372", "TD", "退订流程")]
     [True, True, True, True, True, False, False]
     """
     whole = fold(text)
     if whole.asks or len(whole.text) > SHORT:
         return False
     word, _ = _coded(_bare(peeled(whole.text)))
-    return _bare(word).rstrip(w.PARTICLES) in _WITHDRAW
+    return _bare(word).rstrip(w.PARTICLES) in w.TO_END
 
 
 def usable_code(code: str, open_texts: Iterable[str]) -> bool:

@@ -111,6 +111,8 @@ HELP = ("帮助", "help", "h")
 
 WITHDRAW = ("退订", "quit")
 """With a code, they ask to end the service. The plans' own words come from the plans."""
+TO_END = (*WITHDRAW, "unsubscribe", "unsub")
+"""Words that alone only refuse, but whose writer, after an activation, may mean the service."""
 
 NEGATIVE_SIGNS = "❌👎🙅🚫⛔🛑"
 """Without a word, and without one of SIGNS, they mean NO."""

@@ -16,6 +16,7 @@ from consent_engine.domain.interpret.line_answers import (
     REFUSING,
     answered,
     asking,
+    language_of,
     of_the_line,
     registered,
     which_one,
@@ -101,6 +102,7 @@ def _with(fact: Fact, seen: Seen | None) -> Fact:
 def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, said: Read) -> Reading:
     keyword, came = counted(said.keyword), message.came
     entries = _questions(line, orders, message, body) if said.is_doubtful else _meant(line, orders, message, body, said)
+    spoken = language_of(orders[entry.order] for entry in _meant(line, orders, message, body, said))
     if len(entries) > 1:
         entries.sort(key=lambda entry: orders[entry.order].asked_at or came)
     meaning = correlate(
@@ -115,7 +117,7 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     if not room and keyword is Keyword.STOP:
         room = _active(entries, orders)
     if not room:
-        return nothing_asked(line, message, body, said, TOO_MANY if meaning.orders else "nothing_asked")
+        return nothing_asked(line, message, body, said, TOO_MANY if meaning.orders else "nothing_asked", spoken)
     if keyword is Keyword.HELP:
         room = room[-1:]
     ambiguous = meaning.rule is Rule.AMBIGUOUS and keyword is not Keyword.HELP
@@ -130,9 +132,9 @@ def _reply(line: Line, orders: Mapping[str, Order], message: Unread, body: Unrea
     facts = tuple((o, _said(line, orders[o], meaning, message, body, said, answer=answers[o])) for o in room)
     # A subscriber who has answered is not asked any more.
     drop = () if ambiguous or meaning.keyword is Keyword.UNKNOWN else asking(line)
-    put = (which_one(line, [orders[o].doc for o in room], came),) if ask else ()
+    put = (which_one(line, [orders[o] for o in room], came),) if ask else ()
     if free and not silent:
-        put = (registered(line, body.scope[0], [orders[o].doc for o in room], came),)
+        put = (registered(line, body.scope[0], spoken, came),)
     return Reading(facts, put, fields, drop)
 
 
@@ -316,7 +318,9 @@ _ACTIVE = ENGAGED & SETTLED
 """States in which the service is on, and nothing more follows for the order."""
 
 
-def nothing_asked(line: Line, message: Unread, body: UnreadReply, said: Read, why: str) -> Reading:
+def nothing_asked(
+    line: Line, message: Unread, body: UnreadReply, said: Read, why: str, language: str
+) -> Reading:  # fmt: skip
     """Answer STOP, HOLD and HELP even when nothing was asked, now and then; all else is kept unanswered."""
     carrier, keyword = body.scope[0], counted(said.keyword)
     drop = asking(line) if keyword in REFUSING else ()
@@ -324,7 +328,9 @@ def nothing_asked(line: Line, message: Unread, body: UnreadReply, said: Read, wh
     if not fields:
         return Reading(drop=drop, unmatched=why)
     free = keyword is Keyword.STOP and said.marketing_free
-    answer = registered(line, carrier, (), message.came) if free else of_the_line(line, keyword, carrier, message.came)
+    answer = registered(line, carrier, language, message.came)
+    if not free:
+        answer = of_the_line(line, keyword, carrier, language, message.came)
     return Reading((), (answer,), fields, drop, why)
 
 

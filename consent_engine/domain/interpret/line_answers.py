@@ -1,14 +1,15 @@
 """SMS that belong to no order: a line's own answers, how often they are sent, and its own questions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
-from consent_engine.domain.order.agreement import Doc
-from consent_engine.domain.texts.editions import ENGLISH
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.confirmation_fields import elements
+from consent_engine.domain.texts.words import CHINESE, ENGLISH
 
 REFUSING = frozenset({Keyword.STOP, Keyword.HOLD})
 """Keywords that restrict the number: they mean every open order."""
@@ -34,22 +35,33 @@ def answered(line: Line, keyword: Keyword, carrier: str, at: Millis) -> dict[str
     return {} if lately or settled else {f"a:{names[-1]}": str(at)}
 
 
-def of_the_line(line: Line, keyword: Keyword, carrier: str, at: Millis) -> Put:
+def language_of(orders: Iterable[Order]) -> str:
+    """Return the language of a number's newest order; Chinese where there is none."""
+    newest = max(orders, key=lambda order: order.doc.placed_at, default=None)
+    return newest.doc.offer.language if newest is not None else CHINESE
+
+
+def of_the_line(line: Line, keyword: Keyword, carrier: str, language: str, at: Millis) -> Put:
     """Return the answer to a message that no order answers."""
     until = (str(at + SUSPICION_LASTS_MS),) if keyword is Keyword.HOLD else ()
-    return Put(sms_effect(_PURPOSES[keyword], line.version), at, Pending(about=(carrier, *until)))
+    return Put(sms_effect(_PURPOSES[keyword], line.version), at, Pending(about=(carrier, language, *until)))
 
 
-def registered(line: Line, carrier: str, asked: Sequence[Doc], at: Millis) -> Put:
-    """Return the answer to the marketing-free word, in the language of the number's newest open order."""
-    language = "en" if asked and asked[-1].offer.words in ENGLISH else "zh"
+def registered(line: Line, carrier: str, language: str, at: Millis) -> Put:
+    """Return the answer to the marketing-free word."""
     return Put(sms_effect(Purpose.MARKETING_FREE, line.version), at, Pending(about=(carrier, language)))
 
 
-def which_one(line: Line, docs: Sequence[Doc], at: Millis) -> Put:
-    """Ask once which order was meant, listing codes."""
-    about = (docs[0].carrier, *(f"{doc.code} {doc.offer.plan_name}" for doc in docs))
-    return Put(sms_effect(Purpose.CLARIFICATION, line.version), at, Pending(about=about))
+def which_one(line: Line, orders: Sequence[Order], at: Millis) -> Put:
+    """Ask once which order was meant, listing codes: in the newest one's language, if all plans have words in it."""
+    docs, language = [order.doc for order in orders], language_of(orders)
+    if any(language == ENGLISH and doc.offer.tariff.english is None for doc in docs):
+        language = CHINESE
+    names = (elements(doc.carrier, doc.offer.tariff, language).name for doc in docs)
+    choices = (f"{doc.code} {name}" for doc, name in zip(docs, names, strict=True))
+    return Put(
+        sms_effect(Purpose.CLARIFICATION, line.version), at, Pending(about=(docs[0].carrier, language, *choices))
+    )
 
 
 def asking(line: Line) -> tuple[tuple[str, Drop], ...]:

@@ -10,7 +10,7 @@ from consent_engine.domain.grammar import Keyword, counted
 from consent_engine.domain.inbox import UnreadRefusal, UnreadReply, decode_message, encode_message
 from consent_engine.domain.interpret.correlate import Meaning, remembered
 from consent_engine.domain.interpret.interpret import is_of_holder, nothing_asked, replied, understand
-from consent_engine.domain.interpret.line_answers import answered, asking
+from consent_engine.domain.interpret.line_answers import answered, asking, language_of
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
@@ -67,7 +67,7 @@ def without_reader(line: Line, orders: Mapping[str, Order], message: Unread) -> 
         e.order for e in entries if e.is_open and e.order in orders and is_of_holder(line, e, orders[e.order])
     )
     if not open_:
-        return nothing_asked(line, message, body, said, LOST_READER)
+        return nothing_asked(line, message, body, said, LOST_READER, language_of(orders.values()))
     fields = answered(line, Keyword.STOP, body.scope[0], message.came)
     meaning = Meaning(Keyword.STOP, Rule.EVERY_OPEN, open_, open_)
     facts = tuple(

@@ -20,20 +20,19 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.texts.confirmation_fields import elements
-from consent_engine.domain.texts.editions import ENGLISH
-from consent_engine.domain.texts.free_exit import has_early_fee, told_until
-from consent_engine.domain.texts.of_endings import asked_again, stops
+from consent_engine.domain.texts.confirmation_fields import elements, has_early_fee, leaving
+from consent_engine.domain.texts.of_endings import asked_again
 
 
 class Withdrawal(Struct, frozen=True):
-    """The order that a message ends. ends: the order that is meant · asks: the order to ask about · waits: one that may
-    be meant is being switched on, and the outcome is not known yet · again: the ending that the order had already ·
-    put: an effect of the line, by which the wish lives on
+    """The order that a message ends. ends: the order that is meant · asks: the order to ask about · refuses: it also
+    refuses marketing · waits: one that may be meant is being switched on, and the outcome is not known yet · again: the
+    ending that the order had already · put: an effect of the line, by which the wish lives on
     """
 
     ends: Order | None = None
     asks: Order | None = None
+    refuses: bool = True
     waits: bool = False
     again: Ending | None = None
     put: tuple[Put, ...] = ()
@@ -44,12 +43,14 @@ LATE_MS = 3_600_000
 """After so long an ending is late: an alarm calls a person to it (`ConsentEndingWaits`)."""
 
 
-def may_withdraw(message: Unread) -> bool:
+def may_withdraw(line: Line, message: Unread) -> bool:
     """Whether a message may be about ending a service: then the active services must be looked at."""
     body = message.body
     if not isinstance(body, UnreadReply):
         return False
     said = body.meaning()
+    if said.keyword is Keyword.NO:  # it declines what is open
+        return not any(entry.is_open and entry.carrier in body.scope for entry in line.entries)
     return said.keyword is Keyword.WITHDRAW or (said.keyword is Keyword.STOP and asks_to_end(body.text))
 
 
@@ -76,10 +77,14 @@ def withdrawal(
         return NONE  # codes are reused: here the code names the question that was open, and refuses that
     if len(fits) == 1:
         return Withdrawal(ends=fits[0])
+    declines = said.keyword is Keyword.NO
     still_on = [order for order in active if not is_ended(order)]
+    if declines and said.code:
+        still_on = [order for order in still_on if order.doc.code == said.code]
     newest = max(still_on, key=lambda order: order.doc.placed_at, default=None)
     # Where several orders have this very code, asking for it again would go round in circles.
-    return Withdrawal(asks=newest) if asks_to_end(body.text) and not fits else NONE
+    asks = declines or (asks_to_end(body.text) and not fits)
+    return Withdrawal(asks=newest, refuses=not declines) if asks else NONE
 
 
 def _is_theirs(line: Line, order: Order, carriers: Sequence[str]) -> bool:
@@ -98,7 +103,7 @@ def _fits(order: Order, said: Read, text: str) -> bool:
     if said.code:
         return order.doc.code == said.code
     tariff = order.doc.offer.tariff
-    word = tariff.unsubscribe.word if tariff else None
+    word = tariff.unsubscribe.word
     return bool(word) and read(text, words=(word or "",)).keyword is Keyword.WITHDRAW
 
 
@@ -112,10 +117,12 @@ def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: M
     silent = tuple((o, replace(fact, answer=False) if isinstance(fact, Replied) else fact) for o, fact in meant.facts)
     put = tuple(each for each in meant.put if not each.effect.startswith(f"sms.{Purpose.OPTED_OUT}."))
     unmatched = "withdrawn" if meant.unmatched and found.ends is not None else meant.unmatched
-    if found.asks is not None and f"a:stop:{carrier}" in meant.fields:
-        put = (*put, asking_to_end(found.asks, line, at))
     told = _told_again(found.again, line, carrier, at)
     fields = {**meant.fields, f"a:end:{carrier}": str(at)} if told else meant.fields
+    if found.asks is not None and not found.refuses and at - line.answered.get(f"ask:{carrier}", 0) >= A_DAY_MS:
+        fields = {**fields, f"a:ask:{carrier}": str(at)}
+    if found.asks is not None and (f"a:stop:{carrier}" in fields or f"a:ask:{carrier}" in fields):
+        put = (*put, asking_to_end(found.asks, line, at, refuses=found.refuses))
     return replace(meant, facts=silent, put=(*put, *told), fields=fields, unmatched=unmatched)
 
 
@@ -134,18 +141,15 @@ def _told_again(ending: Ending | None, line: Line, carrier: str, at: Millis) -> 
     return (Put(sms_effect(Purpose.ENDED, line.version), at, Pending(about=told)),)
 
 
-def asking_to_end(order: Order, line: Line, at: Millis) -> Put:
-    """Return the question whether the service itself shall end. The order's code stands in it."""
+def asking_to_end(order: Order, line: Line, at: Millis, *, refuses: bool) -> Put:
+    """Return the question whether the service itself shall end. The order's code stands in it. refuses: the message
+    that it answers refused marketing
+    """
     doc, offer = order.doc, order.doc.offer
-    language = "en" if offer.words in ENGLISH else "zh"
-    told = elements(doc.carrier, offer.tariff, language) if offer.tariff else None
-    name, fee = (told.name, told.early_fee) if told else (offer.plan_name, "")
     on = order.last(Trigger.SERVICE_ACTIVATED)
     ends = on.at + offer.policy.free_exit if on and offer.policy.free_exit else 0
-    if at < ends and has_early_fee(offer.tariff):
-        fee = told_until(fee, ends, language)
-    if offer.tariff:
-        fee = ("; " if language == "en" else "，").join(filter(None, (stops(offer.tariff, language), fee)))
-    return Put(
-        sms_effect(Purpose.WITHDRAW_ASK, line.version), at, Pending(about=(doc.carrier, language, doc.code, name, fee))
-    )
+    free_until = ends if at < ends and has_early_fee(offer.tariff) else 0
+    told = elements(doc.carrier, offer.tariff, offer.language)
+    cost = leaving(offer.tariff, offer.language, free_until)
+    about = (doc.carrier, offer.language, doc.code, told.name, cost, "refused" * refuses)
+    return Put(sms_effect(Purpose.WITHDRAW_ASK, line.version), at, Pending(about=about))

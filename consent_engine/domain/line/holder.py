@@ -10,7 +10,7 @@ from enum import StrEnum
 from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, Restriction
-from consent_engine.domain.order.history import BY_LINE
+from consent_engine.domain.order.details import OF_LINE
 
 MOST_EVENTS = 200
 """The most events that are kept of one number; those outside `LIMITED` are kept beyond that."""
@@ -113,7 +113,7 @@ def _put(happened: Happened) -> Restriction | None:
     if kind is None:
         return None
     carrier = happened.carrier if kind is Kind.NUMBER_CHANGED else ""
-    return Restriction(kind, carrier or EVERY_CARRIER, "", happened.on, BY_LINE, happened.op)
+    return Restriction(kind, carrier or EVERY_CARRIER, "", happened.on, OF_LINE, happened.op)
 
 
 def _lifts(happened: Happened, stands: Restriction) -> bool:
@@ -143,4 +143,4 @@ OF_EVENTS = frozenset(_PUTS.values())
 
 def stale(order: str, happened: Happened) -> Restriction:
     """Return the restriction that bars activating an order of a former holder, which cannot be ended at once."""
-    return Restriction(Kind.STALE_HOLDER, order, "", happened.on, BY_LINE, happened.op)
+    return Restriction(Kind.STALE_HOLDER, order, "", happened.on, OF_LINE, happened.op)

@@ -17,8 +17,8 @@ from consent_engine.domain.offer.tariff import Tariff
 class Offer(Struct, frozen=True):
     """One offer.
 
-    words: the edition of our texts · text: the question as it is asked where no code is needed, with its segments ·
-    hash: its name · tariff: of the plan, None for a plan in sentences
+    language, words: the language and the edition of our texts · text: the question as it is asked where no code is
+    needed, with its segments · hash: its name
     """
 
     carrier: str
@@ -26,20 +26,19 @@ class Offer(Struct, frozen=True):
     plan_version: int
     plan_hash: str
     plan_name: str
-    price: str
-    unsubscribe: str
     sender: str
+    language: str
     words: int
     text: str
     segments: int
     policy: Policy
+    tariff: Tariff
     hash: str = ""
-    tariff: Tariff | None = None
 
     def encode(self) -> str:
         """The offer as stored, and as hashed."""
-        plan = self.plan, self.plan_version, self.plan_hash, self.plan_name, self.price, self.unsubscribe
-        question = self.sender, self.words, self.text, self.segments
+        plan = self.plan, self.plan_version, self.plan_hash, self.plan_name
+        question = self.sender, self.language, self.words, self.text, self.segments
         return _ROWS.encode(_Kept(self.carrier, plan, question, self.policy.frozen(), self.tariff))
 
     @staticmethod
@@ -47,15 +46,18 @@ class Offer(Struct, frozen=True):
     def decode(kept: str) -> "Offer":
         """Read an offer from the text that `encode` wrote. Raises ValueError."""
         row = _ROWS.decode(kept)
-        return Offer(row.carrier, *row.plan, *row.question, Policy.thaw(row.policy), digest(kept), row.tariff)
+        (sender, language, words, text, segments), policy = row.question, Policy.thaw(row.policy)
+        return Offer(
+            row.carrier, *row.plan, sender, language, words, text, segments, policy, row.tariff, digest(kept)
+        )  # fmt: skip
 
 
 class _Kept(Struct, frozen=True, array_like=True):
     carrier: str
-    plan: tuple[str, int, str, str, str, str]
-    question: tuple[str, int, str, int]
+    plan: tuple[str, int, str, str]
+    question: tuple[str, str, int, str, int]
     policy: tuple[int, ...]
-    tariff: Tariff | None = None
+    tariff: Tariff
 
 
-_ROWS = Rows(_Kept, least=4)
+_ROWS = Rows(_Kept, least=5)

@@ -136,11 +136,8 @@ class Plan(Struct, frozen=True, dict=True):
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """The names of the sentences without a letter or digit; none for a tariff, whose fields cannot be empty."""
-        says = self.says
-        if isinstance(says, Tariff):
-            return ()
-        return tuple(field for field in SENTENCES if not any(map(str.isalnum, getattr(says, field))))
+        """The names of fields without which it cannot be sold: a plan in sentences lacks all that no sentence told."""
+        return () if isinstance(self.says, Tariff) else ("term", "renewal", "replaces")
 
     def saying(self, **changes: Any) -> "Plan":  # noqa: ANN401 - fields of either shape
         """The plan with some of its content changed, unchecked; its hash is made anew."""

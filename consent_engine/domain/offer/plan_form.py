@@ -1,5 +1,6 @@
 """The form of a plan in YAML and JSON, and its check, which reports all errors at once."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -22,12 +23,13 @@ from consent_engine.domain.offer.field_kinds import (
     telling,
 )
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, Replaces, Starts
+from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, RemindedBy, Replaces, Starts
 from consent_engine.domain.unknown_fields import field_errors, nameable
 from consent_engine.errors import FieldError, Malformed
 
 _Channel = Literal["phone", "hall", "app", "web", "counter", "other"]
 _DAYS_OF_A_MONTH = 28
+_CHINESE = re.compile("[\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _Months = Annotated[int, Field(ge=1, le=120)]
 
 
@@ -87,10 +89,14 @@ class TermForm(Form):
 
 
 class RenewalForm(Form):
-    """The renewal of a plan: whether it is automatic; the subscriber is reminded `notice_days` before."""
+    """The renewal of a plan: whether it is automatic, and for how long: `months`, or the plan's term again. Where the
+    BSS confirmed that it reminds (`reminded_by: bss`), texts say so, `notice_days` before.
+    """
 
     automatic: bool
     notice_days: Annotated[int, Field(ge=1, le=60)] | None = None
+    months: _Months | None = None
+    reminded_by: Annotated[RemindedBy, Field(strict=False)] | None = None
 
 
 class IncludedForm(Form):
@@ -209,6 +215,9 @@ def _gaps(form: PlanForm) -> Iterator[FieldError]:
         (early, "term.early_fee.at_most", "too_small", "must not be less than the fee of one month"),
         (renewal.automatic != (renewal.notice_days is not None), "renewal.notice_days", "notice_days",
          "must be given if renewal.automatic is true, and only then"),
+        *((not renewal.automatic and told is not None, f"renewal.{field}", "not_automatic",
+           "must be left out if renewal.automatic is false")
+          for field, told in (("months", renewal.months), ("reminded_by", renewal.reminded_by))),
         (form.first_month is not None and otherwise, "first_month", "not_monthly",
          "must be left out if the price is not monthly"),
         ("phone" not in form.sold_by, "sold_by", "not_by_phone", "must name phone: plans here are sold by phone"),
@@ -227,6 +236,15 @@ def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
             yield FieldError(f"english.{field}", "missing", "must be given if the plan has it, and only then")
     if len(form.restrictions) != len(english.restrictions):
         yield FieldError("english.restrictions", "missing", "must be as many as the plan's own restrictions")
+    told = [("name", english.name), ("seller", english.seller), ("scenario", english.scenario)]
+    told += [("offered_to", english.offered_to), *(("restrictions", each) for each in english.restrictions)]
+    told += [("terms", each) for each in english.terms.values()]
+    for field in dict.fromkeys(field for field, text in told if text and _CHINESE.search(text)):
+        yield FieldError(f"english.{field}", "not_english", "must have no Chinese in it: no text mixes two languages")
+    if form.unsubscribe.word and _CHINESE.search(form.unsubscribe.word):
+        yield FieldError(
+            "unsubscribe.word", "not_english", "must be of Latin letters and digits in a plan with English"
+        )
     whats = [*(e.what for e in form.includes), *(e.what for e in form.overage)]
     units = [*(e.unit for e in form.includes), *(e.per for e in form.overage)]
     units += [form.speed_cap.unit] if form.speed_cap else []

@@ -95,11 +95,24 @@ class Term(Struct, frozen=True, omit_defaults=True):
     early_fee: EarlyFee | None = None
 
 
+class RemindedBy(StrEnum):
+    """Who reminds subscribers of a renewal."""
+
+    BSS = "bss"
+
+
 class Renewal(Struct, frozen=True, omit_defaults=True):
-    """The renewal of a plan: whether it is automatic, and how many days before it the subscriber is reminded."""
+    """The renewal of a plan at its price, after any promotion.
+
+    automatic: whether it renews by itself · notice_days: how many days before it the subscriber is to be reminded ·
+    months: for how long; 0: for the plan's term again · reminded_by: who confirmed to remind; None: nobody, and no text
+    says that anybody does
+    """
 
     automatic: bool
     notice_days: int = 0
+    months: int = 0
+    reminded_by: RemindedBy | None = None
 
 
 class Included(Struct, frozen=True, omit_defaults=True):

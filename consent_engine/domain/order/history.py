@@ -9,14 +9,19 @@ from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
 from consent_engine.domain.order.details import (
+    OF_LINE,
+    OF_PLAN,
     Cancelled,
     ConfirmationAccepted,
     ConfirmationFailed,
     Detail,
     MayBeAsked,
+    RepliedBarred,
     RepliedBefore,
     RepliedEarly,
     RepliedLate,
+    RepliedSuspect,
+    SaidYes,
     ServiceActivated,
     TooLateToAsk,
     Unclear,
@@ -151,6 +156,12 @@ def yes_in_vain(order: Order) -> Event | None:
     return next((event for event in reversed(order.events) if _is_yes(event)), None)
 
 
+def said_yes(order: Order) -> bool:
+    """Whether the subscriber said yes to this very order, whatever became of it."""
+    kinds = SaidYes | RepliedEarly | RepliedBarred | RepliedSuspect
+    return any(isinstance(event.detail, kinds) for event in order.events)
+
+
 def _is_yes(event: Event) -> bool:
     """Whether an event is a yes; one that a refusal outweighed is a cancellation that keeps the yes's words."""
     if isinstance(event.detail, Words | RepliedLate):
@@ -164,26 +175,20 @@ def took_back(order: Order) -> tuple[Event, RepliedLate] | None:
     return next(words, None)
 
 
-PLAN_REVOKED = "plan"
-"""The door of a cancellation for a revoked plan that came after the activation had begun."""
-
-
 def revoked_late(order: Order) -> str:
     """Return why the plan was revoked while the activation was under way, or in doubt; '' where it was not."""
-    return next((late.reason or "" for _, late in all_of(order, RepliedLate) if late.door == PLAN_REVOKED), "")
+    return next((late.reason or "" for _, late in all_of(order, RepliedLate) if late.door == OF_PLAN), "")
 
 
 NUMBER_CHANGED = "number_changed"
-MINOR = "minor"
 """The reason for cancelling an order, or giving up its notification, when its number changed hands."""
-BY_LINE = "line"
-"""The door of such a cancellation."""
+MINOR = "minor"
 
 
 def number_changed(order: Order) -> bool:
     """Whether the number went to another holder since the order was asked: then nothing more is sent."""
     return any(
-        e.detail.door == BY_LINE and e.detail.reason == NUMBER_CHANGED
+        e.detail.door == OF_LINE and e.detail.reason == NUMBER_CHANGED
         for e in order.events if isinstance(e.detail, (Cancelled, RepliedLate))
     )  # fmt: skip
 

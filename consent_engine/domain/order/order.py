@@ -12,9 +12,12 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects, sms_effect
 from consent_engine.domain.grammar import Reason
 from consent_engine.domain.hashing import digest, sha256
-from consent_engine.domain.lifecycle import ENGAGED, SETTLING, STAGES, State, Trigger, advance
+from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.order.agreement import Doc, Person
 from consent_engine.domain.order.details import (
+    OF_CALL,
+    OF_LINE,
+    OF_PLAN,
     Cancelled,
     ConfirmationAccepted,
     OptedOut,
@@ -22,10 +25,12 @@ from consent_engine.domain.order.details import (
     RepliedSuspect,
     Resumed,
     Suspected,
+    WithCall,
 )
 from consent_engine.domain.order.event import Event, chain, named, seal, unseal
 from consent_engine.domain.order.window import counts_until, delivered_at
 from consent_engine.domain.texts.render import Subject, dated
+from consent_engine.domain.texts.words import Because
 from consent_engine.errors import BrokenRecord
 
 MOST_EVENTS = 200
@@ -173,7 +178,7 @@ class Order(Struct, frozen=True):
     @property
     def codeless_text(self) -> str:
         """The question as it would be asked without a code."""
-        return dated(self.doc.offer.text, self.doc.offer.words, self.doc.call.started_at)
+        return dated(self.doc.offer.text, self.doc.offer.language, self.doc.call.started_at)
 
     @property
     def receipt(self) -> str:
@@ -201,10 +206,25 @@ class Order(Struct, frozen=True):
         offer = self.doc.offer
         yes = self.last(Trigger.SAID_YES)
         return Subject(
-            offer.carrier, offer.plan_name, offer.price, offer.unsubscribe, self.doc.code, self.state in ENGAGED,
-            offer.tariff, self.doc.call.started_at, yes.at if yes else 0, self.receipt, offer.policy.cool_off,
-            offer.policy.free_exit, self._held_alone,
+            offer.carrier, offer.tariff, self.doc.code, self.state, self._because, self.doc.call.started_at,
+            yes.at if yes else 0, self.receipt, offer.policy.cool_off, offer.policy.free_exit,
+            self._held_alone,
         )  # fmt: skip
+
+    @property
+    def _because(self) -> Because:
+        """Why the order was cancelled, as its subscriber may read it; of no meaning for another order."""
+        event = self.last(Trigger.CANCELLED)
+        if event is None or not isinstance(event.detail, Cancelled):
+            return Because.STAFF
+        reason, door = event.detail.reason, event.detail.door
+        if door == OF_CALL:
+            return _OF_CALLS[WithCall(reason)]
+        if door == OF_PLAN:
+            return Because.REVOKED
+        if door == OF_LINE:
+            return Because.HOLDER
+        return Because.REFUSED if door or event.by == "engine" else Because.STAFF
 
     @property
     def _held_alone(self) -> bool:
@@ -245,6 +265,14 @@ class Order(Struct, frozen=True):
 
 QUESTION = sms_effect(Purpose.CONFIRMATION)
 _STATES = {state.value: state for state in State}
+_OF_CALLS: Mapping[WithCall, Because] = {
+    WithCall.REVIEW_FAILED: Because.REVIEW,
+    WithCall.UNLAWFUL: Because.NO_RECORDING,
+    WithCall.VIOLATED: Because.VIOLATION,
+    WithCall.DECLINED: Because.DECLINED_IN_CALL,
+    WithCall.NOT_ANSWERED: Because.OTHER_CALL,
+    WithCall.AGREED_LATE: Because.OTHER_CALL,
+}
 _ERASED = Person("", "", {})
 _LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: without I, L, O and U
 _RECEIPT = [one + other for one in _LEGIBLE for other in _LEGIBLE]

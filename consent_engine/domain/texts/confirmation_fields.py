@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import (
     UNITS,
@@ -19,6 +20,7 @@ from consent_engine.domain.offer.tariff import (
     English,
     FirstMonth,
     Price,
+    RemindedBy,
     Replaces,
     Sentences,
     Starts,
@@ -26,12 +28,14 @@ from consent_engine.domain.offer.tariff import (
     Term,
     Unsubscribe,
 )
-
-CHINESE, ENGLISH = "zh", "en"
+from consent_engine.domain.texts.times import clock_of, lasting
+from consent_engine.domain.texts.words import CHINESE, ENGLISH
 
 
 class Elements(Struct, frozen=True):
-    """All that a text may say of a plan. early_fee_short, renewal_short: as the notification repeats them."""
+    """All that a text may say of a plan. early_fee_short, renewal_short: as the notification repeats them ·
+    unsub_effect: when the service stops that its subscriber ends · leaving_fee: the early fee that this may cost
+    """
 
     name: str
     filing: str
@@ -50,6 +54,8 @@ class Elements(Struct, frozen=True):
     restrictions: str
     replaces: str
     unsubscribe: str
+    unsub_effect: str
+    leaving_fee: str
 
 
 def elements(carrier: str, tariff: Tariff, language: str) -> Elements:
@@ -82,12 +88,12 @@ def _shown(told: Elements, ends: Mapping[Ends, str], sold: Mapping[str, str], sa
     return shown | {"takes_effect": ends[says.unsubscribe.takes_effect], "sold_by": by(sold[e] for e in says.sold_by)}
 
 
-_NOT_SHOWN = frozenset({"name", "early_fee_short", "renewal_short"})
+_NOT_SHOWN = frozenset({"name", "early_fee_short", "renewal_short", "unsub_effect", "leaving_fee"})
 ENDS: dict[str, dict[Ends, str]] = {
     CHINESE: {Ends.AT_ONCE: "立即", Ends.NEXT_DAY: "次日", Ends.NEXT_MONTH: "次月1日", Ends.TERM_END: "合约期满"},
     ENGLISH: {
         Ends.AT_ONCE: "at once", Ends.NEXT_DAY: "next day", Ends.NEXT_MONTH: "on the 1st of next month",
-        Ends.TERM_END: "at the end of the term",
+        Ends.TERM_END: "with the term",
     },
 }  # fmt: skip
 """When a plan ends after it is cancelled, by language."""
@@ -127,31 +133,39 @@ _STARTS_ZH = {
     Starts.AT_ONCE: "确认后立即", Starts.NEXT_DAY: "次日", Starts.NEXT_MONTH: "次月1日",
     Starts.INSTALLATION: "装通之日",
 }  # fmt: skip
-_FIRST_ZH = {FirstMonth.DAILY: "首月按天计费", FirstMonth.HALF: "首月减半计费"}
-_REPLACES_ZH = {Replaces.CURRENT: "将替换您现有套餐。", Replaces.ADDED: "在您现有套餐之外加办。"}
+_FIRST_ZH = {FirstMonth.FULL: "首月按整月收费", FirstMonth.DAILY: "首月按天折算", FirstMonth.HALF: "首月减半计费"}
+_REPLACES_ZH = {Replaces.CURRENT: "替换现有套餐。", Replaces.ADDED: "在现有套餐之外加办。"}
 
 
 def _chinese(carrier: str, tariff: Tariff) -> Elements:
-    early, renews = tariff.term.early_fee, "到期自动续订" if tariff.renewal.automatic else "到期不自动续订"
+    early = tariff.term.early_fee
     return Elements(
         name=tariff.name,
         filing=tariff.filing,
         seller=_seller_zh(carrier, tariff.seller),
         price=_price_zh(tariff.price),
-        first_month=_FIRST_ZH.get(tariff.first_month, "") if tariff.first_month else "",
+        first_month=_FIRST_ZH[first] if (first := _first_month(tariff)) else "",
         includes="、".join(f"{_ended(e.what)}{plain(e.amount)}{_ended(e.unit)}" for e in tariff.includes),
         overage=_overage_zh(tariff),
         start=_STARTS_ZH[tariff.term.starts],
         term=_term_zh(tariff.term),
         early_fee=_early_zh(early),
-        early_fee_short=f"提前解约付违约金最高{plain(early.at_most)}元" if early else "提前解约无违约金",
-        renewal=renews + f"，提前{tariff.renewal.notice_days}天提醒" * tariff.renewal.automatic,
-        renewal_short=renews,
+        early_fee_short=f"提前解约付违约金最高{plain(early.at_most)}元" if early else "无违约金",
+        renewal=_renewal_zh(tariff),
+        renewal_short=f"到期自动续订{_again_zh(tariff)}" if tariff.renewal.automatic else "到期不自动续订",
         scenario=_ended(tariff.scenario),
         restrictions=_restrictions_zh(tariff),
         replaces=_REPLACES_ZH[tariff.replaces],
         unsubscribe=_unsubscribe_zh(tariff.unsubscribe),
+        unsub_effect=_effect_zh(tariff.unsubscribe),
+        leaving_fee=_early_zh(early) if has_early_fee(tariff) else "无违约金",
     )
+
+
+def _first_month(tariff: Tariff) -> FirstMonth | None:
+    """Return what is to be said of the first month: in full goes without saying where it begins on the 1st."""
+    whole = tariff.first_month is FirstMonth.FULL and tariff.term.starts is Starts.NEXT_MONTH
+    return None if whole else tariff.first_month
 
 
 def _seller_zh(carrier: str, seller: str) -> str:
@@ -169,13 +183,32 @@ def _seller_zh(carrier: str, seller: str) -> str:
 
 def _price_zh(price: Price) -> str:
     if price.once is not None:
-        return f"{plain(price.once)}元（一次性收取）"
+        return f"{_usual_zh(price)}（一次性收取）"
+    if price.promotion is None:
+        return _usual_zh(price)
+    return f"前{price.promotion.months}个月{plain(price.promotion.price)}元/月，之后{_usual_zh(price)}"
+
+
+def _usual_zh(price: Price) -> str:
+    """Return the price without its promotion."""
+    if price.once is not None:
+        return f"{plain(price.once)}元"
     if price.daily is not None:
         return f"{plain(price.daily)}元/天"
-    monthly = f"{plain(price.monthly or Decimal(0))}元/月"
-    if price.promotion is None:
-        return monthly
-    return f"前{price.promotion.months}个月{plain(price.promotion.price)}元/月，之后{monthly}"
+    return f"{plain(price.monthly or Decimal(0))}元/月"
+
+
+def _renewal_zh(tariff: Tariff) -> str:
+    renewal = tariff.renewal
+    if not renewal.automatic:
+        return "到期不自动续订"
+    reminds = renewal.reminded_by is RemindedBy.BSS
+    told = f"到期按{_usual_zh(tariff.price)}自动续订{_again_zh(tariff)}"
+    return told + f"，提前{renewal.notice_days}天提醒" * reminds
+
+
+def _again_zh(tariff: Tariff) -> str:
+    return _long_zh(tariff.renewal.months or tariff.term.months, tariff.term.days)
 
 
 def _overage_zh(tariff: Tariff) -> str:
@@ -188,8 +221,11 @@ def _overage_zh(tariff: Tariff) -> str:
 
 
 def _term_zh(term: Term) -> str:
-    long = f"{term.months}个月" if term.months else f"{term.days}天"
-    return f"{'在网' if term.early_fee else '有效期'}{long}"
+    return f"{'在网' if term.early_fee else '有效期'}{_long_zh(term.months, term.days)}"
+
+
+def _long_zh(months: int, days: int) -> str:
+    return f"{months}个月" if months else f"{days}天"
 
 
 def _early_zh(fee: EarlyFee | None) -> str:
@@ -205,8 +241,15 @@ def _restrictions_zh(tariff: Tariff) -> str:
 
 
 def _unsubscribe_zh(how: Unsubscribe) -> str:
-    told = f"发送{how.word}至{how.to}" if how.word else f"拨打{how.to}"
-    return told + (f"，另收{plain(how.fee)}元" if how.fee else "")
+    return (f"发{how.word}至{how.to}" if how.word else f"拨{how.to}") + _leaving_fee_zh(how)
+
+
+def _leaving_fee_zh(how: Unsubscribe) -> str:
+    return f"，另收{plain(how.fee)}元" if how.fee else ""
+
+
+def _effect_zh(how: Unsubscribe) -> str:
+    return f"{ENDS[CHINESE][how.takes_effect]}失效"
 
 
 # -- English ----------------------------------------------------------------------------------------------------------
@@ -215,8 +258,11 @@ _STARTS_EN = {
     Starts.AT_ONCE: "at once", Starts.NEXT_DAY: "next day", Starts.NEXT_MONTH: "on the 1st of next month",
     Starts.INSTALLATION: "on installation",
 }  # fmt: skip
-_FIRST_EN = {FirstMonth.DAILY: "first month by the day", FirstMonth.HALF: "first month at half"}
-_REPLACES_EN = {Replaces.CURRENT: "Replaces your current plan. ", Replaces.ADDED: "Added to your current plan. "}
+_FIRST_EN = {
+    FirstMonth.FULL: "first month in full", FirstMonth.DAILY: "first month by the day",
+    FirstMonth.HALF: "first month at half",
+}  # fmt: skip
+_REPLACES_EN = {Replaces.CURRENT: "Replaces your plan. ", Replaces.ADDED: "Added to your plan. "}
 
 
 def _english(tariff: Tariff, english: English) -> Elements:
@@ -226,7 +272,7 @@ def _english(tariff: Tariff, english: English) -> Elements:
         filing=tariff.filing,
         seller=english.seller,
         price=_price_en(tariff.price),
-        first_month=_FIRST_EN.get(tariff.first_month, "") if tariff.first_month else "",
+        first_month=_FIRST_EN[first] if (first := _first_month(tariff)) else "",
         includes=", ".join(
             f"{plain(e.amount)} {_unit(e.unit, english.terms)} {english.terms[e.what]}" for e in tariff.includes
         ),
@@ -236,25 +282,37 @@ def _english(tariff: Tariff, english: English) -> Elements:
         early_fee=_early_en(early),
         early_fee_short=f"early exit at most CNY {plain(early.at_most)}" if early else "no early exit fee",
         renewal=_renewal_en(tariff),
-        renewal_short="renews by itself" if tariff.renewal.automatic else "does not renew",
+        renewal_short=f"renews for {_again_en(tariff)}" if tariff.renewal.automatic else "does not renew",
         scenario=_ended(english.scenario),
         restrictions=_restrictions_en(english),
         replaces=_REPLACES_EN[tariff.replaces],
         unsubscribe=_unsubscribe_en(tariff.unsubscribe),
+        unsub_effect=_effect_en(tariff.unsubscribe),
+        leaving_fee=_early_en(early) if has_early_fee(tariff) else "no early exit fee",
     )
 
 
 def _price_en(price: Price) -> str:
     if price.once is not None:
-        return f"CNY {plain(price.once)} once"
+        return f"{_usual_en(price)} once"
+    if price.promotion is None:
+        return _usual_en(price)
+    months = _long_en(price.promotion.months, 0)
+    return f"CNY {plain(price.promotion.price)}/month for {months}, then {_usual_en(price)}"
+
+
+def _usual_en(price: Price) -> str:
+    """Return the price without its promotion."""
+    if price.once is not None:
+        return f"CNY {plain(price.once)}"
     if price.daily is not None:
         return f"CNY {plain(price.daily)}/day"
-    monthly = f"CNY {plain(price.monthly or Decimal(0))}/month"
-    if price.promotion is None:
-        return monthly
-    count = price.promotion.months
-    months = f"{count} months" if count > 1 else "1 month"
-    return f"CNY {plain(price.promotion.price)}/month for {months}, then {monthly}"
+    return f"CNY {plain(price.monthly or Decimal(0))}/month"
+
+
+def _long_en(months: int, days: int) -> str:
+    count, unit = (months, "month") if months else (days, "day")
+    return f"{count} {unit}{'s' * (count > 1)}"
 
 
 def _overage_en(tariff: Tariff, terms: Mapping[str, str]) -> str:
@@ -278,9 +336,16 @@ def _early_en(fee: EarlyFee | None) -> str:
 
 
 def _renewal_en(tariff: Tariff) -> str:
-    days = tariff.renewal.notice_days
-    told = f"renews by itself, told {days} day{'s' * (days > 1)} before"
-    return told if tariff.renewal.automatic else "does not renew"
+    renewal = tariff.renewal
+    if not renewal.automatic:
+        return "does not renew"
+    reminds = renewal.reminded_by is RemindedBy.BSS
+    told = f"renews for {_again_en(tariff)} at {_usual_en(tariff.price)}"
+    return told + f", told {_long_en(0, renewal.notice_days)} before" * reminds
+
+
+def _again_en(tariff: Tariff) -> str:
+    return _long_en(tariff.renewal.months or tariff.term.months, tariff.term.days)
 
 
 def _restrictions_en(english: English) -> str:
@@ -290,8 +355,53 @@ def _restrictions_en(english: English) -> str:
 
 
 def _unsubscribe_en(how: Unsubscribe) -> str:
-    told = f"send {how.word} to {how.to}" if how.word else f"call {how.to}"
-    return told + (f", CNY {plain(how.fee)}" if how.fee else "")
+    return (f"send {how.word} to {how.to}" if how.word else f"call {how.to}") + _leaving_fee_en(how)
+
+
+def _leaving_fee_en(how: Unsubscribe) -> str:
+    return f", fee CNY {plain(how.fee)}" if how.fee else ""
+
+
+def _effect_en(how: Unsubscribe) -> str:
+    return f"ends {ENDS[ENGLISH][how.takes_effect]}"
+
+
+# -- leaving ----------------------------------------------------------------------------------------------------------
+
+
+def has_early_fee(tariff: Tariff) -> bool:
+    """Whether a subscriber who ends the plan may owe its early fee: not where it runs on to the end of its term."""
+    return tariff.term.early_fee is not None and tariff.unsubscribe.takes_effect is not Ends.TERM_END
+
+
+def leaving(tariff: Tariff, language: str, free_until: Millis = 0) -> str:
+    """Return when the service stops that its subscriber ends, and all that this costs. free_until: before it the policy
+    waives the early fee; 0: it does not
+
+    >>> from consent_engine.config.plan_file import plans_from
+    >>> leaving(plans_from(None)[0].says, "zh")
+    '次月1日失效，提前解约违约金40元×剩余月数，最高960元'
+    """
+    how, early = tariff.unsubscribe, tariff.term.early_fee if has_early_fee(tariff) else None
+    if language == ENGLISH:
+        fee = _early_en(early)
+        fee = f"no early exit fee until {clock_of(free_until // 60_000, language)}, then {fee}" if free_until else fee
+        return f"{_effect_en(how)}; {fee}{_leaving_fee_en(how)}"
+    fee = _early_zh(early) if early else "无违约金"
+    fee = f"{clock_of(free_until // 60_000, language)}前免违约金，其后{fee}" if free_until else fee
+    return f"{_effect_zh(how)}，{fee}{_leaving_fee_zh(how)}"
+
+
+def told_first(early_fee: str, lasts: Millis, language: str) -> str:
+    """Return the notification's words on leaving early: first that it costs nothing for so long.
+
+    >>> told_first("提前解约付违约金最高960元", 604_800_000, "zh")
+    '开通后7天内退订免违约金，其后提前解约付违约金最高960元'
+    """
+    long = lasting(lasts, language)
+    if language == ENGLISH:
+        return f"no early exit fee for {long} from activation, then {early_fee}"
+    return f"开通后{long}内退订免违约金，其后{early_fee}"
 
 
 def _ended(text: str) -> str:

@@ -1,89 +1,89 @@
-"""SMS about an ending: the notice that a service is taken back, and the question whether it shall be.
+"""SMS about an ending: the notice that a service is taken back, and the question whether it shall be."""
 
-The amounts of a refund or of a fee that falls due are the carrier's to say: no answer of the BSS names them, so that no
-SMS does either.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.offer.tariff import Tariff
-from consent_engine.domain.texts.confirmation_fields import ENDS, ENGLISH
-from consent_engine.domain.texts.times import instant_of, literal
-
-_ZH_END = "热线{hotline}。营销来电只用{official}，勿向任何人透露验证码。"
-_EN_END = "Hotline {hotline}. We make sales calls from {official} only. Never tell anyone a verification code."
-REVERSAL, WITHDRAWAL, WITHDRAW_ASK, ASKED_AGAIN = "review_failed", "withdrawn", "withdraw_ask", "asked_again"
-WORDS: dict[tuple[str, str], str] = {
-    ("zh", REVERSAL): (
-        "【{brand}】经复查通话录音，“{name}”的营销过程不符合规定，现已为您取消，{stops}，不收违约金。"
-        "已收费用退回话费账户，无需您操作。谨致歉意。" + _ZH_END
-    ),
-    ("zh", WITHDRAWAL): (
-        "【{brand}】已按您的要求退订“{name}”，{stops}{fee}。凭证号{receipt}。"
-        "如非本人申请，请立即拨打{hotline}。" + _ZH_END
-    ),
-    ("zh", WITHDRAW_ASK): (
-        "【{brand}】收到您的回复。拒绝营销已登记。如要停用“{name}”，请回复“退订{code}”{fee}；不回复则继续使用。"
-        "回复免费。" + _ZH_END
-    ),
-    ("zh", ASKED_AGAIN): (
-        "【{brand}】再次收到您停用“{name}”的要求，已转人工处理，进度可拨打{hotline}查询。凭证号{receipt}。" + _ZH_END
-    ),
-    ("en", REVERSAL): (
-        "{brand}: on review of the recording, the sale of {name} broke our rules. It is cancelled {stops} without fee. "
-        "What was charged goes back to your account; you need do nothing. We apologise. " + _EN_END
-    ),
-    ("en", WITHDRAWAL): (
-        "{brand}: as you asked, {name} ends {stops}{fee}. Receipt {receipt}. If this was not you, call {hotline} at "
-        "once. " + _EN_END
-    ),
-    ("en", ASKED_AGAIN): (
-        "{brand}: you asked again to end {name}; a person now sees to it. Ask {hotline} how far it is. "
-        "Receipt {receipt}. " + _EN_END
-    ),
-    ("en", WITHDRAW_ASK): (
-        "{brand}: we have your reply; sales calls and SMS are stopped. To end {name} itself reply QUIT{code}{fee}. "
-        "Without that it goes on. Replies are free. " + _EN_END
-    ),
-}  # fmt: skip
-_STOPS = {"zh": ("{at}起失效", "已失效"), "en": ("from {at}", "now")}
+from consent_engine.domain.effects import Restored, Settlement
+from consent_engine.domain.texts.confirmation_fields import plain
+from consent_engine.domain.texts.render import of_line
+from consent_engine.domain.texts.times import beginning, by_end_of, instant_from
+from consent_engine.domain.texts.words import ASKED_AGAIN, CHINESE, ENGLISH, WITHDRAW_ASK
 
 
 def ended(about: Sequence[str]) -> str:
-    """Return the notice of an ending. about: carrier, language, cause, name, when it stops, early fee, receipt."""
-    carrier, language, cause, name, stops, fee, receipt = about
-    dated, at_once = _STOPS[language]
-    at = instant_of(stops, english=language == "en")
-    told = dated.format(at=at) if at else at_once
-    return _written(carrier, language, cause, name=name, stops=told, fee=fee, receipt=receipt)
+    """Return the notice of an ending: what the BSS answered, and nothing else.
+
+    about: carrier, language, cause, name, when it stops, receipt, then the fields of the BSS's settlement
+    """
+    carrier, language, cause, name, stops, receipt, *settled = about
+    hotline = CARRIERS[carrier].hotline
+    money = _money(Settlement.read(settled), language, hotline)
+    return of_line(
+        carrier, language, cause, name=name, receipt=receipt, money=money, stops=_stops(stops, language, hotline)
+    )
 
 
 def asked_again(about: Sequence[str]) -> tuple[str, ...]:
     """Return the contents of the answer to a repeated withdrawal that an operator must see to. about: the contents of
     the ending's notice
     """
-    carrier, language, _, name, _, _, receipt = about
-    return carrier, language, ASKED_AGAIN, name, "", "", receipt
+    carrier, language, _, *rest = about
+    return carrier, language, ASKED_AGAIN, *rest
 
 
 def withdraw_ask(about: Sequence[str]) -> str:
-    """Return the question whether the service itself shall end. about: carrier, language, code, name, early fee."""
-    carrier, language, code, name, fee = about
-    return _written(carrier, language, WITHDRAW_ASK, name=name, code=code, fee=fee)
+    """Return the question whether the service itself shall end.
+
+    about: carrier, language, code, name, when it would end and at what cost, `refused` where marketing is refused
+    """
+    carrier, language, code, name, leaving, refused = about
+    return of_line(carrier, language, WITHDRAW_ASK, code=code, name=name, leaving=leaving, refused=bool(refused))
 
 
-def stops(says: Tariff, language: str) -> str:
-    """Return when a cancelled plan stops, in the words of the question whether it shall end."""
-    when = ENDS[language][says.unsubscribe.takes_effect]
-    return f"it ends {when}" if language == ENGLISH else f"{when}失效"
+def _stops(stops: str, language: str, hotline: str) -> str:
+    at = beginning(stops, language) if instant_from(stops) is not None else ""
+    if language == ENGLISH:
+        return f"it stops on {at}" if at else f"{hotline} says when it stops"
+    return f"{at}起失效" if at else f"失效时间由{hotline}确认"
 
 
-def _written(carrier: str, language: str, key: str, **told: str) -> str:
-    profile, english = CARRIERS[carrier], language == "en"
-    told = {name: literal(value) for name, value in told.items()}
-    told["fee"] = ("; " if english else "，") + told["fee"] if told["fee"] else ""
-    if key == WITHDRAW_ASK and told["fee"] and not english:
-        told["fee"] = "：" + told["fee"][1:]
-    brand = profile.english if english else profile.name
-    return WORDS[language, key].format(brand=brand, hotline=profile.hotline, official=profile.outbound, **told)
+def _money(settled: Settlement, language: str, hotline: str) -> str:
+    """Return what the BSS said of a fee, a refund and the former plan; where it named no fee, who confirms it."""
+    words = _MONEY[language]
+    fee = words["fee" if Decimal(settled.fee) else "no_fee"] if settled.fee else words["unsaid"]
+    told = [fee.format(hotline=hotline, amount=_plain(settled.fee))]
+    if settled.refund:
+        by = words["by"].format(by=_by(settled.refund_by, language)) if settled.refund_by else ""
+        refund = words["refund" if Decimal(settled.refund) else "no_refund"]
+        told.append(refund.format(amount=_plain(settled.refund), by=by))
+    if settled.restored:
+        told.append(words[settled.restored])
+    return ("; " if language == ENGLISH else "，").join(told)
+
+
+_MONEY: Mapping[str, Mapping[str, str]] = {
+    CHINESE: {
+        "unsaid": "费用由{hotline}确认", "fee": "收取费用{amount}元", "no_fee": "不收费用",
+        "refund": "退款{amount}元{by}", "no_refund": "无退款", "by": "于{by}前退回",
+        Restored.YES: "已恢复您原有套餐", Restored.NO: "未恢复您原有套餐",
+    },
+    ENGLISH: {
+        "unsaid": "{hotline} confirms any fee", "fee": "the fee is CNY {amount}", "no_fee": "there is no fee",
+        "refund": "CNY {amount} is refunded{by}", "no_refund": "nothing is refunded", "by": " by {by}",
+        Restored.YES: "your former plan is back", Restored.NO: "your former plan is not back",
+    },
+}  # fmt: skip
+
+
+def _plain(amount: str) -> str:
+    return plain(Decimal(amount)) if amount else ""
+
+
+def _by(told: str, language: str) -> str:
+    """Return a day, or an instant, before which something is done."""
+    try:
+        return by_end_of(date.fromisoformat(told), language)
+    except ValueError:
+        return beginning(told, language)

@@ -6,7 +6,7 @@ of its own names its JSON: `<link rel="alternate" type="application/json" href="
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,7 +15,8 @@ from msgspec import Struct
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.offer.page_template import PLAIN, Template
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.texts.confirmation_fields import CHINESE, disclosures
+from consent_engine.domain.texts.confirmation_fields import disclosures
+from consent_engine.domain.texts.words import CHINESE
 
 HASH = "hash"
 META = "consent-plan-hash"
@@ -68,18 +69,28 @@ def lacking(plan: Plan, page: Page) -> tuple[str, ...]:
         return tuple(name for name, value in told.items() if item.get(name) != value)
     lacks = [] if plan.hash in page.hashes or _shows(page.text, plan.hash) else [HASH]
     told = {"name": plan.name, **disclosures(plan)[CHINESE]}
-    return (*lacks, *(name for name, words in told.items() if not _shows_each(page.text, words)))
+    # Each part of a sentence may stand in any place: a page lays out as it likes.
+    parts = {name: [part for part in _BREAKS.split(words) if part.strip()] for name, words in told.items()}
+    every = {part for each in parts.values() for part in each}
+    return (*lacks, *(name for name, each in parts.items() if not all(_tells(page.text, p, every) for p in each)))
 
 
-def _shows_each(text: str, words: str) -> bool:
-    """Whether each part of a sentence stands in the text, in any place: a page lays out as it likes."""
-    return all(_shows(text, part) for part in _BREAKS.split(words) if part.strip())
+def _tells(text: str, part: str, every: Iterable[str]) -> bool:
+    """Whether a part stands in the text by itself: a price within the words on renewal is not the price."""
+    for longer in every:
+        if part != longer and part in longer:
+            text = re.sub(_pattern(longer), " ", text)
+    return _shows(text, part)
 
 
 def _shows(text: str, words: str) -> bool:
     """Whether words stand in the text, whatever blanks are between them; 99 does not stand in 199, nor in 99.50."""
+    return re.search(_pattern(words), text) is not None
+
+
+def _pattern(words: str) -> str:
     letters = [re.escape(letter) for letter in _folded(words) if letter != " "]
-    return re.search(rf"(?<![0-9.])(?:{' ?'.join(letters)})(?![0-9]|\.[0-9])", text) is not None
+    return rf"(?<![0-9.])(?:{' ?'.join(letters)})(?![0-9]|\.[0-9])"
 
 
 def _folded(text: str) -> str:

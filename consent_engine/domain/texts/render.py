@@ -1,39 +1,36 @@
-"""Every text a subscriber reads, written in the words of an edition.
-
-Orders under way keep the edition they were placed under, so a change of words is a new edition beside the old ones. No
-text has a link in it, and none ever will.
-"""
+"""Every text a subscriber reads, written in the words of `words`. No text has a link in it, and none ever will."""
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
 from jinja2 import Environment, StrictUndefined, Template
-from jinja2.meta import find_undeclared_variables
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.lifecycle import ENGAGED, State
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.tariff import Sentences, Tariff
-from consent_engine.domain.texts.confirmation_fields import elements
-from consent_engine.domain.texts.editions import (
-    CURRENT_EDITION,
-    DATED,
-    EDITIONS,
-    ENGLISH,
-    LANGUAGES,
-    OF_LINES,
-    OF_SENTENCES,
-)
-from consent_engine.domain.texts.free_exit import has_early_fee, told_first
-from consent_engine.domain.texts.released_words import HELD_LINE, HELPED, STOPPED, WHICH_ONE
+from consent_engine.domain.offer.tariff import Tariff
+from consent_engine.domain.texts.confirmation_fields import elements, has_early_fee, told_first
 from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
 from consent_engine.domain.texts.report_words import read_name
-from consent_engine.domain.texts.times import beginning, clock_of, lasting, literal
+from consent_engine.domain.texts.times import beginning, clock_of, instant_from, lasting, literal
+from consent_engine.domain.texts.words import (
+    BECAUSE,
+    CHINESE,
+    ENGLISH,
+    HELD_LINE,
+    HELPED,
+    OVER,
+    STOPPED,
+    WHICH_ONE,
+    WORDS,
+    Because,
+)
 from consent_engine.errors import BrokenRecord
 
-_UNKNOWN_BRAND = "订购确认"
+_UNKNOWN_BRAND = {CHINESE: "订购确认", ENGLISH: "Order confirmation"}
 
 
 _MINUTE_MS = 60_000
@@ -45,21 +42,18 @@ _UCS2_ROOM = 67
 class Subject(Struct, frozen=True):
     """The facts that a text may name.
 
-    carrier: as plans name it · plan: the plan's name to people · code: the order's, told only where it is needed ·
-    still_active: the service was switched on, or can no longer be stopped: the answer to a STOP or a late reply must
-    say so · tariff: the plan as data, None where it is in sentences · call_at: when the call began · reply_at: when the
-    yes came, 0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever · free_exit:
-    how long after its activation it can be left without an early fee, in ms, 0 = not at all · doubtful: the reply that
-    a person must read can refuse this order alone
+    carrier: as plans name it · tariff: what is sold · code: the order's, told only where it is needed · state: the
+    order's · because: why it was cancelled, where it was · call_at: when the call began · reply_at: when the yes came,
+    0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever · free_exit: how long
+    after its activation it can be left without an early fee, in ms, 0 = not at all · doubtful: the reply
+    that a person must read can refuse this order alone
     """
 
     carrier: str
-    plan: str
-    price: str
-    unsubscribe: str
+    tariff: Tariff
     code: str
-    still_active: bool = False
-    tariff: Tariff | None = None
+    state: State = State.AWAITING_REPLY
+    because: Because = Because.STAFF
     call_at: Millis = 0
     reply_at: Millis = 0
     receipt: str = ""
@@ -75,40 +69,38 @@ _RECEIPT, _CALLED, _REPLIED = "\x00", "\x01", "\x02"
 contain them: see `literal`."""
 
 
-def edition_of(plan: Plan, language: str) -> int:
-    """Return the edition in which a plan is sold in a language; raises ValueError where it has no words in it."""
+def tariff_in(plan: Plan, language: str) -> Tariff:
+    """Return the tariff of a plan that can be sold in a language; raises ValueError where it has no words in it."""
     tariff = plan.tariff
-    if language != "zh" and (tariff is None or tariff.english is None):
+    if tariff is None or (language != CHINESE and tariff.english is None):
         raise ValueError("this plan has no words in that language")
-    return OF_SENTENCES if tariff is None else LANGUAGES[language]
+    return tariff
 
 
-def confirmation(plan: Plan, code: str | None, window_ms: int, edition: int, call_at: Millis | None = None) -> str:
-    """Return the question; without a code a bare yes is enough. Without call_at its place is kept: see `dated`."""
-    says = plan.says
-    if isinstance(says, Sentences):
-        told = {name: literal(value) for name, value in asdict(says).items()}
-    else:
-        told = _elements(plan.carrier, says, edition)
+def confirmation(plan: Plan, code: str | None, window_ms: int, language: str, call_at: Millis | None = None) -> str:
+    """Return the question; without a code a bare yes is enough. Without call_at its place is kept: see `dated`.
+
+    Raises ValueError for a plan that has no words in the language.
+    """
     return _render(
-        edition,
+        language,
         Purpose.CONFIRMATION,
-        **_carrier(plan.carrier, edition),
-        **_answers(code or "", edition),
-        **told,
-        window=lasting(window_ms, edition),
-        call_at=_CALL_AT if call_at is None else clock_of(call_at // _MINUTE_MS, edition),
+        **_carrier(plan.carrier, language),
+        **_answers(code or "", language),
+        **_elements(plan.carrier, tariff_in(plan, language), language),
+        window=lasting(window_ms, language),
+        call_at=_CALL_AT if call_at is None else clock_of(call_at // _MINUTE_MS, language),
     )
 
 
-def dated(text: str, edition: int, call_at: Millis) -> str:
+def dated(text: str, language: str, call_at: Millis) -> str:
     """Return a question that is the same for many orders, with the instant of this order's call filled in."""
-    return _dated(text, edition, call_at // _MINUTE_MS) if edition in DATED else text
+    return _dated(text, language, call_at // _MINUTE_MS)
 
 
 @lru_cache(maxsize=1024)
-def _dated(text: str, edition: int, minute: int) -> str:
-    return text.replace(_CALL_AT, clock_of(minute, edition), 1)
+def _dated(text: str, language: str, minute: int) -> str:
+    return text.replace(_CALL_AT, clock_of(minute, language), 1)
 
 
 def write(
@@ -118,70 +110,86 @@ def write(
     needs_code: bool = False,
     active_from: str = "",
     until: Millis = 0,
-    edition: int,
+    at: Millis = 0,
+    language: str,
 ) -> str:
     """Write any text but the question. Raises ValueError for the question.
 
     needs_code: a bare 是 would not be answer enough · active_from: as the BSS gave it · until: the instant that the
-    text names, where it names one
+    text names, where it names one · at: the instant that it is written for, from which a beginning is past or to come
     """
     if purpose is Purpose.CONFIRMATION:
         raise ValueError("the question is written by confirmation()")
     alike = replace(subject, receipt="", call_at=0, reply_at=0, code=subject.code if needs_code else "")
-    text = _written(purpose, alike, active_from, until // _MINUTE_MS, edition)
-    text = text.replace(_CALLED, clock_of(subject.call_at // _MINUTE_MS, edition))
-    text = text.replace(_REPLIED, clock_of(subject.reply_at // _MINUTE_MS, edition))
+    since = instant_from(active_from)
+    begun = "" if since is None else "yes" if since <= at else "no"
+    text = _written(purpose, alike, active_from, begun, until // _MINUTE_MS, language)
+    text = text.replace(_CALLED, clock_of(subject.call_at // _MINUTE_MS, language))
+    text = text.replace(_REPLIED, clock_of(subject.reply_at // _MINUTE_MS, language))
     return text.replace(_RECEIPT, subject.receipt)
 
 
 @lru_cache(maxsize=1024)  # a text that names no order is the same for all with the same plan
-def _written(purpose: Purpose, subject: Subject, active_from: str, until: int, edition: int) -> str:
-    """Write a text, with a code only where it is told. until: in minutes."""
-    if subject.tariff is None:
-        told = {"name": subject.plan, "price": subject.price, "unsubscribe": subject.unsubscribe}
-        told = {name: literal(value) for name, value in told.items()}
-    else:
-        told = _elements(subject.carrier, subject.tariff, edition)
-        if subject.free_exit and has_early_fee(subject.tariff):
-            told = told | {"early_fee_short": told_first(told["early_fee_short"], subject.free_exit, edition)}
+def _written(purpose: Purpose, subject: Subject, active_from: str, begun: str, until: int, language: str) -> str:
+    """Write a text, with a code only where it is told. begun: yes, no, '' where it is not known · until: in minutes."""
+    told = _elements(subject.carrier, subject.tariff, language)
+    if subject.free_exit and has_early_fee(subject.tariff):
+        told = told | {"early_fee_short": told_first(told["early_fee_short"], subject.free_exit, language)}
+    because = BECAUSE[language][subject.because]
+    # A question whose time is over may wait for its timer: nothing else makes a reply to an open order late.
+    state = State.EXPIRED if purpose is Purpose.LATE and subject.state not in OVER[language] else subject.state
     return _render(
-        edition,
+        language,
         purpose,
-        **_carrier(subject.carrier, edition),
-        **_answers(subject.code, edition),
+        **_carrier(subject.carrier, language),
+        **_answers(subject.code, language),
         **told,
-        active_from=beginning(active_from, edition),
-        deadline=clock_of(until, edition),
-        still_active=subject.still_active,
+        active_from=beginning(active_from, language),
+        begun=begun,
+        deadline=clock_of(until, language),
+        still_active=subject.state in ENGAGED,
         doubtful=subject.doubtful,
+        activating=subject.state is State.CONFIRMED,
+        over=OVER[language].get(state, "").format(name=told["name"], because=because),
+        because=because,
         call_at=_CALLED,
         reply_at=_REPLIED,
         receipt=_RECEIPT,
-        cool_off=_cool_off(subject.cool_off, edition),
+        cool_off=_cool_off(subject.cool_off, language),
     )
 
 
-def which_one(carrier: str | None, choices: Sequence[str]) -> str:
+def which_one(carrier: str | None, language: str, choices: Sequence[str]) -> str:
     """Return the answer to a reply that fits several orders; each choice is a code, a blank and the plan's name."""
     return _render(
-        CURRENT_EDITION,
+        language,
         WHICH_ONE,
-        **_carrier(carrier),
+        **_carrier(carrier, language),
         n=str(len(choices)),
-        choices="；".join(map(literal, choices)),
-        example=choices[0].partition(" ")[0] if choices else "",
+        choices=("; " if language == ENGLISH else "；").join(map(literal, choices)),
+        example=choices[0].partition(" ")[0],
     )
 
 
-def stopped(carrier: str | None) -> str:
+def stopped(carrier: str | None, language: str) -> str:
     """Return the answer to STOP from a number without an open order; without a carrier, all are refused."""
-    return _render(CURRENT_EDITION, STOPPED, **_carrier(carrier))
+    return _render(language, STOPPED, **_carrier(carrier, language))
 
 
 def registered(carrier: str | None, language: str) -> str:
     """Return the answer to the word that registers a number as marketing-free."""
-    edition = OF_LINES[language]
-    return _render(edition, Purpose.MARKETING_FREE, **_carrier(carrier, edition))
+    return _render(language, Purpose.MARKETING_FREE, **_carrier(carrier, language))
+
+
+def held(carrier: str | None, language: str, until: Millis) -> str:
+    """Return the answer to words that a person must read, from a number without an open order. until: read by then."""
+    deadline = clock_of(until // _MINUTE_MS, language)
+    return _render(language, HELD_LINE, **_carrier(carrier, language), deadline=deadline)
+
+
+def helped(carrier: str | None, language: str) -> str:
+    """Return the answer to HELP from a number that no order is remembered for."""
+    return _render(language, HELPED, **_carrier(carrier, language))
 
 
 def of_report(carrier: str | None, about: Sequence[str]) -> str:
@@ -192,27 +200,21 @@ def of_report(carrier: str | None, about: Sequence[str]) -> str:
     """
     kept, *values = about or ("",)
     key, language = read_name(kept)
-    names, edition = REPORT_NAMES.get(key, ()), OF_LINES[language]
+    names = REPORT_NAMES.get(key, ())
     if not names or len(names) != len(values):
         raise BrokenRecord("an answer to a report that nobody can write")
-    told = {name: literal(value) for name, value in zip(names, values, strict=True)}
-    return _render(edition, key, **_carrier(carrier, edition), **told)
+    return of_line(carrier, language, key, **dict(zip(names, values, strict=True)))
 
 
-def held(carrier: str | None, until: Millis) -> str:
-    """Return the answer to words that a person must read, from a number without an open order. until: read by then."""
-    deadline = clock_of(until // _MINUTE_MS, CURRENT_EDITION)
-    return _render(CURRENT_EDITION, HELD_LINE, **_carrier(carrier), deadline=deadline)
-
-
-def helped(carrier: str | None) -> str:
-    """Return the answer to HELP from a number that no order is remembered for."""
-    return _render(CURRENT_EDITION, HELPED, **_carrier(carrier))
+def of_line(carrier: str | None, language: str, key: str, **told: str | bool) -> str:
+    """Return a text of a line, by its name, with the values that it names."""
+    plain = {name: literal(value) if isinstance(value, str) else value for name, value in told.items()}
+    return _render(language, key, **_carrier(carrier, language), **plain)
 
 
 def proof(carrier: str | None) -> str:
     """Return four segments, each of which says which one it is: the test of a gateway. No subscriber reads it."""
-    brand = CARRIERS[carrier].name if carrier in CARRIERS else _UNKNOWN_BRAND
+    brand = _carrier(carrier, CHINESE)["brand"]
     heads = [f"【{brand}】通道检验，第1段，共4段：", *(f"第{n}段，共4段：" for n in (2, 3, 4))]
     return "".join(f"{head}{'零一二三四五六七八九' * 7:.{_UCS2_ROOM - len(head)}}" for head in heads)
 
@@ -223,50 +225,37 @@ def _environment() -> Environment:
     return Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701
 
 
-def _render(edition: int, key: str, **told: str | bool) -> str:
-    return _template(_words(edition, key, frozenset(told))).render(told)
+def _render(language: str, key: str, **told: str | bool) -> str:
+    return _template(language, key).render(told)
 
 
 @cache
-def _template(words: str) -> Template:
-    return _environment().from_string(words)
-
-
-@cache
-def _words(edition: int, key: str, told: frozenset[str]) -> str:
-    if edition not in EDITIONS:
-        raise BrokenRecord(f"no edition {edition} of our words is known here")
-    words = EDITIONS[edition].get(key)
-    if words is not None:
-        return words
-    # A text that an edition did not have yet: in the newest words of its language that can be filled.
-    alike = [n for n in EDITIONS if (n in ENGLISH) == (edition in ENGLISH) and key in EDITIONS[n]]
-    known = (EDITIONS[n][key] for n in sorted(alike, reverse=True))
-    return next(each for each in known if find_undeclared_variables(_environment().parse(each)) <= told)
+def _template(language: str, key: str) -> Template:
+    return _environment().from_string(WORDS[language][key])
 
 
 @lru_cache(maxsize=1024)
-def _elements(carrier: str, tariff: Tariff, edition: int) -> dict[str, str]:
-    told = asdict(elements(carrier, tariff, "en" if edition in ENGLISH else "zh"))
+def _elements(carrier: str, tariff: Tariff, language: str) -> dict[str, str]:
+    told = asdict(elements(carrier, tariff, language))
     # A value that ends in a blank stands before another sentence.
     return {name: literal(value) + " " * value.endswith(" ") for name, value in told.items()}
 
 
-def _cool_off(milliseconds: int, edition: int) -> str:
+def _cool_off(milliseconds: int, language: str) -> str:
     """Return for how long a plan is not offered again: for ever, or so many days, rounded up."""
     days = -(-milliseconds // _DAY_MS)
-    if edition in ENGLISH:
+    if language == ENGLISH:
         return f"for {days} day{'s' * (days > 1)}" if days else "at all"
     return f"{days}天内" if days else "今后"
 
 
-def _carrier(carrier: str | None, edition: int = CURRENT_EDITION) -> dict[str, str]:
+def _carrier(carrier: str | None, language: str) -> dict[str, str]:
     profile = CARRIERS.get(carrier or "")
     if profile is None:
-        return {"brand": _UNKNOWN_BRAND, "hotline": "", "official": ""}
-    brand = profile.english if edition in ENGLISH else profile.name
+        return {"brand": _UNKNOWN_BRAND[language], "hotline": "", "official": ""}
+    brand = profile.english if language == ENGLISH else profile.name
     return {"brand": brand, "hotline": profile.hotline, "official": profile.outbound}
 
 
-def _answers(code: str, edition: int) -> dict[str, str]:
-    return {"yes": f"Y{code}", "no": f"N{code}"} if edition in ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}
+def _answers(code: str, language: str) -> dict[str, str]:
+    return {"yes": f"Y{code}", "no": f"N{code}"} if language == ENGLISH else {"yes": f"是{code}", "no": f"否{code}"}

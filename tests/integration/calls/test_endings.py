@@ -87,7 +87,7 @@ def test_what_is_on_is_switched_off_once_and_the_subscriber_told(desk):
     after = ending(desk, order)
     assert (after.state, after.off.ref, after.off.stops) == (EndingState.ENDED, f"off-{off.ending_id}", "2025-12-01")
     [notice] = notices(desk)
-    assert "已按您的要求退订“5G智享套餐199元档”，12月1日00:00起失效" in notice.text
+    assert "已按您的要求退订“5G智享套餐199元档”，12月1日0时起失效" in notice.text
     assert order.receipt in notice.text
     assert (notice.to, [*after.effects]) == (NUMBER, ["wake.expired"])
     take_back(desk, order)

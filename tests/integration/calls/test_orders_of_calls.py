@@ -117,7 +117,7 @@ def test_the_open_orders_of_an_unlawful_call_are_cancelled(desk, how):
     desk.clock.forward(seconds=2)
     desk.run(Lane.TIMER)
     desk.run()
-    cancelled = desk.engine.show(order.id).events[-1].detail
+    cancelled = desk.engine.show(order.id).last(Trigger.CANCELLED).detail
     assert (desk.state(order), cancelled.reason) == ("cancelled", "call_unlawful")
     assert desk.bss.asked == []
     assert desk.engine.line(NUMBER).restrictions == ()
@@ -137,7 +137,7 @@ def test_what_was_ordered_and_then_declined_in_the_same_call_is_never_activated_
     assert (desk.state(order), desk.bss.asked) == ("confirmed", []), "the gate bars it before any timer has run"
     desk.run(Lane.TIMER)
     desk.run()
-    cancelled = desk.engine.show(order.id).events[-1].detail
+    cancelled = desk.engine.show(order.id).last(Trigger.CANCELLED).detail
     assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "declined_in_call", [])
     assert [each.kind for each in desk.engine.line(NUMBER).restrictions] == ["cool_off"]
     desk.say(f"是{other.doc.code}")
@@ -192,7 +192,7 @@ def test_a_call_that_nobody_answered_has_no_order_whatever_its_agent_says_first(
     desk.clock.forward(seconds=2)
     desk.run(Lane.TIMER)
     desk.run()
-    cancelled = desk.engine.show(order.id).events[-1].detail
+    cancelled = desk.engine.show(order.id).last(Trigger.CANCELLED).detail
     assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "call_unlawful", [])
     assert (desk.found(call).violations, desk.engine.line(NUMBER).restrictions) == (("no_recording",), ())
 
@@ -211,7 +211,7 @@ def test_a_recorded_call_that_nobody_answered_lets_no_order_go_on(desk):
     desk.run(Lane.TIMER)
     desk.run()
     for each in (order, other):
-        assert (desk.state(each), desk.engine.show(each.id).events[-1].detail.reason) == (
+        assert (desk.state(each), desk.engine.show(each.id).last(Trigger.CANCELLED).detail.reason) == (
             "cancelled", "call_not_answered"
         )  # fmt: skip
     assert (desk.bss.asked, desk.found(call).violations, desk.engine.line(NUMBER).restrictions) == ([], (), ())
@@ -232,7 +232,7 @@ def test_an_order_that_was_agreed_to_after_its_call_ended_is_never_activated_and
     assert (desk.state(order), desk.bss.asked) == ("confirmed", []), "the gate bars it before any timer has run"
     desk.run(Lane.TIMER)
     desk.run()
-    cancelled = desk.engine.show(order.id).events[-1].detail
+    cancelled = desk.engine.show(order.id).last(Trigger.CANCELLED).detail
     assert (desk.state(order), cancelled.reason, desk.bss.asked) == ("cancelled", "agreed_after_call", [])
     assert (desk.found(call).violations, desk.engine.line(NUMBER).restrictions) == ((), ())
     desk.say(f"是{within.doc.code}")
@@ -291,7 +291,7 @@ def test_an_activation_that_waits_for_a_call_which_cannot_be_read_waits_for_a_pe
     desk.engine.retry(order.id, "ops-1")
     desk.run()
     assert (desk.state(order), desk.bss.asked) == ("cancelled", [])
-    assert desk.engine.show(order.id).events[-1].detail.reason == "agreed_after_call"
+    assert desk.engine.show(order.id).last(Trigger.CANCELLED).detail.reason == "agreed_after_call"
 
 
 def test_two_clocks_of_a_desk_may_differ_by_a_minute(desk):

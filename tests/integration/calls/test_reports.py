@@ -124,7 +124,7 @@ def test_the_reporter_is_told_that_it_came_and_what_it_was(desk):
     desk.run(Lane.SMS)
     first, second = desk.texts("report")
     assert first.startswith(
-        f"【中国移动】您11月25日00:00举报的营销来电已受理，编号{told.number}。我公司将于12月10日前核查"
+        f"【中国移动】您11月25日0时举报的营销来电已受理，编号{told.number}。我公司将于12月10日24时前核查"
     )
     assert second.startswith(f"【中国移动】举报{told.number}已核查：02161000000不是我公司外呼号码")
     assert "线索已转公安机关处理" in second
@@ -148,6 +148,28 @@ def test_our_own_number_was_not_somebody_elses(desk):
         decide(desk, report(desk), "not_ours")
 
 
+def test_a_person_may_find_that_our_number_was_faked_which_admits_and_rewards_nothing(desk):
+    reports = book(desk, {"mobile": RewardTerms("20.00")})
+    told = report(desk, of=reports)
+    assert (told.found, told.reward) == ("ours_unrecorded", "eligible")
+    desk.run(Lane.SMS)
+    decided = decide(desk, told, "ours_spoofed", of=reports)
+    assert (decided.found, decided.reward) == ("ours_spoofed", "none")
+    desk.run(Lane.SMS)
+    text = desk.texts("report")[-1]
+    assert "来电显示10085，我公司无此通话记录，疑似改号。线索已转12321，并已登记不再向您营销。" in text
+    assert not {word for word in ("属我公司", "违规", "奖励") if word in text}
+
+
+def test_only_a_call_that_showed_our_number_and_that_nobody_made_was_faked(desk):
+    with pytest.raises(ReportMismatch, match="another number was shown"):
+        decide(desk, report(desk, caller_number="02161000000"), "ours_spoofed")
+    call = desk.start()
+    desk.end(call)
+    with pytest.raises(ReportMismatch, match="a call of ours is recorded"):
+        decide(desk, report(desk, ago=0), "ours_spoofed")
+
+
 def test_a_reward_is_the_carriers_own_and_granted_once_a_call(desk):
     told = report(desk)
     assert (told.reward, told.received.why) == ("none", "not_offered")
@@ -164,7 +186,7 @@ def test_a_reward_is_the_carriers_own_and_granted_once_a_call(desk):
     paid = decide(desk, first, "ours_unrecorded", "paid", of=reports)
     assert (paid.reward, paid.events[-1].amount) == ("paid", "20.00")
     desk.run(Lane.SMS)
-    assert [f"举报{first.number}的奖励20.00元已到账" in text for text in desk.texts("reward")] == [True]
+    assert [f"举报{first.number}的奖励20元已到账" in text for text in desk.texts("reward")] == [True]
     with pytest.raises(RewardNotDue):
         decide(desk, first, "ours_unrecorded", "none", of=reports)
 
@@ -199,8 +221,8 @@ def test_what_was_promised_to_the_reporter_is_paid_whatever_the_setting_says_sin
     decide(desk, told, "ours_unrecorded", "granted", of=before)
     paid = decide(desk, told, "ours_unrecorded", "paid", of=book(desk, since))
     desk.run(Lane.SMS)
-    assert ("50.00元" in desk.texts("report")[-1], paid.events[-1].amount) == (True, "50.00")
-    assert [f"举报{told.number}的奖励50.00元已到账" in text for text in desk.texts("reward")] == [True]
+    assert ("50元" in desk.texts("report")[-1], paid.events[-1].amount) == (True, "50.00")
+    assert [f"举报{told.number}的奖励50元已到账" in text for text in desk.texts("reward")] == [True]
 
 
 def test_a_reward_that_is_taken_back_names_no_amount(desk):

@@ -16,6 +16,7 @@ from consent_engine.domain.call.review import (
 )
 from consent_engine.domain.days import CHINA, later
 from consent_engine.domain.effects import WAKE_SECOND_LOOK, Lane, Unavailable
+from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.facts import Ended
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.change_order import recording
@@ -35,7 +36,11 @@ def test_a_failed_review_freezes_what_is_open_and_a_second_look_that_upholds_it_
     assert review(desk, call, "r-2", second=True).verdict is Verdict.FAILED
     desk.run()
     found = desk.engine.show(order.id)
-    assert (found.state, found.events[-1].detail.reason, desk.bss.asked) == ("cancelled", "review_failed", [])
+    assert (found.state, found.last(Trigger.CANCELLED).detail.reason, desk.bss.asked) == (
+        "cancelled",
+        "review_failed",
+        [],
+    )
     assert desk.engine.line(NUMBER).restrictions == ()
 
 
@@ -74,7 +79,11 @@ def test_what_had_begun_when_the_second_look_upheld_it_is_cancelled_once_the_bss
     desk.clock.forward(hours=1)
     desk.run()
     found = desk.engine.show(order.id)
-    assert (found.state, found.events[-1].detail.reason, desk.bss.asked) == ("cancelled", "review_failed", [])
+    assert (found.state, found.last(Trigger.CANCELLED).detail.reason, desk.bss.asked) == (
+        "cancelled",
+        "review_failed",
+        [],
+    )
     assert desk.engine.line(NUMBER).restrictions == ()
 
 

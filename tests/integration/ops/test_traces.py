@@ -97,7 +97,7 @@ def test_one_trace_holds_an_order_from_its_placing_to_its_notification_and_nobod
 def test_an_order_is_taken_back_while_its_process_is_traced_and_that_is_a_span(collector):
     spans, address = collector
     order, bss = "0ce7" + "1" * 24, FakeBss()
-    wanted = Deactivation("0ce7" + "2" * 24, order, "act-1", NUMBER, "PLAN", "withdrawn", 1)
+    wanted = Deactivation("0ce7" + "2" * 24, order, "act-1", NUMBER, "PLAN", "withdrawn", 1, free_exit=False)
     with tracing(address):
         outside = traced(Outside({}, bss=bss))
         asyncio.run(outside.bss.deactivate(wanted))

@@ -155,5 +155,5 @@ def test_an_sms_promises_no_instant_that_a_report_may_bring_forward(reporting):
     order = asked(reporting)
     reporting.say("是")
     reporting.run()
-    assert "请于11月26日00:00前" in reporting.texts("prove")[0]
+    assert "请于11月26日0时前" in reporting.texts("prove")[0]
     assert stands(reporting, order).surely_until == reporting.engine.show(order.id).asked_at + WINDOW

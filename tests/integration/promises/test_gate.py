@@ -301,7 +301,7 @@ def test_it_is_answered_once_a_day_and_says_until_when_a_person_reads_it(world):
         world.say(COMPLAINT)
         world.run()
     [told] = world.texts("held")
-    assert "11月26日00:00前人工核实" in told
+    assert "11月26日0时前人工核实" in told
     assert world.triggers(order).count("suspected") == 3
     world.clock.forward(hours=1)
     world.say("TD")

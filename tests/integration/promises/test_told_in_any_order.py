@@ -93,7 +93,7 @@ def test_a_call_that_turns_out_to_be_one_too_many_takes_its_order_with_it(world,
     assert violations(world) == [[], [], [], ["too_often"]]
     yes(world, order)
     end = next(each for each in world.engine.show(order.id).events if each.trigger == "cancelled").told()
-    assert (world.state(order), end["reason"], world.bss.asked) == ("cancelled", "call_unlawful", [])
+    assert (world.state(order), end["reason"], world.bss.asked) == ("cancelled", "call_violation", [])
 
 
 def test_a_yes_that_was_read_before_activates_nothing_once_the_call_is_one_too_many(world, noon):

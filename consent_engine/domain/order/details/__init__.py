@@ -12,6 +12,9 @@ from msgspec import defstruct
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details.base import Detail
 from consent_engine.domain.order.details.done import (
+    OF_CALL,
+    OF_LINE,
+    OF_PLAN,
     ActivationRefused,
     AskedAgain,
     Attempts,
@@ -35,6 +38,7 @@ from consent_engine.domain.order.details.done import (
     ServiceActivated,
     SmsAccepted,
     TooLateToAsk,
+    WithCall,
 )
 from consent_engine.domain.order.details.said import (
     AskedHelp,

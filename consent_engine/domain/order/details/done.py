@@ -1,5 +1,7 @@
 """Details of events caused by outside calls, timers and people."""
 
+from enum import StrEnum
+
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details.base import Detail
@@ -37,9 +39,28 @@ class ConfirmationFailed(Detail, frozen=True, kw_only=True):
     answered: int = 0
 
 
+OF_CALL, OF_PLAN, OF_LINE = "call", "plan", "line"
+"""The doors of a cancellation because of the order's call, because its plan was revoked, and because of the holder of
+its number.
+"""
+
+
+class WithCall(StrEnum):
+    """The reasons for which an order falls with its call."""
+
+    UNLAWFUL = "call_unlawful"
+    """The call was abandoned, or ended without a recording."""
+    VIOLATED = "call_violation"
+    """The end of the call shows another violation."""
+    DECLINED = "declined_in_call"
+    NOT_ANSWERED = "call_not_answered"
+    REVIEW_FAILED = "review_failed"
+    AGREED_LATE = "agreed_after_call"
+
+
 class Cancelled(Detail, frozen=True, kw_only=True):
-    """The order was cancelled. door: the way a refusal came, '' where it was none · may_be_asked: as in `SaidNo` ·
-    limited: 1 where the refusal was about one plan, or for a time.
+    """The order was cancelled. door: the way a refusal came, one of those above, or '' where a person asked ·
+    may_be_asked: as in `SaidNo` · limited: 1 where the refusal was about one plan, or for a time.
     """
 
     trigger = Trigger.CANCELLED
