@@ -17,6 +17,8 @@ from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import ACTIVATE, FRESH, READ, WAKE_TOO_LATE, Lane, Pending
+from consent_engine.domain.line.line import line_id
+from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.details import Parked
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
@@ -27,7 +29,8 @@ from tests import needs
 from tests.conftest import NUMBER, World
 from tests.processes import has_ended
 
-LINE = "0ce7line"
+NUMBERS = (NUMBER, *(parse(f"1390013900{n}") for n in range(3)))
+LINE, SECOND, THIRD, FOURTH = (line_id("test-secret", number) for number in NUMBERS)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,9 @@ def world(request):
     client = connect(request.getfixturevalue("server").url) if real else FakeRedis(decode_responses=True)
     client.flushdb()
     made = World(client)
-    made.engine.store = redis_store(Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock)
+    made.engine.store = redis_store(
+        Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock, seal=Seal("test-secret")
+    )
     yield made
     made.runner.close()
     client.close()
@@ -74,7 +79,8 @@ BODY = '{"kind":"refusal","carriers":"mobile","door":"voice","by":"A1024"}'
 
 
 def posted(key="k", line=LINE, body=BODY, **more):
-    return Posted(line, NUMBER, key, body, **more)
+    number = next(each for each in NUMBERS if line_id("test-secret", each) == line)
+    return Posted(line, number, key, body, **more)
 
 
 def record(world, order):
@@ -335,14 +341,14 @@ def test_members_without_an_effect_are_swept_out(world, store):
 
 
 def test_what_nobody_can_read_goes_to_the_stuck_list_and_the_others_are_leased(world, store, order):
-    store.inbox.receive([posted("a"), posted("b", line="0ce7other")])
+    store.inbox.receive([posted("a"), posted("b", line=SECOND)])
     world.client.hset(f"ce:{{0}}:line:{LINE}", "f:read", "garbage")
     world.client.hset(f"ce:{{0}}:order:{order.id}", "state", "of a later release")
-    world.client.rpush("ce:{0}:inbox:0ce7third", "garbage")
-    store.inbox.receive([posted("c", line="0ce7third"), posted("d", line="0ce7fourth")])
-    assert {leased.line.id for leased in store.lanes.lease(Lane.INBOUND, 9)} == {"0ce7other", "0ce7fourth"}
+    world.client.rpush(f"ce:{{0}}:inbox:{THIRD}", "garbage")
+    store.inbox.receive([posted("c", line=THIRD), posted("d", line=FOURTH)])
+    assert {leased.line.id for leased in store.lanes.lease(Lane.INBOUND, 9)} == {SECOND, FOURTH}
     assert store.lanes.lease(Lane.SMS, 9) == []
-    assert {each.id for each in store.lanes.stuck(9)} == {LINE, "0ce7third", order.id}
+    assert {each.id for each in store.lanes.stuck(9)} == {LINE, THIRD, order.id}
 
 
 # -- receive ----------------------------------------------------------------------------------------------------------
@@ -359,7 +365,7 @@ def test_a_message_is_stored_once_and_its_repeat_says_when_it_first_came(world, 
 def test_the_instants_of_one_line_never_go_back(world, store):
     [first] = store.inbox.receive([posted("a")])
     world.clock.forward(hours=-1)
-    later, other = store.inbox.receive([posted("b"), posted("c", line="0ce7other")])
+    later, other = store.inbox.receive([posted("b"), posted("c", line=SECOND)])
     assert later.at == other.at == world.clock.now  # the instant that callers are told
     [mine] = [each for each in store.lanes.lease(Lane.INBOUND, 9) if each.line.id == LINE]
     assert [each.at for each in mine.unread] == [first.at, first.at]
@@ -448,7 +454,9 @@ def test_what_was_proven_survives_the_death_of_the_server(server):
     client = connect(server.url)
     client.flushdb()
     world = World(client)
-    world.engine.store = redis_store(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
+    world.engine.store = redis_store(
+        Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock, seal=Seal("test-secret")
+    )
     order = world.place()
     world.say("TD")
     killed = os.pidfd_open(server.pid)
@@ -468,10 +476,14 @@ def test_what_cannot_be_proven_is_not_called_done_and_asking_again_is_safe(serve
     client = connect(server.url)
     client.flushdb()
     world = World(client)
-    world.engine.store = redis_store(Wire(client, proves=True, replicas=1), lease_ms=60_000, clock=world.clock)
+    world.engine.store = redis_store(
+        Wire(client, proves=True, replicas=1), lease_ms=60_000, clock=world.clock, seal=Seal("test-secret")
+    )
     with pytest.raises(NotDurable):
         world.place(key="k")
-    world.engine.store = redis_store(Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
+    world.engine.store = redis_store(
+        Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock, seal=Seal("test-secret")
+    )
     order = world.place(key="k")
     assert [entry.order for entry in world.engine.line(NUMBER).entries] == [order.id]
     world.runner.close()
@@ -481,6 +493,6 @@ def test_what_cannot_be_proven_is_not_called_done_and_asking_again_is_safe(serve
 def test_a_process_goes_on_with_the_scripts_it_began_with_though_an_upgrade_replaces_the_files(world, monkeypatch):
     wire = Wire(world.client, proves=False, replicas=0)
     monkeypatch.setattr("consent_engine.adapters.redis.client.files", lambda _: pytest.fail("the files are others now"))
-    store = redis_store(wire, lease_ms=60_000, clock=world.clock)
+    store = redis_store(wire, lease_ms=60_000, clock=world.clock, seal=Seal("test-secret"))
     world.client.script_flush()
     assert store.lanes.lease(Lane.SMS, 1) == []
