@@ -131,9 +131,7 @@ def end(call: Call, wanted: CallEnd, line: Line, secret: str, now: Millis, sells
     """
     asked = wanted.request
     if call.state is CallState.ABANDONED:
-        raise CallAbandoned(
-            "the end of this call was not reported in time: if the subscriber refused, use POST /v1/refusals"
-        )
+        raise CallAbandoned("the end of this call was not reported in time: nothing of it is kept but a refusal")
     if call.end is not None:
         raise AlreadyEnded("this call was ended before, with other details")
     if wrong := asked.late_errors(call, now):

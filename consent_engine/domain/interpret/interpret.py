@@ -183,13 +183,13 @@ def _meant(
 
 def _questions(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply) -> list[Entry]:
     """Return the orders that a doubtful reply concerns: the one asked from the number it was sent to; where that tells
-    nothing, each that was asked, as long as a no can end it.
+    nothing, each that was asked, until its service is activated.
     """
-    ours = [entry for entry in _meant(line, orders, message, body) if _can_be_declined(orders[entry.order])]
+    ours = [entry for entry in _meant(line, orders, message, body) if _is_open_question(orders[entry.order])]
     return [entry for entry in ours if entry.sub == body.sub] or ours
 
 
-def _can_be_declined(order: Order) -> bool:
+def _is_open_question(order: Order) -> bool:
     return may_be_asked(order) and allows(order.state, Trigger.SAID_NO)
 
 

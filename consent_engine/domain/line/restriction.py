@@ -189,6 +189,4 @@ def _barring_all(carrier: str, plan: str) -> tuple[str, ...]:
     return (*names, name_of(Kind.REFUSED, carrier, plan)) if plan else names
 
 
-SETTLING = tuple(name_of(Kind.REFUSED, scope) for scope in (EVERY_CARRIER, "{}"))
-"""The pattern of the restrictions that end an open order; all others make it wait."""
 BARRING = names_barring("{}", "[]", "<>")
