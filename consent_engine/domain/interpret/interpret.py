@@ -87,7 +87,7 @@ def _replied_by(
             facts = tuple((o, _with(fact, seen if o == order else None)) for o, fact in held.facts)
             return _restricting(line, message, body, replace(held, facts=facts), said)
     if said.is_doubtful:
-        return _doubting(line, orders, message, body, meant)
+        return doubting(line, orders, message, body, meant)
     return meant
 
 
@@ -154,7 +154,7 @@ def _restricting(line: Line, message: Unread, body: UnreadReply, meant: Reading,
     return replace(meant, put=(*meant.put, *timer), fields={**missing, **meant.fields})
 
 
-def _doubting(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, meant: Reading) -> Reading:
+def doubting(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReply, meant: Reading) -> Reading:
     """Add the restrictions of the orders that a doubtful reply concerns: each bars its order alone."""
     fields: dict[str, str] = {}
     for entry in _questions(line, orders, message, body):

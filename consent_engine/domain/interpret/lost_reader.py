@@ -9,7 +9,7 @@ from consent_engine.domain.effects import WAKE_ASIDE, Pending
 from consent_engine.domain.grammar import Keyword, counted
 from consent_engine.domain.inbox import UnreadRefusal, UnreadReply, decode_message, encode_message
 from consent_engine.domain.interpret.correlate import Meaning, remembered
-from consent_engine.domain.interpret.interpret import is_of_holder, nothing_asked, replied, understand
+from consent_engine.domain.interpret.interpret import doubting, is_of_holder, nothing_asked, replied, understand
 from consent_engine.domain.interpret.line_answers import answered, asking, language_of
 from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.line.entries import Unread
@@ -53,15 +53,17 @@ def set_aside(kept: Pending) -> tuple[Unread, Pending]:
 
 
 def without_reader(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
-    """Return what counts of a message whose readers all died: a refusal, as the door read it, ends what is open.
-    Nothing else of it is looked at, for that may be what they died of.
+    """Return what counts of a message whose readers all died: a refusal, as the door read it, ends what is open, and a
+    doubt bars it. Nothing else of it is looked at, for that may be what they died of.
     """
     body = message.body
     if isinstance(body, UnreadRefusal):
         return understand(line, orders, message, waits=False)
-    if not isinstance(body, UnreadReply) or not is_refusal(message):
+    if not isinstance(body, UnreadReply):
         return Reading(unmatched=LOST_READER)
-    said = body.meaning()
+    said, unread = body.meaning(), Reading(unmatched=LOST_READER)
+    if not is_refusal(message):
+        return doubting(line, orders, message, body, unread) if said.is_doubtful else unread
     entries = remembered(line.entries, body.scope, message.came)
     open_ = tuple(
         e.order for e in entries if e.is_open and e.order in orders and is_of_holder(line, e, orders[e.order])

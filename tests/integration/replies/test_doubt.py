@@ -10,7 +10,7 @@ from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
 from consent_engine.domain.msisdn import parse
 from consent_engine.errors import StoreUnavailable
 from tests.conftest import NUMBER, OTHER, SECOND
-from tests.integration.mishaps import dies_after
+from tests.integration.mishaps import dies_after, lose_leases
 
 DOUBT = "我老公不同意"
 HOURS = SUSPICION_LASTS_MS // 3_600_000
@@ -273,6 +273,18 @@ def test_a_reader_that_dies_at_any_commit_holds_both_orders_once(world):
         assert [world.triggers(order).count("suspected") for order in orders] == [1, 1]
     assert {each.text for each in world.engine.held()[0]} == {DOUBT}
     assert len(world.engine.held()[0]) == 6
+
+
+def test_a_doubt_whose_message_lost_every_reader_bars_its_order_all_the_same(world):
+    order = asked(world)
+    world.say(DOUBT)
+    lose_leases(world, Lane.INBOUND, times=6)
+    world.run()
+    assert [each.text for each in world.engine.held()[0]] == [DOUBT]
+    assert yes(world, order) == ("confirmed", [])
+    assert decide(world, refusal=True).decided == 1
+    world.run()
+    assert (world.state(order), line(world).restrictions) == ("cancelled", ())
 
 
 def test_it_concerns_the_order_whose_number_it_was_sent_to(world):
