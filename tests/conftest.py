@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,10 @@ settings.register_profile("ours", settings(deadline=None, database=None, **DRAWN
 settings.load_profile("ours")
 for name in [name for name in os.environ if name.startswith("CONSENT_") and name != "CONSENT_TESTS_REQUIRE"]:
     del os.environ[name]  # no setting of this machine reaches a test
+# Nohup has SIGHUP ignored, a shell's & has SIGINT, and whatever a test starts would inherit that.
+for number, usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 for name in ("no_proxy", "NO_PROXY"):  # pip may need a proxy; the tests' servers are reached directly
     os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost,::1")))
 

@@ -23,7 +23,7 @@ from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration
 from consent_engine.adapters.redis.embedded.launcher import LAUNCHER
 from tests import needs
-from tests.acceptance.house import until
+from tests.waiting import until
 
 DATABASES = 1_000
 IN_MEMORY = f"appendonly no\ndatabases {DATABASES}\n"

@@ -23,7 +23,7 @@ from consent_engine.config.warnings import warnings
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import SettingsError
 from tests import needs
-from tests.acceptance.house import until
+from tests.waiting import HANGS_S, until
 from workers.alive import alive
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +42,7 @@ MOST_EXPOSED = 20
 
 def ran(*command, **more):
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=60, check=False, **more
+        [str(part) for part in command], capture_output=True, text=True, timeout=HANGS_S, check=False, **more
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr

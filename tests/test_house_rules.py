@@ -10,6 +10,7 @@ from pathlib import Path
 
 from consent_engine import DISTRIBUTION
 from tests.longest_first import LONGEST
+from tests.waiting import HANGS_S
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for part in ("consent_engine", "workers") for path in (ROOT / part).rglob("*.py"))
@@ -19,7 +20,7 @@ WAIT = 120
 
 
 def run(*command):
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WAIT, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False)
 
 
 def readme_commands(program):
@@ -156,3 +157,28 @@ def test_each_decision_has_a_number_of_its_own_and_says_it():
     assert {number for number in numbers if numbers.count(number) > 1} == set()
     said = {path.name: re.match(r"# 0*(\d+)[.:] ", path.read_text("utf-8")) for path in pages}
     assert [name for name, number in said.items() if not number or int(number[1]) != int(name[:4])] == []
+
+
+def test_no_assertion_asks_how_long_something_took():
+    """A starved machine would have it red by chance: wait for an event (`tests/waiting.py`), or hand time in."""
+    clocks = {"monotonic", "perf_counter"}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Assert)
+        for call in ast.walk(node.test)
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in clocks
+    ]
+    assert found == []
+
+
+def test_waiting_has_one_bound():
+    """A test that waits for as long as a machine is thought to need is red where the machine needs longer."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name == "until" and path.name != "waiting.py"
+    ]
+    assert found == []

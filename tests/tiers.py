@@ -27,7 +27,11 @@ DEEP = int(os.environ.get("TESTS_DEEP", "0"))
 TIERS = {
     "consent_engine": FAST,
     "tests/acceptance": WHOLE,
+    "tests/acceptance/test_browser.py::test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone": SEARCHES,
+    "tests/acceptance/test_browser_points.py::test_a_gateway_that_is_away_is_named_to_ops_and_to_the_agent_within_ten_seconds": SEARCHES,  # noqa: E501
+    "tests/acceptance/test_browser_points.py::test_a_page_is_painted_and_answers_within_its_budget": SEARCHES,
     "tests/acceptance/test_chaos.py": SEARCHES,
+    "tests/acceptance/test_install.py::test_it_runs_from_an_empty_environment": SEARCHES,
     "tests/archive": FAST,
     "tests/archive/test_archive_databases.py": WHOLE,
     "tests/archive/test_archive_repeats.py": WHOLE,
@@ -38,6 +42,7 @@ TIERS = {
     "tests/contract": FAST,
     "tests/crashes": WHOLE,
     "tests/durability": WHOLE,
+    "tests/durability/test_sentinel.py::test_a_proof_by_a_replica_takes_moments_not_the_second_it_reports_in": SEARCHES,
     "tests/golden": FAST,
     "tests/integration": FAST,
     "tests/integration/http/test_document.py::test_a_client_made_from_the_document_works": WHOLE,
@@ -69,7 +74,7 @@ TIERS = {
     "tests/test_house_rules.py": FAST,
     "tests/test_memory.py": FAST,
     "tests/test_mutations.py": FAST,
-    "tests/test_mutations.py::test_a_test_that_fails_anyway_proves_nothing": WHOLE,
+    "tests/test_mutations.py::test_a_test_that_fails_anyway_proves_nothing": SEARCHES,
     "tests/test_mutations.py::test_only_a_test_that_fails_has_caught_a_mutation": WHOLE,
     "tests/test_pages.py": FAST,
     "tests/test_scenarios.py": FAST,

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.acceptance.house import HOME, until
+from tests.acceptance.house import HOME
 from tests.integration.serve_house import NUMBER, Serving, asked, closing_down, place
+from tests.waiting import HANGS_S, until
 
 TYPED = {"Content-Type": "application/json"}
 
@@ -24,7 +25,7 @@ def handset(folder: Path) -> Iterator[str]:
         until("it is ready", serving.ready)
         made = [sys.executable, "-m", "consent_engine", "keys", "add", "desk", "--role", "agent"]
         done = subprocess.run(
-            made, env=plain | told, cwd=folder, capture_output=True, text=True, timeout=60, check=True
+            made, env=plain | told, cwd=folder, capture_output=True, text=True, timeout=HANGS_S, check=True
         )
         place(serving, done.stdout.split()[-1])
         page = next(line.split()[-1] for line in serving.said().splitlines() if line.startswith("handset"))

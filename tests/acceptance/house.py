@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ from typing import Any
 
 from benchmarks.ports import free_port
 from consent_engine.domain import signature
+from tests.waiting import HANGS_S, until
 
 HOME = str(Path(__file__).parents[2])
 """The folder of our packages: the processes run in folders of their own."""
@@ -34,17 +33,13 @@ SHORT = {
 }
 
 
-STARTED_S = 180
-"""A limit for a start or an end: no promise, and on a busy machine a start takes a minute."""
-
-
 def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
     """Make one HTTP call as curl makes it; return status and JSON (or text)."""
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
     request = urllib.request.Request(url, data, sent, method=method)  # noqa: S310 - our own loopback addresses
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
+        with urllib.request.urlopen(request, timeout=HANGS_S) as answer:  # noqa: S310 - the same
             status, text = answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         status, text = error.code, error.read().decode()
@@ -52,29 +47,6 @@ def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None
         return status, json.loads(text)
     except ValueError:
         return status, text
-
-
-def until(what: str, look: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Repeat `look` until its result is true, within a limit. The pause uses no core: the engine needs both."""
-    deadline = time.monotonic() + seconds
-    idle = socket.socketpair()
-    try:
-        while time.monotonic() < deadline:
-            try:
-                found = look()
-            except (OSError, urllib.error.URLError):
-                found = None
-            if found:
-                return found
-            idle[0].settimeout(0.05)
-            try:
-                idle[0].recv(1)
-            except TimeoutError:
-                continue
-    finally:
-        for end in idle:
-            end.close()
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def children_of(pid: int) -> list[int]:
@@ -128,7 +100,7 @@ class House:
         """Run `consent ...` as a person types it."""
         return subprocess.run(
             [sys.executable, "-m", "consent_engine", *args],
-            env=self.environ, capture_output=True, text=True, timeout=STARTED_S, cwd=self.folder, check=False, **more,
+            env=self.environ, capture_output=True, text=True, timeout=HANGS_S, cwd=self.folder, check=False, **more,
         )  # fmt: skip
 
     def start_outside(self, *options: str) -> None:
@@ -140,7 +112,6 @@ class House:
         until(
             "the outside answers",
             lambda: call("GET", f"http://127.0.0.1:{self.outside_port}/ledger")[0] == 200,
-            STARTED_S,
         )
 
     def start(self, workers: int = 2) -> None:
@@ -151,7 +122,7 @@ class House:
             env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
         )  # fmt: skip
         log.close()
-        until("the engine is ready", lambda: call("GET", f"{self.api}/readyz")[0] == 200, STARTED_S)
+        until("the engine is ready", lambda: call("GET", f"{self.api}/readyz")[0] == 200)
 
     def add_keys(self) -> None:
         for role in ("agent", "ops", "admin"):
@@ -205,7 +176,7 @@ class House:
         assert self.server is not None
         if self.server.poll() is None:
             self.server.send_signal(signal.SIGTERM)
-        return self.server.wait(STARTED_S)
+        return self.server.wait(HANGS_S)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-DEADLINE_S = 40
-END_S = 10
+from tests.waiting import HANGS_S
+
+DEADLINE_S = END_S = HANGS_S
 
 
 class Running:

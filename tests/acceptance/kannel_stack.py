@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
 
 import httpx
 
@@ -21,6 +20,7 @@ from tests import needs
 from tests.acceptance.kannel_air import Text, heard
 from tests.acceptance.kannel_processes import DEADLINE_S, Running, running
 from tests.acceptance.smsc import Smsc
+from tests.waiting import HANGS_S, until
 
 ENGINE = ("-m", "consent_engine")
 ROOT = Path(__file__).parents[2]
@@ -193,18 +193,19 @@ class Stack:
         return self._spoken + self.centre.lines
 
     def parts(self, order: dict, told: str) -> str:
-        """The row that ops see of the parts of an order's question, once it contains `told`; else the last one."""
-        end, row = monotonic() + DEADLINE_S, ""
-        while told not in row and monotonic() < end:  # a command takes long enough to need no pause
+        """The row that ops see of the parts of an order's question, once it contains `told`."""
+
+        def row() -> str:
             rows = self.consent("show", order["id"]).stdout.splitlines()
-            row = next((row for row in rows if row.startswith("parts of confirmation.1")), "").replace("\t", " ")
-        return row
+            return next((row for row in rows if row.startswith("parts of confirmation.1")), "").replace("\t", " ")
+
+        return until(f"{told} of the parts", lambda: told in (seen := row()) and seen)
 
     def consent(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command as an operator at a terminal."""
         command = [sys.executable, *ENGINE, *arguments]
         return subprocess.run(
-            command, env=self.environ, cwd=self._folder, capture_output=True, text=True, timeout=120, check=False
+            command, env=self.environ, cwd=self._folder, capture_output=True, text=True, timeout=HANGS_S, check=False
         )
 
     def wait_for_event(self, order: dict, trigger: str, times: int = 1) -> None:

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.acceptance.house import House, house, until
+from tests.acceptance.house import House, house
+from tests.waiting import until
 
 WAITS, NOTIFIED, DECLINED, UNCLEAR, HELD, WRONG, REFUSED, REPORTED = range(9301, 9309)
 STUCK = (9311, 9312, 9313)

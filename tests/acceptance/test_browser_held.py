@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.acceptance.house import house, until
+from tests.acceptance.house import house
 from tests.acceptance.tab import Tab
+from tests.waiting import until
 
 COMPLAINT = "我要投诉你们"
 

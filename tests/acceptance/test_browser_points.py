@@ -17,8 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from consent_engine.engine.api_keys import Role
-from tests.acceptance.house import house, until
+from tests.acceptance.house import house
 from tests.acceptance.tab import Tab
+from tests.waiting import until
 
 log = logging.getLogger(__name__)
 NAMED_WITHIN_S = 10.0

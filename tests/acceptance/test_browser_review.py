@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.acceptance.house import house, until
+from tests.acceptance.house import house
 from tests.acceptance.tab import Tab
+from tests.waiting import until
 
 CALLS = 10
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests import needs
 from tests.acceptance.house import HOME
+from tests.waiting import HANGS_S
 
 BENCHMARK = ["-m", "benchmarks.promises.chaos"]
 ORDERS, KILLS = 120, 8
@@ -43,7 +44,7 @@ def figures():
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, start_new_session=True,
     )  # fmt: skip
     try:
-        out, told = running.communicate(timeout=170)
+        out, told = running.communicate(timeout=HANGS_S)
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)

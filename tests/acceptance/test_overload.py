@@ -9,6 +9,7 @@ import pytest
 
 from tests import needs
 from tests.acceptance.house import HOME
+from tests.waiting import HANGS_S
 
 BENCHMARK = ["-m", "benchmarks.promises.overload"]
 
@@ -23,7 +24,7 @@ def figures():
     load = ["--seconds", "5", "--posts", "150", "--orders", "90", "--p99", "2000", "--json"]
     done = subprocess.run(
         [sys.executable, *BENCHMARK, *load],
-        capture_output=True, text=True, timeout=110, check=False, env=os.environ | {"PYTHONPATH": HOME},
+        capture_output=True, text=True, timeout=HANGS_S, check=False, env=os.environ | {"PYTHONPATH": HOME},
     )  # fmt: skip
     assert done.stdout, done.stderr[-2_000:]
     return json.loads(done.stdout)

@@ -13,7 +13,8 @@ from redis import Redis
 
 from consent_engine.adapters.redis.client import connect
 from tests import needs
-from tests.acceptance.house import call, command_of, descendants, house, until
+from tests.acceptance.house import call, command_of, descendants, house
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +170,7 @@ def test_every_process_may_be_killed_and_every_order_placed_settles(home):
                 home.say(number, "是", f"mo-{number}-again")
         return {home.state(order) for order in orders.values()} == {"notified"}
 
-    until("all are notified", all_notified, 90)
+    until("all are notified", all_notified)
     for order in orders.values():
         [activation] = activations(home, order)
         assert activation["switched_on"] == 1

@@ -16,7 +16,8 @@ import yaml
 
 from benchmarks.ports import free_port
 from tests import needs
-from tests.acceptance.house import call, house, until
+from tests.acceptance.house import call, house
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -136,7 +137,7 @@ def prometheus(folder: Path, target: str, more: dict[str, object], rules: str = 
         f"--web.listen-address=127.0.0.1:{made.port}",
     ]  # fmt: skip
     with started(folder, "prometheus", *arguments):
-        until("Prometheus is ready", lambda: call("GET", f"http://127.0.0.1:{made.port}/-/ready")[0] == 200, WAIT)
+        until("Prometheus is ready", lambda: call("GET", f"http://127.0.0.1:{made.port}/-/ready")[0] == 200)
         yield made
 
 
@@ -145,14 +146,14 @@ def test_every_query_of_the_dashboard_returns_data_of_a_running_engine(tmp_path)
     metrics = free_port()
     address = f"127.0.0.1:{metrics}"
     with house(tmp_path, CONSENT_METRICS_ADDR=address) as made, prometheus(tmp_path, address, {}) as watching:
-        until("it is scraped", lambda: watching.ask("consent_store_up"), WAIT)
+        until("it is scraped", lambda: watching.ask("consent_store_up"))
         for number in range(5):
             order = made.place(8_100 + number)[1]["id"]
-            until("asked", lambda order=order: made.state(order) == "awaiting_reply", WAIT)
+            until("asked", lambda order=order: made.state(order) == "awaiting_reply")
             made.say(8_100 + number, "是", f"mo-{number}")
-            until("told", lambda order=order: made.state(order) == "notified", WAIT)
+            until("told", lambda order=order: made.state(order) == "notified")
             # A rate needs a step between two scrapes: the first order's series are there before the others come.
-            until("its calls are scraped", lambda: watching.ask("consent_outside_call_duration_seconds_bucket"), WAIT)
+            until("its calls are scraped", lambda: watching.ask("consent_outside_call_duration_seconds_bucket"))
 
         def without():
             """Queries with no data, or with no number in them."""
@@ -160,7 +161,7 @@ def test_every_query_of_the_dashboard_returns_data_of_a_running_engine(tmp_path)
             return [query for query, rows in asked.items() if all(row["value"][1] == "NaN" for row in rows)]
 
         with suppress(AssertionError):  # the assertion below says which queries
-            until("every query has data", lambda: without() == [], WAIT)
+            until("every query has data", lambda: without() == [])
         assert without() == []
 
 
@@ -267,7 +268,7 @@ def alertmanager(folder: Path, told: Told) -> Iterator[str]:
         f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
     ]  # fmt: skip
     with started(folder, "alertmanager", *arguments):
-        until("Alertmanager is ready", lambda: call("GET", f"http://127.0.0.1:{port}/-/ready")[0] == 200, WAIT)
+        until("Alertmanager is ready", lambda: call("GET", f"http://127.0.0.1:{port}/-/ready")[0] == 200)
         yield f"127.0.0.1:{port}"
 
 
@@ -286,14 +287,14 @@ def test_every_alarm_is_sent_though_a_scrape_is_missing_and_none_stays_after_rec
     with alertmanager(tmp_path, told) as manager:
         sends = {"alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]}}
         with prometheus(tmp_path, told.address, sends, shorter(RULES.read_text("utf-8"))) as watching:
-            until("it is scraped", lambda: told.scrapes > 3, WAIT)
+            until("it is scraped", lambda: told.scrapes > 3)
             told.metrics = BAD
             told.missing = frozenset({told.scrapes + 6, told.scrapes + 12})
-            until(f"sent: {alarms}", lambda: {name for name, how in told.sent if how == "firing"} >= alarms, WAIT)
+            until(f"sent: {alarms}", lambda: {name for name, how in told.sent if how == "firing"} >= alarms)
             fired = [name for name, how in told.sent if how == "firing"]
             assert set(fired) == alarms, "nothing else, and no alarm of the address being away"
             told.metrics = GOOD
-            until("all of it is over", lambda: watching.states() == set(), WAIT)
+            until("all of it is over", lambda: watching.states() == set())
             assert {name for name, how in told.sent if how == "resolved"} <= alarms
             told.missing = frozenset(range(told.scrapes, told.scrapes + 10_000))
-            until("nobody can be scraped", lambda: ("ConsentDown", "firing") in watching.states(), WAIT)
+            until("nobody can be scraped", lambda: ("ConsentDown", "firing") in watching.states())

@@ -15,6 +15,7 @@ from tests.acceptance.house import HOME
 from tests.archive.house import SHORT, Town
 from tests.conftest import OTHER
 from tests.memory import a_store
+from tests.waiting import HANGS_S
 
 
 @pytest.fixture
@@ -82,7 +83,9 @@ def test_an_installation_whose_archive_is_anothers_does_not_start(real, redis_se
     }  # fmt: skip
     command = [sys.executable, "-m", "workers"]
     real.client.flushdb()
-    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS_S, check=False
+    )
     assert done.returncode != 0
     assert "belongs to another installation" in done.stderr
     assert "Have the data on Redis been lost, restore them" in done.stderr

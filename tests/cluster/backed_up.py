@@ -12,6 +12,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import StoreUnavailable
 from consent_engine.wiring import installation
 from tests.cluster.load import AGREED, STARTED, number
+from tests.waiting import HANGS_S
 
 PAUSE_S = 0.05
 
@@ -69,4 +70,4 @@ def imported(town, settings, folder, beside):
     """Type the lines that bring a backup's data into an empty cluster."""
     lines = by_hand(settings, folder, read(folder))
     typed = "\n".join(lines).replace("NODE:PORT", f"127.0.0.1:{town.masters()[0].port}")
-    subprocess.run(f"set -e\n{typed}", shell=True, cwd=beside, check=True, timeout=120)  # noqa: S602 - as a person does
+    subprocess.run(f"set -e\n{typed}", shell=True, cwd=beside, check=True, timeout=HANGS_S)  # noqa: S602 - as a person does

@@ -8,7 +8,8 @@ from time import monotonic
 
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.domain.msisdn import Msisdn, slot
-from tests.acceptance.house import House, until
+from tests.acceptance.house import House
+from tests.waiting import until
 
 TAKEN = {200, 201}
 _NOW = datetime.now(UTC)
@@ -59,7 +60,7 @@ class Desks:
                     waiting.append(each)
             n += step if len(waiting) < 8 else 0
         for each in waiting:
-            until("what was refused is taken in the end", lambda each=each: self.place(each), 30)
+            until("what was refused is taken in the end", lambda each=each: self.place(each))
 
     def place(self, n: int) -> bool:
         began = monotonic()
@@ -97,7 +98,7 @@ def finish(home: House, orders: dict[int, str], seconds: float = 60, *, was_down
                 home.say(number(n), "是", f"mo-{n}-again")
         return set(states.values()) == {"notified"}
 
-    until("every acknowledged order is there, and goes on to its end", settled, seconds)
+    until("every acknowledged order is there, and goes on to its end", settled)
     assert home.command("stuck").stdout == ""
     activations = home.ledger()["activations"]
     assert sorted(each["order_id"] for each in activations) == sorted(orders.values())

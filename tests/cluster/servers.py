@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 
 from benchmarks.ports import free_port
 from consent_engine.adapters.redis.keys import Cell
-from tests.acceptance.house import until
 from tests.durability.servers import DURABLE, Server, server
+from tests.waiting import until
 
 MASTERS = 3
 NODE_TIMEOUT_MS = 1_000
@@ -78,7 +78,7 @@ class Cluster:
                 for fact in ("cluster_state:ok", "cluster_slots_ok:16384", f"cluster_known_nodes:{len(self.nodes)}")
             )
 
-        until("the cluster is calm", seen, 60)
+        until("the cluster is calm", seen)
 
     @staticmethod
     def _as_told(node: Server, command: str) -> Any:

@@ -12,9 +12,9 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
-from tests.acceptance.house import until
 from tests.cluster.backed_up import desks, imported, loaded, person, placed, silent
 from tests.cluster.conftest import CELLS
+from tests.waiting import until
 
 
 async def worked(engine, orders, state):

@@ -9,10 +9,10 @@ from consent_engine.backup.take import take
 from consent_engine.errors import StoreUnavailable
 from consent_engine.wiring import installation
 from tests import needs
-from tests.acceptance.house import until
 from tests.cluster.backed_up import desks, imported, loaded, silent
 from tests.cluster.conftest import CELLS
 from tests.tiers import DEEP
+from tests.waiting import until
 
 pytestmark = needs.linux
 MORE = 12
@@ -28,7 +28,7 @@ def copied(town):
 def promoted(town, gone):
     """Wait until the others say that another master has its cells."""
     others = [each for each in town.nodes if each is not gone]
-    until("another is promoted", lambda: not any(gone.port in owning(each) for each in others), 60)
+    until("another is promoted", lambda: not any(gone.port in owning(each) for each in others))
 
 
 def owning(node):
@@ -76,7 +76,7 @@ def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(tow
         failed.join(90)
         town.calm()
         had = len(orders)
-        until("orders come in again", lambda: len(orders) > had + MORE, 60)
+        until("orders come in again", lambda: len(orders) > had + MORE)
         before = dict(orders)
         take(loaded(named), None, folder, silent)
     town.flush()

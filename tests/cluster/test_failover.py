@@ -3,9 +3,10 @@
 from collections import Counter
 from time import monotonic
 
-from tests.acceptance.house import house, until
+from tests.acceptance.house import house
 from tests.cluster.conftest import CELLS
 from tests.cluster.load import TAKEN, Desks, cell, finish
+from tests.waiting import until
 
 WORKED = 15
 """The number of orders acknowledged before it happens, and again after."""

@@ -20,10 +20,10 @@ from consent_engine.domain.sms import Reply
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Target
 from consent_engine.ports.pauses import Pause
-from tests.acceptance.house import until
 from tests.conftest import World
 from tests.durability.history import broken
 from tests.durability.servers import server
+from tests.waiting import until
 
 SLOT = 13907
 """The slot of the tag `{0}`."""

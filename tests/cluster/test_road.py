@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.registry import SCHEMA
-from tests.acceptance.house import call, house, until
+from tests.acceptance.house import call, house
 from tests.cluster.conftest import CELLS
+from tests.waiting import until
 
 ORDERS = 40
 

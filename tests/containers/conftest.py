@@ -11,6 +11,7 @@ import pytest
 
 from tests import needs
 from tests.containers import stack
+from tests.waiting import HANGS_S
 
 KEPT_S = 7 * 86_400
 """Seconds for which a root filesystem is used again: Debian's packages change."""
@@ -26,7 +27,7 @@ def root_filesystem() -> Path:
     with TemporaryDirectory(dir=kept.parent) as folder:
         made = Path(folder, "debian.tar")
         command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={stack.PACKAGES}", *stack.LEAN]
-        subprocess.run([*command, "--dpkgopt=force-unsafe-io", "trixie", made], check=True, timeout=300)
+        subprocess.run([*command, "--dpkgopt=force-unsafe-io", "trixie", made], check=True, timeout=HANGS_S)
         made.replace(kept)
     return kept
 

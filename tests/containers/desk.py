@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.acceptance.house import call, until
+from tests.acceptance.house import call
+from tests.waiting import until
 
 
 def now() -> str:
@@ -45,12 +46,11 @@ class Desk:
         until(
             "the reply is taken",
             lambda: call("POST", f"{self.gateway}/say", said)[1].get("engine_answered") == 200,
-            120,
         )
 
     def reaches(self, order: str, state: str, seconds: float = 120) -> None:
         """Wait until an order has a state."""
-        until(f"{order} is {state}", lambda: self.state(order) == state, seconds)
+        until(f"{order} is {state}", lambda: self.state(order) == state)
 
     def ledger(self) -> Any:
         """Everything that reached the gateway and the BSS."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import needs
-from tests.acceptance.house import until
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 OURS = Path(__file__).parent
@@ -60,7 +60,7 @@ def daemon(folder: Path) -> Iterator[Docker]:
         process = subprocess.Popen([str(each) for each in command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     docker = Docker(at)
     try:
-        until("a Docker daemon", lambda: process.poll() is not None or (at.exists() and _answers(docker)), 60)
+        until("a Docker daemon", lambda: process.poll() is not None or (at.exists() and _answers(docker)))
         assert process.poll() is None, (folder / "log").read_text()[-2000:]
         yield docker
     finally:

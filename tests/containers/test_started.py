@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.house import call, until
+from tests.acceptance.house import call
 from tests.containers import under_systemd
 from tests.containers.desk import Desk, now
 from tests.containers.stack import Docker, Stack
+from tests.waiting import until
 
 MEGABYTE = 1_000_000
 OF_OURS = 8 * MEGABYTE
@@ -71,7 +72,7 @@ def test_the_demo_needs_no_setting_and_its_handset_is_answered(files: Stack) -> 
         desk = Desk(files.address("demo", 8080), handset, files.key("desk", service="demo"))
         order = desk.place("+8613800138000", now())
         own = {"Host": "127.0.0.1:8081"}  # a browser asks for the port that the compose file publishes
-        until("the question", lambda: "5G" in str(call("GET", f"{handset}{path}phones.json", headers=own)[1]), 120)
+        until("the question", lambda: "5G" in str(call("GET", f"{handset}{path}phones.json", headers=own)[1]))
         said = {"from": "+8613800138000", "to": "10085", "text": "是"}
         until("it is taken", lambda: call("POST", f"{handset}{path}write", said, own)[0] == 200)
         desk.reaches(order, "notified")
@@ -100,7 +101,7 @@ def test_prometheus_finds_the_engine_and_cannot_reach_the_stores(stack: Stack) -
     asked = f"{stack.address('prometheus', 9090)}/api/v1/query?" + urllib.parse.urlencode(
         {"query": "consent_workers_alive == 2"}
     )
-    until("a scrape that counts both workers", lambda: call("GET", asked)[1]["data"]["result"], 120)
+    until("a scrape that counts both workers", lambda: call("GET", asked)[1]["data"]["result"])
     [prometheus] = stack.containers("prometheus")
     told = stack.docker.ran("exec", prometheus, "sh", "-c", "wget -T 2 -t 1 -O- http://redis:6379 2>&1 || true")
     assert "unable to resolve" in told
@@ -114,7 +115,7 @@ def test_a_worker_that_is_killed_comes_back_and_loses_nothing(stack: Stack, desk
     for process in before:
         os.kill(process, signal.SIGKILL)
     desk.say("+8613800138002", "是")
-    until("others in their place", lambda: not set(before) & {stack.docker.process(each) for each in victims}, 120)
+    until("others in their place", lambda: not set(before) & {stack.docker.process(each) for each in victims})
     desk.reaches(order, "notified")
     of_it = [each for each in desk.ledger()["activations"] if each["order_id"] == order]
     assert len(of_it) == 1
@@ -126,7 +127,7 @@ def test_redis_is_killed_and_nothing_that_was_acknowledged_is_lost(stack: Stack,
     [redis] = stack.containers("redis")
     before = stack.docker.process(redis)
     os.kill(before, signal.SIGKILL)
-    until("another Redis", lambda: stack.docker.process(redis) not in {0, before}, 120)
+    until("another Redis", lambda: stack.docker.process(redis) not in {0, before})
     desk.say("+8613800138003", "是")
     desk.reaches(order, "notified")
 
@@ -147,7 +148,7 @@ def test_the_units_of_systemd_start_as_their_readme_says_and_what_dies_is_starte
         machine.sells("+8613800138005")
         before = machine.process("consent-worker@1")
         machine.typed("systemctl kill --signal=KILL consent-worker@1 consent-api")
-        until("another worker", lambda: machine.process("consent-worker@1") not in {0, before}, 120)
+        until("another worker", lambda: machine.process("consent-worker@1") not in {0, before})
         machine.ready()
         machine.sells("+8613800138006")
         machine.typed("systemctl stop consent-api consent-worker@1 consent-worker@2 redis-server@consent")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.acceptance.house import until
 from tests.containers.stack import ROOT, SECRET, Docker
+from tests.waiting import until
 
 IMAGE = "consent-engine:0.1.0"
 COPIED = ("deploy", "tests", "benchmarks")
@@ -38,7 +38,7 @@ class Machine:
     def ready(self) -> None:
         """Wait until the API answers that it is ready: a durable store, and a worker heard from."""
         asked = "wget -qO- http://127.0.0.1:8080/readyz || echo not yet"
-        until("ready", lambda: '"ready"' in self.typed(asked), 120)
+        until("ready", lambda: '"ready"' in self.typed(asked))
 
     def sells(self, msisdn: str) -> None:
         """Take an order from the desk to its notification."""
@@ -67,7 +67,6 @@ def machine(docker: Docker) -> Iterator[Machine]:
         until(
             "systemd",
             lambda: made.typed("systemctl is-system-running 2>/dev/null || true").strip() in {"running", "degraded"},
-            120,
         )
         _installed(made)
         made.ready()

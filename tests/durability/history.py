@@ -21,9 +21,9 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.limits import Pace
 from consent_engine.ports import Outside
-from tests.acceptance.house import until
 from tests.conftest import NUMBER, SENDERS, Clock, World
 from tests.durability.servers import Server
+from tests.waiting import until
 
 OTHER = Msisdn("+8613900139000")
 PLANS = {NUMBER: "5g-smart-199", OTHER: "fibre-duo-129"}

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from benchmarks.ports import free_port
 from tests import needs
-from tests.acceptance.house import until
+from tests.waiting import until
 
 DURABLE = ("appendonly yes", "aof-use-rdb-preamble no", 'save ""', "aof-load-truncated yes")
 

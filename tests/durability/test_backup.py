@@ -41,6 +41,7 @@ from tests.conftest import OTHER
 from tests.durability.backups import SECRET, server_in, settings, silent, town_on
 from tests.integration.rq_house import ROOT
 from tests.shims import CONSENT, shims
+from tests.waiting import HANGS_S
 
 REFUSED = "13800138078"
 """The number that refuses after the backup was made."""
@@ -81,7 +82,7 @@ def whole(found):
 def filled(there, kept, to):
     """Type the lines that bring a backup's data into a Redis of one's own, in the folder of its files."""
     typed = [line for line in by_hand(there, kept, read(kept)) if not line.startswith("#")]
-    subprocess.run("; ".join(typed), shell=True, cwd=to, check=True, timeout=60)  # noqa: S602 - as a person does
+    subprocess.run("; ".join(typed), shell=True, cwd=to, check=True, timeout=HANGS_S)  # noqa: S602 - as a person does
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -193,7 +194,7 @@ def test_killed_at_any_step_a_backup_or_restore_is_whole_after_the_same_command_
     folder, manifest, _ = kept
     command = [sys.executable, "-m", "tests.durability.backups", str(folder / "data"), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
-                          text=True, timeout=120, check=False)  # fmt: skip
+                          text=True, timeout=HANGS_S, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     died = json.loads(done.stdout)
     assert died["backup"] >= 4

@@ -11,7 +11,7 @@ from consent_engine.adapters.redis.topology.sentinel import replicas_known
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import server
 from consent_engine.doctor.findings import Level
-from tests.acceptance.house import until
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from benchmarks.ports import free_port
 from consent_engine.errors import StoreUnavailable
-from tests.acceptance.house import house, until
+from tests.acceptance.house import house
 from tests.durability.history import Durable, broken
 from tests.durability.servers import server
+from tests.waiting import until
 
 UNLIMITED = resource.RLIM_INFINITY
 

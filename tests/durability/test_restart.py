@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests import needs
+from tests.waiting import HANGS_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,7 +15,7 @@ def test_after_kill_9_every_order_is_there_with_something_due_and_the_engine_goe
     needs.server()
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.growth.restart", "--orders", "1000"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "orders there: 1000 of 1000" in done.stdout, done.stdout

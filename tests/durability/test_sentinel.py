@@ -13,9 +13,10 @@ from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Calls, Wire, 
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import NotDurable, StoreUnavailable
-from tests.acceptance.house import house, until
+from tests.acceptance.house import house
 from tests.durability.history import Durable, broken
 from tests.durability.servers import watched
+from tests.waiting import until
 
 WORKED = 10
 """The number of orders acknowledged before the master is killed, and again after."""
@@ -198,7 +199,7 @@ def test_the_master_dies_under_load_and_everything_acknowledged_is_there(trio, t
                     home.say(number, "是", f"mo-{number}-again")
             return states if states == {"notified": len(orders)} else None
 
-        until("every acknowledged order is there, and goes on to its end", settled, 60)
+        until("every acknowledged order is there, and goes on to its end", settled)
         assert all(each["switched_on"] == 1 for each in home.ledger()["activations"])
         assert home.ledger()["errors"] == []
         assert home.children("") == processes, "nobody was started anew"

@@ -6,7 +6,6 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,10 +21,9 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.wiring import Installation, installation
 from tests import needs
+from tests.waiting import HANGS_S, until
 
 ROOT = Path(__file__).parents[2]
-WAIT = 60
-"""The limit, not a promise, for anything on a busy machine."""
 SETTINGS = {
     "CONSENT_DURABILITY": "everysec",
     "CONSENT_SECRET": "a secret of the tests",
@@ -38,16 +36,6 @@ SETTINGS = {
     "CONSENT_UNCERTAIN_HOLD": "500ms",
     "CONSENT_REMINDER_AFTER": "off",
 }
-
-
-def until(what: str, look: Callable[[], Any], seconds: float = WAIT) -> Any:
-    """Look until the result is true, for so many seconds at most."""
-    nothing = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if found := look():
-            return found
-        nothing.wait(0.02)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def everything(redis, names: str) -> bytes:
@@ -82,7 +70,7 @@ class Gateway:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 gateway.calls.put(body)
-                gateway.hold.wait(WAIT)
+                gateway.hold.wait(HANGS_S)
                 answer = json.dumps({"message_id": f"m-{body['ref']}"}).encode()
                 try:
                     self.send_response(200)
@@ -104,7 +92,7 @@ class Gateway:
     def close(self) -> None:
         self.hold.set()
         self._http.shutdown()
-        self._thread.join(WAIT)
+        self._thread.join(HANGS_S)
         self._http.server_close()
 
 
@@ -169,7 +157,7 @@ class Works:
 
     def call(self) -> dict[str, Any]:
         """Return the next call at the gateway."""
-        return self.gateway.calls.get(timeout=WAIT)
+        return self.gateway.calls.get(timeout=HANGS_S)
 
 
 @contextmanager
@@ -193,5 +181,5 @@ def works(started: EmbeddedServer, folder: Path, **settings: str):
             for worker in made.workers:
                 if worker.process.poll() is None:
                     worker.process.kill()
-                worker.process.wait(WAIT)
+                worker.process.wait(HANGS_S)
             gateway.close()

@@ -15,8 +15,9 @@ from benchmarks.ports import free_port
 from tests import needs
 from tests.acceptance.house import children_of, command_of
 from tests.integration.api_door import NUMBER
-from tests.integration.rq_house import ROOT, WAIT, until
+from tests.integration.rq_house import ROOT
 from tests.typed import typed
+from tests.waiting import HANGS_S, until
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def environ(tmp_path):
 @pytest.fixture
 def consent(environ):
     def run(*arguments, **more):
-        return typed(*arguments, environ=environ | more, seconds=2 * WAIT)
+        return typed(*arguments, environ=environ | more, seconds=HANGS_S)
 
     return run
 
@@ -76,14 +77,14 @@ def closing_down(made):
         if made.process.poll() is None:
             made.process.terminate()
         try:
-            made.process.wait(WAIT)
+            made.process.wait(HANGS_S)
         except subprocess.TimeoutExpired:
             made.process.kill()
-            made.process.wait(WAIT)
+            made.process.wait(HANGS_S)
 
 
 def asked(url, body=None, headers=None):
-    answer = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=WAIT)
+    answer = httpx.request("GET" if body is None else "POST", url, json=body, headers=headers, timeout=HANGS_S)
     return answer.status_code, answer.text
 
 

@@ -16,7 +16,8 @@ from redis.exceptions import RedisError
 from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from tests import needs
-from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, until
+from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call
+from tests.waiting import HANGS_S, until
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "redis"
 PASSWORDS = {"api": "api-pass-1", "worker": "worker-pass-2", "watch": "watch-pass-3"}
@@ -30,7 +31,7 @@ def certificates(folder: Path) -> Path:
     folder.mkdir()
 
     def run(*arguments: str) -> None:
-        subprocess.run([openssl, *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+        subprocess.run([openssl, *arguments], cwd=folder, check=True, capture_output=True, timeout=HANGS_S)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
     run("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=consent redis CA",

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.waiting import HANGS_S
+
 ROOT = Path(__file__).parents[2]
 OUR_COMMANDS = "starts programs by a list we wrote, never by a shell; nothing of a request is in it"
 NO_SECRET = "draws jitter or deals scripts: nobody gains by guessing it. Secrets come from `secrets`"
@@ -38,7 +40,7 @@ ALLOWED = {
 
 def looked(*paths):
     command = [sys.executable, "-m", "bandit", "--quiet", "--format", "json", "--recursive", *map(str, paths)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False)
     said = json.loads(done.stdout)
     assert said["errors"] == []
     return said

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from consent_engine.domain.grammar import read
 from tests.security import targets
 from tests.tiers import DEEP
+from tests.waiting import HANGS_S
 
 EXAMPLES = 100 * max(1, DEEP)
 TOKENS = [
@@ -62,6 +63,6 @@ def test_a_target_fails_when_something_else_were_a_yes():
 
 def test_the_command_says_so_when_there_is_no_atheris():
     command = [sys.executable, "-m", "tests.security.fuzz", "keywords", "--runs", "200"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert done.returncode == 0, done.stderr
     assert "no atheris here" in done.stdout or "200" in done.stderr + done.stdout

@@ -22,8 +22,9 @@ import pytest
 from redis import Redis
 
 from tests import needs
-from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, command_of, descendants, until
+from tests.acceptance.house import BSS_SECRET, GATEWAY_SECRET, HOME, SHORT, House, call, command_of, descendants
 from tests.security.rude import rude
+from tests.waiting import until
 
 NUMBERS = range(71_000_001, 71_000_041)
 DIGITS = [f"138{n:08d}" for n in NUMBERS]

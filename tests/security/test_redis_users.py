@@ -18,8 +18,9 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from tests import needs
-from tests.acceptance.house import call, until
+from tests.acceptance.house import call
 from tests.security.redis_house import DEPLOY, PASSWORDS, guarded, processes
+from tests.waiting import HANGS_S, until
 
 ASKED_AND_DONE_WITHOUT = {"command config|get", "command acl|getuser", "command client|list"}
 """Commands the engine tries, and does without where they are refused."""
@@ -228,7 +229,7 @@ def test_a_certificate_that_is_not_accepted_is_named_and_no_server_is_looked_for
         environ = home.environ | {"CONSENT_REDIS_URL": url, "CONSENT_RQ_URL": url}
         for command in (["workers"], ["consent_engine", "doctor", "--brief"]):
             done = subprocess.run([sys.executable, "-m", *command], env=environ, capture_output=True, text=True,
-                                  timeout=60, cwd=home.folder, check=False)  # fmt: skip
+                                  timeout=HANGS_S, cwd=home.folder, check=False)  # fmt: skip
             assert done.returncode != 0, command
             lines = [line for line in (done.stdout + done.stderr).splitlines() if told in line]
             assert len(lines) == (2 if "doctor" in command else 1), done
@@ -241,7 +242,7 @@ def test_what_cannot_work_with_this_user_ends_and_tells_no_password(home, redis,
     environ = home.environ | {"CONSENT_REDIS_URL": redis.url(user, password)}
     for command in (["-m", "workers"], ["-m", "consent_engine", "api", "--port", str(free_port())],
                     ["-m", "consent_engine", "stuck"]):  # fmt: skip
-        done = subprocess.run([sys.executable, *command], env=environ, capture_output=True, text=True, timeout=60,
+        done = subprocess.run([sys.executable, *command], env=environ, capture_output=True, text=True, timeout=HANGS_S,
                               cwd=home.folder, check=False)  # fmt: skip
         assert done.returncode != 0, command
         assert password not in done.stdout + done.stderr
@@ -262,7 +263,7 @@ def test_doctor_finds_that_a_user_may_not(home, redis):
 def test_the_users_file_as_it_is_here_starts_no_server(tmp_path):
     """Its passwords are placeholders: nobody runs on published ones by mistake."""
     command = [needs.server(), "--port", "0", "--aclfile", DEPLOY / "users.acl", "--dir", tmp_path]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert done.returncode != 0
 
 

@@ -13,7 +13,8 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.page_door import SAME, PageDoor
 from tests.integration.rq.attacks import ATTACKS, OUT_OF_THE_WAY, Bomb, enqueued
-from tests.integration.rq_house import Gateway, until, works
+from tests.integration.rq_house import Gateway, works
+from tests.waiting import until
 
 LANES = [lane.value for lane in Lane]
 
@@ -69,7 +70,7 @@ def test_workers_under_attack_run_nothing_stop_never_and_do_their_work(started, 
             house.redis.publish(f"rq:pubsub:{name.decode().removeprefix('rq:worker:')}", b'{"command": "shutdown"}')
         order = house.place()
         house.becomes(order, "awaiting_reply")
-        until("every lane is empty", lambda: not any(house.redis.llen(f"rq:queue:{lane}") for lane in LANES), 60)
+        until("every lane is empty", lambda: not any(house.redis.llen(f"rq:queue:{lane}") for lane in LANES))
         again = house.place()
         house.becomes(again, "awaiting_reply")
         until("all of them were refused", lambda: refused(house.redis) == len(ready))

@@ -26,13 +26,14 @@ from consent_engine.errors import OrderNotFound, SettingsError
 from consent_engine.process import logs
 from tests.plans import in_fields
 from tests.plans import sample as tariffs
+from tests.waiting import HANGS_S
 
 WAIT = 60
 
 
 def consent(*arguments, **more):
     command = [sys.executable, "-m", "consent_engine", *arguments]
-    return subprocess.run(command, capture_output=True, timeout=WAIT, check=False, **more)
+    return subprocess.run(command, capture_output=True, timeout=HANGS_S, check=False, **more)
 
 
 def test_read_tells_keyword_and_code_a_line_a_text(capsys):
@@ -80,7 +81,7 @@ def test_without_arguments_read_takes_lines_of_which_an_empty_one_is_a_text_too(
 
 def test_read_loads_neither_redis_nor_starlette():
     code = "import sys; from consent_engine import cli; cli.run(['read', 'y']); sys.stderr.write(repr([*sys.modules]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=WAIT, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANGS_S, check=True)
     assert not {"'redis'", "'starlette'", "'rq'", "'aiohttp'", "'transitions'"} & set(
         done.stderr.strip("[]\n").split(", ")
     )
@@ -304,7 +305,7 @@ def test_a_reader_that_left_is_told_nothing():
     ours, theirs = os.pipe()
     os.close(ours)
     command = [sys.executable, "-m", "consent_engine", "read", "是"]
-    left = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=WAIT, check=False)
+    left = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=HANGS_S, check=False)
     os.close(theirs)
     assert (left.returncode, left.stderr) == (1, b"")
 
@@ -312,7 +313,7 @@ def test_a_reader_that_left_is_told_nothing():
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_stream_that_its_caller_closed_is_no_defect(closed):
     command = f'"{sys.executable}" -m consent_engine read 是 {closed}'
-    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=WAIT, check=False)
+    ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=HANGS_S, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert ran.stdout == (b"" if ">&-" in closed.split() else b"YES\t-\n")
 
@@ -322,8 +323,8 @@ def test_a_stream_that_its_caller_closed_is_no_defect(closed):
 def test_a_disk_that_is_full_is_a_status_and_no_complaint_of_python(end, status, at_once):
     command = f'"{sys.executable}" -m consent_engine read 是 {end}'
     ran = subprocess.run(
-        ["/bin/sh", "-c", command], env=os.environ | {"PYTHONUNBUFFERED": at_once}, capture_output=True, timeout=WAIT,
-        check=False,
+        ["/bin/sh", "-c", command], env=os.environ | {"PYTHONUNBUFFERED": at_once}, capture_output=True,
+        timeout=HANGS_S, check=False,
     )  # fmt: skip
     assert ran.returncode == status
     said = f"consent: {'the' if at_once else 'done, but its'} output cannot be written: No space left on device\n"
@@ -346,7 +347,7 @@ def test_whoever_interrupts_a_command_gets_one_line(number):
         reading.stdin.flush()
         assert reading.stdout.readline().decode() == "YES\t-\n"
         reading.send_signal(number)
-        _, said = reading.communicate(timeout=WAIT)
+        _, said = reading.communicate(timeout=HANGS_S)
         assert (reading.returncode, said) == (128 + number, b"consent: interrupted\n")
 
 
@@ -358,7 +359,7 @@ def test_whoever_interrupts_a_command_that_is_still_being_loaded_gets_one_line(t
     with subprocess.Popen(command, env=environ, stdout=-1, stderr=-1, text=True) as loading:
         assert loading.stdout.readline() == "loading\n"
         loading.send_signal(signal.SIGINT)
-        _, said = loading.communicate(timeout=WAIT)
+        _, said = loading.communicate(timeout=HANGS_S)
     assert (loading.returncode, said) in {(130, "consent: interrupted\n"), (-signal.SIGINT, "consent: interrupted\n")}
 
 

@@ -21,6 +21,7 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.page_template import PLAIN
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
+from tests.waiting import HANGS_S
 
 SECRET = "a-secret-nobody-may-see-0123456789"
 REMOTE = {
@@ -316,7 +317,7 @@ def test_processes_that_start_together_agree_on_the_secret(tmp_path):
     code = "import sys, pathlib as p, consent_engine.config.data_folder as d; print(d.kept_secret(p.Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(6)]
-    assert len({process.communicate(timeout=30)[0] for process in running}) == 1
+    assert len({process.communicate(timeout=HANGS_S)[0] for process in running}) == 1
 
 
 @pytest.mark.parametrize("data", ["appendonlydir", "archive.sqlite3"])

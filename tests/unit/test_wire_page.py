@@ -15,6 +15,7 @@ from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailab
 from consent_engine.ports import Activation, Deactivation, Sms, WebhookCall
 from tests import needs
 from tests.pages import ROOT, rows
+from tests.waiting import HANGS_S
 
 PAGE = (ROOT / "docs" / "wire.md").read_text("utf-8")
 SMS, REPORT, ACTIVATION, DEACTIVATION = (json.loads(each) for each in re.findall(r"```json\n(.*?)\n```", PAGE, re.S))
@@ -94,7 +95,9 @@ def test_the_pages_own_lines_sign_a_reply_that_is_read():
     needs.program("openssl", "openssl")
     lines = SIGNING.partition("curl ")[0] + 'printf "%s\\n%s" "t=$AT,v1=$PROOF" "$BODY"'
     typed = {"PATH": "/usr/bin:/bin", "CONSENT_HTTP_JSON__SECRET": SECRET, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(["/bin/sh", "-c", lines], env=typed, capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run(
+        ["/bin/sh", "-c", lines], env=typed, capture_output=True, text=True, check=True, timeout=HANGS_S
+    )
     header, _, body = done.stdout.partition("\n")
     now = int(re.match(r"t=(\d+)", header)[1]) * 1000
     call = WebhookCall(headers={"x-consent-signature": header}, query={}, body=body.encode(), now=now)

@@ -17,6 +17,7 @@ from tests import needs
 from tests.integration.api_door import live, order
 from tests.integration.http.routes import ROUTES
 from tests.plans import PLAN
+from tests.waiting import HANGS_S
 
 WAIT = 120
 GENERATOR = ("openapi-python-client==0.29.1", "ruamel.yaml==0.19.1", "shellingham==1.5.4")
@@ -132,7 +133,7 @@ def client(door, said, generator, tmp_path, monkeypatch):
     paths = ["--path", "openapi.json", "--config", "config.yml", "--output-path", "made_client"]
     environ = {"PYTHONPATH": str(generator), "PATH": "/usr/bin:/bin"}
     made = subprocess.run(
-        [*command, *paths], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=WAIT, check=False
+        [*command, *paths], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=HANGS_S, check=False
     )
     assert made.returncode == 0, made.stdout + made.stderr
     monkeypatch.syspath_prepend(str(tmp_path))

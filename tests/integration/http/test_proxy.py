@@ -13,8 +13,8 @@ import pytest
 from benchmarks.ports import free_port
 from consent_engine.engine.api_keys import Role
 from tests import needs
-from tests.acceptance.house import until
 from tests.integration.api_door import live, order
+from tests.waiting import HANGS_S, until
 
 ROOT = Path(__file__).parents[3]
 WAIT = 30
@@ -29,7 +29,7 @@ def proxied(door, tmp_path):
         openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
     ]  # fmt: skip
-    subprocess.run(made, capture_output=True, timeout=WAIT, check=True)
+    subprocess.run(made, capture_output=True, timeout=HANGS_S, check=True)
     with live(door.app) as address:
         text = (ROOT / "deploy" / "proxy" / "nginx.conf").read_text("utf-8")
         changed = {
@@ -46,7 +46,7 @@ def proxied(door, tmp_path):
         command = [nginx, "-p", tmp_path, "-e", tmp_path / "error.log", "-c", tmp_path / "nginx.conf", *user]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         try:
-            until("nginx listens", lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None, WAIT)
+            until("nginx listens", lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None)
             trusted = ssl.create_default_context(cafile=certificate)
             with httpx.Client(base_url=f"https://localhost:{port}", verify=trusted, timeout=WAIT) as client:
                 yield client

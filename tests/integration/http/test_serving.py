@@ -27,6 +27,7 @@ from consent_engine.ports import WebhookCall
 from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, is_problem, logged, order, reply
 from tests.integration.http.process import api_command
 from tests.integration.http.routes import ROUTES
+from tests.waiting import HANGS_S
 
 WAIT = 60
 
@@ -531,7 +532,7 @@ def test_it_serves_and_ends_when_told_to(door, served):
         assert "server" not in answer.headers
         assert client.get(f"/v1/orders/{answer.json()['id']}?secret={SECRET}", headers=headers).status_code == 200
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=WAIT)
+    _, told = process.communicate(timeout=HANGS_S)
     assert process.returncode == 0
     assert "and back" in told
     assert "POST /v1/orders 201" in told
@@ -565,7 +566,7 @@ def test_an_address_that_is_taken_is_told_in_one_line(running):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = api_command(*running, port)
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert ended.returncode == 1
     assert f"cannot listen at 127.0.0.1 port {port}" in ended.stderr.strip().splitlines()[-1]
 

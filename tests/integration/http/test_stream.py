@@ -6,7 +6,6 @@ import signal
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from time import monotonic
 
 import httpx
 import pytest
@@ -19,6 +18,7 @@ from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import NUMBER, Door, is_problem, live, order, reply
+from tests.waiting import until
 
 WAIT = 60
 
@@ -68,12 +68,6 @@ def reading(url, door, order_id, role=Role.AGENT, **headers):
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield Reader(answer)
-
-
-def until(true):
-    end = monotonic() + WAIT
-    while not true():
-        assert monotonic() < end
 
 
 def test_an_order_is_told_from_the_beginning_then_live_to_its_end(door):
@@ -182,13 +176,13 @@ def test_one_look_serves_all_streams(door):
         for each in opened:
             assert each.next()[2]["trigger"] == "placed"
         assert door.app.state.front.streams.open == 12
-        until(lambda: looks and sorted(looks[-1][1]) == sorted(placed))
+        until("all were looked for", lambda: looks and sorted(looks[-1][1]) == sorted(placed))
         door.work(Lane.SMS)
         for each in opened:
             assert each.next()[2]["trigger"] == "confirmation_accepted"
         for each in readers:
             each.__exit__(None, None, None)
-        until(lambda: door.app.state.front.streams.open == 0)
+        until("no stream is open", lambda: door.app.state.front.streams.open == 0)
     assert len({name for name, _ in looks}) == 1
     assert max(len(ids) for _, ids in looks) == 3
 
@@ -201,7 +195,7 @@ def test_there_are_only_so_many_streams_and_a_place_comes_back(door):
         with reading(url, door, placed) as reader:
             reader.next()
             is_problem(httpx.get(f"{url}/v1/orders/{placed}/stream", headers=headers), 503, "too_many_streams")
-        until(lambda: door.app.state.front.streams.open == 0)
+        until("no stream is open", lambda: door.app.state.front.streams.open == 0)
         with reading(url, door, placed, Role.OPS) as reader:
             assert reader.next()[1] == "message"
 
@@ -229,7 +223,7 @@ def test_without_the_store_a_stream_waits_and_goes_on(door):
     with live(door.app) as url, reading(url, door, placed) as reader:
         assert reader.next()[1] == "message"
         away.set()
-        until(lambda: asked.count(True) > 3)
+        until("it was asked again", lambda: asked.count(True) > 3)
         door.work(Lane.SMS)
         away.clear()
         kinds = [reader.next()]
@@ -260,7 +254,7 @@ def test_a_look_that_fails_is_a_defect_and_ends_no_stream(door):
     placed = door.place().json()["id"]
     with live(door.app) as url, reading(url, door, placed) as reader:
         reader.next()
-        until(lambda: failed)
+        until("it has failed", lambda: failed)
         door.work(Lane.SMS)
         assert reader.next()[2]["trigger"] == "confirmation_accepted"
     assert door.app.state.front.defects == Counter(RuntimeError=1)

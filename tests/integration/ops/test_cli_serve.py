@@ -10,8 +10,9 @@ import yaml
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from tests import needs
 from tests.acceptance.house import command_of
-from tests.integration.rq_house import ROOT, WAIT, until
+from tests.integration.rq_house import ROOT
 from tests.plans import in_fields
+from tests.waiting import HANGS_S, until
 
 
 def gone(pids):
@@ -23,7 +24,7 @@ def test_it_says_what_to_do_first_and_ends_with_everything_it_started(serving):
     children = serving.children()
     assert len(children) == 4
     serving.process.terminate()
-    assert serving.process.wait(WAIT) == 0
+    assert serving.process.wait(HANGS_S) == 0
     assert gone(children)
     said = serving.said()
     for words in (
@@ -42,7 +43,7 @@ def test_it_says_what_to_do_first_and_ends_with_everything_it_started(serving):
 def test_its_children_end_with_it_however_it_dies(serving):
     children = serving.children()
     serving.process.kill()
-    serving.process.wait(WAIT)
+    serving.process.wait(HANGS_S)
     until("the children are gone", lambda: gone(children))
 
 

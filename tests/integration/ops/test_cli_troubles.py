@@ -18,7 +18,8 @@ from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from tests import needs
-from tests.integration.rq_house import ROOT, WAIT, until
+from tests.integration.rq_house import ROOT
+from tests.waiting import HANGS_S, until
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def shell(environ):
     def run(words, end, **more):
         line = f"{shlex.quote(sys.executable)} -m consent_engine {words} {end}"
         return subprocess.run(
-            ["/bin/sh", "-c", line], env=environ | more, cwd=ROOT, capture_output=True, text=True, timeout=2 * WAIT,
+            ["/bin/sh", "-c", line], env=environ | more, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S,
             check=False,
         )  # fmt: skip
 
@@ -111,7 +112,8 @@ def test_a_key_that_cannot_be_printed_is_revoked_and_says_so(consent, environ, t
     assert consent("keys", "list").returncode == 0
     done = subprocess.run(
         [sys.executable, "-m", "consent_engine", "keys", "add", "unseen", "--role", "admin"], cwd=ROOT, text=True,
-        env=environ | {"PYTHONUNBUFFERED": at_once}, stdout=theirs, stderr=subprocess.PIPE, timeout=WAIT, check=False,
+        env=environ | {"PYTHONUNBUFFERED": at_once}, stdout=theirs, stderr=subprocess.PIPE, timeout=HANGS_S,
+        check=False,
     )  # fmt: skip
     os.close(theirs)
     assert f"the key could not be printed ({why}), and is revoked" in one_line(done)
@@ -150,7 +152,7 @@ def test_a_backup_that_is_interrupted_leaves_nothing_behind(typed, consent, tmp_
         until("it waits for the copy", lambda: int(client.info("replication")["connected_slaves"]) == 1)
         assert (tmp_path / "kept.part").is_dir()
         making.send_signal(number)
-        out, err = making.communicate(timeout=WAIT)
+        out, err = making.communicate(timeout=HANGS_S)
     assert (making.returncode, out) == (128 + number, "")
     assert err == "consent: interrupted\n"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("kept")] == []
@@ -162,7 +164,7 @@ def test_what_a_killed_backup_left_is_named_by_the_next_one(typed, consent, tmp_
         making = typed("backup", str(tmp_path / "mon day"), **there)
         until("it waits for the copy", lambda: int(client.info("replication")["connected_slaves"]) == 1)
         making.kill()
-        making.wait(WAIT)
+        making.wait(HANGS_S)
         client.config_set("repl-diskless-sync-delay", 0)
         until("its connection is gone", lambda: int(client.info("replication")["connected_slaves"]) == 0)
         done = consent("backup", str(tmp_path / "tuesday"), **there)
@@ -176,7 +178,7 @@ def test_a_command_that_waits_is_interrupted_in_one_line(typed, tmp_path, number
         waiting = typed("gateway", "check", "simulated", "--to", "13800138000", **redis_at(server.url))
         assert "waits for a worker" in waiting.stderr.readline()
         waiting.send_signal(number)
-        _, err = waiting.communicate(timeout=WAIT)
+        _, err = waiting.communicate(timeout=HANGS_S)
     assert waiting.returncode == 128 + number
     assert err.splitlines()[-1] == "consent: interrupted"
     assert "Traceback" not in err
@@ -238,7 +240,7 @@ def test_a_log_on_a_full_disk_keeps_no_engine_from_its_start(environ):
         until("it listens", lambda: listens(port))
     finally:
         serving.terminate()
-        assert serving.wait(WAIT) == 0
+        assert serving.wait(HANGS_S) == 0
 
 
 def listens(port):

@@ -43,11 +43,11 @@ from consent_engine.errors import OrderNotFound
 from consent_engine.ports import Commit, OrderChange, Target
 from consent_engine.wiring import installation
 from tests import needs
-from tests.acceptance.house import until
 from tests.conftest import NUMBER, Clock, World
-from tests.integration.rq_house import WAIT, Gateway
+from tests.integration.rq_house import Gateway
 from tests.plans import plan
 from tests.shims import CONSENT, shims
+from tests.waiting import HANGS_S, until
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "runbook.md").read_text("utf-8")
@@ -131,7 +131,7 @@ class Night:
             return self.consent(command)
         done = subprocess.run(
             ["/bin/sh", "-c", command], env=self.environ | self.known, cwd=self.folder, capture_output=True, text=True,
-            timeout=60, check=False,
+            timeout=HANGS_S, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
@@ -168,7 +168,7 @@ class Night:
 
     def kill(self, name):
         self.servers[name].kill()
-        self.servers[name].wait(WAIT)
+        self.servers[name].wait(HANGS_S)
 
     def engine(self):
         before = dict(os.environ)
@@ -193,7 +193,7 @@ class Night:
             if process.poll() is None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-            process.wait(WAIT)
+            process.wait(HANGS_S)
         self.gateway.close()
 
 

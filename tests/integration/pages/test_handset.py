@@ -18,8 +18,8 @@ from consent_engine.simulator.qr import qr_of
 from consent_engine.wiring import Installation
 from tests.integration.api_door import NUMBER, OTHER, SECRET, order
 from tests.integration.page_door import PageDoor
-from tests.integration.rq_house import until
 from tests.integration.serve_house import Serving, asked, closing_down, place
+from tests.waiting import until
 
 
 def messages(page):

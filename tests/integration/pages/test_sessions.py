@@ -11,9 +11,9 @@ from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import Unauthenticated
 from consent_engine.ports import Target
-from tests.acceptance.house import until
 from tests.integration.api_door import NUMBER, is_problem, logged, order
 from tests.integration.page_door import MAY, ORIGIN, SAME
+from tests.waiting import until
 
 # -- signing in and out ------------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ def test_a_revoked_key_ends_its_sessions_within_a_second(door):
     visitor = door.sign_in(Role.OPS)
     assert visitor.is_in
     door.engine.keys.revoke("the-ops")
-    until("the session is over", lambda: not visitor.is_in, 1.5)
+    until("the session is over", lambda: not visitor.is_in)
     assert visitor.get("/ops/board").status_code == 401
     assert visitor.get("/v1/plans").status_code == 401
 

@@ -8,7 +8,7 @@ import pytest
 from consent_engine.adapters.rq_queue import AWAKE, BY, PROMISE_S, SOONER_MS, RqQueue
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
-from tests.integration.rq_house import until
+from tests.waiting import until
 from workers.awake import FLOW, LOOKED_AT, RECRUIT, Awake
 
 SOME = [Lane.INBOUND, Lane.SMS]
@@ -52,7 +52,7 @@ def test_nobody_is_woken_while_somebody_is_awake_and_everybody_after_it(redis, q
         return waiting(redis), waiting(redis, Lane.ACTIVATION)
 
     assert while_promised(woken) == (0, 1), "who said nothing of a lane is not awake there"
-    until("the promise is over", lambda: others.wake(Lane.SMS, 1) or waiting(redis), OVER_S)
+    until("the promise is over", lambda: others.wake(Lane.SMS, 1) or waiting(redis))
 
 
 def test_a_promise_is_asked_for_once_and_no_longer_believed_than_it_was_given(redis, queues):
@@ -65,7 +65,7 @@ def test_a_promise_is_asked_for_once_and_no_longer_believed_than_it_was_given(re
             break
     asked = redis.info("commandstats")["cmdstat_hget"]["calls"]
     assert asked <= 2 * 2  # two looks, each at the instant and at its owner
-    until("it is over", lambda: others.wake(Lane.SMS, 1) or waiting(redis), OVER_S)
+    until("it is over", lambda: others.wake(Lane.SMS, 1) or waiting(redis))
 
 
 def test_who_is_awake_may_ask_for_more(redis, queues):
@@ -218,7 +218,8 @@ def test_after_the_last_effects_it_looks_until_nobody_believes_its_promise(world
         return orders
 
     assert asked(world, world.runner.run(story()))
-    assert monotonic() >= one.promised
+    ended = monotonic()
+    assert ended >= one.promised
     assert queue.woken == []
 
 

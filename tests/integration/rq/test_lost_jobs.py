@@ -17,7 +17,8 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.process.shutdown import Stop
 from tests import needs
 from tests.conftest import World
-from tests.integration.rq_house import WAIT, Works, until, works
+from tests.integration.rq_house import Works, works
+from tests.waiting import HANGS_S, until
 from workers import jobs
 from workers.worker import WORKER_TTL_S, LaneWorker
 
@@ -160,7 +161,7 @@ def cluster(tmp_path):
     finally:
         client.close()
         process.kill()
-        process.wait(WAIT)
+        process.wait(HANGS_S)
 
 
 def test_every_script_keeps_to_one_slot(cluster):

@@ -13,7 +13,8 @@ from benchmarks.ports import free_port
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LaneDepth
-from tests.integration.rq_house import WAIT, Works, everything, until, works
+from tests.integration.rq_house import Works, everything, works
+from tests.waiting import HANGS_S, until
 from workers.silent_lanes import Silence
 
 
@@ -60,7 +61,7 @@ def test_without_rq_the_clock_does_the_work_itself_and_says_so(place_of_work: Wo
     said = worker.saying("the clock performs the lane")
     assert "RQ's loop ended (ConnectionError): it restarts in" in said
     worker.process.terminate()
-    assert worker.process.wait(WAIT) == 0
+    assert worker.process.wait(HANGS_S) == 0
 
 
 def test_a_lane_nobody_was_started_for_is_left_to_others(place_of_work: Works):
@@ -77,7 +78,7 @@ def test_a_worker_killed_in_a_call_leaves_a_doubt_and_the_same_ref_is_sent_once_
     order = place_of_work.place()
     first = place_of_work.call()
     worker.process.kill()
-    assert worker.process.wait(WAIT) == -signal.SIGKILL
+    assert worker.process.wait(HANGS_S) == -signal.SIGKILL
     place_of_work.work()
     place_of_work.gateway.hold.set()
     second = place_of_work.call()
@@ -98,7 +99,7 @@ def test_sigterm_lets_calls_in_flight_end_and_records_them(place_of_work: Works)
     worker.process.terminate()
     worker.saying("takes no more jobs, 5 calls in flight")
     place_of_work.gateway.hold.set()
-    assert worker.process.wait(WAIT) == 0
+    assert worker.process.wait(HANGS_S) == 0
     assert [place_of_work.engine.show(order).state for order in orders] == ["awaiting_reply"] * 5
     assert "Traceback" not in worker.said()
 
@@ -111,7 +112,7 @@ def test_a_second_sigterm_ends_it_at_once(place_of_work: Works):
     worker.process.terminate()
     worker.saying("takes no more jobs")
     worker.process.terminate()
-    assert worker.process.wait(WAIT) == 128 + signal.SIGTERM
+    assert worker.process.wait(HANGS_S) == 128 + signal.SIGTERM
 
 
 def test_calls_that_do_not_end_do_not_keep_it_for_ever(place_of_work: Works):
@@ -120,7 +121,7 @@ def test_calls_that_do_not_end_do_not_keep_it_for_ever(place_of_work: Works):
     place_of_work.place()
     place_of_work.call()
     worker.process.terminate()
-    assert worker.process.wait(WAIT) == 0
+    assert worker.process.wait(HANGS_S) == 0
 
 
 def test_the_server_is_killed_and_comes_back_and_the_same_process_goes_on(place_of_work: Works):
@@ -150,7 +151,7 @@ def test_it_ends_when_the_process_that_started_it_is_gone(place_of_work: Works):
     worker = place_of_work.work("--leash", str(reads), pass_fds=(reads,))
     os.close(reads)
     os.close(leash)
-    assert worker.process.wait(WAIT) == 0
+    assert worker.process.wait(HANGS_S) == 0
     assert "ends" in worker.said()
 
 

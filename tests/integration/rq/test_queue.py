@@ -9,7 +9,7 @@ from rq.serializers import JSONSerializer
 
 from consent_engine.adapters.rq_queue import MUCH, RqQueue, connect_rq, lane_queue
 from consent_engine.domain.effects import Lane
-from tests.integration.rq_house import WAIT
+from tests.waiting import HANGS_S
 
 
 def test_a_job_names_a_lane_and_shows_how_much_is_due(started, redis):
@@ -27,7 +27,7 @@ def test_at_most_two_wait_a_lane_however_many_wake_it_at_once(started, redis):
     together, most = threading.Barrier(8), []
 
     def wake(queue):
-        together.wait(WAIT)
+        together.wait(HANGS_S)
         for _ in range(40):
             queue.wake(Lane.SMS, 200)
             most.append(redis.llen("rq:queue:sms"))
@@ -36,7 +36,7 @@ def test_at_most_two_wait_a_lane_however_many_wake_it_at_once(started, redis):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(WAIT)
+        thread.join(HANGS_S)
     assert len(most) == 8 * 40
     assert max(most) == 2
     assert len(redis.keys("rq:job:*")) == 2

@@ -21,6 +21,7 @@ from consent_engine.adapters.redis.embedded.server import EmbeddedServer, Runnin
 from consent_engine.errors import SettingsError
 from tests import needs
 from tests.processes import has_ended
+from tests.waiting import HANGS_S
 
 WAIT = 60
 
@@ -28,6 +29,7 @@ OWNER = """
 import signal, sys
 from pathlib import Path
 from consent_engine.adapters.redis.embedded import server as redis_server
+from tests.waiting import HANGS_S
 if "orphan" in sys.argv:  # as on a platform where the server outlives its owner
     redis_server.LAUNCHER = redis_server.LAUNCHER.replace("linux", "none")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and all they start, ignore it
@@ -67,7 +69,7 @@ def owner(folder, binary):
     yield start
     for process in started:
         process.kill()
-        process.communicate(timeout=WAIT)
+        process.communicate(timeout=HANGS_S)
 
 
 def ended(pid):
@@ -190,7 +192,7 @@ def test_processes_that_start_together_share_one_server(folder, owner):
     users = [
         subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
-    assert {int(user.communicate(timeout=WAIT)[0]) for user in users} == {pid}
+    assert {int(user.communicate(timeout=HANGS_S)[0]) for user in users} == {pid}
     assert process.poll() is None
 
 
@@ -248,7 +250,12 @@ def test_whoever_is_connected_can_be_listed_whatever_the_folders_are_called(fold
     environ = os.environ | {"PATH": str(binary.parent), "TMPDIR": str(odd)}
     data = odd.joinpath(*["d" * 60] * 2 * deep)
     done = subprocess.run(
-        [sys.executable, "-c", code, str(data)], capture_output=True, text=True, env=environ, timeout=60, check=False
+        [sys.executable, "-c", code, str(data)],
+        capture_output=True,
+        text=True,
+        env=environ,
+        timeout=HANGS_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     addr, count = done.stdout.split()
@@ -262,7 +269,7 @@ def test_a_sockets_own_folder_whose_owner_was_killed_is_swept_up(folder, owner):
     assert process.stdout.readline()
     at = Path(json.loads((deep / "server.json").read_text())["socket"])
     process.kill()
-    process.communicate(timeout=WAIT)
+    process.communicate(timeout=HANGS_S)
     assert at.parent.exists()
     with EmbeddedServer.start(deep, "strict"):
         assert not at.parent.exists()

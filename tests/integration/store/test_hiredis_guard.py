@@ -13,10 +13,12 @@ from redis.connection import HiredisRespSerializer, PythonRespSerializer
 from consent_engine.adapters.redis.client import Calls, Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.rq_queue import connect_rq
+from tests.waiting import HANGS_S
 
 STORM = """
 import signal, sys, threading
 from consent_engine.adapters.redis.client import connect
+from tests.waiting import HANGS_S
 
 class Storm(Exception):
     pass
@@ -103,6 +105,6 @@ def test_both_ways_of_speaking_say_and_hear_the_same(server):
 
 def test_signal_handlers_that_raise_in_the_main_thread_spoil_nothing_in_another(server):
     command = [sys.executable, "-c", STORM, server.url]
-    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=HANGS_S)
     assert (run.returncode, run.stdout.split()) == (0, ["0", "True"]), run.stderr[-500:]
     assert run.returncode != -signal.SIGSEGV
