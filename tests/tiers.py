@@ -80,6 +80,7 @@ TIERS = {
     "tests/test_scenarios.py": FAST,
     "tests/test_tiers.py": FAST,
     "tests/unit": FAST,
+    "tests/unit/test_wire_page.py::test_the_pages_own_lines_sign_a_reply_that_is_read": WHOLE,
     "workers": FAST,
 }
 SAMPLED = (

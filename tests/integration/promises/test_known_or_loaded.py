@@ -236,8 +236,8 @@ def _detail(event):
 
 @pytest.mark.parametrize("jumps", [False, True])
 def test_a_history_with_known_orders_is_the_history_with_orders_loaded(jumps):
-    hits = 0
-    for seed in range(max(16, DEEP)):
+    hits, seeds = 0, max(6, DEEP)
+    for seed in range(seeds):
         with given_back():
             random.seed(seed)  # jitter
             knowing = Story(seed, Counted, jumps)
@@ -245,4 +245,4 @@ def test_a_history_with_known_orders_is_the_history_with_orders_loaded(jumps):
             random.seed(seed)
             assert known == Story(seed, Loaded, jumps).told(), seed
         hits += sum(each.hits for each in knowing.known)
-    assert hits > 50, "the histories are about known orders"
+    assert hits > 3 * seeds, "the histories are about known orders"
