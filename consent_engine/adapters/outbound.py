@@ -191,17 +191,16 @@ class Unreadable:
 def document(body: bytes, *, lenient: bool = False) -> object:
     """Parse JSON from the other side. Raises ValueError for anything else, however deep or long.
 
-    lenient: strings may have control characters, and bytes that are not UTF-8: these become half characters
+    lenient: strings may have control characters
     """
     try:
-        decoder, errors = (_LENIENT, "surrogateescape") if lenient else (_STRICT, "strict")
-        return decoder.decode(body.decode("utf-8", errors))
+        return (_LENIENT if lenient else _STRICT).decode(body.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
 def objects_in(body: bytes) -> Iterator[object]:
-    """Yield the JSON objects that can be read in a body that is not JSON as a whole: one that was cut short."""
+    """Yield the JSON objects that can be read in a body that is not JSON as a whole: cut short, or not UTF-8."""
     text, at, broken = body.decode("utf-8", "surrogateescape"), 0, 0
     while broken < MOST_BROKEN and (at := text.find("{", at)) >= 0:
         try:

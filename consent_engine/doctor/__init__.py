@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from shlex import quote
-from time import time
+from time import monotonic
 
 from redis.exceptions import AuthenticationError, RedisError
 
@@ -166,8 +166,8 @@ def _masters(patient: _Patient) -> Iterator[Finding]:
             cli = "redis-cli -h {} -p {}".format(*at.rsplit(":", 1))
             for found in server.server(RedisSurvey(wire, cell).server(), patient.settings, cli, 0):
                 yield replace(found, what=f"{at}: {found.what}")
-            before, now = time(), RedisRegistry(wire).now()
-            ahead[at] = now - round((before + time()) * 500)
+            before, now = monotonic(), RedisRegistry(wire).now()
+            ahead[at] = now - round((before + monotonic()) * 500)
         except (StoreUnavailable, RedisError) as error:
             yield failed(f"the master of cell {cell.number}", error, cli)
     yield from setup.masters(ahead)

@@ -78,7 +78,7 @@ function show(life) {
   say(byId("short"), tail(order.id));
   showState(byId("state"), order.state);
   showRoad(byId("road"), order);
-  byId("call-up").hidden = !(call?.state === "up" && ["agreed", "awaiting_reply"].includes(order.state));
+  byId("call-up").hidden = !(call?.state === "up" && (order.state === "agreed" || WAITING.includes(order.state)));
   showWaiting();
   showRetry();
   const bubbles = bubblesOf(order);

@@ -367,10 +367,6 @@ def test_never_again_is_said_once_and_stands(door):
     [
         ({"msisdn": "1"}, "msisdn"),
         ({"carrier": "*"}, "carrier"),
-        ({"channel": "fax"}, "channel"),
-        ({"channel": None}, "channel"),
-        ({"agent": NUMBER}, "agent"),
-        ({"colour": "red"}, "colour"),
     ],
 )
 def test_a_refusal_that_cannot_be_read_is_none(door, change, field):
