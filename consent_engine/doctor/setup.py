@@ -128,7 +128,7 @@ def _quick_yeses(settings: Settings) -> Iterator[Finding]:
 
 
 def masters(ahead: Mapping[str, Millis]) -> Iterator[Finding]:
-    """Check that the masters' clocks agree as far as commits need it. ahead: by how much each is ahead of one clock of this host"""
+    """Check that the masters' clocks agree as far as commits need it. ahead: by how much each is ahead of one clock"""
     slow, fast = min(ahead, key=ahead.__getitem__, default=""), max(ahead, key=ahead.__getitem__, default="")
     apart = ahead[fast] - ahead[slow] if ahead else 0
     if apart > CLOCKS_APART_MS:

@@ -1,5 +1,5 @@
 "use strict";
-// /ops, what is wrong now, by its cause: who does not answer, where it waits, and what waits for a person.
+// /ops, what is wrong now, by its cause.
 const MOST_AT_ONCE = 500;
 const LATE_MS = 10000;
 const FEW = 5; // so few stuck effects are shown one by one at once

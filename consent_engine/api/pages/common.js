@@ -80,7 +80,7 @@ function wrong(answer) {
   return name in WORDS ? word(name) : word("problem.other", { code: answer.body.code ?? answer.status });
 }
 
-/** The same, of a form with one field: what is wrong with the field, where there are words for it. */
+/** The same, of a form with one field. */
 function wrongField(answer) {
   const name = `problem.${answer.body.errors?.[0]?.code}`;
   return name in WORDS ? word(name) : wrong(answer);

@@ -80,7 +80,7 @@ async function refresh() {
   await listed;
 }
 
-/** A table further down that is looked up again and again: the newest rows of a list, and more where somebody asks for more. */
+/** A table that is looked up again and again: the newest rows, and more on request. */
 function tableOf(name, path, inside, create, update) {
   let wanted = A_PAGE;
   const show = async () => {

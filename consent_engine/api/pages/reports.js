@@ -1,5 +1,5 @@
 "use strict";
-// /ops, reports of calls that nobody has decided, newest first: what each seems to be and why, and by when it is answered.
+// /ops, reports of calls that nobody has decided, newest first.
 tableOf("reports", "/v1/reports?state=open", "reports",
   (each) => make("tr", {}, make("td", { className: "mono when" }, make("a", { href: `/reports#${each.id}` }, each.number)), make("td", { className: "when" }, dateAndClock(each.received_at)),
     make("td", { className: "when" }, word(`report_door.${each.channel}`)), make("td", { className: "why" }),

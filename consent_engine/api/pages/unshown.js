@@ -1,5 +1,5 @@
 "use strict";
-// /ops, plans on sale whose pages do not show them: which, where, why and since when.
+// /ops, plans on sale whose pages do not show them.
 
 /** Why a page does not show a plan, in the page's words. */
 function pageWhy(told) {

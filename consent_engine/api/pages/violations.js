@@ -1,5 +1,5 @@
 "use strict";
-// /ops, calls that something was wrong with, newest first: by whom, to whom (masked), what, and whether an order was wanted.
+// /ops, calls with violations, newest first.
 tableOf("violations", "/v1/calls?violation=true", "calls",
   (each) => make("tr", {}, make("td", { className: "when" }, dateAndClock(each.started_at)), make("td", { className: "why" }),
     make("td", { className: "mono when" }, each.to), make("td", { className: "when" }, each.agent),

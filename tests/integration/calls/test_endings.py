@@ -558,10 +558,7 @@ def test_what_is_not_off_is_counted_and_listed_until_it_is(desk):
 def found_by_doctor(desk, *, mend=False):
     wire = Wire(desk.client, proves=False, replicas=0)
     wanted = Wanted(all=True, mend=mend)
-    return [
-        each.what
-        for each in records(desk.engine.store, RedisSurvey(wire), 60_000, wanted, lambda _: None, desk.archive)
-    ]
+    return [each.what for each in records(desk.engine.store, RedisSurvey(wire), 60_000, wanted, lambda _: None)]
 
 
 def test_doctor_finds_an_ending_that_nobody_would_ever_do_and_puts_it_back(desk):

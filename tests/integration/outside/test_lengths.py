@@ -75,7 +75,7 @@ def test_a_named_file_of_plans_stops_the_start_where_one_is_too_long_and_the_sam
     carrying(world, 1)
     new = replace(longer(world, 1), code="new")
     assert world.engine.catalogue.stock([new]) == []
-    with pytest.raises(SettingsError, match="CONSENT_PLANS: plan new: its confirmation takes 5 segments"):
+    with pytest.raises(SettingsError, match="CONSENT_PLANS: plan new: its confirmation takes 6 segments"):
         world.engine.catalogue.add_missing([new])
 
 

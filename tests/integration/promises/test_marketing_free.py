@@ -89,7 +89,7 @@ def test_the_word_for_it_is_answered_once_in_the_language_of_the_question_whethe
     world.clock.forward(hours=24)
     world.say("免营销")
     world.run()
-    assert answered(world)[1:] == [("marketing_free", registered("mobile", "zh"))], "nothing is open any more"
+    assert answered(world)[1:] == [("marketing_free", registered("mobile", language))], "nothing is open any more"
 
 
 def test_after_an_activation_the_word_for_it_is_answered_with_no_word_of_the_service(world):

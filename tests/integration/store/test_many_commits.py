@@ -22,6 +22,7 @@ from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.details import Parked
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
+from consent_engine.domain.seal import Seal
 from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange
 from tests import needs
 from tests.conftest import NUMBER, OTHER, World
@@ -44,7 +45,9 @@ def world(request):
     client = connect(request.getfixturevalue("server").url) if real else FakeRedis(decode_responses=True)
     client.flushdb()
     made = World(client)
-    made.engine.store = redis_store(Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock)
+    made.engine.store = redis_store(
+        Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock, seal=Seal("test-secret")
+    )
     yield made
     made.runner.close()
     client.close()
