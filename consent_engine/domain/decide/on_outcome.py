@@ -243,7 +243,7 @@ def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: M
         return question_answered(order, now, ended.op, "reply")
     if ended.effect == QUESTION and order.state is State.AGREED and all_failed(order, doubtful.doubts):
         # The reports overtook the doubt: looked at once the unread messages are read.
-        held = _again(order, QUESTION, now + policy.uncertain_hold, doubtful)
+        held = _again(order, QUESTION, now + max(policy.uncertain_hold, 2 * A_SECOND), doubtful)
         return replace(held, put=(*held.put, Put(WAKE_FAILED, now + A_SECOND)))
     if doubtful.doubts > 1:
         return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)

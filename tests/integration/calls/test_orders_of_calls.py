@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from consent_engine.adapters.sql.tables import CALLS
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld
-from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_UNLAWFUL, Lane
+from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_UNLAWFUL, Accepted, Lane
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.offer.policy import Suspects
 from consent_engine.errors import CoolingOff, DoNotCall, Malformed, UnofficialNumber
@@ -70,6 +70,27 @@ def test_a_yes_while_the_call_is_up_is_suspect_however_late_it_comes(desk):
     desk.say(f"是{order.doc.code}")
     desk.run()
     assert (desk.state(order), len(desk.texts("prove"))) == ("notified", 1)
+
+
+def test_a_code_that_overtakes_the_record_of_its_sms_is_not_too_fast_where_no_text_takes_time(desk):
+    """Such a speed is a demo's, whose handsets answer before the gateway does."""
+    desk.policy = structs.replace(desk.policy, suspects=Suspects.CODE, reading_speed=1_000_000)
+    desk.engine = desk.another()
+    call = desk.start()
+    order = ordered(desk, call)
+    desk.run(Lane.SMS)
+    desk.say("是")
+    desk.run(Lane.INBOUND)
+
+    def answered_at_once(_sms):
+        desk.end(call, "agreed", plan=PLAN)
+        desk.say(f"是{order.doc.code}")
+        desk.clock.forward(50)
+        return Accepted("m9")
+
+    desk.gateway.answers = [answered_at_once]
+    desk.run()
+    assert (desk.state(order), desk.texts("held")) == ("notified", [])
 
 
 def test_an_activation_is_not_even_put_while_its_call_is_up(desk):

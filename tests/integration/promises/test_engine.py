@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
@@ -213,6 +214,25 @@ def test_doubt_never_ends_in_more_than_the_attempts_there_may_be(world):
         world.engine.retry(order.id, "ops")
     world.run()
     assert len(world.bss.asked) == Policy().max_attempts + 1
+
+
+def test_a_question_whose_reports_of_failure_overtook_its_doubt_is_not_asked_again_however_short_the_hold(world):
+    world.policy = structs.replace(world.policy, uncertain_hold=1_000)
+    world.engine = world.another()
+    order = world.place()
+
+    def reported_and_dropped(_sms):
+        world.report(order, Delivery.FAILED, message_id=f"m{len(world.gateway.sent)}")
+        world.read_now()
+        return Uncertain("connection reset")
+
+    world.gateway.answers = [reported_and_dropped] * 9
+    world.run(Lane.SMS, Lane.INBOUND)
+    for _ in range(3):
+        world.clock.forward(seconds=1)
+        world.run(Lane.SMS)  # this lane's worker is always the first
+        world.run(Lane.TIMER, Lane.INBOUND)
+    assert (world.state(order), len(world.gateway.sent)) == ("undeliverable", 1)
 
 
 def test_an_order_that_expires_before_its_question_went_out_is_counted_once(world):
