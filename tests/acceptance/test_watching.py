@@ -184,6 +184,7 @@ consent_lane_parked{lane="sms"} 3
 consent_held_oldest_seconds 80000
 consent_outside_failing_seconds{to="gateway",name="kannel"} 200
 consent_outside_failed_ratio{to="gateway",name="kannel"} 0.5
+consent_outside_refusing_seconds{to="gateway",name="http_json"} 200
 consent_gateway_clock_skew_seconds{gateway="kannel"} 10
 consent_gateway_clock_allowed_seconds{gateway="kannel"} 6
 consent_store_clock_skew_seconds 0
@@ -238,6 +239,7 @@ consent_lane_parked{lane="sms"} 0
 consent_held_oldest_seconds 0
 consent_outside_failing_seconds{to="gateway",name="kannel"} 0
 consent_outside_failed_ratio{to="gateway",name="kannel"} 0
+consent_outside_refusing_seconds{to="gateway",name="http_json"} 0
 consent_gateway_clock_skew_seconds{gateway="kannel"} 1
 consent_gateway_clock_allowed_seconds{gateway="kannel"} 6
 consent_store_clock_skew_seconds 0

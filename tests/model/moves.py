@@ -25,6 +25,7 @@ from consent_engine.domain.effects import (
     Untaken,
     lane_of,
 )
+from consent_engine.domain.grammar import read
 from consent_engine.domain.inbox import Message, UnreadClearance, UnreadRefusal, UnreadReply, UnreadReport
 from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.line.entries import Unread
@@ -342,9 +343,11 @@ def _arrives(s: Standing, scope: Scope, kind: str) -> Iterator[tuple[str, Standi
         text = kind.split(" ", maxsplit=1)[0].format(*(order.doc.code for order in s.orders))
         sub = {SUB: s.orders[0].doc.sub, DISAGREES: s.orders[0].doc.sub, NOWHERE: "999"}.get(kind, "")
         written = START - 1 if kind == OLD else None
+        said = read(text)
         body = UnreadReply(
             gateway="g", id=f"mo-{s.n}", sender=NUMBER, to=SENDER + sub, text=text, written_at=written,
-            carriers=CARRIER, sub=sub,
+            carriers=CARRIER, sub=sub, keyword=said.keyword, code=said.code, reason=said.reason,
+            marketing_free=int(said.marketing_free), edition=said.edition,
         )  # fmt: skip
     yield (
         kind,
