@@ -31,8 +31,13 @@ def test_a_worker_takes_jobs_performs_and_announces_itself(place_of_work: Works)
     place_of_work.becomes(order, "awaiting_reply")
     heard = until("it is heard", lambda: place_of_work.engine.registry.workers(5_000))
     assert [f"pid {worker.process.pid}" in told for told in heard.values()] == [True]
-    told = until("a job that says what it did", lambda: finished(place_of_work.redis, "sms"))
-    assert {"performed": 1, "accepted": 1} in told
+
+    def said() -> list[dict[str, int]]:
+        place_of_work.place()  # the clock may have performed the one before
+        return [each for each in finished(place_of_work.redis, "sms") if each["performed"]]
+
+    told = until("a job that says what it did", said)
+    assert all(each["performed"] == each["accepted"] for each in told)
 
 
 def finished(redis, lane):
