@@ -71,13 +71,14 @@ def test_ten_reviews_by_keyboard_and_one_is_looked_at_again(home, browser, sound
     keys.press("ArrowRight")
     page.wait_for_function("() => document.getElementById('player').currentTime > 4")
     assert "/rec-7000.wav" in sounds.asked
+    # The focus says that the verdict before is done: until then no key decides.
+    there = "ref => document.activeElement.id === 'heard' && document.getElementById('facts').textContent.includes(ref)"
+    page.locator("#heard").focus()
     for n in range(CALLS - 1):
-        page.wait_for_function(
-            "ref => document.getElementById('facts').textContent.includes(ref)", arg=f"rec-{7000 + n}"
-        )
+        page.wait_for_function(there, arg=f"rec-{7000 + n}")
         keys.press("p")
         keys.press("p")  # a key pressed twice is one verdict, and none on the next call
-    page.wait_for_function("() => document.getElementById('facts').textContent.includes('rec-7009')")
+    page.wait_for_function(there, arg="rec-7009")
     keys.press("f")
     page.wait_for_selector("#reasons input:focus")
     for key in ("1", "4", "Enter"):
