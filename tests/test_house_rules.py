@@ -104,6 +104,49 @@ def test_a_file_that_a_page_names_is_there():
     assert {each for each in named if not any((ROOT / place / each[1]).exists() for place in PLACES)} == set()
 
 
+def anchors(page):
+    """Return the addresses of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+    titles = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title) for title in re.findall(r"^#+ (.*)", text, re.M)]
+    slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+    return {f"{slug}-{slugs[:n].count(slug)}" if slug in slugs[:n] else slug for n, slug in enumerate(slugs)}
+
+
+def test_every_link_of_a_page_leads_somewhere():
+    pages = [*ROOT.glob("*.md"), *(path for part in ("docs", "deploy") for path in (ROOT / part).rglob("*.md"))]
+    dead = []
+    for page in pages:
+        links = re.findall(r"\]\((?!https?:)([^)# ]*)#?([^) ]*)\)", page.read_text("utf-8"))
+        for name, anchor in links:
+            target = page.parent / name if name else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                dead.append(f"{page.relative_to(ROOT)}: {name}#{anchor}")
+    assert dead == []
+
+
+def test_a_file_that_the_code_names_in_docs_is_there():
+    files = [
+        path
+        for part in ("consent_engine", "workers", "tests", "benchmarks", "deploy")
+        for path in (ROOT / part).rglob("*")
+    ]
+    code = [
+        path
+        for path in (*files, *ROOT.glob("*.*"))
+        if path.suffix in {".py", ".lua", ".toml", ".yml", ".yaml", ".txt", ".js"}
+    ]
+    named = {name for path in code for name in re.findall(r"\bdocs/[\w./-]+\.\w+", path.read_text("utf-8"))}
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_readme_is_read_in_five_minutes():
+    for page in (README, CHINESE):
+        text = page.read_text("utf-8")
+        assert [line for line in text.splitlines() if len(line) > 120] == []
+        prose = re.sub(r"^```.*?^```|<!-- lifecycle -->.*?<!-- /lifecycle -->", "", text, flags=re.M | re.S)
+        assert len(prose.split()) <= 900
+
+
 def test_both_readmes_show_the_lifecycle_of_the_table():
     drawing = script("lifecycle")
     for file, told in ((README, drawing.picture()), (CHINESE, drawing.table())):
