@@ -143,7 +143,7 @@ def reference() -> str:
             "",
             "`CONSENT_BSS_HTTP__CAN_LOOK_UP=true` where the BSS answers `POST URL/subscribers/lookup`: it is asked",
             "who has a number at the door, and before each activation",
-            "([decisions/0039-look-up.md](decisions/0039-look-up.md)).",
+            "([decision 9](decisions/0009-one-gate.md)).",
             "",
             "`__REPORTS=true` of every gateway that reports for each SMS when it is on the handset: a yes before that",
             "is suspect ([replies.md](replies.md)), and the reply window begins then; a question without a report",

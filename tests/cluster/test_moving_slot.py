@@ -123,7 +123,7 @@ def test_a_lease_of_which_an_inbox_is_elsewhere_leaves_no_trace(pair, world):
 
 
 BATCH = 5
-"""So many requests at once are done as one group (decision 46)."""
+"""So many requests at once are done as one group (decision 19)."""
 
 
 class Strict(World):

@@ -1,6 +1,6 @@
 """Sign-in with the operator's OpenID provider: redirect, return, and sign-ins that the provider ends by itself.
 
-Reasons and alternatives: docs/decisions/0032-single-sign-on.md.
+Reasons and alternatives: docs/decisions/0008-sessions.md.
 """
 
 import hmac
