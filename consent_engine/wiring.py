@@ -220,6 +220,13 @@ def archive_of(settings: Settings) -> SqlArchive:
     return SqlArchive(settings.archive_address(), settings.retention())
 
 
+def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
+    """Whether an archive belongs to the data that describe themselves so: data are compared with no other log, nothing
+    is put into them from one, and no other one is backed up as theirs. Raises ArchiveUnavailable.
+    """
+    return meta.get("archive", archive.id()) == archive.id() and archive.owner() in {"", meta.get("installation")}
+
+
 def terms(settings: Settings, secret: str) -> Terms:
     """Return the terms that are frozen into orders admitted now."""
     built = _gateways(settings, secret)

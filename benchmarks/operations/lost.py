@@ -48,10 +48,10 @@ async def _mended(
     """Restore the files of Redis, audit, start the engine, and place again the orders that came after the backup."""
     mended = time.monotonic()
     broken = []
-    status, said = await night.typed("restore", "kept", "--keep-archive")
+    status, said = await night.typed("restore", "kept")
     broken += [f"the backup cannot be restored: {said}"] if status else []
     files = "appendonlydir"
-    shutil.copytree(night.town.folder / "kept" / "redis" / files, night.town.folder / "redis" / files)
+    shutil.copytree(night.town.folder / "kept" / "redis" / "1" / files, night.town.folder / "redis" / files)
     night.away -= {"server"}
     while not night.town.serving():
         await asyncio.sleep(0.1)

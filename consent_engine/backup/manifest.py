@@ -10,13 +10,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from consent_engine.domain.line.line import keyed
 from consent_engine.errors import ConsentError, SettingsError
 
 NAME = "manifest.json"
-FORMAT = 3
+FORMAT = 4
 """The one format that is read."""
 KEY_FILE = "secret"
+REDIS = "redis"
+"""The folder with one folder for each Redis server that was copied."""
 PIECE = 1 << 20
 LITTLE = 1 << 20
 """With less room than this, in bytes, a disk counts as full."""
@@ -44,33 +45,26 @@ class ArchiveKept(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """A backup. at: the instant of its data, in ms · installation: whose data they are · secret: a keyed hash by which
-    the secret is recognised · cells: their number · keys: how many Redis had · alone: whether it was no cluster
+    """A backup. at: the instant of its data, in ms · installation: whose data they are · secret: a check value by which
+    the secret is recognised, but cannot be found · cells: their number · cluster: whether Redis was one · database: the
+    one that the data were in · servers: the software of each Redis that was copied; it reads these files, and so does
+    what is newer
     """
 
     format: int
-    id: str
     at: int
     release: str
     installation: str
     secret: str
     cells: int
-    keys: int
+    cluster: bool
+    database: int
+    servers: list[str]
     archive: ArchiveKept
     files: list[File]
-    alone: bool
 
-    def file(self, path: str) -> File | None:
-        """Return a file by its path; None where the backup has none of that path."""
-        return next((each for each in self.files if each.path == path), None)
-
-    def under(self, folder: str) -> list[File]:
-        return [each for each in self.files if each.path.startswith(f"{folder}/")]
-
-
-def fingerprint(secret: str) -> str:
-    """Return a keyed hash by which a secret is recognised, but cannot be found."""
-    return keyed(secret, "backup", "secret")
+    def has(self, path: str) -> bool:
+        return any(each.path == path for each in self.files)
 
 
 def free_on(folder: Path) -> int:
@@ -91,7 +85,7 @@ def room_on(folder: Path, free: Callable[[Path], int] = free_on) -> Iterator[Non
         raise SettingsError(f"the disk of {folder} is full: make room there, and run the command again") from error
 
 
-def digest(path: Path, tell: Tell) -> tuple[int, str]:
+def _digest(path: Path, tell: Tell) -> tuple[int, str]:
     """Return a file's size and SHA-256."""
     made, size = hashlib.sha256(), 0
     with path.open("rb") as file:
@@ -103,38 +97,34 @@ def digest(path: Path, tell: Tell) -> tuple[int, str]:
 
 
 def listed(folder: Path, tell: Tell) -> list[File]:
-    """Return the files in a folder, each with its size and digest."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
-    return [File(path.relative_to(folder).as_posix(), *digest(path, tell)) for path in paths]
+    """Return the files in a folder, each with its size and digest. Each is made private to its owner, wherever the
+    folder is copied, and flushed to the disk.
+    """
+    paths = sorted(folder.rglob("*"))
+    for path in paths:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    synced(paths)
+    return [File(path.relative_to(folder).as_posix(), *_digest(path, tell)) for path in paths if path.is_file()]
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, once all files that it names are on the disk. Every file is private to its owner, wherever
-    the folder is copied.
-    """
-    for path in sorted(folder.rglob("*")):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-        _synced(path)
+    """Write the manifest, durably; all files that it names are on the disk."""
     draft = folder / f"{NAME}.new"
     draft.touch(mode=0o600)
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-    _synced(draft)
+    synced([draft])
     draft.replace(folder / NAME)
-    _synced(folder)
-
-
-def _synced(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    synced([folder])
 
 
 def synced(paths: Iterable[Path]) -> None:
     """Flush files and folders to the disk."""
     for path in paths:
-        _synced(path)
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def read(folder: Path) -> Manifest:
@@ -160,5 +150,5 @@ def check(folder: Path, manifest: Manifest, tell: Tell) -> None:
         path = folder / each.path
         if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
             raise SettingsError(f"{folder}: {each.path} is missing: name another backup, or bring that file back")
-        if digest(path, tell) != (each.bytes, each.sha256):
+        if _digest(path, tell) != (each.bytes, each.sha256):
             raise SettingsError(f"{folder}: {each.path} is damaged (its SHA-256 is another one): name another backup")

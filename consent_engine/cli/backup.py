@@ -11,7 +11,7 @@ from consent_engine.cli.tables import instant, line, record, tell, told_by
 from consent_engine.domain.form_errors import in_our_words
 
 if TYPE_CHECKING:
-    from consent_engine.backup.manifest import Manifest
+    from consent_engine.config.settings import Settings
 
 _TO = typer.Argument(help="A new folder; its files are as secret as the data.", metavar="FOLDER")
 _OF = typer.Argument(help="A folder that `consent backup` made.", metavar="FOLDER")
@@ -20,53 +20,52 @@ _FROM = typer.Option(
     help="The address in CONSENT_REDIS_URL, with a user that may copy everything (ACL +replconf +sync).",
 )  # fmt: skip
 _BARE = typer.Option("--without-secret", help="Leave the secret out: keep it elsewhere, or the backup is of no use.")
-_NO_ARCHIVE = typer.Option(
-    "--without-archive", help="Leave the archive out, where it cannot be read now: its own copy is yours to keep."
-)
-_KEEP = typer.Option("--keep-archive", help="The archive was not lost: leave it as it is, newer than the backup.")
 
 
 def make(
     folder: Annotated[Path, _TO],
     source: Annotated[str | None, _FROM] = None,
     without_secret: Annotated[bool, _BARE] = False,  # noqa: FBT002
-    without_archive: Annotated[bool, _NO_ARCHIVE] = False,  # noqa: FBT002
-) -> None:
-    """Copy Redis, the SQLite archive and the secret into a new folder, while everything works on. A PostgreSQL archive
-    that does not answer stops nothing: one line says so, and so does the manifest.
+) -> int:
+    """Copy Redis, the SQLite archive and the secret into a new folder, while everything works on. An archive that does
+    not answer stops nothing: a line and the manifest say so, and for an SQLite archive the status is 1.
     """
-    from consent_engine.backup.take import left_behind, take
+    from consent_engine.backup.take import take
     from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
 
     source = _address(source) if source else None
-    settings, to, slowly = Settings.load(), folder.absolute(), Slowly()
+    settings, slowly = Settings.load(), Slowly()
     told_by(days_in(settings.time_zone))
-    made = take(settings, source, to, slowly.tell, with_secret=not without_secret, with_archive=not without_archive)
-    log = "-" if made.archive.unasked else made.archive.log
+    made = take(settings, source, folder.absolute(), slowly.tell, with_secret=not without_secret)
+    archive, log = made.archive, "-" if made.archive.unasked else made.archive.log
     record([
-        ("backup", str(folder)), ("of the instant", instant(made.at)), ("keys in Redis", made.keys),
-        ("archive", made.archive.kind), ("entries in its log", log), ("bytes", sum(each.bytes for each in made.files)),
+        ("backup", str(folder)), ("of the instant", instant(made.at)), ("servers", ", ".join(made.servers)),
+        ("archive", archive.kind), ("entries in its log", log), ("bytes", sum(each.bytes for each in made.files)),
     ])  # fmt: skip
     tell("keep the backup as safe as the data: it holds numbers" + ("" if without_secret else " and the secret"))
-    _tell_lacks(made)
-    for part in left_behind(to):
-        tell(f"a backup that was killed left a part of the data, numbers too: rm -r {shlex.quote(str(part))}")
+    lite = archive.kind == "sqlite"
+    copy = "copy its file" if lite else _dump(settings, folder)
+    if archive.unasked:
+        tell(f"the archive is not in it, and was not asked ({archive.unasked}): once it answers, {copy}")
+    elif not lite:
+        tell(f"the archive's database is not in it: now, after the backup, {copy}")
+    return int(lite and bool(archive.unasked))
 
 
-def _tell_lacks(made: "Manifest") -> None:
-    """Tell what a backup lacks of the archive, and what to do about it."""
-    if made.archive.unasked:
-        copy = "copy its file" if made.archive.kind == "sqlite" else "run pg_dump"
-        tell(f"the archive is not in it, and was not asked ({made.archive.unasked}): {copy} once it answers")
-    elif made.archive.kind != "sqlite":
-        tell("the archive's database is not in it: run pg_dump now, after the backup; restore both together")
+def _dump(settings: "Settings", folder: Path) -> str:
+    """Return the command that copies a PostgreSQL archive; it repeats no password (pg_dump reads PGPASSWORD)."""
+    from sqlalchemy.engine import make_url
+
+    url = make_url(settings.archive_address()).set(drivername="postgresql")
+    at = url._replace(password=None).render_as_string(hide_password=False)
+    return f"pg_dump --format=custom --file={shlex.quote(str(folder / 'archive.dump'))} {shlex.quote(at)}"
 
 
-def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] = False) -> None:  # noqa: FBT002
-    """Put a backup back into an empty installation: stop APIs and workers first. If it dies, type it again. Then the
-    data are checked, and what they lack is put back, as by `consent doctor --all --mend`. For a Redis of your own it
-    checks the backup, puts an SQLite archive back, and prints the commands that fill that Redis.
+def restore(folder: Annotated[Path, _OF]) -> None:
+    """Put a backup back into an empty data folder: stop APIs and workers first. If it dies, type it again. Then the
+    data are checked, and what they lack is put back, as by `consent doctor --all --mend`. An archive that was not lost
+    stays as it is. For a Redis of your own it checks the backup, and prints the commands that fill that Redis.
     """
     from consent_engine.backup.put_back import by_hand, put_back
     from consent_engine.config.calendars import days_in
@@ -76,14 +75,16 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
 
     settings, slowly = Settings.load(), Slowly()
     told_by(days_in(settings.time_zone))
-    made = put_back(settings, folder.absolute(), slowly.tell, keep_archive=keep_archive)
+    made = put_back(settings, folder.absolute(), slowly.tell)
     typed = by_hand(settings, folder.absolute(), made)
     if typed:
         for command in [*typed, "consent doctor --all --mend"]:
             line(command)
     else:
-        record([("restored", str(folder)), ("of the instant", instant(made.at)), ("keys in Redis", made.keys)])
-    if made.archive.unasked:
+        record([("restored", str(folder)), ("of the instant", instant(made.at))])
+    if made.archive.kind != "sqlite":
+        tell("if the archive's database is lost, first pg_restore a dump that is not older than this backup")
+    elif made.archive.unasked:
         tell("the archive is not in this backup: bring back its own copy before any worker starts")
     tell(f"EVERYTHING ACKNOWLEDGED AFTER {instant(made.at)} IS GONE, REFUSALS TOO, but for those that the archive's")
     tell("log has: consent doctor --all --mend puts these back. Was it not typed to its end, type it before any worker")
@@ -95,8 +96,6 @@ def restore(folder: Annotated[Path, _OF], keep_archive: Annotated[bool, _KEEP] =
     tell("services activated since may be requested again, by the same key, which the BSS knows; SMS may go out twice")
     tell("keys revoked and sign-ins ended since work again: end them again; lifted restrictions are in force again;")
     tell("number changes, reviewers' verdicts and pauses since then are gone")
-    if made.archive.kind != "sqlite":
-        tell("if the archive's database is lost, pg_restore a dump that is not older than this backup")
     tell("then: consent audit names the records that the archive's log has and these data lack")
 
 

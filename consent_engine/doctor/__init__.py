@@ -39,7 +39,7 @@ from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError,
 from consent_engine.ports import Store, Target
 from consent_engine.ports.survey import Survey
 from consent_engine.ports.targets import BSS, GATEWAY
-from consent_engine.wiring import terms
+from consent_engine.wiring import is_archive_of, terms
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings"]
 
@@ -292,6 +292,6 @@ def _records(patient: _Patient) -> Iterator[Finding]:
         store, plans = patient.store, patient.registry.catalogue
         with suppress(ArchiveUnavailable):
             archive.check()
-            if journal.is_archive_of(archive, meta):
+            if is_archive_of(archive, meta):
                 store = replace(store, archive=archive, log=SqlLog(archive))
         yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans)

@@ -11,16 +11,10 @@ from consent_engine.engine import audit
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Journal, Log, Store
 from consent_engine.ports.journal import Waiting
+from consent_engine.wiring import is_archive_of
 
 LATE_MS = 60_000
 """An entry that waits longer shows that no worker seals: a sealer looks every second."""
-
-
-def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
-    """Whether an archive belongs to the data that describe themselves so: data are compared with no other log, and
-    nothing is put into them from one. Raises ArchiveUnavailable.
-    """
-    return meta.get("archive", archive.id()) == archive.id() and archive.owner() in {"", meta.get("installation")}
 
 
 def sealed(

@@ -43,9 +43,9 @@ def test_nothing_acknowledged_before_a_backup_of_a_busy_cluster_is_lost(town, na
         take(loaded(named), None, folder, silent)
         assert len(orders) > len(before), "nobody waited for it"
     manifest = read(folder)
-    assert (manifest.cells, manifest.alone) == (CELLS, False)
+    assert (manifest.cells, manifest.cluster) == (CELLS, True)
     town.flush()
-    put_back(loaded(named), folder, silent, keep_archive=True)
+    put_back(loaded(named), folder, silent)
     imported(town, loaded(named), folder, tmp_path)
     with installation(loaded(named)) as found:
         engine = found.engine()

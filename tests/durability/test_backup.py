@@ -9,20 +9,17 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing
 from itertools import product
 
+import msgspec
 import pytest
-from redis import Redis
-from redis.exceptions import ConnectionError as Unreachable
 
 from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
-from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.snapshot import check_readable, fetch, received
+from consent_engine.adapters.redis.snapshot import received
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.backup.manifest import LITTLE, NAME, read, room_on
+from consent_engine.backup.manifest import LITTLE, NAME, listed, read, room_on, write
 from consent_engine.backup.put_back import by_hand, put_back
 from consent_engine.backup.take import take
 from consent_engine.config.settings import Settings
@@ -32,9 +29,8 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.audit import audit
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.report_code import CodeAsked
 from consent_engine.engine.sealing import seal
-from consent_engine.errors import ArchiveUnavailable, OrderNotFound, SettingsError, StoreUnavailable
+from consent_engine.errors import OrderNotFound, SettingsError, StoreUnavailable
 from tests import needs
 from tests.archive.house import LONG
 from tests.conftest import OTHER
@@ -45,7 +41,7 @@ from tests.waiting import HANGS_S
 
 REFUSED = "13800138078"
 """The number that refuses after the backup was made."""
-MAY_FETCH = ("ping", "info", "time", "client|setinfo", "replconf", "sync")
+MAY_FETCH = "~ce:meta +ping +info +time +client|setinfo +hgetall +replconf +sync"
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +58,6 @@ def kept(tmp_path_factory):
         assert town.say("是")
         asked_not = town.place(OTHER)
         seal(town.engine.store, "one")
-        town.engine.reports.send_code(CodeAsked(parse(OTHER), "mobile"))
-        town.client.hset(Cell().rhythm("2025-01-01"), "q|A1024", "9000,1735700000000,0123456789ab;")
-        town.client.hset("ce:workers", "alive", f"{time.time_ns() // 1_000_000}|sms")
         manifest = take(settings(folder / "data"), None, folder / "backup", silent)
         later = town.place(parse("13800138077"))
         town.engine.refuse(RefusalAsked(parse(REFUSED), "mobile", "ops", "cli:me"))
@@ -85,16 +78,15 @@ def filled(there, kept, to):
     subprocess.run("; ".join(typed), shell=True, cwd=to, check=True, timeout=HANGS_S)  # noqa: S602 - as a person does
 
 
-@pytest.mark.parametrize("n", [0, 1])
-def test_what_waits_in_a_backup_goes_on_to_notified_on_another_kind_of_server(kept, tmp_path, n):
+def test_what_waits_in_a_backup_goes_on_to_notified_on_a_redis_of_ones_own(kept, tmp_path):
     folder, manifest, ids = kept
-    binary = needs.servers()[n % len(needs.servers())]
-    with server_in(tmp_path / "redis", binary) as server, closing(connect(server.url)) as client:
+    with server_in(tmp_path / "redis") as server, closing(connect(server.url)) as client:
         client.set("ce:lost", "1")
         there = settings(tmp_path / "data", server.url)
     assert put_back(there, folder / "backup", silent) == manifest
+    (tmp_path / "data").mkdir(mode=0o700)
     filled(there, folder / "backup", tmp_path / "redis")
-    with server_in(tmp_path / "redis", binary) as server, town_on(server.url, tmp_path / "data") as town:
+    with server_in(tmp_path / "redis") as server, town_on(server.url, tmp_path / "data") as town:
         assert not town.client.exists("ce:lost")
         for name in ("read_not", "asked_not"):
             assert not town.engine.show(ids[name]).state.settled
@@ -112,7 +104,6 @@ def test_a_data_folder_is_restored_and_a_doctor_finds_it_well(kept, tmp_path):
     folder, manifest, ids = kept
     there = settings(tmp_path / "data", CONSENT_SECRET="")
     put_back(there, folder / "backup", silent)
-    put_back(there, folder / "backup", silent)  # nobody has started there yet: the same
     assert (tmp_path / "data" / "secret").read_text() == f"{SECRET}\n"
     assert (tmp_path / "data" / "secret").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "data" / "installation").read_text().strip() == manifest.installation
@@ -125,32 +116,6 @@ def test_a_data_folder_is_restored_and_a_doctor_finds_it_well(kept, tmp_path):
         assert not town.engine.refusals().rows, "a refusal of that time is gone, too: who restores is told"
     with pytest.raises(SettingsError, match="is not empty"):
         put_back(there, folder / "backup", silent)
-
-
-def test_where_the_archive_was_not_lost_what_came_after_the_backup_is_named_and_refusals_are_put_back(kept, tmp_path):
-    folder, _, ids = kept
-    (tmp_path / "data").mkdir(mode=0o700)
-    source = SqlArchive(f"sqlite:///{folder}/data/archive.sqlite3")
-    source.check()
-    source.close()
-    for each in (folder / "data").glob("archive.sqlite3*"):
-        (tmp_path / "data" / each.name).write_bytes(each.read_bytes())
-    there = settings(tmp_path / "data")
-    with pytest.raises(SettingsError, match="--keep-archive"):
-        put_back(there, folder / "backup", silent)
-    put_back(there, folder / "backup", silent, keep_archive=True)
-    with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
-        wrong = audit(town.engine.store, 0, (0, 2**62)).wrong
-        assert (ids["later"], "dropped, or cannot be read: the log has its event 0") in wrong
-        assert {record for record, _ in wrong} >= {ids["later"], ids["read_not"]}
-        assert ids["gone"] not in {record for record, _ in wrong}
-        assert town.engine.dial(parse(REFUSED), "mobile").callable, "nothing in these data says otherwise"
-    told = whole(examine(there, Wanted(), silent))
-    assert any("older than their archive" in each for each in told)
-    assert any(each.what.startswith("put back") for each in examine(there, Wanted(all=True, mend=True), silent))
-    with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
-        assert not town.engine.dial(parse(REFUSED), "mobile").callable
-        assert [(number, each.door) for number, each in town.engine.refusals().rows] == [("", "doctor")]
 
 
 def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(tmp_path):
@@ -198,11 +163,10 @@ def test_killed_at_any_step_a_backup_or_restore_is_whole_after_the_same_command_
     assert done.returncode == 0, done.stderr
     died = json.loads(done.stdout)
     assert died["backup"] >= 4
-    assert died["restore"] >= 8
+    assert died["restore"] >= 6
     made, restored = list(tmp_path.glob("b*")), list(tmp_path.glob("d*"))
     assert len(made) > died["backup"], "the last one was not killed"
     for each in made:
-        assert read(each).keys > manifest.keys
         assert [file.path for file in read(each).files] == [file.path for file in manifest.files]
     for each in restored:
         found = {path.name for path in each.iterdir()} - {"lock"}
@@ -215,43 +179,33 @@ def damage(folder, name):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
 
-@pytest.mark.parametrize(
-    ("what", "said"),
-    [
-        ("no manifest", "manifest.json is missing"),
-        ("half a manifest", "manifest.json is damaged"),
-        ("another format", "this backup has format 4, this release reads 3"),
-        ("a damaged file", "archive.sqlite3 is damaged"),
-        ("a file too few", "secret is missing"),
-        ("another secret", "CONSENT_SECRET is not the one"),
-        ("no secret", "made without its secret"),
-    ],
-)
-def test_what_cannot_be_restored_is_said_and_nothing_is_written(kept, tmp_path, what, said):
+def test_what_cannot_be_restored_is_said_in_one_line_and_nothing_is_written(kept, tmp_path):
     folder, _, _ = kept
-    copy, secret = tmp_path / "copy", SECRET
-    shutil.copytree(folder / "backup", copy)
-    if what == "no manifest":
-        (copy / NAME).unlink()
-    elif what == "half a manifest":
-        (copy / NAME).write_bytes((copy / NAME).read_bytes()[:300])
-    elif what == "another format":
-        (copy / NAME).write_text(json.dumps({"format": 4}))
-    elif what == "a damaged file":
-        damage(copy, "archive.sqlite3")
-    elif what == "a file too few":
-        (copy / "secret").unlink()
-    elif what == "another secret":
-        secret = "another-secret"
-    else:
-        told = json.loads((copy / NAME).read_text())
-        told["files"] = [each for each in told["files"] if each["path"] != "secret"]
-        (copy / NAME).write_text(json.dumps(told))
-        secret = ""
-    with pytest.raises(SettingsError, match=said) as raised:
-        put_back(settings(tmp_path / "data", CONSENT_SECRET=secret), copy, silent)
-    assert "\n" not in str(raised.value)
-    assert not (tmp_path / "data").exists()
+    whole = json.loads((folder / "backup" / NAME).read_text())
+    bare = [each for each in whole["files"] if each["path"] != "secret"]
+    wrong = {
+        "manifest.json is missing": lambda copy: (copy / NAME).unlink(),
+        "manifest.json is damaged": lambda copy: (copy / NAME).write_bytes((copy / NAME).read_bytes()[:300]),
+        "this backup has format 3, this release reads 4": lambda copy: (copy / NAME).write_text('{"format": 3}'),
+        "archive.sqlite3 is damaged": lambda copy: damage(copy, "archive.sqlite3"),
+        "appendonly.aof.1.base.rdb is damaged": lambda copy: damage(copy, whole["files"][1]["path"]),
+        "secret is missing": lambda copy: (copy / "secret").unlink(),
+        "CONSENT_SECRET is not the one": lambda _: "another-secret",
+        "made without its secret": lambda copy: (copy / NAME).write_text(json.dumps(whole | {"files": bare})) and "",
+        "data are in database 2": lambda copy: (copy / NAME).write_text(json.dumps(whole | {"database": 2})),
+        "this backup is of a cluster": lambda copy: (copy / NAME).write_text(json.dumps(whole | {"cluster": True})),
+        "this backup is of one Redis, CONSENT_CELLS=3": lambda copy: (copy / NAME).write_text(
+            json.dumps(whole | {"cells": 3})
+        ),
+    }
+    for n, (said, spoil) in enumerate(wrong.items()):
+        shutil.copytree(folder / "backup", copy := tmp_path / str(n))
+        secret = spoil(copy)
+        there = settings(tmp_path / "data", CONSENT_SECRET=secret if isinstance(secret, str) else SECRET)
+        with pytest.raises(SettingsError, match=re.escape(said)) as raised:
+            put_back(there, copy, silent)
+        assert "\n" not in str(raised.value)
+        assert not (tmp_path / "data").exists()
 
 
 def test_a_backup_is_not_made_of_data_with_another_secret_nor_over_anything(kept, tmp_path):
@@ -297,7 +251,7 @@ def test_a_backup_is_tried_out_beside_the_installation_as_the_manual_types_it(ke
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_after_a_restore_whose_archive_was_kept_nobody_who_refused_since_the_backup_may_be_called(
+def test_where_the_archive_was_not_lost_it_stays_and_nobody_who_refused_since_the_backup_may_be_called(
     kept, tmp_path, monkeypatch, capsys, own
 ):
     folder, _, ids = kept
@@ -310,11 +264,13 @@ def test_after_a_restore_whose_archive_was_kept_nobody_who_refused_since_the_bac
     if own:
         with server_in(tmp_path / "redis") as server:
             monkeypatch.setenv("CONSENT_REDIS_URL", server.url)
-    assert cli.run(["restore", "--keep-archive", f"{folder}/backup"]) == 0
+    assert cli.run(["restore", f"{folder}/backup"]) == 0
     told = capsys.readouterr()
     if own:
         [*_, doctor] = told.out.splitlines()
+        (tmp_path / "data" / "archive.sqlite3").rename(tmp_path / "stays")
         filled(Settings.load(dict(os.environ), None), folder / "backup", tmp_path / "redis")
+        (tmp_path / "stays").replace(tmp_path / "data" / "archive.sqlite3")
     with server_in(tmp_path / ("redis" if own else "data")) as server:
         if own:
             cli.run(doctor.split()[1:])
@@ -323,13 +279,34 @@ def test_after_a_restore_whose_archive_was_kept_nobody_who_refused_since_the_bac
         with town_on(server.url, tmp_path / "data") as town:
             assert [town.engine.dial(parse(each), "mobile").callable for each in (REFUSED, OTHER)] == [False, True]
             assert not town.engine.show(ids["asked_not"]).state.settled
+            wrong = audit(town.engine.store, 0, (0, 2**62)).wrong
+        assert (ids["later"], "dropped, or cannot be read: the log has its event 0") in wrong
+        assert ids["gone"] not in {record for record, _ in wrong}
 
 
-def test_an_archive_that_is_to_stay_must_be_there(kept, tmp_path):
-    folder, _, _ = kept
-    with pytest.raises(SettingsError, match="is not there: bring it back"):
-        put_back(settings(tmp_path / "data"), folder / "backup", silent, keep_archive=True)
-    assert not (tmp_path / "data").exists()
+def test_an_archive_that_stands_where_the_copy_goes_stays_only_if_it_is_the_datas_own_and_not_older(kept, tmp_path):
+    folder, manifest, _ = kept
+    file = tmp_path / "a.sqlite3"
+    there = settings(tmp_path / "data", CONSENT_ARCHIVE_URL=f"sqlite:///{file}")
+    theirs = SqlArchive(f"sqlite:///{file}")
+    theirs.claim("another-installation")
+    theirs.close()
+    with pytest.raises(SettingsError, match=r"a\.sqlite3 is another archive than this backup's, or an older one"):
+        put_back(there, folder / "backup", silent)
+    file.unlink()
+    shutil.copytree(folder / "backup", copy := tmp_path / "copy")
+    told = json.loads((copy / NAME).read_text())
+    told["archive"]["log"] += 1
+    (copy / NAME).write_text(json.dumps(told))
+    shutil.copyfile(copy / "archive.sqlite3", file)
+    with pytest.raises(SettingsError, match="or an older one"):
+        put_back(there, copy, silent)
+    file.rename(f"{file}-wal")
+    with pytest.raises(SettingsError, match="-wal is there: it is a part of another archive"):
+        put_back(there, copy, silent)
+    assert not (tmp_path / "data" / "appendonlydir").exists(), "no engine starts on half of it"
+    (tmp_path / "a.sqlite3-wal").unlink()
+    assert put_back(there, folder / "backup", silent) == manifest
 
 
 def test_the_commands_say_what_a_backup_holds_and_what_a_restore_loses(kept, tmp_path, monkeypatch, capsys):
@@ -339,7 +316,7 @@ def test_the_commands_say_what_a_backup_holds_and_what_a_restore_loses(kept, tmp
         monkeypatch.setenv(f"CONSENT_{name}", str(value))
     assert cli.run(["backup", "here"]) == 0
     told = capsys.readouterr()
-    assert "keys in Redis\t" in told.out
+    assert "servers\tRedis " in told.out or "servers\tValkey " in told.out
     assert "it holds numbers and the secret" in told.err
     assert (tmp_path / "here").stat().st_mode & 0o077 == 0
     assert cli.run(["backup", "there", "--from", "http://nowhere"]) == 2
@@ -383,44 +360,31 @@ def test_what_a_server_cannot_give_just_now_is_no_matter_of_settings(said):
         list(received(Told(f"-{said}\r\n".encode(), 7), bytearray().extend))
 
 
-class Says:
-    """A server that names its software and version."""
-
-    def __init__(self, **told):
-        self.told = told
-
-    def info(self, _):
-        return self.told
-
-
-class Goes(Says):
-    """A server that names its software and version, and is gone."""
-
-    @property
-    def connection_pool(self):
-        return self
-
-    def get_connection(self):
-        raise Unreachable
-
-
-def test_a_server_that_goes_before_it_is_copied_is_one_that_cannot_be_reached(tmp_path):
-    with pytest.raises(StoreUnavailable, match="cannot be reached"):
-        fetch(Goes(redis_version="7.2.0"), tmp_path / "b", silent)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_server_whose_snapshots_no_program_here_reads_is_named_before_anything_is_fetched():
-    ours = needs.wheel_server()  # a Valkey
-    with pytest.raises(
-        SettingsError, match=r"is Redis 8\.0\.2, .*found: Valkey \d.*install redis-server >= 8\.0 "
-    ) as said:
-        check_readable(Says(redis_version="8.0.2"), [ours])
-    assert "\n" not in str(said.value)
-    check_readable(Says(redis_version="7.2.5"), [ours])
-    check_readable(Says(redis_version="7.2.4", valkey_version="9.9.9"), [ours])
-    with pytest.raises(SettingsError, match="found: none"):
-        check_readable(Says(redis_version="7.4.0"), [])
+def test_a_program_that_does_not_read_a_backups_file_is_named_before_anything_is_written(kept, tmp_path, monkeypatch):
+    folder, manifest, _ = kept
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    made = {"Redis 8.0.2": b"REDIS0012", "Valkey 9.0.1": b"VALKEY080", "Redis 7.2.4": b"REDIS0011"}
+    here = {"Redis 7.4": "Redis server v=7.4.1 sha=0", "Redis 8.0": "Redis server v=8.0.2 sha=0",
+            "Valkey 9.1": "Valkey server v=9.1.2 sha=0"}  # fmt: skip
+    read_by = {"Redis 8.0.2": {"Redis 8.0"}, "Valkey 9.0.1": {"Valkey 9.1"}, "Redis 7.2.4": {*here}}
+    for (software, begins), (program, told) in product(made.items(), here.items()):
+        (tmp_path / "bin" / "redis-server").write_text(f"#!/bin/sh\necho '{told}'\n")
+        (tmp_path / "bin" / "redis-server").chmod(0o755)
+        shutil.copytree(folder / "backup", copy := tmp_path / "copy")
+        base = copy / manifest.files[1].path
+        base.write_bytes(begins + base.read_bytes()[len(begins) :])
+        shutil.copy(folder / "backup" / NAME, copy)
+        known = msgspec.structs.replace(manifest, servers=[software], files=listed(copy, silent))
+        write(copy, msgspec.structs.replace(known, files=[each for each in known.files if each.path != NAME]))
+        if program in read_by[software]:
+            put_back(settings(tmp_path / "data"), copy, silent)
+            shutil.rmtree(tmp_path / "data")
+        else:
+            with pytest.raises(SettingsError, match=f"this backup is of {re.escape(software)}, and .* install "):
+                put_back(settings(tmp_path / "data"), copy, silent)
+            assert not (tmp_path / "data").exists()
+        shutil.rmtree(copy)
 
 
 def test_a_user_of_redis_who_may_fetch_and_nothing_else_makes_a_backup(kept, tmp_path):
@@ -428,18 +392,19 @@ def test_a_user_of_redis_who_may_fetch_and_nothing_else_makes_a_backup(kept, tmp
     put_back(settings(tmp_path / "redis"), folder / "backup", silent)
     with server_in(tmp_path / "redis") as server:
         with connect(server.url) as client:
-            client.acl_setuser("keeper", enabled=True, passwords=["+p"], commands=[f"+{each}" for each in MAY_FETCH])
-            client.acl_setuser("desk", enabled=True, passwords=["+p"], commands=["+ping", "+time"])
+            client.execute_command("ACL", "SETUSER", "keeper", "on", ">p", *MAY_FETCH.split())
+            client.acl_setuser("desk", enabled=True, passwords=["+p"], commands=["+ping", "+time", "+info", "+hgetall"],
+                               keys=["ce:meta"])  # fmt: skip
         there = settings(tmp_path / "redis", server.url)
         url = server.url.replace("unix://", "unix://{}:p@")
-        assert take(there, url.format("keeper"), tmp_path / "b", silent).keys == manifest.keys
+        assert take(there, url.format("keeper"), tmp_path / "b", silent).installation == manifest.installation
         with pytest.raises(SettingsError, match="may not fetch a backup"):
             take(there, url.format("desk"), tmp_path / "c", silent)
         assert not list(tmp_path.glob("c*"))
 
 
 def test_the_page_names_the_user_who_may_fetch():
-    assert " ".join(f"+{each}" for each in MAY_FETCH) in (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert MAY_FETCH in (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
 def test_a_backup_of_a_folder_without_data_makes_nothing_in_it(tmp_path):
@@ -464,7 +429,7 @@ def test_an_archive_that_is_not_the_datas_own_is_never_backed_up_as_theirs(kept,
     there = settings(folder / "data", CONSENT_ARCHIVE_URL=f"sqlite:///{file}")
     with pytest.raises(SettingsError, match="another archive than these data have"):
         take(there, None, tmp_path / "b", silent)
-    assert not list(tmp_path.glob("b*"))
+    assert list(tmp_path.iterdir()) == [file]
 
 
 DOWN = "postgresql://postgres@127.0.0.1:1/none"
@@ -475,67 +440,26 @@ def test_a_database_that_is_down_stops_no_backup_and_the_manifest_says_so(kept, 
     made = take(settings(folder / "data", CONSENT_ARCHIVE_URL=DOWN), None, tmp_path / "b", silent)
     assert made.archive.id == manifest.archive.id, "the data name it"
     assert made.archive.unasked == "the archive cannot be reached: OperationalError"
-    assert made.file("archive.sqlite3") is None
+    assert not made.has("archive.sqlite3")
     assert read(tmp_path / "b") == made
     put_back(settings(tmp_path / "data", CONSENT_ARCHIVE_URL=DOWN), tmp_path / "b", silent)
     with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
         assert town.engine.show(ids["later"])
 
 
-def test_an_sqlite_archive_that_cannot_be_read_is_left_out_on_purpose_only(kept, tmp_path):
+def test_an_sqlite_archive_that_cannot_be_read_is_missing_in_a_backup_that_says_so(kept, tmp_path, monkeypatch, capsys):
     folder, manifest, _ = kept
-    there = settings(folder / "data", CONSENT_ARCHIVE_URL=f"sqlite:///{tmp_path}/away.sqlite3")
-    with pytest.raises(ArchiveUnavailable, match="or leave it out: --without-archive"):
-        take(there, None, tmp_path / "b", silent)
-    assert not list(tmp_path.iterdir())
-    made = take(there, None, tmp_path / "b", silent, with_archive=False)
-    assert (made.archive.id, made.archive.unasked) == (manifest.archive.id, "it was left out")
+    named = {"DATA_DIR": folder / "data", "SECRET": SECRET, "DURABILITY": "everysec"}
+    for name, value in {**named, "ARCHIVE_URL": f"sqlite:///{tmp_path}/away.sqlite3"}.items():
+        monkeypatch.setenv(f"CONSENT_{name}", str(value))
+    assert cli.run(["backup", str(tmp_path / "b")]) == 1
+    told = capsys.readouterr().err
+    assert "the archive is not in it, and was not asked (the archive's file is not there" in told
+    assert "once it answers, copy its file" in told
+    made = read(tmp_path / "b")
+    assert (made.archive.id, made.has("archive.sqlite3")) == (manifest.archive.id, False)
     put_back(settings(tmp_path / "data"), tmp_path / "b", silent)
     assert not (tmp_path / "data" / "archive.sqlite3").exists()
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_an_archive_that_was_not_asked_is_known_by_its_id_or_else_by_its_owner(kept, tmp_path, known):
-    folder, manifest, _ = kept
-    copy = tmp_path / "copy"
-    shutil.copytree(folder / "backup", copy)
-    told = json.loads((copy / NAME).read_text())
-    told["archive"] |= {"unasked": "down", "log": 0} | ({} if known else {"id": ""})
-    (copy / NAME).write_text(json.dumps(told))
-    theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3")
-    theirs.claim("another-installation")
-    theirs.close()
-    for name, data in (("theirs.sqlite3", "one"), ("ours.sqlite3", "two")):
-        if name == "ours.sqlite3":
-            shutil.copyfile(folder / "backup" / "archive.sqlite3", tmp_path / name)
-        there = settings(tmp_path / data, CONSENT_ARCHIVE_URL=f"sqlite:///{tmp_path}/{name}")
-        if name == "ours.sqlite3":
-            assert put_back(there, copy, silent, keep_archive=True).installation == manifest.installation
-        else:
-            with pytest.raises(SettingsError, match="another archive than this backup's"):
-                put_back(there, copy, silent, keep_archive=True)
-            assert not (tmp_path / data).exists()
-
-
-def test_a_damaged_entry_of_the_journal_stops_no_backup_and_comes_back_as_it_was(kept, tmp_path):
-    folder, _, ids = kept
-    damaged, order = [b"o 1 \xff\xfe", "单".encode(), b""], Cell().order(ids["asked_not"])
-    put_back(settings(tmp_path / "data"), folder / "backup", silent)
-    with server_in(tmp_path / "data") as server:
-        with closing(Redis.from_url(server.url)) as raw:
-            raw.lpush(Cell().journal, *damaged)
-            raw.hset(order, b"\xfe", b"\xff")
-        made = take(settings(tmp_path / "data"), None, tmp_path / "b", silent)
-    assert read(tmp_path / "b") == made
-    put_back(settings(tmp_path / "new"), tmp_path / "b", silent)
-    with server_in(tmp_path / "new") as server:
-        with closing(Redis.from_url(server.url)) as raw:
-            assert raw.lrange(Cell().journal, 0, 2) == damaged[::-1]
-            assert raw.hget(order, b"\xfe") == b"\xff", "so does whatever else is no text"
-        with town_on(server.url, tmp_path / "new") as town:
-            seal(town.engine.store, "one")
-            found = audit(town.engine.store, 0, (0, 2**62)).wrong
-            assert sum(what == "an entry of the log cannot be read" for _, what in found) == len(damaged)
 
 
 @pytest.mark.parametrize("left", [0, 2 * LITTLE])
@@ -550,7 +474,7 @@ def test_whatever_fails_on_a_full_disk_names_the_disk(tmp_path, left):
 def test_a_folder_that_cannot_be_written_is_named_as_the_argument_that_it_is(kept, tmp_path):
     folder, _, _ = kept
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match=f"^FOLDER {tmp_path}/file/b.part: Not a directory"):
+    with pytest.raises(SettingsError, match=f"^FOLDER {tmp_path}/file/consent-backup.part: Not a directory"):
         take(settings(folder / "data"), None, tmp_path / "file" / "b", silent)
 
 

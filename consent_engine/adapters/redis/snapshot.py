@@ -1,40 +1,44 @@
-"""A server's data as of one instant, fetched as a replica would fetch them, while engines work on.
+"""Servers' data as they send them to a replica, while engines work on: each one's file is kept as it came.
 
-The server forks and sends its data as of the request: everything acknowledged before that is included, nothing is half
-done. A private server reads the copy, which proves that it is readable, and writes it as plain commands, which Redis
-and Valkey both read.
+A server forks and sends its data as of one instant after the request: everything it acknowledged before is included,
+and nothing is half done. Of a cluster each master sends its own. Everything of one subscriber is in one cell, and a
+cell is whole on one master; data that all cells share are in the first cell, whose master is copied last, so that they
+include whatever other cells refer to. This holds while no slot changes its master, which is checked before and after.
 """
 
-import shutil
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from redis import Redis
-from redis.crc import key_slot
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from consent_engine.adapters.redis.client import NAMED_BY, connect
-from consent_engine.adapters.redis.embedded.binary import OLDEST, candidates, family_and_version, version
-from consent_engine.adapters.redis.embedded.server import EmbeddedServer
-from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
+from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
 from consent_engine.config.data_folder import private_folder
 from consent_engine.errors import SettingsError, StoreUnavailable
 
+AOF, BASE = "appendonlydir", "appendonly.aof.1.base.rdb"
+"""The folder, and the file in it, from which a server starts."""
 PIECE = 1 << 16
 SILENCE_S = 30.0
 """How long a server may be silent: while it prepares to send, it sends a sign of life every second."""
-LOOK_S = 0.05
-AOF = "appendonlydir"
-_MANIFEST, _RDB = "appendonly.aof.manifest", "appendonly.aof.1.base.rdb"
 _MARK = 40
+_NOT_NOW = frozenset({"NOMASTERLINK", "MASTERDOWN", "LOADING"})
+"""The first words of errors from a server that has just been demoted or started."""
 Tell = Callable[[str], None]
 
 
-PARTED = {"Redis": (7, 4), "Valkey": (9, 0)}
-"""The versions from which on each writes snapshots that the other does not read."""
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied. at: the earliest instant of any server's data (ms) · servers: the software of each, as
+    `Redis 8.0.2`
+    """
+
+    at: int
+    servers: list[str]
 
 
 class Reads(Protocol):
@@ -44,46 +48,62 @@ class Reads(Protocol):
         """Return received bytes, up to `most` of them; b"" once the other side has closed the connection."""
 
 
-def check_readable(client: "Redis", programs: Iterable[Path]) -> None:
-    """Check, before anything is fetched, that a server program here can read it. Raises SettingsError where none can,
-    and StoreUnavailable where the server cannot be reached.
+def copy_servers(url: str, cells: int, to: Path, tell: Tell, named_by: str = NAMED_BY) -> Copied:
+    """Write the data of a Redis, or of each master of a cluster, into a folder each (`to/1`, ...) from which a server
+    starts. named_by: the setting or option that the address comes from
+
+    Raises SettingsError where this user of Redis may not do it, or slots are being moved; and StoreUnavailable where a
+    server cannot be reached or breaks off, or another took over meanwhile.
     """
-    try:
-        told = client.info("server")
-    except NoPermissionError:
-        return  # whether it can be read shows when the copy is read
-    except (RedisError, OSError) as error:
-        raise _away(error) from error
-    family = "Valkey" if "valkey_version" in told else "Redis"
-    made = str(told.get("valkey_version") or told["redis_version"])
-    major, minor, *_ = (int(part) for part in made.split("."))
-    here = [family_and_version(each) for each in programs]
-    if (major, minor) >= PARTED[family] and family not in {kind for kind, _ in here}:
-        ours = ", ".join(f"{kind} {of[0]}.{of[1]}" for kind, of in here if kind) or "none"
-        raise SettingsError(
-            f"the server is {family} {made}, whose snapshots no program on this machine reads (found: {ours}): install "
-            f"{family.lower()}-server >= {major}.{minor} here, or make the backup on a machine that has it"
-        )
+    instants, servers, many = [], [], is_cluster(url)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(connect(url, tag=str(n)))) for n in range(cells if many else 1)]
+        try:
+            before = _masters(clients) if many else [""]
+            for n, at in enumerate(reversed(dict.fromkeys(before)), 1):
+                client, which = clients[before.index(at)], f"master {n} of {len(set(before))}" if many else "Redis"
+                tell(f"copying {which}: it begins within `repl-diskless-sync-delay` seconds (5 by default)")
+                wire = Wire(client, proves=False, replicas=0, named_by=named_by)
+                (seconds, micros), told = wire.ask(("TIME",), ("INFO", "server"))
+                instants.append(int(seconds) * 1000 + int(micros) // 1000)
+                servers.append(_named(told))
+                _fetch(client, to / str(n), tell)
+            if many and _masters(clients) != before:
+                raise StoreUnavailable("another master took over while the cluster was copied: run the command again")
+        except NoPermissionError:
+            raise SettingsError(
+                "this user of Redis may not fetch a backup: allow it (ACL +replconf +sync), or name a user with --from"
+            ) from None
+        except (RedisError, OSError) as error:
+            said = f"the connection broke while the server was copied: {type(error).__name__}"
+            raise StoreUnavailable(said, named_by=named_by) from error
+    return Copied(min(instants), servers)
 
 
-def _away(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"the server cannot be reached: {type(error).__name__}", named_by=NAMED_BY)
+def _named(told: Any) -> str:  # noqa: ANN401 - redis-py's
+    return f"Valkey {told['valkey_version']}" if "valkey_version" in told else f"Redis {told['redis_version']}"
 
 
-def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
-    """Write a server's present data into a folder from which a server starts.
+def _masters(clients: list["Redis"]) -> list[str]:
+    """Return the address of each cell's master. Raises SettingsError while slots are moved from or to one of them."""
+    layout = [master_at(client) for client in clients]
+    for at in dict.fromkeys(layout):
+        client = clients[layout.index(at)]
+        client.response_callbacks.pop("CLUSTER NODES", None)  # unparsed
+        told = str(client.execute_command("CLUSTER NODES"))  # type: ignore[no-untyped-call] # untyped in redis-py
+        if any("myself" in line and "[" in line for line in told.splitlines()):
+            raise SettingsError(
+                "slots of this cluster are being moved: wait until that is over, and run the command again"
+            )
+    return layout
 
-    Raises SettingsError where the Redis user may not do this, or no program here reads the data, and StoreUnavailable
-    where the server cannot be reached or breaks off.
-    """
-    check_readable(client, (each for each in candidates() if version(each) >= OLDEST))
-    pool: Any = client.connection_pool
-    try:
-        connection = pool.get_connection()
-    except (RedisError, OSError) as error:  # the server, or the previous master, is gone since it was asked
-        raise _away(error) from error
+
+def _fetch(client: "Redis", folder: Path, tell: Tell) -> None:
+    """Write a server's present data into a folder from which a server starts."""
     kept = private_folder(folder) / AOF
     kept.mkdir(mode=0o700)
+    pool: Any = client.connection_pool
+    connection = pool.get_connection()
     try:
         for asked in (("REPLCONF", "capa", "eof"), ("REPLCONF", "rdb-only", "1")):
             connection.send_command(*asked)
@@ -91,25 +111,17 @@ def fetch(client: "Redis", folder: Path, tell: Tell) -> None:
         connection.send_command("SYNC")
         wire = connection._sock  # noqa: SLF001 - the data that follow are no answer that redis-py can read
         wire.settimeout(SILENCE_S)
-        with (kept / _RDB).open("xb") as out:
+        with (kept / BASE).open("xb") as out:
             for size in received(wire, out.write):
                 tell(f"{size >> 20} MiB fetched")
-    except NoPermissionError:
-        raise SettingsError(
-            "this user of Redis may not fetch a backup: allow it (ACL +replconf +sync), or name a user with --from"
-        ) from None
     except ResponseError as error:
+        if isinstance(error, NoPermissionError):
+            raise
         raise SettingsError(f"the server gives no backup: {error}") from None
-    except (RedisError, OSError) as error:
-        raise StoreUnavailable(f"the connection broke while the server was copied: {type(error).__name__}") from error
     finally:
         connection.disconnect()
         pool.release(connection)
-    (kept / _MANIFEST).write_text(f"file {_RDB} seq 1 type b\n")
-
-
-_NOT_NOW = frozenset({"NOMASTERLINK", "MASTERDOWN", "LOADING"})
-"""The first words of errors from a server that has just been demoted or started."""
+    (kept / "appendonly.aof.manifest").write_text(f"file {BASE} seq 1 type b\n")
 
 
 def received(wire: Reads, keep: Callable[[bytes], object]) -> Iterator[int]:
@@ -152,70 +164,3 @@ def _some(wire: Reads, most: int) -> bytes:
     if not (piece := wire.recv(most)):
         raise StoreUnavailable("the server broke off while it was copied: run the command again")
     return piece
-
-
-@contextmanager
-def private(folder: Path, tell: Tell) -> Iterator[EmbeddedServer]:
-    """Run a private server on the fetched data. Raises SettingsError where no program on this machine reads them."""
-    said = "install redis-server or valkey-server"
-    for binary in (each for each in candidates() if version(each) >= OLDEST):
-        try:
-            server = EmbeddedServer.start(folder, "everysec", tell, binary)
-        except SettingsError as error:
-            said = f"install redis-server or valkey-server as new as the server that was copied ({error})"
-            continue
-        with server:
-            yield server
-        return
-    raise SettingsError(f"no server program on this machine reads the fetched data: {said}")
-
-
-def tidy(server: EmbeddedServer, database: int, slots: Collection[int] | None = None) -> None:
-    """Delete all keys but the engine's, which end up in database 0: a backup holds no other program's keys, and RQ's
-    are only wake-ups. database: the one the engine's keys were in · slots: those that a cluster's master owns
-    """
-    with connect(server.url) as client:
-        for name in client.info("keyspace"):
-            if int(name.removeprefix("db")) != database:
-                with connect(server.url.replace("db=0", f"db={name.removeprefix('db')}")) as other:
-                    other.flushdb()
-        if database:
-            client.execute_command("SWAPDB", 0, database)
-        cursor = 0
-        while True:
-            cursor, keys = client.scan(cursor, count=PIECE)
-            if others := [key for key in keys if not _is_kept(key, slots)]:
-                client.delete(*others)
-            if not cursor:
-                break
-        client.delete(*(f"{Cell(0, alone=alone).shared}workers" for alone in (True, False)))  # no worker is alive here
-
-
-def _is_kept(key: str, slots: Collection[int] | None) -> bool:
-    return key.startswith("ce:") and (slots is None or key_slot(key.encode()) in slots)
-
-
-def written(server: EmbeddedServer, tell: Tell) -> None:
-    """Make a private server write its data as plain commands. Raises SettingsError where it cannot."""
-    with connect(server.url) as client:
-        client.bgrewriteaof()
-        while client.info("persistence")["aof_rewrite_in_progress"]:
-            tell("writing it as plain commands")
-            time.sleep(LOOK_S)
-        if client.info("persistence")["aof_last_bgrewrite_status"] != "ok":
-            raise SettingsError("the copy could not be written: make room on its disk, and run the command again")
-
-
-def bare(folder: Path) -> None:
-    """Reduce the folder of an ended private server to what a server starts from: one file, and the manifest that names
-    it. Raises StoreUnavailable where that file is not there.
-    """
-    kept = folder / AOF
-    bases = sorted(kept.glob("*.base.aof"))
-    if len(bases) != 1:
-        raise StoreUnavailable("the copy was not written: run the command again")
-    for path in [*folder.iterdir(), *kept.iterdir()]:
-        if path not in {kept, bases[0]}:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    number = bases[0].name.split(".")[2]
-    (kept / _MANIFEST).write_text(f"file {bases[0].name} seq {number} type b\n")

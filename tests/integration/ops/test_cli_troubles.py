@@ -150,15 +150,15 @@ def test_a_backup_that_is_interrupted_leaves_nothing_behind(typed, consent, tmp_
         assert consent("keys", "list", **there).returncode == 0
         making = typed("backup", str(tmp_path / "kept"), **there)
         until("it waits for the copy", lambda: int(client.info("replication")["connected_slaves"]) == 1)
-        assert (tmp_path / "kept.part").is_dir()
+        assert (tmp_path / "consent-backup.part").is_dir()
         making.send_signal(number)
         out, err = making.communicate(timeout=HANGS_S)
     assert (making.returncode, out) == (128 + number, "")
     assert err == "consent: interrupted\n"
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("kept")] == []
+    assert {path.name for path in tmp_path.iterdir()} & {"kept", "consent-backup.part"} == set()
 
 
-def test_what_a_killed_backup_left_is_named_by_the_next_one(typed, consent, tmp_path):
+def test_what_a_killed_backup_left_is_removed_by_the_next_one(typed, consent, tmp_path):
     with slow_to_send(tmp_path / "server") as (client, there):
         assert consent("keys", "list", **there).returncode == 0
         making = typed("backup", str(tmp_path / "mon day"), **there)
@@ -169,7 +169,8 @@ def test_what_a_killed_backup_left_is_named_by_the_next_one(typed, consent, tmp_
         until("its connection is gone", lambda: int(client.info("replication")["connected_slaves"]) == 0)
         done = consent("backup", str(tmp_path / "tuesday"), **there)
     assert done.returncode == 0
-    assert f"rm -r '{tmp_path}/mon day.part'" in done.stderr
+    assert (tmp_path / "tuesday" / "manifest.json").is_file()
+    assert not (tmp_path / "consent-backup.part").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -264,8 +265,8 @@ def test_a_backup_of_data_whose_database_is_down_says_what_it_lacks(consent, tmp
     done = consent("--json", "backup", str(tmp_path / "kept"), **down)
     assert done.returncode == 0
     assert json.loads(done.stdout)["entries in its log"] == "-"
-    assert "was not asked (the archive cannot be reached: OperationalError): run pg_dump once it answers" in done.stderr
+    assert "was not asked (the archive cannot be reached: OperationalError): once it answers, pg_dump " in done.stderr
     back = consent("restore", str(tmp_path / "kept"), CONSENT_DATA_DIR=str(tmp_path / "new"), **down)
     assert back.returncode == 0
-    assert "bring back its own copy before any worker starts" in back.stderr
+    assert "first pg_restore a dump that is not older than this backup" in back.stderr
     assert os.path.exists(tmp_path / "new" / "secret")
