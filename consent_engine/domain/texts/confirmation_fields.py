@@ -102,7 +102,7 @@ _SOLD_ZH = {
     "counter": "代理网点", "other": "其他渠道",
 }  # fmt: skip
 _SOLD_EN = {
-    "phone": "phone", "hall": "shops", "app": "app", "web": "web hall", "counter": "dealers", "other": "elsewhere"
+    "phone": "phone", "hall": "shops", "app": "app", "web": "website", "counter": "dealers", "other": "elsewhere"
 }  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def _chinese(carrier: str, tariff: Tariff) -> Elements:
         start=_STARTS_ZH[tariff.term.starts],
         term=_term_zh(tariff.term),
         early_fee=_early_zh(early),
-        early_fee_short=f"提前解约付违约金最高{plain(early.at_most)}元" if early else "无违约金",
+        early_fee_short=f"提前解约违约金最高{plain(early.at_most)}元" if early else "无违约金",
         renewal=_renewal_zh(tariff),
         renewal_short=f"到期自动续订{_again_zh(tariff)}" if tariff.renewal.automatic else "到期不自动续订",
         scenario=_ended(tariff.scenario),
@@ -280,7 +280,7 @@ def _english(tariff: Tariff, english: English) -> Elements:
         start=_STARTS_EN[tariff.term.starts],
         term=f"{tariff.term.months}-month term" if tariff.term.months else f"{tariff.term.days}-day term",
         early_fee=_early_en(early),
-        early_fee_short=f"early exit at most CNY {plain(early.at_most)}" if early else "no early exit fee",
+        early_fee_short=f"early exit fee max CNY {plain(early.at_most)}" if early else "no early exit fee",
         renewal=_renewal_en(tariff),
         renewal_short=f"renews for {_again_en(tariff)}" if tariff.renewal.automatic else "does not renew",
         scenario=_ended(english.scenario),
@@ -332,7 +332,7 @@ def _unit(unit: str, terms: Mapping[str, str]) -> str:
 def _early_en(fee: EarlyFee | None) -> str:
     if fee is None:
         return "no early exit fee"
-    return f"early exit CNY {plain(fee.per_remaining_month)} x months left, at most CNY {plain(fee.at_most)}"
+    return f"early exit fee CNY {plain(fee.per_remaining_month)} x months left, max CNY {plain(fee.at_most)}"
 
 
 def _renewal_en(tariff: Tariff) -> str:
@@ -341,7 +341,7 @@ def _renewal_en(tariff: Tariff) -> str:
         return "does not renew"
     reminds = renewal.reminded_by is RemindedBy.BSS
     told = f"renews for {_again_en(tariff)} at {_usual_en(tariff.price)}"
-    return told + f", told {_long_en(0, renewal.notice_days)} before" * reminds
+    return told + f", with a reminder {_long_en(0, renewal.notice_days)} before" * reminds
 
 
 def _again_en(tariff: Tariff) -> str:
@@ -395,8 +395,8 @@ def leaving(tariff: Tariff, language: str, free_until: Millis = 0) -> str:
 def told_first(early_fee: str, lasts: Millis, language: str) -> str:
     """Return the notification's words on leaving early: first that it costs nothing for so long.
 
-    >>> told_first("提前解约付违约金最高960元", 604_800_000, "zh")
-    '开通后7天内退订免违约金，其后提前解约付违约金最高960元'
+    >>> told_first("提前解约违约金最高960元", 604_800_000, "zh")
+    '开通后7天内退订免违约金，其后提前解约违约金最高960元'
     """
     long = lasting(lasts, language)
     if language == ENGLISH:

@@ -45,7 +45,7 @@ def withdraw_ask(about: Sequence[str]) -> str:
 def _stops(stops: str, language: str, hotline: str) -> str:
     at = beginning(stops, language) if instant_from(stops) is not None else ""
     if language == ENGLISH:
-        return f"it stops on {at}" if at else f"{hotline} says when it stops"
+        return f"it stops on {at}" if at else f"{hotline} confirms the end date"
     return f"{at}起失效" if at else f"失效时间由{hotline}确认"
 
 
@@ -65,14 +65,14 @@ def _money(settled: Settlement, language: str, hotline: str) -> str:
 
 _MONEY: Mapping[str, Mapping[str, str]] = {
     CHINESE: {
-        "unsaid": "费用由{hotline}确认", "fee": "收取费用{amount}元", "no_fee": "不收费用",
-        "refund": "退款{amount}元{by}", "no_refund": "无退款", "by": "于{by}前退回",
+        "unsaid": "费用由{hotline}确认", "fee": "收取费用{amount}元", "no_fee": "不收取费用",
+        "refund": "退款{amount}元{by}", "no_refund": "无退款", "by": "，于{by}前退回",
         Restored.YES: "已恢复您原有套餐", Restored.NO: "未恢复您原有套餐",
     },
     ENGLISH: {
-        "unsaid": "{hotline} confirms any fee", "fee": "the fee is CNY {amount}", "no_fee": "there is no fee",
-        "refund": "CNY {amount} is refunded{by}", "no_refund": "nothing is refunded", "by": " by {by}",
-        Restored.YES: "your former plan is back", Restored.NO: "your former plan is not back",
+        "unsaid": "{hotline} confirms any fee", "fee": "fee CNY {amount}", "no_fee": "no fee",
+        "refund": "CNY {amount} to be refunded{by}", "no_refund": "no refund", "by": " by {by}",
+        Restored.YES: "your former plan is restored", Restored.NO: "your former plan is not restored",
     },
 }  # fmt: skip
 

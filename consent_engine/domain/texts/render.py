@@ -161,12 +161,13 @@ def _written(purpose: Purpose, subject: Subject, active_from: str, begun: str, u
 
 def which_one(carrier: str | None, language: str, choices: Sequence[str]) -> str:
     """Return the answer to a reply that fits several orders; each choice is a code, a blank and the plan's name."""
+    colon, between = (": ", "; ") if language == ENGLISH else ("：", "；")
     return _render(
         language,
         WHICH_ONE,
         **_carrier(carrier, language),
         n=str(len(choices)),
-        choices=("; " if language == ENGLISH else "；").join(map(literal, choices)),
+        choices=between.join(literal(choice).replace(" ", colon, 1) for choice in choices),
         example=choices[0].partition(" ")[0],
     )
 
@@ -245,7 +246,7 @@ def _cool_off(milliseconds: int, language: str) -> str:
     """Return for how long a plan is not offered again: for ever, or so many days, rounded up."""
     days = -(-milliseconds // _DAY_MS)
     if language == ENGLISH:
-        return f"for {days} day{'s' * (days > 1)}" if days else "at all"
+        return f"again for {days} day{'s' * (days > 1)}" if days else "again"
     return f"{days}天内" if days else "今后"
 
 

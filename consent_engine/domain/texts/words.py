@@ -56,7 +56,7 @@ OVER: Mapping[str, Mapping[State, str]] = {
         State.ACTIVATION_FAILED: "“{name}”未能办理成功",
     },
     ENGLISH: {
-        State.EXPIRED: "the time to confirm {name} is over", State.DECLINED: "you replied no to {name} before",
+        State.EXPIRED: "the time to confirm {name} is over", State.DECLINED: "you have already replied no to {name}",
         State.CANCELLED: "your request for {name} was cancelled ({because})",
         State.UNDELIVERABLE: "our SMS about {name} did not reach you in time",
         State.ACTIVATION_FAILED: "{name} could not be set up",
@@ -92,10 +92,10 @@ _CHINESE: dict[str, str] = {
     ),
     Purpose.PROVE: (
         "为确认是您本人回复，请于{{ deadline }}前回复“{{ yes }}”办理“{{ name }}”（{{ price }}）；"
-        "未按此回复均不办理。非您本人回复或不愿再接营销来电，回复TD。回复免费。"
+        "未按此回复则不办理。非您本人回复或不愿再接营销来电，回复TD。回复免费。"
     ),
     Purpose.HELP: (
-        "{% if over %}{{ over }}，未办理，不收费。" + _STOP_FREE +
+        "{% if over %}{{ over }}，未开通，不收费。" + _STOP_FREE +
         "{% elif still_active %}“{{ name }}”（{{ price }}，{{ term }}）"
         "{% if begun %}{{ '已' if begun == 'yes' else '将' }}于{{ active_from }}生效"
         "{% else %}{{ '正在' if activating else '已' }}按您的回复办理{% endif %}。"
@@ -117,7 +117,7 @@ _CHINESE: dict[str, str] = {
     Purpose.HELD: (
         "已收到您的回复，{% if not doubtful %}现已停止向您拨打营销电话，{% endif %}“{{ name }}”暂不办理、不收费。"
         "我公司将于{{ deadline }}前人工核实，逾期即{% if doubtful %}不办理。您也可直接回复“{{ no }}”不办理{% else %}"
-        "按您拒绝登记。您也可直接回复TD拒绝{% endif %}，回复免费。"
+        "视为您已拒绝。您也可直接回复TD拒绝{% endif %}，回复免费。"
     ),
     Purpose.RESUMED: (
         "经核实，您此前的回复未按拒绝登记。“{{ name }}”（{{ price }}）仍未办理；"
@@ -136,17 +136,17 @@ _CHINESE: dict[str, str] = {
         "{% if hotline %}如接到营销来电，可拨打{{ hotline }}举报。{% endif %}"
     ),
     WHICH_ONE: (
-        "您有{{ n }}项业务待确认，均未办理：{{ choices }}。办理请逐项回复“是+编号”（如“是{{ example }}”），"
+        "您有{{ n }}项业务待确认，均未办理。{{ choices }}。办理请逐项回复“是+编号”（如“是{{ example }}”），"
         "不办理回复“否+编号”；其他回复或不回复均不办理。不愿再接营销来电，回复TD。回复免费。"
     ),
     STOPPED: "已登记您的拒绝，" + _REFUSED + "您在用的业务不受影响。",
     HELD_LINE: (
         "已收到您的回复，现已停止向您拨打营销电话。"
-        "我公司将于{{ deadline }}前人工核实，逾期即按您拒绝登记。您也可直接回复TD拒绝，回复免费。"
+        "我公司将于{{ deadline }}前人工核实，逾期即视为您已拒绝。您也可直接回复TD拒绝，回复免费。"
     ),
     HELPED: "您目前没有待确认的业务。未经您短信确认，电话营销不会为您办理任何业务。" + _STOP_FREE,
     WITHDRAW_ASK: (
-        "收到您的回复。{% if refused %}拒绝营销已登记。{% endif %}如要停用“{{ name }}”，"
+        "已收到您的回复。{% if refused %}拒绝营销已登记。{% endif %}如要停用“{{ name }}”，"
         "请回复“退订{{ code }}”：{{ leaving }}；不回复则继续使用。回复免费。"
     ),
     REVERSAL: (
@@ -166,11 +166,11 @@ _CHINESE: dict[str, str] = {
     ),
     FORBIDDEN: (
         "举报{{ report }}已核实：{{ call_at }}的{{ caller }}来电属我公司违规营销，"
-        "已登记不再向您营销并追究责任。{{ reward }}。谨致歉意。"
+        "已登记不再向您营销，并将追究责任。{{ reward }}。谨致歉意。"
     ),
     ALLOWED: (
         "举报{{ report }}已核查：{{ call_at }}的{{ caller }}来电为我公司拨打，{{ ground }}，未发现违规。"
-        "已为您登记不再营销；如有异议，请拨打{{ hotline }}或12300申诉。"
+        "已登记不再向您营销；如有异议，请拨打{{ hotline }}或12300申诉。"
     ),
     NOT_OURS: (
         "举报{{ report }}已核查：{{ caller }}不是我公司外呼号码，来电非我公司拨打，"
@@ -203,7 +203,7 @@ _ENGLISH: dict[str, str] = {
     ),
     Purpose.REMINDER: (
         "{{ name }} ({{ price }}, {{ term }}), in which you showed interest in a call from {{ official }} on "
-        "{{ call_at }}, is waiting for you and not set up. To accept all that our first SMS says, reply {{ yes }} by "
+        "{{ call_at }}, awaits your reply and is not set up. To accept all that our first SMS says, reply {{ yes }} by "
         "{{ deadline }}; {{ no }}, any other reply or none means no. No more sales calls: TD. Replies are free. "
     ),
     Purpose.CLARIFICATION: (
@@ -215,32 +215,32 @@ _ENGLISH: dict[str, str] = {
         "({{ price }}). Anything else means no. Not you, or no more sales calls: TD. Replies are free. "
     ),
     Purpose.HELP: (
-        "{% if over %}{{ over }}; it is not set up and costs nothing. No more sales calls: reply TD, free. "
+        "{% if over %}{{ over }}; it is not active and costs nothing. No more sales calls: reply TD, free. "
         "{% elif still_active %}{{ name }} ({{ price }}, {{ term }}) "
-        "{% if begun %}{{ 'is active since' if begun == 'yes' else 'will be active from' }} {{ active_from }}"
+        "{% if begun %}{{ 'became active on' if begun == 'yes' else 'will be active from' }} {{ active_from }}"
         "{% else %}{{ 'is being' if activating else 'was' }} set up on your reply{% endif %}. "
         "To end it: {{ unsubscribe }}; {{ leaving_fee }}. No more sales calls: reply TD, free. "
         "{% else %}{{ name }} ({{ price }}, {{ term }}): you showed interest in a call from {{ official }} on "
         "{{ call_at }}. "
         "Nothing is set up or charged unless you confirm; full tariff: {% if filing %}{{ filing }}, {% endif %}"
-        "in our web hall and app. Reply {{ yes }} to accept, {{ no }} to decline, TD for no more sales calls. "
+        "on our website and app. Reply {{ yes }} to accept, {{ no }} to decline, TD for no more sales calls. "
         "Replies are free. {% endif %}"
     ),
-    Purpose.LATE: "{{ over }}; this reply changes nothing. It is not set up and costs nothing. ",
+    Purpose.LATE: "{{ over }}; this reply changes nothing. It is not active and costs nothing. ",
     Purpose.DECLINED: (
-        "as you replied, {{ name }} is not set up and costs nothing. We will not offer it again "
+        "as you replied, {{ name }} is not set up and costs nothing. We will not offer it to you "
         "{{ cool_off }}. No more sales calls: reply TD, free. "
     ),
     Purpose.OPTED_OUT: (
         "your refusal is recorded. No more sales calls or sales SMS from us. "
-        "{% if still_active %}{{ name }}, which you confirmed, goes on; to end it: {{ unsubscribe }}. "
+        "{% if still_active %}{{ name }}, which you confirmed, continues; to end it: {{ unsubscribe }}. "
         "{% else %}{{ name }} is not set up and costs nothing. {% endif %}"
     ),
     Purpose.HELD: (
         "we have your reply{% if not doubtful %} and have stopped sales calls to you{% endif %}. "
-        "{{ name }} is on hold and costs nothing. A person reads your reply by {{ deadline }}; after that it "
-        "{% if doubtful %}is not set up. To decline now reply {{ no }}, free. {% else %}"
-        "counts as a refusal. To refuse now reply TD, free. {% endif %}"
+        "{{ name }} is on hold and costs nothing. A person will read your reply by {{ deadline }}; if not, "
+        "{% if doubtful %}nothing is set up. To decline now reply {{ no }}, free. {% else %}"
+        "it counts as a refusal. To refuse now reply TD, free. {% endif %}"
     ),
     Purpose.RESUMED: (
         "we read your reply and did not record it as a refusal. {{ name }} ({{ price }}) is still not set "
@@ -252,8 +252,8 @@ _ENGLISH: dict[str, str] = {
         "needed. "
     ),
     Purpose.NOTIFICATION: (
-        "{{ name }}, which you confirmed on {{ reply_at }}, is set up "
-        "{% if active_from %}from {{ active_from }}{% else %}and starts {{ start }}{% endif %}. "
+        "{{ name }}, which you confirmed on {{ reply_at }}, is set up, starting "
+        "{{ active_from or start }}. "
         "{{ price }}{% if includes %}, incl. {{ includes }}{% endif %}; {{ term }}; {{ early_fee_short }}; "
         "{{ renewal_short }}. For {{ scenario }}. {{ restrictions }}To end it: {{ unsubscribe }}. "
         "Receipt {{ receipt }}. "
@@ -264,42 +264,42 @@ _ENGLISH: dict[str, str] = {
     ),
     Purpose.MARKETING_FREE: (
         "you are registered as marketing-free from now on: no sales calls from us. The services you use "
-        "go on. {% if hotline %}To report a sales call, call {{ hotline }}. {% endif %}"
+        "continue. {% if hotline %}To report a sales call, call {{ hotline }}. {% endif %}"
     ),
     WHICH_ONE: (
-        "{{ n }} requests wait for you, none is set up: {{ choices }}. For each, reply Y and its number to accept "
+        "{{ n }} requests await your reply, none is set up. {{ choices }}. For each, reply Y and its number to accept "
         "(e.g. Y{{ example }}), N and its number to decline; any other reply or none means no. No more sales calls: "
         "TD. Replies are free. "
     ),
-    STOPPED: "your refusal is recorded. No more sales calls or sales SMS from us. The services you use go on. ",
+    STOPPED: "your refusal is recorded. No more sales calls or sales SMS from us. The services you use continue. ",
     HELD_LINE: (
-        "we have your reply and have stopped sales calls to you. A person reads it by {{ deadline }}; after that it "
+        "we have your reply and have stopped sales calls to you. A person will read it by {{ deadline }}; if not, it "
         "counts as a refusal. To refuse now reply TD, free. "
     ),
     HELPED: (
-        "nothing is waiting for your confirmation. No sales call can set anything up without your SMS. "
+        "no request is waiting for your reply. No sales call can set anything up without your SMS. "
         "No more sales calls: reply TD, free. "
     ),
     WITHDRAW_ASK: (
         "we have your reply{% if refused %}; sales calls and SMS are stopped{% endif %}. To end {{ name }} "
         "{% if refused %}itself {% endif %}reply QUIT{{ code }}: {{ leaving }}. "
-        "Without that it goes on. Replies are free. "
+        "Otherwise it continues. Replies are free. "
     ),
     REVERSAL: (
-        "on review of the recording, the sale of {{ name }} broke our rules. It is cancelled: {{ stops }}; "
-        "{{ money }}. You need do nothing. We apologise. "
+        "we reviewed the recording: the sale of {{ name }} broke our rules. It is cancelled: {{ stops }}; "
+        "{{ money }}. You need not do anything. We apologise. "
     ),
     WITHDRAWAL: (
         "as you asked, {{ name }} is ended: {{ stops }}; {{ money }}. Receipt {{ receipt }}. If this was not you, call "
         "{{ hotline }} at once. "
     ),
     ASKED_AGAIN: (
-        "you asked again to end {{ name }}; a person now sees to it. Ask {{ hotline }} how far it is. "
+        "you asked again to end {{ name }}; our staff are handling it. For its progress call {{ hotline }}. "
         "Receipt {{ receipt }}. "
     ),
     RECEIVED: (
-        "your report of {{ report_at }} about a sales call is received, no. {{ report }}. "
-        "We will tell you the result by SMS by {{ due }}. No code is needed from you. "
+        "we have received your report of {{ report_at }} about a sales call, no. {{ report }}. "
+        "We will tell you the result by SMS by {{ due }}. We need no code from you. "
     ),
     FORBIDDEN: (
         "report {{ report }}: the call from {{ caller }} on {{ call_at }} was ours and broke the rules. "
@@ -317,9 +317,9 @@ _ENGLISH: dict[str, str] = {
         "report {{ report }}: the call on {{ call_at }} showed {{ caller }}, but we have no record of it: the number "
         "was probably faked. Passed on to {{ forwarded }}. You will get no sales calls from us. "
     ),
-    PAID: "the reward for report {{ report }}, {{ reward_amount }}, is in your account. You need do nothing. ",
+    PAID: "the reward for report {{ report }}, {{ reward_amount }}, is in your account. You need not do anything. ",
     CODE: (
-        "verification code {{ otp }}, valid {{ minutes }} minutes, only for you to type into our report "
+        "verification code {{ otp }}, valid {{ minutes }} minutes, only for you to enter on our report "
         "page. Not you? Ignore this. "
     ),
 }

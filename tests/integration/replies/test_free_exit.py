@@ -36,7 +36,7 @@ def left(desk, order, text, after_ms):
 
 def test_the_notification_says_so_of_a_plan_that_has_an_early_fee(free):
     free.settled()
-    assert "开通后7天内退订免违约金，其后提前解约付违约金最高960元；" in free.texts("notification")[0]
+    assert "开通后7天内退订免违约金，其后提前解约违约金最高960元；" in free.texts("notification")[0]
 
 
 @pytest.mark.parametrize("text", ["退订{code}", WORD])
@@ -103,5 +103,5 @@ def test_after_a_failed_review_no_early_fee_is_due_at_any_time(free, cause, free
 
 def test_without_it_all_is_as_the_plan_says(desk):
     order = desk.settled()
-    assert "；提前解约付违约金最高960元" in desk.texts("notification")[0].replace("，提前", "；提前")
+    assert "；提前解约违约金最高960元" in desk.texts("notification")[0].replace("，提前", "；提前")
     assert left(desk, order, "退订{code}", 1_000)[0] == 0

@@ -138,7 +138,7 @@ def test_help_after_the_end_offers_no_answer_that_would_count(desk):
     desk.say("帮助")
     desk.run()
     [told] = desk.texts("help")
-    assert "】您此前已回复不办理“5G智享套餐199元档”，未办理，不收费。" in told
+    assert "】您此前已回复不办理“5G智享套餐199元档”，未开通，不收费。" in told
 
 
 def test_help_before_it_begins_says_from_when(desk):
@@ -221,7 +221,7 @@ def test_unsubscribe_gets_the_code_in_english_as_the_chinese_word_does(desk, tex
     desk.run()
     [told] = desk.texts("withdraw_ask")
     assert "; sales calls and SMS are stopped. To end 5G Smart 199 itself" in told
-    assert f"reply QUIT{order.doc.code}: ends on the 1st of next month; early exit CNY 40 x months left" in told
+    assert f"reply QUIT{order.doc.code}: ends on the 1st of next month; early exit fee CNY 40 x months left" in told
 
 
 # -- the language of a number -----------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_answers_of_a_line_are_in_the_language_of_its_newest_order(desk):
     desk.run(Lane.SMS)
     desk.say("Y")
     desk.run()
-    assert last(desk).text.startswith("China Mobile: 2 requests wait for you, none is set up: ")
+    assert last(desk).text.startswith("China Mobile: 2 requests await your reply, none is set up. ")
     assert "5G Smart 199" in last(desk).text
 
 
@@ -283,7 +283,7 @@ def test_the_notice_of_an_ending_says_what_the_bss_answered(desk):
     desk.say(f"退订{order.doc.code}")
     desk.run()
     [told] = desk.texts("ended")
-    assert "，12月1日0时起失效，收取费用320元，退款35元于12月31日24时前退回，已恢复您原有套餐。凭证号" in told
+    assert "，12月1日0时起失效，收取费用320元，退款35元，于12月31日24时前退回，已恢复您原有套餐。凭证号" in told
     assert desk.engine.endings.show(order.id).off.settled == settled
 
 
