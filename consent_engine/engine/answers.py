@@ -16,6 +16,7 @@ from consent_engine.engine.store_requests import (
     Ask,
     Load,
     LoadReports,
+    LoadYeses,
     Page,
     Post,
     Prove,
@@ -66,6 +67,10 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
 
 def _own(found: Mapping[str, T], wanted: Sequence[str]) -> dict[str, T]:
     return {name: found[name] for name in wanted if name in found} if found and wanted else {}
+
+
+def _yeses(store: Store, asks: Sequence[LoadYeses], due: Counter[Lane]) -> Sequence[object]:
+    return store.records.newest_yeses([ask.beat for ask in asks])
 
 
 def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> Sequence[object]:
@@ -176,6 +181,7 @@ def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequ
 _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]] = {
     Load: _loaded,
     LoadReports: _reports,
+    LoadYeses: _yeses,
     Post: _posted,
     Recall: _recalled,
     RecallCalls: _recalled_calls,

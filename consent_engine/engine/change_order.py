@@ -72,7 +72,7 @@ def commit_of(
     elif line:
         records.append(line)
     wakes = wakes_of((*decision.put, *line.put) if line else decision.put, now)
-    return Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now, beat=decision.beat), change
+    return Commit(op, tuple(records), held, decision.guard, wakes=wakes, at=now), change
 
 
 def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | None:

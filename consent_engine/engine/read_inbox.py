@@ -21,9 +21,9 @@ from consent_engine.domain.line.entries import Unread, as_sealed
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.rhythm import Rhythm
+from consent_engine.domain.order.rhythm import Laid, Rhythm, rhythm_of
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
-from consent_engine.engine.round_trips import load, load_of, save
+from consent_engine.engine.round_trips import load, load_of, newest_yeses, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
@@ -60,6 +60,14 @@ class _Turn(NamedTuple):
     held: Held
     behind: Sequence[Unread] = ()
     poison: Poison = Poison.NO
+
+
+class _Decided(NamedTuple):
+    """The decisions on a message. meant: what else it asks for · laid: the yes, beside others of its agent"""
+
+    todo: list[tuple[Order, Fact, Decision]]
+    meant: Reading
+    laid: Laid | None = None
 
 
 class _Consumed(NamedTuple):
@@ -114,7 +122,7 @@ def _one(
     """Read one message; None when the lease of the line was lost."""
     message, poison = turn.message, turn.poison
     waits = any(isinstance(m.body, UnreadReply) for m in turn.behind)
-    barred, rhythm = False, None
+    barred = False
     for races in range(MOST_RACES):
         if loaded is None:
             loaded = yield from load(lines=[line_id])
@@ -128,12 +136,12 @@ def _one(
         recalled = _recalled(line, ids, known) if races == 0 and poison is Poison.NO else {}
         orders = recalled or (yield from load_of(line, ids))
         line = replace(line, entries=as_sealed(line.entries, orders)) if orders else line
-        meant = _meant(line, orders, turn, found, now, waits=waits, rhythm=rhythm)
-        saved, after = yield from _save(line, orders, turn, meant, now, barred=barred, known=bool(recalled))
+        known_to_us = bool(recalled)
+        decided = yield from _decided(line, orders, turn, found, now, waits=waits, barred=barred, known=known_to_us)
+        saved, after = yield from _save(line, turn, decided, now, known=known_to_us)
         if saved is None:  # the order must be loaded
             continue
-        word, rhythm = saved.word, saved.rhythm or rhythm
-        if word in _DONE:
+        if (word := saved.word) in _DONE:
             return _Consumed(Loaded(now, {}, {line_id: after}) if after else None)
         if word in {CommitResult.LOST, CommitResult.FRONT}:
             return None
@@ -146,6 +154,25 @@ def _recalled(line: Line, ids: Sequence[str], known: Callable[[str], Order | Non
     """Return the one order of a line that a message may be about, where it is known."""
     order = known(ids[0]) if len(ids) == 1 else None
     return {order.id: order} if order is not None and order.line == line.id else {}
+
+
+def _decided(
+    line: Line, orders: Mapping[str, Order], turn: _Turn, found: Withdrawal, now: Millis,
+    *, waits: bool, barred: bool, known: bool,
+) -> Step[_Decided]:  # fmt: skip
+    """Decide on a message; on a yes once more, where it shares a rhythm with the newest of its agent."""
+
+    def on(rhythm: Rhythm | None) -> _Decided:
+        meant = _meant(line, orders, turn, found, now, waits=waits, rhythm=rhythm)
+        return _changing(line, orders, meant, now, barred=barred, known=known)
+
+    decided = on(None)
+    beat = next((decision.beat for _, _, decision in decided.todo if decision.beat), None)
+    if beat is None:
+        return decided
+    newest = yield from newest_yeses(beat)
+    rhythm = rhythm_of(beat, newest.kept)
+    return (on(rhythm) if rhythm else decided)._replace(laid=newest.with_also(beat))
 
 
 def _meant(
@@ -175,14 +202,14 @@ def _unread(
 
 
 def _save(
-    line: Line, orders: Mapping[str, Order], turn: _Turn, meant: Reading, now: Millis, *, barred: bool, known: bool
-) -> Step[tuple[Saved | None, Line | None]]:  # fmt: skip
+    line: Line, turn: _Turn, decided: _Decided, now: Millis, *, known: bool
+) -> Step[tuple[Saved | None, Line | None]]:
     """Commit order by order; the last commit consumes the message. A repeat recognises by its op what was done. Return
     the line, too, where only its version has changed.
 
     known: the order was not loaded: None, and nothing is written, where no commit would compare it
     """
-    todo, meant = _decided(line, orders, meant, now, barred=barred, known=known)
+    todo, meant, laid = decided
     if known and not todo:
         return None, None
     message, held, place, release = turn.message, turn.held, turn.place, not turn.behind
@@ -200,7 +227,7 @@ def _save(
             line.id, line.version + n, {} if n else fields, put, drop, consume, release=release and bool(consume)
         )
         commit, _ = commit_of(order, decision, fact.op, now, held, change)
-        saved = yield from save(commit)
+        saved = yield from save(replace(commit, laid=laid) if decision.beat else commit)
         if saved.word not in _DONE:
             return saved, None
         after = _after(after, commit) if saved.word is CommitResult.OK else None
@@ -215,17 +242,17 @@ def _save(
     return saved, None
 
 
-def _decided(
+def _changing(
     line: Line, orders: Mapping[str, Order], meant: Reading, now: Millis, *, barred: bool, known: bool
-) -> tuple[list[tuple[Order, Fact, Decision]], Reading]:
+) -> _Decided:
     """Return what changes orders, and what is left of the meaning: nothing, where it cannot be decided."""
     try:
         decided = [(orders[o], fact, decide(orders[o], fact, now)) for o, fact in meant.facts if o in orders]
     except (BrokenRecord, IllegalTransition) as error:
         if not known:
             log.error("line %s: a message cannot be decided: %s", line.id, type(error).__name__)
-        return [], Reading(unmatched="undecidable")
-    return [(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void], meant
+        return _Decided([], Reading(unmatched="undecidable"))
+    return _Decided([(o, fact, stood_off(d, now) if barred else d) for o, fact, d in decided if not d.is_void], meant)
 
 
 def _after(line: Line | None, commit: Commit) -> Line | None:

@@ -17,11 +17,13 @@ from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.rhythm import Beat, Newest
 from consent_engine.engine.answers import answers
 from consent_engine.engine.store_requests import (
     Ask,
     Load,
     LoadReports,
+    LoadYeses,
     Page,
     Post,
     Prove,
@@ -58,6 +60,12 @@ def load_of(line: Line, orders: Sequence[str]) -> Step[dict[str, Order]]:
 def load_reports(reports: Sequence[str]) -> Step[tuple[Millis, dict[str, Report]]]:
     """Load reports of calls, with the store's time."""
     answer: tuple[Millis, dict[str, Report]] = yield LoadReports(tuple(reports))
+    return answer
+
+
+def newest_yeses(beat: Beat) -> Step[Newest]:
+    """Load the newest yeses that one is to be compared with."""
+    answer: Newest = yield LoadYeses(beat)
     return answer
 
 

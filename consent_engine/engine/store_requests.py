@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.rhythm import Beat
 from consent_engine.errors import ConsentError
 from consent_engine.ports import Commit, Owner, Posted
 
@@ -20,6 +21,12 @@ class Load(Struct, frozen=True):
     lines: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
+
+
+class LoadYeses(Struct, frozen=True):
+    """A request for the newest yeses that one is to be compared with."""
+
+    beat: Beat
 
 
 class Save(Struct, frozen=True):
@@ -110,6 +117,7 @@ Ask = (
     | RecallReports
     | RecallLine
     | Load
+    | LoadYeses
     | Save
     | Prove
     | Post

@@ -16,7 +16,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.rhythm import Beat, Rhythm
+from consent_engine.domain.order.rhythm import Beat, Laid, Newest
 from consent_engine.ports.loaded import Loaded
 
 CLOCKS_APART_MS: Millis = 1_000
@@ -206,9 +206,10 @@ class Commit(Struct, frozen=True):
     op: the identity of this commit: a repeat is recognised by it among the events of the first record · records: of one
     cell, each once, and each with the version the decision was based on; a written record then has a higher version ·
     guard: no message received at or before this instant may be unread · at: the instant of the decision; a restriction
-    that had ended by then bars nothing · beat: a yes to compare with others of the agent; in one rhythm with them,
-    nothing is written · until: where it rests on something that is kept elsewhere, as a reservation or the catalogue:
-    the instant until which that holds; from then on it is STALE, by the clock of the server that saves it
+    that had ended by then bars nothing · laid: a yes kept among others of the agent: where these are no longer those
+    that it was compared with, the commit is STALE · until: where it rests on something that is kept elsewhere, as a
+    reservation or the catalogue: the instant until which that holds; from then on it is STALE, by the clock of the
+    server that saves it
     """
 
     op: str
@@ -219,7 +220,7 @@ class Commit(Struct, frozen=True):
     wakes: frozenset[Lane] = frozenset()
     """lanes in which this commit makes effects due at once"""
     at: Millis | None = None
-    beat: Beat | None = None
+    laid: Laid | None = None
     until: Millis | None = None
 
 
@@ -234,17 +235,13 @@ class CommitResult(StrEnum):
     GUARDED = "guarded"
     FRONT = "front"
     BARRED = "barred"
-    RHYTHM = "rhythm"
 
 
 class Saved(Struct, frozen=True):
-    """The result of a commit. record: the id of the record because of which it was refused; '' for none · rhythm: the
-    rhythm that its yes was found in, where it was refused for that.
-    """
+    """The result of a commit. record: the id of the record because of which it was refused; '' for none"""
 
     word: CommitResult
     record: str = ""
-    rhythm: Rhythm | None = None
 
 
 class LiftResult(StrEnum):
@@ -284,6 +281,9 @@ class Records(Protocol):
 
     def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
         """Prove durable, as `prove=True` does, earlier writes to these records; False for a record that is not here."""
+
+    def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
+        """Return the newest yeses that each is to be compared with; those of one agent, as one, for all of them."""
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         """Return the version of each order, 0 when there is none: cheap enough to ask often."""

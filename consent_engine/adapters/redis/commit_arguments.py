@@ -1,6 +1,7 @@
 """The records of a commit as scripts take them: their arguments as they are written, and the lists they belong in."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha1
 from itertools import chain
 
 from consent_engine.adapters.redis.keys import Cell, called
@@ -15,7 +16,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Kind, Restriction, is_lasting, is_refusal, name_of
 from consent_engine.domain.order.pressure import sold_of
-from consent_engine.domain.order.rhythm import Beat
+from consent_engine.domain.order.rhythm import Laid
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import (
@@ -36,14 +37,11 @@ LANES = {lane: number for number, lane in enumerate(Lane, 2)}
 """A lane's number among the keys of `commit`."""
 
 
-def beat_of(beat: Beat, cell: Cell, lists: "Lists") -> str:
-    """A yes that is laid beside others; the agent comes last, for it may hold blanks."""
-    key = lists.numbers[cell.rhythm(cell.days.of(beat.at))]
-    whose, so, depth = "p" if beat.proves else "q", "0 0 0 0 0", beat.depth
-    if (how := beat.loosely) is not None:
-        whose, so, depth = f"{whose}~", f"{how.near} {how.most} {how.beside} {how.to} {how.times}", how.depth
-    alike = f"{beat.most} {beat.near} {beat.step} {beat.depth} {depth} {so}"
-    return f"{key} {alike} {beat.took} {beat.at} {beat.who} {whose}|{beat.agent}"
+def laid_of(laid: Laid, cell: Cell, lists: "Lists") -> str:
+    """A yes that is laid beside others; the name of these comes last, for the agent's may hold blanks."""
+    key = lists.numbers[cell.rhythm(cell.days.of(laid.beat.at))]
+    read = sha1(laid.read.encode(), usedforsecurity=False).hexdigest() if laid.read else "-"
+    return f"{key} {read} {laid.kept} {laid.beat.among}"
 
 
 def written(change: Change, cell: Cell, seal: Seal | None, held: str, lists: "Lists") -> str:

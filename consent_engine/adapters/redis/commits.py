@@ -1,7 +1,7 @@
 """Commits as the script `commit` takes them: its keys, and its arguments as they are written; many in one go."""
 
 from consent_engine.adapters.redis.codec import Offers
-from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, beat_of, written
+from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, laid_of, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import READ
 from consent_engine.domain.seal import Seal
@@ -40,7 +40,7 @@ class Commits(Lists):
         args += (
             0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0",
             "" if commit.at is None else commit.at, 0, "", held.lease if held else "",
-            "" if commit.beat is None else beat_of(commit.beat, self._cell, self), 0, 0,
+            "" if commit.laid is None else laid_of(commit.laid, self._cell, self), 0, 0,
             "" if commit.until is None else commit.until, 0, len(records),
         )  # fmt: skip
         inbox = ""

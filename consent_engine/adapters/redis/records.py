@@ -12,8 +12,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import is_lasting
-from consent_engine.domain.order.rhythm import Rhythm
-from consent_engine.domain.order.unlikely_yes import Unlikely
+from consent_engine.domain.order.rhythm import Beat, Newest
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Commit, CommitResult, LiftResult, Loaded, Owner, Records, Saved
@@ -64,7 +63,7 @@ class RedisRecords(OfCell, Records):
             again = {}
         return [again.get(n) or _saved(commits[n], *answer) for n, answer in enumerate(answers)]
 
-    def _answered(self, commits: Sequence[Commit], *, prove: bool) -> list[tuple[str, int, *tuple[str, ...]]]:
+    def _answered(self, commits: Sequence[Commit], *, prove: bool) -> list[tuple[str, int]]:
         """Return the script's answer to each commit; many are saved by one script."""
         calls, said = Calls(gathered=True), list[tuple[str, str]]()
         for n in range(0, len(commits), MOST):
@@ -82,6 +81,12 @@ class RedisRecords(OfCell, Records):
         for record in records:
             calls.script("prove_order", [self._cell.record(owner, record)], [])
         return [bool(is_here) for is_here in self._wire.send(calls, prove=True, repeat=True)]
+
+    def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
+        asked = [("HGET", self._cell.rhythm(self._cell.days.of(beat.at)), beat.among) for beat in beats]
+        each = list(dict.fromkeys(asked))
+        found = {ask: Newest(kept or "") for ask, kept in zip(each, self._wire.ask(*each), strict=True)}
+        return [found[ask] for ask in asked]
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         found = self._wire.ask(*(("HGET", self._cell.order(order_id), "v") for order_id in orders))
@@ -103,9 +108,7 @@ class RedisRecords(OfCell, Records):
 _OK = Saved(CommitResult.OK)
 
 
-def _saved(commit: Commit, word: str, number: int, rule: str = "") -> Saved:
+def _saved(commit: Commit, word: str, number: int) -> Saved:
     if word == "ok":
         return _OK
-    if rule:
-        return Saved(CommitResult(word), rhythm=Rhythm(Unlikely(rule), number))
     return Saved(CommitResult(word), commit.records[number - 1].id if number else "")

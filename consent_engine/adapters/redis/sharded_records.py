@@ -8,6 +8,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.rhythm import Beat, Newest
 from consent_engine.ports import Commit, LiftResult, Loaded, Owner, Records, Saved
 
 
@@ -46,6 +47,9 @@ class ShardedRecords(OfCells, Records):
 
     def prove(self, records: Sequence[str], owner: Owner = Owner.ORDER) -> list[bool]:
         return self._cells.each(records, str, lambda cell, some: cell.records.prove(some, owner))
+
+    def newest_yeses(self, beats: Sequence[Beat]) -> list[Newest]:
+        return self._cells.each(beats, lambda beat: beat.line, lambda cell, some: cell.records.newest_yeses(some))
 
     def versions(self, orders: Sequence[str]) -> list[int]:
         return self._cells.each(orders, str, lambda cell, some: cell.records.versions(some))

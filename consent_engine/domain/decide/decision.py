@@ -66,8 +66,8 @@ class Decision(Struct, frozen=True):
     """The consequences of a fact.
 
     order: as it is afterwards · events: to append · put, drop: effects · guard: settle only if no message received at
-    or before this instant is unread · beat: the yes behind it, to be compared with others · nothing to write at all:
-    `is_void`
+    or before this instant is unread · beat: the yes behind it, to be compared with others of its
+    agent · nothing to write at all: `is_void`
     """
 
     order: Order

@@ -5,42 +5,30 @@ Every instant comes from the order's history and from the message: no other syst
 
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from consent_engine.domain.effects import Millis, Purpose, sms_effect
 from consent_engine.domain.order.details import AskedAgain, Delivered, Informed, RepliedSuspect, Resumed
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.history import all_of, asked
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.rhythm import Beat, Loosely
+from consent_engine.domain.order.rhythm import Beat
 from consent_engine.domain.order.unlikely_yes import Seen, Unlikely
 
 
 class Rules(NamedTuple):
     """edition: raised by every change of these rules · characters: Chinese ones of a segment. As many Latin ones as it
     holds say about as much, so a text takes as long in both languages · short: segments of an SMS that asks for the
-    code · near: ms within which two answers took as long, or two intervals are equal · step: ms of such an interval at
-    least: a gateway may hand over many replies at once · depth: how many of an agent's newest yeses are compared ·
-    late: ms after its own stamp from which a reply came in with a backlog, so that the stamp says when it was written ·
-    loosely: how yeses are compared where a text is known to be handed over, and no more. most: so many times the
-    policy's number
+    code · late: ms after its own stamp from which a reply came in with a backlog, so that the stamp says when it was
+    written. Those of a rhythm stand where yeses are compared (`rhythm_of`).
     """
 
     edition: int
     characters: int
     short: int
-    near: Millis
-    step: Millis
-    depth: int
     late: Millis
-    loosely: Loosely
 
 
-RULES = Rules(
-    edition=3, characters=67, short=2, near=250, step=1_000, depth=16, late=60_000,
-    loosely=Loosely(near=3_000, most=2, beside=4_000, to=10_000, times=4, depth=32),
-)  # fmt: skip
+RULES = Rules(edition=3, characters=67, short=2, late=60_000)
 
 
 class Text(NamedTuple):
@@ -77,8 +65,8 @@ def unlikely(order: Order, reply: Replied) -> Seen | None:
 
 
 def beat(order: Order, reply: Replied, seen: Seen | None) -> Beat | None:
-    """Return the yes that the store compares with others of the order's agent; None where no rhythm is looked for, or
-    another rule was met. Once a rhythm was `seen`, the yes is noted among them and refused no more.
+    """Return the yes to be compared with others of the order's agent; None where no rhythm is looked for, or another
+    rule was met. Once a rhythm was `seen`, the yes is kept among them and compared no more.
     """
     policy = order.doc.policy
     if not (policy.suspects and policy.cadence) or (seen is not None and seen.rule not in IN_RHYTHM):
@@ -86,11 +74,8 @@ def beat(order: Order, reply: Replied, seen: Seen | None) -> Beat | None:
     text, came, written = _answered(order, reply), reply.received_at, reply.written_at
     at = written if written is not None and came - written > RULES.late else came
     most = policy.cadence if seen is None else 0
-    loosely = None if text.delivered else replace(RULES.loosely, most=most * RULES.loosely.most)
-    return Beat(
-        agent=order.doc.agent, who=order.line[-12:], took=max(0, reply.at - text.since), at=at, proves=text.proves,
-        most=most, near=RULES.near, step=RULES.step, depth=RULES.depth, loosely=loosely,
-    )  # fmt: skip
+    took = max(0, reply.at - text.since)
+    return Beat(order.line, order.doc.agent, took, at, text.proves, text.delivered, most)
 
 
 IN_RHYTHM = frozenset({Unlikely.CADENCE, Unlikely.LOCKSTEP})

@@ -51,7 +51,7 @@ def wanted(line: Line, message: Unread) -> list[str]:
 def understand(
     line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool, rhythm: Rhythm | None = None
 ) -> Reading:
-    """Return what a message asks for. rhythm: the one that a yes shares with other numbers, as the store found."""
+    """Return what a message asks for. rhythm: the one that a yes shares with other numbers."""
     match message.body:
         case UnreadReply() as body:
             return _replied_by(line, orders, message, body, rhythm)

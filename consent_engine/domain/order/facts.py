@@ -36,7 +36,7 @@ class Replied(Struct, frozen=True):
     whether an SMS answers it (one a message, not one an order) · edition: of the words that read it · reason: why a
     person must read it · barred: a restriction stood against the carrier when it reached us: it is no consent · coded:
     it contains the order's code · in_call: the call in which the service was sold is not over · seen: for a yes that is
-    held, why no person can have written it · rhythm: the one it shares with other numbers, where the store found one
+    held, why no person can have written it · rhythm: the one it shares with other numbers, where one was found
     """
 
     op: str

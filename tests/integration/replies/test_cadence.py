@@ -1,16 +1,21 @@
 """Many numbers of one agent that answer in one rhythm: people do not, so the code is asked for."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.find_unlikely_yes import RULES
 from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy, Suspects
+from consent_engine.domain.order.rhythm import DEPTH, DEPTH_LOOSELY, Beat, Newest, rhythm_of
 from consent_engine.domain.sms import Delivery
+from consent_engine.engine.read_inbox import reading
+from consent_engine.engine.round_trips import drive
 from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import CommitResult, Saved
 from tests.conftest import World
-from tests.integration.mishaps import dies_after
+from tests.integration.mishaps import dies_after, happens_before_the_next_commit
 from tests.memory import a_store
 
 MOST = 5
@@ -175,6 +180,60 @@ def test_what_is_read_in_one_batch_is_counted_one_by_one(agency):
     assert sorted(confirmed(agency, orders)) == [False] * MOST + [True] * MOST
 
 
+def test_so_many_yeses_of_one_batch_are_saved_in_one_go(agency):
+    """Each is compared with those before it in the batch: no commit is stale for another's."""
+    for n in range(64):
+        agency.place(number(n))
+    agency.run(Lane.SMS)
+    agency.clock.forward(seconds=20)
+    for n in range(64):
+        agency.say("是", number(n))
+    words, save = [], agency.engine.store.records.commit
+
+    def commit(some, **more):
+        words.append([saved.word for saved in save(some, **more)])
+        return [Saved(word) for word in words[-1]]
+
+    agency.engine.store.records.commit = commit
+    leased = agency.engine.store.lanes.lease(Lane.INBOUND, 64)
+    drive(agency.engine.store, [reading(each, 5) for each in leased])
+    assert words == [[CommitResult.OK] * 64]
+
+
+def test_yeses_that_two_processes_compare_at_once_see_each_other(agency):
+    for n in range(MOST - 1):
+        answers(agency, n)
+    orders = [agency.place(number(n)) for n in (7, 8)]
+    agency.run(Lane.SMS)
+    agency.clock.forward(seconds=20)
+    for n in (7, 8):
+        agency.say("是", number(n))
+    [first, second] = agency.engine.store.lanes.lease(Lane.INBOUND, 2)
+    another = agency.another()
+    happens_before_the_next_commit(agency.engine, lambda: drive(another.store, [reading(second, 5)]))
+    drive(agency.engine.store, [reading(first, 5)])
+    assert sorted(confirmed(agency, orders)) == [False, True]
+
+
+YESES = st.builds(
+    Beat, line=st.sampled_from([f"{n:024}" for n in range(40)]), agent=st.just("A 7"), took=st.integers(0, 40_000),
+    at=st.integers(0, 100_000), proves=st.booleans(), delivered=st.booleans(), most=st.integers(0, 15),
+)  # fmt: skip
+
+
+@given(st.lists(YESES, max_size=60), st.text("0123456789,; x1", max_size=80))
+def test_a_row_is_bounded_holds_a_number_once_and_is_never_in_the_way(yeses, damage):
+    """Nor is one that somebody changed by hand: a yes is compared with what is left of it."""
+    newest = Newest(damage)
+    for beat in yeses:
+        found = rhythm_of(beat, newest.kept)
+        laid = newest.with_also(beat)
+        numbers = [each.rsplit(",", 1)[1] for each in laid.kept.rstrip(";").split(";")]
+        assert found is None or 0 < beat.most <= found.others < len(numbers) + DEPTH_LOOSELY
+        assert len(numbers) <= (DEPTH if beat.delivered else DEPTH_LOOSELY)
+        assert (numbers[-1], numbers.count(beat.who)) == (beat.who, 1)
+
+
 def test_whoever_dies_over_a_yes_is_not_counted_twice(agency):
     for n in range(MOST - 1):
         order = asked(agency, n)
@@ -246,6 +305,5 @@ def test_a_bounded_number_is_kept_for_a_bounded_time_and_no_person_in_it(agency)
     kept = agency.client.hgetall(key)
     assert [*kept] == ["q~|A1024"]
     assert kept["q~|A1024"].count(";") == 20
-    assert RULES.loosely.depth == 32
     assert 0 < agency.client.ttl(key) <= 2 * 86_400
     assert not any(number(n)[3:] in f"{key} {kept}" for n in range(20))

@@ -13,11 +13,9 @@
 --       6 instant of the decision: restrictions over by then bar nothing; '' = every restriction that stands bars
 --       7 which of its records has the effect that is held, 0: none   8 due-set member of the inbox's line, or ''
 --       9 the lease of the held effect: `<attempt>,<since when>`
---       10 '' or the yes that is compared with the newest yeses of its agent: KEYS number of these (hash)   how many
---       others in one rhythm refuse it, 0: none do   ms within which two are alike   ms of an interval at least   how
---       many are compared so   how many are kept   then, 0s where nothing is compared loosely: ms within which two are
---       alike   how many others refuse it   ms from and to which two are a little apart   how many times as many as the
---       latter the former must be   ms it took   when it came   whose it is   the agent (field)
+--       10 '' or the newest yeses of an agent, with which a yes was compared: their KEYS number (hash)   SHA-1 of
+--       these as they were read, '-': none; stale where they are others now   as they are kept now, with this one   the
+--       agent (field)
 --       11 KEYS number of the inbox of the line it is about   12 the number of its set of counts, 0: counts nothing
 --       13 the instant from which on it is stale, '' = it never is: what it rests on is kept elsewhere
 --       14 the number of the offer that it needs, 0: none
@@ -35,8 +33,7 @@
 -- Returns for each commit 'ok', or {word, number of its record that stood in its way (0: none)}; word is
 --       same (this op was saved before) · stale (another commit was first, or it came too late) · lost (the effect is
 --       no longer held) · offer (it is not stored) · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
---       · barred (a restriction stands on the record) · rhythm (the yes came in one: the second value is the number of
---       others, and a third is cadence or lockstep)
+--       · barred (a restriction stands on the record)
 --
 -- All values are passed in the form in which Redis takes them: as little as possible is put together here.
 -- Everything about a commit is checked before its first write: a script is isolated, but never rolled back. Members of
@@ -91,52 +88,6 @@ local function over(kept) -- whether a restriction has ended
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
     return ends > 0 and decided ~= "" and ends <= tonumber(decided)
-end
-local function within(apart, least, most, newest) -- how many of the newest are so far apart
-    local count = 0
-    for n = math.max(1, #apart - newest + 2), #apart do
-        if apart[n] >= least and apart[n] <= most then count = count + 1 end
-    end
-    return count
-end
--- Compare a yes with the newest yeses of its agent, one for each number: how many others took as long, or, where only
--- the hand-over is known, about as long while few took a little more or less; or whether the last of them came at equal
--- intervals. Also put together the row that keeps them with it.
-local function beside()
-    local key, most, near, step, depth, keeps, wide, many, from, to, times, took, came, who, agent = match(
-        ARGV[before + 10],
-        "^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$"
-    )
-    local found = { key = KEYS[tonumber(key)], agent = agent, alike = 0 }
-    most, near, step, depth, keeps = tonumber(most), tonumber(near), tonumber(step), tonumber(depth), tonumber(keeps)
-    wide, many, from, to = tonumber(wide), tonumber(many), tonumber(from), tonumber(to)
-    local others, instants, apart = {}, { tonumber(came) }, {}
-    for each, at, whose in string.gmatch(call("HGET", found.key, agent) or "", "(%d+),(%d+),([^;]+);") do
-        if whose ~= who then
-            others[#others + 1] = each .. "," .. at .. "," .. whose .. ";"
-            instants[#instants + 1] = tonumber(at)
-            apart[#apart + 1] = math.abs(each - took)
-        end
-    end
-    found.kept = table.concat(others, "", math.max(1, #others - keeps + 2)) .. took .. "," .. came .. "," .. who .. ";"
-    found.alike = most > 0 and within(apart, 0, near, depth) or 0
-    if most > 0 and found.alike >= most then
-        found.rule = "cadence"
-        return found
-    end
-    local loosely = many > 0 and within(apart, 0, wide, keeps) or 0
-    if many > 0 and loosely >= many and loosely >= times * within(apart, from, to, keeps) then
-        found.rule, found.alike = "cadence", loosely
-    elseif most > 0 and #instants > most then
-        table.sort(instants)
-        local last = instants[#instants] - instants[#instants - 1]
-        local equal = last >= step
-        for n = #instants - most + 1, #instants do
-            equal = equal and math.abs(instants[n] - instants[n - 1] - last) <= near
-        end
-        if equal then found.rule, found.alike = "lockstep", most end
-    end
-    return found
 end
 local function saved_before(r)
     if r.how == "n" then return r.version ~= "0" end -- one id is one placing, by construction
@@ -215,15 +166,17 @@ local function commit()
         local came = match(unread[i], ',"came":(%d+)}$') or match(unread[i], "^(%d+)|")
         if tonumber(came) <= tonumber(guard) then return { "guarded", inboxed } end
     end
-    local beats = ARGV[first + 10] ~= "" and beside()
-    if beats and beats.rule then return { "rhythm", beats.alike, beats.rule } end
+    local key, known, kept, agent = match(ARGV[first + 10], "^(%d+) (%S+) (%S+) (.*)$")
+    local newest = key and KEYS[tonumber(key)]
+    local there = newest and call("HGET", newest, agent)
+    if newest and (there and redis.sha1hex(there) or "-") ~= known then return { "stale", 0 } end
 
     -- From here on nothing can fail.
     if offer and offer.content ~= "" then
         call("HSET", KEYS[7], offer.name, offer.content)
         offer.content = ""
     end
-    if beats and call("HSET", beats.key, beats.agent, beats.kept) == 1 then call("EXPIRE", beats.key, 172800) end
+    if newest and call("HSET", newest, agent, kept) == 1 then call("EXPIRE", newest, 172800) end
     for _, r in ipairs(records) do
         if r.how ~= "l" then
             is_absent[r.key] = nil
