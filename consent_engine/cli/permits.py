@@ -78,7 +78,7 @@ def _give(numbers: list["Msisdn"], carrier: str | None, plan: str | None) -> Non
 
 
 def _check(token: str, number: "Msisdn | None") -> int:
-    """Print what a permit is worth; return 0 for a valid one, else 1."""
+    """Print whether a permit is valid, and for what; return 0 for a valid one, else 1."""
     from consent_engine.domain.call.permit import PermitResult
 
     with opened() as engine:

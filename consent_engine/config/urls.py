@@ -82,7 +82,7 @@ _HOST = re.compile(r"(?:(https?)://)?([a-z0-9.-]+(?::[0-9]{1,5})?)", re.ASCII)
 
 
 def tariff_hosts(told: object) -> object:
-    """Read the hosts that may be asked, each with the scheme to ask it by. Raises ValueError for what is no host."""
+    """Read the hosts that may be asked, each with the scheme to ask it by. Raises ValueError for another text."""
     if not isinstance(told, str):
         return told
     found = [_HOST.fullmatch(each.strip().lower()) for each in told.split(",") if each.strip()]

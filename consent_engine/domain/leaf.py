@@ -129,7 +129,7 @@ LONGEST_ENTRY = 1_000
 
 
 def entry_kept(entry: str) -> str:
-    """Return an entry of a journal as the log stores it: unchanged, or, where it can be no leaf because somebody
+    """Return an entry of a journal as the log stores it: unchanged, or, where it can be no leaf because a person
     damaged the journal, in printable ASCII: readers of the log report it, and the entries after it are still sealed.
 
     >>> entry_kept("o 1 0 1 h"), entry_kept("单"), entry_kept("\\udcff")  # the last: bytes that were no text

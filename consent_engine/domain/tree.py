@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Checkpoint(NamedTuple):
-    """How many entries a log had, and the hash that covers them: who keeps it elsewhere can show a shorter log."""
+    """How many entries a log had, and the hash that covers them: a copy kept elsewhere reveals a shortened log."""
 
     size: int
     root: str

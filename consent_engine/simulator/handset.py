@@ -195,8 +195,8 @@ class Handset:
 
 
 async def _said(request: web.Request, *names: str) -> list[str]:
-    """Read these fields from a page of ours. Raises HTTPUnsupportedMediaType for a type that another site's form could
-    send, and HTTPBadRequest.
+    """Read these fields from a form of our page. Raises HTTPUnsupportedMediaType for a type that another site's form
+    could send, and HTTPBadRequest.
     """
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="send application/json")

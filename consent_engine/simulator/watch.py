@@ -56,7 +56,7 @@ class Watch:
 
     async def _nothing_left(self) -> bool:
         """Whether nothing is left that could happen: what must not happen has not, and will not."""
-        await asyncio.sleep(AGE_S)  # what the engine tells now is younger than all that happened
+        await asyncio.sleep(AGE_S)  # the engine's answer from now on is younger than every event
         return await self.idle()
 
     async def idle(self) -> bool:

@@ -70,7 +70,7 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         if self._refusal:
-            return  # there is no telling what they are
+            return  # their kind is unknown
         self._unused += len(data)
         self._unset_keepalive_if_required()
         rest: bytes | None = None

@@ -116,7 +116,7 @@ class OrderView(View):
     @classmethod
     def of(cls, order: Order, *, whole: bool, looks: bool = False) -> "OrderView":
         """Show the order as a reader may see it. whole: with full number and the subscriber's words · looks: also with
-        who looked at it and why, which the agent who placed it does not learn.
+        who looked at it and why: hidden from the agent who placed it.
         """
         doc = order.doc
         return cls(

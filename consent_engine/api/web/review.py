@@ -1,4 +1,4 @@
-"""/review: a call's recording beside what the agent had to tell; verdicts go through the API like any client's."""
+"""/review: a call's recording beside the disclosures that it needed; verdicts go through the API like any client's."""
 
 from urllib.parse import quote, urlsplit
 

@@ -73,7 +73,7 @@ def dashboard(rq_url: str) -> Flask:
 
 
 def _read_as_json() -> None:
-    """Have jobs read as JSON or not at all: by RQ's default, pickle, a look at one would run what its writer chose.
+    """Have jobs read as JSON or not at all: RQ's default, pickle, would run code of a job's writer when a job is shown.
     We name our serializer everywhere, but the dashboard and RQ's own helpers use the default.
     """
     serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment] # that is the point

@@ -57,7 +57,7 @@ class Abandoned(Struct, frozen=True, array_like=True, tag="abandoned"):
 
 
 class JudgedAgain(Struct, frozen=True, array_like=True, tag="judged_again"):
-    """Something was told of its number that shows violations, or takes some back: an earlier call, an event."""
+    """A later report about its number shows violations, or takes some back: an earlier call, a change of holder."""
 
     at: Millis
     op: str

@@ -1,4 +1,4 @@
-"""A sample that anybody who knows the seed can draw again: each call by the hash of the seed and its id."""
+"""A sample that can be drawn again from its seed: each call by the hash of the seed and its id."""
 
 import hashlib
 

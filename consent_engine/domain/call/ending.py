@@ -54,8 +54,8 @@ class EndingNotFound(OrderNotFound, code="ending_not_found"):
 
 
 class SwitchedOff(Struct, frozen=True, array_like=True, tag="switched_off"):
-    """The BSS took it back. ref: the id there · stops: when the service stops, as it said · attempts, doubts: ours ·
-    settled: what it said of money and of the former plan
+    """The BSS took it back. ref: the id there · stops: when the service stops, as it said · attempts, doubts: of our
+    calls · settled: its answer on fee, refund and the former plan
     """
 
     at: Millis
@@ -205,7 +205,7 @@ class Why(Struct, frozen=True):
 
 def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Taken:
     """The doc of an order's ending. Raises NotActivated where no service was switched on, and NumberErased for a
-    withdrawal of somebody whose number is erased: nobody can tell that it is theirs.
+    withdrawal of an erased number: it cannot be matched to its order.
     """
     on = order.last(Trigger.SERVICE_ACTIVATED)
     if on is None:

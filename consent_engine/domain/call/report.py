@@ -39,7 +39,7 @@ class ReportClass(StrEnum):
     OURS_FORBIDDEN = "ours_forbidden"
     OURS_ALLOWED = "ours_allowed"
     OURS_UNRECORDED = "ours_unrecorded"
-    """Our number was shown, but no such call is known. As a decision: it was ours all the same."""
+    """Our number was shown, but no such call is known. As a decision: the call counts as ours."""
     OURS_SPOOFED = "ours_spoofed"
     """The same, and a person found that the call was not ours. It is never proposed."""
     CHANNEL = "channel"
@@ -110,7 +110,7 @@ class ReportPerson(PersonPart, frozen=True):
 
 class Decided(Struct, frozen=True, array_like=True, tag="decided"):
     """A person's decision on the report. op: the same for equal decisions · forwarded: to whom the trace was passed ·
-    tell_by: until when the reporter must have been told
+    tell_by: the deadline for the answer to the reporter
     """
 
     at: Millis

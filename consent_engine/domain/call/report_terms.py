@@ -13,7 +13,7 @@ from consent_engine.domain.order.retention import Retention
 OWN_DAYS = 15
 """Days within which a report that came through our own doors is answered."""
 FORWARDED_IN, ANSWERED_IN, TOLD_IN = 3, 15, 3
-"""Working days: for 12321 to forward a report, for us to answer it, and for the reporter to be told."""
+"""Working days: for 12321 to forward a report, for us to answer it, and to notify the reporter."""
 
 
 class RewardTerms(Struct, frozen=True):
@@ -50,7 +50,7 @@ class ReportTerms(Struct, frozen=True):
         return self.days.ends(self.calendar.after(self.days.of(reported_at), FORWARDED_IN))
 
     def tell_by(self, report: Report, decided_at: Millis) -> Millis:
-        """Until when the reporter must have been told the decision."""
+        """The deadline for telling the reporter the decision."""
         if report.received.door is ReportDoor.CENTRE:
             return self.days.ends(self.calendar.after(self.days.of(decided_at), TOLD_IN))
         return max(report.received.answer_by, self.days.ends(self.days.of(decided_at)))

@@ -2,7 +2,7 @@
 
 A permit that fits answers for what it was asked about: the registration as marketing-free, cooling off, the hour. It
 never answers for a refusal: a subscriber who refuses after it was given is not called any more; nor for how often a
-number is called in a day, which is known only once all calls of the day were told.
+number is called in a day, which is known only once all calls of the day were reported.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -41,7 +41,7 @@ class Violation(StrEnum):
 
 def shown_by(line: Line, call: CallEntry, most: int = 0, days: Days = CHINA) -> Set[Violation]:
     """The violations of a call that the other calls to its number, and the number's events, show: a function of all
-    that was told, never of the order in which it was. Whatever is told later may show one, or take one back.
+    reported, never of the order of the reports. A later report may show one, or take one back.
 
     most: how many calls are allowed on one of these `days`; 0: any number
     """

@@ -223,7 +223,7 @@ def _on_give_up(order: Order, fact: GiveUpAsked, now: Millis) -> Decision:
 
 
 def _on_retry(order: Order, fact: RetryAsked, now: Millis) -> Decision:
-    """Do what is parked now, and believe its next answer; raises NothingParked."""
+    """Retry what is parked, and believe its next answer; raises NothingParked."""
     wanted = fact.effects or order.effects
     parked = {effect: pending for effect, pending in order.effects.items() if pending.parked and effect in wanted}
     if not parked:

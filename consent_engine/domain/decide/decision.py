@@ -234,7 +234,7 @@ def archiving(order: Order) -> Put:
 
 
 def telling(decision: Decision, op: str, now: Millis) -> Decision:
-    """Return a cancellation whose subscriber is told of it: they were asked for a plan that is revoked, or said yes."""
+    """Return a cancellation with a notice: its subscriber was asked about a revoked plan, or had said yes."""
     order = decision.order
     held, told = held_back(order, say(Purpose.CANCELLED, now), op, now)
     return replace(decision, order=order.moved(*held), events=(*decision.events, *held), put=(*decision.put, told))

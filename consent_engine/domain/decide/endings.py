@@ -45,7 +45,7 @@ LOOK_AGAIN_MS = 60_000
 TAKEN_UP_WITHIN_MS = 30 * 86_400_000
 """How long an ending that was given up can be taken up again: after that a BSS may have forgotten its key."""
 _LAST_WORDS = 4
-"""Events that must find room in any case: the service is off, the subscriber was told, an answer came late."""
+"""Events that must find room in any case: the service is off, the notice was written, a late answer."""
 _OF_STATE = {
     DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
     WAKE_NOTICE: {EndingState.ENDED},
@@ -127,7 +127,7 @@ def _failed(ending: Ending, ended: Ended, pending: Pending, why: str, now: Milli
 
 
 def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
-    """Do what is parked now; void where nothing is."""
+    """Retry what is parked; void where nothing is."""
     parked = {effect: each for effect, each in ending.effects.items() if each.parked}
     put = tuple(Put(effect, now, replace(each, parked=0, leased_at=0)) for effect, each in parked.items())
     failed = ending.state is EndingState.ENDING_FAILED and DEACTIVATE in parked
@@ -166,7 +166,7 @@ def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Mil
     """Decide on the notice: return the SMS of the line's own that it is, or None where nothing is written (yet).
 
     order: where it is not archived. The notification of the activation goes first, unless a person must see to it. A
-    later holder of the number is told nothing.
+    later holder of the number is not notified.
     """
     over = ((WAKE_NOTICE, Drop.ANYWAY),)
     if not ending.person.msisdn:

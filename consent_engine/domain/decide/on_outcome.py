@@ -156,7 +156,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         on = details.ServiceActivated(attempts=attempts, doubts=doubts, note=note_, believed=believed)
         event = Event.of(on, now, ended.op, outcome.ref, "bss")
         decision = Decision(order.moved(event), (event,), (say(Purpose.NOTIFICATION, now),))
-        if number_changed(order):  # whoever has the number now is told nothing
+        if number_changed(order):  # the present holder of the number is not notified
             decision = combined(
                 replace(decision, put=()), changed_hands(decision.order, now, f"{ended.op}:over", "engine")
             )

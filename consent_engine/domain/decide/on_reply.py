@@ -44,7 +44,7 @@ MOST_ANSWERS = 3
 
 def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
     """Decide what a reply does to an order it means, or might mean."""
-    if number_changed(order):  # neither the writer nor the present holder is told of it
+    if number_changed(order):  # neither the writer nor the present holder is notified
         return note(order, _event(details.RepliedLate, reply, now))
     if reply.rule is Rule.AMBIGUOUS and reply.keyword is not Keyword.HELP:
         return _ambiguous(order, reply, now)
@@ -193,7 +193,7 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _late(order: Order, reply: Replied, now: Millis) -> Decision:
-    """Note a yes that comes too late; a subscriber who still waits is told, once, that it changes nothing."""
+    """Note a yes that comes too late; a subscriber who still waits is answered, once, that it changes nothing."""
     # After a STOP, the answer to it was the last message.
     waits = order.state not in ENGAGED and order.last(Trigger.OPTED_OUT) is None
     told = waits and not told_late(order)

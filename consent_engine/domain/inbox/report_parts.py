@@ -1,8 +1,8 @@
-"""Reports on the parts of one of our SMS, combined: its order is told of the whole SMS, each result once.
+"""Reports on the parts of one of our SMS, combined: its order gets each result of the whole SMS once.
 
 Every part of a long SMS has reports of its own, that it was taken and that it arrived: eight for a question of four.
-They are counted on the line, by the gateway's id of the attempt, and an order is told that all parts were taken, that
-all arrived, or that a part was lost (and which), as soon as that is known.
+They are counted on the line, by the gateway's id of the attempt, and an order gets one event when all parts were taken,
+one when all arrived, or one as soon as a part is known to be lost (and which).
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ _TOLD = {Delivery.ACCEPTED: 1, Delivery.FAILED: 2, Delivery.DELIVERED: 4}
 
 
 class Attempt(Struct, frozen=True, array_like=True):
-    """One attempt at an SMS of so many parts. taken, here, lost: the parts reported so · told: the results its order
-    knows · parts: their ids, where the gateway gives each its own and no order's history says so
+    """One attempt at an SMS of so many parts. taken, here, lost: the parts reported so · told: the results that its
+    order has · parts: their ids, where the gateway gives each its own and no order's history says so
     """
 
     id: str
@@ -66,7 +66,7 @@ class Attempt(Struct, frozen=True, array_like=True):
         return bool(self.told & _TOLD[status])
 
     def telling(self, status: Delivery) -> "Attempt":
-        """Return the attempt once its order was told this status."""
+        """Return the attempt after its order got this status."""
         return replace(self, told=self.told | _TOLD[status])
 
 

@@ -88,7 +88,7 @@ def _name(body: UnreadReport) -> str:
 
 
 def _before(order: Order, body: UnreadReport) -> Iterator[tuple[Delivery, int]]:
-    """Yield what the history says of single parts of this attempt: an older program wrote every report there, and we
+    """Yield the reports on single parts of this attempt in the history: an older program wrote each of them there, we
     write those that came before the gateway's answer.
     """
     for part, told in reported(order):

@@ -49,11 +49,11 @@ def as_sealed(entries: Sequence[Entry], orders: Mapping[str, Order]) -> tuple[En
 
 
 class CallEntry(Row, frozen=True):
-    """A call to the number, in short: what the judgement of others, and of its own, takes from it.
+    """A call to the number, in short: the facts by which it and the other calls of the day are judged.
 
     refusal: 1 where it is kept only for an order that was refused at the door; 2 where it came from another number than
     the carrier's, too: the same request with the number corrected describes it again · permitted: since when the permit
-    that it names is valid; 0: it names none of ours
+    that it names is valid; 0: it names none that we gave
     """
 
     call: str
@@ -69,7 +69,7 @@ class CallEntry(Row, frozen=True):
 
     @property
     def place(self) -> tuple[Millis, str]:
-        """Its place among the calls to the number: the same in whatever order they were told."""
+        """Its place among the calls to the number: the same in whatever order they were reported."""
         return self.at, self.call
 
 

@@ -50,8 +50,8 @@ LIMITED = frozenset({LineEvent.PORTED_IN, LineEvent.RESUMED, LineEvent.SUSPENDED
 class Happened(Row, frozen=True):
     """An event of a line; as kept, a link of its chain.
 
-    at: when we were told · op: its identity, so that a repeat is recognised · on: when it happened · carrier: the one
-    it is about, '' for all · ended: how many orders ended with it
+    at: when it was reported · op: its identity, so that a repeat is recognised · on: when it happened · carrier: its
+    carrier, '' for all · ended: how many orders ended with it
     """
 
     event: LineEvent

@@ -87,7 +87,7 @@ class Line(Struct, frozen=True):
     code: ProofCode | None = None
     """the code that proves its reporter's number"""
     ended: tuple[Restriction, ...] = ()
-    """Restrictions that ended in the last days: a call that is told late is judged by what stood when it began."""
+    """Restrictions that ended in the last days: a call reported later is judged by those in force when it began."""
 
     @property
     def head(self) -> str:

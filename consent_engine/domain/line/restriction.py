@@ -125,7 +125,7 @@ class Restriction(Struct, frozen=True):
 
     @property
     def newest(self) -> Millis:
-        """When the subscriber last did what this restriction stands for."""
+        """The instant of the subscriber's newest act behind this restriction."""
         return max(self.since, self.last)
 
     def bars(self, carrier: str | None, plan: str | None = None) -> bool:

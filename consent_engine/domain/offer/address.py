@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 class OwnPage(Struct, frozen=True):
-    """A page of ours. code: '' for all plans · version: 0 for the newest"""
+    """One of our own pages. code: '' for all plans · version: 0 for the newest"""
 
     code: str = ""
     version: int = 0
@@ -49,7 +49,7 @@ class Addresses(Struct, frozen=True):
         return self.templates.get(urlsplit(url).netloc.lower(), PLAIN)
 
     def own(self, url: str) -> OwnPage | None:
-        """The page of ours that an address leads to; None where it leads elsewhere."""
+        """Our own page that an address leads to; None where it leads elsewhere."""
         if self.public_url and url.startswith(self.public_url + "/"):
             url = url.removeprefix(self.public_url)
         found = _OWN.fullmatch(re.split("[?#]", url, maxsplit=1)[0])
@@ -98,7 +98,7 @@ def unfit(plan: Plan, addresses: Addresses, versions: tuple[Version, ...]) -> It
 
 
 def _shows_another(own: OwnPage, plan: Plan, versions: tuple[Version, ...], number: int) -> str:
-    """The error of a page of ours that shows something else than this version of the plan; '' where it fits."""
+    """The error of one of our own pages that shows something else than this version of the plan; '' where it fits."""
     same = {number, *(each.number for each in versions if each.plan.hash == plan.hash)}
     if own.code in {"", plan.code} and (not own.version or own.version in same):
         return ""

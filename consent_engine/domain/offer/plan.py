@@ -136,7 +136,7 @@ class Plan(Struct, frozen=True, dict=True):
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """The names of fields without which it cannot be sold: a plan in sentences lacks all that no sentence told."""
+        """The names of fields without which it cannot be sold: a plan in sentences has none of these."""
         return () if isinstance(self.says, Tariff) else ("term", "renewal", "replaces")
 
     def saying(self, **changes: Any) -> "Plan":  # noqa: ANN401 - fields of either shape

@@ -84,7 +84,7 @@ def clarified(order: Order, op: str = "") -> bool:
 def proves_reading(order: Order, rule: Rule) -> bool:
     """Whether a yes by this rule proves that the question was read.
 
-    A sub-number does. A code does where the question told it, and no other SMS of ours has told it since.
+    A sub-number does. A code does where the question contained it, and no later SMS did.
     """
     told_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
     return rule is Rule.SUB_NUMBER or (rule is Rule.CODE and bool(order.doc.asks_code) and not told_elsewhere)

@@ -42,7 +42,7 @@ _UCS2_ROOM = 67
 class Subject(Struct, frozen=True):
     """The facts that a text may name.
 
-    carrier: as plans name it · tariff: what is sold · code: the order's, told only where it is needed · state: the
+    carrier: as plans name it · tariff: what is sold · code: of the order, shown only where it is needed · state: the
     order's · because: why it was cancelled, where it was · call_at: when the call began · reply_at: when the yes came,
     0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever · free_exit: how long
     after its activation it can be left without an early fee, in ms, 0 = not at all · doubtful: the reply
@@ -131,7 +131,7 @@ def write(
 
 @lru_cache(maxsize=1024)  # a text that names no order is the same for all with the same plan
 def _written(purpose: Purpose, subject: Subject, active_from: str, begun: str, until: int, language: str) -> str:
-    """Write a text, with a code only where it is told. begun: yes, no, '' where it is not known · until: in minutes."""
+    """Write a text, with a code only where it has one. begun: yes, no, '' where it is not known · until: in minutes."""
     told = _elements(subject.carrier, subject.tariff, language)
     if subject.free_exit and has_early_fee(subject.tariff):
         told = told | {"early_fee_short": told_first(told["early_fee_short"], subject.free_exit, language)}

@@ -37,7 +37,7 @@ def read_name(kept: str) -> tuple[str, str]:
 
 
 GROUND = {"zh": "拨打时您的号码未登记拒绝营销", "en": "your number had no refusal when it was called"}
-"""The reason why a call of ours was allowed."""
+"""Why one of our calls was allowed, as its reporter reads it."""
 NO_REWARD = {"zh": "本次举报不设奖励", "en": "There is no reward for this report"}
 REWARD_OPEN = {"zh": "本次举报的奖励正在核定", "en": "Its reward is being decided"}
 REWARD_GRANTED = {

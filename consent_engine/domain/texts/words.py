@@ -18,7 +18,7 @@ SPOOFED, PAID, CODE = "report_spoofed", "reward_paid", str(Purpose.CODE)
 
 
 class Because(StrEnum):
-    """Why a request was cancelled, as its subscriber is told."""
+    """Why a request was cancelled, as its subscriber reads it."""
 
     REVOKED = "revoked"
     REVIEW = "review"

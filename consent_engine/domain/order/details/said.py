@@ -126,7 +126,7 @@ class RepliedEarly(Words, frozen=True, kw_only=True):
 class RepliedLate(Detail, frozen=True, kw_only=True):
     """A reply, or a request to cancel (with reason and door), that came too late.
 
-    answered: 1 where the subscriber was told so; None where no answer was in question
+    answered: 1 where the subscriber got an answer; None where no answer was in question
     """
 
     trigger = Trigger.REPLIED_LATE
