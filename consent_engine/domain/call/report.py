@@ -43,7 +43,7 @@ class ReportClass(StrEnum):
     OURS_SPOOFED = "ours_spoofed"
     """The same, and a person found that the call was not ours. It is never proposed."""
     CHANNEL = "channel"
-    """Another party's number was shown, and a plan of ours was sold."""
+    """Another party's number was shown, and one of our plans was sold."""
     NOT_OURS = "not_ours"
 
 
@@ -76,7 +76,7 @@ class ReportReceived(Struct, frozen=True, array_like=True):
 
     received_at: by the store's clock · by: name of the API key, or `public` · person: the hash of the person part ·
     official: 1 where the number shown is the carrier's own · ref: its number at the party that forwarded it · proposed,
-    reasons, call: the proposed class, the reasons, and the call of ours that it is about · answer_by: when it must be
+    reasons, call: the proposed class, the reasons, and our call that it is about · answer_by: when it must be
     answered · forward_by: by when 12321 had to forward it, 0 where there is no such duty · reward, why: as proposed,
     and the reason for none · language: of the answer to its reporter
     """

@@ -26,7 +26,7 @@ class Because(StrEnum):
     """The reasons for a proposed class, beside the violations of a call and the restrictions against it."""
 
     NO_CALL_KNOWN = "no_call_known"
-    """Our number was shown, but no call of ours to this number is known around that time."""
+    """Our number was shown, but none of our calls to this number is known around that time."""
     REVIEW_FAILED = "review_failed"
     PERMITTED = "permitted"
     """A permit that fits was given for the call."""
@@ -38,7 +38,7 @@ class Because(StrEnum):
     NAMES_US = "names_us"
     """The reporter's words name the carrier."""
     NAMES_A_PLAN = "names_a_plan"
-    """The reporter's words name a plan of ours."""
+    """The reporter's words name one of our plans."""
 
 
 class Reporting(Struct, frozen=True):
@@ -56,7 +56,7 @@ class Reporting(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """The proposed class of a report, the reasons, and the call of ours that it is about ('' for none)."""
+    """The proposed class of a report, the reasons, and our call that it is about ('' for none)."""
 
     found: ReportClass
     reasons: tuple[str, ...]
@@ -113,7 +113,7 @@ def _never_made(call: Call) -> bool:
 
 
 def _wrong_with(call: Call, standing: Sequence[Restriction]) -> tuple[str, ...]:
-    """The reasons against a call of ours: its violations, the restrictions against it as known now, a failed review."""
+    """The reasons against our call: its violations, the restrictions against it as known now, a failed review."""
     found = [violation.value for violation in call.violations]
     plan = call.end.plan if call.end else None
     stood = [each for each in _stood(standing, call.carrier, plan, call.began.started_at) if each not in found]

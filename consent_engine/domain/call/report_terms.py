@@ -91,7 +91,7 @@ NEAR_MS = 30 * 60_000
 
 
 def _same_call(other: ReportedCall, call: str, called_at: Millis) -> bool:
-    """Whether another report is about the same call of ours, or where none is known about nearly the same instant."""
+    """Whether another report is about the same call from us, or where none is known about nearly the same instant."""
     if call and other.call:
         return call == other.call
     return abs(other.called_at - called_at) <= NEAR_MS
