@@ -86,7 +86,7 @@ class UnofficialNumber(Refused, code="unofficial_number"):
 
 
 class DisclosureMissing(Refused, code="disclosure_missing"):
-    """The plan lacks a disclosure."""
+    """The plan is described in sentences, so that fields are missing."""
 
 
 class ConfirmationTooLong(Refused, code="confirmation_too_long"):

@@ -28,7 +28,6 @@ from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import SIMULATED, Settings
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.line.line import keyed
-from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
@@ -130,16 +129,8 @@ def _sell(engine: Engine, plans: Path | None) -> None:
     """Add the plans of the file in CONSENT_PLANS; without one, keep those that exist. Raises SettingsError."""
     known = engine.catalogue.fresh()
 
-    def stands(plan: Plan) -> bool:
-        if found := engine.catalogue.stands(plan):
-            log.warning(
-                "CONSENT_PLANS: plan %s stays as it is, but would be refused if loaded now: see `consent plans check`",
-                plan.code,
-            )
-        return found
-
     if plans is not None:
-        engine.catalogue.add_missing(plans_from(plans, stands))
+        engine.catalogue.add_missing(plans_from(plans))
     elif not known:
         log.warning("no plan can be sold: consent plans load FILE.yaml, or set CONSENT_PLANS=sample to try it out")
 

@@ -1,4 +1,4 @@
-"""Plans that tests change: in fields or in sentences, and the page that shows one."""
+"""Plans that tests change, and the page that shows one."""
 
 from decimal import Decimal
 from functools import cache
@@ -27,18 +27,6 @@ def in_fields(code="p", **changes):
     """Return the contract's own plan as JSON, with changes; None leaves a field out."""
     told = {**PLAN, "code": code, **changes}
     return {name: value for name, value in told.items() if value is not None}
-
-
-def in_sentences(**changes):
-    """Return a plan in sentences, as earlier releases kept it."""
-    published = [
-        {"channel": channel, "url": "/tariffs#p", "since": "2025-08-01T00:00:00Z", "until": None}
-        for channel in ("web_hall", "app")
-    ]
-    return {
-        "code": "p", "carrier": "mobile", "name": "套餐", "price": "1 元/月", "scenario": "上网", "validity": "1 个月",
-        "restrictions": "无", "unsubscribe": "拨打 10086", "published": published, "version": 1, **changes,
-    }  # fmt: skip
 
 
 def plan(code="p", **changes) -> Plan:

@@ -1,6 +1,5 @@
 """Plans read from a YAML file, or from the bundled sample."""
 
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import yaml
 
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.plan_form import plan_from
-from consent_engine.errors import FieldError, Malformed, SettingsError
+from consent_engine.errors import DisclosureMissing, FieldError, Malformed, SettingsError
 
 
-def plans_from(path: Path | None, stands: Callable[[Plan], bool] = lambda _: False) -> list[Plan]:
-    """Read the plans in a YAML file, or the bundled sample. stands: as in `plan_from`.
+def plans_from(path: Path | None) -> list[Plan]:
+    """Read the plans in a YAML file, or the bundled sample.
 
     Raises Malformed naming the file, the plan and its line, and the field; SettingsError for any other file.
     """
@@ -31,11 +30,12 @@ def plans_from(path: Path | None, stands: Callable[[Plan], bool] = lambda _: Fal
     plans, wrong = [], []
     for row, line in zip(rows, lines, strict=True):
         try:
-            plans.append(plan_from(row, stands))
-        except Malformed as error:
+            plans.append(plan_from(row))
+        except (Malformed, DisclosureMissing) as error:
             code = row.get("code") if isinstance(row, dict) else None
             where = f"{name}, line {line}, plan {code or 'without a code'}"
-            wrong += [FieldError(f"{where}: {e.field}", e.code, e.message) for e in error.errors]
+            found = error.errors if isinstance(error, Malformed) else [FieldError("price", error.code, str(error))]
+            wrong += [FieldError(f"{where}: {e.field}", e.code, e.message) for e in found]
     if wrong:
         raise Malformed(wrong)
     return plans

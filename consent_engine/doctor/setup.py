@@ -197,10 +197,7 @@ def catalogue(
     yield from publication(plans, addresses, now, days)
     on_sale = 0
     for code, listed in plans.items():
-        missing = listed.plan.missing
-        if missing:
-            yield warn(f"plan {code} lacks: {', '.join(missing)}", "consent plans load FILE.yaml")
-        elif listed.sale is Sale.ON_SALE and not listed.plan.public_at(now):
+        if listed.sale is Sale.ON_SALE and not listed.plan.public_at(now):
             yield warn(f"plan {code} is on sale but not public", "consent plans load FILE.yaml")
         else:
             for each in wrong(listed.plan) if listed.sale is Sale.ON_SALE else ():

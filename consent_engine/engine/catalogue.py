@@ -16,7 +16,6 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Listed, Proposal, Sale, Version
 from consent_engine.errors import (
     Backdated,
-    DisclosureMissing,
     FieldError,
     Malformed,
     NothingProposed,
@@ -31,7 +30,6 @@ from consent_engine.errors import (
 from consent_engine.ports import Plans
 from consent_engine.ports.records import CLOCKS_APART_MS
 
-IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
 BACKDATED = "lies before this version is known: leave it out, or name a future instant"
 BROUGHT_BACK = "this was proposed before, and a newer proposal took its place: name its hash to replace that one"
 HOLDS_MS = 2_000
@@ -42,7 +40,7 @@ _AT_ITS_WORD = Addresses(checked=False)
 
 def _means_something_else(plan: Plan) -> list[FieldError]:
     """Return an error where the word to end the plan is an answer already: it would confirm or stop something."""
-    said = read((plan.tariff and plan.tariff.unsubscribe.word) or "")
+    said = read(plan.tariff.unsubscribe.word or "")
     if said.keyword is Keyword.UNKNOWN and not said.code:
         return []
     return [FieldError("unsubscribe.word", "taken", "must not be a word that answers the confirmation SMS")]
@@ -133,7 +131,7 @@ class Catalogue:
         except StoreUnavailable:
             plans = self._plans
         tariffs = (each.plan.tariff for each in plans.values())
-        return tuple(dict.fromkeys(each.unsubscribe.word for each in tariffs if each and each.unsubscribe.word))
+        return tuple(dict.fromkeys(each.unsubscribe.word for each in tariffs if each.unsubscribe.word))
 
     def _look(self) -> Millis:
         """Read changed plans again, and switch to versions whose instant has come; return the store's time."""
@@ -178,8 +176,7 @@ class Catalogue:
         """Make a plan the newest version of its code, on sale; a plan that says nothing new keeps its version.
 
         A version is known from now on: it is in force from then, or from the later instant that it names. Raises
-        DisclosureMissing for a new plan with price and validity in sentences, Malformed for one with the faults of
-        `_untold`, Backdated for one that says it was public before now.
+        Malformed for a new plan with the faults of `_untold`, Backdated for one that says it was public before now.
         """
         now = self._look()
         listed = self._plans.get(plan.code)
@@ -268,8 +265,6 @@ class Catalogue:
 
     def _refuse(self, plan: Plan, now: Millis) -> None:
         """Raise the error that keeps a new plan from being put on sale, if there is one."""
-        if plan.tariff is None:
-            raise DisclosureMissing(IN_SENTENCES, missing="term, renewal, replaces")
         if wrong := self._untold(plan):
             raise Malformed(wrong)
         if before := plan.dated_before(now):
@@ -277,8 +272,6 @@ class Catalogue:
 
     def _gaps(self, plan: Plan, now: Millis) -> list[FieldError]:
         """Return the faults that keep a new plan from being published."""
-        if plan.tariff is None:
-            return [FieldError("price", "disclosure_missing", IN_SENTENCES)]
         return self._untold(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
 
     def _untold(self, plan: Plan) -> list[FieldError]:

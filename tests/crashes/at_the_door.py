@@ -500,7 +500,7 @@ class Publish(Operation):
     def again(self, town: Town, life: Life) -> None:
         now = town.another().plan(BEST).plan
         assert now.version == 2 if life.said("published") else now.version in {1, 2}
-        assert now.says == (self.new.says if now.version == 2 else self.old.says)
+        assert now.tariff == (self.new.tariff if now.version == 2 else self.old.tariff)
         assert town.engine.catalogue.publish(self.new).version == 2
         placed = town.engine.place(_agreed_now(town)).order
         assert (placed.doc.offer.plan_version, placed.doc.offer.plan_hash) == (2, self.new.hash)
@@ -537,6 +537,6 @@ class PublishAnother(Publish):
         other = undated(priced(self.old, "177.00"))
         assert town.another().catalogue.publish(other).version in {2, 3}
         now = town.another().plan(BEST).plan
-        assert now.says == other.says
+        assert now.tariff == other.tariff
         placed = town.engine.place(_agreed_now(town)).order
         assert placed.doc.offer.plan_hash == now.hash

@@ -43,7 +43,7 @@ def test_an_address_that_can_show_this_version_is_taken(url):
 
 
 def versioned(of, number):
-    return type(of)(of.code, of.carrier, of.says, of.published, number)
+    return type(of)(of.code, of.carrier, of.tariff, of.published, number)
 
 
 @pytest.mark.parametrize(("url", "code"), [

@@ -169,7 +169,7 @@ def test_a_plan_in_sentences_is_not_loaded_and_the_check_says_what_to_do(tmp_pat
     file = tmp_path / "plans.yaml"
     file.write_text("- {code: older, carrier: mobile, name: 旧, price: 9 元/月, scenario: a, validity: b}\n", "utf-8")
     assert cli.run(["plans", "check", str(file)]) == 1
-    assert "older: says price and validity in sentences: say them as fields" in capsys.readouterr().err
+    assert "plan older: price: says price and validity in sentences: say them as fields" in capsys.readouterr().err
 
 
 def test_without_a_command_there_is_help(capsys):

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 import consent_engine
 from consent_engine.domain.carriers import CARRIERS, Carrier
-from consent_engine.domain.offer.plan import SENTENCES, Plan, Publication
+from consent_engine.domain.offer.plan import Plan, Publication
 from consent_engine.domain.offer.plan_form import plan_from
-from consent_engine.errors import Malformed
-from tests.plans import in_fields, in_sentences
+from consent_engine.errors import DisclosureMissing, Malformed
+from tests.plans import in_fields
 
 SAMPLE = Path(consent_engine.__file__).parent / "sample_plans.yaml"
 SINCE = datetime(2025, 8, 1, tzinfo=UTC)
@@ -47,7 +47,7 @@ def samples():
 def test_the_sample_has_two_sellable_plans_a_carrier():
     plans = [plan_from(each) for each in samples()]
     assert len({plan.code for plan in plans}) == len(plans)
-    assert all(plan.missing == () and plan.public_at(ms(SINCE)) for plan in plans)
+    assert all(plan.public_at(ms(SINCE)) for plan in plans)
     for carrier in CARRIERS:
         assert sum(plan.carrier == carrier for plan in plans) >= 2
 
@@ -108,35 +108,6 @@ def test_whatever_is_accepted_can_be_written_to_a_file_and_loaded_again(words):
         assert (loaded, loaded.hash) == (plan, plan.hash)
 
 
-@pytest.mark.parametrize("file", [{"scenario": "限北京\n个人用户"}, {"scenario": "限北京\r\n  个人用户\n"}])
-def test_a_plan_that_was_stored_with_its_breaks_is_repeated_by_the_file_it_came_from_and_by_no_other(file):
-    stored = replace(Plan.decode(in_fields(**file)), version=3)
-    assert stored.repeated_by(plan_from(in_fields(**file)))
-    assert not stored.repeated_by(plan_from(in_fields(scenario="限北京个人用户")))
-
-
-OUTLASTS = {
-    "price": {"currency": "CNY", "monthly": "199.00", "promotion": {"price": "99.00", "months": 6}},
-    "term": {"months": 5, "starts": "next_day"}, "renewal": {"automatic": False},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("fault", [OUTLASTS, {"scenario": "见 www.example.com"}, {"name": "139,1234,5678 套餐"}])
-def test_what_was_taken_once_is_no_fault_of_a_plan_that_stands(fault):
-    asked = []
-    plan = plan_from(in_fields(**fault), lambda plan: asked.append(plan) or True)
-    assert asked == [plan]
-    assert plan.repeated_by(Plan.decode(in_fields(**fault)))
-    with pytest.raises(Malformed):
-        plan_from(in_fields(**fault), lambda _: False)
-
-
-def test_what_was_stored_with_a_break_in_its_words_can_be_loaded_again():
-    stored = Plan.decode(in_fields(scenario="限北京\n个人用户"))
-    told = {name: each for name, each in json.loads(stored.encode()).items() if name != "version"}
-    assert plan_from(told).tariff.scenario == "限北京 个人用户"
-
-
 def test_a_promotion_may_outlast_the_term_of_what_renews_by_itself():
     price = {"monthly": "199.00", "promotion": PROMISED}
     assert plan_from(in_fields(price=price, term={"months": 1, "starts": "next_day"}))
@@ -188,9 +159,9 @@ def test_the_hash_never_changes_between_releases():
     assert plan.hash == "92ccb6b51861b3c4ad4f36a380317b26c3abfc96bc4225c937b990905c959ac5"
 
 
-def test_an_address_for_programs_is_hashed_where_there_is_one_and_kept_bytes_stay():
+def test_an_address_for_programs_is_hashed_and_kept_where_there_is_one():
     without = plan_from(in_fields(published=[publication("web_hall"), publication("app", url="app://t/p")]))
-    told = {"channel": "app", "url": "app://t/p", "since": "2025-08-01T00:00:00Z", "until": None}
+    told = {"channel": "app", "url": "app://t/p", "since": "2025-08-01T00:00:00Z"}
     assert json.loads(without.encode())["published"][1] == told
     asked = publication("app", url="app://t/p", api="https://api.example.com/p")
     with_api = plan_from(in_fields(published=[publication("web_hall"), asked]))
@@ -348,27 +319,8 @@ def test_no_value_is_repeated_in_an_error():
     assert all(private not in error.field for error in caught.value.errors)
 
 
-# -- sentences: plans of an older time ---------------------------------------------------------------------------------
-
-
-def test_a_plan_in_sentences_is_read_and_keeps_bytes_and_hash():
-    kept = json.dumps(in_sentences(), ensure_ascii=False, separators=(",", ":"))
-    plan = Plan.decode(json.loads(kept))
-    assert plan.encode() == kept
-    assert plan.hash == "c374807eab272cdbb01c39df83825d8f8f50c9202f124931e227126d135f8205"
-    assert plan_from(in_sentences()) == plan
-    assert plan.tariff is None
-
-
-def test_of_sentences_every_word_and_every_instant_counts():
-    plain = Plan.decode(in_sentences())
-    for field in ("code", *SENTENCES):
-        assert Plan.decode(in_sentences(**{field: "other"})).hash != plain.hash
-    here = in_sentences(published=[publication("app", since="2025-08-01T08:00:00+08:00")])
-    there = in_sentences(published=[publication("app")])
-    later = in_sentences(published=[publication("app", since="2025-08-01T00:00:00.001Z")])
-    assert Plan.decode(here).hash == Plan.decode(there).hash != Plan.decode(later).hash
-
-
-def test_a_plan_in_sentences_lacks_what_no_sentence_told_and_cannot_be_sold():
-    assert Plan.decode(in_sentences()).missing == ("term", "renewal", "replaces")
+def test_a_plan_in_sentences_is_told_what_it_lacks_at_once():
+    older = {"code": "p", "carrier": "mobile", "name": "套餐", "price": "1 元/月", "validity": "1 个月"}
+    with pytest.raises(DisclosureMissing) as caught:
+        plan_from(older)
+    assert caught.value.facts == {"missing": "term, renewal, replaces"}

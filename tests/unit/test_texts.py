@@ -23,7 +23,7 @@ DAY = 86_400_000
 AT = 1_754_100_000_000
 """2 August 2025, 10:00 in China."""
 PLAN = plan("p", english=None)
-SUBJECT = Subject("mobile", PLAN.says, "234", call_at=AT, reply_at=AT, receipt="7K3M9Q2P")
+SUBJECT = Subject("mobile", PLAN.tariff, "234", call_at=AT, reply_at=AT, receipt="7K3M9Q2P")
 OTHERS = [purpose for purpose in OF_ORDERS if purpose is not Purpose.CONFIRMATION]
 CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 BROKEN = re.compile(
@@ -132,8 +132,8 @@ def test_a_text_says_that_the_time_is_over_only_where_it_is():
 def test_help_says_active_since_of_a_past_instant_alone(since, said):
     text = write_zh(Purpose.HELP, replace(SUBJECT, state=State.NOTIFIED), active_from=since, at=AT)
     assert f"（199元/月，在网24个月）{said}。退订：" in text
-    english = write(Purpose.HELP, replace(SUBJECT, state=State.NOTIFIED, tariff=plan().says), active_from=since, at=AT,
-                    language="en")  # fmt: skip
+    subject = replace(SUBJECT, state=State.NOTIFIED, tariff=plan().tariff)
+    english = write(Purpose.HELP, subject, active_from=since, at=AT, language="en")
     assert ("became active on" in english, "will be active from" in english) == ("已于" in said, "将于" in said)
 
 
@@ -143,7 +143,7 @@ def test_help_while_the_activation_is_under_way_does_not_say_that_it_is_done():
 
 @pytest.mark.parametrize("ends", list(Ends))
 def test_whoever_asks_to_end_it_is_told_of_the_fee_only_where_it_ends_before_the_term(ends):
-    says = PLAN.says
+    says = PLAN.tariff
     of = replace(says, unsubscribe=replace(says.unsubscribe, takes_effect=ends))
     told = leaving(of, "zh")
     assert ("合约期满失效" in told) == (ends is Ends.TERM_END)
@@ -157,7 +157,7 @@ def test_whoever_asks_to_end_it_is_told_of_the_fee_only_where_it_ends_before_the
 
 
 def test_every_fee_is_told_with_its_maximum_in_every_language():
-    says = plan().says
+    says = plan().tariff
     told = {purpose: [confirmation(plan(), None, DAY, "zh"), confirmation(plan(), None, DAY, "en")] for purpose in "Q"}
     told["N"] = [write(Purpose.NOTIFICATION, replace(SUBJECT, tariff=says), language=each) for each in ("zh", "en")]
     told["W"] = [leaving(says, each) for each in ("zh", "en")]
@@ -167,7 +167,7 @@ def test_every_fee_is_told_with_its_maximum_in_every_language():
 
 
 def test_a_fee_for_ending_it_is_told_before_it_is_ended():
-    says = PLAN.says
+    says = PLAN.tariff
     of = replace(says, unsubscribe=replace(says.unsubscribe, fee=says.overage[0].price))
     assert leaving(of, "zh").endswith("，另收3元")
     assert "退订：发QXTC至10086，另收3元，次月1日失效。" in confirmation(
@@ -245,7 +245,7 @@ def test_the_first_month_is_said_wherever_it_can_begin_in_the_middle_of_one():
             FirstMonth.DAILY: "首月按天折算",
             FirstMonth.HALF: "首月减半计费",
         }.items():
-            says = replace(PLAN.says, first_month=first, term=replace(PLAN.says.term, starts=starts))
+            says = replace(PLAN.tariff, first_month=first, term=replace(PLAN.tariff.term, starts=starts))
             whole = starts is Starts.NEXT_MONTH and first is FirstMonth.FULL
             assert elements("mobile", says, "zh").first_month == ("" if whole else said)
 
@@ -322,8 +322,8 @@ def test_a_plan_is_never_a_template():
     of = PLAN.saying(name=evil, scenario=evil)
     assert confirmation(of, None, DAY, "zh").count(evil) == 2
     for purpose in (Purpose.REMINDER, Purpose.HELP):
-        assert evil in write_zh(purpose, replace(SUBJECT, tariff=of.says))
-    assert "{name}" in write_zh(Purpose.LATE, replace(SUBJECT, tariff=PLAN.saying(name="{name}").says))
+        assert evil in write_zh(purpose, replace(SUBJECT, tariff=of.tariff))
+    assert "{name}" in write_zh(Purpose.LATE, replace(SUBJECT, tariff=PLAN.saying(name="{name}").tariff))
     assert evil in which_one("unicom", "zh", ["234 " + evil])
 
 
@@ -360,7 +360,7 @@ def test_the_notification_tells_when_the_service_begins_and_how_to_end_it(active
 
 
 def test_chinese_that_the_bss_answered_stands_in_no_english_text():
-    told = write(Purpose.NOTIFICATION, replace(SUBJECT, tariff=plan().says), active_from="次月1日", language="en")
+    told = write(Purpose.NOTIFICATION, replace(SUBJECT, tariff=plan().tariff), active_from="次月1日", language="en")
     assert "starting next day" in told
     assert not CHINESE.search(told)
 
@@ -398,11 +398,11 @@ def test_the_cooling_off_period_is_told_in_both_languages():
     assert told_first("early exit fee max CNY 960", week, "en") == (
         "no early exit fee for 7 days from activation, then early exit fee max CNY 960"
     )
-    assert leaving(plan().says, "en", 29_400_000 * 60_000) == (
+    assert leaving(plan().tariff, "en", 29_400_000 * 60_000) == (
         "ends on the 1st of next month; no early exit fee until 25 Nov 00:00, then early exit fee CNY 40 x "
         "months left, max CNY 960"
     )
-    assert "；11月25日0时前" not in leaving(PLAN.says, "zh", 29_400_000 * 60_000)
+    assert "；11月25日0时前" not in leaving(PLAN.tariff, "zh", 29_400_000 * 60_000)
     assert "，11月25日0时前免违约金，其后提前解约违约金40元×剩余月数，最高960元" in leaving(
-        PLAN.says, "zh", 29_400_000 * 60_000
+        PLAN.tariff, "zh", 29_400_000 * 60_000
     )

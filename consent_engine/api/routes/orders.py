@@ -36,7 +36,6 @@ from consent_engine.engine.listing import Filter
 from consent_engine.errors import (
     ConfirmationTooLong,
     CoolingOff,
-    DisclosureMissing,
     DoNotCall,
     DuplicateOrder,
     IdempotencyConflict,
@@ -57,7 +56,7 @@ from consent_engine.ports import ApiKey
 operations = Operations("orders", "/v1/orders")
 REFUSED = (
     IdempotencyKeyMissing, IdempotencyConflict,
-    AgentMismatch, PlanUnknown, UnofficialNumber, DisclosureMissing, LanguageUnavailable, ConfirmationTooLong,
+    AgentMismatch, PlanUnknown, UnofficialNumber, LanguageUnavailable, ConfirmationTooLong,
     PlanNotPublic, DoNotCall, CoolingOff, OtherNetwork,
     CallNotPermitted, CallTooOld, CallMismatch, RecordingReused, DuplicateOrder, Busy,
 )  # fmt: skip

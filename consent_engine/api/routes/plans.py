@@ -96,7 +96,7 @@ async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView
 
 @operations.add(
     "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, takes=openapi.APPROVAL,
-    problems=(SameAdmin, NothingProposed, ProposalChanged, DisclosureMissing, Backdated),
+    problems=(SameAdmin, NothingProposed, ProposalChanged, Backdated),
 )  # fmt: skip
 async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     """The proposed version is on sale from now on, and both admins' names are kept; 403 `same_admin` for the admin who

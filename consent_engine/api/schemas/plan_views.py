@@ -34,17 +34,14 @@ _Fields = dict[str, Any]
 
 
 class PlanView(View):
-    """A plan in one version: the form it was published with, and how it reads in words. Amounts are texts.
-
-    Older plans have price, scenario, validity, restrictions and unsubscribe in sentences.
-    """
+    """A plan in one version: the form it was published with, and how it reads in words. Amounts are texts."""
 
     code: str
     carrier: str
     name: str
     filing: str = ""
     seller: str = ""
-    price: str | _Fields
+    price: _Fields
     overage: list[_Fields] | None = None
     speed_cap: _Fields | None = None
     term: _Fields | None = None
@@ -52,11 +49,10 @@ class PlanView(View):
     includes: list[_Fields] | None = None
     first_month: str | None = None
     scenario: str
-    validity: str = ""
     offered_to: str = ""
-    restrictions: str | list[str] | None = None
+    restrictions: list[str] | None = None
     replaces: str | None = None
-    unsubscribe: str | _Fields
+    unsubscribe: _Fields
     sold_by: list[str] | None = None
     english: _Fields | None = None
     published: list[PublicationView]

@@ -31,7 +31,6 @@ from consent_engine.domain.texts.words import EDITION
 from consent_engine.errors import (
     ConfirmationTooLong,
     CoolingOff,
-    DisclosureMissing,
     DoNotCall,
     DuplicateOrder,
     LanguageUnavailable,
@@ -158,8 +157,6 @@ def _plan(request: PlaceOrder, listed: Listed | None, now: Millis, *, official: 
     if not official:
         number = CARRIERS[plan.carrier].outbound
         raise UnofficialNumber(f"{plan.carrier} calls from {number} and from no other number", official=number)
-    if missing := plan.missing:
-        raise DisclosureMissing("the plan lacks these disclosures: " + ", ".join(missing), missing=", ".join(missing))
     then, sold = listed.on_sale_at(request.agreed), listed.on_sale_at(now)
     if then is None or sold is None or then.hash != sold.hash:
         raise _not_public(listed)

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from consent_engine.domain.invisible_characters import legible, unbroken
@@ -17,15 +17,11 @@ _SCRIPTS = ("javascript:", "data:", "vbscript:")
 _AMOUNT = re.compile(r"\d{1,7}(?:\.\d{1,2})?", re.ASCII)
 _SAYS_NOTHING = frozenset({"无", "没有", "暂无", "无限制", "不限", "none", "no", "n/a", "na", "nil", "null"})
 _CENT = Decimal("0.01")
-AS_IT_STANDS = "as it stands"
-"""The context of reading a plan that may be on sale already: its texts were accepted before, and are not checked."""
 
 
-def telling(text: str, info: ValidationInfo) -> str:
+def telling(text: str) -> str:
     """Return a text for subscribers, on one line. Raises PydanticCustomError for a text that they must not be shown."""
     text = unbroken(text)
-    if info.context == AS_IT_STANDS:
-        return text
     # Confirmations never have links, so no phishing SMS can pass for one.
     if _LINK.search(text):
         raise PydanticCustomError("link", "must not contain a link")

@@ -39,16 +39,16 @@ class Offer(Struct, frozen=True):
         """The offer as stored, and as hashed."""
         plan = self.plan, self.plan_version, self.plan_hash, self.plan_name
         question = self.sender, self.language, self.words, self.text, self.segments
-        return _ROWS.encode(_Kept(self.carrier, plan, question, self.policy.frozen(), self.tariff))
+        return _ROWS.encode(_Kept(self.carrier, plan, question, self.policy, self.tariff))
 
     @staticmethod
     @lru_cache(4096)
     def decode(kept: str) -> "Offer":
         """Read an offer from the text that `encode` wrote. Raises ValueError."""
         row = _ROWS.decode(kept)
-        (sender, language, words, text, segments), policy = row.question, Policy.thaw(row.policy)
+        sender, language, words, text, segments = row.question
         return Offer(
-            row.carrier, *row.plan, sender, language, words, text, segments, policy, row.tariff, digest(kept)
+            row.carrier, *row.plan, sender, language, words, text, segments, row.policy, row.tariff, digest(kept)
         )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ class _Kept(Struct, frozen=True, array_like=True):
     carrier: str
     plan: tuple[str, int, str, str]
     question: tuple[str, str, int, str, int]
-    policy: tuple[int, ...]
+    policy: Policy
     tariff: Tariff
 
 

@@ -14,19 +14,15 @@ from msgspec.structs import replace
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import CHINA, millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.invisible_characters import unbroken
-from consent_engine.domain.offer.tariff import Sentences, Tariff
+from consent_engine.domain.offer.tariff import Tariff
 
 CHANNELS = ("web_hall", "app")
 """The channels that show a plan: it is public while all of them do."""
 
-SENTENCES = ("name", "price", "scenario", "validity", "restrictions", "unsubscribe")
-"""The fields that a plan in sentences must fill before a yes counts."""
-
 _OWN = frozenset({"code", "carrier", "published", "version"})
 
 
-class Publication(Struct, frozen=True):
+class Publication(Struct, frozen=True, omit_defaults=True):
     """A channel that shows a plan, from `since` on and before `until`. In a stored plan `since` is set.
 
     api: where a program reads the channel's content, for an app whose own address cannot be fetched
@@ -50,19 +46,18 @@ class Plan(Struct, frozen=True, dict=True):
 
     code: str
     carrier: Carrier
-    says: Tariff | Sentences
+    tariff: Tariff
     published: tuple[Publication, ...] = ()
     version: int = 1
 
     @classmethod
     def decode(cls, kept: Mapping[str, Any]) -> "Plan":
-        """Read a stored plan, in either shape. Raises ValueError."""
+        """Read a stored plan. Raises ValueError."""
         told = {name: value for name, value in kept.items() if name not in _OWN}
-        shape: type[Tariff | Sentences] = Sentences if isinstance(told.get("price", ""), str) else Tariff
         return cls(
             convert(kept.get("code"), str),
             convert(kept.get("carrier"), Carrier),
-            convert(told, shape),
+            convert(told, Tariff),
             convert(kept.get("published", ()), tuple[Publication, ...]),
             convert(kept.get("version", 1), int),
         )
@@ -73,43 +68,30 @@ class Plan(Struct, frozen=True, dict=True):
 
     def told(self) -> dict[str, Any]:
         """The whole plan, as JSON values."""
-        says = to_builtins(self.says)
         return {
-            "code": self.code, "carrier": self.carrier.value, **says, "published": [_told(p) for p in self.published],
-            "version": self.version,
+            "code": self.code, "carrier": self.carrier.value, **to_builtins(self.tariff),
+            "published": to_builtins(self.published), "version": self.version,
         }  # fmt: skip
 
     @property
     def name(self) -> str:
         """The plan's name for people, in Chinese."""
-        return self.says.name
-
-    @property
-    def tariff(self) -> Tariff | None:
-        """The plan's tariff in fields; None for a plan in sentences."""
-        return self.says if isinstance(self.says, Tariff) else None
+        return self.tariff.name
 
     @cached_property
     def hash(self) -> str:
         """SHA-256, in hex, of the whole plan except its version and the instants of its publications.
 
-        So a page that is to carry the hash can be made before the plan is on sale. For a plan in sentences the instants
-        count, as they always did: as numbers, whatever offset they were written with.
+        So a page that is to carry the hash can be made before the plan is on sale.
         """
         content = {name: value for name, value in self.told().items() if name != "version"}
-        dated = self.tariff is None
-        content["published"] = [
-            [p.channel, p.url, *(_span(p) if dated else ()), *([p.api] if p.api else ())] for p in self.published
-        ]
+        content["published"] = [[p.channel, p.url, *([p.api] if p.api else ())] for p in self.published]
         canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def repeated_by(self, wanted: "Plan") -> bool:
-        """Whether `wanted` is the same plan again; where a publication has no `since` there, any `since` fits.
-
-        A plan that was stored with line breaks in its texts is repeated by the file that it was read from.
-        """
-        if self.hash != wanted.hash and Plan.decode(_without_breaks(self.told())).hash != wanted.hash:
+        """Whether `wanted` is the same plan again; where a publication has no `since` there, any `since` fits."""
+        if self.hash != wanted.hash:
             return False
         pairs = zip(self.published, wanted.published, strict=True)
         return all(_span(w) == _span(p if w.since else replace(p, since=None)) for p, w in pairs)
@@ -134,28 +116,9 @@ class Plan(Struct, frozen=True, dict=True):
         shown = {publication.channel for publication in self.published if publication.covers(at_ms)}
         return shown.issuperset(CHANNELS)
 
-    @cached_property
-    def missing(self) -> tuple[str, ...]:
-        """The names of fields without which it cannot be sold: a plan in sentences has none of these."""
-        return () if isinstance(self.says, Tariff) else ("term", "renewal", "replaces")
-
-    def saying(self, **changes: Any) -> "Plan":  # noqa: ANN401 - fields of either shape
+    def saying(self, **changes: Any) -> "Plan":  # noqa: ANN401 - a tariff's fields
         """The plan with some of its content changed, unchecked; its hash is made anew."""
-        return replace(self, says=replace(self.says, **changes))
-
-
-def _told(published: Publication) -> dict[str, Any]:
-    """A publication as stored: with `api` only where it is set, so that a plan stored before keeps its bytes."""
-    told: dict[str, Any] = to_builtins(published)
-    return {name: value for name, value in told.items() if name != "api" or value}
-
-
-def _without_breaks(told: Any) -> Any:  # noqa: ANN401 - JSON
-    if isinstance(told, dict):
-        return {name: _without_breaks(each) for name, each in told.items()}
-    if isinstance(told, list | tuple):
-        return [_without_breaks(each) for each in told]
-    return unbroken(told) if isinstance(told, str) else told
+        return replace(self, tariff=replace(self.tariff, **changes))
 
 
 def _span(published: Publication) -> tuple[Millis | None, ...]:

@@ -1,17 +1,15 @@
 """The form of a plan in YAML and JSON, and its check, which reports all errors at once."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from msgspec import ValidationError as WrongShape
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.form_errors import in_our_words
 from consent_engine.domain.offer.field_kinds import (
-    AS_IT_STANDS,
     Amount,
     Api,
     Code,
@@ -25,11 +23,12 @@ from consent_engine.domain.offer.field_kinds import (
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import UNITS, Ends, FirstMonth, RemindedBy, Replaces, Starts
 from consent_engine.domain.unknown_fields import field_errors, nameable
-from consent_engine.errors import FieldError, Malformed
+from consent_engine.errors import DisclosureMissing, FieldError, Malformed
 
 _Channel = Literal["phone", "hall", "app", "web", "counter", "other"]
 _DAYS_OF_A_MONTH = 28
 _CHINESE = re.compile("[\u3000-\u303f\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
+IN_SENTENCES = "says price and validity in sentences: say them as fields, as docs/plans.md shows"
 _Months = Annotated[int, Field(ge=1, le=120)]
 
 
@@ -162,18 +161,14 @@ class PlanForm(Form):
     published: Annotated[tuple[PublicationForm, ...], Field(strict=False, max_length=20)] = ()
 
 
-def plan_from(mapping: object, stands: Callable[[Plan], bool] = lambda _: False) -> Plan:
-    """Read the plan that YAML or JSON describes; raise Malformed with all its errors at once.
+def plan_from(mapping: object) -> Plan:
+    """Read the plan that YAML or JSON describes; raise Malformed with all its errors at once, DisclosureMissing for
+    price and validity in sentences.
 
-    Fields are named by their path, such as `published.0.url`. No value is repeated. A plan of the old shape is read as
-    it is: it can be one that is stored, and the catalogue refuses it where it is not. stands: whether a plan is on sale
-    as it is; then errors that newer rules find in it are ignored
+    Fields are named by their path, such as `published.0.url`. No value is repeated.
     """
-    if isinstance(mapping, dict) and in_sentences(mapping):
-        try:
-            return Plan.decode(mapping)
-        except (WrongShape, ValueError):
-            pass  # then the errors of the new shape name each field
+    if isinstance(mapping, dict) and _is_in_sentences(mapping):
+        raise DisclosureMissing(IN_SENTENCES, missing="term, renewal, replaces")
     try:
         form = PlanForm.model_validate(mapping)
     except ValidationError as error:
@@ -181,18 +176,13 @@ def plan_from(mapping: object, stands: Callable[[Plan], bool] = lambda _: False)
         wrong = field_errors(PlanForm, found, _field_error)
     else:
         wrong = list(_gaps(form))
-    try:
-        form = PlanForm.model_validate(mapping, context=AS_IT_STANDS) if wrong else form
-    except ValidationError:
-        raise Malformed(wrong) from None
-    plan = Plan.decode(form.model_dump(mode="json", exclude_none=True))
-    if wrong and not stands(plan):
+    if wrong:
         raise Malformed(wrong)
-    return plan
+    return Plan.decode(form.model_dump(mode="json", exclude_none=True))
 
 
-def in_sentences(mapping: dict[Any, Any]) -> bool:
-    """Whether a plan is described in the old shape: without `term`, and with a price as text, or with `validity`."""
+def _is_in_sentences(mapping: dict[Any, Any]) -> bool:
+    """Whether the plan has no `term`, and a price as text, or `validity`: then errors field by field would not help."""
     return "term" not in mapping and (isinstance(mapping.get("price"), str) or "validity" in mapping)
 
 

@@ -1,12 +1,10 @@
 """Policy: the numbers a business may change. Frozen into each order when it is placed."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from enum import IntEnum
 
 from msgspec import Struct
 
-from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
 
 DAY_MINUTES = 24 * 60
@@ -20,7 +18,7 @@ FASTEST = 500
 
 
 class Suspects(IntEnum):
-    """The treatment of a yes that no person can have written. Orders of an older version have none."""
+    """The treatment of a yes that no person can have written."""
 
     NOT_LOOKED_FOR = 0
     CODE = 1
@@ -31,8 +29,8 @@ class Suspects(IntEnum):
     """The yes counts, and the history names the suspicion."""
 
 
-class Policy(Struct, frozen=True):
-    """All durations in milliseconds, flags 0 and 1; a new number comes last.
+class Policy(Struct, frozen=True, array_like=True):
+    """All durations in milliseconds, flags 0 and 1. Kept in each offer as a row of its numbers; a new one comes last.
 
     reply_window: from hand-over of the question to the end of the wait · confirm_within: from placing to hand-over ·
     retry_base, retry_max: backoff, exponential with full jitter · max_attempts: bounds doubts and lost leases only ·
@@ -98,15 +96,3 @@ class Policy(Struct, frozen=True):
     def remembered_until(self, settled_at: Millis) -> Millis:
         """Until when a reply may still mean an order that settled at `settled_at`."""
         return settled_at + self.reply_window + LATE_MARGIN
-
-    def frozen(self) -> tuple[int, ...]:
-        """The policy as stored in the offer: its numbers in the order of the fields above."""
-        return _ROWS.row(self)
-
-    @classmethod
-    def thaw(cls, kept: Sequence[int]) -> "Policy":
-        """Read the policy an order was placed under; numbers added since take their defaults."""
-        return cls(*kept[: len(cls.__struct_fields__)])
-
-
-_ROWS = Rows(Policy, least=11)

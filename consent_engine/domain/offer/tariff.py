@@ -1,6 +1,6 @@
-"""The content of a plan: money and time as data (Tariff), or in sentences, as in older plans (Sentences).
+"""The content of a plan: money and time as data, the rest in sentences.
 
-A field added later has a default, and is written only where it differs from it: stored plans keep bytes and hash.
+A field is written only where it differs from its default: what a plan does not say stands in neither bytes nor hash.
 """
 
 from collections.abc import Mapping
@@ -167,14 +167,3 @@ class Tariff(Struct, frozen=True, omit_defaults=True, cache_hash=True):
     offered_to: str = ""
     restrictions: tuple[str, ...] = ()
     english: English | None = None
-
-
-class Sentences(Struct, frozen=True):
-    """The content of an older plan, in sentences. A sentence may be empty, but such a plan cannot be sold."""
-
-    name: str
-    price: str = ""
-    scenario: str = ""
-    validity: str = ""
-    restrictions: str = ""
-    unsubscribe: str = ""

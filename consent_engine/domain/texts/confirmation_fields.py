@@ -22,7 +22,6 @@ from consent_engine.domain.offer.tariff import (
     Price,
     RemindedBy,
     Replaces,
-    Sentences,
     Starts,
     Tariff,
     Term,
@@ -69,9 +68,7 @@ def elements(carrier: str, tariff: Tariff, language: str) -> Elements:
 
 def disclosures(plan: Plan) -> dict[str, dict[str, str]]:
     """Return what a reader of the tariff is shown, by language, in the order of reading; nothing that is empty."""
-    if isinstance(plan.says, Sentences):
-        return {CHINESE: {name: told for name, told in asdict(plan.says).items() if told and name != "name"}}
-    return disclosures_of(plan.carrier.value, plan.says)
+    return disclosures_of(plan.carrier.value, plan.tariff)
 
 
 def disclosures_of(carrier: str, says: Tariff) -> dict[str, dict[str, str]]:
@@ -108,13 +105,7 @@ _SOLD_EN = {
 
 def price_of(plan: Plan) -> str:
     """Return the plan's price in one line, in Chinese."""
-    return plan.says.price if isinstance(plan.says, Sentences) else _price_zh(plan.says.price)
-
-
-def unsubscribe_of(plan: Plan) -> str:
-    """Return how to end the plan in one line, in Chinese."""
-    says = plan.says
-    return says.unsubscribe if isinstance(says, Sentences) else _unsubscribe_zh(says.unsubscribe)
+    return _price_zh(plan.tariff.price)
 
 
 def plain(amount: Decimal) -> str:
@@ -379,7 +370,7 @@ def leaving(tariff: Tariff, language: str, free_until: Millis = 0) -> str:
     waives the early fee; 0: it does not
 
     >>> from consent_engine.config.plan_file import plans_from
-    >>> leaving(plans_from(None)[0].says, "zh")
+    >>> leaving(plans_from(None)[0].tariff, "zh")
     '次月1日失效，提前解约违约金40元×剩余月数，最高960元'
     """
     how, early = tariff.unsubscribe, tariff.term.early_fee if has_early_fee(tariff) else None

@@ -70,9 +70,9 @@ contain them: see `literal`."""
 
 
 def tariff_in(plan: Plan, language: str) -> Tariff:
-    """Return the tariff of a plan that can be sold in a language; raises ValueError where it has no words in it."""
+    """Return a plan's tariff for its texts in a language; raises ValueError where it has no words in it."""
     tariff = plan.tariff
-    if tariff is None or (language != CHINESE and tariff.english is None):
+    if language != CHINESE and tariff.english is None:
         raise ValueError("this plan has no words in that language")
     return tariff
 

@@ -54,7 +54,7 @@ class Shown(NamedTuple):
 
 def languages(plan: Plan) -> list[str]:
     """The languages that a plan has texts in."""
-    return [CHINESE, ENGLISH] if plan.tariff is not None and plan.tariff.english is not None else [CHINESE]
+    return [CHINESE, ENGLISH] if plan.tariff.english is not None else [CHINESE]
 
 
 def longest(plan: Plan, language: str, window: Millis, free_exit: Millis = 0) -> dict[Purpose, str]:
@@ -69,7 +69,7 @@ def longest(plan: Plan, language: str, window: Millis, free_exit: Millis = 0) ->
 
 def of_plan(plan: Plan, window: Millis, free_exit: Millis = 0) -> Iterator[Shown]:
     """Yield every text that names a plan, in every language that it has words in."""
-    for language in languages(plan) if plan.tariff is not None else ():
+    for language in languages(plan):
         for purpose, text in longest(plan, language, window, free_exit).items():
             yield Shown(purpose.value, language, text, MOST[purpose])
         for name, text in {**_of_order(plan, language), **_of_ending(plan, language)}.items():

@@ -10,12 +10,11 @@ from consent_engine.api.schemas.views import OrderView
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.offer.plan import Plan
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order, reply
 from tests.integration.http.routes import BODIES, LIFTED, ROUTES, YES, ask, called, reported
-from tests.plans import in_sentences, known_since_ever
+from tests.plans import known_since_ever
 
 ANSWER = ["id", "state", "stage", "version", "head", "msisdn", "carrier", "plan", "confirmation", "reply_by",
           "created_at", "timeline"]  # fmt: skip
@@ -154,13 +153,6 @@ def test_the_key_is_looked_at_before_the_rules(door):
 def test_an_unofficial_number_is_told_the_official_one(door):
     said = is_problem(door.place(order(call={"caller_number": "10010"})), 422, "unofficial_number")
     assert said["official"] == "10085"
-
-
-def test_a_plan_of_an_older_time_that_leaves_something_out_cannot_be_sold(door):
-    kept = door.engine.plan("data-pack-10gb").newest
-    door.engine.registry.publish(Plan.decode(in_sentences(code="data-pack-10gb", version=2)), kept.sale, kept)
-    said = is_problem(door.place(order(plan="data-pack-10gb")), 422, "disclosure_missing")
-    assert said["missing"] == "term, renewal, replaces"
 
 
 def test_an_order_in_english_needs_a_plan_that_has_words_in_it(door):

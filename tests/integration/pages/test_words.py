@@ -20,7 +20,7 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane, Purpose
 from consent_engine.domain.grammar.meaning import Keyword, Reason
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
-from consent_engine.domain.offer.plan import CHANNELS, SENTENCES
+from consent_engine.domain.offer.plan import CHANNELS
 from consent_engine.domain.order.details import KINDS
 from consent_engine.domain.order.facts import Rule
 from consent_engine.domain.order.unlikely_yes import Unlikely
@@ -57,7 +57,7 @@ NAMED = {
     "reward": {reward.value for reward in Reward},
     "because": {*Because, *Violation, *BARS_DIALLING},
     "dial": {reason.value for reason in Denied},
-    "tariffs": {*SENTENCES, *CHANNELS, *disclosures(plan())["zh"], "overage", "first_month"} - {"name"},
+    "tariffs": {*CHANNELS, *disclosures(plan())["zh"], "overage", "first_month"},
 }
 WORDS_OF_ITS_OWN = {"agreed", "declined"}
 """Names of an element and of outcomes of a call that are also states."""

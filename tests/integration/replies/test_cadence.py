@@ -274,7 +274,7 @@ def test_policy_off_takes_it_and_the_history_says_so(agency):
 
 
 @pytest.mark.parametrize("more", [{"cadence": 0}, {"suspects": Suspects.NOT_LOOKED_FOR}])
-def test_an_order_of_an_older_program_goes_on_as_it_was_placed(agency, more):
+def test_where_the_policy_looks_for_no_rhythm_nothing_is_kept(agency, more):
     changed(agency, **more)
     assert all(confirmed(agency, [answers(agency, n) for n in range(MOST + 2)]))
     assert agency.client.keys("ce:{0}:rhythm:*") == []

@@ -160,7 +160,7 @@ def test_policy_off_takes_it_and_the_history_says_so(machine):
     assert (machine.state(order), seen_of(machine, order, "said_yes")["rule"]) == ("notified", "too_fast")
 
 
-def test_an_order_of_an_older_program_goes_on_as_it_was_placed(world):
+def test_where_the_policy_looks_for_nothing_the_yes_counts(world):
     order = asked(world)
     world.say("是")
     world.run()

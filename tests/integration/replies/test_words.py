@@ -239,7 +239,7 @@ def test_answers_of_a_line_are_in_the_language_of_its_newest_order(desk):
 
 def test_a_question_which_one_about_a_plan_without_english_is_chinese(desk):
     plan = desk.engine.plan(SECOND).newest.plan
-    without = replace(plan, says=replace(plan.says, english=None), version=plan.version + 1)
+    without = replace(plan, tariff=replace(plan.tariff, english=None), version=plan.version + 1)
     desk.engine.registry.publish(without, Sale.ON_SALE, desk.engine.plan(SECOND).newest, known_at=0)
     desk.place(plan=SECOND)
     spoken(desk, "en")

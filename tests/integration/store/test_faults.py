@@ -450,7 +450,7 @@ def retried(w):
 def published(w):
     plan = undated(priced(w.engine.plan(SECOND).plan, "20.00"))
     yield lambda: w.engine.catalogue.publish(plan)
-    assert w.engine.plan(SECOND).plan.says == plan.says
+    assert w.engine.plan(SECOND).plan.tariff == plan.tariff
     assert w.another().plan(SECOND).plan.version == 2
 
 

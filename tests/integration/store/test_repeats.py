@@ -166,7 +166,7 @@ def test_a_plan_that_another_published_meanwhile_stays_the_newest(desk):
     with pytest.raises(StoreUnavailable, match="changed by somebody else"):
         desk.registry.publish(structs.replace(ours, version=2), Sale.ON_SALE, was.newest)
     now = desk.engine.plan(was.plan.code)
-    assert ([each.number for each in now.versions], now.plan.says) == ([1, 2, 3], theirs.says)
+    assert ([each.number for each in now.versions], now.plan.tariff) == ([1, 2, 3], theirs.tariff)
 
 
 def test_a_key_that_was_revoked_meanwhile_stays_revoked(desk):
