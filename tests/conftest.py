@@ -32,7 +32,7 @@ from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
 from consent_engine.ports import Activation, Deactivation, Held, Outside, Sms, Store
 from tests import tiers
-from tests.longest_first import rank
+from tests.longest_first import TogetherScheduling, rank
 from tests.memory import a_store, given_back
 from tests.plans import sample
 from tests.tiers import DEEP
@@ -93,6 +93,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     there = tiers.tiers_in(collection_path.relative_to(config.rootpath).as_posix())
     return True if there and there.isdisjoint(tiers.asked(config.option.markexpr)) else None
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling:
+    """Keep together what shares an installation."""
+    return TogetherScheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)  # before those with another tier than is asked for are left out

@@ -7,6 +7,7 @@ have few. A file that is not named comes after these, where it would have come.
 from pathlib import PurePath
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 LONGEST = (
     "tests/crashes/test_crash_points.py",
@@ -50,6 +51,20 @@ LONGEST = (
 )
 """From three minutes to twenty seconds, as one worker of three needs them."""
 _RANK = {name: rank for rank, name in enumerate(LONGEST)}
+
+
+ONE_INSTALLATION = tuple(
+    f"tests/acceptance/test_browser{part}.py" for part in ("", "_desk", "_held", "_points", "_violations")
+)
+"""Files that a worker runs one after the other: they share what took long to start."""
+
+
+class TogetherScheduling(LoadFileScheduling):
+    """Hand each worker a file at a time, and those that share an installation as if they were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return ONE_INSTALLATION[0] if file in ONE_INSTALLATION else file
 
 
 def rank(item: pytest.Item) -> int:

@@ -21,7 +21,7 @@ from benchmarks.http.house import in_one_line
 from consent_engine.domain.days import CHINA
 from tests.acceptance.axe import COLOURS, PAGES, arrived, grave
 from tests.acceptance.handset import handset
-from tests.acceptance.lived_in import REFUSED, ROLES, WAITS, lived_in
+from tests.acceptance.lived_in import REFUSED, WAITS, lived_in
 from tests.acceptance.tab import Tab, begin, read_aloud
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -256,7 +256,7 @@ def run() -> int:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playing:
         browser = playing.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         (house := Path(folder) / "house").mkdir()
-        with lived_in(house, ROLES) as home, handset(Path(folder) / "handset") as phone:
+        with lived_in(house) as home, handset(Path(folder) / "handset") as phone:
             for scene in (*SCENES, Scene("handset", phone, "")):
                 for language in LANGUAGES if wanted.only in scene.name else ():
                     tab = Tab(browser, home, scene.role, language=language)

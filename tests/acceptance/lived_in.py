@@ -1,65 +1,24 @@
 """A house in which everything has happened once, so that its pages show everything they can show."""
 
-import json
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.acceptance.house import House, house
+from tests.acceptance.house import ONCE, House, house
+from tests.acceptance.outsiders import bss, running
 from tests.waiting import until
 
 WAITS, NOTIFIED, DECLINED, UNCLEAR, HELD, WRONG, REFUSED, REPORTED = range(9301, 9309)
 STUCK = (9311, 9312, 9313)
 """The last digits of numbers, named after the outcome of their order."""
-ROLES = ("reviewer", "auditor")
-
-
-class Bss(BaseHTTPRequestHandler):
-    """A BSS that activates, except for the numbers that are to be stuck."""
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        fine = int(asked["msisdn"][-4:]) not in STUCK
-        said = json.dumps({"activation_id": "a-1"} if fine else {}).encode()
-        self.send_response(HTTPStatus.OK if fine else HTTPStatus.INTERNAL_SERVER_ERROR)
-        self.send_header("Content-Length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
 
 
 @contextmanager
-def bss() -> Iterator[str]:
-    """Serve the BSS inside the block, and yield its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bss)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
-
-
-@contextmanager
-def lived_in(folder: Path, roles: Sequence[str] = (), **settings: str) -> Iterator[House]:
-    """Orders in every state that a person acts on, a wrong call, a refusal, held replies, a report, and stuck effects.
-    roles: of keys beside those of every house, a process each
-    """
-    more = {
-        "CONSENT_MAX_ATTEMPTS": "1", "CONSENT_CONFIRM_WITHIN": "1h", "CONSENT_REPLY_WINDOW": "24h",
-        "CONSENT_RECORDING_URL": "http://127.0.0.1:9/{ref}.wav", **settings,
-    }  # fmt: skip
-    with bss() as url, house(folder, CONSENT_BSS_HTTP__URL=url, **more) as made:
-        for role in roles:
-            made.keys[role] = made.command("keys", "add", f"{role}-1", "--role", role).stdout.split()[-1]
+def lived_in(folder: Path, **settings: str) -> Iterator[House]:
+    """Orders in every state that a person acts on, a wrong call, a refusal, held replies, a report, stuck effects."""
+    more = ONCE | {"CONSENT_RECORDING_URL": "http://127.0.0.1:9/{ref}.wav"} | settings
+    with running(bss({*STUCK})) as url, house(folder, CONSENT_BSS_HTTP__URL=url, **more) as made:
         _happened(made)
         yield made
 

@@ -1,16 +1,10 @@
 """The pages in a real browser: an order placed by keyboard and watched live to its end; stuck effects, retried."""
 
-import json
 import logging
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.acceptance.house import house
 from tests.acceptance.tab import Tab, fill, hang_up
 from tests.waiting import until
 
@@ -24,50 +18,12 @@ FIFTY = 50
 STEPS = ["confirmation_accepted", "said_yes", "service_activated", "notification_accepted"]
 
 
-class Bss(BaseHTTPRequestHandler):
-    """A BSS that answers with an error until it is told to work."""
-
-    works = threading.Event()
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        status, said = (200, {"activation_id": "a-1"}) if self.works.is_set() else (500, {})
-        body = json.dumps(said).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
-@contextmanager
-def bss() -> Iterator[str]:
-    Bss.works.clear()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bss)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, browser):
-    with house(tmp_path_factory.mktemp("pages")) as made:
-        yield made
-
-
 @pytest.fixture
 def tab(browser, home):
     tabs: list[Tab] = []
 
-    def opened(role, path, where=home, **more):
-        tabs.append(Tab(browser, where, role, **more))
+    def opened(role, path, **more):
+        tabs.append(Tab(browser, home, role, **more))
         tabs[-1].sign_in(path)
         return tabs[-1]
 
@@ -220,54 +176,53 @@ def test_signing_out_leaves_nothing_behind(tab):
     assert [cookie for cookie in desk.context.cookies() if "consent" in cookie["name"]] == []
 
 
-def test_ops_see_what_is_stuck_why_and_retry_it(tmp_path, browser, tab):
-    with bss() as url, house(tmp_path, CONSENT_BSS_HTTP__URL=url, CONSENT_MAX_ATTEMPTS="1") as made:
-        order = made.place(7101)[1]["id"]
-        until("asked", lambda: made.state(order) == "awaiting_reply")
-        ops = tab("ops", "/ops", where=made, language="en-GB")
-        made.say(7101, "是", "mo-7101")
-        ops.page.wait_for_selector("#stuck tr")  # without a reload
-        assert "500" in ops.page.locator("#stuck .why").inner_text()
-        ops.page.locator("#stuck a").click()
-        ops.page.wait_for_selector("#timeline [data-trigger=parked]")
-        assert ops.page.url.endswith(f"/orders/{order}")
-        assert "13800007101" not in ops.page.content()
-        ops.page.go_back()
-        ops.page.wait_for_selector("#stuck button")
-        Bss.works.set()
-        ops.page.locator("#stuck button").focus()
-        ops.page.keyboard.press("Enter")
-        ops.page.wait_for_selector("#nothing-stuck", state="visible")
-        until("told", lambda: made.state(order) == "notified")
-        assert made.state(order) == "notified"
-        assert ops.complaints == []
+def test_ops_see_what_is_stuck_why_and_retry_it(home, tab):
+    home.stuck.add(7101)
+    order = home.place(7101)[1]["id"]
+    until("asked", lambda: home.state(order) == "awaiting_reply")
+    ops = tab("ops", "/ops", language="en-GB")
+    home.say(7101, "是", "mo-7101")
+    ops.page.wait_for_selector("#stuck tr")  # without a reload
+    assert "500" in ops.page.locator("#stuck .why").inner_text()
+    ops.page.locator("#stuck a").click()
+    ops.page.wait_for_selector("#timeline [data-trigger=parked]")
+    assert ops.page.url.endswith(f"/orders/{order}")
+    assert "13800007101" not in ops.page.content()
+    ops.page.go_back()
+    ops.page.wait_for_selector("#stuck button")
+    home.stuck.clear()
+    ops.page.locator("#stuck button").focus()
+    ops.page.keyboard.press("Enter")
+    ops.page.wait_for_selector("#nothing-stuck", state="visible")
+    until("told", lambda: home.state(order) == "notified")
+    assert home.state(order) == "notified"
+    assert ops.complaints == []
 
 
-def test_ops_do_all_of_one_cause_again_with_one_click_that_says_how_many(tmp_path, browser, tab):
-    patient = {"CONSENT_CALL_TIMEOUT": "5s", "CONSENT_LEASE": "10s"}  # so that they wait for the BSS only
-    with bss() as url, house(tmp_path, CONSENT_BSS_HTTP__URL=url, CONSENT_MAX_ATTEMPTS="1", **patient) as made:
-        orders = [made.place(7110 + n)[1]["id"] for n in range(FIFTY)]
-        until("asked", lambda: all(made.state(each) == "awaiting_reply" for each in reversed(orders)))
-        ops = tab("ops", "/ops", where=made, language="en-GB")
-        for n in range(FIFTY):
-            made.say(7110 + n, "是", f"mo-{7110 + n}")
-        again = ops.page.locator("#causes button", has_text=f"Retry these {FIFTY}")
-        again.wait_for()
-        assert "500" in ops.page.locator("#causes .why").inner_text()
-        Bss.works.set()
-        before, began = len(ops.asked), time.monotonic()
-        again.dblclick()  # once is enough, and the second does nothing
-        told = f"{FIFTY} retried, 0 no longer stuck, 0 cannot be read, 0 left"
-        ops.page.locator("#announce", has_text=told).wait_for()
-        took = time.monotonic() - began
-        ops.page.wait_for_selector("#causes-region", state="hidden")
-        gone = time.monotonic() - began
-        log.info("%d stuck: 1 click, done after %.0f ms, off the page after %.0f ms", FIFTY, 1e3 * took, 1e3 * gone)
-        assert [url for url in ops.asked[before:] if "retry" in url] == [f"{made.api}/v1/stuck/retry"]
-        until("told", lambda: all(made.state(each) == "notified" for each in reversed(orders)))
-        retried = [[each["trigger"] for each in made.show(order)["timeline"]].count("retried") for order in orders]
-        assert retried == [1] * FIFTY
-        assert ops.complaints == []
+def test_ops_do_all_of_one_cause_again_with_one_click_that_says_how_many(home, tab):
+    home.stuck.update(range(7110, 7110 + FIFTY))
+    orders = [home.place(7110 + n)[1]["id"] for n in range(FIFTY)]
+    until("asked", lambda: all(home.state(each) == "awaiting_reply" for each in reversed(orders)))
+    ops = tab("ops", "/ops", language="en-GB")
+    for n in range(FIFTY):
+        home.say(7110 + n, "是", f"mo-{7110 + n}")
+    again = ops.page.locator("#causes button", has_text=f"Retry these {FIFTY}")
+    again.wait_for()
+    assert "500" in ops.page.locator("#causes .why").inner_text()
+    home.stuck.clear()
+    before, began = len(ops.asked), time.monotonic()
+    again.dblclick()  # once is enough, and the second does nothing
+    told = f"{FIFTY} retried, 0 no longer stuck, 0 cannot be read, 0 left"
+    ops.page.locator("#announce", has_text=told).wait_for()
+    took = time.monotonic() - began
+    ops.page.wait_for_selector("#causes-region", state="hidden")
+    gone = time.monotonic() - began
+    log.info("%d stuck: 1 click, done after %.0f ms, off the page after %.0f ms", FIFTY, 1e3 * took, 1e3 * gone)
+    assert [url for url in ops.asked[before:] if "retry" in url] == [f"{home.api}/v1/stuck/retry"]
+    until("told", lambda: all(home.state(each) == "notified" for each in reversed(orders)))
+    retried = [[each["trigger"] for each in home.show(order)["timeline"]].count("retried") for order in orders]
+    assert retried == [1] * FIFTY
+    assert ops.complaints == []
 
 
 def found_after(ops, order):
@@ -312,7 +267,6 @@ def test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone(home, 
 
 
 def test_rqs_dashboard_works_without_the_internet(home, tab):
-    home.keys["auditor"] = home.command("keys", "add", "auditor-1", "--role", "auditor").stdout.split()[-1]
     for role in ("ops", "auditor"):
         jobs = tab(role, "/rq/")
         jobs.page.wait_for_selector("td:has-text('sms')")

@@ -4,18 +4,11 @@ two keys away, and each state has its sentence to say."""
 import pytest
 
 from consent_engine.api.web.words import words
-from tests.acceptance.house import house
 from tests.acceptance.tab import Tab, begin, fill, hang_up, read_aloud
 from tests.waiting import until
 
 KEYS_AN_ORDER = 8
 KEYS_WITH_A_SOFTPHONE = 4
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, browser):
-    with house(tmp_path_factory.mktemp("desk")) as made:
-        yield made
 
 
 @pytest.fixture

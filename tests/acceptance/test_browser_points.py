@@ -1,23 +1,17 @@
-"""Figures that were demanded of these pages: how soon trouble is named, how many clicks, how large a page is.
-
-One house for all tests, whose gateway answers 503 until it is told to work.
-"""
+"""Figures that were demanded of these pages: how soon trouble is named, how many clicks, how large a page is."""
 
 import json
 import logging
 import re
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from consent_engine.engine.api_keys import Role
 from tests.acceptance.house import house
+from tests.acceptance.outsiders import Away, running
 from tests.acceptance.tab import Tab
 from tests.waiting import until
 
@@ -34,46 +28,17 @@ BYTES = """() => [...performance.getEntriesByType("navigation"), ...performance.
   .reduce((sum, each) => sum + each.decodedBodySize, 0)"""
 
 
-class Gateway(BaseHTTPRequestHandler):
-    """A gateway that is unavailable."""
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(503)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
-@contextmanager
-def away() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/sms"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
-
-
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, browser):
-    more = {"CONSENT_RETRY_BASE": "3s", "CONSENT_RETRY_MAX": "3s", "CONSENT_CONFIRM_WITHIN": "10m"}
-    with away() as url, house(tmp_path_factory.mktemp("points"), CONSENT_HTTP_JSON__URL=url, **more) as made:
-        made.order = made.place(9201)[1]["id"]
-        yield made
+def order(home):
+    return home.place(9401)[1]["id"]
 
 
 @pytest.fixture
 def tab(browser, home):
     tabs: list[Tab] = []
 
-    def opened(role, path, **more):
-        tabs.append(Tab(browser, home, role, **more))
+    def opened(role, path, where=home, **more):
+        tabs.append(Tab(browser, where, role, **more))
         tabs[-1].sign_in(path)
         return tabs[-1]
 
@@ -83,15 +48,24 @@ def tab(browser, home):
         each.close()
 
 
-def test_a_gateway_that_is_away_is_named_to_ops_and_to_the_agent_within_ten_seconds(home, tab):
-    ops = tab("ops", "/ops")
+@pytest.fixture
+def silent(tmp_path):
+    """Run an installation of its own, whose gateway is unavailable."""
+    often = {"CONSENT_RETRY_BASE": "3s", "CONSENT_RETRY_MAX": "3s"}
+    with running(Away) as url, house(tmp_path, CONSENT_HTTP_JSON__URL=url, **often) as made:
+        yield made
+
+
+def test_a_gateway_that_is_away_is_named_to_ops_and_to_the_agent_within_ten_seconds(silent, tab):
+    order = silent.place(9401)[1]["id"]
+    ops = tab("ops", "/ops", silent)
     began = time.monotonic()  # the order was placed, and the page is open: signing in is not counted
     trouble = ops.page.locator("#trouble li", has_text="503")
     trouble.wait_for()
     named = time.monotonic() - began
     assert re.search(r"http_json.*503", trouble.inner_text())
-    desk = tab("agent", "/desk")
-    desk.page.evaluate("(id) => kept.write('watching', id)", home.order)
+    desk = tab("agent", "/desk", silent)
+    desk.page.evaluate("(id) => kept.write('watching', id)", order)
     began = time.monotonic()
     desk.page.reload()
     desk.page.wait_for_selector("#tries:not(:empty)")
@@ -101,14 +75,14 @@ def test_a_gateway_that_is_away_is_named_to_ops_and_to_the_agent_within_ten_seco
     assert max(named, told) < NAMED_WITHIN_S
 
 
-def test_a_lane_is_stopped_with_two_clicks_and_every_page_says_so(home, tab):
+def test_a_lane_is_stopped_with_two_clicks_and_every_page_says_so(home, order, tab):
     ops = tab("admin", "/ops")
     ops.page.locator('[data-stop="lane timer"]').click()
     ops.page.keyboard.type("换机房")
     ops.page.locator("#why-do").click()
     ops.page.locator("#paused li", has_text="换机房").wait_for()
     until("stopped", lambda: home.ask("GET", "/v1/pauses", role="ops")[1]["paused"])
-    for path in ("/", "/desk", "/review", "/reports", "/audit", "/help", f"/orders/{home.order}"):
+    for path in ("/", "/desk", "/review", "/reports", "/audit", "/help", f"/orders/{order}"):
         ops.page.goto(home.api + path)
         assert "换机房" in ops.page.locator("#paused").inner_text(), path
     ops.page.goto(home.api + "/ops")
@@ -118,22 +92,22 @@ def test_a_lane_is_stopped_with_two_clicks_and_every_page_says_so(home, tab):
     ops.page.wait_for_selector("#paused", state="hidden")
 
 
-def test_a_number_is_shown_once_its_reason_is_kept_and_the_audit_page_lists_it(home, tab):
-    auditor = tab("admin", f"/orders/{home.order}")
+def test_a_number_is_shown_once_its_reason_is_kept_and_the_audit_page_lists_it(home, order, tab):
+    auditor = tab("admin", f"/orders/{order}")
     auditor.page.wait_for_selector("#facts dd")
-    assert "13800009201" not in auditor.page.content()
+    assert "13800009401" not in auditor.page.content()
     auditor.page.locator("#reveal").click()
     auditor.page.keyboard.type("用户投诉核查")
     auditor.page.keyboard.press("Enter")
-    auditor.page.locator("#facts dd", has_text="13800009201").wait_for()
+    auditor.page.locator("#facts dd", has_text="13800009401").wait_for()
     auditor.page.locator("#timeline [data-trigger=revealed]", has_text="用户投诉核查").wait_for()
     auditor.page.goto(home.api + "/audit")
     assert "用户投诉核查" in auditor.page.locator("main").inner_text()
-    assert "13800009201" not in auditor.page.content()
+    assert "13800009401" not in auditor.page.content()
 
 
 def test_a_report_is_decided_by_two_keys(home, tab):
-    asked = {"msisdn": "13800009202", "carrier": "mobile", "caller_number": "10085"}
+    asked = {"msisdn": "13800009402", "carrier": "mobile", "caller_number": "10085"}
     status, told = home.ask("POST", "/v1/reports", {**asked, "called_at": datetime.now(UTC).isoformat()})
     assert status == HTTPStatus.CREATED, told
     ops = tab("ops", "/reports")

@@ -8,12 +8,22 @@ const MOST_PAGES = 20; // of archived calls: one whose calls were all heard sinc
 let verdictWanted = "pending"; // which queue: a verdict, or "archived"
 let queue = []; // as it was told
 let heard = null; // what is heard now: {call, own, recording, sold}
-let deciding = false; // a verdict is on its way, or the next call is
+let before = Promise.resolve(); // the end of what changes the queue or the call that is heard: one thing at a time
+let asked = 0; // how many of these a person asked for that are not done yet
+
+/** Do it after all that was begun before: no answer that comes late undoes what was asked for since. */
+const inTurn = (work) => (before = before.then(() => work(), () => work()));
+
+/** The same for what a person asks for. Until it is done no verdict is taken: none about a call that nobody heard yet. */
+function onRequest(work) {
+  asked += 1;
+  return inTurn(work).finally(() => { asked -= 1; });
+}
 
 function queueRow(each) {
   const row = make("li", {}, make("button", { type: "button", className: "link" }, dateAndClock(each.started_at)),
     make("span", { className: "muted" }, ` ${each.agent} · ${word(`carrier.${each.carrier}`)}${each.plan ? ` · ${each.plan}` : ""}`));
-  row.firstChild.addEventListener("click", () => open(each.id));
+  row.firstChild.addEventListener("click", () => onRequest(() => open(each.id)));
   return row;
 }
 
@@ -131,15 +141,9 @@ function askWhy(open) {
   byId("reasons").querySelector("input").focus();
 }
 
-/** One verdict at a time: a key that is pressed twice decides nothing about a call that nobody heard yet. */
-async function decide(...verdict) {
-  if (deciding || !heard) return;
-  deciding = true;
-  try {
-    await decided(...verdict);
-  } finally {
-    deciding = false;
-  }
+/** One verdict at a time: a key that is pressed twice decides nothing about the next call. */
+function decide(...verdict) {
+  if (!asked && heard) onRequest(() => decided(...verdict));
 }
 
 async function decided(path, body, done) {
@@ -151,6 +155,7 @@ async function decided(path, body, done) {
   heard = null;
   player.pause();
   askWhy(false);
+  byId("heard").focus(); // not in a reason that is hidden now: there, no key is a command
   await Promise.all([loadQueue(), coverage()]);
   byId("heard").hidden = byId("told-card").hidden = true;
   if (following) await open(following.id);
@@ -159,13 +164,15 @@ async function decided(path, body, done) {
   (following ? byId("heard") : byId("queue-told")).focus();
 }
 
-function move(by) {
+async function moved(by) {
   const at = queue.findIndex((each) => each.id === heard?.call.id);
   const to = queue[at < 0 ? 0 : at + by];
-  if (to) open(to.id).then(() => byId("heard").focus());
+  if (!to) return;
+  await open(to.id);
+  byId("heard").focus();
 }
 
-async function look(verdict) {
+async function looked(verdict) {
   verdictWanted = verdict;
   heard = null;
   byId("heard").hidden = byId("told-card").hidden = true;
@@ -173,6 +180,8 @@ async function look(verdict) {
   if (queue.length) await open(queue[0].id);
 }
 
+const move = (by) => onRequest(() => moved(by));
+const look = (verdict) => onRequest(() => looked(verdict));
 const shown = (id) => !byId("heard").hidden && !byId(id).closest("[hidden]");
 const KEYS = {
   " ": () => (player.paused ? play() : player.pause()),
@@ -199,11 +208,11 @@ document.addEventListener("keydown", (event) => {
   const does = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!does) return;
   event.preventDefault();
-  does();
+  if (!event.repeat || event.key.startsWith("Arrow")) does(); // a key that is held down is one verdict
 });
 
 byId("pass").addEventListener("click", () => decide("", { verdict: "pass" }, "review.done_pass"));
-byId("fail").addEventListener("click", () => askWhy(true));
+byId("fail").addEventListener("click", () => asked || askWhy(true));
 byId("next").addEventListener("click", () => move(1));
 byId("back").addEventListener("click", () => { askWhy(false); byId("fail").focus(); });
 byId("uphold").addEventListener("click", () => decide("/second", { uphold: true }, "review.done_uphold"));
@@ -218,4 +227,4 @@ player.addEventListener("error", () => { byId("unplayed").hidden = !player.src; 
 for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => look(button.dataset.verdict));
 
 look("pending");
-setTimeout(every, QUEUE_EVERY_S * 1000, QUEUE_EVERY_S, loadQueue);
+setTimeout(every, QUEUE_EVERY_S * 1000, QUEUE_EVERY_S, () => inTurn(loadQueue));
