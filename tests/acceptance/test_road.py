@@ -209,12 +209,11 @@ def test_rq_may_lose_everything_while_orders_are_under_way(home):
     client.close()
 
 
-def test_sigterm_ends_everything_and_nothing_is_left(tmp_path):
-    with house(tmp_path) as made:
-        order = made.place(5)[1]["id"]
-        below = descendants(made.server.pid)
-        assert len(below) >= 4
-        assert made.stop() == 0
-        assert not [pid for pid in below if Path(f"/proc/{pid}").exists() and "consent" in command_of(pid)]
-        made.start()
-        until("asked", lambda: made.state(order) == "awaiting_reply")
+def test_sigterm_ends_everything_and_nothing_is_left(home):
+    order = home.place(5)[1]["id"]
+    below = descendants(home.server.pid)
+    assert len(below) >= 4
+    assert home.stop() == 0
+    assert not [pid for pid in below if Path(f"/proc/{pid}").exists() and "consent" in command_of(pid)]
+    home.start()
+    until("asked", lambda: home.state(order) == "awaiting_reply")

@@ -65,35 +65,35 @@ def one_line(done):
 
 
 @pytest.mark.parametrize("words", ["plans list", "refuse 13800138000", "paused --json"])
-def test_output_that_cannot_be_written_is_one_line_and_a_status(shell, words):
-    shell("keys list", "")
+def test_output_that_cannot_be_written_is_one_line_and_a_status(shell, consent, words):
+    consent("keys", "list")
     told = one_line(shell(words, "> /dev/full"))
     assert "output cannot be written: No space left on device" in told
 
 
-def test_progress_that_cannot_be_written_stops_no_command(shell, tmp_path):
-    shell("keys list", "")
+def test_progress_that_cannot_be_written_stops_no_command(shell, consent, tmp_path):
+    consent("keys", "list")
     done = shell(f"backup {tmp_path}/kept", "2> /dev/full")
     assert (done.returncode, "of the instant" in done.stdout) == (0, True)
     assert (tmp_path / "kept" / "manifest.json").is_file()
     assert shell("show nonsense", "2> /dev/full").returncode == 1
 
 
-def test_backup_and_restore_say_their_instant_by_the_clock_of_the_business(shell, tmp_path):
-    shell("keys list", "")
-    made = json.loads(shell(f"backup {tmp_path}/kept --json", "").stdout)
+def test_backup_and_restore_say_their_instant_by_the_clock_of_the_business(consent, tmp_path):
+    consent("keys", "list")
+    made = json.loads(consent("backup", f"{tmp_path}/kept", "--json").stdout)
     assert made["of the instant"].endswith("+08:00")
     other = {"CONSENT_DATA_DIR": str(tmp_path / "other"), "CONSENT_TIME_ZONE": "Asia/Tokyo"}
-    put = shell(f"restore {tmp_path}/kept", "", **other)
+    put = consent("restore", f"{tmp_path}/kept", **other)
     assert put.returncode == 0, put.stderr
     [gone] = [line for line in (put.stdout + put.stderr).splitlines() if "ACKNOWLEDGED AFTER" in line]
     assert "+09:00 IS GONE" in gone
 
 
-def test_a_restore_tells_nobody_to_start_workers_before_the_refusals_are_back(shell, tmp_path):
-    shell("refuse 13800138000", "")
-    shell(f"backup {tmp_path}/kept", "")
-    put = shell(f"restore {tmp_path}/kept", "", CONSENT_DATA_DIR=str(tmp_path / "other"))
+def test_a_restore_tells_nobody_to_start_workers_before_the_refusals_are_back(consent, tmp_path):
+    consent("refuse", "13800138000")
+    consent("backup", f"{tmp_path}/kept")
+    put = consent("restore", f"{tmp_path}/kept", CONSENT_DATA_DIR=str(tmp_path / "other"))
     assert put.returncode == 0, put.stderr
     assert "consent refuse NUMBER" in put.stderr
     assert "python -m workers" not in put.stderr
@@ -120,9 +120,9 @@ def test_a_key_that_cannot_be_printed_is_revoked_and_says_so(consent, environ, t
     assert consent("keys", "list").stdout == ""
 
 
-def test_no_key_is_made_where_standard_output_is_closed(shell):
+def test_no_key_is_made_where_standard_output_is_closed(shell, consent):
     assert "nothing was made" in one_line(shell("keys add unseen --role admin", ">&-"))
-    assert shell("keys add unseen --role admin", "").returncode == 0, "its name is free"
+    assert consent("keys", "add", "unseen", "--role", "admin").returncode == 0, "its name is free"
 
 
 def test_a_permit_that_is_not_valid_is_told_by_the_status(consent):
