@@ -19,13 +19,10 @@ GRACE_MS = 3_600_000
 
 
 def of_orders(looker: Looker, orders: Mapping[str, Order]) -> None:
-    """Note orders whose call is neither in the store nor in the archive, and open orders that name none."""
+    """Note orders whose call is neither in the store nor in the archive."""
     named: dict[str, list[str]] = {}
     for order in orders.values():
-        if order.doc.call_id:
-            named.setdefault(order.doc.call_id, []).append(order.id)
-        elif not order.state.settled:
-            looker.found["uncalled"].append(order.id)
+        named.setdefault(order.doc.call_id, []).append(order.id)
     there = looker.store.records.look(calls=list(named)).calls
     ungated(looker, [each for each in orders.values() if each.doc.call_id in there], there)
     absent = [call for call in named if call not in there]

@@ -12,7 +12,7 @@ from consent_engine.domain.call.report import Report
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
-from consent_engine.domain.effects import READ, WAKE_LINE, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
+from consent_engine.domain.effects import READ, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line
@@ -25,7 +25,7 @@ from consent_engine.ports.survey import Survey
 PIECE = 200
 DAY_MS = 86_400_000
 T = TypeVar("T")
-OF_LINES = {READ: "unread", WAKE_UNDECIDED: "undecided", WAKE_LINE: "ageless"}
+OF_LINES = {READ: "unread", WAKE_UNDECIDED: "undecided"}
 """The trouble under which a line that lacks the effect is noted."""
 _MEMBER = re.compile(r"([olcer]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
 

@@ -49,8 +49,6 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "misnamed": (Level.BAD, "orders that a number's list names otherwise than their record: it was changed", BACKUP),
     "excess": (Level.BAD, "orders with a pending effect that their state does not allow", TELL_US),
     "unarchived": (Level.WARN, "settled orders that no timer moves to the archive", TELL_US),
-    "ageless": (Level.WARN, "numbers kept for ever though their line is empty: older than the timer that deletes them",
-                "consent doctor --all --mend"),
     "far": (Level.WARN, "orders with an effect due later than any wait may last: did the server's clock jump?",
             "consent show ORDER; cancel it, or wait"),
     "member": (Level.WARN, "entries of due-sets that the engine did not write",
@@ -67,8 +65,6 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
                 "consent show ORDER; cancel the one that its desk does not know, or take it back; and report it"),
     "revoked": (Level.BAD, "open orders of a plan that was revoked: the revocation was interrupted",
                 "POST /v1/plans/CODE/revoke once more: it goes on"),
-    "uncalled": (Level.WARN, "open orders from before calls had records: their call cannot be shown",
-                 "nothing: they end normally; every new order has its call"),
     "funnel": (Level.WARN, "days whose counts differ from their orders",
               "believe the list (GET /v1/orders); report it"),
 }  # fmt: skip

@@ -168,7 +168,7 @@ class Pending(Struct, frozen=True, array_like=True):
     why: the reason it waits, for people · believe: the person who said that the next answer is to be believed ·
     parked: 1 on the stuck list · about: the subject of a line's SMS (carrier, then the choices it lists); of an
     activation its carrier, the last in its row: the lease script looks there · refused: the reason of a known refusal
-    that only waits for unread messages. An older row has it in `why` alone: surely not taken, it is tried once more
+    that only waits for unread messages
     """
 
     attempts: int = 0

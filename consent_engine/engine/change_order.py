@@ -81,7 +81,7 @@ def _stamps(before: Order, after: Order, *, asked: bool) -> dict[str, str] | Non
     """
     if after.state.settled and not before.state.settled:
         cool = cooling_off(after)
-        call = {f"r:{name_of(kind, before.id)}": "" for kind in _OF_CALLS} if after.doc.call_id else {}
+        call = {f"r:{name_of(kind, before.id)}": "" for kind in _OF_CALLS}
         call |= {f"r:{name_of(Kind.STALE_HOLDER, before.id)}": ""} if number_changed(after) else {}
         doubt = {f"r:{name_of(Kind.SUSPECTED, after.doc.carrier, after.id)}": ""} if after.was_doubtful else {}
         return {

@@ -1,9 +1,8 @@
 """Counters that workers add to, as of outside calls; `api/service/worker_metrics.py` shows them. Never personal data.
 
-Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>` (without the name
-where an earlier release counted), `<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation
-in one bucket only), `unasked`. The health of each gateway and of the BSS stands beside them, as `outside_health`
-reads it.
+Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>`,
+`<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation in one bucket only), `unasked`. The
+health of each gateway and of the BSS stands beside them, as `outside_health` reads it.
 """
 
 from bisect import bisect_left

@@ -36,11 +36,6 @@ def test_calls_are_counted_by_whom_they_went_to_and_how_they_ended():
     assert 'consent_notification_delay_seconds_bucket{le="1.0"} 1.0' in page
 
 
-def test_what_an_earlier_release_counted_has_no_name():
-    page = generate_latest(Once({"calls|gateway|accepted": 7.0})).decode()
-    assert 'consent_outside_calls_total{name="",outcome="accepted",to="gateway"} 7.0' in page
-
-
 def test_every_way_to_end_is_there_before_the_first_call_ends_so():
     page = generate_latest(Once({}, [Health(Target("gateway", "box"))])).decode()
     assert 'consent_outside_calls_total{name="box",outcome="unavailable",to="gateway"} 0.0' in page

@@ -99,7 +99,7 @@ _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.EN
 
 def called(state: State) -> str:
     """Return the field of a day's funnel that counts orders placed with a record of their call: a step that changes no
-    state, so that a release which does not know it still counts the states correctly.
+    state.
     """
     return f"{state}>{state}"
 

@@ -45,8 +45,8 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
     for name, count in counted.items():
         kind, *labels = name.split("|")
         if kind == CALLS:
-            to, outcome, *of = labels
-            ended[to, outcome, of[0] if of else ""] = count
+            to, outcome, target = labels
+            ended[to, outcome, target] = count
     told = "Calls to gateways and BSS that ended"
     yield counter("consent_outside_calls", told, ("to", "outcome", "name"), sorted(ended.items()))
     lasted = HistogramMetricFamily("consent_outside_call_duration_seconds", "Duration of outside calls", labels=("to",))

@@ -55,7 +55,7 @@ def look(engine: Engine, order_id: str, caller: ApiKey) -> OrderLife:
     order = visible(engine, order_id, caller)
     dues = engine.lanes.dues(Owner.ORDER, order.id, list(order.effects))
     try:
-        call = engine.calls.show(order.doc.call_id) if order.doc.call_id else None
+        call = engine.calls.show(order.doc.call_id)
     except CallNotFound:
         call = None
     permit = engine.inspector.permit_of(call) if call else None
@@ -66,7 +66,7 @@ def look(engine: Engine, order_id: str, caller: ApiKey) -> OrderLife:
 
 
 def _of_the_same_call(engine: Engine, order: Order) -> list[Order]:
-    if not order.doc.call_id or not order.person.msisdn:
+    if not order.person.msisdn:
         return []
     found = engine.orders_of(Msisdn(order.person.msisdn), limit=MOST_RELATED).orders
     return [each for each in found if each.doc.call_id == order.doc.call_id and each.id != order.id]

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.fitting_call import NO_SUCH_CALL, must_fit
+from consent_engine.domain.admission.fitting_call import must_fit
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_events import Recording
-from consent_engine.domain.call.errors import CallMismatch
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
@@ -101,18 +100,16 @@ def admit(
     """
     request = placing.request
     plan = _plan(request, listed, now, official=_official(request, call, listed))
-    _free(placing, line, plan, call, terms, now)
+    call = _free(placing, line, plan, call, terms, now)
     others = [entry for entry in line.entries if entry.remembered(now)]
     offer = _offer(plan, _spoken(plan, request.language), terms, request.language)
-    agreed_in = _agreed_in(request, plan, call)
-    asked = dated(offer.text, offer.language, agreed_in.started_at)
+    asked = dated(offer.text, offer.language, call.began.started_at)
     figures = listed.figures if listed is not None else frozenset[str]()
     code = free_code(others, now, a2b_base64(salt[:8]).hex(), (asked, *open_texts), figures)
     # With another order remembered on the line, a bare yes may not tell which one it means.
     text, doc = _doc(
-        placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), agreed_in=agreed_in,
+        placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), call=call
     )  # fmt: skip
-    doc = replace(doc, call_id=call.id) if call else doc
     if doc.segments > (carried := terms.carried(plan.carrier)):
         told = f"the confirmation SMS takes {doc.segments} segments, and its gateway carries {carried} at most"
         raise ConfirmationTooLong(told, segments=doc.segments, carried=carried)
@@ -129,17 +126,21 @@ def _is_customer(subscriber: Subscriber, carrier: str, call: Call | None) -> Non
         raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
 
 
-def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Terms, now: Millis) -> None:
-    """Check that nothing on the line bars the plan, that the call fits the order, and that no order for it is open."""
+def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Terms, now: Millis) -> Call:
+    """Check that nothing on the line bars the plan, that the call fits the order, and that no order for it is open;
+    return the call.
+    """
     request = placing.request
     if restriction := line.restriction(plan.carrier, plan.code):
         raise _barred(restriction)
     if call is not None and call.began.started_at < (since := line.holder_since(plan.carrier)):
         raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
     _is_customer(placing.subscriber, plan.carrier, call)
-    must_fit(call, line.id, plan.carrier, request.agreed, now - terms.call_age, recording=told_recording(request))
+    oldest, told = now - terms.call_age, told_recording(request)
+    known = must_fit(call, line.id, plan.carrier, request.agreed, oldest, recording=told)
     if open_orders := [each.order for each in line.entries if each.is_open and each.plan == plan.code]:
         raise DuplicateOrder("an order for this number and plan is open", order=open_orders[0])
+    return known
 
 
 def _official(request: PlaceOrder, call: Call | None, listed: Listed | None) -> bool:
@@ -194,18 +195,18 @@ def _doc(
     *,
     subs: frozenset[str],
     asks_code: bool,
-    agreed_in: AgreedIn,
+    call: Call,
 ) -> tuple[str, Doc]:
     """The text of the question, '' where it is the offer's own; and the doc of the order."""
     request = placing.request
-    begun, window = agreed_in.started_at, offer.policy.reply_window
+    begun, window = call.began.started_at, offer.policy.reply_window
     text = confirmation(plan, code, window, offer.language, begun) if asks_code else ""
     doc = Doc(
         id=order_id,
         placed_at=now,
         placed_by=placing.api_key,
         agent=request.agent,
-        call=agreed_in,
+        call=_agreed_in(request, plan, call),
         offer=offer,
         sub=code if plan.carrier in subs else "",
         code=code,
@@ -213,14 +214,13 @@ def _doc(
         segments=segments(text or dated(offer.text, offer.language, begun)),
         request=placing.fingerprint,
         person="",
+        call_id=call.id,
     )
     return text, doc
 
 
-def _agreed_in(request: PlaceOrder, plan: Plan, call: Call | None) -> AgreedIn:
+def _agreed_in(request: PlaceOrder, plan: Plan, call: Call) -> AgreedIn:
     """The call as the order describes it: from the call's record, but the recording as the order's body names it."""
-    if call is None:
-        raise CallMismatch(NO_SUCH_CALL)
     told = told_recording(request) or call.recording
     recording = told.ref if told else ""
     return AgreedIn(CARRIERS[plan.carrier].outbound, recording, call.began.started_at, request.agreed)

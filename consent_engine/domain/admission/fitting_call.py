@@ -11,8 +11,9 @@ NO_SUCH_CALL = "no such call, or it was archived"
 
 def must_fit(
     call: Call | None, line: str, carrier: str, agreed: Millis, oldest: Millis, *, recording: Recording | None = None
-) -> None:
-    """Raise the refusal of an order because of its call: CallNotPermitted, CallTooOld, CallMismatch, RecordingReused.
+) -> Call:
+    """Return the call of an order, or raise its refusal because of it: CallNotPermitted, CallTooOld, CallMismatch,
+    RecordingReused.
 
     oldest: the earliest instant at which the subscriber may have agreed · recording: the one that the order's body
     names, where the body describes the call
@@ -33,6 +34,7 @@ def must_fit(
     _is_the_one(call, line, carrier, recording)
     if not call.holds(agreed):
         raise CallMismatch("agreed_at lies outside the call, or more than 4 hours after it began")
+    return call
 
 
 def _is_the_one(call: Call, line: str, carrier: str, recording: Recording | None) -> None:

@@ -104,7 +104,8 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
         return self.doc
 
     def is_of(self, key: str, since: Millis) -> bool:
-        """Whether it was made known with the key of this name made at `since`: an older key may have had the name."""
+        """Whether it was made known with the key of this name made at `since`: another may have had the name, where a
+        restored store forgot it."""
         return self.began.placed_by == key and self.began.registered_at >= since
 
     @property

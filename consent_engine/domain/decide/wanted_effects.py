@@ -31,7 +31,7 @@ from consent_engine.domain.effects import (
     is_sms,
 )
 from consent_engine.domain.lifecycle import ANSWERABLE, ASKING, SETTLED, WAITING, State, Trigger, sources
-from consent_engine.domain.line.line import STRANGER_MS, Line
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
 from consent_engine.domain.order.details import SaidNo
 from consent_engine.domain.order.order import QUESTION, Order
@@ -133,7 +133,4 @@ def missing_of(line: Line, unread: int, now: Millis) -> list[Put]:
     suspected = [each.since for each in line.restrictions if each.is_undecided]
     if suspected:
         wants.append(Put(WAKE_UNDECIDED, min(suspected) + SUSPICION_LASTS_MS, FRESH))
-    stands = any(each.until == 0 for each in line.restrictions)
-    if line.version and not (unread or line.entries or stands or line.effects):
-        wants.append(Put(WAKE_LINE, min(line.seen, now) + STRANGER_MS, FRESH))
     return [put for put in wants if put.effect not in line.effects]

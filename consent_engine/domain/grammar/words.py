@@ -4,7 +4,7 @@ Every word stands here as `fold.plain` leaves it: plain forms, lower case, simpl
 """
 
 EDITION = 3
-"""Edition 1: the words of the first release, read alike for consent and refusal. Edition 2: before doubt was held."""
+"""Kept with each reply: by which words it was read."""
 
 YES = (
     *("是", "是的", "同意", "我同意", "本人同意", "确认", "我确认", "本人确认", "同意办理", "确认办理"),

@@ -1,7 +1,6 @@
 """The messages of a line's inbox. Each is kept as a JSON object whose `kind` names its type.
 
-A kept message is never rewritten: a field that was added later is missing in older messages, so it may be UNSET.
-`tests/unit/test_inbox.py` holds the bytes.
+A field that says nothing of most messages is UNSET there, and not written. `tests/unit/test_inbox.py` holds the bytes.
 """
 
 from typing import cast

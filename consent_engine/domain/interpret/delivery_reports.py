@@ -88,9 +88,7 @@ def _name(body: UnreadReport) -> str:
 
 
 def _before(order: Order, body: UnreadReport) -> Iterator[tuple[Delivery, int]]:
-    """Yield the reports on single parts of this attempt in the history: an older program wrote each of them there, we
-    write those that came before the gateway's answer.
-    """
+    """Yield the reports on single parts of this attempt in the history: those that came before the gateway's answer."""
     for part, told in reported(order):
         if told.effect == body.effect and (part.attempt, part.of) == (body.id, body.segments):
             yield told.status, part.n

@@ -42,7 +42,7 @@ class Doc(Struct, frozen=True):
     code: str
     asks_code: int
     segments: int
-    call_id: str = ""
+    call_id: str
 
     @property
     def carrier(self) -> str:
@@ -81,10 +81,10 @@ class _Kept(Struct, frozen=True, array_like=True):
     head: tuple[str, Millis, str, str, str, str]
     call: AgreedIn
     question: tuple[str, str, int, int]
-    call_id: str = ""
+    call_id: str
 
 
-_ROWS = Rows(_Kept, least=4)
+_ROWS = Rows(_Kept, least=5)
 
 
 def offer_named(doc: str) -> str:

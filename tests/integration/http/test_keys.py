@@ -15,17 +15,10 @@ from tests.integration.http.routes import ROUTES, ask
 KEPT = "ce:apikeys"
 
 
-def forget_names(door):
-    """Leave the keys as a release that kept no names did."""
-    for field in door.redis.hkeys(KEPT):
-        if field.startswith("name:"):
-            door.redis.hdel(KEPT, field)
-
-
 def second_key_of_the_name(door):
-    """Add a key with a revoked key's name, as a release that kept no names did."""
+    """Add a key with another's name, as after a Redis that was restored had forgotten the first."""
     door.engine.keys.revoke("the-agent")
-    forget_names(door)
+    door.redis.hdel(KEPT, "name:the-agent")
     revoked_at = door.engine.registry.now()
     while door.engine.registry.now() == revoked_at:
         pass  # keys of the same millisecond cannot be told apart
@@ -71,15 +64,6 @@ def test_a_name_is_given_once_however_many_ask_for_it_at_once(door):
             keys = [key for key in threads.map(lambda engine, name=f"desk-{n}": add(engine, name), engines) if key]
             assert len(keys) == 1
             assert door.engine.keys.whose(keys[0]).name == f"desk-{n}"
-
-
-def test_names_of_keys_from_before_names_were_kept_are_given_once_too(door):
-    forget_names(door)
-    with pytest.raises(Malformed, match="take another one"):
-        door.engine.keys.add("the-agent", Role.AGENT)
-    door.engine.keys.revoke("the-agent")
-    with pytest.raises(Malformed, match="take another one"):
-        door.engine.keys.add("the-agent", Role.AGENT)
 
 
 # -- own --------------------------------------------------------------------------------------------------------------

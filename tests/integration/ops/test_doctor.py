@@ -37,7 +37,6 @@ from consent_engine.domain.effects import (
     WAKE_ACTIVATE,
     WAKE_ARCHIVE,
     WAKE_FAILED,
-    WAKE_LINE,
     WAKE_TOO_LATE,
     WAKE_UNDECIDED,
     Accepted,
@@ -51,8 +50,7 @@ from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.restriction import Kind as StandsAs
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Sale
-from consent_engine.domain.order.agreement import Person
-from consent_engine.domain.order.order import QUESTION, opened
+from consent_engine.domain.order.order import QUESTION
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
@@ -187,15 +185,6 @@ def test_a_long_look_says_how_far_it_is(world):
     told = []
     look(world, Wanted(all=True, piece=1, tell_every=2), told=told)
     assert told == ["looked at 2 of 4 orders", "looked at 4 of 4 orders"]
-
-
-def test_a_number_that_would_be_kept_for_ever_goes_when_that_is_mended(world):
-    ageless(world)
-    look(world, Wanted(all=True, mend=True))
-    assert wrong(world) == []
-    world.clock.forward(hours=31 * 24)
-    world.run()
-    assert world.client.keys("ce:*:line:*") == []
 
 
 def test_it_reads_only_unless_it_is_told_to_mend(busy):
@@ -483,22 +472,6 @@ def unarchived(world):
     return order.id
 
 
-def ageless(world):
-    world.say("你好")
-    world.run()
-    [line] = [key.rpartition(":")[2] for key in world.client.keys(f"{PREFIX}line:*")]
-    write_line(world, line, drop=[(WAKE_LINE, Drop.ANYWAY)])
-    return line
-
-
-def uncalled(world):
-    order = asked(world)
-    other = replace(order, doc=replace(order.doc, call_id="", id=f"{order.id[:-1]}x"), state=State.AGREED)
-    before, fields = opened(other.doc, Person(NUMBER), order.line, "ab" * 16)
-    world.engine.store.records.commit([Commit("", (OrderChange(before, 0, None, fields),))])
-    return before.id
-
-
 def callless(world):
     order = asked(world)
     world.client.delete(f"{PREFIX}call:{order.doc.call_id}")
@@ -597,7 +570,7 @@ BROKEN = {
     "unheard": (unheard,), "dangling": (dangling,), "misnamed": (of_another_number, with_another_code), "gone": (gone,),
     "far": (far,), "idle": (idle, idle_and_no_record), "member": (wrong_lane, strange_member),
     "unlisted": (unlisted,), "funnel": (funnel,), "unarchived": (unarchived,),
-    "ageless": (ageless,), "uncalled": (uncalled,), "callless": (callless,), "unended": (unabandoned,),
+    "callless": (callless,), "unended": (unabandoned,),
     "ungated": (free_while_its_call_is_up, free_though_its_review_is_contested),
     "untaken": (not_taken_back,), "doubled": (one_key_twice,), "shared": (one_recording_twice, one_audio_twice),
     "revoked": (open_though_revoked,),
@@ -627,7 +600,7 @@ def test_a_record_that_nobody_can_read_is_named(world):
     assert any(each.what == f"{TROUBLES['unreadable'][1]}: 1: {order.id}" for each in wrong(world))
 
 
-PUT_BACK = ("ungated", "untaken", "endless", "undecided", "undue", "unread", "ageless", "unrefused", "unended")
+PUT_BACK = ("ungated", "untaken", "endless", "undecided", "undue", "unread", "unrefused", "unended")
 MENDED = [make for what in PUT_BACK for make in BROKEN[what]]
 
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
+from consent_engine.domain.effects import Accepted, Lane, Pending, Rejected, Unavailable, Uncertain
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.sms import Delivery
@@ -178,11 +178,13 @@ def test_an_answer_that_comes_after_its_lease_is_believed_and_nothing_is_done_tw
 def test_nothing_is_switched_on_for_an_order_that_nobody_confirmed_whatever_its_record_wants(world):
     order = world.place()
     world.run()
-    world.client.hset(f"ce:{{0}}:order:{order.id}", "f:activate", "[]")
-    world.client.zadd("ce:{0}:due:activation", {f"o:{order.id}:activate": 0})
-    world.run()
-    assert world.bss.asked == []
-    assert world.state(order) == "awaiting_reply"
+    for kept in ("[]", Pending(about=(order.doc.carrier, order.doc.plan)).encode()):
+        world.client.hset(f"ce:{{0}}:order:{order.id}", "f:activate", kept)
+        world.client.zadd("ce:{0}:due:activation", {f"o:{order.id}:activate": 0})
+        world.run()
+        assert world.bss.asked == []
+        assert world.state(order) == "awaiting_reply"
+        assert [each.effect for each in world.engine.stuck()] == ["activate"]
 
 
 def test_every_attempt_at_an_activation_says_the_same(world):

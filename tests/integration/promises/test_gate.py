@@ -11,6 +11,7 @@ from consent_engine.domain.effects import (
     WAKE_UNDECIDED,
     Accepted,
     Lane,
+    Pending,
     Rejected,
     Unavailable,
     Uncertain,
@@ -87,7 +88,8 @@ def test_an_operators_retry_takes_what_the_gate_goes_by_from_the_order(world):
 def test_an_activation_without_a_yes_waits_for_a_person_and_is_no_attempt(world):
     order = world.place()
     world.run(Lane.SMS)
-    world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", "[]")
+    about = Pending(about=(order.doc.carrier, order.doc.plan))
+    world.client.hset(world.cell.order(order.id), f"f:{ACTIVATE}", about.encode())
     world.client.zadd(DUE[Lane.ACTIVATION], {f"o:{order.id}:{ACTIVATE}": 1})
     world.run(Lane.ACTIVATION)
     assert world.bss.asked == []

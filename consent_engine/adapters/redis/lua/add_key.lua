@@ -7,10 +7,5 @@
 
 if redis.call("HEXISTS", KEYS[1], ARGV[1]) == 1 then return 1 end
 if redis.call("HEXISTS", KEYS[1], "name:" .. ARGV[2]) == 1 then return 0 end
--- A key made by a release that kept no names has its row alone.
-local kept = redis.call("HGETALL", KEYS[1])
-for i = 2, #kept, 2 do
-    if kept[i] ~= "" and cjson.decode(kept[i])[1] == ARGV[2] then return 0 end
-end
 redis.call("HSET", KEYS[1], ARGV[1], ARGV[3], "name:" .. ARGV[2], "")
 return 1

@@ -64,27 +64,21 @@ end
 local against = {} -- by carrier and plan: the fields of the restrictions that bar it, and the own ones, of one order
 local function barring(line, about, id)
     local found = {}
-    if about then
-        local fields = against[about]
-        if not fields then
-            fields = { own = {} }
-            against[about] = fields
-            local carrier, plan = match(about, '^([^"]*)"?,?"?([^"]*)$')
-            local names = string.gsub(string.gsub(ARGV[6], "{}", carrier), "%[%]", plan)
-            for name in string.gmatch(names, "%S+") do
-                local kind = string.find(name, "<>", 1, true) and fields.own or fields
-                kind[#kind + 1] = "r:" .. name
-            end
-            fields.n = #fields
+    local fields = against[about]
+    if not fields then
+        fields = { own = {} }
+        against[about] = fields
+        local carrier, plan = match(about, '^([^"]*)"?,?"?([^"]*)$')
+        local names = string.gsub(string.gsub(ARGV[6], "{}", carrier), "%[%]", plan)
+        for name in string.gmatch(names, "%S+") do
+            local kind = string.find(name, "<>", 1, true) and fields.own or fields
+            kind[#kind + 1] = "r:" .. name
         end
-        for n, name in ipairs(fields.own) do fields[fields.n + n] = (string.gsub(name, "<>", id)) end
-        for i, stands in ipairs(call("HMGET", line, unpack(fields))) do
-            if stands and not over(stands) then found[#found + 1] = string.sub(fields[i], 3) end
-        end
-    else
-        for _, field in ipairs(call("HKEYS", line)) do
-            if string.sub(field, 1, 2) == "r:" then found[#found + 1] = string.sub(field, 3) end
-        end
+        fields.n = #fields
+    end
+    for n, name in ipairs(fields.own) do fields[fields.n + n] = (string.gsub(name, "<>", id)) end
+    for i, stands in ipairs(call("HMGET", line, unpack(fields))) do
+        if stands and not over(stands) then found[#found + 1] = string.sub(fields[i], 3) end
     end
     return found
 end
@@ -107,7 +101,8 @@ local function take(member)
         local text = record[kept] == "[]" and '[0,0,0,0,0,"","",0]' or record[kept]
         local attempts, stamp, doubts, first_at, last_at, rest =
             match(text, "^%[(%d+),(%d+),(%d+),(%d+),(%d+)(,.*%])$")
-        if not attempts then
+        local about = effect ~= "activate" and "" or match(text, ',%["([^%[%]]*)"%]%]$')
+        if not (attempts and about) then
             scored("+inf", member) -- one unreadable effect must not stop its lane
         else
             local lost, more = stamp ~= "0", nothing
@@ -115,7 +110,7 @@ local function take(member)
             if alone and #leased > 1 then return "later" end
             local begun = lost or doubts ~= "0" and first_at ~= "0"
             local line = effect == "activate" and not begun and line_of(record)
-            if line then more = barring(line, match(text, ',%["([^%[%]]*)"%]%]$'), id) end
+            if line then more = barring(line, about, id) end
             if #more > 0 then
                 local unread = call("HGET", line, "f:read")
                 local soon = unread and not match(unread, '",1[,%]]') -- a parked read waits for a person
