@@ -5,10 +5,10 @@ chunks it comes in; so a whole Redis pipeline is one request, and so is one HTTP
 chooses the fault:
 
     drop          not forwarded, connection closed            drop-silent     not forwarded, kept open in silence
-    cut           `after` bytes of it forwarded, closed       delay           both ways later by `seconds`
+    cut           `after` bytes of it forwarded, closed       delay           both ways later: `seconds`, or at `let_go`
     hold          kept back until `let_go`, then forwarded, even if the client is gone: a request that arrives late
     swallow       forwarded and answered, answer lost, closed swallow-silent  the same, kept open in silence
-    truncate      answer[:after] relayed, closed              delay-answer    forwarded, answer later by `seconds`
+    truncate      answer[:after] relayed, closed              delay-answer    forwarded, answer later, as `delay`
     reset         RST instead of forwarding                   reset-after     forwarded and answered, RST instead
     twice         the answer, and after `seconds` (0: in one write) the same answer again, unasked
 
@@ -35,6 +35,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -133,6 +134,8 @@ class _Link:
         self.answered = asyncio.Event()
         self.fault: Fault | None = None
         self.mute = False
+        self.waits = False
+        """whether the client waits for an answer that does not come, or comes late"""
         self.closing = False
 
     @property
@@ -158,6 +161,21 @@ class _Link:
         for writer in (self.client_out, self.server_out):
             writer.close()
 
+    def mutes(self) -> None:
+        self.silent()
+        self.mute = True
+
+    def silent(self) -> None:
+        """Count the silence that begins; one for each request."""
+        self.proxy.silences += not self.waits
+        self.waits = True
+
+    async def late(self, seconds: float | None) -> None:
+        """Wait until what is held is let go, or for so many seconds."""
+        self.silent()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.proxy.gate.wait(), seconds)
+
     def reset(self) -> None:
         self.client_out.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
         self.client_out.transport.abort()
@@ -166,7 +184,7 @@ class _Link:
     async def requests(self) -> None:
         while not self.closing and (chunk := await self.client_in.read(SIZE)):
             if not self.asked:
-                self.asked = True
+                self.asked, self.waits = True, False
                 self.answered.clear()
                 self.fault = self.proxy.choose(chunk)
             await self.forward(chunk)
@@ -177,7 +195,7 @@ class _Link:
         fault = self.fault
         kind = fault.kind if fault else None
         if self.mute or kind is Kind.DROP_SILENT:
-            self.mute = True
+            self.mutes()
         elif kind is Kind.DROP:
             self.close()
         elif kind is Kind.RESET:
@@ -188,9 +206,9 @@ class _Link:
             self.close()
         else:
             if fault is not None and kind is Kind.DELAY:
-                await asyncio.sleep(fault.seconds)
+                await self.late(fault.seconds)
             elif kind is Kind.HOLD:
-                await self.proxy.gate.wait()
+                await self.late(None)
             self.server_out.write(chunk)
             await self.server_out.drain()
 
@@ -206,7 +224,7 @@ class _Link:
         fault = self.fault
         kind = fault.kind if fault else None
         if self.mute or kind is Kind.SWALLOW_SILENT:
-            self.mute = True
+            self.mutes()
         elif kind in {Kind.SWALLOW, Kind.RESET_AFTER}:
             await asyncio.sleep(SETTLE_S)
             self.reset() if kind is Kind.RESET_AFTER else self.close()
@@ -217,14 +235,17 @@ class _Link:
             self.close()
         else:
             if fault is not None and kind in {Kind.DELAY, Kind.DELAY_ANSWER}:
-                await asyncio.sleep(fault.seconds)
+                await self.late(fault.seconds)
             at_once = fault is not None and kind is Kind.TWICE and not fault.seconds
             self.client_out.write(chunk * 2 if at_once else chunk)
             await self.client_out.drain()
             if fault is not None and kind is Kind.TWICE and not at_once:
-                await asyncio.sleep(fault.seconds)
-                self.client_out.write(chunk)
-                await self.client_out.drain()
+                try:
+                    await asyncio.sleep(fault.seconds)
+                    self.client_out.write(chunk)
+                    await self.client_out.drain()
+                finally:
+                    self.proxy.unasked += 1
 
 
 class FaultProxy:
@@ -236,6 +257,10 @@ class FaultProxy:
         self.counts: Counter[str] = Counter()
         self.requests = 0
         self.connections = 0
+        self.silences = 0
+        """how often a client began to wait for an answer that does not come, or comes late"""
+        self.unasked = 0
+        """how many answers came a second time, or found the client gone"""
         self.gate = asyncio.Event()
         self._plan: Plan = calm
         self._server: asyncio.Server | None = None
@@ -284,7 +309,7 @@ class FaultProxy:
         self._call(self.unlisten() if no else self.listen())
 
     def let_go(self) -> None:
-        """Forward the held requests in the order they came; requests held from now on wait for the next call."""
+        """Forward what is held or late, in the order it came; requests held from now on wait for the next call."""
         self._call(self.open_gate())
 
     def settle(self) -> None:
@@ -321,9 +346,11 @@ class FaultProxy:
             await asyncio.sleep(0.001)
 
     async def end_links(self) -> None:
+        ended = list(self.links)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(link.client_out.wait_closed() for link in ended), return_exceptions=True)
 
     async def stop(self) -> None:
         await self.unlisten()

@@ -157,7 +157,7 @@ def test_an_agent_who_enters_a_refusal_with_an_end_takes_no_reply_from_whoever_r
     order = asked(door)
     write(door)
     [row] = held(door)["held"]
-    until = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    until = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
     limited = {"msisdn": NUMBER, "carrier": "mobile", "channel": "voice", "until": until}
     assert door.call("POST", "/v1/refusals", Role.AGENT, limited).status_code == 201
     assert held(door)["held"] == [row]
