@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic, sleep
 
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.gateways import registry as gateways
@@ -50,10 +51,31 @@ class Installation:
     server: EmbeddedServer | RunningServer | None = None
     archive: SqlArchive | None = None
     """one for all engines of this process"""
+    watch: Callable[[], float] = monotonic
+    rest: Callable[[float], object] = sleep
+    """seconds by a clock that never jumps, and the waiting by it"""
 
     def engine(self) -> Engine:
-        """Make an engine with its own clients."""
-        return build(self.settings, self.redis_url, self.rq_url, self.secret, self.archive)
+        """Make an engine on real adapters, with its own clients."""
+        settings, secret = self.settings, self.secret
+        store, registry, seal = _kept(settings, self.redis_url, secret)
+        archive = self.archive or archive_of(settings)
+        archive.seal = archive.seal or seal
+        return Engine(
+            _archived(store, archive),
+            registry,
+            RqQueue(self.rq_url),
+            traced(outside(settings, secret)) if settings.traces else outside(settings, secret),
+            terms(settings, secret),
+            secret,
+            Pace(
+                settings.in_flight,
+                (settings.lease - settings.call_timeout).total_seconds(),
+                millis(settings.call_timeout),
+                self.watch,
+                self.rest,
+            ),
+        )
 
     def store(self) -> Store:
         """Make a store with its own clients, and the archive."""
@@ -182,24 +204,6 @@ def _data(settings: Settings, progress: Callable[[str], None] | None, *, own: bo
         start = EmbeddedServer.start if own else connect_or_start
         with start(settings.data_dir, settings.durability, progress) as server:
             yield Installation(settings, server.url, settings.rq_url or server.url, secret, server, archive)
-
-
-def build(settings: Settings, redis_url: str, rq_url: str, secret: str, archive: SqlArchive | None = None) -> Engine:
-    """Make an engine on real adapters."""
-    store, registry, seal = _kept(settings, redis_url, secret)
-    archive = archive or archive_of(settings)
-    archive.seal = archive.seal or seal
-    return Engine(
-        _archived(store, archive),
-        registry,
-        RqQueue(rq_url),
-        traced(outside(settings, secret)) if settings.traces else outside(settings, secret),
-        terms(settings, secret),
-        secret,
-        Pace(
-            settings.in_flight, (settings.lease - settings.call_timeout).total_seconds(), millis(settings.call_timeout)
-        ),
-    )
 
 
 def _archived(store: Store, archive: SqlArchive) -> Store:

@@ -8,7 +8,7 @@ import sys
 
 from consent_engine.config.settings import Settings
 from consent_engine.errors import ConsentError
-from consent_engine.wiring import build
+from consent_engine.wiring import Installation
 
 HEARD_WITHIN_MS = 20_000
 
@@ -19,7 +19,7 @@ def alive(settings: Settings, host: str) -> bool:
         sys.stderr.write("CONSENT_REDIS_URL is not set: `consent serve` looks after its workers itself\n")
         return False
     secret = settings.secret_for(settings.data_dir)
-    engine = build(settings, settings.redis_url, settings.rq_url or settings.redis_url, secret)
+    engine = Installation(settings, settings.redis_url, settings.rq_url or settings.redis_url, secret).engine()
     return any(name.rsplit("-", 2)[0] == host for name in engine.registry.workers(HEARD_WITHIN_MS))
 
 

@@ -35,7 +35,7 @@ from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import replay
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import ConsentError
-from consent_engine.wiring import build, installation
+from consent_engine.wiring import Installation, installation
 
 ROOT = Path(__file__).parents[2]
 BATCH = 500
@@ -136,7 +136,7 @@ def serve(environ: dict[str, str], folder: Path, settings: Settings, before: int
         until(lambda: _ready(port), "ready")
         ready = time.monotonic() - began
         url = f"unix://{folder / 'data' / 'redis.sock'}"
-        engine = build(settings, url, url, settings.secret_for(settings.data_dir))
+        engine = Installation(settings, url, url, settings.secret_for(settings.data_dir)).engine()
         until(lambda: asked(engine) > before, "somebody is asked")
         return ready, time.monotonic() - began
     finally:

@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from benchmarks.pictures import amount, table
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.engine.engine import Engine
-from consent_engine.wiring import build, installation
+from consent_engine.wiring import installation
 
 FIRST_CLOSING = 150_000_000
 """The first number of the subscribers whose windows close, counted as in `stock`."""
@@ -78,7 +79,7 @@ def throughput(made: Site, orders: int, warm: int, workers: int) -> None:
 def closing(made: Site, windows: int, span_s: int, workers: int, pace_s: float) -> None:
     """Have so many windows close within so many seconds, evenly; measure how late. pace_s: how long a copy takes"""
     calm = made.settings.model_copy(update={"reminder_after": None})
-    engine = build(calm, made.found.redis_url, made.found.rq_url, made.found.secret)
+    engine = replace(made.found, settings=calm, archive=None).engine()
     copies = Copies(made.found, original(engine, made.found, ORIGINALS + 1))
     rewritten(made.found)
     with bench.workers(made.found, workers):

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
@@ -96,7 +97,10 @@ class Door:
         environ = {"CONSENT_DATA_DIR": str(folder), "CONSENT_SECRET": FULL_SECRET, "CONSENT_SIMULATED__SECRET": SECRET}
         self.settings = settings_of(environ | more)
         self.archive = archive_of(self.settings)
-        self.installation = Installation(self.settings, url, url, FULL_SECRET, archive=self.archive)
+        self.ahead = 0.0
+        self.installation = Installation(
+            self.settings, url, url, FULL_SECRET, archive=self.archive, watch=self.watch, rest=self.rest
+        )
         self.redis = Redis.from_url(url, decode_responses=True)
         self.redis.flushall()
         (folder / NAME_FILE).unlink(missing_ok=True)
@@ -115,6 +119,13 @@ class Door:
         if self.app is not None:
             self.app.state.front.close()
         self.app = create_app(lambda: self.noted(engines()), self.settings, bounds=self.bounds)
+
+    def watch(self) -> float:
+        return monotonic() + self.ahead
+
+    def rest(self, seconds: float) -> None:
+        """Let the time that an engine would wait have passed for all of them."""
+        self.ahead += seconds
 
     def noted(self, engine: Engine) -> Engine:
         """Remember an engine, to close its connections with the test: garbage keeps them for hundreds of tests."""
