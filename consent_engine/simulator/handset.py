@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from http import HTTPStatus
+from operator import attrgetter
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -73,9 +74,11 @@ class Phones:
         return number in self._kept
 
     def view(self) -> list[dict[str, object]]:
-        """Return the handsets, the one with the newest message first."""
+        """Return the handsets, the one with the newest message first; messages in the order of their time. (A reply is
+        kept once the engine has acknowledged it, and its answer may land before.)
+        """
         return [
-            {"number": number, "messages": [asdict(each) for each in kept]}
+            {"number": number, "messages": [asdict(each) for each in sorted(kept, key=attrgetter("at"))]}
             for number, kept in reversed(self._kept.items())
         ]
 

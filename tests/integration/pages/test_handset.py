@@ -170,6 +170,13 @@ def test_a_repeat_of_an_sms_lands_once_and_what_is_kept_has_a_bound():
     assert all(len(each["messages"]) <= MOST_MESSAGES for each in kept)
 
 
+def test_an_answer_that_lands_before_its_reply_was_acknowledged_stands_below_that_reply():
+    phones = Phones()
+    phones.add(NUMBER, Message(3.0, own=False, other="10085", text="the code", ref="r-1"))
+    phones.add(NUMBER, Message(2.0, own=True, other="10085", text="是"))
+    assert [each["text"] for each in phones.view()[0]["messages"]] == ["是", "the code"]
+
+
 LIFE = {"msisdn": NUMBER, "language": "zh"}
 TOLD = {"CONSENT_SIMULATED__URL": "http://127.0.0.1:9/x/sms"}
 """The setting that `consent serve` adds with a handset."""
