@@ -121,7 +121,7 @@ class House:
             env=self.environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
         )  # fmt: skip
         log.close()
-        until("the engine is ready", lambda: call("GET", f"{self.api}/readyz")[0] == 200)
+        until("the engine is ready", lambda: self.call("GET", "/readyz")[0] == 200)
 
     def add_keys(self) -> None:
         for role in Role:
@@ -134,7 +134,17 @@ class House:
         self.keys[kept] = done.stdout.split()[-1]
 
     def ask(self, method: str, path: str, body: Any = None, role: str = "agent", **headers: str) -> tuple[int, Any]:
-        return call(method, self.api + path, body, {"Authorization": f"Bearer {self.keys[role]}", **headers})
+        return self.call(method, path, body, {"Authorization": f"Bearer {self.keys[role]}", **headers})
+
+    def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Make a call to the API. Raises AssertionError where nobody answers because `consent serve` has ended: to wait
+        for it would be in vain.
+        """
+        try:
+            return call(method, self.api + path, body, headers)
+        except OSError:
+            assert self.server is None or self.server.poll() is None, f"the engine has ended: {self.log[-2_000:]}"
+            raise
 
     def place(self, number: int, key: str = "", plan: str = "5g-smart-199", **changes: Any) -> tuple[int, Any]:
         self.placed += 1
@@ -166,7 +176,7 @@ class House:
 
     def post_signed(self, path: str, body: bytes, secret: str = GATEWAY_SECRET) -> tuple[int, Any]:
         at = int(datetime.now(UTC).timestamp())
-        return call("POST", self.api + path, body, {signature.HEADER: signature.sign(secret, body, at)})
+        return self.call("POST", path, body, {signature.HEADER: signature.sign(secret, body, at)})
 
     def ledger(self) -> Any:
         return call("GET", f"http://127.0.0.1:{self.outside_port}/ledger")[1]

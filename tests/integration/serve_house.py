@@ -47,6 +47,7 @@ class Serving:
             )  # fmt: skip
 
     def ready(self):
+        assert self.process.poll() is None, f"it has ended: {self.said()[-2_000:]}"
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
                 return answer.status == 200
