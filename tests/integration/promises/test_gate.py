@@ -680,17 +680,6 @@ def test_a_suspicion_that_is_a_refusal_stands_since_its_words_came(world, decide
     assert lift(world, act_at) is LiftResult.OK, "whoever asked for calls after his complaint is believed"
 
 
-def left_unread(world, text):
-    """Leave a reply as an earlier release kept it, which knew no HOLD and fewer words, and read them later."""
-    world.say("你是谁")
-    line = world.engine.line(NUMBER).id
-    inbox = world.cell.inbox(line)
-    at, key, body = world.client.rpop(inbox).split("|", 2)
-    known = ("kind", "gateway", "id", "from", "to", "written_at", "carriers", "sub")
-    kept = {name: json.loads(body)[name] for name in known} | {"text": text}
-    world.client.rpush(inbox, f"{at}|{key}|{json.dumps(kept)}")
-
-
 @pytest.mark.parametrize("in_flight", [True, False])
 def test_a_repeated_question_that_a_suspicion_dropped_may_be_on_the_handset_so_the_firsts_failure_ends_nothing(
     world, in_flight
