@@ -19,9 +19,8 @@ from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
 from workers.engine_loop import CLOSE_S, EngineLoop
-from workers.first_reviews import FirstReviewer
 from workers.sealer import Sealer
-from workers.tariff_watch import TariffWatch
+from workers.ticking import FirstReviewer, TariffWatch
 from workers.worker import LaneWorker, listen_on
 
 log = logging.getLogger(__name__)

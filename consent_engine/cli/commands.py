@@ -17,7 +17,6 @@ from consent_engine.cli import (
     replies,
     reports,
     retry_all,
-    reviews,
     running,
 )
 
@@ -48,7 +47,7 @@ app.command()(pauses.paused)
 app.command("calls")(calls.list_calls)
 app.command()(calls.violations)
 app.command("reports")(reports.reports)
-app.add_typer(reviews.app, name="reviews")
+app.add_typer(calls.reviews, name="reviews")
 app.command()(health.doctor)
 app.command()(audit.audit)
 app.command("backup")(backup.make)

@@ -45,8 +45,7 @@ from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.policy import FASTEST, Policy, Suspects
-from consent_engine.domain.offer.reminder import usual_reminder
+from consent_engine.domain.offer.policy import FASTEST, Policy, Suspects, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
 from consent_engine.errors import SettingsError
 

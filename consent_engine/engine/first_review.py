@@ -9,8 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.drawing import is_drawn
-from consent_engine.domain.call.review import CommandHeard, Verdict
+from consent_engine.domain.call.review import CommandHeard, Verdict, is_drawn
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar.meaning import Reason
 from consent_engine.domain.line.line import keyed

@@ -6,8 +6,8 @@ from heapq import nsmallest
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.drawing import lot
 from consent_engine.domain.call.permit import Permit, read
+from consent_engine.domain.call.review import lot
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import line_id

@@ -11,8 +11,7 @@ from typing import TextIO
 
 from consent_engine.simulator.account import ASCII, BLOCKS, funnel, misbehaviour, most_telling, progress
 from consent_engine.simulator.callcentre import CallCentre
-from consent_engine.simulator.case import Case
-from consent_engine.simulator.crowd import crowd
+from consent_engine.simulator.case import Case, crowd
 from consent_engine.simulator.judge import judge
 from consent_engine.simulator.outside import Outside
 from consent_engine.simulator.phone import conversation

@@ -22,9 +22,8 @@ from aiohttp import web
 
 from consent_engine.process.shutdown import Stop, tie
 from consent_engine.simulator.answers import signed_object
-from consent_engine.simulator.handset_page import HEADERS, KINDS, language_of, text_of
+from consent_engine.simulator.handset_page import HEADERS, KINDS, language_of, qr_of, text_of
 from consent_engine.simulator.handsets import instant
-from consent_engine.simulator.qr import qr_of
 from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Unreachable, Wire
 

@@ -1,5 +1,6 @@
 """The handset's page and its files: written once, with `[[Chinese|English]]` for every text."""
 
+import io
 import re
 from importlib.resources import files
 
@@ -42,3 +43,14 @@ def text_of(name: str, language: str, phone: str = "") -> str:
     text = text.replace("<!-- phone -->", ON_A_PHONE.format(address=phone) if phone else "")
     text = text.replace("{{language}}", LANGUAGES[language]).replace("{{other}}", "en" if language == "zh" else "zh")
     return _BOTH.sub(lambda both: both[1 if language == "zh" else 2], text)
+
+
+def qr_of(address: str) -> bytes | None:
+    """Draw an SVG, black on white whatever the page's colours; None if segno is not installed."""
+    try:
+        import segno  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    drawn = io.BytesIO()
+    segno.make_qr(address).save(drawn, kind="svg", scale=6, border=4, light="#fff", dark="#000")
+    return drawn.getvalue()

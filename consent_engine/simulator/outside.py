@@ -11,8 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from consent_engine.simulator.answers import Answers
-from consent_engine.simulator.bss import BssDesk
-from consent_engine.simulator.bss_off import BssOffDesk
+from consent_engine.simulator.bss import BssDesk, BssOffDesk
 from consent_engine.simulator.case import Case
 from consent_engine.simulator.gateway import GatewayDesk
 from consent_engine.simulator.handsets import Handsets

@@ -21,8 +21,7 @@ from consent_engine.simulator.account import ASCII, funnel, misbehaviour, most_t
 from consent_engine.simulator.answers import Answers
 from consent_engine.simulator.bss import BssDesk
 from consent_engine.simulator.callcentre import MOST_UNASKED, CallCentre
-from consent_engine.simulator.case import Case, OrderRun
-from consent_engine.simulator.crowd import crowd
+from consent_engine.simulator.case import Case, OrderRun, crowd
 from consent_engine.simulator.demo import DIFFERS, TOO_SLOW, Run, run, settings_for
 from consent_engine.simulator.gateway import GatewayDesk
 from consent_engine.simulator.handsets import Handsets

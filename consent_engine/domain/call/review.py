@@ -1,5 +1,6 @@
 """Review: a person hears a recording and decides whether the sale was proper. A failed review gets a second look."""
 
+import hashlib
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -134,3 +135,17 @@ def may_look_again(events: Sequence[object], verdict: Verdict | None, by: str, *
         raise OwnCall("this is a call of your own: another reviewer looks again")
     if by == first.by:
         raise SameReviewer("whoever failed it does not look again")
+
+
+def lot(seed: str, call: str) -> bytes:
+    """Return the lot of a call in a sample, which can be drawn again from its seed."""
+    return hashlib.sha256(f"{seed}\n{call}".encode("utf-8", "surrogatepass")).digest()
+
+
+def is_drawn(seed: str, call: str, share: float) -> bool:
+    """Whether a call is drawn into a sample that is a share (0 to 1) of all calls.
+
+    >>> sum(is_drawn("seed", f"call-{n}", 0.05) for n in range(10_000))
+    501
+    """
+    return int.from_bytes(lot(seed, call)[:8]) < share * 2**64

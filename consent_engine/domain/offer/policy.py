@@ -96,3 +96,8 @@ class Policy(Struct, frozen=True, array_like=True):
     def remembered_until(self, settled_at: Millis) -> Millis:
         """Until when a reply may still mean an order that settled at `settled_at`."""
         return settled_at + self.reply_window + LATE_MARGIN
+
+
+def usual_reminder(reply_window: timedelta) -> timedelta:
+    """How long after the hand-over the reminder goes out, unless set otherwise: half the window, 12 h at most."""
+    return min(timedelta(hours=12), reply_window / 2)

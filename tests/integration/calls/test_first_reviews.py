@@ -8,8 +8,7 @@ import sys
 import pytest
 
 from consent_engine.adapters.review_command import ProcessCommand, read
-from consent_engine.domain.call.drawing import is_drawn
-from consent_engine.domain.call.review import CommandHeard, Verdict
+from consent_engine.domain.call.review import CommandHeard, Verdict, is_drawn
 from consent_engine.engine.first_review import AGAIN_MS, DISPUTED, FirstReviews
 from consent_engine.ports.review_command import CommandFailed, Heard
 from tests.conftest import NUMBER

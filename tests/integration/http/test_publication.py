@@ -24,7 +24,7 @@ from consent_engine.engine.publication import Publication
 from tests.integration.api_door import OTHER, Door, is_problem, order, reply
 from tests.integration.web_hall import web_hall
 from tests.plans import PLAN, known_since_ever, page, plan
-from workers.tariff_watch import TariffWatch
+from workers.ticking import TariffWatch
 
 CODE, PATH = "5g-smart-199", "/5g"
 WHOLE_S, NEVER_ENDS_S = 20, 0.5

@@ -13,8 +13,7 @@ from consent_engine.domain import signature
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import SettingsError
 from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
-from consent_engine.simulator.handset_page import KINDS, text_of
-from consent_engine.simulator.qr import qr_of
+from consent_engine.simulator.handset_page import KINDS, qr_of, text_of
 from consent_engine.wiring import Installation
 from tests.integration.api_door import NUMBER, OTHER, SECRET, order
 from tests.integration.page_door import PageDoor

@@ -15,7 +15,7 @@ from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import LaneDepth
 from tests.integration.rq_house import Works, everything, works
 from tests.waiting import HANGS_S, until
-from workers.silent_lanes import Silence
+from workers.clock import Silence
 
 
 @pytest.fixture
