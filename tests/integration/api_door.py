@@ -165,8 +165,8 @@ class Door:
     def place(self, body=None, key="key-1", role=Role.AGENT, **more) -> httpx.Response:
         return self.call("POST", "/v1/orders", role, body or order(), headers={"Idempotency-Key": key}, **more)
 
-    def place_as_before(self, recording: str) -> str:
-        """Place an order as an earlier release did, which did not look for numbers in such names; return its id."""
+    def place_past_the_check(self, recording: str) -> str:
+        """Place an order whose recording is named by a number, which the door would not take; return its id."""
         wanted = PlaceOrder.read(order())
         named = wanted.model_copy(update={"call": wanted.call.model_copy(update={"recording_id": recording})})
         return self.engine.place(Placing("the-agent", "key-1", named)).order.id

@@ -1,4 +1,4 @@
-"""msgspec writes and reads the same as the standard library: records of earlier releases stay readable."""
+"""msgspec writes and reads the same as the standard library."""
 
 import json
 

@@ -126,5 +126,3 @@ def test_what_is_taken_up_counts_its_attempts_on_so_that_the_answer_to_one_befor
         ending, events=(*ending.events, *on_take_up(ending, "r", "o", 6).events), effects={DEACTIVATE: taken}
     )
     assert on_end_outcome(ending, Ended(DEACTIVATE, 7, Unavailable("late")), Policy(), 8).is_void
-    older = replace(ending, events=(*failed.events, *given.events), effects={WAKE_EXPIRED: Pending()})
-    assert on_take_up(older, "retry:1", "ops-2", 6).put[0].pending.attempts == 7, "given up by an older program"

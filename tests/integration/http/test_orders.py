@@ -261,7 +261,7 @@ def test_the_store_is_not_asked_for_what_can_be_no_id(door):
 
 
 def test_full_numbers_and_replies_are_for_those_who_may_see_them(door):
-    placed = door.place_as_before(f"{NUMBER[1:]}-0001.wav")
+    placed = door.place_past_the_check(f"{NUMBER[1:]}-0001.wav")
     door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
     door.work(Lane.INBOUND)

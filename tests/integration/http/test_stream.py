@@ -122,7 +122,7 @@ def test_a_settled_order_is_watched_some_seconds_more(door):
 
 def test_ops_see_no_number_and_no_words(door):
     door.bounded(linger_s=0)
-    placed = door.place_as_before(f"{NUMBER[1:]}-1.wav")
+    placed = door.place_past_the_check(f"{NUMBER[1:]}-1.wav")
     door.work(Lane.SMS)
     door.post("inbound", reply("要不要钱"))
     door.work(Lane.INBOUND)
