@@ -16,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from redis.connection import Connection
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
@@ -58,10 +59,11 @@ from tests.plans import priced, undated
 from tests.tiers import DEEP
 
 NUMBERS = (NUMBER, OTHER)
-TIMEOUT_S = 0.12
-MOST_PINGS = 50
+PATIENT_S = 30.0
+WAKE_S = 0.12
+"""How long a wake-up waits, which is lost without harm."""
 LATE_S = 0.18
-"""Longer than the client waits: such a request is done after the client has given up, or beside its repeat."""
+"""Such a request is done after the client has given up, or beside its repeat."""
 HOURS = 3_600_000
 MANY = 12
 """More faults in a row than the store repeats a request, including the greetings of new connections."""
@@ -114,6 +116,30 @@ def proxy(server):
         yield made
 
 
+class Watching(Connection):
+    """A connection that gives up when the proxy falls silent: no busy machine is taken for a silence."""
+
+    proxy: FaultProxy
+
+    def send_packed_command(self, command, check_health=True):  # noqa: FBT002 - as the client has it
+        self.silences = self.proxy.silences
+        super().send_packed_command(command, check_health)
+
+    def read_response(self, *args, **more):
+        while not self.can_read(0.005):
+            if self.proxy.silences > self.silences:
+                self.disconnect()
+                raise RedisTimeout("nobody answers")
+        return super().read_response(*args, **more)
+
+
+def watching(proxy):
+    """Return a client through the proxy whose connections give up when it falls silent."""
+    made = connect(f"redis://127.0.0.1:{proxy.port}", PATIENT_S)
+    made.connection_pool.connection_class = type("OfProxy", (Watching,), {"proxy": proxy})
+    return made
+
+
 @pytest.fixture(scope="module")
 def direct(server):
     client = connect(server.url)
@@ -139,8 +165,8 @@ class Wired(World):
         proxy.cut_off()
         fresh(direct)
         self.wires = []
-        super().__init__(connect(f"redis://127.0.0.1:{proxy.port}", 5.0), POLICY)
-        self.short = connect(f"redis://127.0.0.1:{proxy.port}", TIMEOUT_S)
+        super().__init__(connect(f"redis://127.0.0.1:{proxy.port}", PATIENT_S), POLICY)
+        self.short = watching(proxy)
         self.seen = self.over(Wire(direct, proves=True, replicas=0))
         self.said = []
 
@@ -159,18 +185,10 @@ class Wired(World):
             Pace(watch=lambda: self.clock() / 1000, rest=self.rest),
         )
 
-    def connect_shortly(self):
-        """Connect while no fault strikes: a late answer only says that the machine is busy."""
-        for _ in range(MOST_PINGS):
-            with suppress(RedisTimeout):
-                self.short.ping()
-                return
-        raise AssertionError("the proxy does not answer while nothing strikes")
-
     @contextmanager
     def under(self, plan):
-        """Let the plan strike whatever the engine asks now; it waits for an answer only as long as a test can."""
-        self.connect_shortly()
+        """Let the plan strike whatever the engine asks now; it waits for an answer until there is a silence."""
+        self.short.ping()  # connected while no fault strikes
         for wire in self.wires:
             wire.client = self.short
         self.proxy.plan(plan)
@@ -571,7 +589,7 @@ def test_a_wake_up_under_any_fault_is_one_job_or_none_and_never_an_error(fault, 
     proxy.calm()
     for k in range(1, 100):
         rq.flushdb()
-        queue = RqQueue(f"{url}?socket_timeout={TIMEOUT_S}")
+        queue = RqQueue(f"{url}?socket_timeout={WAKE_S}")
         proxy.plan(nth(k, fault))
         queue.wake(Lane.SMS, 200)
         faults = proxy.fired()
@@ -645,7 +663,7 @@ def test_a_message_that_arrives_again_late_is_the_same_message(wired):
 def test_while_the_store_is_slow_the_door_says_503_and_then_goes_on_by_itself(proxy, server, tmp_path):
     def slowed():
         engine = door.installation.engine()
-        wire = Wire(connect(f"redis://127.0.0.1:{proxy.port}", 2 * TIMEOUT_S), proves=True, replicas=0)
+        wire = Wire(watching(proxy), proves=True, replicas=0)
         return Engine(
             redis_store(wire, lease_ms=60_000), RedisRegistry(wire), engine.queue, engine.outside, engine.terms,
             FULL_SECRET,
@@ -656,10 +674,10 @@ def test_while_the_store_is_slow_the_door_says_503_and_then_goes_on_by_itself(pr
     try:
         door.serve(slowed)
         assert door.place(key="before").status_code == 201
-        proxy.plan(always(Fault(Kind.DELAY, seconds=2 * LATE_S)))
+        proxy.plan(always(Fault(Kind.DELAY, seconds=LATE_S)))
         is_problem(door.place(api_door.order(msisdn=OTHER), key="during"), 503, "store_unavailable")
         is_problem(door.post("inbound", reply()), 503, "store_unavailable")
-        proxy.plan(first_with(b"EVALSHA", Fault(Kind.DELAY, seconds=2 * LATE_S), times=MANY))
+        proxy.plan(first_with(b"EVALSHA", Fault(Kind.DELAY, seconds=LATE_S), times=MANY))
         is_problem(door.place(api_door.order(msisdn=OTHER), key="during"), 503, "store_unavailable")
         is_problem(door.post("inbound", reply()), 503, "store_unavailable")
         proxy.calm()
@@ -744,7 +762,7 @@ def test_a_report_on_nothing_of_ours_is_kept_once_though_the_answer_was_lost(wir
 
 def test_a_wake_up_that_broke_while_watching_is_counted_as_failed(proxy, server):
     proxy.calm()
-    queue = RqQueue(f"redis://127.0.0.1:{proxy.port}/3?socket_timeout={TIMEOUT_S}")
+    queue = RqQueue(f"redis://127.0.0.1:{proxy.port}/3?socket_timeout={PATIENT_S}")
     proxy.plan(first_with(b"EXEC", Fault(Kind.DROP)))
     queue.wake(Lane.SMS, 1)
     assert proxy.fired() == 1
