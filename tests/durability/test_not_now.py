@@ -13,7 +13,7 @@ from consent_engine.errors import StoreUnavailable
 from tests.acceptance.house import house
 from tests.durability.history import Durable, broken
 from tests.durability.servers import server
-from tests.waiting import until
+from tests.waiting import HANGS_S, until
 
 UNLIMITED = resource.RLIM_INFINITY
 
@@ -99,7 +99,7 @@ def on_a_full_disk(running):
     """`always` ends a server that cannot write its file; it is started again, once there is room."""
     full_at = running.aof().stat().st_size + 300
     resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (full_at, UNLIMITED))
-    return lambda: (running.process.wait(10), running.start())
+    return lambda: (running.process.wait(HANGS_S), running.start())
 
 
 def killed(running):
@@ -136,7 +136,7 @@ def test_a_slow_redis_is_waited_for(home, running):
 
 def test_a_redis_slower_than_we_wait_may_have_done_it_and_the_same_request_is_the_same_order(tmp_path):
     class Impatient(Durable):
-        timeout_s = 0.2
+        timeout_s = 1.0
 
     with (
         server(tmp_path / "s", "appendfsync always") as slow,
@@ -149,7 +149,7 @@ def test_a_redis_slower_than_we_wait_may_have_done_it_and_the_same_request_is_th
 
         def commit(commits, **more):
             sleeping = other.connection_pool.get_connection()
-            sleeping.send_command("DEBUG", "SLEEP", "1.2")
+            sleeping.send_command("DEBUG", "SLEEP", "4")
             until("it sleeps", lambda: is_silent(slow))
             other.connection_pool.release(sleeping)
             sleeping.disconnect()
@@ -166,7 +166,7 @@ def test_a_redis_slower_than_we_wait_may_have_done_it_and_the_same_request_is_th
 
 
 def is_silent(running):
-    with Redis(port=running.port, socket_timeout=0.05, retry=None) as client:
+    with Redis(port=running.port, socket_timeout=0.5, retry=None) as client:
         try:
             return not client.ping()
         except RedisTimeout:
