@@ -406,3 +406,9 @@ def test_the_cooling_off_period_is_told_in_both_languages():
     assert "，11月25日0时前免违约金，其后提前解约违约金40元×剩余月数，最高960元" in leaving(
         PLAN.tariff, "zh", 29_400_000 * 60_000
     )
+
+
+def test_a_notification_speaks_of_no_further_confirmation():
+    pack = next(each for each in sample() if each.tariff.term.starts is Starts.AT_ONCE)
+    assert "；确认后立即生效。" in confirmation(pack, None, DAY, "zh")
+    assert "办理成功，立即生效。" in write_zh(Purpose.NOTIFICATION, replace(SUBJECT, tariff=pack.tariff))

@@ -32,7 +32,7 @@ from consent_engine.domain.texts.words import CHINESE, ENGLISH
 
 
 class Elements(Struct, frozen=True):
-    """All that a text may say of a plan. early_fee_short, renewal_short: as the notification repeats them ·
+    """All that a text may say of a plan. start_short, early_fee_short, renewal_short: as the notification says them ·
     unsub_effect: when the service stops that its subscriber ends · leaving_fee: the early fee that this may cost
     """
 
@@ -44,6 +44,7 @@ class Elements(Struct, frozen=True):
     includes: str
     overage: str
     start: str
+    start_short: str
     term: str
     early_fee: str
     early_fee_short: str
@@ -85,7 +86,7 @@ def _shown(told: Elements, ends: Mapping[Ends, str], sold: Mapping[str, str], sa
     return shown | {"takes_effect": ends[says.unsubscribe.takes_effect], "sold_by": by(sold[e] for e in says.sold_by)}
 
 
-_NOT_SHOWN = frozenset({"name", "early_fee_short", "renewal_short", "unsub_effect", "leaving_fee"})
+_NOT_SHOWN = frozenset({"name", "start_short", "early_fee_short", "renewal_short", "unsub_effect", "leaving_fee"})
 ENDS: dict[str, dict[Ends, str]] = {
     CHINESE: {Ends.AT_ONCE: "立即", Ends.NEXT_DAY: "次日", Ends.NEXT_MONTH: "次月1日", Ends.TERM_END: "合约期满"},
     ENGLISH: {
@@ -120,8 +121,9 @@ def plain(amount: Decimal) -> str:
 
 # -- Chinese ----------------------------------------------------------------------------------------------------------
 
+_ONCE_CONFIRMED = "确认后"
 _STARTS_ZH = {
-    Starts.AT_ONCE: "确认后立即", Starts.NEXT_DAY: "次日", Starts.NEXT_MONTH: "次月1日",
+    Starts.AT_ONCE: _ONCE_CONFIRMED + "立即", Starts.NEXT_DAY: "次日", Starts.NEXT_MONTH: "次月1日",
     Starts.INSTALLATION: "装通之日",
 }  # fmt: skip
 _FIRST_ZH = {FirstMonth.FULL: "首月按整月收费", FirstMonth.DAILY: "首月按天折算", FirstMonth.HALF: "首月减半计费"}
@@ -139,6 +141,7 @@ def _chinese(carrier: str, tariff: Tariff) -> Elements:
         includes="、".join(f"{_ended(e.what)}{plain(e.amount)}{_ended(e.unit)}" for e in tariff.includes),
         overage=_overage_zh(tariff),
         start=_STARTS_ZH[tariff.term.starts],
+        start_short=_STARTS_ZH[tariff.term.starts].removeprefix(_ONCE_CONFIRMED),
         term=_term_zh(tariff.term),
         early_fee=_early_zh(early),
         early_fee_short=f"提前解约违约金最高{plain(early.at_most)}元" if early else "无违约金",
@@ -269,6 +272,7 @@ def _english(tariff: Tariff, english: English) -> Elements:
         ),
         overage=_overage_en(tariff, english.terms),
         start=_STARTS_EN[tariff.term.starts],
+        start_short=_STARTS_EN[tariff.term.starts],
         term=f"{tariff.term.months}-month term" if tariff.term.months else f"{tariff.term.days}-day term",
         early_fee=_early_en(early),
         early_fee_short=f"early exit fee max CNY {plain(early.at_most)}" if early else "no early exit fee",

@@ -125,7 +125,7 @@ _CHINESE: dict[str, str] = {
     ),
     Purpose.CANCELLED: "“{{ name }}”的办理申请已取消（{{ because }}），未办理、不收费，您无需回复。",
     Purpose.NOTIFICATION: (
-        "“{{ name }}”已按您{{ reply_at }}的回复办理成功，{{ active_from or start }}生效。"
+        "“{{ name }}”已按您{{ reply_at }}的回复办理成功，{{ active_from or start_short }}生效。"
         "{{ price }}{% if includes %}，含{{ includes }}{% endif %}；"
         "{{ term }}，{{ early_fee_short }}；{{ renewal_short }}。"
         "适用：{{ scenario }}。{{ restrictions }}退订：{{ unsubscribe }}。凭证号{{ receipt }}。"
@@ -253,7 +253,7 @@ _ENGLISH: dict[str, str] = {
     ),
     Purpose.NOTIFICATION: (
         "{{ name }}, which you confirmed on {{ reply_at }}, is set up, starting "
-        "{{ active_from or start }}. "
+        "{{ active_from or start_short }}. "
         "{{ price }}{% if includes %}, incl. {{ includes }}{% endif %}; {{ term }}; {{ early_fee_short }}; "
         "{{ renewal_short }}. For {{ scenario }}. {{ restrictions }}To end it: {{ unsubscribe }}. "
         "Receipt {{ receipt }}. "
