@@ -95,6 +95,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if there and there.isdisjoint(tiers.asked(config.option.markexpr)) else None
 
 
+@pytest.hookimpl(optionalhook=True)  # mutations are tried without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling:
     """Keep together what shares an installation."""
     return TogetherScheduling(config, log)

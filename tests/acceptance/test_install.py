@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests import needs
+from tests.waiting import HANGS_S
 
 ROOT = Path(__file__).parents[2]
-INSTALL_S, TOUR_S = 240, 120
 OUR_PARTS = ("consent_engine", "workers")
 BESIDES = {"__pycache__", ".egg-info"}
 
 
-def run(*command, timeout=INSTALL_S, **more):
+def run(*command, timeout=HANGS_S, **more):
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, timeout=timeout, check=False, **more
     )
@@ -108,6 +108,6 @@ def test_the_tour_of_a_day_is_walked(installed, tmp_path):
         needs.program(program, program)
     needs.server()
     environ = {**clean_environ(), "TMPDIR": str(tmp_path)}
-    told = run("bash", ROOT / "docs" / "tour.sh", installed, env=environ, cwd=tmp_path, timeout=TOUR_S)
+    told = run("bash", ROOT / "docs" / "tour.sh", installed, env=environ, cwd=tmp_path)
     assert "The tour went as told" in told
     assert list(tmp_path.iterdir()) == [], "the tour leaves nothing behind"
