@@ -21,6 +21,7 @@ from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replica
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.adapters.traces import traced, tracing
 from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import keep_name, kept_name
@@ -207,7 +208,7 @@ def _data(settings: Settings, progress: Callable[[str], None] | None, *, own: bo
 
 
 def _archived(store: Store, archive: SqlArchive) -> Store:
-    return replace(store, archive=archive, log=SqlLog(archive))
+    return replace(store, archive=archive, log=SqlLog(archive), queries=SqlQueries(archive))
 
 
 def archive_of(settings: Settings) -> SqlArchive:

@@ -36,6 +36,7 @@ from tests.longest_first import TogetherScheduling, rank
 from tests.memory import a_store, given_back
 from tests.plans import sample
 from tests.tiers import DEEP
+from tests.written_out import listed
 
 # No test fails because the machine is busy, and each run tries the same examples, but for a search.
 DRAWN: dict[str, Any] = {"max_examples": 25 * DEEP, "print_blob": True} if DEEP else {"derandomize": True}
@@ -241,9 +242,10 @@ class World:
 
     def another(self, store: Store | None = None) -> Engine:
         """Return another engine on the same data, as another process would have. store: used instead of a new one"""
-        wire = Wire(self.client, proves=self.proves, replicas=0)
+        wire, seal = Wire(self.client, proves=self.proves, replicas=0), Seal("test-secret")
+        store = store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=seal)
         return Engine(
-            store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=Seal("test-secret")),
+            listed(store, self.client, [self.cell], seal),
             RedisRegistry(wire, clock=self.clock, prefix=self.cell.shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss, self.subscribers),

@@ -19,7 +19,7 @@ from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
 from workers.engine_loop import CLOSE_S, EngineLoop
-from workers.sealer import Sealer
+from workers.scribe import Scribe
 from workers.ticking import FirstReviewer, TariffWatch
 from workers.worker import LaneWorker, listen_on
 
@@ -72,8 +72,8 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     slices = jobs.Slices(loop, stop)
     jobs.serve(slices)
     clock.start()
-    sealer = Sealer(found.store, name)
-    sealer.start()
+    scribe = Scribe(found.store, name)
+    scribe.start()
     watch = TariffWatch(found.engine, name)
     if found.settings.addresses().checked:
         watch.start()
@@ -83,7 +83,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     listen_on(lambda n: LaneWorker(lanes, connect_rq(found.rq_url, RQ_TIMEOUT_S), f"{name}-{n}"), stop)
     log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())
     clock.stop()
-    sealer.stop()
+    scribe.stop()
     watch.stop()
     if reviewer is not None:
         reviewer.stop()
@@ -94,7 +94,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
         log.warning("%d calls did not end in time: they are taken up again when their leases expire", left)
     loop.close()
     clock.join(bound_s + CLOSE_S)
-    sealer.join(bound_s + CLOSE_S)
+    scribe.join(bound_s + CLOSE_S)
     log.info("ends")
     return 0
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks import outside_stub
 from benchmarks.machine import Meter, Spent, load
+from benchmarks.states import funnel
 from consent_engine.adapters.redis.client import connect
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
@@ -130,10 +131,9 @@ class Doors:
 
 def until(engine: Engine, state: State, count: int, told: str) -> None:
     """Wait until `count` of today's orders are in `state`."""
-    day = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).strftime("%Y-%m-%d")
     deadline = time.monotonic() + BOUND_S
     while time.monotonic() < deadline:
-        there = engine.store.lists.funnel(day).get(state, 0)
+        there = funnel(engine).get(state, 0)
         if sys.stderr.isatty():
             print(f"\r{told}: {there}/{count}   ", end="", file=sys.stderr, flush=True)
         if there >= count:

@@ -14,12 +14,9 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
 
-from sqlalchemy import insert
-
 from benchmarks.engine.calls import begun, ended, fill, taken
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.sql.tables import UNHEARD
 from consent_engine.config.settings import Settings
 from consent_engine.domain.call.counted import SUM, Count
 from consent_engine.domain.call.review import Verdict
@@ -29,7 +26,6 @@ from consent_engine.engine.engine import Engine
 from consent_engine.wiring import installation
 
 TIMES, PIECE, PAGE, DAYS, GOAL_MS = 7, 20_000, 50, 7, 300
-OLDEST_MS = 3_600_000
 
 
 def counts(calls: int, agents: int) -> dict[str, int]:
@@ -51,7 +47,7 @@ def counts(calls: int, agents: int) -> dict[str, int]:
 
 
 def filled(engine: Engine, url: str, calls: int, agents: int) -> None:
-    """Have so many calls wait in the store, and as many in the archive; and count them for each day of a week."""
+    """Have so many calls wait in the store; and count them for each day of a week."""
     with connect(url) as client:
         cell, now = Cell(), engine.registry.now()
         index = cell.to_review[Verdict.PENDING]
@@ -65,11 +61,6 @@ def filled(engine: Engine, url: str, calls: int, agents: int) -> None:
             client.hset(key, mapping=whole)
     [like] = engine.calls.to_review(Verdict.PENDING, limit=1).calls
     fill(engine, calls, like)
-    archive = engine.store.archive
-    with archive.asking() as connection:  # type: ignore[union-attr] # there is one
-        for first in range(1, calls + 1, PIECE):
-            waits = [{"id": f"{n:028x}", "over_at": now - OLDEST_MS + n} for n in range(first, first + PIECE)]
-            connection.execute(insert(UNHEARD), waits)
 
 
 def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -79,7 +70,6 @@ def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
     week = [later(today, -n) for n in range(DAYS)]
     yield "queue, the oldest 50", lambda: book.to_review(Verdict.PENDING)
     yield "how many wait, since when", engine.lists.waiting_for_review
-    yield "archived unheard, the oldest 50", book.archived_unheard
     for by in ("day", "carrier", "agent"):
         yield f"coverage of a day, by {by}", partial(book.coverage, [today], by)
     for by in ("day", "carrier", "agent"):

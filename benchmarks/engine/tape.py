@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from benchmarks.engine import rates as engine
+from benchmarks.states import funnel
 from consent_engine import wiring
 from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS, Calls, Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
@@ -118,8 +119,7 @@ async def settle(ours: Any, state: State, count: int) -> None:  # noqa: ANN401 -
         for lane in (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS):
             await ours.performer.perform(lane, SLICE_S)
         await ours.performer.land(SLICE_S)
-        day = time.strftime("%Y-%m-%d", time.gmtime())
-        if ours.store.lists.funnel(day).get(state, 0) >= count:
+        if funnel(ours).get(state, 0) >= count:
             return
     sys.exit(f"recording: not everything came to {state}")
 

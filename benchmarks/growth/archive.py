@@ -24,6 +24,7 @@ from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.place import Placed
+from consent_engine.engine.scribe import write_out
 from tests.archive.house import LONG, Town
 
 PIECE = 500
@@ -67,7 +68,7 @@ def told(name: str, town: Town, count: int) -> str:
     settle(town, numbers)
     grown = used(town)
     # Only settled orders are due: the live ones wait (their timers are set further ahead here than they would be).
-    for order, _ in town.engine.store.lists.placed(None, count + LIVE):
+    for order in present(town, count + LIVE):
         shown = town.live([order])[order]
         for effect in () if shown.state.settled else shown.effects:
             town.client.zadd(f"ce:{{0}}:due:{lane_of(effect)}", {f"o:{order}:{effect}": town.clock.now + 10**9})
@@ -127,6 +128,12 @@ def place(town: Town, numbers: list[Msisdn], name: str) -> None:
         check(all(isinstance(each, Placed) and each.created for each in town.engine.place_many(wanted)))
 
 
+def present(town: Town, most: int) -> list[str]:
+    """Return the newest orders in the store."""
+    write_out(town.engine.store, "benchmark")
+    return [order for _, order in town.engine.store.queries.orders.present(None, most)]
+
+
 def settle(town: Town, numbers: list[Msisdn]) -> None:
     """Take many orders to their end: asked, answered, activated, notified, reported."""
     place(town, numbers, "settled")
@@ -138,7 +145,7 @@ def settle(town: Town, numbers: list[Msisdn]) -> None:
             town.engine.receive(replies[at : at + PIECE])
         for _ in range(3):
             town.run()
-    ids = [order for order, _ in town.engine.store.lists.placed(None, len(numbers))]
+    ids = present(town, len(numbers))
     reports = [DeliveryReport("test", f"{order}.notification.1", f"d-{order}", Delivery.DELIVERED) for order in ids]
     for at in range(0, len(reports), PIECE):
         town.engine.receive(reports[at : at + PIECE])

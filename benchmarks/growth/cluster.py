@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.states import funnel
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
@@ -73,8 +74,8 @@ def placings(numbers: list[int]) -> list[Placing]:
 
 async def work(engine: Engine, state: State, count: int) -> None:
     """Perform every lane until so many orders are in that state."""
-    day, until = time.strftime("%Y-%m-%d", time.gmtime(engine.registry.now() / 1000)), time.monotonic() + BOUND_S
-    while engine.store.lists.funnel(day).get(state, 0) < count:
+    until = time.monotonic() + BOUND_S
+    while funnel(engine).get(state, 0) < count:
         for lane in Lane:
             await engine.performer.perform(lane, 1)
         if time.monotonic() > until:

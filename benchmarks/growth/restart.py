@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ports import free_port
+from benchmarks.states import funnel
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE, PREFIX, order_key
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
@@ -71,8 +72,7 @@ def place(engine: Engine, first: int, end: int) -> dict[str, str]:
 
 def asked(engine: Engine) -> int:
     """Return how many of today's orders wait for a reply."""
-    day = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).strftime("%Y-%m-%d")
-    return engine.store.lists.funnel(day).get(State.AWAITING_REPLY, 0)
+    return funnel(engine).get(State.AWAITING_REPLY, 0)
 
 
 async def ask(engine: Engine, count: int) -> None:
@@ -86,7 +86,7 @@ def missing(url: str, heads: dict[str, str], seed: int) -> list[str]:
     """Return what differs from what was acknowledged."""
     client: Any = connect(url)  # redis-py's types do not say whether answers are text
     wrong = []
-    there = set(client.zrange(f"{PREFIX}placed", 0, -1))
+    there = {key.rpartition(":")[2] for key in client.scan_iter(f"{PREFIX}order:*", 1_000)}
     if there != heads.keys():
         wrong.append(f"{len(heads.keys() - there)} orders are gone, {len(there - heads.keys())} are nobody's")
     minded = {member.split(":")[1] for due in DUE.values() for member in client.zrange(due, 0, -1)}

@@ -13,18 +13,19 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.engine import rates as bench
 from benchmarks.growth import restart
+from benchmarks.states import funnel
 from consent_engine.adapters.redis.client import Calls, Wire, connect
 from consent_engine.adapters.redis.codec import Offers, order_of
-from consent_engine.adapters.redis.keys import DAY_MS, Cell
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.config.settings import Settings
 from consent_engine.domain.call.call import RECORDING, Call, recorded_call_id, recording_key
 from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.days import DAY_MS
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_REMINDER, WAKE_WINDOW, Lane
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State
@@ -130,20 +131,16 @@ class Copies:
         placed_at = self._of.doc[1][1] - DAY_MS
         for start in range(0, count, BATCH):
             numbers = range(start, min(count, start + BATCH))
-            calls, timers, placed, told = Calls(), list[int | str](), list[int | str](), list[int | str]()
+            calls, timers, told = Calls(), list[int | str](), list[int | str]()
             for n in numbers:
                 reply_by = self._of.reply_by if due is None else due + span * n // count
                 order, call, head = self._copy(calls, first + n, placed_at, reply_by)
                 made[order] = head
                 timers += [self._of.due + reply_by - self._of.reply_by, f"o:{order}:{self._of.timer}"]
                 timers += [self._of.call_due, f"c:{call}:{WAKE_ARCHIVE}"]
-                placed += [placed_at, order]
                 told += [placed_at, call]
             calls.plain("ZADD", self._cell.due[Lane.TIMER], *timers)
-            calls.plain("ZADD", self._cell.placed, *placed)
             calls.plain("ZADD", self._cell.told, *told)
-            for step in (">agreed", "agreed>agreed", "agreed>awaiting_reply"):
-                calls.plain("HINCRBY", self._cell.funnel_of(placed_at), step, len(numbers))
             self._wire.send(calls)
             if time.monotonic() - told_at > TELL_S:
                 told_at = time.monotonic()
@@ -275,9 +272,3 @@ def sound(made: Site) -> None:
         made.engine.receive([Reply("simulated", f"check-{each}", each, carrier, "是") for each in numbers])
         restart.until(lambda: funnel(made.engine, 1).get(State.NOTIFIED, 0) == CHECKED, "copies go on")
     print(f"copies are sound: {made.size} whole, {CHECKED} of them answered and notified", flush=True)
-
-
-def funnel(engine: Engine, days_ago: int) -> dict[State, int]:
-    """Return the states of the orders placed on a day."""
-    at = (engine.registry.now() - days_ago * DAY_MS) / 1000
-    return dict(engine.store.lists.funnel(datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")))

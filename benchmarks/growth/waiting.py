@@ -32,12 +32,13 @@ from typing import Any
 
 from benchmarks.engine import rates as bench
 from benchmarks.growth import restart
-from benchmarks.growth.stock import CHECKED, ORIGINALS, TELL_S, Copies, Site, funnel, original, rewritten, site, sound
+from benchmarks.growth.stock import CHECKED, ORIGINALS, TELL_S, Copies, Site, original, rewritten, site, sound
 from benchmarks.http.house import in_one_line, new_file, positive, published
 from benchmarks.http.load import shares
 from benchmarks.machine import Meter, load, quiet
 from benchmarks.peers.report import doubt, machine
 from benchmarks.pictures import amount, table
+from benchmarks.states import funnel
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.engine.engine import Engine

@@ -27,7 +27,7 @@ from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Activation, Outside, Sms
 
@@ -166,7 +166,7 @@ class Load(Crowd):
         """Bring the journal into the log."""
         while not self.stop.wait(PAUSE_S):
             try:
-                seal(engine.store, "sealer")
+                write_out(engine.store, "sealer")
             except ConsentError:
                 self.notes.answers["not sealed"] += 1
 

@@ -64,13 +64,13 @@ _LIMIT = typer.Option(min=1, max=10_000, help="How many at most.")
 def void(limit: Annotated[int, _LIMIT] = 100) -> None:
     """List orders that got a yes without effect, newest first: when the yes came, and how it was recorded."""
     from consent_engine.domain.order.history import yes_in_vain
-    from consent_engine.engine.listing import Filter
+    from consent_engine.ports.queries import OrderFilter
 
     head = ("order", "said yes", "number", "plan", "state", "became")
     with shown(head, "no yes is without effect") as rows, opened() as engine:
 
         def page(cursor: str, most: int) -> "tuple[Iterator[tuple[Order, Event]], str]":
-            found = engine.orders(Filter(void_yes=True), cursor, most)
+            found = engine.orders(OrderFilter(void_yes=True), cursor, most)
             return ((order, said) for order in found.orders if (said := yes_in_vain(order))), found.cursor
 
         for order, said in paged(page, limit):

@@ -21,6 +21,7 @@ from consent_engine.adapters.redis.unreached import unreached
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.config.calendars import days_in
 from consent_engine.config.data_folder import kept_name
 from consent_engine.config.durations import millis
@@ -293,5 +294,5 @@ def _records(patient: _Patient) -> Iterator[Finding]:
         with suppress(ArchiveUnavailable):
             archive.check()
             if is_archive_of(archive, meta):
-                store = replace(store, archive=archive, log=SqlLog(archive))
+                store = replace(store, archive=archive, log=SqlLog(archive), queries=SqlQueries(archive))
         yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans)

@@ -14,7 +14,7 @@ from consent_engine.ports.journal import Waiting
 from consent_engine.wiring import is_archive_of
 
 LATE_MS = 60_000
-"""An entry that waits longer shows that no worker seals: a sealer looks every second."""
+"""An entry that waits longer shows that no worker writes it out: a scribe looks every second."""
 
 
 def sealed(

@@ -2,18 +2,16 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.decide.wanted_effects import excess, missing, missing_of
 from consent_engine.domain.effects import READ, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
-from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind
@@ -45,13 +43,16 @@ class Looker:
     found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     mended: list[str] = field(default_factory=list)
     looked: Counter[str] = field(default_factory=Counter)
-    days: defaultdict[str, Counter[State]] = field(default_factory=lambda: defaultdict(Counter))
     lines: dict[str, None] = field(default_factory=dict)
     """lines named by orders and by due-set entries"""
     refused: dict[tuple[str, str], Millis] = field(default_factory=dict)
     """line and carrier -> the latest refusal in the orders looked at; the line's own may be newer"""
     registered: set[tuple[str, str]] = field(default_factory=set)
     """line and name of the registrations on the lines looked at: no list has them"""
+    present: set[str] = field(default_factory=set)
+    """ids of orders that SQL has as present in Redis"""
+    lost: list[str] = field(default_factory=list)
+    """those of them without a record"""
     seen: set[str] = field(default_factory=set)
     """ids of the orders looked at"""
 
@@ -64,10 +65,8 @@ class Looker:
         self._told_if_absent([order_id for order_id in ids if order_id not in orders])
         _, _, lines = self.store.records.live(lines=list(dict.fromkeys(order.line for order in orders.values())))
         wrong: dict[str, list[str]] = {}
-        moving = self._moving(orders)
         for order in orders.values():
             self.looked["orders"] += 1
-            self.days[GREENWICH.of(order.doc.placed_at)][order.state] += order.id not in moving
             self.lines[order.line] = None
             if at := order.refused_at:
                 whom = order.line, order.doc.carrier
@@ -82,21 +81,12 @@ class Looker:
         return orders
 
     def _told_if_absent(self, ids: Sequence[str]) -> None:
-        """Note ids that cannot be read, or are listed without a record. An archived order is in no list either."""
-        versions, listed = self.store.records.versions(ids), self.store.lists.placed_at(ids)
-        for order_id, version, at in zip(ids, versions, listed, strict=True):
-            if version or at:
-                self.found["unreadable" if version else "gone"].append(order_id)
-
-    def _moving(self, orders: Mapping[str, Order]) -> Collection[str]:
-        """Return settled orders that are in the archive, too: on their way there. They are counted there."""
-        settled = [order.id for order in orders.values() if order.state.settled]
-        return self.store.archive.versions(settled) if self.store.archive is not None else ()
-
-    def archived(self, day: str) -> Counter[State]:
-        """Count a day's archived orders by their final state."""
-        since = GREENWICH.begins(day)
-        return Counter(self.store.archive.states(since, since + DAY_MS) if self.store.archive is not None else {})
+        """Note ids that cannot be read, or whose record SQL has as present, and Redis has not."""
+        for order_id, version in zip(ids, self.store.records.versions(ids), strict=True):
+            if version:
+                self.found["unreadable"].append(order_id)
+            elif order_id in self.present:
+                self.lost.append(order_id)
 
     def _told_if_still(self, orders: Mapping[str, Order], wrong: Mapping[str, Sequence[str]]) -> None:
         """Note troubles of orders that did not change since: an order and its line were read one after the other."""
@@ -212,23 +202,6 @@ class Looker:
             **found.orders, **found.lines, **found.calls, **found.endings, **reports
         }  # fmt: skip
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
-
-    # -- counts ----------------------------------------------------------------------------------------------------
-
-    def funnel(self, day: str) -> bool:
-        """Return whether a day's counts match its orders' states; True too for a day that keeps changing."""
-        since = GREENWICH.begins(day)
-        for _ in range(3):
-            before, states = self.store.lists.funnel(day), Counter[State]()
-            ids = self.survey.placed_ids(since, since + DAY_MS)
-            for piece in pieces(ids, PIECE):
-                orders = self.store.records.live(piece)[1]
-                moving = self._moving(orders)
-                states.update(order.state for order in orders.values() if order.id not in moving)
-            states += self.archived(day)
-            if before == self.store.lists.funnel(day):
-                return {state: n for state, n in before.items() if n} == dict(states)
-        return True
 
     # -- mends -----------------------------------------------------------------------------------------------------
 

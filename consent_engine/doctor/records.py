@@ -1,15 +1,16 @@
 """The check of stored records: the newest and those that are due, or all; in pieces, with their numbers reported."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from consent_engine.doctor import calls, endings, refusals, reserved
 from consent_engine.doctor.findings import Finding, Level, good, named
-from consent_engine.doctor.orders import PIECE, Looker, newest, pieces
-from consent_engine.domain.days import GREENWICH
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.doctor.journal import LATE_MS
+from consent_engine.doctor.orders import PIECE, Looker, pieces
+from consent_engine.domain.effects import Lane
 from consent_engine.ports import Store
+from consent_engine.ports.queries import NOTHING
 from consent_engine.ports.survey import Kind, Survey
 
 SAMPLE = 1_000
@@ -17,8 +18,7 @@ TELL_EVERY = 5_000
 SOME_PIECES = 20
 RESERVED_MS = 3_600_000
 """No request lasts this long: an older reservation without an order is of a process that died."""
-MOST_CALLS = 10_000_000
-EVER = 1 << 62
+MOST_CALLS = MOST_ORDERS = 10_000_000
 MENDED = "put back what was missing of"
 """The beginning of the finding that tells what was mended."""
 TELL_US = "keep the data, and report it: this must never happen"
@@ -28,7 +28,7 @@ STALLED = "consent show ORDER: no SMS or activation is put back by a guess; canc
 MEND = "consent doctor --mend; if it says so again: consent show ORDER, and report it"
 
 TROUBLES: dict[str, tuple[Level, str, str]] = {
-    "gone": (Level.BAD, "orders in the list without a record", BACKUP),
+    "gone": (Level.BAD, "orders that are gone from Redis, though SQL has them as open or new", BACKUP),
     "unreadable": (Level.BAD, "records that cannot be read, or whose seal does not fit: they were changed or damaged",
                    BACKUP),
     "history": (Level.BAD, "orders whose sealed history does not lead to the record: a defect, or the secret leaked",
@@ -54,7 +54,8 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "member": (Level.WARN, "entries of due-sets that the engine did not write",
                "which program writes into this Redis?"),
     "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: each is removed when it is due"),
-    "unlisted": (Level.WARN, "orders that are in no list", "consent show ORDER shows them; report it"),
+    "unlisted": (Level.BAD, "orders that SQL lacks, though the scribe had time to write them",
+                 "is a worker running, and does SQL answer? If so, keep the data, and report it"),
     "callless": (Level.BAD, "orders whose call is neither in Redis nor in the archive, or cannot be read", BACKUP),
     "ungated": (Level.BAD, "open orders that nothing bars, though their call is up or its review contested", MEND),
     "unended": (Level.BAD, "calls that have been up for more than five hours, or that no timer would abandon", MEND),
@@ -65,8 +66,6 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
                 "consent show ORDER; cancel the one that its desk does not know, or take it back; and report it"),
     "revoked": (Level.BAD, "open orders of a plan that was revoked: the revocation was interrupted",
                 "POST /v1/plans/CODE/revoke once more: it goes on"),
-    "funnel": (Level.WARN, "days whose counts differ from their orders",
-              "believe the list (GET /v1/orders); report it"),
 }  # fmt: skip
 
 
@@ -94,11 +93,8 @@ def records(
     reports progress · plans: returns all that were published
     """
     looker = Looker(store, survey, lease_ms, wanted.mend)
-    total = survey.placed(0, EVER)
-    limit = total if wanted.all else wanted.sample
-    oldest = _orders(looker, wanted, limit, total, tell, plans)
+    _orders(looker, wanted, tell, plans)
     if wanted.all:
-        _unlisted(looker)
         for kind in (Kind.LINE, Kind.INBOX):
             for ids in survey.names(kind):
                 looker.inboxes(ids)
@@ -109,8 +105,7 @@ def records(
         looker.lines_of(piece)
     if wanted.all:
         refusals.look(looker, plans, tell)
-    _funnel(looker, oldest, complete=limit >= total)
-    yield from _told(looker, total)
+    yield from _told(looker, wanted)
     yield from _reservations(store, survey, None if wanted.all else SOME_PIECES)
 
 
@@ -121,49 +116,62 @@ def _due(looker: Looker, limit: int | None) -> None:
                 looker.members(lane, piece)
 
 
-def _orders(
-    looker: Looker, wanted: Wanted, limit: int, total: int, tell: Callable[[str], None], plans: reserved.Plans
-) -> Millis:  # fmt: skip
-    """Check orders, newest first; return the instant at which the last one checked was placed."""
-    oldest, done = 0, 0
-    for page in newest(looker.store.lists.placed, limit, wanted.piece):
-        orders = looker.orders([order_id for order_id, _ in page])
-        calls.of_orders(looker, orders)
-        reserved.keys_of_orders(looker, orders)
-        reserved.of_revoked_plans(looker, orders, plans)
-        oldest, done = page[-1][1], done + len(page)
+def _orders(looker: Looker, wanted: Wanted, tell: Callable[[str], None], plans: reserved.Plans) -> None:
+    """Check orders: those that SQL has as present, newest first, and where all are wanted those that Redis has."""
+    done = 0
+    for page in _present(looker, MOST_ORDERS if wanted.all else wanted.sample, wanted.piece):
+        looker.present.update(page)
+        _looked_at(looker, page, plans)
+        done += len(page)
         if done % wanted.tell_every < wanted.piece <= done:
-            tell(f"looked at {done:,} of {total:,} orders")
-    return oldest
+            tell(f"looked at {done:,} orders")
+    _gone(looker)
+    if wanted.all or looker.store.queries is NOTHING:
+        for ids in looker.survey.names(Kind.ORDER, None if wanted.all else SOME_PIECES):
+            rest = [order_id for order_id in dict.fromkeys(ids) if order_id not in looker.seen]
+            for piece in pieces(rest, PIECE):
+                _looked_at(looker, piece, plans)
+                if wanted.all:
+                    _unlisted(looker, piece)
 
 
-def _unlisted(looker: Looker) -> None:
-    """Check orders that the list did not lead to; note those that stand in no list."""
-    for ids in looker.survey.names(Kind.ORDER):
-        rest = [order_id for order_id in dict.fromkeys(ids) if order_id not in looker.seen]
-        for piece in pieces(rest, PIECE):
-            looker.orders(piece)
-            for order in looker.store.records.live(piece)[1].values():
-                at = order.doc.placed_at
-                if order.id not in looker.survey.placed_ids(at, at + 1):
-                    looker.found["unlisted"].append(order.id)
+def _present(looker: Looker, limit: int, piece: int) -> Iterator[list[str]]:
+    """Yield the orders that SQL has as present in Redis, newest first; none where it cannot be asked."""
+    if looker.store.queries is NOTHING:
+        return
+    before, left = None, limit
+    while left > 0 and (page := looker.store.queries.orders.present(before, min(piece, left))):
+        yield [order_id for _, order_id in page]
+        before, left = page[-1], left - len(page)
 
 
-def _funnel(looker: Looker, oldest: Millis, *, complete: bool) -> None:
-    """Check the counts of the days that were looked at whole. Those that differ are counted again, more carefully."""
-    days = sorted(set(looker.days) | set(looker.survey.days() if complete else ()))
-    for day in days:
-        if not complete and day <= GREENWICH.of(oldest):
-            continue
-        counted = {state: n for state, n in looker.store.lists.funnel(day).items() if n}
-        if counted != dict(looker.days[day] + looker.archived(day)) and not looker.funnel(day):
-            looker.found["funnel"].append(day)
+def _looked_at(looker: Looker, ids: Sequence[str], plans: reserved.Plans) -> None:
+    orders = looker.orders(ids)
+    calls.of_orders(looker, orders)
+    reserved.keys_of_orders(looker, orders)
+    reserved.of_revoked_plans(looker, orders, plans)
 
 
-def _told(looker: Looker, total: int) -> Iterator[Finding]:
+def _gone(looker: Looker) -> None:
+    """Note orders that are lost. One that has left for good meanwhile is present no more."""
+    if looker.lost:
+        left = looker.store.archive.versions(looker.lost) if looker.store.archive is not None else {}
+        looker.found["gone"] += [each for each in looker.lost if each not in left]
+
+
+def _unlisted(looker: Looker, ids: Sequence[str]) -> None:
+    """Note orders that SQL lacks though the scribe had time to write them."""
+    if looker.store.queries is NOTHING:
+        return
+    now, orders, _ = looker.store.records.live(ids)
+    lacks = orders.keys() - looker.store.queries.orders.known(list(orders))
+    looker.found["unlisted"] += [each for each in lacks if now - orders[each].doc.placed_at > LATE_MS]
+
+
+def _told(looker: Looker, wanted: Wanted) -> Iterator[Finding]:
     looked = looker.looked
-    rest = "" if looked["orders"] >= total else "; --all looks at everything"
-    seen = f"{looked['orders']:,} of {total:,} orders, {looked['lines']:,} lines, {looked['due']:,} due-set entries"
+    rest = "" if wanted.all or looked["orders"] < wanted.sample else "; --all looks at everything"
+    seen = f"{looked['orders']:,} orders, {looked['lines']:,} lines, {looked['due']:,} due-set entries"
     mended = [f"{record}" for record in looker.mended]
     if mended:
         yield good(f"{MENDED} {named(mended)}")

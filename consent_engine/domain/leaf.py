@@ -1,5 +1,7 @@
 """Leaves: the log's entries, one for each commit that extends a chain. A leaf holds no number, no text and no name.
 
+The journal has marks beside them: a mark names a record that changed while no chain grew.
+
 A refusal, and a registration as marketing-free, has a leaf when it begins to stand (number 0) and when it is lifted
 (number 1): its record is the line, its head the hash of its name.
 
@@ -97,6 +99,32 @@ class Leaf(Struct, frozen=True):
             raise BrokenRecord("an entry of the log cannot be read")
         kind, record, seq, at, head = found.groups()
         return cls(Chained(kind), record, int(seq), int(at), head)
+
+
+_MARK = "="
+
+
+def mark_of(kind: Chained, record: str) -> str:
+    """Return the journal's mark for a change of a record that no leaf names."""
+    return f"{_MARK} {kind} {record}"
+
+
+def is_mark(entry: str) -> bool:
+    """Whether an entry of the journal is a mark: no leaf, which the log would number."""
+    return entry.startswith(_MARK)
+
+
+def changed_by(entry: str) -> tuple[Chained, str] | None:
+    """Return the record that an entry of the journal names; None where it cannot be read. A restriction's is its line.
+
+    >>> changed_by("= o 0ce7"), changed_by("n 0ce7 0 1 h"), changed_by("?")
+    ((<Chained.ORDER: 'o'>, '0ce7'), (<Chained.LINE: 'l'>, '0ce7'), None)
+    """
+    kind, _, rest = entry.removeprefix(f"{_MARK} ").partition(" ")
+    record = rest.partition(" ")[0]
+    if kind not in Chained or not (record.isascii() and record.isalnum()):
+        return None
+    return Chained.LINE if kind == Chained.REFUSAL else Chained(kind), record
 
 
 @lru_cache(maxsize=1024)

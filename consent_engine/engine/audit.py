@@ -15,7 +15,7 @@ from consent_engine.domain.leaf import LIFTED, Chained, Leaf, leaf_hash
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit_lines import Lines
 from consent_engine.engine.audit_plans import Plans, Sold
-from consent_engine.engine.audit_records import UNLOGGED, Chain, chains, misfiled, unheard, unlogged
+from consent_engine.engine.audit_records import UNLOGGED, Chain, chains, misfiled, unlogged
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
@@ -68,7 +68,6 @@ def audit(
     _unlogged(store, found, newest, between[1])
     found.wrong += misfiled(store, ((leaf.of, leaf.record) for leaf in newest.values()))
     found.wrong += unlogged(store, newest, kept_since, between)
-    found.wrong += unheard(store, kept_since)
     found.wrong += sold.wrong(plans) if plans else ()
     found.wrong += lines.wrong(store, between[1])
     found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]

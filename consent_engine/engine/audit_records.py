@@ -93,19 +93,6 @@ def misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[tu
                 yield record, f"its row in the archive was changed: {', '.join(columns)}"
 
 
-def unheard(store: Store, kept_since: Millis) -> Iterator[tuple[str, str]]:
-    """Yield what waits in the archive's queue of unheard calls, and is no call of it that can be read. Raises
-    ArchiveUnavailable.
-    """
-    after: tuple[Millis, str] | None = None
-    while store.archive is not None and (rows := store.archive.calls.unheard(after, PIECE)):
-        there = store.archive.calls.calls([call for call, _ in rows])
-        for call, over in rows:
-            if call not in there and over >= kept_since:
-                yield call, "waits in archived_unheard, and no such call can be read"
-        after = rows[-1][1], rows[-1][0]
-
-
 def _by_kind(wanted: Iterable[tuple[Chained, str]]) -> dict[Chained, list[str]]:
     found: dict[Chained, dict[str, None]] = {}
     for kind, record in wanted:
@@ -125,15 +112,21 @@ def _began(store: Store) -> Millis | None:
 def _lists(store: Store) -> Iterator[tuple[Chained, _Page, bool]]:
     """Yield every list of records: their kind, its pages, and whether it is the archive's."""
     lists, archive = store.lists, store.archive
-    yield Chained.ORDER, lists.placed, False
     yield Chained.CALL, partial(lists.calls, wrong=False), False
     yield Chained.ENDING, lists.endings, False
     yield Chained.REPORT, store.reports.listed, False
     if archive is not None:  # after the store: what leaves the store meanwhile is there
-        yield Chained.ORDER, archive.placed, True
+        yield Chained.ORDER, _placed(store), True
         yield Chained.CALL, partial(archive.calls.listed, CallFilter()), True
         yield Chained.ENDING, partial(archive.records.listed, Owner.ENDING), True
         yield Chained.REPORT, partial(archive.records.listed, Owner.REPORT), True
+
+
+def _placed(store: Store) -> _Page:
+    def page(before: tuple[Millis, str] | None, limit: int) -> Sequence[tuple[str, Millis]]:
+        return [(order, at) for at, order in store.queries.orders.listed(before, limit)]
+
+    return page
 
 
 def _between(page: _Page, between: tuple[Millis, Millis]) -> Iterator[Mapping[str, Millis]]:

@@ -191,7 +191,8 @@ class CallBook:
 
     def pressure(self, days: Sequence[str], by: str) -> list[Pressure]:
         """Sum up the outcomes of the orders of these days, by agent or plan: the worst first."""
-        return pressures((self._store.lists.sold(day) for day in days), by)
+        of = self._terms.reporting.days
+        return pressures(self._store.queries.orders.sold(of.begins(min(days)), of.ends(max(days))), by)
 
     def page(self, wanted: CallFilter, cursor: str = "", limit: int = 50) -> CallPage:
         """List up to `limit` calls, newest first. Raises Malformed for a cursor that no list handed out, and

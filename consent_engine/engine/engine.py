@@ -60,6 +60,7 @@ from consent_engine.engine.trouble import Trouble
 from consent_engine.engine.undeliverable import Undeliverable
 from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import LiftResult, Outside, Queue, Registry, Store, Stored
+from consent_engine.ports.queries import OrderFilter
 
 T = TypeVar("T")
 MOST_ALIKE = 20
@@ -89,7 +90,7 @@ class Engine:
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
-        self.undeliverable = Undeliverable(self.lookup, registry.now, terms, secret, self.place_many, self._all)
+        self.undeliverable = Undeliverable(store, registry.now, terms, secret, self.place_many, self._all)
         self.inspector = Inspector(store, self.lookup, secret)
         to_number = self.inspector.to_number
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, to_number, self._all, registry)
@@ -212,17 +213,19 @@ class Engine:
         """Record an event of a number. Raises Malformed and EventNotTaken."""
         return self.run(happening(asked, self._secret))
 
-    def orders(self, wanted: listing.Filter, cursor: str = "", limit: int = 50) -> listing.Page:
-        """Return a page of orders, newest first."""
-        return listing.orders_page(self.lookup, wanted, cursor, limit)
+    def orders(self, wanted: OrderFilter, cursor: str = "", limit: int = 50) -> listing.Page:
+        """Return a page of orders, newest first. Raises Malformed for a cursor that no list handed out, and
+        ArchiveUnavailable.
+        """
+        return listing.page_of(self.store.queries.orders.page(wanted, listing.read_cursor(cursor), limit))
 
     def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> listing.Page:
-        """Return a page of a number's orders, newest first."""
-        return listing.orders_of_page(self.lookup, self.line(msisdn), cursor, limit)
+        """Return a page of a number's orders, as `orders` does."""
+        return self.orders(OrderFilter(line=line_id(self._secret, msisdn)), cursor, limit)
 
     def orders_ending(self, tail: str) -> list[Order]:
-        """Return the orders whose ids end with `tail`, newest first, of those that are not archived yet."""
-        found = self.records.live(ids := self.lists.ending(tail, MOST_ALIKE))[1]
+        """Return the orders whose ids end with `tail`, newest first, of the newest ones. Raises ArchiveUnavailable."""
+        found = self.lookup.load(ids := self.store.queries.orders.with_tail(tail, MOST_ALIKE))[1]
         return [found[order] for order in ids if order in found]
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:

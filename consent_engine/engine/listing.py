@@ -6,42 +6,16 @@ from typing import TypeVar
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
-from consent_engine.domain.lifecycle import State
-from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
-from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.lookup import Lookup, Position
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
 from consent_engine.ports import Lists, Records
+from consent_engine.ports.queries import Paged, Position
 
 T = TypeVar("T")
 MOST_LOOKED_AT = 2_000
 """Most records that one page looks at: a filter that fits few gives a short page and a cursor to continue."""
 CHUNK = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A filter of orders; None lets all through. since: placed at or after · void_yes: whether a YES was in vain."""
-
-    state: State | None = None
-    agent: str | None = None
-    plan: str | None = None
-    since: Millis | None = None
-    void_yes: bool | None = None
-    carrier: str | None = None
-
-    def fits(self, order: Order) -> bool:
-        """Whether an order belongs in the list."""
-        doc = order.doc
-        pairs = (
-            (self.state, order.state), (self.agent, doc.agent), (self.plan, doc.plan),
-            (self.carrier, doc.carrier),
-        )  # fmt: skip
-        young = self.since is None or doc.placed_at >= self.since
-        in_vain = self.void_yes is None or self.void_yes == (yes_in_vain(order) is not None)
-        return young and in_vain and all(wanted is None or wanted == found for wanted, found in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +56,9 @@ def fitting(
     return tuple(found), f"{before[0]}-{before[1]}" if before else ""
 
 
-def orders_page(lookup: Lookup, wanted: Filter, cursor: str, limit: int) -> Page:
-    """Return up to `limit` orders. Raises Malformed for a cursor that no list handed out."""
-
-    def read(before: Position | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
-        rows = lookup.placed(before, CHUNK)
-        return rows, lookup.load([order for order, _ in rows])[1]
-
-    return Page(*fitting(read, wanted.fits, cursor, limit, wanted.since))
-
-
-def orders_of_page(lookup: Lookup, line: Line, cursor: str, limit: int) -> Page:
-    """Return up to `limit` orders of a number, newest first. Raises Malformed for a cursor that no list handed out.
-
-    Only the page is loaded, however many there are.
-    """
-    before = read_cursor(cursor)
-    newest = lookup.placed_of(line, before, limit + 1)
-    page = newest[:limit]
-    found = lookup.load([order for order, _ in page])[1]
-    last = f"{page[-1][1]}-{page[-1][0]}" if len(newest) > limit else ""
-    return Page(tuple(found[order] for order, _ in page if order in found), last)
+def page_of(found: Paged[Order]) -> Page:
+    """Return a page of orders, with its cursor."""
+    return Page(found.rows, f"{found.last[0]}-{found.last[1]}" if found.last else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,21 +55,6 @@ class Lookup:
         archived = archive.versions(missing) if archive else {}
         return [version or archived.get(order, 0) for order, version in zip(orders, found, strict=True)]
 
-    def placed(self, before: Position | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `Lists.placed`, with archived orders. The archive is asked only for rows old enough to be there."""
-        live = self._store.lists.placed(before, limit)
-        return _with_archived(self._store, live, limit, lambda archive: archive.placed(before, limit))
-
-    def placed_of(self, line: Line, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `placed`, for one number."""
-        ids = [entry.order for entry in line.entries]
-        live = {order: at for order, at in zip(ids, self._store.lists.placed_at(ids), strict=True) if at}
-        # The archive after the store: an order that leaves the store meanwhile is in the archive.
-        archive = self._store.ours()
-        rows = dict(archive.of_line(line.id, before, limit) if archive else ()) | live
-        found = [(order, at) for order, at in rows.items() if before is None or (at, order) < before]
-        return sorted(found, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
-
 
 class ReportLookup:
     """The reader of reports of calls: in the store, then in the archive.

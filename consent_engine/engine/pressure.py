@@ -9,9 +9,9 @@ from enum import StrEnum
 from threading import Lock
 from time import monotonic
 
-from consent_engine.domain.days import later
-from consent_engine.domain.order.pressure import Told, pressing, told_by_agent
-from consent_engine.ports import Lists
+from consent_engine.domain.days import Days, later
+from consent_engine.domain.order.pressure import Wronged, pressing, wronged_by_agent
+from consent_engine.ports.queries import OrderQueries
 
 WEEK = 7
 TODAY_S = 300.0
@@ -33,18 +33,18 @@ class PressureWatch:
     """The counts of two weeks that one process knows; for all its threads."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[float, Mapping[str, Told]]] = {}
+        self._known: dict[str, tuple[float, Mapping[str, Wronged]]] = {}
         self._looking = Lock()
 
-    def look(self, lists: Lists, today: str) -> dict[Over, int]:
+    def look(self, orders: OrderQueries, days_of: Days, today: str) -> dict[Over, int]:
         """Return how many agents seem to press; this reads one day at most. Periods with a day that is not read yet
-        are left out: some minutes after a start all are there. Raises StoreUnavailable.
+        are left out: some minutes after a start all are there. Raises ArchiveUnavailable.
         """
         days = [later(today, -n) for n in range(2 * WEEK)]
         with self._looking:
             self._known = {day: known for day, known in self._known.items() if day in days}
             if day := self._due(days):
-                self._known[day] = monotonic(), told_by_agent(lists.sold(day))
+                self._known[day] = monotonic(), wronged_by_agent(orders.sold(days_of.begins(day), days_of.ends(day)))
             spans = {Over.TODAY: days[:1], Over.WEEK: days[:WEEK], Over.WEEK_BEFORE: days[WEEK:]}
             return {
                 over: pressing(self._known[day][1] for day in span)

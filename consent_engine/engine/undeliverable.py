@@ -24,12 +24,14 @@ from consent_engine.domain.order.history import all_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import CHUNK, Page, fitting
-from consent_engine.engine.lookup import Lookup, Position
 from consent_engine.engine.place import Placed
 from consent_engine.engine.round_trips import load, load_of, or_raised
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ConsentError, CoolingOff, DuplicateOrder, OrderNotFound, StoreUnavailable
+from consent_engine.ports import Store
+from consent_engine.ports.queries import OrderFilter, Position
 
+Row = tuple[str, Millis]
 MOST_LOOKED_AT = 20_000
 """Most orders of any state that are looked at in one go, the newest first: a cursor leads on."""
 MOST_ASKED = 500
@@ -63,11 +65,11 @@ class Undeliverable:
     """The undeliverable orders that can be asked about again. place: places orders · run: carries out steps"""
 
     def __init__(
-        self, lookup: Lookup, now: Callable[[], Millis], terms: Terms, secret: str,
+        self, store: Store, now: Callable[[], Millis], terms: Terms, secret: str,
         place: Callable[[Sequence[Placing]], list[Placed | ConsentError]],
         run: Callable[[Sequence[Step[None]]], Sequence[ConsentError | None]],
     ) -> None:  # fmt: skip
-        self._lookup, self._now, self._terms, self._secret = lookup, now, terms, secret
+        self._store, self._now, self._terms, self._secret = store, now, terms, secret
         self._place, self._run = place, run
 
     def page(self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED) -> Page:
@@ -77,23 +79,23 @@ class Undeliverable:
         cursor that no page handed out, and ArchiveUnavailable.
         """
         since = self._now() - self._terms.call_age
+        # An order is placed once its subscriber has agreed: none that was placed before this has a call young enough.
+        wanted = OrderFilter(state=State.UNDELIVERABLE, plan=plan, since=since - SKEW_MS)
 
-        def read(before: Position | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
-            rows = self._lookup.placed(before, CHUNK)
-            return rows, self._lookup.load([order for order, _ in rows])[1]
+        def read(before: Position | None) -> tuple[list[Row], Mapping[str, Order]]:
+            found = self._store.queries.orders.page(wanted, before, CHUNK)
+            orders = {order.id: order for order in found.rows}
+            return [(order.id, order.doc.placed_at) for order in found.rows], orders
 
         def fits(order: Order) -> bool:
             return (
-                order.state is State.UNDELIVERABLE
-                and order.doc.call.agreed_at >= since
+                order.doc.call.agreed_at >= since
                 and bool(order.doc.call_id and order.person.msisdn)
                 and (reason is None or reason_of(order) == reason)
-                and (plan is None or order.doc.plan == plan)
                 and not any(isinstance(e.detail, Noted) and e.detail.new for e in order.all(Trigger.PLACED_AGAIN))
             )
 
-        # An order is placed once its subscriber has agreed: none that was placed before this has a call young enough.
-        return Page(*fitting(read, fits, cursor, limit, since - SKEW_MS, MOST_LOOKED_AT))
+        return Page(*fitting(read, fits, cursor, limit, None, MOST_LOOKED_AT))
 
     def ask_again(self, orders: Sequence[Order], by: str) -> AskedAgain:
         """Ask the subscribers of such orders again, up to MOST_ASKED: a new order each, which both histories name.

@@ -3,7 +3,7 @@
 from consent_engine.ports.archive import Aged, Archive, Expired, Retirement, RetireResult, Retiring
 from consent_engine.ports.calls import CallArchive, CallFilter
 from consent_engine.ports.inbox import Inbox, Posted, Stored
-from consent_engine.ports.journal import Journal, Log, Piece, Waiting
+from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck, needed
 from consent_engine.ports.lists import Lists, Standing, Tally
 from consent_engine.ports.loaded import Loaded

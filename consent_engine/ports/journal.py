@@ -1,12 +1,14 @@
 """The ports to the journal, where each commit leaves its entries, and to the log, which numbers each entry once."""
 
-from collections.abc import Sequence, Set
-from typing import Protocol
+from collections.abc import Mapping, Sequence, Set
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import Leaf
+from consent_engine.ports.records import Owner
 
 
 class Waiting(Struct, frozen=True):
@@ -24,6 +26,13 @@ class Piece(Struct, frozen=True):
     entries: Sequence[str]
 
 
+class LineKept(NamedTuple):
+    """A number as the store keeps it: its fields, none where the store has it no more, and its unread messages."""
+
+    fields: Mapping[str, str]
+    unread: Sequence[str]
+
+
 class Journal(Protocol):
     """The entries that commits wrote, cell by cell. Raises StoreUnavailable as the Store does."""
 
@@ -34,6 +43,12 @@ class Journal(Protocol):
 
     def drop(self, piece: Piece) -> bool:
         """Remove a piece that the log has; False, and nothing is removed, when another reader already did."""
+
+    def lines(self, lines: Sequence[str]) -> dict[str, LineKept]:
+        """Return these lines as the store has them, each whole."""
+
+    def prove(self, cell: int) -> None:
+        """Prove durable all that was written in a cell before."""
 
     def waiting(self) -> Waiting:
         """Return how much waits now in the cells that can be reached."""
@@ -57,14 +72,31 @@ class Journal(Protocol):
         """
 
 
+class Writing(Protocol):
+    """A transaction of the scribe. Each of its methods raises ArchiveUnavailable as the Archive does."""
+
+    def records(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """Write records of a kind as the store has them; return the ids of those kept. A record that cannot be read,
+        and another one than is known under this id, is not.
+        """
+
+    def lines(self, lines: Mapping[str, LineKept]) -> None:
+        """Write lines as the store has them, and what stands on them."""
+
+    def append(self, entries: Sequence[str]) -> int:
+        """Number the leaves that are not in the log yet, in their order. Return how many they were. Raises BrokenRecord
+        as `Log.ends` does.
+        """
+
+
 class Log(Protocol):
     """The log: all entries of all cells, numbered densely from 0, each once, kept for ever. Raises ArchiveUnavailable
     as the Archive does.
     """
 
-    def append(self, entries: Sequence[str]) -> int:
-        """Number the entries that are not in the log yet, in their order, all or none. Return how many they were.
-        Raises BrokenRecord as `ends` does.
+    def writing(self) -> AbstractContextManager["Writing"]:
+        """Open a transaction of the scribe: no other one writes meanwhile. Raises ArchiveUnavailable; an error that
+        leaves it undoes it.
         """
 
     def has(self, entry: str) -> bool:

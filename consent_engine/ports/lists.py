@@ -8,11 +8,7 @@ from msgspec import Struct
 from consent_engine.domain.call.counted import Heard
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
-
-MOST_SEARCHED = 200_000
-"""The largest number of orders in one part of the store that a search by the end of an id looks at."""
 
 
 class Tally(Struct, frozen=True):
@@ -43,12 +39,6 @@ class Standing(Struct, frozen=True):
 class Lists(Protocol):
     """Lists and counts of the records in the store itself, those in the archive left out."""
 
-    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Return orders with the instants they were placed at, newest first. before: the last row of the page before"""
-
-    def placed_at(self, orders: Sequence[str]) -> list[Millis]:
-        """Return when each of these orders was placed; 0 for one that is not in the store itself."""
-
     def open_orders(self, limit: int) -> list[str]:
         """Return orders with pending effects: every unsettled one, and some whose notification waits."""
 
@@ -71,12 +61,6 @@ class Lists(Protocol):
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
         """Return how many of one day's calls were heard, by agent. This reads all counts of the day."""
 
-    def sold(self, day: str) -> dict[str, int]:
-        """Return the outcome counts of the orders placed on a day (China's), see `domain/order/pressure.py`."""
-
-    def ended_soon(self, days: Sequence[str]) -> int:
-        """Return how many of the services switched on on these days were taken back within a week."""
-
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         """Return restrictions of a kind, newest first. before: instant and name of the last one of the page before"""
 
@@ -89,17 +73,5 @@ class Lists(Protocol):
     def endings_open(self) -> Tally:
         """Return how many endings are open, and when the oldest of them was asked for."""
 
-    def ending(self, tail: str, most: int) -> list[str]:
-        """Return orders whose ids end in `tail`, newest first, of the newest MOST_SEARCHED in each part of a store."""
-
     def lifted(self, most: int) -> list[str]:
         """Return the records of the newest liftings (JSON: carrier, at, by, evidence, ...), newest first."""
-
-    def funnel(self, day: str) -> dict[State, int]:
-        """Return how many orders placed on a day (UTC, YYYY-MM-DD) are in each state."""
-
-    def placed_on(self, day: str) -> dict[State, int]:
-        """Count as `funnel` does, for a day of the business (China's): see `domain/days.py`."""
-
-    def uncalled(self, day: str) -> int:
-        """Return how many of the orders placed on a day (UTC, YYYY-MM-DD) have no record of their call."""

@@ -9,6 +9,7 @@ from consent_engine.ports.journal import Journal, Log
 from consent_engine.ports.lanes import Lanes
 from consent_engine.ports.lists import Lists
 from consent_engine.ports.permits import Permits
+from consent_engine.ports.queries import NOTHING, Queries
 from consent_engine.ports.records import Records
 from consent_engine.ports.reports import Reports
 from consent_engine.ports.reservations import Reservations
@@ -33,6 +34,8 @@ class Store:
     reports: Reports
     archive: Archive | None = None
     """the archive that settled orders are moved to, whether bound yet or not (`ours`); None: they stay in the store"""
+    queries: Queries = NOTHING
+    """lists and sums of all records, as the scribe wrote them"""
     log: Log | None = None
     """the log in the archive's database that the journal is moved to; None: the journal grows"""
     _bound: bool = field(default=False, repr=False)

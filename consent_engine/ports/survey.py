@@ -32,15 +32,6 @@ class Survey(Protocol):
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
         """Yield the ids of all records of a kind, piece by piece. A name may come twice. pieces: how many at most"""
 
-    def placed(self, since: Millis, until: Millis) -> int:
-        """Return how many orders were placed from `since` on and before `until`."""
-
-    def placed_ids(self, since: Millis, until: Millis) -> list[str]:
-        """Return the orders placed from `since` on and before `until`."""
-
-    def days(self) -> list[str]:
-        """Return the days (UTC) that the funnel has counts for."""
-
     def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
         """Yield the members of a lane's due-set in pieces, about `limit` of them."""
 

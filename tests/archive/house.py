@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import delete, update
 
@@ -16,13 +17,15 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.tables import META, SIZE, TABLES
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.leaf import is_mark
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal, sound
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
-from consent_engine.engine.listing import Filter
 from consent_engine.ports import Outside
+from consent_engine.ports.queries import OrderFilter
 from tests.conftest import NUMBER, SENDERS, World
+from tests.written_out import listed
 
 LONG = 80
 """Hours after which no reply can mean an order any more (window 24 h, and 48 h)."""
@@ -44,8 +47,9 @@ class Town(World):
         """Make another engine on the same store and archive. store: between the engine and Redis."""
         wire = Wire(self.client, proves=False, replicas=0)
         inner = store or redis_store(wire, lease_ms=60_000, clock=self.clock, cell=self.cell, seal=SEAL)
+        log = SqlLog(self.archive) if self.archive is not None else None
         return Engine(
-            replace(inner, archive=self.archive, log=SqlLog(self.archive) if self.archive is not None else None),
+            listed(replace(inner, archive=self.archive, log=log), self.client, [self.cell], SEAL),
             RedisRegistry(wire, clock=self.clock, prefix=Cell().shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),
@@ -102,7 +106,7 @@ def everywhere(town, orders):
         shown = town.engine.show(order.id)
         assert (shown.head, shown.events, shown.person) == (order.head, order.events, order.person)
         assert sound(shown)
-    listed = [order.id for order in town.engine.orders(Filter(), "", 100).orders]
+    listed = [order.id for order in town.engine.orders(OrderFilter(), "", 100).orders]
     assert sorted(listed) == sorted(order.id for order in orders)
 
 
@@ -138,3 +142,33 @@ def restored(client, kept):
 
 DAY = 24 * 3_600_000
 SHORT = Retention(service=20 * DAY, no_service=10 * DAY, records=30 * DAY)
+
+
+class LogThrough:
+    """A log whose scribe hands its entries to `through`, with the log's own append."""
+
+    def __init__(self, log, through):
+        self.log = log
+        self.through = through
+
+    @contextmanager
+    def writing(self):
+        with self.log.writing() as to:
+            yield WritingThrough(to, self.through)
+
+
+class WritingThrough:
+    def __init__(self, to, through):
+        self.records, self.lines = to.records, to.lines
+        self.append = partial(through, to.append)
+
+
+def append(log, entries):
+    """Bring entries to a log by themselves."""
+    with log.writing() as to:
+        return to.append(entries)
+
+
+def standing(town):
+    """The leaves that wait, without the marks beside them."""
+    return [entry for entry in town.client.lrange(town.cell.journal, 0, -1) if not is_mark(entry)]

@@ -7,14 +7,14 @@ from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.engine.audit import audit
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from tests.conftest import NUMBER
 
 EVER = (0, 2**62)
 
 
 def sealed(town):
-    seal(town.engine.store, "one")
+    write_out(town.engine.store, "one")
 
 
 def of_refusals(town):

@@ -11,7 +11,7 @@ from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from tests.archive.house import SHORT, Town, broken, kept_of
 from tests.conftest import NUMBER, OTHER
 from tests.memory import a_store
@@ -19,7 +19,7 @@ from tests.memory import a_store
 
 def test_an_audit_says_what_it_looked_at_and_ends_with_what_is_wrong(real, consent):
     order = real.settled()
-    entries = seal(real.engine.store, "one")
+    entries = write_out(real.engine.store, "one")
     told = f"{entries} entries of 2 records looked at, 0 of them past retention"
     status, out, _ = consent("audit")
     assert (status, out.split("\n")[0]) == (0, f"log\t{told}; 0 wrong")
@@ -67,7 +67,7 @@ def test_a_list_shows_what_can_be_read_while_the_archive_is_away_and_does_not_en
 def test_an_archive_that_is_away_is_one_trouble_and_what_waits_for_it_is_counted(real, consent, tmp_path):
     """It was called a trouble of Redis too: PING."""
     real.settled()
-    seal(real.engine.store, "one")
+    write_out(real.engine.store, "one")
     real.engine.place(Placing("desk", "now", real.request(OTHER)))
     (tmp_path / "archive.sqlite3").rename(tmp_path / "away.sqlite3")
     _, out, _ = consent("doctor", "--brief")
@@ -85,7 +85,7 @@ def test_with_another_secret_the_doctor_judges_no_record_and_mends_none(real, co
     real.engine.registry.check("test-secret", strict=False, cells=1)
     real.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
     real.settled(msisdn=OTHER)
-    seal(real.engine.store, "one")
+    write_out(real.engine.store, "one")
     before = kept_of(real.client)
     monkeypatch.setenv("CONSENT_SECRET", "another secret")
     status, out, err = consent("doctor", "--all", "--mend", "--brief")
@@ -141,11 +141,11 @@ def test_a_metric_says_whether_the_archive_can_be_asked(small):
 def test_no_refusal_is_put_in_force_from_the_log_of_another_archive(real, consent, tmp_path, monkeypatch):
     real.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "desk"))
     real.settled(msisdn=OTHER)
-    seal(real.engine.store, "one")
+    write_out(real.engine.store, "one")
     theirs = SqlArchive(f"sqlite:///{tmp_path}/theirs.sqlite3", SHORT)
     elsewhere = Town(a_store(), theirs)
     elsewhere.engine.refuse(RefusalAsked(OTHER, "mobile", "voice", "desk"))
-    seal(elsewhere.engine.store, "one")
+    write_out(elsewhere.engine.store, "one")
     elsewhere.runner.close()
     monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/theirs.sqlite3")
     status, out, _ = consent("doctor", "--all", "--mend", "--brief")

@@ -12,7 +12,7 @@ from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
 from consent_engine.engine.line_events import LineEventAsked
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from tests.archive.house import LONG
 from tests.conftest import NUMBER
 
@@ -24,7 +24,7 @@ def audited(town, kept_since=0, between=EVER):
 
 
 def sealed(town):
-    return seal(town.engine.store, "one")
+    return write_out(town.engine.store, "one")
 
 
 def log_of(town, statement):

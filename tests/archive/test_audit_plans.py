@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.engine.audit import audit
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from tests.conftest import OTHER
 
 EVER = (0, 2**62)
@@ -24,7 +24,7 @@ def wrong(town):
 def sold(small):
     """An order that was sold, and left for the archive; its plan's row."""
     small.order = small.settled()
-    seal(small.engine.store, "one")
+    write_out(small.engine.store, "one")
     small.move()
     assert small.order.id not in small.live([small.order.id])
     small.row = f"{Cell().shared}plan:{small.order.doc.plan}"
@@ -57,7 +57,7 @@ def test_a_plan_that_was_changed_sold_and_changed_back_is_named_too(sold):
     changed(sold, name="别的套餐")
     sold.engine = sold.another()
     other = sold.settled(msisdn=OTHER)
-    seal(sold.engine.store, "one")
+    write_out(sold.engine.store, "one")
     changed(sold, name=was["name"])
     assert other.doc.offer.plan_name == "别的套餐"
     assert wrong(sold) == [

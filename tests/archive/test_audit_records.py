@@ -1,19 +1,19 @@
 """`consent audit` from the records' side: none is without its entries in the log, and no row says otherwise than it."""
 
 import pytest
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import func, insert, literal, select, update
 
-from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS, UNHEARD
+from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
-from consent_engine.engine.listing import Filter
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
+from consent_engine.ports.queries import OrderFilter
 from tests.archive.house import LONG
-from tests.conftest import NUMBER, OTHER
+from tests.conftest import OTHER
 
 EVER = (0, 2**62)
 THIRD = parse("13900139001")
-OF_THE_RECORD = {"id", "record", "person"}
+OF_THE_RECORD = {"id", "record", "person", "gone", "effects"}
 
 
 def wrong(town, between=EVER, kept_since=0):
@@ -21,7 +21,7 @@ def wrong(town, between=EVER, kept_since=0):
 
 
 def sealed(town):
-    return seal(town.engine.store, "one")
+    return write_out(town.engine.store, "one")
 
 
 def changed(town, table, name, **values):
@@ -79,7 +79,7 @@ def test_a_column_that_says_otherwise_than_its_record_is_named(small, table):
     assert wrong(small) == []
     for column in (each.name for each in table.columns if each.name not in OF_THE_RECORD):
         record, kept = rows_of(small, table, column)[0]
-        other = kept + 1 if isinstance(kept, int) else f"{kept or ''}x"
+        other = not kept if isinstance(kept, bool) else kept + 1 if isinstance(kept, int) else f"{kept or ''}x"
         changed(small, table, record, **{column: other})
         assert record in {named for named, _ in wrong(small)}, column
         changed(small, table, record, **{column: kept})
@@ -108,7 +108,7 @@ def test_garbage_in_an_archived_row_stops_no_other_record_and_is_named(small, ta
     first = orders[0].id if table is ORDERS else orders[0].doc.call_id
     changed(small, table, first, record=text)
     assert first in {record for record, _ in wrong(small)}
-    shown = [each.id for each in small.engine.orders(Filter(), "", 10).orders]
+    shown = [each.id for each in small.engine.orders(OrderFilter(), "", 10).orders]
     assert orders[1].id in shown
     calls = small.archive.calls.calls([each.doc.call_id for each in orders])
     assert orders[1].doc.call_id in calls
@@ -123,49 +123,9 @@ def test_an_archived_row_that_nobody_can_read_and_the_log_does_not_know_is_named
     assert "cannot be read, and nothing of it is in the log" in named
 
 
-# The queue of those that nobody has heard ----------------------------------------------------------------------------
-
-
-def queued(town, *statements):
-    """Change the queue; return it."""
-    with town.archive.asking() as connection:
-        for each in statements:
-            connection.execute(each)
-        return connection.execute(select(UNHEARD).order_by(UNHEARD.c.id)).all()
-
-
-def test_a_call_that_was_taken_out_of_the_queue_of_unheard_ones_is_named(small):
-    """No reviewer would ever see it, and nothing else goes by that table."""
-    left(small)
-    [call] = queued(small)
-    assert wrong(small) == []
-    named = [(call.id, "its row in the archive was changed: archived_unheard")]
-    for statement in (delete(UNHEARD), insert(UNHEARD).values(id=call.id, over_at=call.over_at + 1)):
-        queued(small, statement)
-        assert wrong(small) == named
-    queued(small, update(UNHEARD).values(over_at=call.over_at))
-    assert wrong(small) == []
-
-
-def test_what_stands_in_the_queue_of_unheard_calls_and_is_none_is_named(small):
-    """An alarm would go by it for ever, and nobody could hear what it is about."""
+def test_a_call_whose_verdict_was_changed_beside_its_record_is_named(small):
+    """No reviewer would ever see it: the queue goes by that column."""
     order = left(small)
-    planted = {"id": f"ffff{order.doc.call_id[4:]}", "over_at": small.clock.now}
-    queued(small, insert(UNHEARD).values(planted))
-    assert wrong(small) == [(planted["id"], "waits in archived_unheard, and no such call can be read")]
-
-
-@pytest.mark.parametrize("nth", range(3))
-def test_calls_that_retention_deletes_piece_by_piece_leave_the_queue_with_their_rows(small, nth):
-    """Whichever of them was heard, and so is not in the queue."""
-    for each in (NUMBER, OTHER, THIRD):
-        left(small, msisdn=each)
-    heard = queued(small)[nth].id
-    queued(small, delete(UNHEARD).where(UNHEARD.c.id == heard))
-    small.clock.forward(hours=24 * 40)
-    for waits in (2, 1, 0):
-        assert small.archive.expire(small.clock.now, 1).calls == 1
-        with small.archive.asking() as connection:
-            there = set(connection.execute(select(CALLS.c.id)).scalars())
-        assert {row.id for row in queued(small)} == there - {heard}
-        assert len(there) == waits
+    with small.archive.asking() as connection:
+        connection.execute(update(CALLS).values(verdict="passed"))
+    assert wrong(small) == [(order.doc.call_id, "its row in the archive was changed: verdict")]

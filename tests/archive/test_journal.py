@@ -21,18 +21,15 @@ from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.pressure import PressureWatch
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Piece, Waiting
+from tests.archive.house import LogThrough, append, standing
 from tests.conftest import NUMBER
 from tests.memory import a_store
 
 MOST_BYTES = 120
 """The most bytes that one event may take in a journal."""
-
-
-def standing(town):
-    return town.client.lrange(town.cell.journal, 0, -1)
 
 
 def of_orders(town):
@@ -45,7 +42,7 @@ def logged(town):
 
 
 def sealed(town):
-    return seal(town.engine.store, "one")
+    return write_out(town.engine.store, "one")
 
 
 # -- the entries of a commit -------------------------------------------------------------------------------------------
@@ -147,13 +144,15 @@ def dying(town, at):
         return stepped
 
     class Journal:
-        read, drop = (mortal(getattr(town.engine.store.journal, name)) for name in ("read", "drop"))
-        read, drop = staticmethod(read), staticmethod(drop)
+        read, lines, prove, drop = (
+            staticmethod(mortal(getattr(town.engine.store.journal, name)))
+            for name in ("read", "lines", "prove", "drop")
+        )
 
-    class Log:
-        append = staticmethod(mortal(town.engine.store.log.append))
+    def through(append, entries):
+        return mortal(append)(entries)
 
-    return replace(town.engine.store, journal=Journal(), log=Log())
+    return replace(town.engine.store, journal=Journal(), log=LogThrough(town.engine.store.log, through))
 
 
 def test_whenever_a_sealer_dies_everything_is_in_the_log_once_and_densely(small):
@@ -162,7 +161,7 @@ def test_whenever_a_sealer_dies_everything_is_in_the_log_once_and_densely(small)
         small.settled(key=f"k{points}", msisdn=parse(f"138{points:08d}"))
         was, entries = [entry for _, entry, _ in logged(small)], standing(small)
         try:
-            seal(dying(small, points), f"dies-{points}", most=2)  # several pieces
+            write_out(dying(small, points), f"dies-{points}", most=2)  # several pieces
             break
         except Dies:
             points += 1
@@ -179,12 +178,13 @@ def test_what_comes_while_the_last_piece_is_sealed_is_sealed_the_next_time(small
     small.settled()
     entries = standing(small)
 
-    class Meanwhile:
-        def append(self, brought):
-            small.place(msisdn=parse("13900139000"), key="another")
-            return small.engine.store.log.append(brought)
+    def meanwhile(append, brought):
+        small.place(msisdn=parse("13900139000"), key="another")
+        return append(brought)
 
-    assert seal(replace(small.engine.store, log=Meanwhile()), "one") == len(entries)
+    assert write_out(replace(small.engine.store, log=LogThrough(small.engine.store.log, meanwhile)), "one") == len(
+        entries
+    )
     assert standing(small) != []
 
 
@@ -215,11 +215,11 @@ def test_several_who_append_at_once_number_every_entry_once(archive, url):
     entries = [Leaf(Chained.ORDER, f"{n:028x}", 0, 1, "h" * 43).entry for n in range(300)]
     logs = [SqlLog(archive), SqlLog(archive), SqlLog(SqlArchive(url)), SqlLog(SqlArchive(url))]
 
-    def append(log, mine):
+    def bring(log, mine):
         for n in range(0, len(mine), 20):
-            log.append(mine[n : n + 20])
+            append(log, mine[n : n + 20])
 
-    threads = [Thread(target=append, args=(log, entries[n * 50 : n * 50 + 150])) for n, log in enumerate(logs)]
+    threads = [Thread(target=bring, args=(log, entries[n * 50 : n * 50 + 150])) for n, log in enumerate(logs)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -232,28 +232,27 @@ def test_several_who_append_at_once_number_every_entry_once(archive, url):
 
 def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
     real.settled()
-    entries = standing(real)
+    entries, waits = standing(real), real.client.llen(real.cell.journal)
 
-    class Away:
-        def append(self, _entries):
-            raise ArchiveUnavailable("the archive cannot be reached")
+    def away(_append, _entries):
+        raise ArchiveUnavailable("the archive cannot be reached")
 
     with pytest.raises(ArchiveUnavailable):
-        seal(replace(real.engine.store, log=Away()), "one")
+        write_out(replace(real.engine.store, log=LogThrough(real.engine.store.log, away)), "one")
     assert standing(real) == entries
     real.clock.forward(seconds=300)
     oldest = Leaf.decode(entries[0]).at
-    assert real.engine.store.journal.waiting() == Waiting(len(entries), oldest)
+    assert real.engine.store.journal.waiting() == Waiting(waits, oldest)
     told = {
         family.name: family.samples[0].value
         for family in of_store(look_at(real.engine, PressureWatch()))
         if family.samples
     }
-    assert told["consent_journal_waiting"] == len(entries)
+    assert told["consent_journal_waiting"] == waits
     assert told["consent_journal_oldest_seconds"] >= 300
     [finding] = journal(real.engine.store.journal, real.engine.store.log, real.clock.now)
     assert (finding.level, finding.what.partition(",")[0]) == (
-        Level.BAD, f"{len(entries)} entries of the journal are not in the log",
+        Level.BAD, f"{waits} entries of the journal are not in the log",
     )  # fmt: skip
     sealed(real)
     [finding] = journal(real.engine.store.journal, real.engine.store.log, real.clock.now)
@@ -262,7 +261,7 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
 
 def test_a_log_that_is_brought_what_it_has_in_another_order_numbers_only_what_is_new(archive):
     log = SqlLog(archive)
-    assert [log.append(each) for each in (["a", "b"], ["b", "c", "a", "c"], [], ["d", "a", "e"])] == [2, 1, 0, 2]
+    assert [append(log, each) for each in (["a", "b"], ["b", "c", "a", "c"], [], ["d", "a", "e"])] == [2, 1, 0, 2]
     assert [(n, entry) for n, entry, _ in log.entries(1, 9)] == [(1, "b"), (2, "c"), (3, "d"), (4, "e")]
 
 

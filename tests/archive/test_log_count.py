@@ -10,10 +10,10 @@ from consent_engine.adapters.sql.tables import META
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, journal
 from consent_engine.engine.audit import audit, newest
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import BrokenRecord
 from consent_engine.wiring import installation
-from tests.archive.house import SEAL
+from tests.archive.house import SEAL, append, standing
 from tests.conftest import NUMBER, OTHER
 
 EVER = (0, 2**62)
@@ -42,7 +42,7 @@ def bad(findings):
 def six(small):
     """A log of six entries, and a journal of six more."""
     small.settled()
-    assert seal(small.engine.store, "one") == 6
+    assert write_out(small.engine.store, "one") == 6
     small.settled(msisdn=OTHER)
     small.engine.store.archive.seal = SEAL
     return small
@@ -51,19 +51,19 @@ def six(small):
 @pytest.mark.parametrize("value", WRONG)
 def test_a_count_that_cannot_be_is_named_seals_nothing_and_is_counted_anew_by_a_mend(six, value):
     counted(six, value)
-    store, waits = six.engine.store, six.client.lrange(six.cell.journal, 0, -1)
+    store, waits = six.engine.store, standing(six)
     [(named, what)] = audit(store, 0, EVER).wrong
     assert (named, what.split(", and")[0]) == ("log", f"its count of entries (archive_meta, log) says {value!r:.20}")
     assert newest(store, 0).wrong == [], "the data themselves are compared all the same"
     for log in (store.log, SqlLog(six.archive)):
         with pytest.raises(BrokenRecord, match="consent doctor --mend"):
-            log.append(waits)
+            append(log, waits)
     with pytest.raises(BrokenRecord, match="6 are there"):
-        seal(store, "one")
-    assert six.client.lrange(six.cell.journal, 0, -1) == waits
+        write_out(store, "one")
+    assert standing(six) == waits
     assert bad(told(six)) == [(f"the log: {what}", "consent doctor --mend")]
     assert bad(told(six, mend=True)) == []
-    assert seal(store, "one") == len(waits)
+    assert write_out(store, "one") == len(waits)
     assert audit(store, 0, EVER).wrong == []
     assert bad(told(six)) == []
 
@@ -77,7 +77,7 @@ def test_a_log_whose_end_is_gone_is_named_by_each_look_and_goes_on_behind_the_ga
     assert what == "the last 93 entries of the log are gone from the archive"
     assert newest(store, 0).wrong == [], "what is there is compared"
     assert newest(store, 0).entries == 6
-    assert seal(store, "one") == 6
+    assert write_out(store, "one") == 6
     assert audit(store, 0, EVER).wrong == gap, "what is sealed behind it hides nothing"
 
 
@@ -89,7 +89,7 @@ def test_a_log_that_grows_while_it_is_read_lacks_nothing(six):
         def entries(self, first, most):
             rows = there(first, most)
             if not rows:
-                seal(six.engine.store, "one")
+                write_out(six.engine.store, "one")
             return rows
 
     six.engine.store.log.entries = Grows(six.archive).entries
@@ -102,7 +102,7 @@ def test_a_log_that_grows_while_it_is_read_lacks_nothing(six):
 def test_a_start_a_doctor_and_an_audit_each_say_in_one_line_that_the_count_cannot_be(real, consent, caplog):
     for row in (NUMBER, OTHER):
         real.settled(msisdn=row)
-        seal(real.engine.store, "one")
+        write_out(real.engine.store, "one")
     counted(real, "x")
     with installation(Settings.load()):
         [told] = [each.message for each in caplog.records if each.message.startswith("the archive: ")]

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.effects import Lane
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import NotOurArchive
 from tests.acceptance.house import HOME
 from tests.archive.house import SHORT, Town
@@ -44,7 +44,7 @@ def test_two_installations_on_one_archive_are_refused(town, second):
     second.run(Lane.TIMER)
     assert second.live([theirs.id]), "it waits: nothing of one is written among the other's"
     waits = second.client.llen(second.cell.journal)
-    for asked in (lambda: second.engine.show(order.id), lambda: seal(second.engine.store, "one")):
+    for asked in (lambda: second.engine.show(order.id), lambda: write_out(second.engine.store, "one")):
         with pytest.raises(NotOurArchive, match="another installation"):
             asked()
     assert town.archive.check() == 1

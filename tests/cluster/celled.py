@@ -22,6 +22,7 @@ from consent_engine.ports import Archive, Outside, Store
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World
 from tests.plans import priced, undated
+from tests.written_out import listed
 
 
 class Registry(RedisRegistry):
@@ -53,7 +54,7 @@ class Celled(World):
         self.stores = self.stores or made
         store = made[0] if len(made) == 1 else sharded_store(made)
         return Engine(
-            replace(store, archive=self.archive),
+            listed(replace(store, archive=self.archive), self.client, self.names),
             Registry(self.wire(0), clock=self.clock, prefix=self.names[0].shared),
             self.queue,
             Outside({"test": self.gateway}, dict.fromkeys(SENDERS, "test"), SENDERS, self.bss),

@@ -13,7 +13,6 @@ from benchmarks.ports import free_port
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
@@ -68,7 +67,6 @@ def padded(made):
         made.client.zadd(f"ce:{{0}}:{name}", {NOBODY: "+inf"})
     for name in ("unmatched", "lifted"):
         made.client.xadd(f"ce:{{0}}:{name}", {"m": "{}"})
-    made.client.hset(made.cell.sold(CHINA.of(made.clock())), "placed|nothing|nobody", 1)
     made.engine.registry.pauses.pause(Target("lane", "nobody"), Pause(0, "ops", "something stands there"))
 
 

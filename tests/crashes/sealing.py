@@ -1,14 +1,13 @@
 """Operations on the journal: its waiting entries are brought to the log."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.domain.leaf import leaf_hash
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from tests.crashes.calls import begins, ends
 from tests.crashes.dying import Told
 from tests.crashes.operation import ONE, Operation
@@ -16,17 +15,6 @@ from tests.crashes.town import LEASE_MS, Life, Town
 
 PIECE = 2
 """The number of entries moved at a time: small enough that there are several pieces."""
-
-
-class Says(SqlLog):
-    """A log whose writer reports each append: dying after it leaves another state than dying before it."""
-
-    told: Told
-
-    def append(self, entries: Sequence[str]) -> int:
-        new = super().append(entries)
-        self.told(logged=new)
-        return new
 
 
 class Seals(Operation):
@@ -47,12 +35,12 @@ class Seals(Operation):
     def act(self, engine: Engine, told: Told) -> None:
         for path in self.path.parent.glob("log.sqlite3*"):
             path.unlink()  # left by another life
-        log = Says(SqlArchive(f"sqlite:///{self.path}"))
-        log.told = told
-        self._seal(engine, log, f"sealer-{os.getpid()}")
+        log = SqlLog(SqlArchive(f"sqlite:///{self.path}"))
+        self._seal(engine, log, f"scribe-{os.getpid()}")
+        told(logged=log.size())
 
     def _seal(self, engine: Engine, log: SqlLog, reader: str) -> int:
-        return seal(replace(engine.store, archive=log.archive, log=log), reader, most=PIECE)
+        return write_out(replace(engine.store, archive=log.archive, log=log), reader, most=PIECE)
 
     def logged(self) -> list[str]:
         if not self.path.exists():

@@ -29,7 +29,7 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.audit import audit
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import OrderNotFound, SettingsError, StoreUnavailable
 from tests import needs
 from tests.archive.house import LONG
@@ -57,12 +57,12 @@ def kept(tmp_path_factory):
         town.report(read_not, Delivery.DELIVERED)
         assert town.say("是")
         asked_not = town.place(OTHER)
-        seal(town.engine.store, "one")
+        write_out(town.engine.store, "one")
         manifest = take(settings(folder / "data"), None, folder / "backup", silent)
         later = town.place(parse("13800138077"))
         town.engine.refuse(RefusalAsked(parse(REFUSED), "mobile", "ops", "cli:me"))
         town.run()
-        seal(town.engine.store, "one")
+        write_out(town.engine.store, "one")
     ids = {"gone": gone.id, "read_not": read_not.id, "asked_not": asked_not.id, "later": later.id}
     return folder, manifest, ids
 
@@ -96,7 +96,7 @@ def test_what_waits_in_a_backup_goes_on_to_notified_on_a_redis_of_ones_own(kept,
         assert [town.engine.show(ids[name]).state for name in ("read_not", "asked_not")] == ["notified"] * 2
         assert len({each.order_id for each in town.bss.asked}) == 2
         assert town.engine.show(ids["gone"]).person
-        seal(town.engine.store, "two")
+        write_out(town.engine.store, "two")
         assert not audit(town.engine.store, 0, (0, 2**62)).wrong
 
 

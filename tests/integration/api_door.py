@@ -39,6 +39,7 @@ from consent_engine.wiring import Installation, archive_of
 from tests.conftest import ANY_AGE, recording_of
 from tests.integration.told import untold
 from tests.plans import sample
+from tests.written_out import listed
 
 SECRET = "gateway-secret-gateway-secret"
 NUMBER, OTHER = "+8613800138000", "+8613900139000"
@@ -107,6 +108,7 @@ class Door:
         emptied(folder / ARCHIVE_FILE)
         self.engines = [self.installation.engine()]
         self.engine = self.engines[0]
+        listed(self.engine.store, self.redis)
         self.engine.catalogue.stock(sample())
         self.keys = {role: self.engine.keys.add(f"the-{role}", role) for role in Role}
         self.keys["other"] = self.engine.keys.add("another-desk", Role.AGENT)
@@ -129,6 +131,7 @@ class Door:
 
     def noted(self, engine: Engine) -> Engine:
         """Remember an engine, to close its connections with the test: garbage keeps them for hundreds of tests."""
+        listed(engine.store, self.redis)
         self.engines.append(engine)
         return engine
 

@@ -185,7 +185,7 @@ def test_a_script_may_do_no_more_than_who_runs_it(redis):
 
 def test_who_watches_sees_what_waits(redis, walked):
     with contextlib.closing(redis.client("watch")) as watch:
-        assert watch.zcard("ce:{0}:placed") >= 1
+        assert watch.zcard("ce:{0}:due:timer") >= 1
         assert watch.hgetall("ce:workers")
         assert watch.smembers("rq:workers")
         assert watch.zcount("ce:{0}:due:timer", "-inf", "+inf") >= 0

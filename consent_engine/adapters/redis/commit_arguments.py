@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from itertools import chain
 
-from consent_engine.adapters.redis.keys import Cell, called
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.counted import counted_of
-from consent_engine.domain.call.ended_soon import ended_soon_of
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import Verdict
@@ -15,7 +14,6 @@ from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Kind, Restriction, is_lasting, is_refusal, name_of
-from consent_engine.domain.order.pressure import sold_of
 from consent_engine.domain.order.rhythm import Laid
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
@@ -128,17 +126,6 @@ class Lists:
 def _order(change: OrderChange, cell: Cell, seal: Seal | None, held: str, lists: Lists) -> str:
     order, before = change.order, change.state_before
     doc, state = order.doc, order.state
-    if state != before:
-        day = lists.numbers[cell.funnel_of(doc.placed_at)]
-        lists.counts += day, f"{before or ''}>{state}"
-        if before is None and doc.call_id:
-            lists.counts += day, called(state)
-        if counted := sold_of(order, before):
-            key = lists.numbers[cell.sold_of(doc.placed_at)]
-            for count in counted:
-                lists.counts += key, count
-    if before is None:
-        lists.stands(cell.placed, doc.placed_at, doc.id)
     fields = {**change.fields, "state": state, "head": order.head}
     if change.fields and seal:
         fields[SEAL] = seal.of(order)
@@ -228,10 +215,6 @@ def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str
         lists.stands(cell.endings, ending.doc.asked_at, ending.id)
     elif ending.is_over and not before.is_over:
         lists.leaves(cell.endings, ending.id)
-    if counted := ended_soon_of(ending, before):
-        key = lists.numbers[cell.sold(cell.days.of(ending.doc.activated_at))]
-        for count in counted:
-            lists.counts += key, count
     return _sealed(Owner.ENDING, ending, change, cell, seal, names, lists)
 
 

@@ -1,11 +1,24 @@
 """Commits as the script `commit` takes them: its keys, and its arguments as they are written; many in one go."""
 
+from collections.abc import Sequence
+
 from consent_engine.adapters.redis.codec import Offers
 from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, laid_of, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import READ
+from consent_engine.domain.leaf import Chained, mark_of
 from consent_engine.domain.seal import Seal
-from consent_engine.ports import Change, Commit, LineChange, OrderChange
+from consent_engine.ports import (
+    CallChange,
+    Change,
+    Commit,
+    EndingChange,
+    LineChange,
+    Look,
+    OrderChange,
+    RecordChange,
+    ReportChange,
+)
 
 MOST = 128
 """How many commits a script saves: some milliseconds in which nobody else is answered."""
@@ -60,6 +73,7 @@ class Commits(Lists):
             raise ValueError("a commit without the record whose effect is held")
         if inbox and (commit.guard is not None or args[start + 4]):
             args[start + 11] = self.numbers[self._cell.inbox(inbox)]
+        self.sealed += _marks(records, sealed=bool(self.sealed))
         if self.counts:
             args[start + 12] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
         self.listed()
@@ -90,3 +104,20 @@ class Commits(Lists):
             last += len(counts) // 2, *counts
         args = [*first, len(self._absent), *self._absent, self.count, *self.args, *last]
         return [*self._cell.of_commits, *self.numbers], args
+
+
+def _marks(records: Sequence[Change], *, sealed: bool) -> list[str]:
+    """Return the journal's marks for the records that a commit changes without a leaf. sealed: the commit has a leaf,
+    which stands for the line, too.
+    """
+    return [
+        mark_of(_KINDS[type(each)] if not isinstance(each, RecordChange) else Chained(each.owner.value), each.id)
+        for each in records
+        if not isinstance(each, Look) and each.leaf is None and not (sealed and isinstance(each, LineChange))
+    ]
+
+
+_KINDS: dict[type[Change], Chained] = {
+    OrderChange: Chained.ORDER, LineChange: Chained.LINE, CallChange: Chained.CALL, EndingChange: Chained.ENDING,
+    ReportChange: Chained.REPORT,
+}  # fmt: skip

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 from consent_engine.adapters.redis.cells import apart
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import pairs
-from consent_engine.adapters.redis.keys import EARLY, LATE, Cell
+from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.sms import REPEATED
@@ -33,7 +33,6 @@ class RedisSurvey(Survey):
         self._wire = wire
         self._piece = piece
         self._cell = cell = cell or Cell()
-        self._funnel = cell.funnel("")
         named = {Kind.ORDER: cell.order, Kind.LINE: cell.line, Kind.INBOX: cell.inbox}
         self._named = {kind: name("") for kind, name in {**named, Kind.RESERVATION: cell.reservation}.items()}
 
@@ -73,16 +72,6 @@ class RedisSurvey(Survey):
             yield found
             if not int(cursor):
                 return
-
-    def placed(self, since: Millis, until: Millis) -> int:
-        return int(self._wire.ask(("ZCOUNT", self._cell.placed, since, f"({until}"))[0])
-
-    def placed_ids(self, since: Millis, until: Millis) -> list[str]:
-        return list(self._wire.ask(("ZRANGE", self._cell.placed, since, f"({until}", "BYSCORE"))[0])
-
-    def days(self) -> list[str]:
-        keys = chain.from_iterable(self._scanned(("SCAN",), "MATCH", f"{self._funnel}*", piece=10 * self._piece))
-        return sorted({key.removeprefix(self._funnel).removesuffix(LATE).removesuffix(EARLY) for key in keys})
 
     def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
         seen = 0
@@ -136,15 +125,6 @@ class CellsSurvey(Survey):
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
         """Yield a piece of each cell in turn, so that a caller who stops early has seen some of every cell."""
         return _in_turn([cell.names(kind, pieces) for cell in self._cells])
-
-    def placed(self, since: Millis, until: Millis) -> int:
-        return sum(cell.placed(since, until) for cell in self._cells)
-
-    def placed_ids(self, since: Millis, until: Millis) -> list[str]:
-        return [order for cell in self._cells for order in cell.placed_ids(since, until)]
-
-    def days(self) -> list[str]:
-        return sorted({day for cell in self._cells for day in cell.days()})
 
     def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
         each = None if limit is None else limit // len(self._cells) + 1

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
+from itertools import chain
 
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
-from consent_engine.domain.leaf import Chained, Leaf, entry_at
+from consent_engine.domain.leaf import Chained, Leaf, entry_at, is_mark
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Journal, Piece, Waiting
+from consent_engine.ports import Journal, LineKept, Piece, Waiting
 
 LEASE_MS = 10_000
+MOST_MARKS = 50
+"""Among how many of the oldest entries a leaf is searched for, which has an instant: a mark has none."""
 PIECE = 1_000
 
 
@@ -33,11 +36,19 @@ class RedisJournal(OfCell, Journal):
         [dropped] = self._wire.send(calls, repeat=True)
         return bool(dropped)
 
+    def lines(self, lines: Sequence[str]) -> dict[str, LineKept]:
+        asked = [(("HGETALL", self._cell.line(line)), ("LRANGE", self._cell.inbox(line), 0, -1)) for line in lines]
+        found = iter(self._wire.ask(*chain.from_iterable(asked)))
+        return {line: LineKept(fields, next(found)) for line, fields in zip(lines, found, strict=False)}
+
+    def prove(self, cell: int) -> None:
+        self._wire.ask(("HINCRBY", self._cell.journaled, "proofs", 1), prove=True)
+
     def waiting(self) -> Waiting:
-        count, oldest = self._wire.ask(("LLEN", self._cell.journal), ("LINDEX", self._cell.journal, 0))
+        count, first = self._wire.ask(("LLEN", self._cell.journal), ("LRANGE", self._cell.journal, 0, MOST_MARKS))
         at = 0
-        with suppress(BrokenRecord):  # an entry that cannot be read is counted, without its instant
-            at = Leaf.decode(oldest).at if oldest else 0
+        with suppress(BrokenRecord, StopIteration):  # an entry that cannot be read is counted, without its instant
+            at = Leaf.decode(next(entry for entry in first if not is_mark(entry))).at
         return Waiting(count, at)
 
     def among(self, entries: Set[str]) -> set[str]:
@@ -94,6 +105,15 @@ class ShardedJournal(OfCells, Journal):
 
     def drop(self, piece: Piece) -> bool:
         return self._cells.stores[piece.cell].journal.drop(piece)
+
+    def lines(self, lines: Sequence[str]) -> dict[str, LineKept]:
+        cells = self._cells
+        parts = apart(lines, len(cells.stores)).items()
+        found = [cells.stores[cell].journal.lines([lines[n] for n in some]) for cell, some in parts]
+        return {line: kept for each in found for line, kept in each.items()}
+
+    def prove(self, cell: int) -> None:
+        self._cells.stores[cell].journal.prove(cell)
 
     def waiting(self) -> Waiting:
         found = [each for each in self._cells.reached(lambda cell: cell.journal.waiting()) if each.count]

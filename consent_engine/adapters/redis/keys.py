@@ -29,7 +29,6 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China);
                                   sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.|all|: on
                                   which day since 1970 they were made)
-    ce:{0}:sold:<day>     hash    <what>|<plan>|<agent> -> how many orders placed that day had this outcome
     ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> for answers to the SMS that asks for the code; q~|, p~| where
                                   the SMS is not known to be delivered -> the newest yeses of the day, `<ms it
                                   took>,<when it came>,<part of the line's name>;` each; kept for two days
@@ -40,10 +39,6 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:refusals       zset    <line> <carrier or *> -> since
     ce:{0}:held           zset    <line> <carrier or *> -> since: suspected refusals, which a person decides
-    ce:{0}:placed         zset    order -> placed at
-    ce:{0}:funnel:<day>   hash    <state before>><state after> -> how many orders placed that day (UTC) made this step;
-                                  from a state to itself: how many have a record of their call. Orders placed after the
-                                  business's next day has begun are counted in `<day>+`: each kind of day is two keys
     ce:{0}:offers         hash    <hash> -> an offer that orders share: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
@@ -85,23 +80,13 @@ others with cell 0):
 from functools import lru_cache
 
 from consent_engine.domain.call.review import Verdict
-from consent_engine.domain.days import CHINA, GREENWICH, Days
+from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Lane, Millis, lane_of
-from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Owner
 
-DAY_MS, MINUTE_MS = 86_400_000, 60_000
-LATE, EARLY = "+", "-"
-"""Suffixes of a UTC day's counts for the hours that are the business's next day, or its day before."""
+MINUTE_MS = 60_000
 _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end", Owner.REPORT: "report"}
-
-
-def called(state: State) -> str:
-    """Return the field of a day's funnel that counts orders placed with a record of their call: a step that changes no
-    state.
-    """
-    return f"{state}>{state}"
 
 
 class Cell:
@@ -121,7 +106,6 @@ class Cell:
         self.held = f"{prefix}held"
         self.reviewing = f"{prefix}reviewing"
         self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held, Kind.REVIEW: self.reviewing}
-        self.placed = f"{prefix}placed"
         self.calls = f"{prefix}calls"
         self.told = f"{prefix}told"
         self.endings = f"{prefix}endings"
@@ -155,19 +139,11 @@ class Cell:
 
     def dialled_of(self, began_at: Millis) -> str:
         """Return the key of the counts that a call belongs to."""
-        return self._of_minute(began_at // MINUTE_MS)[0]
-
-    def sold(self, day: str) -> str:
-        """Return the key of the outcome counts of a day's orders (China's, YYYY-MM-DD), by plan and agent."""
-        return f"{self.prefix}sold:{day}"
+        return self._of_minute(began_at // MINUTE_MS)
 
     def rhythm(self, day: str) -> str:
         """Return the key of the newest yeses of a day (China's, YYYY-MM-DD), by agent."""
         return f"{self.prefix}rhythm:{day}"
-
-    def sold_of(self, placed_at: Millis) -> str:
-        """Return the key of the outcome counts, by plan and agent, that an order belongs to."""
-        return self._of_minute(placed_at // MINUTE_MS)[1]
 
     def inbox(self, line_id: str) -> str:
         return f"{self.prefix}inbox:{line_id}"
@@ -176,18 +152,6 @@ class Cell:
         """Return the key of an Idempotency-Key's reservation, by the hash of the Idempotency-Key."""
         return f"ce:key:{key}" if self.shared == "ce:" else f"{self.prefix}key:{key}"
 
-    def funnel(self, day: str, part: str = "") -> str:
-        """Return the key of the funnel of orders placed on a day (UTC, YYYY-MM-DD). part: LATE or EARLY for the hours
-        that are another day of the business"""
-        return f"{self.prefix}funnel:{day}{part}"
-
-    def funnel_of(self, placed_at: Millis) -> str:
-        """Return the key of the funnel that an order belongs to."""
-        return self._of_minute(placed_at // MINUTE_MS)[2]
-
-    def _counts_of(self, minute: int) -> tuple[str, str, str]:
-        """Return the keys of a minute's counts: of calls, of orders' outcomes, the funnel. No day begins within one."""
-        at = minute * MINUTE_MS
-        day, own = GREENWICH.of(at), self.days.of(at)
-        late = LATE if own > day else EARLY if own < day else ""
-        return self.dialled(own), self.sold(own), self.funnel(day, late)
+    def _counts_of(self, minute: int) -> str:
+        """Return the key of the counts of calls that began in a minute. No day begins within one."""
+        return self.dialled(self.days.of(minute * MINUTE_MS))

@@ -1,23 +1,18 @@
 """Lists and counts of one cell of Redis."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import islice
 
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.codec import TIES, scored
-from consent_engine.adapters.redis.keys import EARLY, LATE, called
 from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.call.counted import SUM, SUMMED, SUMS_MADE, Heard, heard_of
-from consent_engine.domain.call.ended_soon import ENDED_SOON
 from consent_engine.domain.call.review import Verdict
-from consent_engine.domain.days import later
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
-from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.ports import Lists, Standing, Tally
-from consent_engine.ports.lists import MOST_SEARCHED, together
+from consent_engine.ports.lists import together
 
 MEMBERS = 10_000
 _FIRST_DAY = date(1970, 1, 1)
@@ -26,13 +21,6 @@ _MOVES = f":{WAKE_ARCHIVE}"
 
 class RedisLists(OfCell, Lists):
     """The Lists of one cell."""
-
-    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._newest(self._cell.placed, before, limit)
-
-    def placed_at(self, orders: Sequence[str]) -> list[Millis]:
-        scores = self._wire.ask(*(("ZSCORE", self._cell.placed, order) for order in orders))
-        return [int(float(score or 0)) for score in scores]
 
     def open_orders(self, limit: int) -> list[str]:
         members = (member for lane in (Lane.TIMER, Lane.ACTIVATION, Lane.SMS) for member in self._members(lane))
@@ -73,14 +61,6 @@ class RedisLists(OfCell, Lists):
         [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
         return heard_of(counts)
 
-    def sold(self, day: str) -> dict[str, int]:
-        [counts] = self._wire.ask(("HGETALL", self._cell.sold(day)))
-        return {name: int(count) for name, count in counts.items()}
-
-    def ended_soon(self, days: Sequence[str]) -> int:
-        found = self._wire.ask(*(("HGET", self._cell.sold(day), ENDED_SOON) for day in days))
-        return sum(int(count or 0) for count in found)
-
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         page = self._newest(self._cell.restrictions[kind], before, limit)
         rows = [(name, at, name.split(" ")[0], name.split(" ")[1]) for name, at in page]
@@ -105,42 +85,9 @@ class RedisLists(OfCell, Lists):
     def endings_open(self) -> Tally:
         return self._tally(self._cell.endings)
 
-    def ending(self, tail: str, most: int) -> list[str]:
-        found: list[str] = []
-        for first in range(0, MOST_SEARCHED, MEMBERS):
-            [ids] = self._wire.ask(("ZRANGE", self._cell.placed, first, first + MEMBERS - 1, "REV"))
-            found += (order for order in ids if order.endswith(tail))
-            if len(ids) < MEMBERS or len(found) >= most:
-                break
-        return found[:most]
-
     def lifted(self, most: int) -> list[str]:
         [rows] = self._wire.ask(("XREVRANGE", self._cell.lifted, "+", "-", "COUNT", most))
         return [fields["m"] for _, fields in rows]
-
-    def funnel(self, day: str) -> dict[State, int]:
-        return _counted(self._steps(*self._of_utc(day)))
-
-    def placed_on(self, day: str) -> dict[State, int]:
-        cell = self._cell
-        parts = cell.funnel(later(day, -1), LATE), cell.funnel(day), cell.funnel(later(day, 1), EARLY)
-        return _counted(self._steps(*parts))
-
-    def _of_utc(self, day: str) -> list[str]:
-        """Return the keys of the funnel for all hours of a day of UTC."""
-        return [self._cell.funnel(day, part) for part in ("", LATE, EARLY)]
-
-    def _steps(self, *keys: str) -> Counter[str]:
-        """Return how many orders made each step, added up over the funnel's keys."""
-        steps: Counter[str] = Counter()
-        for part in self._wire.ask(*(("HGETALL", key) for key in keys)):
-            steps.update({step: int(count) for step, count in part.items()})
-        return steps
-
-    def uncalled(self, day: str) -> int:
-        steps = self._steps(*self._of_utc(day))
-        placed = sum(count for step, count in steps.items() if step.startswith(">"))
-        return placed - sum(steps[called(state)] for state in State)
 
     def _newest(self, index: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Return a page of an index by instant, newest first; ties go by name, so that a cursor skips nothing."""
@@ -167,13 +114,3 @@ def _restriction(name: str, kept: str | None) -> Restriction | None:
         return Restriction.decode(name, kept) if kept else None
     except ValueError:
         return None
-
-
-def _counted(steps: Mapping[str, int]) -> dict[State, int]:
-    counts: Counter[str] = Counter()
-    for step, count in steps.items():
-        before, made, after = step.rpartition(">")
-        counts[after] += count
-        if before and made:
-            counts[before] -= count
-    return {State(state): count for state, count in counts.items()}

@@ -13,7 +13,6 @@ from consent_engine.domain.call.counted import Heard, added_up
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import (
     Aged,
@@ -137,12 +136,6 @@ class ShardedReservations(OfCells, Reservations):
 class ShardedLists(OfCells, Lists):
     """The Lists of many cells."""
 
-    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._cells.newest(lambda cell: cell.lists.placed(before, limit), limit)
-
-    def placed_at(self, orders: Sequence[str]) -> list[Millis]:
-        return self._cells.each(orders, str, lambda cell, some: cell.lists.placed_at(some))
-
     def open_orders(self, limit: int) -> list[str]:
         return list(islice((order for cell in self._cells.stores for order in cell.lists.open_orders(limit)), limit))
 
@@ -165,13 +158,6 @@ class ShardedLists(OfCells, Lists):
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
         return added_up(cell.lists.heard_by_agent(day) for cell in self._cells.stores)
 
-    def sold(self, day: str) -> dict[str, int]:
-        return _counted(cell.lists.sold(day) for cell in self._cells.stores)
-
-    def ended_soon(self, days: Sequence[str]) -> int:
-        """Count in the cells that can be reached."""
-        return sum(self._cells.reached(lambda cell: cell.lists.ended_soon(days)))
-
     def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
         found = [row for cell in self._cells.stores for row in cell.lists.restrictions(kind, before, limit)]
         return sorted(found, key=lambda row: (row.at, row.name), reverse=True)[:limit]
@@ -190,18 +176,6 @@ class ShardedLists(OfCells, Lists):
     def lifted(self, most: int) -> list[str]:
         found = [row for cell in self._cells.stores for row in cell.lists.lifted(most)]
         return sorted(found, key=lambda row: int(parsed(row).get("at", 0)), reverse=True)[:most]
-
-    def ending(self, tail: str, most: int) -> list[str]:
-        return list(islice((order for cell in self._cells.stores for order in cell.lists.ending(tail, most)), most))
-
-    def funnel(self, day: str) -> dict[State, int]:
-        return _added(cell.lists.funnel(day) for cell in self._cells.stores)
-
-    def placed_on(self, day: str) -> dict[State, int]:
-        return _added(cell.lists.placed_on(day) for cell in self._cells.stores)
-
-    def uncalled(self, day: str) -> int:
-        return sum(cell.lists.uncalled(day) for cell in self._cells.stores)
 
 
 def _counted(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -251,14 +225,6 @@ class ShardedRetirement(OfCells, Retirement):
 
     def bind_archive(self, archive: str) -> str:
         return self._cells.stores[0].retirement.bind_archive(archive)
-
-
-def _added(counts: Iterable[Mapping[State, int]]) -> dict[State, int]:
-    total: dict[State, int] = {}
-    for some in counts:
-        for state, count in some.items():
-            total[state] = total.get(state, 0) + count
-    return total
 
 
 def _summed(depths: Iterable[LaneDepth]) -> LaneDepth:

@@ -21,7 +21,7 @@ from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, c
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
 from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import order_of, row_of
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, make, said
+from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, hold, make, said
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
@@ -147,7 +147,13 @@ class SqlArchive(SqlKept[Order], Archive):
     # -- keeping ---------------------------------------------------------------------------------------------------
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        return self._kept(self._rows(records, self._row))
+        with self.asking() as connection:
+            hold(connection)
+            return self.keep_in(connection, records, gone=True)
+
+    def keep_in(self, connection: Connection, records: Mapping[str, Mapping[str, str]], *, gone: bool) -> set[str]:
+        """Write orders in a transaction. Return the ids of those kept. gone: the store is to let them go"""
+        return self._kept(connection, self._rows(records, self._row, gone))
 
     def _row(self, fields: Mapping[str, str]) -> dict[str, Any]:
         row, (_, content) = row_of(fields, self.seal)
@@ -182,13 +188,14 @@ class SqlArchive(SqlKept[Order], Archive):
         return {row.id: row.version for row in self._in_pieces(_VERSIONS, ids, ORDERS.c.id)}
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._page("placed_at", before, limit)
+        return self._page("placed_at", before, limit, ORDERS.c.gone)
 
     def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._page("placed_at", before, limit, ORDERS.c.line == line)
+        return self._page("placed_at", before, limit, ORDERS.c.line == line, ORDERS.c.gone)
 
     def states(self, since: Millis, until: Millis) -> dict[State, int]:
-        counted = select(ORDERS.c.state, func.count()).where(ORDERS.c.placed_at >= since, ORDERS.c.placed_at < until)
+        of_days = ORDERS.c.gone, ORDERS.c.placed_at >= since, ORDERS.c.placed_at < until
+        counted = select(ORDERS.c.state, func.count()).where(*of_days)
         with self.asking() as connection:
             return {State(state): n for state, n in connection.execute(counted.group_by(ORDERS.c.state))}
 
@@ -203,9 +210,11 @@ class SqlArchive(SqlKept[Order], Archive):
             return Expired(persons + of_calls + of_records, orders, calls, records)
 
 
-_VERSIONS = select(ORDERS.c.id, ORDERS.c.version)
-_WHOLE = select(ORDERS.c.id, ORDERS.c.record, ORDERS.c.person, OFFERS.c.content).join(
-    OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True
+_VERSIONS = select(ORDERS.c.id, ORDERS.c.version).where(ORDERS.c.gone)
+_WHOLE = (
+    select(ORDERS.c.id, ORDERS.c.record, ORDERS.c.person, OFFERS.c.content)
+    .join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
+    .where(ORDERS.c.gone)
 )
 
 

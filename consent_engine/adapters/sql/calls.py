@@ -1,13 +1,13 @@
-"""Calls in the archive, and the queue of those that nobody has heard. Their tables: `adapters/sql/tables.py`."""
+"""Calls in SQL. Their table: `adapters/sql/tables.py`."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from consent_engine.adapters.sql.kept import SqlKept
-from consent_engine.adapters.sql.tables import CALLS, UNHEARD, among
+from consent_engine.adapters.sql.tables import CALLS, hold
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.transcript import SAID
@@ -19,7 +19,7 @@ from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.ports.calls import ANY, CallArchive, CallFilter
 
 _PERSON = ("who", SAID)
-_READ = select(CALLS.c.id, CALLS.c.record, CALLS.c.person)
+_READ = select(CALLS.c.id, CALLS.c.record, CALLS.c.person).where(CALLS.c.gone)
 
 
 class SqlCalls(SqlKept[Call], CallArchive):
@@ -28,19 +28,14 @@ class SqlCalls(SqlKept[Call], CallArchive):
     table = CALLS
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        unheard: set[str] = set()
+        with self._database.asking() as connection:
+            hold(connection)
+            return self.keep_in(connection, records, gone=True)
 
-        def row_of(fields: Mapping[str, str]) -> dict[str, Any]:
-            call = self._checked(fields)
-            if call.verdict is Verdict.PENDING:
-                unheard.add(call.id)
-            return self._row(call, fields)
-
-        def beside(connection: Connection, kept: Set[str]) -> None:
-            self._queued(connection, {call: rows[call] for call in kept}, unheard)
-
-        rows = {row["id"]: row for row in self._rows(records, row_of)}
-        return self._kept(list(rows.values()), beside)
+    def keep_in(self, connection: Connection, records: Mapping[str, Mapping[str, str]], *, gone: bool) -> set[str]:
+        """Write calls in a transaction. Return the ids of those kept. gone: the store is to let them go"""
+        rows = self._rows(records, lambda fields: self._row(self._checked(fields), fields), gone)
+        return self._kept(connection, rows)
 
     def _row(self, call: Call, fields: Mapping[str, str]) -> dict[str, Any]:
         kept = {name: value for name, value in fields.items() if not name.startswith("f:") and name not in _PERSON}
@@ -58,6 +53,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
             "started_at": began.started_at,
             "over_at": call.over_at,
             "violations": "".join(f" {each} " for each in call.violations),
+            "verdict": call.verdict or "",
             "evidence": call.evidence.value,
             "head": call.head,
             "doc_hash": digest(fields["doc"]),
@@ -70,27 +66,6 @@ class SqlCalls(SqlKept[Call], CallArchive):
         call, seal = Call.decode(fields), self._database.seal
         return seal.record(call, fields.get(SEAL)) if seal else call
 
-    def _queued(self, connection: Connection, calls: Mapping[str, Mapping[str, Any]], unheard: Set[str]) -> None:
-        """Queue the unheard calls, and remove the others: these had returned to the store, and were reviewed there. One
-        that came from a backup, and is archived with more of its history, leaves the queue as it is.
-        """
-        if heard := calls.keys() - unheard:
-            connection.execute(delete(UNHEARD).where(UNHEARD.c.id.in_(sorted(heard))))
-        if waits := calls.keys() & unheard:
-            same = tuple_(CALLS.c.id, CALLS.c.head).in_([(call, calls[call]["head"]) for call in sorted(waits)])
-            found = select(CALLS.c.id, CALLS.c.over_at).where(same).order_by(CALLS.c.id)
-            queue = self._database.insert(UNHEARD).from_select(["id", "over_at"], found)
-            connection.execute(queue.on_conflict_do_nothing())
-
-    def take(self, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        own = {row["id"]: {name: value for name, value in row.items() if name != UNHEARD.name} for row in rows}
-        unheard = {row["id"] for row in rows if row[UNHEARD.name] is not None}
-
-        def beside(connection: Connection, kept: Set[str]) -> None:
-            self._queued(connection, {call: own[call] for call in kept}, unheard)
-
-        return self._kept(list(own.values()), beside)
-
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
         return {call.id: call for call in self._readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
 
@@ -101,18 +76,16 @@ class SqlCalls(SqlKept[Call], CallArchive):
     def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
         return self._checked(self._fields(row))
 
-    def _whole(self) -> Select[Any]:
-        """Select whole rows, each with the instant at which it stands in the queue: lists show it from there."""
-        waits = UNHEARD.c.over_at.label(UNHEARD.name)
-        return select(CALLS, waits).join(UNHEARD, UNHEARD.c.id == CALLS.c.id, isouter=True)
-
     def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
         fields = self._fields(row)
-        call = self._checked(fields)
-        return {**self._row(call, fields), UNHEARD.name: call.over_at if call.verdict is Verdict.PENDING else None}
+        return self._row(self._checked(fields), fields)
 
     def of_line(self, line: str, limit: int) -> list[str]:
-        rows = select(CALLS.c.id).where(CALLS.c.line == line).order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
+        rows = (
+            select(CALLS.c.id)
+            .where(CALLS.c.line == line, CALLS.c.gone)
+            .order_by(CALLS.c.started_at.desc(), CALLS.c.id.desc())
+        )
         with self._database.asking() as connection:
             return list(connection.execute(rows.limit(limit)).scalars())
 
@@ -122,7 +95,8 @@ class SqlCalls(SqlKept[Call], CallArchive):
             CALLS.c.agent.__eq__: wanted.agent, CALLS.c.carrier.__eq__: wanted.carrier, at.__ge__: wanted.since,
             at.__lt__: wanted.until,
         }  # fmt: skip
-        only = [compared(value) for compared, value in bounds.items() if value is not None]
+        only: list[ColumnElement[bool]] = [CALLS.c.gone]
+        only += [compared(value) for compared, value in bounds.items() if value is not None]
         if wanted.violation is not None:
             only.append(CALLS.c.violations != "")
         if wanted.violation not in {None, ANY}:
@@ -130,17 +104,17 @@ class SqlCalls(SqlKept[Call], CallArchive):
         return self._page("started_at", before, limit, *only)
 
     def unheard(self, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        at = UNHEARD.c.over_at
-        rows = select(UNHEARD.c.id, at).order_by(at, UNHEARD.c.id).limit(limit)
+        at = CALLS.c.over_at
+        rows = select(CALLS.c.id, at).where(*_UNHEARD).order_by(at, CALLS.c.id).limit(limit)
         if after is not None:
-            rows = rows.where(tuple_(at, UNHEARD.c.id) > after)
+            rows = rows.where(tuple_(at, CALLS.c.id) > after)
         with self._database.asking() as connection:
             return [(call, over) for call, over in connection.execute(rows)]
 
     def count_unheard(self, most: int) -> int:
-        some = select(UNHEARD.c.id).limit(most).subquery()
+        some = select(CALLS.c.id).where(*_UNHEARD).limit(most).subquery()
         with self._database.asking() as connection:
             return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
-    def _left(self, connection: Connection, ids: Sequence[str]) -> None:
-        connection.execute(delete(UNHEARD).where(among(connection, UNHEARD.c.id, ids)))
+
+_UNHEARD = (CALLS.c.gone, CALLS.c.verdict == Verdict.PENDING.value)

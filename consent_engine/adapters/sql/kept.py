@@ -1,16 +1,33 @@
-"""The archive's tables of records: written once, written anew where the record changed, read, listed and expired."""
+"""The tables of records: written when a record is new, written anew when it changed, read, listed and expired."""
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from enum import Enum
+from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, Table, delete, or_, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Select,
+    Table,
+    case,
+    delete,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError
 
+from consent_engine.adapters.sql.bulk import Statement, bulk, statement
 from consent_engine.adapters.sql.rows import fields_of
 from consent_engine.adapters.sql.tables import among
+from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.event import chain, publics_of
 from consent_engine.domain.order.retention import Evidence, Retention
@@ -29,8 +46,6 @@ class Database(Protocol):
     """The database of an archive's tables. seal: checks records against tampering; None: they are not checked"""
 
     seal: Seal | None
-    insert: Any
-    """the insert statement of its dialect"""
 
     def asking(self) -> AbstractContextManager[Connection]:
         """Open a transaction."""
@@ -46,66 +61,56 @@ class SqlKept(Generic[R]):
         self._database = database
 
     def _rows(
-        self, records: Mapping[str, Mapping[str, str]], row: Callable[[Mapping[str, str]], dict[str, Any]]
-    ) -> list[dict[str, Any]]:
-        """Return readable records as rows, sorted by id: processes that archive at once then lock in the same order."""
+        self, records: Mapping[str, Mapping[str, str]], row: Callable[[Mapping[str, str]], dict[str, Any]],
+        gone: bool,  # noqa: FBT001
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Return readable records as rows, sorted by id: processes that write at once then lock in the same order."""
         rows = []
         for name in sorted(records):
             try:
-                rows.append(row(records[name]))
+                rows.append({**row(records[name]), **_beside(records[name]), "gone": gone})
             except BrokenRecord as error:
                 log.error("%s: %s", name, error)
         return rows
 
-    def _kept(
-        self, rows: Sequence[Mapping[str, Any]],
-        beside: Callable[[Connection, Set[str]], None] = lambda _, __: None,
-    ) -> set[str]:  # fmt: skip
-        """Write all rows in one transaction; where one of them cannot be written, each in its own. Return the ids of
-        those kept. beside: writes further rows for them in the same transaction
-        """
-        if not rows:
-            return set()
+    def _kept(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Write rows, all at once; where one of them cannot be written, each alone. Return the ids of those kept."""
         try:
-            with self._database.asking() as connection:
-                kept = self._write(connection, rows)
-                beside(connection, kept)
-                return kept
+            with connection.begin_nested():
+                return self._write(connection, rows) if rows else set()
         except (*OF_THE_ROW, ValueError, OverflowError):
             if len(rows) == 1:
                 return set()
-        return {name for row in rows for name in self._kept([row], beside)}
+        return {name for row in rows for name in self._kept(connection, [row])}
 
     def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        own = self.table.c.id
-        connection.execute(self._database.insert(self.table).on_conflict_do_nothing(index_elements=[own]), rows)
-        wanted = {row["id"]: row for row in rows}
-        found = connection.execute(select(self.table).where(own.in_(list(wanted)))).all()
-        return {stands.id for stands in found if self._stood(connection, stands, wanted[stands.id])}
+        kept, found = self.table.c, dict[str, Any]()
+        wanted = select(kept.id, kept.version, kept.links, kept.head, kept.doc_hash, kept.gone)
+        for piece in (rows[n : n + PIECE] for n in range(0, len(rows), PIECE)):
+            any_of = among(connection, kept.id, [row["id"] for row in piece])
+            found |= {stands.id: stands for stands in connection.execute(wanted.where(any_of))}
+        fits = {row["id"]: self._fits(connection, found.get(row["id"]), row) for row in rows}
+        bulk(connection, _upsert(self.table, connection.dialect), [r for r in rows if fits[r["id"]] is Fit.NEWER])
+        return {name for name, fit in fits.items() if fit is not Fit.ANOTHER}
 
-    def _stood(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
-        """Whether the archived row is this record, with all of the history in `row`; one with less is written anew.
-
-        A record is never replaced by another one's evidence, nor by a history other than the one whose head was handed
-        out; and an erased person part stays erased.
+    def _fits(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> "Fit":  # noqa: ANN401 - a row
+        """How a record fits what is here of it: a record is never replaced by another one's evidence, nor by a history
+        other than the one whose head was handed out.
         """
+        if stands is None:
+            return Fit.NEWER
+        here = _links(row["record"])
         if stands.doc_hash != row["doc_hash"]:
-            return False
-        if stands.head == row["head"]:
-            return bool(stands.version >= row["version"]) or self._renewed(connection, stands, row)
-        there, here = _links(stands.record), _links(row["record"])
-        if chain("", there) != stands.head:  # one unreadable record must not keep the others from leaving
-            log.error("%s: its archived history cannot be read", stands.id)
-            return False
-        if there[: len(here)] == here:  # from a backup of the store: an earlier state of this record
-            return True
-        return here[: len(there)] == there and self._renewed(connection, stands, row)
-
-    def _renewed(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a row
-        """Write a record anew where it is still as it was read; an erased person part stays erased."""
-        newer, kept = {**row, "person": row["person"] if stands.person is not None else None}, self.table.c
-        same = kept.id == stands.id, kept.head == stands.head, kept.version == stands.version
-        return connection.execute(update(self.table).where(*same).values(newer)).rowcount == 1
+            return Fit.ANOTHER
+        if stands.links <= len(here):
+            if chain("", here[: stands.links]) != stands.head:
+                return Fit.ANOTHER
+            newer = (row["links"], row["version"]) > (stands.links, stands.version)
+            return Fit.NEWER if newer or (row["gone"] and not stands.gone) else Fit.KNOWN
+        # From a backup of the store: an earlier state of this record.
+        record = select(self.table.c.record).where(self.table.c.id == row["id"])
+        there = _links(connection.execute(record).scalar_one())
+        return Fit.KNOWN if there[: len(here)] == here else Fit.ANOTHER
 
     def _in_pieces(self, wanted: Select[Any], values: Sequence[str], *columns: Column[Any]) -> list[Any]:
         # Ids are alphanumeric; other text came from outside, and a database may refuse to compare it.
@@ -136,7 +141,7 @@ class SqlKept(Generic[R]):
         found = {}
         for row in self._in_pieces(self._whole(), ids, self.table.c.id):
             with suppress(BrokenRecord):
-                made = self._made(row)
+                made = {**self._made(row), "links": _length(self._fields(row))}
                 if wrong := [name for name in made if name not in _TEXTS and made[name] != getattr(row, name)]:
                     found[row.id] = wrong
         return found
@@ -163,20 +168,17 @@ class SqlKept(Generic[R]):
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
         return fields_of(row.record, row.person)
 
-    def _left(self, connection: Connection, ids: Sequence[str]) -> None:
-        """Delete what stands beside these records, which are deleted in this transaction."""
-
     def expire_in(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         """Delete person parts and whole records that are past their retention. Return how many of each."""
         kept, over = self.table.c, self.table.c[self.over]
-        old = connection.execute(select(kept.id).where(over < rule.records_before(now)).limit(most)).scalars().all()
-        self._left(connection, old)
+        late = select(kept.id).where(kept.gone, over < rule.records_before(now)).limit(most)
+        old = connection.execute(late).scalars().all()
         whole = connection.execute(delete(self.table).where(among(connection, kept.id, old))).rowcount if old else 0
         persons = 0
         for kind in Evidence:
-            late = kept.evidence == kind.value, over < rule.persons_before(kind, now)
-            told = select(kept.id).where(*late, kept.person.is_not(None)).limit(most)
-            persons += connection.execute(update(self.table).where(kept.id.in_(told)).values(person=None)).rowcount
+            past = kept.gone, kept.evidence == kind.value, over < rule.persons_before(kind, now)
+            erased = select(kept.id).where(*past, kept.person.is_not(None)).limit(most)
+            persons += connection.execute(update(self.table).where(kept.id.in_(erased)).values(person=None)).rowcount
         return persons, whole
 
 
@@ -184,9 +186,50 @@ _TEXTS = frozenset({"record", "person", "content"})
 """The columns of the record itself, and what is written beside it."""
 
 
+class Fit(Enum):
+    """How a record fits the row of its id. ANOTHER: it is another record, or a fork of it"""
+
+    NEWER = 0
+    KNOWN = 1
+    ANOTHER = 2
+
+
+def _beside(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the columns that each record has, whatever its kind: pending effects, and the length of its chain."""
+    effects = {name: kept for name, kept in fields.items() if name[:2] == "f:"}
+    return {"links": _length(fields), "effects": compact(effects) if effects else None}
+
+
+def _length(fields: Mapping[str, str]) -> int:
+    """Return the number of a chain's links: the doc, then the events."""
+    links = 1
+    while f"e{links}" in fields:
+        links += 1
+    return links
+
+
 def _links(record: str) -> list[str]:
-    """Return the links of an archived record's chain; none where they cannot be read."""
+    """Return the links of a record's chain, as its row has it; none where they cannot be read."""
     try:
-        return publics_of(json.loads(record))
-    except (KeyError, TypeError, ValueError):
+        return publics_of(_FIELDS(record))
+    except (KeyError, ValueError):
         return []
+
+
+_FIELDS = Reader(dict[str, str])
+
+
+@lru_cache(32)
+def _upsert(table: Table, dialect: Dialect) -> Statement:
+    """Return the statement that writes a row, or writes it anew. An erased person part stays erased, and what the store
+    let go stays so unless the record went on.
+    """
+    made: Any = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
+    new, old = made.excluded, table.c
+    goes_on = tuple_(new.links, new.version) > tuple_(old.links, old.version)
+    values = {column.name: new[column.name] for column in table.columns if column.name != "id"}
+    if "person" in values:
+        values["person"] = case((old.person.is_(None), None), else_=new.person)
+    values["gone"] = case((goes_on, new.gone), else_=or_(old.gone, new.gone))
+    not_behind = tuple_(new.links, new.version) >= tuple_(old.links, old.version)
+    return statement(made.on_conflict_do_update(index_elements=[old.id], set_=values, where=not_behind), dialect)

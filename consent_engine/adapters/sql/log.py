@@ -1,6 +1,7 @@
-"""The log in the archive's database: every entry of every cell's journal, once, numbered densely from 0."""
+"""The log: every leaf of every cell's journal, once, numbered densely from 0; and the scribe's transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
 from sqlalchemy import Connection, Dialect, func, insert, select, update
@@ -8,12 +9,14 @@ from sqlalchemy.exc import IntegrityError
 
 from consent_engine.adapters.sql import log_marks as marks
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.bulk import Statement, bulk, statement
 from consent_engine.adapters.sql.kept import PIECE
-from consent_engine.adapters.sql.tables import LOG, META, SIZE, say
+from consent_engine.adapters.sql.lines import keep_lines
+from consent_engine.adapters.sql.tables import LOG, META, SIZE, hold, say
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import leaf_hash
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Log
+from consent_engine.ports import LineKept, Log, Owner, Writing
 
 LONGEST, MOST = 20, 10**15
 """The most digits of a count that are read, and the most entries that any log will have."""
@@ -28,31 +31,11 @@ class SqlLog(Log):
         self.archive = archive
         self._stride = stride
 
-    def append(self, entries: Sequence[str]) -> int:
-        wanted = {leaf_hash(entry): entry for entry in entries}
-        try:
-            return self._append(wanted, look_at=1)
-        except IntegrityError:  # a later entry is in the log already, as after a failover that lost a journal's end
-            return self._append(wanted, look_at=len(wanted))
-
-    def _append(self, wanted: Mapping[str, str], look_at: int) -> int:
-        """Number the entries that are not in the log; where none of the first `look_at` is, all are taken for new.
-        Entries of a reader that died before it removed them from the journal are the first that the next reader gets.
-        """
-        leaves = list(wanted)
+    @contextmanager
+    def writing(self) -> Iterator["SqlWriting"]:
         with self.archive.asking() as connection:
-            # Written first: it takes the lock, on SQLite as on PostgreSQL, before anything is read.
-            connection.execute(update(META).where(META.c.name == SIZE).values(value=META.c.value))
-            _, size = _ends(connection)
-            there = _there(connection, leaves[:look_at])
-            if there and look_at < len(leaves):
-                there |= _there(connection, leaves[look_at:])
-            fresh = [(leaf, entry) for leaf, entry in wanted.items() if leaf not in there]
-            if fresh:
-                _write(connection, [(n, *leaf) for n, leaf in enumerate(fresh, size)])
-                connection.execute(update(META).where(META.c.name == SIZE).values(value=str(size + len(fresh))))
-                marks.note(connection, size, [entry for _, entry in fresh], self._stride)
-        return len(fresh)
+            hold(connection)
+            yield SqlWriting(self.archive, connection, self._stride)
 
     def has(self, entry: str) -> bool:
         with self.archive.asking() as connection:
@@ -75,8 +58,7 @@ class SqlLog(Log):
         checked whose archive it is. Raises ArchiveUnavailable.
         """
         with self.archive.asking() as connection:
-            # Written first, as an append does: it takes the lock before anything is read.
-            connection.execute(update(META).where(META.c.name == SIZE).values(value=META.c.value))
+            hold(connection)
             try:
                 _ends(connection)
             except BrokenRecord:
@@ -100,6 +82,51 @@ class SqlLog(Log):
             return [(n, entry, leaf) for n, entry, leaf in connection.execute(wanted)][::-1]
 
 
+class SqlWriting(Writing):
+    """One transaction of the scribe, which holds the log's head."""
+
+    def __init__(self, archive: SqlArchive, connection: Connection, stride: int) -> None:
+        self._archive = archive
+        self._connection = connection
+        self._stride = stride
+
+    def records(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+        archive, to = self._archive, self._connection
+        if owner is Owner.ORDER:
+            return archive.keep_in(to, records, gone=False)
+        if owner is Owner.CALL:
+            return archive.calls.keep_in(to, records, gone=False)
+        return archive.records.keep_in(to, owner, records, gone=False)
+
+    def lines(self, lines: Mapping[str, LineKept]) -> None:
+        keep_lines(self._connection, lines)
+
+    def append(self, entries: Sequence[str]) -> int:
+        wanted = {leaf_hash(entry): entry for entry in entries}
+        try:
+            with self._connection.begin_nested():
+                return self._append(wanted, look_at=1)
+        except IntegrityError:  # a later entry is in the log already, as after a failover that lost a journal's end
+            return self._append(wanted, look_at=len(wanted))
+
+    def _append(self, wanted: Mapping[str, str], look_at: int) -> int:
+        """Number the entries that are not in the log; where none of the first `look_at` is, all are taken for new.
+        Entries of a reader that died before it removed them from the journal are the first that the next reader gets.
+        """
+        connection, leaves = self._connection, list(wanted)
+        _, size = _ends(connection)
+        there = _there(connection, leaves[:look_at])
+        if there and look_at < len(leaves):
+            there |= _there(connection, leaves[look_at:])
+        fresh = [(leaf, entry) for leaf, entry in wanted.items() if leaf not in there]
+        if fresh:
+            rows = [{"n": n, "leaf": leaf, "entry": entry} for n, (leaf, entry) in enumerate(fresh, size)]
+            bulk(connection, _insert(connection.dialect), rows)
+            connection.execute(update(META).where(META.c.name == SIZE).values(value=str(size + len(fresh))))
+            marks.note(connection, size, [entry for _, entry in fresh], self._stride)
+        return len(fresh)
+
+
 def _ends(connection: Connection) -> tuple[int, int]:
     """Return the number behind the last entry, and the count. Raises BrokenRecord for a count that cannot be."""
     counted = select(META.c.value).where(META.c.name == SIZE).scalar_subquery()
@@ -116,23 +143,9 @@ def _end(connection: Connection) -> int:
     return 0 if last is None else int(last) + 1
 
 
-def _write(connection: Connection, rows: Sequence[tuple[int, str, str]]) -> None:
-    """Write rows directly through the driver: SQLAlchemy's own path costs as much for each row as SQLite does."""
-    statement, names = _insert(connection.dialect)
-    if names:
-        connection.exec_driver_sql(statement, rows)
-    else:
-        connection.exec_driver_sql(statement, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
-
-
-_COLUMNS = ("n", "leaf", "entry")
-
-
 @lru_cache(2)
-def _insert(dialect: Dialect) -> tuple[str, bool]:
-    """Return the statement that writes a row, and whether its parameters are positional; else they are named."""
-    compiled = insert(LOG).compile(dialect=dialect)
-    return str(compiled), bool(compiled.positiontup)
+def _insert(dialect: Dialect) -> Statement:
+    return statement(insert(LOG), dialect)
 
 
 def _there(connection: Connection, leaves: Sequence[str]) -> set[str]:

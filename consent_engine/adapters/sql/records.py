@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from consent_engine.adapters.sql.kept import SqlKept
-from consent_engine.adapters.sql.tables import RECORDS
+from consent_engine.adapters.sql.tables import RECORDS, hold
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.canonical_json import compact
@@ -26,19 +26,32 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
     table = RECORDS
 
     def keep(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        return self._kept(self._rows(records, partial(self._row, owner)))
+        with self._database.asking() as connection:
+            hold(connection)
+            return self.keep_in(connection, owner, records, gone=True)
+
+    def keep_in(
+        self, connection: Connection, owner: Owner, records: Mapping[str, Mapping[str, str]], *, gone: bool
+    ) -> set[str]:
+        """Write reports or endings in a transaction. Return the ids of those kept. gone: the store is to let them go"""
+        return self._kept(connection, self._rows(records, partial(self._row, owner), gone))
 
     def _row(self, owner: Owner, fields: Mapping[str, str]) -> dict[str, Any]:
         record = self._checked(owner, fields)
         if isinstance(record, Report):
             listed_at, evidence = record.received.received_at, Evidence.NO_SERVICE
+            sold = {"agent": "", "plan": "", "activated_at": 0, "soon": False}
         else:
-            listed_at, evidence = record.doc.asked_at, Evidence.SERVICE
+            doc = record.doc
+            listed_at, evidence = doc.asked_at, Evidence.SERVICE
+            sold = {"agent": doc.agent, "plan": doc.plan, "activated_at": doc.activated_at, "soon": record.is_soon}
         return {
             "id": record.id,
             "kind": owner.value,
             "line": record.line,
             "version": record.version,
+            "state": record.state.value,
+            **sold,
             "listed_at": listed_at,
             "over_at": record.over_at,
             "evidence": evidence.value,
@@ -70,9 +83,9 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
 
     def _found(self, owner: Owner, ids: Sequence[str], whole: bool) -> list[Report | Ending]:  # noqa: FBT001
         kept = RECORDS.c
-        wanted = select(kept.id, kept.record, kept.person).where(kept.kind == owner.value)
+        wanted = select(kept.id, kept.record, kept.person).where(kept.kind == owner.value, kept.gone)
         rows = self._in_pieces(wanted, ids, kept.id)
         return self._readable(rows, lambda row: self._checked(owner, self._fields(row)), whole=whole)
 
     def listed(self, owner: Owner, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._page("listed_at", before, limit, RECORDS.c.kind == owner.value)
+        return self._page("listed_at", before, limit, RECORDS.c.kind == owner.value, RECORDS.c.gone)

@@ -7,7 +7,9 @@ from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.agreement import offer_named
+from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.pressure import outcomes_of
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
@@ -35,6 +37,8 @@ def row_of(fields: Mapping[str, str], seal: Seal | None = None) -> tuple[dict[st
         "carrier": str(doc.carrier),
         "placed_at": doc.placed_at,
         "settled_at": order.settled_at,
+        "in_vain": yes_in_vain(order) is not None,
+        "outcomes": " ".join(outcomes_of(order)),
         "evidence": Evidence.of(order).value,
         "head": order.head,
         "doc_hash": digest(fields["doc"]),
@@ -61,8 +65,10 @@ def fields_of(record: str, person: str | None) -> dict[str, str]:
 _FIELDS = Reader(dict[str, str])
 
 
-def order_of(record: str, person: str | None, offer: str | None, seal: Seal | None = None) -> Order:
+def order_of(
+    record: str, person: str | None, offer: str | None, seal: Seal | None = None, effects: str | None = None
+) -> Order:
     """Return the order of a row. Raises BrokenRecord."""
-    fields = {**fields_of(record, person), "offer": offer or ""}
+    fields = {**fields_of(record, person), **fields_of("{}", effects), "offer": offer or ""}
     order = Order.decode(fields)
     return seal.check(order, fields.get(SEAL)) if seal else order

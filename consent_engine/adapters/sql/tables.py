@@ -1,14 +1,14 @@
-"""The archive's tables.
+"""The tables of SQL: every record, open or settled, as of the scribe's last beat, and the log.
 
-archived_orders   one row for each order: columns for lists and searches, and two JSON texts: `record`, the fields of
-                  the order's record as the store kept them (doc, events, state, head, ...), and `person`, its person
-                  parts (NULL once they are erased)
-archived_offers   the offers that orders share, each once, by hash
-archived_calls    one row for each call, as for an order; recording_key, audio_key: the keys its recording is reserved
-                  under, unique
-archived_unheard  the ids of archived recorded calls that no reviewer has heard, by when they were over: a table of its
-                  own, so that an existing archive of millions of calls gets it without a scan
-archived_records  one row for each answered report of a call and each ending that is over; listed_at: when it came
+orders, calls     one row for each: columns for lists, searches and sums, and three JSON texts: `record`, the fields of
+                  the record as the store kept them (doc, events, state, head, ...), `person`, its person parts (NULL
+                  once they are erased), and `effects`, those that are pending. links: how long its chain is · gone:
+                  the store has let it go, and it is read here alone · recording_key, audio_key: the keys that a call's
+                  recording is reserved under, unique
+matters           reports of calls, and endings, likewise; listed_at: when it came
+offers            the offers that orders share, each once, by hash
+lines             numbers, each as the store kept it, with its unread messages
+restrictions      the restrictions that stand on these numbers
 log               all entries (domain/leaf.py), numbered densely from 0, and their hashes as leaves
 archive_meta      the schema's number, the archive's own id and owner, the log's size and its marks
 """
@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -33,10 +34,11 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    update,
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = "2"
+SCHEMA = "3"
 """The one format that is read; a change of it raises this number."""
 SIZE = "log"
 """The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
@@ -46,12 +48,14 @@ _NOT_ERASED = text("person IS NOT NULL")
 
 TABLES = MetaData()
 ORDERS = Table(
-    "archived_orders",
+    "orders",
     TABLES,
     Column("id", String(28), primary_key=True),
     Column("request_key", String(24), nullable=False, index=True),
     Column("line", String(28), nullable=False, index=True),
     Column("version", Integer, nullable=False),
+    Column("links", Integer, nullable=False),
+    Column("gone", Boolean, nullable=False),
     Column("state", String(20), nullable=False),
     Column("agent", Text, nullable=False),
     Column("placed_by", Text, nullable=False),
@@ -59,26 +63,33 @@ ORDERS = Table(
     Column("carrier", String(20), nullable=False),
     Column("placed_at", BigInteger, nullable=False),
     Column("settled_at", BigInteger, nullable=False),
+    Column("in_vain", Boolean, nullable=False),
+    Column("outcomes", String(80), nullable=False),
     Column("evidence", String(20), nullable=False),
     Column("head", String(64), nullable=False),
     Column("doc_hash", String(64), nullable=False),
     Column("offer", String(64), nullable=False),
     Column("record", Text, nullable=False),
     Column("person", Text, nullable=True),
-    Index("archived_orders_placed", "placed_at", "id"),
-    Index("archived_orders_settled", "settled_at"),
+    Column("effects", Text, nullable=True),
+    Index("orders_placed", "placed_at", "id"),
+    Index("orders_present", "placed_at", "id", sqlite_where=text("NOT gone"), postgresql_where=text("NOT gone")),
+    *(Index(f"orders_{name}", name, "placed_at", "id") for name in ("state", "agent", "plan")),
+    Index("orders_in_vain", "placed_at", "id", sqlite_where=text("in_vain"), postgresql_where=text("in_vain")),
+    Index("orders_settled", "settled_at"),
     # Only rows still to be erased: else every search for them would go over all rows erased before.
-    Index("archived_orders_persons", "evidence", "settled_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
+    Index("orders_persons", "evidence", "settled_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 OFFERS = Table(
-    "archived_offers",
+    "offers",
     TABLES,
     Column("hash", String(64), primary_key=True),
     Column("content", Text, nullable=False),
 )
 _VIOLATING = text("violations <> ''")
+_TO_REVIEW = text("verdict IN ('pending', 'contested')")
 CALLS = Table(
-    "archived_calls",
+    "calls",
     TABLES,
     Column("id", String(28), primary_key=True),
     Column("request_key", String(24), nullable=False, index=True),
@@ -86,6 +97,8 @@ CALLS = Table(
     Column("audio_key", String(24), nullable=True, unique=True),
     Column("line", String(28), nullable=False, index=True),
     Column("version", Integer, nullable=False),
+    Column("links", Integer, nullable=False),
+    Column("gone", Boolean, nullable=False),
     Column("state", String(20), nullable=False),
     Column("carrier", String(20), nullable=False),
     Column("agent", Text, nullable=False),
@@ -93,32 +106,35 @@ CALLS = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("over_at", BigInteger, nullable=False),
     Column("violations", Text, nullable=False),
+    Column("verdict", String(10), nullable=False),
     Column("evidence", String(20), nullable=False),
     Column("head", String(64), nullable=False),
     Column("doc_hash", String(64), nullable=False),
     Column("record", Text, nullable=False),
     Column("person", Text, nullable=True),
-    Index("archived_calls_started", "started_at", "id"),
-    Index("archived_calls_agent", "agent", "started_at", "id"),
-    Index("archived_calls_carrier", "carrier", "started_at", "id"),
-    Index("archived_calls_over", "over_at"),
-    Index("archived_calls_wrong", "started_at", "id", sqlite_where=_VIOLATING, postgresql_where=_VIOLATING),
-    Index("archived_calls_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
-)
-UNHEARD = Table(
-    "archived_unheard",
-    TABLES,
-    Column("id", String(28), primary_key=True),
-    Column("over_at", BigInteger, nullable=False),
-    Index("archived_unheard_over", "over_at", "id"),
+    Column("effects", Text, nullable=True),
+    Index("calls_started", "started_at", "id"),
+    Index("calls_agent", "agent", "started_at", "id"),
+    Index("calls_carrier", "carrier", "started_at", "id"),
+    Index("calls_over", "over_at"),
+    Index("calls_to_review", "verdict", "over_at", "id", sqlite_where=_TO_REVIEW, postgresql_where=_TO_REVIEW),
+    Index("calls_wrong", "started_at", "id", sqlite_where=_VIOLATING, postgresql_where=_VIOLATING),
+    Index("calls_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 RECORDS = Table(
-    "archived_records",
+    "matters",
     TABLES,
     Column("id", String(28), primary_key=True),
     Column("kind", String(10), nullable=False),
     Column("line", String(28), nullable=False),
     Column("version", Integer, nullable=False),
+    Column("links", Integer, nullable=False),
+    Column("gone", Boolean, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("activated_at", BigInteger, nullable=False),
+    Column("soon", Boolean, nullable=False),
     Column("listed_at", BigInteger, nullable=False),
     Column("over_at", BigInteger, nullable=False),
     Column("evidence", String(20), nullable=False),
@@ -126,9 +142,29 @@ RECORDS = Table(
     Column("doc_hash", String(64), nullable=False),
     Column("record", Text, nullable=False),
     Column("person", Text, nullable=True),
-    Index("archived_records_listed", "kind", "listed_at", "id"),
-    Index("archived_records_over", "over_at"),
-    Index("archived_records_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
+    Column("effects", Text, nullable=True),
+    Index("matters_listed", "kind", "listed_at", "id"),
+    Index("matters_over", "over_at"),
+    Index("matters_soon", "activated_at", sqlite_where=text("soon"), postgresql_where=text("soon")),
+    Index("matters_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
+)
+LINES = Table(
+    "lines",
+    TABLES,
+    Column("id", String(28), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("person", Text, nullable=False),
+)
+RESTRICTIONS = Table(
+    "restrictions",
+    TABLES,
+    Column("line", String(28), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("waits", Boolean, nullable=False),
+    Index("restrictions_since", "kind", "since", "line", "name"),
 )
 LOG = Table(
     "log",
@@ -160,6 +196,13 @@ def say(connection: Connection, name: str, value: str) -> None:
     """Write a row of `archive_meta`, replacing the one before."""
     connection.execute(delete(META).where(META.c.name == name))
     connection.execute(insert(META).values(name=name, value=value))
+
+
+def hold(connection: Connection) -> None:
+    """Hold the log's head until the transaction ends: one writer at a time, on SQLite as on PostgreSQL. It comes before
+    anything is read: SQLite gives no lock to a transaction that has read what another one changed since.
+    """
+    connection.execute(update(META).where(META.c.name == SIZE).values(value=META.c.value))
 
 
 def make(connection: Connection) -> None:

@@ -6,6 +6,7 @@ const A_PAGE = 20;
 const MOST_ROWS = 200;
 
 function showFunnel(board) {
+  if (!board.funnel) return say(byId("funnel-since"), word("ops.no_sql"));
   const total = Object.values(board.funnel).reduce((sum, n) => sum + n, 0);
   const told = { n: total, at: dateAndClock(board.since).slice(0, 16) };
   say(byId("funnel-since"), total ? word("ops.since", told) : word("ops.none_today"));

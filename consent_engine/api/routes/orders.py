@@ -32,7 +32,6 @@ from consent_engine.domain.days import millis
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.listing import Filter
 from consent_engine.errors import (
     ConfirmationTooLong,
     CoolingOff,
@@ -52,6 +51,7 @@ from consent_engine.errors import (
     UnofficialNumber,
 )
 from consent_engine.ports import ApiKey
+from consent_engine.ports.queries import OrderFilter
 
 operations = Operations("orders", "/v1/orders")
 REFUSED = (
@@ -88,7 +88,9 @@ async def place(request: Request, caller: ApiKey) -> Response:
 async def list_(request: Request, caller: ApiKey, form: ListOrders) -> bytes:
     """Newest first, a page at a time. With a filter that few orders match, pages may be short and still have a cursor.
     Roles: ops and auditor (masked)."""
-    wanted = Filter(form.state, form.agent, form.plan, millis(form.since) if form.since else None, form.void_yes)
+    wanted = OrderFilter(
+        form.state, form.agent, form.plan, since=millis(form.since) if form.since else None, void_yes=form.void_yes
+    )
     whole = caller.role in FULL_NUMBERS
 
     def listed(engine: Engine) -> bytes:

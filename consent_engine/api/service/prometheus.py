@@ -53,9 +53,8 @@ class Look:
     """The state of the store a moment ago. placed: how many of the orders placed on a day are in each state."""
 
     lanes: dict[Lane, LaneDepth]
-    placed: dict[str, dict[State, int]]
-    uncalled: dict[str, int]
-    """how many of these orders have no record of their call"""
+    placed: Mapping[str, Mapping[State, int]]
+    """by day; none while SQL cannot be asked"""
     dialled: dict[str, dict[str, int]]
     """counts of the calls of a day, over all agents"""
     workers: int
@@ -142,8 +141,6 @@ def _of_orders(look: Look) -> Iterator[Metric]:
     told = "Orders by the (UTC) day they were placed on, and their state"
     rows = (((day, state.value), counts.get(state, 0)) for day, counts in look.placed.items() for state in State)
     yield gauge("consent_orders", told, ("placed", "state"), rows)
-    told = "Orders without a record of their call, by the (UTC) day they were placed on"
-    yield gauge("consent_orders_without_call", told, ("placed",), (((day,), n) for day, n in look.uncalled.items()))
 
 
 def of_store(look: Look) -> Iterator[Metric]:
@@ -180,7 +177,7 @@ def of_store(look: Look) -> Iterator[Metric]:
 def look_at(engine: Engine, pressing: PressureWatch) -> Look:
     """Read the state of the store now. pressing: the figures of two weeks of orders, kept between looks."""
     now = engine.registry.now()
-    placed = {"today": engine.lists.funnel(_day(now)), "yesterday": engine.lists.funnel(_day(now, 1))}
+    placed = _placed(engine, now)
     today = engine.terms.reporting.days.of(now)
     dialled = {"today": today, "yesterday": later(today, -1)}
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
@@ -191,7 +188,6 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
     return Look(
         engine.lanes.depths(),
         placed,
-        {"today": engine.lists.uncalled(_day(now)), "yesterday": engine.lists.uncalled(_day(now, 1))},
         dict(zip(dialled, engine.calls.sums(list(dialled.values())), strict=True)),
         workers,
         counted,
@@ -239,8 +235,16 @@ def _archive_up(engine: Engine) -> bool:
     return True
 
 
-def _day(now: Millis, before: int = 0) -> str:
-    return GREENWICH.of(now - before * DAY_MS)
+def _placed(engine: Engine, now: Millis) -> dict[str, dict[State, int]]:
+    """Count the orders of today and yesterday (UTC) by state; none while SQL cannot be asked, which another metric
+    says.
+    """
+    days = {"today": GREENWICH.of(now), "yesterday": GREENWICH.of(now - DAY_MS)}
+    try:
+        ask = engine.store.queries.orders.funnel
+        return {name: ask(GREENWICH.begins(day), GREENWICH.ends(day)) for name, day in days.items()}
+    except ArchiveUnavailable:
+        return {}
 
 
 class _Once(Collector):

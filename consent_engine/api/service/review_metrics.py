@@ -18,8 +18,8 @@ from consent_engine.ports import Tally
 
 class ReviewsSeen(Struct, frozen=True):
     """Reviews at one look. calls: pending and contested ones · archived: calls that left for the archive unheard; None:
-    it cannot be asked · orders: those whose activation waits for a review · pressing: how many agents seem to press, by
-    the days looked at · ended_soon: services switched on in the last week and taken back within a week
+    SQL cannot be asked · orders: those whose activation waits for a review · pressing: how many agents seem to press,
+    by the days looked at · ended_soon: services switched on in the last week and taken back within a week
     """
 
     calls: Mapping[Verdict, Tally]
@@ -30,14 +30,16 @@ class ReviewsSeen(Struct, frozen=True):
 
 
 def reviews_seen(engine: Engine, pressing: PressureWatch) -> ReviewsSeen:
-    today = engine.terms.reporting.days.of(engine.registry.now())
-    soon = engine.lists.ended_soon([later(today, -n) for n in range(WEEK)])
+    days = engine.terms.reporting.days
+    today, pressed, soon = days.of(engine.registry.now()), dict[Over, int](), 0
     try:
-        archived = engine.calls.archived_waiting()
+        archived: Tally | None = engine.calls.archived_waiting()
+        soon = engine.store.queries.orders.ended_soon(days.begins(later(today, 1 - WEEK)), days.ends(today))
+        pressed = pressing.look(engine.store.queries.orders, days, today)
     except StoreUnavailable:  # consent_archive_up reports it
         archived = None
     waiting, orders = engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW)
-    return ReviewsSeen(waiting, archived, orders, pressing.look(engine.lists, today), soon)
+    return ReviewsSeen(waiting, archived, orders, pressed, soon)
 
 
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:

@@ -24,7 +24,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import FEW_CALLS, health_of, targets_of
 from consent_engine.engine.stuck import StuckEffect, causes_of
 from consent_engine.engine.trouble import Retrying
-from consent_engine.errors import OrderNotFound
+from consent_engine.errors import ArchiveUnavailable, OrderNotFound
 from consent_engine.ports import ApiKey
 
 operations = Operations(whose=visitor_of)
@@ -63,8 +63,7 @@ def look(engine: Engine) -> dict[str, Any]:
     return {
         "at": instant(now),
         "since": instant(midnight),
-        "funnel": _funnel(engine, midnight, days),
-        "day_before": _funnel(engine, midnight - 1, days),
+        **_funnels(engine, midnight, days),
         "lanes": [
             {"lane": lane.value, "due": d.due, "late_ms": d.late, "parked": d.parked, "waiting": d.waiting}
             for lane, d in engine.lanes.depths().items()
@@ -81,10 +80,19 @@ def look(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _funnel(engine: Engine, at: Millis, days: Days) -> dict[str, int]:
-    """Count the orders placed on the business day of an instant, by their present state."""
-    counts = engine.lists.placed_on(days.of(at))
-    return {state.value: max(0, counts.get(state, 0)) for state in State}
+def _funnels(engine: Engine, midnight: Millis, days: Days) -> dict[str, dict[str, int] | None]:
+    """Count the orders of today and the day before by their present state; None while SQL cannot be asked: the rest of
+    the board needs none.
+    """
+
+    def counted(day: str) -> dict[str, int]:
+        found = engine.store.queries.orders.funnel(days.begins(day), days.ends(day))
+        return {state.value: found.get(state, 0) for state in State}
+
+    try:
+        return {"funnel": counted(days.of(midnight)), "day_before": counted(days.of(midnight - 1))}
+    except ArchiveUnavailable:
+        return {"funnel": None, "day_before": None}
 
 
 def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ from consent_engine.api.schemas.views import View, instant
 from consent_engine.api.service.callers import AGENT, is_own
 from consent_engine.api.service.service import front_of
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.listing import Filter
 from consent_engine.ports import ApiKey
+from consent_engine.ports.queries import OrderFilter
 
 operations = Operations(whose=visitor_of)
 MOST_SHOWN, PAGE, PAGES = 50, 200, 5
@@ -42,7 +42,7 @@ def look(engine: Engine, caller: ApiKey) -> OwnOrders:
     found: list[OrderRow] = []
     cursor = ""
     for _ in range(PAGES):
-        page = engine.orders(Filter(since=since), cursor, PAGE)
+        page = engine.orders(OrderFilter(since=since), cursor, PAGE)
         found += (OrderRow.of(order, whole=True) for order in page.orders if is_own(order, caller))
         cursor = page.cursor
         if not cursor or len(found) >= MOST_SHOWN:

@@ -23,9 +23,9 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.listing import Filter
 from consent_engine.errors import FieldError, Malformed, OrderNotFound
 from consent_engine.ports import ApiKey
+from consent_engine.ports.queries import OrderFilter
 
 operations = Operations(whose=visitor_of)
 WHOLE_ID = re.compile("[0-9a-f]{28}")
@@ -61,7 +61,9 @@ class Rows(View):
 async def listed(request: Request, caller: ApiKey, form: ListedOrders) -> bytes:
     """A page of orders. Roles: ops and auditor (masked)."""
     since = front_of(request).days.begins(form.since) if form.since else None
-    wanted = Filter(form.state, form.agent, form.plan, since, carrier=form.carrier.value if form.carrier else None)
+    wanted = OrderFilter(
+        form.state, form.agent, form.plan, since=since, carrier=form.carrier.value if form.carrier else None
+    )
 
     def found(engine: Engine) -> bytes:
         page = engine.orders(wanted, form.cursor, form.limit)

@@ -158,6 +158,9 @@ class EndingPerson(PersonPart, frozen=True):
     msisdn: str
 
 
+WEEK_MS = 7 * 24 * 3_600_000
+
+
 class Ending(ChainedRecord[Taken, EndingPerson, EndingEvent], frozen=True, dict=True):
     """An ending as it stands at one version. Its id: the slot of its number, then a hash of "end" and the order."""
 
@@ -186,6 +189,15 @@ class Ending(ChainedRecord[Taken, EndingPerson, EndingEvent], frozen=True, dict=
         """When the BSS had taken the service back, or a person gave the ending up; 0 before."""
         last = self.off or next((each for each in reversed(self.events) if isinstance(each, GivenUp)), None)
         return last.at if last is not None and self.is_over else 0
+
+    @property
+    def is_soon(self) -> bool:
+        """Whether the service was taken back soon after it was switched on, a sign of pressure selling: it was asked
+        for within a week of the activation. The time the BSS took does not count, and neither does a new holder.
+        """
+        doc = self.doc
+        within = doc.asked_at - doc.activated_at <= WEEK_MS
+        return self.off is not None and within and doc.cause is not Cause.NUMBER_CHANGED
 
 
 def ending_id(order: str) -> str:

@@ -23,7 +23,7 @@ class Sold(StrEnum):
     REVIEW_FAILED = "review_failed"
     """Cancelled because the review of its call failed."""
     ENDED_SOON = "ended_soon"
-    """Switched on, and taken back within a week; counted on the day it was switched on: `domain/call/ended_soon.py`"""
+    """Switched on, and taken back within a week; counted on the day it was switched on: `Ending.is_soon`"""
 
 
 WRONG = (Sold.REFUSED, Sold.SUSPECT, Sold.REVIEW_FAILED, Sold.ENDED_SOON)
@@ -36,25 +36,19 @@ MUCH = 0.2
 seems to press."""
 
 
-def sold_of(order: Order, before: State | None) -> list[str]:
-    """Return the fields to count up by one when an order moves on from the state `before`."""
-    return [f"{what}|{order.doc.plan}|{order.doc.agent}" for what in _told(order, before)]
+def outcomes_of(order: Order) -> list[Sold]:
+    """Return the figures that an order counts in, by its history."""
+    return [Sold.PLACED, *_outcomes(order)]
 
 
-def _told(order: Order, before: State | None) -> Iterator[Sold]:
-    state = order.state
-    if before is None:
-        yield Sold.PLACED
-        return
-    if state is before:
-        return
-    if before in ASKED and _was_suspect(order):
+def _outcomes(order: Order) -> Iterator[Sold]:
+    if order.state not in ASKED and _was_suspect(order):
         yield Sold.SUSPECT
-    if state is State.CONFIRMED:
+    if order.last(Trigger.SAID_YES):
         yield Sold.CONFIRMED
-    elif state is State.DECLINED:
+    if order.state is State.DECLINED:
         yield Sold.REFUSED if order.last(Trigger.OPTED_OUT) else Sold.DECLINED
-    elif state is State.CANCELLED and _failed_review(order):
+    elif order.state is State.CANCELLED and _failed_review(order):
         yield Sold.REVIEW_FAILED
 
 
@@ -89,38 +83,35 @@ def _presses(placed: int, wrong: int) -> bool:
     return placed >= ENOUGH and wrong > MUCH * placed
 
 
-Told = tuple[int, int]
+Counts = Mapping[tuple[str, str], Mapping[Sold, int]]
+"""The figures of some orders, by plan and agent."""
+Wronged = tuple[int, int]
 """The orders of one agent: how many, and how many of them went wrong."""
 
 
-def told_by_agent(day: Mapping[str, int]) -> dict[str, Told]:
-    """Return the part of a day's counts that `pressing` needs: two numbers an agent."""
-    found: dict[str, list[int]] = {}
-    places = {Sold.PLACED.value: 0, **{each.value: 1 for each in WRONG}}
-    for name, count in day.items():
-        what, _, agent = name.split("|", 2)
-        if (place := places.get(what)) is not None:
-            found.setdefault(agent, [0, 0])[place] += count
-    return {agent: (placed, wrong) for agent, (placed, wrong) in found.items()}
+def wronged_by_agent(counts: Counts) -> dict[str, Wronged]:
+    """Return the part of the figures that `pressing` needs: two numbers an agent."""
+    found: dict[str, Wronged] = {}
+    for (_, agent), counted in counts.items():
+        placed, wrong = found.get(agent, (0, 0))
+        found[agent] = placed + counted.get(Sold.PLACED, 0), wrong + sum(counted.get(each, 0) for each in WRONG)
+    return found
 
 
-def pressing(days: Iterable[Mapping[str, Told]]) -> int:
+def pressing(days: Iterable[Mapping[str, Wronged]]) -> int:
     """Count the agents that seem to press, over these days together."""
-    sums: dict[str, Told] = {}
+    sums: dict[str, Wronged] = {}
     for day in days:
         for agent, (placed, wrong) in day.items():
             before = sums.get(agent, (0, 0))
             sums[agent] = before[0] + placed, before[1] + wrong
-    return sum(_presses(*told) for told in sums.values())
+    return sum(_presses(*each) for each in sums.values())
 
 
-def pressures(kept: Iterable[Mapping[str, int]], by: str) -> list[Pressure]:
-    """Sum the counts of some days by `agent` or `plan`; the highest share of wrong orders comes first."""
-    counts: dict[str, Counter[Sold]] = {}
-    for day in kept:
-        for name, count in day.items():
-            what, plan, agent = name.split("|", 2)
-            if what in Sold:
-                counts.setdefault(agent if by == "agent" else plan, Counter())[Sold(what)] += count
-    found = [Pressure(key, dict(of)) for key, of in counts.items()]
+def pressures(counts: Counts, by: str) -> list[Pressure]:
+    """Sum figures by `agent` or `plan`; the highest share of wrong orders comes first."""
+    sums: dict[str, Counter[Sold]] = {}
+    for (plan, agent), counted in counts.items():
+        sums.setdefault(agent if by == "agent" else plan, Counter()).update(counted)
+    found = [Pressure(key, dict(of)) for key, of in sums.items()]
     return sorted(found, key=lambda each: (-each.share(*WRONG), each.key))

@@ -103,8 +103,8 @@ def test_whatever_the_archive_does_not_take_stands_on_the_stuck_list_and_each_is
     moved(desk)
     assert "does not take it" not in caplog.text, "it is said once"
     with desk.archive.asking() as connection:
-        connection.exec_driver_sql("DELETE FROM archived_records")
-        connection.exec_driver_sql("DELETE FROM archived_calls")
+        connection.exec_driver_sql("DELETE FROM matters")
+        connection.exec_driver_sql("DELETE FROM calls")
     desk.engine.retry_other(call.id, "ops-1")
     desk.engine.retry_other(told.id, "ops-1")
     desk.engine.retry(ended.order_id, "ops-1")

@@ -11,7 +11,7 @@ from consent_engine.domain.call.report_terms import RewardTerms
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.archive_records import move_reports
 from consent_engine.engine.audit import audit
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import ReportFilter, RetireResult
 from tests.archive.house import LONG, broken
@@ -156,11 +156,11 @@ def test_while_the_archive_is_away_nothing_leaves_and_open_reports_are_at_hand(d
 def test_the_audit_finds_an_archived_report_as_the_log_has_it(desk):
     told = report(desk)
     decide(desk, told, "ours_unrecorded")
-    seal(desk.engine.store, "one")
+    write_out(desk.engine.store, "one")
     moved(desk)
     assert audit(desk.engine.store, 0, (0, 2**62)).wrong == []
     with desk.archive.asking() as connection:
-        connection.exec_driver_sql("DELETE FROM archived_records")
+        connection.exec_driver_sql("DELETE FROM matters")
     assert {record for record, _ in audit(desk.engine.store, 0, (0, 2**62)).wrong} == {told.id}
 
 

@@ -14,7 +14,7 @@ from consent_engine.engine.audit import audit
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import (
     ArchiveUnavailable,
     CoolingOff,
@@ -25,7 +25,7 @@ from consent_engine.errors import (
     StoreUnavailable,
 )
 from consent_engine.ports import CallFilter, Owner, RetireResult
-from tests.archive.house import LONG, broken
+from tests.archive.house import LONG, broken, standing
 from tests.conftest import NUMBER, OTHER, others_of
 from tests.integration.calls.desk import SHA, audio_of, instant
 
@@ -377,7 +377,7 @@ def test_whatever_a_call_seals_stands_in_the_journal_by_its_commit(desk):
     desk.clock.forward(seconds=60)
     desk.end(call, "agreed", plan="5g-smart-199")
     found = desk.found(call)
-    leaves = [Leaf.decode(entry) for entry in desk.client.lrange(desk.cell.journal, 0, -1)]
+    leaves = [Leaf.decode(entry) for entry in standing(desk)]
     assert [(leaf.of, leaf.record, leaf.seq) for leaf in leaves] == [("c", call.id, 0), ("c", call.id, 1)]
     assert [leaf.head for leaf in leaves] == [chain("", found.publics[:1]), found.head]
     assert leaves[0].at == found.began.registered_at
@@ -387,7 +387,7 @@ def test_a_call_that_is_not_as_the_log_has_it_is_named(desk):
     kept, gone, moved = desk.start(), desk.start(OTHER), desk.start("13700137000")
     for call in (kept, moved):
         desk.end(call, "other")
-    seal(desk.engine.store, "one")
+    write_out(desk.engine.store, "one")
 
     def named():
         return audit(desk.engine.store, 0, (0, 2**62)).wrong
@@ -426,7 +426,7 @@ def test_what_became_of_a_number_is_in_the_log_by_the_commit_that_writes_it(desk
     desk.engine.line_event(LineEventAsked(NUMBER, LineEvent.RELEASED, desk.clock.now, "ops"))
     line = desk.engine.line(NUMBER)
     assert Leaf.of_line(line).entry in desk.client.lrange("ce:{0}:journal", 0, -1)
-    seal(desk.engine.store, "one")
+    write_out(desk.engine.store, "one")
     assert desk.engine.store.log.has(Leaf.of_line(line).entry)
     found = audit(desk.engine.store, 0, (0, desk.clock.now + 1))
     assert found.wrong == []

@@ -39,10 +39,10 @@ from consent_engine.engine.endings import end_recording
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated, NothingParked
 from consent_engine.ports import Owner, RetireResult, Tally
-from tests.archive.house import LONG, broken
+from tests.archive.house import LONG, broken, standing
 from tests.conftest import NUMBER, OTHER, others_of
 from tests.integration.calls import reviewing
 from tests.integration.calls.desk import instant
@@ -344,7 +344,7 @@ def test_each_of_its_events_is_a_leaf_and_a_change_behind_its_seal_is_seen(desk)
     order = desk.settled()
     take_back(desk, order)
     desk.run()
-    leaves = [Leaf.decode(entry) for entry in desk.client.lrange("ce:{0}:journal", 0, -1)]
+    leaves = [Leaf.decode(entry) for entry in standing(desk)]
     ours = [leaf for leaf in leaves if leaf.of is Chained.ENDING]
     assert [leaf.seq for leaf in ours] == [0, 1, 2]
     assert ours[-1].head == ending(desk, order).head
@@ -580,7 +580,7 @@ def test_an_ending_follows_its_order_to_the_archive_and_is_the_same_one_asked_ag
     take_back(desk, order)
     desk.run()
     told = ending(desk, order)
-    seal(desk.engine.store, "one")
+    write_out(desk.engine.store, "one")
     for _ in range(2):  # the order moves first
         desk.move()
     assert not desk.client.exists(f"ce:{{0}}:end:{ending_id(order.id)}")
@@ -652,7 +652,7 @@ def test_the_audit_looks_at_endings_as_at_orders(desk):
     order = desk.settled()
     take_back(desk, order)
     desk.run()
-    seal(desk.engine.store, "one")
+    write_out(desk.engine.store, "one")
     assert audit(desk.engine.store, 0, (0, 2**62)).wrong == []
     name = f"ce:{{0}}:end:{ending_id(order.id)}"
     kept = desk.client.hgetall(name)

@@ -56,29 +56,33 @@ def test_what_is_taken_back_within_a_week_is_counted_on_the_day_it_was_switched_
     desk.engine.endings.ask(desk.engine.show(late.id), why)
     desk.run()
     assert soon() == [("A1024", 1)], "after a week it says nothing of the call"
-    assert desk.engine.lists.ended_soon([day, "2020-01-01"]) == 1
+    assert desk.engine.store.queries.orders.ended_soon(CHINA.begins(day), CHINA.ends(day)) == 1
 
 
 def test_who_pressed_is_counted_over_two_weeks_one_day_read_a_look():
+    soon = Sold.ENDED_SOON
     days = {
-        "2025-11-25": {"placed|p|B": 40, "ended_soon|p|B": 4},  # today: 4 of 40 ended soon, which is not too many
-        "2025-11-20": {"placed|p|A": 10, "refused|q|A": 2, "placed|q|A": 10, "confirmed|q|A": 9},
-        "2025-11-19": {"placed|p|A": 15, "suspect|p|A": 6, "sum.ended_soon||": 3},
-        "2025-11-12": {"placed|p|C": 30, "ended_soon|p|C": 7, "placed|p|D": 30, "ended_soon|p|D": 6},
-    }
+        "2025-11-25": {("p", "B"): {Sold.PLACED: 40, soon: 4}},  # today: 4 of 40 ended soon, which is not too many
+        "2025-11-20": {
+            ("p", "A"): {Sold.PLACED: 10}, ("q", "A"): {Sold.PLACED: 10, Sold.REFUSED: 2, Sold.CONFIRMED: 9},
+        },
+        "2025-11-19": {("p", "A"): {Sold.PLACED: 15, Sold.SUSPECT: 6}},
+        "2025-11-12": {("p", "C"): {Sold.PLACED: 30, soon: 7}, ("p", "D"): {Sold.PLACED: 30, soon: 6}},
+    }  # fmt: skip
     asked = []
 
     class Counts:
-        def sold(self, day):
-            asked.append(day)
-            return days.get(day, {})
+        def sold(self, since, until):
+            asked.append(CHINA.of(since))
+            assert CHINA.of(until) == asked[-1]
+            return days.get(asked[-1], {})
 
     watch = PressureWatch()
-    seen = [watch.look(Counts(), "2025-11-25") for _ in range(20)]
+    seen = [watch.look(Counts(), CHINA, "2025-11-25") for _ in range(20)]
     assert len(asked) == len(set(asked)) == 14, "one a look, and none twice within minutes"
     assert seen[0] == {Over.TODAY: 0}, "a week that is not read yet is no zero"
     assert seen[-1] == {Over.TODAY: 0, Over.WEEK: 1, Over.WEEK_BEFORE: 1}
-    assert watch.look(Counts(), "2025-11-26") == {Over.TODAY: 0, Over.WEEK: 0, Over.WEEK_BEFORE: 0}
+    assert watch.look(Counts(), CHINA, "2025-11-26") == {Over.TODAY: 0, Over.WEEK: 0, Over.WEEK_BEFORE: 0}
     assert asked[14:] == ["2025-11-26"], "a day that is over is known"
 
 

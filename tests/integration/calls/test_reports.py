@@ -15,7 +15,7 @@ from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.line.reported_call import MOST_NAMED, ReportedCall
 from consent_engine.engine.audit import audit
 from consent_engine.engine.line_events import LineEventAsked
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import Malformed
 from consent_engine.ports import ReportFilter
 from tests.archive.house import LONG
@@ -357,7 +357,7 @@ def test_the_audit_finds_every_report_as_the_log_has_it_and_names_one_that_is_go
     told = report(desk)
     decide(desk, told, "ours_unrecorded")
     open_one = report(desk, to=OTHER)
-    seal(desk.engine.store, "one")
+    write_out(desk.engine.store, "one")
     ever = (0, 2**62)
     assert audit(desk.engine.store, 0, ever).wrong == []
     desk.client.delete(f"ce:{{0}}:report:{open_one.id}")

@@ -1,7 +1,6 @@
 """The old form of an order describes its call: a call is made from it, under the same rules as every call."""
 
 import pytest
-from msgspec.structs import replace
 
 from consent_engine.adapters.redis.codec import PREFIX
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
@@ -12,7 +11,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import line_id
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import ConsentError, DoNotCall, DuplicateOrder, Malformed, UnofficialNumber
-from consent_engine.ports import CallFilter, Commit, OrderChange
+from consent_engine.ports import CallFilter
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.calls.desk import SHA, instant
@@ -292,15 +291,3 @@ def test_two_requests_at_once_for_two_numbers_get_one_recording_once(desk):
     assert sorted(type(each).__name__ for each in results) == ["Placed", "RecordingReused"]
     desk.run(Lane.SMS)
     assert len(desk.gateway.sent) == 1
-
-
-def test_orders_without_a_call_are_counted_apart(desk):
-    today = "2025-11-24"
-    order = ordered(desk)
-    assert desk.engine.lists.uncalled(today) == 0
-    desk.run()
-    assert desk.engine.lists.funnel(today) == {"agreed": 0, "awaiting_reply": 1}
-    of_before = replace(order, doc=replace(order.doc, call_id="", id=order.id[:-1] + "x"))
-    fields = {"doc": of_before.doc.encode(), "line": order.line}
-    desk.engine.store.records.commit([Commit("", (OrderChange(of_before, 0, None, fields),))])
-    assert desk.engine.lists.uncalled(today) == 1

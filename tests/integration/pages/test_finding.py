@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.domain.days import CHINA
+from consent_engine.domain.days import CHINA, GREENWICH
 from consent_engine.domain.lifecycle import State
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, order
@@ -77,8 +77,8 @@ def test_a_day_is_the_businesss_own(world, hour, minute, is_today):
     world.clock.now = midnight + (hour * 60 + minute) * 60_000
     world.place()
     world.run()
-    lists, at = world.engine.lists, world.clock.now
-    assert (lists.placed_on("2025-11-27").get(State.AWAITING_REPLY, 0) == 1) == is_today
-    assert lists.placed_on(CHINA.of(at))[State.AWAITING_REPLY] == 1
+    funnel = world.engine.store.queries.orders.funnel
+    there = {State.AWAITING_REPLY: 1} if is_today else {}
+    assert funnel(CHINA.begins("2025-11-27"), CHINA.ends("2025-11-27")) == there
     london = "2025-11-26" if hour < 8 else "2025-11-27"
-    assert lists.funnel(london)[State.AWAITING_REPLY] == 1
+    assert funnel(GREENWICH.begins(london), GREENWICH.ends(london)) == {State.AWAITING_REPLY: 1}

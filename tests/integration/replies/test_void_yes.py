@@ -5,13 +5,13 @@ import pytest
 from consent_engine.domain.decide.wanted_effects import excess
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Uncertain
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.listing import Filter
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.ports.queries import OrderFilter
 from tests.conftest import NUMBER
 
 
 def listed(world, *, void_yes=True):
-    return [order.id for order in world.engine.orders(Filter(void_yes=void_yes)).orders]
+    return [order.id for order in world.engine.orders(OrderFilter(void_yes=void_yes)).orders]
 
 
 def doubtful(world, *answers):

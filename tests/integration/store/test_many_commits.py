@@ -16,7 +16,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import FRESH, WAKE_TOO_LATE, Lane
-from consent_engine.domain.leaf import Leaf
+from consent_engine.domain.leaf import Chained, changed_by
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.details import Parked
@@ -131,7 +131,7 @@ def test_nothing_of_a_decision_that_was_refused_is_in_any_list(world, orders):
     assert words(world, [commits[0], refused, commits[2]]) == [CommitResult.OK, CommitResult.STALE, CommitResult.OK]
     assert due(world)[f"o:{orders[1].id}:{WAKE_TOO_LATE}"] != 9
     entries = world.client.lrange(world.cell.journal, len(before[world.cell.journal]), -1)
-    assert [Leaf.decode(entry).record for entry in entries] == [orders[0].id, orders[2].id]
+    assert [changed_by(entry) for entry in entries] == [(Chained.ORDER, orders[n].id) for n in (0, 2)]
 
 
 def test_what_one_takes_off_and_one_behind_it_puts_again_is_due(world, orders):

@@ -18,12 +18,12 @@ from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Aged, ApiKey, Owner, RetireResult, Retiring, Target
 from consent_engine.ports.pauses import Pause
 from consent_engine.ports.reveals import Reveal
-from tests.archive.house import LONG, SEAL
+from tests.archive.house import LONG, SEAL, append, standing
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reporting import decide, report
@@ -193,7 +193,7 @@ def test_a_refusal_that_was_lifted_meanwhile_is_not_noted_again(desk):
     desk.client.delete(desk.cell.journal)
     desk.wire.meanwhile = lambda: desk.engine.lift(NUMBER, "mobile", "admin", "form", desk.clock())
     assert desk.slow.journal.note([(line, "mobile")]) == 0
-    leaves = [Leaf.decode(entry) for entry in desk.client.lrange(desk.cell.journal, 0, -1)]
+    leaves = [Leaf.decode(entry) for entry in standing(desk)]
     assert [leaf.seq for leaf in leaves] == [STANDS, LIFTED]
 
 
@@ -347,7 +347,7 @@ def test_sums_that_are_asked_for_again_have_what_was_counted_meanwhile(desk):
 def test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_brought_it(desk):
     desk.place()
     [piece] = desk.slow.journal.read(1, "slow")
-    desk.engine.store.log.append(piece.entries)
+    append(desk.engine.store.log, piece.entries)
 
     def another_reads():
         desk.clock.forward(seconds=11)
@@ -357,4 +357,4 @@ def test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_
     assert not desk.slow.journal.drop(piece)
     assert desk.engine.store.journal.waiting().count == 1
     desk.clock.forward(seconds=11)
-    assert seal(desk.engine.store, "one") == 1
+    assert write_out(desk.engine.store, "one") == 1

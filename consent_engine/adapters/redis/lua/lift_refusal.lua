@@ -3,7 +3,7 @@
 -- KEYS  1 line   2 refusals (zset)   3 lifted (stream)   4 due-set of the timer lane   5 journal
 -- ARGV  1 line id   2 carrier or *   3 the record of the act: who, when, which act (json)
 --       4 the instant of the act   5 among how many of the newest acts a repeat is searched for
---       6 how long (ms) a line is kept on which nothing stands   7 the journal's entry, '' where it has none
+--       6 how long (ms) a line is kept on which nothing stands   7 the journal's entry, '' for a mark
 -- An act lifts only a refusal that is not newer: the subscriber's newest act counts, compared in this script.
 -- Raises the line's version, so that no order is admitted on an earlier reading.
 -- One with an end has no entry where it begins, and one here: the log may have one without an end that was lost.
@@ -27,7 +27,7 @@ redis.call("HDEL", KEYS[1], "r:" .. ARGV[2])
 redis.call("HINCRBY", KEYS[1], "v", 1)
 redis.call("ZREM", KEYS[2], ARGV[1] .. " " .. ARGV[2])
 redis.call("XADD", KEYS[3], "*", "m", ARGV[3])
-if ARGV[7] ~= "" then redis.call("RPUSH", KEYS[5], ARGV[7]) end
+redis.call("RPUSH", KEYS[5], ARGV[7] ~= "" and ARGV[7] or "= l " .. ARGV[1])
 if redis.call("HSETNX", KEYS[1], "f:wake.line", "[]") == 1 then
     redis.call("ZADD", KEYS[4], ARGV[4] + ARGV[6], "l:" .. ARGV[1] .. ":wake.line")
 end

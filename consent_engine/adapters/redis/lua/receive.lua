@@ -18,7 +18,8 @@
 -- long), is new.
 -- A restriction is written, and the line's version raised, here: the next order, dial and activation see it at once.
 -- Restrictions that barred consent when a message came are kept with it: lifted later, they still bar that consent.
--- A restriction that begins to stand, for ever, has an entry in the journal, written in this step.
+-- A restriction that begins to stand, for ever, has an entry in the journal, written in this step; any other change of
+-- the line leaves a mark there.
 -- A repeated act of the subscriber is written to the restriction that stands: an older act does not lift it.
 -- A message stands in the inbox under an instant that orders it: within one line these never go back (`seen`). Where
 -- the clock has gone back it is not the instant of arrival: that is in its body, as the last field, `came`.
@@ -26,8 +27,12 @@
 -- Returns {'stored', 'duplicate' or 'gone' (the suspicion it decides is not as it was seen), received at}
 
 local MOST_WORDS = 2000
-local line = KEYS[1]
+local line, sealed = KEYS[1], {}
 local now = ARGV[1]
+local function journaled()
+    if #sealed == 0 then sealed[1] = "= l " .. ARGV[2] end
+    redis.call("RPUSH", KEYS[9], unpack(sealed))
+end
 if now == "" then
     local time = redis.call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
@@ -85,6 +90,7 @@ if seen[2] and (ARGV[9] == "" or stand and now - seen[2] <= tonumber(ARGV[9])) t
     for name, row in pairs(ARGV[9] == "" and {} or rows) do -- it may be a new act
         if row then redis.call("HSET", line, "r:" .. name, cjson.encode(acted(row, suspected(name)))) end
     end
+    if ARGV[9] ~= "" then journaled() end
     return { "duplicate", seen[2] }
 end
 if decides ~= "" then
@@ -99,7 +105,7 @@ for i = own + 1, #asked do
 end
 
 -- From here on nothing can fail.
-local fields, fresh, longer, stood, ended, sealed = {}, false, false, nil, {}, {}
+local fields, fresh, longer, stood, ended = {}, false, false, nil, {}
 local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
@@ -145,11 +151,11 @@ for n, name in ipairs(names) do
         redis.call("ZADD", KEYS[6], now + ARGV[16], "l:" .. ARGV[2] .. ":wake.undecided")
     end
 end
-if #sealed > 0 then redis.call("RPUSH", KEYS[9], unpack(sealed)) end
 if ARGV[15] == "1" and stood and not fresh then
     off_the_list()
     if longer then raised() end
     redis.call("HSET", line, unpack(fields))
+    journaled()
     return { "duplicate", stood }
 end
 local decided = decides ~= "" and row_of(decides) -- none where a refusal of calls has taken its place
@@ -176,6 +182,7 @@ if ARGV[3] ~= "" then set("msisdn", ARGV[3]) end
 if fresh or longer or not seen[4] then raised() end
 if not seen[3] then set("f:read", "[]") end
 redis.call("HSET", line, unpack(fields))
+journaled()
 local stood_against = #barred > 0 and table.concat(barred, " ") .. "|" or ""
 local body = at == now and ARGV[5] or string.sub(ARGV[5], 1, -2) .. ',"came":' .. now .. "}"
 redis.call("RPUSH", KEYS[2], at .. "|" .. key .. "|" .. stood_against .. body)

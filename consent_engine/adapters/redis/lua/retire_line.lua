@@ -1,6 +1,6 @@
 -- Delete a line that has been idle for long and on which nothing stands: a stranger's, or one whose refusal was lifted.
 --
--- KEYS  1 line   2 its inbox   3 due-set of the timer lane   4 refusals
+-- KEYS  1 line   2 its inbox   3 due-set of the timer lane   4 refusals   5 journal
 -- ARGV  1 line id   2 the held effect   3 its lease: `<attempt>,<since when>`   4 an instant: a line with nothing newer is idle
 --       5 how long a line must be idle, ms
 -- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again.
@@ -51,6 +51,7 @@ local seen = tonumber(kept[2] or "0")
 local young = busy or seen > tonumber(ARGV[4])
 
 -- From here on nothing can fail.
+redis.call("RPUSH", KEYS[5], "= l " .. ARGV[1])
 if #over > 0 then
     redis.call("HDEL", line, unpack(over))
     redis.call("ZREM", KEYS[4], unpack(listed))

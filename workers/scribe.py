@@ -1,4 +1,4 @@
-"""The sealer of a worker process: brings the journals' entries into the log, whether RQ is there or not."""
+"""The scribe of a worker process: brings what changed to SQL, whether RQ is there or not."""
 
 import logging
 import random
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.engine.limits import TICK_S
-from consent_engine.engine.sealing import seal
+from consent_engine.engine.scribe import write_out
 from consent_engine.ports import Store
 from workers.ticking import Ticking
 
@@ -16,14 +16,14 @@ BATCHES = 20
 """Batches at a time: few, so that a stop is soon seen."""
 
 
-class Sealer(Ticking):
-    """A thread that seals, on a store of its own. Of several processes one reads a cell at a time.
+class Scribe(Ticking):
+    """A thread that writes out, on a store of its own. Of several processes one reads a cell at a time.
 
     While the archive's database is unavailable the journal waits, and is read less and less often.
     """
 
     def __init__(self, make: Callable[[], Store], name: str, tick_s: float = TICK_S) -> None:
-        super().__init__("sealer", LastingTrouble(log, "the journal waits"), tick_s)
+        super().__init__("scribe", LastingTrouble(log, "the journal waits"), tick_s)
         self._make = make
         self._reader = name
 
@@ -32,6 +32,6 @@ class Sealer(Ticking):
         while not self._ending.is_set():
             with self._round():
                 store = store or self._make()
-                seal(store, self._reader, BATCHES)
+                write_out(store, self._reader, BATCHES)
             pause = min(self._tick_s * 2 ** min(self._trouble.times, 10), max(MOST_PAUSE_S, self._tick_s))
             self._ending.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter

@@ -1,0 +1,67 @@
+"""Numbers in SQL, as the store kept them, and the restrictions that stand on them. Only the scribe writes them."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, delete, insert
+from sqlalchemy.dialects import postgresql, sqlite
+
+from consent_engine.adapters.sql.bulk import Statement, bulk, statement
+from consent_engine.adapters.sql.tables import LINES, RESTRICTIONS, among
+from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.line.restriction import Restriction
+from consent_engine.ports import LineKept
+
+log = logging.getLogger(__name__)
+
+
+def keep_lines(connection: Connection, lines: Mapping[str, LineKept]) -> None:
+    """Write lines, and what stands on them, in place of what is here of them; delete those that the store has no more.
+
+    The caller holds the log's head: no other scribe may write an earlier state later.
+    """
+    names = sorted(lines)
+    for table, column in ((RESTRICTIONS, RESTRICTIONS.c.line), (LINES, LINES.c.id)):
+        some = [each for each in names if table is RESTRICTIONS or not lines[each].fields]
+        if some:
+            connection.execute(delete(table).where(among(connection, column, some)))
+    rows = [
+        {"id": each, "version": int(kept.fields.get("v", "0")), "person": compact([dict(kept.fields), *kept.unread])}
+        for each in names
+        if (kept := lines[each]).fields
+    ]
+    bulk(connection, _upsert(connection.dialect), rows)
+    standing = [row for each in names for row in _restrictions(each, lines[each].fields)]
+    bulk(connection, _stands(connection.dialect), standing)
+
+
+def _restrictions(line: str, fields: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for name, kept in fields.items():
+        if name[:2] == "r:":
+            try:
+                found = Restriction.decode(name[2:], kept)
+            except ValueError:  # a damaged one bars all the same, and is named by the doctor
+                log.error("%s: a restriction cannot be read", line)
+                continue
+            yield {
+                "line": line,
+                "name": name[2:],
+                "kind": found.kind.value,
+                "since": found.since,
+                "until": found.until,
+                "waits": found.is_undecided,
+            }
+
+
+@lru_cache(2)
+def _upsert(dialect: Dialect) -> Statement:
+    made: Any = (postgresql if dialect.name == "postgresql" else sqlite).insert(LINES)
+    values = {name: made.excluded[name] for name in ("version", "person")}
+    return statement(made.on_conflict_do_update(index_elements=[LINES.c.id], set_=values), dialect)
+
+
+@lru_cache(2)
+def _stands(dialect: Dialect) -> Statement:
+    return statement(insert(RESTRICTIONS), dialect)

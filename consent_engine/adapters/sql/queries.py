@@ -1,0 +1,16 @@
+"""All queries of one database."""
+
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.order_queries import SqlOrderQueries
+from consent_engine.ports.queries import Queries
+
+
+class SqlQueries(Queries):
+    """The Queries of one database."""
+
+    def __init__(self, archive: SqlArchive) -> None:
+        self._orders = SqlOrderQueries(archive)
+
+    @property
+    def orders(self) -> SqlOrderQueries:
+        return self._orders

@@ -1,0 +1,93 @@
+"""The ports to what is read in SQL: lists, searches and sums of all records, as of the scribe's last beat.
+
+Every method raises ArchiveUnavailable as the Archive does. Records in SQL are some moments old: nothing is decided by
+them alone, and whoever acts on one reads it in the store first.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.pressure import Sold
+from consent_engine.errors import ArchiveUnavailable
+
+T = TypeVar("T")
+Position = tuple[Millis, str]
+"""A place in a list: a row's instant and id. A page begins behind the last row of the page before."""
+
+
+class Paged(NamedTuple, Generic[T]):
+    """A page of a list. last: its last row, where there may be more behind it; None at the end"""
+
+    rows: tuple[T, ...]
+    last: Position | None
+
+
+class OrderFilter(Struct, frozen=True):
+    """The orders to list; a field of None admits all. since: placed at or after · void_yes: whether a yes was in vain ·
+    line: of one number
+    """
+
+    state: State | None = None
+    agent: str | None = None
+    plan: str | None = None
+    carrier: str | None = None
+    since: Millis | None = None
+    void_yes: bool | None = None
+    line: str | None = None
+
+
+class OrderQueries(Protocol):
+    """Lists and sums of orders."""
+
+    def page(self, wanted: OrderFilter, before: Position | None, limit: int) -> Paged[Order]:
+        """Return orders, newest first. One that cannot be read is left out, and logged."""
+
+    def listed(self, before: Position | None, limit: int) -> list[Position]:
+        """Return the places of all orders, newest first."""
+
+    def present(self, before: Position | None, limit: int) -> list[Position]:
+        """Return the places of orders that the store has, newest first."""
+
+    def known(self, orders: Sequence[str]) -> set[str]:
+        """Return those of these orders that SQL has, wherever else they are."""
+
+    def with_tail(self, tail: str, most: int) -> list[str]:
+        """Return orders whose ids end in `tail`, newest first, of the newest MOST_SEARCHED."""
+
+    def funnel(self, since: Millis, until: Millis) -> dict[State, int]:
+        """Return how many orders placed from `since` to `until`, both included, are in each state."""
+
+    def sold(self, since: Millis, until: Millis) -> Mapping[tuple[str, str], Mapping[Sold, int]]:
+        """Return the outcomes of the orders placed in a period, by plan and agent; services switched on in it that were
+        taken back soon are among them.
+        """
+
+    def ended_soon(self, since: Millis, until: Millis) -> int:
+        """Return how many of the services switched on in a period were taken back within a week."""
+
+
+MOST_SEARCHED = 200_000
+"""The largest number of orders that a search by the end of an id looks at."""
+
+
+class Queries(Protocol):
+    """All queries, by the kind of record that they are about."""
+
+    @property
+    def orders(self) -> OrderQueries: ...
+
+
+class Unasked(Queries):
+    """The Queries of a store without SQL."""
+
+    @property
+    def orders(self) -> OrderQueries:
+        raise ArchiveUnavailable("there is no archive to ask")
+
+
+NOTHING = Unasked()

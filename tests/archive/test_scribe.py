@@ -1,0 +1,62 @@
+"""The scribe of a worker process: a thread that goes on sealing, whatever went wrong before."""
+
+from dataclasses import replace
+from threading import Event
+
+from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
+from tests.archive.house import LogThrough
+from workers.scribe import Scribe
+
+WAIT_S = 60
+
+
+def test_what_could_not_be_sealed_is_sealed_once_it_can_be(small, caplog):
+    small.settled()
+    there, tried = small.engine.store.log, []
+    done = Event()
+
+    def comes(append, entries):
+        tried.append(entries)
+        if len(tried) == 1:
+            raise ArchiveUnavailable("the archive cannot be reached")
+        if len(tried) == 2:
+            raise ZeroDivisionError
+        new = append(entries)
+        done.set()
+        return new
+
+    scribe = Scribe(lambda: replace(small.engine.store, log=LogThrough(there, comes)), "w", tick_s=0.01)
+    scribe.start()
+    assert done.wait(WAIT_S)
+    scribe.stop()
+    scribe.join(WAIT_S)
+    assert not scribe.is_alive()
+    assert there.size() == len(tried[0])
+    assert small.client.llen(small.cell.journal) == 0
+    told = [record.message for record in caplog.records if record.name == "workers.scribe"]
+    assert told[0].startswith("the journal waits: the archive cannot be reached")
+
+
+def test_a_store_that_cannot_be_had_at_first_is_asked_for_again(small, caplog):
+    small.settled()
+    asked, done = [], Event()
+
+    def make():
+        asked.append(1)
+        if len(asked) == 1:
+            raise StoreUnavailable("the store cannot be reached")
+        return replace(small.engine.store, log=LogThrough(small.engine.store.log, tells))
+
+    def tells(append, entries):
+        new = append(entries)
+        done.set()
+        return new
+
+    scribe = Scribe(make, "w", tick_s=0.01)
+    scribe.start()
+    assert done.wait(WAIT_S)
+    scribe.stop()
+    scribe.join(WAIT_S)
+    assert len(asked) == 2
+    assert small.client.llen(small.cell.journal) == 0
+    assert "the store cannot be reached" in caplog.text
