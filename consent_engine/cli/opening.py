@@ -3,7 +3,7 @@
 import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -11,7 +11,7 @@ import typer
 from consent_engine.cli.slowly import announced
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.errors import ArchiveUnavailable
+from consent_engine.errors import ArchiveUnavailable, NotOurArchive, StoreUnavailable
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _A_PAGE = 200
+_PIECES = 100
+"""Most pieces of the journal that a command brings to SQL: some seconds' work."""
 CARRIER_NAMES = ", ".join(CARRIERS)
 """The carriers, as the help of every `--carrier` lists them."""
 
@@ -33,6 +35,7 @@ def opened() -> Iterator["Engine"]:
     from consent_engine.config.calendars import days_in
     from consent_engine.config.data_folder import is_new
     from consent_engine.config.settings import Settings
+    from consent_engine.engine.scribe import write_out
     from consent_engine.wiring import installation
 
     settings = Settings.load()
@@ -43,7 +46,11 @@ def opened() -> Iterator["Engine"]:
             found = stack.enter_context(installation(settings, tell, stocked=False))
         if new:
             tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
-        yield found.engine()
+        engine = found.engine()
+        with suppress(StoreUnavailable, NotOurArchive):  # lists then say themselves that they cannot be read
+            if engine.store.journal.waiting().count:  # no worker runs that would bring it to SQL
+                write_out(engine.store, f"cli-{os.getpid()}", _PIECES)
+        yield engine
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class NumberChanges(Operation):
 
     def learnt(self, town: Town, life: Life) -> None:
         line = town.engine.line(Msisdn(ONE))
-        states = {order.state.settled for order in town.engine.orders_of(Msisdn(ONE)).orders}
+        states = {order.state.settled for order in town.shown() if order.line == line.id}
         assert states == {bool(line.history)}, "the event and the ends of its orders are one commit"
         assert not life.said("line") or line.history, "an event that was acknowledged is there"
 
