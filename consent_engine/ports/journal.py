@@ -42,7 +42,7 @@ class Journal(Protocol):
         """
 
     def drop(self, piece: Piece) -> bool:
-        """Remove a piece that SQL has, and let go of its cell; False, and nothing is removed, when another reader did."""
+        """Remove a piece that SQL has, and let go of its cell; False, nothing is removed, when another reader did."""
 
     def lines(self, lines: Sequence[str]) -> dict[str, LineKept]:
         """Return these lines as the store has them, each whole."""
