@@ -119,7 +119,7 @@ def installation(
     of CONSENT_PLANS exist; ops commands do without, or a wrong file could not be corrected by loading another.
     """
     outside(settings, "")  # an unknown gateway or BSS is reported before any server is asked or started
-    with _data(settings, progress, own=own) as found, tracing(settings.traces):
+    with data(settings, progress, own=own) as found, tracing(settings.traces):
         engine = found.engine()
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
@@ -163,8 +163,8 @@ def _data_are_there(engine: Engine, folder: Path) -> str:
     name = kept_name(folder)
     if name and engine.store.retirement.installation(make=False) != name:
         raise SettingsError(
-            f"CONSENT_DATA_DIR {folder}: the data that were in this folder are gone: restore appendonlydir from a "
-            "backup, else subscribers who refused are called again. If the data held nothing, remove the whole folder"
+            f"CONSENT_DATA_DIR {folder}: the data that were in this folder are gone: consent rebuild, or restore "
+            "a backup; else subscribers who refused are called again. Did they hold nothing: remove the whole folder"
         )
     return name
 
@@ -195,7 +195,8 @@ def _log_is_not_ahead(engine: Engine, keep: Retention) -> None:
 
 
 @contextmanager
-def _data(settings: Settings, progress: Callable[[str], None] | None, *, own: bool) -> Iterator[Installation]:
+def data(settings: Settings, progress: Callable[[str], None] | None, *, own: bool) -> Iterator[Installation]:
+    """Reach the servers of an installation, whatever they hold; start the data folder's own where it does not run."""
     secret = settings.secret_for(settings.data_dir)
     with closing(archive_of(settings)) as archive:
         if settings.redis_url is not None:

@@ -1,1 +1,1 @@
-"""Backups: everything an installation has in one folder, and that folder put back."""
+"""Backups: everything an installation has in one folder, and that put back; and an emptied Redis filled from SQL."""

@@ -70,8 +70,6 @@ def restore(folder: Annotated[Path, _OF]) -> None:
     from consent_engine.backup.put_back import by_hand, put_back
     from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
-    from consent_engine.doctor import Level, Wanted, examine
-    from consent_engine.doctor.records import MENDED
 
     settings, slowly = Settings.load(), Slowly()
     told_by(days_in(settings.time_zone))
@@ -88,15 +86,51 @@ def restore(folder: Annotated[Path, _OF]) -> None:
         tell("the archive is not in this backup: bring back its own copy before any worker starts")
     tell(f"EVERYTHING ACKNOWLEDGED AFTER {instant(made.at)} IS GONE, REFUSALS TOO, but for those that the archive's")
     tell("log has: consent doctor --all --mend puts these back. Was it not typed to its end, type it before any worker")
-    for each in () if typed else examine(settings, Wanted(all=True, mend=True, stopped=True), slowly.tell):
-        if each.level is not Level.GOOD or each.what.startswith(MENDED):
-            tell(f"{each.level}: {each.what}{each.do and ': '}{each.do}")
+    if not typed:
+        _checked(settings, slowly)
     tell("now type consent doctor --all: no refusal may be gone. Take the others since then")
     tell("from the lists of gateway and call centre, and enter each: consent refuse NUMBER; start the workers last")
     tell("services activated since may be requested again, by the same key, which the BSS knows; SMS may go out twice")
     tell("keys revoked and sign-ins ended since work again: end them again; lifted restrictions are in force again;")
     tell("number changes, reviewers' verdicts and pauses since then are gone")
     tell("then: consent audit names the records that the archive's log has and these data lack")
+
+
+def rebuild() -> None:
+    """Fill a Redis that lost its data from SQL, which has every record as of a second before. Stop APIs and workers
+    first. If it dies, type it again. CONSENT_CELLS may be another number than before. A data folder's own server, and
+    cells of a cluster that lost theirs, likewise.
+    """
+    from consent_engine.backup.fill import fill
+    from consent_engine.config.calendars import days_in
+    from consent_engine.config.settings import Settings
+
+    settings, slowly = Settings.load(), Slowly()
+    told_by(days_in(settings.time_zone))
+    done = fill(settings, slowly.tell)
+    cells = [("cells", " ".join(map(str, done.filled)))] if settings.cells > 1 else []
+    record([
+        *cells, *done.counts.items(), ("known until", instant(done.until)), ("rebuilt", instant(done.now)),
+    ])  # fmt: skip
+    if done.broken:
+        tell(f"{len(done.broken):,} records of SQL cannot be read, and are not there: {' '.join(done.broken[:10])}")
+    tell(f"WHAT WAS ACKNOWLEDGED AFTER {instant(done.until)} MAY BE GONE, the last second or two before the loss: take")
+    tell("the refusals since then from the lists of gateway and call centre, and enter each: consent refuse NUMBER")
+    tell("calls outside that waited are in doubt: the BSS is asked, an SMS waits for its report, then goes once more")
+    tell("not brought back, because Redis alone has them: API KEYS (consent keys add, or from the newest backup: see")
+    tell("docs/operations.md), ended sign-ins, proposals, pauses, who lifted or revealed what, answers to requests for")
+    tell("permits, messages that answered nothing, measures, yeses that are laid beside others")
+    _checked(settings, slowly)
+
+
+def _checked(settings: "Settings", slowly: Slowly) -> None:
+    """Check the data while no worker works, and put back what they lack."""
+    from consent_engine.doctor import Level, Wanted, examine
+    from consent_engine.doctor.records import MENDED
+
+    for each in examine(settings, Wanted(all=True, mend=True, stopped=True), slowly.tell):
+        if each.level is not Level.GOOD or each.what.startswith(MENDED):
+            tell(f"{each.level}: {each.what}{each.do and ': '}{each.do}")
 
 
 def _address(url: str) -> str:

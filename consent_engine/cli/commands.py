@@ -52,5 +52,6 @@ app.command()(health.doctor)
 app.command()(audit.audit)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)
+app.command()(backup.rebuild)
 # A reply may begin with a dash, and is no option then.
 app.command(context_settings={"ignore_unknown_options": True})(replies.read)

@@ -38,6 +38,7 @@ from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.call_book import unheard_in
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Store, Target
+from consent_engine.ports.store import lost
 from consent_engine.ports.survey import Survey
 from consent_engine.ports.targets import BSS, GATEWAY
 from consent_engine.wiring import is_archive_of, terms
@@ -183,7 +184,7 @@ def _data(patient: _Patient) -> Iterator[Finding]:
     """Check that these are our data: schema, cells, secret."""
     meta, settings = patient.first.meta(), patient.settings
     if settings.redis_url is None and (name := kept_name(settings.data_dir)) and meta.get("installation") != name:
-        yield bad("the data that were in this folder are gone, and all refusals with them", "restore appendonlydir")
+        yield bad("the data that were in this folder are gone, and all refusals with them", "consent rebuild")
         return
     if "schema" not in meta:
         yield warn("no engine has ever started on these data", "consent api, and python -m workers; or consent serve")
@@ -268,8 +269,11 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
         if owner and owner != meta.get("installation"):
             yield bad(
                 f"the archive belongs to another installation ({owner})",
-                "give each its own: CONSENT_ARCHIVE_URL. If the data in Redis are lost, restore them",
+                "give each its own: CONSENT_ARCHIVE_URL. If the data in Redis are lost: consent rebuild",
             )
+            return
+        if "archive" in meta and (cells := patient.store.retirement.emptied(archive.id())):
+            yield bad(str(lost(cells)), "stop APIs and workers; consent rebuild")
             return
         more = " or more" if known == MOST_COUNTED else ""
         yield good(f"the archive answers: {known:,} orders{more}")

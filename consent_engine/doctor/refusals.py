@@ -39,7 +39,7 @@ def look(looker: Looker, plans: Callable[[], Iterable[str]], tell: Callable[[str
     """
     store = looker.store
     known = _by_log(store, store.log, tell) if store.log is not None else None
-    lost = {*_off_their_lines(store), *_not_lifted(looker)}
+    lost = {*_off_their_lines(store), *_not_lifted(looker, known and known[1])}
     if known is not None:
         lost |= {*_not_as_the_log(looker, known[1], plans)}
         _note_liftings(looker, known[1].lifted)
@@ -78,15 +78,21 @@ def _still(store: Store, kind: Kind, row: Standing) -> bool:
     return any(each.name == row.name and _is_off(each) for each in again)
 
 
-def _not_lifted(looker: Looker) -> list[Whom]:
-    """Return refusals of the histories that stand no more and were not lifted since, as far back as that is kept."""
+def _not_lifted(looker: Looker, known_by_log: Refusals | None) -> list[Whom]:
+    """Return refusals of the histories that stand no more and were not lifted since, as far back as that is kept: by
+    the record of the act, or by the log, which has it also where Redis was rebuilt and lost those records.
+    """
     known = looker.store.records.live()[0] - Retention().records
     refused = {whom: at for whom, at in looker.refused.items() if at >= known}
     missing = dict(_missing(looker.store, refused))
     lifted = _lifted(looker.survey) if missing else {}
+
+    def lifted_at(line: str, name: str) -> Millis:
+        return max(lifted.get((line, name), -1), known_by_log.lifted_at(line, name) if known_by_log else -1)
+
     return [
         (line, carrier) for (line, carrier), at in missing.items()
-        if all(lifted.get((line, of), -1) < at for of in (carrier, EVERY_CARRIER))
+        if all(lifted_at(line, of) < at for of in (carrier, EVERY_CARRIER))
     ]  # fmt: skip
 
 

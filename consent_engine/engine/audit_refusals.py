@@ -34,6 +34,7 @@ class Refusals:
         self.lifted: list[Lifting] = []
         """Liftings, not in the log when it was read, of restrictions that stand by it: found by `missing`."""
         self._liftings: set[str] = set()
+        self._lifted_at: dict[tuple[str, str], Millis] = {}
 
     def note(self, leaves: Iterable[Leaf]) -> None:
         """Take the next leaves of refusals, in the log's order."""
@@ -43,10 +44,15 @@ class Refusals:
             else:
                 self.standing.pop((leaf.record, leaf.head), None)
                 self._liftings.add(leaf.entry)
+                self._lifted_at[leaf.record, intern(leaf.head)] = leaf.at
 
     def has(self, line: str, name: str) -> bool:
         """Whether a restriction of this name stands by the log."""
         return (line, head_of(name)) in self.standing
+
+    def lifted_at(self, line: str, name: str) -> Millis:
+        """When a restriction of this name was last lifted, by the log; -1: never."""
+        return self._lifted_at.get((line, head_of(name)), -1)
 
     def missing(self, store: Store, liftings: Iterable[str] | None = None) -> list[tuple[str, str]]:
         """Return line and head of those that do not stand, or stand with an end, and were not lifted. Reads only.

@@ -16,34 +16,36 @@ from consent_engine.ports import LineKept, Log, Owner, Piece, Store
 PIECE = 1_000
 """Entries of a cell at a time: the records that they name are read in one round trip."""
 MOST_PIECES = 4_000
-_OWNERS = {
-    Chained.ORDER: Owner.ORDER, Chained.CALL: Owner.CALL, Chained.ENDING: Owner.ENDING, Chained.REPORT: Owner.REPORT,
-}  # fmt: skip
+_OWNERS = {Chained.CALL: Owner.CALL, Chained.ENDING: Owner.ENDING, Chained.REPORT: Owner.REPORT}
 
 
 def write_out(store: Store, reader: str, pieces: int = MOST_PIECES, most: int = PIECE) -> int:
     """Bring waiting entries to SQL; return how many leaves are new in the log. Raises StoreUnavailable and
-    ArchiveUnavailable: entries that were not brought keep waiting. pieces: how many at most, of each cell · most:
-    entries a piece; a smaller one is a cell's last for now
+    ArchiveUnavailable, and NotOurArchive where a cell lost its data: entries that were not brought keep waiting.
+    pieces: how many at most, of each cell · most: entries a piece; a smaller one is a cell's last for now
     """
-    log = store.log
-    if log is None or store.ours() is None:
+    log, archive = store.log, store.ours()
+    if log is None or archive is None:
         return 0
+    if kept := store.retirement.plans(archive.id(), store.plans):
+        with log.writing() as to:
+            to.plans(kept)
+        store.plans = kept.mark
     sealed = 0
     for _ in range(pieces):
-        found = store.journal.read(most, reader)
-        for piece in found:
-            sealed += _write(store, log, piece)
+        some = store.journal.read(most, reader, archive.id())
+        for piece in some:
+            sealed += _write(store, log, archive.id(), piece)
             store.journal.drop(piece)
-        if not any(len(piece.entries) == most for piece in found):  # later entries are for the next time
+        if not any(len(piece.entries) == most for piece in some):  # later entries are for the next time
             break
     return sealed
 
 
-def _write(store: Store, log: Log, piece: Piece) -> int:
+def _write(store: Store, log: Log, archive: str, piece: Piece) -> int:
     with log.writing() as to:
         records, lines = _named(store, piece.entries)
-        store.journal.prove(piece.cell)  # what SQL has must not be lost by a server that fails over
+        store.journal.prove(piece.cell, archive)  # what SQL has must not be lost by a server that fails over
         for owner, some in records.items():
             to.records(owner, some)
         to.lines(lines)
@@ -53,17 +55,24 @@ def _write(store: Store, log: Log, piece: Piece) -> int:
 def _named(
     store: Store, entries: Iterable[str]
 ) -> tuple[Mapping[Owner, Mapping[str, Mapping[str, str]]], Mapping[str, LineKept]]:
-    """Read the records that these entries name, and the lines of all of them, as they are now."""
+    """Read the records that these entries name, and the lines of all of them, as they are now.
+
+    Calls and the like come first, then the lines, then the orders, with all that these lines name: so in SQL no line is
+    ahead of its orders. A message that is read there is in an order's history, too, whatever is lost after that.
+    """
     names: dict[Chained, dict[str, None]] = {kind: {} for kind in Chained}
     for entry in entries:
         if (named := changed_by(entry)) is not None:
             names[named[0]][named[1]] = None
     records = {
-        owner: store.retirement.whole(list(names[kind])) if owner is Owner.ORDER
-        else store.retirement.whole_records(owner, list(names[kind]))
+        owner: store.retirement.whole_records(owner, list(names[kind]))
         for kind, owner in _OWNERS.items() if names[kind]
     }  # fmt: skip
-    of_lines = names[Chained.LINE]
-    for some in records.values():
-        of_lines.update({fields["line"]: None for fields in some.values() if "line" in fields})
-    return records, store.journal.lines(list(of_lines)) if of_lines else {}
+    orders, of_lines = names[Chained.ORDER], names[Chained.LINE]
+    of_lines.update({line: None for line in store.records.line_of(list(orders)) if line} if orders else {})
+    of_lines.update({fields["line"]: None for some in records.values() for fields in some.values() if "line" in fields})
+    lines = store.journal.lines(list(of_lines)) if of_lines else {}
+    orders.update({name[2:]: None for kept in lines.values() for name in kept.fields if name[:2] == "o:"})
+    if orders:
+        records[Owner.ORDER] = store.retirement.whole(list(orders))
+    return records, lines

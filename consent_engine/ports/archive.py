@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
@@ -46,6 +46,16 @@ class Retiring:
     @property
     def order(self) -> str:
         return self.held.record
+
+
+class PlansKept(NamedTuple):
+    """The plans as the store keeps them: fields by code. mark: changes whenever one does · secret: the check value of
+    the installation's secret
+    """
+
+    mark: str
+    secret: str
+    plans: Mapping[str, Mapping[str, str]]
 
 
 class RetireResult(StrEnum):
@@ -176,4 +186,21 @@ class Retirement(Protocol):
         """Return the id of the archive these data belong to; "" when they belong to none yet."""
 
     def bind_archive(self, archive: str) -> str:
-        """Bind these data, durably, to an archive if they have none; return the id of theirs."""
+        """Bind these data, durably, to an archive if they have none, each cell for itself; return the id of theirs."""
+
+    def plans(self, archive: str, known: str) -> PlansKept | None:
+        """Return the plans with all their versions; None where their mark is `known`. Raises NotOurArchive where these
+        data are not bound to this archive.
+        """
+
+    def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
+        """Keep what `plans` gave, durably; a version that is there stays."""
+
+    def emptied(self, archive: str) -> list[int]:
+        """Return the cells that are not bound to this archive: they lost their data since."""
+
+    def fill(self, cell: int, archive: str) -> None:
+        """Bind a cell that has its data again, durably."""
+
+    def name(self, installation: str, archive: str) -> None:
+        """Give data that are whole again, durably, the name that they had, and bind them to their archive."""

@@ -1,6 +1,6 @@
 """The port to inboxes, and the messages that are put into one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -52,6 +52,11 @@ class Inbox(Protocol):
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         """Put messages into their lines' inboxes, each once. A message that makes a restriction not in force is stored
         even where its key came before, unless its `same_for` is None.
+        """
+
+    def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
+        """Put unread messages, as the store had them, into the inboxes of their lines, before those that came since;
+        one that is there stays where it is.
         """
 
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import Leaf
+from consent_engine.ports.archive import PlansKept
 from consent_engine.ports.records import Owner
 
 
@@ -36,9 +37,10 @@ class LineKept(NamedTuple):
 class Journal(Protocol):
     """The entries that commits wrote, cell by cell. Raises StoreUnavailable as the Store does."""
 
-    def read(self, most: int, reader: str) -> list[Piece]:
+    def read(self, most: int, reader: str, archive: str) -> list[Piece]:
         """Return waiting entries, up to `most` from each cell that can be reached. Each cell has one reader at a time:
-        a reader that finds entries holds the cell for some seconds.
+        a reader that finds entries holds the cell for some seconds. Raises NotOurArchive for a cell that is not bound
+        to this archive: it lost its data, and what it has of a number now must not replace what SQL has.
         """
 
     def drop(self, piece: Piece) -> bool:
@@ -47,8 +49,8 @@ class Journal(Protocol):
     def lines(self, lines: Sequence[str]) -> dict[str, LineKept]:
         """Return these lines as the store has them, each whole."""
 
-    def prove(self, cell: int) -> None:
-        """Prove durable all that was written in a cell before."""
+    def prove(self, cell: int, archive: str) -> None:
+        """Prove durable all that was written in a cell before. Raises NotOurArchive as `read` does."""
 
     def waiting(self) -> Waiting:
         """Return how much waits now in the cells that can be reached."""
@@ -82,6 +84,9 @@ class Writing(Protocol):
 
     def lines(self, lines: Mapping[str, LineKept]) -> None:
         """Write lines as the store has them, and what stands on them."""
+
+    def plans(self, kept: PlansKept) -> None:
+        """Write the catalogue, in place of what is here of it."""
 
     def append(self, entries: Sequence[str]) -> int:
         """Number the leaves that are not in the log yet, in their order. Return how many they were. Raises BrokenRecord

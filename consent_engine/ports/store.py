@@ -1,5 +1,6 @@
 """The store: the ports to all records in one object, and the binding of an archive to the data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from consent_engine.errors import NotOurArchive
@@ -38,23 +39,27 @@ class Store:
     """lists and sums of all records, as the scribe wrote them"""
     log: Log | None = None
     """the log in the archive's database that the journal is moved to; None: the journal grows"""
+    plans: str = field(default="", repr=False)
+    """the mark of the catalogue as it was last brought to SQL"""
     _bound: bool = field(default=False, repr=False)
 
     def ours(self) -> Archive | None:
         """Return the archive once the data and the archive name each other; data without an archive are bound to this
-        one. Raises NotOurArchive when the data belong to another archive, or the archive to another installation, and
-        ArchiveUnavailable when it cannot be asked.
+        one. Raises NotOurArchive when the data belong to another archive, or the archive to another installation, or
+        where a cell lost its data, and ArchiveUnavailable when it cannot be asked.
         """
         if self.archive is not None and not self._bound:
             bound = self.expect_archive()
             archive = self.archive.id()
             if bound in {"", archive}:
                 claim(self.archive, self.retirement)  # first: refused, the data are not bound to it
-                bound = self.retirement.bind_archive(archive)
+            bound = bound or self.retirement.bind_archive(archive)
             if bound != archive:
                 raise NotOurArchive(
                     "this is another archive than the one these data belong to: see CONSENT_ARCHIVE_URL"
                 )
+            if cells := self.retirement.emptied(archive):
+                raise lost(cells)
             self._bound = True
         return self.archive
 
@@ -73,5 +78,11 @@ def claim(archive: Archive, data: Retirement) -> None:
     if owner != installation:
         raise NotOurArchive(
             f"this archive belongs to another installation ({owner}): give each one of its own (CONSENT_ARCHIVE_URL). "
-            "Have the data on Redis been lost, restore them; is that installation gone for good: name an empty database"
+            "Have the data on Redis been lost: consent rebuild; is that installation gone for good: name an empty one"
         )
+
+
+def lost(cells: Sequence[int]) -> NotOurArchive:
+    """Return the error for cells that are not bound to the archive of the data: what they have is not all they had."""
+    named = "these data are" if cells == [0] else f"the data of cells {', '.join(map(str, cells))} are"
+    return NotOurArchive(f"{named} not bound to their archive: Redis lost them; stop APIs and workers: consent rebuild")

@@ -159,7 +159,7 @@ class LogThrough:
 
 class WritingThrough:
     def __init__(self, to, through):
-        self.records, self.lines = to.records, to.lines
+        self.records, self.lines, self.plans = to.records, to.lines, to.plans
         self.append = partial(through, to.append)
 
 

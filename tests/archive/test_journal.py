@@ -190,24 +190,28 @@ def test_what_comes_while_the_last_piece_is_sealed_is_sealed_the_next_time(small
 
 def test_one_reads_a_cell_at_a_time_until_it_is_silent(small):
     small.place()
+    small.engine.store.ours()
     kept = small.engine.store.journal
-    assert [piece.first for piece in kept.read(9, "one")] == [0]
-    assert kept.read(9, "another") == []
+    assert [piece.first for piece in kept.read(9, "one", small.archive.id())] == [0]
+    assert kept.read(9, "another", small.archive.id()) == []
     small.clock.forward(seconds=10)
-    assert len(kept.read(9, "another")) == 1
+    assert len(kept.read(9, "another", small.archive.id())) == 1
 
 
 def test_whoever_was_slow_takes_nothing_out_that_he_did_not_bring(small):
     small.place()
+    small.engine.store.ours()
     kept = small.engine.store.journal
-    [slow] = kept.read(9, "slow")
+    [slow] = kept.read(9, "slow", small.archive.id())
     small.clock.forward(seconds=11)
     assert sealed(small) == 2
     small.settled(msisdn=parse("13900139000"), key="another")
     was = standing(small)
     assert (kept.drop(slow), standing(small)) == (False, was)
     assert kept.drop(Piece(0, 1, ["x"] * (len(was) + 1))) is False
-    assert [piece.first for piece in kept.read(9, "one")] == [2], "the index is dense, whatever was taken out"
+    assert [piece.first for piece in kept.read(9, "one", small.archive.id())] == [2], (
+        "the index is dense, whatever was taken out"
+    )
 
 
 def test_several_who_append_at_once_number_every_entry_once(archive, url):
@@ -273,8 +277,9 @@ def test_every_cell_is_brought_to_the_one_log(small):
         redis_store(Wire(client, proves=False, replicas=0), lease_ms=1, cell=cell, clock=small.clock) for cell in cells
     ]
     store = sharded_store(stores)
-    assert store.journal.read(2, "one")[1].cell == 1
-    assert [store.journal.drop(piece) for piece in store.journal.read(2, "one")] == [True, True]
+    store.retirement.bind_archive("a")
+    assert store.journal.read(2, "one", "a")[1].cell == 1
+    assert [store.journal.drop(piece) for piece in store.journal.read(2, "one", "a")] == [True, True]
     assert [client.llen(cell.journal) for cell in cells] == [1, 1]
 
 
@@ -294,10 +299,11 @@ class Interrupted(Wire):
 def test_no_waiting_entry_is_passed_over_because_a_sealer_takes_others_out_meanwhile(small):
     entries = [f"n 0ce7{n:024x} 0 1 {'h' * 43}" for n in range(2_500)]
     small.client.rpush(small.cell.journal, *entries)
+    small.engine.store.ours()
     kept = small.engine.store.journal
     wire = Interrupted(small.client, proves=False, replicas=0)
-    wire.meanwhile = lambda: kept.drop(kept.read(700, "one")[0])
+    wire.meanwhile = lambda: kept.drop(kept.read(700, "one", small.archive.id())[0])
     waiting = redis_store(wire, lease_ms=1, clock=small.clock, cell=small.cell).journal
     assert waiting.among(set(entries[700:])) == set(entries[700:])
-    wire.meanwhile = lambda: kept.drop(kept.read(700, "one")[0])
+    wire.meanwhile = lambda: kept.drop(kept.read(700, "one", small.archive.id())[0])
     assert {leaf.record for leaf in waiting.refusals()} >= {entry.split()[1] for entry in entries[1_400:]}

@@ -31,6 +31,7 @@ OK = LiftResult.OK
 
 
 def backup(town):
+    town.engine.store.ours()
     return {key: town.client.dump(key) for key in town.names()}
 
 

@@ -57,10 +57,11 @@ def test_what_stands_is_noted_in_the_journal_of_its_own_cell(world):
     people = [each for group in people_of(0, 2, 3).values() for each in group]
     world.engine.receive([RefusalAsked(each, "mobile", "voice", "desk") for each in people])
     journal, lines = world.engine.store.journal, [line_id("test-secret", each) for each in people]
-    for piece in journal.read(1_000, "one"):
+    world.engine.store.retirement.bind_archive("a")
+    for piece in journal.read(1_000, "one", "a"):
         assert journal.drop(piece)
     assert journal.note([(line, name) for line in lines for name in ("mobile", "telecom")]) == len(lines)
-    noted = {(piece.cell, entry.split()[1]) for piece in journal.read(1_000, "one") for entry in piece.entries}
+    noted = {(piece.cell, entry.split()[1]) for piece in journal.read(1_000, "one", "a") for entry in piece.entries}
     assert noted == {(cell_of(line, CELLS), line) for line in lines}
 
 

@@ -211,9 +211,9 @@ def _other(
 
 def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:
     ending, before = change.ending, change.before
-    if before is None or (before.is_over and not ending.is_over):
+    if not ending.is_over and (before is None or before.is_over):
         lists.stands(cell.endings, ending.doc.asked_at, ending.id)
-    elif ending.is_over and not before.is_over:
+    elif ending.is_over and before is not None and not before.is_over:
         lists.leaves(cell.endings, ending.id)
     return _sealed(Owner.ENDING, ending, change, cell, seal, names, lists)
 
@@ -226,11 +226,12 @@ def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str
     if before is None:
         lists.stands(cell.reports, told.received_at, report.id)
         lists.stands(cell.personal, told.received_at, report.id)
-        lists.stands(cell.awaited, told.answer_by, waits)
+        if report.decided is None:
+            lists.stands(cell.awaited, told.answer_by, waits)
     elif before.state is not report.state:
         lists.leaves(cell.awaited, waits)
     again = WAKE_ARCHIVE in [effect for effect, _ in change.drop]  # a person has it moved once more
-    if report.over_at and before is not None and (again or not before.over_at):
+    if report.over_at and (before is None or again or not before.over_at):
         lists.stands(cell.answered, report.over_at, report.id)
     return _sealed(Owner.REPORT, report, change, cell, seal, names, lists)
 

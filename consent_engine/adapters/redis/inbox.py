@@ -1,6 +1,6 @@
 """The inboxes of one cell of Redis, and its streams of unmatched messages and of lifted restrictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
@@ -28,6 +28,15 @@ class RedisInbox(OfCell, Inbox):
             calls.script("receive", posted_keys(m, self._cell), posted_arguments(m, self._clock.argument()))
         answers = self._wire.send(calls, prove=prove, repeat=True)
         return [Stored(word == "stored", int(at), word == "gone") for word, at in answers]
+
+    def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
+        names = [self._cell.inbox(line) for line in unread]
+        there = self._wire.ask(*(("LRANGE", name, 0, -1) for name in names))
+        calls = Calls()
+        for name, rows, known in zip(names, unread.values(), there, strict=True):
+            if lacking := [row for row in rows if row not in known]:
+                calls.plain("LPUSH", name, *reversed(lacking))
+        self._wire.send(calls)
 
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         calls = Calls()

@@ -10,6 +10,7 @@ from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.leaf import Chained, Leaf, entry_at, is_mark
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, LineKept, Piece, Waiting
+from consent_engine.ports.store import lost
 
 LEASE_MS = 10_000
 MOST_MARKS = 50
@@ -24,10 +25,13 @@ class RedisJournal(OfCell, Journal):
     def _keys(self) -> list[str]:
         return [self._cell.journal, self._cell.journaled]
 
-    def read(self, most: int, reader: str) -> list[Piece]:
+    def read(self, most: int, reader: str, archive: str) -> list[Piece]:
         calls = Calls()
-        calls.script("read_journal", self._keys, [most, reader, LEASE_MS, self._clock.argument()])
-        [[first, entries]] = self._wire.send(calls, repeat=True)
+        calls.script("read_journal", self._keys, [most, reader, LEASE_MS, self._clock.argument(), archive])
+        [found] = self._wire.send(calls, repeat=True)
+        if found == "emptied":
+            raise lost([self._cell.number])
+        first, entries = found
         return [Piece(self._cell.number, int(first), entries)] if entries else []
 
     def drop(self, piece: Piece) -> bool:
@@ -41,8 +45,10 @@ class RedisJournal(OfCell, Journal):
         found = iter(self._wire.ask(*chain.from_iterable(asked)))
         return {line: LineKept(fields, next(found)) for line, fields in zip(lines, found, strict=False)}
 
-    def prove(self, cell: int) -> None:
-        self._wire.ask(("HINCRBY", self._cell.journaled, "proofs", 1), prove=True)
+    def prove(self, cell: int, archive: str) -> None:
+        of = ("HGET", self._cell.journaled, "of")
+        if self._wire.ask(("HINCRBY", self._cell.journaled, "proofs", 1), of, prove=True)[1] != archive:
+            raise lost([self._cell.number])
 
     def waiting(self) -> Waiting:
         count, first = self._wire.ask(("LLEN", self._cell.journal), ("LRANGE", self._cell.journal, 0, MOST_MARKS))
@@ -100,8 +106,9 @@ class RedisJournal(OfCell, Journal):
 class ShardedJournal(OfCells, Journal):
     """The Journals of many cells, as far as these can be reached."""
 
-    def read(self, most: int, reader: str) -> list[Piece]:
-        return [piece for found in self._cells.reached(lambda cell: cell.journal.read(most, reader)) for piece in found]
+    def read(self, most: int, reader: str, archive: str) -> list[Piece]:
+        found = self._cells.reached(lambda cell: cell.journal.read(most, reader, archive))
+        return [piece for some in found for piece in some]
 
     def drop(self, piece: Piece) -> bool:
         return self._cells.stores[piece.cell].journal.drop(piece)
@@ -112,8 +119,8 @@ class ShardedJournal(OfCells, Journal):
         found = [cells.stores[cell].journal.lines([lines[n] for n in some]) for cell, some in parts]
         return {line: kept for each in found for line, kept in each.items()}
 
-    def prove(self, cell: int) -> None:
-        self._cells.stores[cell].journal.prove(cell)
+    def prove(self, cell: int, archive: str) -> None:
+        self._cells.stores[cell].journal.prove(cell, archive)
 
     def waiting(self) -> Waiting:
         found = [each for each in self._cells.reached(lambda cell: cell.journal.waiting()) if each.count]

@@ -1,7 +1,7 @@
 """The removal of archived records, and of lines that hold nothing any more, from one cell of Redis."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, whole
@@ -10,6 +10,8 @@ from consent_engine.adapters.redis.of_cell import OfCell, readable
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.ports import Aged, Held, Owner, Retirement, RetireResult, Retiring
+from consent_engine.ports.archive import PlansKept
+from consent_engine.ports.store import lost
 
 
 class RedisRetirement(OfCell, Retirement):
@@ -73,5 +75,36 @@ class RedisRetirement(OfCell, Retirement):
 
     def bind_archive(self, archive: str) -> str:
         meta = f"{self._cell.shared}meta"
+        self.fill(self._cell.number, archive)  # first: data that name their archive have no cell without it
         bound = ("HSETNX", meta, "archive", archive), ("HGET", meta, "archive")
         return str(self._wire.ask(*bound, prove=True)[-1])
+
+    def plans(self, archive: str, known: str) -> PlansKept | None:
+        p, cell = self._cell.shared, self._cell.number
+        [(of, secret, mark)] = self._wire.ask(("HMGET", f"{p}meta", "archive", "secret", "catalogue"))
+        if of != archive:
+            raise lost([cell])
+        if (mark or "0") == known:
+            return None
+        [codes] = self._wire.ask(("SMEMBERS", f"{p}plans"))
+        found = self._wire.ask(*(("HGETALL", f"{p}plan:{code}") for code in sorted(codes)))
+        return PlansKept(mark or "0", secret or "", dict(zip(sorted(codes), found, strict=True)))
+
+    def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
+        p = self._cell.shared
+        fields = [(code, *row) for code, kept in plans.items() for row in kept.items()]
+        asked: list[tuple[str | int, ...]] = [("HSETNX", f"{p}plan:{code}", *row) for code, *row in fields]
+        asked += [("SADD", f"{p}plans", code) for code in plans]
+        self._wire.ask(*asked, ("HINCRBY", f"{p}meta", "catalogue", 1), prove=True)
+
+    def emptied(self, archive: str) -> list[int]:
+        [of] = self._wire.ask(("HGET", self._cell.journaled, "of"))
+        return [] if of == archive else [self._cell.number]
+
+    def fill(self, cell: int, archive: str) -> None:
+        self._wire.ask(("HSET", self._cell.journaled, "of", archive), prove=True)
+
+    def name(self, installation: str, archive: str) -> None:
+        self._wire.ask(
+            ("HSET", f"{self._cell.shared}meta", "installation", installation, "archive", archive), prove=True
+        )

@@ -36,6 +36,7 @@ from consent_engine.ports import (
     Stuck,
     Tally,
 )
+from consent_engine.ports.archive import PlansKept
 from consent_engine.ports.lists import together
 
 
@@ -112,6 +113,11 @@ class ShardedInbox(OfCells, Inbox):
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
         return self._cells.each(messages, lambda m: m.line, lambda cell, some: cell.inbox.receive(some, prove=prove))
+
+    def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
+        self._cells.told(
+            list(unread), str, lambda cell, some: cell.inbox.put_back({line: unread[line] for line in some})
+        )
 
     def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
         self._cells.stores[0].inbox.unmatched(entries, prove=prove)
@@ -224,7 +230,24 @@ class ShardedRetirement(OfCells, Retirement):
         return self._cells.stores[0].retirement.archive_bound()
 
     def bind_archive(self, archive: str) -> str:
+        for number, cell in enumerate(self._cells.stores[1:], 1):
+            cell.retirement.fill(number, archive)
         return self._cells.stores[0].retirement.bind_archive(archive)
+
+    def plans(self, archive: str, known: str) -> PlansKept | None:
+        return self._cells.stores[0].retirement.plans(archive, known)
+
+    def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
+        self._cells.stores[0].retirement.put_plans(plans)
+
+    def emptied(self, archive: str) -> list[int]:
+        return [n for some in self._cells.reached(lambda cell: cell.retirement.emptied(archive)) for n in some]
+
+    def fill(self, cell: int, archive: str) -> None:
+        self._cells.stores[cell].retirement.fill(cell, archive)
+
+    def name(self, installation: str, archive: str) -> None:
+        self._cells.stores[0].retirement.name(installation, archive)
 
 
 def _summed(depths: Iterable[LaneDepth]) -> LaneDepth:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
-from sqlalchemy import Connection, Dialect, func, insert, select, update
+from sqlalchemy import Connection, Dialect, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from consent_engine.adapters.sql import log_marks as marks
@@ -12,11 +12,13 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.bulk import Statement, bulk, statement
 from consent_engine.adapters.sql.kept import PIECE
 from consent_engine.adapters.sql.lines import keep_lines
-from consent_engine.adapters.sql.tables import LOG, META, SIZE, hold, say
+from consent_engine.adapters.sql.tables import LOG, META, PLANS, PROOF, SIZE, hold, say
+from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import leaf_hash
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LineKept, Log, Owner, Writing
+from consent_engine.ports.archive import PlansKept
 
 LONGEST, MOST = 20, 10**15
 """The most digits of a count that are read, and the most entries that any log will have."""
@@ -100,6 +102,12 @@ class SqlWriting(Writing):
 
     def lines(self, lines: Mapping[str, LineKept]) -> None:
         keep_lines(self._connection, lines)
+
+    def plans(self, kept: PlansKept) -> None:
+        say(self._connection, PROOF, kept.secret)
+        self._connection.execute(delete(PLANS))
+        if rows := [{"code": code, "kept": compact(dict(fields))} for code, fields in kept.plans.items()]:
+            self._connection.execute(insert(PLANS), rows)
 
     def append(self, entries: Sequence[str]) -> int:
         wanted = {leaf_hash(entry): entry for entry in entries}

@@ -9,6 +9,7 @@ matters           reports of calls, and endings, likewise; listed_at: when it ca
 offers            the offers that orders share, each once, by hash
 lines             numbers, each as the store kept it, with its unread messages
 restrictions      the restrictions that stand on these numbers
+plans             the catalogue, as the store kept it: the fields of each plan
 log               all entries (domain/leaf.py), numbered densely from 0, and their hashes as leaves
 archive_meta      the schema's number, the archive's own id and owner, the log's size and its marks
 """
@@ -42,6 +43,8 @@ SCHEMA = "3"
 """The one format that is read; a change of it raises this number."""
 SIZE = "log"
 """The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
+PROOF = "secret"
+"""The row of `archive_meta` with the check value of the secret that all data are under."""
 MAKING = 0x434F4E53
 """The number of the advisory lock under which the tables are made; no other program should use it."""
 _NOT_ERASED = text("person IS NOT NULL")
@@ -166,6 +169,7 @@ RESTRICTIONS = Table(
     Column("waits", Boolean, nullable=False),
     Index("restrictions_since", "kind", "since", "line", "name"),
 )
+PLANS = Table("plans", TABLES, Column("code", String(200), primary_key=True), Column("kept", Text, nullable=False))
 LOG = Table(
     "log",
     TABLES,

@@ -346,12 +346,12 @@ def test_sums_that_are_asked_for_again_have_what_was_counted_meanwhile(desk):
 
 def test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_brought_it(desk):
     desk.place()
-    [piece] = desk.slow.journal.read(1, "slow")
+    [piece] = desk.slow.journal.read(1, "slow", desk.archive.id())
     append(desk.engine.store.log, piece.entries)
 
     def another_reads():
         desk.clock.forward(seconds=11)
-        assert [each.first for each in desk.engine.store.journal.read(9, "another")] == [1]
+        assert [each.first for each in desk.engine.store.journal.read(9, "another", desk.archive.id())] == [1]
 
     desk.wire.meanwhile = another_reads
     assert not desk.slow.journal.drop(piece)

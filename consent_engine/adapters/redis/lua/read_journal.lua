@@ -1,16 +1,19 @@
 -- Read the oldest entries of a cell's journal, for one reader at a time.
 --
--- KEYS  1 journal   2 journaled: first (the index of the journal's first entry), holder, until
+-- KEYS  1 journal   2 journaled: first (the index of the journal's first entry), holder, until, of (its archive)
 -- ARGV  1 how many at most   2 the reader   3 for how long the reader leases the cell, ms   4 now, '' = ask the server
+--       5 the archive that the cell must be bound to
 -- The lease only saves work: the log itself takes each entry once, and a drop names its index.
--- Returns {index of the first entry, entries}; no entries where there are none, or another reader has the lease
+-- Returns {index of the first entry, entries}; no entries where there are none, or another reader has the lease;
+-- 'emptied' where the cell is not bound to that archive: it lost its data
 
 local now = ARGV[4]
 if now == "" then
     local time = redis.call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
-local kept = redis.call("HMGET", KEYS[2], "first", "holder", "until")
+local kept = redis.call("HMGET", KEYS[2], "first", "holder", "until", "of")
+if kept[4] ~= ARGV[5] then return "emptied" end
 local first = kept[1] or "0"
 if kept[2] and kept[2] ~= ARGV[2] and tonumber(kept[3]) > tonumber(now) then return { first, {} } end
 local entries = redis.call("LRANGE", KEYS[1], 0, tonumber(ARGV[1]) - 1)

@@ -1,0 +1,225 @@
+"""Rebuilding: an emptied Redis, or the emptied cells of a cluster, are filled from SQL, which has every record whole.
+
+A cell names the archive that it belongs to; one that lost its data does not, so no engine starts on it, and the scribe
+brings nothing from it. That name comes last. Until then the same command goes on where it was ended: a record that is
+there is left alone. So is what came since the loss: a message, or a refusal, that an engine took before it was stopped.
+
+Numbers come first, with all that stands on them; then the records; what is due follows from their pending effects.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from consent_engine.domain.call.call import Call, keys_held
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.decide.put_again import put_again
+from consent_engine.domain.decide.wanted_effects import missing_of
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.entries import Entry
+from consent_engine.domain.line.line import Line, request_key
+from consent_engine.domain.line.restriction import OF_ORDERS, Restriction
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.engine.change_order import MOST_RACES
+from consent_engine.errors import BrokenRecord, StoreUnavailable
+from consent_engine.ports import (
+    CallChange,
+    Change,
+    Commit,
+    CommitResult,
+    EndingChange,
+    LineChange,
+    LineKept,
+    OrderChange,
+    Owner,
+    ReportChange,
+    Store,
+)
+from consent_engine.ports.whole import Kept, Whole
+
+RAISED = 1_000
+"""So much is a version above the one in SQL: a worker that still holds a decision from before has read none so high."""
+_NOT_KEPT = {"v", "state", "head", "offer", SEAL}
+"""Fields that a commit writes itself."""
+_RESTRICTION = "r:"
+Tell = Callable[[str], None]
+
+
+class Rebuilt(Struct):
+    """What was done. filled: cells that had lost their data · now: the store's instant · until: the instant of the
+    newest change that SQL has · counts: how many there are of each kind · broken: ids of those that cannot be read
+    """
+
+    filled: list[int]
+    now: Millis
+    until: Millis
+    counts: Counter[str]
+    broken: list[str]
+
+
+def rebuild(store: Store, whole: Whole, owner: str, archive: str, tell: Tell) -> Rebuilt:
+    """Fill the cells that are not bound to their archive. owner: the installation that the archive belongs to. Raises
+    StoreUnavailable and ArchiveUnavailable; the same again goes on.
+    """
+    now = store.records.live()[0]
+    done = Rebuilt(store.retirement.emptied(archive), now, whole.until() or now, Counter(), [])
+    _lines(store, whole, done, tell)
+    for kind in (Owner.CALL, Owner.ORDER, Owner.ENDING, Owner.REPORT):
+        for piece in whole.records(kind):
+            _records(store, [each for each in piece if store.records.part(each.id) in done.filled], done)
+            tell(f"{', '.join(f'{n:,} {name}' for name, n in done.counts.items())}")
+    if 0 in done.filled:
+        plans = whole.plans()
+        store.retirement.put_plans(plans)
+        done.counts["plans"] = len(plans)
+        store.retirement.name(owner, archive)
+    for cell in done.filled:
+        store.retirement.fill(cell, archive)  # last: from now on engines start
+    return done
+
+
+def _lines(store: Store, whole: Whole, done: Rebuilt, tell: Tell) -> None:
+    for piece in whole.lines():
+        lines = _without_gone(
+            {line: kept for line, kept in piece.items() if store.records.part(line) in done.filled}, whole
+        )
+        # First: a line that is there has its messages.
+        store.inbox.put_back({line: kept.unread for line, kept in lines.items() if kept.unread})
+        left = lines
+        for _ in range(MOST_RACES):
+            left = _put_back(store, left, done)
+            if not left:
+                break
+        else:
+            raise StoreUnavailable("engines write to these numbers: stop APIs and workers, and run the command again")
+        done.counts["numbers"] += len(lines)
+        done.counts["restrictions"] += sum(name[:2] == _RESTRICTION for kept in lines.values() for name in kept.fields)
+        tell(f"{done.counts['numbers']:,} numbers")
+
+
+def _without_gone(lines: Mapping[str, LineKept], whole: Whole) -> dict[str, LineKept]:
+    """Return lines without what names an order that SQL has no more as open: it left the store, or was placed, in the
+    moments before the loss, and its line was written out sooner or later than it.
+    """
+    named = {line: {name: order for name in kept.fields if (order := _order_of(name))} for line, kept in lines.items()}
+    stand = whole.standing(list({order for names in named.values() for order in names.values()}))
+    return {
+        line: LineKept(
+            {n: value for n, value in kept.fields.items() if named[line].get(n, "") in {"", *stand}}, kept.unread
+        )
+        for line, kept in lines.items()
+    }
+
+
+def _order_of(field: str) -> str:
+    """Return the order that a field of a line is about; "" for none."""
+    if field.startswith("o:"):
+        return field[2:]
+    kind, _, scope = field.removeprefix(_RESTRICTION).partition(":")
+    return scope if field.startswith(_RESTRICTION) and kind in OF_ORDERS else ""
+
+
+def _put_back(store: Store, lines: Mapping[str, LineKept], done: Rebuilt) -> dict[str, LineKept]:
+    """Write lines; return those that somebody else wrote to meanwhile."""
+    there = store.journal.lines(list(lines)) if lines else {}
+    changes = [each for line, kept in lines.items() for each in _line(line, kept, there[line], done)]
+    saved = store.records.commit([Commit("", (each,)) for each in changes], prove=True) if changes else []
+    return {
+        each.id: lines[each.id]
+        for each, answer in zip(changes, saved, strict=True)
+        if answer.word is CommitResult.STALE
+    }
+
+
+def _line(line: str, kept: LineKept, there: LineKept, done: Rebuilt) -> list[LineChange]:
+    """Return the change that brings a line back, beside what came since; none where nothing of it is missing. One that
+    cannot be read comes back as it was: what stands on it bars.
+    """
+    missing = {
+        name: value for name, value in kept.fields.items()
+        if name != "v" and there.fields.get(name) != value and not _stands_longer(name, value, there)
+    }  # fmt: skip
+    if not missing:
+        return []
+    read = int(there.fields.get("v", 0))
+    written = {name: value for name, value in missing.items() if name[:2] != "f:"}
+    written["v"] = str(max(read, int(kept.fields["v"]) + RAISED))
+    try:
+        record = Line.decode(line, kept.fields, done.now)
+    except BrokenRecord:
+        done.broken.append(line)
+        return [LineChange(line, read, written)]
+    wanted = [*put_again(record, done.now, done.until), *missing_of(record, len(kept.unread), done.now)]
+    puts = [put for put in wanted if f"f:{put.effect}" not in there.fields]
+    return [LineChange(line, read, written, tuple(puts))]
+
+
+def _stands_longer(name: str, value: str, there: LineKept) -> bool:
+    """Whether what came since stands in the place of a restriction that has an end."""
+    if name[:2] != _RESTRICTION or name not in there.fields:
+        return False
+    try:
+        return Restriction.decode(name[2:], value).until != 0
+    except ValueError:  # a damaged one
+        return True
+
+
+def _records(store: Store, piece: Sequence[Kept], done: Rebuilt) -> None:
+    orders = [each.record for each in piece if isinstance(each.record, Order)]
+    lines = store.records.live(lines=list({order.line for order in orders}))[2] if orders else {}
+    commits = [Commit("", (each,)) for each in _entries(orders, lines)]
+    for each in piece:
+        if each.record is None:
+            done.broken.append(each.id)
+            continue
+        puts = put_again(each.record, done.now, done.until, lines.get(each.record.line))
+        fields = {n: value for n, value in each.fields.items() if n not in _NOT_KEPT and n[:2] != "f:"}
+        fields["v"] = str(each.record.version + RAISED)
+        commits.append(Commit("", (_change(each.record, fields, puts),)))
+        done.counts[_NOUNS[type(each.record)]] += 1
+    _reserve(store, piece)
+    # What is there already was written by the same command before, or since the loss.
+    store.records.commit(commits, prove=True)
+
+
+def _entries(orders: Iterable[Order], lines: Mapping[str, Line]) -> Iterator[LineChange]:
+    """Yield the lines whose entries are not as their orders are: these were written out a moment later."""
+    fields = defaultdict[str, dict[str, str]](dict)
+    for order in orders:
+        line, entry = lines.get(order.line), Entry.of(order)
+        if line is not None and line.version and entry not in line.entries:
+            fields[line.id][f"o:{order.id}"] = entry.encode()
+    yield from (LineChange(line, None, entries) for line, entries in fields.items())
+
+
+_NOUNS: Mapping[type, str] = {Order: "orders", Call: "calls", Ending: "endings", Report: "reports"}
+
+
+def _change(record: Order | Call | Ending | Report, fields: Mapping[str, str], puts: tuple[Put, ...]) -> Change:
+    match record:
+        case Order():
+            return OrderChange(record, 0, None, fields, puts)
+        case Call():
+            return CallChange(record, None, fields, puts)
+        case Ending():
+            return EndingChange(record, None, fields, puts)
+        case Report():
+            return ReportChange(record, None, fields, puts)
+
+
+def _reserve(store: Store, piece: Iterable[Kept]) -> None:
+    """Reserve the Idempotency-Keys and recordings of records again: nobody else has them until they leave the store."""
+    claims = []
+    for each in piece:
+        if isinstance(each.record, Order):
+            claims.append((request_key(each.id), each.record.doc.request, each.id, "", ""))
+        elif isinstance(each.record, Call):
+            if not each.record.began.ordered:
+                claims.append((request_key(each.id), each.record.began.request, each.id, "", ""))
+            claims += [(key, "", each.id, "", "") for key in keys_held(each.id, each.fields)]
+    if claims:
+        store.reservations.claim(claims)
