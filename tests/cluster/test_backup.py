@@ -1,15 +1,18 @@
-"""A backup of a cluster that works: nothing acknowledged before it is missing, and Redis' own tools bring it back."""
+"""A backup of a cluster that works: nothing acknowledged before it is missing, and Redis' own tools bring it back; a
+cluster that lost its data is filled from SQL."""
 
 import asyncio
 
 import pytest
 
+from consent_engine.backup.fill import fill
 from consent_engine.backup.manifest import read
 from consent_engine.backup.put_back import put_back
 from consent_engine.backup.take import take
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Reply
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
 from tests.cluster.backed_up import desks, imported, loaded, person, placed, silent
@@ -51,6 +54,27 @@ def test_nothing_acknowledged_before_a_backup_of_a_busy_cluster_is_lost(town, na
         engine = found.engine()
         asyncio.run(to_the_end(engine, before))
         assert placed(engine, 0) == before[0], "the same request is the same order"
+
+
+def test_a_cluster_that_lost_its_data_and_then_one_masters_is_filled_and_every_order_goes_on(town, named):
+    settings = loaded(named)
+    with installation(settings) as found:
+        engine = found.engine()
+        orders = {n: placed(engine, n) for n in range(2 * CELLS)}
+        asyncio.run(worked(engine, orders, "awaiting_reply"))
+        write_out(engine.store, "one")
+    town.flush()
+    assert fill(settings, silent).filled == [*range(CELLS)]
+    master = town.masters()[0]
+    theirs = [n for n in range(CELLS) if town.owner(n).port == master.port]
+    with installation(settings) as found:
+        write_out(found.store(), "one")
+    master.do("FLUSHALL")
+    assert fill(settings, silent).filled == theirs
+    with installation(settings) as found:
+        engine = found.engine()
+        asyncio.run(to_the_end(engine, orders))
+        assert placed(engine, 0) == orders[0], "the same request is the same order"
 
 
 def test_a_backup_of_a_cluster_goes_into_no_data_folder_one_redis_or_other_number_of_cells(town, named, tmp_path):
