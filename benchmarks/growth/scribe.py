@@ -1,279 +1,146 @@
-"""What one way out would cost: entries of a journal in Redis, brought to SQL by one scribe. A prototype, with figures.
+"""What the scribe costs an order: Redis, its own Python, and SQL, by how much of a road falls into one beat.
 
-`python -m benchmarks.growth.scribe [--sql postgresql|sqlite] [--rate 500] [--seconds 30]`
+`python -m benchmarks.growth.scribe [--sql postgresql|sqlite] [--orders 2000]`
 
-An order of this prototype leaves seven entries, as its road has them: placed, its call, asked, its reply as received,
-confirmed, activated, notified. An entry is one msgpack array: line, case, kind, version, instant, trigger, the event's
-public part, the case's head, the person part, the effects that are still wanted, the state, and the terms where the
-case begins. A writer appends them at a rate, proven on disk; the scribe takes pieces out of the list, and writes in
-one transaction the log (numbered without gaps), the person parts and the newest state of each case, then drops them.
-
-Measured per order: CPU of Redis for appending and handing out, of the scribe's Python, of SQL; the lag from the append
-to the commit in SQL; bytes in Redis while SQL is away (and what an hour of that would take), and in SQL afterwards.
+Orders go down their road (placed, asked, confirmed, activated, notified) in this process. Between the steps the journal
+is written out: *slow* after every step, as where each falls into a beat of its own; *usual* once when they were asked
+and once when they are notified, as where a reply is followed by everything else within a second. Printed per order: CPU
+of the server, of the scribe and of the database's own processes, rows and bytes in SQL; and bytes in the journal while
+SQL is away. The machine's load stands beside: figures of one run are comparable, those of two days are not.
 """
 
 import argparse
-import hashlib
+import asyncio
 import os
-import sqlite3
-import statistics
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
 
-import msgspec
-from redis import Redis
+from sqlalchemy import create_engine, text
 
 from benchmarks import machine, postgres
+from benchmarks.engine import rates
+from benchmarks.engine.tape import NoQueue
 from consent_engine import wiring
 from consent_engine.adapters.redis.client import connect
 from consent_engine.config.settings import Settings
+from consent_engine.domain.effects import Lane
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.sms import Reply
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.scribe import write_out
+from consent_engine.wiring import Installation
 
-ROAD = ("placed", "called", "asked", "replied", "confirmed", "activated", "notified")
-STATES = ("agreed", "ended", "awaiting_reply", "awaiting_reply", "confirmed", "activated", "notified")
-EFFECTS: tuple[list[str], ...] = (
-    ["sms.confirmation.1", "wake.too_late"],
-    [],
-    ["wake.window", "wake.reminder"],
-    ["read"],
-    ["activate"],
-    ["sms.notification.1"],
-    [],
-)
-TERMS, CALL, EVENT, PERSON = 500, 360, 190, 120
-"""Bytes, as the product's records have them."""
-JOURNAL = "ce:{0}:journal"
-PIECE, BEAT_S, SLICES = 2_000, 0.2, 50
-AWAY_S = 10.0
-
-Row = tuple[Any, ...]
-decode = msgspec.msgpack.Decoder(list).decode
-
-
-def entries(number: int, at: int) -> Iterator[bytes]:
-    """Yield the entries of one order, all with the instant `at` (ms)."""
-    line = hashlib.sha256(b"line%d" % number).hexdigest()[:28]
-    order = line + hashlib.sha256(b"order%d" % number).hexdigest()[:12]
-    head = ""
-    for n, trigger in enumerate(ROAD):
-        case, kind = (line + "call", "call") if trigger == "called" else (order, "order")
-        event = os.urandom(EVENT // 2).hex()
-        head = hashlib.sha256((head + event).encode()).hexdigest()
-        person = os.urandom(PERSON // 2).hex() if trigger in {"placed", "called", "replied"} else ""
-        terms = os.urandom((TERMS if n == 0 else CALL) // 2).hex() if n < 2 else ""  # noqa: PLR2004 - the beginnings
-        fields = [line, case, kind, n + 1, at, trigger, event, head, person, EFFECTS[n], STATES[n], terms]
-        yield msgspec.msgpack.encode(fields)
-
-
-class Sql(Protocol):
-    """A database of the prototype: what one transaction of the scribe writes."""
-
-    def write(self, log: Sequence[Row], person: Sequence[Row], cases: Sequence[Row]) -> None:
-        """Write a piece in one transaction: log (leaf, line, case, version, at, event), person parts, cases."""
-
-    def cpu(self) -> float:
-        """Return the CPU seconds that the database's own processes have used; 0 where it has none."""
-
-    def size(self) -> int:
-        """Return the bytes of all tables and indexes."""
-
-
-TABLES = (
-    """CREATE TABLE log (number BIGINT PRIMARY KEY, leaf TEXT, line TEXT, kase TEXT, version INT, at BIGINT, event TEXT,
-       UNIQUE (line, kase, version))""",
-    "CREATE TABLE person (number BIGINT PRIMARY KEY, part TEXT)",
-    """CREATE TABLE cases (kase TEXT PRIMARY KEY, kind TEXT, line TEXT, state TEXT, version INT, began BIGINT,
-       at BIGINT, terms TEXT)""",
-    "CREATE INDEX cases_began ON cases (kind, began)",
-    "CREATE INDEX cases_line ON cases (line)",
-    "CREATE TABLE head (id INT PRIMARY KEY, count BIGINT)",
-    "INSERT INTO head VALUES (0, 0)",
-)
-UPSERT = (
-    " ON CONFLICT (kase) DO UPDATE SET state = excluded.state, version = excluded.version, at = excluded.at"
-    " WHERE cases.version < excluded.version"
-)
-
-
-class Sqlite:
-    """SQLite in a file, as an embedded installation has it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "log.sqlite"
-        self._base = sqlite3.connect(self._file, isolation_level=None, check_same_thread=False)
-        self._base.execute("PRAGMA journal_mode = WAL")
-        self._base.execute("PRAGMA synchronous = FULL")
-        for each in TABLES:
-            self._base.execute(each)
-
-    def write(self, log: Sequence[Row], person: Sequence[Row], cases: Sequence[Row]) -> None:
-        self._base.execute("BEGIN IMMEDIATE")
-        [(count,)] = self._base.execute("SELECT count FROM head").fetchall()
-        self._base.executemany("INSERT INTO log VALUES (?,?,?,?,?,?,?)", [(count + n, *r) for n, r in enumerate(log)])
-        self._base.executemany("INSERT INTO person VALUES (?,?)", [(count + n, part) for n, part in person])
-        self._base.executemany(f"INSERT INTO cases VALUES (?,?,?,?,?,?,?,?){UPSERT}", cases)  # noqa: S608 - a constant
-        self._base.execute("UPDATE head SET count = ?", (count + len(log),))
-        self._base.execute("COMMIT")
-
-    def cpu(self) -> float:
-        return 0.0
-
-    def size(self) -> int:
-        self._base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return self._file.stat().st_size
-
-
-class Postgres:
-    """A PostgreSQL of this run's own."""
-
-    def __init__(self, server: postgres.Server) -> None:
-        import psycopg  # noqa: PLC0415 - an extra of the product
-
-        self._server = server
-        self._base = psycopg.connect(server.url)
-        for each in TABLES:
-            self._base.execute(each)
-        self._base.commit()
-
-    def write(self, log: Sequence[Row], person: Sequence[Row], cases: Sequence[Row]) -> None:
-        with self._base.transaction(), self._base.cursor() as to:
-            to.execute("SELECT count FROM head FOR UPDATE")
-            (count,) = to.fetchone() or (0,)
-            with to.copy("COPY log FROM STDIN") as rows:
-                for n, row in enumerate(log):
-                    rows.write_row((count + n, *row))
-            with to.copy("COPY person FROM STDIN") as rows:
-                for n, part in person:
-                    rows.write_row((count + n, part))
-            columns = [list(each) for each in zip(*cases, strict=True)]
-            kinds = ("text", "text", "text", "text", "int", "bigint", "bigint", "text")
-            sets = ", ".join(f"%s::{kind}[]" for kind in kinds)
-            to.execute(f"INSERT INTO cases SELECT * FROM unnest({sets}){UPSERT}", columns)  # noqa: S608 - constants
-            to.execute("UPDATE head SET count = %s", (count + len(log),))
-
-    def cpu(self) -> float:
-        return machine.families([self._server.pid])
-
-    def size(self) -> int:
-        found = self._base.execute("SELECT pg_database_size('postgres')").fetchone()
-        self._base.rollback()
-        return int(found[0]) if found else 0
-
-
-def rows_of(piece: Sequence[bytes]) -> tuple[list[Row], list[Row], list[Row], int]:
-    """Return the rows of a piece: log, person (with places), the newest state of each case; the oldest instant."""
-    log, person, cases, oldest = list[Row](), list[Row](), dict[str, Row](), 0
-    for n, each in enumerate(piece):
-        line, case, kind, version, at, _, event, _, part, _, state, terms = decode(each)
-        log.append((hashlib.sha256(b"\0" + each).hexdigest(), line, case, version, at, event))
-        if part:
-            person.append((n, part))
-        was = cases.get(case)
-        cases[case] = (case, kind, line, state, version, was[5] if was else at, at, was[7] if was else terms)
-        oldest = min(oldest or at, at)
-    return log, person, list(cases.values()), oldest
-
-
-class Scribe(threading.Thread):
-    """Brings entries to SQL until it is told to end and the journal is empty."""
-
-    def __init__(self, client: Any, sql: Sql) -> None:  # noqa: ANN401 - redis-py's
-        super().__init__(daemon=True)
-        self._client, self._sql = client, sql
-        self.ends, self.away = threading.Event(), threading.Event()
-        self.lags = list[float]()
-        self.cpu = 0.0
-        self.written = 0
-
-    def run(self) -> None:
-        while True:
-            ends = self.ends.is_set()
-            piece = [] if self.away.is_set() else self._client.lrange(JOURNAL, 0, PIECE - 1)
-            if not piece:
-                if ends:
-                    break
-                time.sleep(BEAT_S)
-                continue
-            *rows, oldest = rows_of(piece)
-            self._sql.write(*rows)
-            self._client.ltrim(JOURNAL, len(piece), -1)
-            self.written += len(piece)
-            self.lags.append(time.time() - oldest / 1000)
-            if len(piece) < PIECE and not ends:
-                time.sleep(BEAT_S)
-        self.cpu = time.thread_time()
-
-
-def writing(client: Any, rate: int, seconds: float, first: int) -> int:  # noqa: ANN401 - redis-py's
-    """Append the entries of `rate` orders a second, each slice proven on disk; return how many orders."""
-    began, count = time.monotonic(), 0
-    for n in range(int(seconds * SLICES)):
-        part = [each for k in range(rate // SLICES) for each in entries(first + count + k, int(time.time() * 1000))]
-        client.rpush(JOURNAL, *part)
-        count += rate // SLICES
-        time.sleep(max(0.0, began + (n + 1) / SLICES - time.monotonic()))
-    return count
+SLICE_S = 5.0
+TABLES = ("orders", "calls", "lines", "offers", "log")
 
 
 @contextmanager
-def base(kind: str, folder: Path) -> Iterator[Sql]:
-    """Make the database of this run."""
+def database(kind: str, folder: Path) -> Iterator[tuple[str, Callable[[], float]]]:
+    """Make a database; yield its address, and a function for the CPU seconds of its own processes."""
     if kind == "sqlite":
-        yield Sqlite(folder)
-    else:
-        with postgres.server() as server:
-            yield Postgres(server)
+        yield f"sqlite:///{folder}/scribe.sqlite3", lambda: 0.0
+        return
+    with postgres.server() as server:
+        yield server.url, lambda: machine.families([server.pid])
 
 
-def run(kind: str, rate: int, seconds: float, say: Callable[[str], None]) -> None:
-    """Measure once."""
-    with tempfile.TemporaryDirectory() as name, base(kind, Path(name)) as sql:
-        settings = Settings.load({"CONSENT_DATA_DIR": f"{name}/data", "CONSENT_DURABILITY": "strict"}, env_file=None)
-        with wiring.installation(settings, own=True) as place:
-            client, reader = connect(place.redis_url), Redis.from_url(place.redis_url)
-            pid = client.info("server")["process_id"]
-            scribe = Scribe(reader, sql)
-            scribe.start()
-            writing(reader, rate, 2.0, 10**9)  # warm
-            redis, base_cpu, empty = machine.cpu_of(pid), sql.cpu(), sql.size()
-            scribe.lags.clear()
-            count = writing(reader, rate, seconds, 0)
-            spent = (machine.cpu_of(pid) - redis, sql.cpu() - base_cpu)
-            lags = sorted(scribe.lags)
-            scribe.away.set()
-            before = client.info("memory")["used_memory"]
-            away = writing(reader, rate, AWAY_S, 10**6)
-            held = (client.info("memory")["used_memory"] - before) / away
-            scribe.away.clear()
-            back = time.monotonic()
-            scribe.ends.set()
-            scribe.join()
-            caught_up = time.monotonic() - back
-            total = scribe.written / len(ROAD)
-            say(f"{kind}, {count} orders at {rate}/s, seven entries each, load {os.getloadavg()[0]:.1f}")
-            say(f"  Redis {spent[0] / count * 1e6:.0f} us an order (append, proof on disk, handing out, dropping)")
-            say(f"  scribe's Python {scribe.cpu / total * 1e6:.0f} us, SQL's processes {spent[1] / count * 1e6:.0f} us")
-            say(f"  lag p50 {statistics.median(lags):.2f} s, p99 {lags[int(len(lags) * 0.99)]:.2f} s")
-            hour = held * rate * 3600 / 2**30
-            say(f"  SQL away: {held:.0f} bytes an order in Redis, so an hour at this rate {hour:.1f} GiB")
-            say(f"  {away} orders of {AWAY_S:.0f} s caught up in {caught_up:.1f} s")
-            say(f"  SQL {(sql.size() - empty) / (count + away) / 1024:.1f} KiB an order")
+class Road:
+    """Orders on their road, and what was spent on writing them out."""
+
+    def __init__(self, engine: Engine, server: int, sql_cpu: Callable[[], float], runner: asyncio.Runner) -> None:
+        self.engine = engine
+        self._server, self._sql_cpu = server, sql_cpu
+        self._runner = runner
+        self.redis = self.python = self.sql = 0.0
+
+    def perform(self, *lanes: Lane) -> None:
+        """Perform lanes until they have nothing due."""
+
+        async def all_of() -> None:
+            for lane in lanes:
+                await self.engine.performer.perform(lane, SLICE_S)
+                await self.engine.performer.land(SLICE_S)
+
+        self._runner.run(all_of())
+
+    def write(self) -> None:
+        """Write the journal out, and add up what that takes."""
+        redis, python, sql = machine.cpu_of(self._server), time.thread_time(), self._sql_cpu()
+        write_out(self.engine.store, "benchmark")
+        self.redis += machine.cpu_of(self._server) - redis
+        self.python += time.thread_time() - python
+        self.sql += self._sql_cpu() - sql
+
+    def go(self, first: int, count: int, sender: str, *, often: bool) -> None:
+        """Take so many orders down their road. often: write out after each step"""
+        beat = self.write if often else lambda: None
+        wanted = rates.requests(first, count)
+        for n in range(0, count, rates.BATCH):
+            self.engine.place_many(wanted[n : n + rates.BATCH])
+        beat()
+        self.perform(Lane.SMS)
+        self.write()
+        numbers = range(rates.FIRST_NUMBER + first, rates.FIRST_NUMBER + first + count)
+        self.engine.receive([Reply("simulated", f"m{n}", Msisdn(f"+86{n}"), sender, "是") for n in numbers])
+        self.perform(Lane.INBOUND)
+        beat()
+        self.perform(Lane.ACTIVATION)
+        beat()
+        self.perform(Lane.SMS)
+        self.write()
+
+
+def run(kind: str, count: int) -> None:
+    """Measure one database, and print."""
+    with tempfile.TemporaryDirectory() as name, database(kind, Path(name)) as (url, sql_cpu):
+        environ = {
+            "CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": f"{name}/data", "CONSENT_DURABILITY": "strict",
+            "CONSENT_ARCHIVE_URL": url, "CONSENT_IN_FLIGHT": str(rates.IN_FLIGHT),
+        }  # fmt: skip
+        settings, wiring.RqQueue = Settings.load(environ, env_file=None), NoQueue  # type: ignore[misc, assignment]
+        with wiring.installation(settings, own=True) as found, ThreadPoolExecutor(1) as thread:
+            # In a thread, as in a worker: only there hiredis packs and parses.
+            thread.submit(measured, kind, count, found, sql_cpu).result()
+        with create_engine(url.replace("postgresql://", "postgresql+psycopg://")).connect() as connection:
+            rows = {each: connection.execute(text(f"SELECT count(*) FROM {each}")).scalar() for each in TABLES}  # noqa: S608
+            print(f"{kind}, rows: {rows}; load {os.getloadavg()[0]:.1f}")
+
+
+def measured(kind: str, count: int, found: Installation, sql_cpu: Callable[[], float]) -> None:
+    """Take orders down their road in both ways, then leave some in the journal; print what each took."""
+    with asyncio.Runner() as runner:
+        engine, client = found.engine(), connect(found.redis_url)
+        server, sender = int(client.info("server")["process_id"]), found.settings.senders()["mobile"]
+        Road(engine, server, sql_cpu, runner).go(0, rates.BATCH, sender, often=True)  # warm
+        for n, often in enumerate((False, True), 1):
+            road = Road(engine, server, sql_cpu, runner)
+            road.go(n * 10**6, count, sender, often=often)
+            spent = [f"{each / count * 1e6:.0f}" for each in (road.redis, road.python, road.sql)]
+            how = "slow: a beat a step" if often else "usual: two beats"
+            print(f"{kind}, {how}: Redis {spent[0]}, Python {spent[1]}, the database {spent[2]} us an order")
+        before = client.info("memory")["used_memory"]
+        journal = client.memory_usage("ce:{0}:journal", samples=0) or 0
+        wanted = rates.requests(3 * 10**6, count)
+        for at in range(0, count, rates.BATCH):
+            engine.place_many(wanted[at : at + rates.BATCH])
+        road.perform(Lane.SMS)
+        grown = (client.memory_usage("ce:{0}:journal", samples=0) or 0) - journal
+        whole = client.info("memory")["used_memory"] - before
+        print(f"{kind}, SQL away: {grown / count:.0f} bytes of journal an asked order, of {whole / count:.0f} in all")
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sql", choices=["postgresql", "sqlite"], action="append")
-    parser.add_argument("--rate", type=int, default=500, help="orders a second")
-    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--orders", type=int, default=2_000)
     args = parser.parse_args()
     for kind in args.sql or ["sqlite", "postgresql"]:
-        run(kind, args.rate, args.seconds, lambda text: print(text, file=sys.stdout, flush=True))
+        run(kind, args.orders)
 
 
 if __name__ == "__main__":
