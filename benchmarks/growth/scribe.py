@@ -101,7 +101,8 @@ def run(kind: str, count: int) -> None:
             "CONSENT_READING_SPEED": "1000000", "CONSENT_DATA_DIR": f"{name}/data", "CONSENT_DURABILITY": "strict",
             "CONSENT_ARCHIVE_URL": url, "CONSENT_IN_FLIGHT": str(rates.IN_FLIGHT),
         }  # fmt: skip
-        settings, wiring.RqQueue = Settings.load(environ, env_file=None), NoQueue  # type: ignore[misc, assignment]
+        settings = Settings.load(environ, env_file=None)
+        setattr(wiring, "RqQueue", NoQueue)  # noqa: B010 - no worker is to be woken
         with wiring.installation(settings, own=True) as found, ThreadPoolExecutor(1) as thread:
             # In a thread, as in a worker: only there hiredis packs and parses.
             thread.submit(measured, kind, count, found, sql_cpu).result()

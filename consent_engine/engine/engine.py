@@ -220,8 +220,12 @@ class Engine:
         return listing.page_of(self.store.queries.orders.page(wanted, listing.read_cursor(cursor), limit))
 
     def orders_of(self, msisdn: Msisdn, cursor: str = "", limit: int = 50) -> listing.Page:
-        """Return a page of a number's orders, as `orders` does."""
-        return self.orders(OrderFilter(line=line_id(self._secret, msisdn)), cursor, limit)
+        """Return a page of a number's orders, as `orders` does; those that can still change as they are now."""
+        before, line = listing.read_cursor(cursor), self.line(msisdn)
+        listed = self.store.queries.orders.page(OrderFilter(line=line.id), before, limit)
+        return listing.page_of(
+            listing.with_live(listed, self.records.live([e.order for e in line.entries])[1], before, limit)
+        )
 
     def orders_ending(self, tail: str) -> list[Order]:
         """Return the orders whose ids end with `tail`, newest first, of the newest ones. Raises ArchiveUnavailable."""

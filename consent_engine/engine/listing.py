@@ -56,6 +56,21 @@ def fitting(
     return tuple(found), f"{before[0]}-{before[1]}" if before else ""
 
 
+def with_live(listed: Paged[Order], live: Mapping[str, Order], before: Position | None, limit: int) -> Paged[Order]:
+    """Return a page of a number's orders with those that the store has in place of their rows, which are some moments
+    older, or not there yet.
+    """
+    found = {order.id: order for order in listed.rows}
+    found |= {order.id: order for order in live.values() if before is None or _place(order) < before}
+    rows = sorted(found.values(), key=_place, reverse=True)
+    more = listed.last is not None or len(rows) > limit
+    return Paged(tuple(rows[:limit]), _place(rows[limit - 1]) if more and len(rows) >= limit else listed.last)
+
+
+def _place(order: Order) -> Position:
+    return order.doc.placed_at, order.id
+
+
 def page_of(found: Paged[Order]) -> Page:
     """Return a page of orders, with its cursor."""
     return Page(found.rows, f"{found.last[0]}-{found.last[1]}" if found.last else "")
