@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from consent_engine.adapters.sql.tables import CALLS, LINES, ORDERS, RESTRICTIONS
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Lane, Unavailable
 from consent_engine.domain.leaf import Chained, mark_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import write_out
@@ -70,11 +70,14 @@ def test_each_record_is_in_sql_as_the_store_has_it_at_every_step_of_its_road(tow
 def test_a_change_that_no_chain_shows_leaves_a_mark_and_reaches_sql(small):
     order = small.place()
     written(small)
+    small.gateway.answers = [Unavailable("not now")]
+    small.run(Lane.SMS)
     small.engine.receive([RefusalAsked(OTHER, "*", "voice", "A1024", until=small.clock.now + 60_000)])
-    marks = small.client.lrange(small.cell.journal, 0, -1)
     line = small.engine.line(OTHER).id
-    assert mark_of(Chained.LINE, line) in marks
+    marks = {mark_of(Chained.ORDER, order.id), mark_of(Chained.LINE, line)}
+    assert marks <= set(small.client.lrange(small.cell.journal, 0, -1))
     written(small)
+    assert as_the_store_has_them(small)
     assert [each.line for each in rows(small, RESTRICTIONS)] == [line]
     assert row(small, ORDERS, order.id).version == int(small.client.hget(small.cell.order(order.id), "v"))
 
@@ -95,16 +98,23 @@ def test_of_two_histories_of_one_order_the_first_that_was_written_stays(small, c
     small.run(Lane.SMS)
     written(small)
     before = kept_of(small.client)
-    small.say("是")
-    small.run()
-    written(small)
-    was = row(small, ORDERS, order.id)
-    restored(small.client, before)
-    small.say("不同意")
-    small.run()
-    assert small.state(order) == "declined"
-    written(small)
-    assert row(small, ORDERS, order.id) == was
+    ends = {"不同意": "declined", "是": "notified"}
+    for first, then in (ends, reversed(ends)):
+        restored(small.client, before)
+        with small.archive.asking() as connection:
+            connection.execute(delete(ORDERS))
+        small.say(first)
+        small.run()
+        written(small)
+        was = row(small, ORDERS, order.id)
+        assert was.state == ends[first]
+        restored(small.client, before)
+        small.say(then)
+        small.run()
+        assert small.state(order) == ends[then]
+        written(small)
+        assert row(small, ORDERS, order.id) == was
+    assert f"{order.id}: another record, or another history of it, stands in SQL" in caplog.text
 
 
 def test_what_left_stays_gone_whatever_comes_late_and_is_present_again_once_it_goes_on(small):

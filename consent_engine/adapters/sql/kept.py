@@ -91,11 +91,13 @@ class SqlKept(Generic[R]):
             found |= {stands.id: stands for stands in connection.execute(wanted.where(any_of))}
         fits = {row["id"]: self._fits(connection, found.get(row["id"]), row) for row in rows}
         bulk(connection, _upsert(self.table, connection.dialect), [r for r in rows if fits[r["id"]] is Fit.NEWER])
+        for name in (name for name, fit in fits.items() if fit is Fit.ANOTHER):
+            log.error("%s: another record, or another history of it, stands in SQL under this id, and stays", name)
         return {name for name, fit in fits.items() if fit is not Fit.ANOTHER}
 
     def _fits(self, connection: Connection, stands: Any, row: Mapping[str, Any]) -> "Fit":  # noqa: ANN401 - a row
         """How a record fits what is here of it: a record is never replaced by another one's evidence, nor by a history
-        other than the one whose head was handed out.
+        other than the one whose head was handed out; and what the store let go stays gone unless the record went on.
         """
         if stands is None:
             return Fit.NEWER
@@ -221,15 +223,9 @@ _FIELDS = Reader(dict[str, str])
 
 @lru_cache(32)
 def _upsert(table: Table, dialect: Dialect) -> Statement:
-    """Return the statement that writes a row, or writes it anew. An erased person part stays erased, and what the store
-    let go stays so unless the record went on.
-    """
+    """Return the statement that writes a row, or writes it anew. An erased person part stays erased."""
     made: Any = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
     new, old = made.excluded, table.c
-    goes_on = tuple_(new.links, new.version) > tuple_(old.links, old.version)
     values = {column.name: new[column.name] for column in table.columns if column.name != "id"}
-    if "person" in values:
-        values["person"] = case((old.person.is_(None), None), else_=new.person)
-    values["gone"] = case((goes_on, new.gone), else_=or_(old.gone, new.gone))
-    not_behind = tuple_(new.links, new.version) >= tuple_(old.links, old.version)
-    return statement(made.on_conflict_do_update(index_elements=[old.id], set_=values, where=not_behind), dialect)
+    values["person"] = case((old.person.is_(None), None), else_=new.person)
+    return statement(made.on_conflict_do_update(index_elements=[old.id], set_=values), dialect)
