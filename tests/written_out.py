@@ -33,13 +33,18 @@ class WrittenOut:
         if self._own is None:
             folder = tempfile.mkdtemp(prefix="sql-")
             self._own = SqlArchive(f"sqlite:///{folder}/lists.sqlite3")
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            weakref.finalize(self._own, shutil.rmtree, folder, ignore_errors=True)
             self._own.seal = self._seal
         return self._own
 
     def __getattr__(self, name: str) -> Any:
         self._write()
         return getattr(SqlQueries(self._archive), name)
+
+    def as_of_now(self) -> SqlQueries:
+        """Return lists that stay as they are now, as those of a scribe to which no change is named any more."""
+        self._write()
+        return SqlQueries(self._archive)
 
     def _write(self) -> None:
         store = self._store

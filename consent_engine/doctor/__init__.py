@@ -33,6 +33,7 @@ from consent_engine.doctor.records import Wanted
 from consent_engine.doctor.redis_cli import redis_cli
 from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.call_book import unheard_in
@@ -221,9 +222,6 @@ def _work(patient: _Patient) -> Iterator[Finding]:
     targets.append(Target(BSS, settings.bss_name()))
     targets += setup.look_up(settings)
     yield from work.work(patient.store, patient.registry, patient.survey, targets)
-    yield from reviews.reviews(
-        patient.store.lists, patient.registry.now(), review_first=patient.settings.review == "before"
-    )
 
 
 def _catalogue(patient: _Patient) -> Iterator[Finding]:
@@ -277,7 +275,10 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
             return
         more = " or more" if known == MOST_COUNTED else ""
         yield good(f"the archive answers: {known:,} orders{more}")
-        yield from reviews.archived(unheard_in(archive, patient.store.records), patient.registry.now())
+        now, orders = patient.registry.now(), SqlQueries(archive).restrictions.tally(Kind.REVIEW)
+        calls, first = patient.store.lists.waiting_for_review(), patient.settings.review == "before"
+        yield from reviews.reviews(orders, calls, now, review_first=first)
+        yield from reviews.archived(unheard_in(archive, patient.store.records), now)
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:

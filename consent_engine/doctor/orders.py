@@ -14,7 +14,7 @@ from consent_engine.domain.decide.wanted_effects import excess, missing, missing
 from consent_engine.domain.effects import READ, WAKE_UNDECIDED, Lane, Millis, Pending, lane_of
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.line.restriction import LASTING
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
 from consent_engine.ports import Change, Commit, CommitResult, LineChange, OrderChange, Owner, Store
@@ -47,8 +47,8 @@ class Looker:
     """lines named by orders and by due-set entries"""
     refused: dict[tuple[str, str], Millis] = field(default_factory=dict)
     """line and carrier -> the latest refusal in the orders looked at; the line's own may be newer"""
-    registered: set[tuple[str, str]] = field(default_factory=set)
-    """line and name of the registrations on the lines looked at: no list has them"""
+    lasting: set[tuple[str, str]] = field(default_factory=set)
+    """line and name of the refusals and registrations, without an end, on the lines looked at"""
     present: set[str] = field(default_factory=set)
     """ids of orders that SQL has as present in Redis"""
     lost: list[str] = field(default_factory=list)
@@ -107,9 +107,9 @@ class Looker:
         self.found["unreadable"] += [line_id for line_id in ids if line_id not in lines]
         self._dangling(lines)
         self.looked["lines"] += len(lines)
-        self.registered |= {
+        self.lasting |= {
             (line.id, each.name)
-            for line in lines.values() for each in line.restrictions if each.kind is Kind.MARKETING_FREE
+            for line in lines.values() for each in line.restrictions if each.kind in LASTING and not each.until
         }  # fmt: skip
         again = self.store.records.live(lines=[line.id for line, _ in self._lacking(list(lines.values()), now)])[2]
         for line, puts in self._lacking(list(again.values()), now):

@@ -1,11 +1,12 @@
-"""Checks that each refusal stands on its line, by the lists of refusals and suspicions, by orders' histories, and by
-the archive's log, which knows also those that data from a backup, or a file without its end, never had.
+"""Checks that each refusal stands on its line, by SQL's lists of refusals and suspicions, by orders' histories, and by
+the log, which knows also those that data from a backup, or a file without its end, never had.
 
 The door, dialling and the gate read fields of a line that no seal covers, because scripts change them.
 """
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 
 from msgspec import UNSET
@@ -16,12 +17,13 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, encode_message
 from consent_engine.domain.leaf import head_of
-from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, name_of
+from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, Restriction, name_of
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.audit import PIECE as LOG_PIECE
 from consent_engine.engine.audit import Audited, refusals_of
 from consent_engine.engine.audit_refusals import Lifting, Refusals
-from consent_engine.ports import Log, Posted, Standing, Store
+from consent_engine.ports import Log, Posted, Store
+from consent_engine.ports.queries import NOTHING, Position, Standing
 from consent_engine.ports.survey import Survey
 
 TELL_EVERY = 100_000
@@ -55,27 +57,32 @@ def look(looker: Looker, plans: Callable[[], Iterable[str]], tell: Callable[[str
 
 
 def _off_their_lines(store: Store) -> Iterator[Whom]:
-    """Yield listed refusals that are not on their lines. A lift removes both in one step, so a second look decides."""
+    """Yield refusals that SQL has and their lines have not, where the line is no newer than SQL: a lift makes it newer.
+    A lost suspicion is yielded as the refusal that it may be. A doubtful reply bars one order, whose history knows that
+    no yes counts.
+    """
+    if store.queries is NOTHING:
+        return
+    now = store.records.live()[0]
     for kind in CONSENT:
-        before: tuple[Millis, str] | None = None
-        while rows := store.lists.restrictions(kind, before, PIECE):
-            off = [row for row in rows if _is_off(row) and _still(store, kind, row)]
-            yield from ((row.line, name) for row in off if _is_of_calls(kind, name := row.name.split(" ")[1]))
-            before = (rows[-1].at, rows[-1].name)
+        before: Position | None = None
+        while True:
+            page = store.queries.restrictions.page(kind, before, PIECE)
+            rows = [row for row in page.rows if not (row.restriction.is_doubtful or row.restriction.is_over(now))]
+            kept = store.journal.lines(list({row.line for row in rows}))
+            off = (row for row in rows if _is_off(row, kept[row.line].fields))
+            yield from ((row.line, name_of(Kind.REFUSED, row.restriction.carrier, row.restriction.plan)) for row in off)
+            if (before := page.last) is None:
+                break
 
 
-def _is_of_calls(kind: Kind, scope: str) -> bool:
-    """Whether calls are refused: a doubtful reply bars one order, whose history knows that no yes counts."""
-    return kind is not Kind.SUSPECTED or "/" not in scope
-
-
-def _is_off(row: Standing) -> bool:
-    return row.restriction is None
-
-
-def _still(store: Store, kind: Kind, row: Standing) -> bool:
-    again = store.lists.restrictions(kind, (row.at, f"{row.name}\0"), 1)
-    return any(each.name == row.name and _is_off(each) for each in again)
+def _is_off(row: Standing, line: Mapping[str, str]) -> bool:
+    """Whether a restriction is not on its line, or cannot be read there, though nothing came since SQL had it."""
+    name, version = row.restriction.name, line.get("v", "0")
+    with suppress(ValueError):
+        Restriction.decode(name, line.get(f"r:{name}", ""))
+        return False
+    return not version.isdecimal() or int(version) <= row.version
 
 
 def _not_lifted(looker: Looker, known_by_log: Refusals | None) -> list[Whom]:
@@ -116,12 +123,9 @@ def _by_log(store: Store, log: Log, tell: Callable[[str], None]) -> tuple[int, R
 
 def _unlogged(looker: Looker, size: int, known: Refusals) -> list[Whom]:
     """Return what stands on lines, without an end, and not by the log, and has no entry on its way there."""
-    store, page = looker.store, None
-    found = [each for each in looker.registered if not known.has(*each)]
-    while rows := store.lists.restrictions(Kind.REFUSED, page, PIECE):
-        standing = [(row.line, each.name) for row in rows if (each := row.restriction) and not each.until]
-        found += [each for each in standing if not known.has(*each)]
-        page = rows[-1].at, rows[-1].name
+    store = looker.store
+    lacking = sorted(each for each in looker.lasting if not known.has(*each))
+    found = [each for some in pieces(lacking, PIECE) for each in _standing(store, some)]
     if not found or (log := store.log) is None:
         return []
     named = {(line, head_of(name)) for line, name in found}
@@ -130,6 +134,15 @@ def _unlogged(looker: Looker, size: int, known: Refusals) -> list[Whom]:
     coming = {(leaf.record, leaf.head) for leaf in waiting if not log.has(leaf.entry)}
     since = refusals_of(store, first=size)
     return [each for each in found if (each[0], head_of(each[1])) not in coming and not since.has(*each)]
+
+
+def _standing(store: Store, some: Sequence[Whom]) -> Iterator[Whom]:
+    """Yield those of these restrictions that still stand, without an end."""
+    lines = store.records.live(lines=list({line for line, _ in some}))[2]
+    for line, name in some:
+        standing = lines[line].named(name) if line in lines else None
+        if standing is not None and not standing.until:
+            yield line, name
 
 
 def _not_as_the_log(looker: Looker, known: Refusals, plans: Callable[[], Iterable[str]]) -> Iterator[Whom]:

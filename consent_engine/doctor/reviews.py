@@ -1,12 +1,11 @@
 """Checks of call reviews: what waits for a reviewer, and since when."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.restriction import Kind
-from consent_engine.ports import Lists, Tally
+from consent_engine.ports import Tally
 
 HOUR_MS = 3_600_000
 ORDERS_WAIT_MS = 4 * HOUR_MS
@@ -16,12 +15,13 @@ CALLS_WAIT_MS = 24 * HOUR_MS
 REVIEW = "ask the reviewers: GET /v1/reviews, oldest first"
 
 
-def reviews(lists: Lists, now: Millis, *, review_first: bool = True) -> Iterator[Finding]:
+def reviews(
+    orders: Tally, calls: Mapping[Verdict, Tally], now: Millis, *, review_first: bool = True
+) -> Iterator[Finding]:
     """Check orders that wait for a review, calls that nobody has heard, and failed ones that wait for a second look.
 
     review_first: CONSENT_REVIEW is `before`; if not, orders that still wait are from the time when it was
     """
-    orders = lists.tally(Kind.REVIEW)
     if orders.count:
         said = f"{orders.count} orders wait for the review of their call, the oldest for {_hours(orders, now)}"
         yield (
@@ -29,7 +29,6 @@ def reviews(lists: Lists, now: Millis, *, review_first: bool = True) -> Iterator
             if now - orders.oldest > ORDERS_WAIT_MS
             else good(said)
         )
-    calls = lists.waiting_for_review()
     pending, contested = calls[Verdict.PENDING], calls[Verdict.CONTESTED]
     if pending.count:
         said = f"{pending.count} recorded calls were heard by nobody, the oldest ended {_hours(pending, now)} ago"

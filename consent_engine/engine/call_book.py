@@ -19,7 +19,7 @@ from consent_engine.domain.order.pressure import Pressure, pressures
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.coverage import Coverage
-from consent_engine.engine.listing import CHUNK, MOST_LOOKED_AT, read_cursor
+from consent_engine.engine.listing import CHUNK, MOST_LOOKED_AT, cursor_of, read_cursor
 from consent_engine.engine.lookup import Lookup, Position
 from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
 from consent_engine.engine.round_trips import one, or_raised
@@ -120,19 +120,16 @@ class CallBook:
     def waiting(self, cursor: str = "", limit: int = 50) -> tuple[list[Waiting], str]:
         """List up to `limit` orders that wait for the first review of their call, newest first, with the cursor for
         more. Orders of a failed review wait for another reviewer and are left out: a page may be short. Raises
-        Malformed for a cursor that no list handed out.
+        Malformed for a cursor that no list handed out, and ArchiveUnavailable.
         """
-        before = read_cursor(cursor)
-        page = self._store.lists.restrictions(Kind.REVIEW, before, limit)
-        calls = [each.restriction.ref for each in page if each.restriction]
-        known = self._store.records.look(calls=calls).calls
+        page = self._store.queries.restrictions.page(Kind.REVIEW, read_cursor(cursor), limit)
+        waits = [each.restriction for each in page.rows]
+        known = self._store.records.look(calls=[each.ref for each in waits]).calls
         found = [
-            Waiting(each.restriction.carrier, each.restriction.ref, each.at, known[each.restriction.ref].began.agent)
-            for each in page
-            if each.restriction and each.restriction.ref in known
-            and known[each.restriction.ref].verdict in {None, Verdict.PENDING}
+            Waiting(each.carrier, each.ref, each.since, known[each.ref].began.agent)
+            for each in waits if each.ref in known and known[each.ref].verdict in {None, Verdict.PENDING}
         ]  # fmt: skip
-        return found, f"{page[-1].at}-{page[-1].name}" if len(page) == limit else ""
+        return found, cursor_of(page.last)
 
     def let_go_on(self, call: str, by: str, why: str) -> int:
         """Let the orders of a call continue without its first review; return how many. It is proven durable before this
@@ -143,7 +140,7 @@ class CallBook:
     def let_go(self, by: str, why: str, cursor: str = "") -> LetGo:
         """Let orders continue that wait only for a first review, of up to LET_GO_AT_ONCE orders barred by a review,
         newest first. Raises ReviewAwaited while every activation needs a review first, Malformed for a cursor that no
-        answer handed out, StoreUnavailable: repeating the request is safe.
+        answer handed out, StoreUnavailable and ArchiveUnavailable: repeating the request is safe.
         """
         if self._terms.review_first:
             raise ReviewAwaited("CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers")

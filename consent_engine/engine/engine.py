@@ -233,8 +233,10 @@ class Engine:
         return [found[order] for order in ids if order in found]
 
     def refusals(self, cursor: str = "", limit: int = 50) -> listing.RefusalsPage:
-        """Return a page of refusals, newest first."""
-        return listing.refusals_page(self.store.lists, cursor, limit, self.registry.now())
+        """Return a page of refusals, newest first. Raises Malformed for a cursor that no list handed out, and
+        ArchiveUnavailable.
+        """
+        return listing.refusals_page(self.store.queries.restrictions, cursor, limit, self.registry.now())
 
     def lift(self, msisdn: Msisdn, carrier: str, by: str, evidence: str, act_at: Millis) -> LiftResult:
         """Lift a refusal by the subscriber's own act at `act_at`, which is recorded. A newer act is not undone."""
@@ -243,10 +245,11 @@ class Engine:
         return self.store.records.lift(key, carrier, act_at, compact(kept), at)
 
     def held(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
-        """Return replies that a person must read, newest first, and the next page's cursor ('' at the end)."""
-        rows = self.store.lists.restrictions(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
-        last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
-        return held_of(self._secret, rows), last
+        """Return replies that a person must read, newest first, and the next page's cursor ('' at the end). Raises
+        Malformed for a cursor that no list handed out, and ArchiveUnavailable.
+        """
+        found = self.store.queries.restrictions.page(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
+        return held_of(self._secret, found.rows), listing.cursor_of(found.last)
 
     def decide_held(
         self, ids: Sequence[str], *, refusal: bool, by: str, reason: str, agent: str = "", never_again: bool = False

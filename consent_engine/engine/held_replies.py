@@ -19,7 +19,8 @@ from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.round_trips import load, load_of, post, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import FieldError, Malformed
-from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, Standing, needed
+from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, needed
+from consent_engine.ports.queries import Standing
 
 _PREFIX = name_of(Kind.SUSPECTED, "")
 BY_ENGINE = "engine"
@@ -67,8 +68,7 @@ class Decided:
 
 def held_of(secret: str, standing: Sequence[Standing]) -> list[HeldText]:
     """Return the suspicions of a list as a person sees them."""
-    found = [(each.line, each.restriction) for each in standing if each.restriction is not None]
-    return [_held(secret, line, restriction, hidden(restriction.words)) for line, restriction in found]
+    return [_held(secret, each.line, each.restriction, hidden(each.restriction.words)) for each in standing]
 
 
 def _held(secret: str, line: str, of: Restriction, text: str) -> HeldText:

@@ -9,8 +9,8 @@ from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed
-from consent_engine.ports import Lists, Records
-from consent_engine.ports.queries import Paged, Position
+from consent_engine.ports import Records
+from consent_engine.ports.queries import Paged, Position, RestrictionQueries
 
 T = TypeVar("T")
 MOST_LOOKED_AT = 2_000
@@ -73,7 +73,12 @@ def _place(order: Order) -> Position:
 
 def page_of(found: Paged[Order]) -> Page:
     """Return a page of orders, with its cursor."""
-    return Page(found.rows, f"{found.last[0]}-{found.last[1]}" if found.last else "")
+    return Page(found.rows, cursor_of(found.last))
+
+
+def cursor_of(last: Position | None) -> str:
+    """Return what to request the next page with: '' at the end."""
+    return f"{last[0]}-{last[1]}" if last else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +89,13 @@ class RefusalsPage:
     cursor: str
 
 
-def refusals_page(lists: Lists, cursor: str, limit: int, now: Millis) -> RefusalsPage:
-    """Return up to `limit` refusals, without those that are over at `now`."""
-    rows = lists.restrictions(Kind.REFUSED, read_cursor(cursor), limit)
-    last = f"{rows[-1].at}-{rows[-1].name}" if len(rows) == limit else ""
-    standing = (row for row in rows if row.restriction is not None and not row.restriction.is_over(now))
-    return RefusalsPage(tuple((row.msisdn, row.restriction) for row in standing if row.restriction), last)
+def refusals_page(restrictions: RestrictionQueries, cursor: str, limit: int, now: Millis) -> RefusalsPage:
+    """Return up to `limit` refusals, without those that are over at `now`. Raises Malformed for a cursor that no list
+    handed out, and ArchiveUnavailable.
+    """
+    found = restrictions.page(Kind.REFUSED, read_cursor(cursor), limit)
+    standing = [row for row in found.rows if not row.restriction.is_over(now)]
+    return RefusalsPage(tuple((row.msisdn, row.restriction) for row in standing), cursor_of(found.last))
 
 
 def read_cursor(cursor: str) -> tuple[Millis, str] | None:

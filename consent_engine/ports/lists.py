@@ -1,4 +1,4 @@
-"""The port to lists and counts: records by instant, restrictions by kind, a day's funnel."""
+"""The port to lists and counts: records by instant, and the counts of a day."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -8,7 +8,6 @@ from msgspec import Struct
 from consent_engine.domain.call.counted import Heard
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.restriction import Kind, Restriction
 
 
 class Tally(Struct, frozen=True):
@@ -22,18 +21,6 @@ def together(tallies: Iterable[Tally]) -> Tally:
     """Add tallies up: the sum of their counts, and the oldest of their instants."""
     found = [each for each in tallies if each.count]
     return Tally(sum(each.count for each in found), min(each.oldest for each in found)) if found else Tally()
-
-
-class Standing(Struct, frozen=True):
-    """A restriction in a list: its name and instant there (the cursor), line and number. restriction: None once gone,
-    or where it cannot be read
-    """
-
-    name: str
-    at: Millis
-    line: str
-    msisdn: str
-    restriction: Restriction | None
 
 
 class Lists(Protocol):
@@ -60,12 +47,6 @@ class Lists(Protocol):
 
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
         """Return how many of one day's calls were heard, by agent. This reads all counts of the day."""
-
-    def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
-        """Return restrictions of a kind, newest first. before: instant and name of the last one of the page before"""
-
-    def tally(self, kind: Kind) -> Tally:
-        """Return how many restrictions of a kind are in force, and the oldest's instant."""
 
     def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """Return open endings with the instants they were asked for at, newest first."""

@@ -11,9 +11,11 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.pressure import Sold
 from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports.lists import Tally
 
 T = TypeVar("T")
 Position = tuple[Millis, str]
@@ -75,11 +77,33 @@ MOST_SEARCHED = 200_000
 """The largest number of orders that a search by the end of an id looks at."""
 
 
+class Standing(Struct, frozen=True):
+    """A restriction as it stood on its line. version: the line's, then"""
+
+    line: str
+    version: int
+    msisdn: str
+    restriction: Restriction
+
+
+class RestrictionQueries(Protocol):
+    """Lists of restrictions. Of suspicions, those that are undecided alone."""
+
+    def page(self, kind: Kind, before: Position | None, limit: int) -> Paged[Standing]:
+        """Return restrictions of a kind, newest first. One that cannot be read is left out, and logged."""
+
+    def tally(self, kind: Kind) -> Tally:
+        """Return how many restrictions of a kind stand, and since when the oldest."""
+
+
 class Queries(Protocol):
     """All queries, by the kind of record that they are about."""
 
     @property
     def orders(self) -> OrderQueries: ...
+
+    @property
+    def restrictions(self) -> RestrictionQueries: ...
 
 
 class Unasked(Queries):
@@ -87,6 +111,10 @@ class Unasked(Queries):
 
     @property
     def orders(self) -> OrderQueries:
+        raise ArchiveUnavailable("there is no archive to ask")
+
+    @property
+    def restrictions(self) -> RestrictionQueries:
         raise ArchiveUnavailable("there is no archive to ask")
 
 

@@ -1,7 +1,10 @@
 """A town's refusals, and the log's: how they come, are lost, and are missed."""
 
+from dataclasses import replace
+
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.doctor import Level, records
 from consent_engine.doctor.records import TROUBLES, Wanted
 from consent_engine.domain.leaf import Chained, Leaf
@@ -34,7 +37,8 @@ def doctor(town, *, mend=False):
     survey = RedisSurvey(Wire(town.client, proves=False, replicas=0))
     catalogue = town.engine.registry.catalogue
     wanted = Wanted(all=True, mend=mend)
-    found = records.records(town.engine.store, survey, 60_000, wanted, [].append, catalogue)
+    store = replace(town.engine.store, queries=SqlQueries(town.archive))  # as the scribe left them
+    found = records.records(store, survey, 60_000, wanted, [].append, catalogue)
     return [each for each in found if each.level is not Level.GOOD]
 
 
@@ -54,5 +58,4 @@ def behind_our_back(town, name):
     """Take a refusal out of the data, as a file that lost its end, or a backup, does."""
     line = town.engine.line(NUMBER).id
     assert town.client.hdel(town.cell.line(line), f"r:{name}") == 1
-    town.client.zrem(town.cell.refusals, f"{line} {name}")
     return line

@@ -208,6 +208,8 @@ def test_one_of_a_plan_that_is_unknown_by_now_is_named_and_not_put_back(small):
     of_a_plan(small)
     sealed(small)
     line = behind_our_back(small, name_of(Kind.REFUSED, "mobile", PLAN))
+    small.say("你好")
+    sealed(small)  # what is gone from the line is gone from SQL, too, once the line changed
     small.client.srem("ce:plans", PLAN)
     doctor(small, mend=True)
     [found] = unrefused(small)

@@ -27,7 +27,7 @@ from tests.waiting import until
 SLOT = 13907
 """The slot of the tag `{0}`."""
 NOBODY = "o:0000nobody:wake.nothing"
-ALL = ("due:inbound", "due:activation", "due:sms", "due:timer", "refusals", "held", "reviewing")
+ALL = ("due:inbound", "due:activation", "due:sms", "due:timer")
 
 
 @contextmanager

@@ -183,8 +183,8 @@ def parked_of(kept: str, why: str) -> str:
 
 def posted_keys(posted: Posted, cell: Cell) -> list[str]:
     return [
-        cell.line(posted.line), cell.inbox(posted.line), cell.due[Lane.INBOUND], cell.refusals, cell.held,
-        cell.due[Lane.TIMER], cell.lifted, cell.unmatched, cell.journal,
+        cell.line(posted.line), cell.inbox(posted.line), cell.due[Lane.INBOUND], cell.due[Lane.TIMER],
+        cell.lifted, cell.unmatched, cell.journal,
     ]  # fmt: skip
 
 

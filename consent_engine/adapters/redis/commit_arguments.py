@@ -13,7 +13,7 @@ from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
-from consent_engine.domain.line.restriction import Kind, Restriction, is_lasting, is_refusal, name_of
+from consent_engine.domain.line.restriction import Restriction, is_lasting
 from consent_engine.domain.order.rhythm import Laid
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
@@ -29,8 +29,6 @@ from consent_engine.ports import (
     ReportChange,
 )
 
-_SUSPECTED = f"r:{name_of(Kind.SUSPECTED, '')}"
-_REVIEW = f"r:{name_of(Kind.REVIEW, '')}"
 LANES = {lane: number for number, lane in enumerate(Lane, 2)}
 """A lane's number among the keys of `commit`."""
 
@@ -148,38 +146,14 @@ def _line(change: LineChange, cell: Cell, seal: Seal | None, held: str, lists: L
     names = [f"f:{held}", "seen"] if held else ["seen"]
     lists.row(f"l:{change.id}:", fields, names, change.put, change.drop, change.barring)
     for name in [each for each in fields if each[:2] == "r:"]:
-        _restricted(change.id, name, fields[name], cell, lists)
+        _restricted(change.id, name[2:], fields[name], lists)
     return cell.line(change.id)
 
 
-def _restricted(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> None:
-    """The lists that a restriction belongs in now, or does no more."""
-    if name.startswith(_SUSPECTED):
-        _suspected(line, name, kept, cell, lists)
-    elif name.startswith(_REVIEW):  # what waits for a review, and since when
-        member = f"{line} {name.removeprefix(_REVIEW)}"
-        if kept:
-            lists.stands(cell.reviewing, Restriction.decode(name[2:], kept).since, member)
-        else:
-            lists.leaves(cell.reviewing, member)
-    if is_refusal(name) and not kept:
-        lists.leaves(cell.refusals, f"{line} {name[2:]}")
-    elif kept and is_lasting(name[2:]):  # of a message from before the door read
-        since = Restriction.decode(name[2:], kept).since
-        lists.seal(Leaf.of_refusal(line, name[2:], since))
-        if is_refusal(name):
-            lists.stands(cell.refusals, since, f"{line} {name[2:]}")
-
-
-def _suspected(line: str, name: str, kept: str, cell: Cell, lists: Lists) -> None:
-    """The list that people decide from. A suspicion of one order leaves with it; one of the number, by the door's
-    scripts alone.
-    """
-    member = f"{line} {name.removeprefix(_SUSPECTED)}"
-    if kept:
-        lists.stands(cell.held, Restriction.decode(name[2:], kept).since, member)
-    elif "/" in name:
-        lists.leaves(cell.held, member)
+def _restricted(line: str, name: str, kept: str, lists: Lists) -> None:
+    """The leaf of a restriction that begins to stand: of a message from before the door read."""
+    if kept and is_lasting(name):
+        lists.seal(Leaf.of_refusal(line, name, Restriction.decode(name, kept).since))
 
 
 def _other(

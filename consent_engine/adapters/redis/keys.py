@@ -25,7 +25,6 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:awaited        zset    <report> <door> <class> -> answer by: those that nobody has decided
     ce:{0}:unheard        zset    call -> ended at: recorded calls in the store that no reviewer has heard
     ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to review it again
-    ce:{0}:reviewing      zset    <line> <order> -> since: orders whose activation waits for a review
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China);
                                   sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.|all|: on
                                   which day since 1970 they were made)
@@ -37,8 +36,6 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:endings        zset    ending -> asked for at: those that are not over
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, the oldest first
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
-    ce:{0}:refusals       zset    <line> <carrier or *> -> since
-    ce:{0}:held           zset    <line> <carrier or *> -> since: suspected refusals, which a person decides
     ce:{0}:offers         hash    <hash> -> an offer that orders share: plan, words, policy; never changed
     ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
@@ -83,7 +80,6 @@ from functools import lru_cache
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Lane, Millis, lane_of
-from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Owner
 
 MINUTE_MS = 60_000
@@ -103,10 +99,6 @@ class Cell:
         self.shared = "ce:" if alone else "ce:{0}:"
         self.prefix = prefix = f"ce:{{{number}}}:"
         self.due = {lane: f"{prefix}due:{lane}" for lane in Lane}
-        self.refusals = f"{prefix}refusals"
-        self.held = f"{prefix}held"
-        self.reviewing = f"{prefix}reviewing"
-        self.restrictions = {Kind.REFUSED: self.refusals, Kind.SUSPECTED: self.held, Kind.REVIEW: self.reviewing}
         self.calls = f"{prefix}calls"
         self.told = f"{prefix}told"
         self.endings = f"{prefix}endings"

@@ -10,8 +10,7 @@ from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.call.counted import SUM, SUMMED, SUMS_MADE, Heard, heard_of
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Millis
-from consent_engine.domain.line.restriction import Kind, Restriction, name_of
-from consent_engine.ports import Lists, Standing, Tally
+from consent_engine.ports import Lists, Tally
 from consent_engine.ports.lists import together
 
 MEMBERS = 10_000
@@ -61,20 +60,6 @@ class RedisLists(OfCell, Lists):
         [counts] = self._wire.ask(("HGETALL", self._cell.dialled(day)))
         return heard_of(counts)
 
-    def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
-        page = self._newest(self._cell.restrictions[kind], before, limit)
-        rows = [(name, at, name.split(" ")[0], name.split(" ")[1]) for name, at in page]
-        answers = self._wire.ask(
-            *(("HMGET", self._cell.line(line), f"r:{name_of(kind, carrier)}", "msisdn") for _, _, line, carrier in rows)
-        )
-        return [
-            Standing(name, at, line_id, msisdn or "", _restriction(name_of(kind, carrier), kept))
-            for (name, at, line_id, carrier), (kept, msisdn) in zip(rows, answers, strict=True)
-        ]
-
-    def tally(self, kind: Kind) -> Tally:
-        return self._tally(self._cell.restrictions[kind])
-
     def _tally(self, index: str) -> Tally:
         count, oldest = self._wire.ask(("ZCARD", index), ("ZRANGE", index, 0, 0, "WITHSCORES"))
         return Tally(count, scored(oldest)[0][1]) if count and oldest else Tally()
@@ -106,11 +91,3 @@ class RedisLists(OfCell, Lists):
             if len(found) < MEMBERS:
                 return
             first += MEMBERS
-
-
-def _restriction(name: str, kept: str | None) -> Restriction | None:
-    """Read a restriction; None for a damaged one, which must not hide the others."""
-    try:
-        return Restriction.decode(name, kept) if kept else None
-    except ValueError:
-        return None

@@ -98,7 +98,7 @@ class RedisRecords(OfCell, Records):
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
         calls = Calls()
         cell = self._cell
-        keys = [cell.line(line), cell.refusals, cell.lifted, cell.due[Lane.TIMER], cell.journal]
+        keys = [cell.line(line), cell.lifted, cell.due[Lane.TIMER], cell.journal]
         entry = Leaf.of_lifting(line, carrier, at).entry if is_lasting(carrier) else ""
         calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS, entry])
         [word] = self._wire.send(calls, prove=True, repeat=True)

@@ -31,7 +31,7 @@ class RedisRetirement(OfCell, Retirement):
         for each in orders:
             keys = [cell.order(each.order), cell.line(each.line), cell.inbox(each.line), cell.due[Lane.TIMER]]
             args: list[str | int] = [each.order, each.version, each.held.effect, each.held.lease, idle_before]
-            calls.script("retire_order", [*keys, cell.refusals, cell.journal], [*args, STRANGER_MS])
+            calls.script("retire_order", [*keys, cell.journal], [*args, STRANGER_MS])
         return [(RetireResult(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
 
     def age(self, lines: Sequence[Held], now: Millis) -> list[Aged]:
@@ -39,7 +39,7 @@ class RedisRetirement(OfCell, Retirement):
         for held in lines:
             keys = [self._cell.line(held.record), self._cell.inbox(held.record), self._cell.due[Lane.TIMER]]
             args: list[str | int] = [held.record, held.effect, held.lease, now - STRANGER_MS, STRANGER_MS]
-            calls.script("retire_line", [*keys, self._cell.refusals, self._cell.journal], args)
+            calls.script("retire_line", [*keys, self._cell.journal], args)
         return [Aged(word) for word in self._wire.send(calls, repeat=True)]
 
     def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -13,7 +13,6 @@ from consent_engine.domain.call.counted import Heard, added_up
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import (
     Aged,
     Claim,
@@ -30,7 +29,6 @@ from consent_engine.ports import (
     RetireResult,
     Retiring,
     Room,
-    Standing,
     Store,
     Stored,
     Stuck,
@@ -163,14 +161,6 @@ class ShardedLists(OfCells, Lists):
 
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
         return added_up(cell.lists.heard_by_agent(day) for cell in self._cells.stores)
-
-    def restrictions(self, kind: Kind, before: tuple[Millis, str] | None, limit: int) -> list[Standing]:
-        found = [row for cell in self._cells.stores for row in cell.lists.restrictions(kind, before, limit)]
-        return sorted(found, key=lambda row: (row.at, row.name), reverse=True)[:limit]
-
-    def tally(self, kind: Kind) -> Tally:
-        """Count in the cells that can be reached."""
-        return together(self._cells.reached(lambda cell: cell.lists.tally(kind)))
 
     def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         return self._cells.newest(lambda cell: cell.lists.endings(before, limit), limit)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from consent_engine.adapters.sql.bulk import Statement, bulk, statement
 from consent_engine.adapters.sql.tables import LINES, RESTRICTIONS, among
-from consent_engine.domain.canonical_json import compact
+from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.ports import LineKept
 
@@ -53,6 +53,15 @@ def _restrictions(line: str, fields: Mapping[str, str]) -> Iterator[dict[str, An
                 "until": found.until,
                 "waits": found.is_undecided,
             }
+
+
+def restriction_of(person: str, name: str) -> tuple[str, Restriction]:
+    """Return a line's number, and a restriction on it, from the text of its row. Raises ValueError."""
+    fields = next((each for each in _PERSON(person) if isinstance(each, dict)), {})
+    return fields.get("msisdn", ""), Restriction.decode(name, fields.get(f"r:{name}", ""))
+
+
+_PERSON = Reader(list[dict[str, str] | str])
 
 
 @lru_cache(2)

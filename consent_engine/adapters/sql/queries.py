@@ -2,6 +2,7 @@
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.order_queries import SqlOrderQueries
+from consent_engine.adapters.sql.restriction_queries import SqlRestrictionQueries
 from consent_engine.ports.queries import Queries
 
 
@@ -10,7 +11,12 @@ class SqlQueries(Queries):
 
     def __init__(self, archive: SqlArchive) -> None:
         self._orders = SqlOrderQueries(archive)
+        self._restrictions = SqlRestrictionQueries(archive)
 
     @property
     def orders(self) -> SqlOrderQueries:
         return self._orders
+
+    @property
+    def restrictions(self) -> SqlRestrictionQueries:
+        return self._restrictions

@@ -63,8 +63,8 @@ class Look:
     archive: bool
     writes: bool
     """whether the store takes writes: one that is full, a replica or without its replicas can still be read"""
-    held: Tally
-    """replies that a person must read"""
+    held: Tally | None
+    """replies that a person must read; None: SQL cannot be asked"""
     at: Millis
     clocks: ClocksSeen
     rooms: dict[str, Room]
@@ -151,10 +151,10 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from of_dialled(look.dialled)
     yield from of_reports(look.reports)
     yield from of_codes(*look.codes)
-    held = look.held
-    yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
-    waits = "How long the oldest held reply has waited: after a day it is a refusal"
-    yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=age(held, look.at))
+    if (held := look.held) is not None:
+        yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
+        waits = "How long the oldest held reply has waited: after a day it is a refusal"
+        yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=age(held, look.at))
     ends = look.endings
     yield GaugeMetricFamily("consent_endings_open", "Orders to take back whose service is still on", value=ends.count)
     waits = "How long the oldest one has waited"
@@ -181,7 +181,6 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
     today = engine.terms.reporting.days.of(now)
     dialled = {"today": today, "yesterday": later(today, -1)}
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
-    held = engine.lists.tally(Kind.SUSPECTED)
     counted = engine.registry.counted()
     clocks = clocks_seen(engine.registry)
     outside = health_of(counted, targets_of(engine.outside), now)
@@ -194,7 +193,7 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
         outside,
         _archive_up(engine),
         _takes_writes(engine),
-        held,
+        _held(engine),
         now,
         clocks,
         rooms_of(engine),
@@ -206,6 +205,14 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
         engine.reports.waiting(),
         (engine.reports.codes(), engine.reports.terms.codes_an_hour),
     )
+
+
+def _held(engine: Engine) -> Tally | None:
+    """Count the replies that a person must read; None while SQL cannot be asked, which another metric says."""
+    try:
+        return engine.store.queries.restrictions.tally(Kind.SUSPECTED)
+    except ArchiveUnavailable:
+        return None
 
 
 def _unshown(engine: Engine, now: Millis) -> Unshown:

@@ -17,14 +17,14 @@ from consent_engine.ports import Tally
 
 
 class ReviewsSeen(Struct, frozen=True):
-    """Reviews at one look. calls: pending and contested ones · archived: calls that left for the archive unheard; None:
-    SQL cannot be asked · orders: those whose activation waits for a review · pressing: how many agents seem to press,
-    by the days looked at · ended_soon: services switched on in the last week and taken back within a week
+    """Reviews at one look. calls: pending and contested ones · archived: calls that left for the archive unheard ·
+    orders: those whose activation waits for a review; None for both: SQL cannot be asked · pressing: how many agents
+    seem to press, by the days looked at · ended_soon: services switched on in the last week and taken back within one
     """
 
     calls: Mapping[Verdict, Tally]
     archived: Tally | None
-    orders: Tally
+    orders: Tally | None
     pressing: Mapping[Over, int]
     ended_soon: int
 
@@ -34,12 +34,12 @@ def reviews_seen(engine: Engine, pressing: PressureWatch) -> ReviewsSeen:
     today, pressed, soon = days.of(engine.registry.now()), dict[Over, int](), 0
     try:
         archived: Tally | None = engine.calls.archived_waiting()
+        orders: Tally | None = engine.store.queries.restrictions.tally(Kind.REVIEW)
         soon = engine.store.queries.orders.ended_soon(days.begins(later(today, 1 - WEEK)), days.ends(today))
         pressed = pressing.look(engine.store.queries.orders, days, today)
     except StoreUnavailable:  # consent_archive_up reports it
-        archived = None
-    waiting, orders = engine.lists.waiting_for_review(), engine.lists.tally(Kind.REVIEW)
-    return ReviewsSeen(waiting, archived, orders, pressed, soon)
+        archived = orders = None
+    return ReviewsSeen(engine.lists.waiting_for_review(), archived, orders, pressed, soon)
 
 
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
@@ -54,10 +54,11 @@ def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
         yield GaugeMetricFamily("consent_reviews_archived", told, value=left.count)
         told = "How long ago the oldest unheard archived call ended"
         yield GaugeMetricFamily("consent_reviews_archived_oldest_seconds", told, value=age(left, now))
-    told = "Orders whose activation waits for a review"
-    yield GaugeMetricFamily("consent_orders_in_review", told, value=seen.orders.count)
-    told = "How long the oldest order in review has waited"
-    yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", told, value=age(seen.orders, now))
+    if seen.orders is not None:
+        told = "Orders whose activation waits for a review"
+        yield GaugeMetricFamily("consent_orders_in_review", told, value=seen.orders.count)
+        told = "How long the oldest order in review has waited"
+        yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", told, value=age(seen.orders, now))
     told = "Agents that seem to press: too many orders end in refusals, suspect yeses, failed reviews or within a week"
     yield gauge("consent_agents_pressing", told, ("over",), (((over.value,), n) for over, n in seen.pressing.items()))
     told = "Services switched on in the last seven days, today included, that were taken back within a week"

@@ -160,11 +160,6 @@ def is_lasting(name: str) -> bool:
 _LASTING = frozenset(_PREFIX[kind].rstrip(":") for kind in LASTING)
 
 
-def is_refusal(field: str) -> bool:
-    """Whether a field of a line is a refusal: refusals are also kept in a list."""
-    return field[:2] == "r:" and ":" not in field[2:]
-
-
 def names_barring(carrier: str, plan: str = "", order: str = "") -> tuple[str, ...]:
     """Return the names of all that bars a yes to `carrier` about `plan`; with an `order`: its activation.
 

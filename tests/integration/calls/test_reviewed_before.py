@@ -32,31 +32,33 @@ def careful(tmp_path):
 
 
 def findings(desk):
-    return [(each.level.value, each.what) for each in reviews(desk.engine.lists, desk.clock())]
+    orders = desk.engine.store.queries.restrictions.tally(Kind.REVIEW)
+    told = reviews(orders, desk.engine.lists.waiting_for_review(), desk.clock())
+    return [(each.level.value, each.what) for each in told]
 
 
 def test_an_activation_waits_for_the_review_and_goes_on_once_that_has_passed(careful):
     call, order = sold(careful)
     says_yes(careful)
     assert (careful.state(order), careful.bss.asked) == ("confirmed", [])
-    assert careful.engine.lists.tally(Kind.REVIEW).count == 1
+    assert careful.engine.store.queries.restrictions.tally(Kind.REVIEW).count == 1
     assert review(careful, call, passed=True).verdict is Verdict.PASSED
     careful.clock.forward(seconds=61)
     careful.run()
     assert (careful.state(order), len(careful.bss.asked)) == ("notified", 1)
-    assert careful.engine.lists.tally(Kind.REVIEW).count == 0
+    assert careful.engine.store.queries.restrictions.tally(Kind.REVIEW).count == 0
 
 
 def test_a_first_review_that_fails_leaves_it_waiting_since_then_and_upheld_it_is_cancelled(careful):
     call, order = sold(careful)
-    since = careful.engine.lists.tally(Kind.REVIEW).oldest
+    since = careful.engine.store.queries.restrictions.tally(Kind.REVIEW).oldest
     says_yes(careful)
     review(careful, call)
-    assert careful.engine.lists.tally(Kind.REVIEW).oldest == since
+    assert careful.engine.store.queries.restrictions.tally(Kind.REVIEW).oldest == since
     review(careful, call, "r-2", second=True)
     careful.run()
     assert (careful.state(order), careful.bss.asked) == ("cancelled", [])
-    assert careful.engine.lists.tally(Kind.REVIEW).count == 0
+    assert careful.engine.store.queries.restrictions.tally(Kind.REVIEW).count == 0
 
 
 def test_an_order_of_a_call_that_passed_before_waits_for_nobody(careful):

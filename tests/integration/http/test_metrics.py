@@ -255,7 +255,7 @@ def test_what_waits_for_a_person_is_counted_with_the_age_of_the_oldest(door):
     assert samples(scraped(door))["consent_held",] == samples(scraped(door))["consent_held_oldest_seconds",] == 0
     for n in range(2):
         door.post("inbound", reply("我要投诉", message_id=f"m-{n}", **{"from": f"+861380013800{n}"}))
-    at = door.engine.store.lists.tally(Kind.SUSPECTED).oldest
+    at = door.engine.store.queries.restrictions.tally(Kind.SUSPECTED).oldest
     found = samples(scraped(door))
     assert found["consent_held",] == 2
     assert 0 < found["consent_held_oldest_seconds",] <= (door.engine.registry.now() - at) / 1000

@@ -55,7 +55,7 @@ def test_a_group_is_decided_and_one_of_them_by_its_id(door, consent):
     assert (done.returncode, done.stdout) == (0, "decided\t2\ngone\t0\nown_call\t0\n"), done.stderr
     done = consent(*other["ids"], "--refusal", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"decided": 1, "gone": 0, "own_call": 0})
-    assert [row.restriction.carrier for row in door.engine.store.lists.restrictions("refused", None, 9)] == ["mobile"]
+    assert [restriction.carrier for _, restriction in door.engine.refusals().rows] == ["mobile"]
     again = consent(*other["ids"], "--refusal")
     assert (again.returncode, again.stdout) == (1, "decided\t0\ngone\t1\nown_call\t0\n")
     assert again.stderr == "consent: not every reply was decided: `consent held` shows those still held\n"

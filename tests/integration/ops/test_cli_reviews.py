@@ -28,15 +28,15 @@ def test_what_waited_when_the_setting_changed_is_listed_and_let_go_on(door, cons
     engine = door.engine
     engine.terms = replace(engine.terms, review_first=True)
     placed = engine.place(Placing("desk", "w-1", PlaceOrder.read(order()))).order
-    assert engine.lists.tally(Kind.REVIEW).count == 1
+    assert engine.store.queries.restrictions.tally(Kind.REVIEW).count == 1
     early = consent("let-go", "--reason", "nobody can review now", CONSENT_REVIEW="before")
-    assert (early.returncode, engine.lists.tally(Kind.REVIEW).count) == (2, 1)
+    assert (early.returncode, engine.store.queries.restrictions.tally(Kind.REVIEW).count) == (2, 1)
     assert "set it to `after` first" in early.stderr
     waiting = consent("waiting", CONSENT_TIME_ZONE="Etc/GMT+11").stdout.split("\t")
     assert (waiting[0], waiting[3][-7:-1]) == (placed.id, "-11:00"), "by the clock of the business, as pages are"
     done = consent("let-go", "--reason", "nobody can review now")
     assert (done.returncode, done.stdout) == (0, "orders that go on\t1\ncalls\t1\n"), done.stderr
-    assert engine.lists.tally(Kind.REVIEW).count == 0
+    assert engine.store.queries.restrictions.tally(Kind.REVIEW).count == 0
     assert consent("waiting").stdout == ""
 
 
@@ -62,7 +62,7 @@ def test_what_waits_for_a_review_is_listed_and_let_go_on_over_http(door):
     done = door.call("POST", path, Role.OPS, why)
     assert (done.status_code, done.json()) == (200, {"orders": 2, "calls": 2, "cursor": ""})
     assert door.call("POST", path, Role.OPS, why).json()["orders"] == 0
-    assert door.engine.lists.tally(Kind.REVIEW).count == 1, "what failed waits for another reviewer"
+    assert door.engine.store.queries.restrictions.tally(Kind.REVIEW).count == 1, "what failed waits for another"
     event = door.engine.calls.show(first[1]).events[-1]
     assert (event.note, event.by) == (why["reason"], "the-ops")
 
@@ -72,5 +72,5 @@ def test_nothing_is_let_go_on_over_http_while_reviews_come_first(running):
     waits(made, 1)
     refused = made.call("POST", "/v1/reviews/let_go", Role.OPS, {"reason": "nobody can review this week"})
     assert (refused.status_code, refused.json()["code"]) == (409, "review_awaited")
-    assert made.engine.lists.tally(Kind.REVIEW).count == 1
+    assert made.engine.store.queries.restrictions.tally(Kind.REVIEW).count == 1
     made.close()

@@ -279,7 +279,6 @@ class Wired(World):
             "messages": sum(name.startswith("m:") for name in kept),
             "refusals": sorted((r.carrier, r.door) for r in line.restrictions),
             "effects": sorted((effect, p.parked) for effect, p in line.effects.items()),
-            "listed": sum(name.startswith(line.id) for name in self.direct.zrange("ce:{0}:refusals", 0, -1)),
         }
 
 

@@ -26,6 +26,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange
 from tests import needs
 from tests.conftest import NUMBER, OTHER, World
+from tests.written_out import listed
 
 THIRD = "13700137000"
 
@@ -45,9 +46,9 @@ def world(request):
     client = connect(request.getfixturevalue("server").url) if real else FakeRedis(decode_responses=True)
     client.flushdb()
     made = World(client)
-    made.engine.store = redis_store(
-        Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock, seal=Seal("test-secret")
-    )
+    wire, seal = Wire(client, proves=real, replicas=0), Seal("test-secret")
+    store = redis_store(wire, lease_ms=60_000, clock=made.clock, seal=seal)
+    made.engine.store = listed(store, client, seal=seal)
     yield made
     made.runner.close()
     client.close()
@@ -164,14 +165,14 @@ def test_more_than_one_script_takes_are_answered_in_their_order(world, orders):
 
 
 def test_all_orders_of_a_call_that_wait_for_its_review_are_listed_and_let_go(world, orders):
-    line, reviewing = orders[0].line, world.cell.reviewing
+    line, store = orders[0].line, world.engine.store
     waits = [Restriction(Kind.REVIEW, name, "", n, "review", "call") for n, name in enumerate(("one", "two"))]
     frozen = LineChange(line, fields={f"r:{each.name}": each.encode() for each in waits})
     assert words(world, [Commit("", (frozen,))]) == [CommitResult.OK]
-    assert world.client.zrange(reviewing, 0, -1, withscores=True) == [(f"{line} one", 0), (f"{line} two", 1)]
+    assert [row.restriction for row in store.queries.restrictions.page(Kind.REVIEW, None, 9).rows] == waits[::-1]
     freed = LineChange(line, fields={f"r:{each.name}": "" for each in waits})
     assert words(world, [Commit("", (freed,))]) == [CommitResult.OK]
-    assert world.client.zcard(reviewing) == 0
+    assert store.queries.restrictions.tally(Kind.REVIEW).count == 0
 
 
 def test_nothing_is_written_of_a_decision_that_stamps_a_line_whose_instant_cannot_be_read(world, orders):

@@ -1,7 +1,7 @@
 -- Put a message into its line's inbox, once, and put the restrictions it makes into force.
 --
--- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 refusals   5 suspicions (zsets: line and carrier -> since)
---       6 due-set of the timer lane   7 lifted (stream)   8 unmatched (stream)   9 journal
+-- KEYS  1 line   2 its inbox   3 due-set of the inbound lane   4 due-set of the timer lane   5 lifted (stream)
+--       6 unmatched (stream)   7 journal
 -- ARGV  1 now, '' = ask the server   2 line id   3 number   4 the message's key (its name)   5 its body, json
 --       6 names of the restrictions it makes, blank-separated, or ''
 --       7 names of the restrictions that bar a consent in it
@@ -31,7 +31,7 @@ local line, sealed = KEYS[1], {}
 local now = ARGV[1]
 local function journaled()
     if #sealed == 0 then sealed[1] = "= l " .. ARGV[2] end
-    redis.call("RPUSH", KEYS[9], unpack(sealed))
+    redis.call("RPUSH", KEYS[7], unpack(sealed))
 end
 if now == "" then
     local time = redis.call("TIME")
@@ -84,7 +84,7 @@ if seen[2] and (ARGV[9] == "" or stand and now - seen[2] <= tonumber(ARGV[9])) t
     -- An immediate repeat is our own, over the wire, or says no more than the first; of later ones, one is enough.
     if ARGV[8] ~= "" and not marked and now - seen[2] >= 60000 then
         redis.call("HSET", line, mark, now)
-        redis.call("XADD", KEYS[8], "*", "m", string.format('{"why":"%s","line":"%s","key":"%s","message":', ARGV[8],
+        redis.call("XADD", KEYS[6], "*", "m", string.format('{"why":"%s","line":"%s","key":"%s","message":', ARGV[8],
             ARGV[2], key) .. ARGV[5] .. "}")
     end
     for name, row in pairs(ARGV[9] == "" and {} or rows) do -- it may be a new act
@@ -105,7 +105,7 @@ for i = own + 1, #asked do
 end
 
 -- From here on nothing can fail.
-local fields, fresh, longer, stood, ended = {}, false, false, nil, {}
+local fields, fresh, longer, stood = {}, false, false, nil
 local function set(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
@@ -115,11 +115,6 @@ local function raised() -- also where an end is moved: who read that it is over 
 end
 local function no_longer_suspected(carrier)
     if redis.call("HDEL", line, "r:suspected:" .. carrier) == 1 then fresh = true end
-    ended[#ended + 1] = ARGV[2] .. " " .. carrier
-end
--- In one command, the last one that writes to this key: in a slot that is moving, an emptied key no longer exists.
-local function off_the_list()
-    if #ended > 0 then redis.call("ZREM", KEYS[5], unpack(ended)) end
 end
 for n, name in ipairs(names) do
     local row, carrier = rows[name], suspected(name)
@@ -140,19 +135,15 @@ for n, name in ipairs(names) do
         if ends > 0 then row = { since, ARGV[11], ARGV[12], 0, "", "", 0, "", ends } end
         if last > since then row[4] = last end
         if carrier then row[4], row[5], row[6] = row[1], ARGV[13], ARGV[14] end
-        if not string.match(name, "^marketing_free:") then -- that list is searched by number alone
-            redis.call("ZADD", carrier and KEYS[5] or KEYS[4], since, ARGV[2] .. " " .. (carrier or name))
-        end
     end
     set("r:" .. name, cjson.encode(row))
     if not carrier then
         if ends == 0 then no_longer_suspected(name) end -- one with an end answers no words that may mean "never"
     elseif redis.call("HSETNX", line, "f:wake.undecided", "[]") == 1 then
-        redis.call("ZADD", KEYS[6], now + ARGV[16], "l:" .. ARGV[2] .. ":wake.undecided")
+        redis.call("ZADD", KEYS[4], now + ARGV[16], "l:" .. ARGV[2] .. ":wake.undecided")
     end
 end
 if ARGV[15] == "1" and stood and not fresh then
-    off_the_list()
     if longer then raised() end
     redis.call("HSET", line, unpack(fields))
     journaled()
@@ -161,16 +152,14 @@ end
 local decided = decides ~= "" and row_of(decides) -- none where a refusal of calls has taken its place
 if lifting ~= "" then
     no_longer_suspected(suspected(decides))
-    redis.call("XADD", KEYS[7], "*", "m", lifting)
+    redis.call("XADD", KEYS[5], "*", "m", lifting)
 elseif decided then -- a doubt of one order bars it until this message ends that
     decided[5] = ""
     set("r:" .. decides, cjson.encode(decided))
-    ended[#ended + 1] = ARGV[2] .. " " .. suspected(decides)
 end
-off_the_list()
 if lifting ~= "" or not seen[4] and (#names == 0 or ends > 0) then -- nothing stands, or not for ever: retire_line.lua
     if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
-        redis.call("ZADD", KEYS[6], now + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
+        redis.call("ZADD", KEYS[4], now + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
     end
 end
 

@@ -1,6 +1,6 @@
 -- Delete a line that has been idle for long and on which nothing stands: a stranger's, or one whose refusal was lifted.
 --
--- KEYS  1 line   2 its inbox   3 due-set of the timer lane   4 refusals   5 journal
+-- KEYS  1 line   2 its inbox   3 due-set of the timer lane   4 journal
 -- ARGV  1 line id   2 the held effect   3 its lease: `<attempt>,<since when>`   4 an instant: a line with nothing newer is idle
 --       5 how long a line must be idle, ms
 -- A line with orders goes with the last of them (`retire`), one with a refusal stays; lifting puts this effect again.
@@ -15,7 +15,7 @@ local member = "l:" .. ARGV[1] .. ":" .. ARGV[2]
 local kept = redis.call("HMGET", line, held, "seen")
 if string.match(kept[1] or "", "^%[(%d+,[1-9]%d*),") ~= ARGV[3] then return "lost" end
 local stays, busy, dated = false, redis.call("EXISTS", KEYS[2]) == 1, {}
-local ends, over, listed = 0, {}, {}
+local ends, over = 0, {}
 local changed = redis.call("HEXISTS", line, "e0") == 1 -- an event of the number is known
 local NAMED_MS = 34560000000 -- NAMED_FOR_MS of domain/line/reported_call.py
 local function row_of(field)
@@ -35,7 +35,7 @@ for _, field in ipairs(redis.call("HKEYS", line)) do
         elseif stops > tonumber(ARGV[4]) then
             ends = math.max(ends, stops)
         else
-            over[#over + 1], listed[#listed + 1] = field, ARGV[1] .. " " .. string.sub(field, 3)
+            over[#over + 1] = field
         end
     end
     if kind == "q:" then
@@ -51,11 +51,8 @@ local seen = tonumber(kept[2] or "0")
 local young = busy or seen > tonumber(ARGV[4])
 
 -- From here on nothing can fail.
-redis.call("RPUSH", KEYS[5], "= l " .. ARGV[1])
-if #over > 0 then
-    redis.call("HDEL", line, unpack(over))
-    redis.call("ZREM", KEYS[4], unpack(listed))
-end
+redis.call("RPUSH", KEYS[4], "= l " .. ARGV[1])
+if #over > 0 then redis.call("HDEL", line, unpack(over)) end
 if (young or ends > 0) and not stays then
     redis.call("HSET", line, held, "[]")
     local due = math.max(seen, ends, tonumber(ARGV[4]) + (busy and 3600000 or 0)) + ARGV[5] + 1

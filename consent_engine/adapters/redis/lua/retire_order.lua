@@ -1,7 +1,7 @@
 -- Delete an order that the archive has, with everything that was kept for it; or nothing.
 --
--- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 refusals
---       6 journal   (all in one slot)
+-- KEYS  1 order   2 its line   3 the line's inbox   4 due-set of the timer lane   5 journal
+--       (all in one slot)
 -- ARGV  1 order id   2 version that the archive has   3 the held effect   4 its lease: `<attempt>,<since when>`
 --       5 an instant: a line with nothing newer on it is idle   6 how long (ms) a line without orders is kept
 -- The line loses the order's entry and the counts of reports on its SMS. If that was its last order, the line must be
@@ -27,7 +27,7 @@ if redis.call("EXISTS", inbox) == 1 then return { "unread", 0 } end
 
 local entry = "o:" .. ARGV[1]
 local last, refused, wanted, watched, dated, counted = true, false, false, false, {}, {}
-local ends, over, listed = false, {}, {}
+local ends, over = false, {}
 local function until_of(field) -- until when a restriction stands; 0: for ever, or unreadable
     local is_read, row = pcall(cjson.decode, redis.call("HGET", line, field))
     return is_read and type(row) == "table" and tonumber(row[9]) or 0
@@ -56,13 +56,9 @@ redis.call("DEL", order)
 redis.call("ZREM", KEYS[4], member)
 if #fields == 0 then return { "ok", 0 } end
 local line_id = string.match(line, "line:(.*)$")
-redis.call("RPUSH", KEYS[6], "= l " .. line_id)
+redis.call("RPUSH", KEYS[5], "= l " .. line_id)
 local line_member = "l:" .. line_id .. ":wake.line"
-for n, field in ipairs(over) do listed[n] = line_id .. " " .. string.sub(field, 3) end
-if #over > 0 then
-    redis.call("HDEL", line, unpack(over))
-    redis.call("ZREM", KEYS[5], unpack(listed))
-end
+if #over > 0 then redis.call("HDEL", line, unpack(over)) end
 if last and not refused and not ends and not wanted then
     redis.call("DEL", line)
     redis.call("ZREM", KEYS[4], line_member)
