@@ -184,10 +184,11 @@ def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone):
                     return done
             return write(connection, rows)
 
-        town.archive._write = restarted  # noqa: SLF001
         for _ in range(4):
             everywhere(town, orders)
+            town.archive._write = restarted  # noqa: SLF001
             town.move(hours=1)
+            town.archive._write = write  # noqa: SLF001
             town.archive.check()
         assert turns[:3] == [60] * 3
         everywhere(town, orders)

@@ -37,6 +37,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.order import replay
+from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine, RefusalAsked
@@ -663,8 +664,8 @@ def test_while_the_store_is_slow_the_door_says_503_and_then_goes_on_by_itself(pr
         engine = door.installation.engine()
         wire = Wire(watching(proxy), proves=True, replicas=0)
         return Engine(
-            redis_store(wire, lease_ms=60_000), RedisRegistry(wire), engine.queue, engine.outside, engine.terms,
-            FULL_SECRET,
+            redis_store(wire, lease_ms=60_000, seal=Seal(FULL_SECRET)), RedisRegistry(wire), engine.queue,
+            engine.outside, engine.terms, FULL_SECRET,
         )  # fmt: skip
 
     proxy.calm()
