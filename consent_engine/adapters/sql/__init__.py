@@ -1,1 +1,1 @@
-"""The archive on SQL: SQLite or PostgreSQL."""
+"""SQL: what the scribe writes, what lists and sums read, and the archive; SQLite or PostgreSQL."""
