@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 
-from consent_engine.doctor.orders import Looker, newest
+from consent_engine.doctor.orders import PIECE, Looker
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.effects import DEACTIVATE, FRESH, Lane, Millis
 from consent_engine.ports import EndingChange, Owner
+from consent_engine.ports.queries import NOTHING
 
 
 def look(looker: Looker, limit: int) -> None:
-    """Check the newest endings."""
-    for page in newest(looker.store.lists.endings, limit):
-        _endings(looker, [ending for ending, _ in page])
+    """Check the newest endings that SQL has as not over."""
+    if looker.store.queries is NOTHING:
+        return
+    before, left = None, limit
+    while left > 0 and (page := looker.store.queries.endings.open(before, min(PIECE, left))):
+        _endings(looker, [ending for _, ending in page])
+        before, left = page[-1], left - len(page)
 
 
 def _endings(looker: Looker, ids: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from consent_engine.domain.offer.offer import Offer
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import CallFilter, Owner, Store
+from consent_engine.ports.queries import Position
 
 PIECE = 500
 CELLS_APART_MS = 60_000
@@ -113,20 +114,16 @@ def _lists(store: Store) -> Iterator[tuple[Chained, _Page, bool]]:
     """Yield every list of records: their kind, its pages, and whether it is the archive's."""
     lists, archive = store.lists, store.archive
     yield Chained.CALL, partial(lists.calls, wrong=False), False
-    yield Chained.ENDING, lists.endings, False
     yield Chained.REPORT, store.reports.listed, False
     if archive is not None:  # after the store: what leaves the store meanwhile is there
-        yield Chained.ORDER, _placed(store), True
+        yield Chained.ORDER, _rows(store.queries.orders.listed), True
         yield Chained.CALL, partial(archive.calls.listed, CallFilter()), True
-        yield Chained.ENDING, partial(archive.records.listed, Owner.ENDING), True
+        yield Chained.ENDING, _rows(store.queries.endings.listed), True
         yield Chained.REPORT, partial(archive.records.listed, Owner.REPORT), True
 
 
-def _placed(store: Store) -> _Page:
-    def page(before: tuple[Millis, str] | None, limit: int) -> Sequence[tuple[str, Millis]]:
-        return [(order, at) for at, order in store.queries.orders.listed(before, limit)]
-
-    return page
+def _rows(listed: Callable[[Position | None, int], Sequence[Position]]) -> _Page:
+    return lambda before, limit: [(record, at) for at, record in listed(before, limit)]
 
 
 def _between(page: _Page, between: tuple[Millis, Millis]) -> Iterator[Mapping[str, Millis]]:

@@ -48,11 +48,5 @@ class Lists(Protocol):
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
         """Return how many of one day's calls were heard, by agent. This reads all counts of the day."""
 
-    def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Return open endings with the instants they were asked for at, newest first."""
-
-    def endings_open(self) -> Tally:
-        """Return how many endings are open, and when the oldest of them was asked for."""
-
     def lifted(self, most: int) -> list[str]:
         """Return the records of the newest liftings (JSON: carrier, at, by, evidence, ...), newest first."""

@@ -96,6 +96,19 @@ class RestrictionQueries(Protocol):
         """Return how many restrictions of a kind stand, and since when the oldest."""
 
 
+class EndingQueries(Protocol):
+    """Lists of endings."""
+
+    def listed(self, before: Position | None, limit: int) -> list[Position]:
+        """Return the places of all endings, newest first."""
+
+    def open(self, before: Position | None, limit: int) -> list[Position]:
+        """Return the places of endings that are not over, newest first."""
+
+    def tally(self) -> Tally:
+        """Return how many endings are not over, and when the oldest of them was asked for."""
+
+
 class Queries(Protocol):
     """All queries, by the kind of record that they are about."""
 
@@ -104,6 +117,9 @@ class Queries(Protocol):
 
     @property
     def restrictions(self) -> RestrictionQueries: ...
+
+    @property
+    def endings(self) -> EndingQueries: ...
 
 
 class Unasked(Queries):
@@ -115,6 +131,10 @@ class Unasked(Queries):
 
     @property
     def restrictions(self) -> RestrictionQueries:
+        raise ArchiveUnavailable("there is no archive to ask")
+
+    @property
+    def endings(self) -> EndingQueries:
         raise ArchiveUnavailable("there is no archive to ask")
 
 

@@ -179,17 +179,8 @@ def _other(
         lists.row(f"{change.owner}:{change.id}:", change.fields, names, change.put, change.drop)
         return cell.record(change.owner, change.id)
     if isinstance(change, EndingChange):
-        return _ending(change, cell, seal, names, lists)
+        return _sealed(Owner.ENDING, change.ending, change, cell, seal, names, lists)
     return _report(change, cell, seal, names, lists)
-
-
-def _ending(change: EndingChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:
-    ending, before = change.ending, change.before
-    if not ending.is_over and (before is None or before.is_over):
-        lists.stands(cell.endings, ending.doc.asked_at, ending.id)
-    elif ending.is_over and before is not None and not before.is_over:
-        lists.leaves(cell.endings, ending.id)
-    return _sealed(Owner.ENDING, ending, change, cell, seal, names, lists)
 
 
 def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:

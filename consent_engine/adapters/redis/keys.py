@@ -33,7 +33,6 @@ Keys, `{0}` being the tag of cell 0:
                                   took>,<when it came>,<part of the line's name>;` each; kept for two days
     ce:{0}:end:<id>       hash    v, state, line, head, mac, doc, who (person part), e<n> events, f:<effect>: the
                                   taking back of one activated order
-    ce:{0}:endings        zset    ending -> asked for at: those that are not over
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, the oldest first
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:offers         hash    <hash> -> an offer that orders share: plan, words, policy; never changed
@@ -101,7 +100,6 @@ class Cell:
         self.due = {lane: f"{prefix}due:{lane}" for lane in Lane}
         self.calls = f"{prefix}calls"
         self.told = f"{prefix}told"
-        self.endings = f"{prefix}endings"
         self.violations = f"{prefix}violations"
         self.reports = f"{prefix}reports"
         self.awaited = f"{prefix}awaited"

@@ -64,12 +64,6 @@ class RedisLists(OfCell, Lists):
         count, oldest = self._wire.ask(("ZCARD", index), ("ZRANGE", index, 0, 0, "WITHSCORES"))
         return Tally(count, scored(oldest)[0][1]) if count and oldest else Tally()
 
-    def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._newest(self._cell.endings, before, limit)
-
-    def endings_open(self) -> Tally:
-        return self._tally(self._cell.endings)
-
     def lifted(self, most: int) -> list[str]:
         [rows] = self._wire.ask(("XREVRANGE", self._cell.lifted, "+", "-", "COUNT", most))
         return [fields["m"] for _, fields in rows]

@@ -49,7 +49,7 @@ class RedisRetirement(OfCell, Retirement):
     def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
         asked, cell = Calls(), self._cell
         of_calls = [cell.calls, cell.told, cell.violations, *cell.to_review.values()]
-        lists = of_calls if owner is Owner.CALL else [cell.endings]
+        lists = of_calls if owner is Owner.CALL else []
         for held, version in records:
             keys = [cell.record(owner, held.record), cell.due[Lane.TIMER], *lists]
             asked.script("retire_record", keys, [held.record, version, held.effect, held.lease, owner.value])

@@ -162,13 +162,6 @@ class ShardedLists(OfCells, Lists):
     def heard_by_agent(self, day: str) -> dict[str, Heard]:
         return added_up(cell.lists.heard_by_agent(day) for cell in self._cells.stores)
 
-    def endings(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._cells.newest(lambda cell: cell.lists.endings(before, limit), limit)
-
-    def endings_open(self) -> Tally:
-        """Count in the cells that can be reached."""
-        return together(self._cells.reached(lambda cell: cell.lists.endings_open()))
-
     def lifted(self, most: int) -> list[str]:
         found = [row for cell in self._cells.stores for row in cell.lists.lifted(most)]
         return sorted(found, key=lambda row: int(parsed(row).get("at", 0)), reverse=True)[:most]

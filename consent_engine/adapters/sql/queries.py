@@ -1,6 +1,7 @@
 """All queries of one database."""
 
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.ending_queries import SqlEndingQueries
 from consent_engine.adapters.sql.order_queries import SqlOrderQueries
 from consent_engine.adapters.sql.restriction_queries import SqlRestrictionQueries
 from consent_engine.ports.queries import Queries
@@ -12,6 +13,7 @@ class SqlQueries(Queries):
     def __init__(self, archive: SqlArchive) -> None:
         self._orders = SqlOrderQueries(archive)
         self._restrictions = SqlRestrictionQueries(archive)
+        self._endings = SqlEndingQueries(archive)
 
     @property
     def orders(self) -> SqlOrderQueries:
@@ -20,3 +22,7 @@ class SqlQueries(Queries):
     @property
     def restrictions(self) -> SqlRestrictionQueries:
         return self._restrictions
+
+    @property
+    def endings(self) -> SqlEndingQueries:
+        return self._endings

@@ -32,6 +32,7 @@ from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.report_book import OpenReports
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import LaneDepth, Room, Tally, Target, Waiting
+from consent_engine.ports.queries import Queries
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 PROBE = "probe"
@@ -73,8 +74,8 @@ class Look:
     reviews: ReviewsSeen
     paused: Mapping[Target, Millis]
     """since when a person has stopped each lane or gateway"""
-    endings: Tally
-    """orders to be taken back whose service is not switched off yet"""
+    endings: Tally | None
+    """orders to be taken back whose service is not switched off yet; None: SQL cannot be asked"""
     reports: Sequence[OpenReports]
     codes: tuple[int, int]
     """of the public door of reports: codes requested this hour, and the most that are sent in an hour"""
@@ -155,10 +156,11 @@ def of_store(look: Look) -> Iterator[Metric]:
         yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
         waits = "How long the oldest held reply has waited: after a day it is a refusal"
         yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=age(held, look.at))
-    ends = look.endings
-    yield GaugeMetricFamily("consent_endings_open", "Orders to take back whose service is still on", value=ends.count)
     waits = "How long the oldest one has waited"
-    yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=age(ends, look.at))
+    if (ends := look.endings) is not None:
+        told = "Orders to take back whose service is still on"
+        yield GaugeMetricFamily("consent_endings_open", told, value=ends.count)
+        yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=age(ends, look.at))
     yield from of_clocks(look.clocks)
     yield from of_calls(look.counted, look.outside)
     yield from of_outside(look.outside)
@@ -193,7 +195,7 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
         outside,
         _archive_up(engine),
         _takes_writes(engine),
-        _held(engine),
+        _counted(engine, lambda queries: queries.restrictions.tally(Kind.SUSPECTED)),
         now,
         clocks,
         rooms_of(engine),
@@ -201,16 +203,16 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
         _unshown(engine, now),
         reviews_seen(engine, pressing),
         {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
-        engine.lists.endings_open(),
+        _counted(engine, lambda queries: queries.endings.tally()),
         engine.reports.waiting(),
         (engine.reports.codes(), engine.reports.terms.codes_an_hour),
     )
 
 
-def _held(engine: Engine) -> Tally | None:
-    """Count the replies that a person must read; None while SQL cannot be asked, which another metric says."""
+def _counted(engine: Engine, ask: Callable[[Queries], Tally]) -> Tally | None:
+    """Ask SQL for a count; None while it cannot be asked, which another metric says."""
     try:
-        return engine.store.queries.restrictions.tally(Kind.SUSPECTED)
+        return ask(engine.store.queries)
     except ArchiveUnavailable:
         return None
 
