@@ -289,15 +289,22 @@ def _journal(patient: _Patient) -> Iterator[Finding]:
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:
-    yield from reports.reports(patient.store.reports, patient.settings.reporting(), patient.registry.now())
+    with _archive_of(patient, patient.first.meta()) as archive:
+        store = _with_sql(patient, archive)
+        yield from reports.reports(store, patient.settings.reporting(), patient.registry.now())
+
+
+def _with_sql(patient: _Patient, archive: SqlArchive) -> Store:
+    """Return the store with all that is in SQL; without it where SQL cannot be asked, or is not that of these data."""
+    with suppress(ArchiveUnavailable):
+        archive.check()
+        if is_archive_of(archive, patient.first.meta()):
+            return replace(patient.store, archive=archive, log=SqlLog(archive), queries=SqlQueries(archive))
+    return patient.store
 
 
 def _records(patient: _Patient) -> Iterator[Finding]:
     lease_ms, meta = millis(patient.settings.lease), patient.first.meta()
     with _archive_of(patient, meta) as archive:
-        store, plans = patient.store, patient.registry.catalogue
-        with suppress(ArchiveUnavailable):
-            archive.check()
-            if is_archive_of(archive, meta):
-                store = replace(store, archive=archive, log=SqlLog(archive), queries=SqlQueries(archive))
+        store, plans = _with_sql(patient, archive), patient.registry.catalogue
         yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans)

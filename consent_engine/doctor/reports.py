@@ -1,36 +1,33 @@
 """Checks of call reports: overdue answers, and whether the calendar knows the days they are due on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from consent_engine.config.calendars import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.doctor.orders import DAY_MS, newest
+from consent_engine.doctor.orders import DAY_MS, PIECE
+from consent_engine.domain.call.report import ReportState, Reward
 from consent_engine.domain.call.report_terms import ANSWERED_IN, OWN_DAYS, TOLD_IN, ReportTerms
 from consent_engine.domain.days import later
 from consent_engine.domain.effects import Millis
-from consent_engine.ports import Reports
+from consent_engine.ports import OpenReports, ReportFilter, Store
+from consent_engine.ports.queries import NOTHING, Position
 
 AHEAD = max(60, 2 * (ANSWERED_IN + TOLD_IN))
 """How many days ahead the calendar must reach. Reports of today are due no later; the State Council announces next
 year's days in November, which leaves time to add them.
 """
-MOST_LOOKED_AT, PIECE = 20_000, 500
-"""Most reports in the store that are looked at: the open ones, and those decided whose reward is not over."""
+MOST_LOOKED_AT = 20_000
+"""Most decided reports of each reward that are looked at: those whose reward is not over."""
 
 
-def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]:
-    """Check for overdue reports, for promised rewards that were forgotten, and for a calendar that ends too soon."""
-    waiting = kept.awaited()
-    late = [each for each in waiting if each.answer_by < now]
-    if late:
-        yield bad(
-            f"{len(late):,} of {len(waiting):,} open reports of calls should have been answered",
-            "consent reports --overdue; decide each at POST /v1/reports/{id}/decide",
-        )
-    elif waiting:
-        yield good(f"{len(waiting):,} open reports of calls, none of them overdue")
-    yield from _promised(kept, now)
+def reports(store: Store, terms: ReportTerms, now: Millis) -> Iterator[Finding]:
+    """Check for overdue reports, for promised rewards that were forgotten, and for a calendar that ends too soon.
+    store: without its queries where SQL cannot be asked
+    """
+    if store.queries is not NOTHING:
+        yield from _overdue(store.queries.reports.waiting(now))
+        yield from _promised(store, now)
     until = later(terms.days.of(now), AHEAD)
     if not terms.calendar.knows(until):
         yield warn(
@@ -40,14 +37,26 @@ def reports(kept: Reports, terms: ReportTerms, now: Millis) -> Iterator[Finding]
         )
 
 
-def _promised(kept: Reports, now: Millis) -> Iterator[Finding]:
+def _overdue(waiting: Sequence[OpenReports]) -> Iterator[Finding]:
+    count, late = sum(each.open for each in waiting), sum(each.overdue for each in waiting)
+    if late:
+        yield bad(
+            f"{late:,} of {count:,} open reports of calls should have been answered",
+            "consent reports --overdue; decide each at POST /v1/reports/{id}/decide",
+        )
+    elif count:
+        yield good(f"{count:,} open reports of calls, none of them overdue")
+
+
+def _promised(store: Store, now: Millis) -> Iterator[Finding]:
     """Check for rewards that were promised to reporters and are neither paid nor refused: a reward has no due date, so
     no timer would ever bring it up.
     """
     since = [
         report.events[-1].at
-        for page in newest(kept.listed, MOST_LOOKED_AT, PIECE)
-        for report in kept.look([name for name, _ in page])[1].values()
+        for reward in (Reward.ELIGIBLE, Reward.GRANTED)
+        for page in _decided(store, reward)
+        for report in store.reports.look(page)[1].values()
         if report.decided and not report.over_at
     ]
     days = (now - min(since, default=now)) // DAY_MS
@@ -57,3 +66,14 @@ def _promised(kept: Reports, now: Millis) -> Iterator[Finding]:
             "consent reports --state decided --reward granted, and --reward eligible; pay, then decide each at "
             "POST /v1/reports/{id}/decide",
         )
+
+
+def _decided(store: Store, reward: Reward) -> Iterator[list[str]]:
+    """Yield decided reports that have this reward, a page at a time."""
+    wanted, before = ReportFilter(state=ReportState.DECIDED, reward=reward), None
+    for _ in range(MOST_LOOKED_AT // PIECE):
+        rows: list[Position] = store.queries.reports.page(wanted, before, PIECE)
+        yield [report for _, report in rows]
+        if len(rows) < PIECE:
+            return
+        before = rows[-1]

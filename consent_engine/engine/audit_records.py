@@ -13,7 +13,7 @@ from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import CallFilter, Owner, Store
+from consent_engine.ports import CallFilter, ReportFilter, Store
 from consent_engine.ports.queries import Position
 
 PIECE = 500
@@ -114,12 +114,11 @@ def _lists(store: Store) -> Iterator[tuple[Chained, _Page, bool]]:
     """Yield every list of records: their kind, its pages, and whether it is the archive's."""
     lists, archive = store.lists, store.archive
     yield Chained.CALL, partial(lists.calls, wrong=False), False
-    yield Chained.REPORT, store.reports.listed, False
     if archive is not None:  # after the store: what leaves the store meanwhile is there
         yield Chained.ORDER, _rows(store.queries.orders.listed), True
         yield Chained.CALL, partial(archive.calls.listed, CallFilter()), True
         yield Chained.ENDING, _rows(store.queries.endings.listed), True
-        yield Chained.REPORT, partial(archive.records.listed, Owner.REPORT), True
+        yield Chained.REPORT, _rows(partial(store.queries.reports.page, ReportFilter())), True
 
 
 def _rows(listed: Callable[[Position | None, int], Sequence[Position]]) -> _Page:

@@ -20,12 +20,13 @@ from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.coverage import Coverage
 from consent_engine.engine.listing import CHUNK, MOST_LOOKED_AT, cursor_of, read_cursor
-from consent_engine.engine.lookup import Lookup, Position
+from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
 from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import Archive, CallFilter, Records, Store, Tally
+from consent_engine.ports.queries import Position
 
 OLDEST, MOST_COUNTED = 50, 10_000
 """Limits for unheard calls in the archive: how many are read at a time, and counted at most, at each scrape."""

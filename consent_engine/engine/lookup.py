@@ -11,12 +11,9 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.order.order import Order
-from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import Archive, Owner, Store
+from consent_engine.ports import Archive, Store
 
-Position = tuple[Millis, str]
 T = TypeVar("T")
 
 
@@ -70,13 +67,6 @@ class ReportLookup:
         now, found = self._store.reports.look(reports)
         return now, _completed(self._store, reports, found, lambda archive, missing: archive.records.reports(missing))
 
-    def listed(self, before: Position | None, limit: int) -> list[tuple[str, Millis]]:
-        """As `Reports.listed`, with archived ones. The archive is asked only for rows old enough to be there."""
-        live = self._store.reports.listed(before, limit)
-        return _with_archived(
-            self._store, live, limit, lambda archive: archive.records.listed(Owner.REPORT, before, limit)
-        )
-
 
 def _completed(
     store: Store, wanted: Sequence[str], found: Mapping[str, T], look: Callable[[Archive, list[str]], dict[str, T]]
@@ -85,23 +75,3 @@ def _completed(
     missing = [record for record in wanted if record not in found]
     archive = store.ours() if missing else None
     return {**found, **look(archive, missing)} if archive else dict(found)
-
-
-def _with_archived(
-    store: Store, live: list[tuple[str, Millis]], limit: int, listed: Callable[[Archive], list[tuple[str, Millis]]]
-) -> list[tuple[str, Millis]]:
-    """Return the store's list, then the archive's, from where rows are old enough to be archived."""
-    if store.archive is None:
-        return live
-    since = store.records.live()[0] - LATE_MARGIN if live else 0
-    young = [row for row in live if row[1] > since]
-    if len(young) == limit:
-        return young
-    try:
-        archive = store.ours()
-        rows = dict(listed(archive) if archive else ()) | dict(live)
-    except ArchiveUnavailable:
-        if young:  # no archived row is as new as these: older ones are requested with their cursor
-            return young
-        raise
-    return sorted(rows.items(), key=lambda row: (row[1], row[0]), reverse=True)[:limit]

@@ -16,14 +16,14 @@ from consent_engine.domain.line.proof_code import CodesUsedUp, Counted, shares
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.engine.catalogue import Catalogue
-from consent_engine.engine.listing import CHUNK, fitting
-from consent_engine.engine.lookup import Lookup, Position
+from consent_engine.engine.listing import cursor_of, read_cursor
+from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
 from consent_engine.engine.report_around import Around, around
 from consent_engine.engine.report_code import CodeAsked, may_send, proving, sending
 from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.errors import ConsentError, StoreUnavailable
-from consent_engine.ports import ReportFilter, Store
+from consent_engine.ports import OpenReports, ReportFilter, Store
 from consent_engine.ports.registry import Codes
 
 MOST_EXPIRED = 500
@@ -46,15 +46,6 @@ class DueReports(Struct, frozen=True):
     open: int
     overdue: int
     now: Millis
-
-
-class OpenReports(Struct, frozen=True):
-    """The number of open reports that came by a door and have a proposed class, and how many of them are overdue."""
-
-    door: ReportDoor
-    proposed: ReportClass
-    open: int
-    overdue: int
 
 
 class ReportBook:
@@ -121,29 +112,21 @@ class ReportBook:
         return found[report], now
 
     def page(self, wanted: ReportFilter, cursor: str = "", limit: int = 50) -> ReportPage:
-        """List up to `limit` reports, newest first. Raises Malformed for a cursor that no list handed out, and
-        ArchiveUnavailable. No open report is archived: a list of open ones does not ask the archive.
+        """List up to `limit` reports, newest first; a page may be short, as one that was decided meanwhile is left out.
+        Raises Malformed for a cursor that no list handed out, and ArchiveUnavailable.
         """
-        is_open = wanted.state is ReportState.OPEN or wanted.overdue_at is not None
-        where = self._store.reports if is_open else self._lookup.of_reports
-        now = 0
-
-        def read(before: Position | None) -> tuple[list[tuple[str, Millis]], dict[str, Report]]:
-            nonlocal now
-            rows = where.listed(before, CHUNK)
-            now, known = where.look([report for report, _ in rows])
-            return rows, known
-
-        reports, following = fitting(read, wanted.fits, cursor, limit)
-        return ReportPage(reports, following, now)
+        rows = self._store.queries.reports.page(wanted, read_cursor(cursor), limit)
+        now, known = self._lookup.of_reports.look([report for _, report in rows])
+        found = tuple(known[report] for _, report in rows if report in known and wanted.fits(known[report]))
+        return ReportPage(found, cursor_of(rows[-1] if len(rows) == limit else None), now)
 
     def due(self, limit: int = 50) -> DueReports:
-        """Return the open reports, the next due first. Of very many only a part is counted: see `MOST_WAITING`."""
-        waiting = self._store.reports.awaited()
-        first = [each.report for each in waiting[:limit]]
+        """Return the open reports, the next due first, and how many there are. Raises ArchiveUnavailable."""
+        first = self._store.queries.reports.due(limit)
         now, known = self._store.reports.look(first)
-        late = sum(now > each.answer_by for each in waiting)
-        return DueReports(tuple(known[each] for each in first if each in known), len(waiting), late, now)
+        waiting = self._store.queries.reports.waiting(now)
+        found = tuple(known[each] for each in first if each in known and known[each].state is ReportState.OPEN)
+        return DueReports(found, sum(each.open for each in waiting), sum(each.overdue for each in waiting), now)
 
     def around(self, report: str) -> Around:
         """Return a report with all that is around it. Raises ReportNotFound, and what `report_around.around` does."""
@@ -162,15 +145,10 @@ class ReportBook:
         return self._codes.codes()
 
     def waiting(self) -> list[OpenReports]:
-        """Count the open reports by door and proposed class: all combinations, from 0 on."""
-        now = self._store.records.look().now
-        counts: Counter[tuple[str, str, bool]] = Counter()
-        for each in self._store.reports.awaited():
-            counts[each.door, each.proposed, now > each.answer_by] += 1
-        return [
-            OpenReports(door, kind, counts[door, kind, False] + counts[door, kind, True], counts[door, kind, True])
-            for door in ReportDoor for kind in ReportClass
-        ]  # fmt: skip
+        """Count the open reports by door and proposed class: all combinations, from 0 on. Raises ArchiveUnavailable."""
+        known = self._store.queries.reports.waiting(self._store.records.look().now)
+        found = {(each.door, each.proposed): each for each in known}
+        return [found.get((door, kind), OpenReports(door, kind, 0, 0)) for door in ReportDoor for kind in ReportClass]
 
     def _plans(self, carrier: str) -> list[str]:
         """Return a carrier's plans by code and name: words that name a plan of ours."""

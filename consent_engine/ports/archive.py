@@ -92,9 +92,6 @@ class RecordArchive(Protocol):
     def endings(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Ending]:
         """Return those of these endings that are archived, as `reports` does."""
 
-    def listed(self, owner: Owner, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Return records of a kind with the instants they came at, newest first. before: the last row seen"""
-
     def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
         """As `Archive.misfiled`, for reports and endings."""
 

@@ -16,6 +16,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.pressure import Sold
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports.lists import Tally
+from consent_engine.ports.reports import OpenReports, ReportFilter
 
 T = TypeVar("T")
 Position = tuple[Millis, str]
@@ -109,6 +110,19 @@ class EndingQueries(Protocol):
         """Return how many endings are not over, and when the oldest of them was asked for."""
 
 
+class ReportQueries(Protocol):
+    """Lists and counts of reports of calls."""
+
+    def page(self, wanted: ReportFilter, before: Position | None, limit: int) -> list[Position]:
+        """Return the places of reports, newest first."""
+
+    def due(self, limit: int) -> list[str]:
+        """Return undecided reports, the next due first."""
+
+    def waiting(self, now: Millis) -> list[OpenReports]:
+        """Count the undecided reports by door and proposed class, where there are any."""
+
+
 class Queries(Protocol):
     """All queries, by the kind of record that they are about."""
 
@@ -120,6 +134,9 @@ class Queries(Protocol):
 
     @property
     def endings(self) -> EndingQueries: ...
+
+    @property
+    def reports(self) -> ReportQueries: ...
 
 
 class Unasked(Queries):
@@ -135,6 +152,10 @@ class Unasked(Queries):
 
     @property
     def endings(self) -> EndingQueries:
+        raise ArchiveUnavailable("there is no archive to ask")
+
+    @property
+    def reports(self) -> ReportQueries:
         raise ArchiveUnavailable("there is no archive to ask")
 
 

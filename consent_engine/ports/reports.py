@@ -1,4 +1,4 @@
-"""The port to reports of calls: read whole, listed by arrival, and the open ones listed by when an answer is due."""
+"""The port to reports of calls: read whole, and deleted; and what is listed of them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,17 +8,14 @@ from msgspec import Struct
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.effects import Millis
 
-MOST_WAITING = 10_000
-"""The largest number of open reports that are listed in one part of the store."""
 
+class OpenReports(Struct, frozen=True):
+    """The number of open reports that came by a door and have a proposed class, and how many of them are overdue."""
 
-class Awaited(Struct, frozen=True):
-    """An open report in short: the door it came by, its proposed class, and when an answer is due."""
-
-    report: str
-    door: str
-    proposed: str
-    answer_by: Millis
+    door: ReportDoor
+    proposed: ReportClass
+    open: int
+    overdue: int
 
 
 class ReportFilter(Struct, frozen=True):
@@ -48,9 +45,6 @@ class Reports(Protocol):
     def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
         """Return the server's instant, and those of these reports that exist and can be read."""
 
-    def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """Return reports with the instants they came at, newest first. before: the last row of the page before"""
-
     def answered(self, before: Millis, most: int) -> list[str]:
         """Return reports that were finished before an instant, the longest finished first, at most `most` from each
         part of the store.
@@ -60,6 +54,3 @@ class Reports(Protocol):
         """Delete the person parts of decided reports that came before one instant, and whole reports that came before
         another, about `most` of each. Return how many of each. Undecided reports stay, and hold up no others.
         """
-
-    def awaited(self) -> list[Awaited]:
-        """Return the undecided reports, the next due first, at most MOST_WAITING from each part of the store."""

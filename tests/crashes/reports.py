@@ -48,7 +48,7 @@ class ReportComes(Operation):
             assert (taken.report.id, taken.is_new) == (known, False)
         assert [each.id for each in town.engine.reports.page(ReportFilter()).reports] == [taken.report.id]
         assert len(town.engine.line(Msisdn(ONE)).reported) == 1
-        assert [each.report for each in town.engine.store.reports.awaited()] == [taken.report.id]
+        assert town.engine.store.queries.reports.due(9) == [taken.report.id]
         town.refused(ONE, "mobile")
 
 
@@ -69,7 +69,7 @@ class ReportIsDecided(Operation):
 
     def learnt(self, town: Town, life: Life) -> None:
         found, _ = town.engine.reports.show(self.report.id)
-        waits = [each.report for each in town.engine.store.reports.awaited()]
+        waits = town.engine.store.queries.reports.due(9)
         assert (found.state is ReportState.OPEN) == (waits == [self.report.id]), "it waits until it is decided"
         assert not life.said("decided") or found.head == life.said("decided")
 

@@ -15,6 +15,7 @@ from consent_engine.doctor.reports import reports
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.days import CHINA, Days, later
 from consent_engine.errors import SettingsError
+from consent_engine.ports.queries import NOTHING
 
 
 def at(text):
@@ -91,7 +92,7 @@ def test_rewards_and_zone_are_read_as_people_write_them():
 
 def test_a_year_that_the_calendar_does_not_know_is_added_as_doctor_says(tmp_path):
     now = at("2026-11-02T12:00:00+08:00")
-    kept = SimpleNamespace(awaited=list, listed=lambda before, limit: [])
+    kept = SimpleNamespace(queries=NOTHING)
     assert list(reports(kept, ReportTerms(calendar=calendar_from(None)), now - 86_400_000)) == [], "60 days before"
     [told] = reports(kept, ReportTerms(calendar=calendar_from(None)), now)
     assert "says nothing of 2027" in told.what

@@ -186,15 +186,9 @@ def _other(
 def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:
     """A report, and the lists that it belongs in now, or does no more."""
     report, before = change.report, change.before
-    told = report.received
-    waits = f"{report.id} {told.door} {told.proposed}"
     if before is None:
-        lists.stands(cell.reports, told.received_at, report.id)
-        lists.stands(cell.personal, told.received_at, report.id)
-        if report.decided is None:
-            lists.stands(cell.awaited, told.answer_by, waits)
-    elif before.state is not report.state:
-        lists.leaves(cell.awaited, waits)
+        lists.stands(cell.reports, report.received.received_at, report.id)
+        lists.stands(cell.personal, report.received.received_at, report.id)
     again = WAKE_ARCHIVE in [effect for effect, _ in change.drop]  # a person has it moved once more
     if report.over_at and (before is None or again or not before.over_at):
         lists.stands(cell.answered, report.over_at, report.id)

@@ -22,7 +22,6 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:personal       zset    report -> received at: those that have their person part
     ce:{0}:answered       zset    report -> since when it is finished: it is to be moved to the archive, and is not
                                   parked
-    ce:{0}:awaited        zset    <report> <door> <class> -> answer by: those that nobody has decided
     ce:{0}:unheard        zset    call -> ended at: recorded calls in the store that no reviewer has heard
     ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to review it again
     ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China);
@@ -102,7 +101,6 @@ class Cell:
         self.told = f"{prefix}told"
         self.violations = f"{prefix}violations"
         self.reports = f"{prefix}reports"
-        self.awaited = f"{prefix}awaited"
         self.answered = f"{prefix}answered"
         self.to_review = {Verdict.PENDING: f"{prefix}unheard", Verdict.CONTESTED: f"{prefix}contested"}
         self.personal = f"{prefix}personal"

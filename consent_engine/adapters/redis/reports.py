@@ -1,15 +1,17 @@
-"""Reports of calls on Redis: read whole, listed, and deleted when their retention ends."""
+"""Reports of calls on Redis: read whole, and deleted when their retention ends."""
 
 from collections.abc import Sequence
 
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
-from consent_engine.adapters.redis.codec import TIES, report_of, scored
+from consent_engine.adapters.redis.codec import report_of
 from consent_engine.adapters.redis.of_cell import OfCell, readable
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import WAKE_ARCHIVE, Millis
-from consent_engine.ports import Awaited, Owner, Reports
-from consent_engine.ports.reports import MOST_WAITING
+from consent_engine.ports import Owner, Reports
+
+MOST_UNDECIDED = 10_000
+"""How many undecided reports of one cell are passed over at most in one search for those to expire."""
 
 
 class RedisReports(OfCell, Reports):
@@ -19,12 +21,6 @@ class RedisReports(OfCell, Reports):
         keys = (self._cell.record(Owner.REPORT, report) for report in reports)
         time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
         return self._clock.instant(time), readable(reports, records, lambda kept: report_of(kept, self._seal))
-
-    def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        highest = "+inf" if before is None else before[0]
-        page = ("ZRANGE", self._cell.reports, highest, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit + TIES, "WITHSCORES")
-        [flat] = self._wire.ask(page)
-        return [(name, at) for name, at in scored(flat) if before is None or (at, name) < before][:limit]
 
     def answered(self, before: Millis, most: int) -> list[str]:
         ids = ("ZRANGE", self._cell.answered, "-inf", f"({before}", "BYSCORE", "LIMIT", 0, most)
@@ -46,14 +42,9 @@ class RedisReports(OfCell, Reports):
                 calls.script("expire_report", [*keys, cell.due_of(WAKE_ARCHIVE)], [report, what, parked])
             went = sum(map(int, self._wire.send(calls, repeat=True))) if ids else 0
             gone, stay = gone + went, stay + len(ids) - went
-            if len(ids) < most or stay > MOST_WAITING:
+            if len(ids) < most or stay > MOST_UNDECIDED:
                 break
         return gone
-
-    def awaited(self) -> list[Awaited]:
-        [flat] = self._wire.ask(("ZRANGE", self._cell.awaited, 0, MOST_WAITING - 1, "WITHSCORES"))
-        rows = [(name.split(" "), due) for name, due in scored(flat)]
-        return [Awaited(name[0], name[1], name[2], due) for name, due in rows]
 
 
 class ShardedReports(OfCells, Reports):
@@ -68,9 +59,6 @@ class ShardedReports(OfCells, Reports):
             found |= some
         return now, found
 
-    def listed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._cells.newest(lambda cell: cell.reports.listed(before, limit), limit)
-
     def answered(self, before: Millis, most: int) -> list[str]:
         return [
             report for some in self._cells.reached(lambda cell: cell.reports.answered(before, most)) for report in some
@@ -79,7 +67,3 @@ class ShardedReports(OfCells, Reports):
     def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
         gone = self._cells.reached(lambda cell: cell.reports.expire(persons_before, records_before, most))
         return sum(persons for persons, _ in gone), sum(whole for _, whole in gone)
-
-    def awaited(self) -> list[Awaited]:
-        rows = [row for cell in self._cells.stores for row in cell.reports.awaited()]
-        return sorted(rows, key=lambda row: row.answer_by)

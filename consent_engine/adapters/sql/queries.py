@@ -3,6 +3,7 @@
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.ending_queries import SqlEndingQueries
 from consent_engine.adapters.sql.order_queries import SqlOrderQueries
+from consent_engine.adapters.sql.report_queries import SqlReportQueries
 from consent_engine.adapters.sql.restriction_queries import SqlRestrictionQueries
 from consent_engine.ports.queries import Queries
 
@@ -14,6 +15,7 @@ class SqlQueries(Queries):
         self._orders = SqlOrderQueries(archive)
         self._restrictions = SqlRestrictionQueries(archive)
         self._endings = SqlEndingQueries(archive)
+        self._reports = SqlReportQueries(archive)
 
     @property
     def orders(self) -> SqlOrderQueries:
@@ -26,3 +28,7 @@ class SqlQueries(Queries):
     @property
     def endings(self) -> SqlEndingQueries:
         return self._endings
+
+    @property
+    def reports(self) -> SqlReportQueries:
+        return self._reports

@@ -11,13 +11,18 @@ from consent_engine.adapters.sql.tables import RECORDS, hold
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.canonical_json import compact
-from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Owner
 from consent_engine.ports.archive import RecordArchive
+
+_OF_AN_ENDING: Mapping[str, Any] = {"agent": "", "plan": "", "activated_at": 0, "soon": False}
+"""The columns of endings alone, as reports have them."""
+_OF_A_REPORT: Mapping[str, Any] = {
+    **dict.fromkeys(("door", "proposed", "found", "carrier", "reward"), ""), "answer_by": 0,
+}  # fmt: skip
 
 
 class SqlRecords(SqlKept[Report | Ending], RecordArchive):
@@ -40,18 +45,25 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
         record = self._checked(owner, fields)
         if isinstance(record, Report):
             listed_at, evidence = record.received.received_at, Evidence.NO_SERVICE
-            sold = {"agent": "", "plan": "", "activated_at": 0, "soon": False}
+            told = record.received
+            own = {
+                **_OF_AN_ENDING, "door": told.door.value, "proposed": told.proposed.value, "found": record.found.value,
+                "carrier": told.carrier, "reward": record.reward.value, "answer_by": told.answer_by,
+            }  # fmt: skip
         else:
             doc = record.doc
             listed_at, evidence = doc.asked_at, Evidence.SERVICE
-            sold = {"agent": doc.agent, "plan": doc.plan, "activated_at": doc.activated_at, "soon": record.is_soon}
+            own = {
+                **_OF_A_REPORT, "agent": doc.agent, "plan": doc.plan, "activated_at": doc.activated_at,
+                "soon": record.is_soon,
+            }  # fmt: skip
         return {
             "id": record.id,
             "kind": owner.value,
             "line": record.line,
             "version": record.version,
             "state": record.state.value,
-            **sold,
+            **own,
             "listed_at": listed_at,
             "over_at": record.over_at,
             "evidence": evidence.value,
@@ -86,6 +98,3 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
         wanted = select(kept.id, kept.record, kept.person).where(kept.kind == owner.value, kept.gone)
         rows = self._in_pieces(wanted, ids, kept.id)
         return self._readable(rows, lambda row: self._checked(owner, self._fields(row)), whole=whole)
-
-    def listed(self, owner: Owner, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._page("listed_at", before, limit, RECORDS.c.kind == owner.value, RECORDS.c.gone)

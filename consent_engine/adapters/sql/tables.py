@@ -39,7 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = "3"
+SCHEMA = "4"
 """The one format that is read; a change of it raises this number."""
 SIZE = "log"
 """The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
@@ -138,6 +138,12 @@ RECORDS = Table(
     Column("plan", Text, nullable=False),
     Column("activated_at", BigInteger, nullable=False),
     Column("soon", Boolean, nullable=False),
+    Column("door", String(10), nullable=False),
+    Column("proposed", String(20), nullable=False),
+    Column("found", String(20), nullable=False),
+    Column("carrier", String(20), nullable=False),
+    Column("reward", String(10), nullable=False),
+    Column("answer_by", BigInteger, nullable=False),
     Column("listed_at", BigInteger, nullable=False),
     Column("over_at", BigInteger, nullable=False),
     Column("evidence", String(20), nullable=False),
@@ -147,6 +153,7 @@ RECORDS = Table(
     Column("person", Text, nullable=True),
     Column("effects", Text, nullable=True),
     Index("matters_listed", "kind", "listed_at", "id"),
+    Index("matters_open", "kind", "state", "answer_by", "id"),
     Index("matters_over", "over_at"),
     Index("matters_soon", "activated_at", sqlite_where=text("soon"), postgresql_where=text("soon")),
     Index("matters_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -29,11 +30,11 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
 from consent_engine.engine.pressure import PressureWatch
-from consent_engine.engine.report_book import OpenReports
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import LaneDepth, Room, Tally, Target, Waiting
+from consent_engine.ports import LaneDepth, OpenReports, Room, Tally, Target, Waiting
 from consent_engine.ports.queries import Queries
 
+T = TypeVar("T")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 PROBE = "probe"
 NOBODY = "0" * 28
@@ -76,7 +77,8 @@ class Look:
     """since when a person has stopped each lane or gateway"""
     endings: Tally | None
     """orders to be taken back whose service is not switched off yet; None: SQL cannot be asked"""
-    reports: Sequence[OpenReports]
+    reports: Sequence[OpenReports] | None
+    """undecided ones; None: SQL cannot be asked"""
     codes: tuple[int, int]
     """of the public door of reports: codes requested this hour, and the most that are sent in an hour"""
 
@@ -150,7 +152,8 @@ def of_store(look: Look) -> Iterator[Metric]:
         yield gauge(f"consent_lane_{name}{unit}", told, ("lane",), rows)
     yield from _of_orders(look)
     yield from of_dialled(look.dialled)
-    yield from of_reports(look.reports)
+    if look.reports is not None:
+        yield from of_reports(look.reports)
     yield from of_codes(*look.codes)
     if (held := look.held) is not None:
         yield GaugeMetricFamily("consent_held", "Replies that may be a refusal: a person must decide", value=held.count)
@@ -204,12 +207,12 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
         reviews_seen(engine, pressing),
         {target: pause.at for target, pause in engine.registry.pauses.standing().items()},
         _counted(engine, lambda queries: queries.endings.tally()),
-        engine.reports.waiting(),
+        _counted(engine, lambda _: engine.reports.waiting()),
         (engine.reports.codes(), engine.reports.terms.codes_an_hour),
     )
 
 
-def _counted(engine: Engine, ask: Callable[[Queries], Tally]) -> Tally | None:
+def _counted(engine: Engine, ask: Callable[[Queries], T]) -> T | None:
     """Ask SQL for a count; None while it cannot be asked, which another metric says."""
     try:
         return ask(engine.store.queries)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from consent_engine.api.service.families import gauge
-from consent_engine.engine.report_book import OpenReports
+from consent_engine.ports import OpenReports
 
 
 def of_codes(asked: int, most: int) -> Iterator[Metric]:

@@ -419,7 +419,7 @@ def test_a_reward_that_was_promised_and_is_not_paid_is_named_after_a_while(desk)
     decide(desk, told, "ours_unrecorded", "granted", of=ours)
 
     def said():
-        found = [each.what for each in findings(desk.engine.store.reports, ours.terms, desk.clock())]
+        found = [each.what for each in findings(desk.engine.store, ours.terms, desk.clock())]
         return [each for each in found if "promised" in each]
 
     desk.clock.forward(hours=14 * 24)
