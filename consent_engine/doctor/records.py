@@ -126,8 +126,11 @@ def _orders(looker: Looker, wanted: Wanted, tell: Callable[[str], None], plans: 
         if done % wanted.tell_every < wanted.piece <= done:
             tell(f"looked at {done:,} orders")
     _gone(looker)
-    if wanted.all or looker.store.queries is NOTHING:
+    behind = looker.store.queries is NOTHING or looker.store.journal.waiting().count > 0
+    if wanted.all or behind:
         for ids in looker.survey.names(Kind.ORDER, None if wanted.all else SOME_PIECES):
+            if not wanted.all and len(looker.seen) >= wanted.sample:
+                break
             rest = [order_id for order_id in dict.fromkeys(ids) if order_id not in looker.seen]
             for piece in pieces(rest, PIECE):
                 _looked_at(looker, piece, plans)
