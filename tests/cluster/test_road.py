@@ -123,7 +123,10 @@ def refusals_hold(home):
     status, _ = home.ask("POST", "/v1/refusals", {"msisdn": "+8613800007777", "channel": "voice", "agent": "A1"})
     assert status == 201
     assert home.place(7_777, key="after-refusal")[1]["code"] == "do_not_call"
-    status, page = home.ask("GET", "/v1/refusals?limit=50", role="ops")
-    assert status == 200
-    assert len(page["refusals"]) == ORDERS // 5 + 1
+
+    def listed():
+        status, page = home.ask("GET", "/v1/refusals?limit=50", role="ops")
+        return status == 200 and len(page["refusals"]) == ORDERS // 5 + 1
+
+    until("all refusals are listed", listed)
     assert call("GET", f"{home.api}/readyz")[0] == 200
