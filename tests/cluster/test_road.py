@@ -75,7 +75,7 @@ def test_orders_of_eight_cells_go_the_whole_road(town, settings, tmp_path):
 
 def the_doctor_looks_everywhere(home, town):
     """At every master, and at every record, in as many cells as the data have, whatever the settings say."""
-    all_of_it = f"looked at {ORDERS} of {ORDERS} orders"
+    all_of_it = f"looked at {ORDERS} orders"
     told = home.command("doctor", "--all", "--brief").stdout
     for master in town.masters():
         assert f"127.0.0.1:{master.port}: 1 replicas in step" in told, told
