@@ -21,6 +21,7 @@ from consent_engine.domain.admission.call_request import CallEnd, CallStart, End
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.days import CHINA
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ConsentError
 from consent_engine.ports import CallFilter, Owner
 from consent_engine.wiring import installation
@@ -95,8 +96,8 @@ def journaled(url: str) -> None:
     print(f"journal: {int(held) / max(1, int(entries)):,.1f} bytes an event, {int(entries):,} events")
 
 
-def fill(engine: Engine, count: int, like: Call) -> None:
-    """Put `count` calls into the archive's table: copies of one, under other ids, over a year."""
+def fill(engine: Engine, count: int, like: Call, every_ms: int = 31_000, agents: int = 200) -> None:
+    """Put `count` calls into SQL: copies of one, under other ids, one before the other."""
     from sqlalchemy import insert, select  # noqa: PLC0415 - needed by this part alone
 
     from consent_engine.adapters.sql.tables import CALLS  # noqa: PLC0415 - the same
@@ -109,9 +110,10 @@ def fill(engine: Engine, count: int, like: Call) -> None:
         for first in range(0, count, 20_000):
             rows = [
                 {**row, "id": f"{n:028x}", "request_key": f"{n:024x}", "recording_key": f"{n:024x}",
-                 "audio_key": f"{n:024x}", "agent": f"A{n % 200}", "started_at": row["started_at"] - n * 31_000,
-                 "violations": " too_often " if n % 500 == 0 else ""}
+                 "audio_key": f"{n:024x}", "agent": f"A{n % agents}", "started_at": row["started_at"] - n * every_ms,
+                 "violations": wrong, "ever_violated": wrong}
                 for n in range(first + 1, first + 1 + min(20_000, count - first))
+                for wrong in [" too_often " if n % 500 == 0 else ""]
             ]  # fmt: skip
             connection.execute(insert(CALLS), rows)
 
@@ -126,7 +128,7 @@ def questions(engine: Engine, now: int) -> Iterator[tuple[str, Callable[[], obje
     yield "50 too often, of an agent", lambda: book.page(CallFilter(agent="A0", violation="too_often"))
     yield "a day of a carrier", lambda: book.page(CallFilter(carrier="mobile", since=month, until=month + 86_400_000))
     yield "nothing that fits", lambda: book.page(CallFilter(agent="nobody"))
-    yield "sums of today", lambda: book.sums([CHINA.of(now)])
+    yield "sums of today", lambda: book.sums(CHINA.of(now))
 
 
 def main() -> None:
@@ -153,6 +155,7 @@ def main() -> None:
             journaled(found.redis_url)
             engine = found.engine()
             if options.archived:
+                write_out(engine.store, "benchmark")
                 [like] = engine.calls.page(CallFilter(), limit=1).calls
                 fill(engine, options.archived, like)
                 for name, ask in questions(engine, engine.registry.now()):

@@ -2,8 +2,7 @@
 
     python -m benchmarks.engine.reviews [--calls 1000000] [--agents 8000]
 
-The server is the embedded one, the archive is SQLite, in a folder that is thrown away. Indexes and counts are filled as
-so many calls would have filled them; the records behind the page that is measured are real ones.
+The server is the embedded one, SQL is SQLite, in a folder that is thrown away; calls are copies of one.
 """
 
 import argparse
@@ -15,52 +14,15 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 from benchmarks.engine.calls import begun, ended, fill, taken
-from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.config.settings import Settings
-from consent_engine.domain.call.counted import SUM, Count
 from consent_engine.domain.call.review import Verdict
-from consent_engine.domain.carriers import Carrier
-from consent_engine.domain.days import later
+from consent_engine.domain.days import DAY_MS, later
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.scribe import write_out
 from consent_engine.wiring import installation
 
-TIMES, PIECE, PAGE, DAYS, GOAL_MS = 7, 20_000, 50, 7, 300
-
-
-def counts(calls: int, agents: int) -> dict[str, int]:
-    """Return the counts and sums that a day's commits would have made of so many calls, half of them heard."""
-    carriers, each, made = list(Carrier), calls // agents, dict[str, int]()
-    for n in range(agents):
-        carrier = carriers[n % len(carriers)]
-        for what, many in (
-            (Count.CALLS, each),
-            (Count.ENDED, each),
-            (Count.RECORDED, each),
-            (Count.REVIEWED, each // 2),
-        ):
-            made[f"{what}|{carrier}|A{n}"] = many
-            if what in {Count.RECORDED, Count.REVIEWED}:
-                name = f"{SUM}{what}|{carrier}|"
-                made[name] = made.get(name, 0) + many
-    return made
-
-
-def filled(engine: Engine, url: str, calls: int, agents: int) -> None:
-    """Have so many calls wait in the store; and count them for each day of a week."""
-    with connect(url) as client:
-        cell, now = Cell(), engine.registry.now()
-        index = cell.to_review[Verdict.PENDING]
-        for first in range(PAGE, calls, PIECE):
-            rows = {f"{n:028x}": now + n for n in range(first, min(first + PIECE, calls))}
-            client.zadd(index, rows)  # behind those that have records
-        day, whole = cell.days.of(now), counts(calls, agents)
-        for n in range(DAYS):
-            key = cell.dialled(later(day, -n))
-            client.delete(key)
-            client.hset(key, mapping=whole)
-    [like] = engine.calls.to_review(Verdict.PENDING, limit=1).calls
-    fill(engine, calls, like)
+TIMES, PAGE, DAYS, GOAL_MS = 7, 50, 7, 300
 
 
 def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -69,7 +31,8 @@ def questions(engine: Engine) -> Iterator[tuple[str, Callable[[], object]]]:
     today = cell.days.of(engine.registry.now())
     week = [later(today, -n) for n in range(DAYS)]
     yield "queue, the oldest 50", lambda: book.to_review(Verdict.PENDING)
-    yield "how many wait, since when", engine.lists.waiting_for_review
+    yield "how many wait, since when", engine.store.queries.calls.waiting
+    yield "sums of a day", partial(book.sums, today)
     for by in ("day", "carrier", "agent"):
         yield f"coverage of a day, by {by}", partial(book.coverage, [today], by)
     for by in ("day", "carrier", "agent"):
@@ -107,7 +70,9 @@ def main() -> None:
             engine = found.engine()
             ends = ended(taken(engine, begun(0, engine.registry.now()))[:PAGE], engine.registry.now())
             taken(engine, ends)
-            filled(engine, found.redis_url, options.calls, options.agents)
+            write_out(engine.store, "benchmark")
+            [like] = engine.calls.to_review(Verdict.PENDING, limit=1).calls
+            fill(engine, options.calls, like, DAYS * DAY_MS // options.calls, options.agents)
             # In a thread, as in the API, which makes its connections there: only then hiredis packs and parses.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(lambda: measured(found.engine(), options.calls)).result()

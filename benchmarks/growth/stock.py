@@ -131,16 +131,14 @@ class Copies:
         placed_at = self._of.doc[1][1] - DAY_MS
         for start in range(0, count, BATCH):
             numbers = range(start, min(count, start + BATCH))
-            calls, timers, told = Calls(), list[int | str](), list[int | str]()
+            calls, timers = Calls(), list[int | str]()
             for n in numbers:
                 reply_by = self._of.reply_by if due is None else due + span * n // count
                 order, call, head = self._copy(calls, first + n, placed_at, reply_by)
                 made[order] = head
                 timers += [self._of.due + reply_by - self._of.reply_by, f"o:{order}:{self._of.timer}"]
                 timers += [self._of.call_due, f"c:{call}:{WAKE_ARCHIVE}"]
-                told += [placed_at, call]
             calls.plain("ZADD", self._cell.due[Lane.TIMER], *timers)
-            calls.plain("ZADD", self._cell.told, *told)
             self._wire.send(calls)
             if time.monotonic() - told_at > TELL_S:
                 told_at = time.monotonic()

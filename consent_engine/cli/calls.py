@@ -59,7 +59,7 @@ def violations(
 ) -> None:  # fmt: skip
     """List calls with violations, newest first."""
     from consent_engine.domain.call.violation import Violation
-    from consent_engine.ports.calls import ANY
+    from consent_engine.ports.queries import ANY
 
     one_of(code, Violation, "CODE")
     _list(_filter(agent, _Period(day, since, until), carrier, code or ANY), limit, "no violation was found")

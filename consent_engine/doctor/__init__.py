@@ -36,7 +36,6 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
-from consent_engine.engine.call_book import unheard_in
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Store, Target
 from consent_engine.ports.store import lost
@@ -275,10 +274,8 @@ def _archive(patient: _Patient) -> Iterator[Finding]:
             return
         more = " or more" if known == MOST_COUNTED else ""
         yield good(f"the archive answers: {known:,} orders{more}")
-        now, orders = patient.registry.now(), SqlQueries(archive).restrictions.tally(Kind.REVIEW)
-        calls, first = patient.store.lists.waiting_for_review(), patient.settings.review == "before"
-        yield from reviews.reviews(orders, calls, now, review_first=first)
-        yield from reviews.archived(unheard_in(archive, patient.store.records), now)
+        now, ask, first = patient.registry.now(), SqlQueries(archive), patient.settings.review == "before"
+        yield from reviews.reviews(ask.restrictions.tally(Kind.REVIEW), ask.calls.waiting(), now, review_first=first)
 
 
 def _journal(patient: _Patient) -> Iterator[Finding]:

@@ -1,9 +1,8 @@
 """Checks of each call: that it ends or is abandoned, and that each order finds its call."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
-from consent_engine.doctor.orders import PIECE, Looker, newest, pieces
+from consent_engine.doctor.orders import PIECE, Looker, pieces
 from consent_engine.doctor.reserved import recordings_of_calls
 from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
 from consent_engine.domain.call.review import Verdict
@@ -12,7 +11,7 @@ from consent_engine.domain.effects import WAKE_ABANDONED, Lane, Millis
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
 from consent_engine.domain.order.order import Order
-from consent_engine.ports import CallChange, LineChange, Owner
+from consent_engine.ports import CallChange, LineChange, Loaded, Owner
 
 GRACE_MS = 3_600_000
 """How late a worker may be before an operator must see to it."""
@@ -71,13 +70,10 @@ def _is_past(order: Order) -> bool:
 _GATES: Mapping[str, Kind] = {CallState.UP: Kind.CALL, Verdict.CONTESTED: Kind.REVIEW}
 
 
-def look(looker: Looker, limit: int) -> None:
-    """Check the newest calls: note those that are up for too long, or that no timer would ever abandon."""
-    for page in newest(partial(looker.store.lists.calls, wrong=False), limit):
-        _calls(looker, [call for call, _ in page])
-
-
-def _calls(looker: Looker, ids: Sequence[str]) -> None:
+def look(looker: Looker, ids: Sequence[str]) -> Loaded:
+    """Check some calls: note those that are up for too long, or that no timer would ever abandon. Return those that can
+    be read.
+    """
     found = looker.store.records.look(calls=ids)
     up = [call for call in found.calls.values() if call.state is CallState.UP]
     looker.looked["calls"] += len(found.calls)
@@ -89,6 +85,7 @@ def _calls(looker: Looker, ids: Sequence[str]) -> None:
                 looker.found["unended"].append(call.id)
             if due is None and looker.mend:
                 _put_back(looker, call, found.now)
+    return found
 
 
 def _is_late(call: Call, now: Millis) -> bool:

@@ -1,6 +1,6 @@
 """The check of stored records: the newest and those that are due, or all; in pieces, with their numbers reported."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 
@@ -8,9 +8,9 @@ from consent_engine.doctor import calls, endings, refusals, reserved
 from consent_engine.doctor.findings import Finding, Level, good, named
 from consent_engine.doctor.journal import LATE_MS
 from consent_engine.doctor.orders import PIECE, Looker, pieces
-from consent_engine.domain.effects import Lane
+from consent_engine.domain.effects import Lane, Millis
 from consent_engine.ports import Store
-from consent_engine.ports.queries import NOTHING
+from consent_engine.ports.queries import NOTHING, Position, Queries
 from consent_engine.ports.survey import Kind, Survey
 
 SAMPLE = 1_000
@@ -54,7 +54,7 @@ TROUBLES: dict[str, tuple[Level, str, str]] = {
     "member": (Level.WARN, "entries of due-sets that the engine did not write",
                "which program writes into this Redis?"),
     "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: each is removed when it is due"),
-    "unlisted": (Level.BAD, "orders that SQL lacks, though the scribe had time to write them",
+    "unlisted": (Level.BAD, "orders or calls that SQL lacks, though the scribe had time to write them",
                  "is a worker running, and does SQL answer? If so, keep the data, and report it"),
     "callless": (Level.BAD, "orders whose call is neither in Redis nor in the archive, or cannot be read", BACKUP),
     "ungated": (Level.BAD, "open orders that nothing bars, though their call is up or its review contested", MEND),
@@ -98,7 +98,7 @@ def records(
         for kind in (Kind.LINE, Kind.INBOX):
             for ids in survey.names(kind):
                 looker.inboxes(ids)
-    calls.look(looker, MOST_CALLS if wanted.all else wanted.sample)
+    _calls(looker, wanted)
     endings.look(looker, MOST_CALLS if wanted.all else wanted.sample)
     _due(looker, None if wanted.all else wanted.sample)
     for piece in pieces(list(looker.lines), PIECE):
@@ -118,34 +118,59 @@ def _due(looker: Looker, limit: int | None) -> None:
 
 def _orders(looker: Looker, wanted: Wanted, tell: Callable[[str], None], plans: reserved.Plans) -> None:
     """Check orders: those that SQL has as present, newest first, and where all are wanted those that Redis has."""
-    done = 0
-    for page in _present(looker, MOST_ORDERS if wanted.all else wanted.sample, wanted.piece):
+    done, queries = 0, looker.store.queries
+    for page in _present(
+        queries, lambda sql: sql.orders.present, MOST_ORDERS if wanted.all else wanted.sample, wanted.piece
+    ):
         looker.present.update(page)
         _looked_at(looker, page, plans)
         done += len(page)
         if done % wanted.tell_every < wanted.piece <= done:
             tell(f"looked at {done:,} orders")
     _gone(looker)
-    behind = looker.store.queries is NOTHING or looker.store.journal.waiting().count > 0
-    if wanted.all or behind:
-        for ids in looker.survey.names(Kind.ORDER, None if wanted.all else SOME_PIECES):
-            if not wanted.all and len(looker.seen) >= wanted.sample:
-                break
-            rest = [order_id for order_id in dict.fromkeys(ids) if order_id not in looker.seen]
-            for piece in pieces(rest, PIECE):
-                _looked_at(looker, piece, plans)
-                if wanted.all:
-                    _unlisted(looker, piece)
+    for piece in _others(looker, Kind.ORDER, looker.seen, wanted):
+        _looked_at(looker, piece, plans)
+        if wanted.all and queries is not NOTHING:
+            now, orders, _ = looker.store.records.live(piece)
+            placed = {order_id: order.doc.placed_at for order_id, order in orders.items()}
+            _unlisted(looker, queries.orders.known, placed, now)
 
 
-def _present(looker: Looker, limit: int, piece: int) -> Iterator[list[str]]:
-    """Yield the orders that SQL has as present in Redis, newest first; none where it cannot be asked."""
-    if looker.store.queries is NOTHING:
+def _calls(looker: Looker, wanted: Wanted) -> None:
+    """Check calls as orders are."""
+    seen, queries = set[str](), looker.store.queries
+    for page in _present(queries, lambda sql: sql.calls.present, MOST_CALLS if wanted.all else wanted.sample, PIECE):
+        seen.update(page)
+        calls.look(looker, page)
+    for piece in _others(looker, Kind.CALL, seen, wanted):
+        seen.update(piece)
+        there = calls.look(looker, piece)
+        if wanted.all and queries is not NOTHING:
+            known_at = {call.id: call.began.registered_at for call in there.calls.values()}
+            _unlisted(looker, queries.calls.known, known_at, there.now)
+
+
+def _present(
+    queries: Queries, of: Callable[[Queries], Callable[[Position | None, int], list[Position]]], limit: int, piece: int
+) -> Iterator[list[str]]:
+    """Yield the records that SQL has as present in Redis, newest first; none where it cannot be asked."""
+    if queries is NOTHING:
         return
-    before, left = None, limit
-    while left > 0 and (page := looker.store.queries.orders.present(before, min(piece, left))):
-        yield [order_id for _, order_id in page]
+    present, before, left = of(queries), None, limit
+    while left > 0 and (page := present(before, min(piece, left))):
+        yield [record for _, record in page]
         before, left = page[-1], left - len(page)
+
+
+def _others(looker: Looker, kind: Kind, seen: Set[str], wanted: Wanted) -> Iterator[Sequence[str]]:
+    """Yield records that SQL has not as present: all that Redis has; or some, up to the sample, where the scribe is
+    behind or SQL cannot be asked.
+    """
+    if wanted.all or looker.store.queries is NOTHING or looker.store.journal.waiting().count > 0:
+        for ids in looker.survey.names(kind, None if wanted.all else SOME_PIECES):
+            if not wanted.all and len(seen) >= wanted.sample:
+                return
+            yield from pieces([record for record in dict.fromkeys(ids) if record not in seen], PIECE)
 
 
 def _looked_at(looker: Looker, ids: Sequence[str], plans: reserved.Plans) -> None:
@@ -162,13 +187,12 @@ def _gone(looker: Looker) -> None:
         looker.found["gone"] += [each for each in looker.lost if each not in left]
 
 
-def _unlisted(looker: Looker, ids: Sequence[str]) -> None:
-    """Note orders that SQL lacks though the scribe had time to write them."""
-    if looker.store.queries is NOTHING:
-        return
-    now, orders, _ = looker.store.records.live(ids)
-    lacks = orders.keys() - looker.store.queries.orders.known(list(orders))
-    looker.found["unlisted"] += [each for each in lacks if now - orders[each].doc.placed_at > LATE_MS]
+def _unlisted(
+    looker: Looker, known: Callable[[Sequence[str]], set[str]], came: Mapping[str, Millis], now: Millis
+) -> None:
+    """Note records that SQL lacks though the scribe had time to write them. came: the instant of each"""
+    lacks = came.keys() - known(list(came))
+    looker.found["unlisted"] += [each for each in lacks if now - came[each] > LATE_MS]
 
 
 def _told(looker: Looker, wanted: Wanted) -> Iterator[Finding]:

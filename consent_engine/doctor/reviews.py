@@ -11,7 +11,7 @@ HOUR_MS = 3_600_000
 ORDERS_WAIT_MS = 4 * HOUR_MS
 """How long orders with a yes may wait for a review."""
 CALLS_WAIT_MS = 24 * HOUR_MS
-"""How long a call may wait unheard. After two days it leaves for the archive."""
+"""How long a call may wait unheard."""
 REVIEW = "ask the reviewers: GET /v1/reviews, oldest first"
 
 
@@ -36,13 +36,6 @@ def reviews(
     if contested.count:
         said = f"{contested.count} failed reviews wait for a second look: after a day without one the failure stands"
         yield warn(said, f"{REVIEW}, verdict=contested")
-
-
-def archived(left: Tally, now: Millis) -> Iterator[Finding]:
-    """Check for calls that left for the archive unheard."""
-    if left.count:
-        said = f"{left.count} archived calls were heard by nobody, the oldest ended {_hours(left, now)} ago"
-        yield warn(said, "ask the reviewers: key A on /review, GET /v1/reviews?archived=true")
 
 
 def _hours(tally: Tally, now: Millis) -> str:

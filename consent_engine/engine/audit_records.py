@@ -13,7 +13,7 @@ from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import CallFilter, ReportFilter, Store
+from consent_engine.ports import ReportFilter, Store
 from consent_engine.ports.queries import Position
 
 PIECE = 500
@@ -58,7 +58,7 @@ def unlogged(
     began = _began(store)
     if began is None:
         return
-    for kind, page, archived in _lists(store):
+    for kind, page in _lists(store):
         for rows in _between(page, between):
             rest = [record for record in rows if record not in known]
             there = chains(store, ((kind, record) for record in rest))
@@ -72,10 +72,9 @@ def unlogged(
             for last in lacks:
                 if store.log is not None and not store.log.has(last.entry):
                     yield last.record, f"{UNLOGGED}: none of its events is there"
-            if archived:
-                unread = (record for record in rest if record not in there and rows[record] >= kept_since)
-                yield from ((record, "cannot be read, and nothing of it is in the log") for record in unread)
-                yield from misfiled(store, ((kind, record) for record in rest))
+            unread = (record for record in rest if record not in there and rows[record] >= kept_since)
+            yield from ((record, "cannot be read, and nothing of it is in the log") for record in unread)
+            yield from misfiled(store, ((kind, record) for record in rest))
 
 
 def misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[tuple[str, str]]:
@@ -110,15 +109,13 @@ def _began(store: Store) -> Millis | None:
         return None
 
 
-def _lists(store: Store) -> Iterator[tuple[Chained, _Page, bool]]:
-    """Yield every list of records: their kind, its pages, and whether it is the archive's."""
-    lists, archive = store.lists, store.archive
-    yield Chained.CALL, partial(lists.calls, wrong=False), False
-    if archive is not None:  # after the store: what leaves the store meanwhile is there
-        yield Chained.ORDER, _rows(store.queries.orders.listed), True
-        yield Chained.CALL, partial(archive.calls.listed, CallFilter()), True
-        yield Chained.ENDING, _rows(store.queries.endings.listed), True
-        yield Chained.REPORT, _rows(partial(store.queries.reports.page, ReportFilter())), True
+def _lists(store: Store) -> Iterator[tuple[Chained, _Page]]:
+    """Yield every list of records: their kind, and its pages."""
+    if store.archive is not None:
+        yield Chained.ORDER, _rows(store.queries.orders.listed)
+        yield Chained.CALL, _rows(store.queries.calls.listed)
+        yield Chained.ENDING, _rows(store.queries.endings.listed)
+        yield Chained.REPORT, _rows(partial(store.queries.reports.page, ReportFilter()))
 
 
 def _rows(listed: Callable[[Position | None, int], Sequence[Position]]) -> _Page:

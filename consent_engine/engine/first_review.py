@@ -52,7 +52,8 @@ class FirstReviews:
         self._cursor = page.cursor
         if not page.cursor:
             self._again_at = now + (AGAIN_MS if page.calls else 0)
-        return await self._heard([call for call in page.calls if not _was_heard(call)])
+        there = self._engine.records.look(calls=[call.id for call in page.calls]).calls  # people hear those that left
+        return await self._heard([call for call in there.values() if not _was_heard(call)])
 
     async def _heard(self, calls: Sequence[Call]) -> int:
         heard, failed = 0, None

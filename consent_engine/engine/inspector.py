@@ -14,7 +14,7 @@ from consent_engine.domain.line.line import line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.lookup import Lookup
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import CallFilter, Store
+from consent_engine.ports import Store
 
 PIECE = 5_000
 MOST_PIECES = 2_000
@@ -73,19 +73,11 @@ class Inspector:
         return found.calls
 
     def _begun(self, since: Millis, until: Millis) -> Iterator[str]:
-        """Yield the ids of the calls that began in a period: the store's by its list, the archive's by its index."""
-        before: tuple[Millis, str] | None = (until, "")
+        """Yield the ids of the calls that began in a period."""
+        before = (until, "")
         for _ in range(MOST_PIECES):
-            rows = self._store.lists.calls(before, PIECE, wrong=False)
-            yield from (call for call, at in rows if at >= since)
-            if len(rows) < PIECE or rows[-1][1] < since:
-                break
-            before = (rows[-1][1], rows[-1][0])
-        archive = self._store.ours()
-        before = None
-        for _ in range(MOST_PIECES if archive else 0):
-            rows = archive.calls.listed(CallFilter(since=since, until=until), before, PIECE) if archive else []
-            yield from (call for call, _ in rows)
-            if len(rows) < PIECE:
+            rows = self._store.queries.calls.listed(before, PIECE)
+            yield from (call for at, call in rows if at >= since)
+            if len(rows) < PIECE or rows[-1][0] < since:
                 return
-            before = (rows[-1][1], rows[-1][0])
+            before = rows[-1]

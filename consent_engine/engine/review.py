@@ -138,7 +138,7 @@ def _judged(
     change = CallChange(after, call, fields, put, drop)
     if archived:
         fields = {**call.brought_back(), **fields}
-        change = CallChange(after, None, fields, (*put, Put(WAKE_ARCHIVE, now + HEARD_STAYS_MS)), (), call)
+        change = CallChange(after, None, fields, (*put, Put(WAKE_ARCHIVE, now + HEARD_STAYS_MS)))
     records: tuple[Change, ...] = (change,)
     line = (yield from load(lines=[call.line])).line(call.line)
     if line.version:  # written in any case: an order that is being placed is judged anew

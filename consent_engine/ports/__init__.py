@@ -1,7 +1,7 @@
 """The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
 
 from consent_engine.ports.archive import Aged, Archive, Expired, Retirement, RetireResult, Retiring
-from consent_engine.ports.calls import CallArchive, CallFilter
+from consent_engine.ports.calls import CallArchive
 from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck, needed
@@ -22,6 +22,7 @@ from consent_engine.ports.outside import (
     Webhooks,
 )
 from consent_engine.ports.permits import Permits
+from consent_engine.ports.queries import CallFilter
 from consent_engine.ports.records import (
     CallChange,
     Change,

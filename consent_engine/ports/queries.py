@@ -9,6 +9,10 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.counted import Counted
+from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
@@ -72,6 +76,48 @@ class OrderQueries(Protocol):
 
     def ended_soon(self, since: Millis, until: Millis) -> int:
         """Return how many of the services switched on in a period were taken back within a week."""
+
+
+class CallFilter(Struct, frozen=True):
+    """The calls to list; a field of None admits all. since, until: began at or after, and before · violation: only
+    calls with this violation; ANY: with any · verdict: only recorded calls with this verdict
+    """
+
+    agent: str | None = None
+    carrier: str | None = None
+    since: Millis | None = None
+    until: Millis | None = None
+    violation: Violation | str | None = None
+    verdict: Verdict | None = None
+
+
+ANY = "true"
+"""The value of a violation filter that admits every violation."""
+
+
+class CallQueries(Protocol):
+    """Lists and sums of calls, whether the store still has them or let them go."""
+
+    def page(self, wanted: CallFilter, before: Position | None, limit: int) -> Paged[Call]:
+        """Return calls, newest first. One that cannot be read is left out, and logged."""
+
+    def listed(self, before: Position | None, limit: int) -> list[Position]:
+        """Return the places of all calls, newest first."""
+
+    def present(self, before: Position | None, limit: int) -> list[Position]:
+        """Return the places of calls that the store has, newest first."""
+
+    def known(self, calls: Sequence[str]) -> set[str]:
+        """Return those of these calls that SQL has, wherever else they are."""
+
+    def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
+        """Return pending or contested calls, those that have been over for longest first; as `page`."""
+
+    def waiting(self) -> Mapping[Verdict, Tally]:
+        """Return how many calls are pending and how many contested, and since when the oldest of each has been over."""
+
+    def counted(self, since: Millis, until: Millis, *, by_agent: bool = False) -> Sequence[Counted]:
+        """Return how many calls that began from `since` to `until`, both included, stand alike."""
 
 
 MOST_SEARCHED = 200_000
@@ -138,6 +184,9 @@ class Queries(Protocol):
     @property
     def reports(self) -> ReportQueries: ...
 
+    @property
+    def calls(self) -> CallQueries: ...
+
 
 class Unasked(Queries):
     """The Queries of a store without SQL."""
@@ -156,6 +205,10 @@ class Unasked(Queries):
 
     @property
     def reports(self) -> ReportQueries:
+        raise ArchiveUnavailable("there is no archive to ask")
+
+    @property
+    def calls(self) -> CallQueries:
         raise ArchiveUnavailable("there is no archive to ask")
 
 

@@ -112,8 +112,8 @@ class LineChange(Struct, frozen=True):
 
 
 class CallChange(Struct, frozen=True):
-    """A call to write, in its new content. before: as it was read; None for a new one, which must not exist yet ·
-    archived: the archive's version of a call that returns from there to the store, where it must not exist yet either
+    """A call to write, in its new content. before: as it was read; None for a new one, which must not exist yet
+    in the store.
     """
 
     call: Call
@@ -121,7 +121,6 @@ class CallChange(Struct, frozen=True):
     fields: Mapping[str, str]
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
-    archived: Call | None = None
 
     @property
     def id(self) -> str:

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     """The kinds of keys that a survey walks over."""
 
     ORDER = "order"
+    CALL = "call"
     LINE = "line"
     INBOX = "inbox"
     RESERVATION = "reservation"

@@ -10,6 +10,8 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
@@ -176,15 +178,18 @@ def test_while_the_archive_is_down_everything_else_goes_on_and_then_they_move(sm
     assert not small.live([order.id for order in orders])
 
 
-def test_a_page_of_calls_is_no_longer_than_was_asked_for_while_the_archive_is_away(small):
-    at = datetime.fromtimestamp(small.clock.now / 1000, UTC).isoformat()
-    for number in SOME[:5]:
-        small.engine.place(Placing("desk", str(number), small.request(number, started_at=at, agreed_at=at)))
+def test_a_call_is_shown_while_sql_is_away_and_no_list_or_sum_of_calls_is(small):
+    call = small.engine.place(Placing("desk", "mine", today(small))).order.doc.call_id
+    book, day = small.engine.calls, CHINA.of(small.clock())
     with broken(small.archive):
-        first = small.engine.calls.page(CallFilter(), "", 2)
-        then = small.engine.calls.page(CallFilter(), first.cursor, 3)
-    assert [len(page.calls) for page in (first, then)] == [2, 3]
-    assert {call.person.msisdn for page in (first, then) for call in page.calls} == set(SOME[:5])
+        assert book.show(call).id == call
+        for ask in (
+            lambda: book.page(CallFilter()), lambda: book.to_review(Verdict.PENDING), lambda: book.sums(day),
+            lambda: book.coverage([day], "agent"), lambda: small.engine.inspector.drawn(0, small.clock(), "seed", 1),
+        ):  # fmt: skip
+            with pytest.raises(ArchiveUnavailable):
+                ask()
+    assert [each.id for each in book.page(CallFilter()).calls] == [call]
 
 
 def test_a_call_of_long_ago_is_not_taken_while_the_archive_cannot_say_whether_it_was_asked(small):

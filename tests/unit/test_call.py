@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.domain.call.call import Began, Call, CallPerson, begun, held, keys_held
 from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Disclosed, Ended, OrderRefused, Recording
-from consent_engine.domain.call.counted import SUMMED, counted_of
+from consent_engine.domain.call.counted import Counted
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
@@ -75,18 +75,17 @@ def test_a_call_without_its_seal_or_with_another_is_not_believed():
             seal.record(call, kept)
 
 
-def test_each_step_of_a_call_is_counted_once():
+def test_a_call_counts_as_what_it_is_each_figure_once():
     up, ended, abandoned = record()[0], record(ENDED)[0], record(Abandoned(5, "x"))[0]
-    assert counted_of(up, None) == [
-        "calls|mobile|A1024", "wrong|mobile|A1024", "!quiet_hours|mobile|A1024",
-        "sum.calls|mobile|", "sum.wrong|mobile|", "sum.!quiet_hours|mobile|",
-    ]  # fmt: skip
-    assert counted_of(ended, up) == [
-        "ended|mobile|A1024", "recorded|mobile|A1024", "sum.ended|mobile|", "sum.recorded|mobile|",
-    ]  # fmt: skip
-    assert counted_of(abandoned, up) == ["abandoned|mobile|A1024", "sum.abandoned|mobile|"]
-    assert {each.removeprefix("sum.") for each in counted_of(ended, None) if each.startswith("sum.")} <= {*SUMMED}
-    assert counted_of(ended, ended) == []
+    figures = [
+        sorted(Counted(1, each.carrier, each.state, each.verdict, each.ever_violated).figures)
+        for each in (up, ended, abandoned)
+    ]
+    assert figures == [
+        ["calls", "quiet_hours", "wrong"],
+        ["calls", "ended", "quiet_hours", "recorded", "wrong"],
+        ["abandoned", "calls", "quiet_hours", "wrong"],
+    ]
 
 
 def test_an_instant_lies_within_a_call_as_far_as_its_end_is_known():

@@ -1,11 +1,10 @@
 """Many cells, each a slice of subscribers on a master of its own: the cell of a record, and calls to several cells."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import TypeVar
 
-from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import SLOTS
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Store
@@ -79,11 +78,6 @@ class Cells:
             return [None] * len(some)
 
         self.each(items, record, ask)
-
-    def newest(self, page: Callable[[Store], Iterable[tuple[str, Millis]]], limit: int) -> list[tuple[str, Millis]]:
-        """Return the newest rows, by instant, of the pages of all cells. Raises StoreUnavailable."""
-        rows = (row for store in self.stores for row in page(store))
-        return sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)[:limit]
 
     def reached(self, ask: Callable[[Store], T]) -> list[T]:
         """Return the answers of the cells that can be reached. Raises StoreUnavailable when none can."""

@@ -35,7 +35,6 @@ from consent_engine.ports import (
 MOST_UNREAD = 16
 DUE, PREFIX, OFFERS = Cell().due, Cell().prefix, Cell().offers
 order_key, inbox_key = Cell().order, Cell().inbox
-TIES = 200
 LEASED = 5
 """So many counts and instants an effect as kept begins with: what the lease script writes."""
 

@@ -6,10 +6,8 @@ from itertools import chain
 
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.counted import counted_of
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, lane_of
 from consent_engine.domain.leaf import Leaf
@@ -67,12 +65,11 @@ class Lists:
     journal.
     """
 
-    __slots__ = ("args", "counts", "due", "gone", "numbers", "sealed")
+    __slots__ = ("args", "due", "gone", "numbers", "sealed")
 
     def __init__(self, numbers: Numbers) -> None:
         self.numbers = numbers
         self.args: list[str | int] = []
-        self.counts: list[str | int] = []
         self.due: list[str | int] = []
         self.gone: list[str | int] = []
         self.sealed: list[str] = []
@@ -165,7 +162,6 @@ def _other(
 ) -> str:  # fmt: skip
     names = [f"f:{held}"] if held else []
     if isinstance(change, CallChange):
-        _counted(change, cell, lists)
         return _sealed(Owner.CALL, change.call, change, cell, seal, names, lists)
     if isinstance(change, Look):
         lists.args += "" if change.read is None else change.read, "l"
@@ -212,32 +208,3 @@ def _sealed(
     lists.seal(change.leaf)
     lists.row(f"{owner}:{record.id}:", fields, names, change.put, change.drop)
     return cell.record(owner, record.id)
-
-
-def _counted(change: CallChange, cell: Cell, lists: Lists) -> None:
-    """The lists that a call belongs in now, and what is counted of it."""
-    call, before = change.call, change.before
-    stood, stands = _lists_of(before, cell) if before else {}, _lists_of(call, cell)
-    for index in stands.keys() - stood:
-        lists.stands(index, stands[index], call.id)
-    for index in stood.keys() - stands:
-        lists.leaves(index, call.id)
-    key = lists.numbers[cell.dialled_of(call.began.started_at)]
-    for count in counted_of(call, before or change.archived):
-        lists.counts += key, count
-
-
-def _lists_of(call: Call, cell: Cell) -> dict[str, int]:
-    """The lists that a call stands in, and by which instant. A call that came with an order waits for its reviewer in
-    one list of its own: nearly every call would otherwise stand in two.
-    """
-    at, verdict = call.began.started_at, call.verdict
-    if call.began.ordered and verdict is Verdict.PENDING:
-        found = {cell.told: at}
-    else:
-        found = {cell.calls: at}
-        if verdict is not None and verdict in cell.to_review:
-            found[cell.to_review[verdict]] = call.over_at
-    if call.violations:
-        found[cell.violations] = at
-    return found

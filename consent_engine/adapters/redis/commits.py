@@ -27,7 +27,7 @@ MOST = 128
 class Commits(Lists):
     """The keys and the arguments of one script, commit by commit. offers: those that are believed to be in the store"""
 
-    __slots__ = ("_absent", "_cell", "_counted", "_needed", "_offers", "_seal", "count")
+    __slots__ = ("_absent", "_cell", "_needed", "_offers", "_seal", "count")
 
     def __init__(self, cell: Cell, seal: Seal | None, offers: Offers) -> None:
         super().__init__(Numbers(len(cell.of_commits) + 1))
@@ -36,7 +36,6 @@ class Commits(Lists):
         self._offers = offers
         self._needed: dict[tuple[str, str], int] = {}
         self._absent: list[int] = []
-        self._counted: dict[tuple[str | int, ...], int] = {}
         self.count = 0
 
     @property
@@ -47,13 +46,13 @@ class Commits(Lists):
     def add(self, commit: Commit) -> None:
         """Add one. Raises ValueError for a commit without the record whose effect is held."""
         args, records, held = self.args, commit.records, commit.held
-        self.counts, self.due, self.gone, self.sealed = [], [], [], []
+        self.due, self.gone, self.sealed = [], [], []
         self.count += 1
         start = len(args)
         args += (
             0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0",
             "" if commit.at is None else commit.at, 0, "", held.lease if held else "",
-            "" if commit.laid is None else laid_of(commit.laid, self._cell, self), 0, 0,
+            "" if commit.laid is None else laid_of(commit.laid, self._cell, self), 0,
             "" if commit.until is None else commit.until, 0, len(records),
         )  # fmt: skip
         inbox = ""
@@ -63,7 +62,7 @@ class Commits(Lists):
                 args[start + 7], effect = place, held.effect
             if isinstance(change, OrderChange):
                 inbox = inbox or change.order.line
-                args[start + 14] = self._offer(change)
+                args[start + 13] = self._offer(change)
             elif isinstance(change, LineChange) and (change.consume or not args[start + 3]):
                 inbox = change.id
                 args[start + 3 : start + 6] = place, change.consume, "1" if change.release else "0"
@@ -74,8 +73,6 @@ class Commits(Lists):
         if inbox and (commit.guard is not None or args[start + 4]):
             args[start + 11] = self.numbers[self._cell.inbox(inbox)]
         self.sealed += _marks(records, sealed=bool(self.sealed))
-        if self.counts:
-            args[start + 12] = self._counted.setdefault(tuple(self.counts), len(self._counted) + 1)
         self.listed()
         args += len(commit.unmatched), *commit.unmatched, len(self.sealed), *self.sealed
         args[start] = len(args) - start - 1
@@ -99,10 +96,7 @@ class Commits(Lists):
         first: list[str | int] = [now, len(self._needed)]
         for offer in self._needed:
             first += offer
-        last: list[str | int] = [len(self._counted)]
-        for counts in self._counted:
-            last += len(counts) // 2, *counts
-        args = [*first, len(self._absent), *self._absent, self.count, *self.args, *last]
+        args = [*first, len(self._absent), *self._absent, self.count, *self.args]
         return [*self._cell.of_commits, *self.numbers], args
 
 

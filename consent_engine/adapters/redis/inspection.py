@@ -14,6 +14,7 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.sms import REPEATED
 from consent_engine.errors import SettingsError
+from consent_engine.ports import Owner
 from consent_engine.ports.survey import Kind, Server, Survey
 
 PIECE = 500
@@ -33,8 +34,10 @@ class RedisSurvey(Survey):
         self._wire = wire
         self._piece = piece
         self._cell = cell = cell or Cell()
-        named = {Kind.ORDER: cell.order, Kind.LINE: cell.line, Kind.INBOX: cell.inbox}
-        self._named = {kind: name("") for kind, name in {**named, Kind.RESERVATION: cell.reservation}.items()}
+        self._named = {
+            Kind.ORDER: cell.order(""), Kind.CALL: cell.record(Owner.CALL, ""), Kind.LINE: cell.line(""),
+            Kind.INBOX: cell.inbox(""), Kind.RESERVATION: cell.reservation(""),
+        }  # fmt: skip
 
     def _allowed(self, *command: str) -> Any:  # noqa: ANN401 - redis-py's answer
         """Return the answer to a command, or None where an ACL forbids it."""

@@ -12,21 +12,12 @@ Keys, `{0}` being the tag of cell 0:
                                   (the keys its recording is reserved under, of its reference and its audio; '=': its
                                   id without the slot), said (the words of its transcript, of its person part): one
                                   telephone call
-    ce:{0}:calls          zset    call -> began at: those not archived, except those in `told`
-    ce:{0}:told           zset    call -> began at: those that an order's body describes and no reviewer has heard; such
-                                  a call is neither in `calls` nor in `unheard`
-    ce:{0}:violations     zset    call -> began at: those of these calls with a violation
     ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call; f:wake.archive where
                                   the archive does not take it, and a person must look
     ce:{0}:reports        zset    report -> received at
     ce:{0}:personal       zset    report -> received at: those that have their person part
     ce:{0}:answered       zset    report -> since when it is finished: it is to be moved to the archive, and is not
                                   parked
-    ce:{0}:unheard        zset    call -> ended at: recorded calls in the store that no reviewer has heard
-    ce:{0}:contested      zset    call -> ended at: one reviewer failed it, and another is to review it again
-    ce:{0}:dialled:<day>  hash    <what>|<carrier>|<agent> -> how many calls that began that day (in China);
-                                  sum.<what>|<carrier>|: over all agents, where the day has its sums (sum.|all|: on
-                                  which day since 1970 they were made)
     ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> for answers to the SMS that asks for the code; q~|, p~| where
                                   the SMS is not known to be delivered -> the newest yeses of the day, `<ms it
                                   took>,<when it came>,<part of the line's name>;` each; kept for two days
@@ -75,12 +66,10 @@ others with cell 0):
 
 from functools import lru_cache
 
-from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import CHINA, Days
-from consent_engine.domain.effects import Lane, Millis, lane_of
+from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.ports import Owner
 
-MINUTE_MS = 60_000
 _ROOMS = {Owner.ORDER: "order", Owner.LINE: "line", Owner.CALL: "call", Owner.ENDING: "end", Owner.REPORT: "report"}
 
 
@@ -91,18 +80,13 @@ class Cell:
 
     def __init__(self, number: int = 0, *, alone: bool = True, days: Days = CHINA) -> None:
         self.days = days
-        self._of_minute = lru_cache(256)(self._counts_of)
         self.due_of = lru_cache(1_024)(lambda effect: self.due[lane_of(effect)])
         self.number = number
         self.shared = "ce:" if alone else "ce:{0}:"
         self.prefix = prefix = f"ce:{{{number}}}:"
         self.due = {lane: f"{prefix}due:{lane}" for lane in Lane}
-        self.calls = f"{prefix}calls"
-        self.told = f"{prefix}told"
-        self.violations = f"{prefix}violations"
         self.reports = f"{prefix}reports"
         self.answered = f"{prefix}answered"
-        self.to_review = {Verdict.PENDING: f"{prefix}unheard", Verdict.CONTESTED: f"{prefix}contested"}
         self.personal = f"{prefix}personal"
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
@@ -122,14 +106,6 @@ class Cell:
     def record(self, owner: Owner, record: str) -> str:
         return f"{self.prefix}{_ROOMS[owner]}:{record}"
 
-    def dialled(self, day: str) -> str:
-        """Return the key of the counts of calls that began on a day (China's, YYYY-MM-DD)."""
-        return f"{self.prefix}dialled:{day}"
-
-    def dialled_of(self, began_at: Millis) -> str:
-        """Return the key of the counts that a call belongs to."""
-        return self._of_minute(began_at // MINUTE_MS)
-
     def rhythm(self, day: str) -> str:
         """Return the key of the newest yeses of a day (China's, YYYY-MM-DD), by agent."""
         return f"{self.prefix}rhythm:{day}"
@@ -140,7 +116,3 @@ class Cell:
     def reservation(self, key: str) -> str:
         """Return the key of an Idempotency-Key's reservation, by the hash of the Idempotency-Key."""
         return f"ce:key:{key}" if self.shared == "ce:" else f"{self.prefix}key:{key}"
-
-    def _counts_of(self, minute: int) -> str:
-        """Return the key of the counts of calls that began in a minute. No day begins within one."""
-        return self.dialled(self.days.of(minute * MINUTE_MS))

@@ -48,10 +48,8 @@ class RedisRetirement(OfCell, Retirement):
 
     def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
         asked, cell = Calls(), self._cell
-        of_calls = [cell.calls, cell.told, cell.violations, *cell.to_review.values()]
-        lists = of_calls if owner is Owner.CALL else []
         for held, version in records:
-            keys = [cell.record(owner, held.record), cell.due[Lane.TIMER], *lists]
+            keys = [cell.record(owner, held.record), cell.due[Lane.TIMER]]
             asked.script("retire_record", keys, [held.record, version, held.effect, held.lease, owner.value])
         return [RetireResult(word) for word in self._wire.send(asked, repeat=True)]
 

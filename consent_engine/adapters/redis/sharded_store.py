@@ -9,8 +9,6 @@ from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.reports import ShardedReports
 from consent_engine.adapters.redis.sharded_records import ShardedRecords
-from consent_engine.domain.call.counted import Heard, added_up
-from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.ports import (
@@ -32,10 +30,8 @@ from consent_engine.ports import (
     Store,
     Stored,
     Stuck,
-    Tally,
 )
 from consent_engine.ports.archive import PlansKept
-from consent_engine.ports.lists import together
 
 
 def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
@@ -143,32 +139,9 @@ class ShardedLists(OfCells, Lists):
     def open_orders(self, limit: int) -> list[str]:
         return list(islice((order for cell in self._cells.stores for order in cell.lists.open_orders(limit)), limit))
 
-    def calls(self, before: tuple[Millis, str] | None, limit: int, *, wrong: bool) -> list[tuple[str, Millis]]:
-        return self._cells.newest(lambda cell: cell.lists.calls(before, limit, wrong=wrong), limit)
-
-    def to_review(self, verdict: Verdict, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        found = [row for cell in self._cells.stores for row in cell.lists.to_review(verdict, after, limit)]
-        return sorted(found, key=lambda row: (row[1], row[0]))[:limit]
-
-    def waiting_for_review(self) -> dict[Verdict, Tally]:
-        """Count in the cells that can be reached."""
-        found = list(self._cells.reached(lambda cell: cell.lists.waiting_for_review()))
-        return {verdict: together(each[verdict] for each in found) for verdict in (Verdict.PENDING, Verdict.CONTESTED)}
-
-    def summed(self, days: Sequence[str]) -> list[dict[str, int]]:
-        found = [cell.lists.summed(days) for cell in self._cells.stores]
-        return [_counted(of_day) for of_day in zip(*found, strict=True)]
-
-    def heard_by_agent(self, day: str) -> dict[str, Heard]:
-        return added_up(cell.lists.heard_by_agent(day) for cell in self._cells.stores)
-
     def lifted(self, most: int) -> list[str]:
         found = [row for cell in self._cells.stores for row in cell.lists.lifted(most)]
         return sorted(found, key=lambda row: int(parsed(row).get("at", 0)), reverse=True)[:most]
-
-
-def _counted(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    return dict(sum(map(Counter, counts), Counter()))
 
 
 class ShardedRetirement(OfCells, Retirement):

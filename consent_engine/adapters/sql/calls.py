@@ -1,22 +1,21 @@
 """Calls in SQL. Their table: `adapters/sql/tables.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import Connection, select
 
 from consent_engine.adapters.sql.kept import SqlKept
 from consent_engine.adapters.sql.tables import CALLS, hold
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.transcript import SAID
+from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.canonical_json import compact
-from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.ports.calls import ANY, CallArchive, CallFilter
+from consent_engine.ports.calls import CallArchive
 
 _PERSON = ("who", SAID)
 _READ = select(CALLS.c.id, CALLS.c.record, CALLS.c.person).where(CALLS.c.gone)
@@ -52,7 +51,8 @@ class SqlCalls(SqlKept[Call], CallArchive):
             "placed_by": began.placed_by,
             "started_at": began.started_at,
             "over_at": call.over_at,
-            "violations": "".join(f" {each} " for each in call.violations),
+            "violations": _named(call.violations),
+            "ever_violated": _named(each for each in Violation if each in call.ever_violated),
             "verdict": call.verdict or "",
             "evidence": call.evidence.value,
             "head": call.head,
@@ -89,32 +89,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
         with self._database.asking() as connection:
             return list(connection.execute(rows.limit(limit)).scalars())
 
-    def listed(self, wanted: CallFilter, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        at = CALLS.c.started_at
-        bounds = {
-            CALLS.c.agent.__eq__: wanted.agent, CALLS.c.carrier.__eq__: wanted.carrier, at.__ge__: wanted.since,
-            at.__lt__: wanted.until,
-        }  # fmt: skip
-        only: list[ColumnElement[bool]] = [CALLS.c.gone]
-        only += [compared(value) for compared, value in bounds.items() if value is not None]
-        if wanted.violation is not None:
-            only.append(CALLS.c.violations != "")
-        if wanted.violation not in {None, ANY}:
-            only.append(CALLS.c.violations.contains(f" {wanted.violation} ", autoescape=True))
-        return self._page("started_at", before, limit, *only)
 
-    def unheard(self, after: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        at = CALLS.c.over_at
-        rows = select(CALLS.c.id, at).where(*_UNHEARD).order_by(at, CALLS.c.id).limit(limit)
-        if after is not None:
-            rows = rows.where(tuple_(at, CALLS.c.id) > after)
-        with self._database.asking() as connection:
-            return [(call, over) for call, over in connection.execute(rows)]
-
-    def count_unheard(self, most: int) -> int:
-        some = select(CALLS.c.id).where(*_UNHEARD).limit(most).subquery()
-        with self._database.asking() as connection:
-            return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
-
-
-_UNHEARD = (CALLS.c.gone, CALLS.c.verdict == Verdict.PENDING.value)
+def _named(violations: Iterable[Violation]) -> str:
+    """Return violations as one text, in which each is found with the blanks around it."""
+    return "".join(f" {each} " for each in violations)

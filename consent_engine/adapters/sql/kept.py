@@ -184,6 +184,15 @@ class SqlKept(Generic[R]):
         return persons, whole
 
 
+def known_in(database: Database, name: Column[Any], ids: Sequence[str]) -> set[str]:
+    """Return those of these ids that a table has. name: its column with them"""
+    found = set[str]()
+    with database.asking() as connection:
+        for piece in (ids[n : n + PIECE] for n in range(0, len(ids), PIECE)):
+            found.update(connection.execute(select(name).where(among(connection, name, piece))).scalars())
+    return found
+
+
 _TEXTS = frozenset({"record", "person", "content"})
 """The columns of the record itself, and what is written beside it."""
 

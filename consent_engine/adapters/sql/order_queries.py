@@ -1,25 +1,23 @@
 """Lists and sums of orders in SQL."""
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, func, select
 
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.kept import PIECE
+from consent_engine.adapters.sql.kept import known_in
+from consent_engine.adapters.sql.paging import behind, page_of
 from consent_engine.adapters.sql.rows import order_of
-from consent_engine.adapters.sql.tables import OFFERS, ORDERS, RECORDS, among
+from consent_engine.adapters.sql.tables import OFFERS, ORDERS, RECORDS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.pressure import Sold
-from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Owner
 from consent_engine.ports.queries import MOST_SEARCHED, OrderFilter, OrderQueries, Paged, Position
 
-log = logging.getLogger(__name__)
 _WHOLE = select(
     ORDERS.c.id, ORDERS.c.placed_at, ORDERS.c.record, ORDERS.c.person, ORDERS.c.effects, OFFERS.c.content
 ).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
@@ -39,20 +37,13 @@ class SqlOrderQueries(OrderQueries):
             kept.in_vain.__eq__: wanted.void_yes, kept.line.__eq__: wanted.line,
         }  # fmt: skip
         only = [compared(value) for compared, value in bounds.items() if value is not None]
-        if before is not None:
-            only.append(tuple_(kept.placed_at, kept.id) < before)
-        rows = _WHOLE.where(*only).order_by(kept.placed_at.desc(), kept.id.desc()).limit(limit)
         with self._archive.asking() as connection:
+            rows = behind(_WHOLE.where(*only), kept.placed_at, kept.id, before, limit)
             found = connection.execute(rows).all()
-        last = (found[-1].placed_at, found[-1].id) if len(found) == limit else None
-        return Paged(tuple(order for row in found if (order := self._order(row)) is not None), last)
+        return page_of(found, "placed_at", limit, self._order)
 
-    def _order(self, row: Any) -> Order | None:  # noqa: ANN401 - a row
-        try:
-            return order_of(row.record, row.person, row.content, self._archive.seal, row.effects)
-        except BrokenRecord as error:
-            log.error("%s: %s", row.id, error)
-            return None
+    def _order(self, row: Any) -> Order:  # noqa: ANN401 - a row
+        return order_of(row.record, row.person, row.content, self._archive.seal, row.effects)
 
     def listed(self, before: Position | None, limit: int) -> list[Position]:
         return self._places(before, limit)
@@ -61,20 +52,13 @@ class SqlOrderQueries(OrderQueries):
         return self._places(before, limit, ~ORDERS.c.gone)
 
     def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
-        kept = ORDERS.c
-        rows = select(kept.placed_at, kept.id).where(*only).order_by(kept.placed_at.desc(), kept.id.desc())
-        if before is not None:
-            rows = rows.where(tuple_(kept.placed_at, kept.id) < before)
+        rows = select(ORDERS.c.placed_at, ORDERS.c.id).where(*only)
         with self._archive.asking() as connection:
-            return [(at, order) for at, order in connection.execute(rows.limit(limit))]
+            found = connection.execute(behind(rows, ORDERS.c.placed_at, ORDERS.c.id, before, limit))
+            return [(at, order) for at, order in found]
 
     def known(self, orders: Sequence[str]) -> set[str]:
-        found = set[str]()
-        with self._archive.asking() as connection:
-            for piece in (orders[n : n + PIECE] for n in range(0, len(orders), PIECE)):
-                some = select(ORDERS.c.id).where(among(connection, ORDERS.c.id, piece))
-                found.update(connection.execute(some).scalars())
-        return found
+        return known_in(self._archive, ORDERS.c.id, orders)
 
     def with_tail(self, tail: str, most: int) -> list[str]:
         newest = select(ORDERS.c.id, ORDERS.c.placed_at).order_by(ORDERS.c.placed_at.desc(), ORDERS.c.id.desc())

@@ -1,6 +1,7 @@
 """All queries of one database."""
 
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.call_queries import SqlCallQueries
 from consent_engine.adapters.sql.ending_queries import SqlEndingQueries
 from consent_engine.adapters.sql.order_queries import SqlOrderQueries
 from consent_engine.adapters.sql.report_queries import SqlReportQueries
@@ -16,6 +17,7 @@ class SqlQueries(Queries):
         self._restrictions = SqlRestrictionQueries(archive)
         self._endings = SqlEndingQueries(archive)
         self._reports = SqlReportQueries(archive)
+        self._calls = SqlCallQueries(archive)
 
     @property
     def orders(self) -> SqlOrderQueries:
@@ -32,3 +34,7 @@ class SqlQueries(Queries):
     @property
     def reports(self) -> SqlReportQueries:
         return self._reports
+
+    @property
+    def calls(self) -> SqlCallQueries:
+        return self._calls

@@ -89,8 +89,8 @@ OFFERS = Table(
     Column("hash", String(64), primary_key=True),
     Column("content", Text, nullable=False),
 )
-_VIOLATING = text("violations <> ''")
-_TO_REVIEW = text("verdict IN ('pending', 'contested')")
+VIOLATING = text("violations <> ''")
+TO_REVIEW = text("verdict IN ('pending', 'contested')")
 CALLS = Table(
     "calls",
     TABLES,
@@ -109,6 +109,7 @@ CALLS = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("over_at", BigInteger, nullable=False),
     Column("violations", Text, nullable=False),
+    Column("ever_violated", Text, nullable=False),
     Column("verdict", String(10), nullable=False),
     Column("evidence", String(20), nullable=False),
     Column("head", String(64), nullable=False),
@@ -120,8 +121,8 @@ CALLS = Table(
     Index("calls_agent", "agent", "started_at", "id"),
     Index("calls_carrier", "carrier", "started_at", "id"),
     Index("calls_over", "over_at"),
-    Index("calls_to_review", "verdict", "over_at", "id", sqlite_where=_TO_REVIEW, postgresql_where=_TO_REVIEW),
-    Index("calls_wrong", "started_at", "id", sqlite_where=_VIOLATING, postgresql_where=_VIOLATING),
+    Index("calls_to_review", "verdict", "over_at", "id", sqlite_where=TO_REVIEW, postgresql_where=TO_REVIEW),
+    Index("calls_wrong", "started_at", "id", sqlite_where=VIOLATING, postgresql_where=VIOLATING),
     Index("calls_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 RECORDS = Table(

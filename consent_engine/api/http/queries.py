@@ -15,7 +15,7 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.errors import FieldError, Malformed
-from consent_engine.ports.calls import ANY
+from consent_engine.ports.queries import ANY
 
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -71,9 +71,7 @@ class ListCalls(Paged):
     violation: Annotated[str, Field(pattern=f"^({'|'.join([*Violation, ANY])})$")] | None = Field(
         None, description="only calls with this violation; true: with any"
     )
-    verdict: _Verdict | None = Field(
-        None, description="only recorded calls with this verdict, of those not archived yet (two days)"
-    )
+    verdict: _Verdict | None = Field(None, description="only recorded calls with this verdict")
 
 
 class ListReviews(Paged):
@@ -82,7 +80,6 @@ class ListReviews(Paged):
     verdict: _Verdict = Field(
         "pending", description="pending: not reviewed yet; contested: failed, and waiting for a second look"
     )
-    archived: Literal["true"] | None = Field(None, description="true: only pending calls that were archived")
 
 
 class Coverage(StrictForm):

@@ -4,8 +4,8 @@ const QUEUE_EVERY_S = 10;
 const QUEUE_PAGE = 25;
 const SEEK_S = 5;
 const player = byId("player");
-const MOST_PAGES = 20; // of archived calls: one whose calls were all heard since is empty, and goes on
-let verdictWanted = "pending"; // which queue: a verdict, or "archived"
+const MOST_PAGES = 20; // one whose calls were all heard since is empty, and goes on
+let verdictWanted = "pending"; // which queue
 let queue = []; // as it was told
 let heard = null; // what is heard now: {call, own, recording, sold}
 let before = Promise.resolve(); // the end of what changes the queue or the call that is heard: one thing at a time
@@ -38,11 +38,10 @@ function showQueue(more) {
 }
 
 async function loadQueue() {
-  const which = verdictWanted === "archived" ? "pending&archived=true" : verdictWanted;
   let answer;
   let cursor = "";
   for (let page = 0; page === 0 || (page < MOST_PAGES && answer.ok && cursor && !answer.body.calls.length); page += 1) {
-    answer = await call("GET", `/v1/reviews?verdict=${which}&limit=${QUEUE_PAGE}&cursor=${cursor}`);
+    answer = await call("GET", `/v1/reviews?verdict=${verdictWanted}&limit=${QUEUE_PAGE}&cursor=${cursor}`);
     cursor = answer.ok ? answer.body.cursor : "";
   }
   byId("fresh").classList.toggle("bad", !answer.ok);
@@ -189,7 +188,6 @@ const KEYS = {
   ArrowRight: () => player.src && (player.currentTime += SEEK_S),
   j: () => move(1), k: () => move(-1),
   c: () => look(verdictWanted === "pending" ? "contested" : "pending"),
-  a: () => look(verdictWanted === "archived" ? "pending" : "archived"),
   p: () => shown("pass") && byId("pass").click(), f: () => shown("fail") && byId("fail").click(),
   u: () => shown("uphold") && byId("uphold").click(), l: () => shown("free") && byId("free").click(),
 };

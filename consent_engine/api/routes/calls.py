@@ -74,8 +74,7 @@ async def end(request: Request, caller: ApiKey, call_id: str) -> CallView:
 
 @operations.add("GET", "", CALL_LISTER, "List calls", CallList)
 async def list_(request: Request, caller: ApiKey, form: ListCalls) -> bytes:
-    """Newest first, a page at a time. With a filter that few calls match, pages may be short and still have a cursor.
-    Roles: reviewer, ops and auditor (masked)."""
+    """Newest first, a page at a time. Roles: reviewer, ops and auditor (masked)."""
     days = front_of(request).days
     since, until = (days.begins(form.day), days.ends(form.day) + 1) if form.day else (None, None)
     carrier, verdict = form.carrier.value if form.carrier else None, Verdict(form.verdict) if form.verdict else None

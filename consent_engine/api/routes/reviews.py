@@ -42,21 +42,14 @@ MOST_DAYS = 92
 @operations.add("GET", "", REVIEWER, "List reviews", CallList)
 async def list_(request: Request, caller: ApiKey, form: ListReviews) -> bytes:
     """Recorded calls by verdict, a page at a time: calls to be heard (`pending`, `contested`) oldest first, the others
-    newest first. Of the last two days; a call that an order waits for stays longer. With `archived=true` calls that
-    nobody heard before they were archived, oldest first: such a page may be short or empty and still have a cursor;
-    Malformed, 422, with another verdict. Role: reviewer (masked)."""
+    newest first. A page of calls to be heard may be short or empty and still have a cursor: one with another verdict by
+    now is left out. Role: reviewer (masked)."""
     verdict, whole = Verdict(form.verdict), caller.role in FULL_NUMBERS
-    if form.archived and verdict is not Verdict.PENDING:
-        raise Malformed([FieldError("archived", "not_pending", "goes with verdict=pending alone")])
     if verdict not in UNDECIDED:
         return await page_of_calls(request, caller, CallFilter(verdict=verdict), form)
 
     def listed(engine: Engine) -> bytes:
-        calls = engine.calls
-        page = (
-            calls.archived_unheard(form.cursor, form.limit) if form.archived
-            else calls.to_review(verdict, form.cursor, form.limit)
-        )  # fmt: skip
+        page = engine.calls.to_review(verdict, form.cursor, form.limit)
         return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
 
     return await front_of(request).ask(listed)

@@ -5,18 +5,18 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import Metric
 
 from consent_engine.api.service.families import Rows, gauge
-from consent_engine.domain.call.counted import Count, sum_of
+from consent_engine.domain.call.counted import Count, Summed
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import CARRIERS
 
 
-def of_dialled(days: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
-    """Calls by carrier and the day they began on, from each day's sums over all agents; every series from 0 on."""
+def of_dialled(days: Mapping[str, Summed]) -> Iterator[Metric]:
+    """Calls by carrier and the day they began on, from each day's sums; every series from 0 on."""
 
     def by(kinds: type[Count | Violation]) -> Rows:
         for day, sums in days.items():
             for carrier in CARRIERS:
-                yield from (((day, carrier, each.value), sums.get(sum_of(each, carrier), 0)) for each in kinds)
+                yield from (((day, carrier, each.value), sums[carrier, each]) for each in kinds)
 
     told = "Calls by the day (in China) they began on, and what happened to them"
     yield gauge("consent_calls", told, ("began", "carrier", "what"), by(Count))

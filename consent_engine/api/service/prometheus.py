@@ -23,6 +23,7 @@ from consent_engine.api.service.report_metrics import of_codes, of_reports
 from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.api.service.worker_metrics import of_calls, of_look_ups, of_outside, of_paused
+from consent_engine.domain.call.counted import Summed
 from consent_engine.domain.days import DAY_MS, GREENWICH, later
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -57,8 +58,8 @@ class Look:
     lanes: dict[Lane, LaneDepth]
     placed: Mapping[str, Mapping[State, int]]
     """by day; none while SQL cannot be asked"""
-    dialled: dict[str, dict[str, int]]
-    """counts of the calls of a day, over all agents"""
+    dialled: Mapping[str, Summed]
+    """the sums of calls by day; none while SQL cannot be asked"""
     workers: int
     counted: dict[str, float]
     outside: list[Health]
@@ -72,7 +73,7 @@ class Look:
     rooms: dict[str, Room]
     journal: Waiting
     unshown: Unshown
-    reviews: ReviewsSeen
+    reviews: ReviewsSeen | None
     paused: Mapping[Target, Millis]
     """since when a person has stopped each lane or gateway"""
     endings: Tally | None
@@ -175,16 +176,15 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield GaugeMetricFamily("consent_journal_waiting", "Entries not yet in the log", value=journal.count)
     yield GaugeMetricFamily("consent_journal_oldest_seconds", waits, value=age(journal, look.at))
     yield from of_publication(look.unshown)
-    yield from of_reviews(look.reviews, look.at)
+    if look.reviews is not None:
+        yield from of_reviews(look.reviews, look.at)
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
 def look_at(engine: Engine, pressing: PressureWatch) -> Look:
     """Read the state of the store now. pressing: the figures of two weeks of orders, kept between looks."""
     now = engine.registry.now()
-    placed = _placed(engine, now)
-    today = engine.terms.reporting.days.of(now)
-    dialled = {"today": today, "yesterday": later(today, -1)}
+    placed, dialled = _of_days(engine, now)
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
     counted = engine.registry.counted()
     clocks = clocks_seen(engine.registry)
@@ -192,7 +192,7 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
     return Look(
         engine.lanes.depths(),
         placed,
-        dict(zip(dialled, engine.calls.sums(list(dialled.values())), strict=True)),
+        dialled,
         workers,
         counted,
         outside,
@@ -247,16 +247,20 @@ def _archive_up(engine: Engine) -> bool:
     return True
 
 
-def _placed(engine: Engine, now: Millis) -> dict[str, dict[State, int]]:
-    """Count the orders of today and yesterday (UTC) by state; none while SQL cannot be asked, which another metric
-    says.
+def _of_days(engine: Engine, now: Millis) -> tuple[dict[str, dict[State, int]], dict[str, Summed]]:
+    """Count the orders of today and yesterday (UTC) by state, and sum up the calls of today and yesterday (in China);
+    none while SQL cannot be asked, which another metric says.
     """
-    days = {"today": GREENWICH.of(now), "yesterday": GREENWICH.of(now - DAY_MS)}
+    days, ask = {"today": GREENWICH.of(now), "yesterday": GREENWICH.of(now - DAY_MS)}, engine.store.queries
+    today = engine.terms.reporting.days.of(now)
+    dialled = {"today": today, "yesterday": later(today, -1)}
     try:
-        ask = engine.store.queries.orders.funnel
-        return {name: ask(GREENWICH.begins(day), GREENWICH.ends(day)) for name, day in days.items()}
+        return (
+            {name: ask.orders.funnel(GREENWICH.begins(day), GREENWICH.ends(day)) for name, day in days.items()},
+            {name: engine.calls.sums(day) for name, day in dialled.items()},
+        )
     except ArchiveUnavailable:
-        return {}
+        return {}, {}
 
 
 class _Once(Collector):

@@ -1,5 +1,6 @@
 """A desk: an engine with an archive, and the calls that its agents make."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from consent_engine.api.schemas.forms import read
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.days import CHINA
 from consent_engine.engine.call import CallTaken
 from tests.archive.house import Town
 from tests.conftest import NUMBER
@@ -38,13 +40,11 @@ class Desk(Town):
         return self.engine.calls.take(CallStart("desk", key or f"call-{self.keys}", read(StartCall, body)))
 
     def counted(self, day: str) -> dict[tuple[str, str], dict[str, int]]:
-        """Return the counts of the calls that began on a day, by carrier and agent."""
-        found: dict[tuple[str, str], dict[str, int]] = {}
-        for name, count in self.client.hgetall(f"ce:{{0}}:dialled:{day}").items():
-            what, carrier, agent = name.split("|", 2)
-            if not what.startswith("sum."):
-                found.setdefault((carrier, agent), {})[what] = int(count)
-        return found
+        """Return the figures of the calls that began on a day, by carrier and agent."""
+        found: dict[tuple[str, str], Counter[str]] = {}
+        for each in self.engine.store.queries.calls.counted(CHINA.begins(day), CHINA.ends(day), by_agent=True):
+            found.setdefault((each.carrier, each.agent), Counter()).update(dict.fromkeys(each.figures, each.count))
+        return {of: dict(figures) for of, figures in found.items()}
 
     def start(self, to: str = NUMBER, **more: Any) -> Call:
         return self.started(to, **more).call

@@ -86,15 +86,6 @@ def test_who_pressed_is_counted_over_two_weeks_one_day_read_a_look():
     assert asked[14:] == ["2025-11-26"], "a day that is over is known"
 
 
-def test_a_scrape_reads_no_agents_counts_of_calls(desk):
-    sold(desk)
-    day = CHINA.of(desk.clock())
-    [sums] = desk.engine.calls.sums([day])
-    assert {name: count for name, count in sums.items() if count} == {
-        f"{what}|{carrier}|": count for (carrier, _), of in desk.counted(day).items() for what, count in of.items()
-    }
-
-
 def test_a_few_orders_say_nothing_of_an_agent():
     most = Pressure("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 4})
     assert most.presses

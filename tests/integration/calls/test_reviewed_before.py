@@ -1,7 +1,5 @@
 """CONSENT_REVIEW=before: nothing is activated before a reviewer has passed its call, however long that takes."""
 
-from types import SimpleNamespace
-
 import pytest
 from msgspec.structs import replace
 
@@ -11,7 +9,6 @@ from consent_engine.domain.call.review import AlreadyReviewed, SameReviewer, Ver
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
-from consent_engine.engine.call_book import unheard_in
 from consent_engine.engine.review import HEARD_STAYS_MS, letting_go_on
 from consent_engine.ports import CallFilter, CommitResult, Loaded, Tally
 from tests.conftest import NUMBER
@@ -31,10 +28,13 @@ def careful(tmp_path):
     archive.close()
 
 
+def waiting(desk):
+    return desk.engine.store.queries.calls.waiting()
+
+
 def findings(desk):
     orders = desk.engine.store.queries.restrictions.tally(Kind.REVIEW)
-    told = reviews(orders, desk.engine.lists.waiting_for_review(), desk.clock())
-    return [(each.level.value, each.what) for each in told]
+    return [(each.level.value, each.what) for each in reviews(orders, waiting(desk), desk.clock())]
 
 
 def test_an_activation_waits_for_the_review_and_goes_on_once_that_has_passed(careful):
@@ -158,12 +158,10 @@ def test_what_is_to_be_heard_is_listed_oldest_first_and_leaves_the_list_when_it_
     review(desk, first.calls[0], "r-2", second=True)
     assert not book.to_review(Verdict.CONTESTED).calls
     desk.move(hours=24 * 3)
-    assert not book.to_review(Verdict.PENDING).calls, "they left for the archive"
-    assert desk.engine.lists.waiting_for_review()[Verdict.PENDING].count == 0
-    first = book.archived_unheard(limit=1)
-    rest = book.archived_unheard(first.cursor)
-    assert [call.id for call in (*first.calls, *rest.calls)] == calls[2:], "where nobody has heard them either"
-    assert rest.cursor == ""
+    assert not desk.engine.store.records.look(calls=calls).calls, "they left for the archive"
+    assert [call.id for call in book.to_review(Verdict.PENDING).calls] == calls[2:], (
+        "nobody has heard them there either"
+    )
 
 
 def test_a_call_told_by_the_body_of_an_order_is_waited_for_too(careful):
@@ -178,43 +176,17 @@ def test_a_call_told_by_the_body_of_an_order_is_waited_for_too(careful):
     assert careful.state(order) == "notified"
 
 
-class Queued:
-    """An archive whose queue holds calls, some of which were reviewed after they came back to the store."""
-
-    def __init__(self, total, heard):
-        self.rows, self.calls = [(f"call-{n:05d}", 1_000 + n) for n in range(total)], self
-        self._back = {call: SimpleNamespace(verdict=Verdict.PASSED) for call, _ in self.rows[:heard]}
-
-    def unheard(self, after, limit):
-        return [row for row in self.rows if after is None or (row[1], row[0]) > after][:limit]
-
-    def count_unheard(self, most):
-        return min(most, len(self.rows))
-
-    def look(self, calls):
-        return SimpleNamespace(calls={call: self._back[call] for call in calls if call in self._back})
-
-
-@pytest.mark.parametrize(("total", "heard", "waits"), [
-    (0, 0, Tally()), (60, 60, Tally()), (60, 50, Tally(10, 1_050)), (160, 120, Tally(40, 1_120)),
-    (3, 1, Tally(2, 1_001)), (600, 550, Tally(100, 1_499)),
-])  # fmt: skip
-def test_what_waits_in_the_archive_is_told_also_where_all_of_the_oldest_were_heard_since(total, heard, waits):
-    queued = Queued(total, heard)
-    assert unheard_in(queued, queued) == waits
-
-
 def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leaves_again(desk):
     call, _ = sold(desk)
     desk.move(hours=24 * 3)
     records = desk.engine.store.records
     assert not records.look(calls=[call.id]).calls
     archived = desk.found(call)
-    assert [each.id for each in desk.engine.calls.archived_unheard().calls] == [call.id]
-    assert desk.engine.calls.archived_waiting() == Tally(1, archived.over_at)
+    assert [each.id for each in desk.engine.calls.to_review(Verdict.PENDING).calls] == [call.id]
+    assert waiting(desk)[Verdict.PENDING] == Tally(1, archived.over_at)
     assert review(desk, call).verdict is Verdict.CONTESTED
-    assert not desk.engine.calls.archived_unheard().calls, "one has heard it, and it is not there again yet"
-    assert desk.engine.calls.archived_waiting() == Tally()
+    assert not desk.engine.calls.to_review(Verdict.PENDING).calls
+    assert waiting(desk)[Verdict.PENDING] == Tally()
     [live] = records.look(calls=[call.id]).calls.values()
     assert live.version > archived.version
     assert (live.person, live.publics[:-1]) == (archived.person, archived.publics)
@@ -225,7 +197,7 @@ def test_a_call_that_has_left_for_the_archive_is_reviewed_all_the_same_and_leave
     desk.move(hours=1)
     assert not records.look(calls=[call.id]).calls
     assert desk.found(call).verdict is Verdict.PASSED
-    assert desk.engine.store.archive.calls.count_unheard(9) == 0
+    assert waiting(desk) == {Verdict.PENDING: Tally(), Verdict.CONTESTED: Tally()}
     assert len(desk.engine.calls.page(CallFilter()).calls) == 1
     [row] = desk.engine.calls.coverage([CHINA.of(call.began.started_at)], "agent")
     assert (row.recorded, row.reviewed, row.failed) == (1, 1, 0)

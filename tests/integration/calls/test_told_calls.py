@@ -2,7 +2,6 @@
 
 import pytest
 
-from consent_engine.adapters.redis.codec import PREFIX
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.permit import Dialling, Tokens
@@ -56,31 +55,23 @@ def test_an_order_makes_the_call_it_tells_of_which_has_ended_with_its_recording(
     assert desk.state(order) == "notified"
 
 
-def test_until_it_is_heard_it_stands_in_one_list_and_is_listed_everywhere(desk):
-    """Calls described by orders (nearly all) and calls made known by themselves are listed together, in their order."""
+def test_calls_told_of_by_orders_and_by_themselves_are_listed_together_and_wait_until_they_are_heard(desk):
     desk.end(desk.start(OTHER))
     desk.clock.forward(seconds=5)
     ordered(desk, ago=1_000)
     told, alone = calls(desk)
-    lists, book = (desk.engine.store.lists, desk.engine.calls)
-    names = [
-        name for name in ("calls", "unheard", "told", "contested") if desk.client.zscore(f"{PREFIX}{name}", told.id)
-    ]
-    assert (told.began.ordered, names) == (1, ["told"])
+    book = desk.engine.calls
+    assert told.began.ordered == 1
     first = book.to_review(Verdict.PENDING, limit=1)
     assert [each.id for each in (*first.calls, *book.to_review(Verdict.PENDING, first.cursor).calls)] == [
         alone.id,
         told.id,
     ]
-    assert lists.waiting_for_review()[Verdict.PENDING].count == 2
+    assert desk.engine.store.queries.calls.waiting()[Verdict.PENDING].count == 2
     review(desk, told)
     assert [each.id for each in book.to_review(Verdict.PENDING).calls] == [alone.id]
     assert [each.id for each in book.to_review(Verdict.CONTESTED).calls] == [told.id]
     assert [each.id for each in calls(desk)] == [told.id, alone.id]
-    review(desk, told, "r-2", second=True)
-    for _ in range(3):
-        desk.move(hours=24 * 3)
-    assert not desk.client.exists(*(f"{PREFIX}{name}" for name in ("calls", "unheard", "told", "contested")))
 
 
 def test_the_same_request_again_is_the_same_order_and_the_same_call(desk):

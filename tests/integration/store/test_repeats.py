@@ -60,7 +60,6 @@ AGAIN = {
     "retire_record": "test_a_call_that_came_back_from_the_archive_meanwhile_stays",
     "retire_report": "test_what_changed_since_it_was_written_to_the_archive_stays",
     "standing": "test_a_look_that_is_repeated_sees_what_came_meanwhile",
-    "sums_of_day": "test_sums_that_are_asked_for_again_have_what_was_counted_meanwhile",
 }
 SMS = Target("lane", "sms")
 PARTS = ("records", "lanes", "inbox", "reservations", "lists", "retirement", "permits", "journal", "reports")
@@ -332,16 +331,7 @@ def test_a_report_that_came_meanwhile_keeps_its_person_and_the_one_before_it_has
     assert [bool(found[each.id].who) for each in (told, new[0])] == [False, True]
 
 
-# -- counts and the journal -------------------------------------------------------------------------------------------
-
-
-def test_sums_that_are_asked_for_again_have_what_was_counted_meanwhile(desk):
-    day = "2025-11-25"
-    desk.end(desk.start())
-    desk.wire.meanwhile = lambda: desk.end(desk.start("+8613900139000"))
-    [found] = desk.slow.lists.summed([day])
-    assert sum(found.values()) == sum(desk.engine.store.lists.summed([day])[0].values()) > 0
-    assert {count for name, count in found.items() if name.startswith("calls|")} >= {2}
+# -- the journal -------------------------------------------------------------------------------------------------------
 
 
 def test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_brought_it(desk):

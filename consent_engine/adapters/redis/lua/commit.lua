@@ -1,7 +1,7 @@
 -- Save decisions, each with everything that is written with it, or not at all: any number of commits of a cell at once.
 --
 -- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   7 offers   then the keys that the
---       commits refer to by number: records, inboxes, counters and lists  (all in one slot; some are only named)
+--       commits refer to by number: records, inboxes and lists  (all in one slot; some are only named)
 -- ARGV  1 now, '' = ask the server
 --       then two counted lists: offers that the commits need (name, content; '' when it is believed to be stored) ·
 --       KEYS numbers of the records that were not there when they were looked for
@@ -16,17 +16,16 @@
 --       10 '' or the newest yeses of an agent, with which a yes was compared: their KEYS number (hash)   SHA-1 of
 --       these as they were read, '-': none; stale where they are others now   as they are kept now, with this one   the
 --       agent (field)
---       11 KEYS number of the inbox of the line it is about   12 the number of its set of counts, 0: counts nothing
---       13 the instant from which on it is stale, '' = it never is: what it rests on is kept elsewhere
---       14 the number of the offer that it needs, 0: none
---       15 how many records; then for each: its KEYS number   the version that was read, '' when it was not (then it is
+--       11 KEYS number of the inbox of the line it is about
+--       12 the instant from which on it is stale, '' = it never is: what it rests on is kept elsewhere
+--       13 the number of the offer that it needs, 0: none
+--       14 how many records; then for each: its KEYS number   the version that was read, '' when it was not (then it is
 --       only stamped)   how it is touched   a digit for each effect that is dropped with care   how many restrictions
 --       bar, and three counted lists: the fields to check, in this order: the effect that is held, `seen` (how: 'a'),
 --       the effects that are dropped with care, the restrictions · fields to set (name, value; `seen` is the first) ·
 --       names of fields to delete
 --       then four counted lists: members added to lists (KEYS number, score, member) · members removed (KEYS number,
 --       member) · unmatched messages (json) · entries of the journal that this commit seals
---       After all commits: how many sets of counts, for each a counted list: counters (KEYS number, field)
 --       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it does not exist; its version
 --       begins with the instant, higher than that of one which `retire` deleted · 'l' it is only read, and stays.
 --       Care: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
@@ -37,11 +36,11 @@
 --
 -- All values are passed in the form in which Redis takes them: as little as possible is put together here.
 -- Everything about a commit is checked before its first write: a script is isolated, but never rolled back. Members of
--- lists, counts and entries are written at the end, once for all commits: no check here reads them.
+-- lists and entries are written at the end, once for all commits: no check here reads them.
 
 local call, match = redis.call, string.match
 local before, at = 0, 1 -- the index before the arguments of the current commit; the last index read
-local listed, counted, sealed = {}, {}, {} -- listed: by KEYS number, a member's score, or false to remove it
+local listed, sealed = {}, {} -- listed: by KEYS number, a member's score, or false to remove it
 local function list(width)
     local first = at + 2
     at = at + 1 + ARGV[at + 1] * width
@@ -107,7 +106,7 @@ local function commit()
     local first = before
     local op, guard, consumed = ARGV[first + 1], ARGV[first + 2], ARGV[first + 4]
     local inboxed, holder = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 7])
-    at = first + 15
+    at = first + 14
     local records = {} -- each is read once
     for n = 1, tonumber(ARGV[at]) do
         local key, read, how = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
@@ -133,8 +132,8 @@ local function commit()
         r.number = assert(tonumber(r.version), "a version that is no number")
         r.seen = assert(r.how ~= "a" or tonumber(r.kept[r.cares] or "0"), "an instant that is no number")
     end
-    if not in_time(ARGV[first + 13]) then return { "stale", 0 } end
-    local offer = offers[tonumber(ARGV[first + 14])]
+    if not in_time(ARGV[first + 12]) then return { "stale", 0 } end
+    local offer = offers[tonumber(ARGV[first + 13])]
     if offer and not offer.known then return { "offer", 0 } end
     if holder > 0 then
         local held = match(records[holder].kept[2] or "", "^%[(%d+,[1-9]%d*),")
@@ -208,8 +207,6 @@ local function commit()
     local u1, u2 = list(1)
     local e1, e2 = list(1)
     for i = e1, e2 do sealed[#sealed + 1] = ARGV[i] end
-    local counts = ARGV[first + 12]
-    if counts ~= "0" then counted[counts] = (counted[counts] or 0) + 1 end
     for i = u1, u2 do call("XADD", KEYS[1], "*", "m", ARGV[i]) end
     return "ok"
 end
@@ -246,13 +243,5 @@ for key, members in pairs(listed) do
 end
 for key, off in pairs(gone) do all("ZREM", key, off) end
 all("RPUSH", 6, sealed)
-at = following
-for n = 1, tonumber(ARGV[following]) do
-    local c1, c2 = list(2)
-    local times = counted[tostring(n)]
-    if times then
-        for i = c1, c2, 2 do call("HINCRBY", KEYS[tonumber(ARGV[i])], ARGV[i + 1], times) end
-    end
-end
 if failed then return type(failed) == "table" and failed or redis.error_reply(tostring(failed)) end
 return answers

@@ -1,6 +1,6 @@
 -- Delete a call or an ending that the archive has, or nothing.
 --
--- KEYS  1 the record   2 due-set of the timer lane   3... the lists that it is in   (all in one slot)
+-- KEYS  1 the record   2 due-set of the timer lane   (both in one slot)
 -- ARGV  1 its id   2 version that the archive has   3 the held effect   4 its lease: `<attempt>,<since when>`   5 the kind of
 --       record, as members of the due-set begin with it
 -- Returns ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is no
@@ -20,5 +20,4 @@ if string.match(kept[2] or "", "^%[(%d+,[1-9]%d*),") ~= ARGV[4] then return "los
 -- From here on nothing can fail.
 redis.call("DEL", KEYS[1])
 redis.call("ZREM", KEYS[2], member)
-for n = 3, #KEYS do redis.call("ZREM", KEYS[n], ARGV[1]) end
 return "ok"
