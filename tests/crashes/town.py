@@ -281,6 +281,7 @@ class Town(Judge, World):
         self.bss.ended[:] = was.ended
         self.unsure, self.reported = {}, set()
         self.unsure_refusals, self.unsure_suspicions, self.unsure_releases = [], [], []
+        listed(self.engine.store, self.client)  # the lists of the life before know what never was in this one
 
     def stands(self) -> dict[bytes, bytes]:
         """Everything the server keeps, to the byte."""
