@@ -1,7 +1,9 @@
 """/reports: from complaint to answer on one page; ops decide, auditors read, and every number on it is masked."""
 
 import pytest
+from sqlalchemy import update
 
+from consent_engine.adapters.sql.tables import RECORDS
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, is_problem
@@ -88,7 +90,9 @@ def test_what_a_decision_tells_is_what_it_was_said_to_tell(door):
 def test_the_next_due_comes_first_and_the_overdue_are_counted(door):
     later = reported(door, 5)["id"]
     first = reported(door, 60, channel="counter")["id"]
-    door.redis.zadd("ce:{0}:awaited", {f"{first} counter ours_unrecorded": 1})
+    assert set(door.engine.store.queries.reports.due(9)) == {first, later}
+    with door.engine.store.archive.asking() as connection:
+        connection.execute(update(RECORDS).where(RECORDS.c.id == first).values(answer_by=1))
     shown = door.sign_in(Role.AUDITOR).get("/reports/due").json()
     assert [each["id"] for each in shown["reports"]] == [first, later]
     assert (shown["open"], shown["overdue"]) == (2, 1)
