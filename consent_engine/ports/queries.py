@@ -193,22 +193,27 @@ class Unasked(Queries):
 
     @property
     def orders(self) -> OrderQueries:
+        """Raises ArchiveUnavailable."""
         raise ArchiveUnavailable("there is no archive to ask")
 
     @property
     def restrictions(self) -> RestrictionQueries:
+        """Raises ArchiveUnavailable."""
         raise ArchiveUnavailable("there is no archive to ask")
 
     @property
     def endings(self) -> EndingQueries:
+        """Raises ArchiveUnavailable."""
         raise ArchiveUnavailable("there is no archive to ask")
 
     @property
     def reports(self) -> ReportQueries:
+        """Raises ArchiveUnavailable."""
         raise ArchiveUnavailable("there is no archive to ask")
 
     @property
     def calls(self) -> CallQueries:
+        """Raises ArchiveUnavailable."""
         raise ArchiveUnavailable("there is no archive to ask")
 
 

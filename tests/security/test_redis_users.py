@@ -102,7 +102,7 @@ def test_a_worker_may_let_an_order_go_to_the_archive(home, redis, walked):
 
 def test_everything_else_an_installation_does_is_allowed_too(home, redis, walked):
     assert home.ask("POST", "/v1/refusals", {"msisdn": "13800000077", "channel": "voice"})[0] == HTTPStatus.CREATED
-    assert home.ask("GET", "/v1/refusals", role="ops")[1]["refusals"]
+    until("the scribe has written it", lambda: home.ask("GET", "/v1/refusals", role="ops")[1]["refusals"])
     act = {"channel": "web", "ref": "form-1", "at": "2099-01-01T00:00:00Z"}
     lifted = home.ask("POST", "/v1/refusals/lift", {"msisdn": "13800000077", "evidence": act}, role="admin")
     assert lifted[0] == HTTPStatus.UNPROCESSABLE_ENTITY  # refused as in the future: but the line was read
