@@ -298,7 +298,7 @@ def dumped(client, key):
 
 
 PERSONLESS = re.compile(
-    rb"rq:|ce:workers|ce:measures|ce:meta|ce:apikeys|ce:key:|ce:\{0\}:(due|placed|funnel|refusals|held)"
+    rb"rq:|ce:workers|ce:measures|ce:meta|ce:apikeys|ce:key:|ce:\{0\}:(due|journal)"
 )
 """Keys that hold no person part: their values are searched too."""
 
