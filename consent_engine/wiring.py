@@ -209,7 +209,9 @@ def data(settings: Settings, progress: Callable[[str], None] | None, *, own: boo
 
 
 def _archived(store: Store, archive: SqlArchive) -> Store:
-    return replace(store, archive=archive, log=SqlLog(archive), queries=SqlQueries(archive))
+    store = replace(store, archive=archive, log=SqlLog(archive))
+    store.queries = SqlQueries(archive, store.ours)
+    return store
 
 
 def archive_of(settings: Settings) -> SqlArchive:

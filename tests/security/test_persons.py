@@ -297,9 +297,7 @@ def dumped(client, key):
     return " ".join((zlib.decompress(part) if part[:1] == b"x" else part).decode("utf-8", "replace") for part in read)
 
 
-PERSONLESS = re.compile(
-    rb"rq:|ce:workers|ce:measures|ce:meta|ce:apikeys|ce:key:|ce:\{0\}:(due|journal)"
-)
+PERSONLESS = re.compile(rb"rq:|ce:workers|ce:measures|ce:meta|ce:apikeys|ce:key:|ce:\{0\}:(due|journal)")
 """Keys that hold no person part: their values are searched too."""
 
 

@@ -1,5 +1,7 @@
 """All queries of one database."""
 
+from collections.abc import Callable
+
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.call_queries import SqlCallQueries
 from consent_engine.adapters.sql.ending_queries import SqlEndingQueries
@@ -10,9 +12,10 @@ from consent_engine.ports.queries import Queries
 
 
 class SqlQueries(Queries):
-    """The Queries of one database."""
+    """The Queries of one database. ours: raises NotOurArchive where it is another's"""
 
-    def __init__(self, archive: SqlArchive) -> None:
+    def __init__(self, archive: SqlArchive, ours: Callable[[], object] = lambda: None) -> None:
+        self._ours = ours
         self._orders = SqlOrderQueries(archive)
         self._restrictions = SqlRestrictionQueries(archive)
         self._endings = SqlEndingQueries(archive)
@@ -21,20 +24,25 @@ class SqlQueries(Queries):
 
     @property
     def orders(self) -> SqlOrderQueries:
+        self._ours()
         return self._orders
 
     @property
     def restrictions(self) -> SqlRestrictionQueries:
+        self._ours()
         return self._restrictions
 
     @property
     def endings(self) -> SqlEndingQueries:
+        self._ours()
         return self._endings
 
     @property
     def reports(self) -> SqlReportQueries:
+        self._ours()
         return self._reports
 
     @property
     def calls(self) -> SqlCallQueries:
+        self._ours()
         return self._calls
