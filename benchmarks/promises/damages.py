@@ -179,7 +179,7 @@ def run(damage: str, data: Path, works_s: float = WORKS_S, *, first: bool = Fals
 def _logged(load: Load, data: Path) -> None:
     """Wait until the log has the entries of nearly all of the file: nobody can know that others are lost.
 
-    Raises TimeoutError where the sealer does not keep up.
+    Raises TimeoutError where the scribe does not keep up.
     """
     store, until = load.engine().store, time.monotonic() + LOGGED_S
     if store.log is None:
@@ -192,7 +192,7 @@ def _logged(load: Load, data: Path) -> None:
         if size >= LOGGED * _aof(data).stat().st_size and len(load.notes.orders) >= ORDERS:
             return
         time.sleep(PAUSE_S)
-    raise TimeoutError("the sealer does not keep up with the load")
+    raise TimeoutError("the scribe does not keep up with the load")
 
 
 def _broken(notes: Notes, engine: Engine) -> str:

@@ -166,7 +166,7 @@ class Load(Crowd):
         """Bring the journal into the log."""
         while not self.stop.wait(PAUSE_S):
             try:
-                write_out(engine.store, "sealer")
+                write_out(engine.store, "scribe")
             except ConsentError:
                 self.notes.answers["not sealed"] += 1
 

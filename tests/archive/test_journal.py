@@ -128,7 +128,7 @@ class Dies(BaseException):
 
 
 def dying(town, at):
-    """A store whose sealer dies before its n-th step, or after it was done and before the answer: 2n, 2n + 1."""
+    """A store whose scribe dies before its n-th step, or after it was done and before the answer: 2n, 2n + 1."""
     count = [-1]
 
     def mortal(step):
@@ -155,7 +155,7 @@ def dying(town, at):
     return replace(town.engine.store, journal=Journal(), log=LogThrough(town.engine.store.log, through))
 
 
-def test_whenever_a_sealer_dies_everything_is_in_the_log_once_and_densely(small):
+def test_whenever_a_scribe_dies_everything_is_in_the_log_once_and_densely(small):
     points = 0
     while True:
         small.settled(key=f"k{points}", msisdn=parse(f"138{points:08d}"))
@@ -296,7 +296,7 @@ class Interrupted(Wire):
         return found
 
 
-def test_no_waiting_entry_is_passed_over_because_a_sealer_takes_others_out_meanwhile(small):
+def test_no_waiting_entry_is_passed_over_because_a_scribe_takes_others_out_meanwhile(small):
     entries = [f"n 0ce7{n:024x} 0 1 {'h' * 43}" for n in range(2_500)]
     small.client.rpush(small.cell.journal, *entries)
     small.engine.store.ours()
