@@ -286,7 +286,7 @@ def test_an_archive_that_somebody_emptied_is_not_made_anew_and_goes_on_when_it_i
     late.close()
 
 
-@pytest.mark.parametrize("kept", ["2", "4"])
+@pytest.mark.parametrize("kept", [str(int(SCHEMA) - 1), str(int(SCHEMA) + 1)])
 def test_an_archive_of_another_format_is_left_alone(town, kept):
     order = town.archived()
     done_to(town.archive, f"UPDATE archive_meta SET value = '{kept}' WHERE name = 'schema'")  # noqa: S608
