@@ -86,8 +86,7 @@ async def place(request: Request, caller: ApiKey) -> Response:
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "List orders", OrderList)
 async def list_(request: Request, caller: ApiKey, form: ListOrders) -> bytes:
-    """Newest first, a page at a time. With a filter that few orders match, pages may be short and still have a cursor.
-    Roles: ops and auditor (masked)."""
+    """Newest first, a page at a time, as they were up to a second ago. Roles: ops and auditor (masked)."""
     wanted = OrderFilter(
         form.state, form.agent, form.plan, since=millis(form.since) if form.since else None, void_yes=form.void_yes
     )
