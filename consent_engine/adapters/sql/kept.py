@@ -68,7 +68,7 @@ class SqlKept(Generic[R]):
         rows = []
         for name in sorted(records):
             try:
-                rows.append({**row(records[name]), **_beside(records[name]), "gone": gone})
+                rows.append({**row(records[name]), **_beside(records[name], gone), "gone": gone})
             except BrokenRecord as error:
                 log.error("%s: %s", name, error)
         return rows
@@ -205,9 +205,11 @@ class Fit(Enum):
     ANOTHER = 2
 
 
-def _beside(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return the columns that each record has, whatever its kind: pending effects, and the length of its chain."""
-    effects = {name: kept for name, kept in fields.items() if name[:2] == "f:"}
+def _beside(fields: Mapping[str, str], gone: bool) -> dict[str, Any]:  # noqa: FBT001
+    """Return the columns that each record has, whatever its kind: the length of its chain, and its pending effects:
+    what the store lets go has none, for the one that moves it goes with it.
+    """
+    effects = {} if gone else {name: kept for name, kept in fields.items() if name[:2] == "f:"}
     return {"links": _length(fields), "effects": compact(effects) if effects else None}
 
 

@@ -233,7 +233,8 @@ class Judge:
         members = {member for due in DUE.values() for member in client.zrange(due, 0, -1)}
         wanted = {f"o:{order.id}:{effect}" for order in shown.values() for effect in order.effects}
         calls = {call.id: call for call in self.engine.calls.page(CallFilter(), limit=200).calls}
-        wanted |= {f"c:{call.id}:{effect}" for call in calls.values() for effect in call.effects}
+        live = self.engine.store.records.look(calls=list(calls)).calls
+        wanted |= {f"c:{call.id}:{effect}" for call in live.values() for effect in call.effects}
         endings = self.engine.endings.of(list(shown)).values()
         wanted |= {f"e:{ending.id}:{effect}" for ending in endings for effect in ending.effects}
         assert not any(map(missing_of_ending, endings)), "an ending that neither ends nor shouts"
@@ -245,7 +246,7 @@ class Judge:
             assert ("read" in line.effects) == bool(self.unread(number))
             ours = {Entry.of(order) for order in shown.values() if order.person.msisdn == number}
             assert set(line.entries) == ours, "what a reply is matched with is what the orders are"
-        assert members == wanted
+        assert members == wanted, (members - wanted, wanted - members)
         assert all(order.effects for order in shown.values() if not order.state.settled)
 
     def nothing_lost(self, shown):
