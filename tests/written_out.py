@@ -28,8 +28,10 @@ class WrittenOut:
 
     @property
     def _archive(self) -> SqlArchive:
-        if isinstance(self._store.archive, SqlArchive):
-            return self._store.archive
+        archive = self._store.archive
+        archive = vars(archive).get("_archive", archive) if archive is not None else None  # behind one with faults
+        if isinstance(archive, SqlArchive):
+            return archive
         if self._own is None:
             folder = tempfile.mkdtemp(prefix="sql-")
             self._own = SqlArchive(f"sqlite:///{folder}/lists.sqlite3")

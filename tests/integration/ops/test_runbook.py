@@ -366,8 +366,9 @@ def called_wrongly(night):
 
 
 def unheard(night):
-    """Leave a recorded call that waits for a reviewer."""
+    """Leave a recorded call that waits for a reviewer, and a command to bring it to SQL, as a worker would."""
     night.world().place()
+    assert night.run("consent calls")[0] == 0
 
 
 def report_overdue(night):
