@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from consent_engine.adapters.sql.calls import SqlCalls
 from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, connected
-from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
+from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept, readable
 from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import order_of, row_of
 from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, hold, make, said
@@ -170,10 +170,10 @@ class SqlArchive(SqlKept[Order], Archive):
 
     def orders(self, ids: Sequence[str]) -> dict[str, Order]:
         found = self._in_pieces(_WHOLE, ids, ORDERS.c.id)
-        return {order.id: order for order in self._readable(found, self._checked)}
+        return {order.id: order for order in readable(found, self._checked)}
 
     def recall(self, keys: Sequence[str]) -> list[Order]:
-        return self._readable(self._in_pieces(_WHOLE, keys, ORDERS.c.request_key), self._checked, whole=True)
+        return readable(self._in_pieces(_WHOLE, keys, ORDERS.c.request_key), self._checked, whole=True)
 
     def _checked(self, row: Any) -> Order:  # noqa: ANN401 - a row
         return order_of(row.record, row.person, row.content, self.seal)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from consent_engine.adapters.sql.kept import SqlKept
+from consent_engine.adapters.sql.kept import SqlKept, readable
 from consent_engine.adapters.sql.tables import CALLS, hold
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.transcript import SAID
@@ -67,11 +67,11 @@ class SqlCalls(SqlKept[Call], CallArchive):
         return seal.record(call, fields.get(SEAL)) if seal else call
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
-        return {call.id: call for call in self._readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
+        return {call.id: call for call in readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
 
     def recall(self, keys: Sequence[str]) -> list[Call]:
         by_key = self._in_pieces(_READ, keys, CALLS.c.request_key, CALLS.c.recording_key, CALLS.c.audio_key)
-        return self._readable(by_key, self._call, whole=True)
+        return readable(by_key, self._call, whole=True)
 
     def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
         return self._checked(self._fields(row))

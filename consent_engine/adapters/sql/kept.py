@@ -42,6 +42,21 @@ OF_THE_ROW = (DataError, IntegrityError)
 R = TypeVar("R")
 
 
+def readable(rows: Iterable[Any], read: Callable[[Any], R], *, whole: bool = False) -> list[R]:
+    """Read the records of rows; an unreadable one is logged and left out, so that the others can still be used.
+    whole: raises its BrokenRecord instead, for a caller who would take it for one that does not exist
+    """
+    found = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except BrokenRecord as error:
+            log.error("%s: %s", row.id, error)
+            if whole:
+                raise
+    return found
+
+
 class Database(Protocol):
     """The database of an archive's tables. seal: checks records against tampering; None: they are not checked"""
 
@@ -123,20 +138,6 @@ class SqlKept(Generic[R]):
             pieces = (sound[n : n + PIECE] for n in range(0, len(sound), PIECE))
             any_of = (or_(*(among(connection, column, piece) for column in columns)) for piece in pieces)
             return [row for some in any_of for row in connection.execute(wanted.where(some))]
-
-    def _readable(self, rows: Iterable[Any], read: Callable[[Any], R], *, whole: bool = False) -> list[R]:
-        """Read the records of rows; an unreadable one is logged and left out, so that the others can still be used.
-        whole: raises its BrokenRecord instead, for a caller who would take it for one that does not exist
-        """
-        found = []
-        for row in rows:
-            try:
-                found.append(read(row))
-            except BrokenRecord as error:
-                log.error("%s: %s", row.id, error)
-                if whole:
-                    raise
-        return found
 
     def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
         """Return those of these records whose columns differ from the record, with the names of the columns."""

@@ -12,10 +12,10 @@ from consent_engine.ports.queries import Queries
 
 
 class SqlQueries(Queries):
-    """The Queries of one database. ours: raises NotOurArchive where it is another's"""
+    """The Queries of one database. check: raises NotOurArchive for a database of another installation"""
 
-    def __init__(self, archive: SqlArchive, ours: Callable[[], object] = lambda: None) -> None:
-        self._ours = ours
+    def __init__(self, archive: SqlArchive, check: Callable[[], object] = lambda: None) -> None:
+        self._check = check
         self._orders = SqlOrderQueries(archive)
         self._restrictions = SqlRestrictionQueries(archive)
         self._endings = SqlEndingQueries(archive)
@@ -24,25 +24,25 @@ class SqlQueries(Queries):
 
     @property
     def orders(self) -> SqlOrderQueries:
-        self._ours()
+        self._check()
         return self._orders
 
     @property
     def restrictions(self) -> SqlRestrictionQueries:
-        self._ours()
+        self._check()
         return self._restrictions
 
     @property
     def endings(self) -> SqlEndingQueries:
-        self._ours()
+        self._check()
         return self._endings
 
     @property
     def reports(self) -> SqlReportQueries:
-        self._ours()
+        self._check()
         return self._reports
 
     @property
     def calls(self) -> SqlCallQueries:
-        self._ours()
+        self._check()
         return self._calls

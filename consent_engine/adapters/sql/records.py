@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from consent_engine.adapters.sql.kept import SqlKept
+from consent_engine.adapters.sql.kept import SqlKept, readable
 from consent_engine.adapters.sql.tables import RECORDS, hold
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
@@ -97,4 +97,4 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
         kept = RECORDS.c
         wanted = select(kept.id, kept.record, kept.person).where(kept.kind == owner.value, kept.gone)
         rows = self._in_pieces(wanted, ids, kept.id)
-        return self._readable(rows, lambda row: self._checked(owner, self._fields(row)), whole=whole)
+        return readable(rows, lambda row: self._checked(owner, self._fields(row)), whole=whole)
