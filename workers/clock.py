@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from consent_engine.domain.effects import Lane
-from consent_engine.engine.archive_records import move_reports
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.metrics import Measures
@@ -24,6 +23,8 @@ log = logging.getLogger(__name__)
 TAKEN_TICKS = 10
 """For how many ticks the clock performs a silent lane, before it checks whether a worker leases there again."""
 TRIM_EVERY_S = 600.0
+MOST_EXPIRED = 500
+"""Most records of each kind that are deleted from SQL at a time."""
 TELL_EVERY = 60
 """Lasting trouble is logged again after this many ticks."""
 OUTAGES_EVERY_S = 5.0
@@ -51,7 +52,7 @@ class Clock(threading.Thread):
         self._silence = Silence(int(tick_s * 1000))
         self._taken: Counter[Lane] = Counter()
         self._looked_at = monotonic()
-        self._trim_at = self._outages_at = 0.0
+        self._trim_at = self._expire_at = self._outages_at = 0.0
         self._ending = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -99,7 +100,8 @@ class Clock(threading.Thread):
         for lane, depth in depths.items():
             self._measures.late(lane, depth.late / 1000)
         self._count(engine)
-        await self._trim(engine)
+        self._trim(engine)
+        await self._expire(engine)
         standing = [lane for lane in self._lanes if engine.performer.gate.lane(lane)]
         for lane in self._silent({lane: depth for lane, depth in depths.items() if lane not in standing}):
             await self._perform(engine, lane)
@@ -114,8 +116,8 @@ class Clock(threading.Thread):
             self._outages_at = monotonic() + OUTAGES_EVERY_S
             tell_outages(engine)
 
-    async def _trim(self, engine: Engine) -> None:
-        """Now and then delete what must not be kept any longer, and move reports to the archive."""
+    def _trim(self, engine: Engine) -> None:
+        """Now and then delete from Redis what must not be kept any longer."""
         if monotonic() < self._trim_at:
             return
         self._trim_at = monotonic() + TRIM_EVERY_S
@@ -123,13 +125,22 @@ class Clock(threading.Thread):
             log.info(
                 "%d unmatched messages and entries about lifted restrictions were too old, or too many: deleted", gone
             )
+
+    async def _expire(self, engine: Engine) -> None:
+        """Now and then delete from SQL what its retention no longer allows: a little a tick, until nothing is left."""
+        archive = engine.store.archive
+        if archive is None or monotonic() < self._expire_at:
+            return
+        self._expire_at = monotonic() + TRIM_EVERY_S
         try:
-            if moved := await move_reports(engine.store, engine.registry.now()):
-                log.info("%d reports of calls went to the archive", moved)
+            done = await asyncio.to_thread(archive.expire, engine.registry.now(), MOST_EXPIRED)
         except ArchiveUnavailable as error:
-            log.warning("reports of calls cannot be archived now: %s", error)
-        if any(expired := engine.reports.expire()):
-            log.info("deleted because of their age: person parts of %d reports of calls, %d whole reports", *expired)
+            log.error("data past retention could not be deleted from SQL: %s", error)
+            return
+        if done:
+            self._expire_at = 0.0  # there may be more
+            told = "past retention: person parts of %d records, %d orders, %d calls, %d reports and endings deleted"
+            log.info(told, done.persons, done.orders, done.calls, done.records)
 
     def _told(self, engine: Engine) -> str:
         lanes, flying = ",".join(self._lanes), engine.performer.in_flight()

@@ -196,10 +196,11 @@ class Looker:
 
     def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
         ids = {owner: list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner}
-        found = self.store.records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING])
-        reports = self.store.reports.look(ids[Owner.REPORT])[1] if ids[Owner.REPORT] else {}
+        found = self.store.records.look(
+            ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING], ids[Owner.REPORT]
+        )
         records: Mapping[str, Order | Line | Call | Ending | Report] = {
-            **found.orders, **found.lines, **found.calls, **found.endings, **reports
+            **found.orders, **found.lines, **found.calls, **found.endings, **found.reports
         }  # fmt: skip
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
 

@@ -56,7 +56,7 @@ def _promised(store: Store, now: Millis) -> Iterator[Finding]:
         report.events[-1].at
         for reward in (Reward.ELIGIBLE, Reward.GRANTED)
         for page in _decided(store, reward)
-        for report in store.reports.look(page)[1].values()
+        for report in store.records.look(reports=page).reports.values()
         if report.decided and not report.over_at
     ]
     days = (now - min(since, default=now)) // DAY_MS

@@ -15,7 +15,6 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.store_requests import (
     Ask,
     Load,
-    LoadReports,
     LoadYeses,
     Page,
     Post,
@@ -54,12 +53,13 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     lines = {line for ask in asks for line in ask.lines}
     calls = {call for ask in asks for call in ask.calls}
     endings = {ending for ask in asks for ending in ask.endings}
-    found = store.records.look(tuple(orders), tuple(lines), tuple(calls), tuple(endings))
+    reports = {report for ask in asks for report in ask.reports}
+    found = store.records.look(tuple(orders), tuple(lines), tuple(calls), tuple(endings), tuple(reports))
     # Each ask gets only the records that it named: another ask's record must not be taken for its own.
     return [
         Loaded(
             found.now, _own(found.orders, ask.orders), _own(found.lines, ask.lines), _own(found.calls, ask.calls),
-            _own(found.endings, ask.endings),
+            _own(found.endings, ask.endings), _own(found.reports, ask.reports),
         )
         for ask in asks
     ]  # fmt: skip
@@ -71,11 +71,6 @@ def _own(found: Mapping[str, T], wanted: Sequence[str]) -> dict[str, T]:
 
 def _yeses(store: Store, asks: Sequence[LoadYeses], due: Counter[Lane]) -> Sequence[object]:
     return store.records.newest_yeses([ask.beat for ask in asks])
-
-
-def _reports(store: Store, asks: Sequence[LoadReports], due: Counter[Lane]) -> Sequence[object]:
-    now, found = store.reports.look(list(dict.fromkeys(report for ask in asks for report in ask.reports)))
-    return [(now, _own(found, ask.reports)) for ask in asks]
 
 
 def _by_archive(
@@ -180,7 +175,6 @@ def _released(store: Store, asks: Sequence[Release], due: Counter[Lane]) -> Sequ
 
 _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]] = {
     Load: _loaded,
-    LoadReports: _reports,
     LoadYeses: _yeses,
     Post: _posted,
     Recall: _recalled,

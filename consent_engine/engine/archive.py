@@ -9,13 +9,20 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from time import monotonic
 
 from consent_engine.domain.effects import MOVED, WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_LINE, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
-from consent_engine.engine.archive_records import Moving, awaited, move_calls, move_endings, moving_effect, park
+from consent_engine.engine.archive_records import (
+    Moving,
+    awaited,
+    move_calls,
+    move_endings,
+    move_reports,
+    moving_effect,
+    park,
+)
 from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
@@ -36,8 +43,6 @@ LATER_MS = 3_600_000
 """Delay before a record that still has other effects is looked at again."""
 SOON_MS = 60_000
 DOWN_MS, MOST_DOWN_MS = 5_000, 600_000
-EXPIRE_EVERY_S = 600.0
-EXPIRE_MOST = 500
 _MOVES = frozenset({WAKE_ARCHIVE, WAKE_EXPIRED})
 IDLE_MS = LATE_MARGIN
 """How long a number must be silent before its dedupe keys go: twice as long as any gateway repeats a message."""
@@ -54,7 +59,6 @@ class Archiver:
         self._moving: asyncio.Task[None] | None = None
         self._troubles = 0
         self._trouble = LastingTrouble(log, "timer: finished records cannot be archived now")
-        self._expire_at = 0.0
 
     def take(self, leased: Sequence[Leased]) -> list[Leased]:
         """Queue the records that due timers move, delete lines without entries, and return all other leases."""
@@ -81,10 +85,12 @@ class Archiver:
             orders = {each.order.id: each for each in batch if each.order is not None}
             calls = {each.call.id: each for each in batch if each.call is not None}
             endings = {each.ending.id: each for each in batch if each.ending is not None}
+            reports = {each.report.id: each for each in batch if each.report is not None}
             for move, some in (
                 (self._move, orders),
                 (partial(self._move_others, Owner.CALL, move_calls), calls),
                 (partial(self._move_others, Owner.ENDING, move_endings), endings),
+                (partial(self._move_others, Owner.REPORT, move_reports), reports),
             ):
                 try:
                     await move(some)
@@ -106,7 +112,6 @@ class Archiver:
             return
         self._fine()
         self._postpone({**dict.fromkeys(stale, now + SOON_MS), **dict.fromkeys(early, now + LATER_MS)}, owner)
-        await self._expire(archive, now)
 
     async def _move(self, batch: Mapping[str, Leased]) -> None:
         now, archive = max((each.at for each in batch.values()), default=0), self._archive
@@ -126,7 +131,6 @@ class Archiver:
         self._fine()
         self._let_go({order: (batch[order], record) for order, record in records.items() if order in kept}, now)
         park(self._store, Owner.ORDER, {o: r for o, r in records.items() if o not in kept}, batch, self._told)
-        await self._expire(archive, now)
 
     async def _keep(self, archive: Archive, records: Mapping[str, Mapping[str, str]]) -> set[str]:
         await awaited(self._store, archive)
@@ -163,21 +167,6 @@ class Archiver:
     def _postpone(self, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         if dues:
             self._store.lanes.postpone(moving_effect(owner), dues, owner)
-
-    async def _expire(self, archive: Archive, now: Millis) -> None:
-        """Delete archived data that its retention class no longer allows: a little now and then, beside archiving."""
-        if monotonic() < self._expire_at:
-            return
-        self._expire_at = monotonic() + EXPIRE_EVERY_S
-        try:
-            done = await asyncio.to_thread(archive.expire, now, EXPIRE_MOST)
-        except ArchiveUnavailable as error:
-            log.error("timer: data past retention could not be deleted from the archive: %s", error)
-            return
-        if done:
-            self._expire_at = 0.0  # there may be more
-            told = "archive: person parts of %d records, %d whole orders, %d calls, %d reports and endings deleted"
-            log.info(told, done.persons, done.orders, done.calls, done.records)
 
 
 def _is_over(record: Mapping[str, str]) -> bool:

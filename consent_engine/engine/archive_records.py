@@ -12,10 +12,9 @@ from msgspec.structs import replace
 from consent_engine.domain.call.call import keys_held
 from consent_engine.domain.call.review import UNDECIDED
 from consent_engine.domain.decide.decision import PARKED, Put
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Millis, Pending
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, WAKE_PERSON, Pending
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.line.restriction import Kind
-from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.ports import (
     Archive,
     Commit,
@@ -28,15 +27,18 @@ from consent_engine.ports import (
 )
 
 log = logging.getLogger(__name__)
-MOST_MOVED = 500
 Records = Mapping[str, Mapping[str, str]]
 Told = Callable[[str, int], None]
 Moving = Callable[[Store, Archive, Mapping[str, Leased], Told], Awaitable[tuple[list[str], list[str]]]]
 """Moves finished records; returns those to look at again soon, and those much later. Raises ArchiveUnavailable."""
 
 
+_GOES_WITH_IT = {f"f:{WAKE_PERSON}"}
+"""The effect that a report which leaves may still have: SQL has a retention, too."""
+
+
 class _Moved(NamedTuple):
-    """The result of moving a batch. over: the records whose only effect is this move · kept: those of them in the
+    """The result of moving a batch. over: the records that want nothing but this move · kept: those of them in the
     archive · gone: those that left the store · soon, later: those to look at again
     """
 
@@ -53,7 +55,7 @@ async def _move(
     found = store.retirement.whole_records(owner, list(batch))
     over = {
         name: fields for name, fields in found.items()
-        if name not in stay and {n for n in fields if n[:2] == "f:"} == {f"f:{effect}"}
+        if name not in stay and {n for n in fields if n[:2] == "f:"} - _GOES_WITH_IT == {f"f:{effect}"}
     }  # fmt: skip
     kept = await _keep(store, archive, owner, over) if over else set()
     rows = [(batch[name].held, int(over[name]["v"])) for name in over if name in kept]
@@ -101,7 +103,7 @@ _NAMED = {
 def park(store: Store, owner: Owner, records: Records, batch: Mapping[str, Leased], told: Told) -> None:
     """Put records that the archive does not take on the stuck list, for a person to see why; the others go on.
 
-    records: as they were to be kept · batch: their leases, where their kind has a timer
+    records: as they were to be kept · batch: their leases
     """
     kind, known_by = _NAMED[owner]
     why = f"the archive does not take it: another {kind} stands there under this {known_by}, or it cannot be written"
@@ -110,7 +112,7 @@ def park(store: Store, owner: Owner, records: Records, batch: Mapping[str, Lease
         log.error("%s %s: the archive does not take it", kind, name)
         stuck = replace(Pending.decode(fields.get(f"f:{effect}", "[]")), leased_at=0, parked=1, why=why)
         change = RecordChange(owner, name, int(fields["v"]), put=(Put(effect, PARKED, stuck),))
-        commits.append(Commit("", (change,), batch[name].held if name in batch else None))
+        commits.append(Commit("", (change,), batch[name].held))
     words = [saved.word for saved in store.records.commit(commits)] if commits else []
     if parked := words.count(CommitResult.OK):
         told("parked", parked)
@@ -138,22 +140,14 @@ async def move_endings(
     return moved.soon, moved.later
 
 
-async def move_reports(store: Store, now: Millis) -> int:
-    """Move reports that need nothing more, LATE_MARGIN after that, up to MOST_MOVED; return how many left.
-
-    A worker that dies in between leaves a report in both: the store's copy counts, and the repeat finds in the archive
-    what it would write. One decided or rewarded meanwhile has another version, and stays. One that the archive does not
-    take is parked, and holds up no other. Raises ArchiveUnavailable.
-    """
-    archive = store.archive
-    if archive is None:
-        return 0
-    found = store.retirement.whole_records(Owner.REPORT, store.reports.answered(now - LATE_MARGIN, MOST_MOVED))
-    kept = await _keep(store, archive, Owner.REPORT, found) if found else set()
-    park(store, Owner.REPORT, _left(found, kept), {}, lambda _, __: None)
-    rows = [(name, int(fields["v"])) for name, fields in found.items() if name in kept]
-    gone = store.retirement.retire_reports(rows) if rows else []
-    return sum(word in {RetireResult.OK, RetireResult.GONE} for word in gone)
+async def move_reports(
+    store: Store, archive: Archive, batch: Mapping[str, Leased], told: Told
+) -> tuple[list[str], list[str]]:
+    """Move reports, as Moving says. One that the archive does not take is parked."""
+    moved = await _move(store, archive, Owner.REPORT, batch, (), WAKE_ARCHIVE)
+    told("archived", len(moved.gone))
+    park(store, Owner.REPORT, _left(moved.over, moved.kept), batch, told)
+    return moved.soon, moved.later
 
 
 async def awaited(store: Store, archive: Archive) -> None:

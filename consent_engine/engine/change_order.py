@@ -22,7 +22,6 @@ from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import (
-    CallChange,
     Change,
     Commit,
     CommitResult,
@@ -33,6 +32,7 @@ from consent_engine.ports import (
     Look,
     OrderChange,
     Owner,
+    RecordChange,
     needed,
 )
 
@@ -222,19 +222,19 @@ def retrying(line_id: str, by: str, effects: Sequence[str] = ()) -> Step[None]:
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 
-def retrying_call(call_id: str, effects: Sequence[str] = ()) -> Step[None]:
-    """Do the parked effects of a call now, or only `effects` among them. Raises NothingParked, and StoreUnavailable
-    when too many others write to this call.
+def retrying_record(owner: Owner, name: str, effects: Sequence[str] = ()) -> Step[None]:
+    """Do the parked effects of a call or a report now, or only `effects` among them. Raises NothingParked, and
+    StoreUnavailable when too many others write to it.
     """
     for _ in range(MOST_RACES):
-        loaded = yield from load(calls=[call_id])
-        call = loaded.calls.get(call_id)
-        own = call.effects if call else {}
+        loaded = yield from load(calls=[name], reports=[name])
+        record = loaded.calls.get(name) if owner is Owner.CALL else loaded.reports.get(name)
+        own = record.effects if record else {}
         parked = {effect: p for effect, p in own.items() if p.parked and effect in (effects or own)}
-        if call is None or not parked:
-            raise NothingParked("nothing of this call stands on the stuck list")
+        if record is None or not parked:
+            raise NothingParked("nothing of this record stands on the stuck list")
         put = tuple(Put(e, loaded.now, replace(p, parked=0, leased_at=0)) for e, p in parked.items())
-        change, wakes = CallChange(call, call, {}, put), wakes_of(put, loaded.now)
+        change, wakes = RecordChange(owner, name, record.version, put=put), wakes_of(put, loaded.now)
         if (yield from save(Commit("", (change,), wakes=wakes), prove=True)).word is CommitResult.OK:
             return
-    raise StoreUnavailable("too many others change this call: the same request again is safe")
+    raise StoreUnavailable("too many others change this record: the same request again is safe")

@@ -98,7 +98,7 @@ class Engine:
         self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
         known = Shelf(self.catalogue, pace.watch).known
-        self.performer = Performer(store, queue, outside, terms.policy, pace, gate, known)
+        self.performer = Performer(store, queue, outside, terms.policy, pace, gate, known, keep=terms.reporting.keep)
 
     # -- place ---------------------------------------------------------------------------------------------------
 

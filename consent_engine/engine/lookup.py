@@ -64,8 +64,11 @@ class ReportLookup:
 
     def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
         """As `Reports.look`, with archived ones."""
-        now, found = self._store.reports.look(reports)
-        return now, _completed(self._store, reports, found, lambda archive, missing: archive.records.reports(missing))
+        found = self._store.records.look(reports=reports)
+        archived = _completed(
+            self._store, reports, found.reports, lambda archive, missing: archive.records.reports(missing)
+        )
+        return found.now, archived
 
 
 def _completed(

@@ -23,6 +23,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import QUESTION, Order
+from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.archive import MOST_WAITING, Archiver
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.carry_on import CarryOn
@@ -46,6 +47,7 @@ from consent_engine.ports import Leased, Outside, Queue, Store, needed
 
 log = logging.getLogger(__name__)
 BATCH = 200
+KEPT = Retention()
 FOR_A_PERSON = "the subscriber's last reply may be a refusal: a person decides first"
 LINGER_S = 0.02
 """How long a slice with nothing left to lease waits for its calls, so that its job can report their outcomes. Other
@@ -54,15 +56,16 @@ jobs wait for the worker meanwhile, so this is short."""
 
 class Performer:
     """The performer of lanes on one event loop, over one store. Not for several loops or threads. plans: returns those
-    known lately
+    known lately · keep: how long person parts are kept
     """
 
     def __init__(
         self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace, gate: Gate = OPEN,
-        plans: Callable[[], Mapping[str, Listed]] = dict,
+        plans: Callable[[], Mapping[str, Listed]] = dict, *, keep: Retention = KEPT,
     ) -> None:  # fmt: skip
         self.gate = gate
         self._plans = plans
+        self._keep = keep
         self._store = store
         self._queue = queue
         self._outside = outside
@@ -168,7 +171,9 @@ class Performer:
                 self._record([(one.lane, self._reading(each, self._watch())) for each in leased])
             else:
                 due = self._archiver.take(leased)
-                self._record([(one.lane, waking(each, self._outside, self.measures.unasked)) for each in due])
+                self._record(
+                    [(one.lane, waking(each, self._outside, self.measures.unasked, self._keep)) for each in due]
+                )
                 await self._archiver.rest(MOST_WAITING)
             if one.is_over:
                 return True

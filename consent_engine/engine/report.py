@@ -30,18 +30,30 @@ from consent_engine.domain.call.report_class import proposed
 from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.decide.report_texts import Telling, found, paid, received
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane, Millis
+from consent_engine.domain.decide.reports import LOOK_EVERY_MS, leaving
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, WAKE_PERSON, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.holder import has_changed
 from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
 from consent_engine.domain.line.reported_call import ReportedCall
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.round_trips import archived_reports, load, load_reports, post, prove, save
+from consent_engine.engine.round_trips import archived_reports, load, post, prove, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import NothingParked, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, LineChange, Owner, Posted, ReportChange
+from consent_engine.errors import StoreUnavailable
+from consent_engine.ports import (
+    Commit,
+    CommitResult,
+    Leased,
+    LineChange,
+    Owner,
+    Posted,
+    RecordChange,
+    ReportChange,
+    needed,
+)
 
 log = logging.getLogger(__name__)
 DOOR = "report"
@@ -73,19 +85,19 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
     """
     about, line_key = made.about, line_id(by.secret, made.msisdn)
     ours = report_id(by.secret, made.msisdn, about.carrier, about.caller, about.called_at)
-    now, known = yield from load_reports([ours])
-    made.check(now)
-    if ours not in known:
+    loaded = yield from load(reports=[ours])
+    made.check(loaded.now)
+    if ours not in loaded.reports:
         yield from post(_refusal(made, ours, line_key, by.secret))
     for _ in range(MOST_RACES):
-        now, known = yield from load_reports([ours])
-        if ours in known:
+        loaded = yield from load(lines=[line_key], reports=[ours])
+        if ours in loaded.reports:
             if (yield from prove(ours, Owner.REPORT)):
-                return ReportTaken(known[ours], is_new=False)
+                return ReportTaken(loaded.reports[ours], is_new=False)
             continue
         if ours in (past := (yield from archived_reports([ours]))):
             return ReportTaken(past[ours], is_new=False)
-        line = (yield from load(lines=[line_key])).line(line_key)
+        line, now = loaded.line(line_key), loaded.now
         report, fields = _begun(made, ours, line, by, now)
         change = ReportChange(report, None, fields)
         named = _named_on(line, report, made.msisdn, now)
@@ -145,8 +157,8 @@ def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
     """
     op = wanted.request.fingerprint()
     for _ in range(MOST_RACES):
-        now, known = yield from load_reports([wanted.report])
-        report, is_here = known.get(wanted.report), wanted.report in known
+        loaded = yield from load(reports=[wanted.report])
+        report, is_here = loaded.reports.get(wanted.report), wanted.report in loaded.reports
         if report is None:
             report = (yield from archived_reports([wanted.report])).get(wanted.report)
         if report is None:
@@ -155,9 +167,8 @@ def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
             if not is_here or (yield from prove(report.id, Owner.REPORT)):
                 return ReportTaken(report, is_new=False)
             continue
-        loaded = yield from load(lines=[report.line])
-        line = loaded.line(report.line)
-        commit, after = _decision(report, wanted, line, by.terms, now, op)
+        line = (yield from load(lines=[report.line])).line(report.line)
+        commit, after = _decision(report, wanted, line, by.terms, loaded.now, op)
         if (yield from save(commit, prove=True)).word in {CommitResult.OK, CommitResult.SAME}:
             log.info("report %s: %s, reward %s", after.id, after.found.value, after.reward.value)
             return ReportTaken(replace(after, version=report.version + 1), is_new=True)
@@ -200,7 +211,8 @@ def _decision(
     silent = not number or has_changed(line.history, report.received.received_at)
     told = named if silent else replace(named, put=(*named.put, *puts))
     wakes = frozenset({Lane.SMS}) if told.put else frozenset[Lane]()
-    return Commit(op, (ReportChange(after, report, fields), told), wakes=wakes), after
+    change = ReportChange(after, report, fields, leaving(report, after, now))
+    return Commit(op, (change, told), wakes=wakes), after
 
 
 def _amount(report: Report, reward: Reward, terms: ReportTerms) -> str:
@@ -240,15 +252,20 @@ def _reward(report: Report, wanted: ReportDecision, line: Line, terms: ReportTer
     return asked
 
 
-def retrying_report(report_id: str) -> Step[None]:
-    """Have a report moved to the archive that waits for a person, with the next ones that are. Raises NothingParked,
-    and StoreUnavailable.
+def erasing(leased: Leased, keep: Retention) -> Step[str]:
+    """Delete the person part of a decided report once its retention has passed; until then look again a day later.
+
+    One whose reward is not over then leaves the store when the rest of it need not be kept any longer, either.
     """
-    for _ in range(MOST_RACES):
-        report = (yield from load_reports([report_id]))[1].get(report_id)
-        if report is None or WAKE_ARCHIVE not in report.effects:
-            raise NothingParked("nothing of this report stands on the stuck list")
-        change = ReportChange(report, report, {}, (), ((WAKE_ARCHIVE, Drop.ANYWAY),))
-        if (yield from save(Commit("", (change,)), prove=True)).word is CommitResult.OK:
-            return
-    raise StoreUnavailable("too many others change this report: the same request again is safe")
+    report, now = needed(leased.report), leased.at
+    came = report.received.received_at
+    put: tuple[Put, ...] = ()
+    if came >= keep.persons_before(Evidence.NO_SERVICE, now):
+        change = RecordChange(Owner.REPORT, report.id, report.version, put=(Put(WAKE_PERSON, now + LOOK_EVERY_MS),))
+    else:
+        if WAKE_ARCHIVE not in report.effects:
+            put = (Put(WAKE_ARCHIVE, came + now - keep.records_before(now)),)
+        gone = ((WAKE_PERSON, Drop.ANYWAY),)
+        change = RecordChange(Owner.REPORT, report.id, report.version, {"who": ""}, put, gone)
+    yield from save(Commit("", (change,), leased.held))
+    return "performed"

@@ -14,7 +14,6 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.line.proof_code import CodesUsedUp, Counted, shares
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.retention import Evidence
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import cursor_of, read_cursor
 from consent_engine.engine.lookup import Lookup
@@ -26,7 +25,6 @@ from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import OpenReports, ReportFilter, Store
 from consent_engine.ports.registry import Codes
 
-MOST_EXPIRED = 500
 BATCH = 100
 """Most reports of a file that are taken in one go."""
 
@@ -123,7 +121,8 @@ class ReportBook:
     def due(self, limit: int = 50) -> DueReports:
         """Return the open reports, the next due first, and how many there are. Raises ArchiveUnavailable."""
         first = self._store.queries.reports.due(limit)
-        now, known = self._store.reports.look(first)
+        loaded = self._store.records.look(reports=first)
+        now, known = loaded.now, loaded.reports
         waiting = self._store.queries.reports.waiting(now)
         found = tuple(known[each] for each in first if each in known and known[each].state is ReportState.OPEN)
         return DueReports(found, sum(each.open for each in waiting), sum(each.overdue for each in waiting), now)
@@ -132,13 +131,6 @@ class ReportBook:
         """Return a report with all that is around it. Raises ReportNotFound, and what `report_around.around` does."""
         shown, now = self.show(report)
         return around(shown, now, self._store, self._by)
-
-    def expire(self) -> tuple[int, int]:
-        """Delete person parts and whole reports past their retention, MOST_EXPIRED at once; return how many of each."""
-        now, keep = self._store.records.look().now, self.terms.keep
-        return self._store.reports.expire(
-            keep.persons_before(Evidence.NO_SERVICE, now), keep.records_before(now), MOST_EXPIRED
-        )
 
     def codes(self) -> int:
         """Return how many codes of the public door were requested this hour."""

@@ -14,7 +14,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.rhythm import Beat, Newest
@@ -22,7 +22,6 @@ from consent_engine.engine.answers import answers
 from consent_engine.engine.store_requests import (
     Ask,
     Load,
-    LoadReports,
     LoadYeses,
     Page,
     Post,
@@ -45,9 +44,10 @@ PAGE, MOST_PAGES = 200, 25
 
 
 def load(
-    orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (), endings: Sequence[str] = ()
-) -> Step[Loaded]:
-    answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings))
+    orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (), endings: Sequence[str] = (),
+    reports: Sequence[str] = (),
+) -> Step[Loaded]:  # fmt: skip
+    answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings), tuple(reports))
     return answer
 
 
@@ -55,12 +55,6 @@ def load_of(line: Line, orders: Sequence[str]) -> Step[dict[str, Order]]:
     """Load orders that a line names. The list of them is under no seal: one of another number is left out."""
     loaded = (yield from load(orders)) if orders else None
     return {each.id: each for each in loaded.orders.values() if each.line == line.id} if loaded else {}
-
-
-def load_reports(reports: Sequence[str]) -> Step[tuple[Millis, dict[str, Report]]]:
-    """Load reports of calls, with the store's time."""
-    answer: tuple[Millis, dict[str, Report]] = yield LoadReports(tuple(reports))
-    return answer
 
 
 def newest_yeses(beat: Beat) -> Step[Newest]:

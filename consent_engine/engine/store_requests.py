@@ -21,6 +21,7 @@ class Load(Struct, frozen=True):
     lines: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
 
 
 class LoadYeses(Struct, frozen=True):
@@ -93,12 +94,6 @@ class RecallLine(Struct, frozen=True):
     before: tuple[Millis, str] | None = None
 
 
-class LoadReports(Struct, frozen=True):
-    """A request for reports of calls."""
-
-    reports: tuple[str, ...]
-
-
 class RecallEndings(Struct, frozen=True):
     """A request to the archive for endings. whole: one that cannot be read is an error of this step"""
 
@@ -125,7 +120,6 @@ Ask = (
     | Release
     | Recall
     | RecallCalls
-    | LoadReports
 )
 Step = Generator[Ask, Any, T]
 

@@ -15,9 +15,8 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.facts import RetryAsked
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.change_order import recording, retrying, retrying_call
+from consent_engine.engine.change_order import recording, retrying, retrying_record
 from consent_engine.engine.ending_again import retrying_ending
-from consent_engine.engine.report import retrying_report
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ConsentError, NothingParked, OrderNotFound
 from consent_engine.ports import Owner, Store
@@ -113,9 +112,10 @@ def stuck_effects(store: Store, wanted: Wanted, most: int, chunk: int = CHUNK) -
 
 def _known(store: Store, ids: Mapping[Owner, Sequence[str]]) -> Mapping[str, Record]:
     """Return the records of any kind that can be read, by their ids."""
-    looked = store.records.look(ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING])
-    reports = store.reports.look(ids[Owner.REPORT])[1] if ids[Owner.REPORT] else {}
-    return {**looked.orders, **looked.lines, **looked.calls, **looked.endings, **reports}
+    looked = store.records.look(
+        ids[Owner.ORDER], ids[Owner.LINE], ids[Owner.CALL], ids[Owner.ENDING], ids[Owner.REPORT]
+    )
+    return {**looked.orders, **looked.lines, **looked.calls, **looked.endings, **looked.reports}
 
 
 def _plan_of(record: Record | None) -> str:
@@ -162,12 +162,10 @@ def retries(found: Sequence[StuckEffect], by: str) -> list[tuple[int, Step[bool]
         match owner:
             case Owner.ORDER:
                 step: Step[object] = recording(record, fact, prove=True)
-            case Owner.CALL:
-                step = retrying_call(record, effects)
+            case Owner.CALL | Owner.REPORT:
+                step = retrying_record(owner, record, effects)
             case Owner.ENDING:
                 step = retrying_ending(record, by)
-            case Owner.REPORT:
-                step = retrying_report(record)
             case _:
                 step = retrying(record, by, effects)
         steps.append((len(effects), _or_gone(step)))
@@ -188,7 +186,8 @@ def retrying_other(record: str, by: str) -> Step[None]:
     and StoreUnavailable.
     """
     ways: Sequence[Step[object]] = (
-        retrying(record, by), retrying_call(record), retrying_ending(record, by), retrying_report(record),
+        retrying(record, by), retrying_record(Owner.CALL, record), retrying_ending(record, by),
+        retrying_record(Owner.REPORT, record),
     )  # fmt: skip
     for step in ways:
         try:

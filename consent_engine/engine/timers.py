@@ -9,12 +9,14 @@ from consent_engine.domain.decide.decision import A_MINUTE, PARKED, Put
 from consent_engine.domain.effects import WAKE_ACTIVATE, WAKE_ASIDE, WAKE_ENDINGS, WAKE_TOO_LATE, WAKE_WITHDRAWN, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.facts import Woke
+from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.call import timed
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import holder_changed, noticing
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.order_and_call import activating_again
 from consent_engine.engine.read_inbox import reading_again
+from consent_engine.engine.report import erasing
 from consent_engine.engine.round_trips import save
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import wished
@@ -31,15 +33,17 @@ _OF_LINES: dict[str, Callable[[Leased], Step[str]]] = {
 }
 
 
-def waking(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Step[str]:
+def waking(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: Retention) -> Step[str]:
     """Do what a due timer is for. One that cannot be done is parked with the reason (a record cannot be read, MOST_LOST
     workers began it and recorded nothing): it would fail every minute, for ever, and nobody would know what was not
-    done. While the archive is away it waits. unasked: counts an order that expired before its question was handed over
+    done. While the archive is away it waits.
+
+    unasked: counts an order that expired before its question was handed over · keep: how long person parts are kept
     """
     if leased.lost and leased.token > MOST_LOST:
         return (yield from _parked(leased, f"{MOST_LOST} workers that began this recorded nothing"))
     try:
-        return (yield from _done(leased, outside, unasked))
+        return (yield from _done(leased, outside, unasked, keep))
     except BrokenRecord as error:
         return (yield from _parked(leased, str(error)))
     except ArchiveUnavailable as error:
@@ -47,12 +51,14 @@ def waking(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Ste
         return "failed"
 
 
-def _done(leased: Leased, outside: Outside, unasked: Callable[[], None]) -> Step[str]:
+def _done(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: Retention) -> Step[str]:
     order = leased.order
     if leased.call is not None:
         return (yield from timed(leased))
     if leased.ending is not None:
         return (yield from noticing(leased))
+    if leased.report is not None:
+        return (yield from erasing(leased, keep))
     if step := _OF_LINES.get(leased.effect):
         return (yield from step(leased))
     if order is None:
@@ -76,6 +82,7 @@ def _left(leased: Leased, due: Millis, why: str) -> Step[bool]:
     """Leave the timer for later, or on the stuck list; False where its record changed meanwhile."""
     kinds = {
         Owner.ORDER: leased.order, Owner.LINE: leased.line, Owner.CALL: leased.call, Owner.ENDING: leased.ending,
+        Owner.REPORT: leased.report,
     }  # fmt: skip
     owner, record = next((owner, record) for owner, record in kinds.items() if record is not None)
     known = record.effects[leased.effect]

@@ -41,7 +41,7 @@ from consent_engine.ports.records import (
     Saved,
 )
 from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, StoreClock
-from consent_engine.ports.reports import OpenReports, ReportFilter, Reports
+from consent_engine.ports.reports import OpenReports, ReportFilter
 from consent_engine.ports.reservations import Claim, Reservations
 from consent_engine.ports.room import Room
 from consent_engine.ports.store import Store

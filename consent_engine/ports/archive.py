@@ -166,12 +166,9 @@ class Retirement(Protocol):
         """Return the complete records of calls, reports or endings, as stored."""
 
     def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
-        """Delete calls or endings that the archive has, each whole or not at all. records: by their effect
+        """Delete calls, endings or reports that the archive has, each whole or not at all. records: by their effect
         WAKE_ARCHIVE, or an ending's WAKE_EXPIRED, with the version in the archive
         """
-
-    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:
-        """Delete reports that the archive has. reports: (id, version in the archive)"""
 
     def installation(self, *, make: bool = True) -> str:
         """Return the name of these data, made durably when it is first asked for.

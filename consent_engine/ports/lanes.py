@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
@@ -34,12 +35,13 @@ class Leased(Struct, frozen=True):
     unread: Sequence[Unread] = ()
     barred: Sequence[str] = ()
     ending: Ending | None = None
+    report: Report | None = None
     called_at: Millis = 0
 
     @property
     def held(self) -> Held:
         """The leased effect as a commit names it. Raises BrokenRecord for one without its record."""
-        record = self.order or self.line or self.call or self.ending
+        record = self.order or self.line or self.call or self.ending or self.report
         if record is None:
             raise BrokenRecord("an effect without its record")
         return Held(record.id, self.effect, self.token, record.effects[self.effect].leased_at)

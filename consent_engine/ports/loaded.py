@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
@@ -19,6 +20,7 @@ class Loaded(NamedTuple):
     lines: dict[str, Line]
     calls: Mapping[str, Call] = {}
     endings: Mapping[str, Ending] = {}
+    reports: Mapping[str, Report] = {}
 
     def line(self, line_id: str) -> Line:
         """Return a loaded line. Raises BrokenRecord when it cannot be read: its refusals must not be guessed."""

@@ -271,9 +271,9 @@ class Records(Protocol):
 
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
-        endings: Sequence[str] = (),
+        endings: Sequence[str] = (), reports: Sequence[str] = (),
     ) -> Loaded:  # fmt: skip
-        """Read as `live` does, calls and endings included."""
+        """Read as `live` does, calls, endings and reports included."""
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save each commit, all in one round trip; sent again automatically when an answer was lost on the wire."""

@@ -1,7 +1,4 @@
-"""The port to reports of calls: read whole, and deleted; and what is listed of them."""
-
-from collections.abc import Sequence
-from typing import Protocol
+"""The reports of calls to list, and how they are counted."""
 
 from msgspec import Struct
 
@@ -37,20 +34,3 @@ class ReportFilter(Struct, frozen=True):
         )  # fmt: skip
         late = self.overdue_at is None or report.is_overdue(self.overdue_at)
         return late and all(wanted is None or wanted == found for wanted, found in pairs)
-
-
-class Reports(Protocol):
-    """The reports in the store."""
-
-    def look(self, reports: Sequence[str]) -> tuple[Millis, dict[str, Report]]:
-        """Return the server's instant, and those of these reports that exist and can be read."""
-
-    def answered(self, before: Millis, most: int) -> list[str]:
-        """Return reports that were finished before an instant, the longest finished first, at most `most` from each
-        part of the store.
-        """
-
-    def expire(self, persons_before: Millis, records_before: Millis, most: int) -> tuple[int, int]:
-        """Delete the person parts of decided reports that came before one instant, and whole reports that came before
-        another, about `most` of each. Return how many of each. Undecided reports stay, and hold up no others.
-        """

@@ -12,7 +12,6 @@ from consent_engine.ports.lists import Lists
 from consent_engine.ports.permits import Permits
 from consent_engine.ports.queries import NOTHING, Queries
 from consent_engine.ports.records import Records
-from consent_engine.ports.reports import Reports
 from consent_engine.ports.reservations import Reservations
 
 
@@ -32,7 +31,6 @@ class Store:
     retirement: Retirement
     permits: Permits
     journal: Journal
-    reports: Reports
     archive: Archive | None = None
     """the archive that settled orders are moved to, whether bound yet or not (`ours`); None: they stay in the store"""
     queries: Queries = NOTHING

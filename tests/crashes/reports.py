@@ -5,12 +5,14 @@ from collections.abc import Mapping
 
 from consent_engine.domain.admission.report_request import DecideReport, MakeReport, ReportDecision, ReportMade
 from consent_engine.domain.call.report import ReportState
+from consent_engine.domain.effects import WAKE_PERSON, Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import ReportFilter
 from tests.crashes.calls import instant
 from tests.crashes.dying import Told
+from tests.crashes.in_the_lanes import Slice
 from tests.crashes.operation import ONE, Operation
 from tests.crashes.town import Life, Town
 
@@ -79,4 +81,23 @@ class ReportIsDecided(Operation):
         assert not life.said("decided") or not taken.is_new
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        assert not states, "no order was there"
+
+
+class PersonGoes(Slice):
+    """The retention of a decided report's person part is over: it goes, whoever dies over it, and nothing else does."""
+
+    name, lane, least = "timer: a report's person goes", Lane.TIMER, 4
+
+    def before(self, town: Town) -> None:
+        told = town.engine.reports.take(reported(town)).report
+        town.refused(ONE, "mobile")
+        asked = DecideReport.model_validate({"class": "ours_unrecorded"})
+        self.head = town.engine.reports.decide(ReportDecision(told.id, "ops", asked)).report.head
+        self.report = told.id
+        town.clock.forward(hours=24 * 154)
+
+    def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
+        found = town.engine.records.look(reports=[self.report]).reports[self.report]
+        assert (found.head, found.who, WAKE_PERSON in found.effects) == (self.head, "", False)
         assert not states, "no order was there"

@@ -12,6 +12,7 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.calls import follows_of_call
 from consent_engine.domain.decide.endings import follows_of_ending
+from consent_engine.domain.decide.reports import follows_of_report
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import decode_message
@@ -142,7 +143,7 @@ def leased_of(offers: Mapping[str, str], now: Millis, row: Sequence[Any], *, sea
         if not follows(effect, order):
             raise BrokenRecord("an effect that does not follow from its order: somebody changed it")
         return replace(held, order=order, barred=barred)
-    if owner in {Owner.CALL, Owner.ENDING}:
+    if owner in {Owner.CALL, Owner.ENDING, Owner.REPORT}:
         return _beside_orders(owner, fields, seal, held)
     if owner != Owner.LINE:
         raise BrokenRecord("an effect of a record that this program does not know")
@@ -154,12 +155,17 @@ def leased_of(offers: Mapping[str, str], now: Millis, row: Sequence[Any], *, sea
 
 
 def _beside_orders(owner: str, fields: Mapping[str, str], seal: Seal | None, leased: Leased) -> Leased:
-    """An effect of a call, or of an ending, with its record."""
+    """An effect of a call, of an ending or of a report, with its record."""
     if owner == Owner.CALL:
         call = call_of(fields, seal)
         if not follows_of_call(leased.effect, call):
             raise BrokenRecord("an effect that does not follow from its call: somebody changed it")
         return replace(leased, call=call)
+    if owner == Owner.REPORT:
+        report = report_of(fields, seal)
+        if not follows_of_report(leased.effect, report):
+            raise BrokenRecord("an effect that does not follow from its report: somebody changed it")
+        return replace(leased, report=report)
     ending = ending_of(fields, seal)
     if not follows_of_ending(leased.effect, ending):
         raise BrokenRecord("an effect that does not follow from its ending: somebody changed it")

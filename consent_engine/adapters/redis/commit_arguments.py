@@ -9,7 +9,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
-from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, lane_of
+from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Restriction, is_lasting
 from consent_engine.domain.order.rhythm import Laid
@@ -73,14 +73,6 @@ class Lists:
         self.due: list[str | int] = []
         self.gone: list[str | int] = []
         self.sealed: list[str] = []
-
-    def stands(self, key: str, score: int, member: str) -> None:
-        """Have something stand in a list, beside whatever else the commit puts there."""
-        self.due += self.numbers[key], score, member
-
-    def leaves(self, key: str, member: str) -> None:
-        """Have something stand in a list no longer."""
-        self.gone += self.numbers[key], member
 
     def listed(self) -> None:
         """Have among the arguments what the commit at hand puts into lists, and what it takes off them."""
@@ -170,25 +162,11 @@ def _other(
     if isinstance(change, RecordChange):
         lists.args += change.read, "n" if change.new else "e"
         lists.seal(change.leaf)
-        if change.owner is Owner.REPORT and WAKE_ARCHIVE in [put.effect for put in change.put]:
-            lists.leaves(cell.answered, change.id)  # it waits for a person instead
         lists.row(f"{change.owner}:{change.id}:", change.fields, names, change.put, change.drop)
         return cell.record(change.owner, change.id)
     if isinstance(change, EndingChange):
         return _sealed(Owner.ENDING, change.ending, change, cell, seal, names, lists)
-    return _report(change, cell, seal, names, lists)
-
-
-def _report(change: ReportChange, cell: Cell, seal: Seal | None, names: list[str], lists: Lists) -> str:
-    """A report, and the lists that it belongs in now, or does no more."""
-    report, before = change.report, change.before
-    if before is None:
-        lists.stands(cell.reports, report.received.received_at, report.id)
-        lists.stands(cell.personal, report.received.received_at, report.id)
-    again = WAKE_ARCHIVE in [effect for effect, _ in change.drop]  # a person has it moved once more
-    if report.over_at and (before is None or again or not before.over_at):
-        lists.stands(cell.answered, report.over_at, report.id)
-    return _sealed(Owner.REPORT, report, change, cell, seal, names, lists)
+    return _sealed(Owner.REPORT, change.report, change, cell, seal, names, lists)
 
 
 def _sealed(

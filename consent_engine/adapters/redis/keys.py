@@ -12,12 +12,7 @@ Keys, `{0}` being the tag of cell 0:
                                   (the keys its recording is reserved under, of its reference and its audio; '=': its
                                   id without the slot), said (the words of its transcript, of its person part): one
                                   telephone call
-    ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>: one report of a call; f:wake.archive where
-                                  the archive does not take it, and a person must look
-    ce:{0}:reports        zset    report -> received at
-    ce:{0}:personal       zset    report -> received at: those that have their person part
-    ce:{0}:answered       zset    report -> since when it is finished: it is to be moved to the archive, and is not
-                                  parked
+    ce:{0}:report:<id>    hash    v, state, line, head, mac, doc, who, e<n>, f:<effect>: one report of a call
     ce:{0}:rhythm:<day>   hash    q|<agent>, or p|<agent> for answers to the SMS that asks for the code; q~|, p~| where
                                   the SMS is not known to be delivered -> the newest yeses of the day, `<ms it
                                   took>,<when it came>,<part of the line's name>;` each; kept for two days
@@ -85,9 +80,6 @@ class Cell:
         self.shared = "ce:" if alone else "ce:{0}:"
         self.prefix = prefix = f"ce:{{{number}}}:"
         self.due = {lane: f"{prefix}due:{lane}" for lane in Lane}
-        self.reports = f"{prefix}reports"
-        self.answered = f"{prefix}answered"
-        self.personal = f"{prefix}personal"
         self.offers = f"{prefix}offers"
         self.lifted = f"{prefix}lifted"
         self.unmatched = f"{prefix}unmatched"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of
+from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of, report_of
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell, readable, told
@@ -33,10 +33,10 @@ class RedisRecords(OfCell, Records):
 
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
-        endings: Sequence[str] = (),
+        endings: Sequence[str] = (), reports: Sequence[str] = (),
     ) -> Loaded:  # fmt: skip
-        others = [self._cell.record(Owner.CALL, call) for call in calls]
-        others += [self._cell.record(Owner.ENDING, ending) for ending in endings]
+        kinds = {Owner.CALL: calls, Owner.ENDING: endings, Owner.REPORT: reports}
+        others = [self._cell.record(owner, record) for owner, some in kinds.items() for record in some]
         keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *others]
         time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
         now = self._clock.instant(time)
@@ -50,8 +50,10 @@ class RedisRecords(OfCell, Records):
                 told(line_id, error)
         rest = records[len(orders) + len(lines) :]
         known = readable(calls, rest[: len(calls)], lambda kept: call_of(kept, self._seal))
-        of_endings = readable(endings, rest[len(calls) :], lambda kept: ending_of(kept, self._seal))
-        return Loaded(now, found, read, known, of_endings)
+        rest = rest[len(calls) :]
+        of_endings = readable(endings, rest[: len(endings)], lambda kept: ending_of(kept, self._seal))
+        of_reports = readable(reports, rest[len(endings) :], lambda kept: report_of(kept, self._seal))
+        return Loaded(now, found, read, known, of_endings, of_reports)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         answers = self._answered(commits, prove=prove)

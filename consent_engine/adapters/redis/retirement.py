@@ -7,7 +7,7 @@ from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell, readable
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.effects import WAKE_PERSON, Lane, Millis
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.ports import Aged, Held, Owner, Retirement, RetireResult, Retiring
 from consent_engine.ports.archive import PlansKept
@@ -50,14 +50,9 @@ class RedisRetirement(OfCell, Retirement):
         asked, cell = Calls(), self._cell
         for held, version in records:
             keys = [cell.record(owner, held.record), cell.due[Lane.TIMER]]
-            asked.script("retire_record", keys, [held.record, version, held.effect, held.lease, owner.value])
-        return [RetireResult(word) for word in self._wire.send(asked, repeat=True)]
-
-    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:
-        asked, cell = Calls(), self._cell
-        for report, version in reports:
-            keys = [cell.record(Owner.REPORT, report), cell.reports, cell.personal, cell.answered]
-            asked.script("retire_report", keys, [report, version])
+            beside = [f"{owner}:{held.record}:{WAKE_PERSON}"] if owner is Owner.REPORT else []
+            args: list[str | int] = [held.record, version, held.effect, held.lease, owner.value, *beside]
+            asked.script("retire_record", keys, args)
         return [RetireResult(word) for word in self._wire.send(asked, repeat=True)]
 
     def installation(self, *, make: bool = True) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from consent_engine.adapters.redis.cells import OfCells
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
@@ -20,15 +21,16 @@ class ShardedRecords(OfCells, Records):
 
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
-        endings: Sequence[str] = (),
+        endings: Sequence[str] = (), reports: Sequence[str] = (),
     ) -> Loaded:  # fmt: skip
+        kinds = (orders, lines, calls, endings, reports)
         now: Millis = 0
         found: dict[str, Order] = {}
         read: dict[str, Line] = {}
         known: dict[str, Call] = {}
         of_endings: dict[str, Ending] = {}
-        for part in sorted({self.part(record) for record in (*orders, *lines, *calls, *endings)}) or [0]:
-            kinds = (orders, lines, calls, endings)
+        of_reports: dict[str, Report] = {}
+        for part in sorted({self.part(record) for some in kinds for record in some}) or [0]:
             ours = ([record for record in some if self.part(record) == part] for some in kinds)
             there = self._cells.stores[part].records.look(*ours)
             now = max(now, there.now)
@@ -36,7 +38,8 @@ class ShardedRecords(OfCells, Records):
             read |= there.lines
             known |= there.calls
             of_endings |= there.endings
-        return Loaded(now, found, read, known, of_endings)
+            of_reports |= there.reports
+        return Loaded(now, found, read, known, of_endings, of_reports)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save as the port says. Raises ValueError for a commit whose records are in several cells."""

@@ -7,7 +7,6 @@ from itertools import islice
 from consent_engine.adapters.redis.cells import DOWN_S, Cells, OfCells
 from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
-from consent_engine.adapters.redis.reports import ShardedReports
 from consent_engine.adapters.redis.sharded_records import ShardedRecords
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
@@ -45,7 +44,6 @@ def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
         retirement=ShardedRetirement(cells),
         permits=ShardedPermits(cells),
         journal=ShardedJournal(cells),
-        reports=ShardedReports(cells),
     )
 
 
@@ -175,9 +173,6 @@ class ShardedRetirement(OfCells, Retirement):
         return self._cells.each(
             records, lambda each: each[0].record, lambda cell, some: cell.retirement.retire_records(owner, some)
         )
-
-    def retire_reports(self, reports: Sequence[tuple[str, int]]) -> list[RetireResult]:
-        return self._cells.each(reports, lambda each: each[0], lambda cell, some: cell.retirement.retire_reports(some))
 
     def installation(self, *, make: bool = True) -> str:
         return self._cells.stores[0].retirement.installation(make=make)

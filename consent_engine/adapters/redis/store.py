@@ -12,7 +12,6 @@ from consent_engine.adapters.redis.lanes import RedisLanes
 from consent_engine.adapters.redis.lists import RedisLists
 from consent_engine.adapters.redis.permits import RedisPermits
 from consent_engine.adapters.redis.records import RedisRecords
-from consent_engine.adapters.redis.reports import RedisReports
 from consent_engine.adapters.redis.reservations import RedisReservations
 from consent_engine.adapters.redis.retirement import RedisRetirement
 from consent_engine.domain.effects import Millis
@@ -41,5 +40,4 @@ def redis_store(
         retirement=RedisRetirement(wire, cell, offers),
         permits=RedisPermits(wire, cell, time, seal),
         journal=RedisJournal(wire, cell, time),
-        reports=RedisReports(wire, cell, time, seal),
     )

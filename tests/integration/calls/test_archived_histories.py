@@ -1,7 +1,5 @@
 """Calls, reports and endings of an older backup, beside an archive that was not lost: nothing there is written over."""
 
-import asyncio
-
 import pytest
 from sqlalchemy import update
 
@@ -9,7 +7,6 @@ from consent_engine.adapters.sql.tables import RECORDS
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Lane
-from consent_engine.engine.archive_records import move_reports
 from consent_engine.engine.stuck import Retried
 from consent_engine.errors import BrokenRecord, NothingParked
 from consent_engine.ports import Owner
@@ -26,7 +23,6 @@ def moved(desk):
     for _ in range(3):
         desk.clock.forward(hours=LONG)
         desk.run(Lane.TIMER)
-        asyncio.run(move_reports(desk.engine.store, desk.clock()))
 
 
 def lived(desk):
@@ -125,17 +121,18 @@ def test_what_is_stuck_for_the_archive_is_tried_again_with_all_of_its_cause(desk
     assert {each.owner for each in desk.engine.stuck()} == {Owner.CALL, Owner.ENDING, Owner.REPORT}
 
 
-def test_a_report_that_the_archive_does_not_take_holds_up_no_other_and_its_entry_ends_with_its_retention(desk):
+def test_a_report_that_the_archive_does_not_take_holds_up_no_other_and_loses_its_person_all_the_same(desk):
     _, told, _ = diverged(desk)
-    assert desk.engine.store.reports.answered(desk.clock(), 10) == []
     other = report(desk, to=SECOND_NUMBER)
     decide(desk, other, "ours_allowed")
     moved(desk)
     assert [each.id for each in desk.engine.stuck() if each.owner is Owner.REPORT] == [told.id]
     assert other.id in desk.archive.records.reports([other.id])
-    desk.clock.forward(hours=24 * 1100)
-    desk.engine.reports.expire()
-    assert Owner.REPORT not in {each.owner for each in desk.engine.stuck()}
+    assert desk.engine.records.look(reports=[told.id]).reports[told.id].person.msisdn
+    desk.clock.forward(hours=24 * 154)
+    desk.run(Lane.TIMER)
+    assert [each.id for each in desk.engine.stuck() if each.owner is Owner.REPORT] == [told.id]
+    assert desk.engine.records.look(reports=[told.id]).reports[told.id].person.msisdn == ""
 
 
 def test_what_is_archived_and_cannot_be_read_is_not_done_once_more(desk):

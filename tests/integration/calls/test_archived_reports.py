@@ -1,6 +1,6 @@
 """Answered reports move to the archive, and read the same in the store and in the archive."""
 
-import asyncio
+import threading
 
 import pytest
 
@@ -8,23 +8,26 @@ from consent_engine.domain.call.ending import Cause, EndingState, Why
 from consent_engine.domain.call.errors import ReportDecided, ReportNotFound, RewardNotDue
 from consent_engine.domain.call.report import ReportDoor, ReportState
 from consent_engine.domain.call.report_terms import RewardTerms
-from consent_engine.domain.effects import Lane
-from consent_engine.engine.archive_records import move_reports
+from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_PERSON, Lane
 from consent_engine.engine.audit import audit
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import ReportFilter, RetireResult
+from consent_engine.ports import Owner, ReportFilter, RetireResult
 from tests.archive.house import LONG, broken
 from tests.conftest import OTHER
 from tests.integration.calls.reporting import book, decide, made, report
+from workers.clock import Clock
 
 TERMS = {"mobile": RewardTerms("20.00")}
 DAY = 24 * 3_600_000
 
 
 def moved(desk, hours=49):
+    """Let all reports that are over leave; return how many did."""
+    before = len(desk.client.keys("ce:*:report:*"))
     desk.clock.forward(hours=hours)
-    return asyncio.run(move_reports(desk.engine.store, desk.clock()))
+    desk.run(Lane.TIMER)
+    return before - len(desk.client.keys("ce:*:report:*"))
 
 
 class Died(BaseException):
@@ -41,13 +44,12 @@ def mortal(when, method):
     return called
 
 
-POINTS = [(when, what) for what in ("whole_records", "keep", "retire") for when in ("before", "after")]
+POINTS = [(when, what) for what in ("whole_records", "keep", "retire_records") for when in ("before", "after")]
 
 
-def dies_at(desk, patched, when, what, retire):
+def dies_at(desk, patched, when, name):
     """Return an object, the name of its method, and a replacement that ends the process before or after the method."""
-    part, name = (desk.archive.records, "keep") if what == "keep" else (patched.retirement, what)
-    name = retire if what == "retire" else name
+    part = desk.archive.records if name == "keep" else patched.retirement
     return part, name, mortal(when, getattr(part, name))
 
 
@@ -60,27 +62,24 @@ def test_who_dies_while_a_report_or_an_ending_moves_leaves_it_whole_and_the_repe
     desk.run()
     desk.clock.forward(hours=LONG)  # the order moves, and its ending after it
     store = desk.engine.store
-    for retire, act in (
-        ("retire_reports", lambda: asyncio.run(move_reports(store, desk.clock()))),
-        ("retire_records", lambda: desk.run(Lane.TIMER)),
-    ):
-        part, name, dying = dies_at(desk, store, *point, retire)
+    part, name, dying = dies_at(desk, store, *point)
+    for _ in range(2):
         whole = getattr(part, name)
         setattr(part, name, dying)
         with pytest.raises(Died):
-            act()
+            desk.run(Lane.TIMER)
         setattr(part, name, whole)
         assert desk.engine.reports.show(told.id)[0].head == head
         assert desk.engine.endings.show(order.id).state is EndingState.ENDED
         desk.clock.forward(seconds=61)  # its lease has expired
-        act()
+    desk.run(Lane.TIMER)
     assert keys_of(desk, told) == desk.client.keys("ce:*end:*") == []
     assert (desk.engine.reports.show(told.id)[0].head, desk.engine.endings.show(order.id).id) == (head, ending.id)
 
 
 def keys_of(desk, told):
-    lists = [name for name in ("reports", "personal", "answered") if desk.client.zscore(f"ce:{{0}}:{name}", told.id)]
-    return [*desk.client.keys(f"ce:*report:{told.id}"), *lists]
+    dues = desk.client.zrange(desk.cell.due[Lane.TIMER], 0, -1)
+    return [*desk.client.keys(f"ce:*report:{told.id}"), *(each for each in dues if told.id in each)]
 
 
 def test_an_answered_report_is_found_and_listed_in_the_archive_and_nothing_of_it_is_left(desk):
@@ -129,10 +128,14 @@ def test_one_whose_reward_is_not_over_stays_until_it_is(desk):
 def test_what_changed_since_it_was_written_to_the_archive_stays(desk):
     told = report(desk)
     decide(desk, told, "ours_unrecorded")
+    desk.clock.forward(hours=49)
     store = desk.engine.store
-    assert store.retirement.retire_reports([(told.id, 1)]) == [RetireResult.STALE]
-    assert len(keys_of(desk, told)) == 4
-    assert store.retirement.retire_reports([(told.id, 2), (told.id, 2)]) == [RetireResult.OK, RetireResult.GONE]
+    [held] = [each.held for each in store.lanes.lease(Lane.TIMER, 9) if each.effect == WAKE_ARCHIVE]
+    assert store.retirement.retire_records(Owner.REPORT, [(held, 1)]) == [RetireResult.STALE]
+    assert len(keys_of(desk, told)) == 3
+    twice = [(held, 2), (held, 2)]
+    assert store.retirement.retire_records(Owner.REPORT, twice) == [RetireResult.OK, RetireResult.GONE]
+    assert keys_of(desk, told) == []
 
 
 def test_while_the_archive_is_away_nothing_leaves_or_is_listed_and_an_open_report_is_at_hand(desk):
@@ -142,9 +145,8 @@ def test_while_the_archive_is_away_nothing_leaves_or_is_listed_and_an_open_repor
     waits, answered = report(desk, to=OTHER), report(desk, ago=1, to=OTHER)
     decide(desk, answered, "ours_unrecorded")
     with broken(desk.archive):
-        with pytest.raises(ArchiveUnavailable):
-            moved(desk)
-        assert len(keys_of(desk, answered)) == 4
+        assert moved(desk) == 0
+        assert len(keys_of(desk, answered)) == 3
         with pytest.raises(ArchiveUnavailable):
             desk.engine.reports.page(ReportFilter(state=ReportState.OPEN))
         assert desk.engine.reports.show(waits.id)[0].id == waits.id
@@ -176,3 +178,71 @@ def test_in_the_archive_its_person_goes_after_five_months_and_all_of_it_after_th
     assert desk.archive.expire(desk.clock() + 1100 * DAY, 10).records == 1
     with pytest.raises(ReportNotFound):
         desk.engine.reports.show(told.id)
+
+
+def test_a_report_that_is_in_sql_alone_loses_its_person_though_nothing_else_ever_moves(desk):
+    told = report(desk)
+    decide(desk, told, "ours_unrecorded")
+    moved(desk)
+    desk.clock.forward(hours=24 * 154)
+    ticks(desk, lambda: desk.engine.reports.show(told.id)[0].who == "")
+
+
+def ticks(desk, until):
+    """Let a worker's clock tick until something is so."""
+    done, tick = threading.Event(), desk.engine.registry.announce
+
+    def announced(*told):
+        tick(*told)
+        if until():
+            done.set()
+
+    desk.engine.registry.announce = announced
+    clock = Clock(lambda: desk.engine, "w", (), 1.0, tick_s=0.01)
+    clock.start()
+    try:
+        assert done.wait(20)
+    finally:
+        clock.stop()
+        clock.join(20)
+
+
+def test_a_promised_reward_keeps_a_report_at_hand_and_its_person_no_longer_than_others(desk):
+    ours = book(desk, TERMS)
+    told = report(desk, of=ours)
+    promised = decide(desk, told, "ours_unrecorded", "granted", of=ours)
+    moved(desk, 24 * 152)
+    assert desk.engine.reports.show(told.id)[0].person.msisdn
+    assert moved(desk) == 0
+    found, _ = desk.engine.reports.show(told.id)
+    assert (found.person.msisdn, found.person.caller, found.head) == ("", "", promised.head)
+    write_out(desk.engine.store, "one")
+    assert people_in_sql(desk) == ["{}"], "SQL has no more of a person than Redis"
+    assert decide(desk, told, "ours_unrecorded", "paid", of=ours).reward == "paid"
+    assert moved(desk) == 1
+
+
+def people_in_sql(desk):
+    with desk.archive.asking() as connection:
+        return list(connection.exec_driver_sql("SELECT person FROM matters").scalars())
+
+
+def test_a_reward_that_is_never_paid_does_not_keep_a_report_for_ever(desk):
+    ours = book(desk, TERMS)
+    told = report(desk, of=ours)
+    decide(desk, told, "ours_unrecorded", "granted", of=ours)
+    assert moved(desk, 24 * 154) == 0
+    assert moved(desk, 24 * 942) == 1
+    assert keys_of(desk, told) == []
+    assert desk.archive.expire(desk.clock(), 10).records == 1
+    with pytest.raises(ReportNotFound):
+        desk.engine.reports.show(told.id)
+
+
+def test_an_undecided_report_has_no_timer_and_keeps_its_person_until_its_reporter_has_an_answer(desk):
+    waits = report(desk)
+    assert moved(desk, 24 * 1100) == 0
+    assert desk.engine.reports.show(waits.id)[0].person.msisdn
+    decide(desk, waits, "ours_unrecorded")
+    assert {f"r:{waits.id}:{effect}" for effect in (WAKE_ARCHIVE, WAKE_PERSON)} < set(keys_of(desk, waits))
+    assert moved(desk) == 1

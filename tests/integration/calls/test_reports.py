@@ -364,38 +364,6 @@ def test_the_audit_finds_every_report_as_the_log_has_it_and_names_one_that_is_go
     assert {record for record, _ in audit(desk.engine.store, 0, ever).wrong} == {open_one.id}
 
 
-def test_what_need_not_be_kept_of_a_decided_report_goes_and_an_open_one_stays(desk):
-    decided, waits = report(desk), report(desk, to=OTHER)
-    decide(desk, decided, "ours_unrecorded")
-    assert desk.engine.reports.expire() == (0, 0)
-    desk.clock.forward(hours=24 * 154)
-    assert desk.engine.reports.expire() == (1, 0)
-    found, _ = desk.engine.reports.show(decided.id)
-    assert (found.person.msisdn, found.person.caller, found.head) == ("", "", desk_head(desk, decided))
-    assert desk.engine.reports.show(waits.id)[0].person.msisdn == OTHER
-    desk.clock.forward(hours=24 * 1000)
-    assert desk.engine.reports.expire() == (0, 1)
-    with pytest.raises(ReportNotFound):
-        desk.engine.reports.show(decided.id)
-    assert [each.id for each in desk.engine.reports.page(ReportFilter()).reports] == [waits.id]
-
-
-def test_reports_that_wait_for_years_hold_up_none_that_must_go(desk):
-    for n in range(3):
-        report(desk, ago=n)
-    desk.clock.forward(seconds=1)
-    decided = [report(desk, ago=n, to=OTHER) for n in range(3)]
-    for each in decided:
-        decide(desk, each, "ours_unrecorded")
-    desk.clock.forward(hours=24 * 154)
-    assert desk.engine.store.reports.expire(desk.clock(), 0, 2) == (3, 0)
-    assert {desk.engine.reports.show(each.id)[0].person.msisdn for each in decided} == {""}
-
-
-def desk_head(desk, told):
-    return desk.client.hget(f"ce:{{0}}:report:{told.id}", "head")
-
-
 def test_what_the_gateway_refuses_to_tell_a_reporter_waits_for_a_person_whose_retry_is_believed(desk):
     told = report(desk)
     desk.run()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.decide.endings import missing_of_ending
 from consent_engine.domain.decide.sent import sent
-from consent_engine.domain.effects import ACTIVATE, WAKE_UNDECIDED
+from consent_engine.domain.effects import ACTIVATE, WAKE_PERSON, WAKE_UNDECIDED
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.line.entries import Entry
@@ -238,6 +238,9 @@ class Judge:
         endings = self.engine.endings.of(list(shown)).values()
         wanted |= {f"e:{ending.id}:{effect}" for ending in endings for effect in ending.effects}
         assert not any(map(missing_of_ending, endings)), "an ending that neither ends nor shouts"
+        reports = [report for number in NUMBERS for report in self.reports_of(number)]
+        wanted |= {f"r:{report.id}:{effect}" for report in reports for effect in report.effects}
+        assert all((WAKE_PERSON in report.effects) >= bool(report.decided and report.who) for report in reports)
         named = {order.doc.call_id for order in shown.values()} - {""}
         assert named <= calls.keys(), "an order without the call that it names"
         for number in NUMBERS:
@@ -258,6 +261,11 @@ class Judge:
             kept += " ".join(client.lrange(f"ce:{{0}}:inbox:{self.engine.line(number).id}", 0, -1))
         for name in self.model.said:
             assert name in known or f'"id":"{name}"' in kept, "a message was lost"
+
+    def reports_of(self, number):
+        """Return the reports that a number made, as far as the store has them."""
+        names = [each.report for each in self.engine.line(number).reported]
+        return self.engine.store.records.look(reports=names).reports.values()
 
     def unread(self, number):
         return self.world.client.llen(f"ce:{{0}}:inbox:{self.engine.line(number).id}")

@@ -26,7 +26,6 @@ from consent_engine.ports.reveals import Reveal
 from tests.archive.house import LONG, SEAL, append, standing
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
-from tests.integration.calls.reporting import decide, report
 from tests.integration.calls.reviewing import review
 from tests.memory import a_store
 from tests.pages import WRITTEN
@@ -41,7 +40,6 @@ AGAIN = {
     "claim_request": "test_the_last_of_the_same_request_has_its_key",
     "commit": "test_what_is_given_back_twice_takes_no_lease_of_another",
     "drop_journal": "test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_brought_it",
-    "expire_report": "test_a_report_that_came_meanwhile_keeps_its_person_and_the_one_before_it_has_none",
     "forget_proposal": "test_a_proposal_that_took_the_place_of_one_that_is_forgotten_stays",
     "forget_request": "test_a_key_that_another_record_has_by_now_stays_reserved",
     "keep_entry": "test_a_reveal_stands_in_the_audit_lines_once",
@@ -58,11 +56,10 @@ AGAIN = {
     "retire_line": "test_a_line_that_is_made_anew_meanwhile_stays",
     "retire_order": "test_two_who_hold_the_same_order_write_the_same_and_one_lets_it_go",
     "retire_record": "test_a_call_that_came_back_from_the_archive_meanwhile_stays",
-    "retire_report": "test_what_changed_since_it_was_written_to_the_archive_stays",
     "standing": "test_a_look_that_is_repeated_sees_what_came_meanwhile",
 }
 SMS = Target("lane", "sms")
-PARTS = ("records", "lanes", "inbox", "reservations", "lists", "retirement", "permits", "journal", "reports")
+PARTS = ("records", "lanes", "inbox", "reservations", "lists", "retirement", "permits", "journal")
 
 
 class Losing(Wire):
@@ -318,17 +315,6 @@ def test_a_call_that_came_back_from_the_archive_meanwhile_stays(desk):
     row = (leased.held, int(kept[call.id]["v"]))
     assert desk.slow.retirement.retire_records(Owner.CALL, [row]) == [RetireResult.STALE]
     assert desk.slow.records.look(calls=[call.id]).calls[call.id].verdict == "passed"
-
-
-def test_a_report_that_came_meanwhile_keeps_its_person_and_the_one_before_it_has_none(desk):
-    told = report(desk)
-    decide(desk, told, "ours_unrecorded")
-    desk.clock.forward(hours=1)
-    new = []
-    desk.wire.meanwhile = lambda: new.append(report(desk))
-    desk.slow.reports.expire(desk.clock() + 1, 0, 9)
-    found = desk.slow.reports.look([told.id, new[0].id])[1]
-    assert [bool(found[each.id].who) for each in (told, new[0])] == [False, True]
 
 
 # -- the journal -------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
--- Delete a call or an ending that the archive has, or nothing.
+-- Delete a call, an ending or a report that the archive has, or nothing.
 --
 -- KEYS  1 the record   2 due-set of the timer lane   (both in one slot)
 -- ARGV  1 its id   2 version that the archive has   3 the held effect   4 its lease: `<attempt>,<since when>`   5 the kind of
---       record, as members of the due-set begin with it
+--       record, as members of the due-set begin with it   6... further members that go with it
 -- Returns ok · gone (it is not here: done before) · stale (it changed since it was read) · lost (the effect is no
 --         longer held)
 --
@@ -19,5 +19,5 @@ if string.match(kept[2] or "", "^%[(%d+,[1-9]%d*),") ~= ARGV[4] then return "los
 
 -- From here on nothing can fail.
 redis.call("DEL", KEYS[1])
-redis.call("ZREM", KEYS[2], member)
+redis.call("ZREM", KEYS[2], member, unpack(ARGV, 6))
 return "ok"
