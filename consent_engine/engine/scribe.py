@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from consent_engine.domain.leaf import Chained, changed_by, entry_kept, is_mark
 from consent_engine.ports import LineKept, Log, Owner, Piece, Store
 
-PIECE = 1_000
-"""Entries of a cell at a time: the records that they name are read in one round trip."""
+PIECE = 4_000
+"""Entries of a cell at a time, a beat's at 500 orders a second: a record is written once for all of them."""
 MOST_PIECES = 4_000
 _OWNERS = {Chained.CALL: Owner.CALL, Chained.ENDING: Owner.ENDING, Chained.REPORT: Owner.REPORT}
 
