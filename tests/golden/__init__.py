@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from consent_engine.adapters.redis.codec import unread_of, whole
-from consent_engine.adapters.sql.rows import order_of, row_of
+from consent_engine.adapters.sql.rows import columns_of, order_of, row_of
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Restriction, name_of
 from consent_engine.domain.offer.offer import Offer
@@ -72,11 +72,14 @@ def _restriction(read: Restriction, row: str) -> str:
 
 def archived_again(fields: dict[str, str], offers: dict[str, str]) -> None:
     """Turn a settled order into a row of the archive, back, and into a row again."""
-    row, (_, offer) = row_of(whole(dict(fields), offers))
-    order = order_of(row["record"], row["person"], offer)
-    assert order.events == Order.decode(whole(dict(fields), offers)).events
-    back = {**json.loads(row["record"]), **json.loads(row["person"]), "offer": offer}
-    assert row_of(back)[0] == row
+    fields = whole(dict(fields), offers)
+    first = Order.decode(fields)
+    row = row_of(first, fields, gone=True)
+    order = order_of(row["record"], row["person"], fields["offer"])
+    assert order.events == first.events
+    assert columns_of(order) == columns_of(first)
+    back = {**json.loads(row["record"]), **json.loads(row["person"])}
+    assert row_of(order, back, gone=True) == row
 
 
 def looked_at(records: Records) -> Iterator[str]:

@@ -20,14 +20,16 @@ from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, connected
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept, readable
 from consent_engine.adapters.sql.records import SqlRecords
-from consent_engine.adapters.sql.rows import order_of, row_of
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, hold, make, said
+from consent_engine.adapters.sql.rows import columns_of, order_of
+from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, make, said
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable
+from consent_engine.ports import Owner
 from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
@@ -147,24 +149,21 @@ class SqlArchive(SqlKept[Order], Archive):
     # -- keeping ---------------------------------------------------------------------------------------------------
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        with self.asking() as connection:
-            hold(connection)
-            return self.keep_in(connection, records, gone=True)
+        return self._keep(Owner.ORDER, records)
 
-    def keep_in(self, connection: Connection, records: Mapping[str, Mapping[str, str]], *, gone: bool) -> set[str]:
-        """Write orders in a transaction. Return the ids of those kept. gone: the store is to let them go"""
-        return self._kept(connection, self._rows(records, self._row, gone))
+    def _read(self, fields: Mapping[str, str], owner: Owner) -> Order:
+        order, seal = Order.decode(fields), self.seal
+        return seal.check(order, fields.get(SEAL)) if seal else order
 
-    def _row(self, fields: Mapping[str, str]) -> dict[str, Any]:
-        row, (_, content) = row_of(fields, self.seal)
-        return {**row, "content": content}
+    def _columns(self, record: Order, fields: Mapping[str, str]) -> Mapping[str, Any]:
+        return {**columns_of(record), "content": fields.get("offer", "")}
 
     def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
         """Write orders with the offers that they name, which have a table of their own."""
         offers = {row["offer"]: row["content"] for row in rows if row["offer"]}
         if known := [{"hash": name, "content": content} for name, content in sorted(offers.items())]:
             connection.execute(self.insert(OFFERS).on_conflict_do_nothing(), known)
-        return super()._write(connection, [{n: v for n, v in row.items() if n != "content"} for row in rows])
+        return super()._write(connection, rows)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -181,8 +180,11 @@ class SqlArchive(SqlKept[Order], Archive):
     def _whole(self) -> Select[Any]:
         return select(ORDERS, OFFERS.c.content).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
 
-    def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
-        return row_of({**self._fields(row), "offer": row.content or ""}, self.seal)[0]
+    def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
+        return {**super()._fields(row), "offer": row.content or ""}
+
+    def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row
+        return Owner.ORDER
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         return {row.id: row.version for row in self._in_pieces(_VERSIONS, ids, ORDERS.c.id)}

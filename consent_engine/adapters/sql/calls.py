@@ -4,20 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from consent_engine.adapters.sql.kept import SqlKept, readable
-from consent_engine.adapters.sql.tables import CALLS, hold
+from consent_engine.adapters.sql.tables import CALLS
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.call.violation import Violation
-from consent_engine.domain.canonical_json import compact
-from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.ports import Owner
 from consent_engine.ports.calls import CallArchive
 
-_PERSON = ("who", SAID)
 _READ = select(CALLS.c.id, CALLS.c.record, CALLS.c.person).where(CALLS.c.gone)
 
 
@@ -27,25 +24,20 @@ class SqlCalls(SqlKept[Call], CallArchive):
     table = CALLS
 
     def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        with self._database.asking() as connection:
-            hold(connection)
-            return self.keep_in(connection, records, gone=True)
+        return self._keep(Owner.CALL, records)
 
-    def keep_in(self, connection: Connection, records: Mapping[str, Mapping[str, str]], *, gone: bool) -> set[str]:
-        """Write calls in a transaction. Return the ids of those kept. gone: the store is to let them go"""
-        rows = self._rows(records, lambda fields: self._row(self._checked(fields), fields), gone)
-        return self._kept(connection, rows)
+    def _read(self, fields: Mapping[str, str], owner: Owner) -> Call:
+        call, seal = Call.decode(fields), self._database.seal
+        return seal.record(call, fields.get(SEAL)) if seal else call
 
-    def _row(self, call: Call, fields: Mapping[str, str]) -> dict[str, Any]:
-        kept = {name: value for name, value in fields.items() if not name.startswith("f:") and name not in _PERSON}
-        began = call.began
+    def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row
+        return Owner.CALL
+
+    def _columns(self, record: Call, fields: Mapping[str, str]) -> Mapping[str, Any]:
+        call, began = record, record.began
         return {
-            "id": call.id,
             "request_key": request_key(call.id),
             **dict(zip_longest(("recording_key", "audio_key"), call.recording_keys)),
-            "line": call.line,
-            "version": call.version,
-            "state": call.state.value,
             "carrier": began.carrier,
             "agent": began.agent,
             "placed_by": began.placed_by,
@@ -55,16 +47,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
             "ever_violated": _named(each for each in Violation if each in call.ever_violated),
             "verdict": call.verdict or "",
             "evidence": call.evidence.value,
-            "head": call.head,
-            "doc_hash": digest(fields["doc"]),
-            "record": compact(kept),
-            "person": compact({name: fields[name] for name in _PERSON if name in fields}),
         }
-
-    def _checked(self, fields: Mapping[str, str]) -> Call:
-        """Read the call of a record. Raises BrokenRecord, also when its seal does not fit."""
-        call, seal = Call.decode(fields), self._database.seal
-        return seal.record(call, fields.get(SEAL)) if seal else call
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
         return {call.id: call for call in readable(self._in_pieces(_READ, ids, CALLS.c.id), self._call)}
@@ -74,11 +57,7 @@ class SqlCalls(SqlKept[Call], CallArchive):
         return readable(by_key, self._call, whole=True)
 
     def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
-        return self._checked(self._fields(row))
-
-    def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
-        fields = self._fields(row)
-        return self._row(self._checked(fields), fields)
+        return self._read(self._fields(row), Owner.CALL)
 
     def of_line(self, line: str, limit: int) -> list[str]:
         rows = (

@@ -4,35 +4,36 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Dialect,
     Select,
     Table,
-    case,
     delete,
     or_,
     select,
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError
 
-from consent_engine.adapters.sql.bulk import Statement, bulk, statement
-from consent_engine.adapters.sql.rows import fields_of
-from consent_engine.adapters.sql.tables import among
-from consent_engine.domain.canonical_json import Reader, compact
+from consent_engine.adapters.sql.bulk import bulk
+from consent_engine.adapters.sql.rows import fields_of, row_of
+from consent_engine.adapters.sql.tables import among, hold
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
+from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.event import chain, publics_of
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Owner
 
 log = logging.getLogger(__name__)
 PIECE = 500
@@ -40,6 +41,7 @@ PIECE = 500
 OF_THE_ROW = (DataError, IntegrityError)
 """Errors caused by a single row. Any other is the database's: the records wait, and none is given up for it."""
 R = TypeVar("R")
+K = TypeVar("K", bound=Order | Call | Ending | Report)
 
 
 def readable(rows: Iterable[Any], read: Callable[[Any], R], *, whole: bool = False) -> list[R]:
@@ -66,7 +68,7 @@ class Database(Protocol):
         """Open a transaction."""
 
 
-class SqlKept(Generic[R]):
+class SqlKept(Generic[K]):
     """The records of one table of an archive. over: the column with the instant at which a record was over"""
 
     table: Table
@@ -75,18 +77,44 @@ class SqlKept(Generic[R]):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def _rows(
-        self, records: Mapping[str, Mapping[str, str]], row: Callable[[Mapping[str, str]], dict[str, Any]],
-        gone: bool,  # noqa: FBT001
-    ) -> list[dict[str, Any]]:  # fmt: skip
-        """Return readable records as rows, sorted by id: processes that write at once then lock in the same order."""
+    def _read(self, fields: Mapping[str, str], owner: Owner) -> K:
+        """Read the record of these fields. Raises BrokenRecord, also when its seal does not fit."""
+        raise NotImplementedError
+
+    def _columns(self, record: K, fields: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return the columns that records of this table alone have."""
+        raise NotImplementedError
+
+    def _row(self, fields: Mapping[str, str], owner: Owner, *, gone: bool) -> dict[str, Any]:
+        """Return the row of a record, with what is written beside it. Raises BrokenRecord."""
+        record = self._read(fields, owner)
+        return {**row_of(record, fields, gone=gone), **self._columns(record, fields)}
+
+    def _keep(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """Write records that the store is to let go. Return the ids of those kept."""
+        with self._database.asking() as connection:
+            hold(connection)
+            return self.keep_in(connection, owner, records, gone=True)
+
+    def keep_in(
+        self, connection: Connection, owner: Owner, records: Mapping[str, Mapping[str, str]], *, gone: bool
+    ) -> set[str]:
+        """Write records of one kind in a transaction. Return the ids of those kept. gone: the store is to let them go
+
+        Unreadable ones are logged. They are sorted by id: processes that write at once then lock in the same order.
+        """
         rows = []
         for name in sorted(records):
             try:
-                rows.append({**row(records[name]), **_beside(records[name], gone), "gone": gone})
+                row = self._row(records[name], owner, gone=gone)
             except BrokenRecord as error:
                 log.error("%s: %s", name, error)
-        return rows
+                continue
+            if row["id"] == name:
+                rows.append(row)
+            else:
+                log.error("%s: another record stands under its id", name)
+        return self._kept(connection, rows)
 
     def _kept(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
         """Write rows, all at once; where one of them cannot be written, each alone. Return the ids of those kept."""
@@ -105,7 +133,7 @@ class SqlKept(Generic[R]):
             any_of = among(connection, kept.id, [row["id"] for row in piece])
             found |= {stands.id: stands for stands in connection.execute(wanted.where(any_of))}
         fits = {row["id"]: self._fits(connection, found.get(row["id"]), row) for row in rows}
-        bulk(connection, _upsert(self.table, connection.dialect), [r for r in rows if fits[r["id"]] is Fit.NEWER])
+        bulk(connection, self.table, [row for row in rows if fits[row["id"]] is Fit.NEWER], anew=True)
         for name in (name for name, fit in fits.items() if fit is Fit.ANOTHER):
             log.error("%s: another record, or another history of it, stands in SQL under this id, and stays", name)
         return {name for name, fit in fits.items() if fit is not Fit.ANOTHER}
@@ -116,7 +144,7 @@ class SqlKept(Generic[R]):
         """
         if stands is None:
             return Fit.NEWER
-        here = _links(row["record"])
+        here = row["publics"]
         if stands.doc_hash != row["doc_hash"]:
             return Fit.ANOTHER
         if stands.links <= len(here):
@@ -127,7 +155,7 @@ class SqlKept(Generic[R]):
         # From a backup of the store: an earlier state of this record.
         record = select(self.table.c.record).where(self.table.c.id == row["id"])
         there = _links(connection.execute(record).scalar_one())
-        return Fit.KNOWN if there[: len(here)] == here else Fit.ANOTHER
+        return Fit.KNOWN if there[: len(here)] == [*here] else Fit.ANOTHER
 
     def _in_pieces(self, wanted: Select[Any], values: Sequence[str], *columns: Column[Any]) -> list[Any]:
         # Ids are alphanumeric; other text came from outside, and a database may refuse to compare it.
@@ -144,17 +172,17 @@ class SqlKept(Generic[R]):
         found = {}
         for row in self._in_pieces(self._whole(), ids, self.table.c.id):
             with suppress(BrokenRecord):
-                made = {**self._made(row), "links": _length(self._fields(row))}
-                if wrong := [name for name in made if name not in _TEXTS and made[name] != getattr(row, name)]:
+                made = self._row(self._fields(row), self._owner(row), gone=row.gone)
+                if wrong := [name for name in made if name not in _BESIDE and made[name] != getattr(row, name)]:
                     found[row.id] = wrong
         return found
 
     def _whole(self) -> Select[Any]:
-        """Select whole rows, with what `_made` needs beside them."""
+        """Select whole rows, with what `_fields` needs beside them."""
         return select(self.table)
 
-    def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
-        """Make the columns of a row again from the record in it. Raises BrokenRecord."""
+    def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row
+        """Return the kind of the record in a row. Raises BrokenRecord."""
         raise NotImplementedError
 
     def _page(
@@ -194,8 +222,8 @@ def known_in(database: Database, name: Column[Any], ids: Sequence[str]) -> set[s
     return found
 
 
-_TEXTS = frozenset({"record", "person", "content"})
-"""The columns of the record itself, and what is written beside it."""
+_BESIDE = frozenset({"record", "person", "effects", "content", "publics"})
+"""The columns of the record itself, and what goes beside its row."""
 
 
 class Fit(Enum):
@@ -204,22 +232,6 @@ class Fit(Enum):
     NEWER = 0
     KNOWN = 1
     ANOTHER = 2
-
-
-def _beside(fields: Mapping[str, str], gone: bool) -> dict[str, Any]:  # noqa: FBT001
-    """Return the columns that each record has, whatever its kind: the length of its chain, and its pending effects:
-    what the store lets go has none, for the one that moves it goes with it.
-    """
-    effects = {} if gone else {name: kept for name, kept in fields.items() if name[:2] == "f:"}
-    return {"links": _length(fields), "effects": compact(effects) if effects else None}
-
-
-def _length(fields: Mapping[str, str]) -> int:
-    """Return the number of a chain's links: the doc, then the events."""
-    links = 1
-    while f"e{links}" in fields:
-        links += 1
-    return links
 
 
 def _links(record: str) -> list[str]:
@@ -231,13 +243,3 @@ def _links(record: str) -> list[str]:
 
 
 _FIELDS = Reader(dict[str, str])
-
-
-@lru_cache(32)
-def _upsert(table: Table, dialect: Dialect) -> Statement:
-    """Return the statement that writes a row, or writes it anew. An erased person part stays erased."""
-    made: Any = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
-    new, old = made.excluded, table.c
-    values = {column.name: new[column.name] for column in table.columns if column.name != "id"}
-    values["person"] = case((old.person.is_(None), None), else_=new.person)
-    return statement(made.on_conflict_do_update(index_elements=[old.id], set_=values), dialect)

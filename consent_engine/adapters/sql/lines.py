@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, delete, insert
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete
 
-from consent_engine.adapters.sql.bulk import Statement, bulk, statement
+from consent_engine.adapters.sql.bulk import bulk
 from consent_engine.adapters.sql.tables import LINES, RESTRICTIONS, among
 from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.line.restriction import Restriction
@@ -32,9 +30,9 @@ def keep_lines(connection: Connection, lines: Mapping[str, LineKept]) -> None:
         for each in names
         if (kept := lines[each]).fields
     ]
-    bulk(connection, _upsert(connection.dialect), rows)
+    bulk(connection, LINES, rows, anew=True)
     standing = [row for each in names for row in _restrictions(each, lines[each].fields)]
-    bulk(connection, _stands(connection.dialect), standing)
+    bulk(connection, RESTRICTIONS, standing)
 
 
 def _restrictions(line: str, fields: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -62,15 +60,3 @@ def restriction_of(person: str, name: str) -> tuple[str, Restriction]:
 
 
 _PERSON = Reader(list[dict[str, str] | str])
-
-
-@lru_cache(2)
-def _upsert(dialect: Dialect) -> Statement:
-    made: Any = (postgresql if dialect.name == "postgresql" else sqlite).insert(LINES)
-    values = {name: made.excluded[name] for name in ("version", "person")}
-    return statement(made.on_conflict_do_update(index_elements=[LINES.c.id], set_=values), dialect)
-
-
-@lru_cache(2)
-def _stands(dialect: Dialect) -> Statement:
-    return statement(insert(RESTRICTIONS), dialect)

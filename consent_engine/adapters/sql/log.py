@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, Dialect, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from consent_engine.adapters.sql import log_marks as marks
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.bulk import Statement, bulk, statement
-from consent_engine.adapters.sql.kept import PIECE
+from consent_engine.adapters.sql.bulk import bulk
+from consent_engine.adapters.sql.kept import PIECE, SqlKept
 from consent_engine.adapters.sql.lines import keep_lines
 from consent_engine.adapters.sql.tables import LOG, META, PLANS, PROOF, SIZE, hold, say
 from consent_engine.domain.canonical_json import compact
@@ -93,12 +93,8 @@ class SqlWriting(Writing):
         self._stride = stride
 
     def records(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        archive, to = self._archive, self._connection
-        if owner is Owner.ORDER:
-            return archive.keep_in(to, records, gone=False)
-        if owner is Owner.CALL:
-            return archive.calls.keep_in(to, records, gone=False)
-        return archive.records.keep_in(to, owner, records, gone=False)
+        tables: dict[Owner, SqlKept[Any]] = {Owner.ORDER: self._archive, Owner.CALL: self._archive.calls}
+        return tables.get(owner, self._archive.records).keep_in(self._connection, owner, records, gone=False)
 
     def lines(self, lines: Mapping[str, LineKept]) -> None:
         keep_lines(self._connection, lines)
@@ -129,7 +125,7 @@ class SqlWriting(Writing):
         fresh = [(leaf, entry) for leaf, entry in wanted.items() if leaf not in there]
         if fresh:
             rows = [{"n": n, "leaf": leaf, "entry": entry} for n, (leaf, entry) in enumerate(fresh, size)]
-            bulk(connection, _insert(connection.dialect), rows)
+            bulk(connection, LOG, rows)
             connection.execute(update(META).where(META.c.name == SIZE).values(value=str(size + len(fresh))))
             marks.note(connection, size, [entry for _, entry in fresh], self._stride)
         return len(fresh)
@@ -149,11 +145,6 @@ def _ends(connection: Connection) -> tuple[int, int]:
 def _end(connection: Connection) -> int:
     last = connection.execute(select(func.max(LOG.c.n))).scalar()
     return 0 if last is None else int(last) + 1
-
-
-@lru_cache(2)
-def _insert(dialect: Dialect) -> Statement:
-    return statement(insert(LOG), dialect)
 
 
 def _there(connection: Connection, leaves: Sequence[str]) -> set[str]:

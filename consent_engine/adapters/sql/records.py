@@ -1,17 +1,14 @@
 """Reports of calls, and endings, in the archive. Their table: `adapters/sql/tables.py`."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from consent_engine.adapters.sql.kept import SqlKept, readable
-from consent_engine.adapters.sql.tables import RECORDS, hold
+from consent_engine.adapters.sql.tables import RECORDS
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.canonical_json import compact
-from consent_engine.domain.hashing import digest
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.errors import BrokenRecord
@@ -31,20 +28,11 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
     table = RECORDS
 
     def keep(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        with self._database.asking() as connection:
-            hold(connection)
-            return self.keep_in(connection, owner, records, gone=True)
+        return self._keep(owner, records)
 
-    def keep_in(
-        self, connection: Connection, owner: Owner, records: Mapping[str, Mapping[str, str]], *, gone: bool
-    ) -> set[str]:
-        """Write reports or endings in a transaction. Return the ids of those kept. gone: the store is to let them go"""
-        return self._kept(connection, self._rows(records, partial(self._row, owner), gone))
-
-    def _row(self, owner: Owner, fields: Mapping[str, str]) -> dict[str, Any]:
-        record = self._checked(owner, fields)
+    def _columns(self, record: Report | Ending, fields: Mapping[str, str]) -> Mapping[str, Any]:
         if isinstance(record, Report):
-            listed_at, evidence = record.received.received_at, Evidence.NO_SERVICE
+            owner, listed_at, evidence = Owner.REPORT, record.received.received_at, Evidence.NO_SERVICE
             told = record.received
             own = {
                 **_OF_AN_ENDING, "door": told.door.value, "proposed": told.proposed.value, "found": record.found.value,
@@ -52,29 +40,16 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
             }  # fmt: skip
         else:
             doc = record.doc
-            listed_at, evidence = doc.asked_at, Evidence.SERVICE
+            owner, listed_at, evidence = Owner.ENDING, doc.asked_at, Evidence.SERVICE
             own = {
                 **_OF_A_REPORT, "agent": doc.agent, "plan": doc.plan, "activated_at": doc.activated_at,
                 "soon": record.is_soon,
             }  # fmt: skip
         return {
-            "id": record.id,
-            "kind": owner.value,
-            "line": record.line,
-            "version": record.version,
-            "state": record.state.value,
-            **own,
-            "listed_at": listed_at,
-            "over_at": record.over_at,
-            "evidence": evidence.value,
-            "head": record.head,
-            "doc_hash": digest(fields["doc"]),
-            "record": compact({n: kept for n, kept in fields.items() if not n.startswith("f:") and n != "who"}),
-            "person": compact({n: kept for n, kept in fields.items() if n == "who"}),
-        }
+            "kind": owner.value, "listed_at": listed_at, "over_at": record.over_at, "evidence": evidence.value, **own,
+        }  # fmt: skip
 
-    def _checked(self, owner: Owner, fields: Mapping[str, str]) -> Report | Ending:
-        """Read the record of these fields. Raises BrokenRecord, also when its seal does not fit."""
+    def _read(self, fields: Mapping[str, str], owner: Owner) -> Report | Ending:
         seal = self._database.seal
         if owner is Owner.REPORT:
             report = Report.decode(fields)
@@ -82,10 +57,10 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
         ending = Ending.decode(fields)
         return seal.record(ending, fields.get(SEAL)) if seal else ending
 
-    def _made(self, row: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a row
+    def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row
         if row.kind not in {Owner.REPORT, Owner.ENDING}:
             raise BrokenRecord("an archived record of an unknown kind")
-        return self._row(Owner(row.kind), self._fields(row))
+        return Owner(row.kind)
 
     def reports(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Report]:
         return {each.id: each for each in self._found(Owner.REPORT, ids, whole) if isinstance(each, Report)}
@@ -97,4 +72,4 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
         kept = RECORDS.c
         wanted = select(kept.id, kept.record, kept.person).where(kept.kind == owner.value, kept.gone)
         rows = self._in_pieces(wanted, ids, kept.id)
-        return readable(rows, lambda row: self._checked(owner, self._fields(row)), whole=whole)
+        return readable(rows, lambda row: self._read(self._fields(row), owner), whole=whole)

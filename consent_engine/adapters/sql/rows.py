@@ -1,8 +1,12 @@
-"""The conversion of an order to a row of the archive, and back; the fields of any record in its row."""
+"""The conversion of records to rows of the archive, and back."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
+from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
@@ -16,21 +20,44 @@ from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 
 
-def row_of(fields: Mapping[str, str], seal: Seal | None = None) -> tuple[dict[str, Any], tuple[str, str]]:
-    """Return an order's row, and its offer's hash ('' where the order holds it) and content. Raises BrokenRecord."""
-    order = Order.decode(fields)
-    if seal:
-        seal.check(order, fields.get(SEAL))
+def row_of(record: Order | Call | Ending | Report, fields: Mapping[str, str], *, gone: bool) -> dict[str, Any]:
+    """Return the columns that a record of any kind has, from its fields; and `publics`, the links of its chain, which
+    are no column. gone: the store lets it go, and its pending effects with it: there is but the one that moves it
+    """
+    kept, person, effects = dict[str, str](), dict[str, str](), dict[str, str]()
+    for name, value in fields.items():
+        part = effects if name[:2] == "f:" else person if _is_person(name) else kept
+        part[name] = value
+    kept.pop("offer", None)  # it has a table of its own
+    return {
+        "id": record.id,
+        "line": record.line,
+        "version": record.version,
+        "links": len(record.publics),
+        "gone": gone,
+        "state": record.state.value,
+        "head": record.head,
+        "doc_hash": digest(record.publics[0]),
+        "record": compact(kept),
+        "person": compact(person),
+        "effects": compact(effects) if effects and not gone else None,
+        "publics": record.publics,
+    }
+
+
+def _is_person(name: str) -> bool:
+    """Whether a field of a record is a person part: `who`, an order's `p1`, `p2`, ..., a call's transcript."""
+    return name in _PERSON or (name[0] == "p" and name[1:].isdecimal())
+
+
+_PERSON = frozenset({"who", SAID})
+
+
+def columns_of(order: Order) -> dict[str, Any]:
+    """Return the columns that orders alone have."""
     doc = order.doc
-    kept = {name: value for name, value in fields.items() if name != "offer" and not name.startswith("f:")}
-    person = {name: kept.pop(name) for name in list(kept) if _is_person(name)}
-    offer = offer_named(fields["doc"])
-    row = {
-        "id": order.id,
+    return {
         "request_key": request_key(order.id),
-        "line": order.line,
-        "version": order.version,
-        "state": order.state.value,
         "agent": doc.agent,
         "placed_by": doc.placed_by,
         "plan": doc.plan,
@@ -40,18 +67,8 @@ def row_of(fields: Mapping[str, str], seal: Seal | None = None) -> tuple[dict[st
         "in_vain": yes_in_vain(order) is not None,
         "outcomes": " ".join(outcomes_of(order)),
         "evidence": Evidence.of(order).value,
-        "head": order.head,
-        "doc_hash": digest(fields["doc"]),
-        "offer": offer,
-        "record": compact(kept),
-        "person": compact(person),
+        "offer": offer_named(order.publics[0]),
     }
-    return row, (offer, fields.get("offer", ""))
-
-
-def _is_person(name: str) -> bool:
-    """Whether a field of an order's record is a person part: `who`, `p1`, `p2`, ..."""
-    return name == "who" or (name[0] == "p" and name[1:].isdecimal())
 
 
 def fields_of(record: str, person: str | None) -> dict[str, str]:

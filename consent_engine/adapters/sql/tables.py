@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -30,9 +31,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    any_,
     delete,
     func,
     insert,
+    literal,
     select,
     text,
     update,
@@ -191,11 +194,11 @@ META = Table(
 
 
 def among(connection: Connection, column: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition that a column is one of these texts. SQLite gets all of them in one parameter: one parameter
-    each costs SQLAlchemy more than the query itself, and placing an order runs one every time.
+    """Return the condition that a column is one of these texts. All of them are one parameter: one parameter each costs
+    SQLAlchemy more than the query itself, and placing an order runs one every time.
     """
     if connection.dialect.name != "sqlite":
-        return column.in_(texts)
+        return column == any_(literal(list(texts), ARRAY(Text)))
     return column.in_(select(func.json_each(json.dumps(texts)).table_valued("value").c.value))
 
 
