@@ -30,7 +30,6 @@ TIERS = {
     "tests/acceptance/test_browser.py::test_ops_find_an_order_by_number_and_the_board_leaves_the_focus_alone": SEARCHES,
     "tests/acceptance/test_browser_points.py::test_a_gateway_that_is_away_is_named_to_ops_and_to_the_agent_within_ten_seconds": SEARCHES,  # noqa: E501
     "tests/acceptance/test_browser_points.py::test_a_page_is_painted_and_answers_within_its_budget": SEARCHES,
-    "tests/acceptance/test_browser_review.py": SEARCHES,
     "tests/acceptance/test_chaos.py": SEARCHES,
     "tests/acceptance/test_install.py::test_it_runs_from_an_empty_environment": SEARCHES,
     "tests/archive": FAST,

@@ -282,7 +282,7 @@ def _journal(patient: _Patient) -> Iterator[Finding]:
     now, meta = patient.registry.now(), patient.first.meta()
     kept_since = patient.settings.retention().records_before(now)
     with _archive_of(patient, meta) as archive:
-        yield from journal.sealed(patient.store, archive, meta, now, kept_since, mend=patient.wanted.mend)
+        yield from journal.sealed(patient.store, archive, meta, kept_since, mend=patient.wanted.mend)
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ LATE_MS = 60_000
 
 
 def sealed(
-    store: Store, archive: SqlArchive, meta: Mapping[str, str], now: Millis, kept_since: Millis, *, mend: bool = False
+    store: Store, archive: SqlArchive, meta: Mapping[str, str], kept_since: Millis, *, mend: bool = False
 ) -> Iterator[Finding]:
     """Check the journal and the newest records against an archive. Of one that is away or another one, which the check
     of the archive reports, only how many entries wait for it. mend: count the log's entries anew where their count
@@ -29,20 +29,20 @@ def sealed(
     except ArchiveUnavailable:
         ours = False
     if not ours:
-        yield from _behind(store.journal.waiting(), now)
+        yield from _behind(store.journal.waiting())
         return
     log = SqlLog(archive)
     store = replace(store, archive=archive, log=log)
     if mend and (anew := log.recount()) is not None:
         yield good(f"the log's entries are counted anew: {anew:,}")
-    yield from journal(store.journal, log, now)
+    yield from journal(store.journal, log)
     yield from newest(store, kept_since)
 
 
-def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
+def journal(kept: Journal, log: Log) -> Iterator[Finding]:
     """Check how far the journal is sealed. Raises StoreUnavailable and ArchiveUnavailable."""
     waiting = kept.waiting()
-    late = list(_behind(waiting, now))
+    late = list(_behind(waiting))
     yield from late
     try:
         end, size = log.ends()
@@ -58,12 +58,12 @@ def journal(kept: Journal, log: Log, now: Millis) -> Iterator[Finding]:
         yield good(f"the journal is sealed: {size:,} entries in the log, {waiting.count:,} on their way")
 
 
-def _behind(waiting: Waiting, now: Millis) -> Iterator[Finding]:
+def _behind(waiting: Waiting) -> Iterator[Finding]:
     """Find entries that wait too long."""
-    if waiting.count and now - waiting.oldest > LATE_MS:
+    if (lag := waiting.lag_s) > LATE_MS / 1000:
         yield bad(
-            f"{waiting.count:,} entries of the journal are not in the log, the oldest for "
-            f"{(now - waiting.oldest) // 1000:,} s: nothing is lost",
+            f"{waiting.count:,} entries of the journal are not in SQL yet, the oldest for {lag:,.0f} s: "
+            "nothing is lost, and lists are as of then",
             "is a worker running, and does the archive answer? Every worker process seals entries",
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager
+from math import nan
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -13,18 +14,31 @@ from consent_engine.ports.records import Owner
 
 
 class Waiting(Struct, frozen=True):
-    """How many journal entries are not in the log yet. oldest: since when the oldest waits; 0: none, or unreadable"""
+    """How many journal entries SQL does not have yet. now: when this was so · as_of: SQL has all that was committed
+    before this instant, `now` where none waits; 0: not known, as no scribe has looked yet, or a cell cannot be reached
+    """
 
-    count: int = 0
-    oldest: Millis = 0
+    count: int
+    as_of: Millis
+    now: Millis
+
+    @property
+    def lag_s(self) -> float:
+        """For how many seconds at most the oldest entry has waited; 0 where none does, NaN where it is not known."""
+        if not self.count:
+            return 0
+        return (self.now - self.as_of) / 1000 if self.as_of else nan
 
 
 class Piece(Struct, frozen=True):
-    """The oldest entries of one cell's journal, in order. first: the index of the first one, counted from 0"""
+    """The oldest entries of one cell's journal, in order. first: the index of the first one, counted from 0 · as_of: no
+    entry was written before this instant that is neither here nor in SQL
+    """
 
     cell: int
     first: int
     entries: Sequence[str]
+    as_of: Millis
 
 
 class LineKept(NamedTuple):
@@ -44,7 +58,9 @@ class Journal(Protocol):
         """
 
     def drop(self, piece: Piece) -> bool:
-        """Remove a piece that SQL has, and let go of its cell; False, nothing is removed, when another reader did."""
+        """Remove a piece that SQL has, note as of when SQL is now, and let go of its cell; False, nothing is removed,
+        when another reader did.
+        """
 
     def lines(self, lines: Sequence[str]) -> dict[str, LineKept]:
         """Return these lines as the store has them, each whole."""
@@ -53,7 +69,7 @@ class Journal(Protocol):
         """Prove durable all that was written in a cell before. Raises NotOurArchive as `read` does."""
 
     def waiting(self) -> Waiting:
-        """Return how much waits now in the cells that can be reached."""
+        """Return how much waits now in the cells that can be reached, and as of when SQL is."""
 
     def among(self, entries: Set[str]) -> set[str]:
         """Return those of these entries that wait now in the cells that can be reached. No reader's turn is taken."""

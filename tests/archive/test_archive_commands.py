@@ -64,7 +64,7 @@ def test_an_archive_that_is_away_is_one_trouble_and_what_waits_for_it_is_counted
     told = {what.partition(":")[0]: do for level, what, do in rows if level == "bad"}
     gone = next(what for what in told if what.startswith("the archive"))
     assert gone == "the archive's file is not there"
-    [waiting] = [what for what in told if "are not in the log" in what]
+    [waiting] = [what for what in told if "are not in SQL yet" in what]
     assert waiting.startswith("2 entries of the journal")
     assert not [do for do in told.values() if "PING" in do]
 

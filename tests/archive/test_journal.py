@@ -3,6 +3,7 @@
 import hashlib
 from base64 import urlsafe_b64encode
 from dataclasses import replace
+from random import Random
 from threading import Thread
 
 import pytest
@@ -17,7 +18,7 @@ from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import journal
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.leaf import Chained, Leaf, leaf_hash
+from consent_engine.domain.leaf import Chained, Leaf, leaf_hash, mark_of
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.pressure import PressureWatch
@@ -208,7 +209,7 @@ def test_whoever_was_slow_takes_nothing_out_that_he_did_not_bring(small):
     small.settled(msisdn=parse("13900139000"), key="another")
     was = standing(small)
     assert (kept.drop(slow), standing(small)) == (False, was)
-    assert kept.drop(Piece(0, 1, ["x"] * (len(was) + 1))) is False
+    assert kept.drop(Piece(0, 1, ["x"] * (len(was) + 1), 0)) is False
     assert [piece.first for piece in kept.read(9, "one", small.archive.id())] == [2], (
         "the index is dense, whatever was taken out"
     )
@@ -234,6 +235,8 @@ def test_several_who_append_at_once_number_every_entry_once(archive, url):
 
 
 def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
+    assert (sealed(real), beat := real.clock.now) == (0, real.clock.now)
+    real.clock.forward(seconds=1)
     real.settled()
     entries, waits = standing(real), real.client.llen(real.cell.journal)
 
@@ -244,8 +247,7 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
         write_out(replace(real.engine.store, log=LogThrough(real.engine.store.log, away)), "one")
     assert standing(real) == entries
     real.clock.forward(seconds=300)
-    oldest = Leaf.decode(entries[0]).at
-    assert real.engine.store.journal.waiting() == Waiting(waits, oldest)
+    assert real.engine.store.journal.waiting() == Waiting(waits, beat, real.clock.now)
     told = {
         family.name: family.samples[0].value
         for family in of_store(look_at(real.engine, PressureWatch()))
@@ -253,12 +255,12 @@ def test_while_the_archive_is_away_the_journal_grows_and_says_so(real):
     }
     assert told["consent_journal_waiting"] == waits
     assert told["consent_journal_oldest_seconds"] >= 300
-    [finding] = journal(real.engine.store.journal, real.engine.store.log, real.clock.now)
+    [finding] = journal(real.engine.store.journal, real.engine.store.log)
     assert (finding.level, finding.what.partition(",")[0]) == (
-        Level.BAD, f"{waits} entries of the journal are not in the log",
+        Level.BAD, f"{waits} entries of the journal are not in SQL yet",
     )  # fmt: skip
     sealed(real)
-    [finding] = journal(real.engine.store.journal, real.engine.store.log, real.clock.now)
+    [finding] = journal(real.engine.store.journal, real.engine.store.log)
     assert finding.what == f"the journal is sealed: {len(entries)} entries in the log, 0 on their way"
 
 
@@ -281,6 +283,46 @@ def test_every_cell_is_brought_to_the_one_log(small):
     assert store.journal.read(2, "one", "a")[1].cell == 1
     assert [store.journal.drop(piece) for piece in store.journal.read(2, "one", "a")] == [True, True]
     assert [client.llen(cell.journal) for cell in cells] == [1, 1]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_all_that_was_committed_before_the_instant_as_of_which_sql_is_is_there(small, seed):
+    """Whoever reads how much, and whoever dies: only what a reader dropped is known to be in SQL."""
+    drawn, clock, kept = Random(seed), small.clock, small.engine.store.journal  # noqa: S311 - which story
+    small.engine.store.ours()
+    committed, there, before, read = dict[str, int](), set[str](), 0, dict[str, list[Piece]]()
+    for n in range(400):
+        clock.forward(drawn.choice((0, 1, 700)))
+        step = drawn.choice(("commit", "commit", "commit", "read", "write", "dies"))
+        reader = drawn.choice(("one", "another"))
+        if step == "commit":  # decided some moments before, as a leaf or without one
+            leaf = f"n 0ce7{n:024x} 0 {clock.now - drawn.choice((0, 3, 900))} {'h' * 43}"
+            entry = drawn.choice((leaf, mark_of(Chained.ORDER, f"{n}")))
+            small.client.rpush(small.cell.journal, entry)
+            committed[entry] = clock.now
+        elif step == "read":
+            read[reader] = kept.read(drawn.choice((1, 3, 50)), reader, small.archive.id())
+        elif step == "write":
+            for piece in read.pop(reader, []):
+                there.update(piece.entries)
+                kept.drop(piece)
+        else:
+            read.pop(reader, None)
+        told = kept.waiting()
+        assert told.as_of <= told.now == clock.now
+        assert {entry for entry, at in committed.items() if at < told.as_of} <= there
+        before += bool(told.as_of)
+    assert before > 100, "known for most of the time"
+    clock.forward(seconds=11)
+    for piece in kept.read(500, "one", small.archive.id()):  # whoever held the cell holds it no more
+        kept.drop(piece)
+    clock.forward(seconds=60)
+    assert kept.waiting() == Waiting(0, clock.now, clock.now)
+    assert not kept.read(500, "one", small.archive.id())
+    last = clock.now
+    clock.forward(5)
+    small.client.rpush(small.cell.journal, mark_of(Chained.ORDER, "new"))
+    assert kept.waiting() == Waiting(1, last, clock.now), "as of the last look, though nothing waited then"
 
 
 class Interrupted(Wire):

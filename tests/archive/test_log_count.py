@@ -31,7 +31,7 @@ def counted(town, value):
 def told(town, *, mend=False):
     store = town.engine.store
     ours = {"installation": town.archive.owner()}
-    return list(journal.sealed(store, town.archive, ours, town.clock.now, 0, mend=mend))
+    return list(journal.sealed(store, town.archive, ours, 0, mend=mend))
 
 
 def bad(findings):

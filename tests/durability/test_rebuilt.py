@@ -31,7 +31,7 @@ def written_out(load):
     engine = load.engine()
     now = engine.registry.now()
     journal = engine.store.journal
-    until("all of that time is in SQL", lambda: not (left := journal.waiting()).count or left.oldest > now)
+    until("all of that time is in SQL", lambda: journal.waiting().as_of > now)
     return before
 
 

@@ -7,14 +7,12 @@ from itertools import chain
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
-from consent_engine.domain.leaf import Chained, Leaf, entry_at, is_mark
+from consent_engine.domain.leaf import Chained, Leaf, entry_at, newest_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, LineKept, Piece, Waiting
 from consent_engine.ports.store import lost
 
 LEASE_MS = 10_000
-MOST_MARKS = 50
-"""Among how many of the oldest entries a leaf is searched for, which has an instant: a mark has none."""
 PIECE = 1_000
 
 
@@ -31,12 +29,14 @@ class RedisJournal(OfCell, Journal):
         [found] = self._wire.send(calls, repeat=True)
         if found == "emptied":
             raise lost([self._cell.number])
-        first, entries = found
-        return [Piece(self._cell.number, int(first), entries)] if entries else []
+        first, entries, now = found
+        # Where more wait, they were written after these, and no commit is older than the instants of its events.
+        as_of = int(now) if len(entries) < most else newest_of(entries)
+        return [Piece(self._cell.number, int(first), entries, as_of)] if entries else []
 
     def drop(self, piece: Piece) -> bool:
         calls = Calls()
-        calls.script("drop_journal", self._keys, [piece.first, len(piece.entries)])
+        calls.script("drop_journal", self._keys, [piece.first, len(piece.entries), piece.as_of])
         [dropped] = self._wire.send(calls, repeat=True)
         return bool(dropped)
 
@@ -51,11 +51,10 @@ class RedisJournal(OfCell, Journal):
             raise lost([self._cell.number])
 
     def waiting(self) -> Waiting:
-        count, first = self._wire.ask(("LLEN", self._cell.journal), ("LRANGE", self._cell.journal, 0, MOST_MARKS))
-        at = 0
-        with suppress(BrokenRecord, StopIteration):  # an entry that cannot be read is counted, without its instant
-            at = Leaf.decode(next(entry for entry in first if not is_mark(entry))).at
-        return Waiting(count, at)
+        noted = ("HGET", self._cell.journaled, "as_of")
+        time, count, as_of = self._wire.ask(("TIME",), ("LLEN", self._cell.journal), noted)  # what comes later is newer
+        now = self._clock.instant(time)
+        return Waiting(count, int(as_of or 0) if count else now, now)
 
     def among(self, entries: Set[str]) -> set[str]:
         found: set[str] = set()
@@ -123,8 +122,10 @@ class ShardedJournal(OfCells, Journal):
         self._cells.stores[cell].journal.prove(cell, archive)
 
     def waiting(self) -> Waiting:
-        found = [each for each in self._cells.reached(lambda cell: cell.journal.waiting()) if each.count]
-        return Waiting(sum(each.count for each in found), min(each.oldest for each in found)) if found else Waiting()
+        found = self._cells.reached(lambda cell: cell.journal.waiting())
+        whole = len(found) == len(self._cells.stores)
+        as_of = min(each.as_of for each in found) if whole else 0  # their clocks may differ: the most careful of each
+        return Waiting(sum(each.count for each in found), as_of, max(each.now for each in found))
 
     def among(self, entries: Set[str]) -> set[str]:
         return set().union(*self._cells.reached(lambda cell: cell.journal.among(entries)))

@@ -41,7 +41,16 @@ _Word = Annotated[str, Field(min_length=1, max_length=64)]
 _Verdict = Literal["pending", "passed", "contested", "failed"]
 
 
-class Paged(StrictForm):
+class Waits(StrictForm):
+    """Whether a list or a sum is asked for at once, or once it has the newest."""
+
+    wait: bool = Field(
+        default=False,
+        description="true: wait, 2 s at most, until all that was answered before this request is in it; see `as_of`",
+    )
+
+
+class Paged(Waits):
     """Parameters that choose a page of a list."""
 
     cursor: str = Field("", max_length=200, description="the cursor of the page before, unchanged; empty: the newest")
@@ -82,7 +91,7 @@ class ListReviews(Paged):
     )
 
 
-class Coverage(StrictForm):
+class Coverage(Waits):
     """The days whose reviews are counted, and the grouping."""
 
     from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])
@@ -101,7 +110,7 @@ class ListReports(Paged):
     reward: Reward | None = Field(None, description="only reports whose reward is in this state")
 
 
-class AskPressure(StrictForm):
+class AskPressure(Waits):
     """The days whose sales under pressure are counted, and the grouping."""
 
     from_: Day = Field(alias="from", description="the first day, in China", examples=["2025-08-01"])

@@ -4,6 +4,8 @@ const COVERED_DAYS = 7;
 const DAY_MS = 86400e3;
 const SVG = "http://www.w3.org/2000/svg";
 let coveredBy = "day";
+let coverageAsked = 0;
+let covered = 0; // the instant as of which it is shown
 
 function drawn(name, properties) {
   const made = document.createElementNS(SVG, name);
@@ -28,12 +30,16 @@ function daysCounted() {
   return `from=${dayOf(now().getTime() - (COVERED_DAYS - 1) * DAY_MS)}&to=${dayOf(now())}`;
 }
 
-async function coverage() {
-  const answer = await call("GET", `/v1/reviews/coverage?${daysCounted()}&by=${coveredBy}`);
+/** Count what was heard. wait: with the verdict that was given last */
+async function coverage(wait = false) {
+  const asked = (coverageAsked += 1);
+  const answer = await call("GET", `/v1/reviews/coverage?${daysCounted()}&by=${coveredBy}&wait=${wait}`);
+  if (asked !== coverageAsked) return; // it was asked for again since
   byId("coverage-wrong").hidden = answer.ok;
   say(byId("coverage-wrong"), answer.ok ? "" : wrong(answer));
   if (!answer.ok) return;
   const { rows } = answer.body;
+  covered = Date.parse(answer.body.as_of);
   byId("no-coverage").hidden = rows.length > 0;
   byId("coverage-region").hidden = rows.length === 0;
   const most = Math.max(1, ...rows.map((row) => row.recorded));

@@ -4,11 +4,13 @@ const QUEUE_EVERY_S = 10;
 const QUEUE_PAGE = 25;
 const SEEK_S = 5;
 const player = byId("player");
+const MOST_LOOKS = 5; // at an empty queue that may have missed something: SQL is behind
 const MOST_PAGES = 20; // one whose calls were all heard since is empty, and goes on
 let verdictWanted = "pending"; // which queue
 let queue = []; // as it was told
 let heard = null; // what is heard now: {call, own, recording, sold}
 let before = Promise.resolve(); // the end of what changes the queue or the call that is heard: one thing at a time
+let judged = 0; // when the last verdict of this page was given
 let asked = 0; // how many of these a person asked for that are not done yet
 
 /** Do it after all that was begun before: no answer that comes late undoes what was asked for since. */
@@ -37,17 +39,23 @@ function showQueue(more) {
   for (const button of document.querySelectorAll("[data-verdict]")) button.setAttribute("aria-pressed", String(button.dataset.verdict === verdictWanted));
 }
 
+/** Load the queue; return the instant as of which it is, NaN where that is not known. */
 async function loadQueue() {
   let answer;
   let cursor = "";
   for (let page = 0; page === 0 || (page < MOST_PAGES && answer.ok && cursor && !answer.body.calls.length); page += 1) {
-    answer = await call("GET", `/v1/reviews?verdict=${verdictWanted}&limit=${QUEUE_PAGE}&cursor=${cursor}`);
+    // A list is a second old at times. That nothing waits is said by none that may have missed something.
+    answer = await call("GET", `/v1/reviews?verdict=${verdictWanted}&limit=${QUEUE_PAGE}&cursor=${cursor}&wait=${!queue.length}`);
     cursor = answer.ok ? answer.body.cursor : "";
   }
   byId("fresh").classList.toggle("bad", !answer.ok);
-  if (!answer.ok) return say(byId("fresh"), word("ops.away"));
+  if (!answer.ok) {
+    say(byId("fresh"), word("ops.away"));
+    return NaN;
+  }
   queue = answer.body.calls;
   showQueue(answer.body.cursor !== "");
+  return Date.parse(answer.body.as_of);
 }
 
 /** A call, with its recording and all that had to be told in it. */
@@ -155,7 +163,9 @@ async function decided(path, body, done) {
   player.pause();
   askWhy(false);
   byId("heard").focus(); // not in a reason that is hidden now: there, no key is a command
-  await Promise.all([loadQueue(), coverage()]);
+  judged = now();
+  coverage(true);
+  await loadQueue();
   byId("heard").hidden = byId("told-card").hidden = true;
   if (following) await open(following.id);
   announce(word(done));
@@ -173,9 +183,11 @@ async function moved(by) {
 
 async function looked(verdict) {
   verdictWanted = verdict;
+  queue = [];
   heard = null;
   byId("heard").hidden = byId("told-card").hidden = true;
-  await loadQueue();
+  const begun = now();
+  for (let n = 0; n < MOST_LOOKS && !queue.length && (await loadQueue()) < begun; n += 1);
   if (queue.length) await open(queue[0].id);
 }
 
@@ -225,4 +237,7 @@ player.addEventListener("error", () => { byId("unplayed").hidden = !player.src; 
 for (const button of document.querySelectorAll("[data-verdict]")) button.addEventListener("click", () => look(button.dataset.verdict));
 
 look("pending");
-setTimeout(every, QUEUE_EVERY_S * 1000, QUEUE_EVERY_S, () => inTurn(loadQueue));
+setTimeout(every, QUEUE_EVERY_S * 1000, QUEUE_EVERY_S, () => {
+  if (!(covered >= judged)) coverage(true);
+  return inTurn(loadQueue);
+});

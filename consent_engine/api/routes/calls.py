@@ -13,6 +13,7 @@ from consent_engine.api.http.queries import ListCalls, Paged
 from consent_engine.api.routes.orders import idempotency_key
 from consent_engine.api.schemas.calls import CallList, CallView
 from consent_engine.api.schemas.forms import read
+from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.callers import AGENT, CALL_LISTER, CALL_READER, FULL_NUMBERS
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.bound import AgentMismatch, check_agent
@@ -86,11 +87,10 @@ async def page_of_calls(request: Request, caller: ApiKey, wanted: CallFilter, of
     """Return one page of the matching calls, with numbers masked unless the caller may see them."""
     whole = caller.role in FULL_NUMBERS
 
-    def listed(engine: Engine) -> bytes:
-        page = engine.calls.page(wanted, of.cursor, of.limit)
-        return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
+    def listed(engine: Engine, as_of: AsOf) -> bytes:
+        return CallList.of(engine.calls.page(wanted, of.cursor, of.limit), as_of, whole=whole).json_bytes()
 
-    return await front_of(request).ask(listed)
+    return await front_of(request).listed(listed, waits=of.wait)
 
 
 @operations.add("GET", "/{call_id}", CALL_READER, "Show a call", CallView)

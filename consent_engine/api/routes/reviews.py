@@ -18,6 +18,7 @@ from consent_engine.api.schemas.reviews import (
     WaitingList,
     check_note,
 )
+from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.callers import FULL_NUMBERS, OPS, OPS_OR_AUDITOR, REVIEWER, REVIEWER_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.call.review import (
@@ -48,11 +49,10 @@ async def list_(request: Request, caller: ApiKey, form: ListReviews) -> bytes:
     if verdict not in UNDECIDED:
         return await page_of_calls(request, caller, CallFilter(verdict=verdict), form)
 
-    def listed(engine: Engine) -> bytes:
-        page = engine.calls.to_review(verdict, form.cursor, form.limit)
-        return CallList.of(page.calls, page.cursor, whole=whole).json_bytes()
+    def listed(engine: Engine, as_of: AsOf) -> bytes:
+        return CallList.of(engine.calls.to_review(verdict, form.cursor, form.limit), as_of, whole=whole).json_bytes()
 
-    return await front_of(request).ask(listed)
+    return await front_of(request).listed(listed, waits=form.wait)
 
 
 @operations.add("GET", "/coverage", REVIEWER_OR_AUDITOR, "Count reviews", CoverageView)
@@ -60,8 +60,11 @@ async def coverage(request: Request, caller: ApiKey, form: Coverage) -> Coverage
     """How many of the recorded calls that began on these days were reviewed, by day, agent or carrier, the largest gap
     first; 92 days at most. Roles: reviewer, auditor."""
     days = _days(form.from_, form.to)
-    rows = await front_of(request).ask(lambda engine: engine.calls.coverage(days, form.by))
-    return CoverageView.of(form.by, rows)
+
+    def counted(engine: Engine, as_of: AsOf) -> CoverageView:
+        return CoverageView.of(form.by, engine.calls.coverage(days, form.by), as_of)
+
+    return await front_of(request).listed(counted, waits=form.wait)
 
 
 @operations.add("GET", "/pressure", REVIEWER_OR_AUDITOR, "Count signs of pressure selling", PressureView)
@@ -70,16 +73,22 @@ async def pressure(request: Request, caller: ApiKey, form: AskPressure) -> Press
     calls, a yes that no person can have written, failed reviews, and services activated on these days and taken back
     within a week; 92 days at most. Roles: reviewer, auditor."""
     days = _days(form.from_, form.to)
-    rows = await front_of(request).ask(lambda engine: engine.calls.pressure(days, form.by))
-    return PressureView.of(form.by, rows)
+
+    def counted(engine: Engine, as_of: AsOf) -> PressureView:
+        return PressureView.of(form.by, engine.calls.pressure(days, form.by), as_of)
+
+    return await front_of(request).listed(counted, waits=form.wait)
 
 
 @operations.add("GET", "/waiting", OPS_OR_AUDITOR, "List orders that wait for a first review", WaitingList)
 async def waiting(request: Request, caller: ApiKey, form: Paged) -> WaitingList:
     """Orders whose activation waits for the first review of their call, newest first. Orders frozen by a failed review
     are left out: a page may be short or empty and still have a cursor. Roles: ops, auditor."""
-    rows, cursor = await front_of(request).ask(lambda engine: engine.calls.waiting(form.cursor, form.limit))
-    return WaitingList.of(rows, cursor)
+
+    def listed(engine: Engine, as_of: AsOf) -> WaitingList:
+        return WaitingList.of(*engine.calls.waiting(form.cursor, form.limit), as_of)
+
+    return await front_of(request).listed(listed, waits=form.wait)
 
 
 @operations.add(

@@ -1,14 +1,13 @@
 """Views of calls."""
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
-from consent_engine.api.schemas.views import At, Hidden, View, instant
+from consent_engine.api.schemas.views import AsOf, At, Hidden, Listed, View, instant
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_events import OrderRefused
 from consent_engine.domain.call.review import Reviewed, SecondLook
 from consent_engine.domain.msisdn import mask
+from consent_engine.engine.call_book import CallPage
 
 
 class RecordingView(View):
@@ -106,12 +105,12 @@ class CallView(View):
         )
 
 
-class CallList(View):
+class CallList(Listed):
     """Calls, newest first."""
 
     calls: list[CallView]
     cursor: str = Field(description="send it to get the next page; empty: this is the last page")
 
     @classmethod
-    def of(cls, calls: Sequence[Call], cursor: str, *, whole: bool) -> "CallList":
-        return cls(calls=[CallView.of(call, whole=whole) for call in calls], cursor=cursor)
+    def of(cls, page: CallPage, as_of: AsOf, *, whole: bool) -> "CallList":
+        return cls(calls=[CallView.of(call, whole=whole) for call in page.calls], cursor=page.cursor, as_of=as_of)

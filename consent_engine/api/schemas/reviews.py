@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from consent_engine.api.schemas.forms import Reasoned
-from consent_engine.api.schemas.views import At, View
+from consent_engine.api.schemas.views import AsOf, At, Listed, View
 from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.counted import Covered
 from consent_engine.domain.invisible_characters import LINES, is_legible
@@ -67,15 +67,15 @@ class WaitingView(View):
     since: At
 
 
-class WaitingList(View):
+class WaitingList(Listed):
     """Orders that wait for a first review."""
 
     orders: list[WaitingView]
     cursor: str = Field(description="send it to get the next page; empty: this is the last page")
 
     @classmethod
-    def of(cls, rows: Sequence[Waiting], cursor: str) -> "WaitingList":
-        return cls(orders=[WaitingView.shown(each) for each in rows], cursor=cursor)
+    def of(cls, rows: Sequence[Waiting], cursor: str, as_of: AsOf) -> "WaitingList":
+        return cls(orders=[WaitingView.shown(each) for each in rows], cursor=cursor, as_of=as_of)
 
 
 class LetGoView(View):
@@ -96,15 +96,16 @@ class CoveredView(View):
     gap: int = Field(description="recorded, but not reviewed")
 
 
-class CoverageView(View):
+class CoverageView(Listed):
     """How many of the recorded calls were reviewed, the widest gap first."""
 
     by: str
     rows: list[CoveredView]
 
     @classmethod
-    def of(cls, by: str, rows: Sequence[Covered]) -> "CoverageView":
-        return cls(by=by, rows=[CoveredView.shown(each, gap=each.recorded - each.reviewed) for each in rows])
+    def of(cls, by: str, rows: Sequence[Covered], as_of: AsOf) -> "CoverageView":
+        shown = [CoveredView.shown(each, gap=each.recorded - each.reviewed) for each in rows]
+        return cls(by=by, rows=shown, as_of=as_of)
 
 
 class PressedView(View):
@@ -122,14 +123,14 @@ class PressedView(View):
     presses: bool = Field(description="so much went wrong that a person should listen to the calls")
 
 
-class PressureView(View):
+class PressureView(Listed):
     """Pressure selling in figures: those where most went wrong first."""
 
     by: str
     rows: list[PressedView]
 
     @classmethod
-    def of(cls, by: str, rows: Sequence[Pressure]) -> "PressureView":
+    def of(cls, by: str, rows: Sequence[Pressure], as_of: AsOf) -> "PressureView":
         shown = [
             PressedView.shown(
                 each, **{what.value: each.counts.get(what, 0) for what in Sold},
@@ -137,4 +138,4 @@ class PressureView(View):
             )
             for each in rows
         ]  # fmt: skip
-        return cls(by=by, rows=shown)
+        return cls(by=by, rows=shown, as_of=as_of)

@@ -28,6 +28,8 @@ def instant(at: Millis) -> str:
 
 At = Annotated[str, BeforeValidator(lambda at: instant(at) if isinstance(at, int) else at)]
 """An instant of the store (ms) as a view shows it; a view that is read back from an answer has the text already."""
+AsOf = str | None
+"""The instant as of which records are listed, as a view shows it; None: not known."""
 Hidden = Annotated[str, BeforeValidator(hidden)]
 """A stored text, shown without the telephone numbers in it."""
 
@@ -46,6 +48,14 @@ class View(BaseModel):
     def json_bytes(self) -> bytes:
         """Encode as sent; a field that was not given is left out."""
         return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
+
+
+class Listed(View):
+    """A list or a sum of records: they reach it within a second or two after they change."""
+
+    as_of: AsOf = Field(
+        description="what was answered before this instant is in it; null: not known, as a part of the store is away"
+    )
 
 
 class PlanRef(View):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from consent_engine.domain.effects import Millis
-from consent_engine.ports import Tally, Waiting
+from consent_engine.ports import Tally
 
 Rows = Iterable[tuple[Sequence[str], float]]
 """Rows of a family: the values of its labels, and the metric's value."""
@@ -27,6 +27,6 @@ def counter(name: str, told: str, labels: Sequence[str], rows: Rows) -> Metric:
     return made
 
 
-def age(tally: Tally | Waiting, now: Millis) -> float:
+def age(tally: Tally, now: Millis) -> float:
     """Return for how many seconds the oldest has waited; 0 where there is none."""
     return max(0, (now - tally.oldest) / 1000) if tally.count else 0

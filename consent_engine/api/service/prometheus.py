@@ -172,9 +172,10 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from of_rooms(look.rooms)
     up = "Whether the archive answers, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
-    journal = look.journal
-    yield GaugeMetricFamily("consent_journal_waiting", "Entries not yet in the log", value=journal.count)
-    yield GaugeMetricFamily("consent_journal_oldest_seconds", waits, value=age(journal, look.at))
+    told = "Entries of the journal that SQL does not have yet"
+    yield GaugeMetricFamily("consent_journal_waiting", told, value=look.journal.count)
+    told = "The scribe's lag: how long the oldest of them has waited at most; so old are lists. NaN: not known"
+    yield GaugeMetricFamily("consent_journal_oldest_seconds", told, value=look.journal.lag_s)
     yield from of_publication(look.unshown)
     if look.reviews is not None:
         yield from of_reviews(look.reviews, look.at)

@@ -1,5 +1,6 @@
 """Front: the layer between the event loop and the engine. Placing, receiving and asking have threads of their own."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.bounds import Bounds
 from consent_engine.api.http.problems import GatewayNotFound, NotReady
+from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import Callers
 from consent_engine.api.service.door_look_up import DoorLookUp
 from consent_engine.api.service.overload import Admission
@@ -34,7 +36,7 @@ from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import or_raised
 from consent_engine.errors import ConsentError, Malformed, SettingsError, StoreUnavailable, Unauthenticated
-from consent_engine.ports import Acknowledgement, Stored, WebhookCall
+from consent_engine.ports import Acknowledgement, Stored, Waiting, WebhookCall
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,6 +49,8 @@ BYTES_A_MESSAGE = 200
 """Bytes that count as one message when a webhook's body is weighed before it is parsed."""
 HEARD_WITHIN_MS = 15_000
 FRESH_S = 1.0
+MOST_WAITS_S, PAUSE_S = 2.0, 0.1
+"""For how long a list waits for the scribe, and how often it looks meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,25 @@ class Front:
         """Do any other work, in one of a few threads."""
         return await self._askers.ask(work)
 
+    async def listed(self, work: Callable[[Engine, AsOf], T], *, waits: bool = False) -> T:
+        """Do work that reads records in SQL. It is given the instant as of which they are there: all that was committed
+        before, and maybe more.
+
+        waits: only once they are there as of now, MOST_WAITS_S at most: what was answered before is among them
+        """
+        if waits:
+            asked = (await self.ask(_written)).now
+            for _ in range(int(MOST_WAITS_S / PAUSE_S)):
+                if (await self.ask(_written)).as_of >= asked:
+                    break
+                await asyncio.sleep(PAUSE_S)
+
+        def worked(engine: Engine) -> T:
+            as_of = _written(engine).as_of  # first: what is committed meanwhile may be missing
+            return work(engine, instant(as_of) if as_of else None)
+
+        return await self.ask(worked)
+
     async def ask_long(self, work: Callable[[Engine], T]) -> T:
         """Do work that may take minutes, one piece after the other: it must not delay the look-up of keys."""
         return await self._patient.ask(work)
@@ -155,6 +178,10 @@ class Front:
         """Let work under way end."""
         for pool in self._pools:
             pool.close()
+
+
+def _written(engine: Engine) -> Waiting:
+    return engine.store.journal.waiting()
 
 
 def front_of(request: Request) -> Front:
