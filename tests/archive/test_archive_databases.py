@@ -16,13 +16,17 @@ from sqlalchemy import event, inspect, text
 
 from benchmarks import postgres
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.call_queries import SqlCallQueries
 from consent_engine.adapters.sql.circuit_breaker import DOWN_S, MOST_DOWN_S, Pause
 from consent_engine.adapters.sql.connections import TIMEOUT_S
-from consent_engine.adapters.sql.tables import SCHEMA
+from consent_engine.adapters.sql.order_queries import SqlOrderQueries
+from consent_engine.adapters.sql.tables import SCHEMA, TABLES
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable
+from consent_engine.ports.queries import ANY, CallFilter, OrderFilter
 from tests import needs
 from tests.archive.house import DAY, LONG, SEAL, SHORT, Town, emptied, everywhere
 from tests.conftest import Clock
@@ -329,6 +333,28 @@ def test_what_was_erased_is_never_looked_at_again_by_who_erases(small):
     assert small.archive.expire(small.clock.now + 15 * DAY, 100).persons == 4
     assert [step for step in said if "orders_persons" in step]
     assert not [step for step in said if step.startswith("SCAN")]
+
+
+def test_an_index_of_some_rows_is_used_by_the_searches_that_it_is_for(small):
+    small.archived()
+    said = []
+
+    @event.listens_for(small.archive._engine, "before_cursor_execute")  # noqa: SLF001
+    def noted(connection, cursor, statement, parameters, *_):
+        if "WHERE" in statement:
+            said.extend(row[-1] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    orders, calls = SqlOrderQueries(small.archive), SqlCallQueries(small.archive)
+    small.archive.expire(small.clock.now, 100)
+    orders.present(None, 10)
+    orders.page(OrderFilter(void_yes=True), None, 10)
+    orders.ended_soon(0, 1)
+    calls.to_review(Verdict.PENDING, None, 10)
+    calls.page(CallFilter(violation=ANY), None, 10)
+    indexes = [index for table in TABLES.sorted_tables for index in table.indexes]
+    some = {index.name for index in indexes if index.dialect_options["sqlite"]["where"] is not None}
+    assert len(some) == 11
+    assert {name for name in some if not any(f" {name} " in f"{step} " for step in said)} == set()
 
 
 OPENS = """

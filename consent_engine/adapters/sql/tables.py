@@ -31,6 +31,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
+    and_,
     any_,
     delete,
     func,
@@ -38,6 +40,7 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -50,7 +53,6 @@ PROOF = "secret"
 """The row of `archive_meta` with the check value of the secret that all data are under."""
 MAKING = 0x434F4E53
 """The number of the advisory lock under which the tables are made; no other program should use it."""
-_NOT_ERASED = text("person IS NOT NULL")
 
 TABLES = MetaData()
 ORDERS = Table(
@@ -79,12 +81,7 @@ ORDERS = Table(
     Column("person", Text, nullable=True),
     Column("effects", Text, nullable=True),
     Index("orders_placed", "placed_at", "id"),
-    Index("orders_present", "placed_at", "id", sqlite_where=text("NOT gone"), postgresql_where=text("NOT gone")),
     *(Index(f"orders_{name}", name, "placed_at", "id") for name in ("state", "agent", "plan")),
-    Index("orders_in_vain", "placed_at", "id", sqlite_where=text("in_vain"), postgresql_where=text("in_vain")),
-    Index("orders_settled", "settled_at"),
-    # Only rows still to be erased: else every search for them would go over all rows erased before.
-    Index("orders_persons", "evidence", "settled_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 OFFERS = Table(
     "offers",
@@ -92,8 +89,6 @@ OFFERS = Table(
     Column("hash", String(64), primary_key=True),
     Column("content", Text, nullable=False),
 )
-VIOLATING = text("violations <> ''")
-TO_REVIEW = text("verdict IN ('pending', 'contested')")
 CALLS = Table(
     "calls",
     TABLES,
@@ -123,10 +118,6 @@ CALLS = Table(
     Index("calls_started", "started_at", "id"),
     Index("calls_agent", "agent", "started_at", "id"),
     Index("calls_carrier", "carrier", "started_at", "id"),
-    Index("calls_over", "over_at"),
-    Index("calls_to_review", "verdict", "over_at", "id", sqlite_where=TO_REVIEW, postgresql_where=TO_REVIEW),
-    Index("calls_wrong", "started_at", "id", sqlite_where=VIOLATING, postgresql_where=VIOLATING),
-    Index("calls_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 RECORDS = Table(
     "matters",
@@ -158,9 +149,6 @@ RECORDS = Table(
     Column("effects", Text, nullable=True),
     Index("matters_listed", "kind", "listed_at", "id"),
     Index("matters_open", "kind", "state", "answer_by", "id"),
-    Index("matters_over", "over_at"),
-    Index("matters_soon", "activated_at", sqlite_where=text("soon"), postgresql_where=text("soon")),
-    Index("matters_persons", "evidence", "over_at", sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED),
 )
 LINES = Table(
     "lines",
@@ -191,6 +179,26 @@ LOG = Table(
 META = Table(
     "archive_meta", TABLES, Column("name", String(20), primary_key=True), Column("value", Text, nullable=False)
 )
+
+VIOLATING = text("violations <> ''")
+TO_REVIEW = text("verdict IN ('pending', 'contested')")
+
+
+def _index_of(rows: ColumnElement[bool] | TextClause, name: str, *columns: Column[Any]) -> None:
+    """Index some rows of a table. SQLite uses the index only where a search has the same words: `gone = 1`."""
+    Index(name, *columns, sqlite_where=rows, postgresql_where=rows)
+
+
+_index_of(~ORDERS.c.gone, "orders_present", ORDERS.c.placed_at, ORDERS.c.id)
+_index_of(ORDERS.c.in_vain == true(), "orders_in_vain", ORDERS.c.placed_at, ORDERS.c.id)
+_index_of(TO_REVIEW, "calls_to_review", CALLS.c.verdict, CALLS.c.over_at, CALLS.c.id)
+_index_of(VIOLATING, "calls_wrong", CALLS.c.started_at, CALLS.c.id)
+_index_of(RECORDS.c.soon == true(), "matters_soon", RECORDS.c.kind, RECORDS.c.activated_at)
+for _table, _over in ((ORDERS, ORDERS.c.settled_at), (CALLS, CALLS.c.over_at), (RECORDS, RECORDS.c.over_at)):
+    # Only what the store let go expires; and of persons only those still to be erased: else every search for them would
+    # go over all rows erased before.
+    _index_of(_table.c.gone == true(), f"{_table.name}_over", _over)
+    _index_of(and_(_table.c.gone, _table.c.person.is_not(None)), f"{_table.name}_persons", _table.c.evidence, _over)
 
 
 def among(connection: Connection, column: Column[Any], texts: Sequence[str]) -> ColumnElement[bool]:
