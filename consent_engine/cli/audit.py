@@ -1,5 +1,6 @@
 """`consent audit`: replays the log against the stored records."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from consent_engine.cli.opening import opened
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.days import millis
+from consent_engine.errors import BrokenRecord
 
 if TYPE_CHECKING:
     from consent_engine.domain.tree import Checkpoint
@@ -30,11 +32,13 @@ def audit(
     """Replay the log against the stored records, and name those dropped or rewritten. Exit status 1: there are some.
 
     Whoever can write to Redis and to the archive can shorten the log together with all that goes by it, unseen from
-    here: keep the checkpoint that an audit ends with where nobody of the installation can change it.
+    here: keep the checkpoint that an audit ends with where nobody of the installation can change it. What was committed
+    before is brought to the log first.
     """
     from consent_engine.config.settings import Settings
     from consent_engine.engine.audit import audit as looked
     from consent_engine.engine.audit_checkpoint import compared
+    from consent_engine.engine.scribe import as_of_now
 
     between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
     if between[1] <= between[0]:
@@ -42,6 +46,8 @@ def audit(
     known = _known(checkpoint)
     retention = Settings.load().retention()
     with opened() as engine:
+        with suppress(BrokenRecord):  # of the log's count, which the audit names
+            as_of_now(engine.store)
         before = retention.records_before(engine.registry.now())
         plans = engine.registry.catalogue
         found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"), plans)

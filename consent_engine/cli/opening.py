@@ -11,7 +11,7 @@ import typer
 from consent_engine.cli.slowly import announced
 from consent_engine.cli.tables import table, tell
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.errors import ArchiveUnavailable, NotOurArchive, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _A_PAGE = 200
-_PIECES = 100
-"""Most pieces of the journal that a command brings to SQL: some seconds' work."""
+_WAIT_S = 5.0
+"""How long a command waits at most until SQL has what was committed before it."""
 CARRIER_NAMES = ", ".join(CARRIERS)
 """The carriers, as the help of every `--carrier` lists them."""
 
@@ -35,7 +35,7 @@ def opened() -> Iterator["Engine"]:
     from consent_engine.config.calendars import days_in
     from consent_engine.config.data_folder import is_new
     from consent_engine.config.settings import Settings
-    from consent_engine.engine.scribe import write_out
+    from consent_engine.engine.scribe import as_of_now
     from consent_engine.wiring import installation
 
     settings = Settings.load()
@@ -47,9 +47,8 @@ def opened() -> Iterator["Engine"]:
         if new:
             tell(f"new data in {settings.data_dir}: for others, set CONSENT_DATA_DIR or CONSENT_REDIS_URL")
         engine = found.engine()
-        with suppress(StoreUnavailable, NotOurArchive):  # lists then say themselves that they cannot be read
-            if engine.store.journal.waiting().count:  # no worker runs that would bring it to SQL
-                write_out(engine.store, f"cli-{os.getpid()}", _PIECES)
+        with suppress(StoreUnavailable, BrokenRecord):  # lists then say themselves that they cannot be read
+            as_of_now(engine.store, _WAIT_S)  # perhaps no worker runs that would bring it to SQL
         yield engine
 
 

@@ -63,7 +63,7 @@ def ask_again(
     done, looked, cursor = AskedAgain(), 0, ""
     with opened() as engine:
         while looked < limit:
-            page = engine.undeliverable.page(reason, plan, cursor, min(_AT_ONCE, limit - looked))
+            page = engine.undeliverable.page_to_ask(reason, plan, cursor, min(_AT_ONCE, limit - looked))
             looked, cursor = looked + len(page.orders), page.cursor
             if dry_run:
                 found += page.orders

@@ -64,7 +64,7 @@ class Refusals:
         gone = [each for n in range(0, len(known), PIECE) for each in _gone(store, known[n : n + PIECE])]
         if not gone:
             return []
-        told = _told(store.lists.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
+        told = _told(store.records.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
         self.lifted = self._since_the_log(store, [each for each in told if each.leaf.entry not in self._liftings])
         lifted = {(leaf.record, leaf.head) for _, leaf in self.lifted}
         return [each for each in gone if each not in lifted]

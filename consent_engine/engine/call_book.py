@@ -21,9 +21,11 @@ from consent_engine.engine.listing import cursor_of, read_cursor
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
 from consent_engine.engine.round_trips import one, or_raised
+from consent_engine.engine.scribe import as_of_now
 from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
+from consent_engine.ports.queries import Queries
 
 LET_GO_AT_ONCE = 200
 """Orders waiting for a review that one request releases, with a commit for each call."""
@@ -116,7 +118,10 @@ class CallBook:
         more. Orders of a failed review wait for another reviewer and are left out: a page may be short. Raises
         Malformed for a cursor that no list handed out, and ArchiveUnavailable.
         """
-        page = self._store.queries.restrictions.page(Kind.REVIEW, read_cursor(cursor), limit)
+        return self._waiting(self._store.queries, cursor, limit)
+
+    def _waiting(self, queries: Queries, cursor: str, limit: int) -> tuple[list[Waiting], str]:
+        page = queries.restrictions.page(Kind.REVIEW, read_cursor(cursor), limit)
         waits = [each.restriction for each in page.rows]
         known = self._store.records.look(calls=[each.ref for each in waits]).calls
         found = [
@@ -138,7 +143,7 @@ class CallBook:
         """
         if self._terms.review_first:
             raise ReviewAwaited("CONSENT_REVIEW is `before`: set it to `after` first, and restart APIs and workers")
-        waiting, cursor = self.waiting(cursor, LET_GO_AT_ONCE)
+        waiting, cursor = self._waiting(as_of_now(self._store), cursor, LET_GO_AT_ONCE)
         freed = [self.let_go_on(call, by, why) for call in dict.fromkeys(each.call for each in waiting)]
         return LetGo(sum(freed), sum(1 for each in freed if each), cursor)
 

@@ -43,6 +43,7 @@ from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revealing import Revealer
 from consent_engine.engine.revoking import revoking
 from consent_engine.engine.round_trips import drive, or_raised
+from consent_engine.engine.scribe import as_of_now
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.stuck import (
     ALL,
@@ -60,7 +61,7 @@ from consent_engine.engine.trouble import Trouble
 from consent_engine.engine.undeliverable import Undeliverable
 from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import LiftResult, Outside, Queue, Registry, Store, Stored
-from consent_engine.ports.queries import OrderFilter
+from consent_engine.ports.queries import OrderFilter, Queries
 
 T = TypeVar("T")
 MOST_ALIKE = 20
@@ -74,7 +75,7 @@ class Engine:
         pace: Pace = EASY,
     ) -> None:  # fmt: skip
         self.store = store
-        self.records, self.lanes, self.lists, self.inbox = store.records, store.lanes, store.lists, store.inbox
+        self.records, self.lanes, self.inbox = store.records, store.lanes, store.inbox
         self.lookup = Lookup(store)
         self.registry = registry
         self.queue = queue
@@ -248,7 +249,14 @@ class Engine:
         """Return replies that a person must read, newest first, and the next page's cursor ('' at the end). Raises
         Malformed for a cursor that no list handed out, and ArchiveUnavailable.
         """
-        found = self.store.queries.restrictions.page(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
+        return self._held(self.store.queries, cursor, limit)
+
+    def held_now(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
+        """Return as `held` does, for whoever decides all of a group: none that is held now is missing."""
+        return self._held(as_of_now(self.store), cursor, limit)
+
+    def _held(self, queries: Queries, cursor: str, limit: int) -> tuple[list[HeldText], str]:
+        found = queries.restrictions.page(Kind.SUSPECTED, listing.read_cursor(cursor), limit)
         return held_of(self._secret, found.rows), listing.cursor_of(found.last)
 
     def decide_held(

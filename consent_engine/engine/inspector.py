@@ -13,6 +13,7 @@ from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Store
 
@@ -74,9 +75,9 @@ class Inspector:
 
     def _begun(self, since: Millis, until: Millis) -> Iterator[str]:
         """Yield the ids of the calls that began in a period."""
-        before = (until, "")
+        before, listed = (until, ""), as_of_now(self._store).calls.listed
         for _ in range(MOST_PIECES):
-            rows = self._store.queries.calls.listed(before, PIECE)
+            rows = listed(before, PIECE)
             yield from (call for at, call in rows if at >= since)
             if len(rows) < PIECE or rows[-1][0] < since:
                 return

@@ -1,7 +1,6 @@
 """Taking a plan back: no new orders, and open ones are cancelled with a notice."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from consent_engine.domain.lifecycle import State, Trigger, allows
@@ -12,24 +11,35 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.round_trips import load_of
+from consent_engine.engine.scribe import as_of_now
 from consent_engine.engine.store_requests import Step
 from consent_engine.ports import Store
 
-MOST_OPEN, PASS, MOST_PASSES = 1_000_000, 500, 10_000
+PIECE, MOST_PIECES = 500, 20_000
 
 
 def revoking(
-    store: Store, catalogue: Catalogue, run: Callable[[Sequence[Step[Any]]], list[Any]], code: str, by: str
+    store: Store,
+    catalogue: Catalogue,
+    run: Callable[[Sequence[Step[Any]]], list[Any]],
+    code: str,
+    by: str,
+    piece: int = PIECE,
 ) -> int:
-    """Take a plan back; return how many orders were cancelled. run: carries out steps. Raises PlanNotFound."""
+    """Take a plan back; return how many orders were cancelled. run: carries out steps · piece: orders at a time
+
+    Raises PlanNotFound; StoreUnavailable and ArchiveUnavailable where not all are cancelled: repeating it goes on.
+    """
     plans = {code: catalogue.set_sale(code, Sale.REVOKED)}  # from here on no order of it is saved
-    cancelled = 0
-    for _ in range(MOST_PASSES):
-        todo = list(islice(_open_orders_of(store, plans), PASS))
-        if not todo:
-            break
-        steps = [_cancelling(order, by) for order in todo]
+    present, cancelled, before = as_of_now(store).orders.present, 0, None
+    for _ in range(MOST_PIECES):
+        rows = present(before, piece, code)
+        orders = store.records.live([order for _, order in rows])[1].values() if rows else ()
+        steps = [_cancelling(order, by) for order in orders if is_taken_back(order, plans)]
         cancelled += sum(isinstance(each, Order) and each.state is State.CANCELLED for each in run(steps))
+        if len(rows) < piece:
+            break
+        before = rows[-1]
     return cancelled
 
 
@@ -50,13 +60,6 @@ def is_taken_back(order: Order, plans: Mapping[str, Listed]) -> bool:
     if listed is None or not listed.is_revoked(order.doc.offer.plan_version):
         return False
     return allows(order.state, Trigger.CANCELLED) and not order.knows(_op(order))
-
-
-def _open_orders_of(store: Store, plans: Mapping[str, Listed]) -> Iterator[Order]:
-    """Yield the orders for revoked plans that can be cancelled, loaded a few at a time."""
-    ids = iter(store.lists.open_orders(MOST_OPEN))
-    while chunk := list(islice(ids, PASS)):
-        yield from (order for order in store.records.live(chunk)[1].values() if is_taken_back(order, plans))
 
 
 def _cancelling(order: Order, by: str) -> Step[Order]:

@@ -9,13 +9,20 @@ A record is written as it is, and not as it was at each entry: a busy one costs 
 """
 
 from collections.abc import Iterable, Mapping
+from secrets import token_hex
+from time import monotonic, sleep
 
 from consent_engine.domain.leaf import Chained, changed_by, entry_kept, is_mark
+from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LineKept, Log, Owner, Piece, Store
+from consent_engine.ports.queries import Queries
 
 PIECE = 4_000
 """Entries of a cell at a time, a beat's at 500 orders a second: a record is written once for all of them."""
 MOST_PIECES = 4_000
+AT_ONCE = 5
+WAIT_S, PAUSE_S = 15.0, 0.05
+"""How long an act waits for SQL: longer than a reader that died holds its cell; and the pauses between its looks."""
 _OWNERS = {Chained.CALL: Owner.CALL, Chained.ENDING: Owner.ENDING, Chained.REPORT: Owner.REPORT}
 
 
@@ -40,6 +47,28 @@ def write_out(store: Store, reader: str, pieces: int = MOST_PIECES, most: int = 
         if not any(len(piece.entries) == most for piece in some):  # later entries are for the next time
             break
     return sealed
+
+
+def as_of_now(store: Store, wait_s: float = WAIT_S) -> Queries:
+    """Return the lists once they have all that was committed before this call: for acts on every record that a list
+    names, which must miss none. The entries are brought to SQL here; another reader of a cell is waited for.
+
+    Raises StoreUnavailable where a cell cannot be reached, and ArchiveUnavailable where SQL cannot be written, or is
+    still behind after `wait_s`: nothing was done then, and the same request again is safe.
+    """
+    if store.log is None or store.ours() is None:
+        return store.queries
+    reader, end, until = f"act-{token_hex(4)}", monotonic() + wait_s, store.journal.spans()
+    left = sum(count for _, count in until)
+    while left:
+        write_out(store, reader, AT_ONCE)
+        now = store.journal.spans()
+        left = sum(min(count, max(0, sum(was) - first)) for was, (first, count) in zip(until, now, strict=True))
+        if left and monotonic() >= end:
+            raise ArchiveUnavailable(f"SQL is {left:,} entries behind, and this must miss none: try again in a moment")
+        if left:
+            sleep(PAUSE_S)
+    return store.queries
 
 
 def _write(store: Store, log: Log, archive: str, piece: Piece) -> int:

@@ -26,10 +26,11 @@ from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import CHUNK, Page, fitting
 from consent_engine.engine.place import Placed
 from consent_engine.engine.round_trips import load, load_of, or_raised
+from consent_engine.engine.scribe import as_of_now
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ConsentError, CoolingOff, DuplicateOrder, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Store
-from consent_engine.ports.queries import OrderFilter, Position
+from consent_engine.ports.queries import OrderFilter, Position, Queries
 
 Row = tuple[str, Millis]
 MOST_LOOKED_AT = 20_000
@@ -78,12 +79,19 @@ class Undeliverable:
         Left out are those whose call is too old by now, and those that were asked about again. Raises Malformed for a
         cursor that no page handed out, and ArchiveUnavailable.
         """
+        return self._page(self._store.queries, reason, plan, cursor, limit)
+
+    def page_to_ask(self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED) -> Page:
+        """Return as `page` does, for whoever asks all of them again: none that there is now is missing."""
+        return self._page(as_of_now(self._store), reason, plan, cursor, limit)
+
+    def _page(self, queries: Queries, reason: str | None, plan: str | None, cursor: str, limit: int) -> Page:
         since = self._now() - self._terms.call_age
         # An order is placed once its subscriber has agreed: none that was placed before this has a call young enough.
         wanted = OrderFilter(state=State.UNDELIVERABLE, plan=plan, since=since - SKEW_MS)
 
         def read(before: Position | None) -> tuple[list[Row], Mapping[str, Order]]:
-            found = self._store.queries.orders.page(wanted, before, CHUNK)
+            found = queries.orders.page(wanted, before, CHUNK)
             orders = {order.id: order for order in found.rows}
             return [(order.id, order.doc.placed_at) for order in found.rows], orders
 

@@ -5,7 +5,6 @@ from consent_engine.ports.calls import CallArchive
 from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck, needed
-from consent_engine.ports.lists import Lists, Tally
 from consent_engine.ports.loaded import Loaded
 from consent_engine.ports.outside import (
     Acknowledgement,
@@ -22,7 +21,7 @@ from consent_engine.ports.outside import (
     Webhooks,
 )
 from consent_engine.ports.permits import Permits
-from consent_engine.ports.queries import CallFilter
+from consent_engine.ports.queries import CallFilter, Tally
 from consent_engine.ports.records import (
     CallChange,
     Change,

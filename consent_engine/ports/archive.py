@@ -133,7 +133,7 @@ class Archive(Protocol):
         """Return the orders made under these request keys. Raises BrokenRecord for one that cannot be read."""
 
     def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """List archived orders as `Lists.placed` does."""
+        """List archived orders, newest first. before: the last row of the page before"""
 
     def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
         """List the archived orders of one number as `placed` does."""

@@ -71,6 +71,11 @@ class Journal(Protocol):
     def waiting(self) -> Waiting:
         """Return how much waits now in the cells that can be reached, and as of when SQL is."""
 
+    def spans(self) -> list[tuple[int, int]]:
+        """Return the index of the first entry of each cell, and how many wait there: together never less than the index
+        behind the newest one. Raises StoreUnavailable where a cell cannot be reached.
+        """
+
     def among(self, entries: Set[str]) -> set[str]:
         """Return those of these entries that wait now in the cells that can be reached. No reader's turn is taken."""
 

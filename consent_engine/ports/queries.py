@@ -19,12 +19,18 @@ from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.pressure import Sold
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports.lists import Tally
 from consent_engine.ports.reports import OpenReports, ReportFilter
 
 T = TypeVar("T")
 Position = tuple[Millis, str]
 """A place in a list: a row's instant and id. A page begins behind the last row of the page before."""
+
+
+class Tally(Struct, frozen=True):
+    """How many of one kind there are (restrictions, endings, calls to review). oldest: since when; 0: there are none"""
+
+    count: int = 0
+    oldest: Millis = 0
 
 
 class Paged(NamedTuple, Generic[T]):
@@ -57,8 +63,8 @@ class OrderQueries(Protocol):
     def listed(self, before: Position | None, limit: int) -> list[Position]:
         """Return the places of all orders, newest first."""
 
-    def present(self, before: Position | None, limit: int) -> list[Position]:
-        """Return the places of orders that the store has, newest first."""
+    def present(self, before: Position | None, limit: int, plan: str | None = None) -> list[Position]:
+        """Return the places of orders that the store has, newest first. plan: only those for it"""
 
     def known(self, orders: Sequence[str]) -> set[str]:
         """Return those of these orders that SQL has, wherever else they are."""

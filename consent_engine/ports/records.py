@@ -293,3 +293,6 @@ class Records(Protocol):
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
         """Lift a refusal unless it is for an act newer than `act_at`, and keep the evidence `kept`, which says that it
         was lifted at `at`, as the journal's entry does; proven durable."""
+
+    def lifted(self, most: int) -> list[str]:
+        """Return what was kept of the newest liftings (JSON: carrier, at, by, evidence, ...), newest first."""

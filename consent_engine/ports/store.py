@@ -8,7 +8,6 @@ from consent_engine.ports.archive import Archive, Retirement
 from consent_engine.ports.inbox import Inbox
 from consent_engine.ports.journal import Journal, Log
 from consent_engine.ports.lanes import Lanes
-from consent_engine.ports.lists import Lists
 from consent_engine.ports.permits import Permits
 from consent_engine.ports.queries import NOTHING, Queries
 from consent_engine.ports.records import Records
@@ -27,7 +26,6 @@ class Store:
     lanes: Lanes
     inbox: Inbox
     reservations: Reservations
-    lists: Lists
     retirement: Retirement
     permits: Permits
     journal: Journal

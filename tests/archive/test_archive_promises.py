@@ -11,7 +11,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.place import Placed
-from consent_engine.errors import BrokenRecord, DoNotCall, IdempotencyConflict, OrderNotFound
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, DoNotCall, IdempotencyConflict, OrderNotFound
 from tests.archive.house import LONG, broken, everywhere, kept_of, restored
 from tests.conftest import NUMBER, OTHER
 
@@ -110,13 +110,16 @@ def test_a_conflict_that_died_before_it_gave_the_key_back_takes_it_from_nobody(t
     assert town.names("key") == []
 
 
-def test_a_revoked_plan_touches_no_archived_order_and_does_not_wait_for_an_archive_that_is_down(small):
+def test_a_revoked_plan_touches_no_archived_order_and_while_the_archive_is_down_activates_none(small):
     settled = small.archived()
     waiting = small.place(OTHER)
     small.run(Lane.SMS)
     small.client.zadd("ce:{0}:due:timer", {f"o:{'0' * 28}:wake.window": small.clock.now})  # of no record
     with broken(small.archive):
-        assert small.engine.revoke("5g-smart-199", "ops") == 1
+        with pytest.raises(ArchiveUnavailable):
+            small.engine.revoke("5g-smart-199", "ops")
+        small.say("是", OTHER)
+        small.run()
     assert small.state(waiting) == State.CANCELLED
     assert small.state(settled) == State.NOTIFIED
 

@@ -166,8 +166,8 @@ def test_lists_are_whole_or_refused(world):
         seen += [row.line for row in page.rows]
         before = page.last
     assert (len(seen), len(set(seen)), before) == (7, 7, None)
-    assert set(store.lists.open_orders(100)) == ids
-    assert len(store.lists.open_orders(7)) == 7
+    assert {order for _, order in store.queries.orders.present(None, 100)} == ids
+    assert len(store.queries.orders.present(None, 7)) == 7
     world.wires[2].cut = True
     with pytest.raises(StoreUnavailable):
         store.lanes.stuck(10)

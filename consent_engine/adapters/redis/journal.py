@@ -56,6 +56,10 @@ class RedisJournal(OfCell, Journal):
         now = self._clock.instant(time)
         return Waiting(count, int(as_of or 0) if count else now, now)
 
+    def spans(self) -> list[tuple[int, int]]:
+        count, first = self._wire.ask(("LLEN", self._cell.journal), ("HGET", self._cell.journaled, "first"))
+        return [(int(first or 0), count)]
+
     def among(self, entries: Set[str]) -> set[str]:
         found: set[str] = set()
         for rows in self._rows():  # an entry removed meanwhile is in the log
@@ -126,6 +130,9 @@ class ShardedJournal(OfCells, Journal):
         whole = len(found) == len(self._cells.stores)
         as_of = min(each.as_of for each in found) if whole else 0  # their clocks may differ: the most careful of each
         return Waiting(sum(each.count for each in found), as_of, max(each.now for each in found))
+
+    def spans(self) -> list[tuple[int, int]]:
+        return [span for cell in self._cells.stores for span in cell.journal.spans()]
 
     def among(self, entries: Set[str]) -> set[str]:
         return set().union(*self._cells.reached(lambda cell: cell.journal.among(entries)))

@@ -106,6 +106,10 @@ class RedisRecords(OfCell, Records):
         [word] = self._wire.send(calls, prove=True, repeat=True)
         return LiftResult(word)
 
+    def lifted(self, most: int) -> list[str]:
+        [rows] = self._wire.ask(("XREVRANGE", self._cell.lifted, "+", "-", "COUNT", most))
+        return [fields["m"] for _, fields in rows]
+
 
 _OK = Saved(CommitResult.OK)
 

@@ -6,6 +6,7 @@ from consent_engine.adapters.redis.cells import OfCells
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
+from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
@@ -62,6 +63,10 @@ class ShardedRecords(OfCells, Records):
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
         return self._cells.stores[self.part(line)].records.lift(line, carrier, act_at, kept, at)
+
+    def lifted(self, most: int) -> list[str]:
+        found = [row for cell in self._cells.stores for row in cell.records.lifted(most)]
+        return sorted(found, key=lambda row: int(parsed(row).get("at", 0)), reverse=True)[:most]
 
 
 def _record(commit: Commit) -> str:

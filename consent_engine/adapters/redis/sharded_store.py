@@ -8,7 +8,6 @@ from consent_engine.adapters.redis.cells import DOWN_S, Cells, OfCells
 from consent_engine.adapters.redis.journal import ShardedJournal
 from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.sharded_records import ShardedRecords
-from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.ports import (
     Aged,
@@ -18,7 +17,6 @@ from consent_engine.ports import (
     LaneDepth,
     Lanes,
     Leased,
-    Lists,
     Owner,
     Posted,
     Reservations,
@@ -40,7 +38,6 @@ def sharded_store(stores: Sequence[Store], down_s: float = DOWN_S) -> Store:
         lanes=ShardedLanes(cells),
         inbox=ShardedInbox(cells),
         reservations=ShardedReservations(cells),
-        lists=ShardedLists(cells),
         retirement=ShardedRetirement(cells),
         permits=ShardedPermits(cells),
         journal=ShardedJournal(cells),
@@ -129,17 +126,6 @@ class ShardedReservations(OfCells, Reservations):
 
     def forget(self, keys: Sequence[tuple[str, str]]) -> None:
         self._cells.told(keys, lambda each: each[0], lambda cell, some: cell.reservations.forget(some))
-
-
-class ShardedLists(OfCells, Lists):
-    """The Lists of many cells."""
-
-    def open_orders(self, limit: int) -> list[str]:
-        return list(islice((order for cell in self._cells.stores for order in cell.lists.open_orders(limit)), limit))
-
-    def lifted(self, most: int) -> list[str]:
-        found = [row for cell in self._cells.stores for row in cell.lists.lifted(most)]
-        return sorted(found, key=lambda row: int(parsed(row).get("at", 0)), reverse=True)[:most]
 
 
 class ShardedRetirement(OfCells, Retirement):

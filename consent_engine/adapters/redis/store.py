@@ -9,7 +9,6 @@ from consent_engine.adapters.redis.inbox import RedisInbox
 from consent_engine.adapters.redis.journal import RedisJournal
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.lanes import RedisLanes
-from consent_engine.adapters.redis.lists import RedisLists
 from consent_engine.adapters.redis.permits import RedisPermits
 from consent_engine.adapters.redis.records import RedisRecords
 from consent_engine.adapters.redis.reservations import RedisReservations
@@ -36,7 +35,6 @@ def redis_store(
         lanes=RedisLanes(wire, cell, offers, time, seal, lease_ms),
         inbox=RedisInbox(wire, cell, time, keep),
         reservations=RedisReservations(wire, cell, time),
-        lists=RedisLists(wire, cell),
         retirement=RedisRetirement(wire, cell, offers),
         permits=RedisPermits(wire, cell, time, seal),
         journal=RedisJournal(wire, cell, time),

@@ -48,8 +48,8 @@ class SqlOrderQueries(OrderQueries):
     def listed(self, before: Position | None, limit: int) -> list[Position]:
         return self._places(before, limit)
 
-    def present(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(before, limit, ~ORDERS.c.gone)
+    def present(self, before: Position | None, limit: int, plan: str | None = None) -> list[Position]:
+        return self._places(before, limit, ~ORDERS.c.gone, *(() if plan is None else (ORDERS.c.plan == plan,)))
 
     def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
         rows = select(ORDERS.c.placed_at, ORDERS.c.id).where(*only)

@@ -141,8 +141,9 @@ async def withdraw(request: Request, _caller: ApiKey, code: str) -> SaleView:
 @operations.add("POST", "/{code}/revoke", ADMIN, "Revoke a plan", SaleView, problems=(PlanNotFound, *NO_BODY))
 async def revoke(request: Request, caller: ApiKey, code: str) -> SaleView:
     """No new orders; open orders are cancelled with a notice to the subscriber. Answered three seconds later or more,
-    when no order decided before can be saved any more. Repeating the request resumes one that was interrupted. Needs no
-    body. Role: admin."""
+    when no order decided before can be saved any more. Repeating the request resumes one that was interrupted, as by
+    503 while SQL cannot be read: the plan is revoked then, and its open orders are not all cancelled. Needs no body.
+    Role: admin."""
     await read_body(request, MOST_FORM)
 
     def revoked(engine: Engine) -> SaleView:

@@ -58,7 +58,7 @@ def look(engine: Engine) -> Acts:
     """Return the newest acts of all kinds. Raises StoreUnavailable."""
     rows = [
         *((each.at, _row(each.at, "revealed", each.by, each.order, each.reason)) for each in engine.reveals.happened()),
-        *(_lifted(each) for each in engine.lists.lifted(MOST_SHOWN)),
+        *(_lifted(each) for each in engine.records.lifted(MOST_SHOWN)),
         *(
             (each.at, _row(each.at, "paused" if each.paused else "resumed", each.by, each.name, each.reason))
             for each in engine.pauses.happened(MOST_SHOWN)

@@ -554,7 +554,7 @@ def test_a_lease_whose_answer_was_lost_is_never_called_in_that_lease(proxy, dire
         with w.under(first_with(b"due:sms", SWALLOW)), pytest.raises(StoreUnavailable):
             w.slice(Lane.SMS)
         assert proxy.fired() == 1
-        [order] = w.seen.store.lists.open_orders(1)
+        [(_, order)] = w.seen.store.queries.orders.present(None, 9)
         assert w.seen.show(order).question.attempts == 1, "the lease was taken, and nobody knew"
         w.slice(Lane.SMS)
         w.clock.forward(seconds=61)

@@ -59,7 +59,7 @@ AGAIN = {
     "standing": "test_a_look_that_is_repeated_sees_what_came_meanwhile",
 }
 SMS = Target("lane", "sms")
-PARTS = ("records", "lanes", "inbox", "reservations", "lists", "retirement", "permits", "journal")
+PARTS = ("records", "lanes", "inbox", "reservations", "retirement", "permits", "journal")
 
 
 class Losing(Wire):
