@@ -64,11 +64,11 @@ def test_an_inspectors_questions_are_a_command_each(door):
 
     body = {"carrier": "mobile", "msisdns": [DIALLED]}
     given = door.call("POST", "/v1/permits", Role.AGENT, body).json()
-    at = instant(door.engine.registry.now())
+    now = door.engine.registry.now()
+    at, day = instant(now), CHINA.of(now)
     permit = given["permits"][0]["permit"]
     call = start(door, started_at=at, permit=permit).json()["id"]
     wrong = start(door, "call-2", **{"from": "10086", "started_at": at}).json()["id"]
-    day = CHINA.of(door.engine.registry.now())
     rows = {row["call"]: row for row in json.loads(consent("calls", "--number", DIALLED, "--json").stdout)}
     assert {name: row["permit of request"] for name, row in rows.items()} == {call: given["id"], wrong: "-"}
     [row] = json.loads(consent("violations", "--since", day, "--until", day, "--json").stdout)

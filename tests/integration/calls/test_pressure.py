@@ -94,9 +94,9 @@ def test_a_few_orders_say_nothing_of_an_agent():
 
 
 def test_figures_over_http(door):
+    before = CHINA.of(door.engine.registry.now())
     assert door.call("POST", "/v1/orders", Role.AGENT, order(), headers={"Idempotency-Key": "p-1"}).status_code == 201
-    today = CHINA.of(door.engine.registry.now())
-    path = f"/v1/reviews/pressure?from={today}&to={today}"
+    path = f"/v1/reviews/pressure?from={before}&to={CHINA.of(door.engine.registry.now())}"
     [row] = door.call("GET", path, Role.AUDITOR).json()["rows"]
     assert (row["key"], row["placed"], row["confirm_rate"], row["presses"]) == ("A1024", 1, 0.0, False)
     assert door.call("GET", path, Role.AGENT).status_code == 403
