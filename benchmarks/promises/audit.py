@@ -156,7 +156,7 @@ class Audit:
             and activation["plan"] == order.doc.plan
             and reply["stored"]
             and asked <= reply["at"] * 1000
-            and int(str(yes.told()["received_at"])) <= order.reply_by
+            and int(str(yes.as_json()["received_at"])) <= order.reply_by
         )
 
     def _questions(self) -> dict[str, list[Any]]:

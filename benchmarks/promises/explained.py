@@ -16,7 +16,7 @@ def doubts(order: Order, copies: int) -> str:
         told = order.last(Trigger.PARKED) or (order.events[-1] if order.events else None)
         return f"its hand-over was never recorded: {told.trigger.value}, then {order.state.value}" if told else ""
     retried = order.last(Trigger.RETRIED) is not None
-    may_have = int(str(accepted.told()["may_have"]))
+    may_have = int(str(accepted.as_json()["may_have"]))
     if copies <= may_have or retried:
         return f"{may_have - 1} attempt(s) whose end was lost or in doubt"
     return ""
@@ -47,7 +47,7 @@ def _why_late(order: Order, event: Event, before: Sequence[Event], state: State)
         return "a second yes"
     if state is not State.AWAITING_REPLY:
         return f"the order was {state.value}"
-    return "after the window" if int(str(event.told()["received_at"])) > order.reply_by else ""
+    return "after the window" if int(str(event.as_json()["received_at"])) > order.reply_by else ""
 
 
 def _why_void(event: Event, after: Sequence[Event]) -> str:

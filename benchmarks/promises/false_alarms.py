@@ -168,7 +168,7 @@ class Population:
         self.desk.run(Lane.INBOUND)
         for event in self.desk.engine.show(who.order.id).events if who.order else ():
             if event.trigger in {"said_yes", "replied_suspect", "suspected"}:
-                who.moves.append(event.told().get("seen", {}).get("rule", ""))
+                who.moves.append(event.as_json().get("seen", {}).get("rule", ""))
                 return
 
 

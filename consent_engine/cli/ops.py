@@ -80,7 +80,7 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
 
 def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:
     """Return the reported parts of a multi-part SMS: taken, arrived, lost."""
-    said = {"taken": attempt.taken, "arrived": attempt.here, "lost": attempt.lost}
+    said = {"taken": attempt.accepted, "arrived": attempt.here, "lost": attempt.lost}
     told = [f"{word} {','.join(map(str, parts))}" for word, parts in said.items() if parts]
     return (f"parts of {sms}", f"of {attempt.of}", *told)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from consent_engine.domain.offer.page_seen import Seen
+    from consent_engine.domain.offer.page_seen import PageSeen
     from consent_engine.domain.offer.plan import Plan
     from consent_engine.domain.offer.versions import Listed
     from consent_engine.domain.texts.sheet import Shown
@@ -201,7 +201,7 @@ def _of(at: "datetime | None") -> str:
     return instant(millis(at)) if at else "-"
 
 
-def _seen(seen: "Seen") -> tuple[str, ...]:
+def _seen(seen: "PageSeen") -> tuple[str, ...]:
     """Return a channel's cells: public or not, since when, what is wrong, the page's hash; attested by whom, why."""
     told = "public" if seen.public else "not public"
     return told, instant(seen.since), seen.why or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"

@@ -6,7 +6,7 @@ from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses, Kind
-from consent_engine.domain.offer.page_seen import PATIENCE_MS, Seen
+from consent_engine.domain.offer.page_seen import PATIENCE_MS, PageSeen
 from consent_engine.domain.offer.versions import Listed, Sale, Version
 
 OVERDUE_MS = 5 * 60_000
@@ -42,7 +42,9 @@ def _of(listed: Listed, addresses: Addresses, now: Millis, days: Days) -> Iterat
         yield from _channel(version, n, seen, addresses, now, days)
 
 
-def _channel(version: Version, n: int, seen: Seen, addresses: Addresses, now: Millis, days: Days) -> Iterator[Finding]:
+def _channel(
+    version: Version, n: int, seen: PageSeen, addresses: Addresses, now: Millis, days: Days
+) -> Iterator[Finding]:
     published, code = version.plan.published[n], version.plan.code
     where = f"plan {code}: {published.channel}"
     if not seen.public:

@@ -104,13 +104,13 @@ class Rows(Generic[S]):
 
     def row(self, value: S) -> tuple[Any, ...]:
         """The row of a value: those of its fields that are written."""
-        told = astuple(value)
-        n = len(told)
+        values = astuple(value)
+        n = len(values)
         for default in self._later:
-            if told[n - 1] != default:
+            if values[n - 1] != default:
                 break
             n -= 1
-        return told[self._named : n]
+        return values[self._named : n]
 
     def encode(self, value: S) -> str:
         return compact(self.row(value))

@@ -23,8 +23,8 @@ def in_our_words(said: str) -> str:
     >>> in_our_words("String should have at most 3 characters")
     'must have at most 3 characters'
     """
-    told = _SHOULD.sub(r"\1must ", _PREFIX.sub(r"\1", said))
-    return _WHOLE.get(said) or _SPAN.sub(_span, _OBJECT.sub("object", told).replace("a object", "an object"))
+    message = _SHOULD.sub(r"\1must ", _PREFIX.sub(r"\1", said))
+    return _WHOLE.get(said) or _SPAN.sub(_span, _OBJECT.sub("object", message).replace("a object", "an object"))
 
 
 def _span(found: re.Match[str]) -> str:

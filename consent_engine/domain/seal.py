@@ -58,8 +58,8 @@ class Seal:
     def of_record(self, record: Call | Ending | Report) -> str:
         """The seal of a call, an ending or a report as it stands, made as `of` does, under a key of its kind."""
         parts = (record.id, record.line, record.state, record.head, *record.publics)
-        told = "\n".join(parts).encode("utf-8", "surrogatepass")
-        return b2a_base64(mac(self._keys[type(record)], told), newline=False)[:_LENGTH].decode()
+        content = "\n".join(parts).encode("utf-8", "surrogatepass")
+        return b2a_base64(mac(self._keys[type(record)], content), newline=False)[:_LENGTH].decode()
 
     def record(self, record: R, kept: str | None) -> R:
         """Return the call, ending or report if its seal fits; raises BrokenRecord, also for one without a seal."""
@@ -72,8 +72,8 @@ class Seal:
 
     def of_line(self, line: Line) -> str:
         """The seal of a line's history, made as `of` makes an order's, under a key of its own."""
-        told = "\n".join((line.id, line.head, *line.publics)).encode("utf-8", "surrogatepass")
-        return b2a_base64(mac(self._line_key, told), newline=False)[:_LENGTH].decode()
+        content = "\n".join((line.id, line.head, *line.publics)).encode("utf-8", "surrogatepass")
+        return b2a_base64(mac(self._line_key, content), newline=False)[:_LENGTH].decode()
 
     def line(self, line: Line) -> Line:
         """Return the line if its id is that of its number, and its seal fits; raises BrokenRecord."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.address import Addresses, Kind, unfit
-from consent_engine.domain.offer.page_seen import OURS, Seen, attested, unchecked
+from consent_engine.domain.offer.page_seen import OURS, PageSeen, attested, unchecked
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Listed, Proposal, Sale, Version
 from consent_engine.errors import (
@@ -239,7 +239,7 @@ class Catalogue:
         self._registry.approve(proposal, version, newest, by, self._unseen(proposal.plan, now))
         return self.show(code).newest.plan
 
-    def _unseen(self, plan: Plan, now: Millis) -> dict[int, Seen]:
+    def _unseen(self, plan: Plan, now: Millis) -> dict[int, PageSeen]:
         """Return the first check results for the addresses of a new version."""
         kinds = [self._addresses.kind(each) for each in plan.published] if self._addresses.checked else []
         return {n: OURS if kind is Kind.OWN else unchecked(now) for n, kind in enumerate(kinds)}

@@ -7,7 +7,7 @@ import uuid
 
 from consent_engine.domain.call.ending import Ending, EndingState, GivenUp
 from consent_engine.domain.canonical_json import compact
-from consent_engine.domain.decide.endings import EndDecision, on_give_up, on_retry, on_take_up
+from consent_engine.domain.decide.endings import EndDecision, on_give_up, on_reopen, on_retry
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.engine.change_order import MOST_RACES, wakes_of
@@ -40,7 +40,7 @@ def retrying_ending(name: str, by: str, *, given_up: bool = False, op: str = "")
 
     Raises NothingParked, also where there is no ending, or it is archived; StoreUnavailable.
     """
-    op, again = op or f"retry:{uuid.uuid4().hex[:12]}", on_take_up if given_up else on_retry
+    op, again = op or f"retry:{uuid.uuid4().hex[:12]}", on_reopen if given_up else on_retry
     for _ in range(MOST_RACES):
         loaded = yield from load(endings=[name])
         ending, now = loaded.endings.get(name), loaded.now

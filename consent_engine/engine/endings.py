@@ -16,11 +16,11 @@ from consent_engine.domain.call.ending import (
     Ending,
     EndingNotFound,
     EndingState,
-    Told,
+    Notified,
     Why,
+    ending_doc,
     ending_id,
     opened,
-    taken,
 )
 from consent_engine.domain.decide.decision import Drop, Put, begun
 from consent_engine.domain.decide.endings import (
@@ -73,7 +73,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
         if is_there:
             raise BrokenRecord("this order has an ending that cannot be read: see consent doctor")
         holder_since = loaded.line(order.line).holder_since(order.doc.carrier)
-        doc = taken(order, why, loaded.now, holder_since)
+        doc = ending_doc(order, why, loaded.now, holder_since)
         ending, fields = opened(doc, order.person.msisdn, order.line, token_hex(16))
         put = switching_off(ending, loaded.now)
         commit = Commit(name, (EndingChange(ending, None, fields, (put,)),), wakes=wakes_of((put,), loaded.now))
@@ -244,7 +244,7 @@ class Endings:
 
     def notice(self, ending: Ending) -> str:
         """Return what keeps its notice from the subscriber: `waits`, `stuck`, or why there is none; '' for nothing."""
-        told = next((each for each in ending.events if isinstance(each, Told)), None)
+        told = next((each for each in ending.events if isinstance(each, Notified)), None)
         if told is None or not told.effect:
             return told.why if told else ""
         line = self._store.records.look(lines=[ending.line]).lines.get(ending.line)
@@ -257,7 +257,7 @@ class Endings:
 
     def _told_again(self, order: str, by: str) -> bool:
         ending = self.of([order]).get(order)
-        told = next((each for each in ending.events if isinstance(each, Told)), None) if ending else None
+        told = next((each for each in ending.events if isinstance(each, Notified)), None) if ending else None
         if ending is None or told is None or not told.effect:
             return False
         try:

@@ -98,12 +98,12 @@ def _added(
 ) -> Step[Gathered]:  # fmt: skip
     """Add a part; if it refuses by itself, or makes the reply whole, that is in the inbox when this returns."""
     piece = replace(piece, id=storable(reply.message_id))
-    if not known.takes(piece):
+    if not known.accepts(piece):
         yield from _alone(outside, line, piece.key, reply)
         return known.doubted()
     if (yield from _meaning(line, reply.text)).restricts:
         yield from _alone(outside, line, piece.key, reply)
-        piece = replace(piece, told=1)
+        piece = replace(piece, handed_on=1)
     known = known.with_(piece)
     if not known.whole:
         return known
@@ -133,8 +133,8 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
                 left[name] = known
             elif not known.done:
                 refuses = False
-                if known.untold:
-                    refuses = yield from _told(outside, line, known, known.untold, Msisdn(line.msisdn))
+                if known.withheld:
+                    refuses = yield from _told(outside, line, known, known.withheld, Msisdn(line.msisdn))
                 left[name] = known.closed(now, refuses=refuses)
         fields = {f"p:{name}": left[name].encode() if name in left else "" for name in line.gathered}
         due = min((known.due for known in left.values()), default=None)

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses, Kind
-from consent_engine.domain.offer.page_seen import Found, Seen, after
+from consent_engine.domain.offer.page_seen import Found, PageSeen, after
 from consent_engine.domain.offer.page_template import PLAIN, Template
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Standing
+from consent_engine.domain.offer.versions import VersionState
 from consent_engine.domain.texts.page import HASH, lacking, read
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.ports import Plans
@@ -27,7 +27,7 @@ else; and of those that did not answer the last time. Each kind has its own plac
 hold up no corrected page; where hundreds of wrong pages hang, too, its turn comes within 40 s."""
 MOST = 512
 """Most pages under way: those first that have waited longest."""
-_LOOKED_AT = frozenset({Standing.ON_SALE, Standing.WAITING})
+_LOOKED_AT = frozenset({VersionState.ON_SALE, VersionState.WAITING})
 
 
 class Place(Struct, frozen=True):
@@ -54,7 +54,7 @@ class Publication:
         self._addresses = addresses
         self._pages = pages
         self._holder = holder
-        self._last: dict[tuple[str, int, int], Seen] = {}
+        self._last: dict[tuple[str, int, int], PageSeen] = {}
         self._under_way: dict[tuple[str, int, int], asyncio.Task[None]] = {}
         self._places_of = {
             "new": asyncio.Semaphore(AT_ONCE),
@@ -100,7 +100,7 @@ class Publication:
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
         self._under_way.clear()
 
-    def _places(self) -> Iterator[tuple[Place, Seen]]:
+    def _places(self) -> Iterator[tuple[Place, PageSeen]]:
         """Yield the addresses that can be fetched, of versions that are or will be on sale, with the result of each."""
         for listed in self._catalogue.fresh().values():
             for version in listed.versions:
@@ -111,7 +111,7 @@ class Publication:
                             place = Place(version.plan, n, self._addresses.fetched(published))
                             yield place, max(kept, self._last.get(place.name, kept), key=lambda seen: seen.at)
 
-    async def _at(self, place: Place, before: Seen, free: asyncio.Semaphore) -> None:
+    async def _at(self, place: Place, before: PageSeen, free: asyncio.Semaphore) -> None:
         async with free:
             found = await found_at(self._pages, place.plan, place.url, self._addresses.template_of(place.url))
         seen = after(before, found, self._registry_now())
@@ -140,7 +140,7 @@ async def found_at(pages: TariffPages, plan: Plan, url: str, how: Template = PLA
     return Found(f"lacks {', '.join(lacks)}" if lacks else "", seen)
 
 
-def _kind(seen: Seen) -> str:
+def _kind(seen: PageSeen) -> str:
     """Return the kind of a page by its last check, which decides its places."""
     if not seen.at:
         return "new"

@@ -14,14 +14,14 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
-from consent_engine.domain.offer.page_seen import Seen
+from consent_engine.domain.offer.page_seen import PageSeen
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
 from consent_engine.ports.pauses import Pauses
 from consent_engine.ports.reveals import Reveals
 from consent_engine.ports.targets import TargetHeard
 
-NOTHING: Mapping[int, Seen] = MappingProxyType({})
+NOTHING: Mapping[int, PageSeen] = MappingProxyType({})
 
 
 class ApiKey(Struct, frozen=True):
@@ -78,7 +78,7 @@ class Plans(Protocol):
 
     def publish(
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
-        seen: Mapping[int, Seen] = NOTHING,
+        seen: Mapping[int, PageSeen] = NOTHING,
     ) -> None:  # fmt: skip
         """Keep a plan's version as the newest one; a version kept once is never overwritten.
 
@@ -86,14 +86,14 @@ class Plans(Protocol):
         meanwhile · known_at, seen: as in a Version; known_at None: the store's instant
         """
 
-    def note_seen(self, code: str, version: int, n: int, seen: Seen, *, told: bool) -> None:
+    def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, told: bool) -> None:
         """Keep the result of a look at the n-th address of a version. told: whether the catalogue counts as changed"""
 
     def take_turn(self, what: str, holder: str, ms: Millis) -> bool:
         """Whether `holder` may do a task (`what`) that one process does at a time; if so, nobody else may for `ms`."""
 
     def approve(
-        self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, Seen] = NOTHING
+        self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, PageSeen] = NOTHING
     ) -> None:
         """Keep a proposed plan as the newest version, on sale from now on, with both names, and delete the proposal.
 

@@ -48,7 +48,7 @@ class _Ends(Operation):
         assert {*offs} == {ending.id}, "off, once, under one key"
         assert len(offs) == 1 or not self.can_be_asked, "it could have been asked"
         events = [type(each).__name__ for each in ending.events]
-        assert (events.count("SwitchedOff"), events.count("Told")) == (1, 1)
+        assert (events.count("SwitchedOff"), events.count("Notified")) == (1, 1)
         refs = {sms.ref for _, sms in town.model.sent if sms.purpose is Purpose.ENDED}
         assert len(refs) == len(self.tells), "one notice, or none"
         assert town.engine.show(self.order.id).events == self.order.events, "a settled order was moved"

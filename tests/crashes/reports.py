@@ -99,5 +99,5 @@ class PersonGoes(Slice):
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
         found = town.engine.records.look(reports=[self.report]).reports[self.report]
-        assert (found.head, found.who, WAKE_PERSON in found.effects) == (self.head, "", False)
+        assert (found.head, found.person_text, WAKE_PERSON in found.effects) == (self.head, "", False)
         assert not states, "no order was there"

@@ -498,7 +498,9 @@ class Town(Judge, World):
         activations = Counter(each.order_id for each in self.bss.asked)
         for order_id, times in activations.items():
             event = shown[order_id].last(Trigger.SERVICE_ACTIVATED)
-            assert times == 1 or event is None or event.told()["doubts"] >= times - 1, "activated twice without a doubt"
+            assert times == 1 or event is None or event.as_json()["doubts"] >= times - 1, (
+                "activated twice without a doubt"
+            )
             assert times == 1 or not self.op.can_be_asked, "it could have been asked"
         for number, carrier, _ in list(self.model.refused):
             self._shut_out(number, carrier)
@@ -521,9 +523,11 @@ class Town(Judge, World):
         if order is None:
             return  # an SMS that belongs to the line leaves no history
         effect = f"sms.{purpose}.{n}"
-        ended = [e for e in order.events if e.told().get("doubts") and e.told().get("purpose", purpose) == purpose]
+        ended = [
+            e for e in order.events if e.as_json().get("doubts") and e.as_json().get("purpose", purpose) == purpose
+        ]
         pending = order.effects.get(effect)
-        stuck = [e for e in order.events if e.trigger is Trigger.PARKED and e.told()["effect"] == effect]
+        stuck = [e for e in order.events if e.trigger is Trigger.PARKED and e.as_json()["effect"] == effect]
         assert ended or stuck or (pending and pending.doubts), f"{ref} went out twice, and nothing says why"
 
     def _shut_out(self, number: str, carrier: str) -> None:

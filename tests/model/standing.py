@@ -46,7 +46,7 @@ from consent_engine.domain.line.restriction import Kind, Restriction, names_barr
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Rule
-from consent_engine.domain.order.history import asks, told_late
+from consent_engine.domain.order.history import answered_late, asks
 from consent_engine.domain.order.order import QUESTION, Order, sealed
 from consent_engine.domain.sms import Delivery
 
@@ -269,7 +269,7 @@ def _may_have(order: Order) -> int:
 
 def _talk(order: Order) -> object:
     stops = sum(1 for e in order.events if getattr(e.detail, "keyword", None) == "STOP")
-    answered = told_late(order)
+    answered = answered_late(order)
     helps = sum(1 for _ in order.all(Trigger.ASKED_HELP))
     return min(stops, 3), min(helps, 3), answered, order.last(Trigger.OPTED_OUT) is not None
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import Cause, Ending, EndingPerson, EndingState, Taken
+from consent_engine.domain.call.ending import Cause, Ending, EndingDoc, EndingPerson, EndingState
 from consent_engine.domain.decide.endings import (
     follows_of_ending,
     missing_of_ending,
@@ -33,7 +33,7 @@ from consent_engine.domain.order.facts import Ended
 
 POLICY = Policy(max_attempts=2)
 MOST_RETRIES, MOST_FLYING, NOW = 2, 2, 1_000
-DOC = Taken(
+DOC = EndingDoc(
     "0ce7e", "0ce7o", 1, Cause.WITHDRAWN, "hotline", "ops", "", "mobile", "plan", 1, "", "act", 1, 0, 1, "zh", "plan",
     "", "R", "",
 )  # fmt: skip

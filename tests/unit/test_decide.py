@@ -225,7 +225,7 @@ def test_a_question_that_was_accepted_says_when_its_last_attempt_began_as_a_prog
     """An older process beside a new one would find no such order otherwise: a yes that it read would match nothing."""
     order = awaiting()
     accepted = order.last(Trigger.CONFIRMATION_ACCEPTED)
-    assert accepted.told()["last"] == accepted.detail.last == accepted.detail.started
+    assert accepted.as_json()["last"] == accepted.detail.last == accepted.detail.started
 
 
 def test_a_yes_written_or_received_before_the_question_left_us_is_no_answer_to_it():
@@ -264,7 +264,7 @@ def test_a_doubtful_question_is_held_sent_once_more_and_then_parked():
     again = leased(order, QUESTION, NOW + 700_000)
     decision = decide(again, Ended(QUESTION, 2, Uncertain("timeout")), NOW + 700_000)
     assert [(put.effect, put.due) for put in decision.put] == [(QUESTION, PARKED)]
-    assert decision.events[0].told()["reason"] == "timeout, 2 times"
+    assert decision.events[0].as_json()["reason"] == "timeout, 2 times"
 
 
 def test_a_refusal_after_doubt_is_parked_until_somebody_believes_it():
@@ -274,7 +274,7 @@ def test_a_refusal_after_doubt_is_parked_until_somebody_believes_it():
     order = stands(decide(order, RetryAsked("r", "ops"), NOW + 6_000))
     order = ends(order, ACTIVATE, Rejected("unknown"), NOW + 7_000)
     assert order.state is State.ACTIVATION_FAILED
-    assert order.events[-1].told()["believed"] == "ops"
+    assert order.events[-1].as_json()["believed"] == "ops"
     with pytest.raises(NothingParked):
         decide(order, RetryAsked("r2", "ops"), NOW + 8_000)
 
@@ -355,7 +355,7 @@ def test_a_yes_that_came_under_a_restriction_is_noted_and_counts_for_nothing():
 def test_a_yes_to_one_of_several_is_remembered_for_the_code_that_may_follow_unless_it_was_barred():
     several = reply(Keyword.YES, NOW + 9_000, rule=Rule.AMBIGUOUS)
     decisions = [decide(awaiting(), replace(several, barred=barred), NOW + 9_000) for barred in (False, True)]
-    assert [decision.events[0].told()["which"] for decision in decisions] == ["YES", ""]
+    assert [decision.events[0].as_json()["which"] for decision in decisions] == ["YES", ""]
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_a_question_that_a_report_proves_goes_as_it_was_seen_so_that_one_begun_s
     assert (QUESTION, Drop.NOT_IN_FLIGHT) in decide(doubtful, proven, NOW + 2_000).drop
     again = decide(leased(doubtful, QUESTION, NOW + 700_000), proven, NOW + 700_001)
     assert (QUESTION, Drop.ANYWAY) in again.drop
-    assert again.events[1].told()["may_have"] == 2
+    assert again.events[1].as_json()["may_have"] == 2
 
 
 @pytest.mark.parametrize("fact", [Keyword.YES, Keyword.NO, Keyword.HOLD, "report"])

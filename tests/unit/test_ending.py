@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import MOST_EVENTS, Cause, Ending, EndingState, Failed, Told, ending_id
-from consent_engine.domain.decide.endings import on_end_outcome, on_give_up, on_retry, on_take_up
+from consent_engine.domain.call.ending import MOST_EVENTS, Cause, Ending, EndingState, Failed, Notified, ending_id
+from consent_engine.domain.decide.endings import on_end_outcome, on_give_up, on_reopen, on_retry
 from consent_engine.domain.effects import DEACTIVATE, WAKE_EXPIRED, Pending, Rejected, Unavailable
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.offer.policy import Policy
@@ -73,7 +73,7 @@ def test_where_it_stands_follows_from_its_events():
     assert Ending(ending.doc, ending.person, "", 1, "", ending.events[:2], {}, ()).state is EndingState.ENDING
     assert isinstance(ending.events[0], Failed)
     assert all(not Ending(ending.doc, ending.person, "", 1, "", ending.events[:n], {}, ()).is_over for n in (1, 2))
-    assert isinstance(ending.events[-1], Told)
+    assert isinstance(ending.events[-1], Notified)
 
 
 def test_what_was_given_up_is_read_and_written_again_byte_by_byte_and_counts_until_it_is_off():
@@ -118,11 +118,11 @@ def test_what_is_taken_up_counts_its_attempts_on_so_that_the_answer_to_one_befor
     ending = replace(ending, events=failed.events, effects={DEACTIVATE: failed.put[0].pending})
     given = on_give_up(ending, "give-up:1", "ops-1", "by hand", 5)
     ending = replace(ending, events=(*ending.events, *given.events), effects={WAKE_EXPIRED: given.put[0].pending})
-    [again] = on_take_up(ending, "retry:1", "ops-2", 6).put
+    [again] = on_reopen(ending, "retry:1", "ops-2", 6).put
     assert (again.pending, again.due) == (Pending(attempts=7, doubts=4, first_at=1, last_at=3), 6)
     assert again.pending.in_doubt, "the BSS is asked first, as it would have been"
     taken = replace(again.pending, attempts=8, leased_at=7)
     ending = replace(
-        ending, events=(*ending.events, *on_take_up(ending, "r", "o", 6).events), effects={DEACTIVATE: taken}
+        ending, events=(*ending.events, *on_reopen(ending, "r", "o", 6).events), effects={DEACTIVATE: taken}
     )
     assert on_end_outcome(ending, Ended(DEACTIVATE, 7, Unavailable("late")), Policy(), 8).is_void

@@ -61,7 +61,7 @@ PARTS = (
 
 def test_parts_that_wait_are_kept_in_the_same_bytes_and_whether_they_refused_behind_them():
     parts = Gathered.decode(PARTS)
-    assert (parts.encode(), parts.whole, parts.knows("k2"), [piece.n for piece in parts.untold]) == (
+    assert (parts.encode(), parts.whole, parts.knows("k2"), [piece.n for piece in parts.withheld]) == (
         f"{PARTS[:-1]},0]",
         True,
         True,

@@ -243,7 +243,7 @@ def test_an_event_that_says_not_what_it_must_is_a_broken_record(public):
 
 def test_what_a_later_release_says_besides_is_read_over():
     event = unseal('["reminded",1,"op","","",{"of_later":1},""]', None)
-    assert (event.trigger, event.told()) == (Trigger.REMINDED, {})
+    assert (event.trigger, event.as_json()) == (Trigger.REMINDED, {})
 
 
 def test_a_call_that_ended_late_with_the_word_refused_is_no_refusal_of_the_subscribers():

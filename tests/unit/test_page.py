@@ -56,7 +56,7 @@ def test_the_same_words_in_another_dress_are_the_same(same):
 
 
 def test_json_says_every_field_as_the_plan_does():
-    told = {**P.told(), "hash": P.hash, "reads": {}, "version": 7, "published": []}
+    told = {**P.as_json(), "hash": P.hash, "reads": {}, "version": 7, "published": []}
     as_json = {"one": told, "a list": {"items": [{"hash": "other"}, told]}, "bare": [told]}
     assert {name: lacks(json.dumps(said).encode(), kind="application/json") for name, said in as_json.items()} == {
         "one": (), "a list": (), "bare": (),
@@ -120,7 +120,7 @@ def test_a_charset_is_the_templates_where_the_page_says_none():
 
 
 def test_json_in_a_hosts_own_names_is_read_by_its_template():
-    told = {**P.told(), "hash": P.hash}
+    told = {**P.as_json(), "hash": P.hash}
     theirs = {"title": told.pop("name"), "fee": told.pop("price"), "digest": told.pop("hash"), "price": "x", **told}
     fields = {"title": "name", "fee": "price", "digest": "hash", "price": "unused"}
     body = json.dumps({"data": {"list": [theirs]}}).encode()

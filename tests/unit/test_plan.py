@@ -69,7 +69,7 @@ def test_the_contract_s_own_plan_is_in_the_sample():
 def test_an_amount_is_a_text_of_two_places_however_it_was_written():
     told = [{"monthly": 199}, {"monthly": 199.0}, {"monthly": "199"}, {"monthly": "199.00", "currency": "CNY"}]
     plans = [plan_from(in_fields(price=price)) for price in told]
-    assert {plan.told()["price"]["monthly"] for plan in plans} == {"199.00"}
+    assert {plan.as_json()["price"]["monthly"] for plan in plans} == {"199.00"}
     assert len({plan.hash for plan in plans}) == 1
     assert '"monthly":"199.00"' in plans[0].encode()
 

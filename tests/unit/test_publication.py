@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from msgspec.structs import replace
 
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.page_seen import MENDED_MS, Seen, attested, unchecked
+from consent_engine.domain.offer.page_seen import MENDED_MS, PageSeen, attested, unchecked
 from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.engine.publication import AT_ONCE, MOST, SILENT_AT_ONCE, Publication
 from consent_engine.ports.tariff_pages import Missed, TariffPage
@@ -124,7 +124,7 @@ def test_no_more_are_under_way_than_may_be_and_what_one_look_raises_ends_no_othe
             pass
         else:
             raise AssertionError("it was passed over")
-        assert sum(isinstance(each, Seen) and each.public for each in halls.seen.values()) == MOST - 1
+        assert sum(isinstance(each, PageSeen) and each.public for each in halls.seen.values()) == MOST - 1
         halls.note_seen = kept
         assert publication.begin() == 101
         await publication.ended()

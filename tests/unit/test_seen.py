@@ -8,21 +8,21 @@ from consent_engine.domain.offer.page_seen import (
     OURS,
     PATIENCE_MS,
     Found,
-    Seen,
+    PageSeen,
     after,
     attested,
     unchecked,
 )
 
 NOW = 1_764_000_000_000
-GOOD = Seen(1, NOW - 500_000, NOW - 120_000, NOW - 120_000, "f" * 64)
+GOOD = PageSeen(1, NOW - 500_000, NOW - 120_000, NOW - 120_000, "f" * 64)
 THERE, LIES, AWAY = Found("", "a" * 64), Found("lacks hash", "b" * 64), Found("no_answer_in_time", surely=False)
 
 
 def test_a_page_that_shows_the_plan_counts_since_it_first_did():
     first = after(unchecked(NOW - 1_000), THERE, NOW)
-    assert first == Seen(1, NOW, NOW, NOW, "a" * 64)
-    assert after(GOOD, THERE, NOW) == Seen(1, GOOD.since, NOW, NOW, "a" * 64)
+    assert first == PageSeen(1, NOW, NOW, NOW, "a" * 64)
+    assert after(GOOD, THERE, NOW) == PageSeen(1, GOOD.since, NOW, NOW, "a" * 64)
     assert (first.covers(NOW), first.covers(NOW - 1)) == (True, False)
 
 
@@ -66,5 +66,5 @@ def test_what_fails_is_looked_at_sooner(seen, due):
 
 def test_it_is_kept_as_a_row_and_read_again():
     for each in (OURS, GOOD, unchecked(NOW), attested(NOW, "an-admin", "saw it")):
-        assert Seen.decode(each.encode()) == each
-    assert Seen.decode("[1,0]") == OURS
+        assert PageSeen.decode(each.encode()) == each
+    assert PageSeen.decode("[1,0]") == OURS

@@ -11,7 +11,7 @@ from consent_engine.domain.effects import OF_ORDERS, UNSETTLED, Purpose, Restore
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.tariff import Ends, FirstMonth, RemindedBy, Starts
-from consent_engine.domain.texts.confirmation_fields import elements, leaving, told_first
+from consent_engine.domain.texts.confirmation_fields import elements, fee_after_free_period, leaving
 from consent_engine.domain.texts.of_endings import ended, withdraw_ask
 from consent_engine.domain.texts.render import Subject, confirmation, registered, stopped, which_one, write
 from consent_engine.domain.texts.segments import segments
@@ -395,7 +395,7 @@ def test_a_plan_without_english_is_asked_in_no_english():
 
 def test_the_cooling_off_period_is_told_in_both_languages():
     week = 7 * DAY
-    assert told_first("early exit fee max CNY 960", week, "en") == (
+    assert fee_after_free_period("early exit fee max CNY 960", week, "en") == (
         "no early exit fee for 7 days from activation, then early exit fee max CNY 960"
     )
     assert leaving(plan().tariff, "en", 29_400_000 * 60_000) == (

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.offer.page_seen import AGAIN_MS, PATIENCE_MS, Seen, attested
-from consent_engine.domain.offer.versions import Listed, Sale, Standing, Version, dated
+from consent_engine.domain.offer.page_seen import AGAIN_MS, PATIENCE_MS, PageSeen, attested
+from consent_engine.domain.offer.versions import Listed, Sale, Version, VersionState, dated
 from tests.plans import plan, priced, undated
 
 P = undated(plan())
@@ -37,7 +37,11 @@ def test_withdrawn_and_back_was_on_sale_before_and_after_and_not_between(instant
 def test_each_version_says_from_when_until_when_it_was_public():
     kept = listed(*BACK)
     assert [kept.span(n) for n in (1, 2, 3)] == [(1_000, 2_000), (2_000, 3_000), (3_000, None)]
-    assert [kept.standing(n) for n in (1, 2, 3)] == [Standing.SUPERSEDED, Standing.WITHDRAWN, Standing.ON_SALE]
+    assert [kept.standing(n) for n in (1, 2, 3)] == [
+        VersionState.SUPERSEDED,
+        VersionState.WITHDRAWN,
+        VersionState.ON_SALE,
+    ]
 
 
 def test_a_version_is_in_force_no_sooner_than_it_was_known_whatever_it_says():
@@ -50,20 +54,20 @@ def test_a_version_is_in_force_no_sooner_than_it_was_known_whatever_it_says():
 def test_a_version_that_waits_is_in_force_from_the_instant_that_it_names():
     versions = (version(1, 1_000), version(2, 2_000, since=8_000, price="99.00"))
     early, late = listed(*versions, now=7_999), listed(*versions, now=8_000)
-    assert (early.plan.version, early.standing(1), early.standing(2)) == (1, Standing.ON_SALE, Standing.WAITING)
-    assert (late.plan.version, late.standing(1), late.standing(2)) == (2, Standing.SUPERSEDED, Standing.ON_SALE)
+    assert (early.plan.version, early.standing(1), early.standing(2)) == (1, VersionState.ON_SALE, VersionState.WAITING)
+    assert (late.plan.version, late.standing(1), late.standing(2)) == (2, VersionState.SUPERSEDED, VersionState.ON_SALE)
     assert [kept.was_public(2) for kept in (early, late)] == [False, True]
 
 
 def test_a_plan_whose_first_version_waits_is_not_on_sale_yet():
     waits = version(1, 1_000, since=8_000)
     kept = listed(waits, now=2_000)
-    assert (kept.standing(1), kept.on_sale_at(2_000), kept.was_public(1)) == (Standing.WAITING, None, False)
+    assert (kept.standing(1), kept.on_sale_at(2_000), kept.was_public(1)) == (VersionState.WAITING, None, False)
 
 
 def test_a_version_that_was_replaced_while_it_waited_never_was_public():
     kept = listed(version(1, 1_000), version(2, 2_000, since=8_000), version(3, 3_000, Sale.WITHDRAWN), now=9_000)
-    assert (kept.span(2), kept.was_public(2), kept.standing(2)) == (None, False, Standing.SUPERSEDED)
+    assert (kept.span(2), kept.was_public(2), kept.standing(2)) == (None, False, VersionState.SUPERSEDED)
     assert kept.on_sale_at(8_500) is None
     assert kept.span(1) == (1_000, 3_000)
 
@@ -74,7 +78,7 @@ def test_what_was_kept_before_instants_were_noted_counts_from_the_instant_that_i
 
 
 def test_a_version_is_public_from_when_both_channels_showed_it_until_nobody_looked_any_more():
-    seen = {0: Seen(1, 2_000, 9_000, 9_000), 1: Seen(1, 3_000, 8_000, 8_000)}
+    seen = {0: PageSeen(1, 2_000, 9_000, 9_000), 1: PageSeen(1, 3_000, 8_000, 8_000)}
     shown, last = replace(version(1, 1_000), seen=seen), 8_000 + PATIENCE_MS + AGAIN_MS
     assert [shown.public_at(at) for at in (2_999, 3_000, last, last + 1)] == [False, True, True, False]
     assert not replace(shown, seen=seen | {1: replace(seen[1], public=0)}).public_at(3_000)

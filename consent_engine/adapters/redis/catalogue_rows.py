@@ -5,7 +5,7 @@ import hmac
 import json
 from collections.abc import Mapping
 
-from consent_engine.domain.offer.page_seen import Seen
+from consent_engine.domain.offer.page_seen import PageSeen
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
 
@@ -29,11 +29,11 @@ def versions_of(kept: Mapping[str, str]) -> tuple[Version, ...]:
     return tuple(versions)
 
 
-def seen_of(kept: Mapping[str, str], version: str) -> dict[int, Seen]:
+def seen_of(kept: Mapping[str, str], version: str) -> dict[int, PageSeen]:
     """Return the last look at each address of a version, by the address's place."""
     begins = f"seen:{version}:"
     rows = ((name, row) for name, row in kept.items() if name.startswith(begins))
-    return {int(name.removeprefix(begins)): Seen.decode(row) for name, row in rows}
+    return {int(name.removeprefix(begins)): PageSeen.decode(row) for name, row in rows}
 
 
 def proposed_of(proposal: Proposal) -> str:

@@ -17,7 +17,7 @@ from consent_engine.adapters.redis.reveals import RedisReveals
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
-from consent_engine.domain.offer.page_seen import Seen
+from consent_engine.domain.offer.page_seen import PageSeen
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
@@ -71,12 +71,12 @@ class RedisRegistry(Registry):
 
     def publish(
         self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None = None,
-        seen: Mapping[int, Seen] = NOTHING,
+        seen: Mapping[int, PageSeen] = NOTHING,
     ) -> None:  # fmt: skip
         """Publish as the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
         self._publish(plan, sale, over, known_at, seen)
 
-    def note_seen(self, code: str, version: int, n: int, seen: Seen, *, told: bool) -> None:
+    def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, told: bool) -> None:
         """Keep it as the port says. Sent once: where it is lost, the page is looked at again."""
         calls = Calls()
         calls.plain("HSET", f"{self._prefix}plan:{code}", f"seen:{version}:{n}", seen.encode())
@@ -105,7 +105,7 @@ class RedisRegistry(Registry):
         return f"{self._prefix}codes:{self.now() // 1000 // _HOUR_S}"
 
     def approve(
-        self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, Seen] = NOTHING
+        self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, PageSeen] = NOTHING
     ) -> None:
         """Approve as the port says. Raises StoreUnavailable, also where another admin changed either meanwhile."""
         both = json.dumps([proposal.by, by])
@@ -130,7 +130,7 @@ class RedisRegistry(Registry):
         return {code: proposal_of(row) for code, row in rows}
 
     def _publish(
-        self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None, seen: Mapping[int, Seen],
+        self, plan: Plan, sale: Sale, over: Version | None, known_at: Millis | None, seen: Mapping[int, PageSeen],
         proposed: str = "", by: str = "",
     ) -> None:  # fmt: skip
         before = ("", "") if over is None else (str(over.number), over.sale.value)

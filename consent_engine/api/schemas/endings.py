@@ -12,10 +12,10 @@ from consent_engine.domain.call.ending import (
     EndingEvent,
     Failed,
     GivenUp,
+    Notified,
     Retried,
     SwitchedOff,
     SwitchedOffAgain,
-    Told,
 )
 from consent_engine.domain.effects import UNSETTLED
 from consent_engine.domain.msisdn import hidden
@@ -23,7 +23,7 @@ from consent_engine.domain.msisdn import hidden
 _NAMES: dict[type[EndingEvent], str] = {
     SwitchedOff: "switched_off", Failed: "failed", Retried: "retried", SwitchedOffAgain: "switched_off_again",
     GivenUp: "given_up",
-    Told: "told",
+    Notified: "told",
 }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _step(event: EndingEvent) -> EndingStep:
     match event:
         case SwitchedOff(ref=ref) | SwitchedOffAgain(ref=ref):
             pass
-        case Told(effect=ref, why=why):
+        case Notified(effect=ref, why=why):
             pass
         case Failed(reason=why) | GivenUp(reason=why):
             pass

@@ -12,7 +12,7 @@ from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, STAGES, Trigger
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.unlikely_yes import Seen
+from consent_engine.domain.order.unlikely_yes import Suspicion
 
 Over = Literal["", "done", "failed"]
 UNSHOWN = frozenset({Trigger.REPORTED, Trigger.REVEALED})
@@ -37,7 +37,7 @@ class StepView(View):
     def of(cls, event: Event, words: Mapping[str, str]) -> "StepView":
         """Show an event; of a yes that did not count at once, also why."""
         told, seen = words[f"trigger.{event.trigger}"], getattr(event.detail, "seen", None)
-        if isinstance(seen, Seen):
+        if isinstance(seen, Suspicion):
             told = f"{told} · {words[f'seen.{seen.rule}'].format(**to_builtins(seen))}"
         return cls(at=instant(event.at), what=told, moved=event.trigger in STAGES)
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.days import CHINA
-from consent_engine.domain.offer.page_seen import OURS, Seen
+from consent_engine.domain.offer.page_seen import OURS, PageSeen
 from consent_engine.domain.offer.plan import Publication
 from consent_engine.domain.offer.versions import Listed, Proposal, Version
 from consent_engine.domain.texts.confirmation_fields import disclosures
@@ -72,7 +72,7 @@ class PlanView(View):
         """Show the plan as everybody may see it. version: any of its versions; without it, the one in force."""
         known = version or listed.version(listed.plan.version) or listed.newest
         plan = known.plan
-        told = {name: value for name, value in plan.told().items() if name != "published"}
+        told = {name: value for name, value in plan.as_json().items() if name != "published"}
         published = [
             PublicationView(channel=p.channel, url=p.url, **_published(p, known.seen.get(n)))
             for n, p in enumerate(plan.published)
@@ -85,7 +85,7 @@ class PlanView(View):
         )  # fmt: skip
 
 
-def _published(publication: Publication, seen: Seen | None) -> _Fields:
+def _published(publication: Publication, seen: PageSeen | None) -> _Fields:
     """The optional fields of a publication, and what was seen there."""
     told: _Fields = {name: _offset(at) for name, at in _spans(publication) if at is not None}
     told |= {"api": publication.api} if publication.api else {}

@@ -218,7 +218,7 @@ def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _detail(event: Event) -> dict[str, Any]:
-    return {n: instant(v) if n in _INSTANTS and isinstance(v, int) and v else v for n, v in event.told().items()}
+    return {n: instant(v) if n in _INSTANTS and isinstance(v, int) and v else v for n, v in event.as_json().items()}
 
 
 class RefusalView(View):

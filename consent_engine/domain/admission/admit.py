@@ -111,16 +111,16 @@ def admit(
         placing, order_id, plan, offer, code, now, subs=terms.sub_numbers, asks_code=bool(others), call=call
     )  # fmt: skip
     if doc.segments > (carried := terms.carried(plan.carrier)):
-        told = f"the confirmation SMS takes {doc.segments} segments, and its gateway carries {carried} at most"
-        raise ConfirmationTooLong(told, segments=doc.segments, carried=carried)
+        message = f"the confirmation SMS takes {doc.segments} segments, and its gateway carries {carried} at most"
+        raise ConfirmationTooLong(message, segments=doc.segments, carried=carried)
     return opened(doc, Person(request.msisdn, text, request.metadata), line.id, salt)
 
 
 def _is_customer(subscriber: Subscriber, carrier: str, call: Call | None) -> None:
     """Check, as far as the BSS said so, that the number is the carrier's, and had its present holder at the call."""
     if subscriber.is_elsewhere(carrier):
-        told = f"the BSS says that the number is not a customer of {carrier}"
-        raise OtherNetwork(told, network=subscriber.network, carrier=str(carrier))
+        message = f"the BSS says that the number is not a customer of {carrier}"
+        raise OtherNetwork(message, network=subscriber.network, carrier=str(carrier))
     if call is not None and subscriber.came_after(call.began.started_at):
         since = subscriber.holder_since
         raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
@@ -136,8 +136,8 @@ def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Te
     if call is not None and call.began.started_at < (since := line.holder_since(plan.carrier)):
         raise DoNotCall("the number went to another holder after that call", since=since, reason="number_changed")
     _is_customer(placing.subscriber, plan.carrier, call)
-    oldest, told = now - terms.call_age, told_recording(request)
-    known = must_fit(call, line.id, plan.carrier, request.agreed, oldest, recording=told)
+    oldest, recording = now - terms.call_age, named_recording(request)
+    known = must_fit(call, line.id, plan.carrier, request.agreed, oldest, recording=recording)
     if open_orders := [each.order for each in line.entries if each.is_open and each.plan == plan.code]:
         raise DuplicateOrder("an order for this number and plan is open", order=open_orders[0])
     return known
@@ -145,8 +145,8 @@ def _free(placing: Placing, line: Line, plan: Plan, call: Call | None, terms: Te
 
 def _official(request: PlaceOrder, call: Call | None, listed: Listed | None) -> bool:
     """Whether the call came from the carrier's own number; a call that is not known is refused by another rule."""
-    told = request.call
-    if told is not None and listed is not None and told.caller_number != CARRIERS[listed.plan.carrier].outbound:
+    stated = request.call
+    if stated is not None and listed is not None and stated.caller_number != CARRIERS[listed.plan.carrier].outbound:
         return False
     return call is None or bool(call.began.official)
 
@@ -168,14 +168,14 @@ def _not_public(listed: Listed) -> PlanNotPublic:
     """The refusal, with the channel that does not show the plan, where that is the reason."""
     version = listed.version(listed.plan.version)
     unshown = version.unshown() if version is not None and listed.sale is Sale.ON_SALE else None
-    told = "the plan must be known, public in web hall and app, and on sale, at the call and now"
-    return PlanNotPublic(told, **(dict(zip(("channel", "why"), unshown, strict=True)) if unshown else {}))
+    message = "the plan must be known, public in web hall and app, and on sale, at the call and now"
+    return PlanNotPublic(message, **(dict(zip(("channel", "why"), unshown, strict=True)) if unshown else {}))
 
 
-def told_recording(request: PlaceOrder) -> Recording | None:
+def named_recording(request: PlaceOrder) -> Recording | None:
     """The recording that the body of an order names; None where the body names a call by its id."""
-    told = request.call
-    return told.recording if told else None
+    stated = request.call
+    return stated.recording if stated else None
 
 
 def _spoken(plan: Plan, language: str) -> Tariff:
@@ -221,8 +221,8 @@ def _doc(
 
 def _agreed_in(request: PlaceOrder, plan: Plan, call: Call) -> AgreedIn:
     """The call as the order describes it: from the call's record, but the recording as the order's body names it."""
-    told = told_recording(request) or call.recording
-    recording = told.ref if told else ""
+    named = named_recording(request) or call.recording
+    recording = named.ref if named else ""
     return AgreedIn(CARRIERS[plan.carrier].outbound, recording, call.began.started_at, request.agreed)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from consent_engine.domain.admission.admit import Terms, told_recording
+from consent_engine.domain.admission.admit import Terms, named_recording
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.call import Began, Call, CallPerson, CallState, begun
@@ -106,22 +106,22 @@ def begin_from_order(
     Raises ValueError for a body that names a call by its id.
     """
     placing, carrier = of.placing, of.carrier
-    request, told, recording = placing.request, placing.request.call, told_recording(placing.request)
-    if told is None or recording is None:
+    request, stated, recording = placing.request, placing.request.call, named_recording(placing.request)
+    if stated is None or recording is None:
         raise ValueError("this body tells of no call")
-    at = told.started
-    facts = CallFacts(of.call, carrier, told.caller_number, at, told.permit or "", request.plan)
+    at = stated.started
+    facts = CallFacts(of.call, carrier, stated.caller_number, at, stated.permit or "", request.plan)
     violations, permit = violations_of(facts, line, terms, secret)
     began = Began(
         id=of.call, registered_at=now, placed_by=placing.api_key, agent=request.agent, request="",
-        person="", carrier=carrier, official=int(told.caller_number == CARRIERS[carrier].outbound), script="",
+        person="", carrier=carrier, official=int(stated.caller_number == CARRIERS[carrier].outbound), script="",
         permit=permit, started_at=at, violations=violations, ordered=1,
     )  # fmt: skip
     over = Ended(
         at=now, op="", by=placing.api_key, ended_at=request.agreed, outcome=CallOutcome.AGREED,
         plan=request.plan, recording=recording,
     )  # fmt: skip
-    return begun(began, CallPerson(request.msisdn, told.caller_number), line.id, of.salt, over)
+    return begun(began, CallPerson(request.msisdn, stated.caller_number), line.id, of.salt, over)
 
 
 def end(call: Call, wanted: CallEnd, line: Line, secret: str, now: Millis, sells: Callable[[str, str], bool]) -> Ended:

@@ -114,14 +114,16 @@ class EndCall(StrictForm):
 
     def fingerprint(self) -> str:
         """A hash that equal ends share: of every field."""
-        told = [[each.id, millis(each.at)] for each in self.disclosures]
+        disclosures = [[each.id, millis(each.at)] for each in self.disclosures]
         recording = self.recorded()
-        return _hashed([millis(self.ended_at), self.outcome.value, self.plan, recording, told])
+        return _hashed([millis(self.ended_at), self.outcome.value, self.plan, recording, disclosures])
 
     def recorded(self) -> Recording | None:
         """The recording, as kept."""
-        taken = self.recording
-        return None if taken is None else Recording(taken.ref, (taken.sha256 or "").lower(), taken.seconds)
+        recording = self.recording
+        return (
+            None if recording is None else Recording(recording.ref, (recording.sha256 or "").lower(), recording.seconds)
+        )
 
     def disclosed(self) -> tuple[Disclosed, ...]:
         """The disclosures, as kept."""

@@ -41,15 +41,15 @@ def numberless_json(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _texts(told: object) -> Iterator[str]:
-    if isinstance(told, dict):
-        for name, value in told.items():
+def _texts(tree: object) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for name, value in tree.items():
             yield name
             yield from _texts(value)
-    elif isinstance(told, list):
-        for each in told:
+    elif isinstance(tree, list):
+        for each in tree:
             yield from _texts(each)
-    elif isinstance(told, float):
-        yield f"{told:f}".rstrip("0").rstrip(".")  # 13800138000.0 is a number, and 1.3800138e10 the same one
+    elif isinstance(tree, float):
+        yield f"{tree:f}".rstrip("0").rstrip(".")  # 13800138000.0 is a number, and 1.3800138e10 the same one
     else:
-        yield str(told)
+        yield str(tree)

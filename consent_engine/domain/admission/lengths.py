@@ -24,9 +24,9 @@ def too_long(plan: Plan, window: Millis, carried: int, free_exit: Millis = 0) ->
     wrong = []
     for language in languages(plan):
         for purpose, text in longest(plan, language, window, free_exit).items():
-            takes, most = segments(text), min(MOST[purpose], carried)
-            if takes > most:
+            needed, most = segments(text), min(MOST[purpose], carried)
+            if needed > most:
                 where = "" if language == "zh" else f" in {language}"
-                message = f"takes {takes} segments{where}, and {most} are the most"
+                message = f"takes {needed} segments{where}, and {most} are the most"
                 wrong.append(FieldError(purpose.value, "too_long", message))
     return wrong

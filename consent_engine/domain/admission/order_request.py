@@ -78,7 +78,7 @@ class CallDetails(StrictForm):
         return Recording(self.recording_id, (self.recording_sha256 or "").lower())
 
     @property
-    def told_later(self) -> list[str | None]:
+    def optional_fields(self) -> list[str | None]:
         """The fields that only some bodies have; empty where a body has none of them."""
         return [self.permit, self.recording_sha256] if self.permit or self.recording_sha256 else []
 
@@ -147,8 +147,8 @@ class PlaceOrder(StrictForm):
         if agreed > now + SKEW_MS:
             field = "call.agreed_at" if self.call else "agreed_at"
             wrong.append(FieldError(field, "call_time_invalid", "must not be in the future"))
-        if self.call and not wrong and (told := _never_so(self.call.started, agreed)):
-            wrong.append(FieldError("call.started_at", "call_time_invalid", told))
+        if self.call and not wrong and (error := _never_so(self.call.started, agreed)):
+            wrong.append(FieldError("call.started_at", "call_time_invalid", error))
         return wrong
 
     def fingerprint(self) -> str:
@@ -158,10 +158,10 @@ class PlaceOrder(StrictForm):
         if call is not None:
             times = [call.started, self.agreed]
             parts = [self.msisdn, self.plan, self.agent, call.caller_number, call.recording_id, times, self.metadata]
-            parts += [call.told_later] if call.told_later else []
+            parts += [call.optional_fields] if call.optional_fields else []
         parts += [] if self.language == "zh" else [self.language]
-        told = canonical(parts) if self.metadata else compact(parts)
-        return sha256(told.encode("utf-8", "surrogatepass")).hex()[:32]
+        encoded = canonical(parts) if self.metadata else compact(parts)
+        return sha256(encoded.encode("utf-8", "surrogatepass")).hex()[:32]
 
 
 def _field_error(found: ErrorDetails) -> FieldError:

@@ -187,7 +187,7 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
     def brought_back(self) -> dict[str, str]:
         """The fields to write when it comes back from the archive, one version above the copy there, which stays."""
         fields = {f"e{n}": public for n, public in enumerate(self.publics) if n}
-        parts = {"who": self.who, **held(self.id, self.recording_keys), SAID: self.said}
+        parts = {"who": self.person_text, **held(self.id, self.recording_keys), SAID: self.said}
         kept = {name: part for name, part in parts.items() if part}
         return {"v": str(self.version + 1), "doc": self.publics[0], "line": self.line, **fields, **kept}
 

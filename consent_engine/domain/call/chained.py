@@ -71,7 +71,7 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
     effects: Mapping[str, Pending]
     publics: tuple[str, ...]
     """the links of the chain as kept: the doc, then each event"""
-    who: str = ""
+    person_text: str = ""
     """its person part as kept"""
 
     form: ClassVar[Form]
@@ -102,11 +102,11 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
     @classmethod
     def begun(cls, doc: D, person: P, line: str, salt: str, *events: E) -> tuple[Self, dict[str, str]]:
         """A new record, and the fields that are written once. events: those from before it was made known"""
-        who = person.encode(salt)
-        doc = replace(cast(Any, doc), person=digest(who))
+        person_text = person.encode(salt)
+        doc = replace(cast(Any, doc), person=digest(person_text))
         publics = (cls.form.doc.encode(doc), *map(compact, events))
-        record = cls(doc, person, line, 0, chain("", publics), events, {}, publics, who)
-        fields = {"doc": publics[0], "who": who, "line": line}
+        record = cls(doc, person, line, 0, chain("", publics), events, {}, publics, person_text)
+        fields = {"doc": publics[0], "who": person_text, "line": line}
         return record, fields | {f"e{n}": public for n, public in enumerate(publics) if n}
 
     @classmethod
@@ -114,24 +114,24 @@ class ChainedRecord(Struct, Generic[D, P, E], frozen=True, dict=True):  # a dict
         """A record from its fields. Raises BrokenRecord."""
         form = cls.form
         try:
-            publics, who = publics_of(fields), fields.get("who")
+            publics, person_text = publics_of(fields), fields.get("who")
             doc = cast(D, form.doc.decode(publics[0]))
             record = cls(
                 doc=doc,
-                person=cast(P, form.person(who) if who is not None else form.erased),
+                person=cast(P, form.person(person_text) if person_text is not None else form.erased),
                 line=fields["line"],
                 version=int(fields["v"]),
                 head=fields["head"],
                 events=tuple(form.event(each) for each in publics[1:]),
                 effects=read_effects(fields),
                 publics=tuple(publics),
-                who=who or "",
+                person_text=person_text or "",
                 **cls.beside(doc, fields),
             )
             state = form.state(fields["state"])
         except (KeyError, ValueError, TypeError) as error:
             raise BrokenRecord(f"{form.name}'s record cannot be read: {type(error).__name__}") from error
-        others = who is not None and digest(who) != record.doc.person
+        others = person_text is not None and digest(person_text) != record.doc.person
         if others or state is not record.state or chain("", publics) != record.head:
             raise BrokenRecord(f"{form.name} whose history does not give its record: somebody changed it")
         return record

@@ -94,7 +94,7 @@ class SwitchedOffAgain(Struct, frozen=True, array_like=True, tag="switched_off_a
     ref: str
 
 
-class Told(Struct, frozen=True, array_like=True, tag="told"):
+class Notified(Struct, frozen=True, array_like=True, tag="told"):
     """The notice to the subscriber, or the reason why there is none. effect: the line's SMS, '' where there is none"""
 
     at: Millis
@@ -113,12 +113,12 @@ class GivenUp(Struct, frozen=True, array_like=True, tag="given_up"):
     reason: str
 
 
-EndingEvent = SwitchedOff | Failed | Retried | SwitchedOffAgain | Told | GivenUp
+EndingEvent = SwitchedOff | Failed | Retried | SwitchedOffAgain | Notified | GivenUp
 _BEFORE_OFF = {Failed: EndingState.ENDING_FAILED, Retried: EndingState.ENDING, GivenUp: EndingState.GIVEN_UP}
 _EVENT = Reader[EndingEvent](cast("type[EndingEvent]", EndingEvent))
 
 
-class Taken(Struct, frozen=True, array_like=True):
+class EndingDoc(Struct, frozen=True, array_like=True):
     """The doc of an ending: the facts when it was requested; written once, public: it names no person.
 
     asked_at: by the store's clock · cause, channel, by, reason: see `Why` · activation: the id of the activation at
@@ -161,11 +161,11 @@ class EndingPerson(PersonPart, frozen=True):
 WEEK_MS = 7 * 24 * 3_600_000
 
 
-class Ending(ChainedRecord[Taken, EndingPerson, EndingEvent], frozen=True, dict=True):
+class Ending(ChainedRecord[EndingDoc, EndingPerson, EndingEvent], frozen=True, dict=True):
     """An ending as it stands at one version. Its id: the slot of its number, then a hash of "end" and the order."""
 
     form: ClassVar[Form] = Form(
-        "an ending", Rows(Taken, least=19), Reader(EndingPerson), EndingPerson(""), _EVENT, EndingState
+        "an ending", Rows(EndingDoc, least=19), Reader(EndingPerson), EndingPerson(""), _EVENT, EndingState
     )
 
     @cached_property
@@ -215,7 +215,7 @@ class Why(Struct, frozen=True):
     at: Millis = 0
 
 
-def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Taken:
+def ending_doc(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> EndingDoc:
     """The doc of an order's ending. Raises NotActivated where no service was switched on, and NumberErased for a
     withdrawal of an erased number: it cannot be matched to its order.
     """
@@ -227,7 +227,7 @@ def taken(order: Order, why: Why, asked_at: Millis, holder_since: Millis) -> Tak
     doc, offer = order.doc, order.doc.offer
     in_time = (why.at or asked_at) - on.at <= offer.policy.free_exit > 0
     free = why.cause is Cause.REVIEW_FAILED or (why.cause is Cause.WITHDRAWN and in_time)
-    return Taken(
+    return EndingDoc(
         ending_id(order.id), order.id, asked_at, why.cause, why.channel, why.by, why.reason, doc.carrier, doc.plan,
         offer.plan_version, offer.plan_hash, on.ref, on.at, holder_since, doc.call.started_at,
         offer.language, elements(doc.carrier, offer.tariff, offer.language).name, order.receipt, "", int(free),
@@ -239,7 +239,7 @@ NO_NUMBER = "the number of its order is erased: have the service switched off by
 """The reason of an ending for which the BSS cannot be asked: its contract names the number."""
 
 
-def opened(doc: Taken, msisdn: str, line: str, salt: str) -> tuple[Ending, dict[str, str]]:
+def opened(doc: EndingDoc, msisdn: str, line: str, salt: str) -> tuple[Ending, dict[str, str]]:
     """A new ending, and the fields that are written once. Without the number it has failed from the beginning: a person
     must see to it.
     """

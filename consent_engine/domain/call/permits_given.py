@@ -30,10 +30,10 @@ class Given(Row, frozen=True):
     @classmethod
     def of(cls, request: str, by: str, about: Dialling, answers: Iterable[tuple[str, Dial]]) -> "Given":
         """Make the stored form of the answers about lines."""
-        told = [(line, dial.reason.value if dial.reason else "") for line, dial in answers]
-        counts = Counter(reason for _, reason in told)
+        reasons = [(line, dial.reason.value if dial.reason else "") for line, dial in answers]
+        counts = Counter(reason for _, reason in reasons)
         permits = counts.pop("", 0)
-        sealed = digest("\n".join(f"{line} {reason}" for line, reason in told))
+        sealed = digest("\n".join(f"{line} {reason}" for line, reason in reasons))
         return cls(
             request, by, about.now, about.carrier or "", about.plan or "", about.until, permits,
             dict(sorted(counts.items())), sealed,

@@ -132,7 +132,7 @@ def _stood(standing: Sequence[Restriction], carrier: str, plan: str | None, at: 
     return tuple(kind.value for kind in Kind if kind in kinds)
 
 
-def _looks_like_ours(about: Reporting, _plans: Collection[str]) -> bool:
+def _resembles_own_number(about: Reporting, _plans: Collection[str]) -> bool:
     own = CARRIERS[about.carrier].outbound
     return about.caller.endswith(own) or about.caller.startswith(own)
 
@@ -153,7 +153,7 @@ def _names_a_plan(about: Reporting, plans: Collection[str]) -> bool:
 
 _ASKED: Mapping[Because, Callable[[Reporting, Collection[str]], bool]] = MappingProxyType(
     {
-        Because.LOOKS_LIKE_OURS: _looks_like_ours,
+        Because.LOOKS_LIKE_OURS: _resembles_own_number,
         Because.OF_ANOTHER_CARRIER: _of_another_carrier,
         Because.NAMES_US: _names_us,
         Because.NAMES_A_PLAN: _names_a_plan,

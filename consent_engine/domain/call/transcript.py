@@ -81,8 +81,8 @@ def decode_lines(said: str, event: Transcribed) -> tuple[Spoken, ...]:
     return tuple(Spoken(*line) for line in _READ(said).lines)
 
 
-def hints(lines: Sequence[Spoken], told: Mapping[str, str]) -> Hints:
-    """Find the hints in the agent's words. told: the disclosures that had to be made, in Chinese
+def hints(lines: Sequence[Spoken], disclosures: Mapping[str, str]) -> Hints:
+    """Find the hints in the agent's words. disclosures: those that had to be made, in Chinese
 
     >>> lines = [Spoken(1, "agent", "每个月一百九十九块，合约二十四个月"), Spoken(2, "agent", "您就回个是。")]
     >>> found = hints(lines, {"price": "199元/月", "term": "在网24个月", "early_fee": "最高960元"})
@@ -92,16 +92,16 @@ def hints(lines: Sequence[Spoken], told: Mapping[str, str]) -> Hints:
     ({'price': 1, 'term': 1}, ((2, '您就回个是'),))
     """
     agents = [(each.at, folded(each.text)) for each in lines if each.by == "agent"]
-    spoken = {name: at for name, text in told.items() if (at := _when(folded(text), agents))}
+    spoken = {name: at for name, text in disclosures.items() if (at := _when(folded(text), agents))}
     phrases = tuple((at, phrase) for at, text in agents for phrase in FORBIDDEN if phrase in text)
     return Hints(EDITION, spoken, phrases)
 
 
-def _when(told: str, agents: Sequence[tuple[Millis, str]]) -> Millis:
+def _when(words: str, agents: Sequence[tuple[Millis, str]]) -> Millis:
     """When the last needed part of a disclosure was spoken; 0: it seems that not enough was spoken."""
-    wanted = set(_FIGURE.findall(told)) or {told[n : n + 2] for n in range(len(told) - 1)} or {told}
+    wanted = set(_FIGURE.findall(words)) or {words[n : n + 2] for n in range(len(words) - 1)} or {words}
     most = len(wanted)
-    has_figures = bool(_FIGURE.search(told))
+    has_figures = bool(_FIGURE.search(words))
     for at, text in agents:
         known = set(_FIGURE.findall(text)) if has_figures else {text[n : n + 2] for n in range(len(text) - 1)}
         wanted -= known

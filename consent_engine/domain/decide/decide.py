@@ -196,9 +196,9 @@ def _on_resend(order: Order, fact: ResendAsked, now: Millis) -> Decision:
 def _on_cancel(order: Order, fact: CancelAsked, now: Millis) -> Decision:
     """Cancel; raises TooLate when a person asked and an activation was started or the order has settled."""
     door = details.OF_PLAN if fact.revoked else fact.door
-    what = details.Cancelled(reason=fact.reason, door=door, limited=int(fact.limited))
+    cancelled = details.Cancelled(reason=fact.reason, door=door, limited=int(fact.limited))
     too_late = details.RepliedLate(reason=fact.reason, door=door, limited=int(fact.limited))
-    event, late = (Event.of(each, now, fact.op, fact.ref, fact.by, fact.person) for each in (what, too_late))
+    event, late = (Event.of(each, now, fact.op, fact.ref, fact.by, fact.person) for each in (cancelled, too_late))
     decision = refuse_or_note(order, event, late)
     if decision.order.state is not order.state:
         refused = door not in {"", details.OF_CALL, details.OF_PLAN, details.OF_LINE}

@@ -35,7 +35,7 @@ from consent_engine.domain.order.details import (
     TooLateToAsk,
 )
 from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.history import NUMBER_CHANGED, asks, early_in_vain, told_late
+from consent_engine.domain.order.history import NUMBER_CHANGED, answered_late, asks, early_in_vain
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.rhythm import Beat
 
@@ -99,7 +99,11 @@ def settle(
     may_be_sent = question is not None and order.state is State.AGREED and (question.leased_at or question.doubts)
     if may_be_sent and not unasked and isinstance(event.detail, MayBeAsked):
         event = replace(event, detail=replace(event.detail, may_be_asked=1))
-    if isinstance(event.detail, (TooLateToAsk, ConfirmationFailed)) and early_in_vain(order) and not told_late(order):
+    if (
+        isinstance(event.detail, (TooLateToAsk, ConfirmationFailed))
+        and early_in_vain(order)
+        and not answered_late(order)
+    ):
         event = replace(event, detail=replace(event.detail, answered=1))
         puts = (*puts, say(Purpose.LATE, event.at))
     gone = tuple((effect, kinds[effect]) if effect in kinds else off(order, effect) for effect in order.effects)
@@ -236,8 +240,8 @@ def archiving(order: Order) -> Put:
 def telling(decision: Decision, op: str, now: Millis) -> Decision:
     """Return a cancellation with a notice: its subscriber was asked about a revoked plan, or had said yes."""
     order = decision.order
-    held, told = held_back(order, say(Purpose.CANCELLED, now), op, now)
-    return replace(decision, order=order.moved(*held), events=(*decision.events, *held), put=(*decision.put, told))
+    held, notice = held_back(order, say(Purpose.CANCELLED, now), op, now)
+    return replace(decision, order=order.moved(*held), events=(*decision.events, *held), put=(*decision.put, notice))
 
 
 def changed_hands(order: Order, now: Millis, op: str, by: str, ref: str = "") -> Decision:

@@ -12,10 +12,10 @@ from consent_engine.domain.call.ending import (
     EndingState,
     Failed,
     GivenUp,
+    Notified,
     Retried,
     SwitchedOff,
     SwitchedOffAgain,
-    Told,
 )
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import (
@@ -135,7 +135,7 @@ def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
     return EndDecision((Retried(now, op, by),) if failed and room else (), put)
 
 
-def on_take_up(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
+def on_reopen(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
     """Ask the BSS again for an ending that was given up, under the same key, as one more attempt; void where it was not
     given up, or its history is full.
     """
@@ -170,14 +170,14 @@ def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Mil
     """
     over = ((WAKE_NOTICE, Drop.ANYWAY),)
     if not ending.person.msisdn:
-        return EndDecision((Told(now, op, "engine", "", "number_erased"),), (expiring(now),), over), None
+        return EndDecision((Notified(now, op, "engine", "", "number_erased"),), (expiring(now),), over), None
     if ending.doc.cause is Cause.NUMBER_CHANGED or line.holder_since(ending.doc.carrier) > ending.doc.called_at:
-        return EndDecision((Told(now, op, "engine", "", "number_changed"),), (expiring(now),), over), None
+        return EndDecision((Notified(now, op, "engine", "", "number_changed"),), (expiring(now),), over), None
     first = order.effects.get(NOTIFICATION) if order is not None and order.state is State.ACTIVATED else None
     if first is not None and not first.parked:
         return EndDecision(put=(Put(WAKE_NOTICE, now + LOOK_AGAIN_MS),)), None
     put = Put(sms_effect(Purpose.ENDED, line.version), now, Pending(about=about(ending)))
-    return EndDecision((Told(now, op, "engine", put.effect),), (expiring(now),), over), put
+    return EndDecision((Notified(now, op, "engine", put.effect),), (expiring(now),), over), put
 
 
 def expiring(now: Millis) -> Put:

@@ -12,7 +12,7 @@ from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.history import all_of, asked
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.rhythm import Beat
-from consent_engine.domain.order.unlikely_yes import Seen, Unlikely
+from consent_engine.domain.order.unlikely_yes import Suspicion, Unlikely
 
 
 class Rules(NamedTuple):
@@ -42,7 +42,7 @@ class Text(NamedTuple):
     proves: bool = False
 
 
-def unlikely(order: Order, reply: Replied) -> Seen | None:
+def unlikely(order: Order, reply: Replied) -> Suspicion | None:
     """Return why no person can have written this yes, by the policy that the order was placed under; None: one can.
 
     Of several rules the first counts, in the order that stands here.
@@ -53,18 +53,18 @@ def unlikely(order: Order, reply: Replied) -> Seen | None:
     text = _answered(order, reply)
     measured = reply.at - text.since
     if reply.in_call:
-        return Seen(Unlikely.CALL_UP, measured, edition=RULES.edition)
+        return Suspicion(Unlikely.CALL_UP, measured, edition=RULES.edition)
     least = policy.reading_ms(text.segments * RULES.characters)
     if least and measured < least:  # where a text takes no time, a record made after the reply makes none too fast
-        return Seen(Unlikely.TOO_FAST, measured, least, RULES.edition)
+        return Suspicion(Unlikely.TOO_FAST, measured, least, RULES.edition)
     if policy.reports and not text.delivered:
-        return Seen(Unlikely.NOT_DELIVERED, measured, edition=RULES.edition)
+        return Suspicion(Unlikely.NOT_DELIVERED, measured, edition=RULES.edition)
     if reply.rhythm is not None:
-        return Seen(reply.rhythm.rule, measured, edition=RULES.edition, others=reply.rhythm.others)
+        return Suspicion(reply.rhythm.rule, measured, edition=RULES.edition, others=reply.rhythm.others)
     return None
 
 
-def beat(order: Order, reply: Replied, seen: Seen | None) -> Beat | None:
+def beat(order: Order, reply: Replied, seen: Suspicion | None) -> Beat | None:
     """Return the yes to be compared with others of the order's agent; None where no rhythm is looked for, or another
     rule was met. Once a rhythm was `seen`, the yes is kept among them and compared no more.
     """
@@ -74,8 +74,8 @@ def beat(order: Order, reply: Replied, seen: Seen | None) -> Beat | None:
     text, came, written = _answered(order, reply), reply.received_at, reply.written_at
     at = written if written is not None and came - written > RULES.late else came
     most = policy.cadence if seen is None else 0
-    took = max(0, reply.at - text.since)
-    return Beat(order.line, order.doc.agent, took, at, text.proves, text.delivered, most)
+    delay = max(0, reply.at - text.since)
+    return Beat(order.line, order.doc.agent, delay, at, text.proves, text.delivered, most)
 
 
 IN_RHYTHM = frozenset({Unlikely.CADENCE, Unlikely.LOCKSTEP})
@@ -107,8 +107,8 @@ def _asking_for_code(order: Order, by: Millis) -> Text | None:
     purpose = Purpose.RESUMED if again else Purpose.PROVE
     effect = sms_effect(purpose, sum(isinstance(e.detail, Resumed) for e in order.events) if again else 1)
     pending = order.effects.get(effect)
-    told = (e.at for e in since if isinstance(e.detail, Informed) and e.detail.purpose is purpose)
-    sent = next(told, pending.last_at if pending else 0)
+    handed_over = (e.at for e in since if isinstance(e.detail, Informed) and e.detail.purpose is purpose)
+    sent = next(handed_over, pending.last_at if pending else 0)
     delivered = _delivered_at(since, effect, sent, by)
     return Text(delivered or sent, bool(delivered), RULES.short, proves=True) if sent or delivered else None
 

@@ -41,11 +41,11 @@ from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.history import (
     asks,
     early_yes,
+    late_refusal,
     number_changed,
     proves_reading,
     revoked_late,
     stops,
-    took_back,
 )
 from consent_engine.domain.order.order import QUESTION, Order
 
@@ -54,11 +54,11 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
     """Decide what an ended call means. One that ended after its effect was gone is kept as a note, with its ref."""
     pending = order.effects.get(ended.effect)
     same = pending is not None and pending.attempts == ended.token
-    ours = same and pending is not None and pending.leased_at > 0
+    current = same and pending is not None and pending.leased_at > 0
     outcome = ended.outcome
-    if same and not ours and not isinstance(outcome, Accepted):
+    if same and not current and not isinstance(outcome, Accepted):
         return Decision(order)  # recorded before: only the answer was lost
-    if pending is None or (not ours and not isinstance(outcome, Accepted)):
+    if pending is None or (not current and not isinstance(outcome, Accepted)):
         return _ended_late(order, ended, now)
     match outcome:
         case Accepted():
@@ -67,14 +67,14 @@ def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
             return _rejected(order, ended, outcome.reason, pending, now)
         case Unavailable():
             due = now + order.doc.policy.backoff(pending.attempts, ended.roll, outcome.after)
-            return _not_taken(order, ended, outcome.reason, pending, due, now)
+            return _untaken(order, ended, outcome.reason, pending, due, now)
         case Untaken():  # due at once, and leased as not begun: restrictions are checked again
-            return _not_taken(order, ended, outcome.reason, replace(pending, first_at=0), now, now)
+            return _untaken(order, ended, outcome.reason, replace(pending, first_at=0), now, now)
         case Uncertain():
             return _uncertain(order, ended, outcome.reason, pending, now)
 
 
-def _not_taken(order: Order, ended: Ended, reason: str, pending: Pending, due: Millis, now: Millis) -> Decision:
+def _untaken(order: Order, ended: Ended, reason: str, pending: Pending, due: Millis, now: Millis) -> Decision:
     """Try again, unless it is an activation that was taken back meanwhile: nothing of it was done."""
     again = Put(ended.effect, due, replace(pending, leased_at=0, why=reason))
     return not_begun(order, again, ended.op, now)
@@ -88,14 +88,14 @@ def not_begun(order: Order, again: Put, op: str, now: Millis) -> Decision:
     if undone and number_changed(order):
         over = {effect: each for effect, each in order.effects.items() if effect != ACTIVATE}
         return changed_hands(replace(order, effects=over), now, op, "engine")
-    if undone and (word := took_back(order)):
-        return _taken_back(order, *word, op, now)
+    if undone and (word := late_refusal(order)):
+        return _ended_by_late_refusal(order, *word, op, now)
     if undone and (why := revoked_late(order)):
         return _revoked(order, why, op, now)
     return Decision(order, put=(again,))
 
 
-def _taken_back(order: Order, word: Event, late: details.RepliedLate, op: str, now: Millis) -> Decision:
+def _ended_by_late_refusal(order: Order, word: Event, late: details.RepliedLate, op: str, now: Millis) -> Decision:
     """Settle by the no or STOP that came meanwhile: the call surely did nothing. It is answered as if it came now."""
     stop = late.keyword is Keyword.STOP
     event = Event.of(late.counts(), now, op, word.ref, "subscriber", dict(word.person or {}))
@@ -165,14 +165,14 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         decision = settle_if_failed(decision, ended.op, now, waits=ended.waits)
     else:
         purpose, _ = sms_parts(ended.effect)
-        told = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
-        kind = details.NotificationAccepted if told else details.Informed
+        notified = purpose is Purpose.NOTIFICATION and order.state is State.ACTIVATED
+        kind = details.NotificationAccepted if notified else details.Informed
         sent = kind(
             attempts=attempts, doubts=doubts, note=note_, believed=believed, purpose=purpose, parts=outcome.parts,
             known=_known(order, ended),
         )  # fmt: skip
         event = Event.of(sent, now, ended.op, outcome.ref, "gateway")
-        decision = settle(order, event) if told else note(order, event)
+        decision = settle(order, event) if notified else note(order, event)
     if ended.effect not in [effect for effect, _ in decision.drop]:
         decision = replace(decision, drop=(*decision.drop, off(order, ended.effect)))
     return decision if ended.known_by or ended.effect == ACTIVATE else _arrived(decision, ended, outcome, now)
@@ -201,9 +201,9 @@ def question_answered(
     if counts is None:
         void = Event.of(details.bare(Trigger.EARLY_REPLY_VOID), now, f"{op}:void", early.ref, "engine")
         return Decision(moved.moved(void), (event, void), timers, gone)
-    told = counts.counts(taken=order.doc.policy.suspects == Suspects.OFF)
-    yes = Event.of(told, now, f"{op}:yes", early.ref, "subscriber", dict(early.person or {}))
-    if isinstance(told, details.RepliedSuspect):
+    detail = counts.counts(trusted=order.doc.policy.suspects == Suspects.OFF)
+    yes = Event.of(detail, now, f"{op}:yes", early.ref, "subscriber", dict(early.person or {}))
+    if isinstance(detail, details.RepliedSuspect):
         return Decision(moved.moved(yes), (event, yes), (*timers, say(Purpose.PROVE, now)), gone)
     return Decision(moved.moved(yes), (event, yes), (activating(order, now),), gone)
 

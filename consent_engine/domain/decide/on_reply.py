@@ -27,16 +27,16 @@ from consent_engine.domain.order.details import Detail
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Replied, Rule
 from consent_engine.domain.order.history import (
+    answered_late,
     asked,
     asking_since,
     clarified,
     number_changed,
     proves_reading,
     stops,
-    told_late,
 )
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.unlikely_yes import Seen
+from consent_engine.domain.order.unlikely_yes import Suspicion
 
 MOST_ANSWERS = 3
 """How often an order answers HELP, or STOP after activation: an answering machine may be writing to the engine."""
@@ -61,7 +61,7 @@ def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
             return _unknown(order, reply, now)
 
 
-def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str | int | Seen | None) -> Event:
+def _event(kind: Callable[..., Detail], reply: Replied, now: Millis, **more: str | int | Suspicion | None) -> Event:
     """Return the event of a reply: the rule, the candidates, when it reached us; the words in the person part."""
     detail = kind(
         keyword=reply.keyword, rule=reply.rule, candidates=reply.candidates, received_at=reply.received_at,
@@ -101,7 +101,7 @@ def _proves_enough(order: Order, reply: Replied) -> bool:
     return not (order.asked_anew and reply.rule is Rule.ONLY_ORDER)
 
 
-def to_be_held(order: Order, reply: Replied) -> Seen | None:
+def to_be_held(order: Order, reply: Replied) -> Suspicion | None:
     """Return why a person must look at a yes that could count; None where there is no reason, or it could not."""
     policy = order.doc.policy
     if policy.suspects not in _HOLDING or reply.keyword is not Keyword.YES or reply.rule is Rule.AMBIGUOUS:
@@ -181,10 +181,10 @@ def _held(order: Order, reply: Replied, now: Millis) -> Decision:
     Nothing is asked meanwhile: no answer would count.
     """
     event = _event(details.Suspected, reply, now, seen=reply.seen)
-    told = reply.answer and not begun(order) and not order.state.settled
+    answered = reply.answer and not begun(order) and not order.state.settled
     n = 1 + sum(1 for _ in order.all(Trigger.SUSPECTED))
     resting = asking_at(order, reply.received_at + SUSPICION_LASTS_MS)
-    noted = note(order, event, *resting, *((say(Purpose.HELD, now, n),) if told else ()))
+    noted = note(order, event, *resting, *((say(Purpose.HELD, now, n),) if answered else ()))
     again = tuple(
         off(order, effect) for effect in order.effects if effect.startswith(_ASKING_AGAIN) and effect != QUESTION
     )
@@ -196,9 +196,9 @@ def _late(order: Order, reply: Replied, now: Millis) -> Decision:
     """Note a yes that comes too late; a subscriber who still waits is answered, once, that it changes nothing."""
     # After a STOP, the answer to it was the last message.
     waits = order.state not in ENGAGED and order.last(Trigger.OPTED_OUT) is None
-    told = waits and not told_late(order)
-    event = _event(details.RepliedLate, reply, now, answered=int(told))
-    return note(order, event, *((say(Purpose.LATE, now),) if told else ()))
+    answered = waits and not answered_late(order)
+    event = _event(details.RepliedLate, reply, now, answered=int(answered))
+    return note(order, event, *((say(Purpose.LATE, now),) if answered else ()))
 
 
 def _help(order: Order, reply: Replied, now: Millis) -> Decision:

@@ -36,8 +36,8 @@ class Telling(Struct, frozen=True):
 
 def received(report: Report, to: Telling) -> Put:
     """Return the SMS that a report came, with its number and when it will be answered."""
-    told, language = report.received, report.received.language
-    at, due = to.clock(told.received_at, language), by_end_of(to.days.at(told.answer_by), language)
+    complaint, language = report.received, report.received.language
+    at, due = to.clock(complaint.received_at, language), by_end_of(to.days.at(complaint.answer_by), language)
     return to.put(Purpose.REPORT, RECEIVED, language, report.number, at, due)
 
 
@@ -46,8 +46,8 @@ def found(report: Report, to: Telling) -> Put:
     decided = report.decided
     if decided is None:
         raise ValueError("nobody has decided this report")
-    told, language = report.received, report.received.language
-    number, caller, at = report.number, report.person.caller, to.clock(told.called_at, language)
+    complaint, language = report.received, report.received.language
+    number, caller, at = report.number, report.person.caller, to.clock(complaint.called_at, language)
     if decided.found in OF_OTHERS:
         return to.put(Purpose.REPORT, NOT_OURS, language, number, caller, decided.forwarded or CENTRE)
     if decided.found is ReportClass.OURS_SPOOFED:

@@ -173,8 +173,8 @@ def _held(whole: Folded, sent: tuple[str, ...]) -> Read | None:
     text = whole.text
     if _held_for(text, asks=whole.asks) is None or _nobody_wrote(text):
         return None
-    for ours in sent:
-        text = _unquoted(text, fold(ours).text)
+    for own_text in sent:
+        text = _unquoted(text, fold(own_text).text)
     reason = _held_for(text, asks=whole.asks)
     return None if reason is None else _found(Keyword.HOLD, "", reason)
 
@@ -193,16 +193,16 @@ def _nobody_wrote(text: str) -> bool:
     return False
 
 
-def _unquoted(text: str, ours: str) -> str:
+def _unquoted(text: str, own_text: str) -> str:
     """Remove from a text the runs that also stand in a text that we sent."""
     kept, start = [], 0
     while start < len(text):
         end = start + _RUN
-        if end > len(text) or text[start:end] not in ours:
+        if end > len(text) or text[start:end] not in own_text:
             kept.append(text[start])
             start += 1
             continue
-        while end < len(text) and text[start : end + 1] in ours:
+        while end < len(text) and text[start : end + 1] in own_text:
             end += 1
         quoted = sum(1 if character.isascii() else _SPOKEN for character in text[start:end]) >= _RUN * _SPOKEN
         kept.append("\n" if quoted else text[start])

@@ -74,8 +74,8 @@ def _spelt(piece: str, letters: Mapping[int, int]) -> Keyword | None:
     found = stop or _is_no(said)
     if not found:
         return None
-    ours = [piece[each.start() : each.end()] for each in re.finditer(re.escape(found["core"]), said)]
-    if not all(map(_LATIN.search, ours)):
+    words = [piece[each.start() : each.end()] for each in re.finditer(re.escape(found["core"]), said)]
+    if not all(map(_LATIN.search, words)):
         return None
-    plain = all(sum(map(str.isalpha, each)) + each[0].isalpha() > _FEW for each in ours)
+    plain = all(sum(map(str.isalpha, each)) + each[0].isalpha() > _FEW for each in words)
     return (Keyword.STOP if plain else Keyword.HOLD) if stop else Keyword.NO

@@ -23,14 +23,14 @@ MOST_PARTS, MOST_REPLIES = 16, 8
 
 
 class Piece(Struct, frozen=True, array_like=True):
-    """One part. key: its name · told: 1 where the part alone is a refusal and went into the inbox as one."""
+    """One part. key: its name · handed_on: 1 where the part alone is a refusal and went into the inbox as one."""
 
     n: int
     key: str
     id: str
     text: str
     written_at: Millis | None = None
-    told: int = 0
+    handed_on: int = 0
 
 
 class Gathered(Struct, frozen=True, array_like=True):
@@ -56,15 +56,15 @@ class Gathered(Struct, frozen=True, array_like=True):
         return len(self.pieces) == self.of
 
     @property
-    def untold(self) -> tuple[Piece, ...]:
+    def withheld(self) -> tuple[Piece, ...]:
         """The parts that have not been handed on alone."""
-        return tuple(piece for piece in self.pieces if not piece.told)
+        return tuple(piece for piece in self.pieces if not piece.handed_on)
 
     def knows(self, key: str) -> bool:
         """Whether the part of this name is here, or was."""
         return any(piece.key == key for piece in self.pieces)
 
-    def takes(self, piece: Piece) -> bool:
+    def accepts(self, piece: Piece) -> bool:
         """Whether a part can belong to this reply: the reply waits, and no other part has that number."""
         return not self.done and all(each.n != piece.n for each in self.pieces)
 
@@ -80,7 +80,7 @@ class Gathered(Struct, frozen=True, array_like=True):
         """Return the reply after it went into the inbox: the names of its parts, and none of their words. refuses:
         whether their joint text does
         """
-        refused = int(refuses or any(each.told for each in self.pieces))
+        refused = int(refuses or any(each.handed_on for each in self.pieces))
         names = tuple(Piece(each.n, each.key, "", "") for each in self.pieces)
         return replace(self, done=at, pieces=names, refused=refused)
 

@@ -19,33 +19,33 @@ REPORTS_KNOWN_MS = 30 * 24 * 3_600_000
 """How long reports on an SMS are counted together."""
 MOST_ATTEMPTS, MOST_SMS = 8, 32
 """The most attempts at an SMS, and the most SMS of a line; beyond that the oldest are forgotten."""
-_TOLD = {Delivery.ACCEPTED: 1, Delivery.FAILED: 2, Delivery.DELIVERED: 4}
+_REPORTED = {Delivery.ACCEPTED: 1, Delivery.FAILED: 2, Delivery.DELIVERED: 4}
 
 
 class Attempt(Struct, frozen=True, array_like=True):
-    """One attempt at an SMS of so many parts. taken, here, lost: the parts reported so · told: the results that its
-    order has · parts: their ids, where the gateway gives each its own and no order's history says so
+    """One attempt at an SMS of so many parts. accepted, here, lost: the parts reported so · reported: the results that
+    its order has · parts: their ids, where the gateway gives each its own and no order's history says so
     """
 
     id: str
     of: int
-    taken: tuple[int, ...] = ()
+    accepted: tuple[int, ...] = ()
     here: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
-    told: int = 0
+    reported: int = 0
     parts: tuple[str, ...] = ()
 
     @property
     def row(self) -> object:
         """The attempt as kept: with the ids of parts only where there are any."""
-        return self if self.parts else (self.id, self.of, self.taken, self.here, self.lost, self.told)
+        return self if self.parts else (self.id, self.of, self.accepted, self.here, self.lost, self.reported)
 
     def heard(self, status: Delivery, part: int, of: int) -> "Attempt":
         """Return the attempt after a report on one part."""
         more = replace(self, of=max(self.of, of))
         match status:
             case Delivery.ACCEPTED:
-                return replace(more, taken=_with(self.taken, part))
+                return replace(more, accepted=_with(self.accepted, part))
             case Delivery.DELIVERED:
                 return replace(more, here=_with(self.here, part))
             case Delivery.FAILED:
@@ -58,16 +58,16 @@ class Attempt(Struct, frozen=True, array_like=True):
         elif len(self.here) >= self.of:
             new = Delivery.DELIVERED
         else:
-            whole = not alone or len({*self.taken, *self.here}) >= self.of
-            new = Delivery.ACCEPTED if whole and not self._was_told(Delivery.DELIVERED) else None
-        return None if new is None or self._was_told(new) else new
+            whole = not alone or len({*self.accepted, *self.here}) >= self.of
+            new = Delivery.ACCEPTED if whole and not self._was_reported(Delivery.DELIVERED) else None
+        return None if new is None or self._was_reported(new) else new
 
-    def _was_told(self, status: Delivery) -> bool:
-        return bool(self.told & _TOLD[status])
+    def _was_reported(self, status: Delivery) -> bool:
+        return bool(self.reported & _REPORTED[status])
 
     def telling(self, status: Delivery) -> "Attempt":
         """Return the attempt after its order got this status."""
-        return replace(self, told=self.told | _TOLD[status])
+        return replace(self, reported=self.reported | _REPORTED[status])
 
 
 class SmsReports(Struct, frozen=True, array_like=True):
@@ -103,7 +103,7 @@ class SmsReports(Struct, frozen=True, array_like=True):
         early = [each for each in self.attempts if each.id in parts]
         said = Attempt(parts[0], len(parts), parts=parts)
         for each in early:
-            for status, about in ((Delivery.ACCEPTED, each.taken), (Delivery.DELIVERED, each.here),
+            for status, about in ((Delivery.ACCEPTED, each.accepted), (Delivery.DELIVERED, each.here),
                                   (Delivery.FAILED, each.lost)):  # fmt: skip
                 said = said.heard(status, parts.index(each.id) + 1, len(parts)) if about else said
         others = [each for each in self.attempts if each not in early]

@@ -89,9 +89,9 @@ def _name(body: UnreadReport) -> str:
 
 def _before(order: Order, body: UnreadReport) -> Iterator[tuple[Delivery, int]]:
     """Yield the reports on single parts of this attempt in the history: those that came before the gateway's answer."""
-    for part, told in reported(order):
-        if told.effect == body.effect and (part.attempt, part.of) == (body.id, body.segments):
-            yield told.status, part.n
+    for part, report in reported(order):
+        if report.effect == body.effect and (part.attempt, part.of) == (body.id, body.segments):
+            yield report.status, part.n
 
 
 def _fact(

@@ -31,7 +31,7 @@ from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resume
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
 from consent_engine.domain.order.rhythm import Rhythm
-from consent_engine.domain.order.unlikely_yes import Seen
+from consent_engine.domain.order.unlikely_yes import Suspicion
 
 MOST_SETTLED = 20
 """The most settled orders of a line that are looked at; open ones are never left out."""
@@ -95,7 +95,7 @@ def _in_rhythm(fact: Fact, rhythm: Rhythm) -> Fact:
     return replace(fact, rhythm=rhythm) if isinstance(fact, Replied) else fact
 
 
-def _with(fact: Fact, seen: Seen | None) -> Fact:
+def _with(fact: Fact, seen: Suspicion | None) -> Fact:
     return replace(fact, seen=seen) if isinstance(fact, Replied) else fact
 
 
@@ -185,8 +185,8 @@ def _questions(line: Line, orders: Mapping[str, Order], message: Unread, body: U
     """Return the orders that a doubtful reply concerns: the one asked from the number it was sent to; where that tells
     nothing, each that was asked, until its service is activated.
     """
-    ours = [entry for entry in _meant(line, orders, message, body) if _is_open_question(orders[entry.order])]
-    return [entry for entry in ours if entry.sub == body.sub] or ours
+    open_questions = [entry for entry in _meant(line, orders, message, body) if _is_open_question(orders[entry.order])]
+    return [entry for entry in open_questions if entry.sub == body.sub] or open_questions
 
 
 def _is_open_question(order: Order) -> bool:

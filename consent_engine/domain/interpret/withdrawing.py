@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from consent_engine.domain.call.ending import Ending, EndingState, Told
+from consent_engine.domain.call.ending import Ending, EndingState, Notified
 from consent_engine.domain.decide.decision import Put, begun
 from consent_engine.domain.decide.endings import about
 from consent_engine.domain.effects import Millis, Pending, Purpose, sms_effect
@@ -90,8 +90,8 @@ def withdrawal(
 def _is_theirs(line: Line, order: Order, carriers: Sequence[str]) -> bool:
     """Whether an order was asked of the number's present holder, by a carrier that the message may mean."""
     doc = order.doc
-    ours = doc.carrier in carriers and doc.call.started_at >= line.holder_since(doc.carrier)
-    return ours and bool(order.person.msisdn)
+    matches = doc.carrier in carriers and doc.call.started_at >= line.holder_since(doc.carrier)
+    return matches and bool(order.person.msisdn)
 
 
 def _was_open(order: Order, message: str) -> bool:
@@ -117,28 +117,28 @@ def answering(meant: Reading, found: Withdrawal, line: Line, carrier: str, at: M
     silent = tuple((o, replace(fact, answer=False) if isinstance(fact, Replied) else fact) for o, fact in meant.facts)
     put = tuple(each for each in meant.put if not each.effect.startswith(f"sms.{Purpose.OPTED_OUT}."))
     unmatched = "withdrawn" if meant.unmatched and found.ends is not None else meant.unmatched
-    told = _told_again(found.again, line, carrier, at)
-    fields = {**meant.fields, f"a:end:{carrier}": str(at)} if told else meant.fields
+    notice = _notice_again(found.again, line, carrier, at)
+    fields = {**meant.fields, f"a:end:{carrier}": str(at)} if notice else meant.fields
     if found.asks is not None and not found.refuses and at - line.answered.get(f"ask:{carrier}", 0) >= A_DAY_MS:
         fields = {**fields, f"a:ask:{carrier}": str(at)}
     if found.asks is not None and (f"a:stop:{carrier}" in fields or f"a:ask:{carrier}" in fields):
         put = (*put, asking_to_end(found.asks, line, at, refuses=found.refuses))
-    return replace(meant, facts=silent, put=(*put, *told), fields=fields, unmatched=unmatched)
+    return replace(meant, facts=silent, put=(*put, *notice), fields=fields, unmatched=unmatched)
 
 
-def _told_again(ending: Ending | None, line: Line, carrier: str, at: Millis) -> tuple[Put, ...]:
+def _notice_again(ending: Ending | None, line: Line, carrier: str, at: Millis) -> tuple[Put, ...]:
     """Return the answer to a repeated withdrawal, once a day at most: the notice once more, or that an operator sees to
     it. None where the notice is still to come, and is not late.
     """
     if ending is None or at - line.answered.get(f"end:{carrier}", 0) < A_DAY_MS:
         return ()
-    told = about(ending)
+    subject = about(ending)
     late = ending.state is EndingState.ENDING and at - ending.doc.asked_at >= LATE_MS
     if late or ending.state in {EndingState.ENDING_FAILED, EndingState.GIVEN_UP}:
-        told = asked_again(told)
-    elif not any(isinstance(each, Told) and each.effect for each in ending.events):
+        subject = asked_again(subject)
+    elif not any(isinstance(each, Notified) and each.effect for each in ending.events):
         return ()
-    return (Put(sms_effect(Purpose.ENDED, line.version), at, Pending(about=told)),)
+    return (Put(sms_effect(Purpose.ENDED, line.version), at, Pending(about=subject)),)
 
 
 def asking_to_end(order: Order, line: Line, at: Millis, *, refuses: bool) -> Put:
@@ -149,7 +149,7 @@ def asking_to_end(order: Order, line: Line, at: Millis, *, refuses: bool) -> Put
     on = order.last(Trigger.SERVICE_ACTIVATED)
     ends = on.at + offer.policy.free_exit if on and offer.policy.free_exit else 0
     free_until = ends if at < ends and has_early_fee(offer.tariff) else 0
-    told = elements(doc.carrier, offer.tariff, offer.language)
+    names = elements(doc.carrier, offer.tariff, offer.language)
     cost = leaving(offer.tariff, offer.language, free_until)
-    about = (doc.carrier, offer.language, doc.code, told.name, cost, "refused" * refuses)
+    about = (doc.carrier, offer.language, doc.code, names.name, cost, "refused" * refuses)
     return Put(sms_effect(Purpose.WITHDRAW_ASK, line.version), at, Pending(about=about))

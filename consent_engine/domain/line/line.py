@@ -148,21 +148,21 @@ class Line(Struct, frozen=True):
             parts = of["p"].items() if WAKE_PARTS in effects else ()  # its timer stands as long as any of them does
             gathered = {name: Gathered.decode(kept) for name, kept in parts}
             calls = [CallEntry.decode(*each) for each in of["c"].items()]
-            told = [ReportedCall.decode(*each) for each in of["q"].items()]
+            reported = [ReportedCall.decode(*each) for each in of["q"].items()]
             past = _past_of(fields)
             code = ProofCode.decode(fields[CODE]) if CODE in fields else None
             version, seen = int(fields.get("v", "0")), int(fields.get("seen", "0"))
         except (ValueError, TypeError) as error:
             raise BrokenRecord(f"line record cannot be read: {type(error).__name__}") from error
         calls.sort(key=lambda each: each.place, reverse=True)
-        told.sort(key=lambda each: (not each.granted_at, -each.at, each.report))
+        reported.sort(key=lambda each: (not each.granted_at, -each.at, each.report))
         ended = tuple([each for each in restrictions if each.is_over(now)])
         over = [f"r:{each.name}" for each in ended if each.is_over(now - CALLS_KNOWN_MS)]
         standing = tuple([each for each in restrictions if not each.is_over(now)])
         return cls(
             line, version, fields.get("msisdn", ""), entries, standing, effects, answered, seen,
-            (*aged, *over, *_gone(calls, now), *_forgotten(told, now))[:_MOST_AGED],
-            gathered, of["d"], tuple(calls), *past, tuple(told), code, ended,
+            (*aged, *over, *_gone(calls, now), *_forgotten(reported, now))[:_MOST_AGED],
+            gathered, of["d"], tuple(calls), *past, tuple(reported), code, ended,
         )  # fmt: skip
 
 
@@ -174,10 +174,10 @@ def _past_of(fields: Mapping[str, str]) -> tuple[tuple[Happened, ...], tuple[str
     return tuple(map(Happened.decode, publics)), tuple(publics), fields.get("mac", "")
 
 
-def _forgotten(told: Sequence[ReportedCall], now: Millis) -> list[str]:
+def _forgotten(reported: Sequence[ReportedCall], now: Millis) -> list[str]:
     """Return the fields of reports that need not be named any more."""
-    rewarded = sum(bool(each.granted_at) for each in told)
-    return [each.field for n, each in enumerate(told) if n >= rewarded + MOST_NAMED or each.until < now]
+    rewarded = sum(bool(each.granted_at) for each in reported)
+    return [each.field for n, each in enumerate(reported) if n >= rewarded + MOST_NAMED or each.until < now]
 
 
 def _gone(calls: Sequence[CallEntry], now: Millis) -> list[str]:
@@ -197,11 +197,11 @@ def free_code(
     left. Raises BrokenRecord when none is left.
     """
     spare = ""
-    taken = {entry.code for entry in entries if entry.remembered(now)}
+    in_use = {entry.code for entry in entries if entry.remembered(now)}
     start = int(seed, 16) % 800
     for step in range(800):
         code = str(200 + (start + step) % 800)
-        if code not in taken and usable_code(code, open_texts):
+        if code not in in_use and usable_code(code, open_texts):
             if code not in figures:
                 return code
             spare = spare or code

@@ -95,13 +95,13 @@ class ProofCode(Row, frozen=True, array_like=True):
         before = tuple(replace(each, own=each.own + 1) if each.seed == seed else each for each in self.before)
         return replace(self, before=before)
 
-    def check(self, secret: str, line: str, told: str, now: Millis, seed: str = "") -> None:
-        """Raise CodeWrong unless `told` is the newest code, or the one of this seed, in time. Compared in constant
+    def check(self, secret: str, line: str, code: str, now: Millis, seed: str = "") -> None:
+        """Raise CodeWrong unless `code` is the newest code, or the one of this seed, in time. Compared in constant
         time.
         """
         good = [self.seed] if now <= self.at + LASTS_MS else []
         good += [each.seed for each in self.before if each.seed == seed and now <= each.at + LASTS_MS]
-        if not sum(_same(told, code_of(secret, line, each)) for each in good):  # compares with each, even after a match
+        if not sum(_same(code, code_of(secret, line, each)) for each in good):  # compares with each, even after a match
             raise CodeWrong(_WRONG)
 
 
@@ -183,5 +183,5 @@ def _made_of(secret: str, kind: bytes, line: str, seed: str) -> bytes:
     return mac(mac(secret.encode(), kind), f"{line}\n{seed}".encode("utf-8", "surrogatepass"))
 
 
-def _same(told: str, wanted: str) -> bool:
-    return hmac.compare_digest(told.encode("utf-8", "surrogatepass"), wanted.encode())
+def _same(code: str, wanted: str) -> bool:
+    return hmac.compare_digest(code.encode("utf-8", "surrogatepass"), wanted.encode())

@@ -90,11 +90,11 @@ def unfit(plan: Plan, addresses: Addresses, versions: tuple[Version, ...]) -> It
         elif url := addresses.fetched(each):
             if not addresses.may_be_asked(url):
                 field = "api" if each.api else "url"
-                told = "is at a host that the engine may not fetch pages from: add the host to CONSENT_TARIFF_HOSTS"
-                yield FieldError(f"published.{n}.{field}", "host_not_allowed", told)
+                message = "is at a host that the engine may not fetch pages from: add the host to CONSENT_TARIFF_HOSTS"
+                yield FieldError(f"published.{n}.{field}", "host_not_allowed", message)
         elif each.url.startswith("/"):
-            told = f"is not a page of this engine: write /tariffs/{plan.code}/{number}"
-            yield FieldError(f"published.{n}.url", "no_such_page", told)
+            message = f"is not a page of this engine: write /tariffs/{plan.code}/{number}"
+            yield FieldError(f"published.{n}.url", "no_such_page", message)
 
 
 def _shows_another(own: OwnPage, plan: Plan, versions: tuple[Version, ...], number: int) -> str:

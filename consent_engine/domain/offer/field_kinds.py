@@ -51,10 +51,10 @@ def _instant(value: object) -> object:
 
 def _amount(value: object) -> Decimal:
     # YAML and JSON give 199.00 as a float, which is read from its shortest spelling.
-    told = value if isinstance(value, str) else str(value) if type(value) in {int, float, Decimal} else ""
-    if not _AMOUNT.fullmatch(told):
+    digits = value if isinstance(value, str) else str(value) if type(value) in {int, float, Decimal} else ""
+    if not _AMOUNT.fullmatch(digits):
         raise PydanticCustomError("invalid_amount", 'must be an amount such as "199.00", of at most two decimal places')
-    return Decimal(told).quantize(_CENT)
+    return Decimal(digits).quantize(_CENT)
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]

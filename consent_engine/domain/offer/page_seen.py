@@ -19,7 +19,7 @@ FOR_EVER: Millis = 1 << 62
 UNCHECKED = "unchecked"
 
 
-class Seen(Row, frozen=True):
+class PageSeen(Row, frozen=True):
     """The state of one version on one channel.
 
     public: 1 where admission takes the channel as showing it · since: since when `public` is so · at: the last look, 0
@@ -66,28 +66,28 @@ class Found(Struct, frozen=True):
     surely: bool = True
 
 
-OURS = Seen(1, 0)
+OURS = PageSeen(1, 0)
 """The state on our own pages: they show a version from the instant on at which it is in force."""
 
 
-def unchecked(now: Millis) -> Seen:
+def unchecked(now: Millis) -> PageSeen:
     """The state of a new version: it is not sold before its page was looked at."""
-    return Seen(0, now, why=UNCHECKED, failing=now)
+    return PageSeen(0, now, why=UNCHECKED, failing=now)
 
 
-def attested(now: Millis, by: str, reason: str) -> Seen:
+def attested(now: Millis, by: str, reason: str) -> PageSeen:
     """The state where an admin attests that the channel shows the version."""
-    return Seen(1, now, now, now, by=by, reason=reason)
+    return PageSeen(1, now, now, now, by=by, reason=reason)
 
 
-def after(before: Seen, found: Found, now: Millis) -> Seen:
+def after(before: PageSeen, found: Found, now: Millis) -> PageSeen:
     """The state after one more look."""
     if not found.why:
-        return Seen(1, before.since if before.public else now, now, now, found.hash)
+        return PageSeen(1, before.since if before.public else now, now, now, found.hash)
     patient = not found.surely and now - before.good <= PATIENCE_MS
     public = int(bool(before.public) and patient)
     since = before.since if public == before.public else now
-    return Seen(public, since, now, before.good, found.hash or before.hash, found.why, before.failing or now)
+    return PageSeen(public, since, now, before.good, found.hash or before.hash, found.why, before.failing or now)
 
 
-Seen.rows = Rows(Seen, least=2)
+PageSeen.rows = Rows(PageSeen, least=2)

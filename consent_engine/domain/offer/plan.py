@@ -53,20 +53,20 @@ class Plan(Struct, frozen=True, dict=True):
     @classmethod
     def decode(cls, kept: Mapping[str, Any]) -> "Plan":
         """Read a stored plan. Raises ValueError."""
-        told = {name: value for name, value in kept.items() if name not in _OWN}
+        fields = {name: value for name, value in kept.items() if name not in _OWN}
         return cls(
             convert(kept.get("code"), str),
             convert(kept.get("carrier"), Carrier),
-            convert(told, Tariff),
+            convert(fields, Tariff),
             convert(kept.get("published", ()), tuple[Publication, ...]),
             convert(kept.get("version", 1), int),
         )
 
     def encode(self) -> str:
         """The plan as stored: JSON whose amounts are texts."""
-        return encode(self.told()).decode()
+        return encode(self.as_json()).decode()
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The whole plan, as JSON values."""
         return {
             "code": self.code, "carrier": self.carrier.value, **to_builtins(self.tariff),
@@ -84,7 +84,7 @@ class Plan(Struct, frozen=True, dict=True):
 
         So a page that is to carry the hash can be made before the plan is on sale.
         """
-        content = {name: value for name, value in self.told().items() if name != "version"}
+        content = {name: value for name, value in self.as_json().items() if name != "version"}
         content["published"] = [[p.channel, p.url, *([p.api] if p.api else ())] for p in self.published]
         canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -196,7 +196,7 @@ def _gaps(form: PlanForm) -> Iterator[FieldError]:
     early = fee is not None and fee.at_most < fee.per_remaining_month
     cheaper = 0 if price.promotion is None or renewal.automatic else price.promotion.months
     lasts = term.months or (term.days or 0) / _DAYS_OF_A_MONTH
-    told: tuple[tuple[bool, str, str, str], ...] = (
+    rules: tuple[tuple[bool, str, str, str], ...] = (
         (promised, "price.monthly", "missing", "must say the monthly price that follows the promotion"),
         (kinds != 1 and not promised, "price", "one_price", "must say exactly one of monthly, once and daily"),
         ((term.months is None) == (term.days is None), "term", "one_term", "must have either months or days"),
@@ -205,16 +205,16 @@ def _gaps(form: PlanForm) -> Iterator[FieldError]:
         (early, "term.early_fee.at_most", "too_small", "must not be less than the fee of one month"),
         (renewal.automatic != (renewal.notice_days is not None), "renewal.notice_days", "notice_days",
          "must be given if renewal.automatic is true, and only then"),
-        *((not renewal.automatic and told is not None, f"renewal.{field}", "not_automatic",
+        *((not renewal.automatic and value is not None, f"renewal.{field}", "not_automatic",
            "must be left out if renewal.automatic is false")
-          for field, told in (("months", renewal.months), ("reminded_by", renewal.reminded_by))),
+          for field, value in (("months", renewal.months), ("reminded_by", renewal.reminded_by))),
         (form.first_month is not None and otherwise, "first_month", "not_monthly",
          "must be left out if the price is not monthly"),
         ("phone" not in form.sold_by, "sold_by", "not_by_phone", "must name phone: plans here are sold by phone"),
         *((bool(p.since and p.until and p.until <= p.since), f"published.{n}", "never_public",
            "must end after it begins") for n, p in enumerate(form.published)),
     )  # fmt: skip
-    yield from (FieldError(field, code, message) for wrong, field, code, message in told if wrong)
+    yield from (FieldError(field, code, message) for wrong, field, code, message in rules if wrong)
     if form.english is not None:
         yield from _english_gaps(form, form.english)
 
@@ -226,10 +226,10 @@ def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
             yield FieldError(f"english.{field}", "missing", "must be given if the plan has it, and only then")
     if len(form.restrictions) != len(english.restrictions):
         yield FieldError("english.restrictions", "missing", "must be as many as the plan's own restrictions")
-    told = [("name", english.name), ("seller", english.seller), ("scenario", english.scenario)]
-    told += [("offered_to", english.offered_to), *(("restrictions", each) for each in english.restrictions)]
-    told += [("terms", each) for each in english.terms.values()]
-    for field in dict.fromkeys(field for field, text in told if text and _CHINESE.search(text)):
+    texts = [("name", english.name), ("seller", english.seller), ("scenario", english.scenario)]
+    texts += [("offered_to", english.offered_to), *(("restrictions", each) for each in english.restrictions)]
+    texts += [("terms", each) for each in english.terms.values()]
+    for field in dict.fromkeys(field for field, text in texts if text and _CHINESE.search(text)):
         yield FieldError(f"english.{field}", "not_english", "must have no Chinese in it: no text mixes two languages")
     if form.unsubscribe.word and _CHINESE.search(form.unsubscribe.word):
         yield FieldError(
@@ -238,8 +238,8 @@ def _english_gaps(form: PlanForm, english: EnglishForm) -> Iterator[FieldError]:
     whats = [*(e.what for e in form.includes), *(e.what for e in form.overage)]
     units = [*(e.unit for e in form.includes), *(e.per for e in form.overage)]
     units += [form.speed_cap.unit] if form.speed_cap else []
-    untold = [*whats, *(unit for unit in units if not unit.isascii() and unit not in UNITS)]
-    if any(each not in english.terms for each in untold):
+    untranslated = [*whats, *(unit for unit in units if not unit.isascii() and unit not in UNITS)]
+    if any(each not in english.terms for each in untranslated):
         yield FieldError("english.terms", "missing", "must translate every `what` and every Chinese unit")
 
 

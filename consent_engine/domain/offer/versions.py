@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.offer.page_seen import FOR_EVER, Seen
+from consent_engine.domain.offer.page_seen import FOR_EVER, PageSeen
 from consent_engine.domain.offer.plan import CHANNELS, Plan
 
 REMEMBERED = 1000
@@ -23,7 +23,7 @@ class Sale(StrEnum):
     REVOKED = "revoked"
 
 
-class Standing(StrEnum):
+class VersionState(StrEnum):
     """The state of a version: that of its sale while it is in force, or that it is not in force."""
 
     ON_SALE = "on_sale"
@@ -45,7 +45,7 @@ class Version(Struct, frozen=True, dict=True):  # a dict: for cached properties
     sale: Sale = Sale.ON_SALE
     known_at: Millis = 0
     by: tuple[str, ...] = ()
-    seen: Mapping[int, Seen] = {}
+    seen: Mapping[int, PageSeen] = {}
 
     @property
     def number(self) -> int:
@@ -162,14 +162,14 @@ class Listed(Struct, frozen=True):
         later = min((each.begins for each in self._known if each.number > number), default=None)
         return None if later is not None and later <= begins else (begins, later)
 
-    def standing(self, number: int) -> Standing:
+    def standing(self, number: int) -> VersionState:
         current = self.plan.version if self.begun else 0
         if number > current and self.span(number) is not None:
-            return Standing.WAITING
+            return VersionState.WAITING
         known = self.version(number)
         if known is not None and (number == current or known.sale is not Sale.ON_SALE):
-            return Standing(known.sale)
-        return Standing.SUPERSEDED
+            return VersionState(known.sale)
+        return VersionState.SUPERSEDED
 
     def was_public(self, number: int) -> bool:
         """Whether a version is or ever was in force and shown to the public; a version that waits is not yet."""

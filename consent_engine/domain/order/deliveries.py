@@ -36,8 +36,8 @@ class PartOf(NamedTuple):
 def parts_known(order: Order) -> Mapping[str, PartOf]:
     """Map each id that a gateway gave a part of one of our SMS to its attempt, and to its number among the parts."""
     kinds = ConfirmationAccepted | SmsAccepted | EndedLate
-    told = [e.detail.parts for e in order.events if isinstance(e.detail, kinds) and e.detail.parts]
-    return {part: PartOf(parts[0], n, len(parts)) for parts in told for n, part in enumerate(parts, 1)}
+    part_ids = [e.detail.parts for e in order.events if isinstance(e.detail, kinds) and e.detail.parts]
+    return {part: PartOf(parts[0], n, len(parts)) for parts in part_ids for n, part in enumerate(parts, 1)}
 
 
 def was_reported(order: Order) -> bool:
@@ -123,9 +123,9 @@ def _copies_again(order: Order) -> int | None:
     """Return how many copies of the repeated question may have been taken; None while it is asked, or where the end of
     one is not known: a subscriber whose words may be a refusal is asked no more, whatever is in flight.
     """
-    taken = [each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION]
+    accepted = [each for _, each in all_of(order, Informed) if each.purpose is Purpose.CONFIRMATION]
     refused = [each for _, each in all_of(order, NotInformed) if each.purpose is Purpose.CONFIRMATION]
-    known = len(taken) + sum(not each.believed for each in refused)  # a believed refusal followed a doubt
+    known = len(accepted) + sum(not each.believed for each in refused)  # a believed refusal followed a doubt
     if any(map(asks, order.effects)) or known < len(all_of(order, AskedAgain)):
         return None
-    return sum(each.doubts + 1 for each in taken)
+    return sum(each.doubts + 1 for each in accepted)

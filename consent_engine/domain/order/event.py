@@ -41,7 +41,7 @@ class Event(Struct, frozen=True):
         """Build the event of a `detail`, with the detail's trigger."""
         return cls(detail.trigger, at, op, ref, by, detail, person)
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the detail as the history gives it in JSON."""
         return dict(parsed(compact(self.detail)))
 
@@ -77,8 +77,8 @@ def link(head: str, public: str) -> str:
 
 def salted(person: Mapping[str, Any], salt: str) -> str:
     """Return the person part as kept. Its salt keeps its hash from revealing a number that can be guessed."""
-    told = {**person, "salt": salt}
-    return canonical(told) if "metadata" in told else compact(told)
+    content = {**person, "salt": salt}
+    return canonical(content) if "metadata" in content else compact(content)
 
 
 def named(person: str, hashed: str) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from consent_engine.domain.effects import Millis, Outcome
 from consent_engine.domain.grammar import Keyword, Reason
 from consent_engine.domain.order.rhythm import Rhythm
-from consent_engine.domain.order.unlikely_yes import Seen
+from consent_engine.domain.order.unlikely_yes import Suspicion
 from consent_engine.domain.sms import Delivery
 
 
@@ -57,7 +57,7 @@ class Replied(Struct, frozen=True):
     came: Millis | None = None
     coded: bool = False
     in_call: bool = False
-    seen: Seen | None = None
+    seen: Suspicion | None = None
     rhythm: Rhythm | None = None
 
     @property

@@ -86,8 +86,8 @@ def proves_reading(order: Order, rule: Rule) -> bool:
 
     A sub-number does. A code does where the question contained it, and no later SMS did.
     """
-    told_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
-    return rule is Rule.SUB_NUMBER or (rule is Rule.CODE and bool(order.doc.asks_code) and not told_elsewhere)
+    asked_elsewhere = clarified(order) or order.last(Trigger.ASKED_HELP) is not None
+    return rule is Rule.SUB_NUMBER or (rule is Rule.CODE and bool(order.doc.asks_code) and not asked_elsewhere)
 
 
 def early_yes(order: Order) -> RepliedEarly | None:
@@ -136,7 +136,7 @@ def stops(order: Order) -> int:
     return sum(isinstance(e.detail, Words | RepliedLate) and e.detail.keyword is Keyword.STOP for e in order.events)
 
 
-def told_late(order: Order) -> bool:
+def answered_late(order: Order) -> bool:
     """Whether the subscriber got an SMS saying that a yes changes nothing."""
     kinds = RepliedLate | TooLateToAsk | ConfirmationFailed
     return any(isinstance(e.detail, kinds) and e.detail.answered for e in order.events)
@@ -169,7 +169,7 @@ def _is_yes(event: Event) -> bool:
     return isinstance(event.detail, Cancelled) and bool(event.person)
 
 
-def took_back(order: Order) -> tuple[Event, RepliedLate] | None:
+def late_refusal(order: Order) -> tuple[Event, RepliedLate] | None:
     """Return the first no or STOP that came too late to end the order."""
     words = (each for each in all_of(order, RepliedLate) if each[1].keyword in {Keyword.NO, Keyword.STOP})
     return next(words, None)

@@ -246,7 +246,7 @@ class Order(Struct, frozen=True):
     def decode(cls, fields: Mapping[str, str]) -> "Order":
         """Read an order from its record's fields, and `offer`: the offer it names, as kept. Raises BrokenRecord."""
         try:
-            events, publics = _told(fields)
+            events, publics = _events_of(fields)
             doc, state = Doc.decode(fields["doc"], fields.get("offer", "")), _STATES[fields["state"]]
             return cls(
                 doc=doc,
@@ -281,11 +281,11 @@ _RECEIPT = [one + other for one in _LEGIBLE for other in _LEGIBLE]
 
 def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[str, str]]:
     """Return a new order, and the fields that are written once."""
-    who = person.encode(salt)
-    doc = replace(doc, person=digest(who))
+    person_text = person.encode(salt)
+    doc = replace(doc, person=digest(person_text))
     public = doc.encode()
     order = Order(doc, person, line, State.AGREED, 0, chain("", [public]), (), {}, (public,))
-    return order, {"doc": public, "who": who, "line": line}
+    return order, {"doc": public, "who": person_text, "line": line}
 
 
 def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tuple[Order, dict[str, str]]:
@@ -306,7 +306,7 @@ def sealed(order: Order, events: tuple[Event, ...], salts: Iterator[str]) -> tup
     return after, fields
 
 
-def _told(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+def _events_of(fields: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[str, ...]]:
     """Return the events, and the links of the chain."""
     publics, events, n = [fields["doc"]], [], 1
     while (public := fields.get(f"e{n}")) is not None:
@@ -323,7 +323,7 @@ def _person(fields: Mapping[str, str], doc: Doc, state: State) -> Person:
 
 def replay(fields: Mapping[str, str]) -> tuple[State, str, Millis]:
     """Return state, head and reply_by as the history alone gives them; the offer is not needed."""
-    events, publics = _told(fields)
+    events, publics = _events_of(fields)
     state = State.AGREED
     for event in events:
         state = advance(state, event.trigger)

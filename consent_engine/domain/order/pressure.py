@@ -68,10 +68,10 @@ class Pressure(Struct, frozen=True):
     key: str
     counts: Mapping[Sold, int]
 
-    def share(self, *what: Sold) -> float:
+    def share(self, *outcomes: Sold) -> float:
         """Return the share of the placed orders that went in one of these ways."""
         placed = self.counts.get(Sold.PLACED, 0)
-        return sum(self.counts.get(each, 0) for each in what) / placed if placed else 0.0
+        return sum(self.counts.get(each, 0) for each in outcomes) / placed if placed else 0.0
 
     @property
     def presses(self) -> bool:

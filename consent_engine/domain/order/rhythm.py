@@ -30,15 +30,15 @@ _KEPT = re.compile(r"(\d+),(\d+),(\w+);", re.ASCII)
 class Beat(Struct, frozen=True):
     """A yes to be compared with the newest yeses of its agent, and kept among them by the commit that writes it.
 
-    line: the subscriber's, by a part of which a number counts once · agent: who sold it · took: ms from when the text
-    was there to the yes · at: when the yes came · proves: it answers the SMS that asks for the code · delivered: `took`
-    begins with the text on the handset, not with its hand-over. Such yeses are compared with their like alone · most:
-    so many others in the same rhythm make it suspect, 0: it is only kept
+    line: the subscriber's, by a part of which a number counts once · agent: of the call · delay: ms from when the text
+    was there to the yes · at: when the yes came · proves: it answers the SMS that asks for the code · delivered:
+    `delay` begins with the text on the handset, not with its hand-over. Such yeses are compared with their like alone ·
+    most: so many others in the same rhythm make it suspect, 0: it is only kept
     """
 
     line: str
     agent: str
-    took: Millis
+    delay: Millis
     at: Millis
     proves: bool
     delivered: bool
@@ -50,7 +50,7 @@ class Beat(Struct, frozen=True):
         return f"{'p' if self.proves else 'q'}{'' if self.delivered else '~'}|{self.agent}"
 
     @property
-    def who(self) -> str:
+    def number(self) -> str:
         return self.line[-12:]
 
 
@@ -78,9 +78,9 @@ class Newest(Struct):
 
     def with_also(self, beat: Beat) -> Laid:
         """Put a yes behind those that it was compared with; the oldest leave."""
-        before, others = self.kept, [f"{took},{at},{who};" for took, at, who in _others(beat, self.kept)]
+        before, others = self.kept, [f"{delay},{at},{number};" for delay, at, number in _others(beat, self.kept)]
         depth = DEPTH if beat.delivered else DEPTH_LOOSELY
-        self.kept = "".join((*others[-depth + 1 :], f"{beat.took},{beat.at},{beat.who};"))
+        self.kept = "".join((*others[-depth + 1 :], f"{beat.delay},{beat.at},{beat.number};"))
         return Laid(beat, before, self.kept)
 
 
@@ -90,8 +90,8 @@ def rhythm_of(beat: Beat, newest: str) -> Rhythm | None:
     """
     if not beat.most:
         return None
-    others = [(int(took), int(at)) for took, at, _ in _others(beat, newest)]
-    apart = [abs(took - beat.took) for took, _ in others[-DEPTH_LOOSELY + 1 :]]
+    others = [(int(delay), int(at)) for delay, at, _ in _others(beat, newest)]
+    apart = [abs(delay - beat.delay) for delay, _ in others[-DEPTH_LOOSELY + 1 :]]
     alike = sum(each <= NEAR for each in apart[-DEPTH + 1 :])
     if alike >= beat.most:
         return Rhythm(Unlikely.CADENCE, alike)
@@ -106,4 +106,4 @@ def rhythm_of(beat: Beat, newest: str) -> Rhythm | None:
 
 
 def _others(beat: Beat, newest: str) -> list[tuple[str, str, str]]:
-    return [each for each in _KEPT.findall(newest) if each[2] != beat.who]
+    return [each for each in _KEPT.findall(newest) if each[2] != beat.number]

@@ -20,7 +20,7 @@ class Unlikely(StrEnum):
     """The yeses of this and of other numbers that the same agent sold to came at equal intervals."""
 
 
-class Seen(Struct, frozen=True, omit_defaults=True):
+class Suspicion(Struct, frozen=True, omit_defaults=True):
     """measured: ms from when the text was there, as far as known, to the yes · least: ms that a person needs at least,
     0 where the rule measures nothing · edition: of the rules · others: numbers that answered in the same rhythm.
     """

@@ -77,11 +77,11 @@ def disclosures_of(carrier: str, says: Tariff) -> dict[str, dict[str, str]]:
     shown = {CHINESE: _shown(elements(carrier, says, CHINESE), ENDS[CHINESE], _SOLD_ZH, says) | {"seller": says.seller}}
     if says.english is not None:
         shown[ENGLISH] = _shown(elements(carrier, says, ENGLISH), ENDS[ENGLISH], _SOLD_EN, says)
-    return {language: {name: told for name, told in each.items() if told} for language, each in shown.items()}
+    return {language: {name: text for name, text in each.items() if text} for language, each in shown.items()}
 
 
-def _shown(told: Elements, ends: Mapping[Ends, str], sold: Mapping[str, str], says: Tariff) -> dict[str, str]:
-    shown = {name: value.strip() for name, value in asdict(told).items() if name not in _NOT_SHOWN}
+def _shown(found: Elements, ends: Mapping[Ends, str], sold: Mapping[str, str], says: Tariff) -> dict[str, str]:
+    shown = {name: value.strip() for name, value in asdict(found).items() if name not in _NOT_SHOWN}
     by = "、".join if sold is _SOLD_ZH else ", ".join
     return shown | {"takes_effect": ends[says.unsubscribe.takes_effect], "sold_by": by(sold[e] for e in says.sold_by)}
 
@@ -115,8 +115,8 @@ def plain(amount: Decimal) -> str:
     >>> plain(Decimal("199.00")), plain(Decimal("0.15")), plain(Decimal("10"))
     ('199', '0.15', '10')
     """
-    told = f"{amount:f}"
-    return told.rstrip("0").rstrip(".") if "." in told else told
+    digits = f"{amount:f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 # -- Chinese ----------------------------------------------------------------------------------------------------------
@@ -197,8 +197,8 @@ def _renewal_zh(tariff: Tariff) -> str:
     if not renewal.automatic:
         return "到期不自动续订"
     reminds = renewal.reminded_by is RemindedBy.BSS
-    told = f"到期按{_usual_zh(tariff.price)}自动续订{_again_zh(tariff)}"
-    return told + f"，提前{renewal.notice_days}天提醒" * reminds
+    text = f"到期按{_usual_zh(tariff.price)}自动续订{_again_zh(tariff)}"
+    return text + f"，提前{renewal.notice_days}天提醒" * reminds
 
 
 def _again_zh(tariff: Tariff) -> str:
@@ -206,12 +206,12 @@ def _again_zh(tariff: Tariff) -> str:
 
 
 def _overage_zh(tariff: Tariff) -> str:
-    told = []
+    parts = []
     if tariff.overage:
-        told.append("超出" + "、".join(f"{_ended(e.what)}{plain(e.price)}元/{_ended(e.per)}" for e in tariff.overage))
+        parts.append("超出" + "、".join(f"{_ended(e.what)}{plain(e.price)}元/{_ended(e.per)}" for e in tariff.overage))
     if cap := tariff.speed_cap:
-        told.append(f"超{plain(cap.above)}{cap.unit}限速{cap.limit}")
-    return "；".join(told)
+        parts.append(f"超{plain(cap.above)}{cap.unit}限速{cap.limit}")
+    return "；".join(parts)
 
 
 def _term_zh(term: Term) -> str:
@@ -229,9 +229,9 @@ def _early_zh(fee: EarlyFee | None) -> str:
 
 
 def _restrictions_zh(tariff: Tariff) -> str:
-    told = [f"限{_ended(tariff.offered_to)}"] if tariff.offered_to else []
-    told += map(_ended, tariff.restrictions)
-    return "，".join(told) + "。" * bool(told)
+    parts = [f"限{_ended(tariff.offered_to)}"] if tariff.offered_to else []
+    parts += map(_ended, tariff.restrictions)
+    return "，".join(parts) + "。" * bool(parts)
 
 
 def _unsubscribe_zh(how: Unsubscribe) -> str:
@@ -311,13 +311,13 @@ def _long_en(months: int, days: int) -> str:
 
 
 def _overage_en(tariff: Tariff, terms: Mapping[str, str]) -> str:
-    told = []
+    parts = []
     if tariff.overage:
         each = (f"{terms[e.what]} CNY {plain(e.price)}/{_unit(e.per, terms)}" for e in tariff.overage)
-        told.append("extra " + ", ".join(each))
+        parts.append("extra " + ", ".join(each))
     if cap := tariff.speed_cap:
-        told.append(f"above {plain(cap.above)} {_unit(cap.unit, terms)} at most {cap.limit}")
-    return "; ".join(told)
+        parts.append(f"above {plain(cap.above)} {_unit(cap.unit, terms)} at most {cap.limit}")
+    return "; ".join(parts)
 
 
 def _unit(unit: str, terms: Mapping[str, str]) -> str:
@@ -335,8 +335,8 @@ def _renewal_en(tariff: Tariff) -> str:
     if not renewal.automatic:
         return "does not renew"
     reminds = renewal.reminded_by is RemindedBy.BSS
-    told = f"renews for {_again_en(tariff)} at {_usual_en(tariff.price)}"
-    return told + f", with a reminder {_long_en(0, renewal.notice_days)} before" * reminds
+    text = f"renews for {_again_en(tariff)} at {_usual_en(tariff.price)}"
+    return text + f", with a reminder {_long_en(0, renewal.notice_days)} before" * reminds
 
 
 def _again_en(tariff: Tariff) -> str:
@@ -344,9 +344,9 @@ def _again_en(tariff: Tariff) -> str:
 
 
 def _restrictions_en(english: English) -> str:
-    told = [f"{_ended(english.offered_to)} only"] if english.offered_to else []
-    told += map(_ended, english.restrictions)
-    return "".join(f"{each}. " for each in told)
+    parts = [f"{_ended(english.offered_to)} only"] if english.offered_to else []
+    parts += map(_ended, english.restrictions)
+    return "".join(f"{each}. " for each in parts)
 
 
 def _unsubscribe_en(how: Unsubscribe) -> str:
@@ -387,10 +387,10 @@ def leaving(tariff: Tariff, language: str, free_until: Millis = 0) -> str:
     return f"{_effect_zh(how)}，{fee}{_leaving_fee_zh(how)}"
 
 
-def told_first(early_fee: str, lasts: Millis, language: str) -> str:
+def fee_after_free_period(early_fee: str, lasts: Millis, language: str) -> str:
     """Return the notification's words on leaving early: first that it costs nothing for so long.
 
-    >>> told_first("提前解约违约金最高960元", 604_800_000, "zh")
+    >>> fee_after_free_period("提前解约违约金最高960元", 604_800_000, "zh")
     '开通后7天内退订免违约金，其后提前解约违约金最高960元'
     """
     long = lasting(lasts, language)

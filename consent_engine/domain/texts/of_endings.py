@@ -53,14 +53,14 @@ def _money(settled: Settlement, language: str, hotline: str) -> str:
     """Return what the BSS said of a fee, a refund and the former plan; where it named no fee, who confirms it."""
     words = _MONEY[language]
     fee = words["fee" if Decimal(settled.fee) else "no_fee"] if settled.fee else words["unsaid"]
-    told = [fee.format(hotline=hotline, amount=_plain(settled.fee))]
+    sentences = [fee.format(hotline=hotline, amount=_plain(settled.fee))]
     if settled.refund:
         by = words["by"].format(by=_by(settled.refund_by, language)) if settled.refund_by else ""
         refund = words["refund" if Decimal(settled.refund) else "no_refund"]
-        told.append(refund.format(amount=_plain(settled.refund), by=by))
+        sentences.append(refund.format(amount=_plain(settled.refund), by=by))
     if settled.restored:
-        told.append(words[settled.restored])
-    return ("; " if language == ENGLISH else "，").join(told)
+        sentences.append(words[settled.restored])
+    return ("; " if language == ENGLISH else "，").join(sentences)
 
 
 _MONEY: Mapping[str, Mapping[str, str]] = {
@@ -81,9 +81,9 @@ def _plain(amount: str) -> str:
     return plain(Decimal(amount)) if amount else ""
 
 
-def _by(told: str, language: str) -> str:
+def _by(instant: str, language: str) -> str:
     """Return a day, or an instant, before which something is done."""
     try:
-        return by_end_of(date.fromisoformat(told), language)
+        return by_end_of(date.fromisoformat(instant), language)
     except ValueError:
-        return beginning(told, language)
+        return beginning(instant, language)

@@ -28,7 +28,7 @@ _EMPTY = frozenset(
 _UNSEEN = frozenset({"script", "style", "template", "noscript", "head", "title"})
 _BREAKS = re.compile("[、，,；;。]")
 _CHARSET = re.compile(rb"charset=[\"']?([A-Za-z0-9_-]+)", re.IGNORECASE)
-_NOT_TOLD = frozenset({"published", "version"})
+_NOT_COMPARED = frozenset({"published", "version"})
 
 
 class Page(Struct, frozen=True):
@@ -65,12 +65,12 @@ def lacking(plan: Plan, page: Page) -> tuple[str, ...]:
         item = next((each for each in page.items if each.get(HASH) == plan.hash), None)
         if item is None:
             return (HASH,)
-        told = {name: value for name, value in parsed(plan.encode()).items() if name not in _NOT_TOLD}
-        return tuple(name for name, value in told.items() if item.get(name) != value)
+        fields = {name: value for name, value in parsed(plan.encode()).items() if name not in _NOT_COMPARED}
+        return tuple(name for name, value in fields.items() if item.get(name) != value)
     lacks = [] if plan.hash in page.hashes or _shows(page.text, plan.hash) else [HASH]
-    told = {"name": plan.name, **disclosures(plan)[CHINESE]}
+    texts = {"name": plan.name, **disclosures(plan)[CHINESE]}
     # Each part of a sentence may stand in any place: a page lays out as it likes.
-    parts = {name: [part for part in _BREAKS.split(words) if part.strip()] for name, words in told.items()}
+    parts = {name: [part for part in _BREAKS.split(words) if part.strip()] for name, words in texts.items()}
     every = {part for each in parts.values() for part in each}
     return (*lacks, *(name for name, each in parts.items() if not all(_tells(page.text, p, every) for p in each)))
 
@@ -119,8 +119,8 @@ def _objects(body: bytes, how: Template) -> Iterator[dict[str, Any]]:
 
 def _renamed(item: dict[str, Any], how: Template) -> dict[str, Any]:
     """Return a plan under our names; a name of theirs that the template translates counts only as translated."""
-    ours = {name: value for name, value in item.items() if name not in how.fields}
-    return ours | {name: item[theirs] for theirs, name in how.fields.items() if theirs in item}
+    others = {name: value for name, value in item.items() if name not in how.fields}
+    return others | {name: item[theirs] for theirs, name in how.fields.items() if theirs in item}
 
 
 class _Reader(HTMLParser):
@@ -137,19 +137,19 @@ class _Reader(HTMLParser):
         self._unseen: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         if self._tag:
             self._depth += tag == self._tag
-        elif self._within and told.get("id") == self._within and tag not in _EMPTY:
+        elif self._within and attributes.get("id") == self._within and tag not in _EMPTY:
             self._tag, self._depth = tag, 1
         if tag in _UNSEEN:
             self._unseen.append(tag)
         elif tag == "body":  # a head need not be closed
             self._unseen.clear()
-        elif tag == "meta" and told.get("name") == META:
-            self.hashes.append(told.get("content", "").strip())
-        elif tag == "link" and told.get("rel") == "alternate" and "json" in told.get("type", ""):
-            self.beside = self.beside or told.get("href", "")
+        elif tag == "meta" and attributes.get("name") == META:
+            self.hashes.append(attributes.get("content", "").strip())
+        elif tag == "link" and attributes.get("rel") == "alternate" and "json" in attributes.get("type", ""):
+            self.beside = self.beside or attributes.get("href", "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == self._tag:  # only tags of the same name: others need not be closed

@@ -12,7 +12,7 @@ from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.lifecycle import ENGAGED, State
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.tariff import Tariff
-from consent_engine.domain.texts.confirmation_fields import elements, has_early_fee, told_first
+from consent_engine.domain.texts.confirmation_fields import elements, fee_after_free_period, has_early_fee
 from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
 from consent_engine.domain.texts.report_words import read_name
 from consent_engine.domain.texts.times import beginning, clock_of, instant_from, lasting, literal
@@ -132,9 +132,11 @@ def write(
 @lru_cache(maxsize=1024)  # a text that names no order is the same for all with the same plan
 def _written(purpose: Purpose, subject: Subject, active_from: str, begun: str, until: int, language: str) -> str:
     """Write a text, with a code only where it has one. begun: yes, no, '' where it is not known · until: in minutes."""
-    told = _elements(subject.carrier, subject.tariff, language)
+    values = _elements(subject.carrier, subject.tariff, language)
     if subject.free_exit and has_early_fee(subject.tariff):
-        told = told | {"early_fee_short": told_first(told["early_fee_short"], subject.free_exit, language)}
+        values = values | {
+            "early_fee_short": fee_after_free_period(values["early_fee_short"], subject.free_exit, language)
+        }
     because = BECAUSE[language][subject.because]
     # A question whose time is over may wait for its timer: nothing else makes a reply to an open order late.
     state = State.EXPIRED if purpose is Purpose.LATE and subject.state not in OVER[language] else subject.state
@@ -143,14 +145,14 @@ def _written(purpose: Purpose, subject: Subject, active_from: str, begun: str, u
         purpose,
         **_carrier(subject.carrier, language),
         **_answers(subject.code, language),
-        **told,
+        **values,
         active_from=beginning(active_from, language),
         begun=begun,
         deadline=clock_of(until, language),
         still_active=subject.state in ENGAGED,
         doubtful=subject.doubtful,
         activating=subject.state is State.CONFIRMED,
-        over=OVER[language].get(state, "").format(name=told["name"], because=because),
+        over=OVER[language].get(state, "").format(name=values["name"], because=because),
         because=because,
         call_at=_CALLED,
         reply_at=_REPLIED,
@@ -207,9 +209,9 @@ def of_report(carrier: str | None, about: Sequence[str]) -> str:
     return of_line(carrier, language, key, **dict(zip(names, values, strict=True)))
 
 
-def of_line(carrier: str | None, language: str, key: str, **told: str | bool) -> str:
+def of_line(carrier: str | None, language: str, key: str, **values: str | bool) -> str:
     """Return a text of a line, by its name, with the values that it names."""
-    plain = {name: literal(value) if isinstance(value, str) else value for name, value in told.items()}
+    plain = {name: literal(value) if isinstance(value, str) else value for name, value in values.items()}
     return _render(language, key, **_carrier(carrier, language), **plain)
 
 
@@ -226,8 +228,8 @@ def _environment() -> Environment:
     return Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701
 
 
-def _render(language: str, key: str, **told: str | bool) -> str:
-    return _template(language, key).render(told)
+def _render(language: str, key: str, **values: str | bool) -> str:
+    return _template(language, key).render(values)
 
 
 @cache
@@ -237,9 +239,9 @@ def _template(language: str, key: str) -> Template:
 
 @lru_cache(maxsize=1024)
 def _elements(carrier: str, tariff: Tariff, language: str) -> dict[str, str]:
-    told = asdict(elements(carrier, tariff, language))
+    values = asdict(elements(carrier, tariff, language))
     # A value that ends in a blank stands before another sentence.
-    return {name: literal(value) + " " * value.endswith(" ") for name, value in told.items()}
+    return {name: literal(value) + " " * value.endswith(" ") for name, value in values.items()}
 
 
 def _cool_off(milliseconds: int, language: str) -> str:

@@ -83,8 +83,8 @@ def of_carrier(carrier: str) -> Iterator[Shown]:
         yield Shown("held, no order", language, held(carrier, language, _AT))
         yield Shown("help, no order", language, helped(carrier, language))
         yield Shown("marketing_free", language, registered(carrier, language))
-        for name, told in EXAMPLES[language].items():
-            yield Shown(name, language, of_report(carrier, (named(name, language), *told)))
+        for name, values in EXAMPLES[language].items():
+            yield Shown(name, language, of_report(carrier, (named(name, language), *values)))
 
 
 def which_ones(plans: list[Plan]) -> Iterator[Shown]:
@@ -129,7 +129,7 @@ def _subject(
 def _of_order(plan: Plan, language: str) -> Mapping[str, str]:
     """Return the other texts of an order, by name and case."""
 
-    def told(
+    def text_for(
         purpose: Purpose, state: State = State.AWAITING_REPLY, because: Because = Because.STAFF, **more: int
     ) -> str:
         since = _SOME_DAY if more.pop("since", 1) else ""
@@ -143,20 +143,20 @@ def _of_order(plan: Plan, language: str) -> Mapping[str, str]:
         for state in OVER[language] for because in (Because if state is State.CANCELLED else (Because.STAFF,))
     }  # fmt: skip
     return {
-        **{purpose.value: told(purpose) for purpose in asking},
-        "held, doubtful": told(Purpose.HELD, doubtful=1),
-        "help, waiting": told(Purpose.HELP),
-        "help, active": told(Purpose.HELP, State.NOTIFIED, at=_AT + 60_000),
-        "help, to be active": told(Purpose.HELP, State.NOTIFIED),
-        "help, confirmed": told(Purpose.HELP, State.CONFIRMED, since=0),
-        **{f"help, {name}": told(Purpose.HELP, *case) for name, case in over.items()},
-        **{f"late, {name}": told(Purpose.LATE, *case) for name, case in over.items()},
-        "declined, for good": told(Purpose.DECLINED, State.DECLINED),
-        "declined, for days": told(Purpose.DECLINED, State.DECLINED, cool_off=_DAYS),
-        "opted_out": told(Purpose.OPTED_OUT, State.DECLINED),
-        "opted_out, active": told(Purpose.OPTED_OUT, State.NOTIFIED),
-        **{f"cancelled, {each.value}": told(Purpose.CANCELLED, State.CANCELLED, each) for each in Because},
-        "notification, no instant": told(Purpose.NOTIFICATION, State.ACTIVATED, since=0),
+        **{purpose.value: text_for(purpose) for purpose in asking},
+        "held, doubtful": text_for(Purpose.HELD, doubtful=1),
+        "help, waiting": text_for(Purpose.HELP),
+        "help, active": text_for(Purpose.HELP, State.NOTIFIED, at=_AT + 60_000),
+        "help, to be active": text_for(Purpose.HELP, State.NOTIFIED),
+        "help, confirmed": text_for(Purpose.HELP, State.CONFIRMED, since=0),
+        **{f"help, {name}": text_for(Purpose.HELP, *case) for name, case in over.items()},
+        **{f"late, {name}": text_for(Purpose.LATE, *case) for name, case in over.items()},
+        "declined, for good": text_for(Purpose.DECLINED, State.DECLINED),
+        "declined, for days": text_for(Purpose.DECLINED, State.DECLINED, cool_off=_DAYS),
+        "opted_out": text_for(Purpose.OPTED_OUT, State.DECLINED),
+        "opted_out, active": text_for(Purpose.OPTED_OUT, State.NOTIFIED),
+        **{f"cancelled, {each.value}": text_for(Purpose.CANCELLED, State.CANCELLED, each) for each in Because},
+        "notification, no instant": text_for(Purpose.NOTIFICATION, State.ACTIVATED, since=0),
     }
 
 
@@ -177,7 +177,7 @@ def _of_ending(plan: Plan, language: str) -> Mapping[str, str]:
         for case, words in cost.items() for also, refused in ((", refused", "refused"), ("", ""))
     }  # fmt: skip
     for cause in (WITHDRAWAL, REVERSAL):
-        for case, told in about.items():
-            found[f"ended, {cause}, {case}"] = ended((carrier, language, cause, name, *told))
+        for case, settlement in about.items():
+            found[f"ended, {cause}, {case}"] = ended((carrier, language, cause, name, *settlement))
     again = asked_again((carrier, language, WITHDRAWAL, name, *about["no answer"]))
     return found | {"ended, asked again": ended(again)}

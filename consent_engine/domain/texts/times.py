@@ -72,10 +72,10 @@ def beginning(active_from: str, language: str) -> str:
     return "" if "://" in words or "www." in words.lower() or (language == ENGLISH and not words.isascii()) else words
 
 
-def instant_from(told: str) -> Millis | None:
+def instant_from(text: str) -> Millis | None:
     """Return an instant that the BSS gave, one without an offset by the clock in China; None for anything else."""
     try:
-        instant = datetime.fromisoformat(told)
+        instant = datetime.fromisoformat(text)
         instant = instant.astimezone(CHINA.zone) if instant.tzinfo else instant.replace(tzinfo=CHINA.zone)
         return int(instant.timestamp() * 1000)
     except (ValueError, OverflowError):

@@ -185,7 +185,7 @@ def test_a_report_that_is_in_sql_alone_loses_its_person_though_nothing_else_ever
     decide(desk, told, "ours_unrecorded")
     moved(desk)
     desk.clock.forward(hours=24 * 154)
-    ticks(desk, lambda: desk.engine.reports.show(told.id)[0].who == "")
+    ticks(desk, lambda: desk.engine.reports.show(told.id)[0].person_text == "")
 
 
 def ticks(desk, until):

@@ -14,8 +14,8 @@ from consent_engine.domain.call.ending import (
     Cause,
     EndingNotFound,
     EndingState,
+    Notified,
     NumberErased,
-    Told,
     Why,
     ending_id,
 )
@@ -180,7 +180,12 @@ def test_too_many_doubts_put_it_on_the_stuck_list_and_a_retry_ends_it(desk):
     assert ending(desk, order).state is EndingState.ENDING
     desk.run()
     assert ending(desk, order).state is EndingState.ENDED
-    assert [type(each).__name__ for each in ending(desk, order).events] == ["Failed", "Retried", "SwitchedOff", "Told"]
+    assert [type(each).__name__ for each in ending(desk, order).events] == [
+        "Failed",
+        "Retried",
+        "SwitchedOff",
+        "Notified",
+    ]
     with pytest.raises(NothingParked):
         desk.engine.retry(order.id, "ops-1")
 
@@ -363,7 +368,7 @@ def test_nobody_who_has_the_number_now_is_told(desk):
     happens(desk, LineEvent.ASSIGNED)
     desk.run()
     assert (ending(desk, order).state, notices(desk)) == (EndingState.ENDED, [])
-    assert [each.why for each in ending(desk, order).events if type(each).__name__ == "Told"] == ["number_changed"]
+    assert [each.why for each in ending(desk, order).events if type(each).__name__ == "Notified"] == ["number_changed"]
 
 
 def test_a_notice_that_was_written_is_not_sent_to_the_next_holder(desk):
@@ -701,7 +706,7 @@ def test_what_a_person_had_switched_off_under_its_ending_is_off_and_nobody_is_to
     desk.run()
     after = ending(desk, order)
     assert (after.state, after.off.ref, desk.engine.stuck()) == (EndingState.ENDED, "off-by-hand", [])
-    assert [each.why for each in after.events if isinstance(each, Told)] == ["number_erased"]
+    assert [each.why for each in after.events if isinstance(each, Notified)] == ["number_erased"]
     assert (notices(desk), desk.engine.endings.notice(after)) == ([], "number_erased")
 
 

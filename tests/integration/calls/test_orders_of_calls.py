@@ -64,7 +64,7 @@ def test_a_yes_while_the_call_is_up_is_suspect_however_late_it_comes(desk):
     desk.say("是")
     desk.run()
     event = desk.engine.show(order.id).last(Trigger.REPLIED_SUSPECT)
-    assert (event.told()["seen"]["rule"], desk.state(order)) == ("call_up", "awaiting_reply")
+    assert (event.as_json()["seen"]["rule"], desk.state(order)) == ("call_up", "awaiting_reply")
     desk.end(call, "agreed", plan=PLAN)
     desk.clock.forward(seconds=60)
     desk.say(f"是{order.doc.code}")

@@ -104,7 +104,7 @@ def friday(desk, order):
     assert desk.engine.line_event(recycled).happened.ended == 1
     desk.run()
     assert (desk.state(order), desk.bss.asked, len(desk.gateway.sent)) == ("cancelled", [], sent)
-    assert desk.engine.show(order.id).events[-1].told()["reason"] == "number_changed"
+    assert desk.engine.show(order.id).events[-1].as_json()["reason"] == "number_changed"
     assert desk.engine.dial(NUMBER, "mobile").reason == "refused", "refusals stay, whoever has the number"
     assert desk.engine.dial(NUMBER, "telecom").callable
 

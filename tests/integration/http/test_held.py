@@ -118,7 +118,7 @@ def test_decided_no_refusal_the_order_goes_on_and_is_asked_again_with_its_code(d
     shown = door.engine.show(placed)
     [resumed] = [event for event in shown.events if event.trigger == "resumed"]
     assert resumed.by == "the-ops"
-    assert (shown.state, resumed.told()["reason"]) == ("awaiting_reply", "asks what it costs")
+    assert (shown.state, resumed.as_json()["reason"]) == ("awaiting_reply", "asks what it costs")
     write(door, f"是{shown.doc.code}", message_id="m-2")
     door.work(Lane.INBOUND)
     assert door.engine.show(placed).state == "confirmed"

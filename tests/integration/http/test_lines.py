@@ -26,7 +26,7 @@ def test_another_holder_ends_the_open_orders_and_the_same_again_is_200(door):
     LineEventView.model_validate(first.json())
     assert (first.json()["event"], first.json()["ended"], again.json()) == ("assigned", 1, first.json())
     shown = door.engine.show(placed)
-    assert (shown.state, shown.events[-1].told()["reason"]) == ("cancelled", "number_changed")
+    assert (shown.state, shown.events[-1].as_json()["reason"]) == ("cancelled", "number_changed")
     assert shown.events[-1].by == "the-ops"
 
 

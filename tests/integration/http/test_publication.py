@@ -342,7 +342,7 @@ def test_a_hosts_template_says_where_its_json_is_and_how_it_is_read(hall, runnin
     try:
         put(made, published(hall))
         of = made.engine.plan(CODE).newest.plan
-        told = {**of.told(), "hash": of.hash}
+        told = {**of.as_json(), "hash": of.hash}
         hall.says(PATH, f"<body><p>{told['hash']}<div id=t>{told['hash']}</div>")
         hall.says(f"/api/{CODE}", json.dumps({"data": [{**told, "title": told["name"]}]}), "application/json")
         hall.asked.clear()

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.tariff_pages import HttpTariffPages
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.page_seen import MENDED_MS, Seen, unchecked
+from consent_engine.domain.offer.page_seen import MENDED_MS, PageSeen, unchecked
 from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.engine.publication import MOST, SILENT_AT_ONCE, WRONG_AT_ONCE, Publication
 from tests.integration.web_hall import web_hall
@@ -42,7 +42,7 @@ class Registry:
         past = unchecked(NOW - 200_000)
         past = replace(past, at=past.since, why=known) if known else past
         self.seen = dict.fromkeys(self.plans, past)
-        self.seen["mended"] = Seen(0, NOW - 190_000, NOW - 190_000, why="lacks price", failing=NOW - 190_000)
+        self.seen["mended"] = PageSeen(0, NOW - 190_000, NOW - 190_000, why="lacks price", failing=NOW - 190_000)
 
     def fresh(self):
         versions = {code: Version(each, seen={0: self.seen[code]}) for code, each in self.plans.items()}

@@ -196,7 +196,7 @@ class Judge:
             for other in others:
                 asked = other.last(Trigger.CONFIRMATION_ACCEPTED)
                 gone = other.settled_at and other.settled_at + 72 * HOURS < said.at
-                assert asked is None or gone or said.at < asked.told()["started"], "a guess"
+                assert asked is None or gone or said.at < asked.as_json()["started"], "a guess"
 
     def bubbles(self, order):
         """Check that the pages show each SMS word for word as the gateway was handed it."""
@@ -240,7 +240,7 @@ class Judge:
         assert not any(map(missing_of_ending, endings)), "an ending that neither ends nor shouts"
         reports = [report for number in NUMBERS for report in self.reports_of(number)]
         wanted |= {f"r:{report.id}:{effect}" for report in reports for effect in report.effects}
-        assert all((WAKE_PERSON in report.effects) >= bool(report.decided and report.who) for report in reports)
+        assert all((WAKE_PERSON in report.effects) >= bool(report.decided and report.person_text) for report in reports)
         named = {order.doc.call_id for order in shown.values()} - {""}
         assert named <= calls.keys(), "an order without the call that it names"
         for number in NUMBERS:

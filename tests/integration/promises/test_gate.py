@@ -138,7 +138,7 @@ def test_a_refusal_whose_message_was_lost_ends_the_order_it_bars(world):
     lose_messages(world)
     world.run(Lane.ACTIVATION)
     event = world.engine.show(order.id).events[-1]
-    assert (world.state(order), event.trigger, event.told()["reason"]) == ("cancelled", "cancelled", "refused")
+    assert (world.state(order), event.trigger, event.as_json()["reason"]) == ("cancelled", "cancelled", "refused")
     assert world.bss.asked == []
 
 
@@ -166,7 +166,7 @@ def test_a_refusal_whose_message_was_lost_ends_the_order_that_waited_under_a_sus
     world.clock.forward(seconds=61)
     world.run(Lane.TIMER)
     event = world.engine.show(order.id).events[-1]
-    assert (world.state(order), event.trigger, event.told()["reason"]) == ("cancelled", "cancelled", "refused")
+    assert (world.state(order), event.trigger, event.as_json()["reason"]) == ("cancelled", "cancelled", "refused")
 
 
 def test_a_refusal_of_one_carrier_bars_no_activation_of_another(world):

@@ -36,7 +36,7 @@ def confirmed(world):
 
 
 def cause(world, order):
-    return world.engine.show(order.id).events[-1].told()
+    return world.engine.show(order.id).events[-1].as_json()
 
 
 @pytest.mark.parametrize("event", ["assigned", "released", "ported_out"])
@@ -51,7 +51,7 @@ def test_open_orders_end_with_nothing_sent_and_a_yes_from_before_is_dead(world, 
     world.say("帮助")
     world.run()
     assert [world.state(each) for each in (waiting, asking)] == ["cancelled", "cancelled"]
-    told = next(each for each in world.engine.show(waiting.id).events if each.trigger == "cancelled").told()
+    told = next(each for each in world.engine.show(waiting.id).events if each.trigger == "cancelled").as_json()
     assert told == {"reason": "number_changed", "door": "line"}
     late = [sms.purpose for sms in world.gateway.sent[sent:]]
     assert (late, world.bss.asked) == (["help"], []), "HELP of whoever has the number now is answered, and of no order"

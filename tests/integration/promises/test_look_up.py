@@ -45,7 +45,7 @@ def later(world):
 
 
 def cause(world, order):
-    return next(e.told() for e in world.engine.show(order.id).events if e.trigger == "cancelled")
+    return next(e.as_json() for e in world.engine.show(order.id).events if e.trigger == "cancelled")
 
 
 def test_a_number_of_the_same_holder_is_activated_after_a_look(asking):

@@ -44,7 +44,7 @@ def test_a_refusal_of_one_plan_cancels_what_is_open_about_it_alone(world):
     world.run()
     assert [world.state(each) for each in (order, other)] == ["cancelled", "awaiting_reply"]
     shown = world.engine.show(order.id)
-    assert shown.events[-1].told()["limited"] == 1
+    assert shown.events[-1].as_json()["limited"] == 1
     assert not shown.refused_at, "nobody misses a refusal of everything"
 
 
@@ -83,7 +83,7 @@ def test_the_gate_ends_an_order_whose_plan_was_refused_though_the_message_is_los
     world.client.hdel(world.cell.line(order.line), "f:read")
     world.run(Lane.ACTIVATION)
     assert (world.state(order), world.bss.asked) == ("cancelled", [])
-    assert world.engine.show(order.id).events[-1].told()["limited"] == 1
+    assert world.engine.show(order.id).events[-1].as_json()["limited"] == 1
     assert Barred((f"mobile/{PLAN}",), 0).names == (f"mobile/{PLAN}",)
 
 

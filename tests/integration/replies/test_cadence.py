@@ -62,7 +62,7 @@ def answers(world, n, after_ms=20_000, text="是"):
 
 
 def seen(world, order):
-    return world.engine.show(order.id).events[-1].told().get("seen")
+    return world.engine.show(order.id).events[-1].as_json().get("seen")
 
 
 def confirmed(world, orders):
@@ -216,7 +216,7 @@ def test_yeses_that_two_processes_compare_at_once_see_each_other(agency):
 
 
 YESES = st.builds(
-    Beat, line=st.sampled_from([f"{n:024}" for n in range(40)]), agent=st.just("A 7"), took=st.integers(0, 40_000),
+    Beat, line=st.sampled_from([f"{n:024}" for n in range(40)]), agent=st.just("A 7"), delay=st.integers(0, 40_000),
     at=st.integers(0, 100_000), proves=st.booleans(), delivered=st.booleans(), most=st.integers(0, 15),
 )  # fmt: skip
 
@@ -231,7 +231,7 @@ def test_a_row_is_bounded_holds_a_number_once_and_is_never_in_the_way(yeses, dam
         numbers = [each.rsplit(",", 1)[1] for each in laid.kept.rstrip(";").split(";")]
         assert found is None or 0 < beat.most <= found.others < len(numbers) + DEPTH_LOOSELY
         assert len(numbers) <= (DEPTH if beat.delivered else DEPTH_LOOSELY)
-        assert (numbers[-1], numbers.count(beat.who)) == (beat.who, 1)
+        assert (numbers[-1], numbers.count(beat.number)) == (beat.number, 1)
 
 
 def test_whoever_dies_over_a_yes_is_not_counted_twice(agency):

@@ -36,7 +36,7 @@ def asked(world, **call):
 
 def seen(world, order):
     """Return what was measured of the newest reply: rule, ms, threshold."""
-    kept = world.engine.show(order.id).events[-1].told()["seen"]
+    kept = world.engine.show(order.id).events[-1].as_json()["seen"]
     return kept["rule"], kept["measured"], kept.get("least", 0)
 
 
@@ -67,7 +67,7 @@ def test_what_was_seen_stands_in_the_event(machine):
     at = machine.clock.now
     machine.run(Lane.INBOUND)
     assert seen(machine, order) == ("too_fast", at - last, READING_MS)
-    assert machine.engine.show(order.id).events[-1].told()["asked"] == 1
+    assert machine.engine.show(order.id).events[-1].as_json()["asked"] == 1
 
 
 @pytest.mark.parametrize(("late", "state"), [(-1, "awaiting_reply"), (0, "confirmed")])
@@ -148,7 +148,7 @@ def test_policy_hold_has_a_person_look_at_once(machine):
 
 
 def seen_of(world, order, trigger):
-    return next(e.told()["seen"] for e in world.engine.show(order.id).events if e.trigger == trigger)
+    return next(e.as_json()["seen"] for e in world.engine.show(order.id).events if e.trigger == trigger)
 
 
 def test_policy_off_takes_it_and_the_history_says_so(machine):

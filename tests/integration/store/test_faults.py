@@ -284,7 +284,7 @@ class Wired(World):
 
 
 def _history(order):
-    return [(e.trigger.value, e.told().get("believed", e.told().get("rule", ""))) for e in order.events]
+    return [(e.trigger.value, e.as_json().get("believed", e.as_json().get("rule", ""))) for e in order.events]
 
 
 def _anonymous(member):

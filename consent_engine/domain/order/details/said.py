@@ -7,7 +7,7 @@ from consent_engine.domain.grammar import Keyword, Reason
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.order.details.base import Detail
 from consent_engine.domain.order.facts import Rule
-from consent_engine.domain.order.unlikely_yes import Seen
+from consent_engine.domain.order.unlikely_yes import Suspicion
 
 
 class Words(Detail, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class SaidYes(Reply, frozen=True, kw_only=True):
 
     trigger = Trigger.SAID_YES
     early: int = 0
-    seen: Seen | None = None
+    seen: Suspicion | None = None
 
 
 class RepliedSuspect(Reply, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class RepliedSuspect(Reply, frozen=True, kw_only=True):
     """
 
     trigger = Trigger.REPLIED_SUSPECT
-    seen: Seen
+    seen: Suspicion
     asked: int = 0
     early: int = 0
 
@@ -85,7 +85,7 @@ class Suspected(Reply, frozen=True, kw_only=True):
     """A reply that may be a refusal. seen: for a yes that is held, why no person can have written it."""
 
     trigger = Trigger.SUSPECTED
-    seen: Seen | None = None
+    seen: Suspicion | None = None
 
 
 class AskedHelp(Reply, frozen=True, kw_only=True):
@@ -113,14 +113,14 @@ class RepliedEarly(Words, frozen=True, kw_only=True):
     last: Millis
     reason: Reason | None = None
     written_by: Millis | None = None
-    seen: Seen | None = None
+    seen: Suspicion | None = None
 
-    def counts(self, *, taken: bool) -> SaidYes | RepliedSuspect:
-        """Return the yes it is once that attempt was handed over. taken: also where no person can have written it."""
-        told = {name: getattr(self, name) for name in Reply.__struct_fields__}
-        if self.seen is None or taken:
-            return SaidYes(**told, early=1, seen=self.seen)
-        return RepliedSuspect(**told, early=1, seen=self.seen, asked=1)
+    def counts(self, *, trusted: bool) -> SaidYes | RepliedSuspect:
+        """Return the yes it is once that attempt was handed over. trusted: also where no person can have written it."""
+        fields = {name: getattr(self, name) for name in Reply.__struct_fields__}
+        if self.seen is None or trusted:
+            return SaidYes(**fields, early=1, seen=self.seen)
+        return RepliedSuspect(**fields, early=1, seen=self.seen, asked=1)
 
 
 class RepliedLate(Detail, frozen=True, kw_only=True):
@@ -144,5 +144,5 @@ class RepliedLate(Detail, frozen=True, kw_only=True):
 
     def counts(self) -> SaidNo | OptedOut:
         """Return the no or the STOP as it counts once nothing stands against it."""
-        told = to_builtins(self)
-        return convert(told, OptedOut) if self.keyword is Keyword.STOP else convert(told, SaidNo)
+        fields = to_builtins(self)
+        return convert(fields, OptedOut) if self.keyword is Keyword.STOP else convert(fields, SaidNo)
