@@ -13,6 +13,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from tests import needs
 from tests.archive.house import SHORT, Town, emptied
 from tests.memory import a_store
+from tests.written_out import empty_at
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,7 @@ def postgres_url():
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/archive.sqlite3"
+        return empty_at(tmp_path)
     return request.getfixturevalue("postgres_url")
 
 
@@ -45,7 +46,7 @@ def town(archive):
 @pytest.fixture
 def small(tmp_path):
     """A town on SQLite only, for tests that do not depend on the database."""
-    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)
+    archive = SqlArchive(empty_at(tmp_path), SHORT)
     made = Town(a_store(), archive)
     yield made
     made.runner.close()
@@ -66,7 +67,7 @@ def real(redis_server, tmp_path):
     """A town over a real server."""
     client = connect(redis_server.url)
     client.flushdb()
-    archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3", SHORT)
+    archive = SqlArchive(empty_at(tmp_path), SHORT)
     made = Town(client, archive)
     yield made
     made.runner.close()
