@@ -42,10 +42,10 @@ others with cell 0):
                                   by:<version> -> who proposed and who approved it, in JSON;
                                   seen:<version>:<n> -> the last look at its n-th address (domain/offer/page_seen.py)
     ce:plans:proposed     hash    <code> -> who, when, the plan: until another admin approves it
-    ce:plans:turn         hash    <what> -> the process that does this task now, <what>:until -> until when
+    ce:plans:turn         hash    <what> -> the process that does this task now|until when
     ce:plans              set     codes
-    ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> '':
-                                  a name that was given, which is never given again
+    ce:apikeys            hash    <hash of the key> -> name, role, created; '' once it was revoked; name:<name> -> the
+                                  hash of the key that was given this name, which is never given again
     ce:signedout          hash    <keyed hash of a sign-in> -> when sign-ins under it were ended
     ce:workers            hash    <worker> -> instant and its report of itself
     ce:clocks             zset    <gateway>|<period>|<allowed> -> ms: the smallest difference seen between its stamps

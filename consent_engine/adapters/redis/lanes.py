@@ -61,9 +61,7 @@ class RedisLanes(OfCell, Lanes):
         """Put an effect on the stuck list, so that `retry` finds it when its record can be read again."""
         owner, record, effect = member.split(":", 2)
         key = self._cell.record(Owner(owner), record)
-        calls.script(
-            "park_effect", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member]
-        )
+        calls.script("swap", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member])
 
     def may_begin(self, leased: Leased) -> bool:
         order, calls = leased.order, Calls()

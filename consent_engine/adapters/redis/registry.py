@@ -32,6 +32,8 @@ FORGOTTEN_MS = 3_600_000
 """How long (ms) a silent worker is remembered."""
 _HOUR_S = 3600
 CHANGED = "this plan was changed by somebody else just now: look at it, then try again"
+_NAME = "name:"
+"""The beginning of the fields that keep which key was given a name; it is never given again."""
 _ASKED = "asked"
 """The field that counts an hour's codes: the users of `deploy/redis/users.acl` may count in hashes alone."""
 
@@ -85,10 +87,19 @@ class RedisRegistry(Registry):
         self._wire.send(calls, prove=bool(seen.by))
 
     def take_turn(self, what: str, holder: str, ms: Millis) -> bool:
+        turns = f"{self._prefix}plans:turn"
+        time, stands = self._wire.ask(("TIME",), ("HGET", turns, what))
+        whose, _, until = (stands or "|0").rpartition("|")
+        now = Clock(self._clock).instant(time)
+        if whose not in {"", holder} and int(until) > now:
+            return False
+        return self._swapped(turns, what, stands or "", f"{holder}|{now + ms}")
+
+    def _swapped(self, key: str, field: str, read: str, new: str, *more: str) -> bool:
+        """Change a field of a hash that is still as it was read, and more with it; proven durable. False: it is not."""
         calls = Calls()
-        now = "" if self._clock is None else str(self._clock())
-        calls.script("take_turn", [f"{self._prefix}plans:turn"], [what, holder, ms, now])
-        return bool(self._wire.send(calls)[0])
+        calls.script("swap", [key], [field, read, new, "", *more])
+        return bool(self._wire.send(calls, prove=True, repeat=True)[0])
 
     def count_code(self, network: str, shares: Shares) -> Counted:
         calls = Calls()
@@ -114,16 +125,12 @@ class RedisRegistry(Registry):
 
     def propose(self, proposal: Proposal, over: Proposal | None = None) -> None:
         """Propose as the port says. Raises StoreUnavailable, also where another one was proposed meanwhile."""
-        calls, before = Calls(), "" if over is None else proposed_of(over)
-        calls.script("propose", [f"{self._prefix}plans:proposed"], [proposal.plan.code, before, proposed_of(proposal)])
-        [word] = self._wire.send(calls, prove=True, repeat=True)
-        if word != "ok":
+        before = "" if over is None else proposed_of(over)
+        if not self._swapped(f"{self._prefix}plans:proposed", proposal.plan.code, before, proposed_of(proposal)):
             raise StoreUnavailable(CHANGED)
 
     def forget_proposal(self, proposal: Proposal) -> None:
-        calls = Calls()
-        calls.script("forget_proposal", [f"{self._prefix}plans:proposed"], [proposal.plan.code, proposed_of(proposal)])
-        self._wire.send(calls, prove=True, repeat=True)
+        self._swapped(f"{self._prefix}plans:proposed", proposal.plan.code, proposed_of(proposal), "")
 
     def proposals(self) -> dict[str, Proposal]:
         rows = sorted(self._one("HGETALL", f"{self._prefix}plans:proposed").items())
@@ -148,22 +155,21 @@ class RedisRegistry(Registry):
             raise StoreUnavailable(CHANGED)
 
     def add_key(self, key_hash: str, key: ApiKey) -> bool:
-        calls = Calls()
         row = json.dumps([key.name, key.role, key.created_at, *[key.agent] * bool(key.agent)])
-        calls.script("add_key", [f"{self._prefix}apikeys"], [key_hash, key.name, row])
-        return bool(self._wire.send(calls, prove=True, repeat=True)[0])
+        return self._swapped(f"{self._prefix}apikeys", f"{_NAME}{key.name}", "", key_hash, key_hash, row)
 
     def key(self, key_hash: str) -> ApiKey | None:
         kept = self._one("HGET", f"{self._prefix}apikeys", key_hash)
         return ApiKey(*json.loads(kept)) if kept else None
 
     def keys(self) -> dict[str, ApiKey]:
-        kept = self._one("HGETALL", f"{self._prefix}apikeys")
-        return {key_hash: ApiKey(*json.loads(row)) for key_hash, row in kept.items() if row}
+        kept = self._one("HGETALL", f"{self._prefix}apikeys").items()
+        rows = {key_hash: row for key_hash, row in kept if row and not key_hash.startswith(_NAME)}
+        return {key_hash: ApiKey(*json.loads(row)) for key_hash, row in rows.items()}
 
     def drop_key(self, key_hash: str, name: str) -> None:
         """Revoke as the port says. An empty row stays: an `add_key` that arrives late must not restore the key."""
-        self._one("HSET", f"{self._prefix}apikeys", key_hash, "", f"name:{name}", "", prove=True)
+        self._one("HSET", f"{self._prefix}apikeys", key_hash, "", f"{_NAME}{name}", key_hash, prove=True)
 
     def end_sign_ins(self, names: Sequence[str], lasts: Millis) -> None:
         now, name = self.now(), f"{self._prefix}signedout"

@@ -22,13 +22,13 @@ class RedisReservations(OfCell, Reservations):
         return [claim for now, *rows in self._wire.send(calls, repeat=True) for claim in claims_of(int(now), rows)]
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
-        calls = Calls()
-        for key, claimant in claims:
-            calls.script("release_request", [self._cell.reservation(key)], [claimant])
-        self._wire.send(calls, repeat=True)
+        self._free([(key, "", claimant) for key, claimant in claims])
 
     def forget(self, keys: Sequence[tuple[str, str]]) -> None:
+        self._free([(key, record, "") for key, record in keys])
+
+    def _free(self, rows: Sequence[tuple[str, str, str]]) -> None:
         calls = Calls()
-        for key, record in keys:
-            calls.script("forget_request", [self._cell.reservation(key)], [record])
+        for key, record, claimant in rows:
+            calls.script("free_request", [self._cell.reservation(key)], [record, claimant])
         self._wire.send(calls, repeat=True)

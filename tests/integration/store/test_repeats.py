@@ -31,32 +31,27 @@ from tests.memory import a_store
 from tests.pages import WRITTEN
 from tests.plans import priced, undated
 
-ONCE = {"count_code", "heard", "lease", "park_effect", "take_turn"}
-"""Never sent again: a lost lease comes back when it is over, a count is one of many, and an unreadable effect or a turn
-is found again."""
+ONCE = {"count_code", "heard", "lease"}
+"""Never sent again: a lost lease comes back when it is over, and a count is one of many."""
 AGAIN = {
-    "add_key": "test_a_key_that_was_revoked_meanwhile_stays_revoked",
     "bring_forward": "test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_leased",
     "claim_request": "test_the_last_of_the_same_request_has_its_key",
     "commit": "test_what_is_given_back_twice_takes_no_lease_of_another",
     "drop_journal": "test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_brought_it",
-    "forget_proposal": "test_a_proposal_that_took_the_place_of_one_that_is_forgotten_stays",
-    "forget_request": "test_a_key_that_another_record_has_by_now_stays_reserved",
+    "free_request": "test_a_key_that_another_record_has_by_now_stays_reserved",
     "keep_entry": "test_a_reveal_stands_in_the_audit_lines_once",
     "lift_refusal": "test_a_refusal_that_came_after_the_lifting_stands",
     "may_begin": "test_a_call_that_was_forbidden_meanwhile_does_not_begin",
     "note_refusal": "test_a_refusal_that_was_lifted_meanwhile_is_not_noted_again",
     "pause": "test_a_pause_that_another_ended_meanwhile_stays_ended",
-    "propose": "test_a_proposal_that_another_replaced_meanwhile_stays_replaced",
-    "prove_order": "test_a_proof_of_what_left_meanwhile_makes_nothing",
     "publish_plan": "test_a_plan_that_another_published_meanwhile_stays_the_newest",
     "read_journal": "test_one_reads_a_cell_at_a_time_until_it_is_silent",
     "receive": "test_a_message_that_was_read_meanwhile_is_not_stored_again",
-    "release_request": "test_a_key_that_another_request_has_by_now_stays_reserved",
     "retire_line": "test_a_line_that_is_made_anew_meanwhile_stays",
     "retire_order": "test_two_who_hold_the_same_order_write_the_same_and_one_lets_it_go",
     "retire_record": "test_a_call_that_came_back_from_the_archive_meanwhile_stays",
     "standing": "test_a_look_that_is_repeated_sees_what_came_meanwhile",
+    "swap": "test_a_proposal_that_another_replaced_meanwhile_stays_replaced",
 }
 SMS = Target("lane", "sms")
 PARTS = ("records", "lanes", "inbox", "reservations", "retirement", "permits", "journal")
@@ -240,13 +235,6 @@ def test_a_call_that_was_forbidden_meanwhile_does_not_begin(desk):
     [leased] = desk.slow.lanes.lease(Lane.ACTIVATION, 1)
     desk.wire.meanwhile = lambda: desk.say("TD")
     assert not desk.slow.lanes.may_begin(leased)
-
-
-def test_a_proof_of_what_left_meanwhile_makes_nothing(desk):
-    order = desk.settled()
-    desk.wire.meanwhile = desk.move
-    assert desk.slow.records.prove([order.id]) == [False]
-    assert not desk.client.exists(desk.cell.order(order.id))
 
 
 def test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_leased(desk):
