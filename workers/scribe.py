@@ -14,6 +14,15 @@ log = logging.getLogger(__name__)
 MOST_PAUSE_S = 30.0
 BATCHES = 20
 """Batches at a time: few, so that a stop is soon seen."""
+FRESH = 0.8
+"""For which part of a beat SQL counts as fresh."""
+
+
+def is_due(store: Store, tick_s: float) -> bool:
+    """Whether a beat is due: nothing was brought to SQL for about that long. Of many workers the first brings it, and
+    the others leave it: a record is written once a beat, however many they are. Raises StoreUnavailable.
+    """
+    return not 0 < store.journal.waiting().lag_s < FRESH * tick_s
 
 
 class Scribe(Ticking):
@@ -32,6 +41,7 @@ class Scribe(Ticking):
         while not self._ending.is_set():
             with self._round():
                 store = store or self._make()
-                write_out(store, self._reader, BATCHES)
+                if is_due(store, self._tick_s):
+                    write_out(store, self._reader, BATCHES)
             pause = min(self._tick_s * 2 ** min(self._trouble.times, 10), max(MOST_PAUSE_S, self._tick_s))
             self._ending.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from threading import Event
 
+from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from tests.archive.house import LogThrough
-from workers.scribe import Scribe
+from tests.conftest import OTHER
+from workers.scribe import Scribe, is_due
 
 WAIT_S = 60
 
@@ -60,3 +62,15 @@ def test_a_store_that_cannot_be_had_at_first_is_asked_for_again(small, caplog):
     assert len(asked) == 2
     assert small.client.llen(small.cell.journal) == 0
     assert "the store cannot be reached" in caplog.text
+
+
+def test_of_many_workers_one_brings_a_beat_and_the_others_leave_what_came_since(small):
+    store = small.engine.store
+    small.place()
+    assert is_due(store, 1)  # nobody knows how far SQL is
+    write_out(store, "one")
+    small.clock.now += 300
+    small.place(OTHER)
+    assert not is_due(store, 1)
+    small.clock.now += 500
+    assert is_due(store, 1)
