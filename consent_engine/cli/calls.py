@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, one_of, opened, paged, shown
+from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, lists, one_of, opened, paged, shown
 from consent_engine.cli.pauses import sound_reason
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.msisdn import hidden, mask, parse
@@ -124,7 +124,7 @@ def _draw(wanted: "CallFilter", count: int, seed: str) -> None:
 
 
 def _list(wanted: "CallFilter", limit: int, nothing: str) -> None:
-    with shown(_HEAD, nothing) as rows, opened() as engine:
+    with shown(_HEAD, nothing) as rows, lists() as engine:
 
         def page(cursor: str, most: int) -> "tuple[Iterable[Call], str]":
             found = engine.calls.page(wanted, cursor, most)
@@ -150,7 +150,7 @@ def waiting(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 100,
 ) -> None:
     """List orders whose activation waits for the first review of their call, newest first."""
-    with opened() as engine:
+    with lists() as engine:
         rows = [(each.order, each.call, each.agent, instant(each.since)) for each in paged(engine.calls.waiting, limit)]
     table(("order", "call", "agent", "since"), rows, "no order waits for a first review")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, opened
+from consent_engine.cli.opening import by, lists, opened
 from consent_engine.cli.tables import instant, manner, record, table
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import Refused
@@ -45,7 +45,7 @@ def held(
     or undecided, it ends that order, and calls go on.
     """
     _look_at(which, refusal=refusal, never_again=bool(never_again), reason=reason)
-    with opened() as engine:
+    with (lists if refusal is None else opened)() as engine:
         if not which:
             rows = list(_groups(engine))
         elif refusal is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from consent_engine.cli.slowly import announced
-from consent_engine.cli.tables import table, tell
+from consent_engine.cli.tables import instant, table, tell
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 
@@ -50,6 +50,15 @@ def opened() -> Iterator["Engine"]:
         with suppress(StoreUnavailable, BrokenRecord):  # lists then say themselves that they cannot be read
             as_of_now(engine.store, _WAIT_S)  # perhaps no worker runs that would bring it to SQL
         yield engine
+
+
+@contextmanager
+def lists() -> "Iterator[Engine]":
+    """Open the engine as `opened` does, for a list or a sum of records; then say as of when these are."""
+    with opened() as engine:
+        as_of = engine.store.journal.waiting().as_of
+        yield engine
+    tell(f"as of {instant(as_of)}" if as_of else "as of when is not known: a part of the store does not answer")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, opened, paged, shown
+from consent_engine.cli.opening import CARRIER_NAMES, by, carrier_named, lists, opened, paged, shown
 from consent_engine.cli.tables import instant, line, manner, record, table
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.msisdn import hidden, mask, parse
@@ -67,7 +67,7 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
     from consent_engine.ports.queries import OrderFilter
 
     head = ("order", "said yes", "number", "plan", "state", "became")
-    with shown(head, "no yes is without effect") as rows, opened() as engine:
+    with shown(head, "no yes is without effect") as rows, lists() as engine:
 
         def page(cursor: str, most: int) -> "tuple[Iterator[tuple[Order, Event]], str]":
             found = engine.orders(OrderFilter(void_yes=True), cursor, most)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import CARRIER_NAMES, one_of, opened, paged, shown
+from consent_engine.cli.opening import CARRIER_NAMES, lists, one_of, paged, shown
 from consent_engine.cli.tables import instant
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
@@ -37,7 +37,7 @@ def reports(
     kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
     for hint, (told, kind) in {**kinds, "--carrier": (carrier, Carrier), "--reward": (reward, Reward)}.items():
         one_of(told, kind, hint)
-    with shown(_HEAD, "no reports") as rows, opened() as engine:
+    with shown(_HEAD, "no reports") as rows, lists() as engine:
         wanted = ReportFilter(
             ReportState(state) if state else None, ReportDoor(door) if door else None,
             ReportClass(found) if found else None, carrier, overdue_at=engine.registry.now() if overdue else None,

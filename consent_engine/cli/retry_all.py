@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.opening import by, one_of, opened
+from consent_engine.cli.opening import by, lists, one_of, opened
 from consent_engine.cli.tables import instant, record, table, tell
 from consent_engine.domain.effects import Lane
 
@@ -61,7 +61,7 @@ def ask_again(
         raise typer.BadParameter("count them with --dry-run, then use --all", param_hint="--all")
     found: list[Order] = []
     done, looked, cursor = AskedAgain(), 0, ""
-    with opened() as engine:
+    with (lists if dry_run else opened)() as engine:
         while looked < limit:
             page = engine.undeliverable.page_to_ask(reason, plan, cursor, min(_AT_ONCE, limit - looked))
             looked, cursor = looked + len(page.orders), page.cursor

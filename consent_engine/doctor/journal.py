@@ -55,7 +55,8 @@ def journal(kept: Journal, log: Log) -> Iterator[Finding]:
             "consent audit; keep the data, and restore the archive from its newest backup: docs/operations.md",
         )
     elif not late:
-        yield good(f"the journal is sealed: {size:,} entries in the log, {waiting.count:,} on their way")
+        lag = f" for {waiting.lag_s:.1f} s" if waiting.lag_s > 0 else ""
+        yield good(f"the journal is sealed: {size:,} entries in the log, {waiting.count:,} on their way{lag}")
 
 
 def _behind(waiting: Waiting) -> Iterator[Finding]:

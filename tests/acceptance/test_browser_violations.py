@@ -30,7 +30,9 @@ def test_ops_see_the_calls_that_were_wrong(home, browser, number, language, widt
 
 def test_where_nothing_was_wrong_the_page_says_so(home, browser):
     ops = Tab(browser, home, "ops")
-    ops.page.route("**/v1/calls?violation=true*", lambda route: route.fulfill(json={"calls": [], "cursor": ""}))
+    ops.page.route(
+        "**/v1/calls?violation=true*", lambda route: route.fulfill(json={"calls": [], "cursor": "", "as_of": None})
+    )
     ops.sign_in("/ops")
     ops.page.wait_for_selector("#no-violations", state="visible")
     assert ops.page.locator("#violations-region").is_hidden()

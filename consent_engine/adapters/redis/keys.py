@@ -31,7 +31,8 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:revealed       stream  masked numbers that were shown: which order, to whom, when, why (cell 0)
     ce:{0}:journal        list    commits' entries that the log does not have yet (domain/leaf.py)
     ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: its reader's lease; of:
-                                  the archive that the cell is bound to: a cell without it lost its data
+                                  the archive that the cell is bound to: a cell without it lost its data; as_of: SQL has
+                                  all that was committed in the cell before
 
 Keys that belong to no cell (in a cluster they are tagged, too: the reservations with the cell of their own hash, all
 others with cell 0):

@@ -134,7 +134,7 @@ class ListStuck(StrictForm):
     plan: _Word | None = Field(None, description="only those of orders for this plan")
 
 
-class ListUndeliverable(StrictForm):
+class ListUndeliverable(Waits):
     """Parameters that choose undeliverable orders."""
 
     reason: str | None = Field(None, max_length=MOST_REASON, description="only orders that failed for this reason")

@@ -94,6 +94,13 @@ const dateAndClock = (instant) => ZONED.format(new Date(instant));
 const clock = (instant) => dateAndClock(instant).slice(11);
 const dayOf = (instant) => dateAndClock(instant).slice(0, 10);
 
+/** Say at the foot of a card as of when its list is; nothing where that is not known. */
+function sayAsOf(list, { as_of: at }) {
+  const card = list.closest(".card");
+  const foot = card.querySelector(".as-of") ?? card.appendChild(make("p", { className: "muted as-of" }));
+  say(foot, at ? word("list.as_of", { at: dayOf(at) === dayOf(now()) ? clock(at) : dateAndClock(at) }) : "");
+}
+
 /** How long something takes, as a clock shows it; from two days on the days are told. */
 function span(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));

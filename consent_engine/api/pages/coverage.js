@@ -40,6 +40,7 @@ async function coverage(wait = false) {
   if (!answer.ok) return;
   const { rows } = answer.body;
   covered = Date.parse(answer.body.as_of);
+  sayAsOf(byId("coverage"), answer.body);
   byId("no-coverage").hidden = rows.length > 0;
   byId("coverage-region").hidden = rows.length === 0;
   const most = Math.max(1, ...rows.map((row) => row.recorded));
@@ -64,6 +65,7 @@ async function pressure() {
   const answer = await call("GET", `/v1/reviews/pressure?${daysCounted()}&by=${pressedBy}`);
   if (!answer.ok) return;
   const { rows } = answer.body;
+  sayAsOf(byId("pressure"), answer.body);
   byId("no-pressure").hidden = rows.length > 0;
   byId("pressure-region").hidden = rows.length === 0;
   const pressed = [...byId("pressure-region").querySelectorAll("th.n")].map((each) => each.textContent); // a phone has them beside the figures

@@ -33,6 +33,7 @@ async function listAgain() {
     const answer = await call("GET", `/ops/orders?${query}`);
     byId("list-wrong").hidden = answer.ok;
     if (!answer.ok) return say(byId("list-wrong"), wrong(answer));
+    if (!cursor) sayAsOf(byId("found"), answer.body);
     orders.push(...answer.body.orders);
     cursor = answer.body.cursor;
   } while (cursor && orders.length < rowsShown && orders.length > 0);
@@ -84,6 +85,7 @@ byId("find").addEventListener("submit", async (event) => {
   say(byId("find-said"), orders.length ? word("ops.found", { n: orders.length }) : word(NUMBER.test(wanted) ? "ops.found_none" : "ops.found_no_tail"));
   if (!orders.length) return;
   showRows(orders, word("ops.found", { n: orders.length }));
+  sayAsOf(byId("found"), answer.body);
   byId("more-found").hidden = true;
   byId("found-region").focus();
 });

@@ -150,6 +150,7 @@ async function refreshHeld() {
   if (!answer.ok) return say(byId("held-wrong"), wrong(answer));
   heldTold = answer.body;
   drawHeld();
+  sayAsOf(heldList, answer.body);
 }
 
 heldList.addEventListener("mouseleave", drawHeld);

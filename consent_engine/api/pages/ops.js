@@ -6,6 +6,7 @@ const A_PAGE = 20;
 const MOST_ROWS = 200;
 
 function showFunnel(board) {
+  sayAsOf(byId("funnel"), board.funnel ? board : {});
   if (!board.funnel) return say(byId("funnel-since"), word("ops.no_sql"));
   const total = Object.values(board.funnel).reduce((sum, n) => sum + n, 0);
   const told = { n: total, at: dateAndClock(board.since).slice(0, 16) };
@@ -23,6 +24,9 @@ function showFunnel(board) {
       row.querySelector(".before").style.width = `${(100 * before) / most}%`;
     });
 }
+
+/** How far SQL is behind, in ms: the scribe's lag; NaN where it is not known. */
+const lagOf = (board) => Date.parse(board.at) - Date.parse(board.as_of);
 
 /** What a worker says of itself, in the page's words. */
 function workerTold(told) {
@@ -48,6 +52,8 @@ function showLanes(board) {
       say(item.children[0], worker.name);
       say(item.children[1], workerTold(worker.told));
     });
+  say(byId("scribe"), board.as_of ? word("ops.scribe", { n: (lagOf(board) / 1000).toFixed(1) }) : word("ops.scribe_unknown"));
+  byId("scribe").classList.toggle("bad", lagOf(board) > 10000);
   const defects = Object.entries(board.defects).map(([name, n]) => `${name} ${n}`).join(word("ops.between"));
   byId("defects").hidden = !defects;
   say(byId("defects"), word("ops.defects", { told: defects }));
@@ -94,6 +100,7 @@ function tableOf(name, path, inside, create, update) {
     byId(`${name}-region`).hidden = rows.length === 0;
     byId(`more-${name}`).hidden = answer.body.cursor === "" || wanted >= MOST_ROWS;
     fit(byId(name), rows, (each) => each.id, create, update);
+    sayAsOf(byId(name), answer.body);
   };
   byId(`more-${name}`).addEventListener("click", () => {
     wanted = Math.min(wanted + A_PAGE, MOST_ROWS);

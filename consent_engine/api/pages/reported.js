@@ -48,6 +48,7 @@ async function load() {
   if (wanted !== shown) return;
   listed = answers.flatMap((answer) => answer.body.reports);
   showList(answers[0].body);
+  sayAsOf(byId("due"), answers[0].body);
 }
 
 /** A report, at an address of its own. */

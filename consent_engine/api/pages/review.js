@@ -55,6 +55,7 @@ async function loadQueue() {
   }
   queue = answer.body.calls;
   showQueue(answer.body.cursor !== "");
+  sayAsOf(byId("queue"), answer.body);
   return Date.parse(answer.body.as_of);
 }
 

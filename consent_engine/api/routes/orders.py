@@ -12,7 +12,7 @@ from consent_engine.api.http.problems import IdempotencyKeyMissing
 from consent_engine.api.http.queries import ListOrders
 from consent_engine.api.schemas.forms import CancelOrder, GiveUp, SearchOrders
 from consent_engine.api.schemas.lists import OrderList
-from consent_engine.api.schemas.views import OrderView
+from consent_engine.api.schemas.views import AsOf, OrderView
 from consent_engine.api.service.callers import (
     AGENT,
     AGENT_OR_OPS,
@@ -86,17 +86,16 @@ async def place(request: Request, caller: ApiKey) -> Response:
 
 @operations.add("GET", "", OPS_OR_AUDITOR, "List orders", OrderList)
 async def list_(request: Request, caller: ApiKey, form: ListOrders) -> bytes:
-    """Newest first, a page at a time, as they were up to a second ago. Roles: ops and auditor (masked)."""
+    """Newest first, a page at a time. Roles: ops and auditor (masked)."""
     wanted = OrderFilter(
         form.state, form.agent, form.plan, since=millis(form.since) if form.since else None, void_yes=form.void_yes
     )
     whole = caller.role in FULL_NUMBERS
 
-    def listed(engine: Engine) -> bytes:
-        page = engine.orders(wanted, form.cursor, form.limit)
-        return OrderList.of(page.orders, page.cursor, whole=whole).json_bytes()
+    def listed(engine: Engine, as_of: AsOf) -> bytes:
+        return OrderList.of(engine.orders(wanted, form.cursor, form.limit), as_of, whole=whole).json_bytes()
 
-    return await front_of(request).ask(listed)
+    return await front_of(request).listed(listed, waits=form.wait)
 
 
 @operations.add("POST", "/search", OPS_OR_AUDITOR, "List the orders of a number", OrderList)
@@ -105,11 +104,11 @@ async def search(request: Request, caller: ApiKey, form: SearchOrders) -> bytes:
     ops and auditor (masked)."""
     whole = caller.role in FULL_NUMBERS
 
-    def found(engine: Engine) -> bytes:
+    def found(engine: Engine, as_of: AsOf) -> bytes:
         page = engine.orders_of(Msisdn(form.msisdn), form.cursor, form.limit)
-        return OrderList.of(page.orders, page.cursor, whole=whole).json_bytes()
+        return OrderList.of(page, as_of, whole=whole).json_bytes()
 
-    return await front_of(request).ask(found)
+    return await front_of(request).listed(found)
 
 
 @operations.add("GET", "/{order_id}", ORDER_READER, "Show an order", OrderView)

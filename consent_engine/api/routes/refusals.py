@@ -32,7 +32,7 @@ from consent_engine.api.schemas.lists import (
     Restrictions,
     from_address,
 )
-from consent_engine.api.schemas.views import RefusalView, instant
+from consent_engine.api.schemas.views import AsOf, RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
@@ -89,12 +89,12 @@ async def list_(request: Request, caller: ApiKey, form: ListRefusals) -> bytes:
     person to decide. Roles: ops and auditor (masked)."""
     whole = caller.role in FULL_NUMBERS
 
-    def listed(engine: Engine) -> bytes:
+    def listed(engine: Engine, as_of: AsOf) -> bytes:
         if form.state == "held":
-            return HeldList.of(*engine.held(from_address(form.cursor), form.limit)).json_bytes()
-        return RefusalList.of(engine.refusals(from_address(form.cursor), form.limit), whole=whole).json_bytes()
+            return HeldList.of(*engine.held(from_address(form.cursor), form.limit), as_of).json_bytes()
+        return RefusalList.of(engine.refusals(from_address(form.cursor), form.limit), as_of, whole=whole).json_bytes()
 
-    return await front_of(request).ask(listed)
+    return await front_of(request).listed(listed, waits=form.wait)
 
 
 @operations.add("POST", "/refusals/search", OPS_OR_AUDITOR, "List the refusals of a number", Restrictions)

@@ -12,6 +12,7 @@ from consent_engine.api.http.queries import ListReports
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.lists import Imported
 from consent_engine.api.schemas.reports import CodeSent, ReportList, ReportReceipt, ReportView
+from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.sent_codes import send_code
 from consent_engine.api.service.service import front_of
@@ -100,11 +101,11 @@ async def list_(request: Request, caller: ApiKey, form: ListReports) -> bytes:
         reward=Reward(form.reward) if form.reward else None,
     )
 
-    def listed(engine: Engine) -> bytes:
+    def listed(engine: Engine, as_of: AsOf) -> bytes:
         page = engine.reports.page(wanted, form.cursor, form.limit)
-        return ReportList.of(page.reports, page.cursor, page.now, engine.reports.terms.days, whole=whole).json_bytes()
+        return ReportList.of(page, engine.reports.terms.days, as_of, whole=whole).json_bytes()
 
-    return await front_of(request).ask(listed)
+    return await front_of(request).listed(listed, waits=form.wait)
 
 
 @operations.add("POST", "/import", OPS, "Import reports", Imported, takes=openapi.CSV_OF_REPORTS)

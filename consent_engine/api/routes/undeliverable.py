@@ -6,6 +6,7 @@ from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.queries import ListUndeliverable
 from consent_engine.api.schemas.acts import AskAgain
 from consent_engine.api.schemas.lists import AskedAgainView, UndeliverableList, from_address
+from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.engine.engine import Engine
@@ -21,10 +22,10 @@ async def list_(request: Request, caller: ApiKey, form: ListUndeliverable) -> Un
     (`CONSENT_CALL_AGE`); those asked about again are left out. Roles: ops, auditor."""
     cursor = from_address(form.cursor)
 
-    def counted(engine: Engine) -> UndeliverableList:
-        return UndeliverableList.of(engine.undeliverable.page(form.reason, form.plan, cursor, MOST_STUCK))
+    def counted(engine: Engine, as_of: AsOf) -> UndeliverableList:
+        return UndeliverableList.of(engine.undeliverable.page(form.reason, form.plan, cursor, MOST_STUCK), as_of)
 
-    return await front_of(request).ask_long(counted)
+    return await front_of(request).listed(counted, waits=form.wait, long=True)
 
 
 @operations.add("POST", "/ask", OPS, "Ask the subscribers of one cause again", AskedAgainView)

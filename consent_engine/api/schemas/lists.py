@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from consent_engine.api.schemas.views import At, OrderView, View, instant, veiled
+from consent_engine.api.schemas.views import AsOf, At, Listed, OrderView, View, instant, veiled
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS, Restriction
 from consent_engine.domain.msisdn import hidden, mask
@@ -19,15 +19,16 @@ _Carrier = Annotated[str | None, BeforeValidator(lambda name: None if name == EV
 _CURSOR = Field(description="send it to get the next page; empty: this is the last page")
 
 
-class OrderList(View):
+class OrderList(Listed):
     """Orders, newest first."""
 
     orders: list[OrderView]
     cursor: str = _CURSOR
 
     @classmethod
-    def of(cls, orders: Sequence[Order], cursor: str, *, whole: bool) -> "OrderList":
-        return cls(orders=[OrderView.of(order, whole=whole) for order in orders], cursor=cursor)
+    def of(cls, page: Page, as_of: AsOf, *, whole: bool) -> "OrderList":
+        shown = [OrderView.of(order, whole=whole) for order in page.orders]
+        return cls(orders=shown, cursor=page.cursor, as_of=as_of)
 
 
 class OrderRow(View):
@@ -76,15 +77,16 @@ class RefusalRow(View):
         )  # fmt: skip
 
 
-class RefusalList(View):
+class RefusalList(Listed):
     """Refusals, newest first."""
 
     refusals: list[RefusalRow]
     cursor: str = _CURSOR
 
     @classmethod
-    def of(cls, page: RefusalsPage, *, whole: bool) -> "RefusalList":
-        return cls(refusals=[RefusalRow.of(*row, whole=whole) for row in page.rows], cursor=to_address(page.cursor))
+    def of(cls, page: RefusalsPage, as_of: AsOf, *, whole: bool) -> "RefusalList":
+        rows = [RefusalRow.of(*row, whole=whole) for row in page.rows]
+        return cls(refusals=rows, cursor=to_address(page.cursor), as_of=as_of)
 
 
 class Restrictions(View):
@@ -127,15 +129,15 @@ class HeldRow(View):
     )
 
 
-class HeldList(View):
+class HeldList(Listed):
     """Replies that a person must read, newest first."""
 
     held: list[HeldRow]
     cursor: str = _CURSOR
 
     @classmethod
-    def of(cls, held: Sequence[HeldText], cursor: str) -> "HeldList":
-        return cls(held=[HeldRow.shown(each) for each in held], cursor=to_address(cursor))
+    def of(cls, held: Sequence[HeldText], cursor: str, as_of: AsOf) -> "HeldList":
+        return cls(held=[HeldRow.shown(each) for each in held], cursor=to_address(cursor), as_of=as_of)
 
 
 class DecidedView(View):
@@ -196,7 +198,7 @@ class UndeliverableRow(View):
     since: At = Field(description="when the first of them became undeliverable")
 
 
-class UndeliverableList(View):
+class UndeliverableList(Listed):
     """Undeliverable orders by cause, the most frequent cause first."""
 
     causes: list[UndeliverableRow]
@@ -204,9 +206,9 @@ class UndeliverableList(View):
     cursor: str = Field(description="send it to count on among older orders; empty: none is young enough")
 
     @classmethod
-    def of(cls, page: Page) -> "UndeliverableList":
+    def of(cls, page: Page, as_of: AsOf) -> "UndeliverableList":
         causes = [UndeliverableRow.shown(each) for each in unreached_of(page.orders)]
-        return cls(causes=causes, count=len(page.orders), cursor=to_address(page.cursor))
+        return cls(causes=causes, count=len(page.orders), cursor=to_address(page.cursor), as_of=as_of)
 
 
 class AskedAgainView(View):

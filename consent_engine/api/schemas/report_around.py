@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from consent_engine.api.schemas.reports import ReportView, shown_caller
-from consent_engine.api.schemas.views import View, instant
+from consent_engine.api.schemas.views import AsOf, Listed, View, instant
 from consent_engine.domain.call.report import Report, ReportClass, Reward
 from consent_engine.domain.call.report_class import BARS_DIALLING
 from consent_engine.domain.days import Days
@@ -141,7 +141,7 @@ def _answer(found: ReportClass, reward: Reward, text: str, report: Report) -> An
     return AnswerView(class_=found.value, reward=reward.value, sms=TextView.of(text, report))
 
 
-class DueList(View):
+class DueList(Listed):
     """The undecided reports, the next due first."""
 
     reports: list[ReportView]
@@ -149,6 +149,6 @@ class DueList(View):
     overdue: int
 
     @classmethod
-    def of(cls, found: DueReports, days: Days) -> "DueList":
+    def of(cls, found: DueReports, days: Days, as_of: AsOf) -> "DueList":
         rows = [ReportView.of(each, found.now, days, whole=False) for each in found.reports]
-        return cls(reports=rows, open=found.open, overdue=found.overdue)
+        return cls(reports=rows, open=found.open, overdue=found.overdue, as_of=as_of)

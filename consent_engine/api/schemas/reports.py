@@ -1,14 +1,13 @@
 """Views of reports of calls."""
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
-from consent_engine.api.schemas.views import View, instant, veiled
+from consent_engine.api.schemas.views import AsOf, Listed, View, instant, veiled
 from consent_engine.domain.call.report import Decided, Report, ReportState
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import mask
+from consent_engine.engine.report_book import ReportPage
 
 
 class DueView(View):
@@ -138,12 +137,13 @@ class CodeSent(View):
     ticket: str = Field(description="send it with the code: then nobody else can use up your tries")
 
 
-class ReportList(View):
+class ReportList(Listed):
     """Reports, newest first."""
 
     reports: list[ReportView]
     cursor: str = Field(description="send it to get the next page; empty: this is the last page")
 
     @classmethod
-    def of(cls, reports: Sequence[Report], cursor: str, now: Millis, days: Days, *, whole: bool) -> "ReportList":
-        return cls(reports=[ReportView.of(each, now, days, whole=whole) for each in reports], cursor=cursor)
+    def of(cls, page: ReportPage, days: Days, as_of: AsOf, *, whole: bool) -> "ReportList":
+        shown = [ReportView.of(each, page.now, days, whole=whole) for each in page.reports]
+        return cls(reports=shown, cursor=page.cursor, as_of=as_of)

@@ -1,9 +1,9 @@
 """Front: the layer between the event loop and the engine. Placing, receiving and asking have threads of their own."""
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -35,8 +35,16 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.place import Placed
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import or_raised
-from consent_engine.errors import ConsentError, Malformed, SettingsError, StoreUnavailable, Unauthenticated
-from consent_engine.ports import Acknowledgement, Stored, Waiting, WebhookCall
+from consent_engine.engine.scribe import as_of_now
+from consent_engine.errors import (
+    BrokenRecord,
+    ConsentError,
+    Malformed,
+    SettingsError,
+    StoreUnavailable,
+    Unauthenticated,
+)
+from consent_engine.ports import Acknowledgement, Stored, WebhookCall
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,12 +53,13 @@ MOST_PLACING = 1_000
 """Far fewer than the requests that the edge lets in at once: however many orders come, a gateway's post has a place."""
 MOST_CALLING = 5_000
 MOST_RECEIVING = 50_000
+MOST_WAITING = 1_000
 BYTES_A_MESSAGE = 200
 """Bytes that count as one message when a webhook's body is weighed before it is parsed."""
 HEARD_WITHIN_MS = 15_000
 FRESH_S = 1.0
-MOST_WAITS_S, PAUSE_S = 2.0, 0.1
-"""For how long a list waits for the scribe, and how often it looks meanwhile."""
+MOST_WAITS_S = 2.0
+"""How long a list waits at most until SQL has what was answered before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +87,9 @@ class Front:
         self._settings = settings
         self.zone = settings.time_zone
         self.days = days_in(self.zone)
-        pools = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "watch": 1}
+        pools = {"place": 1, "receive": 1, "call": 1, "ask": ASKERS, "long": 1, "catch-up": 1, "watch": 1}
         self._pools = [EnginePool(engines, size, name) for name, size in pools.items()]
-        placers, receivers, callers, self._askers, self._patient, watchers = self._pools
+        placers, receivers, callers, self._askers, self._patient, late, watchers = self._pools
         self._placing: Batcher[Placing, Placed | ConsentError] = Batcher(
             placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
         )
@@ -95,6 +104,7 @@ class Front:
             defects=self.defects,
             weigh=weigh,
         )
+        self._catching_up: Batcher[None, None] = Batcher(late, _caught_up, most=MOST_WAITING, defects=self.defects)
         self._admission = Admission(self.ask, settings, bounds.lanes_s)
         self.subscribers = DoorLookUp(self.ask, bounds)
         self.streams = Streams(watchers, self.defects, bounds)
@@ -124,24 +134,21 @@ class Front:
         """Do any other work, in one of a few threads."""
         return await self._askers.ask(work)
 
-    async def listed(self, work: Callable[[Engine, AsOf], T], *, waits: bool = False) -> T:
+    async def listed(self, work: Callable[[Engine, AsOf], T], *, waits: bool = False, long: bool = False) -> T:
         """Do work that reads records in SQL. It is given the instant as of which they are there: all that was committed
         before, and maybe more.
 
-        waits: only once they are there as of now, MOST_WAITS_S at most: what was answered before is among them
+        waits: only once they are there as of now, MOST_WAITS_S at most: what was answered before is among them ·
+        long: it may take minutes
         """
         if waits:
-            asked = (await self.ask(_written)).now
-            for _ in range(int(MOST_WAITS_S / PAUSE_S)):
-                if (await self.ask(_written)).as_of >= asked:
-                    break
-                await asyncio.sleep(PAUSE_S)
+            await self._catching_up.put(None)
 
         def worked(engine: Engine) -> T:
-            as_of = _written(engine).as_of  # first: what is committed meanwhile may be missing
+            as_of = engine.store.journal.waiting().as_of  # first: what is committed meanwhile may be missing
             return work(engine, instant(as_of) if as_of else None)
 
-        return await self.ask(worked)
+        return await (self.ask_long if long else self.ask)(worked)
 
     async def ask_long(self, work: Callable[[Engine], T]) -> T:
         """Do work that may take minutes, one piece after the other: it must not delay the look-up of keys."""
@@ -180,8 +187,10 @@ class Front:
             pool.close()
 
 
-def _written(engine: Engine) -> Waiting:
-    return engine.store.journal.waiting()
+def _caught_up(engine: Engine, asked: Sequence[None]) -> Sequence[None]:
+    with suppress(StoreUnavailable, BrokenRecord):  # a list then says itself as of when it is, or why there is none
+        as_of_now(engine.store, MOST_WAITS_S)
+    return asked
 
 
 def front_of(request: Request) -> Front:

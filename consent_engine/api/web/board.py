@@ -12,7 +12,7 @@ from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.bodies import KIB, read_body
 from consent_engine.api.schemas.lists import CauseRow
 from consent_engine.api.schemas.pauses import PauseRow
-from consent_engine.api.schemas.views import instant
+from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import OPS
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
 from consent_engine.api.web.publication_board import unshown
@@ -39,7 +39,7 @@ RECORD = re.compile("[0-9a-f]{28}")
 async def board(request: Request, _caller: ApiKey) -> bytes:
     looked: Recent[dict[str, Any]] = request.app.state.board
     front = front_of(request)
-    told = await looked.of("", lambda: front.ask(look)) | {"defects": dict(front.defects)}
+    told = await looked.of("", lambda: front.listed(look)) | {"defects": dict(front.defects)}
     return json.dumps(told, ensure_ascii=False).encode()
 
 
@@ -55,13 +55,14 @@ async def retry_other(request: Request, caller: ApiKey, record: str) -> Response
     return Response(status_code=204)
 
 
-def look(engine: Engine) -> dict[str, Any]:
+def look(engine: Engine, as_of: AsOf) -> dict[str, Any]:
     now = engine.registry.now()
     days = engine.terms.reporting.days
     midnight = days.begins(days.of(now))
     stuck = engine.stuck(MOST_COUNTED + 1)
     return {
         "at": instant(now),
+        "as_of": as_of,
         "since": instant(midnight),
         **_funnels(engine, midnight, days),
         "lanes": [

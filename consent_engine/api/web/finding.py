@@ -13,7 +13,7 @@ from starlette.requests import Request
 from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.queries import Day, Paged
 from consent_engine.api.schemas.lists import OrderRow
-from consent_engine.api.schemas.views import View
+from consent_engine.api.schemas.views import AsOf, Listed
 from consent_engine.api.service.callers import FULL_NUMBERS, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.rendering import MAY_OPEN
@@ -50,7 +50,7 @@ class Wanted(StrictForm):
     wanted: Annotated[str, Field(min_length=1, max_length=40)]
 
 
-class Rows(View):
+class Rows(Listed):
     """Orders in short, newest first."""
 
     orders: list[OrderRow]
@@ -65,18 +65,20 @@ async def listed(request: Request, caller: ApiKey, form: ListedOrders) -> bytes:
         form.state, form.agent, form.plan, since=since, carrier=form.carrier.value if form.carrier else None
     )
 
-    def found(engine: Engine) -> bytes:
+    def found(engine: Engine, as_of: AsOf) -> bytes:
         page = engine.orders(wanted, form.cursor, form.limit)
-        return _rows(page.orders, page.cursor, caller)
+        return _rows(page.orders, page.cursor, caller, as_of)
 
-    return await front_of(request).ask(found)
+    return await front_of(request).listed(found, waits=form.wait)
 
 
 @operations.add("POST", "/ops/find", MAY_OPEN["/ops"])
 async def find(request: Request, caller: ApiKey, form: Wanted) -> bytes:
     """The orders of a number, or those whose id is this or ends with it. Roles: ops and auditor (masked)."""
     wanted = form.wanted.strip().lower()
-    return await front_of(request).ask(lambda engine: _rows(_search(engine, wanted, caller), "", caller))
+    return await front_of(request).listed(
+        lambda engine, as_of: _rows(_search(engine, wanted, caller), "", caller, as_of)
+    )
 
 
 def _search(engine: Engine, wanted: str, caller: ApiKey) -> list[Order]:
@@ -97,6 +99,6 @@ def _search(engine: Engine, wanted: str, caller: ApiKey) -> list[Order]:
     raise Malformed([FieldError("wanted", "neither", "must be a number, an order's id, or its last 6 characters")])
 
 
-def _rows(orders: Sequence[Order], cursor: str, caller: ApiKey) -> bytes:
+def _rows(orders: Sequence[Order], cursor: str, caller: ApiKey, as_of: AsOf) -> bytes:
     whole = caller.role in FULL_NUMBERS
-    return Rows(orders=[OrderRow.of(order, whole=whole) for order in orders], cursor=cursor).json_bytes()
+    return Rows(orders=[OrderRow.of(order, whole=whole) for order in orders], cursor=cursor, as_of=as_of).json_bytes()

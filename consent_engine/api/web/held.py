@@ -8,7 +8,7 @@ from starlette.requests import Request
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.schemas.forms import MOST_DECIDED
-from consent_engine.api.schemas.views import instant
+from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.engine.engine import Engine
@@ -24,10 +24,10 @@ LOOKED_S = 2.0
 @operations.add("GET", "/ops/held", MAY_OPEN["/ops"])
 async def held(request: Request, _caller: ApiKey) -> bytes:
     looked: Recent[bytes] = request.app.state.held
-    return await looked.of("", lambda: front_of(request).ask(look))
+    return await looked.of("", lambda: front_of(request).listed(look))
 
 
-def look(engine: Engine) -> bytes:
+def look(engine: Engine, as_of: AsOf) -> bytes:
     """List groups, earliest deadline first; of a large one, the oldest ids, as many as can be decided at once."""
     groups, cut = grouped(engine.held)
     told = {
@@ -35,6 +35,7 @@ def look(engine: Engine) -> bytes:
         "more": len(groups) - len(groups[:MOST_SHOWN]),
         "count": sum(len(each.ids) for each in groups),
         "cut": cut,
+        "as_of": as_of,
     }
     return json.dumps(told, ensure_ascii=False).encode()
 

@@ -28,7 +28,7 @@ async def reports(request: Request) -> Response:
 async def due(request: Request, _caller: ApiKey) -> DueList:
     """The open reports, the next due first. Roles: ops, auditor (masked)."""
     days = front_of(request).days
-    return await front_of(request).ask(lambda engine: DueList.of(engine.reports.due(MOST_SHOWN), days))
+    return await front_of(request).listed(lambda engine, as_of: DueList.of(engine.reports.due(MOST_SHOWN), days, as_of))
 
 
 @operations.add("GET", "/reports/around/{report_id}", MAY_OPEN["/reports"])

@@ -17,6 +17,8 @@ from consent_engine.api.web.words import LANGUAGES, words
 _PAGES = files("consent_engine.api") / "pages"
 _NAMED = re.compile(r"asset\('(\w+\.js)'\)")
 _TAG = re.compile(r"""^<script src="\{\{ asset\('(\w+\.js)'\) \}\}" defer></script>\n""", re.MULTILINE)
+_COMMENT = re.compile(r"^ *(?://.*|/\*\*[^*]*\*/)\n", re.MULTILINE)
+"""Lines of comments: for readers of the repository, and no bytes for those of the page."""
 ONE = ".single"
 """The suffix of a word's singular form, beside the plural under the plain name."""
 _WHOLE = re.compile(r"""["'`]([a-z_]+\.[a-z_.0-9]+)["'`]""")
@@ -74,4 +76,4 @@ def _source(stem: str) -> str:
 
 @cache
 def _script(name: str) -> str:
-    return (_PAGES / name).read_text("utf-8")
+    return _COMMENT.sub("", (_PAGES / name).read_text("utf-8"))

@@ -51,6 +51,45 @@ def test_orders_are_listed_newest_first_page_by_page(door):
     assert ids(listed(door)) == found
 
 
+DAYS = "?from=2025-08-01&to=2025-08-31"
+LISTS = {
+    "/v1/orders": "", "/v1/calls": "", "/v1/reviews": "", "/v1/reviews/coverage": DAYS, "/v1/reviews/pressure": DAYS,
+    "/v1/reviews/waiting": "", "/v1/refusals": "", "/v1/reports": "", "/v1/undeliverable": "",
+}  # fmt: skip
+"""Each list and sum that is read in SQL, and what its query needs."""
+
+
+def test_every_list_says_as_of_when_it_is_and_may_wait_for_what_was_answered_before(door):
+    document = door.call("GET", "/openapi.json").json()
+    kept = {f"#/components/schemas/{name}" for name, each in document["components"]["schemas"].items()
+            if "as_of" in each.get("properties", {})}  # fmt: skip
+    told = {path for path, each in document["paths"].items() if "get" in each and kept & refs(each["get"])}
+    assert told == LISTS.keys()
+    asked = [f"{path}{query}{'&' if query else '?'}" for path, query in LISTS.items()] + ["/v1/refusals?state=held&"]
+    door.place(order(), "first")
+    for each in asked:
+        assert door.call("GET", f"{each}wait=false", Role.ADMIN).json()["as_of"] is None, "no scribe has looked yet"
+    for n, each in enumerate(asked):
+        placed = door.place(order(msisdn=f"+86138{n:08d}"), f"key-{n}").json()["created_at"]
+        assert door.call("GET", f"{each}wait=true", Role.ADMIN).json()["as_of"] > placed, each
+
+
+def refs(told):
+    """Return all that a part of the document refers to."""
+    if isinstance(told, dict):
+        return {told.get("$ref")} | {ref for each in told.values() for ref in refs(each)}
+    return {ref for each in told for ref in refs(each)} if isinstance(told, list) else set()
+
+
+def test_a_list_that_waits_in_vain_says_as_of_when_it_is(door):
+    """The reader of the cell died a moment ago: nobody else brings anything to SQL for ten seconds."""
+    door.place(order(), "first")
+    assert listed(door, "?wait=true")["as_of"]
+    placed = door.place(order(msisdn=OTHER), "second").json()["created_at"]
+    assert door.engine.store.journal.read(9, "dead", door.archive.id())
+    assert listed(door, "?wait=true")["as_of"] <= placed
+
+
 def test_filters_are_together(door):
     one = place(door, 1, agent="B7")
     two = place(door, 2, agent="B7", plan="data-pack-10gb")
@@ -136,7 +175,8 @@ def test_a_number_finds_its_orders_newest_first(door):
     said = door.call("POST", "/v1/orders/search", Role.AUDITOR, {"msisdn": "138-0000-0005"}).json()
     assert ids(said) == [second, first]
     assert said["cursor"] == ""
-    assert door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": OTHER}).json() == {"orders": [], "cursor": ""}
+    none = door.call("POST", "/v1/orders/search", Role.OPS, {"msisdn": OTHER}).json()
+    assert none == {"orders": [], "cursor": "", "as_of": None}
 
 
 def test_a_search_gives_a_bounded_page_and_a_cursor_that_goes_on(door):

@@ -184,7 +184,7 @@ def test_ops_count_them_and_ask_again_over_http(door, refusing):
     assert (first.json()["asked"], first.json()["refused"]) == (2, {})
     assert listed(door)["count"] == 1
     assert door.call("POST", "/v1/undeliverable/ask", Role.OPS, {"reason": WRONG}).json()["asked"] == 1
-    assert listed(door) == {"causes": [], "count": 0, "cursor": ""}
+    assert listed(door)["causes"] == []
 
 
 def test_at_a_terminal_they_are_counted_first_then_asked_again(door, refusing):
