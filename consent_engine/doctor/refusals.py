@@ -21,7 +21,7 @@ from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTI
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.audit import PIECE as LOG_PIECE
 from consent_engine.engine.audit import Audited, refusals_of
-from consent_engine.engine.audit_refusals import Lifting, Refusals
+from consent_engine.engine.audit_refusals import Lifting, Refusals, note_lifted, note_standing
 from consent_engine.ports import Log, Posted, Store
 from consent_engine.ports.queries import NOTHING, Position, Standing
 from consent_engine.ports.survey import Survey
@@ -52,7 +52,7 @@ def look(looker: Looker, plans: Callable[[], Iterable[str]], tell: Callable[[str
             looker.mended += [f"{line} refusal" for line, _ in back]
     for some in pieces(_unlogged(looker, *known) if known else [], PIECE):
         looker.found["unlogged"] += [line for line, _ in some]
-        if looker.mend and store.journal.note(some):
+        if looker.mend and note_standing(store, some):
             looker.mended += [f"{line} log entry" for line, _ in some]
 
 
@@ -176,7 +176,7 @@ def _note_liftings(looker: Looker, lifted: Sequence[Lifting]) -> None:
         )  # before the log: where an entry goes from there
         lacking = [each for each in some if log and not (each.leaf.entry in waiting or log.has(each.leaf.entry))]
         looker.found["unlifted"] += [leaf.record for _, leaf in lacking]
-        if looker.mend and lacking and store.journal.note_lifted(lacking):
+        if looker.mend and lacking and note_lifted(store, lacking):
             looker.mended += [f"{leaf.record} log entry" for _, leaf in lacking]
 
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import STANDS, Leaf, head_of
-from consent_engine.ports import Store
+from consent_engine.domain.line.line import Line
+from consent_engine.ports import Commit, CommitResult, Look, Owner, Store
 
 PIECE = 500
 LOOK_BACK = 10_000
@@ -92,3 +93,35 @@ def _told(liftings: Iterable[str], lines: Set[str]) -> list[Lifting]:
     found = (each for each in map(parsed, liftings) if each["line"] in lines)
     told = ((str(each["line"]), str(each["carrier"]), int(each["at"])) for each in found)
     return [Lifting(name, Leaf.of_lifting(line, name, at)) for line, name, at in told]
+
+
+def note_standing(store: Store, some: Sequence[tuple[str, str]]) -> int:
+    """Have the log learn of restrictions, by line and name, as where they begin to stand; proven durable. Those that do
+    not stand any more, or have an end, get no entry. Return how many got one. A repeat adds them again.
+    """
+    now, _, lines = store.records.live(lines=list({line for line, _ in some}))
+    kept = [(lines[line], name) for line, name in some if line in lines and _lasts(lines[line], name)]
+    return _noted(store, [(line, Leaf.of_refusal(line.id, name, now)) for line, name in kept])
+
+
+def note_lifted(store: Store, some: Sequence[Lifting]) -> int:
+    """Have the log learn of liftings; proven durable. Where the restriction stands by now, without an end, it gets no
+    entry. Return how many got one.
+    """
+    lines = store.records.live(lines=list({leaf.record for _, leaf in some}))[2]
+    kept = [(lines[leaf.record], name, leaf) for name, leaf in some if leaf.record in lines]
+    return _noted(store, [(line, leaf) for line, name, leaf in kept if not _lasts(line, name)])
+
+
+def _lasts(line: Line, name: str) -> bool:
+    stands = line.named(name)
+    return stands is not None and not stands.until
+
+
+def _noted(store: Store, leaves: Sequence[tuple[Line, Leaf]]) -> int:
+    """Add entries, each unless its line changed since it was looked at: the next look finds that."""
+    commits = [
+        Commit("", (Look(Owner.LINE, line.id, line.version),), entries=(leaf.entry,)) for line, leaf in leaves
+    ]  # fmt: skip
+    saved = store.records.commit(commits, prove=True) if commits else []
+    return sum(each.word is CommitResult.OK for each in saved)

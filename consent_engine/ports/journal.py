@@ -84,16 +84,6 @@ class Journal(Protocol):
         backup have entries among them that the log has already.
         """
 
-    def note(self, standing: Sequence[tuple[str, str]]) -> int:
-        """Add an entry for each of these restrictions, by line and name, as where it begins to stand; proven durable.
-        Those that do not stand any more, or have an end, get none. Return how many got one. A repeat adds them again.
-        """
-
-    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
-        """Add the entries of these liftings, each with its restriction's name; proven durable. Where it stands by now,
-        without an end, it gets none. Return how many got one.
-        """
-
 
 class Writing(Protocol):
     """A transaction of the scribe. Each of its methods raises ArchiveUnavailable as the Archive does."""

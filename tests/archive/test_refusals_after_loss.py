@@ -7,6 +7,7 @@ from consent_engine.doctor.records import TROUBLES
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import LIFTED, STANDS, Leaf, head_of
 from consent_engine.engine.audit import UNREFUSED, audit, newest
+from consent_engine.engine.audit_refusals import Lifting, note_lifted
 from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange
 from tests.archive.refusals import (
     behind_our_back,
@@ -198,5 +199,5 @@ def test_no_lifting_is_noted_of_what_came_again_meanwhile(small, until, noted):
     line = small.engine.line(NUMBER).id
     by_voice(small, until=until and small.clock.now + until)
     small.client.delete(small.cell.journal)
-    assert small.engine.store.journal.note_lifted([("mobile", Leaf.of_lifting(line, "mobile", 5))]) == noted
+    assert note_lifted(small.engine.store, [Lifting("mobile", Leaf.of_lifting(line, "mobile", 5))]) == noted
     assert small.client.llen(small.cell.journal) == noted

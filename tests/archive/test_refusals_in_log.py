@@ -10,6 +10,7 @@ from consent_engine.doctor import Level, journal
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import LIFTED, STANDS, head_of
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
+from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.ports import LiftResult
 from tests.archive.refusals import (
     behind_our_back,
@@ -200,7 +201,7 @@ def test_nothing_is_noted_of_what_has_an_end_or_stands_no_more(small):
     by_voice(small, until=small.clock.now + 3_600_000)
     line = small.engine.line(NUMBER).id
     assert told_unlogged(small) == []
-    assert small.engine.store.journal.note([(line, "mobile"), (line, "telecom"), ("0000" + "a" * 24, "mobile")]) == 0
+    assert note_standing(small.engine.store, [(line, "mobile"), (line, "telecom"), ("0000" + "a" * 24, "mobile")]) == 0
     assert of_refusals(small) == []
 
 

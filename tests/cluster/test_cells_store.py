@@ -11,6 +11,7 @@ from consent_engine.domain.line.line import line_id, request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import SLOTS, slot
 from consent_engine.domain.sms import Reply
+from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.pausing import SEEN_MS
 from consent_engine.engine.permits import PermitsAsked
@@ -60,7 +61,9 @@ def test_what_stands_is_noted_in_the_journal_of_its_own_cell(world):
     world.engine.store.retirement.bind_archive("a")
     for piece in journal.read(1_000, "one", "a"):
         assert journal.drop(piece)
-    assert journal.note([(line, name) for line in lines for name in ("mobile", "telecom")]) == len(lines)
+    assert note_standing(world.engine.store, [(line, name) for line in lines for name in ("mobile", "telecom")]) == len(
+        lines
+    )
     noted = {(piece.cell, entry.split()[1]) for piece in journal.read(1_000, "one", "a") for entry in piece.entries}
     assert noted == {(cell_of(line, CELLS), line) for line in lines}
 

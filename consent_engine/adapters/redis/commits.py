@@ -72,7 +72,7 @@ class Commits(Lists):
             raise ValueError("a commit without the record whose effect is held")
         if inbox and (commit.guard is not None or args[start + 4]):
             args[start + 11] = self.numbers[self._cell.inbox(inbox)]
-        self.sealed += _marks(records, sealed=bool(self.sealed))
+        self.sealed += (*_marks(records, sealed=bool(self.sealed)), *commit.entries)
         self.listed()
         args += len(commit.unmatched), *commit.unmatched, len(self.sealed), *self.sealed
         args[start] = len(args) - start - 1

@@ -7,7 +7,7 @@ from itertools import chain
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
-from consent_engine.domain.leaf import Chained, Leaf, entry_at, newest_of
+from consent_engine.domain.leaf import Chained, Leaf, newest_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, LineKept, Piece, Waiting
 from consent_engine.ports.store import lost
@@ -92,19 +92,6 @@ class RedisJournal(OfCell, Journal):
             if len(rows) < PIECE:
                 return
 
-    def note(self, standing: Sequence[tuple[str, str]]) -> int:
-        return self._note([(line, name, entry_at(line, name), "") for line, name in standing])
-
-    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
-        return self._note([(leaf.record, name, leaf.entry, "1") for name, leaf in lifted])
-
-    def _note(self, entries: Sequence[tuple[str, str, str, str]]) -> int:
-        calls, now = Calls(), self._clock.argument()
-        for line, name, entry, of_lifting in entries:
-            keys = [self._cell.line(line), self._cell.journal]
-            calls.script("note_refusal", keys, [f"r:{name}", entry, now, of_lifting])
-        return sum(map(int, self._wire.send(calls, prove=True, repeat=True)))
-
 
 class ShardedJournal(OfCells, Journal):
     """The Journals of many cells, as far as these can be reached."""
@@ -139,13 +126,3 @@ class ShardedJournal(OfCells, Journal):
 
     def refusals(self) -> list[Leaf]:
         return [leaf for cell in self._cells.stores for leaf in cell.journal.refusals()]
-
-    def note(self, standing: Sequence[tuple[str, str]]) -> int:
-        cells = self._cells
-        parts = apart([line for line, _ in standing], len(cells.stores)).items()
-        return sum(cells.stores[cell].journal.note([standing[n] for n in some]) for cell, some in parts)
-
-    def note_lifted(self, lifted: Sequence[tuple[str, Leaf]]) -> int:
-        cells = self._cells
-        parts = apart([leaf.record for _, leaf in lifted], len(cells.stores)).items()
-        return sum(cells.stores[cell].journal.note_lifted([lifted[n] for n in some]) for cell, some in parts)

@@ -17,6 +17,7 @@ from consent_engine.domain.offer.versions import Proposal, Sale
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.api_keys import Role
+from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import StoreUnavailable
@@ -42,7 +43,6 @@ AGAIN = {
     "keep_entry": "test_a_reveal_stands_in_the_audit_lines_once",
     "lift_refusal": "test_a_refusal_that_came_after_the_lifting_stands",
     "may_begin": "test_a_call_that_was_forbidden_meanwhile_does_not_begin",
-    "note_refusal": "test_a_refusal_that_was_lifted_meanwhile_is_not_noted_again",
     "pause": "test_a_pause_that_another_ended_meanwhile_stays_ended",
     "publish_plan": "test_a_plan_that_another_published_meanwhile_stays_the_newest",
     "read_journal": "test_one_reads_a_cell_at_a_time_until_it_is_silent",
@@ -183,7 +183,7 @@ def test_a_refusal_that_was_lifted_meanwhile_is_not_noted_again(desk):
     line = desk.engine.line(NUMBER).id
     desk.client.delete(desk.cell.journal)
     desk.wire.meanwhile = lambda: desk.engine.lift(NUMBER, "mobile", "admin", "form", desk.clock())
-    assert desk.slow.journal.note([(line, "mobile")]) == 0
+    assert note_standing(desk.slow, [(line, "mobile")]) == 0
     leaves = [Leaf.decode(entry) for entry in standing(desk)]
     assert [leaf.seq for leaf in leaves] == [STANDS, LIFTED]
 
