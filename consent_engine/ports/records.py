@@ -208,7 +208,8 @@ class Commit(Struct, frozen=True):
     that had ended by then bars nothing · laid: a yes kept among others of the agent: where these are no longer those
     that it was compared with, the commit is STALE · until: where it rests on something that is kept elsewhere, as a
     reservation or the catalogue: the instant until which that holds; from then on it is STALE, by the clock of the
-    server that saves it · entries: of the journal, beside those of its records
+    server that saves it · entries: of the journal, beside those of its records ·
+    lifted: what is kept of the act by which it lifts a refusal
     """
 
     op: str
@@ -222,6 +223,7 @@ class Commit(Struct, frozen=True):
     laid: Laid | None = None
     until: Millis | None = None
     entries: Sequence[str] = ()
+    lifted: str = ""
 
 
 class CommitResult(StrEnum):

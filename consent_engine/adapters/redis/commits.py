@@ -20,6 +20,8 @@ from consent_engine.ports import (
     ReportChange,
 )
 
+UNMATCHED = 1
+"""The number of the stream of unmatched messages among the script's keys."""
 MOST = 128
 """How many commits a script saves: some milliseconds in which nobody else is answered."""
 
@@ -72,9 +74,13 @@ class Commits(Lists):
             raise ValueError("a commit without the record whose effect is held")
         if inbox and (commit.guard is not None or args[start + 4]):
             args[start + 11] = self.numbers[self._cell.inbox(inbox)]
-        self.sealed += (*_marks(records, sealed=bool(self.sealed)), *commit.entries)
+        self.sealed += commit.entries
+        self.sealed += _marks(records, sealed=bool(self.sealed))
         self.listed()
-        args += len(commit.unmatched), *commit.unmatched, len(self.sealed), *self.sealed
+        streams: list[str | int] = [each for message in commit.unmatched for each in (UNMATCHED, message)]
+        if commit.lifted:
+            streams += self.numbers[self._cell.lifted], commit.lifted
+        args += len(streams) // 2, *streams, len(self.sealed), *self.sealed
         args[start] = len(args) - start - 1
 
     def _record(self, change: Change, effect: str) -> None:

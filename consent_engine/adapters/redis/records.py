@@ -8,15 +8,17 @@ from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, orde
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell, readable, told
-from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.effects import WAKE_LINE, Millis
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import is_lasting
 from consent_engine.domain.order.rhythm import Beat, Newest
 from consent_engine.domain.seal import Seal
-from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Commit, CommitResult, LiftResult, Loaded, Owner, Records, Saved
+from consent_engine.errors import BrokenRecord, StoreUnavailable
+from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange, Loaded, Owner, Records, Saved
 
+MOST_RACES = 20
 LOOK_BACK = 100
 """Among how many of the newest entries of a stream a repeat is looked for."""
 
@@ -98,13 +100,24 @@ class RedisRecords(OfCell, Records):
         return self._wire.ask(*(("HGET", self._cell.order(order_id), "line") for order_id in orders))
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
-        calls = Calls()
-        cell = self._cell
-        keys = [cell.line(line), cell.lifted, cell.due[Lane.TIMER], cell.journal]
-        entry = Leaf.of_lifting(line, carrier, at).entry if is_lasting(carrier) else ""
-        calls.script("lift_refusal", keys, [line, carrier, kept, act_at, LOOK_BACK, STRANGER_MS, entry])
-        [word] = self._wire.send(calls, prove=True, repeat=True)
-        return LiftResult(word)
+        entries = (Leaf.of_lifting(line, carrier, at).entry,) if is_lasting(carrier) else ()
+        for _ in range(MOST_RACES):
+            if kept in self.lifted(LOOK_BACK):  # a repeat
+                self.prove([line], Owner.LINE)
+                return LiftResult.OK
+            record = self.look(lines=[line]).lines.get(line)
+            if record is None:
+                return LiftResult.DAMAGED
+            if (stands := record.named(carrier)) is None:
+                return LiftResult.NONE
+            if stands.newest > act_at:
+                return LiftResult.NEWER
+            put = () if WAKE_LINE in record.effects else (Put(WAKE_LINE, act_at + STRANGER_MS),)
+            change = LineChange(line, record.version, {f"r:{carrier}": ""}, put)
+            [saved] = self.commit([Commit("", (change,), entries=entries, lifted=kept)], prove=True)
+            if saved.word is CommitResult.OK:
+                return LiftResult.OK
+        raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
     def lifted(self, most: int) -> list[str]:
         [rows] = self._wire.ask(("XREVRANGE", self._cell.lifted, "+", "-", "COUNT", most))

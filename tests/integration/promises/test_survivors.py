@@ -20,6 +20,7 @@ from consent_engine.ports import LiftResult, Owner
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.integration.mishaps import happens_before_the_next_commit
 from tests.memory import a_store
+from tests.written_out import listed
 
 HOUR = 3_600_000
 
@@ -136,6 +137,15 @@ def test_an_act_does_not_lift_a_refusal_that_was_repeated_after_it(world):
     assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftResult.OK
 
 
+def test_an_act_does_not_lift_a_refusal_with_an_end_that_came_after_it(world):
+    act_at = world.clock.now
+    world.clock.forward(hours=1)
+    until = world.clock.now + 86_400_000
+    world.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024", until=until))
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", act_at) is LiftResult.NEWER
+    assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
+
+
 def test_a_retry_does_not_bring_back_a_question_that_a_stop_has_ended(world):
     for plan in ("5g-smart-199", SECOND):
         world.place(plan=plan)
@@ -200,7 +210,7 @@ def test_nothing_is_told_as_done_that_could_not_be_proven(world, what):
         world.run(Lane.INBOUND)
     # A server without an AOF, and fakeredis that has no WAITAOF: no write to it can be proven.
     unproven = redis_store(Wire(world.client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
-    world.engine = engine_like(world.engine, unproven)
+    world.engine = engine_like(world.engine, listed(unproven, world.client))
     with pytest.raises(NotDurable):
         DONE[what](world, order)
 

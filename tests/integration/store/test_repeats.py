@@ -41,7 +41,6 @@ AGAIN = {
     "drop_journal": "test_what_another_reader_brings_meanwhile_stays_in_the_journal_until_it_has_brought_it",
     "free_request": "test_a_key_that_another_record_has_by_now_stays_reserved",
     "keep_entry": "test_a_reveal_stands_in_the_audit_lines_once",
-    "lift_refusal": "test_a_refusal_that_came_after_the_lifting_stands",
     "may_begin": "test_a_call_that_was_forbidden_meanwhile_does_not_begin",
     "pause": "test_a_pause_that_another_ended_meanwhile_stays_ended",
     "publish_plan": "test_a_plan_that_another_published_meanwhile_stays_the_newest",

@@ -25,7 +25,7 @@
 --       the effects that are dropped with care, the restrictions · fields to set (name, value; `seen` is the first) ·
 --       names of fields to delete
 --       then four counted lists: members added to lists (KEYS number, score, member) · members removed (KEYS number,
---       member) · unmatched messages (json) · entries of the journal that this commit seals
+--       member) · entries added to streams (KEYS number, json) · entries of the journal that this commit seals
 --       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it does not exist; its version
 --       begins with the instant, higher than that of one which `retire` deleted · 'l' it is only read, and stays.
 --       Care: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
@@ -204,10 +204,10 @@ local function commit()
     end
     put_down()
     if done then of("2")[done] = false end
-    local u1, u2 = list(1)
+    local u1, u2 = list(2)
     local e1, e2 = list(1)
     for i = e1, e2 do sealed[#sealed + 1] = ARGV[i] end
-    for i = u1, u2 do call("XADD", KEYS[1], "*", "m", ARGV[i]) end
+    for i = u1, u2, 2 do call("XADD", KEYS[tonumber(ARGV[i])], "*", "m", ARGV[i + 1]) end
     return "ok"
 end
 
