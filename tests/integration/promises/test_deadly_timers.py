@@ -2,6 +2,7 @@
 
 from consent_engine.domain.effects import MOVED, WAKE_WINDOW, Lane
 from consent_engine.domain.msisdn import parse
+from consent_engine.engine.perform import KEPT
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.timers import MOST_LOST, waking
 
@@ -25,7 +26,7 @@ def die_of(world, order, deaths):
             world.clock.forward(seconds=61)  # with all that it had leased
             deaths -= 1
         else:
-            drive(world.engine.store, [waking(each, world.engine.outside, lambda: None) for each in leased])
+            drive(world.engine.store, [waking(each, world.engine.outside, lambda: None, KEPT) for each in leased])
             done += len(leased)
         if not deaths:
             return done

@@ -156,7 +156,7 @@ def test_of_a_number_that_nobody_knows_the_line_alone_is_looked_at_and_an_order_
     store.records.look = seen
     [one] = wanted(world, [NUMBER])
     order = world.engine.place(one).order
-    assert looked == [[0, 1, 0, 0]]
+    assert looked == [[0, 1, 0, 0, 0]]
     world.client.delete(world.cell.line(order.line))  # the store was damaged
     again = world.engine.place(one)
-    assert (again.created, again.order.head, looked[-1]) == (False, order.head, [1, 1, 1, 0])
+    assert (again.created, again.order.head, looked[-1]) == (False, order.head, [1, 1, 1, 0, 0])
