@@ -1,72 +1,50 @@
-"""The check of stored records: the newest and those that are due, or all; in pieces, with their numbers reported."""
+"""The walk over stored records: the newest and those that are due, or all; in pieces, with their numbers reported.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+Each piece is looked at twice: what both looks find of a record that did not change in between is noted, and mended by a
+commit that names the version it saw. So records that were read one after the other, while others write, are no finding.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
-from consent_engine.doctor import calls, endings, refusals, reserved
-from consent_engine.doctor.findings import Finding, Level, good, named
-from consent_engine.doctor.journal import LATE_MS
-from consent_engine.doctor.orders import PIECE, Looker, pieces
-from consent_engine.domain.effects import Lane, Millis
-from consent_engine.ports import Store
-from consent_engine.ports.queries import NOTHING, Position, Queries
+from consent_engine.doctor import refusals
+from consent_engine.doctor.findings import Finding, good, named
+from consent_engine.doctor.rules import RULES, Found, FoundCall, FoundEnding, FoundLine, FoundOrder, broken_by
+from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
+from consent_engine.domain.line.line import request_key
+from consent_engine.domain.line.restriction import LASTING
+from consent_engine.domain.offer.versions import Listed, Version
+from consent_engine.engine.lookup import pieces
+from consent_engine.engine.revoking import is_taken_back
+from consent_engine.ports import Change, Commit, CommitResult, LineChange, Owner, Store
+from consent_engine.ports.queries import NOTHING, CallQueries, OrderQueries, Position
 from consent_engine.ports.survey import Kind, Survey
 
+PIECE = 200
 SAMPLE = 1_000
 TELL_EVERY = 5_000
 SOME_PIECES = 20
 RESERVED_MS = 3_600_000
 """No request lasts this long: an older reservation without an order is of a process that died."""
-MOST_CALLS = MOST_ORDERS = 10_000_000
+REVOKING_MS = 60_000
+"""How long a revocation may be at work, before an order that it has not reached is one that it never will."""
+MOST = 10_000_000
 MENDED = "put back what was missing of"
 """The beginning of the finding that tells what was mended."""
-TELL_US = "keep the data, and report it: this must never happen"
+_MEMBER = re.compile(r"([olcer]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
+Plans = Callable[[], Mapping[str, Sequence[Version]]]
+"""Returns every plan that was published, in all its versions."""
 
-BACKUP = "stop the workers, keep the data, restore a backup beside it: docs/operations.md"
-STALLED = "consent show ORDER: no SMS or activation is put back by a guess; cancel the open order, and report it"
-MEND = "consent doctor --mend; if it says so again: consent show ORDER, and report it"
 
-TROUBLES: dict[str, tuple[Level, str, str]] = {
-    "gone": (Level.BAD, "orders that are gone from Redis, though SQL has them as open or new", BACKUP),
-    "unreadable": (Level.BAD, "records that cannot be read, or whose seal does not fit: they were changed or damaged",
-                   BACKUP),
-    "history": (Level.BAD, "orders whose sealed history does not lead to the record: a defect, or the secret leaked",
-                BACKUP),
-    "endless": (Level.BAD, "open orders without the timer that ends their wait", MEND),
-    "stalled": (Level.BAD, "open orders without the question, activation or notification that is next", STALLED),
-    "undecided": (Level.BAD, "suspected refusals that no timer would ever make refusals", MEND),
-    "unrefused": (Level.BAD, "refusals that are gone though nobody lifted them: these numbers could be called",
-                  "consent doctor --all --mend"),
-    "unlogged": (Level.WARN, "refusals that the log lacks, or has as lifted (a backup is back)",
-                 "consent doctor --all --mend: else nobody would miss them"),
-    "unlifted": (Level.WARN, "liftings that the log lacks (an older copy of it is back)",
-                 "consent doctor --all --mend: else their refusals would be put back one day"),
-    "undue": (Level.BAD, "records with a pending effect that is in no due-set", MEND),
-    "unread": (Level.BAD, "lines with unread messages that no worker would read", MEND),
-    "unheard": (Level.BAD, "open orders that no reply can be matched with", TELL_US),
-    "dangling": (Level.BAD, "lines that name an order without a record", BACKUP),
-    "misnamed": (Level.BAD, "orders that a number's list names otherwise than their record: it was changed", BACKUP),
-    "excess": (Level.BAD, "orders with a pending effect that their state does not allow", TELL_US),
-    "unarchived": (Level.WARN, "settled orders that no timer moves to the archive", TELL_US),
-    "far": (Level.WARN, "orders with an effect due later than any wait may last: did the server's clock jump?",
-            "consent show ORDER; cancel it, or wait"),
-    "member": (Level.WARN, "entries of due-sets that the engine did not write",
-               "which program writes into this Redis?"),
-    "idle": (Level.WARN, "entries of due-sets that no record wants", "nothing: each is removed when it is due"),
-    "unlisted": (Level.BAD, "orders or calls that SQL lacks, though the scribe had time to write them",
-                 "is a worker running, and does SQL answer? If so, keep the data, and report it"),
-    "callless": (Level.BAD, "orders whose call is neither in Redis nor in the archive, or cannot be read", BACKUP),
-    "ungated": (Level.BAD, "open orders that nothing bars, though their call is up or its review contested", MEND),
-    "unended": (Level.BAD, "calls that have been up for more than five hours, or that no timer would abandon", MEND),
-    "untaken": (Level.BAD, "orders whose ending lacks its deactivation: the service would stay on", MEND),
-    "shared": (Level.BAD, "calls whose recording, by its reference or its audio, is another call's, too",
-               "consent calls --json shows both; hear it, and fail the call that it is not of: POST /v1/reviews/CALL"),
-    "doubled": (Level.BAD, "orders whose Idempotency-Key made another order, too",
-                "consent show ORDER; cancel the one that its desk does not know, or take it back; and report it"),
-    "revoked": (Level.BAD, "open orders of a plan that was revoked: the revocation was interrupted",
-                "POST /v1/plans/CODE/revoke once more: it goes on"),
-}  # fmt: skip
+class _Pending(Protocol):
+    """A record, by its pending effects alone."""
+
+    @property
+    def effects(self) -> Mapping[str, Pending]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,132 +63,286 @@ class Wanted:
     tell_every: int = TELL_EVERY
 
 
+@dataclass
+class Walk:
+    """A walk, piece by piece. `found`: names of records by rule · `mended`: what was put right."""
+
+    store: Store
+    survey: Survey
+    lease_ms: int
+    wanted: Wanted = Wanted(all=True)
+    plans: Plans = dict
+    tell: Callable[[str], None] = lambda _: None
+    found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    mended: list[str] = field(default_factory=list)
+    looked: Counter[Owner | str] = field(default_factory=Counter)
+    lines: dict[str, None] = field(default_factory=dict)
+    """lines named by orders, by due-set entries and by inboxes"""
+    refused: dict[tuple[str, str], Millis] = field(default_factory=dict)
+    """line and carrier -> the latest refusal in the orders looked at; the line's own may be newer"""
+    lasting: set[tuple[str, str]] = field(default_factory=set)
+    """line and name of the refusals and registrations, without an end, on the lines looked at"""
+    present: set[str] = field(default_factory=set)
+    """ids of the records that SQL has as present in Redis"""
+    lost: list[str] = field(default_factory=list)
+    """those of them, orders, without a record"""
+
+    # -- which records ---------------------------------------------------------------------------------------------
+
+    def everything(self) -> None:
+        """Look at all that is wanted."""
+        sql = self.store.queries
+        self._all_of(Owner.ORDER, Kind.ORDER, sql.orders if sql is not NOTHING else None)
+        if self.lost:  # one that has left for good meanwhile is present no more
+            left = self.store.archive.versions(self.lost) if self.store.archive is not None else {}
+            self.found["gone"] += [each for each in self.lost if each not in left]
+        for kind in (Kind.LINE, Kind.INBOX) if self.wanted.all else ():
+            for ids in self.survey.names(kind):
+                self.lines |= dict.fromkeys(ids)
+        self._all_of(Owner.CALL, Kind.CALL, sql.calls if sql is not NOTHING else None)
+        for page in self._listed(sql.endings.open, PIECE) if sql is not NOTHING else ():
+            self.look(Owner.ENDING, page)
+        self._due()
+        for piece in pieces(list(self.lines), PIECE):
+            self.look(Owner.LINE, piece)
+        if self.wanted.all:
+            refusals.look(self)
+
+    def _all_of(self, owner: Owner, kind: Kind, sql: OrderQueries | CallQueries | None) -> None:
+        """Look at the records that SQL has as present, newest first; then at all others that Redis has; or at some, up
+        to the sample, where the scribe is behind or SQL cannot be asked.
+        """
+        wanted, seen = self.wanted, set[str]()
+        for page in self._listed(sql.present, wanted.piece) if sql else ():
+            self.present.update(page)
+            seen.update(page)
+            self.look(owner, page)
+        if not wanted.all and sql and not self.store.journal.waiting().count:
+            return
+        for ids in self.survey.names(kind, None if wanted.all else SOME_PIECES):
+            if not wanted.all and len(seen) >= wanted.sample:
+                return
+            for piece in pieces([each for each in dict.fromkeys(ids) if each not in seen], PIECE):
+                seen.update(piece)
+                self.look(owner, piece)
+
+    def _listed(
+        self, page: Callable[[Position | None, int], list[Position]], piece: int
+    ) -> Iterator[list[str]]:  # fmt: skip
+        before, left = None, MOST if self.wanted.all else self.wanted.sample
+        while left > 0 and (rows := page(before, min(piece, left))):
+            yield [record for _, record in rows]
+            before, left = rows[-1], left - len(rows)
+
+    # -- a piece of them -------------------------------------------------------------------------------------------
+
+    def look(self, owner: Owner, ids: Sequence[str]) -> None:
+        """Look at some records of a kind."""
+        there = {found.record.id: found for found in self._read(owner, ids)}
+        self._absent(owner, [each for each in ids if each not in there])
+        self._counted(owner, there)
+        broken = {record: found for record, found in there.items() if broken_by(found)}
+        for found in self._read(owner, list(broken)) if broken else ():
+            if found.record.version == broken[found.record.id].record.version:
+                for rule in broken_by(found):
+                    self.found[rule].append(found.name)
+                if self.wanted.mend:
+                    self._mend(found)
+
+    def _absent(self, owner: Owner, ids: Sequence[str]) -> None:
+        """Note records that cannot be read, or that SQL has as present and Redis has not."""
+        if owner is Owner.ORDER:
+            versions = dict(zip(ids, self.store.records.versions(ids), strict=True))
+            self.found["unreadable"] += [each for each in ids if versions[each]]
+            self.lost += [each for each in ids if not versions[each] and each in self.present]
+        elif owner is not Owner.CALL:  # whether its order finds it is a rule of orders
+            self.found["unreadable"] += ids
+
+    def _counted(self, owner: Owner, there: Mapping[str, Found]) -> None:
+        """Count records, and keep what others are compared with."""
+        before, self.looked[owner] = self.looked[owner], self.looked[owner] + len(there)
+        for found in there.values():
+            if isinstance(found, FoundOrder):
+                order = found.record
+                self.lines[order.line] = None
+                if at := order.refused_at:
+                    whom = order.line, order.doc.carrier
+                    self.refused[whom] = max(at, self.refused.get(whom, 0))
+            elif isinstance(found, FoundLine):
+                standing = [each for each in found.record.restrictions if each.kind in LASTING and not each.until]
+                self.lasting.update((found.record.id, each.name) for each in standing)
+        if owner is Owner.ORDER and before // self.wanted.tell_every < self.looked[owner] // self.wanted.tell_every:
+            self.tell(f"looked at {self.looked[owner]:,} orders")
+
+    def _read(self, owner: Owner, ids: Sequence[str]) -> Sequence[Found]:
+        """Read records, and all that their rules compare them with, behind them: those that can be read."""
+        read: Mapping[Owner, Callable[[Sequence[str]], Sequence[Found]]] = {
+            Owner.ORDER: self._orders, Owner.LINE: self._lines, Owner.CALL: self._calls, Owner.ENDING: self._endings,
+        }  # fmt: skip
+        return read[owner](ids)
+
+    def _orders(self, ids: Sequence[str]) -> Sequence[Found]:
+        look, archive = self.store.records.look, self.store.archive
+        now, orders, *_ = look(ids)
+        lines = look(lines=list({order.line: None for order in orders.values()})).lines
+        named = list({order.doc.call_id: None for order in orders.values()})
+        calls = dict(look(calls=named).calls)
+        # A call was written to the archive before it left the store.
+        if archive is not None and (absent := [call for call in named if call not in calls]):
+            calls |= archive.calls.calls(absent)
+        others = self._reserved_elsewhere((request_key(order), order) for order in orders)
+        there = look(list(others.values())).orders
+        kept = archive.recall([request_key(order) for order in others]) if archive is not None and others else []
+        twice = {(request_key(each.id), each.id) for each in kept}
+        until = now - REVOKING_MS
+        listed = {code: Listed.of(_known_by(versions, until), now) for code, versions in self.plans().items()}
+        known, dues = self._known(ids), self._dues(Owner.ORDER, orders)
+        return [
+            FoundOrder(
+                owner=Owner.ORDER, record=order, now=now, dues=dues[name], known=name in known,
+                line=lines.get(order.line), call=calls.get(order.doc.call_id),
+                other=name in others and (
+                    others[name] in there or any(key == request_key(name) and each != name for key, each in twice)
+                ),
+                taken_back=is_taken_back(order, listed),
+            )
+            for name, order in orders.items()
+        ]  # fmt: skip
+
+    def _lines(self, ids: Sequence[str]) -> Sequence[Found]:
+        records = self.store.records
+        now, _, lines, *_ = records.look(lines=ids)
+        named = [entry.order for line in lines.values() for entry in line.entries]
+        orders = records.look(named).orders
+        lost = {each for each, version in zip(named, records.versions(named), strict=True) if not version}
+        unread = dict(zip(lines, self.survey.unread(list(lines)), strict=True))
+        dues = self._dues(Owner.LINE, lines)
+        return [
+            FoundLine(
+                owner=Owner.LINE, record=line, now=now, dues=dues[name], known=True, unread=unread[name],
+                orders={each.order: orders[each.order] for each in line.entries if each.order in orders},
+                lost=[each.order for each in line.entries if each.order in lost],
+            )
+            for name, line in lines.items()
+        ]  # fmt: skip
+
+    def _calls(self, ids: Sequence[str]) -> Sequence[Found]:
+        archive, found = self.store.archive, self.store.records.look(calls=ids)
+        held = [(key, call.id) for call in found.calls.values() for key in call.recording_keys]
+        others = self._reserved_elsewhere(held)
+        keys = [key for key, call in held if call in others]
+        there = [*self.store.records.look(calls=list(others.values())).calls.values()]
+        there += archive.calls.recall(keys) if archive is not None and keys else []
+        known, dues = self._known(ids, calls=True), self._dues(Owner.CALL, found.calls)
+        return [
+            FoundCall(
+                owner=Owner.CALL, record=call, now=found.now, dues=dues[name], known=name in known,
+                other=name in others and any(
+                    each.id != name and not {*each.recording_keys}.isdisjoint(call.recording_keys) for each in there
+                ),
+            )
+            for name, call in found.calls.items()
+        ]  # fmt: skip
+
+    def _endings(self, ids: Sequence[str]) -> Sequence[Found]:
+        found = self.store.records.look(endings=ids)
+        dues = self._dues(Owner.ENDING, found.endings)
+        return [
+            FoundEnding(owner=Owner.ENDING, record=each, now=found.now, dues=dues[name], known=True)
+            for name, each in found.endings.items()
+        ]
+
+    def _known(self, ids: Sequence[str], *, calls: bool = False) -> set[str]:
+        """Return those of these records that SQL has; all, where it is not asked."""
+        rest = [each for each in ids if each not in self.present]
+        if not rest or not self.wanted.all or self.store.queries is NOTHING:
+            return set(ids)
+        sql = self.store.queries.calls if calls else self.store.queries.orders
+        return {*ids} - {*rest} | sql.known(rest)
+
+    def _dues(self, owner: Owner, records: Mapping[str, _Pending]) -> Mapping[str, Mapping[str, float | None]]:
+        """Return when the effects of these records are due."""
+        wanted = [(name, effect) for name, each in records.items() for effect in each.effects]
+        dues = self.survey.dues([(lane_of(effect), f"{owner}:{name}:{effect}") for name, effect in wanted])
+        found: dict[str, dict[str, float | None]] = {name: {} for name in records}
+        for (name, effect), due in zip(wanted, dues, strict=True):
+            found[name][effect] = due
+        return found
+
+    def _reserved_elsewhere(self, held: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """Return those records whose key is not reserved for them, each with the record that it is reserved for ('':
+        none). A record that is alone has its keys: only another one that took them stands in a reservation instead.
+        """
+        rows = list(held)
+        reserved = self.survey.reservations([key for key, _ in rows])
+        return {record: stands for (_, record), (stands, _) in zip(rows, reserved, strict=True) if stands != record}
+
+    # -- due-sets, mends -------------------------------------------------------------------------------------------
+
+    def _due(self) -> None:
+        for lane in Lane:
+            for members in self.survey.waiting(lane, None if self.wanted.all else self.wanted.sample):
+                for piece in pieces(members, PIECE):
+                    self._members(lane, piece)
+
+    def _members(self, lane: Lane, members: Sequence[str]) -> None:
+        """Check entries of a due-set: note those that no record wants."""
+        self.looked["due"] += len(members)
+        read: list[tuple[str, Owner, str, str]] = []
+        for member in members:
+            match = _MEMBER.fullmatch(member)
+            if match is None or lane_of(match[3]) is not lane:
+                self.found["member"].append(member[:80])
+                continue
+            read.append((member, Owner(match[1]), match[2], match[3]))
+            if match[1] == Owner.LINE:
+                self.lines[match[2]] = None
+        idle = [(lane, member) for member, *_ in self._idle(self._idle(read))]
+        standing = self.survey.dues(idle)
+        self.found["idle"] += [member for (_, member), due in zip(idle, standing, strict=True) if due is not None]
+
+    def _idle(self, read: Sequence[tuple[str, Owner, str, str]]) -> list[tuple[str, Owner, str, str]]:
+        ids = (list(dict.fromkeys(rid for _, whose, rid, _ in read if whose is owner)) for owner in Owner)
+        _, *found = self.store.records.look(*ids)
+        records: Mapping[str, _Pending] = {name: each for kind in found for name, each in kind.items()}
+        return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
+
+    def _mend(self, found: Found) -> None:
+        """Put back what a record lacks. A change is refused if the record is no longer as it was read."""
+        if (change := found.change(self.lease_ms)) is not None:
+            self._save(change, *(f"{found.name} {put.effect}" for put in change.put))
+        if isinstance(found, FoundOrder) and (bar := found.bar) and found.line:
+            barred = LineChange(found.line.id, found.line.version, {f"r:{bar.name}": bar.encode()})
+            self._save(barred, f"{found.name} {bar.kind}")
+
+    def _save(self, change: Change, *mended: str) -> None:
+        [saved] = self.store.records.commit([Commit("", (change,))], prove=True)
+        if saved.word is CommitResult.OK:
+            self.mended += mended
+
+
 def records(
-    store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None],
-    plans: reserved.Plans = dict,
+    store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None], plans: Plans = dict,
 ) -> Iterator[Finding]:  # fmt: skip
     """Check the records and yield the findings. store: without its archive and log when these cannot be asked · tell:
     reports progress · plans: returns all that were published
     """
-    looker = Looker(store, survey, lease_ms, wanted.mend)
-    _orders(looker, wanted, tell, plans)
-    if wanted.all:
-        for kind in (Kind.LINE, Kind.INBOX):
-            for ids in survey.names(kind):
-                looker.inboxes(ids)
-    _calls(looker, wanted)
-    endings.look(looker, MOST_CALLS if wanted.all else wanted.sample)
-    _due(looker, None if wanted.all else wanted.sample)
-    for piece in pieces(list(looker.lines), PIECE):
-        looker.lines_of(piece)
-    if wanted.all:
-        refusals.look(looker, plans, tell)
-    yield from _told(looker, wanted)
-    yield from _reservations(store, survey, None if wanted.all else SOME_PIECES)
+    walk = Walk(store, survey, lease_ms, wanted, plans, tell)
+    walk.everything()
+    looked = walk.looked
+    if walk.mended:
+        yield good(f"{MENDED} {named(walk.mended)}")
+    for name, rule in RULES.items():
+        if walk.found[name]:
+            yield Finding(rule.level, f"{rule.what}: {named(walk.found[name])}", rule.do)
+    rest = "" if wanted.all or looked[Owner.ORDER] < wanted.sample else "; --all looks at everything"
+    sound = "" if any(walk.found.values()) else ": all of it holds together"
+    seen = f"{looked[Owner.ORDER]:,} orders, {looked[Owner.LINE]:,} lines, {looked['due']:,} due-set entries"
+    yield good(f"looked at {seen}{rest}{sound}")
+    yield _reservations(store, survey, None if wanted.all else SOME_PIECES)
 
 
-def _due(looker: Looker, limit: int | None) -> None:
-    for lane in Lane:
-        for members in looker.survey.waiting(lane, limit):
-            for piece in pieces(members, PIECE):
-                looker.members(lane, piece)
-
-
-def _orders(looker: Looker, wanted: Wanted, tell: Callable[[str], None], plans: reserved.Plans) -> None:
-    """Check orders: those that SQL has as present, newest first, and where all are wanted those that Redis has."""
-    done, queries = 0, looker.store.queries
-    for page in _present(
-        queries, lambda sql: sql.orders.present, MOST_ORDERS if wanted.all else wanted.sample, wanted.piece
-    ):
-        looker.present.update(page)
-        _looked_at(looker, page, plans)
-        done += len(page)
-        if done % wanted.tell_every < wanted.piece <= done:
-            tell(f"looked at {done:,} orders")
-    _gone(looker)
-    for piece in _others(looker, Kind.ORDER, looker.seen, wanted):
-        _looked_at(looker, piece, plans)
-        if wanted.all and queries is not NOTHING:
-            now, orders, _ = looker.store.records.live(piece)
-            placed = {order_id: order.doc.placed_at for order_id, order in orders.items()}
-            _unlisted(looker, queries.orders.known, placed, now)
-
-
-def _calls(looker: Looker, wanted: Wanted) -> None:
-    """Check calls as orders are."""
-    seen, queries = set[str](), looker.store.queries
-    for page in _present(queries, lambda sql: sql.calls.present, MOST_CALLS if wanted.all else wanted.sample, PIECE):
-        seen.update(page)
-        calls.look(looker, page)
-    for piece in _others(looker, Kind.CALL, seen, wanted):
-        seen.update(piece)
-        there = calls.look(looker, piece)
-        if wanted.all and queries is not NOTHING:
-            known_at = {call.id: call.began.registered_at for call in there.calls.values()}
-            _unlisted(looker, queries.calls.known, known_at, there.now)
-
-
-def _present(
-    queries: Queries, of: Callable[[Queries], Callable[[Position | None, int], list[Position]]], limit: int, piece: int
-) -> Iterator[list[str]]:
-    """Yield the records that SQL has as present in Redis, newest first; none where it cannot be asked."""
-    if queries is NOTHING:
-        return
-    present, before, left = of(queries), None, limit
-    while left > 0 and (page := present(before, min(piece, left))):
-        yield [record for _, record in page]
-        before, left = page[-1], left - len(page)
-
-
-def _others(looker: Looker, kind: Kind, seen: Set[str], wanted: Wanted) -> Iterator[Sequence[str]]:
-    """Yield records that SQL has not as present: all that Redis has; or some, up to the sample, where the scribe is
-    behind or SQL cannot be asked.
-    """
-    if wanted.all or looker.store.queries is NOTHING or looker.store.journal.waiting().count > 0:
-        for ids in looker.survey.names(kind, None if wanted.all else SOME_PIECES):
-            if not wanted.all and len(seen) >= wanted.sample:
-                return
-            yield from pieces([record for record in dict.fromkeys(ids) if record not in seen], PIECE)
-
-
-def _looked_at(looker: Looker, ids: Sequence[str], plans: reserved.Plans) -> None:
-    orders = looker.orders(ids)
-    calls.of_orders(looker, orders)
-    reserved.keys_of_orders(looker, orders)
-    reserved.of_revoked_plans(looker, orders, plans)
-
-
-def _gone(looker: Looker) -> None:
-    """Note orders that are lost. One that has left for good meanwhile is present no more."""
-    if looker.lost:
-        left = looker.store.archive.versions(looker.lost) if looker.store.archive is not None else {}
-        looker.found["gone"] += [each for each in looker.lost if each not in left]
-
-
-def _unlisted(
-    looker: Looker, known: Callable[[Sequence[str]], set[str]], came: Mapping[str, Millis], now: Millis
-) -> None:
-    """Note records that SQL lacks though the scribe had time to write them. came: the instant of each"""
-    lacks = came.keys() - known(list(came))
-    looker.found["unlisted"] += [each for each in lacks if now - came[each] > LATE_MS]
-
-
-def _told(looker: Looker, wanted: Wanted) -> Iterator[Finding]:
-    looked = looker.looked
-    rest = "" if wanted.all or looked["orders"] < wanted.sample else "; --all looks at everything"
-    seen = f"{looked['orders']:,} orders, {looked['lines']:,} lines, {looked['due']:,} due-set entries"
-    mended = [f"{record}" for record in looker.mended]
-    if mended:
-        yield good(f"{MENDED} {named(mended)}")
-    sound = True
-    for trouble, (level, what, do) in TROUBLES.items():
-        if looker.found[trouble]:
-            sound = False
-            yield Finding(level, f"{what}: {named(looker.found[trouble])}", do)
-    yield good(f"looked at {seen}{rest}{': all of it holds together' if sound else ''}")
-
-
-def _reservations(store: Store, survey: Survey, limit: int | None) -> Iterator[Finding]:
+def _reservations(store: Store, survey: Survey, limit: int | None) -> Finding:
     """Find keys whose request died between reserving and placing: harmless, the same request again takes them over."""
     looked, idle, now = 0, [], store.records.live()[0]
     for keys in islice(survey.names(Kind.RESERVATION), limit):
@@ -223,4 +355,8 @@ def _reservations(store: Store, survey: Survey, limit: int | None) -> Iterator[F
             known |= {*store.archive.versions(gone), *store.archive.calls.calls(gone)}
         idle += [record for record in gone if record not in known]
     died = f": of requests that died before they placed an order; the same request again takes them over: {named(idle)}"
-    yield good(f"looked at {looked:,} reservations, {len(idle)} without an order or a call{died if idle else ''}")
+    return good(f"looked at {looked:,} reservations, {len(idle)} without an order or a call{died if idle else ''}")
+
+
+def _known_by(versions: Sequence[Version], instant: Millis) -> tuple[Version, ...]:
+    return tuple(each for each in versions if each.known_at <= instant) or tuple(versions[:1])

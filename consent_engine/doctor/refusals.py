@@ -5,13 +5,13 @@ The door, dialling and the gate read fields of a line that no seal covers, becau
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from consent_engine.doctor.orders import PIECE, Looker, pieces
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
@@ -22,10 +22,15 @@ from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.audit import PIECE as LOG_PIECE
 from consent_engine.engine.audit import Audited, refusals_of
 from consent_engine.engine.audit_refusals import Lifting, Refusals, note_lifted, note_standing
+from consent_engine.engine.lookup import pieces
 from consent_engine.ports import Log, Posted, Store
 from consent_engine.ports.queries import NOTHING, Position, Standing
 from consent_engine.ports.survey import Survey
 
+if TYPE_CHECKING:
+    from consent_engine.doctor.records import Walk
+
+PIECE = 200
 TELL_EVERY = 100_000
 """The number of the log's entries after which progress is reported."""
 DOOR = "doctor"
@@ -34,26 +39,25 @@ Whom = tuple[str, str]
 """A line, and the name of the restriction that is gone: a refusal's is the carrier that its subscriber refused."""
 
 
-def look(looker: Looker, plans: Callable[[], Iterable[str]], tell: Callable[[str], None]) -> None:
-    """Note lines whose refusal is gone though nobody lifted it; put it back if the looker mends. Note those whose
-    refusal the log lacks; have it noted there. plans: returns those that a refusal may be about · tell: reports
-    progress
+def look(walk: "Walk") -> None:
+    """Note lines whose refusal is gone though nobody lifted it; put it back if the walk mends. Note those whose refusal
+    the log lacks; have it noted there.
     """
-    store = looker.store
-    known = _by_log(store, store.log, tell) if store.log is not None else None
-    lost = {*_off_their_lines(store), *_not_lifted(looker, known and known[1])}
+    store = walk.store
+    known = _by_log(store, store.log, walk.tell) if store.log is not None else None
+    lost = {*_off_their_lines(store), *_not_lifted(walk, known and known[1])}
     if known is not None:
-        lost |= {*_not_as_the_log(looker, known[1], plans)}
-        _note_liftings(looker, known[1].lifted)
+        lost |= {*_not_as_the_log(walk, known[1])}
+        _note_liftings(walk, known[1].lifted)
     for some in pieces(sorted(lost), PIECE):
-        looker.found["unrefused"] += [line for line, _ in some]
-        if looker.mend and (back := [each for each in some if each[1]]):
+        walk.found["unrefused"] += [line for line, _ in some]
+        if walk.wanted.mend and (back := [each for each in some if each[1]]):
             store.inbox.receive([_put_back(*each) for each in back])
-            looker.mended += [f"{line} refusal" for line, _ in back]
-    for some in pieces(_unlogged(looker, *known) if known else [], PIECE):
-        looker.found["unlogged"] += [line for line, _ in some]
-        if looker.mend and note_standing(store, some):
-            looker.mended += [f"{line} log entry" for line, _ in some]
+            walk.mended += [f"{line} refusal" for line, _ in back]
+    for some in pieces(_unlogged(walk, *known) if known else [], PIECE):
+        walk.found["unlogged"] += [line for line, _ in some]
+        if walk.wanted.mend and note_standing(store, some):
+            walk.mended += [f"{line} log entry" for line, _ in some]
 
 
 def _off_their_lines(store: Store) -> Iterator[Whom]:
@@ -85,14 +89,14 @@ def _is_off(row: Standing, line: Mapping[str, str]) -> bool:
     return not version.isdecimal() or int(version) <= row.version
 
 
-def _not_lifted(looker: Looker, known_by_log: Refusals | None) -> list[Whom]:
+def _not_lifted(walk: "Walk", known_by_log: Refusals | None) -> list[Whom]:
     """Return refusals of the histories that stand no more and were not lifted since, as far back as that is kept: by
     the record of the act, or by the log, which has it also where Redis was rebuilt and lost those records.
     """
-    known = looker.store.records.live()[0] - Retention().records
-    refused = {whom: at for whom, at in looker.refused.items() if at >= known}
-    missing = dict(_missing(looker.store, refused))
-    lifted = _lifted(looker.survey) if missing else {}
+    known = walk.store.records.live()[0] - Retention().records
+    refused = {whom: at for whom, at in walk.refused.items() if at >= known}
+    missing = dict(_missing(walk.store, refused))
+    lifted = _lifted(walk.survey) if missing else {}
 
     def lifted_at(line: str, name: str) -> Millis:
         return max(lifted.get((line, name), -1), known_by_log.lifted_at(line, name) if known_by_log else -1)
@@ -121,10 +125,10 @@ def _by_log(store: Store, log: Log, tell: Callable[[str], None]) -> tuple[int, R
     return log.size(), refusals_of(store, far)
 
 
-def _unlogged(looker: Looker, size: int, known: Refusals) -> list[Whom]:
+def _unlogged(walk: "Walk", size: int, known: Refusals) -> list[Whom]:
     """Return what stands on lines, without an end, and not by the log, and has no entry on its way there."""
-    store = looker.store
-    lacking = sorted(each for each in looker.lasting if not known.has(*each))
+    store = walk.store
+    lacking = sorted(each for each in walk.lasting if not known.has(*each))
     found = [each for some in pieces(lacking, PIECE) for each in _standing(store, some)]
     if not found or (log := store.log) is None:
         return []
@@ -145,14 +149,14 @@ def _standing(store: Store, some: Sequence[Whom]) -> Iterator[Whom]:
             yield line, name
 
 
-def _not_as_the_log(looker: Looker, known: Refusals, plans: Callable[[], Iterable[str]]) -> Iterator[Whom]:
+def _not_as_the_log(walk: "Walk", known: Refusals) -> Iterator[Whom]:
     """Yield what stands by the log alone. The name is '' for a plan that is unknown here: that is not put back."""
-    lost = known.missing(looker.store, chain.from_iterable(looker.survey.lifted()))
+    lost = known.missing(walk.store, chain.from_iterable(walk.survey.lifted()))
     if not lost:
         return
     carriers = (*CARRIERS, EVERY_CARRIER)
     names = [name_of(kind, carrier) for kind in LASTING for carrier in carriers]
-    names += [name_of(Kind.REFUSED, carrier, plan) for plan in plans() for carrier in carriers]
+    names += [name_of(Kind.REFUSED, carrier, plan) for plan in walk.plans() for carrier in carriers]
     named = {head_of(name): name for name in names}
     yield from ((line, named.get(head, "")) for line, head in lost)
 
@@ -167,17 +171,17 @@ def _lifted(survey: Survey) -> dict[Whom, Millis]:
     return found
 
 
-def _note_liftings(looker: Looker, lifted: Sequence[Lifting]) -> None:
+def _note_liftings(walk: "Walk", lifted: Sequence[Lifting]) -> None:
     """Note liftings that the log lacks: once their records are too old, nothing else would tell of them."""
-    store, log = looker.store, looker.store.log
+    store, log = walk.store, walk.store.log
     for some in pieces(lifted, PIECE):
         waiting = store.journal.among(
             {leaf.entry for _, leaf in some}
         )  # before the log: where an entry goes from there
         lacking = [each for each in some if log and not (each.leaf.entry in waiting or log.has(each.leaf.entry))]
-        looker.found["unlifted"] += [leaf.record for _, leaf in lacking]
-        if looker.mend and lacking and note_lifted(store, lacking):
-            looker.mended += [f"{leaf.record} log entry" for _, leaf in lacking]
+        walk.found["unlifted"] += [leaf.record for _, leaf in lacking]
+        if walk.wanted.mend and lacking and note_lifted(store, lacking):
+            walk.mended += [f"{leaf.record} log entry" for _, leaf in lacking]
 
 
 def _put_back(line: str, name: str) -> Posted:

@@ -5,10 +5,9 @@ from shlex import quote
 
 from consent_engine.config.calendars import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.doctor.orders import DAY_MS, PIECE
 from consent_engine.domain.call.report import ReportState, Reward
 from consent_engine.domain.call.report_terms import ANSWERED_IN, OWN_DAYS, TOLD_IN, ReportTerms
-from consent_engine.domain.days import later
+from consent_engine.domain.days import DAY_MS, later
 from consent_engine.domain.effects import Millis
 from consent_engine.ports import OpenReports, ReportFilter, Store
 from consent_engine.ports.queries import NOTHING, Position
@@ -17,6 +16,7 @@ AHEAD = max(60, 2 * (ANSWERED_IN + TOLD_IN))
 """How many days ahead the calendar must reach. Reports of today are due no later; the State Council announces next
 year's days in November, which leaves time to add them.
 """
+PIECE = 200
 MOST_LOOKED_AT = 20_000
 """Most decided reports of each reward that are looked at: those whose reward is not over."""
 

@@ -3,7 +3,7 @@
 Records that can change are in the store alone. An order is in both only while it moves: then the store counts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
@@ -15,6 +15,11 @@ from consent_engine.domain.order.order import Order
 from consent_engine.ports import Archive, Store
 
 T = TypeVar("T")
+
+
+def pieces(records: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield records in pieces of this size, to be read one piece at a time."""
+    return (records[n : n + size] for n in range(0, len(records), size))
 
 
 class Lookup:

@@ -6,7 +6,8 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.doctor import Level, records
-from consent_engine.doctor.records import TROUBLES, Wanted
+from consent_engine.doctor.records import Wanted
+from consent_engine.doctor.rules import RULES
 from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.engine.audit import audit
 from consent_engine.engine.receive import RefusalAsked
@@ -43,7 +44,7 @@ def doctor(town, *, mend=False):
 
 
 def unrefused(town):
-    return [each for each in doctor(town) if each.what.startswith(TROUBLES["unrefused"][1])]
+    return [each for each in doctor(town) if each.what.startswith(RULES["unrefused"].what)]
 
 
 def by_voice(town, **more):
@@ -51,7 +52,7 @@ def by_voice(town, **more):
 
 
 def told_unlogged(town, *, mend=False):
-    return [each for each in doctor(town, mend=mend) if each.what.startswith(TROUBLES["unlogged"][1])]
+    return [each for each in doctor(town, mend=mend) if each.what.startswith(RULES["unlogged"].what)]
 
 
 def behind_our_back(town, name):

@@ -25,7 +25,8 @@ from consent_engine.adapters.sql.whole import SqlWhole
 from consent_engine.cli.tables import instant
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, records
-from consent_engine.doctor.records import TROUBLES, Wanted
+from consent_engine.doctor.records import Wanted
+from consent_engine.doctor.rules import RULES
 from consent_engine.domain.decide.put_again import put_again
 from consent_engine.domain.effects import ACTIVATE, WITHOUT_CALLS, Lane, Uncertain, lane_of
 from consent_engine.domain.lifecycle import State
@@ -409,7 +410,7 @@ def test_the_command_says_what_is_there_again_and_until_when_and_checks_it(real,
     assert (told["orders"], told["calls"], told["numbers"], told["restrictions"]) == ("1", "1", "2", "1")
     assert told["known until"] == instant(real.clock.now)
     assert "MAY BE GONE" in err
-    assert [what for _, what, _ in TROUBLES.values() if what in err] == []
+    assert [rule.what for rule in RULES.values() if rule.what in err] == []
     assert real.another().show(order.id).state is State.AWAITING_REPLY
     status, _, err = consent("rebuild")
     assert (status, err) == (1, "consent: nothing is to be rebuilt: Redis has its data\n")

@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.doctor import Level
-from consent_engine.doctor.records import TROUBLES
+from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import LIFTED, STANDS, Leaf, head_of
 from consent_engine.engine.audit import UNREFUSED, audit, newest
@@ -171,7 +171,7 @@ def of_an_older_archive(town):
 
 
 def told_unlifted(town, *, mend=False):
-    return [each for each in doctor(town, mend=mend) if each.what.startswith(TROUBLES["unlifted"][1])]
+    return [each for each in doctor(town, mend=mend) if each.what.startswith(RULES["unlifted"].what)]
 
 
 def test_a_lifting_that_the_log_lacks_is_noted_there_before_its_record_is_too_old_to_be_told(small):

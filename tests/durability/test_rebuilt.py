@@ -14,7 +14,7 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.backup.fill import fill
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, Wanted, examine
-from consent_engine.doctor.records import TROUBLES
+from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
 from tests.durability.servers import server
 from tests.waiting import until
@@ -79,7 +79,7 @@ def test_a_redis_that_is_killed_under_load_and_loses_its_files_is_rebuilt_and_ev
         done = fill(settings, lambda _: None)
         assert done.broken == []
         found = examine(settings, Wanted(all=True, stopped=True), lambda _: None)
-        of_records = [what for _, what, _ in TROUBLES.values()]
+        of_records = [rule.what for rule in RULES.values()]
         wrong = [each.what for each in found if each.level is Level.BAD]
         assert [each for each in wrong if any(what in each for what in of_records) or "log" in each] == []
 

@@ -20,11 +20,10 @@ from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import failures, records, server, setup, work
-from consent_engine.doctor.calls import ungated
 from consent_engine.doctor.findings import Level
-from consent_engine.doctor.orders import Looker
-from consent_engine.doctor.records import TROUBLES, Wanted
+from consent_engine.doctor.records import Walk, Wanted
 from consent_engine.doctor.redis_cli import redis_cli
+from consent_engine.doctor.rules import RULES
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import Cause, Why
@@ -56,7 +55,7 @@ from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import ApiKey, Commit, LiftResult, LineChange, OrderChange, Target
+from consent_engine.ports import ApiKey, Commit, LiftResult, LineChange, OrderChange, Owner, Target
 from consent_engine.ports.survey import Kind, Server
 from tests.conftest import NUMBER, OTHER, World
 from tests.memory import a_store
@@ -581,23 +580,21 @@ CASES = [(trouble, make) for trouble, makes in BROKEN.items() for make in makes]
 @pytest.mark.parametrize(("trouble", "make"), CASES, ids=[make.__name__ for _, make in CASES])
 def test_each_trouble_is_found_and_named_and_says_what_to_type(world, trouble, make):
     named = make(world)
-    level, what, do = TROUBLES[trouble]
+    rule = RULES[trouble]
     found = wrong(world)
-    assert any(each.what.startswith(what) and named in each.what for each in found), found
-    assert (level, do) in {(each.level, each.do) for each in found}
+    assert any(each.what.startswith(rule.what) and named in each.what for each in found), found
+    assert (rule.level, rule.do) in {(each.level, each.do) for each in found}
 
 
 def test_every_trouble_has_a_case():
-    assert set(BROKEN) | {"unreadable", "unlogged", "unlifted"} == set(TROUBLES), (
-        "the last two need a log: tests/archive"
-    )
+    assert set(BROKEN) | {"unreadable", "unlogged", "unlifted"} == set(RULES), "the last two need a log: tests/archive"
 
 
 def test_a_record_that_nobody_can_read_is_named(world):
     order = asked(world)
     world.client.delete(f"{PREFIX}order:{order.id}")
     world.client.hset(f"{PREFIX}order:{order.id}", mapping={"v": "3", "doc": "no json"})
-    assert any(each.what == f"{TROUBLES['unreadable'][1]}: 1: {order.id}" for each in wrong(world))
+    assert any(each.what == f"{RULES['unreadable'].what}: 1: {order.id}" for each in wrong(world))
 
 
 PUT_BACK = ("ungated", "untaken", "endless", "undecided", "undue", "unread", "unrefused", "unended")
@@ -656,7 +653,7 @@ def test_a_refusal_is_not_missed_whose_lifting_is_too_old_to_be_told(world):
     assert world.engine.lift(NUMBER, "mobile", "admin", "form", world.clock.now) is LiftResult.OK
     world.client.delete(world.cell.lifted)
     world.clock.forward(hours=24 * 1097)
-    assert not any(each.what.startswith(TROUBLES["unrefused"][1]) for each in wrong(world))
+    assert not any(each.what.startswith(RULES["unrefused"].what) for each in wrong(world))
 
 
 def test_whoever_cancels_may_call_it_refused(world):
@@ -703,8 +700,12 @@ def test_nothing_is_sent_or_switched_on_by_a_guess(world):
     assert {key: world.client.dump(key) for key in world.client.scan_iter()} == before
 
 
+READS = 4
+"""The reads of a look at an order: itself, its line, its call, whoever has its key."""
+
+
 class Moving:
-    """Records that another process changes between the doctor's two looks."""
+    """Records that other processes change between the doctor's reads."""
 
     def __init__(self, records, *moves):
         self._records, self._moves = records, iter(moves)
@@ -712,22 +713,27 @@ class Moving:
     def __getattr__(self, name):
         return getattr(self._records, name)
 
-    def live(self, *args, **more):
-        found = self._records.live(*args, **more)
+    def look(self, *args, **more):
+        found = self._records.look(*args, **more)
         next(self._moves, lambda: None)()
         return found
 
 
-def moving(store, *moves):
-    return dataclasses.replace(store, records=Moving(store.records, *moves))
+def walked(world, owner, record, *moves):
+    """Return the walk that looked at a record, and mended it, while others made these moves after its reads."""
+    store = dataclasses.replace(world.engine.store, records=Moving(world.engine.store.records, *moves))
+    walk = Walk(store, survey(world), LEASE, Wanted(all=True, mend=True))
+    walk.look(owner, [record])
+    return walk
+
+
+def nothing_of(walk):
+    return not any(walk.found.values()) and not walk.mended and not walk.lost
 
 
 def test_what_ends_between_two_looks_is_not_missing(world):
     order = confirmed(world)
-    store = moving(world.engine.store, lambda: world.run(Lane.ACTIVATION))
-    looker = Looker(store, survey(world), LEASE, mend=True)
-    looker.orders([order.id])
-    assert (looker.found["undue"], looker.found["endless"], looker.mended) == ([], [], [])
+    assert nothing_of(walked(world, Owner.ORDER, order.id, lambda: world.run(Lane.ACTIVATION)))
 
 
 def test_what_was_free_and_is_barred_again_is_not_activated(world):
@@ -748,13 +754,9 @@ def test_a_call_that_ends_between_two_looks_leaves_no_order_free(world):
                 "outcome": "agreed", "plan": "5g-smart-199", "recording": {"ref": "rec-x", "seconds": 60}}  # fmt: skip
         world.engine.calls.take(CallEnd("desk", order.doc.call_id, EndCall.model_validate(body)))
         world.run(Lane.TIMER)
+        assert world.engine.line(NUMBER).restrictions == ()
 
-    looker = Looker(world.engine.store, survey(world), LEASE)
-    known = world.engine.store.records.look([order.id], calls=[order.doc.call_id])
-    ended()
-    assert world.engine.line(NUMBER).restrictions == ()
-    ungated(looker, list(known.orders.values()), known.calls)
-    assert looker.found["ungated"] == []
+    assert nothing_of(walked(world, Owner.ORDER, order.id, ended))
 
 
 def test_what_is_forgotten_between_two_looks_is_not_unheard(world):
@@ -765,9 +767,7 @@ def test_what_is_forgotten_between_two_looks_is_not_unheard(world):
         world.run(Lane.INBOUND)
         write_line(world, order.line, fields={f"o:{order.id}": ""})
 
-    looker = Looker(moving(world.engine.store, settled_and_forgotten), survey(world), LEASE)
-    looker.orders([order.id])
-    assert looker.found["unheard"] == []
+    assert nothing_of(walked(world, Owner.ORDER, order.id, settled_and_forgotten))
 
 
 def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(world):
@@ -776,21 +776,16 @@ def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(w
     def archived():
         write_line(world, order.line, fields={f"o:{order.id}": ""})
         world.client.delete(f"{PREFIX}order:{order.id}")
-        world.client.zrem(f"{PREFIX}placed", order.id)
 
-    looker = Looker(moving(world.engine.store, archived), survey(world), LEASE)
-    looker.lines_of([order.line])
-    looker.orders([order.id])
-    assert dict(looker.found) == {"unreadable": [], "dangling": [], "misnamed": []}
+    assert nothing_of(walked(world, Owner.LINE, order.line, archived))
+    assert nothing_of(walked(world, Owner.ORDER, order.id))
 
 
 def test_a_mend_that_comes_too_late_writes_nothing(world):
     order = world.engine.show(undue(world))
-    line = world.engine.lookup.load(lines=[order.line])[2][order.line]
-    write(world, order)
-    looker = Looker(world.engine.store, survey(world), LEASE, mend=True)
-    looker._put_back(order, line, Put(ACTIVATE, 0))  # noqa: SLF001 - its reading is out of date
-    assert looker.mended == []
+    last = 2 * READS - 1
+    walk = walked(world, Owner.ORDER, order.id, *[lambda: None] * last, lambda: write(world, order))
+    assert (walk.found["undue"], walk.mended) == ([order.id], [])
     assert world.client.zscore(DUE[Lane.ACTIVATION], member(order, ACTIVATE)) is None
 
 

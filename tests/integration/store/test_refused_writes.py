@@ -13,10 +13,11 @@ from consent_engine.adapters.redis.codec import DUE
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
-from consent_engine.doctor.orders import Looker
+from consent_engine.doctor.records import Walk
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_TOO_LATE, Lane, Rejected
 from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable, TooLate
+from consent_engine.ports import Owner
 from tests.conftest import World
 from tests.integration.rq_house import server
 
@@ -81,10 +82,10 @@ def test_what_makes_room_is_done_whole_or_not_at_all(real, client, wrong, right)
     with suppress(StoreUnavailable):
         real.engine.cancel(order.id, "desk", "no")
     client.config_set(*right)
-    looker = Looker(real.engine.store, RedisSurvey(Wire(client, proves=False, replicas=0)), 60_000)
-    looker.orders([order.id])
-    looker.lines_of([order.line])
-    assert {trouble: ids for trouble, ids in looker.found.items() if ids} == {}
+    walk = Walk(real.engine.store, RedisSurvey(Wire(client, proves=False, replicas=0)), 60_000)
+    walk.look(Owner.ORDER, [order.id])
+    walk.look(Owner.LINE, [order.line])
+    assert {trouble: ids for trouble, ids in walk.found.items() if ids} == {}
     real.run()
     with suppress(TooLate):
         real.engine.cancel(order.id, "desk", "no")
