@@ -2,44 +2,138 @@
 
 For each entry it checks that its number follows the one before and its hash is its own; that the record is there, its
 chain as long as the log says, and its head at that length the one in the log; and that the record has no event
-that is neither in the log nor on its way there. Then the records are gone through (`audit_records.py`): each has
-entries in the log, and its row in the archive agrees with it. Refusals and registrations that the log has must stand,
-or be lifted. The catalogue must have each plan as it was sold.
+that is neither in the log nor on its way there. Then the records are gone through, by SQL's lists: each has entries in
+the log, and its row agrees with it: lists, searches, retention and the reservations of recordings go by columns, which
+no seal covers. Refusals and registrations that the log has must stand, or be lifted. The catalogue must have each plan
+as it was sold: an order's first link covers the hash of its plan, and the log covers that link.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import LIFTED, Chained, Leaf, leaf_hash
+from consent_engine.domain.offer.offer import Offer
+from consent_engine.domain.offer.versions import Version
 from consent_engine.domain.order.event import chain
-from consent_engine.engine.audit_lines import Lines
-from consent_engine.engine.audit_plans import Plans, Sold
-from consent_engine.engine.audit_records import UNLOGGED, Chain, chains, misfiled, unlogged
 from consent_engine.engine.audit_refusals import Refusals
+from consent_engine.engine.lookup import Lookup, pieces
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Store
+from consent_engine.ports import ReportFilter, Store
+from consent_engine.ports.queries import Position
 
 PIECE = 500
+CELLS_APART_MS = 60_000
+"""A record that is no longer than this after the log's first entry is not missed there: a log that was begun anew may
+have another cell's first entry before it.
+"""
 DROPPED = "dropped from the log"
 UNREFUSED = "a refusal is gone: the log has no lifting of it"
+Wrong = tuple[str, str]
+"""The name of a record, of entries or of a plan, and what is wrong with it."""
+Between = tuple[Millis, Millis]
+Plans = Callable[[], Mapping[str, tuple[Version, ...]]]
+"""Returns the versions of every plan in the catalogue."""
 
 
 @dataclass(slots=True)
 class Audited:
     """The result of an audit. expired: entries of records deleted by retention · damaged: entries that `newest` cannot
-    read · wrong: (record, finding) pairs
+    read
     """
 
     entries: int = 0
     records: int = 0
     expired: int = 0
     damaged: int = 0
-    wrong: list[tuple[str, str]] = field(default_factory=list)
+    wrong: list[Wrong] = field(default_factory=list)
+
+
+class Chain(NamedTuple):
+    """A chain as it is kept now: the leaf of its last event, and its links. offer: an order's"""
+
+    last: Leaf
+    publics: Sequence[str]
+    offer: Offer | None = None
+
+
+class _Replay:
+    """The log's leaves of records, in its order, compared with the records. Of a line, which is deleted with its number
+    when nothing is left of it and begins anew with the number's next event, only those since it last began.
+    """
+
+    def __init__(self, store: Store, kept_since: Millis) -> None:
+        self.newest: dict[str, Leaf] = {}
+        self.expired = 0
+        self.wrong: dict[str, str] = {}
+        self.sold: dict[tuple[str, int, str], str] = {}
+        """The plans that orders were placed under, each with one of these orders."""
+        self._store, self._kept_since = store, kept_since
+        self._of_lines: dict[str, set[Leaf]] = {}
+
+    def note(self, leaves: Sequence[Leaf]) -> None:
+        """Compare the next leaves."""
+        kept = _chains(self._store, ((leaf.of, leaf.record) for leaf in leaves))
+        for order, each in kept.items():
+            if each.offer:
+                self.sold.setdefault((each.offer.plan, each.offer.plan_version, each.offer.plan_hash), order)
+        for leaf in leaves:
+            self.newest[leaf.record] = leaf
+            if leaf.of is Chained.LINE:
+                self._begun(leaf)
+            if (what := self._differs(leaf, kept.get(leaf.record))) is not None:
+                self.wrong[leaf.record] = what
+
+    def _begun(self, leaf: Leaf) -> None:
+        if leaf.seq == 0:
+            self.wrong.pop(leaf.record, None)
+            self._of_lines[leaf.record] = set()
+        self._of_lines.setdefault(leaf.record, set()).add(leaf)
+
+    def _differs(self, leaf: Leaf, kept: Chain | None) -> str | None:
+        of_line = leaf.of is Chained.LINE
+        if kept is None and not of_line and leaf.at < self._kept_since:
+            self.expired += 1
+        elif kept is None:
+            gone = f"dropped, or cannot be read: the log has its event {leaf.seq}"
+            return "cannot be read: the log has its events" if of_line else gone
+        elif of_line and not kept.publics:
+            return None  # it went with its number
+        elif kept.last.seq < leaf.seq:
+            of = "line" if of_line else "record"
+            return f"dropped: the log has event {leaf.seq}, the {of} says {kept.last.seq}"
+        elif chain("", kept.publics[: leaf.seq + 1]) != leaf.head:
+            return f"written anew: up to event {leaf.seq} it is not what the log has"
+        return None
+
+    def ended(self, until: Millis) -> Iterator[Wrong]:
+        """Yield what is wrong once the log is read, with the records that have events that are neither in the log nor
+        on their way there.
+        """
+        for some in pieces(list(self.newest), PIECE):
+            there = _chains(self._store, ((self.newest[record].of, record) for record in some))
+            ahead = {name: kept.last for name, kept in there.items() if kept.publics and self._ahead(kept.last, until)}
+            noted = _noted(self._store, [last.entry for last in ahead.values()])
+            for record, newest in ((record, self.newest[record]) for record in some):
+                came = record in ahead and ahead[record].entry in noted
+                if newest.of is Chained.LINE and came:
+                    continue  # it began anew, or got more events, since the log was read
+                if record in self.wrong:
+                    yield record, self.wrong[record]
+                elif record in ahead and not came and newest.seq < ahead[record].seq:
+                    yield record, f"not in the log: what came after event {newest.seq}"
+
+    def _ahead(self, last: Leaf, until: Millis) -> bool:
+        """Whether the last event of a record was not found in the log."""
+        known = self._of_lines.get(last.record)
+        found = last in known if known is not None else last.seq <= self.newest[last.record].seq
+        return last.at < until and not found
 
 
 def audit(
-    store: Store, kept_since: Millis, between: tuple[Millis, Millis], tell: Callable[[Audited], None] = lambda _: None,
+    store: Store, kept_since: Millis, between: Between, tell: Callable[[Audited], None] = lambda _: None,
     plans: Plans | None = None,
 ) -> Audited:  # fmt: skip
     """Check every log entry of a period. Reads only. tell: receives the progress now and then · plans: the catalogue,
@@ -50,42 +144,42 @@ def audit(
     """
     if store.log is not None:
         store.ours()
-    found, newest = Audited(), dict[str, Leaf]()
-    lines, refusals, sold = Lines(), Refusals(), Sold()
+    found, replay, refusals = Audited(), _Replay(store, kept_since), Refusals()
     for piece in _pieces(store, found, between[0]):
         leaves = [leaf for leaf in piece if _is_in(between, leaf)]
         found.entries += len(leaves)
         # With the liftings after the period: what they lifted is not missing.
         refusals.note([leaf for leaf in _of_refusals(piece) if leaf.seq == LIFTED or _is_in(between, leaf)])
-        leaves = _others(leaves, lines)
-        chains = _kept(store, leaves)
-        sold.note((order, each.offer) for order, each in chains.items() if each.offer)
-        for leaf in leaves:
-            newest[leaf.record] = leaf
-            _compare(found, leaf, chains.get(leaf.record), kept_since)
+        replay.note(_of_records(leaves))
         tell(found)
-    found.records = len(newest) + len(lines.known) + len({line for line, _ in refusals.standing})
-    _unlogged(store, found, newest, between[1])
-    found.wrong += misfiled(store, ((leaf.of, leaf.record) for leaf in newest.values()))
-    found.wrong += unlogged(store, newest, kept_since, between)
-    found.wrong += sold.wrong(plans) if plans else ()
-    found.wrong += lines.wrong(store, between[1])
+    found.records = len(replay.newest) + len({line for line, _ in refusals.standing})
+    found.expired = replay.expired
+    found.wrong += replay.ended(between[1])
+    found.wrong += _misfiled(store, ((leaf.of, leaf.record) for leaf in replay.newest.values()))
+    found.wrong += _unlogged(store, replay.newest, kept_since, between)
+    found.wrong += _resold(replay.sold, plans) if plans else ()
     found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     return found
 
 
-def _is_in(between: tuple[Millis, Millis], leaf: Leaf) -> bool:
-    return between[0] <= leaf.at < between[1]
+def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
+    """Audit the newest entries of the log, as `audit` does: data older than their log lack these first. Damaged entries
+    say nothing of the data, and are counted apart.
 
-
-def _of_refusals(leaves: Sequence[Leaf]) -> list[Leaf]:
-    return [leaf for leaf in leaves if leaf.of is Chained.REFUSAL]
-
-
-def _others(leaves: Sequence[Leaf], lines: Lines) -> list[Leaf]:
-    """Note the leaves of lines; return those of all other records, refusals left out."""
-    lines.note([leaf for leaf in leaves if leaf.of is Chained.LINE])
-    return [leaf for leaf in leaves if leaf.of not in {Chained.LINE, Chained.REFUSAL}]
+    Raises StoreUnavailable and ArchiveUnavailable.
+    """
+    found, replay, refusals, leaves = Audited(), _Replay(store, kept_since), Refusals(), list[Leaf]()
+    for _, entry, _ in store.log.newest(most) if store.log is not None else ():
+        try:
+            leaves.append(Leaf.decode(entry))
+        except BrokenRecord:
+            found.damaged += 1
+    refusals.note(_of_refusals(leaves))
+    replay.note([leaf for leaf in _of_records(leaves) if leaf.of is not Chained.LINE])
+    found.entries = len(leaves) - len(_of_refusals(leaves)) + len(refusals.standing)
+    found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
+    found.wrong += replay.wrong.items()
+    return found
 
 
 def refusals_of(store: Store, tell: Callable[[Audited], None] = lambda _: None, first: int = 0) -> Refusals:
@@ -101,9 +195,27 @@ def refusals_of(store: Store, tell: Callable[[Audited], None] = lambda _: None, 
     return refusals
 
 
-def _kept(store: Store, leaves: Iterable[Leaf]) -> dict[str, Chain]:
-    """Return the chains of the records of these leaves."""
-    return chains(store, ((leaf.of, leaf.record) for leaf in leaves))
+def _is_in(between: Between, leaf: Leaf) -> bool:
+    return between[0] <= leaf.at < between[1]
+
+
+def _of_refusals(leaves: Sequence[Leaf]) -> list[Leaf]:
+    return [leaf for leaf in leaves if leaf.of is Chained.REFUSAL]
+
+
+def _of_records(leaves: Sequence[Leaf]) -> list[Leaf]:
+    return [leaf for leaf in leaves if leaf.of is not Chained.REFUSAL]
+
+
+def _noted(store: Store, entries: Sequence[str]) -> set[str]:
+    """Return those of these entries that are in the log or on their way there. The journal is read first: an entry that
+    leaves it meanwhile is in the log.
+    """
+    waiting = store.journal.among(set(entries)) if entries else set()
+    return {entry for entry in entries if entry in waiting or (store.log is not None and store.log.has(entry))}
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------
 
 
 def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iterator[list[Leaf]]:
@@ -132,7 +244,7 @@ def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iter
         found.wrong.append(end)
 
 
-def cut(store: Store) -> tuple[str, str] | None:
+def cut(store: Store) -> Wrong | None:
     """Return the missing end of the log, or its count of entries that cannot be right, and what is wrong with it.
 
     Raises ArchiveUnavailable.
@@ -144,57 +256,115 @@ def cut(store: Store) -> tuple[str, str] | None:
     return (f"entries {end} to {size - 1}", DROPPED) if size > end else None
 
 
-def _compare(found: Audited, leaf: Leaf, kept: Chain | None, kept_since: Millis) -> None:
-    if kept is None and leaf.at < kept_since:
-        found.expired += 1
-    elif kept is None:
-        found.wrong.append((leaf.record, f"dropped, or cannot be read: the log has its event {leaf.seq}"))
-    elif kept.last.seq < leaf.seq:
-        found.wrong.append((leaf.record, f"dropped: the log has event {leaf.seq}, the record says {kept.last.seq}"))
-    elif chain("", kept.publics[: leaf.seq + 1]) != leaf.head:
-        found.wrong.append((leaf.record, f"written anew: up to event {leaf.seq} it is not what the log has"))
+# -- the records -------------------------------------------------------------------------------------------------------
 
 
-def _unlogged(store: Store, found: Audited, newest: Mapping[str, Leaf], until: Millis) -> None:
-    """Note records with events that are neither in the log nor on their way there.
-
-    The journal is read before the log: an entry that leaves the journal meanwhile is in the log.
+def _chains(store: Store, wanted: Iterable[tuple[Chained, str]]) -> dict[str, Chain]:
+    """Return the chains of records by kind and id, from the store or the archive; not of those that cannot be read.
+    That of a line without events is empty.
     """
-    known = list(newest.values())
-    for some in (known[n : n + PIECE] for n in range(0, len(known), PIECE)):
-        ahead = {
-            kept.last.entry: kept.last for kept in _kept(store, some).values()
-            if newest[kept.last.record].seq < kept.last.seq and kept.last.at < until
-        }  # fmt: skip
-        waiting = store.journal.among(set(ahead)) if ahead else set()
-        found.wrong += [
-            (last.record, f"{UNLOGGED}: what came after event {newest[last.record].seq}")
-            for entry, last in ahead.items()
-            if entry not in waiting and not (store.log and store.log.has(entry))
-        ]
+    lookup, by_kind = Lookup(store), _by_kind(wanted)
+    _, orders, lines = lookup.load(by_kind[Chained.ORDER], by_kind[Chained.LINE])
+    reports = by_kind[Chained.REPORT]
+    others = [
+        *lookup.calls(by_kind[Chained.CALL]).values(), *lookup.endings(by_kind[Chained.ENDING]).values(),
+        *(lookup.of_reports.look(reports)[1].values() if reports else ()),
+    ]  # fmt: skip
+    made = {order.id: Chain(Leaf.of_record(order), order.publics, order.doc.offer) for order in orders.values()}
+    made |= {each.id: Chain(Leaf.of_record(each), each.publics) for each in others}
+    of_lines = ((each, Leaf.of_line(each) if each.history else _NO_EVENT) for each in lines.values())
+    return made | {line.id: Chain(last, line.publics) for line, last in of_lines}
 
 
-def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
-    """Audit the newest entries of the log, as `audit` does: data older than their log lack these first. Damaged entries
-    say nothing of the data, and are counted apart.
+_NO_EVENT = Leaf(Chained.LINE, "", -1, 0, "")
 
-    Raises StoreUnavailable and ArchiveUnavailable.
+
+def _unlogged(store: Store, known: Mapping[str, Leaf], kept_since: Millis, between: Between) -> Iterator[Wrong]:
+    """Yield the records that came in a period and are neither in the log nor in the journal, and those whose columns
+    differ from their record. known: the records that the log has. Those whose last event is older than the log have no
+    entry, and need none.
     """
-    found = Audited()
-    if store.log is None:
-        return found
-    leaves = []
-    for _, entry, _ in store.log.newest(most):
-        try:
-            leaves.append(Leaf.decode(entry))
-        except BrokenRecord:
-            found.damaged += 1
-    refusals = Refusals()
-    refusals.note(_of_refusals(leaves))
-    leaves = _others(leaves, Lines())
-    found.entries = len(leaves) + len(refusals.standing)
-    found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
-    chains = _kept(store, leaves)
-    for leaf in leaves:
-        _compare(found, leaf, chains.get(leaf.record), kept_since)
-    return found
+    began = _began(store)
+    if began is None:
+        return
+    for kind, page in _lists(store):
+        for rows in _between(page, between):
+            rest = [record for record in rows if record not in known]
+            there = _chains(store, ((kind, record) for record in rest))
+            ahead = [each.last for each in there.values() if began + CELLS_APART_MS < each.last.at < between[1]]
+            noted = _noted(store, [last.entry for last in ahead])
+            lacks = (last.record for last in ahead if last.entry not in noted)
+            yield from ((record, "not in the log: none of its events is there") for record in lacks)
+            unread = (record for record in rest if record not in there and rows[record] >= kept_since)
+            yield from ((record, "cannot be read, and nothing of it is in the log") for record in unread)
+            yield from _misfiled(store, ((kind, record) for record in rest))
+
+
+def _misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[Wrong]:
+    """Yield the records whose row has columns that differ from the record, with the columns' names."""
+    archive = store.archive
+    if archive is None:
+        return
+    by_kind = _by_kind(wanted)
+    tables = {
+        Chained.ORDER: archive.misfiled, Chained.CALL: archive.calls.misfiled,
+        Chained.ENDING: archive.records.misfiled, Chained.REPORT: archive.records.misfiled,
+    }  # fmt: skip
+    for kind, misfiled in tables.items():
+        for some in pieces(by_kind[kind], PIECE):
+            for record, columns in misfiled(some).items():
+                yield record, f"its row in the archive was changed: {', '.join(columns)}"
+
+
+def _by_kind(wanted: Iterable[tuple[Chained, str]]) -> dict[Chained, list[str]]:
+    found: dict[Chained, dict[str, None]] = {kind: {} for kind in Chained}
+    for kind, record in wanted:
+        found[kind][record] = None
+    return {kind: list(ids) for kind, ids in found.items()}
+
+
+def _began(store: Store) -> Millis | None:
+    """Return the instant of the log's first entry; None where there is none, or it cannot be read."""
+    first = store.log.entries(0, 1) if store.log is not None else []
+    try:
+        return Leaf.decode(first[0][1]).at if first else None
+    except BrokenRecord:
+        return None
+
+
+_Listed = Callable[[Position | None, int], Sequence[Position]]
+
+
+def _lists(store: Store) -> Iterator[tuple[Chained, _Listed]]:
+    """Yield every list of records: their kind, and its pages."""
+    if store.archive is not None:
+        yield Chained.ORDER, store.queries.orders.listed
+        yield Chained.CALL, store.queries.calls.listed
+        yield Chained.ENDING, store.queries.endings.listed
+        yield Chained.REPORT, partial(store.queries.reports.page, ReportFilter())
+
+
+def _between(page: _Listed, between: Between) -> Iterator[Mapping[str, Millis]]:
+    """Yield the rows of a list that came in a period, newest first, a page at a time."""
+    before: Position = (between[1], "")
+    while before[0] >= between[0] and (rows := page(before, PIECE)):
+        yield {record: at for at, record in rows if at >= between[0]}
+        before = rows[-1]
+
+
+def _resold(sold: Mapping[tuple[str, int, str], str], plans: Plans) -> Iterator[Wrong]:
+    """Yield the plans that do not stand as they were sold, and how they differ. A version that nobody bought yet, the
+    instants from which a tariff is public, and who approved it, are in no order: nothing here would show that they
+    changed.
+    """
+    try:
+        hashes = {(code, each.number): each.plan.hash for code, all_of in plans().items() for each in all_of}
+    except (KeyError, TypeError, ValueError):
+        yield "plans", "cannot be read: a record of the catalogue was changed or damaged"
+        return
+    for (code, number, hashed), order in sold.items():
+        stands = hashes.get((code, number))
+        if stands is None:
+            yield f"plan {code}", f"version {number} is gone: order {order} was placed under it"
+        elif stands != hashed:
+            yield f"plan {code}", f"version {number} is not as it was sold: order {order} has another hash of it"
