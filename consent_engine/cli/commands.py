@@ -22,7 +22,8 @@ from consent_engine.cli import (
 
 app = typer.Typer(
     name="consent",
-    help="SMS double opt-in for telephone sales: no consent, no service. With --json every command prints JSON.",
+    help="SMS double opt-in for telephone sales: no consent, no service. With --json every command prints JSON; "
+    "lists say on standard error as of when they are.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )

@@ -23,7 +23,7 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.scribe import write_out
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import Piece, Waiting
 from tests.archive.house import LogThrough, append, standing
 from tests.conftest import NUMBER
@@ -283,6 +283,29 @@ def test_every_cell_is_brought_to_the_one_log(small):
     assert store.journal.read(2, "one", "a")[1].cell == 1
     assert [store.journal.drop(piece) for piece in store.journal.read(2, "one", "a")] == [True, True]
     assert [client.llen(cell.journal) for cell in cells] == [1, 1]
+
+
+class Away(Wire):
+    """A wire to a server that does not answer."""
+
+    def ask(self, *commands, prove=False):
+        raise StoreUnavailable("the store cannot be reached")
+
+
+def test_lists_are_as_of_the_cell_that_is_furthest_behind_and_while_one_is_away_nobody_can_say(small):
+    client, clock = a_store(), small.clock
+    cells = [
+        redis_store(wire(client, proves=False, replicas=0), lease_ms=1, cell=Cell(n), clock=clock)
+        for n, wire in enumerate((Wire, Wire, Away))
+    ]
+    store = sharded_store(cells[:2])
+    store.retirement.bind_archive("a")
+    store.journal.read(9, "one", "a")
+    looked = clock.now
+    clock.forward(seconds=5)
+    client.rpush(Cell(1).journal, mark_of(Chained.ORDER, "1"))
+    assert store.journal.waiting() == Waiting(1, looked, clock.now)
+    assert sharded_store(cells).journal.waiting() == Waiting(1, 0, clock.now)
 
 
 @pytest.mark.parametrize("seed", range(8))

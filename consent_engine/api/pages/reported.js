@@ -2,8 +2,8 @@
 // /reports: the list, the next due first; a decision by two keys: the class, then Enter. What a reporter reads stands there before it is sent.
 const DUE_EVERY_S = 15;
 const SHOWN = {
-  due: ["/reports/due"], rewards: ["/v1/reports?state=decided&reward=granted&limit=50", "/v1/reports?state=decided&reward=eligible&limit=50"],
-  decided: ["/v1/reports?state=decided&limit=50"],
+  due: ["/reports/due?"], rewards: ["/v1/reports?state=decided&reward=granted&limit=50&", "/v1/reports?state=decided&reward=eligible&limit=50&"],
+  decided: ["/v1/reports?state=decided&limit=50&"],
 };
 const DECIDES = ["ops", "admin"].includes(PAGE.role);
 let shown = "due"; // which list
@@ -38,9 +38,10 @@ function showList(body) {
   for (const button of document.querySelectorAll("[data-shown]")) button.setAttribute("aria-pressed", String(button.dataset.shown === shown));
 }
 
-async function load() {
+/** Load the list. wait: with all that was told and decided by now */
+async function load(wait = false) {
   const wanted = shown;
-  const answers = await Promise.all(SHOWN[wanted].map((path) => call("GET", path)));
+  const answers = await Promise.all(SHOWN[wanted].map((path) => call("GET", `${path}wait=${wait}`)));
   const away = answers.find((answer) => !answer.ok);
   byId("fresh").classList.toggle("bad", Boolean(away));
   if (away) return say(byId("fresh"), word("ops.away"));
@@ -66,7 +67,7 @@ async function open(id) {
 
 async function look(which) {
   shown = which;
-  await load();
+  await load(true);
   if (listed.length) await open(listed[0].id);
   else one = null, byId("one").hidden = byId("act").hidden = true;
 }
@@ -87,7 +88,7 @@ async function decided(body, done) {
     say(byId("wrong"), wrongField(answer));
     return answer.status === 409 ? open(id) : showAnswer();
   }
-  await load();
+  await load(true);
   if (shown === "due" && following) await open(following.id);
   else await open(id);
   announce(done);
@@ -124,7 +125,7 @@ document.addEventListener("keydown", (event) => {
 
 // Once all scripts are read: what shows a report stands in the next one.
 firstShown = firstShown.then(async () => {
-  await load();
+  await load(true);
   const wanted = location.hash.slice(1) || listed[0]?.id;
   if (wanted) await open(wanted);
   setTimeout(every, DUE_EVERY_S * 1000, DUE_EVERY_S, load);

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import PUBLIC, Operations, visitor_of
+from consent_engine.api.http.queries import Waits
 from consent_engine.api.schemas.report_around import AroundView, DueList
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.pages import behind_sign_in
@@ -25,10 +26,12 @@ async def reports(request: Request) -> Response:
 
 
 @operations.add("GET", "/reports/due", MAY_OPEN["/reports"])
-async def due(request: Request, _caller: ApiKey) -> DueList:
+async def due(request: Request, _caller: ApiKey, form: Waits) -> DueList:
     """The open reports, the next due first. Roles: ops, auditor (masked)."""
     days = front_of(request).days
-    return await front_of(request).listed(lambda engine, as_of: DueList.of(engine.reports.due(MOST_SHOWN), days, as_of))
+    return await front_of(request).listed(
+        lambda engine, as_of: DueList.of(engine.reports.due(MOST_SHOWN), days, as_of), waits=form.wait
+    )
 
 
 @operations.add("GET", "/reports/around/{report_id}", MAY_OPEN["/reports"])
