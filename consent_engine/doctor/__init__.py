@@ -10,7 +10,7 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
-from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
+from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.sharded_store import sharded_store
@@ -39,7 +39,6 @@ from consent_engine.engine.api_keys import Keys
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Store, Target
 from consent_engine.ports.store import lost
-from consent_engine.ports.survey import Survey
 from consent_engine.ports.targets import BSS, GATEWAY
 from consent_engine.wiring import is_archive_of, terms
 
@@ -79,8 +78,9 @@ class _Patient:
         return RedisSurvey(*self.cells[0])
 
     @property
-    def survey(self) -> Survey:
-        return self.first if len(self.cells) == 1 else CellsSurvey([RedisSurvey(*each) for each in self.cells])
+    def survey(self) -> RedisSurvey:
+        first, *others = self.cells
+        return RedisSurvey(*first, *others)
 
     @property
     def cli(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
+from consent_engine.adapters.redis.inspection import Kind, RedisSurvey
 from consent_engine.doctor import refusals
 from consent_engine.doctor.findings import Finding, good, named
 from consent_engine.doctor.rules import RULES, Found, FoundCall, FoundEnding, FoundLine, FoundOrder, broken_by
@@ -22,7 +23,6 @@ from consent_engine.engine.lookup import pieces
 from consent_engine.engine.revoking import is_taken_back
 from consent_engine.ports import Change, Commit, CommitResult, LineChange, Owner, Store
 from consent_engine.ports.queries import NOTHING, CallQueries, OrderQueries, Position
-from consent_engine.ports.survey import Kind, Survey
 
 PIECE = 200
 SAMPLE = 1_000
@@ -68,7 +68,7 @@ class Walk:
     """A walk, piece by piece. `found`: names of records by rule · `mended`: what was put right."""
 
     store: Store
-    survey: Survey
+    survey: RedisSurvey
     lease_ms: int
     wanted: Wanted = Wanted(all=True)
     plans: Plans = dict
@@ -324,7 +324,7 @@ class Walk:
 
 
 def records(
-    store: Store, survey: Survey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None], plans: Plans = dict,
+    store: Store, survey: RedisSurvey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None], plans: Plans = dict,
 ) -> Iterator[Finding]:  # fmt: skip
     """Check the records and yield the findings. store: without its archive and log when these cannot be asked · tell:
     reports progress · plans: returns all that were published
@@ -344,7 +344,7 @@ def records(
     yield _reservations(store, survey, None if wanted.all else SOME_PIECES)
 
 
-def _reservations(store: Store, survey: Survey, limit: int | None) -> Finding:
+def _reservations(store: Store, survey: RedisSurvey, limit: int | None) -> Finding:
     """Find keys whose request died between reserving and placing: harmless, the same request again takes them over."""
     looked, idle, now = 0, [], store.records.live()[0]
     for keys in islice(survey.names(Kind.RESERVATION), limit):

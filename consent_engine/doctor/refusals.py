@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
@@ -25,7 +26,6 @@ from consent_engine.engine.audit_refusals import Lifting, Refusals, note_lifted,
 from consent_engine.engine.lookup import pieces
 from consent_engine.ports import Log, Posted, Store
 from consent_engine.ports.queries import NOTHING, Position, Standing
-from consent_engine.ports.survey import Survey
 
 if TYPE_CHECKING:
     from consent_engine.doctor.records import Walk
@@ -161,7 +161,7 @@ def _not_as_the_log(walk: "Walk", known: Refusals) -> Iterator[Whom]:
     yield from ((line, named.get(head, "")) for line, head in lost)
 
 
-def _lifted(survey: Survey) -> dict[Whom, Millis]:
+def _lifted(survey: RedisSurvey) -> dict[Whom, Millis]:
     """Return the instant of the newest lifting by line and carrier."""
     found: dict[Whom, Millis] = {}
     for piece in survey.lifted():

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from consent_engine.adapters.redis.inspection import Server
 from consent_engine.config.settings import Settings
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.ports.survey import Server
 
 LEAST_SERVER = (7, 2)
 NEARLY_FULL = 0.8

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
+from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.flow import Series, lately
@@ -11,7 +12,6 @@ from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.ports import Lanes, Registry, Store, Target
 from consent_engine.ports.pauses import LANE, Pause
-from consent_engine.ports.survey import Survey
 
 HEARD_WITHIN_MS = 15_000
 SILENT_MS = int(3 * TICK_S * 1000)
@@ -26,7 +26,7 @@ SLOW_MS = 5_000
 """Half of the default call timeout."""
 
 
-def work(store: Store, registry: Registry, survey: Survey, targets: Sequence[Target]) -> Iterator[Finding]:
+def work(store: Store, registry: Registry, survey: RedisSurvey, targets: Sequence[Target]) -> Iterator[Finding]:
     """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages."""
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:
@@ -137,7 +137,7 @@ def _stuck(store: Store) -> Iterator[Finding]:
             )
 
 
-def _unmatched(survey: Survey, now: Millis) -> Iterator[Finding]:
+def _unmatched(survey: RedisSurvey, now: Millis) -> Iterator[Finding]:
     last, before = (
         survey.unmatched(max(0, now - n * HOUR_MS), now - (n - 1) * HOUR_MS + (n == 1), MOST_UNMATCHED) for n in (1, 2)
     )

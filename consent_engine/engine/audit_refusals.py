@@ -11,6 +11,7 @@ from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import STANDS, Leaf, head_of
 from consent_engine.domain.line.line import Line
+from consent_engine.engine.lookup import pieces
 from consent_engine.ports import Commit, CommitResult, Look, Owner, Store
 
 PIECE = 500
@@ -62,7 +63,7 @@ class Refusals:
         Raises StoreUnavailable and ArchiveUnavailable.
         """
         known = list(self.standing)
-        gone = [each for n in range(0, len(known), PIECE) for each in _gone(store, known[n : n + PIECE])]
+        gone = [each for some in pieces(known, PIECE) for each in _gone(store, some)]
         if not gone:
             return []
         told = _told(store.records.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
@@ -82,7 +83,7 @@ class Refusals:
         return [each for each, stands in of if each.leaf.at >= stands or each.leaf.entry in waiting]
 
 
-def _gone(store: Store, some: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _gone(store: Store, some: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     lines = store.records.live(lines=list({line for line, _ in some}))[2]
     stands = {(line.id, head_of(each.name)) for line in lines.values() for each in line.restrictions if not each.until}
     yield from (each for each in some if each not in stands)

@@ -4,13 +4,12 @@ import pytest
 from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.cells import cell_of
-from consent_engine.adapters.redis.inspection import CellsSurvey, RedisSurvey
+from consent_engine.adapters.redis.inspection import Kind, RedisSurvey
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.effects import WAKE_WINDOW, Lane
 from consent_engine.domain.lifecycle import State
-from consent_engine.ports.survey import Kind
 from tests.cluster.celled import Celled, lived_in
 from tests.memory import a_store
 from tests.written_out import nothing_written
@@ -28,7 +27,8 @@ def world():
 
 
 def survey(world, **more):
-    return CellsSurvey([RedisSurvey(world.wire(cell.number), cell, **more) for cell in world.names])
+    first, *others = ((world.wire(cell.number), cell) for cell in world.names)
+    return RedisSurvey(*first, *others, **more)
 
 
 def look(world, wanted=EVERYTHING):

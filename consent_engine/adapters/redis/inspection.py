@@ -1,8 +1,12 @@
-"""The Survey on Redis: SCAN in pieces, never KEYS; the cost of each piece is bounded, however much is stored."""
+"""The survey of everything in the store, one piece at a time: SCAN in pieces, never KEYS; the cost of each piece is
+bounded, however much is stored. Writes nothing.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from itertools import chain, islice, zip_longest
-from typing import Any, TypeVar
+from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -15,7 +19,6 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.sms import REPEATED
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Owner
-from consent_engine.ports.survey import Kind, Server, Survey
 
 PIECE = 500
 """How many keys or members the server looks at for one answer: about a millisecond of its time."""
@@ -23,21 +26,43 @@ _ASKED = ("appendfsync", "bind", "maxclients", "port", "protected-mode", "save",
           "timeout", "tls-port")  # fmt: skip
 _REPEATED = compact({"why": REPEATED})[:-1]
 
-T = TypeVar("T")
-R = TypeVar("R")
+
+class Kind(StrEnum):
+    """The kinds of keys that a survey walks over."""
+
+    ORDER = "order"
+    CALL = "call"
+    LINE = "line"
+    INBOX = "inbox"
+    RESERVATION = "reservation"
 
 
-class RedisSurvey(Survey):
-    """The Survey of one cell."""
+_NAMED: Mapping[Kind, Callable[[Cell], str]] = {
+    Kind.ORDER: lambda cell: cell.order(""), Kind.CALL: lambda cell: cell.record(Owner.CALL, ""),
+    Kind.LINE: lambda cell: cell.line(""), Kind.INBOX: lambda cell: cell.inbox(""),
+    Kind.RESERVATION: lambda cell: cell.reservation(""),
+}  # fmt: skip
 
-    def __init__(self, wire: Wire, cell: Cell | None = None, piece: int = PIECE) -> None:
-        self._wire = wire
-        self._piece = piece
-        self._cell = cell = cell or Cell()
-        self._named = {
-            Kind.ORDER: cell.order(""), Kind.CALL: cell.record(Owner.CALL, ""), Kind.LINE: cell.line(""),
-            Kind.INBOX: cell.inbox(""), Kind.RESERVATION: cell.reservation(""),
-        }  # fmt: skip
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server's INFO and configuration. config: empty where it may not be asked · open: it needs no password"""
+
+    info: Mapping[str, Any]
+    config: Mapping[str, str]
+    open: bool
+
+
+class RedisSurvey:
+    """The survey of one cell, or of many: a question about an id goes to the id's own cell, any other to each in turn,
+    so that a caller who stops early has seen some of every cell. Raises StoreUnavailable as the Store does.
+    """
+
+    def __init__(
+        self, wire: Wire, cell: Cell | None = None, *others: tuple[Wire, Cell], piece: int = PIECE
+    ) -> None:  # fmt: skip
+        self._wire, self._shared, self._piece = wire, (cell or Cell()).shared, piece
+        self._cells = [(wire, cell or Cell()), *others]
 
     def _allowed(self, *command: str) -> Any:  # noqa: ANN401 - redis-py's answer
         """Return the answer to a command, or None where an ACL forbids it."""
@@ -47,7 +72,7 @@ class RedisSurvey(Survey):
             return None
 
     def server(self) -> Server:
-        """Return the server's configuration and state."""
+        """Return the first cell's server: its configuration and state."""
         [info] = self._wire.ask(("INFO",))
         config: dict[str, str] = {}
         for name in _ASKED:  # one by one: an older server refuses several, and an unknown one then fails alone
@@ -59,99 +84,91 @@ class RedisSurvey(Survey):
 
     def meta(self) -> Mapping[str, str]:
         """Return the data's own description (`meta`); empty where no engine has ever started."""
-        [meta] = self._wire.ask(("HGETALL", f"{self._cell.shared}meta"))
+        [meta] = self._wire.ask(("HGETALL", f"{self._shared}meta"))
         return {str(name): str(value) for name, value in meta.items()}
 
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
-        prefix = self._named[kind]
-        for keys in islice(self._scanned(("SCAN",), "MATCH", f"{prefix}*"), pieces):
-            yield [key.removeprefix(prefix) for key in keys]
+        """Yield the ids of all records of a kind, piece by piece. A name may come twice. pieces: how many at most of
+        each cell
+        """
 
-    def _scanned(self, command: tuple[str, ...], *more: str, piece: int | None = None) -> Iterator[Sequence[Any]]:
+        def of(wire: Wire, cell: Cell) -> Iterator[list[str]]:
+            prefix = _NAMED[kind](cell)
+            for keys in islice(self._scanned(wire, ("SCAN",), "MATCH", f"{prefix}*"), pieces):
+                yield [key.removeprefix(prefix) for key in keys]
+
+        return self._in_turn(of)
+
+    def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
+        """Yield the members of a lane's due-set in pieces, about `limit` of them."""
+
+        def of(wire: Wire, cell: Cell) -> Iterator[list[str]]:
+            seen = 0
+            for found in self._scanned(wire, ("ZSCAN", cell.due[lane])):
+                members = [row[0] if isinstance(row, (list, tuple)) else row for row in _members(found)]
+                seen += len(members)
+                yield members
+                if limit is not None and seen > limit // len(self._cells):
+                    return
+
+        return self._in_turn(of)
+
+    def lifted(self) -> Iterator[list[str]]:
+        """Yield the records of liftings (JSON: line, carrier, at, ...) in pieces."""
+
+        def of(wire: Wire, cell: Cell) -> Iterator[list[str]]:
+            after = "-"
+            while found := wire.ask(("XRANGE", cell.lifted, after, "+", "COUNT", self._piece))[0]:
+                yield [kept["m"] for _, kept in found]
+                after = f"({found[-1][0]}"
+
+        return self._in_turn(of)
+
+    def _in_turn(self, of: Callable[[Wire, Cell], Iterator[list[str]]]) -> Iterator[list[str]]:
+        nothing: list[str] = []
+        return chain.from_iterable(zip_longest(*(of(wire, cell) for wire, cell in self._cells), fillvalue=nothing))
+
+    def _scanned(self, wire: Wire, command: tuple[str, ...], *more: str) -> Iterator[Sequence[Any]]:
         """Yield all that SCAN, or ZSCAN of a key, finds, in pieces that cost the server about `piece` entries each."""
         cursor: Any = "0"
         while True:
-            [(cursor, found)] = self._wire.ask((*command, str(cursor), *more, "COUNT", piece or self._piece))
+            [(cursor, found)] = wire.ask((*command, str(cursor), *more, "COUNT", self._piece))
             yield found
             if not int(cursor):
                 return
 
-    def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
-        seen = 0
-        for found in self._scanned(("ZSCAN", self._cell.due[lane])):
-            members = [row[0] if isinstance(row, (list, tuple)) else row for row in _members(found)]
-            seen += len(members)
-            yield members
-            if limit is not None and seen >= limit:
-                return
-
     def dues(self, members: Sequence[tuple[Lane, str]]) -> list[float | None]:
-        found = self._wire.ask(*(("ZSCORE", self._cell.due[lane], member) for lane, member in members))
+        """Return when each member is due (infinity: parked), None for one that is in no due-set."""
+        ids = [member.partition(":")[2].partition(":")[0] for _, member in members]
+        found = self._asked(ids, lambda cell, n: ("ZSCORE", cell.due[members[n][0]], members[n][1]))
         return [None if score is None else float(score) for score in found]
 
     def unread(self, lines: Sequence[str]) -> list[int]:
-        return [int(n) for n in self._wire.ask(*(("LLEN", self._cell.inbox(line)) for line in lines))]
+        """Return how many unread messages each line has."""
+        return [int(n) for n in self._asked(lines, lambda cell, n: ("LLEN", cell.inbox(lines[n])))]
 
     def reservations(self, keys: Sequence[str]) -> list[tuple[str, Millis]]:
-        kept = self._wire.ask(*(("GET", self._cell.reservation(key)) for key in keys))
+        """Return the order and the instant of each reservation; ('', 0) for one that has gone meanwhile."""
+        kept = self._asked(keys, lambda cell, n: ("GET", cell.reservation(keys[n])))
         rows = [(row or "").split("|") for row in kept]
         return [(row[1], int(row[3])) if len(row) == 4 else ("", 0) for row in rows]  # noqa: PLR2004 - as claim_request.lua
 
-    def lifted(self) -> Iterator[list[str]]:
-        after = "-"
-        while True:
-            [found] = self._wire.ask(("XRANGE", self._cell.lifted, after, "+", "COUNT", self._piece))
-            if not found:
-                return
-            yield [kept["m"] for _, kept in found]
-            after = f"({found[-1][0]}"
+    def _asked(self, ids: Sequence[str], command: Callable[[Cell, int], tuple[str, ...]]) -> list[Any]:
+        """Return the answers to one command for each id, asked of its cell. command: takes the id's place in `ids`"""
+        found: dict[int, Any] = {}
+        for part, numbers in apart(ids, len(self._cells)).items():
+            wire, cell = self._cells[part]
+            found.update(zip(numbers, wire.ask(*(command(cell, n) for n in numbers)), strict=True))
+        return [found[n] for n in range(len(ids))]
 
     def unmatched(self, since: Millis, until: Millis, most: int) -> int:
-        [found] = self._wire.ask(("XRANGE", self._cell.unmatched, since, f"({until}", "COUNT", most))
-        return sum(not kept["m"].startswith(_REPEATED) for _, kept in found)
-
-
-class CellsSurvey(Survey):
-    """The Survey of many cells: a question about an id goes to the id's own cell, any other to each cell in turn."""
-
-    def __init__(self, cells: Sequence[RedisSurvey]) -> None:
-        self._cells = cells
-
-    def _each(
-        self, items: Sequence[T], record: Callable[[T], str], ask: Callable[[RedisSurvey, list[T]], list[R]]
-    ) -> list[R]:
-        found: dict[int, R] = {}
-        for part, numbers in apart([record(item) for item in items], len(self._cells)).items():
-            found.update(zip(numbers, ask(self._cells[part], [items[n] for n in numbers]), strict=True))
-        return [found[n] for n in range(len(items))]
-
-    def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
-        """Yield a piece of each cell in turn, so that a caller who stops early has seen some of every cell."""
-        return _in_turn([cell.names(kind, pieces) for cell in self._cells])
-
-    def waiting(self, lane: Lane, limit: int | None) -> Iterator[list[str]]:
-        each = None if limit is None else limit // len(self._cells) + 1
-        return _in_turn([cell.waiting(lane, each) for cell in self._cells])
-
-    def dues(self, members: Sequence[tuple[Lane, str]]) -> list[float | None]:
-        return self._each(members, lambda each: each[1].split(":")[1], lambda cell, some: cell.dues(some))
-
-    def unread(self, lines: Sequence[str]) -> list[int]:
-        return self._each(lines, str, lambda cell, some: cell.unread(some))
-
-    def reservations(self, keys: Sequence[str]) -> list[tuple[str, Millis]]:
-        return self._each(keys, str, lambda cell, some: cell.reservations(some))
-
-    def lifted(self) -> Iterator[list[str]]:
-        return _in_turn([cell.lifted() for cell in self._cells])
-
-    def unmatched(self, since: Millis, until: Millis, most: int) -> int:
-        return min(most, sum(cell.unmatched(since, until, most) for cell in self._cells))
-
-
-def _in_turn(each: Sequence[Iterator[list[str]]]) -> Iterator[list[str]]:
-    nothing: list[str] = []
-    return chain.from_iterable(zip_longest(*each, fillvalue=nothing))
+        """Return how many unmatched messages came from `since` on and before `until`, repeats not counted. At most
+        `most` are looked at of each cell, and said.
+        """
+        rows = [
+            wire.ask(("XRANGE", cell.unmatched, since, f"({until}", "COUNT", most))[0] for wire, cell in self._cells
+        ]
+        return min(most, sum(not kept["m"].startswith(_REPEATED) for _, kept in chain.from_iterable(rows)))
 
 
 def _members(found: Sequence[Any]) -> Sequence[Any]:

@@ -16,7 +16,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionEr
 from consent_engine import doctor
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
-from consent_engine.adapters.redis.inspection import RedisSurvey
+from consent_engine.adapters.redis.inspection import Kind, RedisSurvey, Server
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import failures, records, server, setup, work
@@ -56,7 +56,6 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Commit, LiftResult, LineChange, OrderChange, Owner, Target
-from consent_engine.ports.survey import Kind, Server
 from tests.conftest import NUMBER, OTHER, World
 from tests.memory import a_store
 from tests.written_out import nothing_written
