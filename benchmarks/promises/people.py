@@ -118,7 +118,7 @@ def _bss(rng: random.Random) -> tuple[BssHop, ...]:
     refuses = rng.random() < REFUSES
     hops = [BssHop(_answer(rng), delay=rng.uniform(0.0, 0.3)) for _ in range(COPIES)]
     if rng.random() < DROPS:
-        hops[0] = BssHop(Answer.HOLD, taken=False)
+        hops[0] = BssHop(Answer.HOLD, accepted=False)
     return tuple(BssHop(Answer.REJECT) if refuses else hop for hop in hops)
 
 

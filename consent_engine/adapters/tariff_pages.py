@@ -55,7 +55,7 @@ class HttpTariffPages(TariffPages):
         self._reachable = reachable
         self._whole_s = whole_s
 
-    async def take(self, url: str) -> TariffPage | Missed:
+    async def fetch(self, url: str) -> TariffPage | Missed:
         """Fetch as the port says. A few redirects are followed, within one host."""
         try:
             async with asyncio.timeout(self._whole_s), self._session() as session:

@@ -51,8 +51,8 @@ def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
     plain = [argument for argument in arguments if argument != "--json"]
     try:
         with printing(as_json=len(plain) < len(arguments)):
-            told = command(args=plain or ["--help"], prog_name="consent", standalone_mode=False)
-        status = told if isinstance(told, int) else 0
+            result = command(args=plain or ["--help"], prog_name="consent", standalone_mode=False)
+        status = result if isinstance(result, int) else 0
     except KeyboardInterrupt:
         status = INTERRUPTED
     except SystemExit as ended:  # a signal; or a reader that left, of which some releases of Typer say this
@@ -129,8 +129,8 @@ def _usage(error: Exception) -> str:
     return f"{said.rstrip('.')}: see `{command} --help`"
 
 
-def _fail(told: str, status: int) -> int:
-    line = " ".join(told.split())
+def _fail(message: str, status: int) -> int:
+    line = " ".join(message.split())
     with suppress(OSError):
         sys.stderr.write(f"consent: {line}\n")
     return status

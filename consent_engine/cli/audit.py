@@ -53,28 +53,30 @@ def audit(
         found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"), plans)
         now, differs = compared(engine.store.log, known) if engine.store.log and (known or not between[0]) else ("", "")
     rows = [*found.wrong, *([("log", differs)] if differs else [])]
-    told = f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
+    summary = (
+        f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
+    )
     kept = [("checkpoint", f"{now}")] if now else []
-    table(("record", "found"), [*rows, ("log", f"{told}; {len(rows):,} wrong"), *kept])
+    table(("record", "found"), [*rows, ("log", f"{summary}; {len(rows):,} wrong"), *kept])
     return int(bool(rows))
 
 
-def _known(told: str) -> "Checkpoint | None":
+def _known(text: str) -> "Checkpoint | None":
     from consent_engine.domain.tree import Checkpoint
 
     try:
-        return Checkpoint.read(told) if told else None
+        return Checkpoint.read(text) if text else None
     except ValueError:
         raise typer.BadParameter("must be what an earlier audit ended with", param_hint="--checkpoint") from None
 
 
-def _millis(told: str, option: str, otherwise: int) -> int:
+def _millis(text: str, option: str, otherwise: int) -> int:
     from datetime import datetime
 
-    if not told:
+    if not text:
         return otherwise
     try:
-        at = datetime.fromisoformat(told)
+        at = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter("an instant like 2025-11-25T10:00:00+08:00", param_hint=option) from None
     if at.tzinfo is None:

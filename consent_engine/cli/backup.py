@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.slowly import Slowly
-from consent_engine.cli.tables import instant, line, record, tell, told_by
+from consent_engine.cli.tables import instant, line, print_by, record, tell
 from consent_engine.domain.form_errors import in_our_words
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def make(
 
     source = _address(source) if source else None
     settings, slowly = Settings.load(), Slowly()
-    told_by(days_in(settings.time_zone))
+    print_by(days_in(settings.time_zone))
     made = take(settings, source, folder.absolute(), slowly.tell, with_secret=not without_secret)
     archive, log = made.archive, "-" if made.archive.unasked else made.archive.log
     record([
@@ -72,7 +72,7 @@ def restore(folder: Annotated[Path, _OF]) -> None:
     from consent_engine.config.settings import Settings
 
     settings, slowly = Settings.load(), Slowly()
-    told_by(days_in(settings.time_zone))
+    print_by(days_in(settings.time_zone))
     made = put_back(settings, folder.absolute(), slowly.tell)
     typed = by_hand(settings, folder.absolute(), made)
     if typed:
@@ -106,7 +106,7 @@ def rebuild() -> None:
     from consent_engine.config.settings import Settings
 
     settings, slowly = Settings.load(), Slowly()
-    told_by(days_in(settings.time_zone))
+    print_by(days_in(settings.time_zone))
     done = fill(settings, slowly.tell)
     cells = [("cells", " ".join(map(str, done.filled)))] if settings.cells > 1 else []
     record([
@@ -142,5 +142,5 @@ def _address(url: str) -> str:
     try:
         return str(TypeAdapter(RedisUrl).validate_python(url))
     except ValidationError as error:
-        told = in_our_words(error.errors(include_input=False)[0]["msg"])
-        raise typer.BadParameter(told, param_hint="--from") from None
+        message = in_our_words(error.errors(include_input=False)[0]["msg"])
+        raise typer.BadParameter(message, param_hint="--from") from None

@@ -162,6 +162,6 @@ def _show_log(log: Path) -> None:
         sys.stderr.write(f"  {line}\n")
 
 
-def _tell(what: str) -> None:
-    sys.stdout.write(f"{what}\n")
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

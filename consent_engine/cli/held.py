@@ -71,8 +71,8 @@ def _look_at(which: Sequence[str] | None, *, refusal: bool | None, never_again: 
         raise typer.BadParameter("say why the reply is no refusal", param_hint="--reason")
     sound = reason is None or (len(reason) <= _REASON_LENGTH and reason.isprintable() and not contains_number(reason))
     if not sound:
-        told = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
-        raise typer.BadParameter(told, param_hint="--reason")
+        message = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
+        raise typer.BadParameter(message, param_hint="--reason")
 
 
 def _groups(engine: "Engine") -> Iterator[tuple[object, ...]]:

@@ -31,7 +31,7 @@ def opened() -> Iterator["Engine"]:
 
     Tells where that is on new data: typed in another folder, or without the settings, a command would seem to work.
     """
-    from consent_engine.cli.tables import told_by
+    from consent_engine.cli.tables import print_by
     from consent_engine.config.calendars import days_in
     from consent_engine.config.data_folder import is_new
     from consent_engine.config.settings import Settings
@@ -39,7 +39,7 @@ def opened() -> Iterator["Engine"]:
     from consent_engine.wiring import installation
 
     settings = Settings.load()
-    told_by(days_in(settings.time_zone))
+    print_by(days_in(settings.time_zone))
     new = settings.embedded and is_new(settings.data_dir)
     with ExitStack() as stack:
         with nullcontext() if settings.embedded else announced("the store has not answered yet: waiting"):

@@ -36,7 +36,7 @@ def show(order: Annotated[str, _ORDER]) -> None:
             e.trigger,
             hidden(e.by),
             hidden(e.ref),
-            hidden(told) if (told := compact(e.detail)) != "{}" else "",
+            hidden(detail) if (detail := compact(e.detail)) != "{}" else "",
         )
         for e in found.events
     ]
@@ -81,8 +81,8 @@ def void(limit: Annotated[int, _LIMIT] = 100) -> None:
 def _parts(sms: str, attempt: "Attempt") -> tuple[object, ...]:
     """Return the reported parts of a multi-part SMS: taken, arrived, lost."""
     said = {"taken": attempt.accepted, "arrived": attempt.here, "lost": attempt.lost}
-    told = [f"{word} {','.join(map(str, parts))}" for word, parts in said.items() if parts]
-    return (f"parts of {sms}", f"of {attempt.of}", *told)
+    reported = [f"{word} {','.join(map(str, parts))}" for word, parts in said.items() if parts]
+    return (f"parts of {sms}", f"of {attempt.of}", *reported)
 
 
 def stuck() -> None:

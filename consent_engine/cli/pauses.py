@@ -28,9 +28,9 @@ def pause(to: _Which, name: _Name, reason: _Reason) -> None:
     """Stop a lane or a gateway: nothing new begins, calls under way end, nothing is lost; deadlines keep running."""
     from consent_engine.ports import Target
 
-    told = sound_reason(reason)
+    sound = sound_reason(reason)
     with opened() as engine:
-        is_new = engine.pauses.pause(Target(to.value, name), by(), told)
+        is_new = engine.pauses.pause(Target(to.value, name), by(), sound)
         found = {each.target: each for each in engine.pauses.standing()}.get(Target(to.value, name))
     rows: list[tuple[object, ...]] = [("stopped" if is_new else "stood still already", f"{to.value} {name}")]
     if found is not None:
@@ -43,9 +43,9 @@ def resume(to: _Which, name: _Name, reason: _Reason) -> None:
     """Resume a stopped lane or gateway."""
     from consent_engine.ports import Target
 
-    told = sound_reason(reason)
+    sound = sound_reason(reason)
     with opened() as engine:
-        engine.pauses.resume(Target(to.value, name), by(), told)
+        engine.pauses.resume(Target(to.value, name), by(), sound)
     record([("goes on", f"{to.value} {name}")])
 
 
@@ -62,15 +62,15 @@ def paused(
             table(("at", "what", "to", "name", "by", "reason"), rows, "nothing was ever stopped")
             return
         found = engine.pauses.standing()
-    told = [(*each.target, instant(each.pause.at), each.pause.by, each.pause.reason) for each in found]
-    table(("to", "name", "since", "by", "reason"), told, "nothing is stopped")
+    stops = [(*each.target, instant(each.pause.at), each.pause.by, each.pause.reason) for each in found]
+    table(("to", "name", "since", "by", "reason"), stops, "nothing is stopped")
 
 
 def sound_reason(reason: str) -> str:
     """Return the reason. Raises BadParameter if it is empty, too long, unprintable, or contains a number."""
 
-    told = reason.strip()
-    if not (0 < len(told) <= _REASON_LENGTH and told.isprintable()) or contains_number(told):
+    stripped = reason.strip()
+    if not (0 < len(stripped) <= _REASON_LENGTH and stripped.isprintable()) or contains_number(stripped):
         wanted = f"must have 1 to {_REASON_LENGTH} printable characters and no telephone number"
         raise typer.BadParameter(wanted, param_hint="--reason")
-    return told
+    return stripped

@@ -49,15 +49,17 @@ async def _one(
     kind = addresses.kind(published)
     url = addresses.fetched(published) if kind is Kind.FETCHED else published.url
     if kind is Kind.ATTESTED:
-        told = f"no program can look: consent plans attest {plan.code} --channel {published.channel} --reason ..."
-        return Looked(plan.code, published.channel, url, told, shows=True)
+        advice = f"no program can look: consent plans attest {plan.code} --channel {published.channel} --reason ..."
+        return Looked(plan.code, published.channel, url, advice, shows=True)
     if kind is Kind.OWN:
         lacks = not_shown(plan)
-        return Looked(plan.code, published.channel, url, _told(f"lacks {', '.join(lacks)}" if lacks else ""), not lacks)
+        return Looked(
+            plan.code, published.channel, url, _result(f"lacks {', '.join(lacks)}" if lacks else ""), not lacks
+        )
     async with free:
         why = (await found_at(pages, plan, url, addresses.template_of(url))).why
-    return Looked(plan.code, published.channel, url, _told(why), not why)
+    return Looked(plan.code, published.channel, url, _result(why), not why)
 
 
-def _told(why: str) -> str:
+def _result(why: str) -> str:
     return why or "shows the plan"

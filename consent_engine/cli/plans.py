@@ -83,8 +83,8 @@ def check(
     table(("plan", "text", "language", "segments", "at most", "as it is read"), rows, "no plans in this file")
     longer = [(code, t) for code, t in found if t.segments > t.most and t.name in MOST]
     for code, each in longer:
-        what = f"its {each.name} ({each.language}) takes {each.segments} segments, {each.most} are the most"
-        tell(f"{code}: {what}: the plan is not loaded")
+        problem = f"its {each.name} ({each.language}) takes {each.segments} segments, {each.most} are the most"
+        tell(f"{code}: {problem}: the plan is not loaded")
     if longer or not all(each.shows for each in looked):
         raise typer.Exit(1)
 
@@ -187,7 +187,7 @@ def show(
     plan = known.plan
     facts: list[tuple[object, ...]] = [("code", plan.code), ("carrier", plan.carrier), ("name", plan.name)]
     shown = disclosures(plan)
-    facts += [(f"{name} ({language})", told) for language, each in shown.items() for name, told in each.items()]
+    facts += [(f"{name} ({language})", text) for language, each in shown.items() for name, text in each.items()]
     facts += [("version", plan.version), ("hash", plan.hash), ("sale", listed.standing(plan.version))]
     for n, where in enumerate(plan.published):
         facts.append((f"published {where.channel}", where.url, *map(_of, (where.since, where.until))))
@@ -203,8 +203,8 @@ def _of(at: "datetime | None") -> str:
 
 def _seen(seen: "PageSeen") -> tuple[str, ...]:
     """Return a channel's cells: public or not, since when, what is wrong, the page's hash; attested by whom, why."""
-    told = "public" if seen.public else "not public"
-    return told, instant(seen.since), seen.why or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"
+    shown = "public" if seen.public else "not public"
+    return shown, instant(seen.since), seen.why or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"
 
 
 def _span(listed: "Listed", number: int) -> tuple[str, ...]:

@@ -35,8 +35,8 @@ def reports(
     from consent_engine.ports import ReportFilter
 
     kinds = {"--state": (state, ReportState), "--door": (door, ReportDoor), "--class": (found, ReportClass)}
-    for hint, (told, kind) in {**kinds, "--carrier": (carrier, Carrier), "--reward": (reward, Reward)}.items():
-        one_of(told, kind, hint)
+    for hint, (value, kind) in {**kinds, "--carrier": (carrier, Carrier), "--reward": (reward, Reward)}.items():
+        one_of(value, kind, hint)
     with shown(_HEAD, "no reports") as rows, lists() as engine:
         wanted = ReportFilter(
             ReportState(state) if state else None, ReportDoor(door) if door else None,
@@ -53,8 +53,20 @@ def reports(
 
 
 def _cells(report: "Report", now: "Millis") -> Iterator[object]:
-    told = report.received
-    yield from (report.id, report.number, instant(told.received_at), told.door.value, mask(report.person.msisdn))
-    yield from (told.carrier, instant(told.called_at), report.found.value, " ".join(told.reasons), told.call or "-")
-    yield from (report.reward.value, instant(told.answer_by))
+    case = report.case
+    yield from (
+        report.id,
+        report.number,
+        instant(case.received_at),
+        case.door.value,
+        mask(report.person.msisdn),
+    )
+    yield from (
+        case.carrier,
+        instant(case.called_at),
+        report.found.value,
+        " ".join(case.reasons),
+        case.call or "-",
+    )
+    yield from (report.reward.value, instant(case.answer_by))
     yield "overdue" if report.is_overdue(now) else report.state.value

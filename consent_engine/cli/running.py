@@ -48,10 +48,10 @@ def serve(
     supervisor.serve(supervisor.Wanted(host, port, workers, handset_host=handset_host, phone=phone), stop, _say)
 
 
-def _say(told: str) -> None:
+def _say(line: str) -> None:
     """Print a line; where that cannot be written (a log on a full disk), the engine runs without it."""
     with suppress(OSError):
-        sys.stdout.write(f"{told}\n")
+        sys.stdout.write(f"{line}\n")
     lost(sys.stdout)
 
 

@@ -14,17 +14,17 @@ class Slowly:
     def __init__(self) -> None:
         self._said_at = monotonic()
 
-    def tell(self, what: str) -> None:
+    def tell(self, text: str) -> None:
         """Print the text, unless a line was printed within the interval."""
         if monotonic() - self._said_at >= manner().every_s:
             self._said_at = monotonic()
-            tell(what)
+            tell(text)
 
 
 @contextmanager
-def announced(what: str, after_s: float = 2.0) -> Iterator[None]:
+def announced(text: str, after_s: float = 2.0) -> Iterator[None]:
     """Print the text if the block lasts longer than that: a server that does not answer reports no progress."""
-    late = Timer(after_s, tell, [what])
+    late = Timer(after_s, tell, [text])
     late.daemon = True
     late.start()
     try:

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Self
 
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
-from consent_engine.config.environment import PREFIX
+from consent_engine.config.environ import PREFIX
 from consent_engine.config.settings import Settings
 from consent_engine.config.warnings import warnings
 from consent_engine.domain.line.line import keyed
@@ -143,7 +143,7 @@ class Handset:
         return f"http://{self.phone or '127.0.0.1'}:{self.listening.getsockname()[1]}/{keyed(self.secret, 'handset')}/"
 
     @property
-    def told(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
         """Return settings for API and workers with which the simulated gateway hands its SMS to this page."""
         return {"CONSENT_SIMULATED__URL": f"{self.address}sms", "CONSENT_SIMULATED__SECRET": self.secret}
 
@@ -161,7 +161,7 @@ class Handset:
             wanted.address,
             *(["--phone", self.phone] if self.phone else []),
         ]
-        return Child("the handset", command, {**plain, **self.told}, leash, HANDSET_END_S, fd)
+        return Child("the handset", command, {**plain, **self.environ}, leash, HANDSET_END_S, fd)
 
 
 def _within(address: str) -> IPv4Address:
@@ -182,7 +182,12 @@ class Supervisor:
         self._server_again_at = 0.0
         # Children hold the reading end. The kernel closes the writing end however this process dies, and they notice.
         reads, self._leash = os.pipe()
-        environ = {**wanted.environ, **found.environ(), "PYTHONUNBUFFERED": "1", **(handset.told if handset else {})}
+        environ = {
+            **wanted.environ,
+            **found.environ(),
+            "PYTHONUNBUFFERED": "1",
+            **(handset.environ if handset else {}),
+        }
         listen = ["--host", wanted.host, "--port", str(wanted.port)]
         python = [sys.executable, "-m"]
         worker_end_s = call_bound(found.settings).total_seconds() + WORKER_END_S
@@ -234,10 +239,10 @@ class Supervisor:
 def progress(stop: Stop) -> Callable[[str], None]:
     """Return a function that logs what a server's start waits for, and ends the wait when this process must stop."""
 
-    def tell(what: str) -> None:
+    def tell(text: str) -> None:
         if stop.is_set:
             raise Stopping("asked to end")
-        log.info("%s", what)
+        log.info("%s", text)
 
     return tell
 

@@ -14,7 +14,7 @@ from consent_engine.domain.days import CHINA, Days
 from consent_engine.errors import ConsentError
 
 _days: ContextVar[Days] = ContextVar("days", default=CHINA)
-told_by = _days.set
+print_by = _days.set
 """Set the business's clock, by which instants are printed."""
 
 
@@ -80,12 +80,12 @@ def _json(value: object) -> None:
     out(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
-def tell(what: str) -> None:
+def tell(message: str) -> None:
     """Print a message for the person at the terminal: on standard error, since standard output is for programs. Where
     that cannot be written, the work goes on without it.
     """
     with suppress(OSError):
-        sys.stderr.write(f"{what}\n")
+        sys.stderr.write(f"{message}\n")
 
 
 def line(*cells: object) -> None:

@@ -45,30 +45,30 @@ def calendar_from(path: Path | None) -> Calendar:
 
 @lru_cache(maxsize=4)  # each process reads it for its API, its workers and its commands
 def _calendar(text: str) -> Calendar:
-    told: Any = yaml.safe_load(text)
-    if not isinstance(told, dict) or set(told) - {"years", "holidays", "working"}:
+    content: Any = yaml.safe_load(text)
+    if not isinstance(content, dict) or set(content) - {"years", "holidays", "working"}:
         raise ValueError("must have years, holidays and working, and nothing else")
     off: dict[str, str] = {}
-    for row in told.get("holidays") or []:
+    for row in content.get("holidays") or []:
         if not isinstance(row, dict) or set(row) != {"name", "from", "to"}:
             raise ValueError("a holiday has name, from and to")
         first, last = _day(row["from"]), _day(row["to"])
         if not timedelta() <= last - first <= LONGEST:
             raise ValueError(f"{row['name']}: must end on its first day or later, and within {LONGEST.days} days")
         off |= {str(first + timedelta(days=n)): str(row["name"]) for n in range((last - first).days + 1)}
-    worked = frozenset(str(_day(each)) for each in told.get("working") or [])
+    worked = frozenset(str(_day(each)) for each in content.get("working") or [])
     if both := sorted(worked & off.keys()):
         raise ValueError(f"{both[0]} is listed under holidays and under working: remove one of the two")
-    years = told.get("years") or []
+    years = content.get("years") or []
     if not isinstance(years, list) or not all(isinstance(year, int) for year in years):
         raise ValueError("years must be a list of years")
     return Calendar(off, worked, frozenset(years))
 
 
-def _day(told: object) -> date:
-    if not isinstance(told, date):
+def _day(value: object) -> date:
+    if not isinstance(value, date):
         raise ValueError("a day is written like 2026-02-15")  # noqa: TRY004 - one kind of error for all that is wrong
-    return told
+    return value
 
 
 def days_in(zone: str) -> Days:

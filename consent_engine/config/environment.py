@@ -20,7 +20,7 @@ def kept(env_file: Path | str | None) -> Mapping[str, str | None]:
         raise SettingsError(f"{env_file} can not be read") from error
 
 
-def ours_of(*sources: Mapping[str, str | None]) -> dict[str, str]:
+def own_variables(*sources: Mapping[str, str | None]) -> dict[str, str]:
     """Return our variables without their prefix; later sources win. An empty one counts as not set."""
     found = {name: value for source in sources for name, value in source.items() if name.startswith(PREFIX)}
     return {name.removeprefix(PREFIX): value.strip() for name, value in found.items() if value and value.strip()}

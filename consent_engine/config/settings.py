@@ -23,7 +23,7 @@ from consent_engine.config import sign_in, urls
 from consent_engine.config.calendars import USUAL_ZONE, Reward, TimeZone, calendar_from, days_in
 from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
 from consent_engine.config.durations import millis, quiet_span
-from consent_engine.config.environment import PREFIX, kept, one_line, ours_of
+from consent_engine.config.environment import PREFIX, kept, one_line, own_variables
 from consent_engine.config.redis_urls import CLUSTER
 from consent_engine.config.sign_in import Oidc
 from consent_engine.config.tariff_templates import templates_in
@@ -135,15 +135,15 @@ class Settings(_OfEachCarrier):
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> Self:
         """Read the environment (else the file; the environment wins). SettingsError is one line, without secrets."""
-        ours = ours_of(kept(env_file), os.environ if environ is None else environ)
+        own = own_variables(kept(env_file), os.environ if environ is None else environ)
         fields = {name.upper() for name in cls.model_fields} - {"ADAPTERS", "UNKNOWN"}
-        values: dict[str, Any] = {name.lower(): value for name, value in ours.items() if name in fields}
+        values: dict[str, Any] = {name.lower(): value for name, value in own.items() if name in fields}
         adapters: dict[str, dict[str, str]] = {}
-        for name, value in ours.items():
+        for name, value in own.items():
             prefix, _, rest = name.partition("__")
             if rest:
                 adapters.setdefault(prefix, {})[rest] = value
-        unknown = (n for n in ours if n not in fields and "__" not in n and not n.startswith("TESTS_"))
+        unknown = (n for n in own if n not in fields and "__" not in n and not n.startswith("TESTS_"))
         values |= {"adapters": adapters, "unknown": tuple(PREFIX + name for name in sorted(unknown))}
         try:
             return cls.model_validate(values)

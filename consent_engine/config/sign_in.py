@@ -66,29 +66,29 @@ class Oidc(Struct, frozen=True):
         invalid number: which calls are a person's own must not be guessed.
         """
         found = _said(claims, self.agent) if self.agent else None
-        told = str(found) if isinstance(found, int) and not isinstance(found, bool) else found or ""
-        if not isinstance(told, str) or (told and (not is_sound(told) or contains_number(told))):
+        number = str(found) if isinstance(found, int) and not isinstance(found, bool) else found or ""
+        if not isinstance(number, str) or (number and (not is_sound(number) or contains_number(number))):
             raise ValueError("the claim that CONSENT_OIDC__AGENT names is not a valid agent's number")
-        return told
+        return number
 
     @classmethod
-    def read(cls, told: Mapping[str, str]) -> "Oidc | None":
+    def read(cls, values: Mapping[str, str]) -> "Oidc | None":
         """Read the settings behind the prefix; None without any. Raises SettingsError, which quotes no value."""
-        if not told:
+        if not values:
             return None
-        if missing := [_named(name) for name in REQUIRED if name not in told]:
+        if missing := [_named(name) for name in REQUIRED if name not in values]:
             raise SettingsError(f"{', '.join(missing)}: missing; sign-in by OIDC needs it: see docs/settings.md")
-        if unknown := sorted(told.keys() - set(KNOWN)):
+        if unknown := sorted(values.keys() - set(KNOWN)):
             raise SettingsError(f"{_named(unknown[0])} is not a setting: sign-in has {', '.join(map(_named, KNOWN))}")
         return cls(
-            issuer=_issuer(told["ISSUER"]),
-            client_id=told["CLIENT_ID"],
-            client_secret=told["CLIENT_SECRET"],
-            roles=_rules(told["ROLES"].split(",")),
-            name=told.get("NAME", "sub"),
-            session=_session(told.get("SESSION", "8h")),
-            scope=_scope(told.get("SCOPE", "openid profile")),
-            agent=told.get("AGENT", ""),
+            issuer=_issuer(values["ISSUER"]),
+            client_id=values["CLIENT_ID"],
+            client_secret=values["CLIENT_SECRET"],
+            roles=_rules(values["ROLES"].split(",")),
+            name=values.get("NAME", "sub"),
+            session=_session(values.get("SESSION", "8h")),
+            scope=_scope(values.get("SCOPE", "openid profile")),
+            agent=values.get("AGENT", ""),
         )
 
 
@@ -104,15 +104,15 @@ def _issuer(url: str) -> str:
     return url
 
 
-def _scope(told: str) -> str:
-    if "openid" not in told.split():
+def _scope(scope: str) -> str:
+    if "openid" not in scope.split():
         raise SettingsError(f"{_named('SCOPE')} must name openid: without it a provider does not say who signed in")
-    return told
+    return scope
 
 
-def _session(told: str) -> Millis:
+def _session(text: str) -> Millis:
     try:
-        return millis(duration(told, LONGEST_SESSION))
+        return millis(duration(text, LONGEST_SESSION))
     except ValueError:
         raise SettingsError(f"{_named('SESSION')} must be a duration like 30m or 8h, and at most 12h") from None
 

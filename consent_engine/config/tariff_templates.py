@@ -18,26 +18,26 @@ def templates_in(path: Path | None) -> Mapping[str, Template]:
     if path is None:
         return {}
     try:
-        told = yaml.safe_load(path.read_text("utf-8"))
+        content = yaml.safe_load(path.read_text("utf-8"))
     except UnicodeDecodeError:
         raise _wrong(path, "is not text in UTF-8") from None
     except yaml.YAMLError:
         raise _wrong(path, "is not YAML") from None
-    if not isinstance(told, dict) or len(told) > MOST_HOSTS:
+    if not isinstance(content, dict) or len(content) > MOST_HOSTS:
         raise _wrong(path, f"must map host names to templates, {MOST_HOSTS} at most")
-    return {str(host).lower(): _template(path, str(host), each) for host, each in told.items()}
+    return {str(host).lower(): _template(path, str(host), each) for host, each in content.items()}
 
 
-def _template(path: Path, host: str, told: object) -> Template:
-    if not isinstance(told, dict):
+def _template(path: Path, host: str, content: object) -> Template:
+    if not isinstance(content, dict):
         raise _wrong(path, f"{host}: its template must have fields like within: ID")
-    if unknown := sorted(str(name) for name in told if name not in EVERYTHING):
+    if unknown := sorted(str(name) for name in content if name not in EVERYTHING):
         raise _wrong(path, f"{host}: unknown: {', '.join(unknown)}; known: {', '.join(EVERYTHING)}")
-    for name in (name for name in told if name != "fields"):
-        if not isinstance(told[name], str) or not 0 < len(told[name]) <= LONGEST:
+    for name in (name for name in content if name != "fields"):
+        if not isinstance(content[name], str) or not 0 < len(content[name]) <= LONGEST:
             raise _wrong(path, f"{host}: {name} must be text of 1 to {LONGEST} characters")
-    fields = _fields(path, host, told.get("fields", {}))
-    found = Template(**{**{name: told[name] for name in told if name != "fields"}, "fields": fields})
+    fields = _fields(path, host, content.get("fields", {}))
+    found = Template(**{**{name: content[name] for name in content if name != "fields"}, "fields": fields})
     if found.within and not _ID.fullmatch(found.within):
         raise _wrong(path, f"{host}: within must be the id of an element")
     if found.charset and not _is_charset(found.charset):
@@ -47,10 +47,10 @@ def _template(path: Path, host: str, told: object) -> Template:
     return found
 
 
-def _fields(path: Path, host: str, told: object) -> Mapping[str, str]:
-    if not isinstance(told, dict) or len(told) > MOST_FIELDS or not all(map(_is_pair, told.items())):
+def _fields(path: Path, host: str, content: object) -> Mapping[str, str]:
+    if not isinstance(content, dict) or len(content) > MOST_FIELDS or not all(map(_is_pair, content.items())):
         raise _wrong(path, f"{host}: fields must map names of its JSON to ours, {MOST_FIELDS} at most")
-    return dict(told)
+    return dict(content)
 
 
 def _is_pair(pair: tuple[object, object]) -> bool:
@@ -64,5 +64,5 @@ def _is_charset(name: str) -> bool:
         return False
 
 
-def _wrong(path: Path, what: str) -> SettingsError:
-    return SettingsError(f"CONSENT_TARIFF_TEMPLATES: {path.name}: {what}")
+def _wrong(path: Path, problem: str) -> SettingsError:
+    return SettingsError(f"CONSENT_TARIFF_TEMPLATES: {path.name}: {problem}")

@@ -46,8 +46,8 @@ def _options_are_known(url: str) -> bool:
 
     try:
         read = parse_url(url)  # type: ignore[no-untyped-call] # redis-py leaves it untyped
-        told = {name: value for name, value in read.items() if name not in _OF_POOLS}
-        told.pop("connection_class", Connection)(**told)
+        options = {name: value for name, value in read.items() if name not in _OF_POOLS}
+        options.pop("connection_class", Connection)(**options)
     except (TypeError, ValueError, RedisError):
         return False
     return True
@@ -81,11 +81,11 @@ def recording_url(template: str) -> str:
 _HOST = re.compile(r"(?:(https?)://)?([a-z0-9.-]+(?::[0-9]{1,5})?)", re.ASCII)
 
 
-def tariff_hosts(told: object) -> object:
+def tariff_hosts(value: object) -> object:
     """Read the hosts that may be asked, each with the scheme to ask it by. Raises ValueError for another text."""
-    if not isinstance(told, str):
-        return told
-    found = [_HOST.fullmatch(each.strip().lower()) for each in told.split(",") if each.strip()]
+    if not isinstance(value, str):
+        return value
+    found = [_HOST.fullmatch(each.strip().lower()) for each in value.split(",") if each.strip()]
     if not all(found):
         raise ValueError("must be hosts like www.example.com,http://hall.example.com:8080")
     return {each[2]: each[1] or "https" for each in found if each}

@@ -14,17 +14,17 @@ OF_COMMANDS = {f"{PREFIX}BACKUP_FROM"}
 def warnings(settings: Settings) -> list[str]:
     """Return the warnings for the person who starts the program: a line each, without secrets."""
     known = [name.upper() for name in Settings.model_fields]
-    told = []
+    lines = []
     for name in settings.unknown:
         if name in OF_COMMANDS:
             continue
         near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.7)
-        told.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
+        lines.append(f"{name} is not a setting" + (f": did you mean {PREFIX}{near[0]}?" if near else ""))
     used = {*settings.routes().values(), f"bss_{settings.bss_name()}"}
     idle = settings.adapters.keys() - {sign_in.PREFIX} - {name.replace(":", "_").upper() for name in used}
-    told += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
+    lines += [f"{PREFIX}{prefix}__* belongs to no gateway and no BSS in use" for prefix in sorted(idle)]
     if not settings.embedded and settings.archive_url is None:
-        told.append(f"{PREFIX}ARCHIVE_URL is not set: settled orders move to a file that all processes must share")
+        lines.append(f"{PREFIX}ARCHIVE_URL is not set: settled orders move to a file that all processes must share")
     if settings.secret is not None and len(settings.secret.get_secret_value()) < SHORT_SECRET:
-        told.append(f"CONSENT_SECRET is short: {SHORT_SECRET} characters at least, better 32")
-    return told
+        lines.append(f"CONSENT_SECRET is short: {SHORT_SECRET} characters at least, better 32")
+    return lines

@@ -260,7 +260,7 @@ class Catalogue:
             )
         for n, seen in asked:
             if not seen.by:
-                self._registry.note_seen(code, newest.number, n, attested(now, by, reason), told=True)
+                self._registry.note_seen(code, newest.number, n, attested(now, by, reason), changed=True)
         return self.show(code)
 
     def _refuse(self, plan: Plan, now: Millis) -> None:

@@ -46,7 +46,7 @@ class FirstReviews:
     async def look(self) -> int:
         """Hear a page of calls; return how many. Raises StoreUnavailable, and CommandFailed if none could be heard."""
         registry, now = self._engine.registry, self._engine.registry.now()
-        if (not self._cursor and now < self._again_at) or not registry.take_turn(TURN, self._holder, TURN_MS):
+        if (not self._cursor and now < self._again_at) or not registry.claim_turn(TURN, self._holder, TURN_MS):
             return 0
         page = self._engine.calls.to_review(Verdict.PENDING, self._cursor, PAGE)
         self._cursor = page.cursor
@@ -58,7 +58,7 @@ class FirstReviews:
     async def _heard(self, calls: Sequence[Call]) -> int:
         heard, failed = 0, None
         for some in _pieces(calls):
-            if not self._engine.registry.take_turn(TURN, self._holder, TURN_MS):
+            if not self._engine.registry.claim_turn(TURN, self._holder, TURN_MS):
                 break
             for done in await asyncio.gather(*map(self._hear, some), return_exceptions=True):
                 if isinstance(done, CommandFailed):

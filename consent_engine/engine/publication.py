@@ -77,7 +77,7 @@ class Publication:
         waits = (each for each in places if each[1].due <= now and each[0].name not in self._under_way)
         due = sorted(waits, key=lambda each: each[1].due)[: max(0, MOST - len(self._under_way))]
         # The turn is renewed with nothing due, too: another process may know only older results.
-        if not places or not self._registry.take_turn(TURN, self._holder, TURN_MS) or not due:
+        if not places or not self._registry.claim_turn(TURN, self._holder, TURN_MS) or not due:
             return 0
         for place, seen in due:
             self._under_way[place.name] = asyncio.ensure_future(self._at(place, seen, self._places_of[_kind(seen)]))
@@ -116,8 +116,8 @@ class Publication:
             found = await found_at(self._pages, place.plan, place.url, self._addresses.template_of(place.url))
         seen = after(before, found, self._registry_now())
         code, version, n = place.name
-        told = seen.public != before.public or seen.why != before.why or not before.at
-        self._registry.note_seen(code, version, n, seen, told=told)
+        changed = seen.public != before.public or seen.why != before.why or not before.at
+        self._registry.note_seen(code, version, n, seen, changed=changed)
         self._last[place.name] = seen
 
     def _registry_now(self) -> Millis:
@@ -126,17 +126,17 @@ class Publication:
 
 async def found_at(pages: TariffPages, plan: Plan, url: str, how: Template = PLAIN) -> Found:
     """Return what a page shows of a plan; for one in words of its own, the JSON beside it counts. how: to read it"""
-    taken = await pages.take(url)
-    if isinstance(taken, Missed):
-        return Found(taken.why, surely=taken.surely)
-    page, seen = read(taken.content_type, taken.body, how), hashlib.sha256(taken.body).hexdigest()
+    fetched = await pages.fetch(url)
+    if isinstance(fetched, Missed):
+        return Found(fetched.why, surely=fetched.surely)
+    page, seen = read(fetched.content_type, fetched.body, how), hashlib.sha256(fetched.body).hexdigest()
     lacks = lacking(plan, page)
     beside = page.beside or how.json_of(plan.code, plan.hash)
     if lacks and beside and HASH not in lacks:
-        taken = await pages.take(urljoin(url, beside))
-        if isinstance(taken, Missed):
-            return Found(f"its JSON: {taken.why}", seen, surely=taken.surely)
-        lacks = lacking(plan, read(taken.content_type, taken.body, how))
+        fetched = await pages.fetch(urljoin(url, beside))
+        if isinstance(fetched, Missed):
+            return Found(f"its JSON: {fetched.why}", seen, surely=fetched.surely)
+        lacks = lacking(plan, read(fetched.content_type, fetched.body, how))
     return Found(f"lacks {', '.join(lacks)}" if lacks else "", seen)
 
 

@@ -30,9 +30,9 @@ def reserve_key(ask: Reserve, look: Callable[[str], Step[Known]]) -> Step[Millis
     """
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
-        if claim.taken is None:
+        if claim.held_by is None:
             return _until(claim)
-        _, other, at = claim.taken
+        _, other, at = claim.held_by
         found = yield from look(other)
         # For a record that has left the store, the archive says whose key it is, not the reservation.
         ours = (ask.order, ask.fingerprint) in (found or ())
@@ -84,15 +84,15 @@ def soonest(*untils: Millis | None) -> Millis | None:
 def _free(ask: Reserve) -> Step[Freed]:
     for _ in range(MOST_RACES):
         claim: Claim = yield ask
-        other = claim.taken[1] if claim.taken else ask.order
+        other = claim.held_by[1] if claim.held_by else ask.order
         held = other != ask.order and (yield from _is_of(other, ask.key))
         archived = (yield from calls_of_request(ask.key)) or ()
         if held or [each for each in archived if ask.key in each.recording_keys and each.id != ask.order]:
             raise RecordingReused("this recording belongs to another call or number: name the call by call_id")
-        if claim.taken is None:
+        if claim.held_by is None:
             mine = [each for each in archived if each.id == ask.order]
             return Freed(mine[0] if mine else None, _until(claim))
-        if claim.now - claim.taken[2] < RESERVED_MS:
+        if claim.now - claim.held_by[2] < RESERVED_MS:
             raise RecordingReused("another request with this recording is under way")
         ask = replace(ask, seen=claim.seen)
     raise StoreUnavailable("too many others want this recording")

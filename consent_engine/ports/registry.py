@@ -86,11 +86,11 @@ class Plans(Protocol):
         meanwhile · known_at, seen: as in a Version; known_at None: the store's instant
         """
 
-    def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, told: bool) -> None:
-        """Keep the result of a look at the n-th address of a version. told: whether the catalogue counts as changed"""
+    def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, changed: bool) -> None:
+        """Keep the result of a look at the n-th address of a version. changed: so that the catalogue counts as new"""
 
-    def take_turn(self, what: str, holder: str, ms: Millis) -> bool:
-        """Whether `holder` may do a task (`what`) that one process does at a time; if so, nobody else may for `ms`."""
+    def claim_turn(self, task: str, holder: str, ms: Millis) -> bool:
+        """Whether `holder` may do a `task` that one process does at a time; if so, no other process may for `ms`."""
 
     def approve(
         self, proposal: Proposal, version: int, over: Version | None, by: str, seen: Mapping[int, PageSeen] = NOTHING
@@ -154,8 +154,8 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
 
     # -- live workers, and the counts of all processes -----------------------------------------------------------------
 
-    def announce(self, worker: str, told: str) -> None:
-        """Note that a worker is alive. told: what it reports of itself"""
+    def announce(self, worker: str, report: str) -> None:
+        """Note that a worker is alive. report: its state, as JSON"""
 
     def workers(self, within: int) -> dict[str, str]:
         """Return the workers heard from within so many milliseconds, each with its own report."""

@@ -27,10 +27,10 @@ class ReportFilter(Struct, frozen=True):
 
     def fits(self, report: Report) -> bool:
         """Whether a report belongs in the list."""
-        told = report.received
+        received = report.received
         pairs = (
-            (self.state, report.state), (self.door, told.door), (self.found, report.found),
-            (self.carrier, told.carrier), (self.reward, report.reward),
+            (self.state, report.state), (self.door, received.door), (self.found, report.found),
+            (self.carrier, received.carrier), (self.reward, report.reward),
         )  # fmt: skip
         late = self.overdue_at is None or report.is_overdue(self.overdue_at)
         return late and all(wanted is None or wanted == found for wanted, found in pairs)

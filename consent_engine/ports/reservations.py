@@ -9,11 +9,11 @@ from consent_engine.domain.effects import Millis
 
 
 class Claim(Struct, frozen=True):
-    """The answer to reserving an Idempotency-Key. now: the server's instant · taken: where another request has the key,
-    that request's fingerprint, order and instant · seen: that reservation as kept, to name when taking it over"""
+    """The answer to reserving an Idempotency-Key. now: the server's instant · held_by: where another request has the
+    key, that request's fingerprint, order and instant · seen: that reservation as kept, to name when taking it over"""
 
     now: Millis
-    taken: tuple[str, str, Millis] | None
+    held_by: tuple[str, str, Millis] | None
     seen: str = ""
 
 

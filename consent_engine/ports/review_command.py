@@ -30,5 +30,5 @@ class Heard(Struct, frozen=True):
 class ReviewCommand(Protocol):
     """The operator's command that reviews calls."""
 
-    async def hear(self, told: Mapping[str, object]) -> Heard:
-        """Return the verdict on a call, whose description `told` leaves its number out. Raises CommandFailed."""
+    async def hear(self, description: Mapping[str, object]) -> Heard:
+        """Return the verdict on a call, whose description leaves its number out. Raises CommandFailed."""

@@ -50,6 +50,6 @@ class TargetHeard(NamedTuple):
         )
 
 
-def field_of(target: Target, what: str) -> str:
-    """Return the field of the measures that keeps one value (`what`) of a target."""
-    return f"outside|{target.to}|{target.name}|{what}"
+def field_of(target: Target, value: str) -> str:
+    """Return the field of the measures that keeps one value (`value`) of a target."""
+    return f"outside|{target.to}|{target.name}|{value}"

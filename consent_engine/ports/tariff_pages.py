@@ -26,5 +26,5 @@ NO_ANSWER = "no_answer"
 class TariffPages(Protocol):
     """A fetcher of pages, within bounds of time and length for each."""
 
-    async def take(self, url: str) -> TariffPage | Missed:
+    async def fetch(self, url: str) -> TariffPage | Missed:
         """Fetch the page at an address."""

@@ -51,7 +51,7 @@ class OneLine(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(self.line(record, said, about) for said, about in _told(record))
+        return "\n".join(self.line(record, said, about) for said, about in _lines(record))
 
     def line(self, record: logging.LogRecord, said: str, about: Mapping[str, object]) -> str:
         for name, value in about.items():
@@ -64,16 +64,16 @@ class OneObject(OneLine):
 
     def line(self, record: logging.LogRecord, said: str, about: Mapping[str, object]) -> str:
         """Return the object, on one line."""
-        told: dict[str, object] = dict(about)
-        told |= {"at": _instant(record), "level": record.levelname, "process": self._process, "message": said}
-        clean = {name: redacted(value) if isinstance(value, str) else value for name, value in told.items()}
+        fields: dict[str, object] = dict(about)
+        fields |= {"at": _instant(record), "level": record.levelname, "process": self._process, "message": said}
+        clean = {name: redacted(value) if isinstance(value, str) else value for name, value in fields.items()}
         return _object(clean)
 
 
 FORMATS: dict[str, type[OneLine]] = {"text": OneLine, "json": OneObject}
 
 
-def _told(record: logging.LogRecord) -> Iterable[tuple[str, Mapping[str, object]]]:
+def _lines(record: logging.LogRecord) -> Iterable[tuple[str, Mapping[str, object]]]:
     """Return each line of a record, with its subject."""
     said = record.getMessage()
     if each := getattr(record, "each", None):

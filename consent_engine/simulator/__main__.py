@@ -25,8 +25,8 @@ SECRETS = ("CONSENT_HTTP_JSON__SECRET", "CONSENT_BSS_HTTP__SECRET")
 """The gateway's, and the BSS's."""
 
 
-def _announce(what: str, msisdn: str, text: str) -> None:
-    _tell(f"{what} to {mask(msisdn)}: {text}")
+def _announce(kind: str, msisdn: str, text: str) -> None:
+    _tell(f"{kind} to {mask(msisdn)}: {text}")
 
 
 def _tell(line: str) -> None:

@@ -23,12 +23,12 @@ def progress(
     runs = [order for case in cases for order in case.orders]
     settled = sum(order.settled.is_set() for order in runs)
     waiting = sum(order.placed.is_set() for order in runs) - settled
-    told = f"已结 settled {settled}/{len(runs)}  等待 waiting {waiting}  SMS {len(ledger.sms)}  {seconds:.0f} s"
-    room = min(BAR, columns - 1 - width(told) - len("  "))
+    summary = f"已结 settled {settled}/{len(runs)}  等待 waiting {waiting}  SMS {len(ledger.sms)}  {seconds:.0f} s"
+    room = min(BAR, columns - 1 - width(summary) - len("  "))
     if room < LEAST_BAR:
-        return told if width(told) < columns else f"{settled}/{len(runs)}"
+        return summary if width(summary) < columns else f"{settled}/{len(runs)}"
     full = room * settled // max(len(runs), 1)
-    return f"{signs[0] * full}{signs[1] * (room - full)}  {told}"
+    return f"{signs[0] * full}{signs[1] * (room - full)}  {summary}"
 
 
 def funnel(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
@@ -45,7 +45,9 @@ def funnel(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
 
 
 def _stages(cases: Sequence[Case], runs: Sequence[OrderRun], ledger: Ledger) -> tuple[int, ...]:
-    asked = {order_of(sms.ref) for sms in ledger.sms.values() if sms.purpose is Purpose.CONFIRMATION and sms.taken_at}
+    asked = {
+        order_of(sms.ref) for sms in ledger.sms.values() if sms.purpose is Purpose.CONFIRMATION and sms.accepted_at
+    }
     wrote = {said.msisdn for said in ledger.said}
     replied = {order.id for case in cases if case.msisdn in wrote for order in case.orders if order.id in asked}
     on = sum(activation.switched_on > 0 for activation in ledger.activations.values())
@@ -61,11 +63,11 @@ def _bars(counts: dict[str, int], whole: int) -> Iterator[str]:
 def misbehaviour(cases: Sequence[Case], ledger: Ledger) -> Iterator[str]:
     """Yield each misbehaviour of gateway and BSS: how often, for how many orders, and how those ended."""
     states = {order.id: str(order.state) for case in cases for order in case.orders if order.id}
-    for what, times in sorted(ledger.wrong.items()):
-        orders = ledger.hit.get(what, set())
+    for kind, times in sorted(ledger.wrong.items()):
+        orders = ledger.hit.get(kind, set())
         ends = Counter(states.get(order, "unknown") for order in orders)
-        told = ", ".join(f"{count} {state}" for state, count in ends.most_common())
-        yield f"  {pad(what, 38)} {_counted(times, 'time')}, {_counted(len(orders), 'order')}: {told}"
+        outcomes = ", ".join(f"{count} {state}" for state, count in ends.most_common())
+        yield f"  {pad(kind, 38)} {_counted(times, 'time')}, {_counted(len(orders), 'order')}: {outcomes}"
 
 
 def _counted(count: int, noun: str) -> str:

@@ -87,6 +87,6 @@ async def signed_fields(
     return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
 
 
-def unknown(what: str) -> web.Response:
+def unknown(done: str) -> web.Response:
     """Make the 404 for a key under which nothing was done."""
-    return web.json_response({"code": "unknown", "reason": f"nothing was {what}"}, status=HTTPStatus.NOT_FOUND)
+    return web.json_response({"code": "unknown", "reason": f"nothing was {done}"}, status=HTTPStatus.NOT_FOUND)

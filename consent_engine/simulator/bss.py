@@ -75,10 +75,10 @@ class BssDesk:
         if changed:
             self.ledger.errors.append(f"activation {seen.order_id}: another body under the same key")
         seen.bodies.append(body)
-        seen.attempts.append(Attempt(self.ledger.now(), hop.answer, hop.takes, changed))
+        seen.attempts.append(Attempt(self.ledger.now(), hop.answer, hop.is_accepted, changed))
         self._count(seen, hop)
         self.announce("activation", seen.msisdn, seen.plan)
-        if seen.verdict is None and hop.takes:
+        if seen.verdict is None and hop.is_accepted:
             seen.verdict, seen.switched_on = Answer.OK, seen.switched_on + 1
         elif seen.verdict is None and hop.answer is Answer.REJECT:
             seen.verdict = Answer.REJECT
@@ -86,9 +86,9 @@ class BssDesk:
         return Answer.REJECT if stands else hop.answer
 
     def _count(self, seen: ActivationSeen, hop: BssHop) -> None:
-        taken = ", taken" if hop.takes else ""
+        suffix = ", taken" if hop.is_accepted else ""
         if hop.answer is not Answer.OK:
-            self.ledger.misbehaved(f"bss: {hop.answer}{taken}", seen.order_id)
+            self.ledger.misbehaved(f"bss: {hop.answer}{suffix}", seen.order_id)
         if hop.before is Before.REPLIED:
             self.ledger.misbehaved("bss: slower than the subscriber", seen.order_id)
 
@@ -137,6 +137,9 @@ class BssOffDesk:
         return self.ledger.deactivations.setdefault(ending, fresh)
 
     def _proof(self, seen: DeactivationSeen) -> dict[str, object]:
-        told: dict[str, object] = {"deactivation_id": f"off-{seen.ending_id}", "stops_at": instant(seen.attempts[0].at)}
+        proof: dict[str, object] = {
+            "deactivation_id": f"off-{seen.ending_id}",
+            "stops_at": instant(seen.attempts[0].at),
+        }
         # It charges nothing here: a fee that may be due is the carrier's own system's to name.
-        return told | ({"fee": "0.00", "restored": True} if seen.bodies[0]["free_exit"] else {})
+        return proof | ({"fee": "0.00", "restored": True} if seen.bodies[0]["free_exit"] else {})

@@ -92,7 +92,7 @@ class CallCentre:
         replies = await asyncio.gather(*(self._call(case, "/v1/orders", body, headers) for _ in range(copies)))
         if turn == TWICE and replies[0].status == HTTPStatus.CREATED:
             replies.append(await self._call(case, "/v1/orders", body, headers))
-        _take(case, order, replies)
+        _record(case, order, replies)
 
     async def _call(
         self, case: Case, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -164,7 +164,7 @@ def _end(case: Case, order: OrderRun) -> dict[str, Any]:
     return {"ended_at": _ago(0), "outcome": "agreed", "plan": order.plan, "recording": recording}
 
 
-def _take(case: Case, order: OrderRun, replies: Sequence[Reply]) -> None:
+def _record(case: Case, order: OrderRun, replies: Sequence[Reply]) -> None:
     """Keep the answers to placing an order. The same key must give the same order, created by one request only."""
     good = [reply for reply in replies if reply.status in {HTTPStatus.OK, HTTPStatus.CREATED}]
     if not good:

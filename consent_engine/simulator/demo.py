@@ -162,10 +162,10 @@ async def _progress(cases: Sequence[Case], outside: Outside, out: TextIO) -> Asy
 
 
 def _account(day: Day, run: Run) -> list[str]:
-    ledger, told = run.outside.ledger, most_telling(day.cases)
+    ledger, example = run.outside.ledger, most_telling(day.cases)
     lines = ["", "漏斗 funnel", *funnel(day.cases, ledger)]
-    if told is not None:
-        lines += ["", f"一次对话 one conversation: {told.script.name}", *conversation(told, ledger)]
+    if example is not None:
+        lines += ["", f"一次对话 one conversation: {example.script.name}", *conversation(example, ledger)]
     lines += ["", "外部故障 what the outside did wrong, and how it ended", *misbehaviour(day.cases, ledger), ""]
     if day.differences:
         named = [f"  ✗ {difference}" for difference in day.differences]

@@ -53,7 +53,7 @@ class GatewayDesk:
     ids: Iterator[int]
     usual: Hop
 
-    async def take(self, request: web.Request) -> web.StreamResponse:
+    async def receive(self, request: web.Request) -> web.StreamResponse:
         """Take an SMS, or do what the script says instead. The same ref again is a repeat, not a second SMS."""
         body = await signed_object(request, self.secret, self.ledger.errors, self.ledger.now())
         if isinstance(body, web.Response):
@@ -64,11 +64,11 @@ class GatewayDesk:
             return web.json_response({"error": "fields"}, status=HTTPStatus.BAD_REQUEST)
         case = self.handsets.cases.get(sms.to)
         hop = case.script.hop(sms.purpose, len(sms.attempts) + 1) if case else self.usual
-        first = sms.taken_at is None
+        first = sms.accepted_at is None
         self._record(sms, body, hop)
         if case is not None:
             case.asked.set()
-        if hop.takes and hop.again and not first:
+        if hop.is_accepted and hop.again and not first:
             sms.message_id = f"sim-{next(self.ids)}"
         proper = {"message_ids": sms.part_ids} if hop.part_ids else {"message_id": sms.message_id}
         exchange, ids = Exchange(), Ids(sms.message_id, tuple(sms.part_ids) if hop.part_ids else ())
@@ -94,16 +94,16 @@ class GatewayDesk:
         changed = now != (sms.sender, sms.to, sms.text, sms.purpose)
         if changed:
             self.ledger.errors.append(f"SMS {sms.ref}: another body under the same ref")
-        sms.attempts.append(Attempt(self.ledger.now(), hop.answer, hop.takes, changed))
+        sms.attempts.append(Attempt(self.ledger.now(), hop.answer, hop.is_accepted, changed))
         self._count(sms, hop)
         self.announce(f"SMS {sms.purpose} from {sms.sender}", sms.to, sms.text)
 
     async def _carry(self, sms: SmsSeen, hop: Hop, ids: Ids, exchange: Exchange, *, lands: bool) -> None:
         """Carry an SMS to its handset, report it, let its subscriber act: the answer has its place in this order."""
         try:
-            if hop.before is Before.TAKEN or not hop.takes:
+            if hop.before is Before.TAKEN or not hop.is_accepted:
                 await exchange.answered()
-            if not hop.takes:
+            if not hop.is_accepted:
                 return
             nth = self.handsets.land(sms) if lands else 0
             for each in hop.reports:
@@ -118,20 +118,20 @@ class GatewayDesk:
 
     def _count(self, sms: SmsSeen, hop: Hop) -> None:
         order = order_of(sms.ref)
-        taken = ", taken" if hop.takes else ""
+        suffix = ", taken" if hop.is_accepted else ""
         wrongs = {
-            f"gateway: {hop.answer}{taken}": hop.answer is not Answer.OK,
+            f"gateway: {hop.answer}{suffix}": hop.answer is not Answer.OK,
             "gateway: slower than the subscriber": hop.before is Before.REPLIED,
-            "gateway: never reports": hop.takes and not hop.reports,
+            "gateway: never reports": hop.is_accepted and not hop.reports,
             "gateway: reports before it answers": hop.before is not Before.TAKEN and bool(hop.reports),
             "gateway: reports failure": any(report.status == "failed" for report in hop.reports),
-            "gateway: an id for every part": hop.takes and hop.part_ids,
+            "gateway: an id for every part": hop.is_accepted and hop.part_ids,
             "gateway: reports twice": any(report.times > 1 for report in hop.reports),
             "gateway: reports out of order": any(report.segments for report in hop.reports) or len(hop.reports) > 1,
         }
-        for what, true in wrongs.items():
+        for kind, true in wrongs.items():
             if true:
-                self.ledger.misbehaved(what, order)
+                self.ledger.misbehaved(kind, order)
 
     async def _report(self, sms: SmsSeen, report: Dlr, ids: Ids) -> None:
         await self.tasks.pause(report.after)

@@ -117,7 +117,7 @@ class Handset:
             return answer
 
         app = web.Application(middlewares=[guard], client_max_size=64 * 1024)
-        app.router.add_post(self.at + "sms", self.take)
+        app.router.add_post(self.at + "sms", self.receive)
         app.router.add_get(self.at + "phones.json", self.show)
         app.router.add_post(self.at + "write", self.write)
         app.router.add_post(self.at + "life", self.life)
@@ -127,7 +127,7 @@ class Handset:
         app.router.add_get(self.at + "{name}", self.page)
         return app
 
-    async def take(self, request: web.Request) -> web.StreamResponse:
+    async def receive(self, request: web.Request) -> web.StreamResponse:
         """Take an SMS from the engine; it appears on the page and is reported as delivered."""
         body = await signed_object(request, self.secret, self.errors, time.time())
         if isinstance(body, web.Response):

@@ -63,8 +63,8 @@ class Handsets:
 
     def _addressed(self, case: Case, turn: Turn) -> str:
         if turn.to == "other":
-            taken = {order.official for order in case.orders}
-            return next(profile.outbound for profile in CARRIERS.values() if profile.outbound not in taken)
+            used = {order.official for order in case.orders}
+            return next(profile.outbound for profile in CARRIERS.values() if profile.outbound not in used)
         return turn.to or case.sender(turn.order)
 
     async def write(self, msisdn: str, to: str, text: str, repeats: int = 1, ago: float = 0.0) -> Reply:

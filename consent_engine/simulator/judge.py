@@ -20,8 +20,8 @@ def judge(cases: Sequence[Case], ledger: Ledger, *, over: bool = True) -> list[s
     """
     found: list[str] = []
     for case in cases if over else ():
-        who = f"[{case.script.name}] {mask(case.msisdn)}"
-        found += [f"{who}: {what}" for what in _case(case, ledger)]
+        prefix = f"[{case.script.name}] {mask(case.msisdn)}"
+        found += [f"{prefix}: {difference}" for difference in _case(case, ledger)]
     owners = {order.id: (case, order) for case in cases for order in case.orders if order.id}
     for activation in ledger.activations.values():
         found += _activation(activation, owners.get(activation.order_id), ledger)
@@ -31,9 +31,9 @@ def judge(cases: Sequence[Case], ledger: Ledger, *, over: bool = True) -> list[s
 def _case(case: Case, ledger: Ledger) -> Iterator[str]:
     yield from case.notes
     for index, order in enumerate(case.orders, 1):
-        what = _door(order) or _end(order, ledger)
-        if what:
-            yield f"order {index} {order.id}: {what}".replace(" :", ":")
+        difference = _door(order) or _end(order, ledger)
+        if difference:
+            yield f"order {index} {order.id}: {difference}".replace(" :", ":")
     yield from _sms(case, ledger)
     dialled = case.orders[0].carrier
     if case.script.callable is not None and case.callable.get(dialled) is not case.script.callable:
@@ -78,26 +78,26 @@ def _sms(case: Case, ledger: Ledger) -> Iterator[str]:
 
 def _activation(activation: ActivationSeen, owner: tuple[Case, OrderRun] | None, ledger: Ledger) -> list[str]:
     """Check the promises that hold for every script: at most one activation, and none without a yes."""
-    who = f"activation {activation.order_id}"
+    prefix = f"activation {activation.order_id}"
     if owner is None:
-        return [f"{who}: nobody placed such an order"]
+        return [f"{prefix}: nobody placed such an order"]
     case, order = owner
     wrong = []
     if activation.switched_on > 1:
-        wrong.append(f"{who}: switched on {activation.switched_on} times")
+        wrong.append(f"{prefix}: switched on {activation.switched_on} times")
     if (activation.msisdn, activation.plan) != (case.msisdn, order.plan):
-        wrong.append(f"{who}: another number or plan than was ordered")
+        wrong.append(f"{prefix}: another number or plan than was ordered")
     if not _consented(activation, case, order, ledger):
-        wrong.append(f"{who} [{case.script.name}]: no yes from that number after the question was handed over")
+        wrong.append(f"{prefix} [{case.script.name}]: no yes from that number after the question was handed over")
     return wrong
 
 
 def _consented(activation: ActivationSeen, case: Case, order: OrderRun, ledger: Ledger) -> bool:
     questions = [s for s in ledger.sms.values() if order_of(s.ref) == order.id and s.purpose is Purpose.CONFIRMATION]
-    taken = [sms.taken_at for sms in questions if sms.taken_at is not None]
-    if not taken:
+    accepted = [sms.accepted_at for sms in questions if sms.accepted_at is not None]
+    if not accepted:
         return False
-    since, until = min(taken) - CLOCK_SLACK_S, activation.attempts[0].at + CLOCK_SLACK_S
+    since, until = min(accepted) - CLOCK_SLACK_S, activation.attempts[0].at + CLOCK_SLACK_S
     heard = [
         said
         for said in ledger.said

@@ -17,7 +17,7 @@ class Attempt:
 
     at: float
     answer: Answer
-    taken: bool
+    accepted: bool
     changed: bool = False
 
 
@@ -40,9 +40,9 @@ class SmsSeen:
         return [f"{self.message_id}-{n}" for n in range(1, segments(self.text) + 1)]
 
     @property
-    def taken_at(self) -> float | None:
+    def accepted_at(self) -> float | None:
         """The instant at which the gateway first took the SMS; None if it never did."""
-        return next((a.at for a in self.attempts if a.taken), None)
+        return next((a.at for a in self.attempts if a.accepted), None)
 
 
 @dataclass(slots=True)
@@ -100,10 +100,10 @@ class Ledger:
     hit: dict[str, set[str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
-    def misbehaved(self, what: str, order_id: str) -> None:
+    def misbehaved(self, kind: str, order_id: str) -> None:
         """Count one misbehaviour, and the order that it hit."""
-        self.wrong[what] += 1
-        self.hit.setdefault(what, set()).add(order_id)
+        self.wrong[kind] += 1
+        self.hit.setdefault(kind, set()).add(order_id)
 
     def on_handset(self, msisdn: str) -> list[tuple[float, SmsSeen]]:
         """List the SMS on one handset, by time; a copy that landed twice is there twice."""

@@ -26,7 +26,7 @@ Announce = Callable[[str, str, str], None]
 """Called with every SMS and activation that arrives: its kind, its number, its text or plan."""
 
 
-def _silent(what: str, msisdn: str, text: str) -> None:
+def _silent(kind: str, msisdn: str, text: str) -> None:
     """Announce nothing."""
 
 
@@ -99,7 +99,7 @@ class Outside:
         gateway = GatewayDesk(self.secret, self.ledger, self.handsets, tasks, wire, answers, self.announce, ids, usual)
         bss = BssDesk(self.bss_secret, self.ledger, self.handsets, tasks, answers, self.announce)
         app = web.Application()
-        app.router.add_post("/sms", gateway.take)
+        app.router.add_post("/sms", gateway.receive)
         app.router.add_post("/bss/activations", bss.activate)
         app.router.add_get("/bss/activations/{id}", bss.show)
         off = BssOffDesk(self.bss_secret, self.ledger)

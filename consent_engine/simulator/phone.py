@@ -36,11 +36,11 @@ def wrap(text: str, columns: int) -> list[str]:
 def conversation(case: Case, ledger: Ledger) -> Iterator[str]:
     """Yield the screen by line: the engine's SMS to the left, the subscriber's to the right, each with its time."""
     theirs = [(at, sms.sender, sms.text, False) for at, sms in ledger.on_handset(case.msisdn)]
-    ours = [(said.at, said.to, said.text, True) for said in ledger.said if said.msisdn == case.msisdn]
+    own_side = [(said.at, said.to, said.text, True) for said in ledger.said if said.msisdn == case.msisdn]
     yield "╭" + "─" * (SCREEN + 2) + "╮"
     yield _row(f"{mask(case.msisdn)}   {case.script.says}")
     yield "├" + "─" * (SCREEN + 2) + "┤"
-    for at, number, text, own in sorted(theirs + ours):
+    for at, number, text, own in sorted(theirs + own_side):
         clock = CHINA.at(int(at * 1000)).strftime("%H:%M:%S")  # as in the texts, wherever this machine is
         yield from _bubble(text, f"{clock} {'to' if own else 'from'} {number}", own)
     for order in case.orders:

@@ -28,7 +28,7 @@ class Answer(StrEnum):
     RESET = "reset"
 
 
-NEVER_TAKES = frozenset({Answer.BUSY, Answer.SLOW_DOWN, Answer.IN_PROGRESS, Answer.REJECT})
+NEVER_ACCEPTS = frozenset({Answer.BUSY, Answer.SLOW_DOWN, Answer.IN_PROGRESS, Answer.REJECT})
 
 
 class Before(IntEnum):
@@ -57,17 +57,17 @@ SILENCE: tuple[Dlr, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class BssHop:
-    """The BSS's behaviour for one request. taken: None = as the answer suggests · delay: seconds before the answer."""
+    """The BSS's behaviour for one request. accepted: None = as the answer suggests · delay: in seconds."""
 
     answer: Answer = Answer.OK
     delay: float = 0.0
-    taken: bool | None = None
+    accepted: bool | None = None
     before: Before = Before.TAKEN
 
     @property
-    def takes(self) -> bool:
+    def is_accepted(self) -> bool:
         """Whether the service is activated, or the SMS accepted by the gateway, whatever the answer."""
-        return self.answer not in NEVER_TAKES if self.taken is None else self.taken
+        return self.answer not in NEVER_ACCEPTS if self.accepted is None else self.accepted
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ GATEWAY: tuple[Script, ...] = (
     Script("gateway: drops it twice", "nothing", orders=EXPIRES, gateway={CONF: (LOST, LOST)}, sms=ASKED, hasty=True),
     Script("gateway: 500 after taking, reports", "yes", YES, gateway={CONF: (Hop(Answer.ERROR),)}, sms=GOOD),
     Script("gateway: reset, not taken", "yes", YES,
-           gateway={CONF: (Hop(Answer.RESET, taken=False),)}, sms=GOOD),
+           gateway={CONF: (Hop(Answer.RESET, accepted=False),)}, sms=GOOD),
     Script("gateway: garbage after taking, reports", "yes", YES, gateway={CONF: (Hop(Answer.GARBAGE),)}, sms=GOOD),
     Script("gateway: notification doubtful, sent again", "yes", YES,
            gateway={NOTE: (LOST, Hop(again=True))}, sms={CONF: ONE, NOTE: (2, 2)}),
@@ -199,13 +199,13 @@ BSS: tuple[Script, ...] = (
     Script("bss: 503 first", "yes", YES, bss=(BssHop(Answer.BUSY), BssHop(Answer.BUSY)), sms=GOOD),
     Script("bss: in progress first", "yes", YES, bss=(BssHop(Answer.IN_PROGRESS),) * 2, sms=GOOD),
     Script("bss: times out after taking", "yes", YES, bss=(BssHop(Answer.HOLD),), sms=GOOD),
-    Script("bss: times out, not taken", "yes", YES, bss=(BssHop(Answer.HOLD, taken=False),), sms=GOOD),
+    Script("bss: times out, not taken", "yes", YES, bss=(BssHop(Answer.HOLD, accepted=False),), sms=GOOD),
     Script("bss: 500 after taking", "yes", YES, bss=(BssHop(Answer.ERROR),), sms=GOOD),
     Script("bss: garbage after taking", "yes", YES, bss=(BssHop(Answer.GARBAGE),), sms=GOOD),
     Script("bss: reset after taking", "yes", YES, bss=(BssHop(Answer.RESET),), sms=GOOD),
     # A refusal after doubt is not believed until an operator has looked at both answers.
     Script("bss: refuses after doubt, operator", "yes", YES, FAILS,
-           bss=(BssHop(Answer.RESET, taken=False), BssHop(Answer.REJECT)), sms=FAILED, operator=True),
+           bss=(BssHop(Answer.RESET, accepted=False), BssHop(Answer.REJECT)), sms=FAILED, operator=True),
 )
 # fmt: on
 

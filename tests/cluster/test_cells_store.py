@@ -180,7 +180,7 @@ def test_a_key_is_kept_in_the_cell_of_its_own_hash_and_given_back_there(world):
     store = world.engine.store
     keys = [f"{n * 0x400:04x}hash" for n in range(16)]
     claims = store.reservations.claim([(key, "print", "order", "me", "") for key in keys])
-    assert all(each.taken is None for each in claims)
+    assert all(each.held_by is None for each in claims)
     names = sorted(world.client.keys("ce:*:key:*"))
     assert names == sorted(f"ce:{{{cell_of(key, CELLS)}}}:key:{key}" for key in keys)
     store.reservations.release([(key, "me") for key in keys[:15]])

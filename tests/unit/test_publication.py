@@ -40,13 +40,13 @@ class Halls:
     def catalogue_mark(self):
         return 0, self.now
 
-    def take_turn(self, *_):
+    def claim_turn(self, *_):
         return True
 
     def note_seen(self, code, version, n, seen, *, told):
         self.seen[code] = seen
 
-    async def take(self, url):
+    async def fetch(self, url):
         code = url.rpartition("/")[2]
         self.asked.append(code)
         if code not in self.hangs:
@@ -111,10 +111,10 @@ def test_no_more_are_under_way_than_may_be_and_what_one_look_raises_ends_no_othe
         publication = looking(halls)
         kept = halls.note_seen
 
-        def note_seen(code, *rest, told):
+        def note_seen(code, *rest, changed):
             if code == "p3":
                 raise ZeroDivisionError
-            kept(code, *rest, told=told)
+            kept(code, *rest, changed=changed)
 
         halls.note_seen = note_seen
         assert publication.begin() == MOST

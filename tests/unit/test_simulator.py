@@ -142,7 +142,7 @@ def ended(name: str) -> tuple[Case, Ledger]:
 
 def land(case: Case, ledger: Ledger, purpose: Purpose, ref: str) -> None:
     sms = SmsSeen(ref, purpose, case.orders[0].official, case.msisdn, "…", "sim-1")
-    sms.attempts.append(Attempt(100.0, Answer.OK, taken=True))
+    sms.attempts.append(Attempt(100.0, Answer.OK, accepted=True))
     sms.landed.append(100.0)
     ledger.sms[ref] = sms
 
@@ -154,7 +154,7 @@ def say(case: Case, ledger: Ledger, text: str, at: float = 101.0) -> None:
 def activate(case: Case, ledger: Ledger, index: int) -> ActivationSeen:
     order = case.orders[index]
     seen = ActivationSeen(order.id, case.msisdn, order.plan, verdict=Answer.OK, switched_on=1)
-    seen.attempts.append(Attempt(102.0, Answer.OK, taken=True))
+    seen.attempts.append(Attempt(102.0, Answer.OK, accepted=True))
     ledger.activations[order.id] = seen
     return seen
 
@@ -539,7 +539,7 @@ class Town:
         """Hand an SMS to the gateway."""
         ref = f"o{order}.{purpose}.{n}"
         body = {"ref": ref, "from": "10085", "to": self.case.msisdn, "text": "?", "purpose": purpose.value}
-        return asyncio.create_task(self.gateway.take(Request("/sms", ref, body)))
+        return asyncio.create_task(self.gateway.receive(Request("/sms", ref, body)))
 
     def activate(self) -> "asyncio.Task[web.StreamResponse]":
         body = ACTIVATION | {"order_id": "o0", "msisdn": self.case.msisdn}

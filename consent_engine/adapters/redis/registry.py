@@ -78,22 +78,22 @@ class RedisRegistry(Registry):
         """Publish as the port says. Raises StoreUnavailable, also where another admin changed the plan meanwhile."""
         self._publish(plan, sale, over, known_at, seen)
 
-    def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, told: bool) -> None:
+    def note_seen(self, code: str, version: int, n: int, seen: PageSeen, *, changed: bool) -> None:
         """Keep it as the port says. Sent once: where it is lost, the page is looked at again."""
         calls = Calls()
         calls.plain("HSET", f"{self._prefix}plan:{code}", f"seen:{version}:{n}", seen.encode())
-        if told:
+        if changed:
             calls.plain("HINCRBY", self._meta, "catalogue", 1)
         self._wire.send(calls, prove=bool(seen.by))
 
-    def take_turn(self, what: str, holder: str, ms: Millis) -> bool:
+    def claim_turn(self, task: str, holder: str, ms: Millis) -> bool:
         turns = f"{self._prefix}plans:turn"
-        time, stands = self._wire.ask(("TIME",), ("HGET", turns, what))
+        time, stands = self._wire.ask(("TIME",), ("HGET", turns, task))
         whose, _, until = (stands or "|0").rpartition("|")
         now = Clock(self._clock).instant(time)
         if whose not in {"", holder} and int(until) > now:
             return False
-        return self._swapped(turns, what, stands or "", f"{holder}|{now + ms}")
+        return self._swapped(turns, task, stands or "", f"{holder}|{now + ms}")
 
     def _swapped(self, key: str, field: str, read: str, new: str, *more: str) -> bool:
         """Change a field of a hash that is still as it was read, and more with it; proven durable. False: it is not."""

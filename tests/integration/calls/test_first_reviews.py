@@ -106,7 +106,7 @@ def test_a_call_that_the_command_cannot_hear_stays_for_people_and_is_tried_again
 
 def test_of_two_workers_one_hears(desk):
     sold(desk)
-    assert desk.engine.registry.take_turn("reviews", "another", 60_000)
+    assert desk.engine.registry.claim_turn("reviews", "another", 60_000)
     assert look(first_reviews(desk, Command())) == 0
 
 

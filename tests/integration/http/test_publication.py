@@ -75,7 +75,7 @@ def later(door, ms, code=CODE):
     for n, seen in newest.seen.items():
         if seen.at:
             past = changed(seen, at=seen.at - ms, good=seen.good - ms, since=seen.since - ms)
-            door.engine.registry.note_seen(code, newest.number, n, past, told=True)
+            door.engine.registry.note_seen(code, newest.number, n, past, changed=True)
 
 
 def today(**changes):
@@ -287,7 +287,7 @@ def test_the_watch_looks_by_itself_and_goes_on_after_trouble(door, hall):
     trouble = Counter()
 
     class Once:
-        async def take(self, url):
+        async def fetch(self, url):
             trouble[url] += 1
             if trouble[url] == 1:
                 raise ZeroDivisionError

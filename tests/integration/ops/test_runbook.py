@@ -471,7 +471,7 @@ def _published_in_an_app(night, seen):
     named = [{"channel": "web_hall", "url": "/tariffs"}, {"channel": "app", "url": "app://tariff/p"}]
     kept = engine.catalogue.publish(plan(published=named))
     if seen is not None:
-        engine.registry.note_seen(kept.code, kept.version, 1, seen(engine.registry.now()), told=True)
+        engine.registry.note_seen(kept.code, kept.version, 1, seen(engine.registry.now()), changed=True)
     night.known["PLAN"] = kept.code
 
 

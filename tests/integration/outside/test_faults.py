@@ -314,7 +314,7 @@ def goes_on(world, air):
     for seconds in (0, 61, 601, 61, 601):
         world.clock.forward(seconds=seconds)
         world.run()
-        asked = any(sms.purpose == "confirmation" and sms.taken_at for sms in air.far.ledger.sms.values())
+        asked = any(sms.purpose == "confirmation" and sms.accepted_at for sms in air.far.ledger.sms.values())
         if asked and world.state(world.order) == "awaiting_reply":
             world.say("是")
 

@@ -60,7 +60,7 @@ def test_it_is_whole_once_every_part_has_arrived_and_nothing_of_it_stays(world, 
     part(world, check, 2, Delivery.ACCEPTED)
     world.run()
     now = stands(world, check)
-    assert (now.whole, now.over, now.attempts[0].here, now.attempts[0].taken) == (False, False, (1, 3, 4), (2,))
+    assert (now.whole, now.over, now.attempts[0].here, now.attempts[0].accepted) == (False, False, (1, 3, 4), (2,))
     part(world, check, 2)
     world.run()
     assert (stands(world, check).whole, stands(world, check).over) == (True, True)

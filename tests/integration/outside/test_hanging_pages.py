@@ -51,7 +51,7 @@ class Registry:
     def catalogue_mark(self):
         return 0, NOW
 
-    def take_turn(self, *_):
+    def claim_turn(self, *_):
         return True
 
     def note_seen(self, code, version, n, seen, *, told):
@@ -72,11 +72,11 @@ class Pages(HttpTariffPages):
         self.patient = HttpTariffPages(addresses, reachable=lambda _: True, whole_s=PATIENT_S)
         self.registry = registry
 
-    async def take(self, url):
+    async def fetch(self, url):
         if url.endswith("/mended"):
             self.registry.before = len(self.registry.order)
-            return await self.patient.take(url)
-        return await super().take(url)
+            return await self.patient.fetch(url)
+        return await super().fetch(url)
 
 
 def looking(registry, *hosts):

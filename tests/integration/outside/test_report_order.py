@@ -114,7 +114,7 @@ def test_the_timeline_says_that_a_question_is_here_once_every_part_is(world):
 def parts_of(world, order, effect="confirmation.1"):
     """Return the counts of the parts of an SMS: (taken, here, lost)."""
     found = part_reports(world.engine.records, order.line, order.id)
-    return [(each.taken, each.here, each.lost) for sms, each in found if sms == effect]
+    return [(each.accepted, each.here, each.lost) for sms, each in found if sms == effect]
 
 
 def report_part(world, order, n, status, of=4, message_id="m1", effect="confirmation.1", **more):

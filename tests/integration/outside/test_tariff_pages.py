@@ -21,24 +21,24 @@ def hall():
         yield serving
 
 
-def take(hall, path="/p", host="", reachable=lambda _: True, hosts=(), whole_s=WHOLE_S):
+def fetch(hall, path="/p", host="", reachable=lambda _: True, hosts=(), whole_s=WHOLE_S):
     host = host or hall.host
     addresses = Addresses(hosts=dict.fromkeys((hall.host, host, *hosts), "http"))
     pages = HttpTariffPages(addresses, reachable, whole_s)
-    return asyncio.run(pages.take(path if "://" in path else f"http://{host}{path}"))
+    return asyncio.run(pages.fetch(path if "://" in path else f"http://{host}{path}"))
 
 
 def test_a_page_is_taken_as_it_is(hall):
     hall.says("/p", "<p>199元/月")
-    assert take(hall) == TariffPage(HTML, "<p>199元/月".encode())
+    assert fetch(hall) == TariffPage(HTML, "<p>199元/月".encode())
 
 
 def test_a_redirect_within_the_host_is_followed_a_few_times(hall):
     hall.says("/p", "here")
     hall.says("/moved", "", status=302, Location="/p")
-    assert take(hall, "/moved").body == b"here"
+    assert fetch(hall, "/moved").body == b"here"
     hall.says("/round", "", status=302, Location="/round")
-    assert take(hall, "/round") == Missed("redirects_too_often")
+    assert fetch(hall, "/round") == Missed("redirects_too_often")
 
 
 @pytest.mark.parametrize("elsewhere", [
@@ -47,43 +47,43 @@ def test_a_redirect_within_the_host_is_followed_a_few_times(hall):
 def test_a_redirect_elsewhere_is_not_followed(hall, elsewhere):
     hall.says("/away", "", status=301, Location=elsewhere.format(port=hall.host.partition(":")[2]))
     hall.asked.clear()
-    assert take(hall, "/away") == Missed("redirects_elsewhere")
+    assert fetch(hall, "/away") == Missed("redirects_elsewhere")
     assert hall.asked == ["/away"]
 
 
 def test_what_is_too_long_is_not_read_to_its_end(hall):
     hall.says("/long", b"x" * MOST_BYTES)
-    assert len(take(hall, "/long").body) == MOST_BYTES
+    assert len(fetch(hall, "/long").body) == MOST_BYTES
     hall.says("/long", b"x" * 2 * MOST_BYTES)
-    assert take(hall, "/long") == Missed("too_long")
+    assert fetch(hall, "/long") == Missed("too_long")
 
 
 def test_a_page_that_never_ends_is_left_in_time_and_may_be_there_all_the_same(hall):
     hall.drips("/drip")
-    assert take(hall, "/drip", whole_s=NEVER_ENDS_S) == Missed("no_answer_in_time", surely=False)
+    assert fetch(hall, "/drip", whole_s=NEVER_ENDS_S) == Missed("no_answer_in_time", surely=False)
 
 
 @pytest.mark.parametrize(("status", "surely"), [(404, True), (410, True), (403, True), (429, False), (503, False)])
 def test_an_answer_that_is_no_page_says_whether_it_is_sure(hall, status, surely):
     hall.says("/none", "sorry", status=status)
-    assert take(hall, "/none") == Missed(f"answered_{status}", surely=surely)
+    assert fetch(hall, "/none") == Missed(f"answered_{status}", surely=surely)
 
 
 def test_what_is_packed_is_not_unpacked(hall):
     hall.says("/packed", gzip.compress(b"x" * 20 * MOST_BYTES), Content_Encoding="gzip")
-    assert take(hall, "/packed") == Missed("packed")
+    assert fetch(hall, "/packed") == Missed("packed")
 
 
 def test_nobody_there_may_be_there_later(hall):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         host = f"127.0.0.1:{closed.getsockname()[1]}"
-    missed = take(hall, host=host)
+    missed = fetch(hall, host=host)
     assert (missed.surely, missed.why) == (False, "no_answer: ClientConnectorError")
 
 
 def test_a_host_that_was_not_named_is_not_asked(hall):
     hall.asked.clear()
-    assert take(hall, f"http://localhost:{hall.host.partition(':')[2]}/p") == Missed("host_not_allowed")
+    assert fetch(hall, f"http://localhost:{hall.host.partition(':')[2]}/p") == Missed("host_not_allowed")
     assert hall.asked == []
 
 
@@ -91,7 +91,7 @@ def test_a_host_that_was_not_named_is_not_asked(hall):
 def test_an_address_within_and_a_name_that_leads_there_are_not_connected_to(hall, host):
     port = hall.host.partition(":")[2]
     hall.asked.clear()
-    assert take(hall, host=f"{host}:{port}", reachable=is_public) == Missed("private_address")
+    assert fetch(hall, host=f"{host}:{port}", reachable=is_public) == Missed("private_address")
     assert hall.asked == []
 
 
@@ -103,7 +103,7 @@ def test_a_name_is_looked_up_once_and_what_was_looked_at_is_what_is_connected_to
         looked.append(address)
         return address == "127.0.0.1" or len(looked) > 2
 
-    found = take(hall, host=f"localhost:{hall.host.partition(':')[2]}", reachable=once)
+    found = fetch(hall, host=f"localhost:{hall.host.partition(':')[2]}", reachable=once)
     if set(looked) == {"127.0.0.1"}:
         assert (found.body, looked) == (b"here", ["127.0.0.1"])
     else:  # the name leads to ::1, too: all addresses of a name must be public

@@ -407,23 +407,23 @@ def test_a_message_that_comes_while_its_line_is_read_is_not_forgotten(world, sto
 
 def test_a_reservation_stands_for_one_request_and_only_its_last_claimant_gives_it_back(world, store):
     for claimant in ("c1", "c2"):
-        assert store.reservations.claim([("k", "print", "o1", claimant, "")])[0].taken is None
+        assert store.reservations.claim([("k", "print", "o1", claimant, "")])[0].held_by is None
     taken = store.reservations.claim([("k", "another", "o1", "c3", "")])[0]
-    assert taken.taken == ("print", "o1", world.clock.now)
+    assert taken.held_by == ("print", "o1", world.clock.now)
     store.reservations.release([("k", "c1")])
-    assert store.reservations.claim([("k", "another", "o2", "c4", "")])[0].taken is not None
-    assert store.reservations.claim([("k", "another", "o2", "c4", taken.seen)])[0].taken is None
-    assert store.reservations.claim([("k", "third", "o3", "c5", taken.seen)])[0].taken is not None
+    assert store.reservations.claim([("k", "another", "o2", "c4", "")])[0].held_by is not None
+    assert store.reservations.claim([("k", "another", "o2", "c4", taken.seen)])[0].held_by is None
+    assert store.reservations.claim([("k", "third", "o3", "c5", taken.seen)])[0].held_by is not None
     store.reservations.release([("k", "c4")])
-    assert store.reservations.claim([("k", "third", "o3", "c5", "")])[0].taken is None
+    assert store.reservations.claim([("k", "third", "o3", "c5", "")])[0].held_by is None
 
 
 def test_a_reservation_goes_with_the_order_that_it_stands_for_and_with_no_other(world, store):
-    assert store.reservations.claim([("k", "print", "o1", "c1", "")])[0].taken is None
+    assert store.reservations.claim([("k", "print", "o1", "c1", "")])[0].held_by is None
     store.reservations.forget([("k", "o2")])
-    assert store.reservations.claim([("k", "another", "o2", "c2", "")])[0].taken == ("print", "o1", world.clock.now)
+    assert store.reservations.claim([("k", "another", "o2", "c2", "")])[0].held_by == ("print", "o1", world.clock.now)
     store.reservations.forget([("k", "o1")])
-    assert store.reservations.claim([("k", "another", "o2", "c2", "")])[0].taken is None
+    assert store.reservations.claim([("k", "another", "o2", "c2", "")])[0].held_by is None
 
 
 def test_what_answered_nothing_is_kept_once_however_often_it_is_brought(world, store):
