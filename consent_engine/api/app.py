@@ -108,7 +108,7 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
     Raises SettingsError when the address cannot be bound. Port 0 takes any free port.
     """
     settings = installation.settings
-    with _bound(host, port) as ours, _bound_metrics(settings.metrics_addr) as theirs:
+    with _bound(host, port) as listener, _bound_metrics(settings.metrics_addr) as theirs:
         app = create_app(installation.engine, settings, installation.rq_url, theirs)
         config = uvicorn.Config(
             app,
@@ -123,16 +123,16 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=FINISH_S,
         )
-        address = f"http://{f'[{host}]' if ':' in host else host}:{ours.getsockname()[1]}"
+        address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         log.info("listening at %s", address)
         listening(address)
         gc_tuning.started()
         server = uvicorn.Server(config)
         app.state.front.streams.ending = lambda: server.should_exit
-        _serve(server, ours)
+        _serve(server, listener)
 
 
-def _serve(server: uvicorn.Server, ours: socket.socket) -> None:
+def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, and return, so that the caller can close its own resources."""
 
     def stop(_number: int, _frame: object) -> None:
@@ -142,7 +142,7 @@ def _serve(server: uvicorn.Server, ours: socket.socket) -> None:
     # not be the system's default, which would end the process at once.
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run(sockets=[ours])
+        server.run(sockets=[listener])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

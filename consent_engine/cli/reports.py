@@ -53,20 +53,8 @@ def reports(
 
 
 def _cells(report: "Report", now: "Millis") -> Iterator[object]:
-    case = report.case
-    yield from (
-        report.id,
-        report.number,
-        instant(case.received_at),
-        case.door.value,
-        mask(report.person.msisdn),
-    )
-    yield from (
-        case.carrier,
-        instant(case.called_at),
-        report.found.value,
-        " ".join(case.reasons),
-        case.call or "-",
-    )
+    case = report.received
+    yield from (report.id, report.number, instant(case.received_at), case.door.value, mask(report.person.msisdn))
+    yield from (case.carrier, instant(case.called_at), report.found.value, " ".join(case.reasons), case.call or "-")
     yield from (report.reward.value, instant(case.answer_by))
     yield "overdue" if report.is_overdue(now) else report.state.value

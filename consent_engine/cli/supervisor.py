@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Self
 
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
-from consent_engine.config.environ import PREFIX
+from consent_engine.config.environment import PREFIX
 from consent_engine.config.settings import Settings
 from consent_engine.config.warnings import warnings
 from consent_engine.domain.line.line import keyed
@@ -182,12 +182,7 @@ class Supervisor:
         self._server_again_at = 0.0
         # Children hold the reading end. The kernel closes the writing end however this process dies, and they notice.
         reads, self._leash = os.pipe()
-        environ = {
-            **wanted.environ,
-            **found.environ(),
-            "PYTHONUNBUFFERED": "1",
-            **(handset.environ if handset else {}),
-        }
+        environ = {**wanted.environ, **found.environ(), "PYTHONUNBUFFERED": "1", **(handset.environ if handset else {})}
         listen = ["--host", wanted.host, "--port", str(wanted.port)]
         python = [sys.executable, "-m"]
         worker_end_s = call_bound(found.settings).total_seconds() + WORKER_END_S

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from consent_engine.api.service.refused_posts import RefusedPosts
-from consent_engine.api.service.service import Post, take
+from consent_engine.api.service.service import Post, receive
 from consent_engine.domain.clocks import Clocks
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.receive import RefusalAsked
@@ -47,7 +47,7 @@ def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):
         posts.of(reports[0]), posts.of(reports[1]),
     ]  # fmt: skip
     world.wires[1].cut = True
-    told = take(world.engine, wanted, Counter(), Counter(), RefusedPosts([]), Clocks())
+    told = receive(world.engine, wanted, Counter(), Counter(), RefusedPosts([]), Clocks())
     assert [isinstance(each, StoreUnavailable) for each in told] == [False, True, True, True, False, False, True]
     assert told[0] == told[5] == SAID
     assert isinstance(told[4], Stored)
@@ -55,6 +55,6 @@ def test_posts_of_cells_that_can_be_reached_are_acknowledged(world):
     world.wires[1].cut = False
     assert not any(
         isinstance(each, StoreUnavailable)
-        for each in take(world.engine, wanted, Counter(), Counter(), RefusedPosts([]), Clocks())
+        for each in receive(world.engine, wanted, Counter(), Counter(), RefusedPosts([]), Clocks())
     )
     assert sum(world.client.llen(key) for key in world.client.keys("ce:*:inbox:*")) == 8, "each once"

@@ -34,11 +34,11 @@ FORMS = (
 AGAIN = ": the same request again is safe"
 
 
-def told(kinds: Iterable[type[ConsentError]]) -> dict[int, str]:
+def codes_by_status(kinds: Iterable[type[ConsentError]]) -> dict[int, str]:
     """Return the codes of these errors, with their further facts, by the status that each is answered with.
 
     >>> from consent_engine.errors import DuplicateOrder, OrderNotFound
-    >>> told([DuplicateOrder, OrderNotFound])
+    >>> codes_by_status([DuplicateOrder, OrderNotFound])
     {404: '`order_not_found`', 409: '`duplicate_order` (order)'}
     """
     found: dict[int, list[str]] = {}

@@ -9,8 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
 
 from consent_engine import __version__
-from consent_engine.api.document.codes import FORMS
-from consent_engine.api.document.codes import told as codes_of
+from consent_engine.api.document.codes import FORMS, codes_by_status
 from consent_engine.api.document.operations import KEY, Described, Operation
 from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
@@ -102,13 +101,15 @@ def _described(app: Starlette) -> list[tuple[Operation, Described]]:
 
 def forms(app: Starlette) -> set[type[BaseModel]]:
     """Return the form classes of the bodies that operations take, and the class of a problem."""
-    taken = (told.takes for route, told in _described(app) if route.method != "GET" and _is_model(told.takes))
-    return {Problem, *(_form_of(each) for each in taken)}
+    bodies = (
+        described.body for route, described in _described(app) if route.method != "GET" and _is_model(described.body)
+    )
+    return {Problem, *(_form_of(each) for each in bodies)}
 
 
-def _form_of(taken: Any) -> type[BaseModel]:  # noqa: ANN401 - a type
+def _form_of(body: Any) -> type[BaseModel]:  # noqa: ANN401 - a type
     """The form of a body, also where the body is a list of such forms."""
-    return cast(type[BaseModel], next(iter(get_args(taken)), taken))
+    return cast(type[BaseModel], next(iter(get_args(body)), body))
 
 
 @lru_cache(maxsize=1)
@@ -117,8 +118,8 @@ def document(app: Starlette) -> dict[str, Any]:
     described = _described(app)
     schemas, made = _schemas(described, forms(app))
     paths: dict[str, dict[str, Any]] = {}
-    for route, told in described:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(told, route, made)
+    for route, operation in described:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(operation, route, made)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Consent Engine", "description": DESCRIPTION, "version": __version__},
@@ -140,7 +141,7 @@ def _schemas(
         (each.id, status): view for _, each in described for status, view in each.answers.items() if _is_model(view)
     }
     bodies: dict[tuple[str, int], Any] = {
-        (each.id, _BODY): each.takes for route, each in described if route.method != "GET" and _is_model(each.takes)
+        (each.id, _BODY): each.body for route, each in described if route.method != "GET" and _is_model(each.body)
     }
     wanted: list[tuple[Any, Literal["validation", "serialization"], TypeAdapter[Any]]] = [
         *((key, "serialization", TypeAdapter(view)) for key, view in views.items()),
@@ -161,42 +162,46 @@ def _is_model(said: Any) -> bool:  # noqa: ANN401 - types
     return said is not None and not isinstance(said, Mapping)
 
 
-def _operation(told: Described, route: Operation, made: _Made) -> dict[str, Any]:
+def _operation(described: Described, route: Operation, made: _Made) -> dict[str, Any]:
     shape = {"in": "path", "required": True, "schema": {"type": "string"}}
-    takes = _takes(told, route.method, made)
+    request = _request_of(described, route.method, made)
     in_path = ({"name": name, **shape} for name in route.param_convertors)
-    parameters = [*in_path, *takes.get("parameters", ()), *told.headers]
+    parameters = [*in_path, *request.get("parameters", ()), *described.headers]
     responses: dict[str, Any] = {
-        str(status): _answer(status, made[told.id, status]) if _is_model(answer) else answer
-        for status, answer in told.answers.items()
+        str(status): _answer(status, made[described.id, status]) if _is_model(answer) else answer
+        for status, answer in described.answers.items()
     }
-    codes = codes_of(told.problems)
-    if "requestBody" in takes:
+    codes = codes_by_status(described.problems)
+    if "requestBody" in request:
         codes[HTTPStatus.UNPROCESSABLE_ENTITY] += FORMS
     responses |= {str(status): _problem(status, said) for status, said in codes.items()}
     return {
-        "tags": [told.tag],
-        "summary": told.summary,
-        "description": told.description,
-        "operationId": told.id,
-        **takes,
+        "tags": [described.tag],
+        "summary": described.summary,
+        "description": described.description,
+        "operationId": described.id,
+        **request,
         **({"parameters": parameters} if parameters else {}),
         "responses": responses | {"default": _with("Any other problem", MEDIA_TYPE, _PROBLEM)},
-        **({"security": [{scheme: []} if scheme else {} for scheme in told.security]} if told.security else {}),
+        **(
+            {"security": [{scheme: []} if scheme else {} for scheme in described.security]}
+            if described.security
+            else {}
+        ),
     }
 
 
-def _takes(told: Described, method: str, made: _Made) -> Mapping[str, Any]:
+def _request_of(described: Described, method: str, made: _Made) -> Mapping[str, Any]:
     """The description of the body or the query."""
-    if not _is_model(told.takes):
-        return told.takes or {}
+    if not _is_model(described.body):
+        return described.body or {}
     if method == "GET":
-        return _query(told.takes)
-    example = examples.FORMS[_form_of(told.takes).__name__]
+        return _query(described.body)
+    example = examples.FORMS[_form_of(described.body).__name__]
     return {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": made[told.id, _BODY], "example": example}},
+            "content": {"application/json": {"schema": made[described.id, _BODY], "example": example}},
         }
     }
 

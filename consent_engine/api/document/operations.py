@@ -61,7 +61,7 @@ class Described:
     """The description of an operation in OpenAPI.
 
     id: the name of its function in a generated client · answers: by status, a model or the answer as OpenAPI has it ·
-    problems: the errors it may answer · takes: the form of its body or query, or these as OpenAPI has
+    problems: the errors it may answer · body: the form of its body or query, or these as OpenAPI has
     them · headers: those that it reads · security: the schemes that prove the caller
     """
 
@@ -71,7 +71,7 @@ class Described:
     description: str
     answers: Mapping[int, Any]
     problems: Sequence[type[ConsentError]]
-    takes: Any
+    body: Any
     headers: Sequence[Mapping[str, Any]]
     security: Sequence[str]
 
@@ -87,14 +87,14 @@ class _Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        told = () if self.roles is None else (await self.whose(request, self.roles),)
+        caller = () if self.roles is None else (await self.whose(request, self.roles),)
         named = request.path_params
         for name, value in named.items():
             if name in _NOT_FOUND and not _ID.fullmatch(value):
                 raise _NOT_FOUND[name](f"no such {name.removesuffix('_id')}")
         if self.form is not None:
             named = {**named, "form": await _form(self.form, request)}
-        answer = await self.handler(request, *told, **named)
+        answer = await self.handler(request, *caller, **named)
         await (answer if isinstance(answer, Response) else answered(answer))(scope, receive, send)
 
 
@@ -156,18 +156,18 @@ class Operations:
 
     def add(
         self, method: str, path: str, roles: frozenset[Role] | None, summary: str = "", answers: object = None, *,
-        problems: Sequence[type[ConsentError]] = (), takes: object = None, headers: Sequence[Mapping[str, Any]] = (),
+        problems: Sequence[type[ConsentError]] = (), body: object = None, headers: Sequence[Mapping[str, Any]] = (),
     ) -> Callable[[Handler], Handler]:  # fmt: skip
         """Make a decorator: the function serves this method of this address, and its docstring describes it.
 
         Without a summary OpenAPI leaves it out. answers: by status, or the one of 200 · problems: beside those that
-        follow from the other arguments · takes: for a handler that reads its body by itself; else the class of its
+        follow from the other arguments · body: for a handler that reads its body by itself; else the class of its
         argument `form` is used. For the others see `_Guarded` and `Described`.
         """
 
         def added(handler: Handler) -> Handler:
             form = get_type_hints(handler).get("form")
-            sent, described = takes or form, None
+            sent, described = body or form, None
             if summary:
                 described = Described(
                     tag=self.tag,
@@ -176,7 +176,7 @@ class Operations:
                     description=inspect.getdoc(handler) or "",
                     answers=answers if isinstance(answers, Mapping) else {200: answers},
                     problems=(*_following(method, path, roles, sent), *problems, *self.problems),
-                    takes=sent,
+                    body=sent,
                     headers=headers,
                     security=self.security if roles is None else (KEY,),
                 )
@@ -187,14 +187,14 @@ class Operations:
         return added
 
 
-def _following(method: str, path: str, roles: frozenset[Role] | None, takes: object) -> Iterator[type[ConsentError]]:
+def _following(method: str, path: str, roles: frozenset[Role] | None, body: object) -> Iterator[type[ConsentError]]:
     """The errors that follow from an operation's roles, its path, and its body or query."""
     if roles is not None:
         yield Unauthenticated
         if roles is not ANY_ROLE:
             yield Forbidden
     yield from (error for name, error in _NOT_FOUND.items() if f"{{{name}}}" in path)
-    if takes is not None and (not isinstance(takes, Mapping) or "requestBody" in takes):
+    if body is not None and (not isinstance(body, Mapping) or "requestBody" in body):
         yield Malformed
         if method != "GET":
             yield from (TooLarge, NotOurMediaType, TooSlow)

@@ -98,6 +98,6 @@ def _rows(content: bytes, columns: Columns) -> Iterator[tuple[int, list[str], li
 def _header(cells: list[str], columns: Columns) -> list[str]:
     names = [cell.strip().lower() for cell in cells]
     if len(set(names)) != len(names) or not set(columns.needed) <= set(names) <= {*columns.needed, *columns.may_be}:
-        told = f"line 1: must be {','.join(columns.needed)} and may have {', '.join(columns.may_be)}"
-        raise Malformed([FieldError("1", "header", told)])
+        message = f"line 1: must be {','.join(columns.needed)} and may have {', '.join(columns.may_be)}"
+        raise Malformed([FieldError("1", "header", message)])
     return names

@@ -91,12 +91,12 @@ class Edge:
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:
-            told = next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
-            if told is None or answer.status:
+            handler = next((self._handlers[kind] for kind in type(error).__mro__ if kind in self._handlers), None)
+            if handler is None or answer.status:
                 raise
             if isinstance(error, ConsentError):
                 scope["cause"] = error.code
-            response: Response = await told(Request(scope, receive), error)
+            response: Response = await handler(Request(scope, receive), error)
             await response(scope, receive, answer.send)
 
     def _tell(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
@@ -126,11 +126,11 @@ def _order_of(scope: MutableMapping[str, Any], status: int) -> str:
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the caller's X-Request-Id if it is 1 to 64 harmless characters without a phone number; else a new one."""
-    told = [value for name, value in headers if name.lower() == b"x-request-id"]
-    sound = len(told) == 1 and _REQUEST_ID.fullmatch(told[0])
+    ids = [value for name, value in headers if name.lower() == b"x-request-id"]
+    sound = len(ids) == 1 and _REQUEST_ID.fullmatch(ids[0])
     return (
-        told[0].decode("ascii")
-        if sound and not contains_number(told[0].decode("ascii"))
+        ids[0].decode("ascii")
+        if sound and not contains_number(ids[0].decode("ascii"))
         else f"{_DRAWN.getrandbits(64):016x}"
     )
 
@@ -146,9 +146,9 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            told = message["headers"]
-            named = {name for name, _ in told}
-            ours = _RAW if named.isdisjoint(_NAMES) else [each for each in _RAW if each[0] not in named]
-            own = [pair for pair in told if pair[0] != _REQUEST] if _REQUEST in named else told
-            message["headers"] = [*own, *ours, (_REQUEST, self._request.encode("latin-1"))]
+            headers = message["headers"]
+            named = {name for name, _ in headers}
+            security = _RAW if named.isdisjoint(_NAMES) else [each for each in _RAW if each[0] not in named]
+            own = [pair for pair in headers if pair[0] != _REQUEST] if _REQUEST in named else headers
+            message["headers"] = [*own, *security, (_REQUEST, self._request.encode("latin-1"))]
         await self._send(message)

@@ -49,7 +49,7 @@ class Outages:
         now = self._watch()
         for cause, found in [each for each in self._now.items() if now - each[1].last >= QUIET_S]:
             del self._now[cause]
-            told = "503 %s: none for %.0f s, after %d of them within %.0f s"
+            template = "503 %s: none for %.0f s, after %d of them within %.0f s"
             about = {"status": int(HTTPStatus.SERVICE_UNAVAILABLE), "cause": cause, "answers": found.times}
             lasted = found.last - found.since
-            self._log.warning(told, cause, now - found.last, found.times, lasted, extra={"about": about})
+            self._log.warning(template, cause, now - found.last, found.times, lasted, extra={"about": about})

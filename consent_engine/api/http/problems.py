@@ -235,7 +235,7 @@ def tell_defect(error: Exception, scope: Scope) -> None:
 def handlers(defects: Counter[str]) -> dict[Any, Any]:
     """Make handlers that answer errors as problems. defects: counts errors that should never be raised, by type."""
 
-    async def ours(request: Request, error: ConsentError) -> Response:
+    async def of_the_engine(request: Request, error: ConsentError) -> Response:
         if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
             defects[type(error).__name__] += 1
             tell_defect(error, request.scope)
@@ -245,4 +245,4 @@ def handlers(defects: Counter[str]) -> dict[Any, Any]:
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
         return of_http(error, allowed_at(request.app.routes, request.scope))
 
-    return {ConsentError: ours, HTTPException: of_the_framework}
+    return {ConsentError: of_the_engine, HTTPException: of_the_framework}

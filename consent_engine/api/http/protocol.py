@@ -102,9 +102,9 @@ class BoundedHttp(HttpToolsProtocol):
         """
         if self.transport.is_closing():
             return
-        told = problem(status, "http_error", why, headers={"Connection": "close"})
-        named = b"".join(b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *told.raw_headers))
-        self._refusal = b"".join([STATUS_LINE[status], named, b"\r\n", told.body])
+        refusal = problem(status, "http_error", why, headers={"Connection": "close"})
+        named = b"".join(b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *refusal.raw_headers))
+        self._refusal = b"".join([STATUS_LINE[status], named, b"\r\n", refusal.body])
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self._close_refused()

@@ -38,7 +38,7 @@ _REFUSED = re.compile(rb'"outcome"\s*:\s*"refused"', re.IGNORECASE)
     "Report that a call began",
     {201: CallView, 200: CallView},
     problems=(IdempotencyKeyMissing, IdempotencyConflict, AgentMismatch),
-    takes=StartCall,
+    body=StartCall,
     headers=(openapi.IDEMPOTENCY_KEY,),
 )
 async def start(request: Request, caller: ApiKey) -> Response:
@@ -48,13 +48,13 @@ async def start(request: Request, caller: ApiKey) -> Response:
     key = idempotency_key(request)
     wanted = CallStart(caller.name, key, read(StartCall, await read_json(request)))
     check_agent(caller.agent, wanted.request.agent)
-    taken = await front_of(request).call(wanted)
-    to = {"Location": f"/v1/calls/{taken.call.id}"}
-    return answered(view_of(taken.call, caller), 201 if taken.is_new else 200, to)
+    recorded = await front_of(request).call(wanted)
+    to = {"Location": f"/v1/calls/{recorded.call.id}"}
+    return answered(view_of(recorded.call, caller), 201 if recorded.is_new else 200, to)
 
 
 @operations.add(
-    "POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView, takes=EndCall,
+    "POST", "/{call_id}/end", AGENT, "Report that a call ended", CallView, body=EndCall,
     problems=(PlanUnknown, AlreadyEnded, CallAbandoned, RecordingReused),
 )  # fmt: skip
 async def end(request: Request, caller: ApiKey, call_id: str) -> CallView:

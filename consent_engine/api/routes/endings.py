@@ -30,8 +30,8 @@ async def end(request: Request, caller: ApiKey, form: EndOrder, order_id: str) -
     why = Why(Cause(form.cause), form.channel, caller.name, form.reason)
 
     def ended(engine: Engine) -> tuple[EndingView, bool]:
-        taken = engine.endings.ask(visible(engine, order_id, caller), why)
-        return EndingView.of(taken.ending, engine.endings.notice(taken.ending)), taken.is_new
+        asked = engine.endings.ask(visible(engine, order_id, caller), why)
+        return EndingView.of(asked.ending, engine.endings.notice(asked.ending)), asked.is_new
 
     view, is_new = await front_of(request).ask(ended)
     to = {"Location": f"/v1/orders/{order_id}/end"}

@@ -30,7 +30,7 @@ async def tell(request: Request, caller: ApiKey, form: TellLine) -> Response:
     events of this number are kept as may be, and this one ends no orders. Role: ops."""
     carrier = form.carrier.value if form.carrier else ""
     asked = LineEventAsked(Msisdn(form.msisdn), LineEvent(form.event), millis(form.at), caller.name, carrier)
-    taken = await front_of(request).ask(lambda engine: engine.line_event(asked))
-    told = taken.happened
-    view = LineEventView(event=told.event, at=instant(told.on), recorded_at=instant(told.at), ended=told.ended)
-    return answered(view, 201 if taken.is_new else 200)
+    recorded = await front_of(request).ask(lambda engine: engine.line_event(asked))
+    event = recorded.happened
+    view = LineEventView(event=event.event, at=instant(event.on), recorded_at=instant(event.at), ended=event.ended)
+    return answered(view, 201 if recorded.is_new else 200)

@@ -61,6 +61,6 @@ async def _answer(head: bytes, kept: Metrics) -> bytes:
     status, body = "404 Not Found", b""
     if path == b"/metrics":
         status, body = ("200 OK", await kept.page()) if method in {b"GET", b"HEAD"} else ("405 Method Not Allowed", b"")
-    told = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
-    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in told.items()), "", ""]
+    headers = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     return "\r\n".join(lines).encode() + (b"" if method == b"HEAD" else body)

@@ -82,8 +82,8 @@ def _length(order: Order) -> int:
 def _seen(request: Request, order: Order) -> int:
     """How many entries the client has, by its Last-Event-ID. An id that no stream handed out counts as 0: entries are
     sent again, which does no harm."""
-    told = request.headers.get("last-event-id", "")
-    return int(told) if _ENTRY.fullmatch(told) and int(told) <= _length(order) else 0
+    last_id = request.headers.get("last-event-id", "")
+    return int(last_id) if _ENTRY.fullmatch(last_id) and int(last_id) <= _length(order) else 0
 
 
 class Telling:
@@ -95,7 +95,7 @@ class Telling:
         self._order = order
         self._seen = seen
         self._bounds = bounds_of(request)
-        self._checked_at = self._told_at = monotonic()
+        self._checked_at = self._sent_at = monotonic()
 
     async def events(self, streams: Streams) -> AsyncIterator[bytes]:
         """Yield events until the order is over, the key is revoked, or the server stops."""
@@ -112,8 +112,8 @@ class Telling:
                         return
                 except StoreUnavailable:
                     pass  # nothing new can be read; the client stays connected until the store can be reached again
-                if monotonic() - self._told_at >= self._bounds.heartbeat_s:
-                    self._told_at = monotonic()
+                if monotonic() - self._sent_at >= self._bounds.heartbeat_s:
+                    self._sent_at = monotonic()
                     yield b": alive\n\n"
                 await watch.wait(min(self._bounds.key_check_s, self._bounds.heartbeat_s))
 
@@ -131,10 +131,10 @@ class Telling:
     def _news(self, order: Order) -> bytes:
         """Return the entries not sent yet, as server-sent events."""
         entries = timeline(order, whole=sees_whole(order, self._caller), after=self._seen)
-        told = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
+        events = [f"id: {n}\ndata: ".encode() + e.json_bytes() + b"\n\n" for n, e in enumerate(entries, self._seen + 1)]
         self._seen += len(entries)
-        self._told_at = monotonic() if entries else self._told_at
-        return b"".join(told)
+        self._sent_at = monotonic() if entries else self._sent_at
+        return b"".join(events)
 
     async def _is_over(self, order: Order) -> bool:
         """Whether the order has settled and `linger_s` seconds have passed since its last entry."""

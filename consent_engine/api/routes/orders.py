@@ -70,7 +70,7 @@ REFUSED = (
     "Place an order",
     {201: OrderView, 200: OrderView},
     problems=REFUSED,
-    takes=PlaceOrder,
+    body=PlaceOrder,
     headers=(openapi.IDEMPOTENCY_KEY,),
 )
 async def place(request: Request, caller: ApiKey) -> Response:

@@ -23,7 +23,7 @@ MOST_BYTES = 512 * KIB
 """Enough for ten thousand numbers, however they are written, and some whitespace."""
 
 
-@operations.add("POST", "", AGENT_OR_OPS, "Ask for permits to dial", PermitsView, takes=AskPermits)
+@operations.add("POST", "", AGENT_OR_OPS, "Ask for permits to dial", PermitsView, body=AskPermits)
 async def permits(request: Request, caller: ApiKey) -> bytes:
     """For each of up to 10000 numbers, in order: a permit to dial it and its expiry, or why it is denied and since
     when. Decided as by /v1/callable; each request is kept as one record. Roles: agent, ops."""

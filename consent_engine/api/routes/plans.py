@@ -54,7 +54,7 @@ async def plan(request: Request, _caller: ApiKey, form: WhichVersion, code: str)
     "Publish a plan",
     {200: PlanView, 201: PlanView, 202: ProposalView},
     problems=(DisclosureMissing, Backdated, ProposalReplaced),
-    takes=PlanForm,
+    body=PlanForm,
     headers=(openapi.REPLACES,),
 )
 async def publish(request: Request, caller: ApiKey, code: str) -> Response:
@@ -95,15 +95,15 @@ async def proposal(request: Request, _caller: ApiKey, code: str) -> ProposalView
 
 
 @operations.add(
-    "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, takes=openapi.APPROVAL,
+    "POST", "/{code}/approve", ADMIN, "Approve a proposed plan", PlanView, body=openapi.APPROVAL,
     problems=(SameAdmin, NothingProposed, ProposalChanged, Backdated),
 )  # fmt: skip
 async def approve(request: Request, caller: ApiKey, code: str) -> PlanView:
     """The proposed version is on sale from now on, and both admins' names are kept; 403 `same_admin` for the admin who
     proposed it, 409 `nothing_proposed`. Send the hash of the proposal that you read: 409 `proposal_changed` if another
     one replaced it; without a body whichever stands now is approved. Role: admin."""
-    told = await read_json_if_any(request)
-    seen = "" if told is None else read(ApprovePlan, told).hash
+    body = await read_json_if_any(request)
+    seen = "" if body is None else read(ApprovePlan, body).hash
 
     def approved(engine: Engine) -> PlanView:
         return _shown(engine, code, engine.catalogue.approve(code, caller.name, seen).version)

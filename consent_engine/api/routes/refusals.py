@@ -48,7 +48,7 @@ BATCH = 500
 
 
 @operations.add(
-    "POST", "/callable", AGENT_OR_OPS, "May a number be dialled?", DialView | list[DialView], takes=Dial | list[Dial]
+    "POST", "/callable", AGENT_OR_OPS, "May a number be dialled?", DialView | list[DialView], body=Dial | list[Dial]
 )
 async def callable_(request: Request, _caller: ApiKey) -> bytes:
     """For one number, or a list of up to 1000, answered in order; with a plan: about that plan. Roles: agent, ops."""
@@ -57,11 +57,11 @@ async def callable_(request: Request, _caller: ApiKey) -> bytes:
         dial = read(Dial, body)
         return (await front_of(request).ask(lambda engine: _dial(engine, dial))).json_bytes()
     dials = read_dials(body)
-    told = await front_of(request).ask(lambda engine: [each.json_bytes() for each in _dials(engine, dials)])
-    return b"[" + b",".join(told) + b"]"
+    answers = await front_of(request).ask(lambda engine: [each.json_bytes() for each in _dials(engine, dials)])
+    return b"[" + b",".join(answers) + b"]"
 
 
-@operations.add("POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView}, takes=Refuse)
+@operations.add("POST", "/refusals", AGENT_OR_OPS, "Add a refusal", {201: RefusalView, 200: RefusalView}, body=Refuse)
 async def refuse(request: Request, caller: ApiKey) -> Response:
     """This number is not called again, and its open orders are cancelled; with a plan, only for that plan; with
     `until`, only until then. 200 if the refusal existed already. It is kept also where only other fields are wrong: the
@@ -76,11 +76,13 @@ async def refuse(request: Request, caller: ApiKey) -> Response:
     asked = RefusalAsked(
         Msisdn(form.msisdn), named or EVERY_CARRIER, form.channel, by, form.call or "", form.plan or "", until
     )
-    taken = await front.refuse(asked)
+    recorded = await front.refuse(asked)
     if wrong:
         raise wrong.beside(1)
-    view = RefusalView(carrier=named, plan=form.plan, since=instant(taken.at), until=instant(until) if until else None)
-    return answered(view, 201 if taken.is_new else 200)
+    view = RefusalView(
+        carrier=named, plan=form.plan, since=instant(recorded.at), until=instant(until) if until else None
+    )
+    return answered(view, 201 if recorded.is_new else 200)
 
 
 @operations.add("GET", "/refusals", OPS_OR_AUDITOR, "List refusals", RefusalList | HeldList)
@@ -123,7 +125,7 @@ async def decide_held(request: Request, caller: ApiKey, form: DecideHeld) -> Dec
     return DecidedView.shown(decided)
 
 
-@operations.add("POST", "/refusals/import", OPS, "Import refusals", Imported, takes=openapi.CSV)
+@operations.add("POST", "/refusals/import", OPS, "Import refusals", Imported, body=openapi.CSV)
 async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
     MiB. Wrong lines are reported, the others stored; the same file again is safe. Role: ops."""

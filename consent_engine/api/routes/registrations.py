@@ -28,12 +28,12 @@ async def register(request: Request, caller: ApiKey, form: Register) -> Response
     named = form.carrier.value if form.carrier else None
     whose, kind = Msisdn(form.msisdn), Kind.MARKETING_FREE
     asked = RefusalAsked(whose, named or EVERY_CARRIER, form.channel, caller.name, kind=kind)
-    taken = await front_of(request).refuse(asked)
-    view = RefusalView(carrier=named, since=instant(taken.at))
-    return answered(view, 201 if taken.is_new else 200)
+    recorded = await front_of(request).refuse(asked)
+    view = RefusalView(carrier=named, since=instant(recorded.at))
+    return answered(view, 201 if recorded.is_new else 200)
 
 
-@operations.add("POST", "/import", AGENT_OR_OPS, "Import marketing-free numbers", Imported, takes=openapi.CSV)
+@operations.add("POST", "/import", AGENT_OR_OPS, "Import marketing-free numbers", Imported, body=openapi.CSV)
 async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV with the header `msisdn,carrier,channel` and optionally `ref`; an empty carrier: all. Up to 10000 rows and 2
     MiB. Wrong lines are reported, the others stored; the same file again is safe. Roles: agent, ops."""

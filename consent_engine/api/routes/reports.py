@@ -48,7 +48,7 @@ public = Operations("reports", "/v1/reports")
     "Report a call",
     {201: ReportView | ReportReceipt, 200: ReportView | ReportReceipt},
     problems=(Unauthenticated, Forbidden, CodeWrong),
-    takes=MakeReport,
+    body=MakeReport,
 )
 async def make(request: Request) -> Response:
     """Report a call for a subscriber, by the hotline or another channel. A report is also a refusal, in force
@@ -62,13 +62,13 @@ async def make(request: Request) -> Response:
     form = read(MakeReport, await read_json(request) if body is None else body)
     made = ReportMade(PUBLIC_DOOR if caller is None else caller.name, form, proven=caller is None)
 
-    def taken(engine: Engine) -> tuple[Report, bool]:
+    def record(engine: Engine) -> tuple[Report, bool]:
         if made.proven:
             engine.reports.prove(made.msisdn, form.code or "", form.ticket)
         done = engine.reports.take(made)
         return done.report, done.is_new
 
-    report, is_new = await front_of(request).ask(taken)
+    report, is_new = await front_of(request).ask(record)
     if caller is None:
         return answered(ReportReceipt.of(report, front_of(request).days), 201 if is_new else 200)
     view = _view(request, report, report.received.received_at, caller)
@@ -108,7 +108,7 @@ async def list_(request: Request, caller: ApiKey, form: ListReports) -> bytes:
     return await front_of(request).listed(listed, waits=form.wait)
 
 
-@operations.add("POST", "/import", OPS, "Import reports", Imported, takes=openapi.CSV_OF_REPORTS)
+@operations.add("POST", "/import", OPS, "Import reports", Imported, body=openapi.CSV_OF_REPORTS)
 async def import_(request: Request, caller: ApiKey) -> Imported:
     """CSV of reports that 12321 forwards: `msisdn,carrier,caller_number,called_at` and optionally `what`, `channel`,
     `ref`, `reported_at`. Up to 10000 rows and 2 MiB. Wrong lines are reported, the others are stored; sending the same
@@ -124,9 +124,9 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
             if isinstance(each, ConsentError)
         ]
         rejected = [text for _, text in sorted([*wrong, *refused])]
-        taken = [each for each in done if not isinstance(each, ConsentError)]
-        accepted = sum(each.is_new for each in taken)
-        return Imported(accepted=accepted, already=len(taken) - accepted, rejected=rejected)
+        outcomes = [each for each in done if not isinstance(each, ConsentError)]
+        accepted = sum(each.is_new for each in outcomes)
+        return Imported(accepted=accepted, already=len(outcomes) - accepted, rejected=rejected)
 
     return await front_of(request).ask_long(stored)
 
@@ -147,8 +147,8 @@ async def decide(request: Request, caller: ApiKey, form: DecideReport, report_id
     decision changes nothing; another class is 409 `already_decided`, a reward that is not due 409 `reward_not_due`.
     Role: ops."""
     wanted = ReportDecision(report_id, caller.name, form)
-    taken = await front_of(request).ask(lambda engine: engine.reports.decide(wanted))
-    return _view(request, taken.report, await front_of(request).now(), caller)
+    decided = await front_of(request).ask(lambda engine: engine.reports.decide(wanted))
+    return _view(request, decided.report, await front_of(request).now(), caller)
 
 
 def _view(request: Request, report: Report, now: Millis, caller: ApiKey) -> ReportView:

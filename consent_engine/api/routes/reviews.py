@@ -111,7 +111,7 @@ async def review(request: Request, caller: ApiKey, form: ReviewCall, call_id: st
     not. Role: reviewer."""
     form.check()
     said = Review(call_id, caller.name, form.verdict == "pass", tuple(form.reasons), form.note, agent=caller.agent)
-    return await _taken(request, caller, said)
+    return await _recorded(request, caller, said)
 
 
 @operations.add(
@@ -124,10 +124,10 @@ async def second(request: Request, caller: ApiKey, form: LookAgain, call_id: str
     failure is upheld. Role: reviewer."""
     check_note(form.note)
     said = Review(call_id, caller.name, not form.uphold, (), form.note, second=True, agent=caller.agent)
-    return await _taken(request, caller, said)
+    return await _recorded(request, caller, said)
 
 
-async def _taken(request: Request, caller: ApiKey, said: Review) -> CallView:
+async def _recorded(request: Request, caller: ApiKey, said: Review) -> CallView:
     return view_of(await front_of(request).ask(lambda engine: engine.calls.review(said)), caller)
 
 

@@ -58,8 +58,8 @@ async def _listed(request: Request) -> list[Listed]:
 
 def _fits(plan: Plan, words_: str) -> bool:
     """Whether a plan's code, name or any of its disclosures contains these words."""
-    told = (plan.code, plan.name, *(said for shown in disclosures(plan).values() for said in shown.values()))
-    return any(words_ in each.casefold() for each in told)
+    texts = (plan.code, plan.name, *(said for shown in disclosures(plan).values() for said in shown.values()))
+    return any(words_ in each.casefold() for each in texts)
 
 
 def _page(listed: Sequence[Listed], language: str, q: str) -> tuple[str, str]:

@@ -25,7 +25,7 @@ operations = Operations("transcripts", "/v1/calls")
     "Add the transcript of a call",
     CallView,
     problems=(CallMismatch, AlreadyTranscribed),
-    takes=Transcribe,
+    body=Transcribe,
 )
 async def transcribe(request: Request, caller: ApiKey, call_id: str) -> CallView:
     """Add the words of a call, with times: a hint for the reviewer, never a verdict. From the call's own recording (409

@@ -20,7 +20,7 @@ PLAIN = frozenset({"text/plain", "application/octet-stream"})
 
 @operations.add(
     "POST", "/{name}/inbound", PUBLIC, "Receive replies", Ack, problems=(Unauthenticated, GatewayNotFound),
-    takes=MobileOriginated | list[MobileOriginated], headers=(openapi.SIGNATURE,),
+    body=MobileOriginated | list[MobileOriginated], headers=(openapi.SIGNATURE,),
 )  # fmt: skip
 async def inbound(request: Request, name: str) -> Response:
     """SMS from subscribers. Signed; a repeat gets the same acknowledgement."""
@@ -38,7 +38,7 @@ async def receipt(request: Request, name: str) -> Response:
 
 @operations.add(
     "POST", "/{name}/receipts", PUBLIC, "Receive delivery reports", Ack, problems=(Unauthenticated, GatewayNotFound),
-    takes=DeliveryReceipt | list[DeliveryReceipt], headers=(openapi.SIGNATURE,),
+    body=DeliveryReceipt | list[DeliveryReceipt], headers=(openapi.SIGNATURE,),
 )  # fmt: skip
 async def receipts(request: Request, name: str) -> Response:
     """Reports on our SMS. Signed; a repeat gets the same acknowledgement."""

@@ -111,7 +111,7 @@ class ImportedNumber(StrictForm):
     """A row of a file of refusals or registrations. Without a carrier: for all carriers."""
 
     msisdn: Number
-    carrier: Annotated[Carrier | None, BeforeValidator(lambda told: told or None)]
+    carrier: Annotated[Carrier | None, BeforeValidator(lambda value: value or None)]
     channel: Channel
     ref: Annotated[
         str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(numberless)

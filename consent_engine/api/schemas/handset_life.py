@@ -36,10 +36,10 @@ class StepView(View):
     @classmethod
     def of(cls, event: Event, words: Mapping[str, str]) -> "StepView":
         """Show an event; of a yes that did not count at once, also why."""
-        told, seen = words[f"trigger.{event.trigger}"], getattr(event.detail, "seen", None)
+        summary, seen = words[f"trigger.{event.trigger}"], getattr(event.detail, "seen", None)
         if isinstance(seen, Suspicion):
-            told = f"{told} · {words[f'seen.{seen.rule}'].format(**to_builtins(seen))}"
-        return cls(at=instant(event.at), what=told, moved=event.trigger in STAGES)
+            summary = f"{summary} · {words[f'seen.{seen.rule}'].format(**to_builtins(seen))}"
+        return cls(at=instant(event.at), what=summary, moved=event.trigger in STAGES)
 
 
 class LifeView(View):
@@ -55,11 +55,11 @@ class LifeView(View):
     @classmethod
     def of(cls, order: Order, words: Mapping[str, str], *, in_call: bool) -> "LifeView":
         placed = StepView(at=instant(order.doc.placed_at), what=words["trigger.placed"], moved=True)
-        told = [StepView.of(each, words) for each in order.events if each.trigger not in UNSHOWN]
+        steps = [StepView.of(each, words) for each in order.events if each.trigger not in UNSHOWN]
         over: Over = "" if order.state not in SETTLED else "done" if order.state in ENGAGED else "failed"
         return cls(
             id=order.id, plan=order.doc.offer.plan_name, state=words[f"state.{order.state}"], over=over,
-            waits=words["order.call_up"] if in_call and order.state in ANSWERABLE else "", steps=[placed, *told],
+            waits=words["order.call_up"] if in_call and order.state in ANSWERABLE else "", steps=[placed, *steps],
         )  # fmt: skip
 
 

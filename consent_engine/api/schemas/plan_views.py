@@ -72,7 +72,7 @@ class PlanView(View):
         """Show the plan as everybody may see it. version: any of its versions; without it, the one in force."""
         known = version or listed.version(listed.plan.version) or listed.newest
         plan = known.plan
-        told = {name: value for name, value in plan.as_json().items() if name != "published"}
+        fields = {name: value for name, value in plan.as_json().items() if name != "published"}
         published = [
             PublicationView(channel=p.channel, url=p.url, **_published(p, known.seen.get(n)))
             for n, p in enumerate(plan.published)
@@ -80,19 +80,19 @@ class PlanView(View):
         named = zip(("in_force_from", "in_force_until"), listed.span(known.number) or (), strict=False)
         span: dict[str, Any] = {name: instant(at) for name, at in named if at}
         return cls(
-            **told, published=published, hash=plan.hash, sale=listed.standing(known.number).value,
+            **fields, published=published, hash=plan.hash, sale=listed.standing(known.number).value,
             **span, reads=disclosures(plan),
         )  # fmt: skip
 
 
 def _published(publication: Publication, seen: PageSeen | None) -> _Fields:
     """The optional fields of a publication, and what was seen there."""
-    told: _Fields = {name: _offset(at) for name, at in _spans(publication) if at is not None}
-    told |= {"api": publication.api} if publication.api else {}
+    fields: _Fields = {name: _offset(at) for name, at in _spans(publication) if at is not None}
+    fields |= {"api": publication.api} if publication.api else {}
     if seen is not None and seen != OURS:
         looked = {"looked_at": instant(seen.at)} if seen.at else {}
-        told |= {"public": bool(seen.public), "why": seen.why, "seen": seen.hash, **looked}
-    return told
+        fields |= {"public": bool(seen.public), "why": seen.why, "seen": seen.hash, **looked}
+    return fields
 
 
 def _spans(publication: Publication) -> tuple[tuple[str, datetime | None], ...]:

@@ -67,11 +67,11 @@ class StandingView(View):
 
     @classmethod
     def of(cls, each: Restriction, report: Report) -> "StandingView":
-        told = report.received
+        received = report.received
         return cls(
             kind=each.kind.value, carrier=each.carrier, plan=each.plan, since=instant(each.since),
             until=instant(each.until) if each.until else None, door=each.door,
-            stood=each.since <= told.called_at and each.ref != report.id, by_this=each.ref == report.id,
+            stood=each.since <= received.called_at and each.ref != report.id, by_this=each.ref == report.id,
         )  # fmt: skip
 
 
@@ -90,9 +90,9 @@ class TextView(View):
     ) -> "TextView":
         """Show the SMS as staff may read it; `{forwarded}` stands for the receiver of the trace."""
         counted = segments(text.replace(FORWARDED, "12321").replace(CALLER, report.person.caller))
-        told = instant(at) if at is not None else None
+        shown_at = instant(at) if at is not None else None
         shown = hidden(text.replace(CALLER, shown_caller(report)))
-        return cls(text=shown, segments=counted, at=told, waits=waits, stuck=stuck)
+        return cls(text=shown, segments=counted, at=shown_at, waits=waits, stuck=stuck)
 
 
 class AnswerView(View):
@@ -116,16 +116,16 @@ class AroundView(View):
     would: list[AnswerView]
 
     @classmethod
-    def of(cls, told: Around, days: Days) -> "AroundView":
-        report = told.report
-        shown = [each for each in told.standing if each.kind.value in _SHOWN]
+    def of(cls, near: Around, days: Days) -> "AroundView":
+        report = near.report
+        shown = [each for each in near.standing if each.kind.value in _SHOWN]
         return cls(
-            report=ReportView.of(report, told.now, days, whole=False), language=report.received.language,
-            official=bool(report.received.official), silent=told.silent,
-            calls=None if told.calls is None else [CallNearView.of(each, report.received.call) for each in told.calls],
+            report=ReportView.of(report, near.now, days, whole=False), language=report.received.language,
+            official=bool(report.received.official), silent=near.silent,
+            calls=None if near.calls is None else [CallNearView.of(each, report.received.call) for each in near.calls],
             standing=[StandingView.of(each, report) for each in sorted(shown, key=lambda each: each.since)],
-            written=_written(told.written, report),
-            would=[_answer(*key, text, report) for key, text in told.would.items()],
+            written=_written(near.written, report),
+            would=[_answer(*key, text, report) for key, text in near.would.items()],
         )  # fmt: skip
 
 

@@ -20,10 +20,10 @@ class DueView(View):
     @classmethod
     def of(cls, report: Report, days: Days) -> "DueView":
         """Show the deadlines by the clocks of the business: staff read the same day as in the SMS to the reporter."""
-        told = report.received
+        received = report.received
         return cls(
-            forward_by=days.instant(told.forward_by) if told.forward_by else None,
-            answer_by=days.instant(told.answer_by),
+            forward_by=days.instant(received.forward_by) if received.forward_by else None,
+            answer_by=days.instant(received.answer_by),
             tell_by=days.instant(report.decided.tell_by) if report.decided else None,
         )
 
@@ -70,23 +70,23 @@ class ReportView(View):
     @classmethod
     def of(cls, report: Report, now: Millis, days: Days, *, whole: bool) -> "ReportView":
         """Show the report as a reader may see it. whole: with full numbers, and the reporter's words as they are."""
-        told, person = report.received, report.person
+        received, person = report.received, report.person
         return cls.shown(
             report,
             msisdn=person.msisdn if whole else mask(person.msisdn),
-            carrier=told.carrier,
+            carrier=received.carrier,
             caller_number=person.caller if whole else shown_caller(report),
-            called_at=instant(told.called_at),
-            received_at=instant(told.received_at),
+            called_at=instant(received.called_at),
+            received_at=instant(received.received_at),
             what=person.what if whole else str(veiled(person.what)),
-            channel=told.door.value,
-            by=told.by,
-            ref=told.ref,
+            channel=received.door.value,
+            by=received.by,
+            ref=received.ref,
             class_=report.found.value,
-            proposed=told.proposed.value,
-            reasons=list(told.reasons),
-            call=told.call or None,
-            no_reward=told.why or None,
+            proposed=received.proposed.value,
+            reasons=list(received.reasons),
+            call=received.call or None,
+            no_reward=received.why or None,
             due=DueView.of(report, days),
             overdue=report.is_overdue(now),
             decisions=_events(report),
@@ -123,10 +123,10 @@ class ReportReceipt(View):
     @classmethod
     def of(cls, report: Report, days: Days) -> "ReportReceipt":
         """Show only the facts that the reporter may know."""
-        told = report.received
+        received = report.received
         return cls(
             number=report.number, state=ReportState.OPEN.value if not report.decided else report.state.value,
-            received_at=instant(told.received_at), answer_by=days.instant(told.answer_by),
+            received_at=instant(received.received_at), answer_by=days.instant(received.answer_by),
         )  # fmt: skip
 
 

@@ -78,5 +78,5 @@ def _words(call: Call, sold: Sequence[SoldView]) -> TranscriptView | None:
     event = next((each for each in call.events if isinstance(each, Transcribed)), None)
     if event is None or not (lines := decode_lines(call.said, event)):
         return None
-    told = {name: text for each in sold for name, text in each.reads.get(CHINESE, {}).items()}
-    return TranscriptView.of(lines, hints(lines, told))
+    disclosures = {name: text for each in sold for name, text in each.reads.get(CHINESE, {}).items()}
+    return TranscriptView.of(lines, hints(lines, disclosures))

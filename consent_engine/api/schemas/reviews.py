@@ -133,7 +133,7 @@ class PressureView(Listed):
     def of(cls, by: str, rows: Sequence[Pressure], as_of: AsOf) -> "PressureView":
         shown = [
             PressedView.shown(
-                each, **{what.value: each.counts.get(what, 0) for what in Sold},
+                each, **{outcome.value: each.counts.get(outcome, 0) for outcome in Sold},
                 confirm_rate=round(each.share(Sold.CONFIRMED), 4),
             )
             for each in rows

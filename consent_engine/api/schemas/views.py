@@ -167,8 +167,8 @@ def _sms(order: Order, handed: Sent) -> SmsView:
 
 def _placed(order: Order) -> TimelineEntry:
     doc = order.doc
-    told = {"agent": doc.agent, "agreed_at": instant(doc.call.agreed_at), "caller_number": doc.call.caller_number}
-    detail = told | ({"call": doc.call_id} if doc.call_id else {})
+    fields = {"agent": doc.agent, "agreed_at": instant(doc.call.agreed_at), "caller_number": doc.call.caller_number}
+    detail = fields | ({"call": doc.call_id} if doc.call_id else {})
     return TimelineEntry(
         at=instant(doc.placed_at), trigger="placed", stage="call_agreed", by=doc.placed_by,
         ref=doc.call.recording_id, detail=detail,
@@ -208,13 +208,13 @@ def _is_look(entry: TimelineEntry) -> bool:
     return entry.trigger == Trigger.REVEALED
 
 
-def veiled(told: Any) -> Any:  # noqa: ANN401 - JSON
+def veiled(json: Any) -> Any:  # noqa: ANN401 - JSON
     """Return JSON without the numbers in its texts."""
-    if isinstance(told, str):
-        return hidden(told)
-    if isinstance(told, dict):
-        return {name: veiled(value) for name, value in told.items()}
-    return [veiled(each) for each in told] if isinstance(told, list) else told
+    if isinstance(json, str):
+        return hidden(json)
+    if isinstance(json, dict):
+        return {name: veiled(value) for name, value in json.items()}
+    return [veiled(each) for each in json] if isinstance(json, list) else json
 
 
 def _detail(event: Event) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Brake:
         self._clock = clock
         self._seen: dict[str, deque[float]] = {}
 
-    def take(self, address: str) -> None:
+    def count(self, address: str) -> None:
         """Count one more request. Raises CodesUsedUp when that is too many. An IPv6 /64 counts as one address, and all
         addresses of a /48 or an IPv4 /24 share a limit: its holder would otherwise have 65,536 addresses, or 256.
         """
@@ -63,9 +63,9 @@ def _whose(address: str) -> tuple[tuple[str, int], ...]:
     may choose addresses from), and that of one customer. Each with the number of addresses whose codes it may request.
     """
     try:
-        told = ip_address(address.partition("%")[0])
+        ip = ip_address(address.partition("%")[0])
     except ValueError:
         return ((address, 1),)
-    told = getattr(told, "ipv4_mapped", None) or told
-    kinds = ((_NETWORK_BITS[told.version], 1), (_SITE_BITS[told.version], SITE))
-    return tuple((f"{int(told) >> told.max_prefixlen - bits:x}/{bits}/{told.version}", times) for bits, times in kinds)
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    kinds = ((_NETWORK_BITS[ip.version], 1), (_SITE_BITS[ip.version], SITE))
+    return tuple((f"{int(ip) >> ip.max_prefixlen - bits:x}/{bits}/{ip.version}", times) for bits, times in kinds)

@@ -18,7 +18,7 @@ def of_dialled(days: Mapping[str, Summed]) -> Iterator[Metric]:
             for carrier in CARRIERS:
                 yield from (((day, carrier, each.value), sums[carrier, each]) for each in kinds)
 
-    told = "Calls by the day (in China) they began on, and what happened to them"
-    yield gauge("consent_calls", told, ("began", "carrier", "what"), by(Count))
-    told = "Violations of calls, by the day (in China) the calls began on"
-    yield gauge("consent_call_violations", told, ("began", "carrier", "violation"), by(Violation))
+    text = "Calls by the day (in China) they began on, and what happened to them"
+    yield gauge("consent_calls", text, ("began", "carrier", "what"), by(Count))
+    text = "Violations of calls, by the day (in China) the calls began on"
+    yield gauge("consent_call_violations", text, ("began", "carrier", "violation"), by(Violation))

@@ -25,13 +25,13 @@ def clocks_seen(registry: Registry) -> ClocksSeen:
 
 
 def of_clocks(seen: ClocksSeen) -> Iterator[Metric]:
-    told = "How far the store's clock is ahead of this host's"
-    yield GaugeMetricFamily("consent_store_clock_skew_seconds", told, value=seen.store)
-    told = "The least time between a gateway's stamps and their arrival, in the last minutes"
+    text = "How far the store's clock is ahead of this host's"
+    yield GaugeMetricFamily("consent_store_clock_skew_seconds", text, value=seen.store)
+    text = "The least time between a gateway's stamps and their arrival, in the last minutes"
     lags = sorted(seen.gateways.items())
     yield gauge(
-        "consent_gateway_clock_skew_seconds", told, ("gateway",), (((n,), lag.behind / 1000) for n, lag in lags)
+        "consent_gateway_clock_skew_seconds", text, ("gateway",), (((n,), lag.behind / 1000) for n, lag in lags)
     )
-    told = "How far its settings let a gateway's stamps lag: beyond it, a quick yes counts as from before the question"
+    text = "How far its settings let a gateway's stamps lag: beyond it, a quick yes counts as from before the question"
     rows = (((name,), lag.allowed / 1000) for name, lag in lags)
-    yield gauge("consent_gateway_clock_allowed_seconds", told, ("gateway",), rows)
+    yield gauge("consent_gateway_clock_allowed_seconds", text, ("gateway",), rows)

@@ -11,17 +11,17 @@ Rows = Iterable[tuple[Sequence[str], float]]
 """Rows of a family: the values of its labels, and the metric's value."""
 
 
-def gauge(name: str, told: str, labels: Sequence[str], rows: Rows) -> Metric:
+def gauge(name: str, text: str, labels: Sequence[str], rows: Rows) -> Metric:
     """Make a gauge: values that may rise and fall."""
-    made = GaugeMetricFamily(name, told, labels=labels)
+    made = GaugeMetricFamily(name, text, labels=labels)
     for row in rows:
         made.add_metric(*row)
     return made
 
 
-def counter(name: str, told: str, labels: Sequence[str], rows: Rows) -> Metric:
+def counter(name: str, text: str, labels: Sequence[str], rows: Rows) -> Metric:
     """Make a counter: values that only grow."""
-    made = CounterMetricFamily(name, told, labels=labels)
+    made = CounterMetricFamily(name, text, labels=labels)
     for row in rows:
         made.add_metric(*row)
     return made

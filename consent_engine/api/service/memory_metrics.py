@@ -26,6 +26,6 @@ def rooms_of(engine: Engine) -> dict[str, Room]:
 
 
 def of_rooms(rooms: Mapping[str, Room]) -> Iterator[Metric]:
-    for name, told, value in _GAUGES:
+    for name, text, value in _GAUGES:
         rows = (((server,), value(room)) for server, room in sorted(rooms.items()))
-        yield gauge(f"consent_redis_{name}", told, ("server",), rows)
+        yield gauge(f"consent_redis_{name}", text, ("server",), rows)

@@ -119,9 +119,9 @@ class Metrics:
                 )
         except (StoreUnavailable, TimeoutError):
             look = None
-        return prometheus_client.generate_latest(_Once([*self._kept.collect(), *self._ours(look)]))
+        return prometheus_client.generate_latest(_Once([*self._kept.collect(), *self._own(look)]))
 
-    def _ours(self, look: Look | None) -> Iterator[Metric]:
+    def _own(self, look: Look | None) -> Iterator[Metric]:
         of = ("method", "route", "status")
         yield counter("consent_http_requests", "Requests answered", of, sorted(self._requests.items()))
         rows = (((kind,), count) for kind, count in sorted(self._front.defects.items()))
@@ -142,15 +142,15 @@ class Metrics:
 
 
 def _of_orders(look: Look) -> Iterator[Metric]:
-    told = "Orders by the (UTC) day they were placed on, and their state"
+    text = "Orders by the (UTC) day they were placed on, and their state"
     rows = (((day, state.value), counts.get(state, 0)) for day, counts in look.placed.items() for state in State)
-    yield gauge("consent_orders", told, ("placed", "state"), rows)
+    yield gauge("consent_orders", text, ("placed", "state"), rows)
 
 
 def of_store(look: Look) -> Iterator[Metric]:
-    for name, unit, told, value in _LANES:
+    for name, unit, text, value in _LANES:
         rows = (((lane.value,), value(depth)) for lane, depth in look.lanes.items())
-        yield gauge(f"consent_lane_{name}{unit}", told, ("lane",), rows)
+        yield gauge(f"consent_lane_{name}{unit}", text, ("lane",), rows)
     yield from _of_orders(look)
     yield from of_dialled(look.dialled)
     if look.reports is not None:
@@ -162,8 +162,8 @@ def of_store(look: Look) -> Iterator[Metric]:
         yield GaugeMetricFamily("consent_held_oldest_seconds", waits, value=age(held, look.at))
     waits = "How long the oldest one has waited"
     if (ends := look.endings) is not None:
-        told = "Orders to take back whose service is still on"
-        yield GaugeMetricFamily("consent_endings_open", told, value=ends.count)
+        text = "Orders to take back whose service is still on"
+        yield GaugeMetricFamily("consent_endings_open", text, value=ends.count)
         yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=age(ends, look.at))
     yield from of_clocks(look.clocks)
     yield from of_calls(look.counted, look.outside)
@@ -172,10 +172,10 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield from of_rooms(look.rooms)
     up = "Whether the archive answers, and is the one these data belong to"
     yield GaugeMetricFamily("consent_archive_up", up, value=int(look.archive))
-    told = "Entries of the journal that SQL does not have yet"
-    yield GaugeMetricFamily("consent_journal_waiting", told, value=look.journal.count)
-    told = "The scribe's lag: how long the oldest of them has waited at most; so old are lists. NaN: not known"
-    yield GaugeMetricFamily("consent_journal_oldest_seconds", told, value=look.journal.lag_s)
+    text = "Entries of the journal that SQL does not have yet"
+    yield GaugeMetricFamily("consent_journal_waiting", text, value=look.journal.count)
+    text = "The scribe's lag: how long the oldest of them has waited at most; so old are lists. NaN: not known"
+    yield GaugeMetricFamily("consent_journal_oldest_seconds", text, value=look.journal.lag_s)
     yield from of_publication(look.unshown)
     if look.reviews is not None:
         yield from of_reviews(look.reviews, look.at)
@@ -198,7 +198,7 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
         counted,
         outside,
         _archive_up(engine),
-        _takes_writes(engine),
+        _is_writable(engine),
         _counted(engine, lambda queries: queries.restrictions.tally(Kind.SUSPECTED)),
         now,
         clocks,
@@ -229,7 +229,7 @@ def _unshown(engine: Engine, now: Millis) -> Unshown:
         return unshown({}, now)
 
 
-def _takes_writes(engine: Engine) -> bool:
+def _is_writable(engine: Engine) -> bool:
     """Try a write, which changes something the first time only: a server that takes no writes refuses it, too."""
     try:
         engine.registry.mark(PROBE, 1)

@@ -72,8 +72,8 @@ class Provider:
         nonce, state = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         with self._described():
             await self._metadata()
-            told = await self._client.create_authorization_url(back, nonce=nonce, state=state)
-        return Flow(told["url"], state, nonce, told["code_verifier"])
+            answer = await self._client.create_authorization_url(back, nonce=nonce, state=state)
+        return Flow(answer["url"], state, nonce, answer["code_verifier"])
 
     async def finish(self, nonce: str, verifier: str, back: str, code: str) -> Mapping[str, object]:
         """Return the claims of the person signed in, by the returned code. Raises SignInFailed, and ProviderAway."""
@@ -102,10 +102,10 @@ class Provider:
             claims = jwt.decode(token, key=keys, registry=allowed).claims
         except _REFUSED as error:
             raise SignInFailed(f"this logout token does not hold: {type(error).__name__}") from None
-        events, issued, ours = claims.get("events"), claims.get("iat"), claims.get("aud")
+        events, issued, audience = claims.get("events"), claims.get("iat"), claims.get("aud")
         fits = (
             claims.get("iss") == self.settings.issuer
-            and self.settings.client_id in (ours if isinstance(ours, list) else [ours])
+            and self.settings.client_id in (audience if isinstance(audience, list) else [audience])
             and isinstance(events, Mapping) and SIGNED_OUT in events and "nonce" not in claims
             and isinstance(issued, int | float) and -SKEW_S <= now_s - issued <= LOGOUT_FRESH_S
         )  # fmt: skip

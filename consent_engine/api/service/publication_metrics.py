@@ -35,8 +35,8 @@ def unshown(listed: Mapping[str, Listed], now: Millis) -> Unshown:
 
 
 def of_publication(found: Unshown) -> Iterator[Metric]:
-    told = "For how long a plan on sale has not been seen on its published page; 0: all are seen"
+    text = "For how long a plan on sale has not been seen on its published page; 0: all are seen"
     rows = [((channel,), found.failing[channel] / 1000) for channel in CHANNELS]
-    yield gauge("consent_publication_failing_seconds", told, ("channel",), rows)
-    told = "Plans on sale that cannot be ordered, because this channel does not show them"
-    yield gauge("consent_plans_unshown", told, ("channel",), (((each,), found.plans[each]) for each in CHANNELS))
+    yield gauge("consent_publication_failing_seconds", text, ("channel",), rows)
+    text = "Plans on sale that cannot be ordered, because this channel does not show them"
+    yield gauge("consent_plans_unshown", text, ("channel",), (((each,), found.plans[each]) for each in CHANNELS))

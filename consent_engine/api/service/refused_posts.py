@@ -26,13 +26,13 @@ class RefusedPosts:
     def __init__(self, gateways: Iterable[str], clock: Callable[[], float] = monotonic) -> None:
         self.counts: Counter[tuple[str, str]] = Counter(dict.fromkeys(product(gateways, MEAN), 0))
         self._clock = clock
-        self._told: dict[tuple[str, str], float] = {}
+        self._warned_at: dict[tuple[str, str], float] = {}
 
     def note(self, gateway: str, error: Unauthenticated | Malformed) -> None:
         """Note a refused post."""
         key = gateway, FORM if isinstance(error, Malformed) else CLOCK if error.genuine else PROOF
         self.counts[key] += 1
         now = self._clock()
-        if now - self._told.get(key, now - EVERY_S) >= EVERY_S:
-            self._told[key] = now
+        if now - self._warned_at.get(key, now - EVERY_S) >= EVERY_S:
+            self._warned_at[key] = now
             log.warning("posts of gateway %s are refused (%d so far): %s", gateway, self.counts[key], MEAN[key[1]])

@@ -43,15 +43,15 @@ def reviews_seen(engine: Engine, pressing: PressureWatch) -> ReviewsSeen | None:
 def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
     """Calls and orders that wait for a review, agents that seem to press, services taken back within a week."""
     calls, of = [((verdict.value,), tally) for verdict, tally in seen.calls.items()], ("verdict",)
-    told = "Recorded calls that wait for a reviewer"
-    yield gauge("consent_reviews_waiting", told, of, ((name, tally.count) for name, tally in calls))
-    told = "How long ago the oldest waiting call ended"
-    yield gauge("consent_reviews_oldest_seconds", told, of, ((name, age(tally, now)) for name, tally in calls))
-    told = "Orders whose activation waits for a review"
-    yield GaugeMetricFamily("consent_orders_in_review", told, value=seen.orders.count)
-    told = "How long the oldest order in review has waited"
-    yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", told, value=age(seen.orders, now))
-    told = "Agents that seem to press: too many orders end in refusals, suspect yeses, failed reviews or within a week"
-    yield gauge("consent_agents_pressing", told, ("over",), (((over.value,), n) for over, n in seen.pressing.items()))
-    told = "Services switched on in the last seven days, today included, that were taken back within a week"
-    yield GaugeMetricFamily("consent_services_ended_within_week", told, value=seen.ended_soon)
+    text = "Recorded calls that wait for a reviewer"
+    yield gauge("consent_reviews_waiting", text, of, ((name, tally.count) for name, tally in calls))
+    text = "How long ago the oldest waiting call ended"
+    yield gauge("consent_reviews_oldest_seconds", text, of, ((name, age(tally, now)) for name, tally in calls))
+    text = "Orders whose activation waits for a review"
+    yield GaugeMetricFamily("consent_orders_in_review", text, value=seen.orders.count)
+    text = "How long the oldest order in review has waited"
+    yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", text, value=age(seen.orders, now))
+    text = "Agents that seem to press: too many orders end in refusals, suspect yeses, failed reviews or within a week"
+    yield gauge("consent_agents_pressing", text, ("over",), (((over.value,), n) for over, n in seen.pressing.items()))
+    text = "Services switched on in the last seven days, today included, that were taken back within a week"
+    yield GaugeMetricFamily("consent_services_ended_within_week", text, value=seen.ended_soon)

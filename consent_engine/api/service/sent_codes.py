@@ -12,6 +12,6 @@ async def send_code(request: Request, asked: CodeAsked) -> str:
     """Send a code, and return the ticket of the person who asked. Raises TooManyCodes, StoreUnavailable."""
     brake: Brake = request.app.state.codes
     address = request.client.host if request.client else ""
-    brake.take(address)
-    told = replace(asked, network=network_of(address))
-    return await front_of(request).ask(lambda engine: engine.reports.send_code(told))
+    brake.count(address)
+    from_network = replace(asked, network=network_of(address))
+    return await front_of(request).ask(lambda engine: engine.reports.send_code(from_network))

@@ -72,7 +72,7 @@ class Post:
 
 
 Inbound = Post | RefusalAsked
-Taken = Acknowledgement | Stored | ConsentError
+Received = Acknowledgement | Stored | ConsentError
 
 
 class Front:
@@ -97,9 +97,9 @@ class Front:
             callers, lambda engine, wanted: engine.calls.take_many(wanted), most=MOST_CALLING, defects=self.defects
         )
         # Replies and refusals never wait behind orders.
-        self._receiving: Batcher[Inbound, Taken] = Batcher(
+        self._receiving: Batcher[Inbound, Received] = Batcher(
             receivers,
-            partial(take, repeated=self.repeated, rejected=self.rejected, refused=self.refused, clocks=Clocks()),
+            partial(receive, repeated=self.repeated, rejected=self.rejected, refused=self.refused, clocks=Clocks()),
             most=MOST_RECEIVING,
             defects=self.defects,
             weigh=weigh,
@@ -202,10 +202,10 @@ def weigh(item: Inbound) -> int:
     return 1 + len(item.call.body) // BYTES_A_MESSAGE if isinstance(item, Post) else 1
 
 
-def take(
+def receive(
     engine: Engine, items: Sequence[Inbound], repeated: Counter[str], rejected: Counter[tuple[str, str]],
     refused: RefusedPosts, clocks: Clocks,
-) -> list[Taken]:  # fmt: skip
+) -> list[Received]:  # fmt: skip
     """Receive posts and refusals in one go; return an answer for each. A post without a valid signature stores nothing.
 
     A post is acknowledged when all of it is stored; its repeat stores the messages that were not.
@@ -216,7 +216,7 @@ def take(
     opened = [_open(engine, item, repeated, rejected, refused) for item in items]
     messages = [message for each in opened if not isinstance(each, ConsentError) for message in each.messages]
     results = engine.receive_many(messages)
-    _told(engine, clocks, messages, results)
+    _note_clocks(engine, clocks, messages, results)
     stored = iter(results)
     return [
         each if isinstance(each, ConsentError) else _answer(each, list(islice(stored, len(each.messages))))
@@ -227,15 +227,15 @@ def take(
 @dataclass(frozen=True, slots=True)
 class _Opened:
     messages: Sequence[Reply | DeliveryReport | RefusalAsked]
-    answer: Callable[[list[Stored]], Taken]
+    answer: Callable[[list[Stored]], Received]
 
 
-def _answer(opened: _Opened, results: Sequence[Stored | StoreUnavailable]) -> Taken:
+def _answer(opened: _Opened, results: Sequence[Stored | StoreUnavailable]) -> Received:
     failed = next((each for each in results if isinstance(each, StoreUnavailable)), None)
     return failed or opened.answer([each for each in results if isinstance(each, Stored)])
 
 
-def _told(
+def _note_clocks(
     engine: Engine, clocks: Clocks, messages: Sequence[Reply | DeliveryReport | RefusalAsked],
     results: Sequence[Stored | StoreUnavailable],
 ) -> None:  # fmt: skip
@@ -269,7 +269,7 @@ def _open(
         return error
     messages = [message for _, message in parsed.messages]
 
-    def answer(stored: list[Stored]) -> Taken:
+    def answer(stored: list[Stored]) -> Received:
         if not item.reports:
             repeated[item.gateway] += sum(not each.is_new for each in stored)
         if parsed.malformed is not None:

@@ -104,11 +104,11 @@ class Sessions:
 
     def open_for(self, request: Request, response: Response, person: SignedIn, lasts: Millis) -> None:
         """Put the cookie of a person whom the provider has signed in into the response."""
-        told = urlsafe_b64encode(encode(person)).decode().rstrip("=")
-        self._begin(request, response, f"{_PERSON}{told}", person.at, lasts // 1000)
+        encoded = urlsafe_b64encode(encode(person)).decode().rstrip("=")
+        self._begin(request, response, f"{_PERSON}{encoded}", person.at, lasts // 1000)
 
-    def _begin(self, request: Request, response: Response, who: str, now: Millis, seconds: int) -> None:
-        said = f"{who}.{now + seconds * 1000}.{secrets.token_hex(8)}"
+    def _begin(self, request: Request, response: Response, holder: str, now: Millis, seconds: int) -> None:
+        said = f"{holder}.{now + seconds * 1000}.{secrets.token_hex(8)}"
         self._set(request, response, f"{said}.{self.sign('session', said)}", seconds)
 
     def close(self, request: Request, response: Response) -> None:
@@ -129,10 +129,10 @@ class Sessions:
         whole = len(cookie) <= _LONGEST_COOKIE and len(parts) == _PARTS - 1 and cookie.isascii()
         if not whole or not hmac.compare_digest(proof, self.sign("session", said)):
             raise Unauthenticated("sign in with an API key")
-        who, until, _ = parts
+        holder, until, _ = parts
         if int(until) <= await self._front.now():
             raise Unauthenticated(_OVER)
-        caller = await self._known.of(who, lambda: self._front.ask(lambda engine: _caller(engine, who)))
+        caller = await self._known.of(holder, lambda: self._front.ask(lambda engine: _caller(engine, holder)))
         return Session(caller, self.sign("csrf", said))
 
     async def acting(self, request: Request) -> Session:
@@ -185,12 +185,12 @@ class Sessions:
 _OVER = "the session is over: sign in again"
 
 
-def _caller(engine: Engine, who: str) -> ApiKey:
+def _caller(engine: Engine, holder: str) -> ApiKey:
     """Return the caller as now stored. Raises Unauthenticated when the key was revoked, or the sign-in was ended."""
-    if not who.startswith(_PERSON):
-        return engine.keys.by_hash(who)
-    told = who.removeprefix(_PERSON)
-    person = _SIGNED_IN.decode(urlsafe_b64decode(told + "=" * (-len(told) % 4)))
+    if not holder.startswith(_PERSON):
+        return engine.keys.by_hash(holder)
+    encoded = holder.removeprefix(_PERSON)
+    person = _SIGNED_IN.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     if engine.registry.sign_ins_ended(person.ended_by) >= person.at:
         raise Unauthenticated(_OVER)
     return ApiKey(person.name, person.role, 0, person.agent)

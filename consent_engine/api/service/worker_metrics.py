@@ -47,14 +47,14 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
         if kind == CALLS:
             to, outcome, target = labels
             ended[to, outcome, target] = count
-    told = "Calls to gateways and BSS that ended"
-    yield counter("consent_outside_calls", told, ("to", "outcome", "name"), sorted(ended.items()))
+    text = "Calls to gateways and BSS that ended"
+    yield counter("consent_outside_calls", text, ("to", "outcome", "name"), sorted(ended.items()))
     lasted = HistogramMetricFamily("consent_outside_call_duration_seconds", "Duration of outside calls", labels=("to",))
     for to in sorted({name.split("|")[1] for name in counted if name.startswith(f"{CALL_SECONDS}|")}):
         lasted.add_metric((to,), *_histogram(counted, f"{CALL_SECONDS}|{to}"))
     yield lasted
-    told = "From activation to the notification's hand-over"
-    delay = HistogramMetricFamily("consent_notification_delay_seconds", told)
+    text = "From activation to the notification's hand-over"
+    delay = HistogramMetricFamily("consent_notification_delay_seconds", text)
     delay.add_metric((), *_histogram(counted, f"{NOTIFIED_SECONDS}|"))
     yield delay
     late = sum(counted.get(f"{NOTIFIED_SECONDS}||{bound}", 0) for bound in _LATE)
@@ -67,22 +67,22 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
 
 def of_look_ups(counted: Mapping[str, int]) -> Metric:
     """Outcomes of the door's look-ups at the BSS; every series from 0 on."""
-    told = "Orders by how the BSS look-up of their number ended at the door; unanswered and unasked ones are taken"
+    text = "Orders by how the BSS look-up of their number ended at the door; unanswered and unasked ones are taken"
     rows = (((outcome,), counted.get(outcome, 0)) for outcome in door_look_up.OUTCOMES)
-    return counter("consent_door_look_ups", told, ("outcome",), rows)
+    return counter("consent_door_look_ups", text, ("outcome",), rows)
 
 
 def of_outside(health: Sequence[Health]) -> Iterator[Metric]:
-    for name, told, value in _OF_OUTSIDE:
-        yield gauge(f"consent_outside_{name}", told, ("to", "name"), ((each.target, value(each)) for each in health))
+    for name, text, value in _OF_OUTSIDE:
+        yield gauge(f"consent_outside_{name}", text, ("to", "name"), ((each.target, value(each)) for each in health))
 
 
 def of_paused(paused: Mapping[Target, Millis], health: Sequence[Health], now: Millis) -> Metric:
     """For how long a person has stopped each lane or gateway; every series from 0 on."""
-    told = "For how long a person has stopped this lane or gateway; 0: it is running"
+    text = "For how long a person has stopped this lane or gateway; 0: it is running"
     known = [Target(LANE, lane.value) for lane in Lane] + [e.target for e in health if e.target.to == GATEWAY]
     rows = ((target, max(0, now - paused.get(target, now)) / 1000) for target in sorted({*known, *paused}))
-    return gauge("consent_paused_seconds", told, ("to", "name"), rows)
+    return gauge("consent_paused_seconds", text, ("to", "name"), rows)
 
 
 def _histogram(counted: Mapping[str, float], name: str) -> tuple[list[tuple[str, float]], float]:

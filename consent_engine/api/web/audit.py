@@ -69,11 +69,11 @@ def look(engine: Engine) -> Acts:
 
 
 def _lifted(kept: str) -> tuple[Millis, ActRow]:
-    told = parsed(kept)
-    at, kind = int(told.get("at", 0)), str(told.get("carrier", ""))
+    lifting = parsed(kept)
+    at, kind = int(lifting.get("at", 0)), str(lifting.get("carrier", ""))
     act = "decided" if kind.startswith("suspected:") else "lifted"
-    return at, _row(at, act, str(told.get("by", "")), kind, str(told.get("evidence", "")))
+    return at, _row(at, act, str(lifting.get("by", "")), kind, str(lifting.get("evidence", "")))
 
 
-def _row(at: Millis, act: str, by: str, what: str, reason: str) -> ActRow:
-    return ActRow(at=instant(at), act=act, by=hidden(by), what=what, reason=hidden(reason))
+def _row(at: Millis, act: str, by: str, subject: str, reason: str) -> ActRow:
+    return ActRow(at=instant(at), act=act, by=hidden(by), what=subject, reason=hidden(reason))

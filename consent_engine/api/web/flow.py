@@ -31,12 +31,12 @@ async def flow(request: Request, _caller: ApiKey, span: str) -> bytes:
 
 def look(engine: Engine, span: str) -> bytes:
     found = flow_of(engine.registry, span, targets_of(engine.outside))
-    told = {
+    values = {
         "since": instant(found.since),
         "step_ms": found.step,
         "series": [_shown(each) for each in found.series],
     }
-    return json.dumps(told, separators=(",", ":")).encode()
+    return json.dumps(values, separators=(",", ":")).encode()
 
 
 def _shown(each: Series) -> dict[str, object]:

@@ -28,9 +28,9 @@ MOST_SHOWN = 3
 
 def secret_of(settings: Settings) -> str:
     """Return the secret that proves the handset; '' if a gateway or the BSS is real, or no handset is set."""
-    told = settings.of("SIMULATED")
+    simulated = settings.of("SIMULATED")
     outside = {*settings.routes().values(), settings.bss_name()}
-    return told.get("SECRET", "") if outside == {SIMULATED} and told.get("URL") else ""
+    return simulated.get("SECRET", "") if outside == {SIMULATED} and simulated.get("URL") else ""
 
 
 @operations.add("POST", "/handset/life", PUBLIC)

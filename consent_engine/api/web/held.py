@@ -30,14 +30,14 @@ async def held(request: Request, _caller: ApiKey) -> bytes:
 def look(engine: Engine, as_of: AsOf) -> bytes:
     """List groups, earliest deadline first; of a large one, the oldest ids, as many as can be decided at once."""
     groups, cut = grouped(engine.held)
-    told = {
+    values = {
         "groups": [_shown(each) for each in groups[:MOST_SHOWN]],
         "more": len(groups) - len(groups[:MOST_SHOWN]),
         "count": sum(len(each.ids) for each in groups),
         "cut": cut,
         "as_of": as_of,
     }
-    return json.dumps(told, ensure_ascii=False).encode()
+    return json.dumps(values, ensure_ascii=False).encode()
 
 
 def _shown(group: HeldGroup) -> dict[str, Any]:

@@ -34,4 +34,4 @@ def lines(language: str) -> Mapping[str, Sequence[str]]:
     """Return the lines of each role's page."""
     file = yaml.safe_load((files("consent_engine.api") / "pages" / "help.yaml").read_text("utf-8"))
     column = LANGUAGES.index(language)
-    return {role: [line[column] for line in told] for role, told in file.items()}
+    return {role: [line[column] for line in rows] for role, rows in file.items()}

@@ -123,7 +123,7 @@ async def assets(request: Request, name: str) -> Response:
 
 async def behind_sign_in(
     request: Request, name: str, more: Callable[[Session], Awaitable[Mapping[str, Any]]] | None = None,
-    **told: Any,  # noqa: ANN401 - for templates
+    **values: Any,  # noqa: ANN401 - for templates
 ) -> Response:  # fmt: skip
     """Answer with a page if the visitor is signed in and may open it, else with the sign-in or a refusal. more: looks
     up the data for this session; OrderNotFound becomes a page that says so.
@@ -139,7 +139,7 @@ async def behind_sign_in(
         return page(request, "forbidden.html", session, HTTPStatus.FORBIDDEN, needed=sorted(whose(path)))
     paused = await standing(request)
     try:
-        shown = {**told, **(await more(session) if more else {})}
+        shown = {**values, **(await more(session) if more else {})}
     except OrderNotFound:
         return page(request, "missing.html", session, HTTPStatus.NOT_FOUND, paused, said="problem.order_not_found")
     return page(request, name, session, paused=paused, lifecycle=LIFECYCLE, **shown)
@@ -147,7 +147,7 @@ async def behind_sign_in(
 
 def sign_in_page(request: Request, error: ConsentError | None = None, to: str = "") -> Response:
     """Return the sign-in page with its error, if any. to: the page it leads to."""
-    wrong, status = next((told for kind, told in _WRONG.items() if isinstance(error, kind)), ("", HTTPStatus.OK))
+    wrong, status = next((message for kind, message in _WRONG.items() if isinstance(error, kind)), ("", HTTPStatus.OK))
     to = to or wanted_page(request.query_params.get("next", "/"))
     answer = page(request, "sign_in.html", None, status, wrong=wrong, next=to, provider=request.app.state.has_provider)
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:

@@ -85,9 +85,9 @@ def _templates() -> jinja2.Environment:
     return made
 
 
-def when(days: Days, told: str) -> str:
+def when(days: Days, instant: str) -> str:
     """Format an instant of an API answer by the clock of the business, as 2025-08-01 10:04:31."""
-    return f"{datetime.fromisoformat(told).astimezone(days.zone):%Y-%m-%d %H:%M:%S}"
+    return f"{datetime.fromisoformat(instant).astimezone(days.zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _standing(said: Mapping[str, str], each: PauseRow, days: Days) -> str:
@@ -98,7 +98,7 @@ def _standing(said: Mapping[str, str], each: PauseRow, days: Days) -> str:
 
 def page(
     request: Request, name: str, session: Session | None, status: int = 200, paused: Sequence[PauseRow] = (),
-    **told: Any,  # noqa: ANN401 - for templates
+    **values: Any,  # noqa: ANN401 - for templates
 ) -> HTMLResponse:  # fmt: skip
     """Render a page in the visitor's language. paused: the pauses in force, shown on top"""
     language = language_of(request)
@@ -110,6 +110,6 @@ def page(
         zone=front_of(request).zone, when=partial(when, days),
         language=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
         session=session, role=role, path=request.url.path, can=[at for at, roles in MAY_OPEN.items() if role in roles],
-        **told,
+        **values,
     )  # fmt: skip
     return keeping_language(HTMLResponse(html, status, HEADERS), request, language)

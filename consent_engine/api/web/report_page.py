@@ -33,7 +33,7 @@ from consent_engine.errors import ConsentError, FieldError, Forbidden, Malformed
 operations = Operations()
 FIELDS = ("msisdn", "carrier", "caller_number", "day", "time", "what", "code", "language", "ticket")
 MOST_POSTED = 16 * KIB
-_TOLD: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
+_MESSAGES: Mapping[type[ConsentError], tuple[str, HTTPStatus]] = {
     CodeWrong: ("report.code_wrong", HTTPStatus.UNPROCESSABLE_ENTITY),
     CodesUsedUp: ("report.used_up", HTTPStatus.TOO_MANY_REQUESTS),
     TooManyCodes: ("report.too_many", HTTPStatus.TOO_MANY_REQUESTS),
@@ -56,30 +56,30 @@ async def posted(request: Request) -> Response:
     try:
         sessions.same_origin(request)
         if step == "report":
-            return _page(request, form, receipt=await _taken(request, form))
+            return _page(request, form, receipt=await _recorded(request, form))
         if step == "code":
             form["ticket"] = await _sent(request, form)
         return _page(request, form, asks_code=True, sent=step == "code")
     except Malformed as error:
         return _page(request, form, HTTPStatus.UNPROCESSABLE_ENTITY, wrong=error.errors, asks_code=bool(form["code"]))
-    except tuple(_TOLD) as error:
-        said, status = next(told for kind, told in _TOLD.items() if isinstance(error, kind))
+    except tuple(_MESSAGES) as error:
+        said, status = next(result for kind, result in _MESSAGES.items() if isinstance(error, kind))
         answer = _page(request, form, status, said, asks_code=step != "code" or isinstance(error, TooManyCodes))
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
             answer.headers["Retry-After"] = "60"
         return answer
 
 
-async def _taken(request: Request, form: Mapping[str, str]) -> ReportReceipt:
+async def _recorded(request: Request, form: Mapping[str, str]) -> ReportReceipt:
     """Take the report. Raises Malformed, CodeWrong and StoreUnavailable."""
     asked = _asked(form, front_of(request).days)
     made = ReportMade(PUBLIC_DOOR, asked, proven=True)
 
-    def taken(engine: Engine) -> ReportReceipt:
+    def record(engine: Engine) -> ReportReceipt:
         engine.reports.prove(made.msisdn, form["code"], form["ticket"])
         return ReportReceipt.of(engine.reports.take(made).report, engine.reports.terms.days)
 
-    return await front_of(request).ask(taken)
+    return await front_of(request).ask(record)
 
 
 async def _sent(request: Request, form: Mapping[str, str]) -> str:
@@ -94,15 +94,15 @@ async def _sent(request: Request, form: Mapping[str, str]) -> str:
 
 def _asked(form: Mapping[str, str], days: Days) -> MakeReport:
     """Read the report from a form. Raises Malformed."""
-    told = {name: form[name] for name in ("msisdn", "carrier", "caller_number", "what", "language")}
-    return read(MakeReport, {**told, "called_at": _instant(form["day"], form["time"], days)})
+    fields = {name: form[name] for name in ("msisdn", "carrier", "caller_number", "what", "language")}
+    return read(MakeReport, {**fields, "called_at": _instant(form["day"], form["time"], days)})
 
 
 def _instant(day: str, clock: str, days: Days) -> str:
     """Return the instant of a day and a time in the business's time zone; '' if they are not valid."""
-    told = _clock(clock)
+    time = _clock(clock)
     try:
-        return days.at(days.begins(day) + (told.hour * 60 + told.minute) * 60_000).isoformat() if told else ""
+        return days.at(days.begins(day) + (time.hour * 60 + time.minute) * 60_000).isoformat() if time else ""
     except (ValueError, OverflowError):
         return ""
 
@@ -116,9 +116,9 @@ def _clock(said: str) -> time | None:
 
 
 async def _form(request: Request) -> tuple[dict[str, str], str]:
-    told = await posted_form(request, MOST_POSTED, 20)
-    form = {name: told.get(name, "")[:1000] for name in FIELDS}
-    return {**form, "language": form["language"] or language_of(request)}, told.get("step", "")
+    fields = await posted_form(request, MOST_POSTED, 20)
+    form = {name: fields.get(name, "")[:1000] for name in FIELDS}
+    return {**form, "language": form["language"] or language_of(request)}, fields.get("step", "")
 
 
 def _named(form: Mapping[str, str], wrong: tuple[FieldError, ...]) -> list[str]:
@@ -138,12 +138,12 @@ def _page(
     language = language_of(request)
     t = words(language)
     names = _named(form, wrong)
-    told: dict[str, Any] = {"form": form, "wrong": names, "asks_code": asks_code, "sent": sent, "receipt": receipt}
+    values: dict[str, Any] = {"form": form, "wrong": names, "asks_code": asks_code, "sent": sent, "receipt": receipt}
     asked = [known] if (known := CARRIERS.get(form["carrier"])) else CARRIERS.values()
     problem = t[said].format(hotline=" / ".join(each.hotline for each in asked)) if said else ""
     html = template.render(
         t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
-        other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), languages=LANGUAGES, problem=problem, **told,
+        other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), languages=LANGUAGES, problem=problem, **values,
     )  # fmt: skip
     headers = {
         "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",

@@ -130,8 +130,8 @@ class Guarded:
 
     async def _serve(self, asked: Request, send: Send, *, may_act: bool) -> None:
         # To WSGI, `_` and `-` in a header's name are the same.
-        told = asked.scope["headers"]
-        headers = [(name, value) for name, value in told if name.replace(b"_", b"-") not in _KEPT_BACK]
+        received = asked.scope["headers"]
+        headers = [(name, value) for name, value in received if name.replace(b"_", b"-") not in _KEPT_BACK]
         headers.append((b"x-consent-language", language_of(asked).encode()))
         if not may_act:
             headers.append((b"x-consent-read-only", b"1"))

@@ -61,8 +61,8 @@ def _made() -> Mapping[str, tuple[str, str]]:
 @cache
 def words_of(stem: str, language: str) -> Mapping[str, str]:
     """Return the words that a page's scripts use: by full name, or by the beginning of a name."""
-    told = "\n".join(map(_script, _NAMED.findall(_source(stem))))
-    whole, begun = set(_WHOLE.findall(told)), tuple({one or other for one, other in _BEGUN.findall(told)})
+    source = "\n".join(map(_script, _NAMED.findall(_source(stem))))
+    whole, begun = set(_WHOLE.findall(source)), tuple({one or other for one, other in _BEGUN.findall(source)})
     return {
         name: said
         for name, said in words(language).items()

@@ -60,14 +60,14 @@ _UNDER_WAY = Decoder(UnderWay)
 
 def provider_of(settings: Settings) -> "Provider | None":
     """Return the configured provider, if any. Raises SettingsError if its packages are missing."""
-    told = settings.oidc()
-    if told is None:
+    oidc = settings.oidc()
+    if oidc is None:
         return None
     try:
         made: Callable[[Oidc], Provider] = import_module(PROVIDER).Provider
     except ImportError:
         raise SettingsError(f"CONSENT_OIDC__ISSUER needs two packages: pip install '{DISTRIBUTION}[oidc]'") from None
-    return made(told)
+    return made(oidc)
 
 
 @operations.add("GET", "/sign-in/provider", PUBLIC)
@@ -80,8 +80,8 @@ async def there(request: Request) -> Response:
         log.warning("sign-in: %s", error)
         return sign_in_page(request, error, to)
     until = await front_of(request).now() + UNDER_WAY_S * 1000
-    told = UnderWay(begun.state, begun.nonce, begun.verifier, to, until)
-    said = urlsafe_b64encode(encode(told)).decode()
+    flow = UnderWay(begun.state, begun.nonce, begun.verifier, to, until)
+    said = urlsafe_b64encode(encode(flow)).decode()
     answer = RedirectResponse(begun.url, HTTPStatus.SEE_OTHER)
     _keep(request, answer, f"{said}.{sessions_of(request).sign('sign-in', said)}", UNDER_WAY_S)
     return answer

@@ -100,13 +100,13 @@ def test_a_network_has_some_of_a_numbers_codes_a_day_and_leaves_its_holder_the_o
 def test_an_address_asks_for_so_many_codes_and_another_one_is_not_kept_waiting():
     now = [0.0]
     brake = Brake(2, 60, lambda: now[0])
-    brake.take("a")
-    brake.take("a")
+    brake.count("a")
+    brake.count("a")
     with pytest.raises(TooManyCodes):
-        brake.take("a")
-    brake.take("b")
+        brake.count("a")
+    brake.count("b")
     now[0] = 61
-    brake.take("a")
+    brake.count("a")
 
 
 def ask(desk, network="", of=None):
@@ -211,12 +211,12 @@ def test_the_addresses_of_one_ipv4_network_have_a_number_of_codes_together():
     brake, sent = Brake(), 0
     for n in range(200):
         try:
-            brake.take(f"192.0.2.{n}")
+            brake.count(f"192.0.2.{n}")
             sent += 1
         except CodesUsedUp:
             pass
     assert sent == 40
-    brake.take("192.0.3.1")
+    brake.count("192.0.3.1")
 
 
 def test_the_ticket_comes_with_the_answer_and_its_tries_are_nobody_elses(door):
@@ -252,14 +252,14 @@ def test_no_code_is_sent_whose_time_is_over_or_that_another_has_replaced(desk):
 def test_a_network_from_which_addresses_can_be_chosen_is_one_address():
     brake = Brake()
     for n in range(10):
-        brake.take(f"2001:db8:0:1::{n:x}")
+        brake.count(f"2001:db8:0:1::{n:x}")
     with pytest.raises(TooManyCodes):
-        brake.take("2001:db8:0:1:ffff:ffff:ffff:ffff")
-    brake.take("2001:db8:0:2::1")
+        brake.count("2001:db8:0:1:ffff:ffff:ffff:ffff")
+    brake.count("2001:db8:0:2::1")
     for _ in range(10):
-        brake.take("192.0.2.1")
+        brake.count("192.0.2.1")
     with pytest.raises(TooManyCodes):
-        brake.take("::ffff:192.0.2.1")
+        brake.count("::ffff:192.0.2.1")
 
 
 def test_whoever_has_many_networks_asks_for_as_many_codes_as_four_households_and_others_are_not_kept_waiting():
@@ -268,15 +268,15 @@ def test_whoever_has_many_networks_asks_for_as_many_codes_as_four_households_and
     sent = 0
     for n in range(200):
         try:
-            brake.take(f"2001:db8:0:{n:x}::1")
+            brake.count(f"2001:db8:0:{n:x}::1")
             sent += 1
         except CodesUsedUp:
             pass
     assert sent == 40
     for other in ("2001:db8:1::1", "192.0.2.1"):
-        brake.take(other)
+        brake.count(other)
     now[0] = 600
-    brake.take("2001:db8:0:ff::1")
+    brake.count("2001:db8:0:ff::1")
 
 
 def coded(door):
