@@ -1,7 +1,7 @@
 """The document tells each operation's own problems, and every problem that there is."""
 
 from consent_engine.api.app import PARTS
-from consent_engine.api.document.codes import FACTS, FORMS, told
+from consent_engine.api.document.codes import FACTS, FORMS, codes_by_status
 from consent_engine.api.document.operations import Operation
 from consent_engine.api.http.problems import STATUS
 from consent_engine.errors import ConsentError, Malformed
@@ -26,13 +26,13 @@ def test_every_error_that_a_caller_may_get_is_told_by_an_operation():
 
 
 def test_an_operation_tells_its_own_problems_and_no_others():
-    placing = told(DESCRIBED["POST", "/v1/orders"])
+    placing = codes_by_status(DESCRIBED["POST", "/v1/orders"])
     assert "`duplicate_order` (order)" in placing[409]
     assert "`busy` (while too many orders" in placing[503]
     assert not {"`already_reviewed`", "`nothing_parked`", "`reward_not_due`"} & set(placing[409].split(", "))
-    assert "busy" not in told(DESCRIBED["GET", "/v1/plans"])[503]
-    assert told(DESCRIBED["POST", "/v1/orders/{order_id}/cancel"])[409] == "`too_late` (state)"
-    assert told(DESCRIBED["GET", "/v1/calls/{call_id}"])[404] == "`call_not_found`"
+    assert "busy" not in codes_by_status(DESCRIBED["GET", "/v1/plans"])[503]
+    assert codes_by_status(DESCRIBED["POST", "/v1/orders/{order_id}/cancel"])[409] == "`too_late` (state)"
+    assert codes_by_status(DESCRIBED["GET", "/v1/calls/{call_id}"])[404] == "`call_not_found`"
 
 
 def test_no_operation_tells_a_problem_twice_and_each_has_a_status():
@@ -44,4 +44,4 @@ def test_no_operation_tells_a_problem_twice_and_each_has_a_status():
 def test_facts_are_of_codes_that_there_are():
     assert FACTS.keys() <= {kind.code for problems in DESCRIBED.values() for kind in problems}
     assert "`invalid_msisdn`" in FORMS
-    assert FORMS not in told([Malformed])[422]
+    assert FORMS not in codes_by_status([Malformed])[422]
