@@ -68,7 +68,7 @@ def run(arguments: Sequence[str], command: Callable[..., object] = app) -> int:
 
 
 def _closed(status: int) -> int:
-    """Flush what was printed; return the exit status, which is not 0 where that cannot be written."""
+    """Flush standard output; return the exit status, which is not 0 where that cannot be written."""
     unwritten = lost(sys.stdout)
     if unwritten and not status:
         status = FAILED
@@ -107,7 +107,7 @@ def _line(error: Exception) -> tuple[str, int]:
 
 
 def _advice(error: ConsentError) -> str:
-    """Return what to do about an error; "" where its message says it."""
+    """Return the remedy for an error; "" where its message says it."""
     if "takes no writes" in str(error):  # it is full, a replica, or its disk fails
         return "`consent doctor --brief` says why"
     if not isinstance(error, StoreUnavailable) or not error.named_by:

@@ -31,7 +31,7 @@ def audit(
 ) -> int:
     """Replay the log against the stored records, and name those dropped or rewritten. Exit status 1: there are some.
 
-    Whoever can write to Redis and to the archive can shorten the log together with all that goes by it, unseen from
+    A person who can write to Redis and to the archive can shorten the log with all that goes by it, unseen from
     here: keep the checkpoint that an audit ends with where nobody of the installation can change it. What was committed
     before is brought to the log first.
     """

@@ -99,7 +99,7 @@ def restore(folder: Annotated[Path, _OF]) -> None:
 def rebuild() -> None:
     """Fill a Redis that lost its data from SQL, which has every record as of a second before. Stop APIs and workers
     first. If it dies, type it again. CONSENT_CELLS may be another number than before. A data folder's own server, and
-    cells of a cluster that lost theirs, likewise.
+    cells of a cluster that lost their data, likewise.
     """
     from consent_engine.backup.fill import fill
     from consent_engine.config.calendars import days_in
@@ -124,7 +124,7 @@ def rebuild() -> None:
 
 
 def _checked(settings: "Settings", slowly: Slowly) -> None:
-    """Check the data while no worker works, and put back what they lack."""
+    """Check the data while no worker works, and put back the missing parts."""
     from consent_engine.doctor import Level, Wanted, examine
     from consent_engine.doctor.records import MENDED
 

@@ -1,4 +1,4 @@
-"""`consent doctor`: problems of this installation, and what to type."""
+"""`consent doctor`: problems of this installation, each with a remedy."""
 
 from typing import Annotated
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _A_PAGE = 200
 _WAIT_S = 5.0
-"""How long a command waits at most until SQL has what was committed before it."""
+"""How long a command waits at most until SQL has every commit made before it."""
 CARRIER_NAMES = ", ".join(CARRIERS)
 """The carriers, as the help of every `--carrier` lists them."""
 

@@ -202,7 +202,7 @@ def _of(at: "datetime | None") -> str:
 
 
 def _seen(seen: "PageSeen") -> tuple[str, ...]:
-    """Return a channel's cells: public or not, since when, what is wrong, the page's hash; attested by whom, why."""
+    """Return a channel's cells: public or not, since when, the fault, the page's hash; the admin, the reason."""
     shown = "public" if seen.public else "not public"
     return shown, instant(seen.since), seen.why or "-", seen.hash or "-", seen.by or "-", seen.reason or "-"
 

@@ -232,7 +232,7 @@ class Supervisor:
 
 
 def progress(stop: Stop) -> Callable[[str], None]:
-    """Return a function that logs what a server's start waits for, and ends the wait when this process must stop."""
+    """Return a function that logs the reason a server's start waits, and ends the wait when this process must stop."""
 
     def tell(text: str) -> None:
         if stop.is_set:

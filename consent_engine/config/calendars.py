@@ -28,7 +28,7 @@ def bundled() -> Path:
 
 
 def calendar_from(path: Path | None) -> Calendar:
-    """Read the calendar in a YAML file, or the bundled one. Raises SettingsError naming the file and what is wrong."""
+    """Read the calendar in a YAML file, or the bundled one. Raises SettingsError naming the file and the fault."""
     name = str(path) if path else BUNDLED
     try:
         text = path.read_text("utf-8") if path else files("consent_engine").joinpath(name).read_text("utf-8")

@@ -12,7 +12,7 @@ _SHAPE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)", re.ASCII)
 
 
 def duration(text: str, longest: timedelta = LONGEST) -> timedelta:
-    """Read a duration, in whole milliseconds. ValueError says what is wrong, for people, without quoting the text.
+    """Read a duration, in whole milliseconds. ValueError names the fault, for people, without quoting the text.
 
     >>> duration("90s"), duration("2.5s"), duration("1d")
     (datetime.timedelta(seconds=90), datetime.timedelta(seconds=2, microseconds=500000), datetime.timedelta(days=1))

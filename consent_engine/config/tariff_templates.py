@@ -14,7 +14,7 @@ _ID = re.compile(r"[^\s\"'<>]+")
 
 
 def templates_in(path: Path | None) -> Mapping[str, Template]:
-    """Read the templates by host. Raises SettingsError that names the host and what is wrong, in one line."""
+    """Read the templates by host. Raises SettingsError that names the host and the fault, in one line."""
     if path is None:
         return {}
     try:

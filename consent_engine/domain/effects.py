@@ -1,6 +1,6 @@
 """Effects: work that is due outside or later; lanes: the kinds of work; outcomes: how an outside call ended.
 
-An effect carries no payload: its id says what is due, its owner (an order, line, call or ending) holds the rest.
+An effect carries no payload: its id names the work, its owner (an order, line, call or ending) holds the rest.
 
     sms.<purpose>.<n>    SendSms, lane sms         n counts questions, not attempts
     activate             Activate, lane activation
@@ -49,7 +49,7 @@ class Purpose(StrEnum):
     NOTIFICATION = "notification"
     FAILURE = "failure"
     HELD = "held"
-    """A person will read what the subscriber wrote; until then nobody calls the subscriber."""
+    """A person will read the reply; until then the subscriber is not called."""
     RESUMED = "resumed"
     """The reply was no refusal: how the order can still be confirmed."""
     PROVE = "prove"
@@ -89,13 +89,13 @@ WAKE_FAILED = "wake.confirmation_failed"
 WAKE_ACTIVATE = "wake.activate"
 """The order is confirmed, but a restriction bars its activation: the activation is tried again."""
 WAKE_UNDECIDED = "wake.undecided"
-"""A suspected refusal that nobody decided on becomes a refusal: an effect of a line."""
+"""A suspected refusal becomes a refusal without a decision: an effect of a line."""
 WAKE_PARTS = "wake.parts"
 """The parts of a reply have waited long enough for the others: an effect of a line."""
 WAKE_ARCHIVE = "wake.archive"
 """A settled order leaves the store for the archive. It changes no state, and is no event."""
 WAKE_ABANDONED = "wake.abandoned"
-"""Nobody reported how a call ended: an effect of a call."""
+"""The end of a call was not reported: an effect of a call."""
 WAKE_UNLAWFUL = "wake.unlawful"
 """A call was abandoned, or ended without its recording: its open orders are cancelled. An effect of a call."""
 WAKE_SECOND_LOOK = "wake.second_look"
@@ -222,7 +222,7 @@ class Restored(StrEnum):
 
 
 class Settlement(Struct, frozen=True, array_like=True):
-    """What the BSS said of money and of the former plan when it took a service back; '' where it said nothing.
+    """The BSS's answer on money and on the former plan when it took a service back; '' where it said nothing.
 
     fee, refund: in yuan · refund_by: until when it is paid, a day or an instant
     """

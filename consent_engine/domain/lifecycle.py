@@ -108,7 +108,7 @@ class Trigger(Worded):
     RETRIED = "retried", "人工重试", "Retried by a person"
     """Taken off the stuck list by a person."""
     REVEALED = "revealed", "完整号码被查看", "The whole number was shown"
-    """A person for whom the number is masked was shown it and the subscriber's words, for a stated reason."""
+    """A person whose role masks the number was shown it and the reply, for a stated reason."""
     ENDED_LATE = "ended_late", "外部调用事后才结束：已记录", "An outside call ended late: noted"
     """An outside call ended after its effect was gone: noted, with its ref."""
 

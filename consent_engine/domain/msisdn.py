@@ -60,7 +60,7 @@ def of_sender(text: str) -> Msisdn:
 
 
 def _no_mobile(text: str) -> str:
-    """The reason why a text is no number of a person's mobile, and what to do; the text is not repeated."""
+    """The reason why a text is no number of a person's mobile, and the remedy; the text is not repeated."""
     if _OF_A_THING.fullmatch(text):
         return "must be a Chinese mobile number: one of 13 digits is of a thing, whose SMS nobody reads"
     if _LANDLINE.fullmatch(text):

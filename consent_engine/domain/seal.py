@@ -1,6 +1,6 @@
-"""Seals: a keyed hash of what a record's chain covers (of an order, line, call, ending or report), checked on reading.
+"""Seals: a keyed hash over the chain of a record (order, line, call, ending or report), checked on reading.
 
-The chain's head is a plain hash, so that anybody who holds a chain can check it; but an intruder who writes into the
+The chain's head is a plain hash, so that anyone with the chain can check it; but an intruder who writes into the
 store could make another. The seal beside it is keyed with the installation's secret. A record whose seal does not fit
 is broken: it is parked and raises an alarm, and is never acted on.
 """

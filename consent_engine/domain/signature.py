@@ -1,4 +1,4 @@
-"""The signature of the generic gateway and BSS: it proves who sent a body, and that no old one is sent again."""
+"""The signature of the generic gateway and BSS: it proves the sender of a body, and that no old one is sent again."""
 
 import hmac
 import re
@@ -22,7 +22,7 @@ def check(secret: str, header: str | None, body: bytes, now_ms: int, tolerance_s
     """Return if `header` signs `body` with `secret`, within the tolerance either way; else raise Unauthenticated;
     `genuine` if only the instant is wrong.
 
-    The error's message is the same whatever is wrong: it helps nobody to guess. An empty secret fits no signature.
+    The error's message is the same for every fault: it helps no one to guess. An empty secret fits no signature.
     """
     match = _PATTERN.fullmatch(header or "")
     # Without a match the digest is computed all the same, so that the time taken reveals as little as the message.

@@ -19,7 +19,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def heard(text: str) -> str:
-    """A reply's words as they are taken in, whatever they are: a refusal among them counts. A lone surrogate, as where
+    """A reply's words as they arrive, of any kind: a refusal among them counts. A lone surrogate, as where
     a long text was cut within a character, becomes U+FFFD; a text longer than any person writes is cut in its middle,
     with a mark. Neither is a yes.
     """

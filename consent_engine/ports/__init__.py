@@ -1,4 +1,4 @@
-"""The ports: what the engine asks of the outside. No adapter is imported here, and none is known by name."""
+"""The ports: the engine's requests to the outside. No adapter is imported here, and none is known by name."""
 
 from consent_engine.ports.archive import Aged, Archive, Expired, Retirement, RetireResult, Retiring
 from consent_engine.ports.calls import CallArchive

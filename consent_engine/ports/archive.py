@@ -100,7 +100,7 @@ class Archive(Protocol):
     """The archive of settled orders, kept whole, so that history, chain and proof can be read from it alone.
 
     Safe in several threads and processes at once. Every method raises ArchiveUnavailable when the archive cannot be
-    reached in a bounded time; for a while after that it does so at once, and nobody waits.
+    reached in a bounded time; for a while after that it does so at once.
     """
 
     calls: CallArchive
@@ -108,7 +108,7 @@ class Archive(Protocol):
     records: RecordArchive
     """reports that are answered, and endings that are over"""
     must_stand: bool
-    """whether the data name an archive as theirs: then a missing one is not created"""
+    """whether the data name an archive: then a missing one is not created"""
 
     def id(self) -> str:
         """Return the archive's own id, made when it was created: two archives never share one."""
@@ -147,7 +147,7 @@ class Archive(Protocol):
         """
 
     def expire(self, now: Millis, most: int) -> Expired:
-        """Delete what is past its retention, at most `most` records of each kind; repeat until nothing is deleted."""
+        """Delete the records past retention, at most `most` records of each kind; repeat until nothing is deleted."""
 
 
 class Retirement(Protocol):
@@ -180,7 +180,7 @@ class Retirement(Protocol):
         """Return the id of the archive these data belong to; "" when they belong to none yet."""
 
     def bind_archive(self, archive: str) -> str:
-        """Bind these data, durably, to an archive if they have none, each cell for itself; return the id of theirs."""
+        """Bind these data, durably, to an archive if they have none, each cell for itself; return its id."""
 
     def plans(self, archive: str, known: str) -> PlansKept | None:
         """Return the plans with all their versions; None where their mark is `known`. Raises NotOurArchive where these
@@ -188,7 +188,7 @@ class Retirement(Protocol):
         """
 
     def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
-        """Keep what `plans` gave, durably; a version that is there stays."""
+        """Keep the versions that `plans` gave, durably; a version that is there stays."""
 
     def emptied(self, archive: str) -> list[int]:
         """Return the cells that are not bound to this archive: they lost their data since."""

@@ -54,7 +54,7 @@ class Journal(Protocol):
     def read(self, most: int, reader: str, archive: str) -> list[Piece]:
         """Return waiting entries, up to `most` from each cell that can be reached. Each cell has one reader at a time:
         a reader that finds entries holds the cell for some seconds. Raises NotOurArchive for a cell that is not bound
-        to this archive: it lost its data, and what it has of a number now must not replace what SQL has.
+        to this archive: it lost its data, and its record of a number must not replace SQL's.
         """
 
     def drop(self, piece: Piece) -> bool:
@@ -94,10 +94,10 @@ class Writing(Protocol):
         """
 
     def lines(self, lines: Mapping[str, LineKept]) -> None:
-        """Write lines as the store has them, and what stands on them."""
+        """Write lines as the store has them, and their restrictions."""
 
     def plans(self, kept: PlansKept) -> None:
-        """Write the catalogue, in place of what is here of it."""
+        """Write the catalogue, in place of the one here."""
 
     def append(self, entries: Sequence[str]) -> int:
         """Number the leaves that are not in the log yet, in their order. Return how many they were. Raises BrokenRecord
@@ -123,7 +123,7 @@ class Log(Protocol):
 
     def ends(self) -> tuple[int, int]:
         """Return the number behind the last entry, and how many were counted, which is more where the last ones are
-        gone. Raises BrokenRecord for a count that is no number, or too small: somebody changed it.
+        gone. Raises BrokenRecord for a count that is no number, or too small: it was changed.
         """
 
     def begins(self, since: Millis) -> int:

@@ -76,7 +76,7 @@ class WebhookCall(Struct, frozen=True):
 class Parsed(Struct, Generic[Message], frozen=True):
     """One webhook call, read item by item: an unreadable item does not make the others of its batch fail.
 
-    rejected: (index, what is wrong) - never the value · malformed: the call itself cannot be read; its messages are the
+    rejected: (index, the fault) - never the value · malformed: the call itself cannot be read; its messages are the
     refusals that were found in it, and the gateway is answered this error once they are stored
     """
 
@@ -116,7 +116,7 @@ class Gateway(Protocol):
     """The largest number of segments of one text that arrive whole; a longer text is not handed over."""
     reports: bool
     """Whether the gateway reports for every SMS when it reached the handset. If so, a yes that came earlier cannot
-    answer that question: nobody had read it."""
+    answer that question: it was not delivered."""
 
     @property
     def webhooks(self) -> Webhooks:

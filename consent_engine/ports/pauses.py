@@ -13,7 +13,7 @@ LANE = "lane"
 
 
 class Pause(Struct, frozen=True, array_like=True):
-    """A pause of a lane or a gateway: since when, by whom, and why."""
+    """A pause of a lane or a gateway: its beginning, the person, and the reason."""
 
     at: Millis
     by: str

@@ -1,7 +1,7 @@
-"""The ports to what is read in SQL: lists, searches and sums of all records, as of the scribe's last beat.
+"""The ports to the queries in SQL: lists, searches and sums of all records, as of the scribe's last beat.
 
 Every method raises ArchiveUnavailable as the Archive does. Records in SQL are some moments old: nothing is decided by
-them alone, and whoever acts on one reads it in the store first.
+them alone, and an act on one reads it in the store first.
 """
 
 from collections.abc import Mapping, Sequence

@@ -21,7 +21,7 @@ from consent_engine.ports.loaded import Loaded
 
 CLOCKS_APART_MS: Millis = 1_000
 """How far the clocks of the store's servers may be apart: a commit's `until` comes from one, and is compared by
-another, a promoted replica even. Whoever waits for such an instant waits so much longer.
+another, a promoted replica even. A caller that waits for such an instant waits so much longer.
 """
 
 
@@ -255,7 +255,7 @@ class LiftResult(StrEnum):
     NEWER = "newer"
     """the refusal is for a newer act of the subscriber than the one it was to be lifted for"""
     DAMAGED = "damaged"
-    """its record cannot be read, so nobody can say whether the act is newer: it stands"""
+    """its record cannot be read, so it is unknown whether the act is newer: it stands"""
 
 
 class Records(Protocol):
@@ -298,4 +298,4 @@ class Records(Protocol):
         was lifted at `at`, as the journal's entry does; proven durable."""
 
     def lifted(self, most: int) -> list[str]:
-        """Return what was kept of the newest liftings (JSON: carrier, at, by, evidence, ...), newest first."""
+        """Return the newest liftings (JSON: carrier, at, by, evidence, ...), newest first."""

@@ -1,4 +1,4 @@
-"""The port to reveals: to whom an order's masked number was shown, when and why."""
+"""The port to reveals: the person shown an order's masked number, the instant, the reason."""
 
 from typing import Protocol
 

@@ -79,6 +79,6 @@ def claim(archive: Archive, data: Retirement) -> None:
 
 
 def lost(cells: Sequence[int]) -> NotOurArchive:
-    """Return the error for cells that are not bound to the archive of the data: what they have is not all they had."""
+    """Return the error for cells that are not bound to the archive of the data: their data are not complete."""
     named = "these data are" if cells == [0] else f"the data of cells {', '.join(map(str, cells))} are"
     return NotOurArchive(f"{named} not bound to their archive: Redis lost them; stop APIs and workers: consent rebuild")

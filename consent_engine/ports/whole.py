@@ -1,4 +1,4 @@
-"""The port to all that a store had, as SQL has it: what an empty store is filled from."""
+"""The port to all that a store had, as SQL has it: an empty store is filled from it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol

@@ -25,7 +25,7 @@ ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "E
 """Algorithms that a token may be signed with: none by which a holder of our own secret could sign, and never `none`."""
 TIMEOUT_S = 10.0
 SKEW_S = 60
-"""How far the provider's clock may differ from ours."""
+"""How far the provider's clock may differ from this host's."""
 LOGOUT_FRESH_S = 300
 """How old a logout token may be."""
 KEYS_S = 60.0

@@ -48,7 +48,7 @@ class SignInFailed(Unauthenticated, code="sign_in_failed"):
 
 
 class NoRole(Forbidden, code="no_role"):
-    """No rule of CONSENT_OIDC__ROLES fits a person whom the provider knows."""
+    """No rule of CONSENT_OIDC__ROLES fits a person known to the provider."""
 
 
 class ProviderAway(ConsentError, code="provider_away"):
@@ -103,7 +103,7 @@ class Sessions:
         self._begin(request, response, key_hash, await self._front.now(), LIFE_S)
 
     def open_for(self, request: Request, response: Response, person: SignedIn, lasts: Millis) -> None:
-        """Put the cookie of a person whom the provider has signed in into the response."""
+        """Put the cookie of a person signed in by the provider into the response."""
         encoded = urlsafe_b64encode(encode(person)).decode().rstrip("=")
         self._begin(request, response, f"{_PERSON}{encoded}", person.at, lasts // 1000)
 

@@ -1,1 +1,1 @@
-"""The door: may this order be taken?"""
+"""The door: may this order be accepted?"""

@@ -1,4 +1,4 @@
-"""Admission: the rules that decide whether an order may be taken, each with its error code."""
+"""Admission: the rules that decide whether an order may be accepted, each with its error code."""
 
 from binascii import a2b_base64
 from collections.abc import Mapping, Sequence

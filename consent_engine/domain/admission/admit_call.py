@@ -157,7 +157,7 @@ def _shown_by_the_end(
 ) -> tuple[Violation, ...]:
     began = call.began
     checked = verify(secret, began.permit, line.id, began.carrier, plan, began.started_at) if began.permit else None
-    # A call that nobody answered has nothing to record, unless an order names it.
+    # A call without an answer has nothing to record, unless an order names it.
     sold = any(each.kind is Kind.CALL and each.ref == call.id for each in line.restrictions)
     known = Known(
         at=began.started_at,

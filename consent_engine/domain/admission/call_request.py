@@ -38,7 +38,7 @@ _Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), Afte
 
 
 class StartCall(StrictForm):
-    """A call that began. It is recorded whatever is wrong with it; the answer lists its violations."""
+    """A call that began. It is recorded with any violations; the answer lists them."""
 
     permit: Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTABLE)] | None = Field(
         None, description="from POST /v1/permits"
@@ -144,7 +144,7 @@ class CallStart(Struct, frozen=True):
 
 
 class CallEnd(Struct, frozen=True):
-    """One request about a call that ended: the caller's API key, the call, the form, or what is wrong with it.
+    """One request about a call that ended: the caller's API key, the call, the form, or its errors.
 
     since: when that API key was created · anyone: whether it may end calls that other keys began · says_refused:
     whether the subscriber refused by the words of a body that cannot be read as a form
@@ -159,7 +159,7 @@ class CallEnd(Struct, frozen=True):
 
     @property
     def refused(self) -> bool:
-        """Whether the subscriber refused, whatever is wrong with the request otherwise."""
+        """Whether the subscriber refused, even in a faulty request."""
         return self.says_refused or (isinstance(self.form, EndCall) and self.form.outcome is CallOutcome.REFUSED)
 
     def repeats(self, call: Call) -> bool:
@@ -172,7 +172,7 @@ class CallEnd(Struct, frozen=True):
 
     @property
     def request(self) -> EndCall:
-        """The form. Raises Malformed for what is wrong with it."""
+        """The form. Raises Malformed with its errors."""
         if isinstance(self.form, Malformed):
             raise self.form
         if wrong := self.form.form_errors():

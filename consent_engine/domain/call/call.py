@@ -1,6 +1,6 @@
 """Call: the record of one telephone call, with or without an order: the facts of its beginning, and everything since.
 
-As with an order, whatever changes is read from the events, and the public part is a chain of hashes: the doc first,
+As with an order, all that changes is read from the events, and the public part is a chain of hashes: the doc first,
 then each event. The numbers are the person part.
 """
 
@@ -25,7 +25,7 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.retention import Evidence
 
 ABANDONED_AFTER_MS = 4 * 3_600_000
-"""How long after it was made known a call that nobody ends is abandoned."""
+"""How long after it was made known a call without a reported end is abandoned."""
 RECORDING = "rec"
 """The field of a call's record that holds the keys its recording is reserved under."""
 _AS_THE_ID_SAYS = "="
@@ -40,7 +40,7 @@ class CallState(StrEnum):
     UP = "up"
     ENDED = "ended"
     ABANDONED = "abandoned"
-    """Nobody reported how the call ended."""
+    """The end of the call was not reported."""
 
 
 CallEvent = (

@@ -50,7 +50,7 @@ class Ended(Struct, frozen=True, array_like=True, tag="ended"):
 
 
 class Abandoned(Struct, frozen=True, array_like=True, tag="abandoned"):
-    """Nobody reported how the call ended."""
+    """The end of the call was not reported."""
 
     at: Millis
     op: str

@@ -1,6 +1,6 @@
 """Records with a chain of hashes of their own: calls, endings and reports.
 
-The public part is the chain: the doc first, then each event. Whatever changes is read from the events.
+The public part is the chain: the doc first, then each event. Everything that changes is read from the events.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The figures of calls: how many began in a period, and what became of them."""
+"""The figures of calls: how many began in a period, and how they ended."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ class Count(StrEnum):
     UNRECORDED = "unrecorded"
     """Ended without a recording, though the call was answered."""
     REVIEWED = "reviewed"
-    """Heard by a reviewer, whatever the verdict."""
+    """Heard by a reviewer, with any verdict."""
     REVIEW_FAILED = "review_failed"
     """Failed for good."""
     WRONG = "wrong"

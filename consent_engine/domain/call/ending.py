@@ -1,4 +1,4 @@
-"""Ending: the record of taking back one activated service. An order has one at most, whatever the cause.
+"""Ending: the record of taking back one activated service. An order has one at most, for any cause.
 
 A record of its own in the order's cell: it carries the plan, the number, the holder and the activation, so that it
 never moves an order that has settled or is archived.
@@ -206,7 +206,7 @@ def ending_id(order: str) -> str:
 
 
 class Why(Struct, frozen=True):
-    """A request for an ending: its cause, its channel, who asked, their words. at: when it arrived; 0: just now"""
+    """A request for an ending: its cause, its channel, the asker, the reason. at: when it arrived; 0: just now"""
 
     cause: Cause
     channel: str

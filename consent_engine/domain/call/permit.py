@@ -1,7 +1,7 @@
 """Permits to dial a number: the one decision for all callers, and the token that stands for a yes.
 
 A token is 80 characters that need no encoding in an address. It holds the request, the keyed hash of the number, the
-carrier, the plan (hashed) or none, and since and until when it is valid; nobody can read a number in it, or make one
+carrier, the plan (hashed) or none, and since and until when it is valid; no one can read a number in it, or make one
 without the installation's secret. No token is stored: it proves itself.
 """
 
@@ -101,7 +101,7 @@ class Dialling(Struct, frozen=True):
         return CALLABLE
 
     def unreadable(self) -> Dial:
-        """The answer for a number with an unreadable entry on its line: nobody calls it meanwhile."""
+        """The answer for a number with an unreadable entry on its line: it is not called meanwhile."""
         return Dial(callable=False, since=0, reason=Denied.SUSPECTED)
 
 
@@ -170,7 +170,7 @@ class Tokens:
 
 
 def read(secret: str, token: str) -> Permit | None:
-    """Read a token; None when this installation did not make it. Takes as long for every text, whatever is wrong."""
+    """Read a token; None when this installation did not make it. Needs the same time for every text."""
     is_shaped = _SHAPE.fullmatch(token) is not None
     raw = urlsafe_b64decode(token if is_shaped else "A" * 80)
     body, theirs = raw[: _BODY.size], raw[_BODY.size :]

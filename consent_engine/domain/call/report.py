@@ -39,9 +39,9 @@ class ReportClass(StrEnum):
     OURS_FORBIDDEN = "ours_forbidden"
     OURS_ALLOWED = "ours_allowed"
     OURS_UNRECORDED = "ours_unrecorded"
-    """Our number was shown, but no such call is known. As a decision: the call counts as ours."""
+    """A carrier's sales number was shown, but no such call is known. As a decision: the call was made here."""
     OURS_SPOOFED = "ours_spoofed"
-    """The same, and a person found that the call was not ours. It is never proposed."""
+    """The same, and a person found that the call was not made here. It is never proposed."""
     CHANNEL = "channel"
     """Another party's number was shown, and one of our plans was sold."""
     NOT_OURS = "not_ours"
@@ -52,7 +52,7 @@ REWARDED = frozenset({ReportClass.OURS_FORBIDDEN, ReportClass.OURS_UNRECORDED})
 OF_OTHERS = frozenset({ReportClass.CHANNEL, ReportClass.NOT_OURS})
 """The classes of calls that were not made from our number."""
 PASSED_ON = OF_OTHERS | {ReportClass.OURS_SPOOFED}
-"""The classes of calls that were not ours: the trace is passed on."""
+"""The classes of calls made elsewhere: the trace is passed on."""
 
 
 class Reward(StrEnum):
@@ -109,7 +109,7 @@ class ReportPerson(PersonPart, frozen=True):
 
 
 class Decided(Struct, frozen=True, array_like=True, tag="decided"):
-    """A person's decision on the report. op: the same for equal decisions · forwarded: to whom the trace was passed ·
+    """A person's decision on the report. op: the same for equal decisions · forwarded: the addressee of the trace ·
     tell_by: the deadline for the answer to the reporter
     """
 
@@ -152,12 +152,12 @@ class Report(ChainedRecord[ReportReceived, ReportPerson, ReportEvent], frozen=Tr
 
     @property
     def number(self) -> str:
-        """The number that the reporter is given: 8 characters that nobody mistakes for others."""
+        """The number that the reporter is given: 8 characters that are not mistaken for others."""
         return number_of(self.id)
 
     @property
     def decided(self) -> Decided | None:
-        """The decision; None while nobody has decided."""
+        """The decision; None while the report is open."""
         return next((each for each in self.events if isinstance(each, Decided)), None)
 
     @property

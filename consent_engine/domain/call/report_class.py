@@ -33,7 +33,7 @@ class Because(StrEnum):
     NOTHING_AGAINST_IT = "nothing_against_it"
     NOT_OUR_NUMBER = "not_our_number"
     LOOKS_LIKE_OURS = "looks_like_ours"
-    """Another number was shown, which begins or ends with ours."""
+    """Another number was shown, which begins or ends with a sales number."""
     OF_ANOTHER_CARRIER = "of_another_carrier"
     NAMES_US = "names_us"
     """The reporter's words name the carrier."""

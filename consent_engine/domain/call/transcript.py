@@ -33,7 +33,7 @@ ENOUGH = 0.6
 
 
 class Spoken(Struct, frozen=True):
-    """One line of a transcript: when it was said (ms), by whom (`agent` or `subscriber`), and its words."""
+    """One line of a transcript: when it was said (ms), its speaker (`agent` or `subscriber`), and its words."""
 
     at: Millis
     by: str

@@ -1,6 +1,6 @@
 """Violations of the rules by a call: a closed list, each decided by one function of the facts known of the call.
 
-A permit that fits answers for what it was asked about: the registration as marketing-free, cooling off, the hour. It
+A permit that fits answers for the rules checked by it: the registration as marketing-free, cooling off, the hour. It
 never answers for a refusal: a subscriber who refuses after it was given is not called any more; nor for how often a
 number is called in a day, which is known only once all calls of the day were reported.
 """
@@ -59,7 +59,7 @@ class Known(Struct, frozen=True):
     at: when it began · carrier: that called · plan: offered ('' while not known) · official: whether it came from the
     carrier's one number · required: a call needs a permit · permit: the result of checking it; None: none was named ·
     standing: the restrictions on the line, with those that ended lately · quiet: whether it began in quiet hours ·
-    line_shows: as `shown_by` returns it · recorded: whether it was recorded, or nobody answered
+    line_shows: as `shown_by` returns it · recorded: whether it was recorded, or not answered
     """
 
     at: Millis

@@ -1,1 +1,1 @@
-"""Decisions: what follows from a fact about an order, and the effects that each state wants."""
+"""Decisions: the consequences of a fact about an order, and the effects that each state wants."""

@@ -1,4 +1,4 @@
-"""Conclusions from all reports on an SMS together: that it reached nobody, or that all of it is on the handset."""
+"""Conclusions from all reports on an SMS together: that it was not delivered, or that all of it is on the handset."""
 
 from msgspec.structs import replace
 
@@ -22,7 +22,7 @@ from consent_engine.domain.order.order import QUESTION, Order
 
 
 def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decision:
-    """Settle an order whose question surely reached nobody. waits: unread messages may say otherwise; then it is looked
+    """Settle an order whose question surely did not arrive. waits: unread messages may say otherwise; then it is looked
     at again once they are read.
     """
     if not reached_nobody(order):

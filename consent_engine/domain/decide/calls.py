@@ -19,7 +19,7 @@ def follows_of_call(effect: str, call: Call) -> bool:
 
 
 def abandoning(now: Millis) -> Put:
-    """Return the timer of a call that was made known just now, for the case that nobody ends it."""
+    """Return the timer of a call that was made known just now, for the case that its end is not reported."""
     return Put(WAKE_ABANDONED, now + ABANDONED_AFTER_MS)
 
 

@@ -84,7 +84,7 @@ def switching_off(ending: Ending, now: Millis) -> Put:
 
 
 def on_end_outcome(ending: Ending, ended: Ended, policy: Policy, now: Millis) -> EndDecision:
-    """Decide what an ended call to the BSS means. Done counts for any attempt; all else only for the one in hand."""
+    """Decide the effects of an ended call to the BSS. Done counts for any attempt; all else for the one in hand."""
     pending, outcome = ending.effects.get(DEACTIVATE), ended.outcome
     if isinstance(outcome, Accepted):
         return _off(ending, ended, outcome, pending, now)
@@ -127,7 +127,7 @@ def _failed(ending: Ending, ended: Ended, pending: Pending, why: str, now: Milli
 
 
 def on_retry(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
-    """Retry what is parked; void where nothing is."""
+    """Retry the parked effects; void where there are none."""
     parked = {effect: each for effect, each in ending.effects.items() if each.parked}
     put = tuple(Put(effect, now, replace(each, parked=0, leased_at=0)) for effect, each in parked.items())
     failed = ending.state is EndingState.ENDING_FAILED and DEACTIVATE in parked
@@ -153,7 +153,7 @@ def _tried(ending: Ending) -> int:
 
 
 def on_give_up(ending: Ending, op: str, by: str, reason: str, now: Millis) -> EndDecision:
-    """Give up what is parked, and keep the reason; void where nothing is. We send its subscriber no SMS about it."""
+    """Give up the parked effect, and keep the reason; void where there is none. Its subscriber gets no SMS about it."""
     pending = ending.effects.get(DEACTIVATE)
     if ending.state is not EndingState.ENDING_FAILED or pending is None or not pending.parked:
         return EndDecision()

@@ -21,7 +21,7 @@ from consent_engine.domain.sms import Delivery
 
 
 def on_report(order: Order, report: Reported, now: Millis) -> Decision:
-    """Record a report, and decide what follows from all reports on that SMS."""
+    """Record a report, and decide the consequences of all reports on that SMS."""
     event = Event.of(_detail(order, report), now, report.op, report.message_id, report.gateway)
     known = order.moved(event)
     decision = _on_question(known, report, now) if asks(report.effect) else _on_other(known, report, now)

@@ -1,4 +1,4 @@
-"""Outcomes of outside calls, and what follows: done, again later, held in doubt, or parked for a person."""
+"""Outcomes of outside calls, and their consequences: done, again later, held in doubt, or parked for a person."""
 
 from msgspec.structs import replace
 
@@ -51,7 +51,7 @@ from consent_engine.domain.order.order import QUESTION, Order
 
 
 def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
-    """Decide what an ended call means. One that ended after its effect was gone is kept as a note, with its ref."""
+    """Decide the effects of an ended call. One that ended after its effect was gone is kept as a note, with its ref."""
     pending = order.effects.get(ended.effect)
     same = pending is not None and pending.attempts == ended.token
     current = same and pending is not None and pending.leased_at > 0
@@ -257,7 +257,7 @@ def _answered_by_code(order: Order) -> bool:
 
 
 def on_line_outcome(ended: Ended, pending: Pending, policy: Policy, now: Millis) -> Put | None:
-    """Return what to put for an SMS of no order: None when it has ended, else the same, later or parked."""
+    """Return the effect to put for an SMS of no order: None when it has ended, else the same, later or parked."""
     match ended.outcome:
         case Unavailable(reason, after):
             due = now + policy.backoff(pending.attempts, ended.roll, after)

@@ -43,7 +43,7 @@ MOST_ANSWERS = 3
 
 
 def on_reply(order: Order, reply: Replied, now: Millis) -> Decision:
-    """Decide what a reply does to an order it means, or might mean."""
+    """Decide the consequences of a reply for an order it means, or might mean."""
     if number_changed(order):  # neither the writer nor the present holder is notified
         return note(order, _event(details.RepliedLate, reply, now))
     if reply.rule is Rule.AMBIGUOUS and reply.keyword is not Keyword.HELP:
@@ -202,7 +202,7 @@ def _late(order: Order, reply: Replied, now: Millis) -> Decision:
 
 
 def _help(order: Order, reply: Replied, now: Millis) -> Decision:
-    """Say what the order is about and how to answer."""
+    """Answer with the subject of the order, and how to reply to it."""
     helped = sum(1 for _ in order.all(Trigger.ASKED_HELP))
     puts = (say(Purpose.HELP, now, helped + 1),) if helped < MOST_ANSWERS else ()
     return note(order, _event(details.AskedHelp, reply, now), *puts)

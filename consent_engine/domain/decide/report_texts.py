@@ -42,7 +42,7 @@ def received(report: Report, to: Telling) -> Put:
 
 
 def found(report: Report, to: Telling) -> Put:
-    """Return the SMS with the finding on a report. Raises ValueError for a report that nobody has decided."""
+    """Return the SMS with the finding on a report. Raises ValueError for a report without a decision."""
     decided = report.decided
     if decided is None:
         raise ValueError("nobody has decided this report")

@@ -1,4 +1,4 @@
-"""Effects that follow from the state of a report: those that take away what need not be kept of it."""
+"""Effects that follow from the state of a report: those that delete the parts that need not be kept."""
 
 from consent_engine.domain.call.report import Report, ReportState
 from consent_engine.domain.decide.decision import Put

@@ -65,7 +65,7 @@ _CARRIERS = {(carrier,) for carrier in CARRIERS}
 class Want(NamedTuple):
     """Effects of which one is wanted.
 
-    back: what to put where none is there; None for an SMS or an activation, which must not be guessed.
+    back: the effect to put where none is there; None for an SMS or an activation, which must not be guessed.
     """
 
     one_of: tuple[str, ...]

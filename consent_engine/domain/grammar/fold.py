@@ -102,7 +102,7 @@ def hesitates(text: str) -> bool:
 
 
 def peeled(text: str) -> str:
-    """Strip a folded text of what may stand around a yes: paired brackets, one mark at a time, courtesies."""
+    """Strip a folded text of the signs around a yes: paired brackets, one mark at a time, courtesies."""
     while text and (text[0] in _LEFT_BEGINS or _RIGHT_ENDS.match(text[-1])):
         before = text
         text = text.strip(" ")

@@ -65,7 +65,7 @@ class Read(Struct, frozen=True):
 
 
 def of_a_fragment(said: Read) -> Read:
-    """Return what a fragment, or data that is no text, can mean: a refusal, or a call for help; no answer, no code."""
+    """Return the meaning of a fragment, or of data that is no text: a refusal or a call for help, never a code."""
     if counted(said.keyword) not in RESTRICTING | {Keyword.HELP}:
         return replace(said, keyword=Keyword.UNKNOWN, code="")
     return replace(said, keyword=counted(said.keyword), code="")

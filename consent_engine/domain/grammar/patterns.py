@@ -1,4 +1,4 @@
-"""The sentences of the grammar, as data: patterns of refusals, of what a person must read, of what no person wrote.
+"""The sentences of the grammar, as data: patterns of refusals, of replies for a person, of machines' replies.
 
 All match a text as `fold.plain` leaves it, the refusals without its blanks. None can run away: no repetition holds
 another repetition, and how far a pattern may reach is bounded.

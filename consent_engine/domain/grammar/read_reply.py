@@ -69,7 +69,7 @@ def _found(keyword: Keyword, code: str = "", reason: Reason | None = None, *, ma
 
 
 def _short(whole: Folded, words: tuple[str, ...], yes: tuple[str, ...] = ()) -> Read | None:
-    """Return what a short text means as a whole; None where it is none of the words and sentences."""
+    """Return the meaning of a short text as a whole; None where it is none of the words and sentences."""
     ends = peeled(whole.text)
     word, code = _coded(ends)
     strict = whole.sound and not whole.asks and not hesitates(whole.text)
@@ -141,7 +141,7 @@ def _refusing(whole: Folded, word: str, code: str) -> Read | None:
 
 
 def _within(text: str) -> str:
-    """Strip a text of every sign and courtesy at its ends, in whatever order they stand."""
+    """Strip a text of every sign and courtesy at its ends, in any order."""
     while (inner := peeled(_bare(text))) != text:  # each turn shortens it
         text = inner
     return text

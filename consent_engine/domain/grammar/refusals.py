@@ -30,7 +30,7 @@ _FEW = 2
 
 
 def kinds_of(pieces: Iterable[str]) -> set[Keyword | None]:
-    """Return what the pieces of a reply are, courtesies aside; None among them stands for one that is no refusal."""
+    """Return the refusals in the pieces of a reply, courtesies aside; None stands for a piece that is none."""
     return {kind_of(piece) for piece in pieces if piece and not _is_courtesy(piece)}
 
 
@@ -48,7 +48,7 @@ def kind_of(piece: str) -> Keyword | None:
 
 
 def _following(piece: str) -> Keyword | None:
-    """Return what two refusals mean that follow each other with nothing between them (算了不办了, 否td). The first must
+    """Return the meaning of two refusals with nothing between them (算了不办了, 否td). The first must
     be over before the second: 不要取消 asks to go on, 取消不了 says that it cannot be done.
     """
     over = _OVER.match(piece)

@@ -100,7 +100,7 @@ class Gathered(Struct, frozen=True, array_like=True):
 
     @classmethod
     def decode(cls, kept: str) -> "Gathered":
-        """Read what `encode` wrote. Raises ValueError."""
+        """Read the form that `encode` wrote. Raises ValueError."""
         return _read(kept)
 
 

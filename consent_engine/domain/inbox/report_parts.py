@@ -114,7 +114,7 @@ class SmsReports(Struct, frozen=True, array_like=True):
 
     @classmethod
     def decode(cls, kept: str, now: Millis) -> "SmsReports":
-        """Read what `encode` wrote; fresh counts where that is empty or unreadable: they are a count, and no record."""
+        """Read the form that `encode` wrote; fresh counts where that is empty or unreadable: they are no record."""
         try:
             return _read(kept) if kept else cls(now)
         except (DecodeError, ValidationError):

@@ -1,1 +1,1 @@
-"""A message in a line's inbox: which order it means, and what it asks for."""
+"""A message in a line's inbox: which order it means, and the facts in it."""

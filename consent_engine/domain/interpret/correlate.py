@@ -1,7 +1,7 @@
 """The order that a reply means, and the rule by which it was found. Never guess.
 
 1 selectors name an order: the sub-number the reply was sent to, the code in it. All that are there must name the same
-one order; a sub-number that nobody was asked from, a code that no order has, or two that disagree name none. 2 without
+one order; a sub-number that no question came from, a code that no order has, or two that disagree name none. 2 without
 selectors, the only order *asked* of that number and carrier within its window + 48 h, open or settled (a second yes to
 a finished order must never confirm the next one). 3 otherwise none: ask once, listing codes.
 """
@@ -47,7 +47,7 @@ def correlate(
     which_asked: Callable[[str], Keyword | None],
     doubtful: Container[str] = (),
 ) -> Meaning:
-    """Return what a reply means among `entries` (those remembered, of its carriers; those asked last at the end).
+    """Return the order that a reply means among `entries` (remembered, of its carriers, the last asked at the end).
 
     was_asked: whether the question of an order was handed over, or may have left us · which_asked: the answer that made
     us ask "which one?" about an order · doubtful: codes that name no order, because they stand in a text for another

@@ -21,7 +21,7 @@ NOBODYS = Reading(unmatched="no_such_sms")
 
 
 def report(line: Line, orders: Mapping[str, Order], message: Unread, body: UnreadReport, *, waits: bool) -> Reading:
-    """Return what a report asks for. waits: replies behind it in the inbox are still unread."""
+    """Return the facts in a report. waits: replies behind it in the inbox are still unread."""
     if not is_sms(body.effect):
         return NOBODYS
     order = orders.get(body.owner)

@@ -51,7 +51,7 @@ def wanted(line: Line, message: Unread) -> list[str]:
 def understand(
     line: Line, orders: Mapping[str, Order], message: Unread, *, waits: bool, rhythm: Rhythm | None = None
 ) -> Reading:
-    """Return what a message asks for. rhythm: the one that a yes shares with other numbers."""
+    """Return the facts in a message. rhythm: the one that a yes shares with other numbers."""
     match message.body:
         case UnreadReply() as body:
             return _replied_by(line, orders, message, body, rhythm)
@@ -63,7 +63,7 @@ def understand(
         case UnreadRegistration():
             return Reading()
         case UnreadClearance(by=by, reason=reason, order=order) as body:
-            # The door lifted the doubt that was decided: one that stands is of words that nobody had read by then.
+            # The door lifted the doubt that was decided: one that stands is of words that were not read by then.
             if order and any(line.named(name_of(Kind.SUSPECTED, each, order)) for each in body.scope):
                 return Reading()
             return _to_all_open(line, message, body, Resumed(message.key, by, reason, bool(order)))
@@ -231,13 +231,13 @@ def _of_the_only(meaning: Meaning) -> Meaning:
 
 
 def _as_begun(begun: Unclear, orders: Mapping[str, Order]) -> Meaning:
-    """Keep an ambiguous message ambiguous for the remaining orders, whatever has changed since."""
+    """Keep an ambiguous message ambiguous for the remaining orders, even if that has changed since."""
     waiting = tuple(o for o in begun.candidates if o in orders and not orders[o].state.settled)
     return Meaning(begun.keyword, Rule.AMBIGUOUS, waiting, begun.candidates)
 
 
 def _refused(line: Line, order: Order, meaning: Meaning, message: Unread, body: UnreadReply) -> CancelAsked | None:
-    """Return the cancellation by a yes after a refusal: it is no consent, whatever became of the refusing message.
+    """Return the cancellation by a yes after a refusal: it is no consent, even where the refusing message was void.
 
     A yes came after it if it reached us under it, as the door recorded (a refusal of one plan goes by its instant).
     Else instants cannot decide that: two messages may have the same one, and the store's clock may go back.

@@ -53,7 +53,7 @@ def set_aside(kept: Pending) -> tuple[Unread, Pending]:
 
 
 def without_reader(line: Line, orders: Mapping[str, Order], message: Unread) -> Reading:
-    """Return what counts of a message whose readers all died: a refusal, as read on arrival, ends what is open, and a
+    """Return the facts in a message whose readers all died: a refusal, as read on arrival, ends open orders, and a
     doubt bars it. Nothing else of it is looked at, for that may be what they died of.
     """
     body = message.body

@@ -49,7 +49,7 @@ def may_withdraw(line: Line, message: Unread) -> bool:
     if not isinstance(body, UnreadReply):
         return False
     said = body.meaning()
-    if said.keyword is Keyword.NO:  # it declines what is open
+    if said.keyword is Keyword.NO:  # it declines the open orders
         return not any(entry.is_open and entry.carrier in body.scope for entry in line.entries)
     return said.keyword is Keyword.WITHDRAW or (said.keyword is Keyword.STOP and asks_to_end(body.text))
 

@@ -1,1 +1,1 @@
-"""A line: one number, what was asked of it, and the restrictions that stand on it."""
+"""A line: one number, its questions, and the restrictions that stand on it."""

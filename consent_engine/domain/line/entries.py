@@ -69,7 +69,7 @@ class CallEntry(Row, frozen=True):
 
     @property
     def place(self) -> tuple[Millis, str]:
-        """Its place among the calls to the number: the same in whatever order they were reported."""
+        """Its place among the calls to the number: the same in any order of reports."""
         return self.at, self.call
 
 

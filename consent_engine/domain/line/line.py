@@ -34,7 +34,7 @@ STRANGER_MS = REMEMBER_MESSAGES_MS
 
 
 def keyed(secret: str, kind: str, *parts: str) -> str:
-    """Return a keyed hash, 24 hex digits. Without the secret nobody can find the number or key it came from."""
+    """Return a keyed hash, 24 hex digits. Without the secret no one can find the number or key it came from."""
     text = "\n".join((kind, *parts)).encode("utf-8", "surrogatepass")
     return mac(secret.encode(), text).hex()[:24]
 
@@ -103,7 +103,7 @@ class Line(Struct, frozen=True):
         return replace(self, history=(*self.history, happened), publics=(*self.publics, happened.encode()))
 
     def restriction(self, carrier: str | None, plan: str | None = None) -> Restriction | None:
-        """Return what forbids `carrier` (None: any) to call about `plan`; of several the gravest, then the oldest."""
+        """Return the restriction that bars `carrier` (None: any) from calls about `plan`: the gravest and oldest."""
         if not self.restrictions:  # nearly every line has none
             return None
         found = (r for r in self.restrictions if r.bars(carrier, plan))
@@ -119,7 +119,7 @@ class Line(Struct, frozen=True):
         return [each for each in reversed(self.calls) if each.counts and days.same(each.at, at)]
 
     def with_call(self, entry: CallEntry) -> "Line":
-        """Return the line with a call, in the place of what was known of it."""
+        """Return the line with a call, in the place of its earlier entry."""
         others = [each for each in self.calls if each.call != entry.call]
         return replace(self, calls=tuple(sorted([*others, entry], key=lambda each: each.place, reverse=True)))
 

@@ -83,7 +83,7 @@ class ProofCode(Row, frozen=True, array_like=True):
 
     def tried(self, seed: str = "") -> "ProofCode":
         """Return the record after one more try by the caller who asked for the code of this seed; '': by anybody else.
-        These are counted apart, so that nobody uses up another's tries. Raises CodeWrong where none is left.
+        These are counted apart, so that no caller uses up another's tries. Raises CodeWrong where none is left.
         """
         used = {each.seed: each.own for each in self.before} | {self.seed: self.own, "": self.tries}
         if used[seed] >= MOST_TRIES:
@@ -171,7 +171,7 @@ def code_of(secret: str, line: str, seed: str) -> str:
 
 
 def ticket_of(secret: str, line: str, seed: str) -> str:
-    """Return the ticket of the caller who asks for a code; nobody else gets it: it identifies that caller later.
+    """Return the ticket of the caller who asks for a code; no other caller gets it: it identifies that caller later.
 
     >>> ticket_of("secret", "0ce7" + "0" * 24, "seed")
     '28f6395efa50c9b0ef92013f8e122a9a'

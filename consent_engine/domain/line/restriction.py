@@ -39,7 +39,7 @@ class Kind(StrEnum):
     NUMBER_CHANGED = "number_changed"
     """The number has no holder, or left the carrier: a carrier that this bars neither calls it nor sells to it."""
     MINOR = "minor"
-    """The number's holder is a minor, as the BSS says: nobody calls it, sells to it, or activates anything on it."""
+    """The number's holder is a minor, as the BSS says: it is not called, sold to, or activated."""
     STALE_HOLDER = "stale_holder"
     """One order was asked of the previous holder: it is not activated."""
     SUSPENDED = "suspended"

@@ -78,7 +78,7 @@ class Addresses(Struct, frozen=True):
 
 
 def unfit(plan: Plan, addresses: Addresses, versions: tuple[Version, ...]) -> Iterator[FieldError]:
-    """Errors for addresses that cannot show this plan as the version after these, each with what to write instead."""
+    """Errors for addresses that cannot show this plan as the version after these, each with the address to write."""
     if not addresses.checked:
         return
     number = versions[-1].number + 1 if versions else 1

@@ -1,4 +1,4 @@
-"""The results of looking at a plan's pages: whether a channel shows the plan, since when, and what is wrong if not.
+"""The results of looking at a plan's pages: whether a channel shows the plan, since when, and the fault if not.
 
 A page that says something else counts at once. One that cannot be reached may still show the plan: the last good look
 counts for a while.
@@ -23,7 +23,7 @@ class PageSeen(Row, frozen=True):
     """The state of one version on one channel.
 
     public: 1 where admission takes the channel as showing it · since: since when `public` is so · at: the last look, 0
-    for none · good: the last look that found the plan · hash: SHA-256 of the content last seen · why: what is wrong, ''
+    for none · good: the last look that found the plan · hash: SHA-256 of the content last seen · why: the fault, ''
     for nothing · failing: since when something is wrong · by, reason: of an admin who attested it
     """
 
@@ -58,7 +58,7 @@ class PageSeen(Row, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """The result of a look. why: what is wrong, '' where the plan was there · surely: whether the page itself said so;
+    """The result of a look. why: the fault, '' where the plan was there · surely: whether the page itself said so;
     else it may only be unreachable"""
 
     why: str = ""

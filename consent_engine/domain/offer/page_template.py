@@ -10,7 +10,7 @@ class Template(Struct, frozen=True):
 
     within: the id of the element that shows the tariff; nothing else on a page counts · charset: of pages that do not
     say theirs · beside: the address of the plan's JSON, with {code} and {hash} in it, where a page names none ·
-    items: the path of the plans in that JSON, names with dots between · fields: its names, mapped to ours
+    items: the path of the plans in that JSON, names with dots between · fields: its names, mapped to those of a plan
     """
 
     within: str = ""

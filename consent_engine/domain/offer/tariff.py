@@ -1,6 +1,6 @@
 """The content of a plan: money and time as data, the rest in sentences.
 
-A field is written only where it differs from its default: what a plan does not say stands in neither bytes nor hash.
+A field is written only where it differs from its default: a default stands in neither bytes nor hash.
 """
 
 from collections.abc import Mapping
@@ -96,7 +96,7 @@ class Term(Struct, frozen=True, omit_defaults=True):
 
 
 class RemindedBy(StrEnum):
-    """Who reminds subscribers of a renewal."""
+    """The sender of reminders of a renewal."""
 
     BSS = "bss"
 
@@ -105,7 +105,7 @@ class Renewal(Struct, frozen=True, omit_defaults=True):
     """The renewal of a plan at its price, after any promotion.
 
     automatic: whether it renews by itself · notice_days: how many days before it the subscriber is to be reminded ·
-    months: for how long; 0: for the plan's term again · reminded_by: who confirmed to remind; None: nobody, and no text
+    months: for how long; 0: for the plan's term again · reminded_by: the sender of reminders; None: none, and no text
     says that anybody does
     """
 

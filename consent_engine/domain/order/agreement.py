@@ -67,7 +67,7 @@ class Doc(Struct, frozen=True):
 
     @classmethod
     def decode(cls, kept: str, offer: str = "") -> "Doc":
-        """Read what `encode` wrote. offer: the offer it names, as kept. Raises ValueError when that is another one."""
+        """Read the form that `encode` wrote. offer: the offer it names, as kept. Raises ValueError for another one."""
         row, known = _ROWS.decode(kept), Offer.decode(offer)
         if known.hash != row.offer:
             raise ValueError("another offer than the order names")

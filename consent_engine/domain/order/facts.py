@@ -179,7 +179,7 @@ class GiveUpAsked(Struct, frozen=True):
 
 
 class Revealed(Struct, frozen=True):
-    """The number is about to be shown to a person for whom it is masked."""
+    """The number is about to be shown to a person whose role masks it."""
 
     op: str
     by: str

@@ -157,7 +157,7 @@ def yes_in_vain(order: Order) -> Event | None:
 
 
 def said_yes(order: Order) -> bool:
-    """Whether the subscriber said yes to this very order, whatever became of it."""
+    """Whether the subscriber said yes to this very order, however it ended."""
     kinds = SaidYes | RepliedEarly | RepliedBarred | RepliedSuspect
     return any(isinstance(event.detail, kinds) for event in order.events)
 

@@ -1,7 +1,7 @@
 """Orders: one subscriber asked for one plan. The agreement frozen at the door, and everything that happened since.
 
 Everything that changes is read from the events, so the history *is* the record. `state`, `reply_by` and `head` are kept
-beside it for scripts and people; `replay` computes what they must be.
+beside it for scripts and people; `replay` computes them from the events.
 """
 
 from collections.abc import Iterator, Mapping
@@ -89,7 +89,7 @@ class Order(Struct, frozen=True):
 
     @property
     def surely_until(self) -> Millis:
-        """Until when a yes counts at least, whatever reports still come: the deadline that an SMS may promise."""
+        """Until when a yes counts at least, with any further report: the deadline that an SMS may promise."""
         if self.delivered_at or not self.doc.policy.reports:
             return self.reply_by
         return min(self.reply_by, self.asked_at + self.doc.policy.reply_window)
@@ -182,7 +182,7 @@ class Order(Struct, frozen=True):
 
     @property
     def receipt(self) -> str:
-        """The receipt number for the subscriber's own record: 8 characters that nobody mistakes for others."""
+        """The receipt number for the subscriber's own record: 8 characters that are not mistaken for others."""
         bits = int.from_bytes(sha256(f"receipt:{self.id}".encode())[:5])
         return "".join([_RECEIPT[bits >> shift & 1023] for shift in (30, 20, 10, 0)])
 

@@ -10,7 +10,7 @@ from consent_engine.domain.order.order import Order
 
 
 class Evidence(StrEnum):
-    """The class of an order: what it is evidence of."""
+    """The class of an order: the fact that it is evidence of."""
 
     SERVICE = "service"
     """A service was activated on its yes: the subscriber may dispute the bill."""

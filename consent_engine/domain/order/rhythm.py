@@ -1,4 +1,4 @@
-"""The rhythm of the yeses of one agent's subscribers: what is kept of each, and how a yes compares with the newest.
+"""The rhythm of the yeses of one agent's subscribers: the figures kept of each, and how a yes compares with the newest.
 
 How near is alike, and how many are kept, are rules: their edition is that of `find_unlikely_yes.RULES`.
 """

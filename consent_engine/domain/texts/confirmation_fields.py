@@ -68,7 +68,7 @@ def elements(carrier: str, tariff: Tariff, language: str) -> Elements:
 
 
 def disclosures(plan: Plan) -> dict[str, dict[str, str]]:
-    """Return what a reader of the tariff is shown, by language, in the order of reading; nothing that is empty."""
+    """Return the disclosures of the tariff, by language, in the order of reading; nothing that is empty."""
     return disclosures_of(plan.carrier.value, plan.tariff)
 
 
@@ -157,7 +157,7 @@ def _chinese(carrier: str, tariff: Tariff) -> Elements:
 
 
 def _first_month(tariff: Tariff) -> FirstMonth | None:
-    """Return what is to be said of the first month: in full goes without saying where it begins on the 1st."""
+    """Return the words on the first month: in full goes without saying where it begins on the 1st."""
     whole = tariff.first_month is FirstMonth.FULL and tariff.term.starts is Starts.NEXT_MONTH
     return None if whole else tariff.first_month
 

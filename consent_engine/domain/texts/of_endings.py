@@ -13,7 +13,7 @@ from consent_engine.domain.texts.words import ASKED_AGAIN, CHINESE, ENGLISH, WIT
 
 
 def ended(about: Sequence[str]) -> str:
-    """Return the notice of an ending: what the BSS answered, and nothing else.
+    """Return the notice of an ending: the BSS's answer, and nothing else.
 
     about: carrier, language, cause, name, when it stops, receipt, then the fields of the BSS's settlement
     """
@@ -36,7 +36,7 @@ def asked_again(about: Sequence[str]) -> tuple[str, ...]:
 def withdraw_ask(about: Sequence[str]) -> str:
     """Return the question whether the service itself shall end.
 
-    about: carrier, language, code, name, when it would end and at what cost, `refused` where marketing is refused
+    about: carrier, language, code, name, when it would end and at which cost, `refused` where marketing is refused
     """
     carrier, language, code, name, leaving, refused = about
     return of_line(carrier, language, WITHDRAW_ASK, code=code, name=name, leaving=leaving, refused=bool(refused))
@@ -50,7 +50,7 @@ def _stops(stops: str, language: str, hotline: str) -> str:
 
 
 def _money(settled: Settlement, language: str, hotline: str) -> str:
-    """Return what the BSS said of a fee, a refund and the former plan; where it named no fee, who confirms it."""
+    """Return the words on fee, refund and former plan; a fee that the BSS did not name is confirmed by the hotline."""
     words = _MONEY[language]
     fee = words["fee" if Decimal(settled.fee) else "no_fee"] if settled.fee else words["unsaid"]
     sentences = [fee.format(hotline=hotline, amount=_plain(settled.fee))]

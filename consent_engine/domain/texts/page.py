@@ -60,7 +60,7 @@ def read(content_type: str, body: bytes, how: Template = PLAIN) -> Page:
 
 
 def lacking(plan: Plan, page: Page) -> tuple[str, ...]:
-    """Return the names of what a page does not show of a plan: its hash, and each of its fields."""
+    """Return the names of the fields of a plan that a page does not show: its hash, and each of its fields."""
     if page.items:
         item = next((each for each in page.items if each.get(HASH) == plan.hash), None)
         if item is None:
@@ -84,7 +84,7 @@ def _tells(text: str, part: str, every: Iterable[str]) -> bool:
 
 
 def _shows(text: str, words: str) -> bool:
-    """Whether words stand in the text, whatever blanks are between them; 99 does not stand in 199, nor in 99.50."""
+    """Whether words stand in the text, with any blanks between them; 99 does not stand in 199, nor in 99.50."""
     return re.search(_pattern(words), text) is not None
 
 
@@ -118,13 +118,13 @@ def _objects(body: bytes, how: Template) -> Iterator[dict[str, Any]]:
 
 
 def _renamed(item: dict[str, Any], how: Template) -> dict[str, Any]:
-    """Return a plan under our names; a name of theirs that the template translates counts only as translated."""
+    """Return a plan under the names of its fields; a page's name that the template translates counts only as such."""
     others = {name: value for name, value in item.items() if name not in how.fields}
     return others | {name: item[theirs] for theirs, name in how.fields.items() if theirs in item}
 
 
 class _Reader(HTMLParser):
-    """The visible words of a page, and what its head says to programs. within: the id of the element that counts"""
+    """The visible words of a page, and the marks for programs in its head. within: the id of the element that counts"""
 
     def __init__(self, within: str = "") -> None:
         super().__init__()

@@ -42,7 +42,7 @@ _UCS2_ROOM = 67
 class Subject(Struct, frozen=True):
     """The facts that a text may name.
 
-    carrier: as plans name it · tariff: what is sold · code: of the order, shown only where it is needed · state: the
+    carrier: as plans name it · tariff: of the plan · code: of the order, shown only where it is needed · state: the
     order's · because: why it was cancelled, where it was · call_at: when the call began · reply_at: when the yes came,
     0 = none · receipt: the number of the subscriber's own record · cool_off: in ms, 0 = for ever · free_exit: how long
     after its activation it can be left without an early fee, in ms, 0 = not at all · doubtful: the reply
@@ -224,7 +224,7 @@ def proof(carrier: str | None) -> str:
 
 @cache
 def _environment() -> Environment:
-    # An SMS is not HTML. Plans are values, never templates, so nothing of theirs is ever executed.
+    # An SMS is not HTML. Plans are values, never templates, so nothing in a plan is ever executed.
     return Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701
 
 

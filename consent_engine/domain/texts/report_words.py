@@ -32,7 +32,7 @@ def named(text: str, language: str) -> str:
 
 
 def read_name(kept: str) -> tuple[str, str]:
-    """Return the name of a text and its language, from what `named` wrote."""
+    """Return the name of a text and its language, from the result of `named`."""
     return (kept.removesuffix(IN_ENGLISH), "en") if kept.endswith(IN_ENGLISH) else (kept, "zh")
 
 
@@ -65,4 +65,4 @@ EXAMPLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         CODE: ("482913", "10"),
     },
 }  # fmt: skip
-"""Each text filled with values as long as they get, except for numbers that nobody shows: for readers to judge."""
+"""Each text filled with values as long as they get, except for numbers that are never shown: for readers to judge."""
