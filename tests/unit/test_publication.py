@@ -43,7 +43,7 @@ class Halls:
     def claim_turn(self, *_):
         return True
 
-    def note_seen(self, code, version, n, seen, *, told):
+    def note_seen(self, code, version, n, seen, *, changed):
         self.seen[code] = seen
 
     async def fetch(self, url):
