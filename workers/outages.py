@@ -8,7 +8,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import ASKED_WITHIN_MS, Health, health_of, targets_of
 from consent_engine.ports import Registry
-from consent_engine.ports.targets import BSS, field_of
+from consent_engine.ports.endpoints import BSS, field_of
 
 log = logging.getLogger(__name__)
 OVER_MS = 30_000

@@ -16,8 +16,8 @@ from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
 from consent_engine.domain.effects import Lane
 from consent_engine.ports import Queue as WakeUps
-from consent_engine.ports import Room
-from consent_engine.ports.room import ASKED
+from consent_engine.ports import ServerMemory
+from consent_engine.ports.server_memory import ASKED
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +117,9 @@ class RqQueue(WakeUps):
         except (RedisError, OSError, ValueError) as error:
             self._failed(error)
 
-    def room(self) -> Room | None:
+    def room(self) -> ServerMemory | None:
         try:
-            return Room.of(self._connection.execute_command(*ASKED))  # type: ignore[no-untyped-call]
+            return ServerMemory.of(self._connection.execute_command(*ASKED))  # type: ignore[no-untyped-call]
         except (RedisError, OSError, ValueError):
             return None
 

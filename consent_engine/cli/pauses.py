@@ -26,12 +26,12 @@ _Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept wit
 
 def pause(to: _Which, name: _Name, reason: _Reason) -> None:
     """Stop a lane or a gateway: nothing new begins, calls under way end, nothing is lost; deadlines keep running."""
-    from consent_engine.ports import Target
+    from consent_engine.ports import Endpoint
 
     sound = sound_reason(reason)
     with opened() as engine:
-        is_new = engine.pauses.pause(Target(to.value, name), by(), sound)
-        found = {each.target: each for each in engine.pauses.standing()}.get(Target(to.value, name))
+        is_new = engine.pauses.pause(Endpoint(to.value, name), by(), sound)
+        found = {each.target: each for each in engine.pauses.standing()}.get(Endpoint(to.value, name))
     rows: list[tuple[object, ...]] = [("stopped" if is_new else "stood still already", f"{to.value} {name}")]
     if found is not None:
         rows += [("since", instant(found.pause.at)), ("by", found.pause.by), ("reason", found.pause.reason)]
@@ -41,11 +41,11 @@ def pause(to: _Which, name: _Name, reason: _Reason) -> None:
 
 def resume(to: _Which, name: _Name, reason: _Reason) -> None:
     """Resume a stopped lane or gateway."""
-    from consent_engine.ports import Target
+    from consent_engine.ports import Endpoint
 
     sound = sound_reason(reason)
     with opened() as engine:
-        engine.pauses.resume(Target(to.value, name), by(), sound)
+        engine.pauses.resume(Endpoint(to.value, name), by(), sound)
     record([("goes on", f"{to.value} {name}")])
 
 

@@ -37,7 +37,8 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
-from consent_engine.ports import Store, Target
+from consent_engine.ports import Endpoint, Store
+from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.store import lost
 from consent_engine.ports.targets import BSS, GATEWAY
 from consent_engine.wiring import is_archive_of, terms
@@ -217,8 +218,8 @@ def _rq(patient: _Patient) -> Iterator[Finding]:
 
 def _work(patient: _Patient) -> Iterator[Finding]:
     settings = patient.settings
-    targets = [Target(GATEWAY, name) for name in sorted(set(settings.routes().values()))]
-    targets.append(Target(BSS, settings.bss_name()))
+    targets = [Endpoint(GATEWAY, name) for name in sorted(set(settings.routes().values()))]
+    targets.append(Endpoint(BSS, settings.bss_name()))
     targets += setup.look_up(settings)
     yield from work.work(patient.store, patient.registry, patient.survey, targets)
 

@@ -28,9 +28,9 @@ from consent_engine.domain.signature import TOLERANCE_S
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import FieldError, SettingsError
-from consent_engine.ports import Registry, Target
+from consent_engine.ports import Endpoint, Registry
+from consent_engine.ports.endpoints import BSS
 from consent_engine.ports.records import CLOCKS_APART_MS
-from consent_engine.ports.targets import BSS
 from consent_engine.wiring import outside
 
 SKEW_MS = 5_000
@@ -99,13 +99,13 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
         )
 
 
-def look_up(settings: Settings) -> list[Target]:
+def look_up(settings: Settings) -> list[Endpoint]:
     """Return the BSS's look-up of a number's holder, if it has one, as a target; wrong settings are told elsewhere."""
     try:
         asked = bss.look_up(settings.bss_name(), settings.of, settings.call_timeout)
     except SettingsError:
         return []
-    return [Target(BSS, asked.name)] if asked is not None else []
+    return [Endpoint(BSS, asked.name)] if asked is not None else []
 
 
 def _holders(settings: Settings) -> Iterator[Finding]:

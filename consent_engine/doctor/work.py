@@ -10,7 +10,7 @@ from consent_engine.engine.flow import Series, lately
 from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
-from consent_engine.ports import Lanes, Registry, Store, Target
+from consent_engine.ports import Endpoint, Lanes, Registry, Store
 from consent_engine.ports.pauses import LANE, Pause
 
 HEARD_WITHIN_MS = 15_000
@@ -42,7 +42,7 @@ def work(store: Store, registry: Registry, survey: RedisSurvey, targets: Sequenc
     yield from _unmatched(survey, registry.now())
 
 
-def _paused(standing: Mapping[Target, Pause], now: Millis) -> Iterator[Finding]:
+def _paused(standing: Mapping[Endpoint, Pause], now: Millis) -> Iterator[Finding]:
     """Warn of lanes and gateways that a person stopped: that is easily forgotten, and everything waits for it."""
     for (to, name), pause in sorted(standing.items()):
         yield warn(

@@ -30,7 +30,7 @@ from consent_engine.engine.store_requests import (
     T,
 )
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports import Archive, CommitResult, Loaded, OrderChange, Store
+from consent_engine.ports import Archive, CommitResult, OrderChange, Snapshot, Store
 
 log = logging.getLogger(__name__)
 TOGETHER = 16
@@ -57,7 +57,7 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     found = store.records.look(tuple(orders), tuple(lines), tuple(calls), tuple(endings), tuple(reports))
     # Each ask gets only the records that it named: another ask's record must not be taken for its own.
     return [
-        Loaded(
+        Snapshot(
             found.now, _own(found.orders, ask.orders), _own(found.lines, ask.lines), _own(found.calls, ask.calls),
             _own(found.endings, ask.endings), _own(found.reports, ask.reports),
         )

@@ -14,8 +14,8 @@ from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.line_events import SKEW_MS, LineEventAsked
-from consent_engine.ports import Leased, Outside, Target
-from consent_engine.ports.targets import BSS
+from consent_engine.ports import Endpoint, Leased, Outside
+from consent_engine.ports.endpoints import BSS
 
 BY = "bss"
 """The name under which the history records what a look-up found."""
@@ -28,7 +28,7 @@ class Looked(NamedTuple):
     that must not begin · event: the event for its line
     """
 
-    target: Target
+    target: Endpoint
     measured: Outcome
     ends: Outcome | None = None
     event: LineEventAsked | None = None
@@ -40,10 +40,10 @@ async def looked_up(outside: Outside, leased: Leased) -> Looked | None:
     if outside.subscribers is None or order is None or leased.effect != ACTIVATE:
         return None
     answer = await outside.subscribers.look_up(order.person.msisdn)
-    return _meant(Target(BSS, outside.subscribers.name), order, answer, leased.at)
+    return _meant(Endpoint(BSS, outside.subscribers.name), order, answer, leased.at)
 
 
-def _meant(target: Target, order: Order, answer: Subscriber | Unavailable, now: Millis) -> Looked:
+def _meant(target: Endpoint, order: Order, answer: Subscriber | Unavailable, now: Millis) -> Looked:
     if not isinstance(answer, Unavailable) and answer.holder_since > now + SKEW_MS:
         answer = Unavailable("look-up: a holder from a day to come")
     if isinstance(answer, Unavailable):

@@ -8,13 +8,13 @@ from msgspec import Struct
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.counted import Covered, Summed, covered, summed
+from consent_engine.domain.call.call_counters import Covered, Summed, covered, summed
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.call.review import CommandHeard, ReviewAwaited, Verdict
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.msisdn import slot
-from consent_engine.domain.order.pressure import Pressure, pressures
+from consent_engine.domain.order.sales_outcomes import SalesOutcomes, sales_outcomes
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import cursor_of, read_cursor
@@ -175,12 +175,12 @@ class CallBook:
         found = counted(of.begins(min(days)), of.ends(max(days)), by_agent=by == "agent")
         return covered((each.agent if by == "agent" else each.carrier, each) for each in found)
 
-    def pressure(self, days: Sequence[str], by: str) -> list[Pressure]:
+    def pressure(self, days: Sequence[str], by: str) -> list[SalesOutcomes]:
         """Sum up the outcomes of the orders of these days, by agent or plan: the worst first. Raises
         ArchiveUnavailable.
         """
         of = self._terms.reporting.days
-        return pressures(self._store.queries.orders.sold(of.begins(min(days)), of.ends(max(days))), by)
+        return sales_outcomes(self._store.queries.orders.sold(of.begins(min(days)), of.ends(max(days))), by)
 
     def page(self, wanted: CallFilter, cursor: str = "", limit: int = 50) -> CallPage:
         """List up to `limit` calls, newest first. Raises Malformed for a cursor that no list handed out, and

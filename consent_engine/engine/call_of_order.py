@@ -24,7 +24,7 @@ from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Release, Step
-from consent_engine.ports import CallChange, Change, Commit, CommitResult, Loaded, Look, Owner
+from consent_engine.ports import CallChange, Change, Commit, CommitResult, Look, Owner, Snapshot
 
 OTHER_AUDIO = "the recording was reported before with another SHA-256"
 BY_REFERENCE_AND_AUDIO = 2
@@ -82,7 +82,7 @@ class Named(Struct, frozen=True):
 
 
 def call_behind(
-    wanted: Placing, named: Named, loaded: Loaded, line: Line, listed: Listed | None, terms: Terms, secret: str
+    wanted: Placing, named: Named, loaded: Snapshot, line: Line, listed: Listed | None, terms: Terms, secret: str
 ) -> CallOfOrder:
     """Return the call behind an order, as it is in the store or would be made; empty where there is no call to check.
 

@@ -20,7 +20,7 @@ from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import call
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Leased, Outside, Store, Target
+from consent_engine.ports import Endpoint, Leased, Outside, Store
 from consent_engine.ports.outside import MAY_GO
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class Flights:
                     self._measure(called.target, outcome, leased, since, begun)
         self.land(leased, since, outcome, looked and looked.event)
 
-    def _measure(self, target: Target, outcome: Outcome, leased: Leased, since: float, begun: float) -> float:
+    def _measure(self, target: Endpoint, outcome: Outcome, leased: Leased, since: float, begun: float) -> float:
         """Count a call that began at `begun` and has just ended; return its end, by the watch."""
         ended = self._pace.watch()
         self._measures.called(target, outcome, ended - begun, leased.at + int((ended - since) * 1000))

@@ -41,7 +41,7 @@ from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.round_trips import archived_endings, load, load_of, one, orders_of_line, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Loaded, Owner, Store
+from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Owner, Snapshot, Store
 
 log = logging.getLogger(__name__)
 AGAIN_MS = 60_000
@@ -84,7 +84,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
 
 
-def _archived(order: Order, loaded: Loaded, name: str) -> Step[Ending | None]:
+def _archived(order: Order, loaded: Snapshot, name: str) -> Step[Ending | None]:
     """Return the archived ending of an archived order: an ending goes to the archive after its order, never before."""
     if order.id in loaded.orders:
         return None

@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.metrics import BUCKETS
-from consent_engine.ports import Registry, Target
+from consent_engine.ports import Endpoint, Registry
+from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.pauses import LANE
 from consent_engine.ports.registry import FlowStep
-from consent_engine.ports.targets import BSS, GATEWAY
 
 SPANS = {"hour": (FlowStep.MINUTE, 60), "day": (FlowStep.TEN_MINUTES, 144)}
 LATELY = 5
@@ -24,7 +24,7 @@ _ORDER = (LANE, GATEWAY, BSS)
 class Series(Struct, frozen=True):
     """The calls of one target. Lists have a number per step, oldest first; p50, p95: in ms, None without any call"""
 
-    target: Target
+    target: Endpoint
     calls: list[int]
     failed: list[int]
     p50: list[int | None]
@@ -41,29 +41,29 @@ class Flow(Struct, frozen=True):
     series: list[Series]
 
 
-def flow_of(registry: Registry, span: str, targets: Sequence[Target]) -> Flow:
+def flow_of(registry: Registry, span: str, targets: Sequence[Endpoint]) -> Flow:
     """Return the last hour or day: a series for each lane, each of these targets, and any other target called."""
     step, count = SPANS[span]
     last = registry.now() // step.ms
     slots = registry.flow(step, last - count + 1, last)
-    named = {Target(LANE, lane.value) for lane in Lane} | set(targets) | {_target(name) for s in slots for name in s}
+    named = {Endpoint(LANE, lane.value) for lane in Lane} | set(targets) | {_target(name) for s in slots for name in s}
     known = sorted(named, key=lambda each: (_ORDER.index(each.to) if each.to in _ORDER else len(_ORDER), each.name))
     return Flow((last - count + 1) * step.ms, step.ms, [_series(target, slots) for target in known])
 
 
-def lately(registry: Registry, targets: Sequence[Target]) -> list[Series]:
+def lately(registry: Registry, targets: Sequence[Endpoint]) -> list[Series]:
     """Return the series of these targets for the last LATELY minutes."""
     last = registry.now() // FlowStep.MINUTE.ms
     slots = registry.flow(FlowStep.MINUTE, last - LATELY + 1, last)
     return [_series(target, slots) for target in targets]
 
 
-def _target(name: str) -> Target:
+def _target(name: str) -> Endpoint:
     to, of, _ = name.split("|")
-    return Target(to, of)
+    return Endpoint(to, of)
 
 
-def _series(target: Target, slots: Sequence[Mapping[str, int]]) -> Series:
+def _series(target: Endpoint, slots: Sequence[Mapping[str, int]]) -> Series:
     begin = f"{target.to}|{target.name}|"
     lasted = [[slot.get(f"{begin}{n}", 0) for n in range(len(BUCKETS) + 1)] for slot in slots]
     total = [sum(column) for column in zip(*lasted, strict=True)]

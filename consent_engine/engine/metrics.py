@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
-from consent_engine.ports import Target, TargetHeard
+from consent_engine.ports import Endpoint, EndpointHeard
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 BEYOND = "+Inf"
@@ -28,16 +28,16 @@ class Measures:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._calls: Counter[tuple[Target, type[Outcome], int]] = Counter()
-        self._seconds: Counter[Target] = Counter()
-        self._heard: dict[Target, TargetHeard] = {}
+        self._calls: Counter[tuple[Endpoint, type[Outcome], int]] = Counter()
+        self._seconds: Counter[Endpoint] = Counter()
+        self._heard: dict[Endpoint, EndpointHeard] = {}
         self._flow: Counter[str] = Counter()
 
-    def called(self, target: Target, outcome: Outcome, seconds: float, at: Millis) -> None:
+    def called(self, target: Endpoint, outcome: Outcome, seconds: float, at: Millis) -> None:
         """Count an outside call that ended at `at`."""
         self._calls[target, type(outcome), bisect_left(BUCKETS, seconds)] += 1
         self._seconds[target] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
-        self._heard[target] = (self._heard.get(target) or TargetHeard(target)).after(outcome, at)
+        self._heard[target] = (self._heard.get(target) or EndpointHeard(target)).after(outcome, at)
 
     def performed(self, lane: Lane, count: int) -> None:
         """Count performed effects of a lane."""
@@ -81,7 +81,7 @@ class Measures:
         taken, self._flow = self._flow, Counter()
         return dict(taken)
 
-    def heard(self) -> list[TargetHeard]:
+    def heard(self) -> list[EndpointHeard]:
         """Return what was heard of each target since the last time."""
         taken, self._heard = self._heard, {}
         return list(taken.values())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from consent_engine.domain.call.ending import NO_NUMBER, Ending
-from consent_engine.domain.decide.sent import text_of
+from consent_engine.domain.decide.sms_texts import text_of
 from consent_engine.domain.effects import (
     ACTIVATE,
     DEACTIVATE,
@@ -26,8 +26,8 @@ from consent_engine.domain.texts.report_words import read_name
 from consent_engine.domain.texts.segments import segments
 from consent_engine.domain.texts.words import CODE
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Activation, Deactivation, Leased, Outside, Sms, Target, needed
-from consent_engine.ports.targets import BSS, GATEWAY
+from consent_engine.ports import Activation, Deactivation, Endpoint, Leased, Outside, Sms, needed
+from consent_engine.ports.endpoints import BSS, GATEWAY
 
 
 def pending_of(leased: Leased) -> Pending:
@@ -50,7 +50,7 @@ class CallResult(NamedTuple):
     """How a call ended, and its target; None where no call was made."""
 
     outcome: Outcome
-    target: Target | None = None
+    target: Endpoint | None = None
 
 
 async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) -> CallResult:
@@ -69,7 +69,7 @@ async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) 
     gateway = outside.gateways[name]
     if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, yet reported as accepted
         return CallResult(Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}"))
-    return CallResult(await gateway.send(sms), Target(GATEWAY, name))
+    return CallResult(await gateway.send(sms), Endpoint(GATEWAY, name))
 
 
 async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> CallResult:
@@ -78,7 +78,7 @@ async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> C
         raise BrokenRecord("an activation that nobody confirmed")
     if outside.bss is None:
         return CallResult(Rejected("no BSS is set up"))
-    target = Target(BSS, outside.bss.name)
+    target = Endpoint(BSS, outside.bss.name)
     if order.effects[ACTIVATE].in_doubt:
         known = await outside.bss.ask(order.id)
         if known is not None:
@@ -97,7 +97,7 @@ async def _deactivate(outside: Outside, ending: Ending) -> CallResult:
         raise BrokenRecord("an ending that is over")
     if outside.bss is None:
         return CallResult(Rejected("no BSS is set up"))
-    target = Target(BSS, outside.bss.name)
+    target = Endpoint(BSS, outside.bss.name)
     nameless = not ending.person.msisdn  # it cannot be requested, but a person may have had it done under its id
     if nameless or ending.effects[DEACTIVATE].in_doubt:
         known = await outside.bss.ask_ending(ending.id)

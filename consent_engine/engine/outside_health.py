@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from consent_engine.domain.effects import Millis
-from consent_engine.ports import Outside, Target
-from consent_engine.ports.targets import BSS, GATEWAY, HALF_MS, field_of
+from consent_engine.ports import Endpoint, Outside
+from consent_engine.ports.endpoints import BSS, GATEWAY, HALF_MS, field_of
 
 LEAST_LOST = 3
 """Fewest failures in a row that make an outage: one call that timed out in a quiet night makes none."""
@@ -26,7 +26,7 @@ FEW_CALLS = 10
 class Health:
     """The health of a target. accepted, answered: when it last did, 0 for never. calls: weighted by age."""
 
-    target: Target
+    target: Endpoint
     accepted: Millis = 0
     answered: Millis = 0
     failing: Millis = 0
@@ -52,19 +52,19 @@ class Health:
         return f"{'the BSS' if self.target.to == BSS else self.target.to} {self.target.name}"
 
 
-def targets_of(outside: Outside) -> list[Target]:
+def targets_of(outside: Outside) -> list[Endpoint]:
     """Return the targets that an engine calls."""
-    gateways = [Target(GATEWAY, name) for name in sorted(set(outside.routes.values()))]
+    gateways = [Endpoint(GATEWAY, name) for name in sorted(set(outside.routes.values()))]
     asked = [each.name for each in (outside.bss, outside.subscribers) if each is not None]
-    return gateways + [Target(BSS, name) for name in asked]
+    return gateways + [Endpoint(BSS, name) for name in asked]
 
 
-def health_of(counted: Mapping[str, float], targets: Iterable[Target], now: Millis) -> list[Health]:
+def health_of(counted: Mapping[str, float], targets: Iterable[Endpoint], now: Millis) -> list[Health]:
     """Return the health of each of these targets. One that was never called is healthy."""
     return [_health(counted, target, now) for target in targets]
 
 
-def _health(counted: Mapping[str, float], target: Target, now: Millis) -> Health:
+def _health(counted: Mapping[str, float], target: Endpoint, now: Millis) -> Health:
     def kept(what: str) -> float:
         return counted.get(field_of(target, what), 0)
 

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.errors import Refused, StoreUnavailable
-from consent_engine.ports import Lanes, Leased, Outside, Registry, Target
+from consent_engine.ports import Endpoint, Lanes, Leased, Outside, Registry
+from consent_engine.ports.endpoints import GATEWAY
 from consent_engine.ports.pauses import LANE, Pause, PauseEvent
-from consent_engine.ports.targets import GATEWAY
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0
@@ -44,7 +44,7 @@ class NotPaused(Refused, code="not_paused"):
 class Standing(Struct, frozen=True):
     """A pause in force. drained: by when nothing of its target is under way any more"""
 
-    target: Target
+    target: Endpoint
     pause: Pause
     drained: Millis
 
@@ -56,7 +56,9 @@ class Desk:
         self._registry = registry
         self._pauses = registry.pauses
         self._lanes = lanes
-        self._known = {Target(LANE, lane.value) for lane in Lane} | {Target(GATEWAY, name) for name in outside.gateways}
+        self._known = {Endpoint(LANE, lane.value) for lane in Lane} | {
+            Endpoint(GATEWAY, name) for name in outside.gateways
+        }
         self._ends_ms = call_ms + SLICE_MS + int(LOOK_S * 1000)
 
     def standing(self) -> list[Standing]:
@@ -64,14 +66,14 @@ class Desk:
         rows = sorted(self._pauses.standing().items(), key=lambda row: (row[1].at, row[0]))
         return [Standing(target, pause, pause.at + self._ends_ms) for target, pause in rows]
 
-    def pause(self, target: Target, by: str, reason: str) -> bool:
+    def pause(self, target: Endpoint, by: str, reason: str) -> bool:
         """Pause a target; False where it was paused already. Raises NothingSo for no lane and no gateway in use."""
         if target not in self._known:
             names = ", ".join(f"{each.to} {each.name}" for each in sorted(self._known))
             raise NothingSo(f"no lane and no gateway in use has this name; there are: {names}")
         return self._pauses.pause(target, Pause(self._registry.now(), by, reason))
 
-    def resume(self, target: Target, by: str, reason: str) -> None:
+    def resume(self, target: Endpoint, by: str, reason: str) -> None:
         """Resume a target, also one no longer in use; SMS that wait for it continue once every process has seen that.
         Raises NotPaused.
         """
@@ -93,14 +95,14 @@ class Gate:
     """The pauses as one performer knows them before it begins anything: one look a second, by a clock without jumps."""
 
     def __init__(
-        self, look: Callable[[], Mapping[Target, Pause]], routes: Mapping[str, str],
+        self, look: Callable[[], Mapping[Endpoint, Pause]], routes: Mapping[str, str],
         watch: Callable[[], float] = monotonic,
     ) -> None:  # fmt: skip
         self._look = look
         self._routes = routes
         self._watch = watch
         self._looked_at = -LOOK_S
-        self._standing: Mapping[Target, Pause] = {}
+        self._standing: Mapping[Endpoint, Pause] = {}
 
     def lane(self, lane: Lane) -> bool:
         """Whether this lane is paused. While the first cell is unavailable, the last look counts: other cells go on.
@@ -114,7 +116,7 @@ class Gate:
                 if self._looked_at < 0:
                     raise
             self._looked_at = self._watch()
-        return Target(LANE, lane.value) in self._standing
+        return Endpoint(LANE, lane.value) in self._standing
 
     def gateway(self, leased: Leased) -> str:
         """Return the gateway that an SMS would be handed to if that is paused as of the last look; else ''."""
@@ -125,7 +127,7 @@ class Gate:
         else:
             carrier = next(iter(leased.line.effects[leased.effect].about), "") if leased.line else ""
         name = self._routes.get(carrier, "")
-        return name if Target(GATEWAY, name) in self._standing else ""
+        return name if Endpoint(GATEWAY, name) in self._standing else ""
 
 
 OPEN = Gate(dict, {})

@@ -33,7 +33,7 @@ from consent_engine.errors import (
     Refused,
     StoreUnavailable,
 )
-from consent_engine.ports import Commit, CommitResult, LineChange, Loaded, OrderChange
+from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange, Snapshot
 
 ARCHIVED_AFTER_MS = LATE_MARGIN
 """The shortest time between an order's call and its archiving."""
@@ -126,7 +126,7 @@ def _admit(wanted: Placing, made: _Made, terms: Terms, shelf: Shelf, secret: str
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 
-def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Loaded]:
+def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Snapshot]:
     """Load the order's line, the order, and the call behind it. A line without a record, as most are, has neither
     order nor call; but a named call may have come back from the archive. The commit detects whatever was missed, and
     then all is loaded (`at_all`).
@@ -140,7 +140,7 @@ def _looked(wanted: Placing, made: _Made, *, at_all: bool) -> Step[Loaded]:
 
 
 def _weighed(
-    wanted: Placing, made: _Made, loaded: Loaded, listed: Listed | None, terms: Terms, secret: str
+    wanted: Placing, made: _Made, loaded: Snapshot, listed: Listed | None, terms: Terms, secret: str
 ) -> Step[tuple[Order, dict[str, str], CallOfOrder]]:
     """Return the order as admitted, with the fields written once and the call behind it, whose recording is reserved.
 

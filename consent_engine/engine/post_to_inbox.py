@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from consent_engine.domain.carriers import carrier_of_sender
-from consent_engine.domain.decide.sent import text_of
+from consent_engine.domain.decide.sms_texts import text_of
 from consent_engine.domain.effects import OF_ORDERS
 from consent_engine.domain.grammar import Keyword, Read, counted
 from consent_engine.domain.grammar.words import YES_OF

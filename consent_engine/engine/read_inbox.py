@@ -21,13 +21,13 @@ from consent_engine.domain.line.entries import Unread, as_sealed
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.rhythm import Laid, Rhythm, rhythm_of
+from consent_engine.domain.order.reply_cadence import Laid, Rhythm, rhythm_of
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.round_trips import load, load_of, newest_yeses, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Loaded, Saved, needed
+from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved, Snapshot, needed
 
 log = logging.getLogger(__name__)
 _DONE = frozenset({CommitResult.OK, CommitResult.SAME})
@@ -73,7 +73,7 @@ class _Decided(NamedTuple):
 class _Consumed(NamedTuple):
     """A message that was consumed. loaded: its line afterwards, where that need not be loaded"""
 
-    loaded: Loaded | None
+    loaded: Snapshot | None
 
 
 def _unknown(order: str) -> Order | None:
@@ -91,7 +91,7 @@ def reading(leased: Leased, max_attempts: int, known: Callable[[str], Order | No
         return 0
     lost = leased.token > max_attempts and leased.lost
     poison = Poison.WHOLLY if lost and leased.token > 2 * max_attempts else Poison.LOST if lost else Poison.NO
-    loaded: Loaded | None = Loaded(leased.at, {}, {line.id: line})
+    loaded: Snapshot | None = Snapshot(leased.at, {}, {line.id: line})
     for n, message in enumerate(leased.unread):
         behind = leased.unread[n + 1 :]
         turn = _Turn(message, Place(message.key), held, behind, Poison.NO if n else poison)
@@ -117,7 +117,7 @@ def reading_again(leased: Leased) -> Step[str]:
 
 
 def _one(
-    loaded: Loaded | None, line_id: str, turn: _Turn, known: Callable[[str], Order | None]
+    loaded: Snapshot | None, line_id: str, turn: _Turn, known: Callable[[str], Order | None]
 ) -> Step[_Consumed | None]:
     """Read one message; None when the lease of the line was lost."""
     message, poison = turn.message, turn.poison
@@ -142,7 +142,7 @@ def _one(
         if saved is None:  # the order must be loaded
             continue
         if (word := saved.word) in _DONE:
-            return _Consumed(Loaded(now, {}, {line_id: after}) if after else None)
+            return _Consumed(Snapshot(now, {}, {line_id: after}) if after else None)
         if word in {CommitResult.LOST, CommitResult.FRONT}:
             return None
         waits, barred = waits or word is CommitResult.GUARDED, barred or word is CommitResult.BARRED

@@ -17,7 +17,7 @@ from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.rhythm import Beat, Newest
+from consent_engine.domain.order.reply_cadence import Beat, Newest
 from consent_engine.engine.answers import answers
 from consent_engine.engine.store_requests import (
     Ask,
@@ -36,7 +36,7 @@ from consent_engine.engine.store_requests import (
     resumed,
 )
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
-from consent_engine.ports import Commit, Loaded, Owner, Posted, Saved, Store, Stored
+from consent_engine.ports import Commit, Owner, Posted, Saved, Snapshot, Store, Stored
 
 MOST_ROUNDS = 200
 PAGE, MOST_PAGES = 200, 25
@@ -46,8 +46,8 @@ PAGE, MOST_PAGES = 200, 25
 def load(
     orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (), endings: Sequence[str] = (),
     reports: Sequence[str] = (),
-) -> Step[Loaded]:  # fmt: skip
-    answer: Loaded = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings), tuple(reports))
+) -> Step[Snapshot]:  # fmt: skip
+    answer: Snapshot = yield Load(tuple(orders), tuple(lines), tuple(calls), tuple(endings), tuple(reports))
     return answer
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.rhythm import Beat
+from consent_engine.domain.order.reply_cadence import Beat
 from consent_engine.errors import ConsentError
 from consent_engine.ports import Commit, Owner, Posted
 

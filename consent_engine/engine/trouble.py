@@ -16,8 +16,8 @@ from consent_engine.engine.round_trips import or_raised
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.stuck import MOST_RETRIED, StuckEffect
 from consent_engine.errors import OrderNotFound, TooLate
-from consent_engine.ports import Outside, Owner, Store, Target
-from consent_engine.ports.targets import BSS, GATEWAY
+from consent_engine.ports import Endpoint, Outside, Owner, Store
+from consent_engine.ports.endpoints import BSS, GATEWAY
 
 MOST_LOOKED_AT = 500
 """Most waiting effects of a lane that are looked at, the next due ones: where there are more, counts are 'at least'."""
@@ -30,7 +30,7 @@ class Retrying(Struct, frozen=True):
     since: when the one that has waited longest was first tried · more: there are more than were looked at
     """
 
-    target: Target
+    target: Endpoint
     reason: str
     count: int
     since: Millis
@@ -63,7 +63,7 @@ class Trouble:
             ids = {owner: list(dict.fromkeys(each.id for each in due if each.owner is owner)) for owner in Owner}
             looked = self._store.records.look(ids[Owner.ORDER], ids[Owner.LINE])
             known: dict[str, Order | Line] = {**looked.orders, **looked.lines}
-            alike: dict[tuple[Target, str], list[Millis]] = {}
+            alike: dict[tuple[Endpoint, str], list[Millis]] = {}
             for each in due:
                 record = known.get(each.id)
                 pending = record.effects.get(each.effect) if record else None
@@ -77,12 +77,12 @@ class Trouble:
             ]
         return sorted(found, key=lambda each: (-each.count, each.target, each.reason))
 
-    def _target(self, record: Order | Line, effect: str) -> Target:
+    def _target(self, record: Order | Line, effect: str) -> Endpoint:
         if effect == ACTIVATE:
-            return Target(BSS, self._outside.bss.name if self._outside.bss else "")
+            return Endpoint(BSS, self._outside.bss.name if self._outside.bss else "")
         about = [record.doc.carrier] if isinstance(record, Order) else record.effects[effect].about
         carrier = next(iter(about), "")
-        return Target(GATEWAY, self._outside.routes.get(carrier, ""))
+        return Endpoint(GATEWAY, self._outside.routes.get(carrier, ""))
 
     def cancel(self, found: Sequence[StuckEffect], by: str, reason: str) -> Cancelling:
         """Cancel the orders of these stuck effects, up to MOST_RETRIED; an event per order. Proven before this returns.

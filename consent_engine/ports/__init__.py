@@ -2,10 +2,10 @@
 
 from consent_engine.ports.archive import Aged, Archive, Expired, Retirement, RetireResult, Retiring
 from consent_engine.ports.calls import CallArchive
+from consent_engine.ports.endpoints import Endpoint, EndpointHeard
 from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck, needed
-from consent_engine.ports.loaded import Loaded
 from consent_engine.ports.outside import (
     Acknowledgement,
     Activation,
@@ -42,6 +42,6 @@ from consent_engine.ports.records import (
 from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, StoreClock
 from consent_engine.ports.reports import OpenReports, ReportFilter
 from consent_engine.ports.reservations import Claim, Reservations
-from consent_engine.ports.room import Room
+from consent_engine.ports.server_memory import ServerMemory
+from consent_engine.ports.snapshot import Snapshot
 from consent_engine.ports.store import Store
-from consent_engine.ports.targets import Target, TargetHeard

@@ -14,7 +14,7 @@ from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports.records import Held, Owner
-from consent_engine.ports.room import Room
+from consent_engine.ports.server_memory import ServerMemory
 
 T = TypeVar("T")
 
@@ -113,5 +113,5 @@ class Lanes(Protocol):
     def stuck(self, limit: int) -> list[Stuck]:
         """Return the effects that wait for a person."""
 
-    def rooms(self) -> dict[str, Room]:
+    def rooms(self) -> dict[str, ServerMemory]:
         """Return how much room the servers with the lanes and all orders have: by name, each server once."""

@@ -10,7 +10,7 @@ from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose, Unavai
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import Malformed
-from consent_engine.ports.room import Room
+from consent_engine.ports.server_memory import ServerMemory
 
 Message = TypeVar("Message", Reply, DeliveryReport)
 MAY_GO: ContextVar[Callable[[], bool]] = ContextVar("MAY_GO")
@@ -171,7 +171,7 @@ class Queue(Protocol):
     def leaves(self, lanes: Sequence[Lane]) -> None:
         """Let another worker promise now; this worker's own promise still holds until it ends. Never raises."""
 
-    def room(self) -> Room | None:
+    def room(self) -> ServerMemory | None:
         """Return how much room the queue's server has; None where it cannot be asked. Never raises."""
 
 

@@ -6,10 +6,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
-from consent_engine.ports.targets import Target
+from consent_engine.ports.endpoints import Endpoint
 
 LANE = "lane"
-"""The `to` of a Target that is a lane; the others are a gateway and the BSS."""
+"""The `to` of an Endpoint that is a lane; the others are a gateway and the BSS."""
 
 
 class Pause(Struct, frozen=True, array_like=True):
@@ -34,13 +34,13 @@ class PauseEvent(Struct, frozen=True, array_like=True):
 class Pauses(Protocol):
     """The pauses of an installation. Writes are proven durable."""
 
-    def standing(self) -> Mapping[Target, Pause]:
+    def standing(self) -> Mapping[Endpoint, Pause]:
         """Return the pauses in force, by target."""
 
-    def pause(self, target: Target, pause: Pause) -> bool:
+    def pause(self, target: Endpoint, pause: Pause) -> bool:
         """Stop a target; False where it was stopped already: then that pause stays as it was."""
 
-    def resume(self, target: Target, at: Millis, by: str, reason: str) -> bool:
+    def resume(self, target: Endpoint, at: Millis, by: str, reason: str) -> bool:
         """Resume a target; False where it was not stopped."""
 
     def happened(self, most: int) -> list[PauseEvent]:

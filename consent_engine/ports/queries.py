@@ -10,14 +10,14 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.counted import Counted
+from consent_engine.domain.call.call_counters import Counted
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.pressure import Sold
+from consent_engine.domain.order.sales_outcomes import Sold
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports.reports import OpenReports, ReportFilter
 

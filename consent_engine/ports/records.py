@@ -16,8 +16,8 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.rhythm import Beat, Laid, Newest
-from consent_engine.ports.loaded import Loaded
+from consent_engine.domain.order.reply_cadence import Beat, Laid, Newest
+from consent_engine.ports.snapshot import Snapshot
 
 CLOCKS_APART_MS: Millis = 1_000
 """How far the clocks of the store's servers may be apart: a commit's `until` comes from one, and is compared by
@@ -275,7 +275,7 @@ class Records(Protocol):
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (), reports: Sequence[str] = (),
-    ) -> Loaded:  # fmt: skip
+    ) -> Snapshot:  # fmt: skip
         """Read as `live` does, calls, endings and reports included."""
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:

@@ -17,9 +17,9 @@ from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.page_seen import PageSeen
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
+from consent_engine.ports.endpoints import EndpointHeard
 from consent_engine.ports.pauses import Pauses
 from consent_engine.ports.reveals import Reveals
-from consent_engine.ports.targets import TargetHeard
 
 NOTHING: Mapping[int, PageSeen] = MappingProxyType({})
 
@@ -161,7 +161,7 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
         """Return the workers heard from within so many milliseconds, each with its own report."""
 
     def count(
-        self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = (), flow: Mapping[str, int] | None = None
+        self, counts: Mapping[str, float], heard: Sequence[EndpointHeard] = (), flow: Mapping[str, int] | None = None
     ) -> None:
         """Add to the counts of all processes, to their results with outside targets, and to the current time steps."""
 

@@ -16,7 +16,7 @@ from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.pausing import SEEN_MS
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Posted, Target
+from consent_engine.ports import Endpoint, Posted
 from tests.cluster.shaky import CELLS, people_of, placings
 
 MESSAGE = encode_message(UnreadRefusal("mobile", "voice", "A1024"))
@@ -188,7 +188,7 @@ def test_a_key_is_kept_in_the_cell_of_its_own_hash_and_given_back_there(world):
 
 
 def test_what_waits_for_a_gateway_is_brought_forward_in_every_cell(world):
-    gateway = Target("gateway", "test")
+    gateway = Endpoint("gateway", "test")
     world.engine.pauses.pause(gateway, "ops-1", "its operator works on it")
     world.clock.forward(seconds=1)
     orders = [world.place(each) for [each] in people_of(*range(CELLS), count=1).values()]

@@ -17,7 +17,7 @@ from consent_engine.domain.effects import Accepted, Lane
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Target
+from consent_engine.ports import Endpoint
 from consent_engine.ports.pauses import Pause
 from tests.conftest import World
 from tests.durability.history import broken
@@ -67,7 +67,7 @@ def padded(made):
         made.client.zadd(f"ce:{{0}}:{name}", {NOBODY: "+inf"})
     for name in ("unmatched", "lifted"):
         made.client.xadd(f"ce:{{0}}:{name}", {"m": "{}"})
-    made.engine.registry.pauses.pause(Target("lane", "nobody"), Pause(0, "ops", "something stands there"))
+    made.engine.registry.pauses.pause(Endpoint("lane", "nobody"), Pause(0, "ops", "something stands there"))
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ from consent_engine.domain.order.facts import (
     Woke,
 )
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.rhythm import Rhythm
+from consent_engine.domain.order.reply_cadence import Rhythm
 from consent_engine.domain.order.unlikely_yes import Unlikely
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends

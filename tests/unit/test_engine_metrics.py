@@ -8,7 +8,7 @@ from consent_engine.api.service.worker_metrics import of_calls
 from consent_engine.domain.effects import Accepted, Uncertain
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import Health
-from consent_engine.ports import Target
+from consent_engine.ports import Endpoint
 
 
 class Once(Collector):
@@ -22,7 +22,7 @@ class Once(Collector):
 
 def test_calls_are_counted_by_whom_they_went_to_and_how_they_ended():
     measures = Measures()
-    gateway, bss = Target("gateway", "box"), Target("bss", "crm")
+    gateway, bss = Endpoint("gateway", "box"), Endpoint("bss", "crm")
     measures.called(gateway, Accepted("1"), 0.02, 1)
     measures.called(gateway, Accepted("2"), 0.25, 2)
     measures.called(bss, Uncertain("timeout"), 400, 3)
@@ -37,7 +37,7 @@ def test_calls_are_counted_by_whom_they_went_to_and_how_they_ended():
 
 
 def test_every_way_to_end_is_there_before_the_first_call_ends_so():
-    page = generate_latest(Once({}, [Health(Target("gateway", "box"))])).decode()
+    page = generate_latest(Once({}, [Health(Endpoint("gateway", "box"))])).decode()
     assert 'consent_outside_calls_total{name="box",outcome="unavailable",to="gateway"} 0.0' in page
 
 

@@ -5,11 +5,11 @@ import pytest
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import ASKED_WITHIN_MS, DOWN_AFTER_MS, health_of, targets_of
-from consent_engine.ports import Target, TargetHeard
+from consent_engine.ports import Endpoint, EndpointHeard
 from tests.conftest import NUMBER, START
 from workers.outages import tell_outages
 
-GATEWAY, BSS = Target("gateway", "test"), Target("bss", "test")
+GATEWAY, BSS = Endpoint("gateway", "test"), Endpoint("bss", "test")
 NOBODY, REFUSING = Unavailable("503"), Unavailable("401", refusing=True)
 
 
@@ -192,9 +192,9 @@ def test_the_share_forgets_what_is_long_ago(world):
 
 
 def test_calls_that_end_out_of_their_order_are_put_into_it():
-    heard = TargetHeard(GATEWAY).after(Unavailable("503"), 50).after(Accepted("m"), 40)
+    heard = EndpointHeard(GATEWAY).after(Unavailable("503"), 50).after(Accepted("m"), 40)
     assert (heard.answered, heard.failed, heard.first) == (40, 50, 50)
-    heard = TargetHeard(GATEWAY).after(Accepted("m"), 60).after(Unavailable("503"), 50)
+    heard = EndpointHeard(GATEWAY).after(Accepted("m"), 60).after(Unavailable("503"), 50)
     assert (heard.answered, heard.failed, heard.first) == (60, 50, 0)
 
 
@@ -210,5 +210,5 @@ def test_what_orders_meet_is_heard_under_the_name_of_whom_they_met(world):
 
 def test_what_is_no_number_is_refused_before_anything_is_written(world):
     with pytest.raises(Exception, match="no number"):
-        world.engine.registry.count({}, [TargetHeard(GATEWAY, accepted="x")])
+        world.engine.registry.count({}, [EndpointHeard(GATEWAY, accepted="x")])
     assert world.engine.registry.counted() == {}

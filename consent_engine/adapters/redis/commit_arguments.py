@@ -12,7 +12,7 @@ from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, lane_of
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Restriction, is_lasting
-from consent_engine.domain.order.rhythm import Laid
+from consent_engine.domain.order.reply_cadence import Laid
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import (

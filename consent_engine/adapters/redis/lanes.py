@@ -13,8 +13,8 @@ from consent_engine.domain.effects import MOVED, WITHOUT_CALLS, Lane, Millis, la
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, Room, Stuck
-from consent_engine.ports.room import ASKED
+from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck
+from consent_engine.ports.server_memory import ASKED
 
 log = logging.getLogger(__name__)
 BROUGHT = 500
@@ -121,6 +121,6 @@ class RedisLanes(OfCell, Lanes):
         answers = self._wire.ask(*(("ZRANGE", self._cell.due[lane], *parked) for lane in Lane))
         return [stuck_of(member) for answer in answers for member in answer][:limit]
 
-    def rooms(self) -> dict[str, Room]:
+    def rooms(self) -> dict[str, ServerMemory]:
         [info] = self._wire.ask(ASKED)
-        return {"orders": Room.of(info)}
+        return {"orders": ServerMemory.of(info)}

@@ -13,7 +13,7 @@ from consent_engine.domain.effects import WAKE_LINE, Millis
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import is_lasting
-from consent_engine.domain.order.rhythm import Beat, Newest
+from consent_engine.domain.order.reply_cadence import Beat, Newest
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange, Loaded, Owner, Records, Saved
@@ -36,7 +36,7 @@ class RedisRecords(OfCell, Records):
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (), reports: Sequence[str] = (),
-    ) -> Loaded:  # fmt: skip
+    ) -> Snapshot:  # fmt: skip
         kinds = {Owner.CALL: calls, Owner.ENDING: endings, Owner.REPORT: reports}
         others = [self._cell.record(owner, record) for owner, some in kinds.items() for record in some]
         keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *others]
@@ -55,7 +55,7 @@ class RedisRecords(OfCell, Records):
         rest = rest[len(calls) :]
         of_endings = readable(endings, rest[: len(endings)], lambda kept: ending_of(kept, self._seal))
         of_reports = readable(reports, rest[len(endings) :], lambda kept: report_of(kept, self._seal))
-        return Loaded(now, found, read, known, of_endings, of_reports)
+        return Snapshot(now, found, read, known, of_endings, of_reports)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         answers = self._answered(commits, prove=prove)

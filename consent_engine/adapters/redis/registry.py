@@ -21,9 +21,9 @@ from consent_engine.domain.offer.page_seen import PageSeen
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Proposal, Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
-from consent_engine.ports import ApiKey, Registry, TargetHeard
+from consent_engine.ports import ApiKey, EndpointHeard, Registry
+from consent_engine.ports.endpoints import HALF_MS, field_of
 from consent_engine.ports.registry import NOTHING, FlowStep
-from consent_engine.ports.targets import HALF_MS, field_of
 
 SCHEMA = "4"
 """The one format mark that data carry. Raised by every change of what is kept; no other one is read."""
@@ -195,7 +195,7 @@ class RedisRegistry(Registry):
         return heard
 
     def count(
-        self, counts: Mapping[str, float], heard: Sequence[TargetHeard] = (), flow: Mapping[str, int] | None = None
+        self, counts: Mapping[str, float], heard: Sequence[EndpointHeard] = (), flow: Mapping[str, int] | None = None
     ) -> None:
         """Count as the port says. Sent once: a metric counted twice would be wrong; a lost one is only late."""
         calls = Calls()

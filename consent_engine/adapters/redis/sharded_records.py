@@ -10,8 +10,8 @@ from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.rhythm import Beat, Newest
-from consent_engine.ports import Commit, LiftResult, Loaded, Owner, Records, Saved
+from consent_engine.domain.order.reply_cadence import Beat, Newest
+from consent_engine.ports import Commit, LiftResult, Owner, Records, Saved, Snapshot
 
 
 class ShardedRecords(OfCells, Records):
@@ -23,7 +23,7 @@ class ShardedRecords(OfCells, Records):
     def look(
         self, orders: Sequence[str] = (), lines: Sequence[str] = (), calls: Sequence[str] = (),
         endings: Sequence[str] = (), reports: Sequence[str] = (),
-    ) -> Loaded:  # fmt: skip
+    ) -> Snapshot:  # fmt: skip
         kinds = (orders, lines, calls, endings, reports)
         now: Millis = 0
         found: dict[str, Order] = {}
@@ -40,7 +40,7 @@ class ShardedRecords(OfCells, Records):
             known |= there.calls
             of_endings |= there.endings
             of_reports |= there.reports
-        return Loaded(now, found, read, known, of_endings, of_reports)
+        return Snapshot(now, found, read, known, of_endings, of_reports)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save as the port says. Raises ValueError for a commit whose records are in several cells."""

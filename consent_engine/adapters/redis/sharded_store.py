@@ -23,7 +23,7 @@ from consent_engine.ports import (
     Retirement,
     RetireResult,
     Retiring,
-    Room,
+    ServerMemory,
     Store,
     Stored,
     Stuck,
@@ -88,9 +88,9 @@ class ShardedLanes(OfCells, Lanes):
     def stuck(self, limit: int) -> list[Stuck]:
         return list(islice((stuck for cell in self._cells.stores for stuck in cell.lanes.stuck(limit)), limit))
 
-    def rooms(self) -> dict[str, Room]:
+    def rooms(self) -> dict[str, ServerMemory]:
         """Return the room of the masters that can be reached, each named by the first of its cells."""
-        named: dict[str, tuple[str, Room]] = {}
+        named: dict[str, tuple[str, ServerMemory]] = {}
         for number, rooms in self._cells.in_turn(0, lambda cell: cell.lanes.rooms()):
             for room in rooms.values():
                 named.setdefault(room.server, (f"orders, cell {number}", room))

@@ -11,7 +11,7 @@ from consent_engine.adapters.sql.paging import behind, page_of
 from consent_engine.adapters.sql.rows import fields_of
 from consent_engine.adapters.sql.tables import CALLS, TO_REVIEW, VIOLATING
 from consent_engine.domain.call.call import Call, CallState
-from consent_engine.domain.call.counted import Counted
+from consent_engine.domain.call.call_counters import Counted
 from consent_engine.domain.call.review import UNDECIDED, Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis

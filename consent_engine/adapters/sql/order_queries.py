@@ -14,7 +14,7 @@ from consent_engine.adapters.sql.tables import OFFERS, ORDERS, RECORDS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.pressure import Sold
+from consent_engine.domain.order.sales_outcomes import Sold
 from consent_engine.ports import Owner
 from consent_engine.ports.queries import MOST_SEARCHED, OrderFilter, OrderQueries, Paged, Position
 

@@ -13,8 +13,8 @@ from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.pressure import outcomes_of
 from consent_engine.domain.order.retention import Evidence
+from consent_engine.domain.order.sales_outcomes import outcomes_of
 from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord

@@ -10,7 +10,7 @@ from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.pausing import NothingSo, NotPaused
-from consent_engine.ports import ApiKey, Target
+from consent_engine.ports import ApiKey, Endpoint
 
 operations = Operations("pauses", "/v1/pauses")
 
@@ -31,7 +31,7 @@ async def pause(request: Request, caller: ApiKey, form: StopOrGo) -> Response:
     it was paused already, and that pause stays as it is; 409 `nothing_so`. Role: ops."""
 
     def stopped(engine: Engine) -> Response:
-        is_new = engine.pauses.pause(Target(form.to, form.name), caller.name, form.reason)
+        is_new = engine.pauses.pause(Endpoint(form.to, form.name), caller.name, form.reason)
         return answered(_listed(engine), 201 if is_new else 200)
 
     return await front_of(request).ask(stopped)
@@ -42,7 +42,7 @@ async def resume(request: Request, caller: ApiKey, form: StopOrGo) -> bytes:
     """Waiting work continues within a second, at a gateway within three; 409 `not_paused`. Role: ops."""
 
     def went(engine: Engine) -> bytes:
-        engine.pauses.resume(Target(form.to, form.name), caller.name, form.reason)
+        engine.pauses.resume(Endpoint(form.to, form.name), caller.name, form.reason)
         return _listed(engine)
 
     return await front_of(request).ask(went)

@@ -8,10 +8,10 @@ from pydantic import Field
 from consent_engine.api.schemas.forms import Reasoned
 from consent_engine.api.schemas.views import AsOf, At, Listed, View
 from consent_engine.domain.admission.strict_form import StrictForm
-from consent_engine.domain.call.counted import Covered
+from consent_engine.domain.call.call_counters import Covered
 from consent_engine.domain.invisible_characters import LINES, is_legible
 from consent_engine.domain.msisdn import contains_number
-from consent_engine.domain.order.pressure import Pressure, Sold
+from consent_engine.domain.order.sales_outcomes import SalesOutcomes, Sold
 from consent_engine.engine.call_book import Waiting
 from consent_engine.errors import FieldError, Malformed
 
@@ -130,7 +130,7 @@ class PressureView(Listed):
     rows: list[PressedView]
 
     @classmethod
-    def of(cls, by: str, rows: Sequence[Pressure], as_of: AsOf) -> "PressureView":
+    def of(cls, by: str, rows: Sequence[SalesOutcomes], as_of: AsOf) -> "PressureView":
         shown = [
             PressedView.shown(
                 each, **{outcome.value: each.counts.get(outcome, 0) for outcome in Sold},

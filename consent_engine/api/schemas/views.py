@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from consent_engine.domain.days import CHINA
-from consent_engine.domain.decide.sent import Sent, sent
+from consent_engine.domain.decide.sms_texts import Sent, sent
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import STAGES, State, Trigger
 from consent_engine.domain.msisdn import hidden, mask

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import Metric
 
 from consent_engine.api.service.families import Rows, gauge
-from consent_engine.domain.call.counted import Count, Summed
+from consent_engine.domain.call.call_counters import Count, Summed
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import CARRIERS
 

@@ -6,10 +6,10 @@ from prometheus_client.core import Metric
 
 from consent_engine.api.service.families import gauge
 from consent_engine.engine.engine import Engine
-from consent_engine.ports import Room
+from consent_engine.ports import ServerMemory
 
 RQ = "rq"
-_GAUGES: tuple[tuple[str, str, Callable[[Room], float]], ...] = (
+_GAUGES: tuple[tuple[str, str, Callable[[ServerMemory], float]], ...] = (
     ("memory_used_bytes", "Memory that a Redis server uses", lambda room: room.used),
     ("memory_max_bytes", "How much memory it may use; 0: as much as there is", lambda room: room.most),
     ("aof_bytes", "Size of its append-only file; 0: it keeps none", lambda room: room.aof),
@@ -17,7 +17,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[Room], float]], ...] = (
 )
 
 
-def rooms_of(engine: Engine) -> dict[str, Room]:
+def rooms_of(engine: Engine) -> dict[str, ServerMemory]:
     """Return each server's memory and file, also of RQ's server where it is another one. Raises StoreUnavailable."""
     rooms = engine.lanes.rooms()
     of_jobs = engine.queue.room()
@@ -25,7 +25,7 @@ def rooms_of(engine: Engine) -> dict[str, Room]:
     return rooms if of_jobs is None or of_jobs.server in known else {**rooms, RQ: of_jobs}
 
 
-def of_rooms(rooms: Mapping[str, Room]) -> Iterator[Metric]:
+def of_rooms(rooms: Mapping[str, ServerMemory]) -> Iterator[Metric]:
     for name, text, value in _GAUGES:
         rows = (((server,), value(room)) for server, room in sorted(rooms.items()))
         yield gauge(f"consent_redis_{name}", text, ("server",), rows)

@@ -23,7 +23,7 @@ from consent_engine.api.service.report_metrics import of_codes, of_reports
 from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
 from consent_engine.api.service.worker_metrics import of_calls, of_look_ups, of_outside, of_paused
-from consent_engine.domain.call.counted import Summed
+from consent_engine.domain.call.call_counters import Summed
 from consent_engine.domain.days import DAY_MS, GREENWICH, later
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
@@ -32,7 +32,7 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
 from consent_engine.engine.pressure import PressureWatch
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
-from consent_engine.ports import LaneDepth, OpenReports, Room, Tally, Target, Waiting
+from consent_engine.ports import Endpoint, LaneDepth, OpenReports, ServerMemory, Tally, Waiting
 from consent_engine.ports.queries import Queries
 
 T = TypeVar("T")
@@ -70,11 +70,11 @@ class Look:
     """replies that a person must read; None: SQL cannot be asked"""
     at: Millis
     clocks: ClocksSeen
-    rooms: dict[str, Room]
+    rooms: dict[str, ServerMemory]
     journal: Waiting
     unshown: Unshown
     reviews: ReviewsSeen | None
-    paused: Mapping[Target, Millis]
+    paused: Mapping[Endpoint, Millis]
     """since when a person has stopped each lane or gateway"""
     endings: Tally | None
     """orders to be taken back whose service is not switched off yet; None: SQL cannot be asked"""

@@ -18,9 +18,9 @@ from consent_engine.engine.metrics import (
     UNASKED,
 )
 from consent_engine.engine.outside_health import FEW_CALLS, Health
-from consent_engine.ports import Target
+from consent_engine.ports import Endpoint
+from consent_engine.ports.endpoints import GATEWAY
 from consent_engine.ports.pauses import LANE
-from consent_engine.ports.targets import GATEWAY
 
 _OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (
     ("last_success_timestamp_seconds", "When it last accepted something; 0: never", lambda one: one.accepted / 1000),
@@ -77,10 +77,10 @@ def of_outside(health: Sequence[Health]) -> Iterator[Metric]:
         yield gauge(f"consent_outside_{name}", text, ("to", "name"), ((each.target, value(each)) for each in health))
 
 
-def of_paused(paused: Mapping[Target, Millis], health: Sequence[Health], now: Millis) -> Metric:
+def of_paused(paused: Mapping[Endpoint, Millis], health: Sequence[Health], now: Millis) -> Metric:
     """For how long a person has stopped each lane or gateway; every series from 0 on."""
     text = "For how long a person has stopped this lane or gateway; 0: it is running"
-    known = [Target(LANE, lane.value) for lane in Lane] + [e.target for e in health if e.target.to == GATEWAY]
+    known = [Endpoint(LANE, lane.value) for lane in Lane] + [e.target for e in health if e.target.to == GATEWAY]
     rows = ((target, max(0, now - paused.get(target, now)) / 1000) for target in sorted({*known, *paused}))
     return gauge("consent_paused_seconds", text, ("to", "name"), rows)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 from msgspec import Struct
 
 from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Ended, JudgedAgain, OrderRefused, Recording
-from consent_engine.domain.call.chained import ChainedRecord, Form, PersonPart
+from consent_engine.domain.call.hash_chain import ChainedRecord, Form, PersonPart
 from consent_engine.domain.call.review import CommandHeard, NotAwaited, Reviewed, SecondLook, Verdict, verdict_of
 from consent_engine.domain.call.transcript import SAID, Transcribed
 from consent_engine.domain.call.violation import Violation

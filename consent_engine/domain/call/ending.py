@@ -10,7 +10,7 @@ from typing import ClassVar, cast
 
 from msgspec import Struct
 
-from consent_engine.domain.call.chained import ChainedRecord, Form, PersonPart
+from consent_engine.domain.call.hash_chain import ChainedRecord, Form, PersonPart
 from consent_engine.domain.canonical_json import Reader, Rows
 from consent_engine.domain.effects import UNSETTLED, Millis, Settlement
 from consent_engine.domain.lifecycle import Trigger

@@ -11,7 +11,7 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.history import all_of, asked
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.rhythm import Beat
+from consent_engine.domain.order.reply_cadence import Beat
 from consent_engine.domain.order.unlikely_yes import Suspicion, Unlikely
 
 

@@ -30,7 +30,7 @@ from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
-from consent_engine.domain.order.rhythm import Rhythm
+from consent_engine.domain.order.reply_cadence import Rhythm
 from consent_engine.domain.order.unlikely_yes import Suspicion
 
 MOST_SETTLED = 20

@@ -3,7 +3,7 @@
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.order.pressure import ENOUGH, Pressure, Sold
+from consent_engine.domain.order.sales_outcomes import ENOUGH, SalesOutcomes, Sold
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.pressure import Over, PressureWatch
 from consent_engine.ports import CallFilter
@@ -87,10 +87,10 @@ def test_who_pressed_is_counted_over_two_weeks_one_day_read_a_look():
 
 
 def test_a_few_orders_say_nothing_of_an_agent():
-    most = Pressure("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 4})
+    most = SalesOutcomes("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 4})
     assert most.presses
-    assert not Pressure("A1", {Sold.PLACED: ENOUGH - 1, Sold.REFUSED: ENOUGH - 1}).presses
-    assert not Pressure("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 6}).presses
+    assert not SalesOutcomes("A1", {Sold.PLACED: ENOUGH - 1, Sold.REFUSED: ENOUGH - 1}).presses
+    assert not SalesOutcomes("A1", {Sold.PLACED: ENOUGH, Sold.REFUSED: ENOUGH // 6}).presses
 
 
 def test_figures_over_http(door):

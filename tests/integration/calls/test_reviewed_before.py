@@ -10,7 +10,7 @@ from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.review import HEARD_STAYS_MS, letting_go_on
-from consent_engine.ports import CallFilter, CommitResult, Loaded, Tally
+from consent_engine.ports import CallFilter, CommitResult, Snapshot, Tally
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reviewing import ordered, review, says_yes, sold
@@ -119,7 +119,7 @@ def test_a_review_that_fails_while_it_is_let_go_on_is_stronger(careful):
 
     def answered(ask):
         found = records.look(lines=ask.lines, calls=ask.calls)
-        return Loaded(careful.clock(), {}, found.lines, found.calls)
+        return Snapshot(careful.clock(), {}, found.lines, found.calls)
 
     saving = step.send(answered(step.send(answered(next(step)))))
     review(careful, call)

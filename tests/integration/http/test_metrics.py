@@ -23,7 +23,7 @@ from consent_engine.domain.signature import HEADER
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import SettingsError
-from consent_engine.ports import Room, Target
+from consent_engine.ports import Endpoint, ServerMemory
 from consent_engine.wiring import Installation
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, order, reply, server
 
@@ -185,9 +185,9 @@ def test_how_gateway_and_bss_are_is_told_by_name(door):
         assert never["consent_outside_failing_seconds", "simulated", to] == 0
         assert never["consent_outside_last_success_timestamp_seconds", "simulated", to] == 0
     now, measures = door.engine.registry.now(), Measures()
-    measures.called(Target("gateway", "simulated"), Accepted("m1"), 0.1, now - 200_000)
+    measures.called(Endpoint("gateway", "simulated"), Accepted("m1"), 0.1, now - 200_000)
     for n in range(20):
-        measures.called(Target("gateway", "simulated"), Unavailable("503"), 0.1, now - 100_000 + n * 5_000)
+        measures.called(Endpoint("gateway", "simulated"), Unavailable("503"), 0.1, now - 100_000 + n * 5_000)
     door.engine.registry.count(measures.drain(), measures.heard())
     found = samples(scraped(door))
     assert 100 <= found["consent_outside_failing_seconds", "simulated", "gateway"] < 160
@@ -196,7 +196,7 @@ def test_how_gateway_and_bss_are_is_told_by_name(door):
     assert found["consent_outside_failed_ratio", "simulated", "gateway"] == pytest.approx(20 / 21)
     assert found["consent_outside_calls_total", "simulated", "unavailable", "gateway"] == 20
     assert found["consent_outside_refusing_seconds", "simulated", "gateway"] == 0
-    measures.called(Target("gateway", "simulated"), Unavailable("401", refusing=True), 0.1, now)
+    measures.called(Endpoint("gateway", "simulated"), Unavailable("401", refusing=True), 0.1, now)
     door.engine.registry.count(measures.drain(), measures.heard())
     found = samples(scraped(door))
     refused, failing = (
@@ -231,9 +231,9 @@ def test_the_page_of_metrics_has_every_series_that_is_told_and_no_other():
 
 def test_an_aof_that_cannot_be_written_is_not_ok():
     said = {"run_id": "a", "used_memory": 7, "maxmemory": 9, "aof_current_size": 3}
-    assert Room.of(said) == Room("a", 7, 9, 3)
+    assert ServerMemory.of(said) == ServerMemory("a", 7, 9, 3)
     for name in ("aof_last_write_status", "aof_last_bgrewrite_status"):
-        assert not Room.of(said | {name: "err"}).aof_works
+        assert not ServerMemory.of(said | {name: "err"}).aof_works
 
 
 def test_without_rqs_server_the_rest_is_told(door):

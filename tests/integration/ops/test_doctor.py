@@ -1004,17 +1004,17 @@ def test_nobody_at_work_is_told_and_so_is_a_lane_that_nobody_works_for(world):
 def test_a_lane_that_a_person_stopped_is_no_lane_that_wants_more_workers(world):
     at_work(world)
     world.place()
-    world.engine.pauses.pause(Target("lane", "sms"), "ops-1", "its operator works on it")
+    world.engine.pauses.pause(Endpoint("lane", "sms"), "ops-1", "its operator works on it")
     world.clock.forward(seconds=600)
     at_work(world)
     [found] = of_work(world)
     assert (found.level, found.do) == (Level.WARN, "consent resume lane sms --reason TEXT")
-    world.engine.pauses.resume(Target("lane", "sms"), "ops-1", "done")
+    world.engine.pauses.resume(Endpoint("lane", "sms"), "ops-1", "done")
     assert [each.do for each in of_work(world)] == ["python -m workers"]
 
 
 def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(world):
-    gateway, measures = Target("gateway", "test"), Measures()
+    gateway, measures = Endpoint("gateway", "test"), Measures()
     measures.called(gateway, Accepted("m"), 0.1, world.clock())
     for _ in range(40):
         world.clock.forward(seconds=3)
@@ -1035,7 +1035,7 @@ def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(
 
 
 def test_a_gateway_that_refuses_our_account_is_bad_at_once_with_what_to_correct(world):
-    gateway, measures = Target("gateway", "test"), Measures()
+    gateway, measures = Endpoint("gateway", "test"), Measures()
     for _ in range(3):
         world.clock.forward(seconds=3)
         measures.called(gateway, Unavailable("401", refusing=True), 0.1, world.clock())

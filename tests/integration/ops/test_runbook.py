@@ -40,7 +40,7 @@ from consent_engine.domain.offer.page_seen import Found, PageSeen, after
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import OrderNotFound
-from consent_engine.ports import Commit, OrderChange, Target
+from consent_engine.ports import Commit, Endpoint, OrderChange
 from consent_engine.wiring import installation
 from tests import needs
 from tests.conftest import NUMBER, Clock, World
@@ -275,7 +275,7 @@ def lane_late(night):
 
 def _heard(night, outcomes, seconds=0.1):
     """Count outcomes of the gateway as workers did in the last minutes: each call ended so, after so many seconds."""
-    at, target, measures = night.engine().registry.now(), Target("gateway", "http_json"), Measures()
+    at, target, measures = night.engine().registry.now(), Endpoint("gateway", "http_json"), Measures()
     for n, outcome in enumerate(outcomes):
         measures.called(target, outcome, seconds, at - 120_000 + n * (110_000 // len(outcomes)))
     night.engine().registry.count(measures.drain(), measures.heard(), measures.flow())
@@ -355,7 +355,7 @@ def held(night):
 
 
 def paused(night):
-    night.world().engine.pauses.pause(Target("lane", "sms"), "ops-1", "the operator works on it")
+    night.world().engine.pauses.pause(Endpoint("lane", "sms"), "ops-1", "the operator works on it")
 
 
 def called_wrongly(night):

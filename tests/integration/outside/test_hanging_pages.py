@@ -54,7 +54,7 @@ class Registry:
     def claim_turn(self, *_):
         return True
 
-    def note_seen(self, code, version, n, seen, *, told):
+    def note_seen(self, code, version, n, seen, *, changed):
         self.seen[code] = seen
         self.order.append(code)
 

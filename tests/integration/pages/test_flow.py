@@ -5,11 +5,11 @@ import pytest
 from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
-from consent_engine.ports import Target
+from consent_engine.ports import Endpoint
 from tests.integration.api_door import order
 
 MOST_BYTES = 50_000
-GATEWAY = Target("gateway", "simulated")
+GATEWAY = Endpoint("gateway", "simulated")
 
 
 def of(told, to, name):

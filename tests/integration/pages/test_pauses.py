@@ -8,7 +8,7 @@ from consent_engine.api.schemas.pauses import PauseList
 from consent_engine.doctor.work import _paused
 from consent_engine.domain.days import CHINA
 from consent_engine.engine.api_keys import Role
-from consent_engine.ports import Target
+from consent_engine.ports import Endpoint
 from tests.integration.api_door import NUMBER, is_problem
 from tests.integration.page_door import PageDoor
 
@@ -69,7 +69,7 @@ def test_doctor_and_the_metrics_say_it(door, stopped):
 def test_instants_are_shown_by_the_clock_of_the_business_on_every_page(running):
     door = PageDoor(*running, CONSENT_TIME_ZONE="Etc/GMT+11")
     days, now = door.engine.terms.reporting.days, door.engine.registry.now()
-    door.engine.pauses.pause(Target("lane", "sms"), "ops-1", "a test")
+    door.engine.pauses.pause(Endpoint("lane", "sms"), "ops-1", "a test")
     [event] = door.engine.pauses.happened()
     shown = f"{days.at(event.at):%Y-%m-%d %H:%M:%S}"
     assert abs(event.at - now) < 60_000

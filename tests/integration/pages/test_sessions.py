@@ -10,7 +10,7 @@ from consent_engine.domain.effects import Accepted, Unavailable
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import Unauthenticated
-from consent_engine.ports import Target
+from consent_engine.ports import Endpoint
 from tests.integration.api_door import NUMBER, is_problem, logged, order
 from tests.integration.page_door import MAY, ORIGIN, SAME
 from tests.waiting import until
@@ -277,9 +277,9 @@ def test_what_is_stuck_of_a_call_is_done_again_by_its_own_id(door):
 
 def test_the_board_tells_which_gateway_does_not_answer_and_since_when(door):
     now, measures = door.engine.registry.now(), Measures()
-    measures.called(Target("gateway", "simulated"), Accepted("m1"), 0.1, now - 200_000)
+    measures.called(Endpoint("gateway", "simulated"), Accepted("m1"), 0.1, now - 200_000)
     for n in range(20):
-        measures.called(Target("gateway", "simulated"), Unavailable("503"), 0.1, now - 100_000 + n * 5_000)
+        measures.called(Endpoint("gateway", "simulated"), Unavailable("503"), 0.1, now - 100_000 + n * 5_000)
     door.engine.registry.count(measures.drain(), measures.heard())
     gateway, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
     assert (gateway["to"], gateway["name"], gateway["down"]) == ("gateway", "simulated", True)
@@ -293,7 +293,9 @@ def test_the_board_tells_which_gateway_does_not_answer_and_since_when(door):
 def test_the_board_names_a_gateway_that_refuses_our_account_at_once(door):
     now, measures = door.engine.registry.now(), Measures()
     for n in range(3):
-        measures.called(Target("gateway", "simulated"), Unavailable("401", refusing=True), 0.1, now - 6_000 + n * 2_000)
+        measures.called(
+            Endpoint("gateway", "simulated"), Unavailable("401", refusing=True), 0.1, now - 6_000 + n * 2_000
+        )
     door.engine.registry.count(measures.drain(), measures.heard())
     gateway, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
     assert (gateway["down"], gateway["refusing"], bss["refusing"]) == (True, True, False)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.decide.endings import missing_of_ending
-from consent_engine.domain.decide.sent import sent
+from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import ACTIVATE, WAKE_PERSON, WAKE_UNDECIDED
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.lifecycle import Trigger

@@ -1,6 +1,6 @@
 """SMS that were handed over can be shown word for word, also where the order moved while the call was under way."""
 
-from consent_engine.domain.decide.sent import sent
+from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Purpose, Rejected
 from consent_engine.domain.order.facts import Ended
 from consent_engine.engine.change_order import recording

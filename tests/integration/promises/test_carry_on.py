@@ -11,7 +11,7 @@ from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S
 from consent_engine.engine.pausing import LOOK_S
 from consent_engine.engine.store_requests import Recall
 from consent_engine.errors import ArchiveUnavailable, NotDurable, StoreUnavailable
-from consent_engine.ports import Target
+from consent_engine.ports import Endpoint
 from tests.conftest import NUMBER, World
 from tests.memory import a_store
 
@@ -171,7 +171,7 @@ def test_who_is_to_stop_records_what_lands_and_begins_nothing_by_it(world):
 def test_what_stands_still_is_not_begun_and_no_attempt_is_counted(world, to, name):
     [order] = asked(world)
     world.say("是")
-    assert world.engine.pauses.pause(Target(to, name), "ops-1", "its operator works on it")
+    assert world.engine.pauses.pause(Endpoint(to, name), "ops-1", "its operator works on it")
     world.clock.forward(int(LOOK_S * 1000))
     reads(world, awake(world))
     effect, state = (ACTIVATE, "confirmed") if name == "activation" else (NOTIFICATION, "activated")

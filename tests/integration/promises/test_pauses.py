@@ -7,7 +7,7 @@ from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, SEEN_MS, Gate, NothingSo, NotPaused
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Owner, Target
+from consent_engine.ports import Endpoint, Owner
 from consent_engine.ports.pauses import Pause
 from tests.conftest import World
 
@@ -19,7 +19,7 @@ def stop(world):
     """Return a function that stops a target and lets every process look again; it returns one that resumes it."""
 
     def stopped(to, name):
-        target = Target(to, name)
+        target = Endpoint(to, name)
         assert world.engine.pauses.pause(target, "ops-1", REASON)
         world.clock.forward(int(LOOK_S * 1000))
 
@@ -136,7 +136,7 @@ def test_an_answer_without_an_order_waits_for_its_gateway_too(world, stop):
 
 
 def test_a_gateway_that_goes_on_does_not_wake_what_waits_for_another(world, stop):
-    world.engine.pauses._known.add(Target("gateway", "other"))  # noqa: SLF001 - as if two were set up
+    world.engine.pauses._known.add(Endpoint("gateway", "other"))  # noqa: SLF001 - as if two were set up
     go_on = stop("gateway", "other")
     stop("gateway", "test")
     order = world.place()
@@ -148,7 +148,7 @@ def test_a_gateway_that_goes_on_does_not_wake_what_waits_for_another(world, stop
 
 
 def test_another_gateway_goes_on(world, stop):
-    world.engine.pauses._known.add(Target("gateway", "other"))  # noqa: SLF001 - as if two were set up
+    world.engine.pauses._known.add(Endpoint("gateway", "other"))  # noqa: SLF001 - as if two were set up
     stop("gateway", "other")
     world.place()
     world.run(Lane.SMS)
@@ -163,7 +163,7 @@ def test_who_stopped_it_and_why_is_kept_with_who_let_it_go_on(world, stop):
 
 def test_what_stands_still_is_not_stopped_twice_nor_let_go_on_twice(world, stop):
     go_on = stop("lane", "sms")
-    assert not world.engine.pauses.pause(Target("lane", "sms"), "ops-3", "me too")
+    assert not world.engine.pauses.pause(Endpoint("lane", "sms"), "ops-3", "me too")
     [standing] = world.engine.pauses.standing()
     assert (standing.pause.by, standing.pause.reason) == ("ops-1", REASON)
     go_on()
@@ -174,7 +174,7 @@ def test_what_stands_still_is_not_stopped_twice_nor_let_go_on_twice(world, stop)
 
 
 def test_what_is_no_lane_and_no_gateway_cannot_be_stopped(world):
-    for target in (Target("lane", "fast"), Target("gateway", "none"), Target("bss", "test")):
+    for target in (Endpoint("lane", "fast"), Endpoint("gateway", "none"), Endpoint("bss", "test")):
         with pytest.raises(NothingSo, match="there are: gateway test, lane activation"):
             world.engine.pauses.pause(target, "ops-1", REASON)
 
@@ -190,7 +190,7 @@ def test_a_lease_that_was_lost_is_a_doubt_though_its_gateway_stands_still(world,
 
 
 def test_while_the_first_cell_is_away_what_was_seen_last_counts():
-    at, found = [0.0], [{Target("lane", "sms"): Pause(1, "ops", "a look")}]
+    at, found = [0.0], [{Endpoint("lane", "sms"): Pause(1, "ops", "a look")}]
 
     def look():
         if not found:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.ending import Cause, Why
-from consent_engine.domain.decide.sent import sent
+from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import Accepted, Lane, Restored, Settlement
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.offer.versions import Sale

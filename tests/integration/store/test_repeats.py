@@ -21,7 +21,7 @@ from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.engine.engine import RefusalAsked
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Aged, ApiKey, Owner, RetireResult, Retiring, Target
+from consent_engine.ports import Aged, ApiKey, Endpoint, Owner, RetireResult, Retiring
 from consent_engine.ports.pauses import Pause
 from consent_engine.ports.reveals import Reveal
 from tests.archive.house import LONG, SEAL, append, standing
@@ -52,7 +52,7 @@ AGAIN = {
     "standing": "test_a_look_that_is_repeated_sees_what_came_meanwhile",
     "swap": "test_a_proposal_that_another_replaced_meanwhile_stays_replaced",
 }
-SMS = Target("lane", "sms")
+SMS = Endpoint("lane", "sms")
 PARTS = ("records", "lanes", "inbox", "reservations", "retirement", "permits", "journal")
 
 

@@ -9,14 +9,14 @@ HALF_MS = 60_000
 """The half-life (ms) of a call in the share of failed calls, which so describes about the last two minutes."""
 
 
-class Target(NamedTuple):
+class Endpoint(NamedTuple):
     """A gateway or the BSS. to: which of the two · name: its name in the settings"""
 
     to: str
     name: str
 
 
-class TargetHeard(NamedTuple):
+class EndpointHeard(NamedTuple):
     """One process's results with a target since it last reported them; instants by the store's clock, 0 for never.
 
     accepted: the last acceptance · answered: the last answer (accepted, rejected or untaken) · failed: the last call in
@@ -24,7 +24,7 @@ class TargetHeard(NamedTuple):
     ended, and how many of them failed · refused: the last refusal of our account, which is a failed call
     """
 
-    target: Target
+    target: Endpoint
     accepted: Millis = 0
     answered: Millis = 0
     failed: Millis = 0
@@ -33,7 +33,7 @@ class TargetHeard(NamedTuple):
     failures: int = 0
     refused: Millis = 0
 
-    def after(self, outcome: Outcome, at: Millis) -> "TargetHeard":
+    def after(self, outcome: Outcome, at: Millis) -> "EndpointHeard":
         """Return these results with one more call, which ended at `at`; calls may be added out of order."""
         if isinstance(outcome, (Accepted, Rejected, Untaken)):
             accepted = max(self.accepted, at) if isinstance(outcome, Accepted) else self.accepted
@@ -50,6 +50,6 @@ class TargetHeard(NamedTuple):
         )
 
 
-def field_of(target: Target, value: str) -> str:
+def field_of(target: Endpoint, value: str) -> str:
     """Return the field of the measures that keeps one value (`value`) of a target."""
     return f"outside|{target.to}|{target.name}|{value}"

@@ -62,7 +62,7 @@ def _failed_review(order: Order) -> bool:
     return event is not None and getattr(event.detail, "reason", "") == "review_failed"
 
 
-class Pressure(Struct, frozen=True):
+class SalesOutcomes(Struct, frozen=True):
     """The orders of one agent, or for one plan: how many, and how they went."""
 
     key: str
@@ -108,10 +108,10 @@ def pressing(days: Iterable[Mapping[str, Wronged]]) -> int:
     return sum(_presses(*each) for each in sums.values())
 
 
-def pressures(counts: Counts, by: str) -> list[Pressure]:
+def sales_outcomes(counts: Counts, by: str) -> list[SalesOutcomes]:
     """Sum figures by `agent` or `plan`; the highest share of wrong orders comes first."""
     sums: dict[str, Counter[Sold]] = {}
     for (plan, agent), counted in counts.items():
         sums.setdefault(agent if by == "agent" else plan, Counter()).update(counted)
-    found = [Pressure(key, dict(of)) for key, of in sums.items()]
+    found = [SalesOutcomes(key, dict(of)) for key, of in sums.items()]
     return sorted(found, key=lambda each: (-each.share(*WRONG), each.key))

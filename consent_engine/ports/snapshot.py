@@ -12,7 +12,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
 
 
-class Loaded(NamedTuple):
+class Snapshot(NamedTuple):
     """The records that exist and can be read, and the server's instant at which they were read."""
 
     now: Millis

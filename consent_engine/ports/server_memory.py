@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 
-class Room(Struct, frozen=True):
+class ServerMemory(Struct, frozen=True):
     """One server's room, as it reports it.
 
     server: its own id, new at each start · used, most: bytes in memory, and how many there may be (0: no bound) ·
@@ -20,7 +20,7 @@ class Room(Struct, frozen=True):
     aof_works: bool = True
 
     @classmethod
-    def of(cls, info: Mapping[str, Any]) -> "Room":
+    def of(cls, info: Mapping[str, Any]) -> "ServerMemory":
         """Read the room from INFO's sections server, memory and persistence."""
         said = (info.get("aof_last_write_status", "ok"), info.get("aof_last_bgrewrite_status", "ok"))
         return cls(
