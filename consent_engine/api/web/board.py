@@ -39,8 +39,8 @@ RECORD = re.compile("[0-9a-f]{28}")
 async def board(request: Request, _caller: ApiKey) -> bytes:
     looked: Recent[dict[str, Any]] = request.app.state.board
     front = front_of(request)
-    told = await looked.of("", lambda: front.listed(look)) | {"defects": dict(front.defects)}
-    return json.dumps(told, ensure_ascii=False).encode()
+    values = await looked.of("", lambda: front.listed(look)) | {"defects": dict(front.defects)}
+    return json.dumps(values, ensure_ascii=False).encode()
 
 
 @operations.add("POST", "/ops/stuck/{record}/retry", OPS)

@@ -92,7 +92,7 @@ def test_a_call_that_turns_out_to_be_one_too_many_takes_its_order_with_it(world,
         calls(world, noon - n * A_MINUTE)
     assert violations(world) == [[], [], [], ["too_often"]]
     yes(world, order)
-    end = next(each for each in world.engine.show(order.id).events if each.trigger == "cancelled").told()
+    end = next(each for each in world.engine.show(order.id).events if each.trigger == "cancelled").as_json()
     assert (world.state(order), end["reason"], world.bss.asked) == ("cancelled", "call_violation", [])
 
 
