@@ -16,7 +16,7 @@ from consent_engine.domain.line.restriction import is_lasting
 from consent_engine.domain.order.reply_cadence import Beat, Newest
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange, Loaded, Owner, Records, Saved
+from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange, Owner, Records, Saved, Snapshot
 
 MOST_RACES = 20
 LOOK_BACK = 100
