@@ -40,7 +40,6 @@ from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError,
 from consent_engine.ports import Endpoint, Store
 from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.store import lost
-from consent_engine.ports.targets import BSS, GATEWAY
 from consent_engine.wiring import is_archive_of, terms
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings"]

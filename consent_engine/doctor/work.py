@@ -26,7 +26,7 @@ SLOW_MS = 5_000
 """Half of the default call timeout."""
 
 
-def work(store: Store, registry: Registry, survey: RedisSurvey, targets: Sequence[Target]) -> Iterator[Finding]:
+def work(store: Store, registry: Registry, survey: RedisSurvey, targets: Sequence[Endpoint]) -> Iterator[Finding]:
     """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages."""
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:

@@ -55,7 +55,7 @@ from consent_engine.engine.outside_health import targets_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import ApiKey, Commit, LiftResult, LineChange, OrderChange, Owner, Target
+from consent_engine.ports import ApiKey, Commit, Endpoint, LiftResult, LineChange, OrderChange, Owner
 from tests.conftest import NUMBER, OTHER, World
 from tests.memory import a_store
 from tests.written_out import nothing_written
