@@ -268,10 +268,10 @@ def test_one_order_the_archive_cannot_write_does_not_keep_the_others(small):
     small.clock.forward(hours=LONG)
     write = small.archive._write  # noqa: SLF001
 
-    def poisoned(connection, rows):
+    def poisoned(connection, rows, standing):
         if any(row["id"] == orders[1].id for row in rows):
             raise ValueError("a row that cannot be written")
-        return write(connection, rows)
+        return write(connection, rows, standing)
 
     small.archive._write = poisoned  # noqa: SLF001 - a database does this, no caller can
     small.run(Lane.TIMER)

@@ -179,14 +179,14 @@ def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone):
         town.archive.check()
         write, turns = town.archive._write, []  # noqa: SLF001
 
-        def restarted(connection, rows):
+        def restarted(connection, rows, standing):
             turns.append(len(rows))
             if len(turns) < 3:  # before anything is written, and before it is committed
-                done = write(connection, rows) if len(turns) == 2 else None
+                done = write(connection, rows, standing) if len(turns) == 2 else None
                 ctl(alone, "restart")
                 if done is not None:
                     return done
-            return write(connection, rows)
+            return write(connection, rows, standing)
 
         for _ in range(4):
             everywhere(town, orders)

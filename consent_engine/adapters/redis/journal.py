@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
-from itertools import chain
 
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
+from consent_engine.domain.effects import READ
 from consent_engine.domain.leaf import Chained, Leaf, newest_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, LineKept, Piece, Waiting
@@ -14,6 +14,8 @@ from consent_engine.ports.store import lost
 
 LEASE_MS = 10_000
 PIECE = 1_000
+_READ = f"f:{READ}"
+"""The field of a line that has unread messages."""
 
 
 class RedisJournal(OfCell, Journal):
@@ -41,9 +43,12 @@ class RedisJournal(OfCell, Journal):
         return bool(dropped)
 
     def lines(self, lines: Sequence[str]) -> dict[str, LineKept]:
-        asked = [(("HGETALL", self._cell.line(line)), ("LRANGE", self._cell.inbox(line), 0, -1)) for line in lines]
-        found = iter(self._wire.ask(*chain.from_iterable(asked)))
-        return {line: LineKept(fields, next(found)) for line, fields in zip(lines, found, strict=False)}
+        found = self._wire.ask(*(("HGETALL", self._cell.line(line)) for line in lines))
+        kept = dict(zip(lines, found, strict=True))
+        unread = [line for line in lines if _READ in kept[line]]  # a message that came since has left an entry
+        came = self._wire.ask(*(("LRANGE", self._cell.inbox(line), 0, -1) for line in unread))
+        messages = dict(zip(unread, came, strict=True))
+        return {line: LineKept(fields, messages.get(line, [])) for line, fields in kept.items()}
 
     def prove(self, cell: int, archive: str) -> None:
         of = ("HGET", self._cell.journaled, "of")

@@ -158,12 +158,14 @@ class SqlArchive(SqlKept[Order], Archive):
     def _columns(self, record: Order, fields: Mapping[str, str]) -> Mapping[str, Any]:
         return {**columns_of(record), "content": fields.get("offer", "")}
 
-    def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    def _write(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]], standing: Mapping[str, Any]
+    ) -> set[str]:
         """Write orders with the offers that they name, which have a table of their own."""
         offers = {row["offer"]: row["content"] for row in rows if row["offer"]}
         if known := [{"hash": name, "content": content} for name, content in sorted(offers.items())]:
             connection.execute(self.insert(OFFERS).on_conflict_do_nothing(), known)
-        return super()._write(connection, rows)
+        return super()._write(connection, rows, standing)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

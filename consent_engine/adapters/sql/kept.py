@@ -101,12 +101,18 @@ class SqlKept(Generic[K]):
     ) -> set[str]:
         """Write records of one kind in a transaction. Return the ids of those kept. gone: the store is to let them go
 
-        Unreadable ones are logged. They are sorted by id: processes that write at once then lock in the same order.
+        Unreadable ones are logged; one that stays, and is here as it is, is not read at all. They are sorted by id:
+        processes that write at once then lock in the same order.
         """
-        rows = []
+        known, rows = set[str](), []
+        standing = self._standing(connection, _comparable(records))
         for name in sorted(records):
+            here, fields = standing.get(name), records[name]
+            if here and not gone and (fields.get("v"), fields.get("head")) == (str(here.version), here.head):
+                known.add(name)
+                continue
             try:
-                row = self._row(records[name], owner, gone=gone)
+                row = self._row(fields, owner, gone=gone)
             except BrokenRecord as error:
                 log.error("%s: %s", name, error)
                 continue
@@ -114,25 +120,30 @@ class SqlKept(Generic[K]):
                 rows.append(row)
             else:
                 log.error("%s: another record stands under its id", name)
-        return self._kept(connection, rows)
+        return known | self._kept(connection, rows, standing)
 
-    def _kept(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    def _standing(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Any]:
+        """Return what says how a record fits its row, of those of these records that are here."""
+        kept, found = self.table.c, dict[str, Any]()
+        wanted = select(kept.id, kept.version, kept.links, kept.head, kept.doc_hash, kept.gone)
+        for piece in (ids[n : n + PIECE] for n in range(0, len(ids), PIECE)):
+            found |= {row.id: row for row in connection.execute(wanted.where(among(connection, kept.id, piece)))}
+        return found
+
+    def _kept(self, connection: Connection, rows: Sequence[Mapping[str, Any]], standing: Mapping[str, Any]) -> set[str]:
         """Write rows, all at once; where one of them cannot be written, each alone. Return the ids of those kept."""
         try:
             with connection.begin_nested():
-                return self._write(connection, rows) if rows else set()
+                return self._write(connection, rows, standing) if rows else set()
         except (*OF_THE_ROW, ValueError, OverflowError):
             if len(rows) == 1:
                 return set()
-        return {name for row in rows for name in self._kept(connection, [row])}
+        return {name for row in rows for name in self._kept(connection, [row], standing)}
 
-    def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-        kept, found = self.table.c, dict[str, Any]()
-        wanted = select(kept.id, kept.version, kept.links, kept.head, kept.doc_hash, kept.gone)
-        for piece in (rows[n : n + PIECE] for n in range(0, len(rows), PIECE)):
-            any_of = among(connection, kept.id, [row["id"] for row in piece])
-            found |= {stands.id: stands for stands in connection.execute(wanted.where(any_of))}
-        fits = {row["id"]: self._fits(connection, found.get(row["id"]), row) for row in rows}
+    def _write(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]], standing: Mapping[str, Any]
+    ) -> set[str]:
+        fits = {row["id"]: self._fits(connection, standing.get(row["id"]), row) for row in rows}
         bulk(connection, self.table, [row for row in rows if fits[row["id"]] is Fit.NEWER], anew=True)
         for name in (name for name, fit in fits.items() if fit is Fit.ANOTHER):
             log.error("%s: another record, or another history of it, stands in SQL under this id, and stays", name)
@@ -158,8 +169,7 @@ class SqlKept(Generic[K]):
         return Fit.KNOWN if there[: len(here)] == [*here] else Fit.ANOTHER
 
     def _in_pieces(self, wanted: Select[Any], values: Sequence[str], *columns: Column[Any]) -> list[Any]:
-        # Ids are alphanumeric; other text came from outside, and a database may refuse to compare it.
-        sound = [value for value in values if value.isascii() and value.isalnum()]
+        sound = _comparable(values)
         if not sound:
             return []
         with self._database.asking() as connection:
@@ -232,6 +242,11 @@ class Fit(Enum):
     NEWER = 0
     KNOWN = 1
     ANOTHER = 2
+
+
+def _comparable(values: Iterable[str]) -> list[str]:
+    """Ids are alphanumeric; other text came from outside, and a database may refuse to compare it."""
+    return [value for value in values if value.isascii() and value.isalnum()]
 
 
 def _links(record: str) -> list[str]:
