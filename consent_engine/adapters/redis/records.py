@@ -100,6 +100,7 @@ class RedisRecords(OfCell, Records):
         return self._wire.ask(*(("HGET", self._cell.order(order_id), "line") for order_id in orders))
 
     def lift(self, line: str, carrier: str, act_at: Millis, kept: str, at: Millis) -> LiftResult:
+        """Lift it as the port says. Raises StoreUnavailable, also where too many others write to this line."""
         entries = (Leaf.of_lifting(line, carrier, at).entry,) if is_lasting(carrier) else ()
         for _ in range(MOST_RACES):
             if kept in self.lifted(LOOK_BACK):  # a repeat
