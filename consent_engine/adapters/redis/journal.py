@@ -33,7 +33,7 @@ class RedisJournal(OfCell, Journal):
             raise lost([self._cell.number])
         first, entries, now = found
         # Where more wait, they were written after these, and no commit is older than the instants of its events.
-        as_of = int(now) if len(entries) < most else newest_of(entries)
+        as_of = int(now) if len(entries) < most else min(int(now), newest_of(entries))
         return [Piece(self._cell.number, int(first), entries, as_of)] if entries else []
 
     def drop(self, piece: Piece) -> bool:

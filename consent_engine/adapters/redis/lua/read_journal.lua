@@ -8,19 +8,20 @@
 -- Returns {index of the first entry, entries, now}; no entries where there are none, or another reader has the lease;
 -- 'emptied' where the cell is not bound to that archive: it lost its data. SQL has all where there are none: it is noted
 
+local NOTED_MS = 500 -- a look at an empty journal is written down so often at most, however many processes look
 local now = ARGV[4]
 if now == "" then
     local time = redis.call("TIME")
     now = string.format("%d", time[1] * 1000 + math.floor(time[2] / 1000))
 end
-local kept = redis.call("HMGET", KEYS[2], "first", "holder", "until", "of")
+local kept = redis.call("HMGET", KEYS[2], "first", "holder", "until", "of", "as_of")
 if kept[4] ~= ARGV[5] then return "emptied" end
 local first = kept[1] or "0"
 if kept[2] and kept[2] ~= ARGV[2] and tonumber(kept[3]) > tonumber(now) then return { first, {}, now } end
 local entries = redis.call("LRANGE", KEYS[1], 0, tonumber(ARGV[1]) - 1)
 if #entries > 0 then
     redis.call("HSET", KEYS[2], "holder", ARGV[2], "until", string.format("%d", tonumber(now) + tonumber(ARGV[3])))
-else
+elseif math.abs(tonumber(now) - tonumber(kept[5] or 0)) >= NOTED_MS then
     redis.call("HSET", KEYS[2], "as_of", now)
 end
 return { first, entries, now }
