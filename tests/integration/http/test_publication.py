@@ -291,7 +291,7 @@ def test_the_watch_looks_by_itself_and_goes_on_after_trouble(door, hall):
             trouble[url] += 1
             if trouble[url] == 1:
                 raise ZeroDivisionError
-            return await pages(door, WHOLE_S).take(url)
+            return await pages(door, WHOLE_S).fetch(url)
 
     watch = TariffWatch(door.installation.engine, "w", 0.01, Once())
     watch.start()
