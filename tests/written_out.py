@@ -98,9 +98,7 @@ class WrittenOut:
             return {}
         if owner is Owner.LINE:
             return self._store.journal.lines(names)
-        if owner is Owner.ORDER:
-            return self._store.retirement.whole(names)
-        return self._store.retirement.whole_records(owner, names)
+        return self._store.retirement.whole(owner, names)
 
     def _names(self, owner: Owner) -> list[str]:
         begins = [f"{cell.prefix}{_KEYS[owner]}:" for cell in self._cells]

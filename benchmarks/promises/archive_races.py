@@ -29,6 +29,7 @@ from consent_engine.adapters.sql.connections import connected
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import Owner
 from tests.durability.servers import Server, server
 
 RACES_S, FAULT_S = 2.0, 5.0
@@ -38,12 +39,12 @@ PATIENCE_S, LOOK_S = 180, 0.5
 
 
 class Standing(SqlArchive):
-    """An archive whose every writer pauses after it wrote, before Redis removes what was written."""
+    """An archive whose every writer pauses after it marked records as gone, before Redis removes them."""
 
-    def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        kept = super().keep(records)
+    def let_go(self, owner: Owner, heads: Mapping[str, tuple[int, str]]) -> set[str]:
+        gone = super().let_go(owner, heads)
         time.sleep(STANDS_S)
-        return kept
+        return gone
 
 
 @dataclass(frozen=True)

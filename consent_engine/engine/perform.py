@@ -24,12 +24,12 @@ from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.retention import Retention
-from consent_engine.engine.archive import MOST_WAITING, Archiver
 from consent_engine.engine.calls_in_flight import Flights, Landed
 from consent_engine.engine.carry_on import CarryOn
 from consent_engine.engine.change_order import barring, giving_back, line_recording, recording
 from consent_engine.engine.endings import end_recording
 from consent_engine.engine.known_orders import KnownOrders
+from consent_engine.engine.leave import MOST_WAITING, Mover
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked, happening_on
 from consent_engine.engine.metrics import Measures
@@ -75,7 +75,7 @@ class Performer:
         self._under_way: Slice | None = None
         self.awake: frozenset[Lane] = frozenset()
         self._behind: set[Lane] = set()
-        self._archiver = Archiver(store, self._archived)
+        self._mover = Mover(store, self._left)
         self.measures = Measures()
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
         self._known = KnownOrders(pace, lambda: bool(self.awake))
@@ -157,7 +157,7 @@ class Performer:
             stands = self.gate.lane(one.lane)
             left = not stands and await (self._settle(one) if one.lane in WITHOUT_CALLS else self._call(one))
             if one.lane is Lane.TIMER:
-                await self._archiver.rest()
+                await self._mover.rest()
         finally:
             self._under_way = None
         # Calls that ended between slices count in the next slice's tally: a job's result misses nothing.
@@ -170,11 +170,11 @@ class Performer:
             if one.lane is Lane.INBOUND:
                 self._record([(one.lane, self._reading(each, self._watch())) for each in leased])
             else:
-                due = self._archiver.take(leased)
+                due = self._mover.take(leased)
                 self._record(
                     [(one.lane, waking(each, self._outside, self.measures.unasked, self._keep)) for each in due]
                 )
-                await self._archiver.rest(MOST_WAITING)
+                await self._mover.rest(MOST_WAITING)
             if one.is_over:
                 return True
             await asyncio.sleep(0)
@@ -248,7 +248,7 @@ class Performer:
             if lane not in self.awake:
                 self._queue.wake(lane, count)
 
-    def _archived(self, word: str, count: int) -> None:
+    def _left(self, word: str, count: int) -> None:
         self._untold[Lane.TIMER][word] += count
 
     def _reading(self, leased: Leased, since: float) -> Step[str]:

@@ -8,7 +8,7 @@ begins with the same piece: a record is written again as it then is, and the log
 A record is written as it is, and not as it was at each entry: a busy one costs one row a beat. Its history is in it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_hex
 from time import monotonic, sleep
 
@@ -71,6 +71,16 @@ def as_of_now(store: Store, wait_s: float = WAIT_S) -> Queries:
     return store.queries
 
 
+def bring(store: Store, owner: Owner, records: Sequence[str]) -> set[str]:
+    """Bring records that are to leave to SQL, though no entry names them any more: it lost them, or is behind. Return
+    the ids of those that are safely there, and marked as gone. Raises StoreUnavailable and ArchiveUnavailable.
+    """
+    if store.log is None:
+        return set()
+    with store.log.writing() as to:
+        return to.records(owner, store.retirement.whole(owner, records), gone=True)
+
+
 def _write(store: Store, log: Log, archive: str, piece: Piece) -> int:
     with log.writing() as to:
         records, lines = _named(store, piece.entries)
@@ -94,7 +104,7 @@ def _named(
         if (named := changed_by(entry)) is not None:
             names[named[0]][named[1]] = None
     records = {
-        owner: store.retirement.whole_records(owner, list(names[kind]))
+        owner: store.retirement.whole(owner, list(names[kind]))
         for kind, owner in _OWNERS.items() if names[kind]
     }  # fmt: skip
     orders, of_lines = names[Chained.ORDER], names[Chained.LINE]
@@ -103,5 +113,5 @@ def _named(
     lines = store.journal.lines(list(of_lines)) if of_lines else {}
     orders.update({name[2:]: None for kept in lines.values() for name in kept.fields if name[:2] == "o:"})
     if orders:
-        records[Owner.ORDER] = store.retirement.whole(list(orders))
+        records[Owner.ORDER] = store.retirement.whole(Owner.ORDER, list(orders))
     return records, lines

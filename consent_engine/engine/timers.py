@@ -21,7 +21,7 @@ from consent_engine.engine.round_trips import save
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import wished
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports import Commit, CommitResult, Leased, Outside, Owner, RecordChange
+from consent_engine.ports import Commit, CommitResult, Leased, Outside, RecordChange
 
 log = logging.getLogger(__name__)
 MOST_LOST = 5
@@ -80,11 +80,7 @@ def _parked(leased: Leased, why: str) -> Step[str]:
 
 def _left(leased: Leased, due: Millis, why: str) -> Step[bool]:
     """Leave the timer for later, or on the stuck list; False where its record changed meanwhile."""
-    kinds = {
-        Owner.ORDER: leased.order, Owner.LINE: leased.line, Owner.CALL: leased.call, Owner.ENDING: leased.ending,
-        Owner.REPORT: leased.report,
-    }  # fmt: skip
-    owner, record = next((owner, record) for owner, record in kinds.items() if record is not None)
+    owner, record = leased.owner, leased.record
     known = record.effects[leased.effect]
     if due == PARKED:
         left = replace(known, leased_at=0, parked=1, why=why)

@@ -1,6 +1,6 @@
 """The ports: the engine's requests to the outside. No adapter is imported here, and none is known by name."""
 
-from consent_engine.ports.archive import Aged, Archive, Expired, Retirement, RetireResult, Retiring
+from consent_engine.ports.archive import Archive, Expired, Retirement
 from consent_engine.ports.calls import CallArchive
 from consent_engine.ports.endpoints import Endpoint, EndpointHeard
 from consent_engine.ports.inbox import Inbox, Posted, Stored
@@ -29,6 +29,7 @@ from consent_engine.ports.records import (
     CommitResult,
     EndingChange,
     Held,
+    Leave,
     LiftResult,
     LineChange,
     Look,

@@ -1,8 +1,7 @@
-"""The ports to the archive, which keeps settled orders for as long as required, and to moving records there."""
+"""The ports to the archive, which keeps settled orders for as long as required, and to the data that belong to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from consent_engine.domain.call.ending import Ending
@@ -11,7 +10,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.ports.calls import CallArchive
-from consent_engine.ports.records import Held, Owner
+from consent_engine.ports.records import Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +34,6 @@ class Expired:
         return bool(self.persons or self.orders or self.calls or self.records)
 
 
-@dataclass(frozen=True, slots=True)
-class Retiring:
-    """An order that the archive has in this version. held: its effect WAKE_ARCHIVE"""
-
-    held: Held
-    line: str
-    version: int
-
-    @property
-    def order(self) -> str:
-        return self.held.record
-
-
 class PlansKept(NamedTuple):
     """The plans as the store keeps them: fields by code. mark: changes whenever one does · secret: the check value of
     the installation's secret
@@ -58,31 +44,8 @@ class PlansKept(NamedTuple):
     plans: Mapping[str, Mapping[str, str]]
 
 
-class RetireResult(StrEnum):
-    """The result of deleting a record that the archive has from the store."""
-
-    OK = "ok"
-    GONE = "gone"
-    STALE = "stale"
-    LOST = "lost"
-    UNREAD = "unread"
-    YOUNG = "young"
-
-
-class Aged(StrEnum):
-    """The result of trying to delete a line without recent activity."""
-
-    OK = "ok"
-    STAYS = "stays"
-    YOUNG = "young"
-    LOST = "lost"
-
-
 class RecordArchive(Protocol):
     """The archive of finished reports and endings, kept whole. Every method raises ArchiveUnavailable."""
-
-    def keep(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Keep records of a kind as the store has them, in one transaction. Return the ids of those safely archived."""
 
     def reports(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Report]:
         """Return those of these reports that are archived and can be read. whole: raises BrokenRecord for one that
@@ -116,11 +79,10 @@ class Archive(Protocol):
     def claim(self, installation: str) -> str:
         """Return the installation that owns this archive: `installation` from now on, if it had no owner."""
 
-    def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Keep orders, as `Retirement.whole` gives them, in one transaction; a repeat changes nothing.
+    def let_go(self, owner: Owner, heads: Mapping[str, tuple[int, str]]) -> set[str]:
+        """Mark as gone the records of a kind that are here exactly as the store has them; return their ids.
 
-        Return the ids that are now safely archived. An order that cannot be taken is missing from them: another order
-        has its id, or its record cannot be written.
+        heads: the version and the head of each in the store
         """
 
     def orders(self, ids: Sequence[str]) -> dict[str, Order]:
@@ -151,24 +113,10 @@ class Archive(Protocol):
 
 
 class Retirement(Protocol):
-    """The removal from the store of records that the archive has, and of lines that hold nothing any more."""
+    """The records of the store as they are kept, whole; and whose data these are."""
 
-    def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Return the complete records of orders as stored: field by field, and `offer`."""
-
-    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[RetireResult, Millis]]:
-        """Delete orders that the archive has, each whole or not at all. YOUNG comes with the line's newest instant."""
-
-    def age(self, lines: Sequence[Held], now: Millis) -> list[Aged]:
-        """Delete each line that holds nothing any more. lines: by their effect WAKE_LINE"""
-
-    def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Return the complete records of calls, reports or endings, as stored."""
-
-    def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
-        """Delete calls, endings or reports that the archive has, each whole or not at all. records: by their effect
-        WAKE_ARCHIVE, or an ending's WAKE_EXPIRED, with the version in the archive
-        """
+    def whole(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the complete records of a kind as stored, field by field; of an order with its `offer`."""
 
     def installation(self, *, make: bool = True) -> str:
         """Return the name of these data, made durably when it is first asked for.

@@ -1,6 +1,6 @@
 """The port to calls in the archive, which keeps them once they are over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from consent_engine.domain.call.call import Call
@@ -8,9 +8,6 @@ from consent_engine.domain.call.call import Call
 
 class CallArchive(Protocol):
     """The archive of calls that are over, kept whole. Every method raises ArchiveUnavailable, as the Archive's do."""
-
-    def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Keep calls as the store has them, in one transaction. Return the ids of those that are safely archived."""
 
     def calls(self, ids: Sequence[str]) -> dict[str, Call]:
         """Return those of these calls that are archived."""

@@ -88,9 +88,9 @@ class Journal(Protocol):
 class Writing(Protocol):
     """A transaction of the scribe. Each of its methods raises ArchiveUnavailable as the Archive does."""
 
-    def records(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
+    def records(self, owner: Owner, records: Mapping[str, Mapping[str, str]], *, gone: bool = False) -> set[str]:
         """Write records of a kind as the store has them; return the ids of those kept. A record that cannot be read,
-        and another one than is known under this id, is not.
+        and another one than is known under this id, is not. gone: the store is to let them go
         """
 
     def lines(self, lines: Mapping[str, LineKept]) -> None:

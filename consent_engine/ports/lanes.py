@@ -39,12 +39,28 @@ class Leased(Struct, frozen=True):
     called_at: Millis = 0
 
     @property
-    def held(self) -> Held:
-        """The leased effect as a commit names it. Raises BrokenRecord for one without its record."""
+    def record(self) -> Order | Line | Call | Ending | Report:
+        """The record of the effect, of whatever kind. Raises BrokenRecord for an effect without it."""
         record = self.order or self.line or self.call or self.ending or self.report
         if record is None:
             raise BrokenRecord("an effect without its record")
+        return record
+
+    @property
+    def owner(self) -> Owner:
+        """The kind of that record."""
+        return _OWNERS[type(self.record)]
+
+    @property
+    def held(self) -> Held:
+        """The leased effect as a commit names it. Raises BrokenRecord for one without its record."""
+        record = self.record
         return Held(record.id, self.effect, self.token, record.effects[self.effect].leased_at)
+
+
+_OWNERS: Mapping[type, Owner] = {
+    Order: Owner.ORDER, Line: Owner.LINE, Call: Owner.CALL, Ending: Owner.ENDING, Report: Owner.REPORT,
+}  # fmt: skip
 
 
 def needed(record: T | None) -> T:

@@ -196,7 +196,25 @@ class Look(Struct, frozen=True):
     barring: Sequence[str] = ()
 
 
-Change = OrderChange | LineChange | CallChange | EndingChange | ReportChange | RecordChange | Look
+class Leave(Struct, frozen=True):
+    """A record that leaves the store: it is deleted as it was read, with its effects, or not at all.
+
+    read: its version · effects: all that it has
+    """
+
+    owner: Owner
+    id: str
+    read: int
+    effects: Sequence[str] = ()
+
+    @property
+    def leaf(self) -> Leaf | None:
+        return None
+
+
+Change = OrderChange | LineChange | CallChange | EndingChange | ReportChange | RecordChange | Look | Leave
+EVERY_MESSAGE: Millis = 10**15
+"""The `guard` of a commit that is saved only where no message is unread at all."""
 
 
 class Commit(Struct, frozen=True):

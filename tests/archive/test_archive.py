@@ -1,13 +1,11 @@
 """Settled orders leave the store for the archive, whole, once; a query for one finds it as before."""
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import func, update
 
 from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.effects import WAKE_ARCHIVE, Lane, Purpose, Rejected, Uncertain
+from consent_engine.domain.effects import Lane, Purpose, Rejected, Uncertain
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.seal import sound
@@ -23,10 +21,9 @@ from consent_engine.errors import (
     OrderNotFound,
     TooLate,
 )
-from consent_engine.ports import RetireResult, Retiring
 from consent_engine.ports.queries import OrderFilter
 from tests.archive.house import LONG
-from tests.conftest import NUMBER, OTHER, others_of
+from tests.conftest import NUMBER, OTHER
 
 
 def test_an_archived_order_is_the_order_it_was(town):
@@ -342,22 +339,6 @@ def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
     assert at(31) == (0, 2)
     with pytest.raises(OrderNotFound):
         town.engine.show(service.id)
-
-
-def test_a_script_lets_go_of_what_was_written_only_in_that_version_and_with_nothing_unread(small):
-    order = small.settled()
-    small.clock.forward(hours=LONG)
-    store = small.engine.store
-    [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.order and each.effect == WAKE_ARCHIVE]
-    record = store.retirement.whole([order.id])[order.id]
-    this = Retiring(leased.held, record["line"], int(record["v"]))
-    idle = small.clock.now
-    assert store.retirement.retire([replace(this, version=this.version - 1)], idle)[0][0] is RetireResult.STALE
-    for held in others_of(leased.held):
-        assert store.retirement.retire([replace(this, held=held)], idle)[0][0] is RetireResult.LOST
-    small.report(order, Delivery.DELIVERED, "notification.1")
-    assert store.retirement.retire([this], idle)[0][0] is RetireResult.UNREAD
-    assert small.live([order.id])
 
 
 def test_an_archived_order_that_somebody_changed_is_not_shown(town):

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.review import Verdict
@@ -17,37 +15,13 @@ from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, StoreUnavailable
-from consent_engine.ports import CallFilter, Retiring
+from consent_engine.ports import CallFilter
 from consent_engine.ports.queries import OrderFilter
-from tests.archive.house import LONG, SHORT, Town, broken, everywhere
+from tests.archive.house import LONG, SHORT, Town, broken
 from tests.conftest import NUMBER
 
 SOME = [parse(f"1380013{n:04}") for n in range(8)]
 DUE = "ce:{0}:due:timer"
-
-
-class Died(BaseException):
-    """The process is gone."""
-
-
-def dying(town, point):
-    """A store whose process dies before or after one of its methods."""
-    store = redis_store(Wire(town.client, proves=False, replicas=0), lease_ms=60_000, clock=town.clock)
-    when, name = point
-    for part in (store.retirement, store.reservations):
-        if method := getattr(part, name, None):
-            setattr(part, name, mortal(when, method))
-    return store
-
-
-def mortal(when, method):
-    def called(*args):
-        if when == "before":
-            raise Died
-        method(*args)
-        raise Died
-
-    return called
 
 
 def run(town, engine):
@@ -57,37 +31,6 @@ def run(town, engine):
         await engine.performer.perform(Lane.TIMER, 5)
 
     town.runner.run(slice_())
-
-
-POINTS = [(when, what) for what in ("whole", "keep", "retire", "forget") for when in ("before", "after")]
-
-
-@pytest.mark.parametrize("point", POINTS, ids=" ".join)
-def test_who_dies_while_archiving_leaves_every_order_whole_and_the_repeat_ends_it(town, point):
-    orders = [town.settled(msisdn=number) for number in SOME[:3]]
-    town.clock.forward(hours=LONG)
-    engine = town.another(dying(town, point))
-    keep = town.archive.keep
-
-    def kept(records):
-        if point == ("before", "keep"):
-            raise Died
-        done = keep(records)
-        if point == ("after", "keep"):
-            raise Died
-        return done
-
-    town.archive.keep = kept
-    with pytest.raises(Died):
-        run(town, engine)
-    town.archive.keep = keep
-    everywhere(town, orders)
-    town.clock.forward(seconds=61)  # its leases are over
-    town.run(Lane.TIMER)
-    everywhere(town, orders)
-    assert not town.live([order.id for order in orders])
-    assert town.names("order") == town.names("line") == []
-    assert town.archive.check() == 3
 
 
 def test_several_archive_at_once_and_every_order_moves_once(archive, real):
@@ -122,36 +65,6 @@ def test_several_archive_at_once_and_every_order_moves_once(archive, real):
     everywhere_ids = {order.id for order in town.engine.orders(OrderFilter(), "", 100).orders}
     assert everywhere_ids == {order.id for order in orders}
     town.runner.close()
-
-
-def test_two_who_hold_the_same_order_write_the_same_and_one_lets_it_go(small):
-    order = small.settled()
-    small.clock.forward(hours=LONG)
-    [first] = [each for each in small.engine.store.lanes.lease(Lane.TIMER, 10) if each.order]
-    small.clock.forward(seconds=61)
-    [second] = [each for each in small.engine.store.lanes.lease(Lane.TIMER, 10) if each.order]
-    assert (first.token, second.token) == (1, 2)
-    records = small.engine.store.retirement.whole([order.id])
-    assert small.archive.keep(records) == small.archive.keep(records) == {order.id}
-    row = Retiring(first.held, order.line, int(records[order.id]["v"]))
-    retire = small.engine.store.retirement.retire
-    assert [word for word, _ in retire([row], small.clock.now)] == ["lost"]
-    assert small.live([order.id])
-    row = Retiring(second.held, order.line, int(records[order.id]["v"]) - 1)
-    assert [word for word, _ in retire([row], small.clock.now)] == ["stale"]
-    row = Retiring(second.held, order.line, int(records[order.id]["v"]))
-    assert [word for word, _ in retire([row] * 2, small.clock.now)] == ["ok", "gone"]
-
-
-def test_what_happened_after_it_was_written_there_is_written_again_before_it_goes(small):
-    order = small.settled()
-    small.clock.forward(hours=LONG)
-    small.archive.keep(small.engine.store.retirement.whole([order.id]))
-    small.report(order, Delivery.DELIVERED, "notification.1")
-    small.run(Lane.INBOUND)
-    small.move()
-    assert small.triggers(order)[-2:] == ["reported", "delivered"]
-    assert not small.live([order.id])
 
 
 def test_while_the_archive_is_down_everything_else_goes_on_and_then_they_move(small):

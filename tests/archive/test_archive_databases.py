@@ -26,6 +26,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable
+from consent_engine.ports import Owner
 from consent_engine.ports.queries import ANY, CallFilter, OrderFilter
 from tests import needs
 from tests.archive.house import DAY, LONG, SEAL, SHORT, Town, emptied, everywhere
@@ -177,22 +178,22 @@ def test_a_postgres_that_restarts_in_the_middle_of_a_move_costs_nothing(alone):
         orders = [town.settled(msisdn=parse(f"1380013{n:04}")) for n in range(60)]
         town.clock.forward(hours=LONG)
         town.archive.check()
-        write, turns = town.archive._write, []  # noqa: SLF001
+        let_go, turns = town.archive.let_go_in, []
 
-        def restarted(connection, rows, standing):
-            turns.append(len(rows))
+        def restarted(connection, heads):
+            turns.append(len(heads))
             if len(turns) < 3:  # before anything is written, and before it is committed
-                done = write(connection, rows, standing) if len(turns) == 2 else None
+                done = let_go(connection, heads) if len(turns) == 2 else None
                 ctl(alone, "restart")
                 if done is not None:
                     return done
-            return write(connection, rows, standing)
+            return let_go(connection, heads)
 
         for _ in range(4):
             everywhere(town, orders)
-            town.archive._write = restarted  # noqa: SLF001
+            town.archive.let_go_in = restarted
             town.move(hours=1)
-            town.archive._write = write  # noqa: SLF001
+            town.archive.let_go_in = let_go
             town.archive.check()
         assert turns[:3] == [60] * 3
         everywhere(town, orders)
@@ -363,18 +364,25 @@ print("ready", flush=True)
 sys.stdin.readline()
 print(archive.id(), archive.check())
 """
+MORE = """from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.ports import Owner
+"""
 WRITES = """
 records = json.loads(sys.stdin.readline())
-archive = SqlArchive(url)
+log = SqlLog(SqlArchive(url))
 print("ready", flush=True)
 sys.stdin.readline()
-print(sum(len(archive.keep({order: record})) for _ in range(20) for order, record in records.items()))
+kept = 0
+for order, record in [*records.items()] * 20:
+    with log.writing() as to:
+        kept += len(to.records(Owner.ORDER, {order: record}))
+print(kept)
 """
 
 
 def crowd_of(size, script, url, first=""):
     """The outputs of processes that do the same at the same moment."""
-    head = f"import json, sys\nfrom consent_engine.adapters.sql.archive import SqlArchive\nurl = {url!r}\n"
+    head = f"import json, sys\nfrom consent_engine.adapters.sql.archive import SqlArchive\n{MORE}url = {url!r}\n"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     crowd = [subprocess.Popen([sys.executable, "-c", head + script], **pipes) for _ in range(size)]
     for each in crowd:
@@ -408,7 +416,7 @@ def test_processes_that_open_a_new_archive_at_once_find_the_same_one(fresh):
 
 def test_processes_that_write_at_once_wait_for_each_other(small, tmp_path):
     orders = [small.settled(msisdn=number).id for number in SOME]
-    records = json.dumps(small.engine.store.retirement.whole(orders))
+    records = json.dumps(small.engine.store.retirement.whole(Owner.ORDER, orders))
     small.engine.store.ours()
     told = crowd_of(4, WRITES, f"sqlite:///{tmp_path}/archive.sqlite3", f"{records}\n")
     assert told == [str(20 * len(orders))] * 4

@@ -17,17 +17,17 @@ from tests.conftest import NUMBER, OTHER
 
 
 def meanwhile(town, happens):
-    """Call a function after an order was written to the archive and before the store lets it go."""
-    keep = town.archive.keep
+    """Call a function after SQL marked a record as gone and before the store lets it go."""
+    let_go = town.archive.let_go
 
-    def kept(records):
-        done = keep(records)
+    def kept(owner, heads):
+        done = let_go(owner, heads)
         if todo := list(happens):
             happens.clear()
             todo[0]()
         return done
 
-    town.archive.keep = kept
+    town.archive.let_go = kept
 
 
 def test_a_report_that_comes_while_its_order_moves_is_in_its_history(town):
@@ -130,7 +130,7 @@ def test_the_stuck_list_and_the_board_are_there_while_the_archive_is_down(small)
     small.client.zadd("ce:{0}:due:sms", {f"o:{order.id}:sms.confirmation.1": "+inf"})
     with broken(small.archive):
         assert len(small.engine.stuck()) == 2
-        assert len(look(small.engine)["stuck"]) == 2
+        assert len(look(small.engine, None)["stuck"]) == 2
 
 
 def test_a_backup_of_redis_that_knows_less_of_an_order_leaves_all_that_the_archive_knows(town):

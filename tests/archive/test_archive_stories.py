@@ -22,6 +22,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import link
 from consent_engine.domain.seal import sound
+from consent_engine.engine.leave import LEFT
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
 from tests.archive.house import LONG, Town, emptied
 from tests.conftest import recording_of
@@ -42,13 +43,13 @@ class Faulty:
     def __getattr__(self, name):
         return getattr(self._archive, name)
 
-    def keep(self, records):
+    def let_go(self, owner, heads):
         if self.fault == "away":
             raise ArchiveUnavailable("away")
-        kept = self._archive.keep(records)
+        gone = self._archive.let_go(owner, heads)
         if self.fault == "mute":
             raise ArchiveUnavailable("it does not say")
-        return kept
+        return gone
 
     def recall(self, keys):
         if self.fault:
@@ -123,7 +124,7 @@ class Leaving(Promises):
 
     @rule(
         target=Promises.orders, number=st.sampled_from(NUMBERS), plan=st.sampled_from(sorted(PLANS)),
-        steps=st.permutations(["keep", "retire", "forget"]), count=st.integers(0, 2), soon=SELDOM,
+        steps=st.permutations(["let_go", "commit", "forget"]), count=st.integers(0, 2), soon=SELDOM,
     )  # fmt: skip
     def dies_archiving(self, number, plan, steps, count, soon):
         """Die in one step after the other, each partly done; the leases end before the next one, or not yet."""
@@ -140,21 +141,24 @@ class Leaving(Promises):
 
     def dies_at(self, step, count):
         dying = self.world.another()
-        archiver = dying.performer._archiver  # noqa: SLF001 - a crash does this, no caller can
+        mover = dying.performer._mover  # noqa: SLF001 - a crash does this, no caller can
         store = dying.store
-        whose = {"keep": store.archive, "retire": store.retirement, "forget": store.reservations}[step]
+        whose = {"let_go": store.archive, "commit": store.records, "forget": store.reservations}[step]
         does = getattr(whose, step)
 
-        def died(wanted, *more):
+        def died(*wanted, **more):
+            *before, some = wanted
+            if step == "commit" and not any(each.op == LEFT for each in some):
+                return does(*wanted, **more)
             self.done[f"died at {step}"] += 1
-            first = dict(list(wanted.items())[:count]) if step == "keep" else wanted[:count]
+            first = dict(list(some.items())[:count]) if step == "let_go" else some[:count]
             if first:
-                does(first, *more)
+                does(*before, first, **more)
             raise StoreUnavailable("killed")
 
         setattr(whose, step, died)
         self.perform(Lane.TIMER, dying)
-        self.world.runner.run(archiver.rest())
+        self.world.runner.run(mover.rest())
         setattr(whose, step, does)
 
     @rule(order=Promises.orders, long=st.booleans())
@@ -251,7 +255,7 @@ def tell(where, make, most):
     assert counts["stories"] >= most
     assert counts["asked again when it had left"]
     assert counts["archived"]
-    assert all(counts[f"died at {step}"] for step in ("keep", "retire", "forget"))
+    assert all(counts[f"died at {step}"] for step in ("let_go", "commit", "forget"))
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_a_change_that_no_chain_shows_leaves_a_mark_and_reaches_sql(small):
 
 def test_an_earlier_state_that_comes_late_changes_nothing(small):
     order = small.place()
-    early = small.engine.store.retirement.whole([order.id])
+    early = small.engine.store.retirement.whole(Owner.ORDER, [order.id])
     small.run(Lane.SMS)
     written(small)
     was = row(small, ORDERS, order.id)
@@ -120,8 +120,8 @@ def test_of_two_histories_of_one_order_the_first_that_was_written_stays(small, c
 def test_what_left_stays_gone_whatever_comes_late_and_is_present_again_once_it_goes_on(small):
     order = small.settled()
     call = order.doc.call_id
-    late = {owner: small.engine.store.retirement.whole_records(owner, [call]) for owner in (Owner.CALL,)}
-    late[Owner.ORDER] = small.engine.store.retirement.whole([order.id])
+    late = {owner: small.engine.store.retirement.whole(owner, [call]) for owner in (Owner.CALL,)}
+    late[Owner.ORDER] = small.engine.store.retirement.whole(Owner.ORDER, [order.id])
     small.move()
     assert row(small, ORDERS, order.id).gone
     with small.engine.store.log.writing() as to:

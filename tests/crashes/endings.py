@@ -42,7 +42,7 @@ class _Ends(Operation):
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
         super().ended(town, states, shown)
         ending = town.engine.endings.show(self.order.id)
-        assert (ending.state, ending.doc.cause, {*ending.effects}) == (EndingState.ENDED, self.cause, {"wake.expired"})
+        assert (ending.state, ending.doc.cause, {*ending.effects}) == (EndingState.ENDED, self.cause, {"wake.archive"})
         assert {each.order_id for each in town.bss.asked} == {self.order.id}
         offs = [each.ending_id for each in town.bss.ended]
         assert {*offs} == {ending.id}, "off, once, under one key"

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.call.ending import MOST_EVENTS, Cause, Ending, EndingState, Failed, Notified, ending_id
 from consent_engine.domain.decide.endings import on_end_outcome, on_give_up, on_reopen, on_retry
-from consent_engine.domain.effects import DEACTIVATE, WAKE_EXPIRED, Pending, Rejected, Unavailable
+from consent_engine.domain.effects import DEACTIVATE, WAKE_ARCHIVE, Pending, Rejected, Unavailable
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import chain
@@ -117,7 +117,7 @@ def test_what_is_taken_up_counts_its_attempts_on_so_that_the_answer_to_one_befor
     failed = on_end_outcome(ending, Ended(DEACTIVATE, 7, Rejected("no")), Policy(), 4)
     ending = replace(ending, events=failed.events, effects={DEACTIVATE: failed.put[0].pending})
     given = on_give_up(ending, "give-up:1", "ops-1", "by hand", 5)
-    ending = replace(ending, events=(*ending.events, *given.events), effects={WAKE_EXPIRED: given.put[0].pending})
+    ending = replace(ending, events=(*ending.events, *given.events), effects={WAKE_ARCHIVE: given.put[0].pending})
     [again] = on_reopen(ending, "retry:1", "ops-2", 6).put
     assert (again.pending, again.due) == (Pending(attempts=7, doubts=4, first_at=1, last_at=3), 6)
     assert again.pending.in_doubt, "the BSS is asked first, as it would have been"

@@ -19,6 +19,7 @@ from consent_engine.ports import (
     CallChange,
     Change,
     EndingChange,
+    Leave,
     LineChange,
     Look,
     OrderChange,
@@ -146,7 +147,7 @@ def _restricted(line: str, name: str, kept: str, lists: Lists) -> None:
 
 
 def _other(
-    change: CallChange | EndingChange | ReportChange | RecordChange | Look,
+    change: CallChange | EndingChange | ReportChange | RecordChange | Look | Leave,
     cell: Cell,
     seal: Seal | None,
     held: str,
@@ -158,6 +159,10 @@ def _other(
     if isinstance(change, Look):
         lists.args += "" if change.read is None else change.read, "l"
         lists.row("", {}, names, barring=change.barring)
+        return cell.record(change.owner, change.id)
+    if isinstance(change, Leave):
+        lists.args += change.read, "d"
+        lists.row(f"{change.owner}:{change.id}:", {}, names, drop=[(each, Drop.ANYWAY) for each in change.effects])
         return cell.record(change.owner, change.id)
     if isinstance(change, RecordChange):
         lists.args += change.read, "n" if change.new else "e"

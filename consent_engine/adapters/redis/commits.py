@@ -13,9 +13,11 @@ from consent_engine.ports import (
     Change,
     Commit,
     EndingChange,
+    Leave,
     LineChange,
     Look,
     OrderChange,
+    Owner,
     RecordChange,
     ReportChange,
 )
@@ -69,6 +71,8 @@ class Commits(Lists):
                 inbox = change.id
                 args[start + 3 : start + 6] = place, change.consume, "1" if change.release else "0"
                 args[start + 8] = f"l:{inbox}:{READ}"
+            elif isinstance(change, Leave) and change.owner is Owner.LINE:
+                inbox = change.id
             self._record(change, effect)
         if held and not args[start + 7]:
             raise ValueError("a commit without the record whose effect is held")
@@ -77,11 +81,16 @@ class Commits(Lists):
         self.sealed += commit.entries
         self.sealed += _marks(records, sealed=bool(self.sealed))
         self.listed()
+        streams = self._streams(commit)
+        args += len(streams) // 2, *streams, len(self.sealed), *self.sealed
+        args[start] = len(args) - start - 1
+
+    def _streams(self, commit: Commit) -> list[str | int]:
+        """Return what is added to streams: of each the number of its key, and the message."""
         streams: list[str | int] = [each for message in commit.unmatched for each in (UNMATCHED, message)]
         if commit.lifted:
             streams += self.numbers[self._cell.lifted], commit.lifted
-        args += len(streams) // 2, *streams, len(self.sealed), *self.sealed
-        args[start] = len(args) - start - 1
+        return streams
 
     def _record(self, change: Change, effect: str) -> None:
         """Have a record among the arguments. effect: the one that is held"""
@@ -111,10 +120,11 @@ def _marks(records: Sequence[Change], *, sealed: bool) -> list[str]:
     which stands for the line, too.
     """
     return [
-        mark_of(_KINDS[type(each)] if not isinstance(each, RecordChange) else Chained(each.owner.value), each.id)
+        mark_of(Chained(each.owner.value) if isinstance(each, RecordChange | Leave) else _KINDS[type(each)], each.id)
         for each in records
         if not isinstance(each, Look) and each.leaf is None and not (sealed and isinstance(each, LineChange))
-    ]
+        and not (isinstance(each, Leave) and each.owner is not Owner.LINE)  # SQL has it
+    ]  # fmt: skip
 
 
 _KINDS: dict[type[Change], Chained] = {

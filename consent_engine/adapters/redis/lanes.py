@@ -9,7 +9,7 @@ from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, parked_of, raw, scored, stuck_of
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell
-from consent_engine.domain.effects import MOVED, WITHOUT_CALLS, Lane, Millis, lane_of
+from consent_engine.domain.effects import LEAVES, WITHOUT_CALLS, Lane, Millis, lane_of
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
@@ -33,7 +33,7 @@ class RedisLanes(OfCell, Lanes):
         calls, asked = Calls(), [lane for lane, n in wanted.items() if n > 0]
         for lane in asked:
             bounds = (wanted[lane], self._lease_ms, self._cell.prefix, MOST_UNREAD, " ".join(BARRING))
-            together = "" if lane not in WITHOUT_CALLS else f" {' '.join(MOVED)} "
+            together = "" if lane not in WITHOUT_CALLS else f" {' '.join(LEAVES)} "
             calls.script("lease", [self._cell.due[lane]], [self._clock.argument(), *bounds, together])
         # Proven before the BSS is called: a refusal after a failover must still see that an activation was started.
         # A failed proof does not cost the other lanes their leases: these would be in doubt though nothing was called.

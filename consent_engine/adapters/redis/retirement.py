@@ -1,15 +1,13 @@
-"""The removal of archived records, and of lines that hold nothing any more, from one cell of Redis."""
+"""The records of one cell of Redis as they are kept, whole; and whose data these are."""
 
 import uuid
 from collections.abc import Mapping, Sequence
 
-from consent_engine.adapters.redis.client import Calls, Wire
+from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import Offers, whole
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell, readable
-from consent_engine.domain.effects import WAKE_PERSON, Lane, Millis
-from consent_engine.domain.line.line import STRANGER_MS
-from consent_engine.ports import Aged, Held, Owner, Retirement, RetireResult, Retiring
+from consent_engine.ports import Owner, Retirement
 from consent_engine.ports.archive import PlansKept
 from consent_engine.ports.store import lost
 
@@ -21,39 +19,10 @@ class RedisRetirement(OfCell, Retirement):
         super().__init__(wire, cell)
         self._offers = offers
 
-    def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
-        kept = self._wire.ask(*(("HGETALL", self._cell.order(order_id)) for order_id in orders))
-        return readable(orders, kept, lambda fields: whole(fields, self._offers))
-
-    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[RetireResult, Millis]]:
-        calls = Calls()
-        cell = self._cell
-        for each in orders:
-            keys = [cell.order(each.order), cell.line(each.line), cell.inbox(each.line), cell.due[Lane.TIMER]]
-            args: list[str | int] = [each.order, each.version, each.held.effect, each.held.lease, idle_before]
-            calls.script("retire_order", [*keys, cell.journal], [*args, STRANGER_MS])
-        return [(RetireResult(word), int(at)) for word, at in self._wire.send(calls, repeat=True)]
-
-    def age(self, lines: Sequence[Held], now: Millis) -> list[Aged]:
-        calls = Calls()
-        for held in lines:
-            keys = [self._cell.line(held.record), self._cell.inbox(held.record), self._cell.due[Lane.TIMER]]
-            args: list[str | int] = [held.record, held.effect, held.lease, now - STRANGER_MS, STRANGER_MS]
-            calls.script("retire_line", [*keys, self._cell.journal], args)
-        return [Aged(word) for word in self._wire.send(calls, repeat=True)]
-
-    def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
+    def whole(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         kept = self._wire.ask(*(("HGETALL", self._cell.record(owner, record)) for record in records))
-        return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
-
-    def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
-        asked, cell = Calls(), self._cell
-        for held, version in records:
-            keys = [cell.record(owner, held.record), cell.due[Lane.TIMER]]
-            beside = [f"{owner}:{held.record}:{WAKE_PERSON}"] if owner is Owner.REPORT else []
-            args: list[str | int] = [held.record, version, held.effect, held.lease, owner.value, *beside]
-            asked.script("retire_record", keys, args)
-        return [RetireResult(word) for word in self._wire.send(asked, repeat=True)]
+        of_order = owner is Owner.ORDER
+        return readable(records, kept, lambda fields: whole(fields, self._offers) if of_order else fields)
 
     def installation(self, *, make: bool = True) -> str:
         meta = f"{self._cell.shared}meta"

@@ -1,7 +1,7 @@
 """A store of many cells: a record is found in the cell that its id names; a call about all records asks each cell."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from consent_engine.adapters.redis.cells import DOWN_S, Cells, OfCells
@@ -10,9 +10,7 @@ from consent_engine.adapters.redis.permits import ShardedPermits
 from consent_engine.adapters.redis.sharded_records import ShardedRecords
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.ports import (
-    Aged,
     Claim,
-    Held,
     Inbox,
     LaneDepth,
     Lanes,
@@ -21,8 +19,6 @@ from consent_engine.ports import (
     Posted,
     Reservations,
     Retirement,
-    RetireResult,
-    Retiring,
     ServerMemory,
     Store,
     Stored,
@@ -131,34 +127,13 @@ class ShardedReservations(OfCells, Reservations):
 class ShardedRetirement(OfCells, Retirement):
     """The Retirement of many cells. The data's own description (their name, their archive) is in the first cell."""
 
-    def whole(self, orders: Sequence[str]) -> dict[str, dict[str, str]]:
-        return self._whole(orders, lambda cell, some: cell.retirement.whole(some))
-
-    def retire(self, orders: Sequence[Retiring], idle_before: Millis) -> list[tuple[RetireResult, Millis]]:
-        return self._cells.each(
-            orders, lambda each: each.order, lambda cell, some: cell.retirement.retire(some, idle_before)
-        )
-
-    def age(self, lines: Sequence[Held], now: Millis) -> list[Aged]:
-        return self._cells.each(lines, lambda each: each.record, lambda cell, some: cell.retirement.age(some, now))
-
-    def whole_records(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
-        return self._whole(records, lambda cell, some: cell.retirement.whole_records(owner, some))
-
-    def _whole(
-        self, records: Sequence[str], ask: Callable[[Store, list[str]], dict[str, dict[str, str]]]
-    ) -> dict[str, dict[str, str]]:
+    def whole(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         def of(cell: Store, some: list[str]) -> list[dict[str, str]]:
-            found = ask(cell, some)
+            found = cell.retirement.whole(owner, some)
             return [found.get(record, {}) for record in some]
 
         kept = self._cells.each(records, str, of)
         return {record: fields for record, fields in zip(records, kept, strict=True) if fields}
-
-    def retire_records(self, owner: Owner, records: Sequence[tuple[Held, int]]) -> list[RetireResult]:
-        return self._cells.each(
-            records, lambda each: each[0].record, lambda cell, some: cell.retirement.retire_records(owner, some)
-        )
 
     def installation(self, *, make: bool = True) -> str:
         return self._cells.stores[0].retirement.installation(make=make)

@@ -21,7 +21,7 @@ from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, c
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept, readable
 from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import columns_of, order_of
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, make, said
+from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, hold, make, said
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
@@ -148,8 +148,14 @@ class SqlArchive(SqlKept[Order], Archive):
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 
-    def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        return self._keep(Owner.ORDER, records)
+    def table_of(self, owner: Owner) -> SqlKept[Any]:
+        """Return the table of a kind of records."""
+        return self if owner is Owner.ORDER else self.calls if owner is Owner.CALL else self.records
+
+    def let_go(self, owner: Owner, heads: Mapping[str, tuple[int, str]]) -> set[str]:
+        with self.asking() as connection:
+            hold(connection)
+            return self.table_of(owner).let_go_in(connection, heads)
 
     def _read(self, fields: Mapping[str, str], owner: Owner) -> Order:
         order, seal = Order.decode(fields), self.seal

@@ -23,9 +23,6 @@ class SqlCalls(SqlKept[Call], CallArchive):
 
     table = CALLS
 
-    def keep(self, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        return self._keep(Owner.CALL, records)
-
     def _read(self, fields: Mapping[str, str], owner: Owner) -> Call:
         call, seal = Call.decode(fields), self._database.seal
         return seal.record(call, fields.get(SEAL)) if seal else call

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from consent_engine.adapters.sql.bulk import bulk
 from consent_engine.adapters.sql.rows import fields_of, row_of
-from consent_engine.adapters.sql.tables import among, hold
+from consent_engine.adapters.sql.tables import among
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
@@ -90,11 +90,16 @@ class SqlKept(Generic[K]):
         record = self._read(fields, owner)
         return {**row_of(record, fields, gone=gone), **self._columns(record, fields)}
 
-    def _keep(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Write records that the store is to let go. Return the ids of those kept."""
-        with self._database.asking() as connection:
-            hold(connection)
-            return self.keep_in(connection, owner, records, gone=True)
+    def let_go_in(self, connection: Connection, heads: Mapping[str, tuple[int, str]]) -> set[str]:
+        """As `Archive.let_go`, in a transaction that holds the log's head: no scribe writes a row meanwhile."""
+        kept, names, same = self.table.c, list(heads), list[str]()
+        for piece in (names[n : n + PIECE] for n in range(0, len(names), PIECE)):
+            rows = select(kept.id, kept.version, kept.head).where(among(connection, kept.id, piece))
+            same += [row.id for row in connection.execute(rows) if heads[row.id] == (row.version, row.head)]
+        for piece in (same[n : n + PIECE] for n in range(0, len(same), PIECE)):
+            gone = update(self.table).where(among(connection, kept.id, piece)).values(gone=True, effects=None)
+            connection.execute(gone)
+        return set(same)
 
     def keep_in(
         self, connection: Connection, owner: Owner, records: Mapping[str, Mapping[str, str]], *, gone: bool

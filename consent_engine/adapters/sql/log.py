@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -10,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from consent_engine.adapters.sql import log_marks as marks
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.bulk import bulk
-from consent_engine.adapters.sql.kept import PIECE, SqlKept
+from consent_engine.adapters.sql.kept import PIECE
 from consent_engine.adapters.sql.lines import keep_lines
 from consent_engine.adapters.sql.tables import LOG, META, PLANS, PROOF, SIZE, hold, say
 from consent_engine.domain.canonical_json import compact
@@ -92,9 +91,8 @@ class SqlWriting(Writing):
         self._connection = connection
         self._stride = stride
 
-    def records(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        tables: dict[Owner, SqlKept[Any]] = {Owner.ORDER: self._archive, Owner.CALL: self._archive.calls}
-        return tables.get(owner, self._archive.records).keep_in(self._connection, owner, records, gone=False)
+    def records(self, owner: Owner, records: Mapping[str, Mapping[str, str]], *, gone: bool = False) -> set[str]:
+        return self._archive.table_of(owner).keep_in(self._connection, owner, records, gone=gone)
 
     def lines(self, lines: Mapping[str, LineKept]) -> None:
         keep_lines(self._connection, lines)

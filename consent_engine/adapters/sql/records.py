@@ -27,9 +27,6 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
 
     table = RECORDS
 
-    def keep(self, owner: Owner, records: Mapping[str, Mapping[str, str]]) -> set[str]:
-        return self._keep(owner, records)
-
     def _columns(self, record: Report | Ending, fields: Mapping[str, str]) -> Mapping[str, Any]:
         if isinstance(record, Report):
             owner, listed_at, evidence = Owner.REPORT, record.received.received_at, Evidence.NO_SERVICE

@@ -22,7 +22,7 @@ from consent_engine.domain.effects import (
     DEACTIVATE,
     NOTIFICATION,
     UNSETTLED,
-    WAKE_EXPIRED,
+    WAKE_ARCHIVE,
     WAKE_NOTICE,
     Accepted,
     Millis,
@@ -49,7 +49,7 @@ _LAST_WORDS = 4
 _OF_STATE = {
     DEACTIVATE: {EndingState.ENDING, EndingState.ENDING_FAILED},
     WAKE_NOTICE: {EndingState.ENDED},
-    WAKE_EXPIRED: {EndingState.ENDED, EndingState.GIVEN_UP},
+    WAKE_ARCHIVE: {EndingState.ENDED, EndingState.GIVEN_UP},
 }
 
 
@@ -141,9 +141,9 @@ def on_reopen(ending: Ending, op: str, by: str, now: Millis) -> EndDecision:
     """
     if ending.state is not EndingState.GIVEN_UP or len(ending.events) >= MOST_EVENTS - _LAST_WORDS:
         return EndDecision()
-    kept = ending.effects.get(WAKE_EXPIRED, Pending())
+    kept = ending.effects.get(WAKE_ARCHIVE, Pending())
     again = Pending(attempts=_tried(ending), doubts=kept.doubts, first_at=kept.first_at, last_at=kept.last_at)
-    return EndDecision((Retried(now, op, by),), (Put(DEACTIVATE, now, again),), ((WAKE_EXPIRED, Drop.ANYWAY),))
+    return EndDecision((Retried(now, op, by),), (Put(DEACTIVATE, now, again),), ((WAKE_ARCHIVE, Drop.ANYWAY),))
 
 
 def _tried(ending: Ending) -> int:
@@ -158,7 +158,7 @@ def on_give_up(ending: Ending, op: str, by: str, reason: str, now: Millis) -> En
     if ending.state is not EndingState.ENDING_FAILED or pending is None or not pending.parked:
         return EndDecision()
     doubt = Pending(doubts=pending.doubts, first_at=pending.first_at, last_at=pending.last_at)  # if it is taken up
-    stays = Put(WAKE_EXPIRED, now + TAKEN_UP_WITHIN_MS, doubt)
+    stays = Put(WAKE_ARCHIVE, now + TAKEN_UP_WITHIN_MS, doubt)
     return EndDecision((GivenUp(now, op, by, reason),), (stays,), ((DEACTIVATE, Drop.ANYWAY),))
 
 
@@ -182,7 +182,7 @@ def on_notice(ending: Ending, order: Order | None, line: Line, op: str, now: Mil
 
 def expiring(now: Millis) -> Put:
     """Return the timer that moves an ending to the archive, once its notice can have been reported on."""
-    return Put(WAKE_EXPIRED, now + LATE_MARGIN)
+    return Put(WAKE_ARCHIVE, now + LATE_MARGIN)
 
 
 def about(ending: Ending) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ABANDONED,
     WAKE_ARCHIVE,
-    WAKE_EXPIRED,
     WAKE_REMINDER,
     WAKE_SECOND_LOOK,
     WAKE_TOO_LATE,
@@ -88,7 +87,7 @@ def _due(effect: str, record: Recorded) -> Millis:
                 WAKE_SECOND_LOOK: max(looked, default=0) + SECOND_LOOK_MS,
             }
             return dues.get(effect, 0)
-        case Ending() if effect == WAKE_EXPIRED:
+        case Ending() if effect == WAKE_ARCHIVE:
             given_up = record.state is EndingState.GIVEN_UP
             return record.over_at + TAKEN_UP_WITHIN_MS if given_up else expiring(record.over_at).due
         case _:

@@ -88,6 +88,8 @@ class Line(Struct, frozen=True):
     """the code that proves its reporter's number"""
     ended: tuple[Restriction, ...] = ()
     """Restrictions that ended in the last days: a call reported later is judged by those in force when it began."""
+    heard: tuple[str, ...] = ()
+    """The keys by which repeated messages are known."""
 
     @property
     def head(self) -> str:
@@ -162,7 +164,7 @@ class Line(Struct, frozen=True):
         return cls(
             line, version, fields.get("msisdn", ""), entries, standing, effects, answered, seen,
             (*aged, *over, *_gone(calls, now), *_forgotten(reported, now))[:_MOST_AGED],
-            gathered, of["d"], tuple(calls), *past, tuple(reported), code, ended,
+            gathered, of["d"], tuple(calls), *past, tuple(reported), code, ended, tuple(of["m"]),
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import update
 from consent_engine.adapters.sql.tables import RECORDS
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.review import Verdict
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_EXPIRED, Lane
+from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.engine.stuck import Retried
 from consent_engine.errors import BrokenRecord, NothingParked
 from consent_engine.ports import Owner
@@ -92,7 +92,7 @@ def test_whatever_the_archive_does_not_take_stands_on_the_stuck_list_and_each_is
     stuck = {each.owner: each for each in desk.engine.stuck()}
     assert {(owner, each.named, each.effect) for owner, each in stuck.items()} == {
         (Owner.CALL, call.id, WAKE_ARCHIVE),
-        (Owner.ENDING, ended.order_id, WAKE_EXPIRED),
+        (Owner.ENDING, ended.order_id, WAKE_ARCHIVE),
         (Owner.REPORT, told.id, WAKE_ARCHIVE),
     }
     assert all(each.why.startswith("the archive does not take it") for each in stuck.values())

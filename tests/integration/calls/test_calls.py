@@ -5,7 +5,7 @@ import pytest
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import CHINA, DAY_MS
-from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
+from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.offer.policy import Policy
@@ -24,9 +24,9 @@ from consent_engine.errors import (
     PlanUnknown,
     StoreUnavailable,
 )
-from consent_engine.ports import CallFilter, Owner, RetireResult
+from consent_engine.ports import CallFilter, Owner
 from tests.archive.house import LONG, broken, standing
-from tests.conftest import NUMBER, OTHER, others_of
+from tests.conftest import NUMBER, OTHER
 from tests.integration.calls.desk import SHA, audio_of, instant
 
 A_MINUTE, AN_HOUR = 60_000, 3_600_000
@@ -296,23 +296,6 @@ def test_a_call_that_is_over_moves_to_the_archive_and_is_found_there(desk):
     assert (again.is_new, again.call.id) == (False, call.id)
     assert not desk.engine.calls.take(wanted).is_new
     assert desk.client.keys("ce:*key*") == []
-
-
-def test_a_call_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
-    call = desk.end(desk.start())
-    desk.clock.forward(hours=49)
-    store = desk.engine.store
-    [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.call and each.effect == WAKE_ARCHIVE]
-    version = int(store.retirement.whole_records(Owner.CALL, [call.id])[call.id]["v"])
-    this = (leased.held, version)
-    assert store.retirement.retire_records(Owner.CALL, [(leased.held, version - 1)]) == [RetireResult.STALE]
-    for other in others_of(leased.held):
-        assert store.retirement.retire_records(Owner.CALL, [(other, version)]) == [RetireResult.LOST]
-    assert store.records.look(calls=[call.id]).calls
-    assert [store.retirement.retire_records(Owner.CALL, [this]) for _ in range(2)] == [
-        [RetireResult.OK],
-        [RetireResult.GONE],
-    ]
 
 
 def test_calls_are_listed_newest_first_live_and_archived_by_every_filter(desk):

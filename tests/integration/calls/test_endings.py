@@ -41,9 +41,9 @@ from consent_engine.engine.review import Review
 from consent_engine.engine.round_trips import drive
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated, NothingParked
-from consent_engine.ports import Owner, RetireResult, Tally
+from consent_engine.ports import Owner, Tally
 from tests.archive.house import LONG, broken, standing
-from tests.conftest import NUMBER, OTHER, others_of
+from tests.conftest import NUMBER, OTHER
 from tests.integration.calls import reviewing
 from tests.integration.calls.desk import instant
 
@@ -89,7 +89,7 @@ def test_what_is_on_is_switched_off_once_and_the_subscriber_told(desk):
     [notice] = notices(desk)
     assert "已按您的要求退订“5G智享套餐199元档”，12月1日0时起失效" in notice.text
     assert order.receipt in notice.text
-    assert (notice.to, [*after.effects]) == (NUMBER, ["wake.expired"])
+    assert (notice.to, [*after.effects]) == (NUMBER, ["wake.archive"])
     take_back(desk, order)
     desk.run()
     assert (len(desk.bss.ended), len(notices(desk))) == (1, 1)
@@ -218,7 +218,7 @@ def test_what_the_bss_refuses_for_good_is_given_up_and_is_on_no_list_any_more(de
     after = ending(desk, order)
     given = after.events[-1]
     assert (after.state, given.by, given.reason) == (EndingState.GIVEN_UP, "ops-1", "switched off by hand")
-    assert (desk.engine.stuck(), [*after.effects]) == ([], ["wake.expired"])
+    assert (desk.engine.stuck(), [*after.effects]) == ([], ["wake.archive"])
     assert desk.engine.store.queries.endings.tally() == Tally()
     assert desk.engine.give_up(order.id, "ops-1", "again").id == order.id
     assert ending(desk, order).events == after.events
@@ -612,24 +612,6 @@ def test_an_ending_stays_while_its_order_is_in_the_store_and_while_the_archive_i
         desk.move()
     with broken(desk.archive), pytest.raises(ArchiveUnavailable):
         desk.engine.endings.ask(order, Why(Cause.WITHDRAWN, "hotline", "desk"))
-
-
-def test_an_ending_is_let_go_by_who_holds_it_and_as_it_was_written(desk):
-    order = desk.settled()
-    take_back(desk, order)
-    desk.run()
-    desk.clock.forward(hours=LONG)
-    store, name = desk.engine.store, ending_id(order.id)
-    [leased] = [each for each in store.lanes.lease(Lane.TIMER, 10) if each.ending]
-    version = int(store.retirement.whole_records(Owner.ENDING, [name])[name]["v"])
-    assert store.retirement.retire_records(Owner.ENDING, [(leased.held, version - 1)]) == [RetireResult.STALE]
-    for other in others_of(leased.held):
-        assert store.retirement.retire_records(Owner.ENDING, [(other, version)]) == [RetireResult.LOST]
-    assert ending(desk, order).state is EndingState.ENDED
-    assert [store.retirement.retire_records(Owner.ENDING, [(leased.held, version)]) for _ in range(2)] == [
-        [RetireResult.OK],
-        [RetireResult.GONE],
-    ]
 
 
 def test_an_ending_that_is_given_back_wakes_its_lane(desk):

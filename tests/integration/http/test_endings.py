@@ -87,7 +87,7 @@ def test_a_stuck_ending_is_named_by_its_order_wherever_people_look_and_is_done_a
     ending = end(door, order).json()["id"]
     door.redis.hset(f"ce:{{0}}:end:{ending}", "f:deactivate", '[1,0,0,0,0,"no such service","",1]')
     door.redis.zadd("ce:{0}:due:activation", {f"e:{ending}:deactivate": "inf"})
-    [stuck] = board.look(door.engine)["stuck"]
+    [stuck] = board.look(door.engine, None)["stuck"]
     assert (stuck["owner"], stuck["id"], stuck["order"]) == ("e", ending, order)
     [row] = door.engine.stuck()
     assert row.named == order

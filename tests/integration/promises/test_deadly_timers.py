@@ -1,6 +1,6 @@
 """A timer that its workers die of is put on the stuck list, and costs none that was leased with it."""
 
-from consent_engine.domain.effects import MOVED, WAKE_WINDOW, Lane
+from consent_engine.domain.effects import LEAVES, WAKE_WINDOW, Lane
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.perform import KEPT
 from consent_engine.engine.round_trips import drive
@@ -21,7 +21,7 @@ def die_of(world, order, deaths):
     """Perform timers as a worker does that dies of one order's, so many times; return what else it did."""
     done = 0
     for _ in range(200):
-        leased = [each for each in world.engine.store.lanes.lease(Lane.TIMER, 100) if each.effect not in MOVED]
+        leased = [each for each in world.engine.store.lanes.lease(Lane.TIMER, 100) if each.effect not in LEAVES]
         if any(each.held.record == order.id for each in leased):
             world.clock.forward(seconds=61)  # with all that it had leased
             deaths -= 1

@@ -13,8 +13,8 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.ports import Aged, LiftResult
-from tests.conftest import NUMBER, others_of
+from consent_engine.ports import LiftResult
+from tests.conftest import NUMBER
 from workers.clock import Clock
 
 DAYS = STRANGER_MS / 3_600_000
@@ -137,40 +137,6 @@ def test_what_is_still_to_be_said_to_a_stranger_keeps_a_line(world):
     assert world.client.hdel(line, "f:sms.help.7") == 1
     month(world, hours=2)
     assert lines(world) == []
-
-
-def lost_lease(world):
-    """Return the lease of an idle stranger's timer after it was lost."""
-    world.say("你好")
-    world.run()
-    world.clock.forward(hours=DAYS)
-    [leased] = world.engine.store.lanes.lease(Lane.TIMER, 9)
-    world.clock.forward(seconds=61)
-    return leased
-
-
-def test_a_lease_that_was_lost_lets_nothing_go(world):
-    old, store = lost_lease(world), world.engine.store
-    [new] = store.lanes.lease(Lane.TIMER, 9)
-    now = world.clock.now
-    for other in (old.held, *others_of(new.held)):
-        assert store.retirement.age([other], now) == [Aged.LOST]
-    assert store.retirement.age([new.held], now) == [Aged.OK]
-    assert store.retirement.age([new.held], now) == [Aged.LOST], "again does no harm"
-    assert lines(world) == []
-
-
-def test_the_timer_of_a_line_that_counts_anew_is_not_ended_by_a_worker_that_stood_still_since_its_first_lease(world):
-    slow, store = lost_lease(world), world.engine.store
-    world.say("在吗")
-    [lost] = store.lanes.lease(Lane.TIMER, 9)
-    assert store.retirement.age([lost.held], world.clock.now) == [Aged.YOUNG]
-    world.run(Lane.INBOUND, Lane.SMS)
-    world.clock.forward(hours=DAYS)
-    [new] = store.lanes.lease(Lane.TIMER, 9)
-    assert (new.token, lost.token) == (slow.token, slow.token + 1)
-    assert store.retirement.age([slow.held], world.clock.now) == [Aged.LOST]
-    assert store.retirement.age([new.held], world.clock.now) == [Aged.OK]
 
 
 # -- what answered nothing --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane
+from consent_engine.domain.effects import WAKE_LINE, Lane
 from consent_engine.domain.leaf import LIFTED, STANDS, Leaf
 from consent_engine.domain.offer.versions import Proposal, Sale
 from consent_engine.domain.order.order import QUESTION
@@ -19,15 +19,15 @@ from consent_engine.domain.sms import Reply
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.engine.engine import RefusalAsked
+from consent_engine.engine.leave import LEFT
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import Aged, ApiKey, Endpoint, Owner, RetireResult, Retiring
+from consent_engine.ports import ApiKey, Commit, CommitResult, Endpoint, Leave, Owner, Saved
 from consent_engine.ports.pauses import Pause
 from consent_engine.ports.reveals import Reveal
-from tests.archive.house import LONG, SEAL, append, standing
+from tests.archive.house import SEAL, append, standing
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk
-from tests.integration.calls.reviewing import review
 from tests.memory import a_store
 from tests.pages import WRITTEN
 from tests.plans import priced, undated
@@ -46,9 +46,6 @@ AGAIN = {
     "publish_plan": "test_a_plan_that_another_published_meanwhile_stays_the_newest",
     "read_journal": "test_one_reads_a_cell_at_a_time_until_it_is_silent",
     "receive": "test_a_message_that_was_read_meanwhile_is_not_stored_again",
-    "retire_line": "test_a_line_that_is_made_anew_meanwhile_stays",
-    "retire_order": "test_two_who_hold_the_same_order_write_the_same_and_one_lets_it_go",
-    "retire_record": "test_a_call_that_came_back_from_the_archive_meanwhile_stays",
     "standing": "test_a_look_that_is_repeated_sees_what_came_meanwhile",
     "swap": "test_a_proposal_that_another_replaced_meanwhile_stays_replaced",
 }
@@ -211,7 +208,8 @@ def test_a_line_that_is_made_anew_meanwhile_stays(desk):
         new.extend(desk.engine.store.lanes.lease(Lane.TIMER, 9))
 
     desk.wire.meanwhile = writes_and_is_leased
-    assert desk.slow.retirement.age([old.held], desk.clock.now + LONG * 3_600_000 * 24) == [Aged.LOST]
+    gone = Leave(Owner.LINE, old.record.id, old.record.version, tuple(old.record.effects))
+    assert desk.slow.records.commit([Commit(LEFT, (gone,), old.held)]) == [Saved(CommitResult.STALE, old.record.id)]
     assert [each.token for each in new] == [old.token]
     assert desk.client.keys("ce:*:line:*") != []
 
@@ -280,28 +278,6 @@ def test_a_key_that_another_record_has_by_now_stays_reserved(desk):
 
 
 # -- what leaves ------------------------------------------------------------------------------------------------------
-
-
-def test_an_order_that_left_is_gone_the_second_time(desk):
-    order = desk.settled()
-    desk.clock.forward(hours=LONG)
-    [leased] = [each for each in desk.slow.lanes.lease(Lane.TIMER, 9) if each.order and each.effect == WAKE_ARCHIVE]
-    record = desk.slow.retirement.whole([order.id])[order.id]
-    desk.wire.meanwhile = nothing
-    row = Retiring(leased.held, record["line"], int(record["v"]))
-    assert desk.slow.retirement.retire([row], desk.clock.now) == [(RetireResult.GONE, 0)]
-
-
-def test_a_call_that_came_back_from_the_archive_meanwhile_stays(desk):
-    call = desk.end(desk.start())
-    desk.clock.forward(hours=49)
-    [leased] = [each for each in desk.slow.lanes.lease(Lane.TIMER, 9) if each.call and each.effect == WAKE_ARCHIVE]
-    kept = desk.slow.retirement.whole_records(Owner.CALL, [call.id])
-    assert desk.archive.calls.keep(kept) == {call.id}
-    desk.wire.meanwhile = lambda: review(desk, call, passed=True)
-    row = (leased.held, int(kept[call.id]["v"]))
-    assert desk.slow.retirement.retire_records(Owner.CALL, [row]) == [RetireResult.STALE]
-    assert desk.slow.records.look(calls=[call.id]).calls[call.id].verdict == "passed"
 
 
 # -- the journal -------------------------------------------------------------------------------------------------------

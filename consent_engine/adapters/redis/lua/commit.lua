@@ -27,7 +27,8 @@
 --       then four counted lists: members added to lists (KEYS number, score, member) · members removed (KEYS number,
 --       member) · entries added to streams (KEYS number, json) · entries of the journal that this commit seals
 --       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it does not exist; its version
---       begins with the instant, higher than that of one which `retire` deleted · 'l' it is only read, and stays.
+--       begins with the instant, higher than that of one which was deleted · 'l' it is only read, and stays · 'd' it
+--       leaves: it is deleted, and where it is gone this op was saved before.
 --       Care: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
 -- Returns for each commit 'ok', or {word, number of its record that stood in its way (0: none)}; word is
 --       same (this op was saved before) · stale (another commit was first, or it came too late) · lost (the effect is
@@ -90,6 +91,7 @@ local function over(kept) -- whether a restriction has ended
 end
 local function saved_before(r)
     if r.how == "n" then return r.version ~= "0" end -- one id is one placing, by construction
+    if r.how == "d" then return r.version == "0" end
     local op, flat = ARGV[before + 1], call("HGETALL", r.key)
     for i = 1, #flat, 2 do
         if match(flat[i], "^e%d+$") and cjson.decode(flat[i + 1])[3] == op then return true end
@@ -125,7 +127,8 @@ local function commit()
     for n, r in ipairs(records) do
         local moved = r.read ~= "" and r.version ~= r.read
         if moved and n == 1 and op ~= "" and saved_before(r) then
-            call("HSET", r.key, "v", r.version) -- so that WAITAOF on this connection proves the first write too
+            -- So that WAITAOF on this connection proves the first write, too.
+            if r.how ~= "d" then call("HSET", r.key, "v", r.version) end
             return { "same", 0 }
         end
         if moved or r.how == "e" and r.version == "0" then return { "stale", n } end
@@ -177,7 +180,10 @@ local function commit()
     end
     if newest and call("HSET", newest, agent, kept) == 1 then call("EXPIRE", newest, 172800) end
     for _, r in ipairs(records) do
-        if r.how ~= "l" then
+        if r.how == "d" then
+            call("DEL", r.key)
+            is_absent[r.key] = true
+        elseif r.how ~= "l" then
             is_absent[r.key] = nil
             local version, first = r.number, r.f1
             local seen = r.how == "a" and ARGV[first] == "seen" and first < r.f2 and tonumber(ARGV[first + 1])

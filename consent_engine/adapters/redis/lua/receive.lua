@@ -23,7 +23,7 @@
 -- A repeated act of the subscriber is written to the restriction that stands: an older act does not lift it.
 -- A message stands in the inbox under an instant that orders it: within one line these never go back (`seen`). Where
 -- the clock has gone back it is not the instant of arrival: that is in its body, as the last field, `came`.
--- A new line's version begins with the instant (s since 2020): higher than that of a line that `retire` deleted.
+-- A new line's version begins with the instant (s since 2020): higher than that of a line that was deleted.
 -- Returns {'stored', 'duplicate' or 'gone' (the suspicion it decides is not as it was seen), received at}
 
 local MOST_WORDS = 2000
@@ -157,7 +157,7 @@ elseif decided then -- a doubt of one order bars it until this message ends that
     decided[5] = ""
     set("r:" .. decides, cjson.encode(decided))
 end
-if lifting ~= "" or not seen[4] and (#names == 0 or ends > 0) then -- nothing stands, or not for ever: retire_line.lua
+if lifting ~= "" or not seen[4] and (#names == 0 or ends > 0) then -- nothing stands, or not for ever
     if redis.call("HSETNX", line, "f:wake.line", "[]") == 1 then
         redis.call("ZADD", KEYS[4], now + ARGV[10], "l:" .. ARGV[2] .. ":wake.line")
     end

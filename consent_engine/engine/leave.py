@@ -1,0 +1,289 @@
+"""Leaving: what has settled, is quiet, and stands in SQL as it is here, is deleted from the store, whatever its kind.
+
+The scribe brought it to SQL before, so nothing is copied. SQL marks its row as gone where that has exactly this version
+and head; then a commit deletes the record, if it is still of this version. A worker that dies in between leaves it in
+both: the store's copy counts, and the repeat ends it. What goes on meanwhile has a higher version, and the scribe's
+next row of it is gone no more. An idle line on which nothing stands leaves by the same commit; it needs no row.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from consent_engine.domain.call.review import UNDECIDED
+from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.decide.leaving import LATER_MS, QUIET_MS, at_rest, wants_more
+from consent_engine.domain.effects import LEAVES, WAKE_LINE, Millis
+from consent_engine.domain.line.line import STRANGER_MS, Line, request_key
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.engine.change_order import MOST_RACES
+from consent_engine.engine.lasting_trouble import LastingTrouble
+from consent_engine.engine.round_trips import drive, load, prove, save
+from consent_engine.engine.scribe import bring
+from consent_engine.engine.store_requests import Step
+from consent_engine.errors import ArchiveUnavailable, ConsentError
+from consent_engine.ports import (
+    Change,
+    Commit,
+    CommitResult,
+    Leased,
+    Leave,
+    LineChange,
+    Owner,
+    RecordChange,
+    Store,
+    needed,
+)
+from consent_engine.ports.records import EVERY_MESSAGE
+
+log = logging.getLogger(__name__)
+BATCH = 200
+MOST_WAITING = 1_000
+"""Most leased records that wait to leave; no more are leased before some have left."""
+SOON_MS = 60_000
+DOWN_MS, MOST_DOWN_MS = 5_000, 600_000
+LEFT = "left"
+"""The identity of a commit by which a record leaves: a repeat finds it gone."""
+_SAVED = {CommitResult.OK, CommitResult.SAME}
+
+
+class Beside(NamedTuple):
+    """What a record leaves beside. due: it must stay, and is looked at again then; 0: it may go · line: the changed
+    line, where it leaves one · changes: those of the line
+    """
+
+    due: Millis = 0
+    line: Line | None = None
+    changes: tuple[Change, ...] = ()
+
+
+class Left(NamedTuple):
+    """The end of a step that lets a record go. gone: it left · due: when to look again; 0: not by this worker"""
+
+    gone: bool
+    due: Millis = 0
+
+
+def leaving(leased: Leased) -> Step[Left]:
+    """Delete a record from the store, as it was leased; what it left on its line goes in the same commit. Raises
+    BrokenRecord for a line that cannot be read.
+    """
+    record, soon = leased.record, leased.at + SOON_MS
+    leave = Leave(leased.owner, record.id, record.version, tuple(record.effects))
+    for _ in range(MOST_RACES):
+        beside = yield from _beside(leased)
+        if beside.due:
+            return Left(gone=False, due=beside.due)
+        guard = EVERY_MESSAGE if beside.line else None
+        saved = yield from save(Commit(LEFT, (leave, *beside.changes), leased.held, guard))
+        if saved.word in _SAVED:
+            return Left(gone=True)
+        if saved.word is CommitResult.LOST:
+            return Left(gone=False)
+        if saved.record == record.id or saved.word is not CommitResult.STALE:
+            break
+    return Left(gone=False, due=soon)
+
+
+def _staying(leased: Leased) -> Step[Beside]:
+    if wants_more(leased.record.effects, leased.effect):
+        return Beside(leased.at + LATER_MS)
+    return (yield from _beside(leased))
+
+
+def _beside(leased: Leased) -> Step[Beside]:
+    """Return what a record that wants nothing more leaves beside, as that is now."""
+    now = leased.at
+    if leased.order is not None:
+        line = (yield from load(lines=[leased.order.line])).line(leased.order.line)
+        return _line_without(line, leased.order.id, now)
+    if leased.call is not None and leased.call.verdict in UNDECIDED:  # an order may await its review
+        line = (yield from load(lines=[leased.call.line])).line(leased.call.line)
+        awaited = any(each.kind is Kind.REVIEW and each.ref == leased.call.id for each in line.restrictions)
+        return Beside(now + LATER_MS if awaited else 0)
+    if leased.ending is not None:
+        # The order goes first: one in the store has its ending, if any, there too, so that taking it back needs no SQL.
+        order = leased.ending.doc.order
+        is_there = order in (yield from load([order])).orders or (yield from prove(order))
+        return Beside(now + LATER_MS if is_there else 0)
+    if leased.line is not None:
+        return Beside(line=leased.line)
+    return Beside()
+
+
+def _line_without(line: Line, order: str, now: Millis) -> Beside:
+    """Return a line without an order that leaves; where it was the last one, the line must be quiet."""
+    if not line.version:
+        return Beside()
+    rest, is_last = at_rest(line, now, QUIET_MS, order), all(entry.order == order for entry in line.entries)
+    if is_last and line.seen > now - QUIET_MS:
+        return Beside(line.seen + QUIET_MS + 1)
+    if rest.goes and not line.reported:
+        return Beside(line=line, changes=(Leave(Owner.LINE, line.id, line.version, tuple(line.effects)),))
+    put = () if rest.due is None or WAKE_LINE in line.effects else (Put(WAKE_LINE, now - QUIET_MS + STRANGER_MS),)
+    return Beside(line=line, changes=(LineChange(line.id, line.version, rest.fields, put),))
+
+
+def ageing(leased: Leased) -> Step[Left]:
+    """Let an idle line go on which nothing stands, or have it looked at again. Raises BrokenRecord for a timer without
+    its line.
+    """
+    line = needed(leased.line)
+    for _ in range(MOST_RACES):
+        rest = at_rest(line, leased.at, STRANGER_MS)
+        if rest.goes:
+            return (yield from leaving(replace(leased, line=line)))
+        put = () if rest.due is None else (Put(leased.effect, rest.due),)
+        drop = () if put else ((leased.effect, Drop.ANYWAY),)
+        change = LineChange(line.id, line.version, rest.fields, put, drop)
+        if (yield from save(Commit("", (change,), leased.held))).word is not CommitResult.STALE:
+            return Left(gone=False)
+        line = (yield from load(lines=[line.id])).line(line.id)
+    return Left(gone=False, due=leased.at + SOON_MS)
+
+
+class Mover:
+    """Lets records go whose timers say so: on one event loop; SQL is asked in a thread. told: counts what came of it"""
+
+    def __init__(self, store: Store, told: Callable[[str, int], None]) -> None:
+        self._store = store
+        self._told = told
+        self._waiting: list[Leased] = []
+        self._moving: asyncio.Task[None] | None = None
+        self._trouble = LastingTrouble(log, "timer: finished records cannot leave the store now")
+
+    def take(self, leased: Sequence[Leased]) -> list[Leased]:
+        """Queue the records that are to leave, and return all other leases, but those that go with their records."""
+        going = [each for each in leased if each.effect in LEAVES]
+        self._waiting += going
+        if self._waiting and (self._moving is None or self._moving.done()):
+            self._moving = asyncio.ensure_future(self._move_all())
+        reports = {each.record.id for each in going if each.report is not None}
+        return [each for each in leased if each.effect not in LEAVES and each.record.id not in reports]
+
+    async def rest(self, most: int = 0) -> None:
+        """Wait until at most `most` wait. Raises the error that ended the move: no defect is passed over."""
+        moving = self._moving
+        while moving is not None and not moving.done() and (most == 0 or len(self._waiting) > most):
+            await asyncio.wait([moving], timeout=0.01 if most else None)
+        if moving is not None and moving.done():
+            self._moving = None
+            moving.result()
+
+    async def _move_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            try:
+                await self._move(batch)
+            except ConsentError as error:  # their leases expire, and a worker tries again
+                log.error("timer: finished records could not leave: %s: %s", type(error).__name__, error)
+                self._told("failed", len(batch))
+
+    async def _move(self, batch: Sequence[Leased]) -> None:
+        lines = [each for each in batch if each.owner is Owner.LINE]
+        self._end(lines, [ageing(each) for each in lines], "let_go")
+        cases = self._quiet([each for each in batch if each.owner is not Owner.LINE])
+        if not cases:
+            return
+        try:
+            there = await self._in_sql(cases)
+        except ArchiveUnavailable as error:
+            self._trouble.met(error)
+            self._wait(cases)
+            return
+        self._trouble.over()
+        kept = [each for each in cases if each.record.id in there]
+        self._end(kept, [leaving(each) for each in kept], "archived")
+        self._park([each for each in cases if each.record.id not in there])
+
+    def _quiet(self, cases: Sequence[Leased]) -> list[Leased]:
+        """Return those that want nothing more, with nothing that they must stay for; put off the others."""
+        beside = drive(self._store, [_staying(each) for each in cases]).results
+        dues = [found.due if isinstance(found, Beside) else 0 for found in beside]
+        if self._store.archive is None:
+            dues = [each.at + LATER_MS for each in cases]
+        self._put_off([(each, due) for each, due in zip(cases, dues, strict=True) if due])
+        return [each for each, due in zip(cases, dues, strict=True) if not due]
+
+    async def _in_sql(self, cases: Sequence[Leased]) -> set[str]:
+        """Mark these records as gone in SQL, and return those of them that are safely there. Raises ArchiveUnavailable
+        and NotOurArchive.
+        """
+        store = self._store
+        store.expect_archive()  # first: asking a missing archive for its id creates it
+        if store.archive is not None:
+            await asyncio.to_thread(store.archive.id)
+        if (archive := store.ours()) is None:
+            return set()
+        found = set[str]()
+        for owner in {each.owner for each in cases}:
+            records = [each.record for each in cases if each.owner is owner]
+            heads = {record.id: (record.version, record.head) for record in records}
+            there = await asyncio.to_thread(archive.let_go, owner, heads)
+            # What no scribe has brought yet, or SQL has lost: the store still has it.
+            if missing := [name for name in heads if name not in there]:
+                there |= await asyncio.to_thread(bring, store, owner, missing)
+            found |= there
+        return found
+
+    def _end(self, leased: Sequence[Leased], steps: Sequence[Step[Left]], word: str) -> None:
+        """Carry out steps that let records go; their reservations go after them."""
+        gone, dues = list[Leased](), list[tuple[Leased, Millis]]()
+        for each, left in zip(leased, drive(self._store, steps).results, strict=True):
+            if isinstance(left, ConsentError):
+                self._park([each], str(left))
+            elif left.gone:
+                gone.append(each)
+            elif left.due:
+                dues.append((each, left.due))
+        if keys := [(key, each.record.id) for each in gone for key in _reserved(each)]:
+            self._store.reservations.forget(keys)
+        if gone:
+            self._told(word, len(gone))
+        self._put_off(dues)
+
+    def _park(self, cases: Sequence[Leased], why: str = "") -> None:
+        """Put records that SQL does not take on the stuck list, for a person to see why; the others go on."""
+        commits = []
+        for each in cases:
+            record, (noun, known_by) = each.record, _NAMED[each.owner]
+            another = f"another {noun} stands there under this {known_by}, or it cannot be written"
+            said = why or f"the archive does not take it: {another}"
+            log.error("%s %s cannot leave: %s", noun, record.id, said)
+            stuck = replace(record.effects[each.effect], leased_at=0, parked=1, why=said)
+            change = RecordChange(each.owner, record.id, record.version, put=(Put(each.effect, PARKED, stuck),))
+            commits.append(Commit("", (change,), each.held))
+        saved = self._store.records.commit(commits) if commits else []
+        if parked := [each.word for each in saved].count(CommitResult.OK):
+            self._told("parked", parked)
+
+    def _wait(self, cases: Sequence[Leased]) -> None:
+        """Put off what waits for SQL, each to its own instant: they do not all come at once when it is back."""
+        pause = min(DOWN_MS << min(self._trouble.times - 1, 10), MOST_DOWN_MS)
+        dues = [each.at + pause // 2 + random.randrange(pause // 2) for each in cases]  # noqa: S311 - jitter
+        self._put_off(list(zip(cases, dues, strict=True)))
+        self._told("waiting", len(cases))
+
+    def _put_off(self, dues: Sequence[tuple[Leased, Millis]]) -> None:
+        for owner in Owner:
+            some = {each.record.id: (each.effect, due) for each, due in dues if each.owner is owner}
+            if some:
+                effect = next(iter(some.values()))[0]  # each kind has one by which it leaves
+                self._store.lanes.postpone(effect, {name: due for name, (_, due) in some.items()}, owner)
+
+
+_NAMED = {
+    Owner.ORDER: ("order", "id"), Owner.CALL: ("call", "id or recording"), Owner.ENDING: ("ending", "id"),
+    Owner.REPORT: ("report", "id"), Owner.LINE: ("line", "id"),
+}  # fmt: skip
+
+
+def _reserved(leased: Leased) -> set[str]:
+    """Return the keys that are reserved for a record while the store has it."""
+    if leased.order is not None:
+        return {request_key(leased.order.id)}
+    return {request_key(leased.call.id), *leased.call.recording_keys} if leased.call is not None else set()
