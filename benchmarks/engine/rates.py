@@ -29,6 +29,7 @@ from benchmarks.states import funnel
 from consent_engine.adapters.redis.client import connect
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
+from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Reply
@@ -133,12 +134,15 @@ def until(engine: Engine, state: State, count: int, told: str) -> None:
     """Wait until `count` of today's orders are in `state`."""
     deadline = time.monotonic() + BOUND_S
     while time.monotonic() < deadline:
+        time.sleep(0.02)
+        depths = engine.store.lanes.depths()
+        if any(depths[lane].due for lane in (Lane.SMS, Lane.INBOUND, Lane.ACTIVATION)):
+            continue  # counting brings all to SQL: fifty times a second that would be most of the work
         there = funnel(engine).get(state, 0)
         if sys.stderr.isatty():
             print(f"\r{told}: {there}/{count}   ", end="", file=sys.stderr, flush=True)
         if there >= count:
             return
-        time.sleep(0.02)
     sys.exit(f"{told}: not done after {BOUND_S} s")
 
 
