@@ -175,8 +175,10 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
         except BrokenRecord:
             found.damaged += 1
     refusals.note(_of_refusals(leaves))
-    replay.note([leaf for leaf in _of_records(leaves) if leaf.of is not Chained.LINE])
-    found.entries = len(leaves) - len(_of_refusals(leaves)) + len(refusals.standing)
+    # Lines are left to the whole log: one that began anew seems to be another one.
+    compared = [leaf for leaf in _of_records(leaves) if leaf.of is not Chained.LINE]
+    replay.note(compared)
+    found.entries = len(compared) + len(refusals.standing)
     found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
     found.wrong += replay.wrong.items()
     return found

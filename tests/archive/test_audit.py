@@ -10,7 +10,7 @@ from consent_engine.doctor import Level, journal
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
-from consent_engine.engine.audit import audit
+from consent_engine.engine.audit import audit, newest
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.scribe import write_out
 from tests.archive.house import LONG
@@ -142,6 +142,7 @@ def test_what_became_of_a_number_is_compared_with_the_log(small):
     sealed(small)
     found = audited(small)
     assert (found.wrong, found.records, found.entries) == ([], 1, 3)
+    assert newest(small.engine.store, 0).entries == 0, "it counts what it compares"
     line = small.engine.line(NUMBER)
     small.client.hdel(small.cell.line(line.id), "e2")
     [(named, _)] = audited(small).wrong
