@@ -87,20 +87,6 @@ def test_what_was_taken_out_of_the_journal_is_named_whatever_waits_in_it(small):
     assert audited(small).wrong == [], "it is on its way"
 
 
-def test_what_was_taken_out_of_the_log_or_changed_there_is_named(small):
-    small.settled()
-    size = sealed(small)
-    log_of(small, "UPDATE log SET entry = replace(entry, ' 0 ', ' 1 ') WHERE n = 0")
-    log_of(small, "DELETE FROM log WHERE n = 2")
-    log_of(small, "DELETE FROM log WHERE n = (SELECT max(n) FROM log)")
-    found = [each for each in audited(small).wrong if each[0].startswith("entr")]
-    assert found == [
-        ("entry 0", "written anew in the log: its hash is another one's"),
-        ("entries 2 to 2", "dropped from the log"),
-        (f"entries {size - 1} to {size - 1}", "dropped from the log"),
-    ]
-
-
 def test_a_doctor_sees_that_the_data_are_older_than_their_log(small):
     """As after a file whose end is gone: nothing in the data themselves shows it."""
     first = small.place()

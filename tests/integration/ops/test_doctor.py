@@ -769,6 +769,20 @@ def test_what_is_forgotten_between_two_looks_is_not_unheard(world):
     assert nothing_of(walked(world, Owner.ORDER, order.id, settled_and_forgotten))
 
 
+def test_what_changes_in_each_of_two_looks_is_not_noted(world):
+    order, nothing = asked(world), lambda: None
+
+    def forgotten():
+        write_line(world, order.line, fields={f"o:{order.id}": ""})
+
+    def known_again():
+        write_line(world, order.line, fields={f"o:{order.id}": Entry.of(order).encode()})
+        write(world, order)
+
+    between = [nothing] * (READS - 2)
+    assert nothing_of(walked(world, Owner.ORDER, order.id, forgotten, *between, known_again, forgotten))
+
+
 def test_what_the_archive_takes_between_two_looks_is_neither_gone_nor_dangling(world):
     order = asked(world)
 

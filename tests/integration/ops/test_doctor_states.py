@@ -7,7 +7,6 @@ from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
-from consent_engine.doctor.rules import RULES
 from consent_engine.domain.decide.wanted_effects import missing
 from consent_engine.domain.effects import lane_of
 from tests.scenarios import FILES, Play
@@ -92,7 +91,3 @@ def _lose_and_mend(world, lose, order):
         world.client.delete(key)
     for key, dump in kept.items():
         world.client.restore(key, 0, dump)
-
-
-def test_every_trouble_says_what_to_type():
-    assert all(rule.do and rule.what for rule in RULES.values())
