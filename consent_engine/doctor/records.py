@@ -141,10 +141,13 @@ class Walk:
         there = {found.record.id: found for found in self._read(owner, ids)}
         self._absent(owner, [each for each in ids if each not in there])
         self._counted(owner, there)
-        broken = {record: found for record, found in there.items() if broken_by(found)}
+        broken = {
+            record: (found.record.version, rules) for record, found in there.items() if (rules := broken_by(found))
+        }
         for found in self._read(owner, list(broken)) if broken else ():
-            if found.record.version == broken[found.record.id].record.version:
-                for rule in broken_by(found):
+            version, rules = broken[found.record.id]
+            if found.record.version == version and (both := [rule for rule in broken_by(found) if rule in rules]):
+                for rule in both:
                     self.found[rule].append(found.name)
                 if self.wanted.mend:
                     self._mend(found)

@@ -769,6 +769,17 @@ def test_what_is_forgotten_between_two_looks_is_not_unheard(world):
     assert nothing_of(walked(world, Owner.ORDER, order.id, settled_and_forgotten))
 
 
+def test_what_the_second_look_alone_finds_is_not_noted(world):
+    """The line alone is another one at the second look: the order's version says nothing of that."""
+    order, nothing = world.engine.show(undue(world)), lambda: None
+
+    def forgotten():
+        write_line(world, order.line, fields={f"o:{order.id}": ""})
+
+    walk = walked(world, Owner.ORDER, order.id, *[nothing] * READS, forgotten)
+    assert (walk.found["undue"], walk.found["unheard"]) == ([order.id], [])
+
+
 def test_what_changes_in_each_of_two_looks_is_not_noted(world):
     order, nothing = asked(world), lambda: None
 
