@@ -136,8 +136,8 @@ def until(engine: Engine, state: State, count: int, told: str) -> None:
     while time.monotonic() < deadline:
         time.sleep(0.02)
         depths = engine.store.lanes.depths()
-        if any(depths[lane].due for lane in (Lane.SMS, Lane.INBOUND, Lane.ACTIVATION)):
-            continue  # counting brings all to SQL: fifty times a second that would be most of the work
+        if any(depths[lane].waiting for lane in (Lane.SMS, Lane.INBOUND, Lane.ACTIVATION)):
+            continue  # due, or under way; each count brings all to SQL, and is most of the work fifty times a second
         there = funnel(engine).get(state, 0)
         if sys.stderr.isatty():
             print(f"\r{told}: {there}/{count}   ", end="", file=sys.stderr, flush=True)
