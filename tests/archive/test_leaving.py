@@ -370,3 +370,30 @@ def test_a_put_that_came_since_is_seen_though_it_changed_no_event(desk, case):
     change = RecordChange(case.owner, name, leased.record.version, put=(put,))
     assert word(desk, Commit("", (change,))) is CommitResult.OK
     assert word(desk, commit_of(leased)) is CommitResult.STALE
+
+
+def test_none_of_several_orders_goes_while_their_number_has_an_unread_message(desk):
+    orders = [desk.settled().id, desk.place(plan="data-pack-10gb").id]
+    desk.engine.cancel(orders[1], "A1024", "changed his mind")
+    desk.run()
+    desk.clock.forward(hours=LONG)
+    desk.say("你好")
+    desk.run(Lane.TIMER)
+    assert sorted(desk.live(orders)) == sorted(orders)
+    desk.run(Lane.INBOUND)
+    leave(desk, KINDS["order"])
+    assert desk.live(orders) == {}
+
+
+def test_an_ending_stays_as_long_as_its_order(desk):
+    order = desk.settled()
+    ending = desk.engine.endings.ask(desk.engine.show(order.id), Why(Cause.WITHDRAWN, "hotline", "desk")).ending
+    desk.run()
+    desk.client.hset(desk.cell.order(order.id), "f:sms.help.7", "[]")
+    for _ in range(2):
+        leave(desk, KINDS["ending"]._replace(hours=LONG))
+    assert is_here(desk, KINDS["ending"], ending.id)
+    desk.client.hdel(desk.cell.order(order.id), "f:sms.help.7")
+    for _ in range(2):
+        leave(desk, KINDS["order"])
+    assert left_of(desk, ending.id) == []

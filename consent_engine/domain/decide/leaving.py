@@ -49,7 +49,6 @@ def at_rest(line: Line, now: Millis, silence: Millis, without: str = "") -> AtRe
     for each in line.reported:
         if newest := max(each.granted_at, each.at if line.publics else 0):
             ends = max(ends, newest + NAMED_FOR_MS)
-    ends = ends if ends > idle_before else 0
     stays = others or any(not each.until for each in line.restrictions)
     fields = [f"r:{each.name}" for each in line.ended if each.until <= idle_before]
     if without:
@@ -60,4 +59,4 @@ def at_rest(line: Line, now: Millis, silence: Millis, without: str = "") -> AtRe
         fields += [f"c:{each.call}" for each in line.calls]
     soon = now + (LATER_MS if is_busy else 0)
     due = None if stays else max(max(line.seen, ends) + STRANGER_MS, soon) + 1
-    return AtRest(not (stays or is_young or is_busy or ends), dict.fromkeys(fields, ""), due)
+    return AtRest(not (stays or is_young or is_busy or ends > idle_before), dict.fromkeys(fields, ""), due)
