@@ -172,7 +172,7 @@ def _data_are_there(engine: Engine, folder: Path) -> str:
 def _archive_is_ours(engine: Engine) -> None:
     """Stop the start where the archive is another installation's; one that cannot be asked is waited for later."""
     try:
-        engine.store.ours()
+        engine.store.bound_archive()
     except NotOurArchive as error:
         raise SettingsError(f"CONSENT_ARCHIVE_URL: {error}") from error
     except ArchiveUnavailable:
@@ -210,7 +210,7 @@ def data(settings: Settings, progress: Callable[[str], None] | None, *, own: boo
 
 def _archived(store: Store, archive: SqlArchive) -> Store:
     store = replace(store, archive=archive, log=SqlLog(archive))
-    store.queries = SqlQueries(archive, store.ours)
+    store.queries = SqlQueries(archive, store.bound_archive)
     return store
 
 

@@ -38,7 +38,7 @@ class EngineLoop:
         tallies = await self.engine.performer.perform_on(lane, seconds, self._lanes)
         self._awake.did(sum(tally.done for tally in tallies.values()))
         await self._awake.stay()
-        for each, told in self.engine.performer.told().items():
+        for each, told in self.engine.performer.drained().items():
             tallies.setdefault(each, Tally()).counts.update(told)
         if left := [each for each, tally in tallies.items() if tally.left]:
             depths = self.engine.lanes.depths()

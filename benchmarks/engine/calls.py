@@ -55,7 +55,7 @@ def ended(calls: list[Call], at: int) -> list[CallEnd]:
 
 def taken(engine: Engine, wanted: list[CallStart] | list[CallEnd]) -> list[Call]:
     """Register starts or ends of calls; a refusal is a defect of this script, and ends it."""
-    results = engine.calls.take_many(wanted)
+    results = engine.calls.record_many(wanted)
     if wrong := [each for each in results if isinstance(each, ConsentError)]:
         raise SystemExit(f"refused: {wrong[0]}")
     return [each.call for each in results if not isinstance(each, ConsentError)]

@@ -13,7 +13,7 @@ from consent_engine.errors import Malformed
 
 if TYPE_CHECKING:
     from consent_engine.engine.engine import Engine
-    from consent_engine.engine.gateway_check import Standing
+    from consent_engine.engine.gateway_check import CheckProgress
 
 PARTS = 4
 LOOK_S = 0.5
@@ -56,10 +56,10 @@ def check(
     return int(not last.whole)
 
 
-def _checked(engine: "Engine", number: str, carrier: str, seconds: float) -> "Standing":
-    from consent_engine.engine.gateway_check import Standing, checking, forgetting, standing, watched
+def _checked(engine: "Engine", number: str, carrier: str, seconds: float) -> "CheckProgress":
+    from consent_engine.engine.gateway_check import CheckProgress, checking, forgetting, standing, watched
 
-    end, last = time.monotonic() + seconds, Standing(None, ())
+    end, last = time.monotonic() + seconds, CheckProgress(None, ())
 
     def pause() -> bool:
         time.sleep(LOOK_S)
@@ -74,7 +74,7 @@ def _checked(engine: "Engine", number: str, carrier: str, seconds: float) -> "St
     return last
 
 
-def _hand_over(now: "Standing") -> str:
+def _hand_over(now: "CheckProgress") -> str:
     if now.pending is None:
         return "handed over"
     if now.pending.parked:
@@ -84,14 +84,14 @@ def _hand_over(now: "Standing") -> str:
     return "being handed over" if now.pending.attempts else "waits for a worker: `consent serve`"
 
 
-def _reported(now: "Standing") -> str:
+def _reported(now: "CheckProgress") -> str:
     best = max(now.attempts, key=lambda each: len(each.here), default=None)
     if best is None:
         return "no report yet"
     return f"{len(best.here)} of {best.of} arrived" + (f", {len(best.lost)} lost" if best.lost else "")
 
 
-def _rows(last: "Standing") -> Iterator[tuple[int, str]]:
+def _rows(last: "CheckProgress") -> Iterator[tuple[int, str]]:
     """Yield one row for each part: the best result that any attempt reported for it."""
     of = max((each.of for each in last.attempts), default=PARTS)
     for n in range(1, of + 1):

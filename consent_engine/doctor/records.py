@@ -20,7 +20,7 @@ from consent_engine.domain.line.line import request_key
 from consent_engine.domain.line.restriction import LASTING
 from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.engine.lookup import pieces
-from consent_engine.engine.revoking import is_taken_back
+from consent_engine.engine.revoking import awaits_revocation
 from consent_engine.ports import Change, Commit, CommitResult, LineChange, Owner, Store
 from consent_engine.ports.queries import NOTHING, CallQueries, OrderQueries, Position
 
@@ -207,7 +207,7 @@ class Walk:
                 other=name in others and (
                     others[name] in there or any(key == request_key(name) and each != name for key, each in twice)
                 ),
-                taken_back=is_taken_back(order, listed),
+                taken_back=awaits_revocation(order, listed),
             )
             for name, order in orders.items()
         ]  # fmt: skip

@@ -25,7 +25,7 @@ from consent_engine.engine.audit import Audited, refusals_of
 from consent_engine.engine.audit_refusals import Lifting, Refusals, note_lifted, note_standing
 from consent_engine.engine.lookup import pieces
 from consent_engine.ports import Log, Posted, Store
-from consent_engine.ports.queries import NOTHING, Position, Standing
+from consent_engine.ports.queries import NOTHING, Position, StandingRestriction
 
 if TYPE_CHECKING:
     from consent_engine.doctor.records import Walk
@@ -80,7 +80,7 @@ def _off_their_lines(store: Store) -> Iterator[Whom]:
                 break
 
 
-def _is_off(row: Standing, line: Mapping[str, str]) -> bool:
+def _is_off(row: StandingRestriction, line: Mapping[str, str]) -> bool:
     """Whether a restriction is not on its line, or cannot be read there, though nothing came since SQL had it."""
     name, version = row.restriction.name, line.get("v", "0")
     with suppress(ValueError):

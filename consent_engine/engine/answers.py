@@ -82,7 +82,7 @@ def _by_archive(
 
     def asked(store: Store, asks: Sequence[Any], due: Counter[Lane]) -> Sequence[object]:
         try:
-            return look(store.ours(), asks)
+            return look(store.bound_archive(), asks)
         except ArchiveUnavailable:
             return [None] * len(asks)
         except BrokenRecord as error:

@@ -48,12 +48,12 @@ def _meant(target: Endpoint, order: Order, answer: Subscriber | Unavailable, now
         answer = Unavailable("look-up: a holder from a day to come")
     if isinstance(answer, Unavailable):
         return Looked(target, answer, answer)
-    told, event = Accepted(""), _event(order, answer, now)
+    accepted, event = Accepted(""), _event(order, answer, now)
     if event is None:
-        return Looked(target, told)
+        return Looked(target, accepted)
     # In doubt it may have been activated for the holder before: a person must find that out, and it is not tried again.
     in_doubt, why = order.effects[ACTIVATE].in_doubt, OF_A_CHILD if event.event is LineEvent.MINOR else CHANGED
-    return Looked(target, told, Uncertain(why) if in_doubt else Unavailable(why), event)
+    return Looked(target, accepted, Uncertain(why) if in_doubt else Unavailable(why), event)
 
 
 def _event(order: Order, answer: Subscriber, now: Millis) -> LineEventAsked | None:

@@ -143,7 +143,7 @@ def audit(
     NotOurArchive for another installation's log: it would find nothing wrong there, or everything.
     """
     if store.log is not None:
-        store.ours()
+        store.bound_archive()
     found, replay, refusals = Audited(), _Replay(store, kept_since), Refusals()
     for piece in _pieces(store, found, between[0]):
         leaves = [leaf for leaf in piece if _is_in(between, leaf)]

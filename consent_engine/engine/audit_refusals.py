@@ -66,8 +66,8 @@ class Refusals:
         gone = [each for some in pieces(known, PIECE) for each in _gone(store, some)]
         if not gone:
             return []
-        told = _told(store.records.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
-        self.lifted = self._since_the_log(store, [each for each in told if each.leaf.entry not in self._liftings])
+        acts = _lifted_on(store.records.lifted(LOOK_BACK) if liftings is None else liftings, {line for line, _ in gone})
+        self.lifted = self._since_the_log(store, [each for each in acts if each.leaf.entry not in self._liftings])
         lifted = {(leaf.record, leaf.head) for _, leaf in self.lifted}
         return [each for each in gone if each not in lifted]
 
@@ -89,11 +89,11 @@ def _gone(store: Store, some: Sequence[tuple[str, str]]) -> Iterator[tuple[str, 
     yield from (each for each in some if each not in stands)
 
 
-def _told(liftings: Iterable[str], lines: Set[str]) -> list[Lifting]:
+def _lifted_on(liftings: Iterable[str], lines: Set[str]) -> list[Lifting]:
     """Read the records of liftings on these lines."""
     found = (each for each in map(parsed, liftings) if each["line"] in lines)
-    told = ((str(each["line"]), str(each["carrier"]), int(each["at"])) for each in found)
-    return [Lifting(name, Leaf.of_lifting(line, name, at)) for line, name, at in told]
+    acts = ((str(each["line"]), str(each["carrier"]), int(each["at"])) for each in found)
+    return [Lifting(name, Leaf.of_lifting(line, name, at)) for line, name, at in acts]
 
 
 def note_standing(store: Store, some: Sequence[tuple[str, str]]) -> int:

@@ -25,7 +25,7 @@ from consent_engine.domain.line.line import Line, line_id, request_key
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_of_line import named_on, telling
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.order_and_call import falling, gated
+from consent_engine.engine.order_and_call import cancelling_orders, gated
 from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import archived_call, calls_of_request, load, post, prove, save
@@ -59,18 +59,18 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
 
     Raises Malformed for an impossible instant, IdempotencyConflict, StoreUnavailable.
     """
-    ours, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
-    ask = Reserve(request_key(ours), start.request.fingerprint(), ours, token_hex(8))
+    own, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
+    ask = Reserve(request_key(own), start.request.fingerprint(), own, token_hex(8))
     for _ in range(MOST_RACES):
         until = yield from reserve_key(ask, call_named)
-        loaded = yield from load(lines=[line_key], calls=[ours])
-        if again := (yield from _again(loaded.calls.get(ours), start, ask)):
+        loaded = yield from load(lines=[line_key], calls=[own])
+        if again := (yield from _again(loaded.calls.get(own), start, ask)):
             return again
         line, now = loaded.line(line_key), loaded.now
         if wrong := start.request.late_errors(now):
             yield Release(ask.key, ask.claimant)
             raise Malformed(wrong)
-        call, fields = begin(start, ours, line, terms, secret, now, token_hex(16))
+        call, fields = begin(start, own, line, terms, secret, now, token_hex(16))
         change = CallChange(call, None, fields, (abandoning(now),))
         judged = yield from telling(line, entry_of(call, secret), now, terms)
         records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, now, start.msisdn))
@@ -130,8 +130,8 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         reserved = yield from free_recording(call.id, keys, claimant)
         after, fields = call.with_events(ended)
         fields |= held(call.id, keys)
-        gates, has_falling = yield from gated(line, after, now)
-        falls = (Put(WAKE_UNLAWFUL, now),) if has_falling else ()
+        gates, has_open = yield from gated(line, after, now)
+        falls = (Put(WAKE_UNLAWFUL, now),) if has_open else ()
         change = CallChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
         records = (change, _line_after(after, ended, line, terms, gates))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
@@ -179,7 +179,7 @@ def timed(leased: Leased) -> Step[str]:
     """Handle a due timer of a call. Raises BrokenRecord for a timer without its call."""
     if leased.effect == WAKE_SECOND_LOOK:
         return (yield from undecided(leased))
-    return (yield from (falling(leased) if leased.effect == WAKE_UNLAWFUL else _abandoned(leased)))
+    return (yield from (cancelling_orders(leased) if leased.effect == WAKE_UNLAWFUL else _abandoned(leased)))
 
 
 def _abandoned(leased: Leased) -> Step[str]:

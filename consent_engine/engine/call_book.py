@@ -68,11 +68,11 @@ class CallBook:
         self._secret = secret
         self._run = run
 
-    def take(self, wanted: CallStart | CallEnd) -> CallTaken:
+    def record(self, wanted: CallStart | CallEnd) -> CallTaken:
         """Record that a call began, or ended. Raises what `calling` and `ending` do."""
-        return or_raised(self.take_many([wanted])[0])
+        return or_raised(self.record_many([wanted])[0])
 
-    def take_many(self, wanted: Sequence[CallStart | CallEnd]) -> list[CallTaken | ConsentError]:
+    def record_many(self, wanted: Sequence[CallStart | CallEnd]) -> list[CallTaken | ConsentError]:
         """Record many in one go; a result or an error each. Success is proven durable before this returns."""
         plans = self._catalogue.fresh()
 

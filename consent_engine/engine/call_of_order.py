@@ -74,10 +74,10 @@ class Named(Struct, frozen=True):
     @classmethod
     def by(cls, wanted: Placing, secret: str, salt: str) -> "Named":
         """Return the call that an order names or describes."""
-        told = wanted.request.call
-        if told is None:
+        described = wanted.request.call
+        if described is None:
             return cls(wanted.request.call_id or "")
-        keys = recording_keys(secret, told.recording)
+        keys = recording_keys(secret, described.recording)
         return cls(recorded_call_id(wanted.msisdn, keys[0]), keys, salt)
 
 
@@ -88,16 +88,16 @@ def call_behind(
 
     loaded: with the call where it is in the store · line: the order's
     """
-    told, call_id, keys = wanted.request.call, named.id, tuple[str, ...]()
+    stated, call_id, keys = wanted.request.call, named.id, tuple[str, ...]()
     call = loaded.calls.get(call_id)
-    if told is None or listed is None:
+    if stated is None or listed is None:
         return CallOfOrder(call)
-    if told.caller_number == CARRIERS[listed.plan.carrier].outbound:
+    if stated.caller_number == CARRIERS[listed.plan.carrier].outbound:
         keys = named.keys
         if call is not None:
             return CallOfOrder(call, keys=tuple(key for key in keys if key not in call.recording_keys))
     else:  # kept separately: a request with the number corrected describes the call as it was, with its recording
-        other = recording_key(secret, f"{told.recording_id}\n{told.caller_number}")
+        other = recording_key(secret, f"{stated.recording_id}\n{stated.caller_number}")
         call_id = recorded_call_id(wanted.msisdn, other)
     described = OrderWithCall(wanted, call_id, listed.plan.carrier.value, named.salt)
     made, fields = begin_from_order(described, line, terms, secret, loaded.now)

@@ -46,7 +46,7 @@ def _means_something_else(plan: Plan) -> list[FieldError]:
     return [FieldError("unsubscribe.word", "taken", "must not be a word that answers the confirmation SMS")]
 
 
-class Standing(NamedTuple):
+class CatalogueRead(NamedTuple):
     """The catalogue as it was read, and the instant until which a commit may rest on it."""
 
     plans: Mapping[str, Listed]
@@ -59,10 +59,10 @@ class Shelf:
     def __init__(self, catalogue: "Catalogue", watch: Callable[[], float]) -> None:
         self._catalogue = catalogue
         self._watch = watch
-        self._standing: Standing | None = None
+        self._standing: CatalogueRead | None = None
         self._read_at = 0.0
 
-    def now(self) -> Standing:
+    def now(self) -> CatalogueRead:
         """Return the catalogue as it was read lately, so that a commit lands in time; else it is read now."""
         if self._standing is None or self._watch() - self._read_at >= HOLDS_MS / 2_000:
             self._read_at = self._watch()
@@ -76,7 +76,7 @@ class Shelf:
         except StoreUnavailable:
             return self._standing.plans if self._standing is not None else {}
 
-    def renewed(self, standing: Standing) -> Millis:
+    def renewed(self, standing: CatalogueRead) -> Millis:
         """Return until when a commit may rest on the catalogue as it was read: longer where a later reading says the
         same.
         """
@@ -119,10 +119,10 @@ class Catalogue:
         self._look()
         return self._plans
 
-    def standing(self) -> Standing:
+    def standing(self) -> CatalogueRead:
         """Return every plan as the store has it now, for decisions that are saved."""
         now = self._look()
-        return Standing(self._plans, now + HOLDS_MS)
+        return CatalogueRead(self._plans, now + HOLDS_MS)
 
     def own_words(self) -> tuple[str, ...]:
         """Return the words that end the plans; those known before while the catalogue's store is unavailable."""
@@ -176,7 +176,7 @@ class Catalogue:
         """Make a plan the newest version of its code, on sale; a plan that says nothing new keeps its version.
 
         A version is known from now on: it is in force from then, or from the later instant that it names. Raises
-        Malformed for a new plan with the faults of `_untold`, Backdated for one that says it was public before now.
+        Malformed for a new plan with the faults of `_unrendered`, Backdated for one that says it was public before now.
         """
         now = self._look()
         listed = self._plans.get(plan.code)
@@ -265,16 +265,16 @@ class Catalogue:
 
     def _refuse(self, plan: Plan, now: Millis) -> None:
         """Raise the error that keeps a new plan from being put on sale, if there is one."""
-        if wrong := self._untold(plan):
+        if wrong := self._unrendered(plan):
             raise Malformed(wrong)
         if before := plan.dated_before(now):
             raise Backdated(BACKDATED, field=before[0])
 
     def _gaps(self, plan: Plan, now: Millis) -> list[FieldError]:
         """Return the faults that keep a new plan from being published."""
-        return self._untold(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
+        return self._unrendered(plan) + [FieldError(field, "backdated", BACKDATED) for field in plan.dated_before(now)]
 
-    def _untold(self, plan: Plan) -> list[FieldError]:
+    def _unrendered(self, plan: Plan) -> list[FieldError]:
         """Return a plan's faults: texts too long, a word with another meaning, pages that do not show it."""
         shown = unfit(plan, self._addresses, self._kept.get(plan.code, ()))
         return [*self._wrong(plan), *_means_something_else(plan), *shown]

@@ -61,7 +61,7 @@ def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
     for _ in range(MOST_RACES):
         loaded = yield from load(endings=[name])
         ending, now = loaded.endings.get(name), loaded.now
-        op = f"give-up:{digest(compact([by, reason, *_taken_up(ending)]))[:12]}"
+        op = f"give-up:{digest(compact([by, reason, *_times_reopened(ending)]))[:12]}"
         if ending is not None and ending.state is EndingState.GIVEN_UP and (yield from prove(name, Owner.ENDING)):
             return ending.knows(op)
         decision = on_give_up(ending, op, by, reason, now) if ending else EndDecision()
@@ -72,7 +72,7 @@ def giving_up_ending(name: str, by: str, reason: str) -> Step[bool]:
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
 
 
-def _taken_up(ending: Ending | None) -> tuple[int, ...]:
+def _times_reopened(ending: Ending | None) -> tuple[int, ...]:
     """Return how often it was given up and taken up again, if ever: the same words then are another change."""
     before = [each for each in ending.events if isinstance(each, GivenUp)] if ending else []
     times = len(before) - (ending is not None and ending.state is EndingState.GIVEN_UP)

@@ -116,7 +116,7 @@ def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> 
     raise StoreUnavailable("too many others change this ending: the same request again is safe")
 
 
-def noticing(leased: Leased) -> Step[str]:
+def notifying_end(leased: Leased) -> Step[str]:
     """Notify the subscriber that the service is off, once earlier messages have gone out. The notice is an SMS of the
     line: the commit that puts it checks who holds the number by then, and any change of that removes it.
 
@@ -129,7 +129,7 @@ def noticing(leased: Leased) -> Step[str]:
         loaded = yield from load([ending.doc.order], [ending.line])
         line, order = loaded.line(ending.line), loaded.orders.get(ending.doc.order)
         decision, sms = on_notice(ending, order, line, op, leased.at)
-        more = (_told(line, ending, sms, loaded.now),) if sms else ()
+        more = (_line_with_notice(line, ending, sms, loaded.now),) if sms else ()
         word = yield from saving(ending, decision, op, leased.at, leased.held, *more)
         if word in {CommitResult.OK, CommitResult.SAME, CommitResult.LOST}:
             break
@@ -137,7 +137,7 @@ def noticing(leased: Leased) -> Step[str]:
     return "performed"
 
 
-def _told(line: Line, ending: Ending, sms: Put, now: Millis) -> LineChange:
+def _line_with_notice(line: Line, ending: Ending, sms: Put, now: Millis) -> LineChange:
     """Return the line's change with the notice, as it was seen. A line that left with its last order is made anew."""
     fields = {"msisdn": ending.person.msisdn, "seen": str(max(line.seen, now))}
     stays = line.version and (line.entries or WAKE_LINE in line.effects)
@@ -148,7 +148,7 @@ def _told(line: Line, ending: Ending, sms: Put, now: Millis) -> LineChange:
 # -- endings requested by the engine itself ---------------------------------------------------------------------------
 
 
-def taking_back(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bool]:
+def ending_all(line: Line, why: Why, meant: Callable[[Order], bool]) -> Step[bool]:
     """Have all activated orders of a number taken back that `meant` selects, archived ones, too. False while that is
     incomplete: an activation of one of them has begun and not ended, or the archive cannot be asked.
 
@@ -202,7 +202,7 @@ def holder_changed(leased: Leased) -> Step[str]:
     if changed:
         newest = changed[-1]
         why = Why(Cause.NUMBER_CHANGED, "other", newest.by)
-        over = yield from taking_back(line, why, lambda order: order.doc.call.started_at < newest.on)
+        over = yield from ending_all(line, why, lambda order: order.doc.call.started_at < newest.on)
     for _ in range(MOST_RACES):
         put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
         drop = ((leased.effect, Drop.ANYWAY),) if over else ()
@@ -244,29 +244,29 @@ class Endings:
 
     def notice(self, ending: Ending) -> str:
         """Return what keeps its notice from the subscriber: `waits`, `stuck`, or why there is none; '' for nothing."""
-        told = next((each for each in ending.events if isinstance(each, Notified)), None)
-        if told is None or not told.effect:
-            return told.why if told else ""
+        notified = next((each for each in ending.events if isinstance(each, Notified)), None)
+        if notified is None or not notified.effect:
+            return notified.why if notified else ""
         line = self._store.records.look(lines=[ending.line]).lines.get(ending.line)
-        waits = line.effects.get(told.effect) if line else None
+        waits = line.effects.get(notified.effect) if line else None
         return "" if waits is None else "stuck" if waits.parked else "waits"
 
     def retried(self, order: str, by: str) -> bool:
         """Do the parked effects of the ending of an order now, or its notice; return whether there were any."""
-        return self._retried(order, by, given_up=False) or self._told_again(order, by)
+        return self._retried(order, by, given_up=False) or self._notice_retried(order, by)
 
-    def _told_again(self, order: str, by: str) -> bool:
+    def _notice_retried(self, order: str, by: str) -> bool:
         ending = self.of([order]).get(order)
-        told = next((each for each in ending.events if isinstance(each, Notified)), None) if ending else None
-        if ending is None or told is None or not told.effect:
+        notified = next((each for each in ending.events if isinstance(each, Notified)), None) if ending else None
+        if ending is None or notified is None or not notified.effect:
             return False
         try:
-            one(self._run, retrying(ending.line, by, (told.effect,)))
+            one(self._run, retrying(ending.line, by, (notified.effect,)))
         except NothingParked:
             return False
         return True
 
-    def taken_up(self, order: str, by: str) -> bool:
+    def reopened(self, order: str, by: str) -> bool:
         """Do an ending again that was given up; return whether there was one. Raises NothingParked where it is
         archived: the BSS may not know its key any more, and would take the same request for another.
         """

@@ -29,10 +29,10 @@ from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue, Shelf
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import Endings
-from consent_engine.engine.held_replies import Decided, Decision, HeldText, Seen, deciding, held_of
+from consent_engine.engine.held_replies import Decided, Decision, HeldText, SuspicionId, deciding, held_of
 from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.limits import EASY, Pace
-from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, happening
+from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, recording_event
 from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
@@ -189,7 +189,7 @@ class Engine:
         try:
             return self._record(order_id, RetryAsked(f"retry:{uuid.uuid4().hex[:12]}", by))
         except NothingParked:
-            if not ending and not self.endings.taken_up(order_id, by):
+            if not ending and not self.endings.reopened(order_id, by):
                 raise
             return self.show(order_id)
 
@@ -205,14 +205,14 @@ class Engine:
         """Give up what can never be done: an ending, or a notification. Raises NotActivated and InFlight."""
         if (now := self.endings.given_up(order_id, by, reason)) is not None:
             order = self.show(order_id)
-            told = order.effects.get(NOTIFICATION)
-            if order.state is not State.ACTIVATED or (now and not (told and told.parked)):
+            notification = order.effects.get(NOTIFICATION)
+            if order.state is not State.ACTIVATED or (now and not (notification and notification.parked)):
                 return order
         return self._record(order_id, GiveUpAsked(f"give-up:{uuid.uuid4().hex[:12]}", by, reason))
 
     def line_event(self, asked: LineEventAsked) -> LineEventTaken:
         """Record an event of a number. Raises Malformed and EventNotTaken."""
-        return self.run(happening(asked, self._secret))
+        return self.run(recording_event(asked, self._secret))
 
     def orders(self, wanted: OrderFilter, cursor: str = "", limit: int = 50) -> listing.Page:
         """Return a page of orders, newest first. Raises Malformed for a cursor that no list handed out, and
@@ -267,7 +267,7 @@ class Engine:
 
         Raises Malformed for an invalid id; then none is decided.
         """
-        seen = [Seen.read(each) for each in dict.fromkeys(ids)]
+        seen = [SuspicionId.read(each) for each in dict.fromkeys(ids)]
         decision = Decision(refusal, by, reason, tuple(self.outside.senders), agent, never_again)
         now = self.registry.now()
         words = Counter(or_raised(each) for each in self._all([deciding(each, decision, now) for each in seen]))

@@ -72,7 +72,7 @@ class FirstReviews:
         return heard
 
     async def _hear(self, call: Call) -> None:
-        heard = await self._command.hear(_told(call))
+        heard = await self._command.hear(_description(call))
         if heard.passed and (seed := self._for_people(call)):
             op = f"heard-{uuid.uuid4().hex}"
             event = CommandHeard(self._engine.registry.now(), op, heard.by, 1, heard.reasons, seed, self._share)
@@ -106,7 +106,7 @@ def _pieces(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
     return (calls[n : n + AT_ONCE] for n in range(0, len(calls), AT_ONCE))
 
 
-def _told(call: Call) -> dict[str, object]:
+def _description(call: Call) -> dict[str, object]:
     """Return the call's data for the command: no telephone number."""
     end, kept = call.end, call.recording
     recording = {"ref": kept.ref, "sha256": kept.sha256, "seconds": kept.seconds} if kept else None

@@ -33,7 +33,7 @@ class Check(Struct, frozen=True):
         return f"d:{self.line}.{self.effect.removeprefix('sms.')}"
 
 
-class Standing(Struct, frozen=True):
+class CheckProgress(Struct, frozen=True):
     """The state of a check. pending: the effect until it is handed over · attempts: the reports on its parts"""
 
     pending: Pending | None
@@ -58,8 +58,8 @@ def checking(line_id: str, msisdn: Msisdn, carrier: str) -> Step[Check]:
         loaded = yield from load(lines=[line_id])
         line = loaded.line(line_id)
         if restriction := line.restriction(carrier):
-            told = "this number refused: check with a handset of your own"
-            raise DoNotCall(told, since=restriction.since, reason=restriction.kind.value)
+            message = "this number refused: check with a handset of your own"
+            raise DoNotCall(message, since=restriction.since, reason=restriction.kind.value)
         check = Check(line_id, sms_effect(Purpose.PROVE, line.version))
         put: tuple[Put, ...] = (Put(check.effect, loaded.now, Pending(about=(carrier,))),)
         wakes = wakes_of(put, loaded.now)
@@ -83,15 +83,15 @@ def forgetting(check: Check) -> Step[None]:
     yield from save(Commit("", (change,)))
 
 
-def standing(records: Records, check: Check) -> Standing:
+def standing(records: Records, check: Check) -> CheckProgress:
     """Return the present state of a check."""
     line = records.live(lines=[check.line])[2].get(check.line, Line(check.line, 0, "", (), (), {}))
     sms = check.effect.removeprefix("sms.")
     attempts = tuple(attempt for name, attempt in part_reports(records, check.line, check.line) if name == sms)
-    return Standing(line.effects.get(check.effect), attempts)
+    return CheckProgress(line.effects.get(check.effect), attempts)
 
 
-def watched(look: Callable[[], Standing], pause: Callable[[], bool]) -> Iterator[Standing]:
+def watched(look: Callable[[], CheckProgress], pause: Callable[[], bool]) -> Iterator[CheckProgress]:
     """Yield the state of a check whenever it changes, until it is over. pause: waits; False once nobody waits."""
     last = None
     while True:

@@ -20,7 +20,7 @@ from consent_engine.engine.round_trips import load, load_of, post, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, needed
-from consent_engine.ports.queries import Standing
+from consent_engine.ports.queries import StandingRestriction
 
 _PREFIX = name_of(Kind.SUSPECTED, "")
 BY_ENGINE = "engine"
@@ -66,7 +66,7 @@ class Decided:
     own_call: int
 
 
-def held_of(secret: str, standing: Sequence[Standing]) -> list[HeldText]:
+def held_of(secret: str, standing: Sequence[StandingRestriction]) -> list[HeldText]:
     """Return the suspicions of a list as a person sees them."""
     return [_held(secret, each.line, each.restriction, hidden(each.restriction.words)) for each in standing]
 
@@ -100,7 +100,7 @@ def grouped(page: Callable[[str, int], tuple[list[HeldText], str]]) -> tuple[lis
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SuspicionId:
     """A parsed id: a suspicion of a line, by its name, and the newest act that it stood for when it was seen."""
 
     line: str
@@ -108,11 +108,11 @@ class Seen:
     newest: Millis
 
     @classmethod
-    def read(cls, told: str) -> "Seen":
+    def read(cls, text: str) -> "SuspicionId":
         """Read an id of a list. Raises Malformed."""
-        if not re.fullmatch(ID, told):
+        if not re.fullmatch(ID, text):
             raise Malformed([FieldError("ids", "invalid_id", "take them from the list of what is held, as they are")])
-        line, scope, newest = told.split(".")
+        line, scope, newest = text.split(".")
         return cls(line, f"{_PREFIX}{scope}", int(newest))
 
 
@@ -140,7 +140,7 @@ class Decision:
             raise Malformed([FieldError("reason", "contains_number", "must not contain a telephone number")])
 
 
-def deciding(seen: Seen, decision: Decision, now: Millis) -> Step[str]:
+def deciding(seen: SuspicionId, decision: Decision, now: Millis) -> Step[str]:
     """Decide one suspicion as it was seen: 'decided', 'gone', or 'own_call' (an agent may not judge its own call)."""
     loaded = yield from load(lines=[seen.line])
     line = loaded.line(seen.line)

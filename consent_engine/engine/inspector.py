@@ -46,7 +46,7 @@ class Inspector:
         """
         line = line_id(self._secret, msisdn)
         named = [each.call for each in self._line(line)]
-        archive = self._store.ours()
+        archive = self._store.bound_archive()
         ids = dict.fromkeys([*named, *(archive.calls.of_line(line, MOST_OF_A_NUMBER) if archive else ())])
         found = self._lookup.calls(list(ids)).values()
         newest = sorted(found, key=lambda call: (call.began.started_at, call.id), reverse=True)

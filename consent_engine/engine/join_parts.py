@@ -72,7 +72,7 @@ def gathering(outside: Outside, line_id: str, name: str, key: str, reply: Reply,
                 return (yield from _alone(outside, line, key, reply))
         piece = Piece(part.n, key, "", reply.text, reply.written_at)
         known = yield from _added(outside, line, known, piece, reply, now)
-        saved = yield from save(Commit("", (_taken(line, reply.msisdn, name, known, now),)), prove=True)
+        saved = yield from save(Commit("", (_line_with_parts(line, reply.msisdn, name, known, now),)), prove=True)
         if saved.word is CommitResult.OK:
             return Stored(is_new=True, at=now)
     raise StoreUnavailable("too many others write to this line: the same message again is safe")
@@ -107,7 +107,7 @@ def _added(
     known = known.with_(piece)
     if not known.whole:
         return known
-    return known.closed(now, refuses=(yield from _told(outside, line, known, known.pieces, reply.msisdn)))
+    return known.closed(now, refuses=(yield from _handed_on(outside, line, known, known.pieces, reply.msisdn)))
 
 
 def _alone(outside: Outside, line: Line, key: str, reply: Reply) -> Step[Stored]:
@@ -134,7 +134,7 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
             elif not known.done:
                 refuses = False
                 if known.withheld:
-                    refuses = yield from _told(outside, line, known, known.withheld, Msisdn(line.msisdn))
+                    refuses = yield from _handed_on(outside, line, known, known.withheld, Msisdn(line.msisdn))
                 left[name] = known.closed(now, refuses=refuses)
         fields = {f"p:{name}": left[name].encode() if name in left else "" for name in line.gathered}
         due = min((known.due for known in left.values()), default=None)
@@ -148,7 +148,7 @@ def _waited(leased: Leased, outside: Outside) -> Step[str]:
     return "performed"
 
 
-def _told(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece], msisdn: Msisdn) -> Step[bool]:
+def _handed_on(outside: Outside, line: Line, known: Gathered, pieces: Sequence[Piece], msisdn: Msisdn) -> Step[bool]:
     """Put the joint text of these parts into the inbox: a reply, or a fragment of one where some are missing. Return
     whether it refuses.
     """
@@ -175,7 +175,7 @@ def _waiting(line: Line) -> int:
     return sum(not known.done for known in line.gathered.values())
 
 
-def _taken(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) -> LineChange:
+def _line_with_parts(line: Line, msisdn: Msisdn, name: str, known: Gathered, now: Millis) -> LineChange:
     """Return the line's change with these parts and their timer; where there are too many, the oldest done ones go."""
     done = sorted(
         (each.done, each_name) for each_name, each in line.gathered.items() if each.done and each_name != name

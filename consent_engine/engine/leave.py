@@ -217,7 +217,7 @@ class Mover:
         store.expect_archive()  # first: asking a missing archive for its id creates it
         if store.archive is not None:
             await asyncio.to_thread(store.archive.id)
-        if (archive := store.ours()) is None:
+        if (archive := store.bound_archive()) is None:
             return set()
         found = set[str]()
         for owner in {each.owner for each in cases}:

@@ -73,17 +73,17 @@ class _Ends(Struct, frozen=True):
     wakes: frozenset[Lane]
 
 
-def happening(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
+def recording_event(asked: LineEventAsked, secret: str) -> Step[LineEventTaken]:
     """Record an event of a number, proven durable; a repeat changes nothing.
 
     Raises Malformed for a future instant, EventNotTaken for one that is `LIMITED` when MOST_EVENTS are kept,
     StoreUnavailable.
     """
-    return (yield from happening_on(line_id(secret, asked.msisdn), asked))
+    return (yield from recording_event_on(line_id(secret, asked.msisdn), asked))
 
 
-def happening_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
-    """As `happening`, for a line known by its id. Raises Malformed, EventNotTaken and StoreUnavailable."""
+def recording_event_on(name: str, asked: LineEventAsked) -> Step[LineEventTaken]:
+    """As `recording_event`, for a line known by its id. Raises Malformed, EventNotTaken and StoreUnavailable."""
     for _ in range(MOST_RACES):
         loaded = yield from load(lines=[name])
         line, now = loaded.line(name), loaded.now
@@ -162,8 +162,8 @@ def _line_after(
     """Return the line's change with the event; its own answers to the holder before are not sent."""
     fields = {**dict.fromkeys(line.aged, ""), **_restricted(after), **follows}
     fields |= {"msisdn": str(asked.msisdn), "seen": str(max(line.seen, now))}
-    ours = (each for each in line.effects if lane_of(each) is Lane.SMS and sms_parts(each)[0] is not Purpose.PROVE)
-    drop = tuple((each, Drop.ANYWAY) for each in ours) if asked.event in ENDING else ()
+    sent = (each for each in line.effects if lane_of(each) is Lane.SMS and sms_parts(each)[0] is not Purpose.PROVE)
+    drop = tuple((each, Drop.ANYWAY) for each in sent) if asked.event in ENDING else ()
     put = () if WAKE_LINE in line.effects else (Put(WAKE_LINE, now + STRANGER_MS),)
     if asked.event in CHANGING:  # the former holder's services are taken back, archived ones, too
         put = (*put, Put(WAKE_ENDINGS, now))

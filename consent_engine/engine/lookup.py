@@ -53,7 +53,7 @@ class Lookup:
         """As `Records.versions`, with archived orders."""
         found = self._store.records.versions(orders)
         missing = [order for order, version in zip(orders, found, strict=True) if not version]
-        archive = self._store.ours() if missing else None
+        archive = self._store.bound_archive() if missing else None
         archived = archive.versions(missing) if archive else {}
         return [version or archived.get(order, 0) for order, version in zip(orders, found, strict=True)]
 
@@ -81,5 +81,5 @@ def _completed(
 ) -> dict[str, T]:
     """Return the records found in the store, with the missing ones that the archive has."""
     missing = [record for record in wanted if record not in found]
-    archive = store.ours() if missing else None
+    archive = store.bound_archive() if missing else None
     return {**found, **look(archive, missing)} if archive else dict(found)

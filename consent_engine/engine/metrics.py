@@ -61,27 +61,27 @@ class Measures:
 
     def drain(self) -> dict[str, float]:
         """Return the counts since the last time."""
-        taken, self._counts = self._counts, Counter()
+        counts, self._counts = self._counts, Counter()
         for (target, kind, bucket), count in self._calls.items():  # named here: calls are many, but of few kinds
-            taken[f"{CALLS}|{target.to}|{_WORDS[kind]}|{target.name}"] += count
-            taken[f"{CALL_SECONDS}|{target.to}|{_BOUNDS[bucket]}"] += count
+            counts[f"{CALLS}|{target.to}|{_WORDS[kind]}|{target.name}"] += count
+            counts[f"{CALL_SECONDS}|{target.to}|{_BOUNDS[bucket]}"] += count
             place = f"{target.to}|{target.name}|"
             self._flow[f"{place}calls"] += count
             self._flow[f"{place}{bucket}"] += count
             if kind in _FAILED:
                 self._flow[f"{place}failed"] += count
         for target, seconds in self._seconds.items():
-            taken[f"{CALL_SECONDS}|{target.to}|sum"] += seconds
+            counts[f"{CALL_SECONDS}|{target.to}|sum"] += seconds
         self._calls.clear()
         self._seconds.clear()
-        return dict(taken)
+        return dict(counts)
 
     def flow(self) -> dict[str, int]:
         """Return the throughput since the last time, as engine/flow.py reads it; of calls, the drained ones."""
-        taken, self._flow = self._flow, Counter()
-        return dict(taken)
+        flow, self._flow = self._flow, Counter()
+        return dict(flow)
 
     def heard(self) -> list[EndpointHeard]:
         """Return what was heard of each target since the last time."""
-        taken, self._heard = self._heard, {}
-        return list(taken.values())
+        heard, self._heard = self._heard, {}
+        return list(heard.values())

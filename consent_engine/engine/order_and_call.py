@@ -21,7 +21,7 @@ from consent_engine.domain.order.details import OF_CALL, WithCall
 from consent_engine.domain.order.facts import Barred, CancelAsked, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
-from consent_engine.engine.endings import AGAIN_MS, taking_back
+from consent_engine.engine.endings import AGAIN_MS, ending_all
 from consent_engine.engine.round_trips import calls_of_request, load, load_of, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import (
@@ -112,16 +112,16 @@ def _held_by(line: Line, call: Call) -> Step[dict[str, WithCall]]:
     return {each.carrier: why for each in line.restrictions if each.kind in OF_ORDERS and each.ref == call.id}
 
 
-def _taken_back(call: Call, line: Line) -> Step[bool]:
+def _services_ended(call: Call, line: Line) -> Step[bool]:
     """Have the activated orders of a call that failed its review taken back; False where one may still be activated."""
     upheld = next((each for each in call.events if isinstance(each, SecondLook)), None)
     if call.verdict is not Verdict.FAILED or upheld is None:
         return True
     why = Why(Cause.REVIEW_FAILED, "other", upheld.by)
-    return (yield from taking_back(line, why, lambda order: order.doc.call_id == call.id))
+    return (yield from ending_all(line, why, lambda order: order.doc.call_id == call.id))
 
 
-def falling(leased: Leased) -> Step[str]:
+def cancelling_orders(leased: Leased) -> Step[str]:
     """Cancel the open orders of a call that was abandoned, violated rules, or failed its review, and those to which
     nobody agreed in it, as its end says; after a failed review activated orders are taken back, too.
 
@@ -135,7 +135,7 @@ def falling(leased: Leased) -> Step[str]:
         except OrderNotFound:
             log.warning("call %s: one of its orders was not found", call.id)
             broken = broken or (yield from prove(order))
-    over = yield from _taken_back(call, line)
+    over = yield from _services_ended(call, line)
     if over and broken:
         raise BrokenRecord("an order of this call cannot be read: see consent doctor")
     put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)

@@ -65,8 +65,8 @@ def health_of(counted: Mapping[str, float], targets: Iterable[Endpoint], now: Mi
 
 
 def _health(counted: Mapping[str, float], target: Endpoint, now: Millis) -> Health:
-    def kept(what: str) -> float:
-        return counted.get(field_of(target, what), 0)
+    def kept(name: str) -> float:
+        return counted.get(field_of(target, name), 0)
 
     answered, failed, since = int(kept("answered")), int(kept("failed")), int(kept("since"))
     asked = now - failed <= ASKED_WITHIN_MS

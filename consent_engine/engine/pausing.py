@@ -41,7 +41,7 @@ class NotPaused(Refused, code="not_paused"):
     """The lane or gateway is not paused."""
 
 
-class Standing(Struct, frozen=True):
+class PauseInForce(Struct, frozen=True):
     """A pause in force. drained: by when nothing of its target is under way any more"""
 
     target: Endpoint
@@ -61,10 +61,10 @@ class Desk:
         }
         self._ends_ms = call_ms + SLICE_MS + int(LOOK_S * 1000)
 
-    def standing(self) -> list[Standing]:
+    def standing(self) -> list[PauseInForce]:
         """Return the pauses in force, the oldest first."""
         rows = sorted(self._pauses.standing().items(), key=lambda row: (row[1].at, row[0]))
-        return [Standing(target, pause, pause.at + self._ends_ms) for target, pause in rows]
+        return [PauseInForce(target, pause, pause.at + self._ends_ms) for target, pause in rows]
 
     def pause(self, target: Endpoint, by: str, reason: str) -> bool:
         """Pause a target; False where it was paused already. Raises NothingSo for no lane and no gateway in use."""

@@ -31,7 +31,7 @@ from consent_engine.engine.endings import end_recording
 from consent_engine.engine.known_orders import KnownOrders
 from consent_engine.engine.leave import MOST_WAITING, Mover
 from consent_engine.engine.limits import Pace
-from consent_engine.engine.line_events import LineEventAsked, happening_on
+from consent_engine.engine.line_events import LineEventAsked, recording_event_on
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import known_outcome
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
@@ -71,7 +71,7 @@ class Performer:
         self._outside = outside
         self._policy = policy
         self._watch = pace.watch
-        self._untold: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
+        self._unreported: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._under_way: Slice | None = None
         self.awake: frozenset[Lane] = frozenset()
         self._behind: set[Lane] = set()
@@ -137,10 +137,10 @@ class Performer:
         """
         return self._places(lane) if lane in self.awake and lane not in self._behind else 0
 
-    def told(self) -> dict[Lane, Counter[str]]:
+    def drained(self) -> dict[Lane, Counter[str]]:
         """Return the counts of work since a slice last returned them, lane by lane."""
-        done = {lane: +counts for lane, counts in self._untold.items() if +counts}
-        self._untold |= {lane: Counter() for lane in done}
+        done = {lane: +counts for lane, counts in self._unreported.items() if +counts}
+        self._unreported |= {lane: Counter() for lane in done}
         return done
 
     async def land(self, seconds: float) -> int:
@@ -161,7 +161,7 @@ class Performer:
         finally:
             self._under_way = None
         # Calls that ended between slices count in the next slice's tally: a job's result misses nothing.
-        done, self._untold[one.lane] = +self._untold[one.lane], Counter()
+        done, self._unreported[one.lane] = +self._unreported[one.lane], Counter()
         return Tally(done, left)
 
     async def _settle(self, one: Slice) -> bool:
@@ -170,7 +170,7 @@ class Performer:
             if one.lane is Lane.INBOUND:
                 self._record([(one.lane, self._reading(each, self._watch())) for each in leased])
             else:
-                due = self._mover.take(leased)
+                due = self._mover.enqueue(leased)
                 self._record(
                     [(one.lane, waking(each, self._outside, self.measures.unasked, self._keep)) for each in due]
                 )
@@ -237,11 +237,11 @@ class Performer:
             if isinstance(result, ConsentError):
                 log.error("%s: an effect could not be decided: %s", lane, type(result).__name__)
         for lane, counted in words.items():
-            self._untold[lane] += counted
+            self._unreported[lane] += counted
             self.measures.performed(lane, counted.total() - counted["given_back"])
             if counted["parked"] and (under_way is None or lane is not under_way.lane):
                 self._queue.wake(lane, 1, more=True)  # no job is there to report it: the next one does
-        self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.takes(n, c)})
+        self._wake({n: c for n, c in driven.due.items() if under_way is None or not under_way.claims(n, c)})
 
     def _wake(self, due: Mapping[Lane, int]) -> None:
         for lane, count in due.items():
@@ -249,13 +249,13 @@ class Performer:
                 self._queue.wake(lane, count)
 
     def _left(self, word: str, count: int) -> None:
-        self._untold[Lane.TIMER][word] += count
+        self._unreported[Lane.TIMER][word] += count
 
     def _reading(self, leased: Leased, since: float) -> Step[str]:
         yield from revoked_on(needed(leased.line), self._plans())
         step = reading(leased, self._policy.max_attempts, self._known.of)
         count = yield from self._carry.after(step, leased.at, since)
-        self._untold[Lane.INBOUND]["messages"] += count
+        self._unreported[Lane.INBOUND]["messages"] += count
         return "performed"
 
     def _finishing(
@@ -263,7 +263,7 @@ class Performer:
     ) -> Step[str]:
         """Record an outcome at the store's time: the lease's, plus the time since by a clock that never jumps."""
         if event is not None and leased.order is not None:
-            yield from happening_on(leased.order.line, event)
+            yield from recording_event_on(leased.order.line, event)
         now = leased.at + int((self._watch() - since) * 1000)
         if outcome is None:
             yield from giving_back(leased, now)
@@ -289,8 +289,8 @@ class Performer:
         return "given_back"
 
     def _measure(self, leased: Leased, after: Order, now: Millis) -> None:
-        told = leased.effect == NOTIFICATION and after.state is State.NOTIFIED
-        if told and (activated := after.last(Trigger.SERVICE_ACTIVATED)):
+        notified = leased.effect == NOTIFICATION and after.state is State.NOTIFIED
+        if notified and (activated := after.last(Trigger.SERVICE_ACTIVATED)):
             self.measures.notified((now - activated.at) / 1000)
 
 

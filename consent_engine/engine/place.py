@@ -20,7 +20,7 @@ from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind,
 from consent_engine.engine.calls_of_line import Judged
 from consent_engine.engine.catalogue import Shelf
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.line_events import happening_on
+from consent_engine.engine.line_events import recording_event_on
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.reserving import Known, reserve_key, soonest
 from consent_engine.engine.round_trips import load, load_of, prove, save
@@ -113,7 +113,7 @@ def _admit(wanted: Placing, made: _Made, terms: Terms, shelf: Shelf, secret: str
         if archived := (yield from _archived(made.order, wanted, loaded.now)):
             return archived
         if (event := of_age(line, wanted.msisdn, wanted.subscriber, loaded.now)) is not None:
-            yield from happening_on(line.id, event)
+            yield from recording_event_on(line.id, event)
             continue
         offered = shelf.now()
         listed = offered.plans.get(wanted.request.plan)

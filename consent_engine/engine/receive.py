@@ -88,9 +88,9 @@ class Receiver:
         owners = [report.ref.split(".")[0] for report in reports]
         lines = self._store.records.line_of(owners)
         lost = [owner for owner, line in zip(owners, lines, strict=True) if line is None]
-        ours = self._store.records.live(lines=lost)[2] if lost else {}
+        known = self._store.records.live(lines=lost)[2] if lost else {}
         return [
-            line or (owner if owner in ours and ours[owner].version else None)
+            line or (owner if owner in known and known[owner].version else None)
             for owner, line in zip(owners, lines, strict=True)
         ]
 

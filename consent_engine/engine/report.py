@@ -84,28 +84,28 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
     cannot be searched, StoreUnavailable.
     """
     about, line_key = made.about, line_id(by.secret, made.msisdn)
-    ours = report_id(by.secret, made.msisdn, about.carrier, about.caller, about.called_at)
-    loaded = yield from load(reports=[ours])
+    own_id = report_id(by.secret, made.msisdn, about.carrier, about.caller, about.called_at)
+    loaded = yield from load(reports=[own_id])
     made.check(loaded.now)
-    if ours not in loaded.reports:
-        yield from post(_refusal(made, ours, line_key, by.secret))
+    if own_id not in loaded.reports:
+        yield from post(_refusal(made, own_id, line_key, by.secret))
     for _ in range(MOST_RACES):
-        loaded = yield from load(lines=[line_key], reports=[ours])
-        if ours in loaded.reports:
-            if (yield from prove(ours, Owner.REPORT)):
-                return ReportTaken(loaded.reports[ours], is_new=False)
+        loaded = yield from load(lines=[line_key], reports=[own_id])
+        if own_id in loaded.reports:
+            if (yield from prove(own_id, Owner.REPORT)):
+                return ReportTaken(loaded.reports[own_id], is_new=False)
             continue
-        if ours in (past := (yield from archived_reports([ours]))):
-            return ReportTaken(past[ours], is_new=False)
+        if own_id in (past := (yield from archived_reports([own_id]))):
+            return ReportTaken(past[own_id], is_new=False)
         line, now = loaded.line(line_key), loaded.now
-        report, fields = _begun(made, ours, line, by, now)
+        report, fields = _begun(made, own_id, line, by, now)
         change = ReportChange(report, None, fields)
         named = _named_on(line, report, made.msisdn, now)
         telling = received(report, Telling(about.carrier, line.version, by.terms.days, now))
         records = (change, replace(named, put=(*named.put, telling)))
         saved = yield from save(Commit("report", records, wakes=frozenset({Lane.SMS})), prove=True)
         if saved.word is CommitResult.OK:
-            log.info("report %s: from %s, proposed class %s", ours, made.door.value, report.received.proposed.value)
+            log.info("report %s: from %s, proposed class %s", own_id, made.door.value, report.received.proposed.value)
             return ReportTaken(replace(report, version=1), is_new=True)
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
@@ -120,29 +120,29 @@ def _refusal(made: ReportMade, report: str, line: str, secret: str) -> Posted:
     )  # fmt: skip
 
 
-def _begun(made: ReportMade, ours: str, line: Line, by: Reports, now: Millis) -> tuple[Report, dict[str, str]]:
+def _begun(made: ReportMade, own_id: str, line: Line, by: Reports, now: Millis) -> tuple[Report, dict[str, str]]:
     """Return the report as it begins, with its proposed class, and the fields written once."""
     about, door, terms, asked = made.about, made.door, by.terms, made.request
     # The refusal by this very report stands since now: it forbade no earlier call.
-    standing = [each for each in line.restrictions if each.ref != ours]
+    standing = [each for each in line.restrictions if each.ref != own_id]
     proposal = proposed(about, by.calls_of(made.msisdn), standing, by.plans(about.carrier))
     why = terms.no_reward(
-        about.carrier, proposal.found, ours, proposal.call, about.called_at, line.reported, now
+        about.carrier, proposal.found, own_id, proposal.call, about.called_at, line.reported, now
     )  # fmt: skip
-    told = ReportReceived(
-        id=ours, received_at=now, by=made.by, door=door, person="", carrier=about.carrier,
+    doc = ReportReceived(
+        id=own_id, received_at=now, by=made.by, door=door, person="", carrier=about.carrier,
         official=int(about.official), called_at=about.called_at, ref=asked.ref, proposed=proposal.found,
         reasons=proposal.reasons, call=proposal.call, answer_by=terms.answer_by(door, now),
         forward_by=terms.forward_by(door, made.lodged_at), reward=Reward.NONE if why else Reward.ELIGIBLE, why=why,
         language=asked.language,
     )  # fmt: skip
-    return begun(told, ReportPerson(made.msisdn, about.caller, about.what), line.id, token_hex(16))
+    return begun(doc, ReportPerson(made.msisdn, about.caller, about.what), line.id, token_hex(16))
 
 
 def _named_on(line: Line, report: Report, msisdn: Msisdn, now: Millis, granted_at: Millis = 0) -> LineChange:
     """Return the line's change with its report, and when the reward of that was granted."""
-    told = report.received
-    row = ReportedCall(report.id, told.received_at, told.called_at, told.carrier, told.call, granted_at)
+    doc = report.received
+    row = ReportedCall(report.id, doc.received_at, doc.called_at, doc.carrier, doc.call, granted_at)
     fields = {**dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now))}
     put = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
     return LineChange(line.id, line.version, {**fields, row.field: row.encode()}, put)
@@ -209,10 +209,10 @@ def _decision(
     number = line.msisdn or report.person.msisdn  # an empty line was deleted: then the report has the number
     named = _named_on(line, report, Msisdn(number), now, granted_at)
     silent = not number or has_changed(line.history, report.received.received_at)
-    told = named if silent else replace(named, put=(*named.put, *puts))
-    wakes = frozenset({Lane.SMS}) if told.put else frozenset[Lane]()
+    line_change = named if silent else replace(named, put=(*named.put, *puts))
+    wakes = frozenset({Lane.SMS}) if line_change.put else frozenset[Lane]()
     change = ReportChange(after, report, fields, leaving(report, after, now))
-    return Commit(op, (change, told), wakes=wakes), after
+    return Commit(op, (change, line_change), wakes=wakes), after
 
 
 def _amount(report: Report, reward: Reward, terms: ReportTerms) -> str:

@@ -61,9 +61,9 @@ class ReportBook:
         self._by = Reports(terms, secret, calls_of, self._plans)
         self.terms = terms
 
-    def take(self, made: ReportMade) -> ReportTaken:
+    def record(self, made: ReportMade) -> ReportTaken:
         """Take a report. Raises what `reporting` does. It is proven durable before this returns."""
-        return or_raised(self.take_many([made])[0])
+        return or_raised(self.record_many([made])[0])
 
     def send_code(self, asked: CodeAsked) -> str:
         """Send the code that proves a number, proven to be on its way before this returns; return the ticket that
@@ -88,7 +88,7 @@ class ReportBook:
         """Use the code that was sent to a number, with its requester's ticket. Raises CodeWrong."""
         one(self._run, proving(msisdn, code, ticket, self._by.secret))
 
-    def take_many(self, made: Sequence[ReportMade]) -> list[ReportTaken | ConsentError]:
+    def record_many(self, made: Sequence[ReportMade]) -> list[ReportTaken | ConsentError]:
         """Take many reports in one go; a result or an error each."""
         results: dict[int, ReportTaken | ConsentError] = {}
         for some in _batches(made):

@@ -60,7 +60,7 @@ def sending(asked: CodeAsked, secret: str) -> Step[str]:
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 
-def proving(msisdn: Msisdn, told: str, ticket: str, secret: str) -> Step[None]:
+def proving(msisdn: Msisdn, code: str, ticket: str, secret: str) -> Step[None]:
     """Use a number's code: the try is counted, proven, before the code is compared, so that nobody tries more often
     than allowed. ticket: as `sending` gave it to the requester; '': none can be shown.
 
@@ -75,7 +75,7 @@ def proving(msisdn: Msisdn, told: str, ticket: str, secret: str) -> Step[None]:
         seed = line.code.asked_with(secret, name, ticket)
         change = LineChange(name, line.version, {FIELD: line.code.tried(seed).encode()})
         if (yield from save(Commit("", (change,)), prove=True)).word is CommitResult.OK:
-            line.code.check(secret, name, told, now, seed)
+            line.code.check(secret, name, code, now, seed)
             return
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 

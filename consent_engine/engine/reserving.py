@@ -35,8 +35,8 @@ def reserve_key(ask: Reserve, look: Callable[[str], Step[Known]]) -> Step[Millis
         _, other, at = claim.held_by
         found = yield from look(other)
         # For a record that has left the store, the archive says whose key it is, not the reservation.
-        ours = (ask.order, ask.fingerprint) in (found or ())
-        if not ours and (found is None or found or claim.now - at < RESERVED_MS):
+        is_own = (ask.order, ask.fingerprint) in (found or ())
+        if not is_own and (found is None or found or claim.now - at < RESERVED_MS):
             raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
         ask = replace(ask, seen=claim.seen)
     raise StoreUnavailable("too many others want this Idempotency-Key")

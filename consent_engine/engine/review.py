@@ -152,8 +152,8 @@ def _judged(
 def _restrictions(call: Call, line: Line, now: Millis) -> Step[dict[str, str]]:
     """Return the line's fields after a verdict: orders of a contested call are frozen, those of a passed one freed."""
     if call.verdict is not Verdict.CONTESTED:
-        ours = [each for each in line.restrictions if each.kind is Kind.REVIEW and each.ref == call.id]
-        return {f"r:{each.name}": "" for each in ours} if call.verdict is Verdict.PASSED else {}
+        own = [each for each in line.restrictions if each.kind is Kind.REVIEW and each.ref == call.id]
+        return {f"r:{each.name}": "" for each in own} if call.verdict is Verdict.PASSED else {}
     of_call = yield from open_of(line, call.id)
     frozen = [Restriction(Kind.REVIEW, order, "", now, "review", call.id) for order in of_call]
     # An order that waited for the first review keeps its restriction, with the instant since when.

@@ -35,7 +35,7 @@ def revoking(
     for _ in range(MOST_PIECES):
         rows = present(before, piece, code)
         orders = store.records.live([order for _, order in rows])[1].values() if rows else ()
-        steps = [_cancelling(order, by) for order in orders if is_taken_back(order, plans)]
+        steps = [_cancelling(order, by) for order in orders if awaits_revocation(order, plans)]
         cancelled += sum(isinstance(each, Order) and each.state is State.CANCELLED for each in run(steps))
         if len(rows) < piece:
             break
@@ -50,11 +50,11 @@ def revoked_on(line: Line, plans: Mapping[str, Listed]) -> Step[None]:
     revoked = [code for code in {each.plan for each in line.entries} if code in plans and plans[code].is_revoked(0)]
     gone = [each.order for each in line.entries if each.is_open and each.plan in revoked]
     for order in (yield from load_of(line, gone)).values():
-        if is_taken_back(order, plans):
+        if awaits_revocation(order, plans):
             yield from _cancelling(order, "engine")
 
 
-def is_taken_back(order: Order, plans: Mapping[str, Listed]) -> bool:
+def awaits_revocation(order: Order, plans: Mapping[str, Listed]) -> bool:
     """Whether an order's plan was revoked since it was sold, and the order is to be cancelled and was not yet."""
     listed = plans.get(order.doc.plan)
     if listed is None or not listed.is_revoked(order.doc.offer.plan_version):

@@ -31,7 +31,7 @@ def write_out(store: Store, reader: str, pieces: int = MOST_PIECES, most: int = 
     ArchiveUnavailable, and NotOurArchive where a cell lost its data: entries that were not brought keep waiting.
     pieces: how many at most, of each cell · most: entries a piece; a smaller one is a cell's last for now
     """
-    log, archive = store.log, store.ours()
+    log, archive = store.log, store.bound_archive()
     if log is None or archive is None:
         return 0
     if kept := store.retirement.plans(archive.id(), store.plans):
@@ -56,7 +56,7 @@ def as_of_now(store: Store, wait_s: float = WAIT_S) -> Queries:
     Raises StoreUnavailable where a cell cannot be reached, and ArchiveUnavailable where SQL cannot be written, or is
     still behind after `wait_s`: nothing was done then, and the same request again is safe.
     """
-    if store.log is None or store.ours() is None:
+    if store.log is None or store.bound_archive() is None:
         return store.queries
     reader, end, until = f"act-{token_hex(4)}", monotonic() + wait_s, store.journal.spans()
     left = sum(count for _, count in until)

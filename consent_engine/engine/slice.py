@@ -23,7 +23,7 @@ class Slice:
     def is_over(self) -> bool:
         return monotonic() >= self.end
 
-    def takes(self, lane: Lane, count: int) -> bool:
+    def claims(self, lane: Lane, count: int) -> bool:
         """Whether it does these itself; if so, they are noted."""
         if lane not in self.own or self.made_due[lane] + count > FEW:
             return False

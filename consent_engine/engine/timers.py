@@ -12,14 +12,14 @@ from consent_engine.domain.order.facts import Woke
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.call import timed
 from consent_engine.engine.change_order import recording
-from consent_engine.engine.endings import holder_changed, noticing
+from consent_engine.engine.endings import holder_changed, notifying_end
 from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.order_and_call import activating_again
 from consent_engine.engine.read_inbox import reading_again
 from consent_engine.engine.report import erasing
 from consent_engine.engine.round_trips import save
 from consent_engine.engine.store_requests import Step
-from consent_engine.engine.withdrawals import wished
+from consent_engine.engine.withdrawals import retrying_withdrawal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Commit, CommitResult, Leased, Outside, RecordChange
 
@@ -28,7 +28,7 @@ MOST_LOST = 5
 """How many workers a timer may be lost to before a person must look: it may be what they died of."""
 _OF_LINES: dict[str, Callable[[Leased], Step[str]]] = {
     WAKE_ENDINGS: holder_changed,
-    WAKE_WITHDRAWN: wished,
+    WAKE_WITHDRAWN: retrying_withdrawal,
     WAKE_ASIDE: reading_again,
 }
 
@@ -56,7 +56,7 @@ def _done(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: R
     if leased.call is not None:
         return (yield from timed(leased))
     if leased.ending is not None:
-        return (yield from noticing(leased))
+        return (yield from notifying_end(leased))
     if leased.report is not None:
         return (yield from erasing(leased, keep))
     if step := _OF_LINES.get(leased.effect):

@@ -83,12 +83,12 @@ def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
     known = {*loaded.endings, *(past or ())}
     found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in known)
     if found.ends is not None:
-        taken = yield from ending_asked(
+        requested = yield from ending_asked(
             found.ends, Why(Cause.WITHDRAWN, "sms", "subscriber", message.key, message.came)
         )
-        if taken.is_new or taken.ending.doc.reason == message.key:
+        if requested.is_new or requested.ending.doc.reason == message.key:
             return found, True
-        return (yield from _again(found, taken.ending, line, message)), True
+        return (yield from _again(found, requested.ending, line, message)), True
     if found.waits or not isinstance(body, UnreadReply) or body.meaning().keyword is not Keyword.WITHDRAW:
         return found, not found.waits
     if unread and archived is not None:
@@ -128,7 +128,7 @@ def _read(kept: tuple[str, ...], line: Line) -> Unread:
     return Unread(int(at), key, replace(body, came=int(came) if came != at else UNSET))
 
 
-def wished(leased: Leased) -> Step[str]:
+def retrying_withdrawal(leased: Leased) -> Step[str]:
     """Look again at wishes to end a service: once the archive can be asked and the activation has ended, the ending is
     requested. What a person has seen to is over. Raises BrokenRecord for a timer without its line, and where an order
     that may be meant cannot be read.

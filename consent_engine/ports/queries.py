@@ -130,7 +130,7 @@ MOST_SEARCHED = 200_000
 """The largest number of orders that a search by the end of an id looks at."""
 
 
-class Standing(Struct, frozen=True):
+class StandingRestriction(Struct, frozen=True):
     """A restriction as it stood on its line. version: the line's, then"""
 
     line: str
@@ -142,7 +142,7 @@ class Standing(Struct, frozen=True):
 class RestrictionQueries(Protocol):
     """Lists of restrictions. Of suspicions, those that are undecided alone."""
 
-    def page(self, kind: Kind, before: Position | None, limit: int) -> Paged[Standing]:
+    def page(self, kind: Kind, before: Position | None, limit: int) -> Paged[StandingRestriction]:
         """Return restrictions of a kind, newest first. One that cannot be read is left out, and logged."""
 
     def tally(self, kind: Kind) -> Tally:

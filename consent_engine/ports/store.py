@@ -30,7 +30,7 @@ class Store:
     permits: Permits
     journal: Journal
     archive: Archive | None = None
-    """the archive that settled orders are moved to, whether bound yet or not (`ours`); None: they stay in the store"""
+    """the archive that settled orders are moved to, bound yet or not; None: they stay in the store"""
     queries: Queries = NOTHING
     """lists and sums of all records, as the scribe wrote them"""
     log: Log | None = None
@@ -39,7 +39,7 @@ class Store:
     """the mark of the catalogue as it was last brought to SQL"""
     _bound: bool = field(default=False, repr=False)
 
-    def ours(self) -> Archive | None:
+    def bound_archive(self) -> Archive | None:
         """Return the archive once the data and the archive name each other; data without an archive are bound to this
         one. Raises NotOurArchive when the data belong to another archive, or the archive to another installation, or
         where a cell lost its data, and ArchiveUnavailable when it cannot be asked.

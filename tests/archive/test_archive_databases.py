@@ -235,7 +235,7 @@ def test_an_archive_whose_volume_is_not_mounted_is_not_made_anew_and_goes_on_whe
         assert not folder.exists(), "a folder of that name would hide that the volume is away"
         late = SqlArchive(f"sqlite:///{folder}/archive.sqlite3", SHORT)
         with pytest.raises(ArchiveGone):  # a process that starts meanwhile
-            replace(town.engine.store, archive=late, _bound=False).ours()
+            replace(town.engine.store, archive=late, _bound=False).bound_archive()
         away.rename(folder)
         town.move(hours=1)
         everywhere(town, [first, second])
@@ -282,7 +282,7 @@ def test_an_archive_that_somebody_emptied_is_not_made_anew_and_goes_on_when_it_i
     with emptied_by_somebody(town.archive, tmp_path):
         late = SqlArchive(url, SHORT)
         with pytest.raises(ArchiveGone, match="restore"):  # a process that starts meanwhile
-            replace(town.engine.store, archive=late, _bound=False).ours()
+            replace(town.engine.store, archive=late, _bound=False).bound_archive()
         with late._engine.begin() as connection:  # noqa: SLF001
             assert inspect(connection).get_table_names() == [], "they would be in the way of the dump"
         late.close()
@@ -417,7 +417,7 @@ def test_processes_that_open_a_new_archive_at_once_find_the_same_one(fresh):
 def test_processes_that_write_at_once_wait_for_each_other(small, tmp_path):
     orders = [small.settled(msisdn=number).id for number in SOME]
     records = json.dumps(small.engine.store.retirement.whole(Owner.ORDER, orders))
-    small.engine.store.ours()
+    small.engine.store.bound_archive()
     told = crowd_of(4, WRITES, f"sqlite:///{tmp_path}/archive.sqlite3", f"{records}\n")
     assert told == [str(20 * len(orders))] * 4
     assert small.archive.check() == len(orders)

@@ -191,7 +191,7 @@ def test_what_comes_while_the_last_piece_is_sealed_is_sealed_the_next_time(small
 
 def test_one_reads_a_cell_at_a_time_until_it_is_silent(small):
     small.place()
-    small.engine.store.ours()
+    small.engine.store.bound_archive()
     kept = small.engine.store.journal
     assert [piece.first for piece in kept.read(9, "one", small.archive.id())] == [0]
     assert kept.read(9, "another", small.archive.id()) == []
@@ -201,7 +201,7 @@ def test_one_reads_a_cell_at_a_time_until_it_is_silent(small):
 
 def test_whoever_was_slow_takes_nothing_out_that_he_did_not_bring(small):
     small.place()
-    small.engine.store.ours()
+    small.engine.store.bound_archive()
     kept = small.engine.store.journal
     [slow] = kept.read(9, "slow", small.archive.id())
     small.clock.forward(seconds=11)
@@ -312,7 +312,7 @@ def test_lists_are_as_of_the_cell_that_is_furthest_behind_and_while_one_is_away_
 def test_all_that_was_committed_before_the_instant_as_of_which_sql_is_is_there(small, seed):
     """Whoever reads how much, and whoever dies: only what a reader dropped is known to be in SQL."""
     drawn, clock, kept = Random(seed), small.clock, small.engine.store.journal  # noqa: S311 - which story
-    small.engine.store.ours()
+    small.engine.store.bound_archive()
     committed, there, before, read = dict[str, int](), set[str](), 0, dict[str, list[Piece]]()
     for n in range(400):
         clock.forward(drawn.choice((0, 1, 700)))
@@ -364,7 +364,7 @@ class Interrupted(Wire):
 def test_no_waiting_entry_is_passed_over_because_a_scribe_takes_others_out_meanwhile(small):
     entries = [f"n 0ce7{n:024x} 0 1 {'h' * 43}" for n in range(2_500)]
     small.client.rpush(small.cell.journal, *entries)
-    small.engine.store.ours()
+    small.engine.store.bound_archive()
     kept = small.engine.store.journal
     wire = Interrupted(small.client, proves=False, replicas=0)
     wire.meanwhile = lambda: kept.drop(kept.read(700, "one", small.archive.id())[0])

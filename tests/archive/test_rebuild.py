@@ -198,7 +198,7 @@ def test_an_emptied_redis_is_never_written_out_and_no_engine_starts_on_it(small)
     with pytest.raises(NotOurArchive, match="consent rebuild"):
         written_out(small)
     with pytest.raises(NotOurArchive):
-        small.another().store.ours()
+        small.another().store.bound_archive()
     rebuilt(small)
     written_out(small)
     assert [small.another().dial(NUMBER, each).callable for each in ("mobile", "telecom")] == [False, False]
@@ -278,7 +278,7 @@ def test_wherever_it_dies_no_engine_starts_and_the_same_again_goes_on(small):
             rebuilt(small, dying(small.another().store, at))
         except Died:
             with pytest.raises(NotOurArchive):
-                small.another().store.ours()
+                small.another().store.bound_archive()
             rebuilt(small)
             small.engine = small.another()
             assert troubles(small) == []

@@ -32,7 +32,7 @@ OK = LiftResult.OK
 
 
 def backup(town):
-    town.engine.store.ours()
+    town.engine.store.bound_archive()
     return {key: town.client.dump(key) for key in town.names()}
 
 

@@ -183,7 +183,7 @@ def test_a_refusal_that_the_log_never_had_is_told_and_noted_there_and_then_misse
 
 def test_a_refusal_that_a_backup_brought_back_after_its_lifting_is_noted_again(small):
     by_voice(small)
-    small.engine.store.ours()
+    small.engine.store.bound_archive()
     was = {key: small.client.dump(key) for key in small.names()}
     small.clock.forward(hours=1)
     assert small.engine.lift(NUMBER, "mobile", "admin", "form", small.clock.now) is LiftResult.OK

@@ -100,7 +100,7 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
     made.append(parked.id)
     made.append(world.place(person(people + 3), key="due").id)  # its question is due
     for n in (0, 1):
-        engine.reports.take(ReportMade("hotline", reported(person(people + 4), world.clock() - n * 3_600_000)))
+        engine.reports.record(ReportMade("hotline", reported(person(people + 4), world.clock() - n * 3_600_000)))
     plan = undated(engine.plan("data-pack-10gb").plan)
     engine.registry.propose(Proposal(priced(plan, "20.00"), "an-admin", world.clock.now))
     engine.registry.note_seen("data-pack-10gb", 1, 1, attested(1, "an-admin", "saw it"), changed=True)

@@ -46,14 +46,14 @@ class CallBegins(Operation):
         self.start = begins(town)
 
     def act(self, engine: Engine, told: Told) -> None:
-        told(call=engine.calls.take(self.start).call.id)
+        told(call=engine.calls.record(self.start).call.id)
 
     def learnt(self, town: Town, life: Life) -> None:
         if call := life.said("call"):
             assert town.engine.calls.show(call).state is CallState.UP, "a call that was acknowledged is there"
 
     def again(self, town: Town, life: Life) -> None:
-        taken = town.engine.calls.take(self.start)
+        taken = town.engine.calls.record(self.start)
         if call := life.said("call"):
             assert (taken.call.id, taken.is_new) == (call, False)
         assert [each.id for each in town.engine.calls.page(CallFilter()).calls] == [taken.call.id]
@@ -68,12 +68,12 @@ class CallEnds(CallBegins):
 
     def before(self, town: Town) -> None:
         town.asked()
-        self.call = town.engine.calls.take(begins(town)).call
+        self.call = town.engine.calls.record(begins(town)).call
         town.clock.forward(seconds=60)
         self.end = ends(town, self.call.id, "refused")
 
     def act(self, engine: Engine, told: Told) -> None:
-        told(over=engine.calls.take(self.end).is_new)
+        told(over=engine.calls.record(self.end).is_new)
 
     def learnt(self, town: Town, life: Life) -> None:
         call = town.engine.calls.show(self.call.id)
@@ -83,7 +83,7 @@ class CallEnds(CallBegins):
         town.refused(ONE, "mobile", sure=not dial.callable)
 
     def again(self, town: Town, life: Life) -> None:
-        assert town.engine.calls.take(self.end).call.state is CallState.ENDED
+        assert town.engine.calls.record(self.end).call.state is CallState.ENDED
         town.refused(ONE, "mobile")
 
 
@@ -93,7 +93,7 @@ class OrderOfACall(Operation):
     name, least, says, ends = "call: an order names it", 25, "是", {"notified": 1}
 
     def before(self, town: Town) -> None:
-        self.call = town.engine.calls.take(begins(town)).call
+        self.call = town.engine.calls.record(begins(town)).call
         town.clock.forward(seconds=60)
         body: dict[str, Any] = {"msisdn": ONE, "plan": BEST, "agent": "A1024", "call_id": self.call.id}
         self.wanted = Placing("desk", "key-1", PlaceOrder.read(body | {"agreed_at": instant(town.clock())}))
@@ -112,7 +112,7 @@ class OrderOfACall(Operation):
     def again(self, town: Town, life: Life) -> None:
         placed = town.engine.place(self.wanted)
         assert not life.said("placed") or (placed.order.id, placed.created) == (life.said("placed"), False)
-        town.engine.calls.take(self.end)
+        town.engine.calls.record(self.end)
 
 
 class UnlawfulCall(Operation):
@@ -121,11 +121,11 @@ class UnlawfulCall(Operation):
     name, least, ends = "call: its orders are cancelled", 8, {"cancelled": 1}
 
     def before(self, town: Town) -> None:
-        call = town.engine.calls.take(begins(town)).call
+        call = town.engine.calls.record(begins(town)).call
         town.clock.forward(seconds=60)
         body = {"msisdn": ONE, "plan": BEST, "agent": "A1024", "call_id": call.id, "agreed_at": instant(town.clock())}
         town.engine.place(Placing("desk", "key-1", PlaceOrder.read(body)))
-        town.engine.calls.take(ends(town, call.id, "agreed", recorded=False))
+        town.engine.calls.record(ends(town, call.id, "agreed", recorded=False))
         town.look()
 
     def act(self, engine: Engine, told: Told) -> None:
@@ -141,7 +141,7 @@ class DeclinedAfterAll(Operation):
     name, least, says, ends = "call: what it ordered is declined in it", 15, "", {"cancelled": 1}
 
     def before(self, town: Town) -> None:
-        self.call = town.engine.calls.take(begins(town)).call
+        self.call = town.engine.calls.record(begins(town)).call
         town.clock.forward(seconds=60)
         body = {
             "msisdn": ONE, "plan": BEST, "agent": "A1024", "call_id": self.call.id, "agreed_at": instant(town.clock()),
@@ -155,7 +155,7 @@ class DeclinedAfterAll(Operation):
         town.look()
 
     def act(self, engine: Engine, told: Told) -> None:
-        told(over=engine.calls.take(self.end).is_new)
+        told(over=engine.calls.record(self.end).is_new)
         asyncio.run(engine.performer.perform(Lane.TIMER, 5))
 
     def learnt(self, town: Town, life: Life) -> None:
@@ -166,7 +166,7 @@ class DeclinedAfterAll(Operation):
         assert bool(waits) == bool(open_ones), "what is open, and nothing bars it"
 
     def again(self, town: Town, life: Life) -> None:
-        assert town.engine.calls.take(self.end).call.state is CallState.ENDED
+        assert town.engine.calls.record(self.end).call.state is CallState.ENDED
         town.clock.forward(seconds=61)
 
     def ended(self, town: Town, states: Counter[str], shown: Mapping[str, Order]) -> None:
@@ -182,14 +182,14 @@ class ReviewFails(Operation):
     second = False
 
     def before(self, town: Town) -> None:
-        self.call = town.engine.calls.take(begins(town)).call
+        self.call = town.engine.calls.record(begins(town)).call
         town.clock.forward(seconds=60)
         body = {
             "msisdn": ONE, "plan": BEST, "agent": "A1024", "call_id": self.call.id, "agreed_at": instant(town.clock()),
         }  # fmt: skip
         self.order = town.engine.place(Placing("desk", "order-1", PlaceOrder.read(body))).order
         town.clock.forward(seconds=60)
-        town.engine.calls.take(ends(town, self.call.id, "agreed"))
+        town.engine.calls.record(ends(town, self.call.id, "agreed"))
         town.run(Lane.SMS)
         if self.second:
             town.engine.calls.review(self.said("r-1"))

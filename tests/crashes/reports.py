@@ -35,7 +35,7 @@ class ReportComes(Operation):
         self.made = reported(town)
 
     def act(self, engine: Engine, told: Told) -> None:
-        told(report=engine.reports.take(self.made).report.id)
+        told(report=engine.reports.record(self.made).report.id)
 
     def learnt(self, town: Town, life: Life) -> None:
         there = town.engine.reports.page(ReportFilter()).reports
@@ -45,7 +45,7 @@ class ReportComes(Operation):
         town.refused(ONE, "mobile", sure=refused)
 
     def again(self, town: Town, life: Life) -> None:
-        taken = town.engine.reports.take(self.made)
+        taken = town.engine.reports.record(self.made)
         if known := life.said("report"):
             assert (taken.report.id, taken.is_new) == (known, False)
         assert [each.id for each in town.engine.reports.page(ReportFilter()).reports] == [taken.report.id]
@@ -61,7 +61,7 @@ class ReportIsDecided(Operation):
     tells = ("report",)
 
     def before(self, town: Town) -> None:
-        self.report = town.engine.reports.take(reported(town)).report
+        self.report = town.engine.reports.record(reported(town)).report
         town.refused(ONE, "mobile")
         asked = DecideReport.model_validate({"class": "ours_unrecorded"})
         self.wanted = ReportDecision(self.report.id, "ops", asked)
@@ -90,7 +90,7 @@ class PersonGoes(Slice):
     name, lane, least = "timer: a report's person goes", Lane.TIMER, 4
 
     def before(self, town: Town) -> None:
-        told = town.engine.reports.take(reported(town)).report
+        told = town.engine.reports.record(reported(town)).report
         town.refused(ONE, "mobile")
         asked = DecideReport.model_validate({"class": "ours_unrecorded"})
         self.head = town.engine.reports.decide(ReportDecision(told.id, "ops", asked)).report.head

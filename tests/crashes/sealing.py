@@ -28,9 +28,9 @@ class Seals(Operation):
     def before(self, town: Town) -> None:
         self.path = town.server.folder / "log.sqlite3"
         town.asked()
-        self.call = town.engine.calls.take(begins(town)).call
+        self.call = town.engine.calls.record(begins(town)).call
         town.clock.forward(seconds=60)
-        town.engine.calls.take(ends(town, self.call.id, "other"))
+        town.engine.calls.record(ends(town, self.call.id, "other"))
 
     def act(self, engine: Engine, told: Told) -> None:
         for path in self.path.parent.glob("log.sqlite3*"):

@@ -10,7 +10,7 @@ from consent_engine.adapters.sql.lines import restriction_of
 from consent_engine.adapters.sql.tables import LINES, RESTRICTIONS
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.ports import Tally
-from consent_engine.ports.queries import Paged, Position, RestrictionQueries, Standing
+from consent_engine.ports.queries import Paged, Position, RestrictionQueries, StandingRestriction
 
 log = logging.getLogger(__name__)
 _ROW = RESTRICTIONS.c
@@ -24,7 +24,7 @@ class SqlRestrictionQueries(RestrictionQueries):
     def __init__(self, archive: SqlArchive) -> None:
         self._archive = archive
 
-    def page(self, kind: Kind, before: Position | None, limit: int) -> Paged[Standing]:
+    def page(self, kind: Kind, before: Position | None, limit: int) -> Paged[StandingRestriction]:
         rows = _STANDING.where(*_listed(kind)).order_by(*(each.desc() for each in _PLACE)).limit(limit)
         if before is not None:
             line, _, name = before[1].partition(" ")
@@ -46,9 +46,9 @@ def _listed(kind: Kind) -> tuple[ColumnElement[bool], ...]:
     return (_ROW.kind == kind.value, *((_ROW.waits,) if kind is Kind.SUSPECTED else ()))
 
 
-def _standing(row: Any) -> Standing | None:  # noqa: ANN401 - a row
+def _standing(row: Any) -> StandingRestriction | None:  # noqa: ANN401 - a row
     try:
-        return Standing(row.line, row.version, *restriction_of(row.person, row.name))
+        return StandingRestriction(row.line, row.version, *restriction_of(row.person, row.name))
     except ValueError:
         log.error("%s: a restriction cannot be read", row.line)
         return None

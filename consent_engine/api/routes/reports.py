@@ -65,7 +65,7 @@ async def make(request: Request) -> Response:
     def record(engine: Engine) -> tuple[Report, bool]:
         if made.proven:
             engine.reports.prove(made.msisdn, form.code or "", form.ticket)
-        done = engine.reports.take(made)
+        done = engine.reports.record(made)
         return done.report, done.is_new
 
     report, is_new = await front_of(request).ask(record)
@@ -117,7 +117,7 @@ async def import_(request: Request, caller: ApiKey) -> Imported:
 
     def stored(engine: Engine) -> Imported:
         made, lines, wrong = reports_in(content, f"{caller.name}/import")
-        done = engine.reports.take_many(made)
+        done = engine.reports.record_many(made)
         refused = [
             (line, f"line {line}: {each.code}: {each}")
             for line, each in zip(lines, done, strict=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from consent_engine.api.schemas.views import At, Hidden, View, instant
-from consent_engine.engine.pausing import Standing
+from consent_engine.engine.pausing import PauseInForce
 from consent_engine.ports.pauses import PauseEvent
 
 
@@ -20,7 +20,7 @@ class PauseRow(View):
     drained: str = Field(description="when everything begun before the stop has ended")
 
     @classmethod
-    def of(cls, each: Standing) -> "PauseRow":
+    def of(cls, each: PauseInForce) -> "PauseRow":
         to, name = each.target
         return cls(
             to=to, name=name, since=instant(each.pause.at), by=each.pause.by, reason=each.pause.reason,
@@ -46,5 +46,5 @@ class PauseList(View):
     events: list[PauseEventRow]
 
     @classmethod
-    def of(cls, standing: Sequence[Standing], happened: Sequence[PauseEvent]) -> "PauseList":
+    def of(cls, standing: Sequence[PauseInForce], happened: Sequence[PauseEvent]) -> "PauseList":
         return cls(paused=[PauseRow.of(each) for each in standing], events=[PauseEventRow.shown(e) for e in happened])

@@ -94,7 +94,7 @@ class Front:
             placers, lambda engine, wanted: engine.place_many(wanted), most=MOST_PLACING, defects=self.defects
         )
         self._calling: Batcher[CallStart | CallEnd, CallTaken | ConsentError] = Batcher(
-            callers, lambda engine, wanted: engine.calls.take_many(wanted), most=MOST_CALLING, defects=self.defects
+            callers, lambda engine, wanted: engine.calls.record_many(wanted), most=MOST_CALLING, defects=self.defects
         )
         # Replies and refusals never wait behind orders.
         self._receiving: Batcher[Inbound, Received] = Batcher(

@@ -77,7 +77,7 @@ async def _recorded(request: Request, form: Mapping[str, str]) -> ReportReceipt:
 
     def record(engine: Engine) -> ReportReceipt:
         engine.reports.prove(made.msisdn, form["code"], form["ticket"])
-        return ReportReceipt.of(engine.reports.take(made).report, engine.reports.terms.days)
+        return ReportReceipt.of(engine.reports.record(made).report, engine.reports.terms.days)
 
     return await front_of(request).ask(record)
 

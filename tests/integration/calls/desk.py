@@ -37,7 +37,7 @@ class Desk(Town):
             "from": "10085", "to": to, "carrier": "mobile", "agent": "A1024",
             "started_at": instant(self.clock() - ago), **more,
         }  # fmt: skip
-        return self.engine.calls.take(CallStart("desk", key or f"call-{self.keys}", read(StartCall, body)))
+        return self.engine.calls.record(CallStart("desk", key or f"call-{self.keys}", read(StartCall, body)))
 
     def counted(self, day: str) -> dict[tuple[str, str], dict[str, int]]:
         """Return the figures of the calls that began on a day, by carrier and agent."""
@@ -57,7 +57,7 @@ class Desk(Town):
         return CallEnd("desk", call.id, read(EndCall, body))
 
     def end(self, call: Call, outcome: str = "other", **more: Any) -> Call:
-        return self.engine.calls.take(self.ending(call, outcome, **more)).call
+        return self.engine.calls.record(self.ending(call, outcome, **more)).call
 
     def found(self, call: Call) -> Call:
         return self.engine.calls.show(call.id)

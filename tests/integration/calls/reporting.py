@@ -27,7 +27,7 @@ def made(desk, ago=0, to=NUMBER, **more):
 
 
 def report(desk, ago=0, of=None, **more):
-    return (of or desk.engine.reports).take(made(desk, ago, **more)).report
+    return (of or desk.engine.reports).record(made(desk, ago, **more)).report
 
 
 def decide(desk, told, found, reward=None, of=None, **more):

@@ -24,7 +24,7 @@ def late(tmp_path):
     archive = SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")
     desk = Desk(a_store(), archive)
     desk.engine.terms = replace(desk.engine.terms, review_first=True)
-    desk.engine.store.queries = SqlQueries(archive, desk.engine.store.ours)
+    desk.engine.store.queries = SqlQueries(archive, desk.engine.store.bound_archive)
     yield desk
     desk.runner.close()
     archive.close()

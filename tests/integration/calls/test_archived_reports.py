@@ -54,10 +54,10 @@ def test_an_answered_report_is_found_and_listed_in_the_archive_and_nothing_of_it
 
 def test_an_archived_report_is_the_same_one_and_decided_no_second_time(desk):
     first = made(desk)
-    told = desk.engine.reports.take(first).report
+    told = desk.engine.reports.record(first).report
     decided = decide(desk, told, "ours_unrecorded")
     moved(desk)
-    again = desk.engine.reports.take(first)
+    again = desk.engine.reports.record(first)
     assert (again.is_new, again.report.head) == (False, decided.head)
     assert decide(desk, told, "ours_unrecorded").head == decided.head
     with pytest.raises(ReportDecided):

@@ -67,9 +67,9 @@ def test_the_same_request_is_the_same_call_and_another_under_its_key_is_refused(
 def test_an_end_twice_is_one_end_and_another_end_is_refused(desk):
     call = desk.start()
     wanted = desk.ending(call)
-    assert desk.engine.calls.take(wanted).is_new
+    assert desk.engine.calls.record(wanted).is_new
     desk.clock.forward(seconds=9)
-    assert not desk.engine.calls.take(wanted).is_new
+    assert not desk.engine.calls.record(wanted).is_new
     with pytest.raises(AlreadyEnded):
         desk.end(call, "no_answer")
     assert desk.found(call).version == 2
@@ -157,11 +157,11 @@ def test_a_spoken_refusal_stands_though_its_call_was_never_ended(desk):
     asked = records.commit
     records.commit = _died
     with pytest.raises(StoreUnavailable):
-        desk.engine.calls.take(wanted)
+        desk.engine.calls.record(wanted)
     records.commit = asked
     assert desk.found(call).state == "up"
     assert desk.engine.dial(NUMBER, "mobile").reason == "refused"
-    assert desk.engine.calls.take(wanted).call.state == "ended"
+    assert desk.engine.calls.record(wanted).call.state == "ended"
     assert len(desk.engine.line(NUMBER).restrictions) == 1
 
 
@@ -284,7 +284,7 @@ def test_a_recording_is_of_one_call_of_one_number(desk):
 def test_a_call_that_is_over_moves_to_the_archive_and_is_found_there(desk):
     call = desk.start(key="k")
     wanted = desk.ending(call)
-    desk.engine.calls.take(wanted)
+    desk.engine.calls.record(wanted)
     left_up = desk.start(OTHER)
     desk.move(hours=49)
     desk.move(hours=49)
@@ -294,7 +294,7 @@ def test_a_call_that_is_over_moves_to_the_archive_and_is_found_there(desk):
     assert desk.found(left_up).state == "abandoned"
     again = desk.started(key="k", ago=desk.clock() - call.began.started_at)
     assert (again.is_new, again.call.id) == (False, call.id)
-    assert not desk.engine.calls.take(wanted).is_new
+    assert not desk.engine.calls.record(wanted).is_new
     assert desk.client.keys("ce:*key*") == []
 
 
@@ -352,7 +352,7 @@ def test_a_call_of_another_key_is_not_ended_by_this_one(desk):
     call = desk.start()
     wanted = desk.ending(call)
     with pytest.raises(CallNotFound):
-        desk.engine.calls.take(type(wanted)("another", call.id, wanted.request))
+        desk.engine.calls.record(type(wanted)("another", call.id, wanted.request))
 
 
 def test_whatever_a_call_seals_stands_in_the_journal_by_its_commit(desk):

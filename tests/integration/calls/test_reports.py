@@ -37,10 +37,10 @@ def test_a_report_is_a_refusal_too_and_ends_what_is_open(desk):
 
 
 def test_the_same_call_reported_again_is_the_same_report(desk):
-    first, again = desk.engine.reports.take(made(desk)), desk.engine.reports.take(made(desk, what="once more"))
+    first, again = desk.engine.reports.record(made(desk)), desk.engine.reports.record(made(desk, what="once more"))
     assert (first.is_new, again.is_new) == (True, False)
     assert (again.report.id, again.report.head) == (first.report.id, first.report.head)
-    assert desk.engine.reports.take(made(desk, ago=DAY)).report.id != first.report.id
+    assert desk.engine.reports.record(made(desk, ago=DAY)).report.id != first.report.id
 
 
 def test_a_call_of_a_refused_number_was_forbidden(desk):
@@ -305,7 +305,7 @@ def test_a_reporter_is_told_though_nothing_stands_on_the_number_any_more(desk):
 
 
 def test_a_file_may_name_one_number_often(desk):
-    done = desk.engine.reports.take_many([made(desk, ago=n) for n in range(25)])
+    done = desk.engine.reports.record_many([made(desk, ago=n) for n in range(25)])
     assert [each.is_new for each in done] == [True] * 25
     assert [each.report.received.called_at for each in done] == [desk.clock() - n for n in range(25)]
 

@@ -480,7 +480,7 @@ def callless(world):
 def unabandoned(world):
     at = datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds")
     body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1", "started_at": at}
-    call = world.engine.calls.take(CallStart("desk", "c", StartCall.model_validate(body))).call
+    call = world.engine.calls.record(CallStart("desk", "c", StartCall.model_validate(body))).call
     world.client.zrem(DUE[Lane.TIMER], f"c:{call.id}:{WAKE_ABANDONED}")
     return call.id
 
@@ -488,7 +488,7 @@ def unabandoned(world):
 def ordered_in_a_call(world):
     at = datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds")
     body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1", "started_at": at}
-    call = world.engine.calls.take(CallStart("desk", "c", StartCall.model_validate(body))).call
+    call = world.engine.calls.record(CallStart("desk", "c", StartCall.model_validate(body))).call
     body = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1", "call_id": call.id, "agreed_at": at}
     return world.engine.place(Placing("desk", "k", PlaceOrder.read(body))).order
 
@@ -504,7 +504,7 @@ def free_though_its_review_is_contested(world):
     world.clock.forward(seconds=60)
     at = datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds")
     body = {"ended_at": at, "outcome": "agreed", "plan": "5g-smart-199", "recording": {"ref": "rec-x", "seconds": 60}}
-    world.engine.calls.take(CallEnd("desk", order.doc.call_id, EndCall.model_validate(body)))
+    world.engine.calls.record(CallEnd("desk", order.doc.call_id, EndCall.model_validate(body)))
     world.run(Lane.SMS)
     world.engine.calls.review(Review(order.doc.call_id, "r-1", False, ("price_not_told",), "", False))  # noqa: FBT003
     write_line(world, order.line, fields={f"r:review:{order.id}": ""})
@@ -751,7 +751,7 @@ def test_a_call_that_ends_between_two_looks_leaves_no_order_free(world):
     def ended():
         body = {"ended_at": datetime.fromtimestamp(world.clock() / 1000, UTC).isoformat(timespec="milliseconds"),
                 "outcome": "agreed", "plan": "5g-smart-199", "recording": {"ref": "rec-x", "seconds": 60}}  # fmt: skip
-        world.engine.calls.take(CallEnd("desk", order.doc.call_id, EndCall.model_validate(body)))
+        world.engine.calls.record(CallEnd("desk", order.doc.call_id, EndCall.model_validate(body)))
         world.run(Lane.TIMER)
         assert world.engine.line(NUMBER).restrictions == ()
 

@@ -362,7 +362,7 @@ def called_wrongly(night):
     engine = night.world().engine
     at = datetime.fromtimestamp(engine.registry.now() / 1000, UTC).isoformat()
     body = {"from": "10086", "to": NUMBER, "carrier": "mobile", "agent": "A1024", "started_at": at}
-    engine.calls.take(CallStart("desk", "call-1", StartCall.model_validate(body)))
+    engine.calls.record(CallStart("desk", "call-1", StartCall.model_validate(body)))
 
 
 def unheard(night):
@@ -378,7 +378,7 @@ def report_overdue(night):
     night.worlds.append(late)
     at = datetime.fromtimestamp(ago() / 1000, UTC).isoformat()
     body = {"msisdn": NUMBER, "carrier": "mobile", "caller_number": "10085", "called_at": at}
-    late.engine.reports.take(ReportMade("desk", MakeReport.model_validate(body)))
+    late.engine.reports.record(ReportMade("desk", MakeReport.model_validate(body)))
 
 
 def clock_behind(night):

@@ -239,7 +239,7 @@ def test_the_door_takes_no_order_of_a_minor_keeps_that_with_the_call_and_no_perm
 def test_an_order_that_names_its_call_is_not_taken_of_a_minor_either(world):
     began = world.clock.now - 60_000
     body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1", "started_at": instant(began)}
-    call = world.engine.calls.take(CallStart("desk", "call", read(StartCall, body))).call
+    call = world.engine.calls.record(CallStart("desk", "call", read(StartCall, body))).call
     form = {"msisdn": NUMBER, "plan": "5g-smart-199", "agent": "A1", "call_id": call.id, "agreed_at": instant(began)}
     with pytest.raises(DoNotCall):
         world.engine.place(Placing("desk", "named", PlaceOrder.read(form), MINOR))

@@ -85,7 +85,7 @@ def tell(world: World, fact: Told) -> None:
         if fact.permitted:
             about = Dialling.at(fact.permitted, fact.carrier, None, world.policy, 15 * A_MINUTE)
             body["permit"] = Tokens(SECRET, "0" * 16, about).of(line_id(SECRET, NUMBER))
-        engine.calls.take(CallStart("desk", f"call-{fact.n}", read(StartCall, body)))
+        engine.calls.record(CallStart("desk", f"call-{fact.n}", read(StartCall, body)))
     else:
         told = {
             "caller_number": SENDERS[engine.plan(fact.plan).plan.carrier], "recording_id": f"rec-{fact.n}",

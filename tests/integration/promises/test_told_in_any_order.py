@@ -25,7 +25,7 @@ def calls(world, at, permit=None):
     world.keys += 1
     body = {"from": "10085", "to": NUMBER, "carrier": "mobile", "agent": "A1", "started_at": instant(at)}
     form = read(StartCall, body | ({"permit": permit} if permit else {}))
-    return world.engine.calls.take(CallStart("desk", f"call-{world.keys}", form)).call
+    return world.engine.calls.record(CallStart("desk", f"call-{world.keys}", form)).call
 
 
 def orders(world, at, plan=PLANS[0]):

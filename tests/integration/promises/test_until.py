@@ -148,13 +148,13 @@ def test_a_calls_end_whose_process_stood_still_after_reserving_has_not_the_recor
     def minute_later():
         desk.clock.forward(RESERVED_MS + 3_000)
         if second == "end":
-            other.calls.take(desk.ending(theirs, recording=recording))
+            other.calls.record(desk.ending(theirs, recording=recording))
         else:
             assert other.place(desk.wanted(OTHER, "k", "rec-b", recording_sha256=audio_of("a"))).created
 
     still = desk.stands_still_before_saving(minute_later)
     with pytest.raises(RecordingReused):
-        still.calls.take(desk.ending(ours, recording=recording))
+        still.calls.record(desk.ending(ours, recording=recording))
     assert desk.found(ours).state == "up"
     assert desk.kept()[1] == [OTHER]
 
