@@ -38,7 +38,7 @@ class ProcessCommand(ReviewCommand):
         self._timeout_s = timeout_s
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
 
-    async def hear(self, told: Mapping[str, object]) -> Heard:
+    async def hear(self, description: Mapping[str, object]) -> Heard:
         """Run the command as the port says. Its standard error is discarded: it may hold a subscriber's words."""
         try:
             process = await asyncio.create_subprocess_exec(
@@ -48,7 +48,7 @@ class ProcessCommand(ReviewCommand):
         except (OSError, ValueError) as error:
             raise CommandFailed(f"CONSENT_REVIEW_COMMAND cannot be started: {type(error).__name__}") from None
         try:
-            said = await asyncio.wait_for(_asked(process, json.dumps(told).encode()), self._timeout_s)
+            said = await asyncio.wait_for(_asked(process, json.dumps(description).encode()), self._timeout_s)
         except TimeoutError:
             raise CommandFailed(f"CONSENT_REVIEW_COMMAND did not end within {self._timeout_s:g} s") from None
         finally:
@@ -56,12 +56,12 @@ class ProcessCommand(ReviewCommand):
         return read(said)
 
 
-async def _asked(process: asyncio.subprocess.Process, told: bytes) -> bytes:
+async def _asked(process: asyncio.subprocess.Process, description: bytes) -> bytes:
     """Return the command's answer. Raises CommandFailed where it fails, or answers too much."""
     if process.stdin is None or process.stdout is None:
         raise CommandFailed("CONSENT_REVIEW_COMMAND has no standard input or output")
     with contextlib.suppress(ConnectionError):  # the command does not read its input: its answer counts all the same
-        process.stdin.write(told)
+        process.stdin.write(description)
         await process.stdin.drain()
         process.stdin.close()
     said = b""

@@ -80,7 +80,7 @@ class RqQueue(WakeUps):
         self._name = token_hex(4).encode()
         self.failures = 0
         self._again_at = 0.0
-        self._told_at = -TOLD_S
+        self._warned_at = -TOLD_S
         self._awake = dict.fromkeys(Lane, 0.0)
 
     def wake(self, lane: Lane, due: int, *, more: bool = False) -> None:
@@ -172,6 +172,6 @@ class RqQueue(WakeUps):
         self.failures += 1
         now = monotonic()
         self._again_at = now + PAUSE_S
-        if now - self._told_at >= TOLD_S:
-            self._told_at = now
+        if now - self._warned_at >= TOLD_S:
+            self._warned_at = now
             log.warning("wake-ups fail (%d so far), the clocks do without: %s", self.failures, type(error).__name__)

@@ -64,9 +64,9 @@ def test_a_node_that_is_cut_off_from_most_masters_is_not_believed():
 def test_who_was_just_named_by_a_server_is_asked_first():
     made = owners(a=("ok", "old"), b=("ok", "old"), c=("ok", "old"), heir=("ok", "heir"))
     assert made.of(7) == ("old", 9)
-    made.told("heir", 5)
+    made.named_owner("heir", 5)
     assert made.of(7) == ("heir", 9)
-    made.told("", 5)  # a node that does not know its own name
+    made.named_owner("", 5)  # a node that does not know its own name
     assert made.known[0][0] == "heir"
 
 

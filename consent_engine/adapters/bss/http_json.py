@@ -161,8 +161,8 @@ def _settled(answer: Answer) -> Settlement:
     return Settlement(_amount(answer.value("fee")), amount, when, back)
 
 
-def _amount(told: object) -> str:
-    said = told if isinstance(told, str) else str(told) if type(told) in {int, float} else ""
+def _amount(value: object) -> str:
+    said = value if isinstance(value, str) else str(value) if type(value) in {int, float} else ""
     return said if _AMOUNT.fullmatch(said) else ""
 
 

@@ -49,8 +49,8 @@ def receipt(said: str) -> tuple[str, str]:
         status = int(nack[1], 16)
         name = REFUSALS.get(status, "")
         return "", f"refused by the SMSC (0x{status:02x}{name and f': {name}'})"
-    told = said.partition("text:")[0]
-    stat, err = _STAT.search(told), _ERR.search(told)
+    head = said.partition("text:")[0]
+    stat, err = _STAT.search(head), _ERR.search(head)
     if stat is None or stat[1] not in {UNKNOWN, *STATS}:
         return "", ""
     why = STATS.get(stat[1], "")

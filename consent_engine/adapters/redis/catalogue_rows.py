@@ -38,11 +38,11 @@ def seen_of(kept: Mapping[str, str], version: str) -> dict[int, PageSeen]:
 
 def proposed_of(proposal: Proposal) -> str:
     """Return a proposal as it is kept: by whom, when, the plan, and what it replaced, if anything."""
-    told = [proposal.by, proposal.at, json.loads(proposal.plan.encode()), *[proposal.before] * bool(proposal.before)]
-    return json.dumps(told, ensure_ascii=False, sort_keys=True)
+    row = [proposal.by, proposal.at, json.loads(proposal.plan.encode()), *[proposal.before] * bool(proposal.before)]
+    return json.dumps(row, ensure_ascii=False, sort_keys=True)
 
 
 def proposal_of(row: str) -> Proposal:
     """Read a proposal as it is kept."""
-    by, at, told, *before = json.loads(row)
-    return Proposal(Plan.decode(told), by, at, *map(tuple, before))
+    by, at, plan, *before = json.loads(row)
+    return Proposal(Plan.decode(plan), by, at, *map(tuple, before))

@@ -70,7 +70,7 @@ class Cells:
             raise failed
         return [answers[n] for n in range(len(items))]
 
-    def told(self, items: Sequence[T], record: Callable[[T], str], tell: Callable[[Store, list[T]], None]) -> None:
+    def passed(self, items: Sequence[T], record: Callable[[T], str], tell: Callable[[Store, list[T]], None]) -> None:
         """Pass each cell its own records, as `each` does, without results."""
 
         def ask(store: Store, some: list[T]) -> list[None]:

@@ -49,10 +49,10 @@ def scored(flat: Sequence[Any]) -> list[tuple[str, int]]:
 def claims_of(now: Millis, answers: Sequence[str]) -> list[Claim]:
     """Return the results of claims: `mine`, or the reservation that stands in the way."""
     mine = Claim(now, None)
-    return [mine if stands == "mine" else _taken(now, stands) for stands in answers]
+    return [mine if stands == "mine" else _held_claim(now, stands) for stands in answers]
 
 
-def _taken(now: Millis, stands: str) -> Claim:
+def _held_claim(now: Millis, stands: str) -> Claim:
     fingerprint, order_id, _, at = stands.split("|")
     return Claim(now, (fingerprint, order_id, int(at)), stands)
 

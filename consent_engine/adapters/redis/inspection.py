@@ -77,8 +77,8 @@ class RedisSurvey:
         config: dict[str, str] = {}
         for name in _ASKED:  # one by one: an older server refuses several, and an unknown one then fails alone
             config |= pairs(self._allowed("CONFIG", "GET", name) or ())
-        told = self._allowed("ACL", "GETUSER", "default")
-        flat = told.items() if isinstance(told, dict) else zip(told[::2], told[1::2], strict=False) if told else ()
+        user = self._allowed("ACL", "GETUSER", "default")
+        flat = user.items() if isinstance(user, dict) else zip(user[::2], user[1::2], strict=False) if user else ()
         flags = next((value for name, value in flat if name == "flags"), ())
         return Server(info, config, open={"on", "nopass"} <= set(flags))
 

@@ -86,8 +86,8 @@ class RedisLanes(OfCell, Lanes):
         passed = 0  # effects that stay where they were
         while looked == BROUGHT:
             calls = Calls()
-            told = [due, until, why, self._cell.prefix, passed, BROUGHT, over]
-            calls.script("bring_forward", [self._cell.due[lane]], [str(each) for each in told])
+            arguments = [due, until, why, self._cell.prefix, passed, BROUGHT, over]
+            calls.script("bring_forward", [self._cell.due[lane]], [str(each) for each in arguments])
             looked, some = self._wire.send(calls, repeat=True)[0]
             moved, passed = moved + some, passed + looked - some
         return moved

@@ -33,10 +33,10 @@ def readable(ids: Iterable[str], kept: Iterable[dict[str, str]], read: Callable[
             if fields:
                 found[record] = read(fields)
         except BrokenRecord as error:
-            told(record, error)
+            log_unreadable(record, error)
     return found
 
 
-def told(record: str, error: BrokenRecord) -> None:
+def log_unreadable(record: str, error: BrokenRecord) -> None:
     """Log a record that cannot be read; it is left out, so that the others of its round trip can still be used."""
     log.error("%s: %s", record, error)

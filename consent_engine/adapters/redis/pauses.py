@@ -40,8 +40,8 @@ class RedisPauses(Pauses):
     def _written(self, target: Endpoint, kept: str, event: PauseEvent) -> str:
         """Write a pause, or '' to resume, with its event; return the pause before, '' for none."""
         calls = Calls()
-        told: list[str | int] = ["|".join(target), kept, compact(event), MOST_KEPT, secrets.token_hex(8), LOOK_BACK]
-        calls.script("pause", [PAUSED, HAPPENED], told)
+        args: list[str | int] = ["|".join(target), kept, compact(event), MOST_KEPT, secrets.token_hex(8), LOOK_BACK]
+        calls.script("pause", [PAUSED, HAPPENED], args)
         [was] = self._wire.send(calls, prove=True, repeat=True)
         return str(was)
 

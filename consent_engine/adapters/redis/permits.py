@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
-from consent_engine.adapters.redis.of_cell import OfCell, told
+from consent_engine.adapters.redis.of_cell import OfCell, log_unreadable
 from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.call.permits_given import Given
 from consent_engine.domain.effects import Millis
@@ -39,7 +39,7 @@ class RedisPermits(OfCell, Permits):
                     read = Line.decode(line, dict(zip(flat[::2], flat[1::2], strict=True)), now)
                     found[line] = self._seal.line(read) if self._seal else read
                 except BrokenRecord as error:
-                    told(line, error)
+                    log_unreadable(line, error)
         return now, found
 
     def keep(self, given: Sequence[tuple[str, Given]]) -> None:
@@ -69,7 +69,7 @@ class ShardedPermits(OfCells, Permits):
         return now, found
 
     def keep(self, given: Sequence[tuple[str, Given]]) -> None:
-        self._cells.told(given, lambda each: each[0], lambda cell, some: cell.permits.keep(some))
+        self._cells.passed(given, lambda each: each[0], lambda cell, some: cell.permits.keep(some))
 
     def find(self, request: str, at: Millis) -> list[Given]:
         return [each for cell in self._cells.stores for each in cell.permits.find(request, at)]

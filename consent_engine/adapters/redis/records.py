@@ -7,7 +7,7 @@ from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of, report_of
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.of_cell import OfCell, readable, told
+from consent_engine.adapters.redis.of_cell import OfCell, log_unreadable, readable
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Millis
 from consent_engine.domain.leaf import Leaf
@@ -49,7 +49,7 @@ class RedisRecords(OfCell, Records):
                 line = Line.decode(line_id, kept, now)
                 read[line_id] = self._seal.line(line) if self._seal else line
             except BrokenRecord as error:
-                told(line_id, error)
+                log_unreadable(line_id, error)
         rest = records[len(orders) + len(lines) :]
         known = readable(calls, rest[: len(calls)], lambda kept: call_of(kept, self._seal))
         rest = rest[len(calls) :]

@@ -147,7 +147,7 @@ class RedisRegistry(Registry):
         p = self._prefix
         keys = [f"{p}plan:{plan.code}", f"{p}plans", self._meta, f"{p}plans:proposed"]
         kept = [plan.code, str(plan.version), plan.encode(), sale.value, *before, stamp, proposed, by]
-        kept += [told for n, each in seen.items() for told in (f"seen:{plan.version}:{n}", each.encode())]
+        kept += [part for n, each in seen.items() for part in (f"seen:{plan.version}:{n}", each.encode())]
         calls = Calls()
         calls.script("publish_plan", keys, kept)
         [word] = self._wire.send(calls, prove=True, repeat=True)
@@ -180,16 +180,16 @@ class RedisRegistry(Registry):
     def sign_ins_ended(self, names: Sequence[str]) -> Millis:
         return max(int(at or 0) for at in self._one("HMGET", f"{self._prefix}signedout", *names))
 
-    def announce(self, worker: str, told: str) -> None:
-        self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{told}")
+    def announce(self, worker: str, report: str) -> None:
+        self._one("HSET", f"{self._prefix}workers", worker, f"{self.now()}|{report}")
 
     def workers(self, within: int) -> dict[str, str]:
         """Return workers as the port says, and delete those that were silent for an hour."""
         now, heard = self.now(), {}
         for worker, kept in self._one("HGETALL", f"{self._prefix}workers").items():
-            at, _, told = kept.partition("|")
+            at, _, report = kept.partition("|")
             if now - int(at) <= within:
-                heard[worker] = told
+                heard[worker] = report
             elif now - int(at) > FORGOTTEN_MS:
                 self._one("HDEL", f"{self._prefix}workers", worker)
         return heard
@@ -251,8 +251,8 @@ class RedisRegistry(Registry):
         """Check as the port says. Raises SettingsError for a server or data that this program must not work with."""
         self._check_server(strict=strict)
         proof = proof_of(secret)
-        for name, ours in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
-            self._one("HSETNX", self._meta, name, ours)
+        for name, expected in (("schema", SCHEMA), ("cells", str(cells)), ("secret", proof)):
+            self._one("HSETNX", self._meta, name, expected)
         schema, was_cells, was_proof = self._one("HMGET", self._meta, "schema", "cells", "secret")
         if schema != SCHEMA:
             raise SettingsError(

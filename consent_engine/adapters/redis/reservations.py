@@ -16,8 +16,8 @@ class RedisReservations(OfCell, Reservations):
         calls = Calls(gathered=True)
         for n in range(0, len(claims), GROUP):
             some = claims[n : n + GROUP]
-            keys, *told = zip(*some, strict=True)
-            args = chain.from_iterable(zip(*told, strict=True))
+            keys, *columns = zip(*some, strict=True)
+            args = chain.from_iterable(zip(*columns, strict=True))
             calls.script("claim_request", list(map(self._cell.reservation, keys)), [self._clock.argument(), *args])
         return [claim for now, *rows in self._wire.send(calls, repeat=True) for claim in claims_of(int(now), rows)]
 

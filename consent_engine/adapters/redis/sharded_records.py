@@ -32,8 +32,8 @@ class ShardedRecords(OfCells, Records):
         of_endings: dict[str, Ending] = {}
         of_reports: dict[str, Report] = {}
         for part in sorted({self.part(record) for some in kinds for record in some}) or [0]:
-            ours = ([record for record in some if self.part(record) == part] for some in kinds)
-            there = self._cells.stores[part].records.look(*ours)
+            owned = ([record for record in some if self.part(record) == part] for some in kinds)
+            there = self._cells.stores[part].records.look(*owned)
             now = max(now, there.now)
             found |= there.orders
             read |= there.lines

@@ -63,7 +63,7 @@ class ShardedLanes(OfCells, Lanes):
         )[0]  # fmt: skip
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
-        self._cells.told(
+        self._cells.passed(
             list(dues), str, lambda cell, some: cell.lanes.postpone(effect, {each: dues[each] for each in some}, owner)
         )
 
@@ -100,7 +100,7 @@ class ShardedInbox(OfCells, Inbox):
         return self._cells.each(messages, lambda m: m.line, lambda cell, some: cell.inbox.receive(some, prove=prove))
 
     def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
-        self._cells.told(
+        self._cells.passed(
             list(unread), str, lambda cell, some: cell.inbox.put_back({line: unread[line] for line in some})
         )
 
@@ -118,10 +118,10 @@ class ShardedReservations(OfCells, Reservations):
         return self._cells.each(claims, lambda claim: claim[0], lambda cell, some: cell.reservations.claim(some))
 
     def release(self, claims: Sequence[tuple[str, str]]) -> None:
-        self._cells.told(claims, lambda claim: claim[0], lambda cell, some: cell.reservations.release(some))
+        self._cells.passed(claims, lambda claim: claim[0], lambda cell, some: cell.reservations.release(some))
 
     def forget(self, keys: Sequence[tuple[str, str]]) -> None:
-        self._cells.told(keys, lambda each: each[0], lambda cell, some: cell.reservations.forget(some))
+        self._cells.passed(keys, lambda each: each[0], lambda cell, some: cell.reservations.forget(some))
 
 
 class ShardedRetirement(OfCells, Retirement):

@@ -64,9 +64,9 @@ def copy_servers(url: str, cells: int, to: Path, tell: Tell, named_by: str = NAM
                 client, which = clients[before.index(at)], f"master {n} of {len(set(before))}" if many else "Redis"
                 tell(f"copying {which}: it begins within `repl-diskless-sync-delay` seconds (5 by default)")
                 wire = Wire(client, proves=False, replicas=0, named_by=named_by)
-                (seconds, micros), told = wire.ask(("TIME",), ("INFO", "server"))
+                (seconds, micros), info = wire.ask(("TIME",), ("INFO", "server"))
                 instants.append(int(seconds) * 1000 + int(micros) // 1000)
-                servers.append(_named(told))
+                servers.append(_named(info))
                 _fetch(client, to / str(n), tell)
             if many and _masters(clients) != before:
                 raise StoreUnavailable("another master took over while the cluster was copied: run the command again")
@@ -80,8 +80,8 @@ def copy_servers(url: str, cells: int, to: Path, tell: Tell, named_by: str = NAM
     return Copied(min(instants), servers)
 
 
-def _named(told: Any) -> str:  # noqa: ANN401 - redis-py's
-    return f"Valkey {told['valkey_version']}" if "valkey_version" in told else f"Redis {told['redis_version']}"
+def _named(info: Any) -> str:  # noqa: ANN401 - redis-py's
+    return f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}"
 
 
 def _masters(clients: list["Redis"]) -> list[str]:
@@ -90,8 +90,8 @@ def _masters(clients: list["Redis"]) -> list[str]:
     for at in dict.fromkeys(layout):
         client = clients[layout.index(at)]
         client.response_callbacks.pop("CLUSTER NODES", None)  # unparsed
-        told = str(client.execute_command("CLUSTER NODES"))  # type: ignore[no-untyped-call] # untyped in redis-py
-        if any("myself" in line and "[" in line for line in told.splitlines()):
+        nodes = str(client.execute_command("CLUSTER NODES"))  # type: ignore[no-untyped-call] # untyped in redis-py
+        if any("myself" in line and "[" in line for line in nodes.splitlines()):
             raise SettingsError(
                 "slots of this cluster are being moved: wait until that is over, and run the command again"
             )
@@ -136,15 +136,15 @@ def received(wire: Reads, keep: Callable[[bytes], object]) -> Iterator[int]:
         if head == b"\n":  # a sign of life: the server has not started to send yet
             head = b""
             yield 0
-    told = head.strip()
-    if not told.startswith(b"$"):
-        said = told.decode(errors="replace").lstrip("-")
+    start = head.strip()
+    if not start.startswith(b"$"):
+        said = start.decode(errors="replace").lstrip("-")
         if said.split(" ", 1)[0] in _NOT_NOW:
             raise StoreUnavailable(f"the server gives no backup now: {said}")
         raise SettingsError(f"the server gives no backup: {said}")
     size = 0
-    if told.startswith(b"$EOF:"):
-        mark, waiting = told.removeprefix(b"$EOF:"), b""
+    if start.startswith(b"$EOF:"):
+        mark, waiting = start.removeprefix(b"$EOF:"), b""
         while not waiting.endswith(mark) or len(waiting) < _MARK:
             waiting += _some(wire, PIECE)
             size += len(waiting[:-_MARK])
@@ -152,7 +152,7 @@ def received(wire: Reads, keep: Callable[[bytes], object]) -> Iterator[int]:
             waiting = waiting[-_MARK:]
             yield size
         return
-    left = int(told[1:])
+    left = int(start[1:])
     while left:
         piece = _some(wire, min(left, PIECE))
         keep(piece)

@@ -96,18 +96,18 @@ class SqlArchive(SqlKept[Order], Archive):
         ArchiveGone for an empty database where one is known to have existed: tables in it would be in its dump's way.
         """
         with self._making, self._engine.begin() as connection:
-            told = said(connection) if inspect(connection).has_table(META.name) else {}
-            if "id" not in told and self.must_stand:
+            meta = said(connection) if inspect(connection).has_table(META.name) else {}
+            if "id" not in meta and self.must_stand:
                 raise ArchiveGone("the archive's database is empty: restore its backup into it")
-            if "id" not in told:
+            if "id" not in meta:
                 make(connection)
                 fresh = {"schema": SCHEMA, "id": uuid.uuid4().hex, SIZE: "0"}
                 rows = [{"name": name, "value": value} for name, value in fresh.items()]
                 connection.execute(self.insert(META).values(rows).on_conflict_do_nothing())
-                told = said(connection)
-            if told["schema"] != SCHEMA:
-                raise ArchiveUnavailable(f"the archive has schema {told['schema']}, this release reads {SCHEMA}")
-        self._id = told["id"]
+                meta = said(connection)
+            if meta["schema"] != SCHEMA:
+                raise ArchiveUnavailable(f"the archive has schema {meta['schema']}, this release reads {SCHEMA}")
+        self._id = meta["id"]
 
     def _known(self, connection: Connection) -> None:
         """Check that a new connection leads to the same archive as before. Raises ArchiveUnavailable for another."""

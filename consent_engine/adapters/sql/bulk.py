@@ -20,11 +20,11 @@ def bulk(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
         return
     if connection.dialect.name == "postgresql":
         names = [column.name for column in table.columns]
-        told = compact([dict(zip(names, map(row.__getitem__, names), strict=True)) for row in rows])
-        connection.execute(_of_json(table, anew), {"rows": told})
+        written = compact([dict(zip(names, map(row.__getitem__, names), strict=True)) for row in rows])
+        connection.execute(_of_json(table, anew), {"rows": written})
         return
-    told, places = _one_row(table, anew)
-    connection.exec_driver_sql(told, [tuple(map(row.__getitem__, places)) for row in rows])
+    written, places = _one_row(table, anew)
+    connection.exec_driver_sql(written, [tuple(map(row.__getitem__, places)) for row in rows])
 
 
 @lru_cache(32)

@@ -72,7 +72,7 @@ def _sqlite(path: str, timeout_s: int, made_before: Callable[[], bool]) -> Engin
     )
 
     @event.listens_for(made, "do_connect")
-    def ours_alone(*_: object) -> None:
+    def this_process_only(*_: object) -> None:
         if made_before() and not Path(path).exists():
             raise Gone  # a volume that is not mounted: an empty archive in its place would only hide that
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -30,10 +30,10 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
     def _columns(self, record: Report | Ending, fields: Mapping[str, str]) -> Mapping[str, Any]:
         if isinstance(record, Report):
             owner, listed_at, evidence = Owner.REPORT, record.received.received_at, Evidence.NO_SERVICE
-            told = record.received
+            case = record.received
             own = {
-                **_OF_AN_ENDING, "door": told.door.value, "proposed": told.proposed.value, "found": record.found.value,
-                "carrier": told.carrier, "reward": record.reward.value, "answer_by": told.answer_by,
+                **_OF_AN_ENDING, "door": case.door.value, "proposed": case.proposed.value, "found": record.found.value,
+                "carrier": case.carrier, "reward": record.reward.value, "answer_by": case.answer_by,
             }  # fmt: skip
         else:
             doc = record.doc

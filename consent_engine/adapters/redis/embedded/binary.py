@@ -27,10 +27,10 @@ def find_binary() -> Path:
     """
     old = ""
     for binary in candidates():
-        told = version(binary)
-        if told >= OLDEST:
+        found = version(binary)
+        if found >= OLDEST:
             return binary
-        old = old or f"; {binary} is older" * (told > (0, 0))
+        old = old or f"; {binary} is older" * (found > (0, 0))
     raise SettingsError(f"no embedded server here: {ADVICE}{old}")
 
 
@@ -53,11 +53,11 @@ def version(binary: Path) -> tuple[int, int]:
 def family_and_version(binary: Path) -> tuple[str, tuple[int, int]]:
     """Return `Redis` or `Valkey`, and the version; '' and (0, 0) for a program that does not run on this machine."""
     try:
-        told = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        printed = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ("", (0, 0))
-    found = re.search(r"\bv=(\d+)\.(\d+)", told)
-    family = "Valkey" if told.startswith("Valkey") else "Redis"
+    found = re.search(r"\bv=(\d+)\.(\d+)", printed)
+    family = "Valkey" if printed.startswith("Valkey") else "Redis"
     return (family, (int(found[1]), int(found[2]))) if found else ("", (0, 0))
 
 

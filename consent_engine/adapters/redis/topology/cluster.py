@@ -74,7 +74,7 @@ class Owners:
                 return found[0]
         raise Unreachable("no node of the cluster says which node owns this slot")
 
-    def told(self, host: str, port: int) -> None:
+    def named_owner(self, host: str, port: int) -> None:
         """Ask this node first from now on: it was just named as an owner, which other nodes may not know yet."""
         if host:
             self.known.insert(0, (host, port))
@@ -131,5 +131,5 @@ class _OwnerConnection(Connection):
                 raise
             self.disconnect()  # type: ignore[no-untyped-call] # the same
             if isinstance(error, MovedError):
-                self._owners.told(error.host, error.port)
+                self._owners.named_owner(error.host, error.port)
             raise Unreachable("the slot has another owner now, or none") from None

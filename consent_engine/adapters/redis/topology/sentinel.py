@@ -52,7 +52,7 @@ def replicas_known(url: str) -> int:
     Unreachable replicas count, too: they may come back. 0 where no sentinel answers.
     """
     at = SentinelAddress.read(url)
-    known = [int(state["num-slaves"]) for state in _sentinels(at).told(at.name)]
+    known = [int(state["num-slaves"]) for state in _sentinels(at).states_of(at.name)]
     return max(known, default=0)
 
 
@@ -99,7 +99,7 @@ class _Sentinels(Sentinel):
         """Return the master's address from the sentinel that saw the latest failover. Raises MasterNotFoundError."""
         named = [
             (int(state["config-epoch"]), str(state["ip"]), int(state["port"]))
-            for state in self.told(service_name)
+            for state in self.states_of(service_name)
             if self.check_master_state(state, service_name)  # type: ignore[no-untyped-call] # by redis-py
         ]
         if not named:
@@ -107,7 +107,7 @@ class _Sentinels(Sentinel):
         _, host, port = max(named)
         return host, port
 
-    def told(self, service_name: str) -> list[dict[str, Any]]:
+    def states_of(self, service_name: str) -> list[dict[str, Any]]:
         """Return the state of a master as each sentinel that answers reports it."""
         found = []
         for sentinel in self.sentinels:
@@ -129,9 +129,9 @@ class _MasterConnection(SentinelManagedConnection):
         super().on_connect_check_health(check_health)
         try:
             self.send_command("HELLO", check_health=False)  # type: ignore[no-untyped-call]
-            told = [str_if_bytes(each) for each in cast(list[Any], self.read_response())]
+            role = [str_if_bytes(each) for each in cast(list[Any], self.read_response())]
         except ResponseError:
             return
-        facts = dict(zip(told[::2], told[1::2], strict=True))
+        facts = dict(zip(role[::2], role[1::2], strict=True))
         if facts.get("role") != "master":
             raise Unreachable("the server that the sentinels named is no master")
