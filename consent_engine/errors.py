@@ -197,8 +197,8 @@ class StoreUnavailable(ConsentError, code="store_unavailable"):
     nowhere; "" where the address is not the reason.
     """
 
-    def __init__(self, *told: object, named_by: str = "") -> None:
-        super().__init__(*told)
+    def __init__(self, *message: object, named_by: str = "") -> None:
+        super().__init__(*message)
         self.named_by = named_by
 
 

@@ -124,7 +124,7 @@ def installation(
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         if stocked:  # before plans are written: data whose archive is another's may be lost ones that will be restored
-            _archive_is_ours(engine)
+            _check_archive(engine)
         # The bundled sample is a start, not a demand: only a file named in CONSENT_PLANS may stop the start.
         if settings.sells_sample():
             engine.catalogue.stock(plans_from(None))
@@ -169,7 +169,7 @@ def _data_are_there(engine: Engine, folder: Path) -> str:
     return name
 
 
-def _archive_is_ours(engine: Engine) -> None:
+def _check_archive(engine: Engine) -> None:
     """Stop the start where the archive is another installation's; one that cannot be asked is waited for later."""
     try:
         engine.store.bound_archive()

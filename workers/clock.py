@@ -15,7 +15,7 @@ from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth
-from workers.jobs import SLICE_S, told
+from workers.jobs import SLICE_S, result_of
 from workers.outages import tell_outages
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Clock(threading.Thread):
         self._measures = measures or Measures()
         self._tick_s = tick_s
         self._silence = Silence(int(tick_s * 1000))
-        self._taken: Counter[Lane] = Counter()
+        self._leased: Counter[Lane] = Counter()
         self._looked_at = monotonic()
         self._trim_at = self._expire_at = self._outages_at = 0.0
         self._ending = threading.Event()
@@ -96,7 +96,7 @@ class Clock(threading.Thread):
         for lane, depth in depths.items():
             if depth.due:
                 engine.queue.wake(lane, depth.due)
-        engine.registry.announce(self._worker, self._told(engine))
+        engine.registry.announce(self._worker, self._report(engine))
         for lane, depth in depths.items():
             self._measures.late(lane, depth.late / 1000)
         self._count(engine)
@@ -139,10 +139,10 @@ class Clock(threading.Thread):
             return
         if done:
             self._expire_at = 0.0  # there may be more
-            told = "past retention: person parts of %d records, %d orders, %d calls, %d reports and endings deleted"
-            log.info(told, done.persons, done.orders, done.calls, done.records)
+            template = "past retention: person parts of %d records, %d orders, %d calls, %d reports and endings deleted"
+            log.info(template, done.persons, done.orders, done.calls, done.records)
 
-    def _told(self, engine: Engine) -> str:
+    def _report(self, engine: Engine) -> str:
         lanes, flying = ",".join(self._lanes), engine.performer.in_flight()
         return f"pid {os.getpid()}: {lanes}; by its clock: {flying} in flight, {self.troubles.total()} troubles"
 
@@ -151,19 +151,19 @@ class Clock(threading.Thread):
         now = monotonic()
         passed_ms, self._looked_at = int((now - self._looked_at) * 1000), now
         for lane in self._silence.look(depths, passed_ms):
-            if lane in self._lanes and not self._taken[lane]:
+            if lane in self._lanes and not self._leased[lane]:
                 late = depths[lane].late / 1000
                 log.warning(
                     "%s is silent: no worker takes an effect %.1f s late: the clock performs the lane", lane, late
                 )
-                self._taken[lane] = TAKEN_TICKS
-        taken = [lane for lane in self._lanes if self._taken[lane]]
-        self._taken.subtract(taken)
-        return [lane for lane in taken if lane in depths and depths[lane].due]
+                self._leased[lane] = TAKEN_TICKS
+        found = [lane for lane in self._lanes if self._leased[lane]]
+        self._leased.subtract(found)
+        return [lane for lane in found if lane in depths and depths[lane].due]
 
     async def _perform(self, engine: Engine, lane: Lane) -> None:
         tally = await engine.performer.perform(lane, SLICE_S)
-        counts = ", ".join(f"{word} {count}" for word, count in told(lane, tally.counts).items())
+        counts = ", ".join(f"{word} {count}" for word, count in result_of(lane, tally.counts).items())
         log.info("%s performed by the clock: %s", lane, counts)
 
     def _trouble(self, error: Exception) -> None:

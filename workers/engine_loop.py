@@ -38,8 +38,8 @@ class EngineLoop:
         tallies = await self.engine.performer.perform_on(lane, seconds, self._lanes)
         self._awake.did(sum(tally.done for tally in tallies.values()))
         await self._awake.stay()
-        for each, told in self.engine.performer.drained().items():
-            tallies.setdefault(each, Tally()).counts.update(told)
+        for each, counts in self.engine.performer.drained().items():
+            tallies.setdefault(each, Tally()).counts.update(counts)
         if left := [each for each, tally in tallies.items() if tally.left]:
             depths = self.engine.lanes.depths()
             for each in left:

@@ -45,7 +45,7 @@ class Slices:
         Raises SliceError when an effect was parked.
         """
         tallies = self._loop.perform(lane, SLICE_S, SLICE_BOUND_S)
-        counts = {each: told(each, tally.counts) for each, tally in tallies.items()}
+        counts = {each: result_of(each, tally.counts) for each, tally in tallies.items()}
         parked = [each for each in counts if counts[each].get("parked")]
         if parked:
             raise SliceError("; ".join(f"{each}: " + _in_words(counts[each]) for each in parked))
@@ -53,12 +53,12 @@ class Slices:
         return {**counts[lane], **others}
 
 
-def told(lane: Lane, counts: Counter[str]) -> dict[str, int]:
+def result_of(lane: Lane, counts: Counter[str]) -> dict[str, int]:
     """Return a tally as a job's result: how many effects were performed, and how they ended.
 
-    >>> told(Lane.SMS, Counter(accepted=197, retried=2, parked=1))
+    >>> result_of(Lane.SMS, Counter(accepted=197, retried=2, parked=1))
     {'performed': 200, 'accepted': 197, 'retried': 2, 'parked': 1}
-    >>> told(Lane.INBOUND, Counter(performed=3, messages=5, failed=1))
+    >>> result_of(Lane.INBOUND, Counter(performed=3, messages=5, failed=1))
     {'performed': 4, 'messages': 5, 'failed': 1}
     """
     ended = sum(count for word, count in counts.items() if word not in _NOT_EFFECTS)

@@ -22,11 +22,11 @@ def tell_outages(engine: Engine) -> None:
     registry = engine.registry
     now = registry.now()
     for each in health_of(registry.counted(), targets_of(engine.outside), now):
-        if each.told and each.answered > each.told:
+        if each.logged and each.answered > each.logged:
             _ended(engine, each, now)
-        elif each.refusing and not each.told_refusing:
+        elif each.refusing and not each.refusal_logged:
             _refuses(registry, each)
-        elif each.is_down and not each.told:
+        elif each.is_down and not each.logged:
             _began(registry, each)
 
 
@@ -57,7 +57,7 @@ def _ended(engine: Engine, health: Health, now: Millis) -> None:
     count = engine.lanes.bring_forward(lane, now + OVER_MS, now + ASKED_WITHIN_MS, over=OVER_MS)
     log.warning(
         "%s answers again: no answer since %s, for %d s; %d retries wait %d s at most",
-        health.words, _clock(health.told), (health.answered - health.told) // 1000, count, OVER_MS // 1000,
+        health.words, _clock(health.logged), (health.answered - health.logged) // 1000, count, OVER_MS // 1000,
     )  # fmt: skip
 
 

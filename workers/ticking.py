@@ -63,8 +63,8 @@ class FirstReviewer(Ticking):
     def __init__(
         self, make: Callable[[], Engine], command: ReviewCommand, share: float, secret: str, name: str
     ) -> None:
-        what = "CONSENT_REVIEW_COMMAND cannot hear calls now: reviewers hear them"
-        super().__init__("reviews", LastingTrouble(log, what), TICK_S)
+        trouble = "CONSENT_REVIEW_COMMAND cannot hear calls now: reviewers hear them"
+        super().__init__("reviews", LastingTrouble(log, trouble), TICK_S)
         self._make = make
         self._more = command, share, secret, name
 

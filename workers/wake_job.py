@@ -64,7 +64,7 @@ class WakeJob(Job):
             raise JobRefused("it is larger than a wake-up")
         if any(value for name, value in fields.items() if name not in _NEEDED | _REWRITTEN):
             raise JobRefused("it has fields that a wake-up does not have")
-        if not _is_ours(_unpacked(fields.get("data", b""))):
+        if not _is_wake_up(_unpacked(fields.get("data", b""))):
             raise JobRefused("it calls another function than the engine's")
         return {name: value for name, value in fields.items() if name in _NEEDED}
 
@@ -78,7 +78,7 @@ def _unpacked(data: bytes) -> bytes:
         return b""
 
 
-def _is_ours(call: bytes) -> bool:
+def _is_wake_up(call: bytes) -> bool:
     try:
         named: Any = json.loads(call)
     except ValueError:

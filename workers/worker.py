@@ -89,12 +89,12 @@ class LaneWorker(SimpleWorker):
         self.register_birth()  # type: ignore[no-untyped-call]
         try:
             while not stop.is_set:
-                self.take()
+                self.do_next()
         finally:
             with suppress(RedisError, OSError):
                 self.register_death()  # type: ignore[no-untyped-call]
 
-    def take(self) -> None:
+    def do_next(self) -> None:
         """Wait a moment for a job, and do it."""
         self._beat()
         keys = {queue.key.encode(): queue for queue in self._ordered_queues}

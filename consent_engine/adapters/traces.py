@@ -144,7 +144,7 @@ class Spans(logging.Handler):
     def __init__(self, tracer: "Tracer") -> None:
         super().__init__(logging.INFO)
         self._tracer = tracer
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Make a record's spans: of an event an instant, of a request the milliseconds that it lasted until now."""
@@ -158,8 +158,8 @@ class Spans(logging.Handler):
         try:
             yield
         except Exception as error:  # noqa: BLE001 - the edge: a defect of traces costs no order
-            if (kind := type(error).__name__) not in self._told:
-                self._told.add(kind)
+            if (kind := type(error).__name__) not in self._logged:
+                self._logged.add(kind)
                 log.warning("a span was not made: %s; orders go on, no other one of this kind is told", kind)
 
     def _made_of(self, record: logging.LogRecord, about: Mapping[str, Any]) -> None:

@@ -129,8 +129,8 @@ def _place_archive(settings: Settings, folder: Path, manifest: Manifest) -> None
         with closing(archive_of(settings)) as archive:
             archive.must_stand = True
             named = {"archive": manifest.archive.id} if manifest.archive.id else {}
-            ours = is_archive_of(archive, {**named, "installation": manifest.installation})
-            if not ours or SqlLog(archive).end() < manifest.archive.log:
+            bound = is_archive_of(archive, {**named, "installation": manifest.installation})
+            if not bound or SqlLog(archive).end() < manifest.archive.log:
                 raise SettingsError(f"{path} is another archive than this backup's, or an older one: move it away")
     elif manifest.has(ARCHIVE_FILE):
         for end in ("-wal", "-shm"):

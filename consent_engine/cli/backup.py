@@ -30,14 +30,14 @@ def make(
     """Copy Redis, the SQLite archive and the secret into a new folder, while everything works on. An archive that does
     not answer stops nothing: a line and the manifest say so, and for an SQLite archive the status is 1.
     """
-    from consent_engine.backup.take import take
+    from consent_engine.backup.back_up import back_up
     from consent_engine.config.calendars import days_in
     from consent_engine.config.settings import Settings
 
     source = _address(source) if source else None
     settings, slowly = Settings.load(), Slowly()
     print_by(days_in(settings.time_zone))
-    made = take(settings, source, folder.absolute(), slowly.tell, with_secret=not without_secret)
+    made = back_up(settings, source, folder.absolute(), slowly.tell, with_secret=not without_secret)
     archive, log = made.archive, "-" if made.archive.unasked else made.archive.log
     record([
         ("backup", str(folder)), ("of the instant", instant(made.at)), ("servers", ", ".join(made.servers)),

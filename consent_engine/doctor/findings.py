@@ -25,19 +25,19 @@ class Finding:
     do: str = ""
 
 
-def good(what: str) -> Finding:
+def good(text: str) -> Finding:
     """Return a finding that all is well."""
-    return Finding(Level.GOOD, what)
+    return Finding(Level.GOOD, text)
 
 
-def warn(what: str, do: str) -> Finding:
+def warn(text: str, do: str) -> Finding:
     """Return a finding that can wait for working hours."""
-    return Finding(Level.WARN, what, do)
+    return Finding(Level.WARN, text, do)
 
 
-def bad(what: str, do: str) -> Finding:
+def bad(text: str, do: str) -> Finding:
     """Return a finding that endangers a promise, or stops work."""
-    return Finding(Level.BAD, what, do)
+    return Finding(Level.BAD, text, do)
 
 
 def named(ids: Iterable[str]) -> str:

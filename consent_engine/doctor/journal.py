@@ -25,10 +25,10 @@ def sealed(
     cannot be right. Raises StoreUnavailable and ArchiveUnavailable.
     """
     try:
-        ours = is_archive_of(archive, meta)
+        bound = is_archive_of(archive, meta)
     except ArchiveUnavailable:
-        ours = False
-    if not ours:
+        bound = False
+    if not bound:
         yield from _behind(store.journal.waiting())
         return
     log = SqlLog(archive)

@@ -50,11 +50,11 @@ def _channel(
     if not seen.public:
         kind = addresses.kind(published)
         do = f"consent plans attest {code} --channel {published.channel} --reason ..." if kind is Kind.ATTESTED else ""
-        told = f"{where} does not show it since {days.instant(seen.failing)}: {seen.why}; it is not sold"
-        yield bad(told, do or f"{SHOW} {code}; mend the page")
+        text = f"{where} does not show it since {days.instant(seen.failing)}: {seen.why}; it is not sold"
+        yield bad(text, do or f"{SHOW} {code}; mend the page")
     elif seen.why:
         until = days.instant(seen.good + PATIENCE_MS)
-        told = f"{where} cannot be looked at since {days.instant(seen.failing)}: {seen.why}; it is sold until {until}"
-        yield warn(told, f"{SHOW} {code}; the page's host")
+        text = f"{where} cannot be looked at since {days.instant(seen.failing)}: {seen.why}; it is sold until {until}"
+        yield warn(text, f"{SHOW} {code}; the page's host")
     elif not seen.by and addresses.kind(published) is Kind.FETCHED and now - seen.due > OVERDUE_MS:
         yield warn(f"{where} was last looked at {days.instant(seen.at)}", "python -m workers")

@@ -13,18 +13,18 @@ LOOPBACK = {"127.0.0.1", "-::1", "::1", "localhost"}
 KEEP = "and write it in its redis.conf"
 
 
-def server(told: Server, settings: Settings, cli: str, known: int | None = None) -> Iterator[Finding]:
+def server(looked: Server, settings: Settings, cli: str, known: int | None = None) -> Iterator[Finding]:
     """Check a server. cli: how to reach it at a terminal · known: how many replicas the sentinels know, 0 in a cluster;
     None: no replica is promoted automatically.
     """
-    yield from _version(told.info)
-    yield from _durable(told, settings, cli)
-    yield from _failing(told, cli)
-    yield from _room(told, cli)
-    yield from _copies(told.info, settings, cli)
+    yield from _version(looked.info)
+    yield from _durable(looked, settings, cli)
+    yield from _failing(looked, cli)
+    yield from _room(looked, cli)
+    yield from _copies(looked.info, settings, cli)
     if known is not None:
-        yield from _promoted(max(known, len(_replicas(told.info))), settings)
-    yield from _doors(told, cli)
+        yield from _promoted(max(known, len(_replicas(looked.info))), settings)
+    yield from _doors(looked, cli)
 
 
 def _version(info: Any) -> Iterator[Finding]:  # noqa: ANN401 - as INFO has it
@@ -35,11 +35,11 @@ def _version(info: Any) -> Iterator[Finding]:  # noqa: ANN401 - as INFO has it
         yield good(f"server {version}")
 
 
-def _durable(told: Server, settings: Settings, cli: str) -> Iterator[Finding]:
+def _durable(looked: Server, settings: Settings, cli: str) -> Iterator[Finding]:
     strict = settings.durability == "strict"
-    if not told.info["aof_enabled"] and not told.info.get("loading"):  # a server that is loading its files says 0
+    if not looked.info["aof_enabled"] and not looked.info.get("loading"):  # a server that is loading its files says 0
         yield bad("AOF is off: nothing survives a restart", f"{cli} CONFIG SET appendonly yes {KEEP}")
-    fsync = told.config.get("appendfsync", "")
+    fsync = looked.config.get("appendfsync", "")
     if strict and fsync not in {"", "always"}:
         yield bad(
             f"CONSENT_DURABILITY is strict, but appendfsync is {fsync}", f"{cli} CONFIG SET appendfsync always {KEEP}"
@@ -51,19 +51,19 @@ def _durable(told: Server, settings: Settings, cli: str) -> Iterator[Finding]:
             "CONSENT_DURABILITY is everysec: a power loss may lose the last second",
             "CONSENT_DURABILITY=strict, and appendfsync always on the server",
         )
-    if told.info["maxmemory_policy"] != "noeviction":
+    if looked.info["maxmemory_policy"] != "noeviction":
         yield bad("the server evicts keys when it is full", f"{cli} CONFIG SET maxmemory-policy noeviction {KEEP}")
-    if told.info.get("evicted_keys"):
+    if looked.info.get("evicted_keys"):
         yield bad(
-            f"{told.info['evicted_keys']} keys were evicted: records are gone",
+            f"{looked.info['evicted_keys']} keys were evicted: records are gone",
             "consent doctor --all, then restore a backup",
         )
-    if told.config.get("timeout", "0") != "0":
+    if looked.config.get("timeout", "0") != "0":
         yield warn("the server closes connections that are idle", f"{cli} CONFIG SET timeout 0 {KEEP}")
 
 
-def _failing(told: Server, cli: str) -> Iterator[Finding]:
-    info = told.info
+def _failing(looked: Server, cli: str) -> Iterator[Finding]:
+    info = looked.info
     if info.get("loading"):
         yield bad("the server is reading its files back", f"{cli} INFO persistence shows how far it is: wait")
     if info["aof_enabled"] and info.get("aof_last_write_status", "ok") != "ok":
@@ -71,7 +71,7 @@ def _failing(told: Server, cli: str) -> Iterator[Finding]:
     if info["aof_enabled"] and info.get("aof_last_bgrewrite_status", "ok") != "ok":
         yield warn("the AOF could not be rewritten: it grows", f"make room on its disk, then {cli} BGREWRITEAOF")
     if info.get("rdb_last_bgsave_status", "ok") != "ok":
-        stops = told.config.get("save") and told.config.get("stop-writes-on-bgsave-error") != "no"
+        stops = looked.config.get("save") and looked.config.get("stop-writes-on-bgsave-error") != "no"
         say, do = "a snapshot could not be written", f"make room on its disk; {cli} CONFIG SET save '' {KEEP}"
         yield bad(f"{say}: the server refuses all writes", do) if stops else warn(say, do)
     if info.get("aof_delayed_fsync"):
@@ -81,14 +81,14 @@ def _failing(told: Server, cli: str) -> Iterator[Finding]:
         )
 
 
-def _room(told: Server, cli: str) -> Iterator[Finding]:
-    info, most = told.info, int(told.info.get("maxmemory", 0))
+def _room(looked: Server, cli: str) -> Iterator[Finding]:
+    info, most = looked.info, int(looked.info.get("maxmemory", 0))
     if most and info["used_memory"] > NEARLY_FULL * most:
         yield bad(
             f"{info['used_memory'] >> 20} of {most >> 20} MiB are in use: a full server refuses orders",
             f"{cli} CONFIG SET maxmemory {2 * most >> 20}mb {KEEP}, if the machine has that memory",
         )
-    clients = int(told.config.get("maxclients", 0))
+    clients = int(looked.config.get("maxclients", 0))
     if clients and info.get("connected_clients", 0) > NEARLY_FULL * clients:
         yield bad(
             f"{info['connected_clients']} of {clients} connections are taken",
@@ -128,11 +128,11 @@ def _promoted(known: int, settings: Settings) -> Iterator[Finding]:
         yield good(f"each of {known} replicas that may be promoted has every acknowledged write")
 
 
-def _doors(told: Server, cli: str) -> Iterator[Finding]:
-    ports = {told.config.get("port", "0"), told.config.get("tls-port", "0")} - {"0"}
-    if not told.open or not ports:
+def _doors(looked: Server, cli: str) -> Iterator[Finding]:
+    ports = {looked.config.get("port", "0"), looked.config.get("tls-port", "0")} - {"0"}
+    if not looked.open or not ports:
         return
-    bound = set(told.config.get("bind", "").split())
+    bound = set(looked.config.get("bind", "").split())
     near = bound <= LOOPBACK and bound
     yield warn(
         "anyone who reaches the server "

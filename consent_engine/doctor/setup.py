@@ -82,10 +82,10 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
         yield bad(str(error), "set it, then start again")
     routes = settings.routes()
     if not settings.embedded:
-        for what, name in (*routes.items(), ("the BSS", settings.bss_name())):
+        for subject, name in (*routes.items(), ("the BSS", settings.bss_name())):
             if name == SIMULATED:
                 yield bad(
-                    f"{what} is simulated: nothing reaches subscribers",
+                    f"{subject} is simulated: nothing reaches subscribers",
                     "CONSENT_GATEWAY and CONSENT_BSS: name real ones",
                 )
     for carrier, sender in settings.senders().items():
@@ -121,8 +121,8 @@ def _quick_yeses(settings: Settings) -> Iterator[Finding]:
     if settings.suspect_replies == "off":
         yield warn("a yes that no person can have written counts as a yes", "CONSENT_SUSPECT_REPLIES=code")
     elif settings.reading_speed > FASTEST:
-        told = f"nobody reads {settings.reading_speed:,} characters a second: no yes is suspect for its speed or rhythm"
-        yield warn(told, "CONSENT_READING_SPEED=60")
+        text = f"nobody reads {settings.reading_speed:,} characters a second: no yes is suspect for its speed or rhythm"
+        yield warn(text, "CONSENT_READING_SPEED=60")
     elif not settings.cadence:
         yield warn("no yes is suspect for the same rhythm as those of other numbers", "CONSENT_CADENCE=5")
 
@@ -132,9 +132,9 @@ def masters(ahead: Mapping[str, Millis]) -> Iterator[Finding]:
     slow, fast = min(ahead, key=ahead.__getitem__, default=""), max(ahead, key=ahead.__getitem__, default="")
     apart = ahead[fast] - ahead[slow] if ahead else 0
     if apart > CLOCKS_APART_MS:
-        told = f"the clocks of {slow} and {fast} differ by {apart:,} ms, and only {CLOCKS_APART_MS:,} are allowed for"
+        text = f"the clocks of {slow} and {fast} differ by {apart:,} ms, and only {CLOCKS_APART_MS:,} are allowed for"
         yield bad(
-            f"{told}: a reservation may be taken over from a process that still saves", "chronyc tracking on both"
+            f"{text}: a reservation may be taken over from a process that still saves", "chronyc tracking on both"
         )
 
 
@@ -142,13 +142,13 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
     """Check this host's clock and disk, and who may read the secret."""
     before, at, after = time.time(), now(), time.time()
     skew = at / 1000 - (before + after) / 2
-    told, do = f"this host's clock differs from the server's by {skew:.0f} s", "chronyc tracking on both"
+    text, do = f"this host's clock differs from the server's by {skew:.0f} s", "chronyc tracking on both"
     if abs(skew) > TOLERANCE_S:
         yield bad(
-            told, f"{do}: while the server's is wrong, gateways' signed posts are answered 401, replies among them"
+            text, f"{do}: while the server's is wrong, gateways' signed posts are answered 401, replies among them"
         )
     elif abs(skew) * 1000 > SKEW_MS + (after - before) * 500:
-        yield warn(told, do)
+        yield warn(text, do)
     else:
         yield good("clocks agree")
     folder = settings.data_dir
@@ -158,8 +158,8 @@ def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
             yield bad("other users can read the secret", f"chmod 600 {quote(str(folder / 'secret'))}")
     if settings.embedded:
         free = shutil.disk_usage(folder).free
-        told = f"{free >> 20} MiB free in the data folder"
-        yield bad(told, f"df -h {quote(str(folder))}: make room") if free < LEAST_DISK else good(told)
+        text = f"{free >> 20} MiB free in the data folder"
+        yield bad(text, f"df -h {quote(str(folder))}: make room") if free < LEAST_DISK else good(text)
 
 
 def gateway_clocks(lags: Mapping[str, Lag]) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ def _paused(standing: Mapping[Endpoint, Pause], now: Millis) -> Iterator[Finding
 
 def _lanes(lanes: Lanes, heard: Iterable[str], paused: Container[str]) -> Iterator[Finding]:
     """Find lanes whose work waits. Of a paused one that is said already: more workers would not help."""
-    served = {lane for told in heard for lane in Lane if lane.value in lanes_of(told)}
+    served = {lane for announcement in heard for lane in Lane if lane.value in lanes_of(announcement)}
     for lane, depth in lanes.depths().items():
         wait = depth.waiting - depth.parked  # parked effects wait for a person
         if served and lane not in served and wait:
@@ -115,13 +115,13 @@ def _ago(passed: Millis) -> str:
     return f"{seconds} s"
 
 
-def lanes_of(told: str) -> list[str]:
+def lanes_of(announcement: str) -> list[str]:
     """Return the lanes in a worker's announcement.
 
     >>> lanes_of("pid 7: inbound,sms; by its clock: 0 in flight, 0 troubles")
     ['inbound', 'sms']
     """
-    return told.partition(": ")[2].partition(";")[0].split(",")
+    return announcement.partition(": ")[2].partition(";")[0].split(",")
 
 
 def _stuck(store: Store) -> Iterator[Finding]:
@@ -129,9 +129,9 @@ def _stuck(store: Store) -> Iterator[Finding]:
     for lane in Lane:
         reasons = Counter(each.reason[:REASON_SHOWN] for each in found if each.lane is lane)
         if reasons:
-            told = ", ".join(f"{count} x {why or 'no reason'}" for why, count in reasons.most_common(5))
+            summary = ", ".join(f"{count} x {why or 'no reason'}" for why, count in reasons.most_common(5))
             yield warn(
-                f"lane {lane}: {reasons.total()} on the stuck list: {told}",
+                f"lane {lane}: {reasons.total()} on the stuck list: {summary}",
                 "consent stuck, ask the other side what became of each, then consent retry ORDER, or --all --lane "
                 f"{lane} --dry-run",
             )

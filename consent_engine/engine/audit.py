@@ -83,8 +83,8 @@ class _Replay:
             self.newest[leaf.record] = leaf
             if leaf.of is Chained.LINE:
                 self._begun(leaf)
-            if (what := self._differs(leaf, kept.get(leaf.record))) is not None:
-                self.wrong[leaf.record] = what
+            if (fault := self._differs(leaf, kept.get(leaf.record))) is not None:
+                self.wrong[leaf.record] = fault
 
     def _begun(self, leaf: Leaf) -> None:
         if leaf.seq == 0:

@@ -159,12 +159,12 @@ def _of_report(outside: Outside, line: str, carrier: str, about: Sequence[str]) 
 
 _OF_REPORTS = frozenset({Purpose.REPORT, Purpose.REWARD, Purpose.CODE})
 _OF_LINES: Mapping[Purpose, Callable[[str, Sequence[str]], str]] = {
-    Purpose.CLARIFICATION: lambda carrier, told: which_one(carrier, told[0], told[1:]),
-    Purpose.OPTED_OUT: lambda carrier, told: stopped(carrier, told[0]),
-    Purpose.HELP: lambda carrier, told: helped(carrier, told[0]),
-    Purpose.HELD: lambda carrier, told: held(carrier, told[0], int(told[1])),
+    Purpose.CLARIFICATION: lambda carrier, values: which_one(carrier, values[0], values[1:]),
+    Purpose.OPTED_OUT: lambda carrier, values: stopped(carrier, values[0]),
+    Purpose.HELP: lambda carrier, values: helped(carrier, values[0]),
+    Purpose.HELD: lambda carrier, values: held(carrier, values[0], int(values[1])),
     Purpose.PROVE: lambda carrier, _: proof(carrier),
-    Purpose.MARKETING_FREE: lambda carrier, told: registered(carrier, told[0]),
-    Purpose.ENDED: lambda carrier, told: ended((carrier, *told)),
-    Purpose.WITHDRAW_ASK: lambda carrier, told: withdraw_ask((carrier, *told)),
+    Purpose.MARKETING_FREE: lambda carrier, values: registered(carrier, values[0]),
+    Purpose.ENDED: lambda carrier, values: ended((carrier, *values)),
+    Purpose.WITHDRAW_ASK: lambda carrier, values: withdraw_ask((carrier, *values)),
 }

@@ -37,8 +37,8 @@ class Health:
     failed_share: float = 0
     refusing: bool = False
     """whether it refuses our account, and has taken nothing since"""
-    told: Millis = 0
-    told_refusing: Millis = 0
+    logged: Millis = 0
+    refusal_logged: Millis = 0
     troubled: Millis = 0
     """since when calls have failed and none was answered, even without an outage; 0: the last one was answered"""
 
@@ -81,7 +81,7 @@ def _health(counted: Mapping[str, float], target: Endpoint, now: Millis) -> Heal
         calls=calls * 0.5 ** (max(0, now - kept("at")) / HALF_MS),
         failed_share=kept("failures") / calls if calls else 0,
         refusing=fails and kept("refused") > answered,
-        told=int(kept("told")),
-        told_refusing=int(kept("told_refusing")),
+        logged=int(kept("told")),
+        refusal_logged=int(kept("told_refusing")),
         troubled=since if failed > answered and since > answered and asked else 0,
     )

@@ -5,10 +5,10 @@ import asyncio
 
 import pytest
 
+from consent_engine.backup.back_up import back_up
 from consent_engine.backup.fill import fill
 from consent_engine.backup.manifest import read
 from consent_engine.backup.put_back import put_back
-from consent_engine.backup.take import take
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Reply
@@ -43,7 +43,7 @@ def test_nothing_acknowledged_before_a_backup_of_a_busy_cluster_is_lost(town, na
     with desks(loaded(named)) as orders:
         until("orders are taken", lambda: len(orders) > CELLS)
         before = dict(orders)
-        take(loaded(named), None, folder, silent)
+        back_up(loaded(named), None, folder, silent)
         assert len(orders) > len(before), "nobody waited for it"
     manifest = read(folder)
     assert (manifest.cells, manifest.cluster) == (CELLS, True)
@@ -81,7 +81,7 @@ def test_a_backup_of_a_cluster_goes_into_no_data_folder_one_redis_or_other_numbe
     folder = tmp_path / "kept"
     with installation(loaded(named)) as found:
         placed(found.engine(), 1)
-    take(loaded(named), None, folder, silent)
+    back_up(loaded(named), None, folder, silent)
     alone = {"CONSENT_REDIS_URL": "redis://127.0.0.1:1/0", "CONSENT_CELLS": "1", "CONSENT_REPLICAS": "0"}
     embedded = Settings.load({"CONSENT_DATA_DIR": str(tmp_path / "d")}, None)
     for there in (embedded, loaded(named, **alone), loaded(named, CONSENT_CELLS="3")):
@@ -98,9 +98,9 @@ def test_no_backup_is_made_while_slots_change_hands_nor_with_another_number_of_c
     giver.do("CLUSTER", "SETSLOT", slot, "MIGRATING", town.id_of(taker))
     try:
         with pytest.raises(SettingsError, match="slots of this cluster are being moved"):
-            take(loaded(named), None, tmp_path / "b", silent)
+            back_up(loaded(named), None, tmp_path / "b", silent)
     finally:
         giver.do("CLUSTER", "SETSLOT", slot, "STABLE")
     with pytest.raises(SettingsError, match="another CONSENT_CELLS"):
-        take(loaded(named, CONSENT_CELLS="3"), None, tmp_path / "b", silent)
+        back_up(loaded(named, CONSENT_CELLS="3"), None, tmp_path / "b", silent)
     assert not list(tmp_path.glob("b*"))

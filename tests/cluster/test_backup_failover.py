@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from consent_engine.backup.take import take
+from consent_engine.backup.back_up import back_up
 from consent_engine.errors import StoreUnavailable
 from consent_engine.wiring import installation
 from tests import needs
@@ -70,7 +70,7 @@ def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(tow
     with desks(loaded(named)) as orders:
         until("orders are taken", lambda: len(orders) > MORE)
         with pytest.raises(StoreUnavailable):
-            take(loaded(named), None, folder, tell)
+            back_up(loaded(named), None, folder, tell)
         assert not list(tmp_path.glob("kept*"))
         [failed] = failing
         failed.join(90)
@@ -78,7 +78,7 @@ def test_what_lacks_something_of_a_master_that_failed_is_not_called_a_backup(tow
         had = len(orders)
         until("orders come in again", lambda: len(orders) > had + MORE)
         before = dict(orders)
-        take(loaded(named), None, folder, silent)
+        back_up(loaded(named), None, folder, silent)
     town.flush()
     imported(town, loaded(named), folder, tmp_path)
     with installation(loaded(named)) as found:

@@ -13,8 +13,8 @@ from pathlib import Path
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.backup.back_up import back_up
 from consent_engine.backup.put_back import put_back
-from consent_engine.backup.take import take
 from consent_engine.config.settings import Settings
 from tests.archive.house import SHORT, Town
 from tests.conftest import Clock
@@ -92,11 +92,11 @@ def die_everywhere(data, folder):
     kept = folder / "b"
     for n in itertools.count(1, 2):
         kept = folder / f"b{n}"
-        if _child(n, partial(take, settings(data), None, kept, silent)):
+        if _child(n, partial(back_up, settings(data), None, kept, silent)):
             break
         died["backup"] += 1
         if not kept.exists():
-            take(settings(data), None, kept, silent)
+            back_up(settings(data), None, kept, silent)
     for n in itertools.count(1):
         to = folder / f"d{n}"
         if _child(n, partial(put_back, settings(to), kept, silent)):

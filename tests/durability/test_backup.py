@@ -19,9 +19,9 @@ from consent_engine import cli
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.snapshot import received
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.backup.back_up import back_up
 from consent_engine.backup.manifest import LITTLE, NAME, listed, read, room_on, write
 from consent_engine.backup.put_back import by_hand, put_back
-from consent_engine.backup.take import take
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, Wanted, examine
 from consent_engine.domain.effects import Lane
@@ -58,7 +58,7 @@ def kept(tmp_path_factory):
         assert town.say("是")
         asked_not = town.place(OTHER)
         write_out(town.engine.store, "one")
-        manifest = take(settings(folder / "data"), None, folder / "backup", silent)
+        manifest = back_up(settings(folder / "data"), None, folder / "backup", silent)
         later = town.place(parse("13800138077"))
         town.engine.refuse(RefusalAsked(parse(REFUSED), "mobile", "ops", "cli:me"))
         town.run()
@@ -140,7 +140,7 @@ def test_nothing_that_was_acknowledged_before_a_backup_of_a_busy_system_is_lost(
         try:
             assert ready.wait(20)
             before = list(acknowledged)
-            take(settings(tmp_path / "data"), None, tmp_path / "backup", silent)
+            back_up(settings(tmp_path / "data"), None, tmp_path / "backup", silent)
             assert len(acknowledged) > len(before), "nobody waited for it"
         finally:
             stop.set()
@@ -211,15 +211,15 @@ def test_what_cannot_be_restored_is_said_in_one_line_and_nothing_is_written(kept
 def test_a_backup_is_not_made_of_data_with_another_secret_nor_over_anything(kept, tmp_path):
     folder, _, _ = kept
     with pytest.raises(SettingsError, match="CONSENT_SECRET is not the one"):
-        take(settings(folder / "data", CONSENT_SECRET="another-secret"), None, tmp_path / "b", silent)
+        back_up(settings(folder / "data", CONSENT_SECRET="another-secret"), None, tmp_path / "b", silent)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SettingsError, match="is there: name a new folder"):
-        take(settings(folder / "data"), None, folder / "backup", silent)
+        back_up(settings(folder / "data"), None, folder / "backup", silent)
 
 
 def test_a_redis_that_cannot_be_reached_leaves_nothing_behind(kept, tmp_path):
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
-        take(settings(tmp_path / "data", f"unix://{tmp_path}/nowhere"), None, tmp_path / "b", silent)
+        back_up(settings(tmp_path / "data", f"unix://{tmp_path}/nowhere"), None, tmp_path / "b", silent)
     assert not list(tmp_path.glob("b*"))
 
 
@@ -397,9 +397,9 @@ def test_a_user_of_redis_who_may_fetch_and_nothing_else_makes_a_backup(kept, tmp
                                keys=["ce:meta"])  # fmt: skip
         there = settings(tmp_path / "redis", server.url)
         url = server.url.replace("unix://", "unix://{}:p@")
-        assert take(there, url.format("keeper"), tmp_path / "b", silent).installation == manifest.installation
+        assert back_up(there, url.format("keeper"), tmp_path / "b", silent).installation == manifest.installation
         with pytest.raises(SettingsError, match="may not fetch a backup"):
-            take(there, url.format("desk"), tmp_path / "c", silent)
+            back_up(there, url.format("desk"), tmp_path / "c", silent)
         assert not list(tmp_path.glob("c*"))
 
 
@@ -410,10 +410,10 @@ def test_the_page_names_the_user_who_may_fetch():
 def test_a_backup_of_a_folder_without_data_makes_nothing_in_it(tmp_path):
     empty = tmp_path / "data"
     with pytest.raises(SettingsError, match="no data"):
-        take(settings(empty).model_copy(update={"secret": None}), None, tmp_path / "backup", silent)
+        back_up(settings(empty).model_copy(update={"secret": None}), None, tmp_path / "backup", silent)
     assert not list(tmp_path.iterdir())
     with pytest.raises(SettingsError, match="no data"):
-        take(settings(empty), None, tmp_path / "backup", silent)
+        back_up(settings(empty), None, tmp_path / "backup", silent)
     assert not list(tmp_path.iterdir())
 
 
@@ -428,7 +428,7 @@ def test_an_archive_that_is_not_the_datas_own_is_never_backed_up_as_theirs(kept,
             made.execute("UPDATE archive_meta SET value = ? WHERE name = 'installation'", (whose,))
     there = settings(folder / "data", CONSENT_ARCHIVE_URL=f"sqlite:///{file}")
     with pytest.raises(SettingsError, match="another archive than these data have"):
-        take(there, None, tmp_path / "b", silent)
+        back_up(there, None, tmp_path / "b", silent)
     assert list(tmp_path.iterdir()) == [file]
 
 
@@ -437,7 +437,7 @@ DOWN = "postgresql://postgres@127.0.0.1:1/none"
 
 def test_a_database_that_is_down_stops_no_backup_and_the_manifest_says_so(kept, tmp_path):
     folder, manifest, ids = kept
-    made = take(settings(folder / "data", CONSENT_ARCHIVE_URL=DOWN), None, tmp_path / "b", silent)
+    made = back_up(settings(folder / "data", CONSENT_ARCHIVE_URL=DOWN), None, tmp_path / "b", silent)
     assert made.archive.id == manifest.archive.id, "the data name it"
     assert made.archive.unasked == "the archive cannot be reached: OperationalError"
     assert not made.has("archive.sqlite3")
@@ -475,7 +475,7 @@ def test_a_folder_that_cannot_be_written_is_named_as_the_argument_that_it_is(kep
     folder, _, _ = kept
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=f"^FOLDER {tmp_path}/file/consent-backup.part: Not a directory"):
-        take(settings(folder / "data"), None, tmp_path / "file" / "b", silent)
+        back_up(settings(folder / "data"), None, tmp_path / "file" / "b", silent)
 
 
 def test_an_archive_that_is_named_from_the_working_folder_is_backed_up_and_restored(kept, tmp_path, monkeypatch):
@@ -486,7 +486,7 @@ def test_an_archive_that_is_named_from_the_working_folder_is_backed_up_and_resto
         settings(tmp_path / "data", CONSENT_ARCHIVE_URL="sqlite:///data/archive.sqlite3"), tmp_path / "there", silent
     )
     named = settings(tmp_path / "data", CONSENT_ARCHIVE_URL="sqlite:///data/archive.sqlite3")
-    assert take(named, None, tmp_path / "b", silent).archive == manifest.archive
+    assert back_up(named, None, tmp_path / "b", silent).archive == manifest.archive
 
 
 def test_every_file_of_a_backup_is_its_owners_alone(kept):

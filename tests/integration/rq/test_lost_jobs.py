@@ -107,7 +107,7 @@ def test_a_slice_whose_worker_dies_is_forgotten_within_a_minute(started, redis):
     jobs.serve(watching)
     worker = LaneWorker(list(Lane), redis, "w-1")
     RqQueue(started.url).wake(Lane.SMS, 1)
-    worker.take()
+    worker.do_next()
     now = int(redis.time()[0])
     assert [score - now <= WORKER_TTL_S + 1 for _, score in watching.seen] == [True]
     assert WORKER_TTL_S <= 60
@@ -119,7 +119,7 @@ def test_no_job_passes_through_an_intermediate_list_that_somebody_would_have_to_
     jobs.serve(watching)
     watching.perform = lambda lane: watching.seen.extend(redis.scan_iter("rq:queue:*")) or {"performed": 0}
     RqQueue(started.url).wake(Lane.SMS, 1)
-    LaneWorker(list(Lane), redis, "w-1").take()
+    LaneWorker(list(Lane), redis, "w-1").do_next()
     assert watching.seen == []
     jobs.serve(None)
 

@@ -66,7 +66,7 @@ def test_a_job_is_done_and_says_what_came_of_it(redis, worker, slices, wakes):
     slices.ends = {"performed": 3, "accepted": 2, "retried": 1}
     wakes.wake(Lane.SMS, 3)
     job_id = redis.lindex("rq:queue:sms", 0).decode()
-    worker.take()
+    worker.do_next()
     job = fetched(redis, job_id)
     assert slices.lanes == [Lane.SMS]
     assert job.is_finished
@@ -80,14 +80,14 @@ def test_what_was_parked_fails_the_job_in_counts_and_requeueing_is_one_more_wake
     slices.ends = jobs.SliceError("sms: performed 3, accepted 2, parked 1")
     wakes.wake(Lane.SMS, 3)
     job_id = redis.lindex("rq:queue:sms", 0).decode()
-    worker.take()
+    worker.do_next()
     failed = FailedJobRegistry("sms", connection=redis, serializer=JSONSerializer)
     assert failed.get_job_ids() == [job_id]
     assert fetched(redis, job_id).latest_result().exc_string == "sms: performed 3, accepted 2, parked 1"
     assert 80_000 < redis.ttl(f"rq:job:{job_id}") <= 86_400
     slices.ends = {"performed": 1}
     failed.requeue(job_id)
-    worker.take()
+    worker.do_next()
     assert fetched(redis, job_id).is_finished
     assert len(slices.lanes) == 2
 
@@ -96,7 +96,7 @@ def test_a_defect_fails_the_job_by_its_kind_and_names_nobody(redis, worker, slic
     slices.ends = KeyError("+8613800138000 说是")
     wakes.wake(Lane.SMS, 1)
     job_id = redis.lindex("rq:queue:sms", 0).decode()
-    worker.take()
+    worker.do_next()
     assert fetched(redis, job_id).latest_result().exc_string == "sms: KeyError"
     assert b"13800138000" not in everything(redis, "*")
     assert "13800138000" not in caplog.text
@@ -107,9 +107,9 @@ def test_what_is_no_wake_up_of_ours_is_refused_unrun(redis, worker, slices, wake
     touched = tmp_path / "touched"
     bad = attack(redis, touched)
     good = lane_queue(Lane.SMS, redis).enqueue_call(JOB, args=["sms"]).id
-    worker.take()
+    worker.do_next()
     assert slices.lanes == []
-    worker.take()
+    worker.do_next()
     assert slices.lanes == [Lane.SMS]
     assert not touched.exists()
     assert fetched(redis, good).is_finished
@@ -124,10 +124,10 @@ def test_what_is_no_wake_up_of_ours_is_refused_unrun(redis, worker, slices, wake
 
 def test_a_job_that_unpacks_to_more_than_a_wake_up_is_not_unpacked(redis, worker, slices):
     put(redis, {"data": zlib.compress(b"[" * 3_900_000)})
-    worker.take()
+    worker.do_next()
     put(redis, {"data": zlib.compress(b"[" * 3_900_000)})
     tracemalloc.start()
-    worker.take()
+    worker.do_next()
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 1_000_000
@@ -137,8 +137,8 @@ def test_a_job_that_unpacks_to_more_than_a_wake_up_is_not_unpacked(redis, worker
 def test_what_is_no_job_at_all_does_not_stand_in_the_way(redis, worker, slices, wakes, attack):
     attack(redis)
     lane_queue(Lane.SMS, redis).enqueue_call(JOB, args=["sms"])
-    worker.take()
-    worker.take()
+    worker.do_next()
+    worker.do_next()
     assert slices.lanes == [Lane.SMS]
     assert redis.type("rq:queue:timer") in {b"none", b"list"}
 
@@ -148,7 +148,7 @@ def test_a_dependent_that_somebody_hung_on_our_job_is_not_enqueued(redis, worker
     ours = redis.lindex("rq:queue:sms", 0).decode()
     other = Queue("elsewhere", connection=redis, serializer=JSONSerializer)
     other.enqueue("os.system", "true", depends_on=Dependency([fetched(redis, ours)]))
-    worker.take()
+    worker.do_next()
     assert slices.lanes == [Lane.SMS]
     assert redis.llen("rq:queue:elsewhere") == 0
 
@@ -158,7 +158,7 @@ def test_lanes_are_taken_in_turn(redis, worker, slices, wakes):
         wakes.wake(lane, 200)
         wakes.wake(lane, 200)
     for _ in range(6):
-        worker.take()
+        worker.do_next()
     assert len(slices.lanes) == 6
     assert set(slices.lanes[:3]) == {Lane.SMS, Lane.INBOUND, Lane.TIMER} == set(slices.lanes[3:])
 
@@ -166,7 +166,7 @@ def test_lanes_are_taken_in_turn(redis, worker, slices, wakes):
 def test_nobody_can_command_it_by_publishing_and_no_alarm_is_set(redis, worker, slices, wakes):
     before = {number: signal.getsignal(number) for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT)}
     wakes.wake(Lane.SMS, 1)
-    worker.take()
+    worker.do_next()
     assert redis.pubsub_numsub(PUBSUB_CHANNEL_TEMPLATE % worker.name)[0][1] == 0
     assert worker.pubsub is None
     assert worker.scheduler is None
@@ -175,13 +175,13 @@ def test_nobody_can_command_it_by_publishing_and_no_alarm_is_set(redis, worker, 
 
 
 def test_it_is_in_rqs_registry_again_after_rq_lost_its_keys(redis, worker, slices, wakes):
-    worker.take()
+    worker.do_next()
     assert [w.name for w in Worker.all(connection=redis)] == ["w-1"]
     redis.flushall()
     wakes.wake(Lane.SMS, 1)
-    worker.take()  # its bookkeeping leaves half a worker behind
+    worker.do_next()  # its bookkeeping leaves half a worker behind
     worker._beat_at = 0.0  # noqa: SLF001 - as if ten seconds later
-    worker.take()
+    worker.do_next()
     [again] = Worker.all(connection=redis)
     assert (again.name, again.pid) == ("w-1", os.getpid())
     assert redis.ttl("rq:worker:w-1") > 0
@@ -194,16 +194,16 @@ def test_what_a_killed_worker_left_is_tidied_without_being_read(redis, worker, s
     redis.sadd("rq:workers", "rq:worker:dead")
     redis.sadd("rq:workers:sms", "rq:worker:dead")
     redis.delete("rq:queue:sms")
-    worker.take()
+    worker.do_next()
     assert [redis.exists(f"rq:{registry}:sms") for registry in ("finished", "failed", "wip")] == [0, 0, 0]
     assert redis.smembers("rq:workers:sms") == {b"rq:worker:w-1"}
 
 
 def test_a_job_costs_half_of_what_rqs_own_worker_spends(redis, worker, slices, wakes):
-    worker.take()
+    worker.do_next()
     wakes.wake(Lane.SMS, 1)
     redis.config_resetstat()
-    worker.take()
+    worker.do_next()
     commands = int(redis.info("stats")["total_commands_processed"])
     assert commands <= 35  # 32 with the CONFIG and INFO of this test; SimpleWorker: 58 to 64
 

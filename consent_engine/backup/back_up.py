@@ -39,7 +39,7 @@ PART = "consent-backup.part"
 _LOCK = "lock"
 
 
-def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, with_secret: bool = True) -> Manifest:
+def back_up(settings: Settings, source: str | None, folder: Path, tell: Tell, *, with_secret: bool = True) -> Manifest:
     """Back up everything into a new folder. source: the Redis, as reached by a user who may copy it; None: as set.
 
     Raises SettingsError and StoreUnavailable; then there is no folder of that name.
@@ -53,7 +53,7 @@ def take(settings: Settings, source: str | None, folder: Path, tell: Tell, *, wi
             wire = Wire(client, proves=False, replicas=0, named_by=named_by)
             meta = RedisSurvey(wire, Cell(alone=not cluster)).meta()
             database = int(client.connection_pool.connection_kwargs.get("db") or 0)
-        _are_ours(meta, settings, secret)
+        _check_origin(meta, settings, secret)
         copied = copy_servers(url, settings.cells, private_folder(part / REDIS), tell, named_by)
         archive = _archive(settings, meta, part / ARCHIVE_FILE, tell)
         if with_secret:
@@ -115,7 +115,7 @@ def _address(settings: Settings, source: str | None, tell: Tell) -> Iterator[tup
             yield server.url, NAMED_BY
 
 
-def _are_ours(meta: Mapping[str, str], settings: Settings, secret: str) -> None:
+def _check_origin(meta: Mapping[str, str], settings: Settings, secret: str) -> None:
     """Raise SettingsError where the data were written with another secret or number of cells than the one to be kept,
     or by no engine.
     """
