@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import WITHOUT_CALLS, Lane
-from consent_engine.engine.lasting_trouble import LastingTrouble
+from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.errors import StoreUnavailable
 from consent_engine.process.shutdown import Stop
 from workers.engine_loop import EngineLoop
@@ -70,7 +70,7 @@ def _in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{word} {count}" for word, count in counts.items())
 
 
-_away = LastingTrouble(log, "no slice can be performed now")
+_away = LogOnChange(log, "no slice can be performed now")
 _serving: list[Slices] = []
 """The slices that jobs use: RQ calls a function by its name, so its module must hold them; set once, by `serve`."""
 

@@ -4,8 +4,8 @@ import logging
 import random
 from collections.abc import Callable
 
-from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.engine.limits import TICK_S
+from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.scribe import write_out
 from consent_engine.ports import Store
 from workers.ticking import Ticking
@@ -32,7 +32,7 @@ class Scribe(Ticking):
     """
 
     def __init__(self, make: Callable[[], Store], name: str, tick_s: float = TICK_S) -> None:
-        super().__init__("scribe", LastingTrouble(log, "the journal waits"), tick_s)
+        super().__init__("scribe", LogOnChange(log, "the journal waits"), tick_s)
         self._make = make
         self._reader = name
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from consent_engine.adapters.tariff_pages import HttpTariffPages
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.first_review import FirstReviews
-from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.engine.limits import TICK_S
+from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.publication import Publication
 from consent_engine.errors import ConsentError
 from consent_engine.ports.review_command import ReviewCommand
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Ticking(threading.Thread):
     """A thread with its own event loop. trouble: logs what goes wrong, which never ends the thread"""
 
-    def __init__(self, name: str, trouble: LastingTrouble, tick_s: float) -> None:
+    def __init__(self, name: str, trouble: LogOnChange, tick_s: float) -> None:
         super().__init__(name=name, daemon=True)
         self._trouble = trouble
         self._tick_s = tick_s
@@ -64,7 +64,7 @@ class FirstReviewer(Ticking):
         self, make: Callable[[], Engine], command: ReviewCommand, share: float, secret: str, name: str
     ) -> None:
         trouble = "CONSENT_REVIEW_COMMAND cannot hear calls now: reviewers hear them"
-        super().__init__("reviews", LastingTrouble(log, trouble), TICK_S)
+        super().__init__("reviews", LogOnChange(log, trouble), TICK_S)
         self._make = make
         self._more = command, share, secret, name
 
@@ -85,7 +85,7 @@ class TariffWatch(Ticking):
     def __init__(
         self, make: Callable[[], Engine], name: str, tick_s: float = TICK_S, pages: TariffPages | None = None
     ) -> None:
-        super().__init__("tariffs", LastingTrouble(log, "tariff pages cannot be checked now"), tick_s)
+        super().__init__("tariffs", LogOnChange(log, "tariff pages cannot be checked now"), tick_s)
         self._make = make
         self._worker = name
         self._pages = pages

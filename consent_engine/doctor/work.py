@@ -6,10 +6,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.engine.flow import Series, lately
 from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
+from consent_engine.engine.throughput import Series, lately
 from consent_engine.ports import Endpoint, Lanes, Registry, Store
 from consent_engine.ports.pauses import LANE, Pause
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import ACTIVATE, DEACTIVATE, Lane, Outcome, Uncertain
 from consent_engine.engine.ask_holder import looked_up
-from consent_engine.engine.lasting_trouble import LastingTrouble
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_call import call
 from consent_engine.errors import StoreUnavailable
@@ -66,7 +66,7 @@ class Flights:
         self._landed: list[Landed] = []
         self._recorder: asyncio.Task[None] | None = None
         self._recorded = asyncio.Event()
-        self._unrecorded = LastingTrouble(log, "outcomes cannot be recorded now")
+        self._unrecorded = LogOnChange(log, "outcomes cannot be recorded now")
 
     def free(self, lane: Lane) -> int:
         """Return how many more calls of a lane may begin."""

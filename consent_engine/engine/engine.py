@@ -40,6 +40,7 @@ from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.receive import Incoming, Receiver, RefusalAsked, owner_of
 from consent_engine.engine.report_book import ReportBook
+from consent_engine.engine.retry_backlog import Trouble
 from consent_engine.engine.revealing import Revealer
 from consent_engine.engine.revoking import revoking
 from consent_engine.engine.round_trips import drive, or_raised
@@ -57,7 +58,6 @@ from consent_engine.engine.stuck import (
     retrying_other,
     stuck_effects,
 )
-from consent_engine.engine.trouble import Trouble
 from consent_engine.engine.undeliverable import Undeliverable
 from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, OrderNotFound, StoreUnavailable
 from consent_engine.ports import LiftResult, Outside, Queue, Registry, Store, Stored

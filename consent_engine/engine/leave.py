@@ -21,7 +21,7 @@ from consent_engine.domain.effects import LEAVES, WAKE_LINE, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line, request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.lasting_trouble import LastingTrouble
+from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.round_trips import drive, load, prove, save
 from consent_engine.engine.scribe import bring
 from consent_engine.engine.store_requests import Step
@@ -154,7 +154,7 @@ class Mover:
         self._told = told
         self._waiting: list[Leased] = []
         self._moving: asyncio.Task[None] | None = None
-        self._trouble = LastingTrouble(log, "timer: finished records cannot leave the store now")
+        self._trouble = LogOnChange(log, "timer: finished records cannot leave the store now")
 
     def take(self, leased: Sequence[Leased]) -> list[Leased]:
         """Queue the records that are to leave, and return all other leases, but those that go with their records."""

@@ -77,7 +77,7 @@ class Measures:
         return dict(counts)
 
     def flow(self) -> dict[str, int]:
-        """Return the throughput since the last time, as engine/flow.py reads it; of calls, the drained ones."""
+        """Return the throughput since the last time, as engine/throughput.py reads it; of calls, the drained ones."""
         flow, self._flow = self._flow, Counter()
         return dict(flow)
 

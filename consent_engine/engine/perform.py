@@ -25,14 +25,14 @@ from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.calls_in_flight import Flights, Landed
-from consent_engine.engine.carry_on import CarryOn
 from consent_engine.engine.change_order import barring, giving_back, line_recording, recording
 from consent_engine.engine.endings import end_recording
-from consent_engine.engine.known_orders import KnownOrders
+from consent_engine.engine.lease_on_commit import LeaseOnCommit
 from consent_engine.engine.leave import MOST_WAITING, Mover
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked, recording_event_on
 from consent_engine.engine.metrics import Measures
+from consent_engine.engine.order_cache import OrderCache
 from consent_engine.engine.outside_call import known_outcome
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
@@ -78,8 +78,8 @@ class Performer:
         self._mover = Mover(store, self._left)
         self.measures = Measures()
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
-        self._known = KnownOrders(pace, lambda: bool(self.awake))
-        self._carry = CarryOn(self._room, gate.gateway, self._start, pace)
+        self._known = OrderCache(pace, lambda: bool(self.awake))
+        self._carry = LeaseOnCommit(self._room, gate.gateway, self._start, pace)
 
     async def perform(self, lane: Lane, seconds: float) -> Tally:
         """Perform one slice of about `seconds` at most. Raises StoreUnavailable when the store cannot be reached."""

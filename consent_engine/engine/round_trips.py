@@ -18,7 +18,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.reply_cadence import Beat, Newest
-from consent_engine.engine.answers import answers
+from consent_engine.engine.store_batches import answers
 from consent_engine.engine.store_requests import (
     Ask,
     Load,

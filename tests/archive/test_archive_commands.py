@@ -8,8 +8,8 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.engine.pressure import PressureWatch
 from consent_engine.engine.receive import RefusalAsked
+from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.engine.scribe import write_out
 from tests.archive.house import SHORT, Town, broken, kept_of
 from tests.conftest import NUMBER, OTHER

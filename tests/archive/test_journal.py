@@ -21,7 +21,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.leaf import Chained, Leaf, leaf_hash, mark_of
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
-from consent_engine.engine.pressure import PressureWatch
+from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import Piece, Waiting

@@ -9,7 +9,7 @@ from consent_engine.api.http.outages import QUIET_S, Outages
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import Lane
-from consent_engine.engine.lasting_trouble import LastingTrouble
+from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.process.logs import OneLine, OneObject, redacted
 
 KEY = "ce_3f9c2a7b51d04e68"
@@ -93,7 +93,7 @@ def test_many_events_that_are_saved_together_are_a_line_each(world, caplog):
 
 
 def test_trouble_that_lasts_is_a_line_when_it_begins_and_one_when_it_is_over(caplog):
-    trouble = LastingTrouble(logging.getLogger("test"), "outcomes cannot be recorded now")
+    trouble = LogOnChange(logging.getLogger("test"), "outcomes cannot be recorded now")
     trouble.over()
     for _ in range(300):
         trouble.met(OSError("the store is away"))

@@ -15,7 +15,7 @@ from consent_engine.api.http.bounds import Bounds
 from consent_engine.domain.effects import Unavailable
 from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.lasting_trouble import LastingTrouble
+from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.ports import Subscribers
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class DoorLookUp:
         self._bounds = bounds
         self._known: tuple[Subscribers | None] | None = None
         self._rests_until = 0.0
-        self._trouble = LastingTrouble(log, "the BSS does not say who has a number: orders are taken without")
+        self._trouble = LogOnChange(log, "the BSS does not say who has a number: orders are taken without")
 
     async def of(self, msisdn: str) -> Subscriber | None:
         """Return the number's subscriber; None where no BSS can be asked, or it did not answer in time."""

@@ -30,7 +30,7 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
-from consent_engine.engine.pressure import PressureWatch
+from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import Endpoint, LaneDepth, OpenReports, ServerMemory, Tally, Waiting
 from consent_engine.ports.queries import Queries

@@ -11,7 +11,7 @@ from consent_engine.domain.days import later
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.pressure import WEEK, Over, PressureWatch
+from consent_engine.engine.sales_outcomes import WEEK, Over, PressureWatch
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Tally
 

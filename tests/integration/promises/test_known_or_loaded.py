@@ -19,9 +19,9 @@ from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.engine.known_orders import KnownOrders
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.order_cache import OrderCache
 from consent_engine.errors import ConsentError
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.integration.promises.machine import for_a_slice, jumping_loop
@@ -43,14 +43,14 @@ STEP = MappingProxyType(
 ACTS = ("cancel", "resend", "retry", "give_up", "voice", "gone", "dies", "reach", "other", "other", "second", "held")
 
 
-class Loaded(KnownOrders):
+class Loaded(OrderCache):
     """No order is ever known."""
 
     def of(self, order_id):
         return None
 
 
-class Counted(KnownOrders):
+class Counted(OrderCache):
     """Known orders, counted when they are asked for. hits: how many were known"""
 
     hits = 0

@@ -12,8 +12,8 @@ from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine.known_orders import KNOWN_S, MOST, KnownOrders, _Known
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.order_cache import KNOWN_S, MOST, OrderCache, _Known
 from consent_engine.engine.perform import Performer
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import CommitResult, Outside
@@ -272,7 +272,7 @@ async def stands(activation):
 
 
 def test_known_orders_are_bounded(order):
-    known = KnownOrders(Pace(watch=lambda: 0.0), lambda: True)
+    known = OrderCache(Pace(watch=lambda: 0.0), lambda: True)
     others = [replace(order, doc=replace(order.doc, id=f"{n:028x}"), effects={}) for n in range(MOST + 1)]
     for each in others:
         known._put(each.id, _Known(0.0, each.version, each, only=True))  # noqa: SLF001

@@ -25,7 +25,7 @@ class Carried(NamedTuple):
     leased: Leased
 
 
-class CarryOn:
+class LeaseOnCommit:
     """Leasing within commits. room: how many calls of a lane may begin here at once, without waking a worker · stands:
     the gateway of a leased SMS where that is paused, else '' · start: as `Flights.start`
     """

@@ -4,7 +4,7 @@ import logging
 from time import monotonic
 
 
-class LastingTrouble:
+class LogOnChange:
     """A kind of trouble, met any number of `times` in a row. words: what cannot be done now."""
 
     def __init__(self, log: logging.Logger, words: str) -> None:

@@ -31,7 +31,7 @@ class _Known(NamedTuple):
     only: bool
 
 
-class KnownOrders:
+class OrderCache:
     """The known orders of one performer. is_wanted: whether its next steps are expected here; if not, nothing is
     known
     """
