@@ -114,7 +114,7 @@ def installation(
 ) -> Iterator[Installation]:
     """Open the data: in the Redis that was named, else in the data folder's own server, started if it does not run.
 
-    own: the folder's server must be ours, not one that a passing command started (for `serve`). Checked before
+    own: the folder's server must be its own, not one that a passing command started (for `serve`). Checked before
     anything is written: raises SettingsError when the server cannot keep our promises. stocked: ensure that the plans
     of CONSENT_PLANS exist; ops commands do without, or a wrong file could not be corrected by loading another.
     """
@@ -196,7 +196,7 @@ def _log_is_not_ahead(engine: Engine, keep: Retention) -> None:
 
 @contextmanager
 def data(settings: Settings, progress: Callable[[str], None] | None, *, own: bool) -> Iterator[Installation]:
-    """Reach the servers of an installation, whatever they hold; start the data folder's own where it does not run."""
+    """Reach the servers of an installation, with any data; start the data folder's own where it does not run."""
     secret = settings.secret_for(settings.data_dir)
     with closing(archive_of(settings)) as archive:
         if settings.redis_url is not None:

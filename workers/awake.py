@@ -104,7 +104,7 @@ class Awake:
         if self._is_to_end:
             self._engine.queue.leaves(self._lanes)
         else:
-            self._look()  # for effects made due while nobody was woken for them
+            self._look()  # for effects made due without a wake-up
 
     def _look(self) -> int:
         found = self._engine.performer.look(self._lanes)

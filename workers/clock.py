@@ -1,4 +1,4 @@
-"""The clock of a worker process: wakes lanes with effects due, and does their work itself where nobody else does."""
+"""The clock of a worker process: wakes lanes with effects due, and does their work itself where no other does."""
 
 import asyncio
 import logging
@@ -107,7 +107,7 @@ class Clock(threading.Thread):
             await self._perform(engine, lane)
 
     def _count(self, engine: Engine) -> None:
-        """Report what this process measured since the last tick; check now and then for outages."""
+        """Report the figures of this process since the last tick; check now and then for outages."""
         for measures in (self._measures, engine.performer.measures):
             counts, flow = measures.drain(), measures.flow()
             if counts or flow:
@@ -117,7 +117,7 @@ class Clock(threading.Thread):
             tell_outages(engine)
 
     def _trim(self, engine: Engine) -> None:
-        """Now and then delete from Redis what must not be kept any longer."""
+        """Now and then delete from Redis the records past retention."""
         if monotonic() < self._trim_at:
             return
         self._trim_at = monotonic() + TRIM_EVERY_S
@@ -127,7 +127,7 @@ class Clock(threading.Thread):
             )
 
     async def _expire(self, engine: Engine) -> None:
-        """Now and then delete from SQL what its retention no longer allows: a little a tick, until nothing is left."""
+        """Now and then delete from SQL the rows past retention: a little a tick, until nothing is left."""
         archive = engine.store.archive
         if archive is None or monotonic() < self._expire_at:
             return

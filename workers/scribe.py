@@ -1,4 +1,4 @@
-"""The scribe of a worker process: brings what changed to SQL, whether RQ is there or not."""
+"""The scribe of a worker process: brings changes to SQL, with or without RQ."""
 
 import logging
 import random

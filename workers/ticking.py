@@ -1,4 +1,4 @@
-"""Threads of a worker process that do their rounds until stopped, whatever becomes of one of them.
+"""Threads of a worker process that do their rounds until stopped, even if one of them fails.
 
 Two of them: the operator's command hears calls, and tariff pages are checked; each in one worker process at a time.
 """
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Ticking(threading.Thread):
-    """A thread with its own event loop. trouble: logs what goes wrong, which never ends the thread"""
+    """A thread with its own event loop. trouble: logs errors, which never end the thread"""
 
     def __init__(self, name: str, trouble: LogOnChange, tick_s: float) -> None:
         super().__init__(name=name, daemon=True)
@@ -46,7 +46,7 @@ class Ticking(threading.Thread):
 
     @contextmanager
     def _round(self) -> Iterator[None]:
-        """Log what goes wrong in the block, and go on behind it."""
+        """Log the error of the block, and go on behind it."""
         try:
             yield
         except ConsentError as error:

@@ -39,7 +39,7 @@ class WakeJob(Job):
 
     @property
     def func(self) -> Callable[[str], jobs.Result]:
-        """The one function that is called, whatever the job says."""
+        """The one function that is called, for any job."""
         return jobs.perform
 
     @property

@@ -58,7 +58,7 @@ class Answer:
         return ids if all(ids) and len(set(ids)) == len(ids) else ()
 
     def value(self, field: str) -> object:
-        """Read a field of the answer's JSON object, whatever it is; None where it is not there."""
+        """Read a field of the answer's JSON object, of any type; None where it is not there."""
         try:
             said = document(self.body)
         except ValueError:

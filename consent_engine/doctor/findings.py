@@ -1,4 +1,4 @@
-"""The result of a check: how bad it is, what it is, and what to type."""
+"""The result of a check: its level, the fault, and the command to type."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check; `do` is what to type, where something is wrong."""
+    """The result of one check; `do` is the command to type, where something is wrong."""
 
     level: Level
     what: str

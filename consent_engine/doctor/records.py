@@ -34,7 +34,7 @@ REVOKING_MS = 60_000
 """How long a revocation may be at work, before an order that it has not reached is one that it never will."""
 MOST = 10_000_000
 MENDED = "put back what was missing of"
-"""The beginning of the finding that tells what was mended."""
+"""The beginning of the finding about mended records."""
 _MEMBER = re.compile(r"([olcer]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
 Plans = Callable[[], Mapping[str, Sequence[Version]]]
 """Returns every plan that was published, in all its versions."""
@@ -49,7 +49,7 @@ class _Pending(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How much to check: `all` is everything. mend: put back what is surely missing · stopped: workers are, on purpose:
+    """How much to check: `all` is everything. mend: put back parts surely missing · stopped: workers are, on purpose:
     whether they are heard from, and what waits for them, is not looked at
 
     piece: orders at a time · tell_every: the number of orders after which progress is reported
@@ -65,7 +65,7 @@ class Wanted:
 
 @dataclass
 class Walk:
-    """A walk, piece by piece. `found`: names of records by rule · `mended`: what was put right."""
+    """A walk, piece by piece. `found`: names of records by rule · `mended`: the records put right."""
 
     store: Store
     survey: RedisSurvey
@@ -313,7 +313,7 @@ class Walk:
         return [row for row in read if row[2] not in records or row[3] not in records[row[2]].effects]
 
     def _mend(self, found: Found) -> None:
-        """Put back what a record lacks. A change is refused if the record is no longer as it was read."""
+        """Put back the missing parts of a record. A change is refused if the record is no longer as it was read."""
         if (change := found.change(self.lease_ms)) is not None:
             self._save(change, *(f"{found.name} {put.effect}" for put in change.put))
         if isinstance(found, FoundOrder) and (bar := found.bar) and found.line:

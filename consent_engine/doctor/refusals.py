@@ -40,7 +40,7 @@ Whom = tuple[str, str]
 
 
 def look(walk: "Walk") -> None:
-    """Note lines whose refusal is gone though nobody lifted it; put it back if the walk mends. Note those whose refusal
+    """Note lines whose refusal is gone and was not lifted; put it back if the walk mends. Note those whose refusal
     the log lacks; have it noted there.
     """
     store = walk.store
@@ -186,7 +186,7 @@ def _note_liftings(walk: "Walk", lifted: Sequence[Lifting]) -> None:
 
 def _put_back(line: str, name: str) -> Posted:
     """Return the message that writes the restriction anew. A refusal ends what is open, for a lost suspicion too:
-    nobody can judge words that are gone.
+    words that are gone cannot be judged.
     """
     kind, _, scope = name.rpartition(":")
     carrier, _, plan = scope.partition("/")

@@ -1,4 +1,4 @@
-"""Checks of call reviews: what waits for a reviewer, and since when."""
+"""Checks of call reviews: the calls that wait for a reviewer, and since when."""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,7 +18,7 @@ REVIEW = "ask the reviewers: GET /v1/reviews, oldest first"
 def reviews(
     orders: Tally, calls: Mapping[Verdict, Tally], now: Millis, *, review_first: bool = True
 ) -> Iterator[Finding]:
-    """Check orders that wait for a review, calls that nobody has heard, and failed ones that wait for a second look.
+    """Check orders that wait for a review, calls without a review, and failed ones that wait for a second look.
 
     review_first: CONSENT_REVIEW is `before`; if not, orders that still wait are from the time when it was
     """

@@ -1,4 +1,4 @@
-"""The rules of records: each with its name, its sentence, what to type, and whether a record breaks it.
+"""The rules of records: each with its name, its sentence, the command to type, and whether a record breaks it.
 
 A rule is pure: it is asked about a record as it was read, with all that it is compared with beside it.
 """
@@ -62,7 +62,7 @@ class Found(Struct, frozen=True):
         yield from ()
 
     def change(self, lease_ms: Millis) -> LineChange | RecordChange | None:
-        """Return the change that puts back what is missing, and nothing else; None: nothing is. It names the version
+        """Return the change that puts back the missing parts, and nothing else; None: nothing is. It names the version
         that was read. A leased effect is due when its lease is over, as if it had been in the due-set all the time.
         """
         puts = {

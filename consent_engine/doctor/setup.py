@@ -1,4 +1,4 @@
-"""Checks of what people set up: versions, settings, the secret, plans, keys, gateways and BSS, the host."""
+"""Checks of the set-up: versions, settings, the secret, plans, keys, gateways and BSS, the host."""
 
 import re
 import shutil
@@ -100,7 +100,7 @@ def settings_of(settings: Settings, secret: str) -> Iterator[Finding]:
 
 
 def look_up(settings: Settings) -> list[Endpoint]:
-    """Return the BSS's look-up of a number's holder, if it has one, as a target; wrong settings are told elsewhere."""
+    """Return the BSS's look-up of a number's holder, if it has one, as a target; wrong settings are another finding."""
     try:
         asked = bss.look_up(settings.bss_name(), settings.of, settings.call_timeout)
     except SettingsError:
@@ -139,7 +139,7 @@ def masters(ahead: Mapping[str, Millis]) -> Iterator[Finding]:
 
 
 def host(settings: Settings, now: Callable[[], Millis]) -> Iterator[Finding]:
-    """Check this host's clock and disk, and who may read the secret."""
+    """Check this host's clock and disk, and the readers of the secret."""
     before, at, after = time.time(), now(), time.time()
     skew = at / 1000 - (before + after) / 2
     text, do = f"this host's clock differs from the server's by {skew:.0f} s", "chronyc tracking on both"

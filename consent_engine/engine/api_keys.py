@@ -10,7 +10,7 @@ from consent_engine.ports import ApiKey, ApiKeys
 
 MOST_KEY_LENGTH = 200
 SIGNED_IN = "oidc/"
-"""Prefix of the names of people who signed in with their identity provider: no key has such a name."""
+"""Prefix of the names of people signed in by their identity provider: no key has such a name."""
 
 
 class Keys:

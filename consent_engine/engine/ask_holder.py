@@ -1,4 +1,4 @@
-"""The subscriber look-up: the BSS says who has a number before an activation; a former holder's YES is void.
+"""The subscriber look-up: the BSS names the holder of a number before an activation; a former holder's YES is void.
 
 Only an answer lets an activation begin. An answer with another holder or network, or with a minor, is an event of the
 line, as if its network had reported it: the same code ends the order, or bars it where its activation has begun.
@@ -18,7 +18,7 @@ from consent_engine.ports import Endpoint, Leased, Outside
 from consent_engine.ports.endpoints import BSS
 
 BY = "bss"
-"""The name under which the history records what a look-up found."""
+"""The name under which the history records the result of a look-up."""
 CHANGED = "the BSS says that the number went to another holder or network"
 OF_A_CHILD = "the BSS says that the number's holder is a minor"
 
@@ -35,7 +35,7 @@ class Looked(NamedTuple):
 
 
 async def looked_up(outside: Outside, leased: Leased) -> Looked | None:
-    """Ask who has the number of an order to be activated; None without a look-up service, or for other effects."""
+    """Ask for the holder of a number before its activation; None without a look-up service, or for other effects."""
     order = leased.order
     if outside.subscribers is None or order is None or leased.effect != ACTIVATE:
         return None

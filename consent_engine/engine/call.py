@@ -96,7 +96,7 @@ def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken
 
 
 def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:
-    """Record how a call ended. A refusal is kept first, whatever is wrong with the rest of the request; a declined plan
+    """Record how a call ended. A refusal is kept first, even from a faulty request; a declined plan
     is not offered again.
 
     sells: whether a carrier has a plan of this code
@@ -143,7 +143,7 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
 
 def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
     """Load a call with its line; an archived call has version 0. Raises CallNotFound, also for another's call, and
-    ArchiveUnavailable: nobody is told that a call is unknown, and its refusal with it, while that may be wrong.
+    ArchiveUnavailable: a call is not said to be unknown, and its refusal with it, while that may be wrong.
     """
     call = wanted.call
     known = (yield from load(calls=[call])).calls.get(call)

@@ -32,7 +32,7 @@ LET_GO_AT_ONCE = 200
 
 
 class CallPage(Struct, frozen=True):
-    """A page of calls. cursor: what to request the next page with, '' at the end."""
+    """A page of calls. cursor: of the next page, '' at the end."""
 
     calls: tuple[Call, ...]
     cursor: str
@@ -48,7 +48,7 @@ class Waiting(Struct, frozen=True):
 
 
 class LetGo(Struct, frozen=True):
-    """The orders that may continue: how many, of how many calls. cursor: what to continue with, '' at the end."""
+    """The orders that may continue: how many, of how many calls. cursor: to continue with, '' at the end."""
 
     orders: int
     calls: int
@@ -110,7 +110,7 @@ class CallBook:
         return summed(self._store.queries.calls.counted(of.begins(day), of.ends(day)))
 
     def review(self, said: Review) -> Call:
-        """Take a verdict. Raises what `reviewing` does. It is proven durable before this returns."""
+        """Take a verdict. Raises as `reviewing` does. It is proven durable before this returns."""
         return one(self._run, reviewing(said))
 
     def waiting(self, cursor: str = "", limit: int = 50) -> tuple[list[Waiting], str]:
@@ -148,7 +148,7 @@ class CallBook:
         return LetGo(sum(freed), sum(1 for each in freed if each), cursor)
 
     def transcribe(self, wanted: Transcript) -> Call:
-        """Keep a transcript. Raises what `transcribing` does. It is proven durable before this returns."""
+        """Keep a transcript. Raises as `transcribing` does. It is proven durable before this returns."""
         return one(self._run, transcribing(wanted))
 
     def keep_heard(self, call: str, event: CommandHeard) -> None:

@@ -189,7 +189,7 @@ class Catalogue:
         return self.show(plan.code).newest.plan
 
     def offer(self, plan: Plan, by: str, over: Container[str] = ()) -> Plan | Proposal:
-        """Put a plan on sale; where that takes a second admin, propose it. Raises what `publish` does.
+        """Put a plan on sale; where that takes a second admin, propose it. Raises as `publish` does.
 
         A proposal replaces an earlier one, but what was proposed and replaced does not come back by itself: the same
         plan by the same admin may be a request that is sent again. over: the hashes of standing proposals that it may
@@ -220,8 +220,8 @@ class Catalogue:
             raise NothingProposed("no version of this plan is proposed") from None
 
     def approve(self, code: str, by: str, seen: str = "") -> Plan:
-        """Put on sale what another admin proposed: known from now on. seen: the hash of the proposal that was read; '':
-        not named. Raises what `publish` does, NothingProposed, SameAdmin for the admin who proposed it, and
+        """Put on sale another admin's proposal: known from now on. seen: the hash of the proposal that was read; '':
+        not named. Raises as `publish` does, NothingProposed, SameAdmin for the admin who proposed it, and
         ProposalChanged for another proposal than the one that was read.
         """
         now, proposal = self._look(), self.proposed(code)

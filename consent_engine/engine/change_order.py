@@ -117,7 +117,7 @@ def recording(
 ) -> Step[Order]:
     """Record a fact. order, now: as leased a moment ago, to save the first load.
 
-    Raises OrderNotFound, whatever `decide` raises, and StoreUnavailable after too many lost races.
+    Raises OrderNotFound, the errors of `decide`, and StoreUnavailable after too many lost races.
     """
     barred = False
     for _ in range(MOST_RACES):

@@ -190,7 +190,7 @@ def _orders_of(line: Line) -> Step[tuple[dict[str, Order], list[Order] | None, l
 
 
 def holder_changed(leased: Leased) -> Step[str]:
-    """Take back what a former holder activated, now that the number has another holder, or none.
+    """Take back the services of a former holder, now that the number has another holder, or none.
 
     Raises BrokenRecord for a timer without its line.
     """
@@ -221,7 +221,7 @@ class Endings:
         self._run = run
 
     def ask(self, order: Order, why: Why) -> EndingTaken:
-        """Have an order taken back. Raises what `ending_asked` does. Proven durable before this returns."""
+        """Have an order taken back. Raises as `ending_asked` does. Proven durable before this returns."""
         return one(self._run, ending_asked(order, why))
 
     def show(self, order: str) -> Ending:
@@ -243,7 +243,7 @@ class Endings:
         return {ending.doc.order: ending for ending in known.values()}
 
     def notice(self, ending: Ending) -> str:
-        """Return what keeps its notice from the subscriber: `waits`, `stuck`, or why there is none; '' for nothing."""
+        """Return why the subscriber has no notice: `waits`, `stuck`, or why there is none; '' for nothing."""
         notified = next((each for each in ending.events if isinstance(each, Notified)), None)
         if notified is None or not notified.effect:
             return notified.why if notified else ""

@@ -104,7 +104,7 @@ class Engine:
     # -- place ---------------------------------------------------------------------------------------------------
 
     def place(self, wanted: Placing) -> Placed:
-        """Take an order. Raises what `placing` does."""
+        """Take an order. Raises as `placing` does."""
         [result] = self.place_many([wanted])
         return or_raised(result)
 
@@ -252,7 +252,7 @@ class Engine:
         return self._held(self.store.queries, cursor, limit)
 
     def held_now(self, cursor: str = "", limit: int = 50) -> tuple[list[HeldText], str]:
-        """Return as `held` does, for whoever decides all of a group: none that is held now is missing."""
+        """Return as `held` does, for a decision on all of a group: none that is held now is missing."""
         return self._held(as_of_now(self.store), cursor, limit)
 
     def _held(self, queries: Queries, cursor: str, limit: int) -> tuple[list[HeldText], str]:

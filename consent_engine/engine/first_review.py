@@ -1,4 +1,4 @@
-"""First reviews by the operator's command: it hears calls nobody has heard; people hear those it fails, and a sample.
+"""First reviews by the operator's command: it hears unreviewed calls; people hear those it fails, and a sample.
 
 A call that it fails waits for a person's second look. A call that it passes has passed, except `disputed` calls and a
 sample, which stay for people: that the command heard them is recorded, with the seed of the draw.
@@ -40,7 +40,7 @@ class FirstReviews:
         self._again_at: Millis = 0
 
     def seed(self, at: Millis) -> str:
-        """Return the seed for the draw of a day's calls: without the secret, nobody can predict which are drawn."""
+        """Return the seed for the draw of a day's calls: without the secret, the draw cannot be predicted."""
         return keyed(self._secret, "review sample", self._engine.terms.reporting.days.of(at))
 
     async def look(self) -> int:

@@ -92,7 +92,7 @@ def standing(records: Records, check: Check) -> CheckProgress:
 
 
 def watched(look: Callable[[], CheckProgress], pause: Callable[[], bool]) -> Iterator[CheckProgress]:
-    """Yield the state of a check whenever it changes, until it is over. pause: waits; False once nobody waits."""
+    """Yield the state of a check whenever it changes, until it is over. pause: waits; False once no caller waits."""
     last = None
     while True:
         now = look()

@@ -156,7 +156,7 @@ def deciding(seen: SuspicionId, decision: Decision, now: Millis) -> Step[str]:
 
 def _decided(line: Line, restriction: Restriction, decision: Decision, now: Millis) -> Posted:
     """Return the message that decides: a refusal through the door that it came by, or a clearance. A doubtful reply
-    concerns its order alone, whatever is decided; as a refusal of calls, too, it ends every open order.
+    concerns its order alone, with either decision; as a refusal of calls, too, it ends every open order.
     """
     carriers = decision.carriers if restriction.carrier == EVERY_CARRIER else (restriction.carrier,)
     kind = UnreadRefusal if decision.refusal else UnreadClearance

@@ -1,4 +1,4 @@
-"""Events of a line: changes of its number, reported by the network, in any order. Whatever was asked of the holder
+"""Events of a line: changes of its number, reported by the network, in any order. All that was asked of the holder
 before is over.
 
 One commit writes the event, its restrictions, and the end of every open order that it ends: nothing is sent or

@@ -20,7 +20,7 @@ CHUNK = 200
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of orders. cursor: what to request the next page with, '' at the end."""
+    """A page of orders. cursor: of the next page, '' at the end."""
 
     orders: tuple[Order, ...]
     cursor: str
@@ -77,7 +77,7 @@ def page_of(found: Paged[Order]) -> Page:
 
 
 def cursor_of(last: Position | None) -> str:
-    """Return what to request the next page with: '' at the end."""
+    """Return the cursor of the next page: '' at the end."""
     return f"{last[0]}-{last[1]}" if last else ""
 
 

@@ -5,7 +5,7 @@ from time import monotonic
 
 
 class LogOnChange:
-    """A kind of trouble, met any number of `times` in a row. words: what cannot be done now."""
+    """A kind of trouble, met any number of `times` in a row. words: the work that cannot be done now."""
 
     def __init__(self, log: logging.Logger, words: str) -> None:
         self._log = log

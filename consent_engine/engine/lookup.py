@@ -1,4 +1,4 @@
-"""Orders and calls in store and archive: what has left the store is read in the archive.
+"""Orders and calls in store and archive: records that left the store are read in the archive.
 
 Records that can change are in the store alone. An order is in both only while it moves: then the store counts.
 """

@@ -82,6 +82,6 @@ class Measures:
         return dict(flow)
 
     def heard(self) -> list[EndpointHeard]:
-        """Return what was heard of each target since the last time."""
+        """Return the results of each endpoint since the last time."""
         heard, self._heard = self._heard, {}
         return list(heard.values())

@@ -67,7 +67,7 @@ def open_of(line: Line, call: str) -> Step[list[str]]:
 
 
 def gated(line: Line, call: Call, now: Millis) -> Step[tuple[dict[str, str], bool]]:
-    """Return the line's fields for what a call now means for its orders, and whether any falls with it: with violations
+    """Return the line's fields by the state of a call for its orders, and whether any falls with it: with violations
     all that are open wait for their fall; for a call that ended without one nothing waits any longer, except orders
     that its end disowns, until its timer has cancelled them.
     """
@@ -84,8 +84,8 @@ def gated(line: Line, call: Call, now: Millis) -> Step[tuple[dict[str, str], boo
 
 
 def disowned_by(line: Line, call: Call) -> Step[dict[str, WithCall]]:
-    """Return those waiting orders to which nobody agreed in the call, as its end says, each with the reason: all, where
-    nobody answered; those whose very plan was declined after they were placed; and those agreed to after it ended.
+    """Return those waiting orders that were not agreed in the call, as its end says, each with the reason: all, where
+    no person answered; those whose very plan was declined after they were placed; and those agreed to after it ended.
     """
     end, waits = call.end, [each.carrier for each in waiting_for(line, call.id)]
     if end is None or not waits:

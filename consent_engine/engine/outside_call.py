@@ -1,4 +1,4 @@
-"""One outside call: what a leased effect sends to a gateway or to the BSS, and how it ended."""
+"""One outside call: the request of a leased effect to a gateway or to the BSS, and how it ended."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Performing a lane: lease what is due, do it, record the outcome, until nothing is due or the time is over.
+"""Performing a lane: lease due effects, do them, record the outcomes, until nothing is due or the time is over.
 
 Outside calls run on the caller's event loop (`calls_in_flight`). Calls still in flight when a slice ends go on, and are
 recorded when they end.

@@ -144,7 +144,7 @@ def _weighed(
 ) -> Step[tuple[Order, dict[str, str], CallOfOrder]]:
     """Return the order as admitted, with the fields written once and the call behind it, whose recording is reserved.
 
-    Raises what `admit` does; a refusal due to the call, or to the number, is recorded on the call.
+    Raises as `admit` does; a refusal due to the call, or to the number, is recorded on the call.
     """
     line = loaded.line(made.line)
     texts = (yield from _open_texts(line)) if line.entries else []

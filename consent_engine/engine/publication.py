@@ -125,7 +125,7 @@ class Publication:
 
 
 async def found_at(pages: TariffPages, plan: Plan, url: str, how: Template = PLAIN) -> Found:
-    """Return what a page shows of a plan; for one in words of its own, the JSON beside it counts. how: to read it"""
+    """Return the finding on a page; for one in words of its own, the JSON beside it counts. how: to read it"""
     fetched = await pages.fetch(url)
     if isinstance(fetched, Missed):
         return Found(fetched.why, surely=fetched.surely)

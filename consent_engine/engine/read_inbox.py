@@ -63,7 +63,7 @@ class _Turn(NamedTuple):
 
 
 class _Decided(NamedTuple):
-    """The decisions on a message. meant: what else it asks for · laid: the yes, beside others of its agent"""
+    """The decisions on a message. meant: its other facts · laid: the yes, beside others of its agent"""
 
     todo: list[tuple[Order, Fact, Decision]]
     meant: Reading
@@ -179,7 +179,7 @@ def _meant(
     line: Line, orders: Mapping[str, Order], turn: _Turn, found: Withdrawal, now: Millis,
     *, waits: bool, rhythm: Rhythm | None,
 ) -> Reading:  # fmt: skip
-    """Return what a message asks for. found: the end of a service that it wishes"""
+    """Return the facts in a message. found: the end of a service that it wishes"""
     message = turn.message
     if turn.poison is Poison.NO:
         meant = understand(line, orders, message, waits=waits, rhythm=rhythm)
@@ -193,7 +193,7 @@ def _meant(
 def _unread(
     line: Line, orders: Mapping[str, Order], message: Unread, now: Millis, *, wholly: bool
 ) -> tuple[Reading, Withdrawal]:
-    """Return what counts of a message that lost its readers; what does not waits for a person."""
+    """Return the facts that count in a message that lost its readers; the rest waits for a person."""
     log.error("line %s: a message lost every reader: only a refusal in it counts", line.id)
     meant = Reading(unmatched=LOST_READER) if wholly else without_reader(line, orders, message)
     if wholly or not is_refusal(message):

@@ -50,7 +50,7 @@ Tell = Callable[[str], None]
 
 
 class Rebuilt(Struct):
-    """What was done. filled: cells that had lost their data · now: the store's instant · until: the instant of the
+    """The result. filled: cells that had lost their data · now: the store's instant · until: the instant of the
     newest change that SQL has · counts: how many there are of each kind · broken: ids of those that cannot be read
     """
 
@@ -124,7 +124,7 @@ def _order_of(field: str) -> str:
 
 
 def _put_back(store: Store, lines: Mapping[str, LineKept], done: Rebuilt) -> dict[str, LineKept]:
-    """Write lines; return those that somebody else wrote to meanwhile."""
+    """Write lines; return those that another process changed meanwhile."""
     there = store.journal.lines(list(lines)) if lines else {}
     changes = [each for line, kept in lines.items() for each in _line(line, kept, there[line], done)]
     saved = store.records.commit([Commit("", (each,)) for each in changes], prove=True) if changes else []
@@ -212,7 +212,7 @@ def _change(record: Order | Call | Ending | Report, fields: Mapping[str, str], p
 
 
 def _reserve(store: Store, piece: Iterable[Kept]) -> None:
-    """Reserve the Idempotency-Keys and recordings of records again: nobody else has them until they leave the store."""
+    """Reserve the Idempotency-Keys and recordings of records again: no other has them until they leave the store."""
     claims = []
     for each in piece:
         if isinstance(each.record, Order):

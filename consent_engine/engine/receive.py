@@ -28,7 +28,7 @@ LONGEST_WORD = 32
 
 
 class RefusalAsked(Struct, frozen=True):
-    """A refusal of calls, by voice or report, or entered by ops. carrier '*': all. by: who entered it. plan: for that
+    """A refusal of calls, by voice or report, or entered by ops. carrier '*': all. by: its key. plan: for that
     one only; until: no longer than that (0: for ever). kind: a refusal, or that the number is marketing-free.
     """
 

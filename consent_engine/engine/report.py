@@ -69,7 +69,7 @@ class ReportTaken(Struct, frozen=True):
 
 
 class Reports(Struct, frozen=True):
-    """The terms and look-ups by which reports are taken and decided. plans: what a carrier sells, by code and name."""
+    """The terms and look-ups by which reports are taken and decided. plans: those of a carrier, by code and name."""
 
     terms: ReportTerms
     secret: str
@@ -216,7 +216,7 @@ def _decision(
 
 
 def _amount(report: Report, reward: Reward, terms: ReportTerms) -> str:
-    """Return the amount of a reward, where it is granted or paid. What was promised is paid, whatever the settings are
+    """Return the amount of a reward, where it is granted or paid. A promise is paid, whatever the settings are
     since.
     """
     if reward not in {Reward.GRANTED, Reward.PAID}:

@@ -30,7 +30,7 @@ BATCH = 100
 
 
 class ReportPage(Struct, frozen=True):
-    """A page of reports as of an instant. cursor: what to request the next page with, '' at the end."""
+    """A page of reports as of an instant. cursor: of the next page, '' at the end."""
 
     reports: tuple[Report, ...]
     cursor: str
@@ -62,7 +62,7 @@ class ReportBook:
         self.terms = terms
 
     def record(self, made: ReportMade) -> ReportTaken:
-        """Take a report. Raises what `reporting` does. It is proven durable before this returns."""
+        """Take a report. Raises as `reporting` does. It is proven durable before this returns."""
         return or_raised(self.record_many([made])[0])
 
     def send_code(self, asked: CodeAsked) -> str:
@@ -99,7 +99,7 @@ class ReportBook:
         return [results[n] for n in range(len(made))]
 
     def decide(self, wanted: ReportDecision) -> ReportTaken:
-        """Decide a report. Raises what `deciding` does. It is proven durable before this returns."""
+        """Decide a report. Raises as `deciding` does. It is proven durable before this returns."""
         return one(self._run, deciding(wanted, self._by))
 
     def show(self, report: str) -> tuple[Report, Millis]:
@@ -143,7 +143,7 @@ class ReportBook:
         return [found.get((door, kind), OpenReports(door, kind, 0, 0)) for door in ReportDoor for kind in ReportClass]
 
     def _plans(self, carrier: str) -> list[str]:
-        """Return a carrier's plans by code and name: words that name a plan of ours."""
+        """Return a carrier's plans by code and name: words that name a plan sold here."""
         listed = self._catalogue.fresh().values()
         return [word for each in listed if each.plan.carrier == carrier for word in (each.plan.code, each.plan.name)]
 

@@ -61,7 +61,7 @@ def sending(asked: CodeAsked, secret: str) -> Step[str]:
 
 
 def proving(msisdn: Msisdn, code: str, ticket: str, secret: str) -> Step[None]:
-    """Use a number's code: the try is counted, proven, before the code is compared, so that nobody tries more often
+    """Use a number's code: the try is counted, proven, before the code is compared, so that no one tries more often
     than allowed. ticket: as `sending` gave it to the requester; '': none can be shown.
 
     Raises CodeWrong, which does not say what was wrong, and StoreUnavailable.
@@ -81,7 +81,7 @@ def proving(msisdn: Msisdn, code: str, ticket: str, secret: str) -> Step[None]:
 
 
 def _asker(asked: CodeAsked, name: str, secret: str) -> str:
-    """Return a name for the requester's network on this line alone: nobody can match it with other lines."""
+    """Return a name for the requester's network on this line alone: it cannot be matched with other lines."""
     return keyed(secret, "asker", name, asked.network)[:_ASKER] if asked.network else ""
 
 

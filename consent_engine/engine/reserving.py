@@ -17,7 +17,7 @@ from consent_engine.ports import Claim
 from consent_engine.ports.records import CLOCKS_APART_MS
 
 RESERVED_MS = 60_000
-"""How long a reservation without its record counts. Whoever reserves saves in that time, or reserves again."""
+"""How long a reservation without its record counts. Its process saves in that time, or reserves again."""
 
 Known = Sequence[tuple[str, str]] | None
 """The archived records under a request's key, each with its request; None while the store has one of that id."""

@@ -44,7 +44,7 @@ def revoking(
 
 
 def revoked_on(line: Line, plans: Mapping[str, Listed]) -> Step[None]:
-    """Cancel the open orders of a line whose plan was revoked, before anything is decided about them: whoever revoked
+    """Cancel the open orders of a line whose plan was revoked, before anything is decided about them: who revoked
     it may have died before they were found.
     """
     revoked = [code for code in {each.plan for each in line.entries} if code in plans and plans[code].is_revoked(0)]

@@ -1,4 +1,4 @@
-"""The scribe: the one way out. What commits changed in Redis is brought to SQL, where lists, sums and proofs are read.
+"""The scribe: the one way out. Every change in Redis is brought to SQL, where lists, sums and proofs are read.
 
 A commit leaves an entry in its cell's journal in the same script: a leaf, or a mark. The scribe reads a piece of it,
 and in one transaction of SQL, which holds the log's head, reads the records that the piece names as they are now,

@@ -34,7 +34,7 @@ _OF_LINES: dict[str, Callable[[Leased], Step[str]]] = {
 
 
 def waking(leased: Leased, outside: Outside, unasked: Callable[[], None], keep: Retention) -> Step[str]:
-    """Do what a due timer is for. One that cannot be done is parked with the reason (a record cannot be read, MOST_LOST
+    """Do the work of a due timer. One that cannot be done is parked with the reason (a record cannot be read, MOST_LOST
     workers began it and recorded nothing): it would fail every minute, for ever, and nobody would know what was not
     done. While the archive is away it waits.
 

@@ -82,7 +82,7 @@ class Undeliverable:
         return self._page(self._store.queries, reason, plan, cursor, limit)
 
     def page_to_ask(self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED) -> Page:
-        """Return as `page` does, for whoever asks all of them again: none that there is now is missing."""
+        """Return as `page` does, for a request to ask all of them again: none that there is now is missing."""
         return self._page(as_of_now(self._store), reason, plan, cursor, limit)
 
     def _page(self, queries: Queries, reason: str | None, plan: str | None, cursor: str, limit: int) -> Page:

@@ -38,7 +38,7 @@ def withdrawing(line: Line, message: Unread, now: Millis) -> Step[Withdrawal | N
     """Return what a message says of ending a service, once the ending that it requests exists; None while the message
     waits: the archive must be asked and cannot be, or the service to end is being switched on.
 
-    Raises what `ending_asked` does, and BrokenRecord where an order that may be meant cannot be read.
+    Raises as `ending_asked` does, and BrokenRecord where an order that may be meant cannot be read.
     """
     if not may_withdraw(line, message) or not isinstance(message.body, UnreadReply):
         return NONE
@@ -68,7 +68,7 @@ def later(line: Line, message: Unread, now: Millis) -> Withdrawal:
 def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
     """Return what a message says of ending a service, and whether that is known: then the ending exists.
 
-    Raises what `ending_asked` does, and BrokenRecord where an order that may be meant cannot be read.
+    Raises as `ending_asked` does, and BrokenRecord where an order that may be meant cannot be read.
     """
     body = message.body
     ids = [entry.order for entry in line.entries]
@@ -122,7 +122,7 @@ def _kept(message: Unread, body: UnreadReply) -> tuple[str, ...]:
 
 
 def _read(kept: tuple[str, ...], line: Line) -> Unread:
-    """Read what `_kept` returned."""
+    """Read the form that `_kept` returned."""
     key, at, came, carriers, keyword, code, text = kept
     body = UnreadReply("", "", line.msisdn, "", text, None, carriers, "", Keyword(keyword), code, None, 0, 0)
     return Unread(int(at), key, replace(body, came=int(came) if came != at else UNSET))

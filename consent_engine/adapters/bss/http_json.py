@@ -150,8 +150,8 @@ _RESTORED = {True: Restored.YES, False: Restored.NO}
 
 
 def _settled(answer: Answer) -> Settlement:
-    """Read what the BSS says of money and of the former plan. What cannot be read is as if it were not said: the
-    service is off all the same, and its subscriber is told whom to ask.
+    """Read the BSS's answer on money and on the former plan. What cannot be read is as if it were not said: the
+    service is off all the same, and its subscriber is told to ask the hotline.
     """
     refund = answer.value("refund")
     refund = refund if isinstance(refund, dict) else {}

@@ -61,7 +61,7 @@ def build(
 
 
 def _read(body: bytes) -> Subscriber:
-    """Read the subscriber in an answer. Raises ValueError, which says what is wrong and never quotes the answer."""
+    """Read the subscriber in an answer. Raises ValueError, which names the fault and never quotes the answer."""
     try:
         said = document(body)
     except ValueError:

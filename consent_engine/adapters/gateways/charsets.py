@@ -11,7 +11,7 @@ READ = frozenset({"utf-8", "utf8", "utf-16be", "us-ascii", "iso-8859-1", "window
 ONE_BYTE = frozenset({"iso-8859-1", "windows-1252"})
 """Those of them in which nearly all bytes are text, also those of a text in another charset."""
 HEARD = ("utf-8", "utf-16-be", "utf-16-le", "gb18030")
-"""The charsets in which a refusal is heard, whatever charset was named."""
+"""The charsets in which a refusal is heard, with any charset named."""
 
 
 def text_of(body: bytes, named: str) -> tuple[str, bool]:

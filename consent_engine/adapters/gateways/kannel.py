@@ -265,7 +265,7 @@ def _outcome(answer: Answer, attempt: str) -> Outcome:
         note = TAKEN.get(answer.body.partition(b":")[0])
         return Uncertain("gateway answered 202 in other words") if note is None else Accepted(attempt, note)
     if answer.status == REFUSED:
-        # Kannel's text quotes nobody, but a proxy's may: only Kannel's own refusal is final, and kept in our words.
+        # Kannel's text quotes no person, but a proxy's may: Kannel's own refusal is final, kept in fixed words.
         why = next((reason for theirs, reason in _REFUSALS if theirs in answer.body), None)
         return Rejected(why) if why else Unavailable("gateway answered 400 in other words", answer.after)
     if answer.refuses_us and NO_ROUTE in answer.body:

@@ -11,7 +11,7 @@ RESOLUTION_MS = 1_000
 """Gateways commonly write `received_at` in whole seconds, rounded down."""
 SKEW_MS = 5_000
 """How far a gateway's clock may be behind, by default. More would let a yes from before the question pass as its
-answer; less would discard real answers. Nobody reads a question and answers it within five seconds."""
+answer; less would discard real answers. No person reads a question and answers it within five seconds."""
 LONGEST_SKEW_MS = 600_000
 
 

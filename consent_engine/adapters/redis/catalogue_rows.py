@@ -37,7 +37,7 @@ def seen_of(kept: Mapping[str, str], version: str) -> dict[int, PageSeen]:
 
 
 def proposed_of(proposal: Proposal) -> str:
-    """Return a proposal as it is kept: by whom, when, the plan, and what it replaced, if anything."""
+    """Return a proposal as it is kept: the admin, the instant, the plan, and the one it replaced, if any."""
     row = [proposal.by, proposal.at, json.loads(proposal.plan.encode()), *[proposal.before] * bool(proposal.before)]
     return json.dumps(row, ensure_ascii=False, sort_keys=True)
 

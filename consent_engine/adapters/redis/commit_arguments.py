@@ -80,7 +80,7 @@ class Lists:
         self.args += len(self.due) // 3, *self.due, len(self.gone) // 2, *self.gone
 
     def seal(self, leaf: Leaf | None) -> None:
-        """Have the journal keep what a record seals, if it does."""
+        """Have the journal keep the seal of a record, if it has one."""
         if leaf is not None:
             self.sealed.append(leaf.entry)
 

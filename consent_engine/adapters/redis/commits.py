@@ -25,7 +25,7 @@ from consent_engine.ports import (
 UNMATCHED = 1
 """The number of the stream of unmatched messages among the script's keys."""
 MOST = 128
-"""How many commits a script saves: some milliseconds in which nobody else is answered."""
+"""How many commits a script saves: some milliseconds in which no one else is answered."""
 
 
 class Commits(Lists):

@@ -26,7 +26,7 @@ from consent_engine.ports.endpoints import HALF_MS, field_of
 from consent_engine.ports.registry import NOTHING, FlowStep
 
 SCHEMA = "4"
-"""The one format mark that data carry. Raised by every change of what is kept; no other one is read."""
+"""The one format mark that data carry. Raised by every change of a kept format; no other one is read."""
 FLOW = "ce:{0}:flow:"
 FORGOTTEN_MS = 3_600_000
 """How long (ms) a silent worker is remembered."""

@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was copied. at: the earliest instant of any server's data (ms) · servers: the software of each, as
+    """The copy. at: the earliest instant of any server's data (ms) · servers: the software of each, as
     `Redis 8.0.2`
     """
 

@@ -1,1 +1,1 @@
-"""SQL: what the scribe writes, what lists and sums read, and the archive; SQLite or PostgreSQL."""
+"""SQL: the scribe's rows, the queries of lists and sums, and the archive; SQLite or PostgreSQL."""

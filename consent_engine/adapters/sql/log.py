@@ -50,7 +50,7 @@ class SqlLog(Log):
             return _ends(connection)
 
     def end(self) -> int:
-        """Return the number behind the last entry, whatever their count says. Raises ArchiveUnavailable."""
+        """Return the number behind the last entry, with any count. Raises ArchiveUnavailable."""
         with self.archive.asking() as connection:
             return _end(connection)
 

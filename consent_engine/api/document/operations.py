@@ -78,7 +78,7 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class _Guarded:
-    """A handler as an ASGI application. roles: who may call it; None: no key is required · whose: finds the caller"""
+    """A handler as an ASGI application. roles: its callers; None: no key is required · whose: finds the caller"""
 
     handler: Handler
     roles: frozenset[Role] | None

@@ -35,7 +35,7 @@ class Bounds:
     send_s: float = 30.0
     """how long a stream's client may take nothing at all"""
     look_up_s: float = 2.0
-    """how long a new order waits for the BSS to say who holds its number"""
+    """how long a new order waits for the BSS to name the holder of its number"""
     look_up_rest_s: float = 10.0
     """how long orders do not wait for this look-up after one was not answered in time"""
 

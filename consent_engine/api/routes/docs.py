@@ -84,7 +84,7 @@ def _curl(method: str, path: str, operation: Mapping[str, Any], example: object)
 
 
 def _resolved(schema: Any, said: Mapping[str, Any], depth: int = 6) -> Any:  # noqa: ANN401 - JSON schema
-    """Return the schema with its references replaced by what they name, `depth` levels deep."""
+    """Return the schema with its references replaced by the schemas they name, `depth` levels deep."""
     if isinstance(schema, list):
         return [_resolved(each, said, depth) for each in schema]
     if not isinstance(schema, dict) or depth == 0:

@@ -15,7 +15,7 @@ from consent_engine.domain.texts.confirmation_fields import disclosures
 
 
 class PublicationView(View):
-    """A place where a plan can be read, since when, and what was last seen there."""
+    """A place where a plan can be read, since when, and the result of the last look."""
 
     channel: str
     url: str
@@ -86,7 +86,7 @@ class PlanView(View):
 
 
 def _published(publication: Publication, seen: PageSeen | None) -> _Fields:
-    """The optional fields of a publication, and what was seen there."""
+    """The optional fields of a publication, and the last look at it."""
     fields: _Fields = {name: _offset(at) for name, at in _spans(publication) if at is not None}
     fields |= {"api": publication.api} if publication.api else {}
     if seen is not None and seen != OURS:

@@ -29,7 +29,7 @@ class ReviewsSeen(Struct, frozen=True):
 
 
 def reviews_seen(engine: Engine, pressing: PressureWatch) -> ReviewsSeen | None:
-    """Return what there is to tell of reviews; None while SQL cannot be asked."""
+    """Return the figures of reviews; None while SQL cannot be asked."""
     days = engine.terms.reporting.days
     today, ask = days.of(engine.registry.now()), engine.store.queries
     try:

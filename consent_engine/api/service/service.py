@@ -59,7 +59,7 @@ BYTES_A_MESSAGE = 200
 HEARD_WITHIN_MS = 15_000
 FRESH_S = 1.0
 MOST_WAITS_S = 2.0
-"""How long a list waits at most until SQL has what was answered before."""
+"""How long a list waits at most until SQL has the changes answered before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,7 @@ def _running(folder: Path) -> RunningServer | Answer:
 
 
 def _sole_writer(folder: Path, keep: Path | None) -> int:
-    """Take the server's own lock: end a server whose owner is gone, and remove what it left behind."""
+    """Take the server's own lock: end a server whose owner is gone, and remove its remains."""
     facts, path = _facts(folder), folder / "server.lock"
     (folder / "server.json").unlink(missing_ok=True)
     at = Path(facts.get("socket", folder / "redis.sock"))
