@@ -147,16 +147,16 @@ def ageing(leased: Leased) -> Step[Left]:
 
 
 class Mover:
-    """Lets records go whose timers say so: on one event loop; SQL is asked in a thread. told: counts what came of it"""
+    """Lets records go whose timers say so: on one event loop; SQL is asked in a thread. count: by outcome"""
 
-    def __init__(self, store: Store, told: Callable[[str, int], None]) -> None:
+    def __init__(self, store: Store, count: Callable[[str, int], None]) -> None:
         self._store = store
-        self._told = told
+        self._count = count
         self._waiting: list[Leased] = []
         self._moving: asyncio.Task[None] | None = None
         self._trouble = LogOnChange(log, "timer: finished records cannot leave the store now")
 
-    def take(self, leased: Sequence[Leased]) -> list[Leased]:
+    def enqueue(self, leased: Sequence[Leased]) -> list[Leased]:
         """Queue the records that are to leave, and return all other leases, but those that go with their records."""
         going = [each for each in leased if each.effect in LEAVES]
         self._waiting += going
@@ -181,7 +181,7 @@ class Mover:
                 await self._move(batch)
             except ConsentError as error:  # their leases expire, and a worker tries again
                 log.error("timer: finished records could not leave: %s: %s", type(error).__name__, error)
-                self._told("failed", len(batch))
+                self._count("failed", len(batch))
 
     async def _move(self, batch: Sequence[Leased]) -> None:
         lines = [each for each in batch if each.owner is Owner.LINE]
@@ -243,7 +243,7 @@ class Mover:
         if keys := [(key, each.record.id) for each in gone for key in _reserved(each)]:
             self._store.reservations.forget(keys)
         if gone:
-            self._told(word, len(gone))
+            self._count(word, len(gone))
         self._put_off(dues)
 
     def _park(self, cases: Sequence[Leased], why: str = "") -> None:
@@ -259,14 +259,14 @@ class Mover:
             commits.append(Commit("", (change,), each.held))
         saved = self._store.records.commit(commits) if commits else []
         if parked := [each.word for each in saved].count(CommitResult.OK):
-            self._told("parked", parked)
+            self._count("parked", parked)
 
     def _wait(self, cases: Sequence[Leased]) -> None:
         """Put off what waits for SQL, each to its own instant: they do not all come at once when it is back."""
         pause = min(DOWN_MS << min(self._trouble.times - 1, 10), MOST_DOWN_MS)
         dues = [each.at + pause // 2 + random.randrange(pause // 2) for each in cases]  # noqa: S311 - jitter
         self._put_off(list(zip(cases, dues, strict=True)))
-        self._told("waiting", len(cases))
+        self._count("waiting", len(cases))
 
     def _put_off(self, dues: Sequence[tuple[Leased, Millis]]) -> None:
         for owner in Owner:
