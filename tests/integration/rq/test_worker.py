@@ -221,7 +221,7 @@ class Engine:
     async def perform_on(self, lane, seconds, lanes):
         return {lane: self.tally}
 
-    def told(self):
+    def drained(self):
         return {}
 
     def stays(self, lanes):
