@@ -29,11 +29,10 @@ class Revealer:
 
         Raises StoreUnavailable: nothing is shown.
         """
-        self._registry.reveals.note(Reveal(self._registry.now(), order.id, by, role, reason))
+        name = f"reveal:{uuid.uuid4().hex[:12]}"
+        self._registry.reveals.note(Reveal(self._registry.now(), order.id, by, role, reason, name))
         try:
-            order = self._run(
-                recording(order.id, Revealed(f"reveal:{uuid.uuid4().hex[:12]}", by, role, reason), prove=True)
-            )
+            order = self._run(recording(order.id, Revealed(name, by, role, reason), prove=True))
         except OrderNotFound:
             log.info("order %s: archived: only the list of reveals records this one", order.id)
         log.info("order %s: revealed to %s", order.id, by)

@@ -8,13 +8,16 @@ from consent_engine.domain.effects import Millis
 
 
 class Reveal(Struct, frozen=True, array_like=True):
-    """One showing of a masked number and its subscriber's words. by: name of the key · role: the key's role then"""
+    """One showing of a masked number and its subscriber's words. by: name of the key · role: the key's role then ·
+    name: its own, in the order's chain, too; two of one instant are two
+    """
 
     at: Millis
     order: str
     by: str
     role: str
     reason: str
+    name: str
 
 
 class Reveals(Protocol):

@@ -60,6 +60,14 @@ def test_a_chain_holds_a_bound_of_looks_and_the_audit_lines_all(door, placed):
     assert len(door.engine.reveals.happened()) == MOST_REVEALED + 1
 
 
+def test_two_looks_of_one_instant_are_two(world):
+    order = world.place()
+    for _ in range(2):
+        world.engine.reveals.reveal(order, "the-auditor", Role.AUDITOR, WHY)
+    assert len({each.name for each in world.engine.reveals.happened()}) == 2
+    assert sum(1 for _ in world.engine.show(order.id).all(Trigger.REVEALED)) == 2
+
+
 def test_a_look_at_an_archived_order_stands_in_the_audit_lines_alone(door, placed):
     def gone(_):
         raise OrderNotFound("it left")

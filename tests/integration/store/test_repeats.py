@@ -119,7 +119,7 @@ def test_what_another_paused_after_it_was_resumed_stands(desk):
 
 def test_a_reveal_stands_in_the_audit_lines_once(desk):
     desk.wire.meanwhile = nothing
-    reveal = Reveal(desk.clock(), "0ce7" + "0" * 24, "auditor-1", "auditor", "the subscriber asks")
+    reveal = Reveal(desk.clock(), "0ce7" + "0" * 24, "auditor-1", "auditor", "the subscriber asks", "reveal:1")
     desk.registry.reveals.note(reveal)
     assert desk.engine.reveals.happened() == [reveal]
 
