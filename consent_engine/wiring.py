@@ -221,7 +221,7 @@ def archive_of(settings: Settings) -> SqlArchive:
 
 def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:
     """Whether an archive belongs to the data that describe themselves so: data are compared with no other log, nothing
-    is put into them from one, and no other one is backed up as theirs. Raises ArchiveUnavailable.
+    is put into them from one, and no other one is backed up as that one. Raises ArchiveUnavailable.
     """
     return meta.get("archive", archive.id()) == archive.id() and archive.owner() in {"", meta.get("installation")}
 

@@ -2,7 +2,7 @@
 
 Nothing is stored for it: the trace's id is a hash of the order's id, so that every process and every later release
 finds the same. Its spans are made from the log records of events and requests, and from calls to gateways and the BSS.
-A span has the order's id and fixed words of ours: no person, no text, no number.
+A span has the order's id and fixed words: no person, no text, no number.
 """
 
 # ruff: noqa: PLC0415 - OpenTelemetry is an extra: an installation without it never imports it

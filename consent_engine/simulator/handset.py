@@ -223,7 +223,7 @@ def pages_of(engine: str, phone: str) -> str:
 
 
 async def serve(listening: socket.socket, at: str, engine: str, secret: str, stop: Stop, phone: str = "") -> None:
-    """Serve at this socket, under the path `at`, for the engine at `engine`, until told to stop. phone: the socket's
+    """Serve at this socket, under the path `at`, for the engine at `engine`, until stopped. phone: the socket's
     address, if real phones are allowed.
     """
     port = listening.getsockname()[1]
@@ -245,7 +245,7 @@ async def serve(listening: socket.socket, at: str, engine: str, secret: str, sto
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop. Secret and path come from the environment: other users can list arguments."""
+    """Run until stopped. Secret and path come from the environment: other users can list arguments."""
     parser = argparse.ArgumentParser(prog="python -m consent_engine.simulator.handset", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="a listening socket, inherited")
     parser.add_argument("--engine", required=True, help="where the engine's API listens")

@@ -138,7 +138,7 @@ BUSY = Hop(Answer.BUSY)
 LOST = Hop(Answer.RESET, reports=SILENCE)
 EARLY = Hop(before=Before.REPORTED)
 IN_VAIN = Hop(Answer.RESET, before=Before.REPORTED, lands=False, again=True, reports=(Dlr("failed"),))
-# The early yes is void once the question is sent again; if that is too late, the subscriber is told.
+# The early yes is void once the question is sent again; if that is too late, the subscriber gets an SMS.
 VOID = {**ASKED, Purpose.LATE: MAYBE}
 
 GATEWAY: tuple[Script, ...] = (

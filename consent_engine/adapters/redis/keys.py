@@ -21,14 +21,14 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:inbox:<line>   list    <received at>|<key>|<json>, unread, the oldest first
     ce:{0}:due:<lane>     zset    o:<order>:<effect> or l:<line>:<effect> -> due (ms), the lease's end, +inf = parked
     ce:{0}:offers         hash    <hash> -> an offer that orders share: plan, words, policy; never changed
-    ce:{0}:lifted         stream  refusals lifted: by whom, on which act of the subscriber
+    ce:{0}:lifted         stream  refusals lifted: the key, the act of the subscriber
     ce:{0}:unmatched      stream  messages that belong to no order
     ce:{0}:permits        stream  answers to requests for permits: who asked, for what, counts, a digest
     ce:{0}:flow:<step>    hash    <to>|<name>|calls, failed or a bucket -> how many: the outside calls of a minute
                                   (m:<n>) or of ten (t:<n>), kept for two hours or 26 hours (cell 0)
-    ce:{0}:paused         hash    <lane or gateway>|<name> -> since when, by whom, why: pauses in force (cell 0)
-    ce:{0}:pauses         stream  the history of pauses: when, by whom, why (cell 0)
-    ce:{0}:revealed       stream  masked numbers that were shown: which order, to whom, when, why (cell 0)
+    ce:{0}:paused         hash    <lane or gateway>|<name> -> since when, the key, why: pauses in force (cell 0)
+    ce:{0}:pauses         stream  the history of pauses: when, the key, why (cell 0)
+    ce:{0}:revealed       stream  masked numbers that were shown: which order, the reader, when, why (cell 0)
     ce:{0}:journal        list    commits' entries that the log does not have yet (domain/leaf.py)
     ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: its reader's lease; of:
                                   the archive that the cell is bound to: a cell without it lost its data; as_of: SQL has
