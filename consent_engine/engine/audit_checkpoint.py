@@ -1,6 +1,6 @@
 """The audit of the log's length: the present checkpoint, compared with an earlier one that was kept elsewhere.
 
-A person who can write to Redis and to the archive can shorten the log together with its count, its marks and its records:
+Anyone who can write to Redis and to the archive can shorten the log together with its count, its marks and its records:
 nothing that is kept there shows it. A checkpoint shows it if it is kept where the same person cannot write.
 """
 

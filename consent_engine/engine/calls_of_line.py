@@ -1,6 +1,6 @@
 """A line's entries for the calls to its number, and the judgement of all of them together.
 
-Calls are reported in any order: one that began earlier may come later, and so may an event of the number. Whatever comes
+Calls come in any order: one that began earlier may come later, and so may an event of the number. Whatever comes
 changes the judgement of the calls that are known as if it had been known first, in the commit that records it; a call
 that turns out unlawful takes its open orders with it.
 """

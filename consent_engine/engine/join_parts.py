@@ -1,7 +1,7 @@
 """Parts of longer replies: they wait on their line for the others, within limits, and are handed on as one reply.
 
 A part that refuses by itself is in force when it comes; a reply that never becomes whole is handed on as a fragment,
-which can refuse but answers nothing. Everything is put into the inbox before it is marked as handed on, under a name that
+which can refuse but answers nothing. Everything is put into the inbox before it is marked so, under a name that
 never changes: a worker that takes over after a crash repeats it, and nothing is handed on twice.
 """
 
