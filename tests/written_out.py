@@ -19,11 +19,9 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.domain.seal import Seal
 from consent_engine.ports import Owner, Store
+from tests.in_memory import memory
 
 _KEYS = {Owner.ORDER: "order", Owner.CALL: "call", Owner.ENDING: "end", Owner.REPORT: "report", Owner.LINE: "line"}
-
-_MEMORY = next((each for each in ("/dev/shm",) if Path(each).is_dir()), None)  # noqa: S108
-"""Where these databases are, if there is such a place: a file in it is not waited for."""
 
 
 @cache
@@ -44,7 +42,7 @@ def empty_at(folder: Path | str) -> str:
 
 def _of_its_own() -> SqlArchive:
     """Return an empty archive that goes with the object."""
-    folder = tempfile.mkdtemp(prefix="sql-", dir=_MEMORY)
+    folder = tempfile.mkdtemp(prefix="sql-", dir=memory())
     made = SqlArchive(empty_at(folder))
     weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
     return made

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration, find_binary
+from tests.in_memory import memory
 from tests.processes import has_ended
 
 WAIT_S = 20.0
@@ -79,8 +80,7 @@ def kill(pid: int) -> None:
 @contextmanager
 def running() -> Iterator[Server]:
     """A server, removed without a trace afterwards. In memory where that is available: an fsync costs nothing there."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of a random name, only ours
-    folder = Path(tempfile.mkdtemp(prefix="cp-", dir=memory if os.access(memory, os.W_OK) else None))
+    folder = Path(tempfile.mkdtemp(prefix="cp-", dir=memory()))
     server = None
     try:
         server = Server(folder)

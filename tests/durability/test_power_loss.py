@@ -4,7 +4,6 @@ The file is cut and read back by the server that wrote it (`DEBUG LOADAOF`, the 
 restart. `make search` cuts at every byte.
 """
 
-import os
 import re
 import signal
 import tempfile
@@ -20,6 +19,7 @@ from consent_engine.errors import ConsentError, NotDurable
 from tests.conftest import NUMBER, SENDERS, Clock
 from tests.durability.history import Durable, History, broken
 from tests.durability.servers import server
+from tests.in_memory import memory
 from tests.tiers import DEEP
 
 
@@ -34,9 +34,8 @@ def history(request, tmp_path_factory):
         running.kill(signal.SIGTERM)
         made.file = running.aof().read_bytes()[: made.end]
     # In memory where that can be: it is cut and read a thousand times, and cutting off a tail syncs.
-    quick = Path("/dev/shm")  # noqa: S108 - a folder of its own in it
     with (
-        tempfile.TemporaryDirectory(dir=quick if os.access(quick, os.W_OK) else None) as away,
+        tempfile.TemporaryDirectory(dir=memory()) as away,
         server(Path(away) / "again", "appendfsync no") as other,
         closing(Durable(other, proves=False)) as made.again,
     ):

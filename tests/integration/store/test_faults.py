@@ -54,6 +54,7 @@ from consent_engine.ports import LiftResult, Outside
 from tests import needs
 from tests.conftest import NUMBER, OTHER, SECOND, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
+from tests.in_memory import memory
 from tests.integration import api_door
 from tests.integration.api_door import FULL_SECRET, Door, is_problem, reply
 from tests.plans import priced, undated
@@ -104,8 +105,7 @@ def plans(turn):
 @pytest.fixture(scope="module")
 def server():
     needs.server()
-    memory = Path("/dev/shm")  # noqa: S108 - proofs are asked for here, but no disk is under test
-    folder = Path(tempfile.mkdtemp(prefix="fp-", dir=memory if memory.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="fp-", dir=memory()))  # proofs are asked for here, but no disk is under test
     with connect_or_start(folder / "data", "strict") as running:
         yield running
     shutil.rmtree(folder, ignore_errors=True)
