@@ -94,10 +94,10 @@ def _reported(now: "CheckProgress") -> str:
 def _rows(last: "CheckProgress") -> Iterator[tuple[int, str]]:
     """Yield one row for each part: the best result that any attempt reported for it."""
     of = max((each.of for each in last.attempts), default=PARTS)
+    reported = {
+        "delivered": {n for each in last.attempts for n in each.here},
+        "failed": {n for each in last.attempts for n in each.lost},
+        "accepted": {n for each in last.attempts for n in each.accepted},
+    }
     for n in range(1, of + 1):
-        said = ("delivered", "failed", "accepted")
-        found = [
-            word for word, parts in zip(said, ("here", "lost", "taken"), strict=True)
-            if any(n in getattr(each, parts) for each in last.attempts)
-        ]  # fmt: skip
-        yield n, found[0] if found else "nothing heard"
+        yield n, next((word for word, parts in reported.items() if n in parts), "nothing heard")

@@ -280,7 +280,7 @@ def test_where_the_archive_was_not_lost_it_stays_and_nobody_who_refused_since_th
             assert [town.engine.dial(parse(each), "mobile").callable for each in (REFUSED, OTHER)] == [False, True]
             assert not town.engine.show(ids["asked_not"]).state.settled
             wrong = audit(town.engine.store, 0, (0, 2**62)).wrong
-        assert (ids["later"], "dropped, or cannot be read: the log has its event 0") in wrong
+        assert (ids["later"], "dropped, or cannot be read: the log has its event 1") in wrong
         assert ids["gone"] not in {record for record, _ in wrong}
 
 

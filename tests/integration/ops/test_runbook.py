@@ -350,7 +350,7 @@ def held(night):
     order = world.place()
     world.run(Lane.SMS)
     world.say("拒绝的话要钱吗")
-    night.known["GROUP"] = night.consent("consent held")[1].split("\t")[0]
+    night.known["GROUP"] = night.consent("consent held")[1].splitlines()[-1].split("\t")[0]
     assert world.state(order) == "awaiting_reply"
 
 
