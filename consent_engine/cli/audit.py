@@ -11,7 +11,7 @@ from consent_engine.domain.days import millis
 from consent_engine.errors import BrokenRecord
 
 if TYPE_CHECKING:
-    from consent_engine.domain.tree import Checkpoint
+    from consent_engine.engine.audit_checkpoint import Head
 
 _FOREVER = 2**62
 _SINCE = typer.Option(
@@ -61,11 +61,11 @@ def audit(
     return int(bool(rows))
 
 
-def _known(text: str) -> "Checkpoint | None":
-    from consent_engine.domain.tree import Checkpoint
+def _known(text: str) -> "Head | None":
+    from consent_engine.engine.audit_checkpoint import Head
 
     try:
-        return Checkpoint.read(text) if text else None
+        return Head.read(text) if text else None
     except ValueError:
         raise typer.BadParameter("must be what an earlier audit ended with", param_hint="--checkpoint") from None
 

@@ -7,7 +7,7 @@ A refusal, and a registration as marketing-free, has a leaf when it begins to st
 
 A leaf names the last event of a chain and the chain's head after it. The head covers every event before it, so each
 event is covered by the first leaf of its record whose number is not smaller; a commit of several events has one leaf.
-Leaves are hashed as in RFC 6962 and RFC 9162: a zero byte, then the entry.
+What the log publishes of an entry is its hash (`domain/log`): outsiders see that nothing changed, and not what it is.
 """
 
 import re
@@ -21,7 +21,7 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.hashing import HASH_LENGTH, digest_of_leaf
+from consent_engine.domain.hashing import HASH_LENGTH
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.event import chain
 from consent_engine.domain.order.order import Order
@@ -165,12 +165,3 @@ def entry_kept(entry: str) -> str:
     """
     fit = entry.isascii() and entry.isprintable() and len(entry) <= LONGEST_ENTRY
     return entry if fit else f"? {entry[:LONGEST_ENTRY]!a}"
-
-
-def leaf_hash(entry: str) -> str:
-    """The hash of an entry as a leaf: SHA-256 of a zero byte and the entry, base64url without padding.
-
-    >>> leaf_hash("")
-    'bjQLnP-zepicpUTmu3gKLHiQHT-zNzh2hRGjBhevoB0'
-    """
-    return digest_of_leaf(entry.encode("ascii"))

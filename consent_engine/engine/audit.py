@@ -14,7 +14,8 @@ from functools import partial
 from typing import NamedTuple
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.leaf import LIFTED, Chained, Leaf, leaf_hash
+from consent_engine.domain.hashing import digest
+from consent_engine.domain.leaf import LIFTED, Chained, Leaf
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.versions import Version
 from consent_engine.domain.order.event import chain
@@ -238,7 +239,7 @@ def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iter
             except BrokenRecord as error:
                 found.wrong.append((f"entry {n}", str(error)))
                 continue
-            if leaf_hash(entry) != hashed:
+            if digest(entry) != hashed:
                 found.wrong.append((f"entry {n}", "written anew in the log: its hash is another one's"))
             leaves.append(leaf)
         yield leaves

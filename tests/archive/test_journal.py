@@ -1,6 +1,5 @@
 """The journal: an order's sealed events are in it by the very commit, and in the log once, numbered densely."""
 
-import hashlib
 from base64 import urlsafe_b64encode
 from dataclasses import replace
 from random import Random
@@ -18,7 +17,9 @@ from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import journal
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.leaf import Chained, Leaf, leaf_hash, mark_of
+from consent_engine.domain.hashing import digest
+from consent_engine.domain.leaf import Chained, Leaf, mark_of
+from consent_engine.domain.log.merkle import published
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.sales_outcomes import PressureWatch
@@ -87,11 +88,10 @@ def test_no_number_and_no_text_stands_in_a_leaf(small):
     assert NUMBER.removeprefix("+86") not in told
 
 
-def test_a_leaf_is_hashed_as_rfc_6962_says():
+def test_an_entry_is_named_in_the_log_by_what_is_published_of_it():
     entry = Leaf(Chained.ORDER, "a" * 28, 3, 1_764_000_000_123, "h" * 43).entry
     assert entry == f"o {'a' * 28} 3 1764000000123 {'h' * 43}"
-    hashed = hashlib.sha256(b"\x00" + entry.encode()).digest()
-    assert leaf_hash(entry) == urlsafe_b64encode(hashed).decode().rstrip("=")
+    assert digest(entry) == urlsafe_b64encode(published(entry)).decode().rstrip("=")
     assert Leaf.decode(entry).entry == entry
 
 
@@ -115,7 +115,7 @@ def test_what_was_sealed_is_numbered_once_in_its_order_and_leaves_the_journal(to
     town.settled()
     entries = standing(town)
     assert sealed(town) == len(entries) == town.engine.store.log.size()
-    assert logged(town) == [(n, entry, leaf_hash(entry)) for n, entry in enumerate(entries)]
+    assert logged(town) == [(n, entry, digest(entry)) for n, entry in enumerate(entries)]
     assert standing(town) == []
     assert sealed(town) == 0
     town.settled(msisdn=parse("13900139000"), key="another")

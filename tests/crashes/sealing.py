@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.domain.leaf import leaf_hash
+from consent_engine.domain.hashing import digest
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.scribe import write_out
 from tests.crashes.calls import begins, ends
@@ -48,7 +48,7 @@ class Seals(Operation):
         log = SqlLog(SqlArchive(f"sqlite:///{self.path}"))
         rows = log.entries(0, 1_000)
         assert [n for n, _, _ in rows] == list(range(log.size())), "the log is not dense"
-        assert [leaf for _, _, leaf in rows] == [leaf_hash(entry) for _, entry, _ in rows]
+        assert [leaf for _, _, leaf in rows] == [digest(entry) for _, entry, _ in rows]
         return [entry for _, entry, _ in rows]
 
     def again(self, town: Town, life: Life) -> None:

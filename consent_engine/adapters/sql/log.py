@@ -14,7 +14,7 @@ from consent_engine.adapters.sql.lines import keep_lines
 from consent_engine.adapters.sql.tables import LOG, META, PLANS, PROOF, SIZE, hold, say
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.leaf import leaf_hash
+from consent_engine.domain.hashing import digest
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import LineKept, Log, Owner, Writing
 from consent_engine.ports.archive import PlansKept
@@ -40,7 +40,7 @@ class SqlLog(Log):
 
     def has(self, entry: str) -> bool:
         with self.archive.asking() as connection:
-            return connection.execute(select(LOG.c.n).where(LOG.c.leaf == leaf_hash(entry))).first() is not None
+            return connection.execute(select(LOG.c.n).where(LOG.c.leaf == digest(entry))).first() is not None
 
     def size(self) -> int:
         return self.ends()[1]
@@ -104,7 +104,7 @@ class SqlWriting(Writing):
             self._connection.execute(insert(PLANS), rows)
 
     def append(self, entries: Sequence[str]) -> int:
-        wanted = {leaf_hash(entry): entry for entry in entries}
+        wanted = {digest(entry): entry for entry in entries}
         try:
             with self._connection.begin_nested():
                 return self._append(wanted, look_at=1)
