@@ -45,7 +45,7 @@ def reference(told: Iterable[Metric]) -> str:
             "# Metrics",
             "",
             "All metrics on `/metrics`, but for `process_*` (memory, CPU, file descriptors of that process). What to",
-            "do about them: [operations](operations.md#watch). Alerts: `deploy/prometheus/alerts.yml`.",
+            "do about them: the alerts of `deploy/prometheus/alerts.yml`, and their [runbook](runbook.md).",
             "Made by `python docs/metrics.py --write`; a test compares.",
             "",
             "Of one API process (add up over `instance`): `consent_http_*`, `consent_defects_total`,",

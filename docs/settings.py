@@ -20,6 +20,10 @@ def _names(adapters: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(adapters))
 
 
+def _each(setting: str) -> str:
+    return " ".join(f"{setting}_{name}" for name in CARRIERS)
+
+
 PAGE = Path(__file__).with_suffix(".md")
 MEANS = {
     "redis_url": "Where the data are. Without it: the embedded server in the data folder",
@@ -96,6 +100,60 @@ MEANS = {
 }
 
 
+GROUPS = {
+    "For everybody": (
+        "secret redis_url rq_url archive_url data_dir replicas gateway bss public_url reply_window quiet_hours review"
+    ),
+    "For sales: plans, questions, calls": (
+        "plans plan_approval publication tariff_hosts tariff_templates confirm_within reminder_after resend_max "
+        "cool_off free_exit call_age calls_a_day permits permit_lasts suspect_replies reading_speed cadence"
+    ),
+    "For compliance: reviews, reports, retention, calendar": (
+        f"review_command review_sample recording_url report_codes {_each('reward')} keep_service keep_no_service "
+        "keep_records time_zone calendar"
+    ),
+    "For several carriers": f"{_each('gateway')} {_each('sender')}",
+    "For many machines, and for watching them": "durability cells log_format log_level metrics_addr traces",
+    "Tuning: the defaults fit, until a figure says otherwise": (
+        "call_timeout lease in_flight max_attempts retry_base retry_max uncertain_hold"
+    ),
+}
+"""Settings by their readers; every installation needs the first group."""
+
+
+SUFFIXES = {
+    "URL": ("each", "Its address"),
+    "SECRET": ("each", "The secret with which both sides sign"),
+    "USERNAME`, `__PASSWORD`, `__CALLBACK_URL": ("Kannel", "Its account, and where it reports: [kannel.md](kannel.md)"),
+    "SUB_NUMBERS": ("gateways", "`true`: replies to our number with digits appended reach us: each order has its own"),
+    "SKEW": ("gateways", "How far the stamps of its replies may lag, 10m at most"),
+    "REPORTS": (
+        "gateways",
+        (
+            "`true` only for one that reports for *every* SMS when it is on the handset: the reply window begins then, "
+            "a yes before is suspect ([replies.md](replies.md)), and a question without a report waits for two days"
+        ),
+    ),
+    "SEGMENTS": (
+        "gateways",
+        (
+            "How many segments of one text it carries whole (255). A plan whose question takes more, or more than 6, "
+            "or whose notification takes more, or more than 4, is not loaded; an order whose question does is refused "
+            "(422 `confirmation_too_long`): a question that arrives cut could get a yes"
+        ),
+    ),
+    "CAN_ASK": ("the BSS", "`true` where it answers `GET URL/activations/{order_id}`: it is asked after a doubt"),
+    "CAN_LOOK_UP": (
+        "the BSS",
+        (
+            "`true` where it answers `POST URL/subscribers/lookup`: it is asked for the holder of a number at the "
+            "door, and before each activation ([decision 9](decisions/0009-one-gate.md))"
+        ),
+    ),
+}
+"""A suffix to the name of a gateway or BSS, those that have it, its meaning."""
+
+
 OIDC = {
     "ISSUER": ("-", "The provider's https address, exactly as it calls itself"),
     "CLIENT_ID": ("-", "The engine's client id at the provider"),
@@ -122,51 +180,43 @@ OIDC = {
 
 def reference() -> str:
     """The page."""
-    rows = [f"| `{PREFIX}{name.upper()}` | {_default(name)} | {MEANS[name]} |" for name in MEANS]
+    tables = [line for group, names in GROUPS.items() for line in (f"## {group}", "", *HEAD, *_rows(names), "")]
     return "\n".join(
         [
             "# Settings",
             "",
             "From the environment, else from `.env`. A wrong or missing value stops the start with one line naming it.",
             "Durations: `500ms` `90s` `2.5s` `15m` `2h` `1d`. Made from the code by `python docs/settings.py --write`.",
-            "`consent doctor` prints the current values, and where each came from.",
+            "`consent doctor` prints the current values, and where each came from. Most installations need the first",
+            f"{len(GROUPS['For everybody'].split())} and those of their gateway and BSS.",
             "",
-            "| Variable | Default | Means |",
+            *tables,
+            "## For each gateway and BSS",
+            "",
+            "Under its name: `CONSENT_HTTP_JSON__URL`, `CONSENT_KANNEL__URL`, `CONSENT_BSS_HTTP__URL`; a second one of",
+            "a kind, `http_json:box`, under `CONSENT_HTTP_JSON_BOX__`. Requests and answers: [wire.md](wire.md).",
+            "",
+            "| Suffix | Of | Means |",
             "|---|---|---|",
-            *rows,
+            *(f"| `__{name}` | {of} | {means} |" for name, (of, means) in SUFFIXES.items()),
             "",
-            "Every gateway and BSS has settings of its own under its name: `CONSENT_HTTP_JSON__URL`, `__SECRET`,",
-            "`__SUB_NUMBERS`, `__SKEW`; `CONSENT_BSS_HTTP__URL`, `__SECRET`, `__CAN_ASK`, `__CAN_LOOK_UP`;",
-            "`CONSENT_KANNEL__URL`, `__USERNAME`, `__PASSWORD`, `__SECRET`, `__CALLBACK_URL`; a second one",
-            "of a kind, `http_json:box`, under `CONSENT_HTTP_JSON_BOX__`. Kannel: [kannel.md](kannel.md).",
-            "What goes over the wire: [wire.md](wire.md).",
-            "",
-            "`CONSENT_BSS_HTTP__CAN_LOOK_UP=true` where the BSS answers `POST URL/subscribers/lookup`: it is asked",
-            "who has a number at the door, and before each activation",
-            "([decision 9](decisions/0009-one-gate.md)).",
-            "",
-            "`__REPORTS=true` of every gateway that reports for each SMS when it is on the handset: a yes before that",
-            "is suspect ([replies.md](replies.md)), and the reply window begins then; a question without a report",
-            "waits for two days. Set it only for a gateway that reports every SMS. Orders under way continue as",
-            "they were placed.",
-            "",
-            "`__SEGMENTS` of every gateway (default 255, the most there can be): how many segments of one text it",
-            "carries whole. A plan whose question takes more, or more than 6, is refused when it is loaded, and one",
-            "whose notification takes more, or more than 4, in either language; so is an order whose question takes",
-            "more (422 `confirmation_too_long`), and no longer text is handed over: a question that arrives cut could",
-            "get a yes. What a plan says: [plans.md](plans.md).",
-            "",
-            "## Sign-in with an OpenID provider",
+            "## For sign-in with an OpenID provider",
             "",
             "`pip install 'sms-consent-engine[oidc]'`, and `CONSENT_PUBLIC_URL`: browsers come back to",
             f"`<CONSENT_PUBLIC_URL>{BACK}`, which the provider must know.",
             "",
-            "| Variable | Default | Means |",
-            "|---|---|---|",
+            *HEAD,
             *(f"| `CONSENT_OIDC__{name}` | {default} | {means} |" for name, (default, means) in OIDC.items()),
             "",
         ]
     )
+
+
+HEAD = ("| Variable | Default | Means |", "|---|---|---|")
+
+
+def _rows(names: str) -> list[str]:
+    return [f"| `{PREFIX}{name.upper()}` | {_default(name)} | {MEANS[name]} |" for name in names.split()]
 
 
 def _default(name: str) -> str:

@@ -11,6 +11,7 @@ from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.config.plan_file import plans_from
+from consent_engine.config.settings import Settings
 from consent_engine.domain.offer.versions import Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
 from tests import needs
@@ -19,7 +20,7 @@ from tests.plans import priced
 from tests.typed import typed
 
 ROOT = Path(__file__).parents[1]
-REFERENCE = runpy.run_path(str(ROOT / "docs" / "settings.py"))["reference"]
+SETTINGS_PAGE = runpy.run_path(str(ROOT / "docs" / "settings.py"))
 NAMED = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "contract-tests.md").read_text("utf-8"))
 WRITTEN = {
     name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)\(", path.read_text("utf-8"))
@@ -42,7 +43,14 @@ def test_a_test_named_for_a_row_exists():
 
 
 def test_the_settings_page_is_made_from_the_code():
-    assert (ROOT / "docs" / "settings.md").read_text("utf-8") == REFERENCE()
+    assert (ROOT / "docs" / "settings.md").read_text("utf-8") == SETTINGS_PAGE["reference"](), "run: make written"
+
+
+def test_each_setting_is_in_one_group_and_everybody_must_know_twelve_at_most():
+    groups = {group: names.split() for group, names in SETTINGS_PAGE["GROUPS"].items()}
+    grouped = [name for names in groups.values() for name in names]
+    assert sorted(grouped) == sorted(set(Settings.model_fields) - {"adapters", "unknown"})
+    assert len(groups["For everybody"]) <= 12
 
 
 def test_the_demo_ends_as_its_scripts_say(folder):

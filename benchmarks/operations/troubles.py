@@ -45,7 +45,7 @@ class Told:
     right: dict[str, float] = field(default_factory=dict)
 
     def row(self) -> str:
-        """Return the trouble as a row of docs/night.md."""
+        """Return the trouble as a row of the table that the night prints."""
         sent = "<br>".join(f"`{name}` ({severity}) {at:.0f} s" for name, severity, at, _ in self.alerts) or "none"
         pages = "<br>".join(dict.fromkeys(page for *_, page in self.alerts)) or "-"
         said = [_times(each) for each in (self.readyz, self.doctor, self.board)]

@@ -404,7 +404,7 @@ def test_a_user_of_redis_who_may_fetch_and_nothing_else_makes_a_backup(kept, tmp
 
 
 def test_the_page_names_the_user_who_may_fetch():
-    assert MAY_FETCH in (ROOT / "docs" / "operations.md").read_text("utf-8")
+    assert MAY_FETCH in (ROOT / "docs" / "durability.md").read_text("utf-8")
 
 
 def test_a_backup_of_a_folder_without_data_makes_nothing_in_it(tmp_path):
