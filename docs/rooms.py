@@ -17,8 +17,8 @@ def drawn(page: str) -> str:
 
 
 def rows() -> list[str]:
-    """A line for each package: its path, and the first line of its docstring."""
-    faces = [ROOT / "workers" / "__init__.py", *sorted((ROOT / "consent_engine").glob("*/**/__init__.py"))]
+    """A line for each room: its path, and the first line of its docstring. What is inside says so itself."""
+    faces = [ROOT / "workers" / "__init__.py", *sorted((ROOT / "consent_engine").glob("*/__init__.py"))]
     return [f"| `{_name(face)}` | {_about(face)} |\n" for face in faces]
 
 

@@ -78,7 +78,7 @@ def script(name):
     return loaded
 
 
-def test_the_page_of_the_house_has_every_folder_in_its_own_words():
+def test_the_page_of_the_house_has_every_room_in_its_own_words():
     rooms = script("rooms")
     page = rooms.PAGE.read_text("utf-8")
     assert rooms.BEGIN in page
