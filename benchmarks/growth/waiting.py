@@ -239,7 +239,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--durability", choices=["strict", "everysec"], default="strict")
     parser.add_argument("--no-restart", action="store_true")
     parser.add_argument("--patience", type=float, default=0, metavar="S", help="wait for a quiet machine before a run")
-    parser.add_argument("--json", type=new_file, help="write the figures there (else docs/performance/growth.json)")
+    parser.add_argument("--json", type=new_file, help="write the figures there (else to docs/performance)")
     args = parser.parse_args()
     if min(args.sizes) < CHECKED:
         parser.error(f"--sizes: {CHECKED} at least")

@@ -207,7 +207,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--durability", choices=["strict", "everysec"], default="strict")
     parser.add_argument("--rq", choices=["same", "apart"], default="same", help="where RQ's keys are")
     parser.add_argument("--patience", type=float, default=0, metavar="S", help="wait for a quiet machine before a run")
-    parser.add_argument("--json", type=new_file, help="write the figures there (else docs/performance/floor.json)")
+    parser.add_argument("--json", type=new_file, help="write the figures there (else to docs/performance)")
     args = parser.parse_args()
     if args.quick:
         args.orders, args.warm, args.rounds = 300, 50, 1

@@ -221,7 +221,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--patience", type=float, default=0, metavar="S", help="wait for a quiet machine before a level"
     )
-    parser.add_argument("--json", type=new_file, help="write the figures there (else docs/performance/latency.json)")
+    parser.add_argument("--json", type=new_file, help="write the figures there (else to docs/performance)")
     args = parser.parse_args()
     if args.window < max(SHORTEST_WINDOW_S, REPLY_AFTER * 2):
         parser.error(f"--window: {SHORTEST_WINDOW_S} at least, or yeses come too late")

@@ -137,7 +137,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--stack", type=size, default="1 x 2 x 16", help="its API processes, workers and their threads")
     parser.add_argument("--sweep", action="store_true", help="try the stack in several sizes; writes nothing")
     parser.add_argument("--patience", type=float, default=0, metavar="S", help="wait for a quiet machine before a run")
-    parser.add_argument("--json", type=new_file, help="write the figures there (else docs/performance/stack.json)")
+    parser.add_argument("--json", type=new_file, help="write the figures there (else to docs/performance)")
     args = parser.parse_args()
     if args.quick:
         args.orders, args.warm, args.rounds = 300, 50, 1
