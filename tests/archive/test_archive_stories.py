@@ -183,7 +183,7 @@ class Leaving(Promises):
     def another_request_under_its_key(self, order, number, plan):
         key, _ = self.world.requests[order.id]
         if self.archive.fault and not self.world.live([order.id]):
-            return  # decision 12 says what remains then
+            return  # decision 20 says what remains then
         try:
             self.engine.place(Placing("desk", key, self.world.request(number, plan, recording_id="another")))
         except (IdempotencyConflict, ArchiveUnavailable):
