@@ -1,4 +1,4 @@
-"""Pages of docs/ whose tables name tests: their rows, and the tests named."""
+"""Pages whose tables name tests: their rows, and the tests named."""
 
 import re
 from pathlib import Path

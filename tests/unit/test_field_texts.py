@@ -31,13 +31,13 @@ BOTH = ("confirmation", "notification")
 
 # The elements that the contract requires, the slots that tell them, and the texts that contain them.
 ELEMENTS = {
-    "who called, from which number, when": (("brand", "official", "call_at"), BOTH[:1]),
+    "caller, its number, time of the call": (("brand", "official", "call_at"), BOTH[:1]),
     "service": (("name",), BOTH),
     "filing number": (("filing",), BOTH[:1]),
     "seller, where it is not the carrier": (("seller",), BOTH[:1]),
     "price, promotion, the price after it": (("price",), BOTH),
     "first month, unless it begins on the 1st": (("first_month",), BOTH[:1]),
-    "what it includes": (("includes",), BOTH),
+    "allowances": (("includes",), BOTH),
     "overage, speed cap": (("overage",), BOTH[:1]),
     "term": (("term",), BOTH),
     "start": (("start",), BOTH[:1]),
@@ -47,11 +47,11 @@ ELEMENTS = {
     "automatic renewal: for how long, at which price, its notice where the BSS reminds": (("renewal",), BOTH[:1]),
     "automatic renewal, for how long": (("renewal_short",), BOTH[1:]),
     "scenario": (("scenario",), BOTH),
-    "who may have it, restrictions": (("restrictions",), BOTH),
-    "what it replaces": (("replaces",), BOTH[:1]),
-    "how to answer, for how long": (("yes", "no", "window"), BOTH[:1]),
-    "how to unsubscribe": (("unsubscribe",), BOTH),
-    "when the service stops then": (("unsub_effect",), BOTH[:1]),
+    "eligibility, restrictions": (("restrictions",), BOTH),
+    "the replaced plan": (("replaces",), BOTH[:1]),
+    "the answers, the reply window": (("yes", "no", "window"), BOTH[:1]),
+    "the way out": (("unsubscribe",), BOTH),
+    "the end of the service after that": (("unsub_effect",), BOTH[:1]),
     "receipt's number": (("receipt",), BOTH[1:]),
     "hotline, the official number": (("hotline", "official"), BOTH),
 }
@@ -236,7 +236,7 @@ def test_the_table_of_elements_stands_in_the_docs_as_the_words_are():
 
 
 def table():
-    rows = ["| What is told | Chinese | English |", "|---|---|---|"]
+    rows = ["| Content | Chinese | English |", "|---|---|---|"]
     for what, (slots, _) in ELEMENTS.items():
         cells = []
         for words in WORDS.values():
