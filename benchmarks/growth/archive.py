@@ -80,10 +80,10 @@ def told(name: str, town: Town, count: int) -> str:
     check(town.client.dbsize() == keys)
     after = used(town)
     on_disk = sized(town) / count
-    ids = town.archive.placed(None, 2_000)
+    ids = town.engine.store.queries.orders.listed(None, 2_000)
     began = perf_counter()
-    for order, _ in ids:
-        check(town.engine.show(order).state.settled)
+    for _, placed in ids:
+        check(town.engine.show(placed).state.settled)
     looked = len(ids) / (perf_counter() - began)
     return (
         f"{name:10} {empty:>9} {before:>9} {grown:>12} {after:>9} {after / before:>11.2f} "

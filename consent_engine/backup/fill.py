@@ -31,7 +31,7 @@ def fill(settings: Settings, tell: Tell) -> Rebuilt:
             raise ArchiveUnavailable("there is no archive")
         archive.must_stand = True
         known, owner = archive.id(), archive.owner()
-        whole = SqlWhole(archive, Seal(found.secret))
+        archive.seal, whole = Seal(found.secret), SqlWhole(archive)
         proof = whole.secret()
         if not (owner and proof):
             raise SettingsError("CONSENT_ARCHIVE_URL: nothing was ever written out to this database")

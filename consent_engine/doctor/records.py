@@ -15,13 +15,15 @@ from consent_engine.adapters.redis.inspection import Kind, RedisSurvey
 from consent_engine.doctor import refusals
 from consent_engine.doctor.findings import Finding, good, named
 from consent_engine.doctor.rules import RULES, Found, FoundCall, FoundEnding, FoundLine, FoundOrder, broken_by
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.line.restriction import LASTING
 from consent_engine.domain.offer.versions import Listed, Version
-from consent_engine.engine.lookup import pieces
+from consent_engine.domain.order.order import Order
+from consent_engine.engine.recall import pieces
 from consent_engine.engine.revoking import awaits_revocation
-from consent_engine.ports import Change, Commit, CommitResult, LineChange, Owner, Store
+from consent_engine.ports import By, Change, Commit, CommitResult, LineChange, Owner, Store
 from consent_engine.ports.queries import NOTHING, CallQueries, OrderQueries, Position
 
 PIECE = 200
@@ -192,11 +194,11 @@ class Walk:
         calls = dict(look(calls=named).calls)
         # A call was written to the archive before it left the store.
         if archive is not None and (absent := [call for call in named if call not in calls]):
-            calls |= archive.calls.calls(absent)
+            calls |= {call: each.record for call, [each] in archive.recall(Call, absent).items() if each.record}
         others = self._reserved_elsewhere((request_key(order), order) for order in orders)
         there = look(list(others.values())).orders
-        kept = archive.recall([request_key(order) for order in others]) if archive is not None and others else []
-        twice = {(request_key(each.id), each.id) for each in kept}
+        keys = [request_key(order) for order in others]
+        twice = archive.recall(Order, keys, By.KEY) if archive is not None and others else {}
         until = now - REVOKING_MS
         listed = {code: Listed.of(_known_by(versions, until), now) for code, versions in self.plans().items()}
         known, dues = self._known(ids), self._dues(Owner.ORDER, orders)
@@ -205,7 +207,7 @@ class Walk:
                 owner=Owner.ORDER, record=order, now=now, dues=dues[name], known=name in known,
                 line=lines.get(order.line), call=calls.get(order.doc.call_id),
                 other=name in others and (
-                    others[name] in there or any(key == request_key(name) and each != name for key, each in twice)
+                    others[name] in there or any(each.id != name for each in twice.get(request_key(name), ()))
                 ),
                 taken_back=awaits_revocation(order, listed),
             )
@@ -235,7 +237,8 @@ class Walk:
         others = self._reserved_elsewhere(held)
         keys = [key for key, call in held if call in others]
         there = [*self.store.records.look(calls=list(others.values())).calls.values()]
-        there += archive.calls.recall(keys) if archive is not None and keys else []
+        kept = archive.recall(Call, keys, By.KEY) if archive is not None and keys else {}
+        there += [each.record for some in kept.values() for each in some if each.record]
         known, dues = self._known(ids, calls=True), self._dues(Owner.CALL, found.calls)
         return [
             FoundCall(
@@ -357,7 +360,7 @@ def _reservations(store: Store, survey: RedisSurvey, limit: int | None) -> Findi
         gone = [order for (order, at), v in zip(kept, there, strict=True) if not v and now - at > RESERVED_MS]
         known: set[str] = {*store.records.look(calls=gone).calls}
         if store.archive is not None:
-            known |= {*store.archive.versions(gone), *store.archive.calls.calls(gone)}
+            known |= {*store.archive.versions(gone), *store.archive.recall(Call, gone)}
         idle += [record for record in gone if record not in known]
     died = f": of requests that died before they placed an order; the same request again takes them over: {named(idle)}"
     return good(f"looked at {looked:,} reservations, {len(idle)} without an order or a call{died if idle else ''}")

@@ -23,7 +23,7 @@ from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.audit import PIECE as LOG_PIECE
 from consent_engine.engine.audit import Audited, refusals_of
 from consent_engine.engine.audit_refusals import Lifting, Refusals, note_lifted, note_standing
-from consent_engine.engine.lookup import pieces
+from consent_engine.engine.recall import pieces
 from consent_engine.ports import Log, Posted, Store
 from consent_engine.ports.queries import NOTHING, Position, StandingRestriction
 

@@ -9,7 +9,7 @@ import hmac
 from binascii import b2a_base64
 from collections.abc import Mapping
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
@@ -29,6 +29,7 @@ _LENGTH = 22
 _NOUNS: Mapping[type, str] = {Call: "call", Ending: "ending", Report: "report"}
 """The nouns that the keys of each kind are derived from: changing one breaks every stored seal of its kind."""
 R = TypeVar("R", Call, Ending, Report)
+K = TypeVar("K", bound=Order | Call | Ending | Report)
 LINES_KNOWN = 4_096
 """How many numbers' line ids a process caches: a number is read several times while its order is under way."""
 
@@ -85,6 +86,17 @@ class Seal:
 
     def _is_line(self, line: str, msisdn: str) -> bool:
         return line == self._line_of(Msisdn(msisdn))
+
+
+def opened(kind: type[K], fields: Mapping[str, str], seal: Seal | None) -> K:
+    """Return the record of a kind from its fields. Raises BrokenRecord, also where its seal does not fit. seal: None,
+    it is not checked
+    """
+    record: K = cast(Any, kind).decode(fields)
+    if seal is not None:
+        kept = fields.get(FIELD)
+        seal.check(record, kept) if isinstance(record, Order) else seal.record(cast(Any, record), kept)
+    return record
 
 
 def _sealed(order: Order) -> bytes:

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.domain.leaf import LIFTED, Chained, Leaf
@@ -20,9 +23,9 @@ from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.versions import Version
 from consent_engine.domain.order.event import chain
 from consent_engine.engine.audit_refusals import Refusals
-from consent_engine.engine.lookup import Lookup, pieces
+from consent_engine.engine.recall import Lookup, pieces
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import ReportFilter, Store
+from consent_engine.ports import OWNERS, PARTS, ReportFilter, Store
 from consent_engine.ports.queries import Position
 
 PIECE = 500
@@ -270,8 +273,8 @@ def _chains(store: Store, wanted: Iterable[tuple[Chained, str]]) -> dict[str, Ch
     _, orders, lines = lookup.load(by_kind[Chained.ORDER], by_kind[Chained.LINE])
     reports = by_kind[Chained.REPORT]
     others = [
-        *lookup.calls(by_kind[Chained.CALL]).values(), *lookup.endings(by_kind[Chained.ENDING]).values(),
-        *(lookup.of_reports.look(reports)[1].values() if reports else ()),
+        *lookup.of(Call, by_kind[Chained.CALL]).values(), *lookup.of(Ending, by_kind[Chained.ENDING]).values(),
+        *(lookup.of(Report, reports).values() if reports else ()),
     ]  # fmt: skip
     made = {order.id: Chain(Leaf.of_record(order), order.publics, order.doc.offer) for order in orders.values()}
     made |= {each.id: Chain(Leaf.of_record(each), each.publics) for each in others}
@@ -309,13 +312,9 @@ def _misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[W
     if archive is None:
         return
     by_kind = _by_kind(wanted)
-    tables = {
-        Chained.ORDER: archive.misfiled, Chained.CALL: archive.calls.misfiled,
-        Chained.ENDING: archive.records.misfiled, Chained.REPORT: archive.records.misfiled,
-    }  # fmt: skip
-    for kind, misfiled in tables.items():
-        for some in pieces(by_kind[kind], PIECE):
-            for record, columns in misfiled(some).items():
+    for kind in PARTS:
+        for some in pieces(by_kind[Chained(OWNERS[kind].value)], PIECE):
+            for record, columns in archive.misfiled(kind, some).items():
                 yield record, f"its row in the archive was changed: {', '.join(columns)}"
 
 

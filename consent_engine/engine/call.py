@@ -26,12 +26,14 @@ from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_of_line import named_on, telling
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import cancelling_orders, gated
+from consent_engine.engine.recall import at_hand, proven, recalled
 from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
-from consent_engine.engine.round_trips import archived_call, calls_of_request, load, post, prove, save
+from consent_engine.engine.round_trips import load, post, prove, save
 from consent_engine.engine.store_requests import Release, Reserve, Step
 from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
 from consent_engine.ports import (
+    By,
     CallChange,
     Change,
     Commit,
@@ -83,7 +85,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
 def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken | None]:
     """Return the call of a repeated request, proven durable like the first time, or archived; None if there is none."""
     if known is None:
-        archived = yield from calls_of_request(ask.key)
+        archived = yield from recalled(Call, [ask.key], By.KEY)
         known = next((each for each in archived or () if each.id == ask.order), None)
         if known is None:
             return None
@@ -120,10 +122,10 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
 def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:
     claimant, recording = token_hex(8), wanted.request.recorded()
     keys = recording_keys(secret, recording) if recording is not None else ()
-    for _ in range(MOST_RACES):
-        call, line, now = yield from _loaded(wanted)
+    for races in range(MOST_RACES):
+        call, line, now = yield from _loaded(wanted, races)
         if wanted.repeats(call):
-            if not call.version or (yield from prove(call.id, Owner.CALL)):
+            if (yield from proven(call)):
                 return CallTaken(call, is_new=False)
             continue
         ended = end(call, wanted, line, secret, now, sells)
@@ -141,14 +143,11 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
     raise StoreUnavailable("too many others change this call: the same request again is safe")
 
 
-def _loaded(wanted: CallEnd) -> Step[tuple[Call, Line, Millis]]:
-    """Load a call with its line; an archived call has version 0. Raises CallNotFound, also for another's call, and
+def _loaded(wanted: CallEnd, races: int = 0) -> Step[tuple[Call, Line, Millis]]:
+    """Load a call, as `at_hand` does, with its line. Raises CallNotFound, also for another's call, and
     ArchiveUnavailable: a call is not said to be unknown, and its refusal with it, while that may be wrong.
     """
-    call = wanted.call
-    known = (yield from load(calls=[call])).calls.get(call)
-    if known is None:
-        known = replace((yield from archived_call(call)), version=0, effects={})
+    known, _ = yield from at_hand(Call, wanted.call, races)
     if not wanted.may_end(known):
         raise CallNotFound("no such call")
     loaded = yield from load(lines=[known.line])

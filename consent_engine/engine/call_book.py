@@ -18,7 +18,7 @@ from consent_engine.domain.order.sales_outcomes import SalesOutcomes, sales_outc
 from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import cursor_of, read_cursor
-from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.recall import Lookup
 from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
 from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.engine.scribe import as_of_now
@@ -99,7 +99,7 @@ class CallBook:
 
     def show(self, call: str) -> Call:
         """Return a call from store or archive. Raises CallNotFound, and ArchiveUnavailable when it may be archived."""
-        known = self._lookup.calls([call]).get(call)
+        known = self._lookup.of(Call, [call]).get(call)
         if known is None:
             raise CallNotFound("no such call")
         return known

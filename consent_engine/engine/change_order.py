@@ -18,9 +18,10 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
+from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import NothingParked, OrderNotFound, StoreUnavailable
+from consent_engine.errors import NothingParked, StoreUnavailable
 from consent_engine.ports import (
     Change,
     Commit,
@@ -117,15 +118,13 @@ def recording(
 ) -> Step[Order]:
     """Record a fact. order, now: as leased a moment ago, to save the first load.
 
-    Raises OrderNotFound, the errors of `decide`, and StoreUnavailable after too many lost races.
+    Raises OrderNotFound, the errors of `decide`, StoreUnavailable after too many lost races, and ArchiveUnavailable for
+    an order that may have left.
     """
     barred = False
-    for _ in range(MOST_RACES):
+    for races in range(MOST_RACES):
         if order is None:
-            loaded = yield from load([order_id])
-            now, order = loaded.now, loaded.orders.get(order_id)
-        if order is None:
-            raise OrderNotFound("no such order")
+            order, now = yield from at_hand(Order, order_id, races)
         held = held if held is None or held.effect in order.effects else None  # done already: a report came before
         decision = decide(order, fact, now)
         decision = stood_off(decision, now) if barred else decision

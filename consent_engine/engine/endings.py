@@ -37,11 +37,22 @@ from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import MOST_RACES, retrying, wakes_of
 from consent_engine.engine.ending_again import giving_up_ending, retrying_ending, saving
-from consent_engine.engine.lookup import Lookup
-from consent_engine.engine.round_trips import archived_endings, load, load_of, one, orders_of_line, prove, save
+from consent_engine.engine.recall import Lookup, recalled
+from consent_engine.engine.round_trips import load, load_of, one, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
-from consent_engine.ports import Commit, CommitResult, EndingChange, Held, Leased, LineChange, Owner, Snapshot, Store
+from consent_engine.ports import (
+    By,
+    Commit,
+    CommitResult,
+    EndingChange,
+    Held,
+    Leased,
+    LineChange,
+    Owner,
+    Snapshot,
+    Store,
+)
 
 log = logging.getLogger(__name__)
 AGAIN_MS = 60_000
@@ -88,12 +99,12 @@ def _archived(order: Order, loaded: Snapshot, name: str) -> Step[Ending | None]:
     """Return the archived ending of an archived order: an ending goes to the archive after its order, never before."""
     if order.id in loaded.orders:
         return None
-    archived = yield from archived_endings([name], whole=True)
+    archived = yield from recalled(Ending, [name])
     if archived is None:
         raise ArchiveUnavailable(
             "the archive is needed to tell whether an ending exists: the same request again is safe"
         )
-    return archived.get(name)
+    return archived[0] if archived else None
 
 
 def end_recording(leased: Leased, ended: Ended, policy: Policy, now: Millis) -> Step[Pending | None]:
@@ -184,9 +195,9 @@ def _orders_of(line: Line) -> Step[tuple[dict[str, Order], list[Order] | None, l
         if (yield from prove(order)):
             broken.append(BrokenRecord("an order of this number cannot be read: see consent doctor"))
     try:
-        return live, (yield from orders_of_line(line.id, whole=True)), broken
+        return live, (yield from recalled(Order, [line.id], By.LINE)), broken
     except BrokenRecord as error:
-        return live, (yield from orders_of_line(line.id)), [*broken, error]
+        return live, (yield from recalled(Order, [line.id], By.LINE, whole=False)), [*broken, error]
 
 
 def holder_changed(leased: Leased) -> Step[str]:
@@ -239,7 +250,7 @@ class Endings:
         known = dict(self._store.records.look(endings=names).endings)
         there = dict(zip(names, self._store.records.versions(orders), strict=True))
         if gone := [name for name in names if name not in known and not there[name]]:  # archived after its order
-            known |= self._lookup.endings(gone)
+            known |= self._lookup.of(Ending, gone)
         return {ending.doc.order: ending for ending in known.values()}
 
     def notice(self, ending: Ending) -> str:

@@ -13,7 +13,6 @@ from consent_engine.domain.admission.lengths import limits
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.canonical_json import compact
-from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.effects import NOTIFICATION, Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line, line_id
@@ -33,11 +32,11 @@ from consent_engine.engine.held_replies import Decided, Decision, HeldText, Susp
 from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.limits import EASY, Pace
 from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, recording_event
-from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
+from consent_engine.engine.recall import Lookup
 from consent_engine.engine.receive import Incoming, Receiver, RefusalAsked, owner_of
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.retry_backlog import Trouble
@@ -282,11 +281,7 @@ class Engine:
         return revoking(self.store, self.catalogue, self._all, code, by)
 
     def _record(self, order_id: str, fact: CancelAsked | RetryAsked | ResendAsked | GiveUpAsked) -> Order:
-        try:
-            return self.run(recording(order_id, fact, prove=True))
-        except OrderNotFound:
-            decide(archived := self.show(order_id), fact, archived.settled_at)  # archived: raises why not
-            return archived
+        return self.run(recording(order_id, fact, prove=True))
 
     def dial(self, msisdn: Msisdn, carrier: str | None, plan: str | None = None) -> Dial:
         """Tell whether a number may be dialled about this plan. Without a carrier, any carrier's refusal forbids it.

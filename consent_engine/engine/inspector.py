@@ -12,10 +12,10 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import line_id
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.recall import Lookup
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Store
+from consent_engine.ports import By, Store
 
 PIECE = 5_000
 MOST_PIECES = 2_000
@@ -45,11 +45,11 @@ class Inspector:
         Raises ArchiveUnavailable, and BrokenRecord for a line that cannot be read.
         """
         line = line_id(self._secret, msisdn)
-        named = [each.call for each in self._line(line)]
         archive = self._store.bound_archive()
-        ids = dict.fromkeys([*named, *(archive.calls.of_line(line, MOST_OF_A_NUMBER) if archive else ())])
-        found = self._lookup.calls(list(ids)).values()
-        newest = sorted(found, key=lambda call: (call.began.started_at, call.id), reverse=True)
+        kept = archive.recall(Call, [line], By.LINE).get(line, []) if archive else []
+        found = {each.record.id: each.record for each in kept if each.record is not None}
+        found |= self._lookup.of(Call, [each.call for each in self._line(line)])
+        newest = sorted(found.values(), key=lambda call: (call.began.started_at, call.id), reverse=True)
         return newest[:MOST_OF_A_NUMBER]
 
     def permit_of(self, call: Call) -> Permit | None:
@@ -64,7 +64,7 @@ class Inspector:
         """
         ids = set(self._begun(since, until))
         chosen = nsmallest(min(count, MOST_DRAWN), ids, key=lambda call: lot(seed, call))
-        known = self._lookup.calls(chosen)
+        known = self._lookup.of(Call, chosen)
         return Drawn(len(ids), tuple(known[call] for call in chosen if call in known))
 
     def _line(self, line: str) -> Sequence[CallEntry]:

@@ -10,21 +10,23 @@ from consent_engine.domain.admission.order_request import SKEW_MS
 from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.call.call_events import CallOutcome
 from consent_engine.domain.call.ending import Cause, Why
-from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
+from consent_engine.domain.call.errors import CallMismatch, CallNotFound, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import READ, WAKE_ACTIVATE, Millis
-from consent_engine.domain.line.line import Line, request_key
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import OF_A_MINOR, OF_ORDERS, Kind, Restriction, name_of
 from consent_engine.domain.order.details import OF_CALL, WithCall
 from consent_engine.domain.order.facts import Barred, CancelAsked, Woke
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import AGAIN_MS, ending_all
-from consent_engine.engine.round_trips import calls_of_request, load, load_of, prove, save
+from consent_engine.engine.recall import at_hand
+from consent_engine.engine.round_trips import load, load_of, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import (
+    ArchiveUnavailable,
     BrokenRecord,
     CoolingOff,
     DoNotCall,
@@ -186,15 +188,12 @@ def _fallen(order: str, of: str, line: Line) -> Step[None]:
     """Cancel an order that waits for the end of a call which is over, where it falls with it. Raises BrokenRecord for a
     call that cannot be read, or that neither the store nor the archive has.
     """
-    call = (yield from load(calls=[of])).calls.get(of)
-    if call is None:
-        archived = yield from calls_of_request(request_key(of))
-        if archived is None:
-            return  # the archive is away: it is asked again with the next trial
-        back = (yield from load(calls=[of])).calls.values()  # one that came back from there meanwhile
-        call = next((each for each in (*archived, *back) if each.id == of), None)
-    if call is None:
-        raise BrokenRecord("the call of this order cannot be read, or is nowhere: see consent doctor")
+    try:
+        call, _ = yield from at_hand(Call, of, 0)
+    except ArchiveUnavailable:
+        return  # it is asked again with the next trial
+    except CallNotFound:
+        raise BrokenRecord("the call of this order cannot be read, or is nowhere: see consent doctor") from None
     if call.state is not CallState.UP:
         why = (yield from _held_by(line, call)).get(order)
         if why is not None:

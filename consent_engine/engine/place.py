@@ -22,9 +22,10 @@ from consent_engine.engine.catalogue import Shelf
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.line_events import recording_event_on
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
+from consent_engine.engine.recall import recalled
 from consent_engine.engine.reserving import Known, reserve_key, soonest
 from consent_engine.engine.round_trips import load, load_of, prove, save
-from consent_engine.engine.store_requests import Recall, Release, Reserve, Step
+from consent_engine.engine.store_requests import Release, Reserve, Step
 from consent_engine.errors import (
     ArchiveUnavailable,
     DuplicateOrder,
@@ -33,7 +34,7 @@ from consent_engine.errors import (
     Refused,
     StoreUnavailable,
 )
-from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange, Snapshot
+from consent_engine.ports import By, Commit, CommitResult, LineChange, OrderChange, Snapshot
 
 ARCHIVED_AFTER_MS = LATE_MARGIN
 """The shortest time between an order's call and its archiving."""
@@ -93,7 +94,7 @@ def _named(order: str) -> Step[Known]:
     """Look for an order as `reserve_key` does."""
     if not (yield from _left(order)):
         return None
-    return [(each.id, each.doc.request) for each in (yield Recall(request_key(order))) or ()]
+    return [(each.id, each.doc.request) for each in (yield from recalled(Order, [request_key(order)], By.KEY)) or ()]
 
 
 def _admit(wanted: Placing, made: _Made, terms: Terms, shelf: Shelf, secret: str) -> Step[Placed]:
@@ -181,7 +182,7 @@ def _archived(order: str, wanted: Placing, now: Millis) -> Step[Placed | None]:
     While the archive is unavailable, an order agreed recently is taken all the same: an earlier one by this key
     cannot have settled and been archived since.
     """
-    found: list[Order] | None = yield Recall(request_key(order))
+    found = yield from recalled(Order, [request_key(order)], By.KEY)
     if found is None and wanted.request.agreed < now - ARCHIVED_AFTER_MS:
         raise ArchiveUnavailable("this order may exist in the archive: repeat the same request a little later")
     for each in found or ():

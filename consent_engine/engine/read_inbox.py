@@ -12,7 +12,7 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import A_MINUTE, Decision, Drop, Put, stood_off
 from consent_engine.domain.effects import READ, WAKE_ASIDE, Millis, Pending
-from consent_engine.domain.inbox import UnreadReply
+from consent_engine.domain.inbox import UnreadReply, UnreadReport
 from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.interpret.lost_reader import LOST_READER, aside, is_refusal, set_aside, without_reader
 from consent_engine.domain.interpret.reading import Reading
@@ -23,10 +23,17 @@ from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.reply_cadence import Laid, Rhythm, rhythm_of
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
+from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import load, load_of, newest_yeses, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.engine.withdrawals import later, withdrawing
-from consent_engine.errors import BrokenRecord, IllegalTransition, StoreUnavailable
+from consent_engine.errors import (
+    ArchiveUnavailable,
+    BrokenRecord,
+    IllegalTransition,
+    OrderNotFound,
+    StoreUnavailable,
+)
 from consent_engine.ports import Commit, CommitResult, Held, Leased, LineChange, Saved, Snapshot, needed
 
 log = logging.getLogger(__name__)
@@ -134,7 +141,7 @@ def _one(
             return None
         ids = [] if poison is Poison.WHOLLY else wanted(line, message)
         recalled = _recalled(line, ids, known) if races == 0 and poison is Poison.NO else {}
-        orders = recalled or (yield from load_of(line, ids))
+        orders = recalled or (yield from load_of(line, ids)) or (yield from _left(line, message, ids))
         line = replace(line, entries=as_sealed(line.entries, orders)) if orders else line
         known_to_us = bool(recalled)
         decided = yield from _decided(line, orders, turn, found, now, waits=waits, barred=barred, known=known_to_us)
@@ -148,6 +155,19 @@ def _one(
         waits, barred = waits or word is CommitResult.GUARDED, barred or word is CommitResult.BARRED
         loaded = None
     raise StoreUnavailable("too many others change this line")
+
+
+def _left(line: Line, message: Unread, ids: Sequence[str]) -> Step[dict[str, Order]]:
+    """Return the order of a report that came after it had left the store, to which it comes back; none while SQL cannot
+    be asked: the messages behind the report must not wait for that.
+    """
+    if not isinstance(message.body, UnreadReport) or not ids:
+        return {}
+    try:
+        order, _ = yield from at_hand(Order, ids[0])
+    except (OrderNotFound, ArchiveUnavailable):
+        return {}
+    return {order.id: order} if order.line == line.id else {}
 
 
 def _recalled(line: Line, ids: Sequence[str], known: Callable[[str], Order | None]) -> dict[str, Order]:

@@ -9,13 +9,13 @@ Numbers come first, with all that stands on them; then the records; what is due 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call, keys_held
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.decide.put_again import put_again
 from consent_engine.domain.decide.wanted_effects import missing_of
 from consent_engine.domain.effects import Millis
@@ -23,28 +23,14 @@ from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.line import Line, request_key
 from consent_engine.domain.line.restriction import OF_ORDERS, Restriction
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.engine.change_order import MOST_RACES
+from consent_engine.engine.recall import back
 from consent_engine.errors import BrokenRecord, StoreUnavailable
-from consent_engine.ports import (
-    CallChange,
-    Change,
-    Commit,
-    CommitResult,
-    EndingChange,
-    LineChange,
-    LineKept,
-    OrderChange,
-    Owner,
-    ReportChange,
-    Store,
-)
-from consent_engine.ports.whole import Kept, Whole
+from consent_engine.ports import Commit, CommitResult, Kept, LineChange, LineKept, R, Store
+from consent_engine.ports.whole import Whole
 
 RAISED = 1_000
 """So much is a version above the one in SQL: a worker that still holds a decision from before has read none so high."""
-_NOT_KEPT = {"v", "state", "head", "offer", SEAL}
-"""Fields that a commit writes itself."""
 _RESTRICTION = "r:"
 Tell = Callable[[str], None]
 
@@ -68,7 +54,7 @@ def rebuild(store: Store, whole: Whole, owner: str, archive: str, tell: Tell) ->
     now = store.records.live()[0]
     done = Rebuilt(store.retirement.emptied(archive), now, whole.until() or now, Counter(), [])
     _lines(store, whole, done, tell)
-    for kind in (Owner.CALL, Owner.ORDER, Owner.ENDING, Owner.REPORT):
+    for kind in _NOUNS:
         for piece in whole.records(kind):
             _records(store, [each for each in piece if store.records.part(each.id) in done.filled], done)
             tell(f"{', '.join(f'{n:,} {name}' for name, n in done.counts.items())}")
@@ -168,7 +154,7 @@ def _stands_longer(name: str, value: str, there: LineKept) -> bool:
         return True
 
 
-def _records(store: Store, piece: Sequence[Kept], done: Rebuilt) -> None:
+def _records(store: Store, piece: Sequence[Kept[R]], done: Rebuilt) -> None:
     orders = [each.record for each in piece if isinstance(each.record, Order)]
     lines = store.records.live(lines=list({order.line for order in orders}))[2] if orders else {}
     commits = [Commit("", (each,)) for each in _entries(orders, lines)]
@@ -177,9 +163,7 @@ def _records(store: Store, piece: Sequence[Kept], done: Rebuilt) -> None:
             done.broken.append(each.id)
             continue
         puts = put_again(each.record, done.now, done.until, lines.get(each.record.line))
-        fields = {n: value for n, value in each.fields.items() if n not in _NOT_KEPT and n[:2] != "f:"}
-        fields["v"] = str(each.record.version + RAISED)
-        commits.append(Commit("", (_change(each.record, fields, puts),)))
+        commits.append(Commit("", (back(each.record, each.fields, RAISED, puts),)))
         done.counts[_NOUNS[type(each.record)]] += 1
     _reserve(store, piece)
     # What is there already was written by the same command before, or since the loss.
@@ -196,22 +180,10 @@ def _entries(orders: Iterable[Order], lines: Mapping[str, Line]) -> Iterator[Lin
     yield from (LineChange(line, None, entries) for line, entries in fields.items())
 
 
-_NOUNS: Mapping[type, str] = {Order: "orders", Call: "calls", Ending: "endings", Report: "reports"}
+_NOUNS: Mapping[type[Any], str] = {Call: "calls", Order: "orders", Ending: "endings", Report: "reports"}
 
 
-def _change(record: Order | Call | Ending | Report, fields: Mapping[str, str], puts: tuple[Put, ...]) -> Change:
-    match record:
-        case Order():
-            return OrderChange(record, 0, None, fields, puts)
-        case Call():
-            return CallChange(record, None, fields, puts)
-        case Ending():
-            return EndingChange(record, None, fields, puts)
-        case Report():
-            return ReportChange(record, None, fields, puts)
-
-
-def _reserve(store: Store, piece: Iterable[Kept]) -> None:
+def _reserve(store: Store, piece: Iterable[Kept[R]]) -> None:
     """Reserve the Idempotency-Keys and recordings of records again: no other has them until they leave the store."""
     claims = []
     for each in piece:

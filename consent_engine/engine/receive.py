@@ -17,8 +17,8 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import storable
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.engine.join_parts import driven, gathering
-from consent_engine.engine.lookup import Lookup
 from consent_engine.engine.post_to_inbox import posted_reply, texts_sent, yes_of
+from consent_engine.engine.recall import Lookup
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Outside, Posted, Store, Stored
@@ -58,20 +58,19 @@ class Receiver:
         self._words = words
 
     def receive(self, messages: Sequence[Incoming]) -> list[Stored]:
-        """Put messages into their lines' inboxes, each once, proven durable. Reports on an SMS that no order or line of
-        this store sent are kept as unmatched."""
+        """Put messages into their lines' inboxes, each once, proven durable. Reports on an SMS that no order or line
+        sent are kept as unmatched.
+        """
         messages = [replace(m, ref=storable(m.ref)) if isinstance(m, DeliveryReport) else m for m in messages]
-        reports = [m for m in messages if isinstance(m, DeliveryReport)]
-        lines = dict(zip([m.ref for m in reports], self._lines_of(reports), strict=True))
-        archived = self._archived([ref.split(".")[0] for ref, line in lines.items() if not line])
+        lines, unasked = self._lines_of([m for m in messages if isinstance(m, DeliveryReport)])
         parts = {n: found for n, m in enumerate(messages) if isinstance(m, Reply) and (found := self._gathering(m))}
         said = self._read({n: m for n, m in enumerate(messages) if isinstance(m, Reply) and n not in parts})
         stored = dict(zip(parts, driven(self._store, list(parts.values())), strict=True))
         posted: dict[int, Posted] = {}
         unmatched = []
         for n, message in enumerate(messages):
-            if isinstance(message, DeliveryReport) and not lines[message.ref]:
-                why = archived.get(message.ref.split(".")[0], "no_such_sms")
+            if isinstance(message, DeliveryReport) and message.ref not in lines:
+                why = "unknown_here" if unasked else "no_such_sms"
                 unmatched.append(compact({"why": why, "message": _report(message)}))
             elif n not in parts:
                 posted[n] = self._posted(n, message, lines, said)
@@ -81,37 +80,39 @@ class Receiver:
             self._store.inbox.unmatched(unmatched)
         return [stored.get(n, Stored(is_new=True, at=0)) for n in range(len(messages))]
 
-    def _lines_of(self, reports: Sequence[DeliveryReport]) -> list[str | None]:
-        """Return the line whose inbox each report goes to; None when its ref names no order or line of this store."""
+    def _lines_of(self, reports: Sequence[DeliveryReport]) -> tuple[dict[str, tuple[str, str]], bool]:
+        """Return the line whose inbox each report goes to, by its ref, and the line's number where its last order may
+        have taken the line along; no line where the ref names no order or line. And whether SQL could not be asked: an
+        order there may be the one.
+        """
         if not reports:
-            return []
-        owners = [report.ref.split(".")[0] for report in reports]
-        lines = self._store.records.line_of(owners)
-        lost = [owner for owner, line in zip(owners, lines, strict=True) if line is None]
-        known = self._store.records.live(lines=lost)[2] if lost else {}
-        return [
-            line or (owner if owner in known and known[owner].version else None)
-            for owner, line in zip(owners, lines, strict=True)
-        ]
-
-    def _archived(self, owners: Sequence[str]) -> dict[str, str]:
-        """Return why reports come too late: the order is in the archive, or may be. They are kept all the same."""
-        if not owners:
-            return {}
+            return {}, False
+        owners = {report.ref: report.ref.split(".")[0] for report in reports}
+        names = list(dict.fromkeys(owners.values()))
+        found = {name: (line, "") for name, line in zip(names, self._store.records.line_of(names), strict=True) if line}
+        if lost := [name for name in names if name not in found]:
+            known = self._store.records.live(lines=lost)[2]
+            found |= {name: (name, "") for name in lost if name in known and known[name].version}
+        unasked, lost = False, [name for name in names if name not in found]
         try:
-            return dict.fromkeys(self._lookup.load(owners)[1], "archived")
+            left = self._lookup.load(lost)[1] if lost else {}
         except ArchiveUnavailable:
-            return dict.fromkeys(owners, "unknown_here")
+            left, unasked = {}, True
+        # Once it is erased, nobody could be meant any more.
+        found |= {name: (each.line, each.person.msisdn) for name, each in left.items() if each.person.msisdn}
+        return {ref: found[name] for ref, name in owners.items() if name in found}, unasked
 
-    def _posted(self, n: int, message: Incoming, lines: Mapping[str, str | None], said: Mapping[int, Read]) -> Posted:
+    def _posted(
+        self, n: int, message: Incoming, lines: Mapping[str, tuple[str, str]], said: Mapping[int, Read]
+    ) -> Posted:
         match message:
             case Reply():
                 return self._reply(message, said[n])
             case DeliveryReport():
-                line = lines[message.ref] or ""
+                line, number = lines[message.ref]
                 parts = (message.ref, message.message_id, str(message.segment), message.status)
                 key = keyed(self._secret, "dlr", message.gateway, *parts)
-                return Posted(line, "", key, encode_message(_report(message)))
+                return Posted(line, number, key, encode_message(_report(message)))
             case RefusalAsked():
                 key = keyed(self._secret, "refusal", uuid.uuid4().hex)
                 return self._refusal(message, key)

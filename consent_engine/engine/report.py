@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
 from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
+from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, RewardNotDue
 from consent_engine.domain.call.report import (
     OF_OTHERS,
     Decided,
@@ -40,9 +40,10 @@ from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.round_trips import archived_reports, load, post, prove, save
+from consent_engine.engine.recall import AWAY, at_hand, proven, recalled
+from consent_engine.engine.round_trips import load, post, prove, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import (
     Commit,
     CommitResult,
@@ -95,8 +96,10 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
             if (yield from prove(own_id, Owner.REPORT)):
                 return ReportTaken(loaded.reports[own_id], is_new=False)
             continue
-        if own_id in (past := (yield from archived_reports([own_id]))):
-            return ReportTaken(past[own_id], is_new=False)
+        if (past := (yield from recalled(Report, [own_id]))) is None:
+            raise ArchiveUnavailable(AWAY)
+        if past:
+            return ReportTaken(past[0], is_new=False)
         line, now = loaded.line(line_key), loaded.now
         report, fields = _begun(made, own_id, line, by, now)
         change = ReportChange(report, None, fields)
@@ -156,19 +159,14 @@ def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
     rules out, RewardNotDue, StoreUnavailable, and ArchiveUnavailable for one that may be archived.
     """
     op = wanted.request.fingerprint()
-    for _ in range(MOST_RACES):
-        loaded = yield from load(reports=[wanted.report])
-        report, is_here = loaded.reports.get(wanted.report), wanted.report in loaded.reports
-        if report is None:
-            report = (yield from archived_reports([wanted.report])).get(wanted.report)
-        if report is None:
-            raise ReportNotFound("no such report")
+    for races in range(MOST_RACES):
+        report, now = yield from at_hand(Report, wanted.report, races)
         if report.knows(op) or _says_nothing_new(report, wanted):
-            if not is_here or (yield from prove(report.id, Owner.REPORT)):
+            if (yield from proven(report)):
                 return ReportTaken(report, is_new=False)
             continue
         line = (yield from load(lines=[report.line])).line(report.line)
-        commit, after = _decision(report, wanted, line, by.terms, loaded.now, op)
+        commit, after = _decision(report, wanted, line, by.terms, now, op)
         if (yield from save(commit, prove=True)).word in {CommitResult.OK, CommitResult.SAME}:
             log.info("report %s: %s, reward %s", after.id, after.found.value, after.reward.value)
             return ReportTaken(replace(after, version=report.version + 1), is_new=True)

@@ -16,7 +16,7 @@ from consent_engine.domain.line.proof_code import CodesUsedUp, Counted, shares
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import cursor_of, read_cursor
-from consent_engine.engine.lookup import Lookup
+from consent_engine.engine.recall import Lookup
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
 from consent_engine.engine.report_around import Around, around
 from consent_engine.engine.report_code import CodeAsked, may_send, proving, sending
@@ -104,17 +104,17 @@ class ReportBook:
 
     def show(self, report: str) -> tuple[Report, Millis]:
         """Return a report from store or archive, and the store's time. Raises ReportNotFound and ArchiveUnavailable."""
-        now, found = self._lookup.of_reports.look([report])
+        found = self._lookup.of(Report, [report])
         if report not in found:
             raise ReportNotFound("no such report")
-        return found[report], now
+        return found[report], self._store.records.live()[0]
 
     def page(self, wanted: ReportFilter, cursor: str = "", limit: int = 50) -> ReportPage:
         """List up to `limit` reports, newest first; a page may be short, as one that was decided meanwhile is left out.
         Raises Malformed for a cursor that no list handed out, and ArchiveUnavailable.
         """
         rows = self._store.queries.reports.page(wanted, read_cursor(cursor), limit)
-        now, known = self._lookup.of_reports.look([report for _, report in rows])
+        now, known = self._store.records.live()[0], self._lookup.of(Report, [report for _, report in rows])
         found = tuple(known[report] for _, report in rows if report in known and wanted.fits(known[report]))
         return ReportPage(found, cursor_of(rows[-1] if len(rows) == limit else None), now)
 

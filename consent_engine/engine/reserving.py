@@ -10,10 +10,11 @@ from consent_engine.domain.call.errors import RecordingReused
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.round_trips import calls_of_request, load
+from consent_engine.engine.recall import recalled
+from consent_engine.engine.round_trips import load
 from consent_engine.engine.store_requests import Reserve, Step
 from consent_engine.errors import IdempotencyConflict, StoreUnavailable
-from consent_engine.ports import Claim
+from consent_engine.ports import By, Claim
 from consent_engine.ports.records import CLOCKS_APART_MS
 
 RESERVED_MS = 60_000
@@ -51,7 +52,7 @@ def call_named(call: str) -> Step[Known]:
     """Look for a call as `reserve_key` does."""
     if (yield from load(calls=[call])).calls:
         return None
-    return [(each.id, each.began.request) for each in (yield from calls_of_request(request_key(call))) or ()]
+    return [(each.id, each.began.request) for each in (yield from recalled(Call, [request_key(call)], By.KEY)) or ()]
 
 
 class Freed(NamedTuple):
@@ -86,7 +87,7 @@ def _free(ask: Reserve) -> Step[Freed]:
         claim: Claim = yield ask
         other = claim.held_by[1] if claim.held_by else ask.order
         held = other != ask.order and (yield from _is_of(other, ask.key))
-        archived = (yield from calls_of_request(ask.key)) or ()
+        archived = (yield from recalled(Call, [ask.key], By.KEY)) or ()
         if held or [each for each in archived if ask.key in each.recording_keys and each.id != ask.order]:
             raise RecordingReused("this recording belongs to another call or number: name the call by call_id")
         if claim.held_by is None:

@@ -8,7 +8,6 @@ from consent_engine.domain.order.facts import Revealed
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import OrderNotFound
 from consent_engine.ports import Registry
 from consent_engine.ports.reveals import Reveal
 
@@ -25,16 +24,11 @@ class Revealer:
 
     def reveal(self, order: Order, by: str, role: str, reason: str) -> Order:
         """Return the order once its reveal is recorded, proven durable: in the audit lines first, then in the order's
-        own chain. An archived order takes no more events: its reveals stand in the audit lines alone.
-
-        Raises StoreUnavailable: nothing is shown.
+        own chain. Raises OrderNotFound, StoreUnavailable, and ArchiveUnavailable: nothing is shown.
         """
         name = f"reveal:{uuid.uuid4().hex[:12]}"
         self._registry.reveals.note(Reveal(self._registry.now(), order.id, by, role, reason, name))
-        try:
-            order = self._run(recording(order.id, Revealed(name, by, role, reason), prove=True))
-        except OrderNotFound:
-            log.info("order %s: archived: only the list of reveals records this one", order.id)
+        order = self._run(recording(order.id, Revealed(name, by, role, reason), prove=True))
         log.info("order %s: revealed to %s", order.id, by)
         return order
 

@@ -22,18 +22,16 @@ from consent_engine.domain.call.review import (
     may_review,
 )
 from consent_engine.domain.decide.decision import Drop, Put
-from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
+from consent_engine.domain.effects import WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import open_of
-from consent_engine.engine.round_trips import archived_call, load, save
+from consent_engine.engine.recall import at_hand
+from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange, needed
-
-HEARD_STAYS_MS = 60_000
-"""How long a call that was heard from the archive stays in the store: longer than any request can be under way."""
 
 
 class Review(NamedTuple):
@@ -60,18 +58,17 @@ class Review(NamedTuple):
 def reviewing(said: Review) -> Step[Call]:
     """Take a verdict.
 
-    Raises CallNotFound, NotReviewable, OwnCall, AlreadyReviewed, NotContested, SameReviewer, StoreUnavailable.
+    Raises CallNotFound, NotReviewable, OwnCall, AlreadyReviewed, NotContested, SameReviewer, StoreUnavailable, and
+    ArchiveUnavailable for one that may have left.
     """
-    for _ in range(MOST_RACES):
-        loaded = yield from load(calls=[said.call])
-        now, archived = loaded.now, said.call not in loaded.calls
-        call = (yield from archived_call(said.call)) if archived else loaded.calls[said.call]
+    for races in range(MOST_RACES):
+        call, now = yield from at_hand(Call, said.call, races)
         own = bool({said.by, said.agent} & {call.began.placed_by, call.began.agent} - {""})
         if said.second:
             may_look_again(call.events, call.verdict, said.by, own=own)
         else:
             may_review(call.verdict, own=own)
-        if after := (yield from _judged(call, said, now, archived=archived)):
+        if after := (yield from _judged(call, said, now)):
             return after
     raise StoreUnavailable("too many others change this call: the same request again is safe")
 
@@ -79,12 +76,11 @@ def reviewing(said: Review) -> Step[Call]:
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
     """Record that the command heard a call that people hear all the same: once, while its verdict is pending.
 
-    Raises StoreUnavailable.
+    Raises CallNotFound, StoreUnavailable, and ArchiveUnavailable for one that may have left.
     """
-    for _ in range(MOST_RACES):
-        call = (yield from load(calls=[call_id])).calls.get(call_id)
-        known = call is None or any(isinstance(each, CommandHeard) for each in call.events)
-        if call is None or known or call.verdict is not Verdict.PENDING:
+    for races in range(MOST_RACES):
+        call, _ = yield from at_hand(Call, call_id, races)
+        if call.verdict is not Verdict.PENDING or any(isinstance(each, CommandHeard) for each in call.events):
             return False
         after, fields = call.with_events(event)
         if (yield from save(Commit("", (CallChange(after, call, fields),)))).word is CommitResult.OK:
@@ -94,18 +90,17 @@ def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
 
 def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
     """Let orders continue that wait only for the first review of their call; return how many. Orders of a failed review
-    stay barred: that is for another reviewer. Raises StoreUnavailable.
+    stay barred: that is for another reviewer. Raises as `keeping_heard` does.
     """
-    for _ in range(MOST_RACES):
-        loaded = yield from load(calls=[call_id])
-        call = loaded.calls.get(call_id)
-        if call is None or call.verdict not in {None, Verdict.PENDING}:
+    for races in range(MOST_RACES):
+        call, now = yield from at_hand(Call, call_id, races)
+        if call.verdict not in {None, Verdict.PENDING}:
             return 0
         line = (yield from load(lines=[call.line])).line(call.line)
         waits = [each for each in line.restrictions if each.kind is Kind.REVIEW and each.ref == call.id]
         if not waits:
             return 0
-        after, fields = call.with_events(NotAwaited(loaded.now, f"goes-on-{uuid.uuid4().hex}", by, why))
+        after, fields = call.with_events(NotAwaited(now, f"goes-on-{uuid.uuid4().hex}", by, why))
         # The call at the version seen: after a review in between it is looked at again.
         freed = LineChange(line.id, line.version, {f"r:{each.name}": "" for each in waits})
         if (yield from save(Commit("", (CallChange(after, call, fields), freed)), prove=True)).word is CommitResult.OK:
@@ -121,13 +116,8 @@ def undecided(leased: Leased) -> Step[str]:
     return "performed"
 
 
-def _judged(
-    call: Call, said: Review, now: Millis, held: Held | None = None, *, archived: bool = False
-) -> Step[Call | None]:
-    """Write a verdict, with all that it freezes, frees or ends; None when another write came first. archived: the call
-    comes back from the archive, and leaves for it again, newer, when nothing more is wanted of it. It stays for as long
-    as a request may last: another reviewer who read the archive before must find it.
-    """
+def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> Step[Call | None]:
+    """Write a verdict, with all that it freezes, frees or ends; None when another write came first."""
     after, fields = call.with_events(said.event(now))
     put: tuple[Put, ...] = ()
     if after.verdict is Verdict.CONTESTED:
@@ -136,9 +126,6 @@ def _judged(
         put = (Put(WAKE_UNLAWFUL, now),)
     drop = ((WAKE_SECOND_LOOK, Drop.ANYWAY),) if WAKE_SECOND_LOOK in call.effects else ()
     change = CallChange(after, call, fields, put, drop)
-    if archived:
-        fields = {**call.brought_back(), **fields}
-        change = CallChange(after, None, fields, (*put, Put(WAKE_ARCHIVE, now + HEARD_STAYS_MS)))
     records: tuple[Change, ...] = (change,)
     line = (yield from load(lines=[call.line])).line(call.line)
     if line.version:  # written in any case: an order that is being placed is judged anew

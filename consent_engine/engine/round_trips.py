@@ -10,12 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.errors import CallNotFound
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.line.line import Line, request_key
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.reply_cadence import Beat, Newest
 from consent_engine.engine.store_batches import answers
@@ -23,24 +19,17 @@ from consent_engine.engine.store_requests import (
     Ask,
     Load,
     LoadYeses,
-    Page,
     Post,
     Prove,
-    RecallCalls,
-    RecallEndings,
-    RecallLine,
-    RecallReports,
     Save,
     Step,
     T,
     resumed,
 )
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, ConsentError, StoreUnavailable
 from consent_engine.ports import Commit, Owner, Posted, Saved, Snapshot, Store, Stored
 
 MOST_ROUNDS = 200
-PAGE, MOST_PAGES = 200, 25
-"""How many archived orders of a number are read at a time, and how many times."""
 
 
 def load(
@@ -77,60 +66,6 @@ def prove(record: str, owner: Owner = Owner.ORDER) -> Step[bool]:
 def post(posted: Posted) -> Step[Stored]:
     """Put a message into its line's inbox."""
     answer: Stored = yield Post(posted)
-    return answer
-
-
-def calls_of_request(key: str) -> Step[list[Call] | None]:
-    """Return archived calls under a request's key, or a recording's; None when the archive cannot be asked."""
-    answer: list[Call] | None = yield RecallCalls(key)
-    return answer
-
-
-def archived_call(call: str) -> Step[Call]:
-    """Return a call that has left for the archive. Raises CallNotFound, and ArchiveUnavailable."""
-    found = yield from calls_of_request(request_key(call))
-    if found is None:
-        raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
-    known = next((each for each in found if each.id == call), None)
-    if known is None:
-        raise CallNotFound("no such call")
-    return known
-
-
-def orders_of_line(line: str, *, whole: bool = False) -> Step[list[Order] | None]:
-    """Return the archived orders of a number, page by page; None when the archive cannot be asked.
-
-    whole: raises BrokenRecord where one of them cannot be read. Raises BrokenRecord where there are more than fit in
-    MOST_PAGES: nothing is decided by a part of them.
-    """
-    found, before = list[Order](), None
-    for _ in range(MOST_PAGES):
-        answer: Page | None = yield RecallLine(line, PAGE, whole, before)
-        if answer is None:
-            return None
-        found += answer[0]
-        before = answer[1]
-        if before is None:
-            return found
-    raise BrokenRecord(f"this number has more than {MOST_PAGES * PAGE} archived orders: see to it by hand")
-
-
-def archived_endings(endings: Sequence[str], *, whole: bool = False) -> Step[dict[str, Ending] | None]:
-    """Return archived endings; None when the archive cannot be asked.
-
-    whole: raises BrokenRecord for one that cannot be read
-    """
-    answer: dict[str, Ending] | None = yield RecallEndings(tuple(endings), whole)
-    return answer
-
-
-def archived_reports(reports: Sequence[str]) -> Step[dict[str, Report]]:
-    """Return archived reports. Raises ArchiveUnavailable when the archive cannot be asked, and BrokenRecord for one
-    that cannot be read.
-    """
-    answer: dict[str, Report] | None = yield RecallReports(tuple(reports))
-    if answer is None:
-        raise ArchiveUnavailable("the archive cannot be asked: the same request again is safe")
     return answer
 
 

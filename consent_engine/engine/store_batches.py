@@ -5,32 +5,23 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.store_requests import (
     Ask,
     Load,
     LoadYeses,
-    Page,
     Post,
     Prove,
     Recall,
-    RecallCalls,
-    RecallEndings,
-    RecallLine,
-    RecallReports,
     Release,
     Reserve,
     Save,
     T,
 )
-from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports import Archive, CommitResult, OrderChange, Snapshot, Store
+from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import By, CommitResult, Kept, OrderChange, Recorded, Snapshot, Store
 
 log = logging.getLogger(__name__)
 TOGETHER = 16
@@ -73,59 +64,16 @@ def _yeses(store: Store, asks: Sequence[LoadYeses], due: Counter[Lane]) -> Seque
     return store.records.newest_yeses([ask.beat for ask in asks])
 
 
-def _by_archive(
-    look: Callable[[Archive | None, Sequence[Any]], list[Any]],
-) -> Callable[[Store, Sequence[Any], Counter[Lane]], Sequence[object]]:
-    """Turn a look-up in the archive into an answer to asks: None for each while the archive is unavailable, and the
-    error for the one that asks for an archived record that cannot be read.
-    """
-
-    def asked(store: Store, asks: Sequence[Any], due: Counter[Lane]) -> Sequence[object]:
-        try:
-            return look(store.bound_archive(), asks)
-        except ArchiveUnavailable:
-            return [None] * len(asks)
-        except BrokenRecord as error:
-            return [answer for ask in asks for answer in asked(store, [ask], due)] if len(asks) > 1 else [error]
-
-    return asked
-
-
-@_by_archive
-def _recalled(archive: Archive | None, asks: Sequence[Recall]) -> list[list[Order]]:
-    found = archive.recall([ask.key for ask in asks]) if archive else []
-    return [[order for order in found if request_key(order.id) == ask.key] for ask in asks]
-
-
-@_by_archive
-def _recalled_calls(archive: Archive | None, asks: Sequence[RecallCalls]) -> list[list[Call]]:
-    found = archive.calls.recall([ask.key for ask in asks]) if archive else []
-    return [[call for call in found if ask.key in {request_key(call.id), *call.recording_keys}] for ask in asks]
-
-
-@_by_archive
-def _recalled_lines(archive: Archive | None, asks: Sequence[RecallLine]) -> list[Page]:
-    if archive is None:
-        return [([], None) for _ in asks]
-    pages = [archive.of_line(ask.line, ask.before, ask.most) for ask in asks]
-    orders = [list(archive.orders([order for order, _ in page]).values()) if page else [] for page in pages]
-    if any(ask.whole and len(some) < len(page) for ask, some, page in zip(asks, orders, pages, strict=True)):
-        raise BrokenRecord("an archived order of this number cannot be read")
-    lasts = [page[-1] if len(page) == ask.most else None for ask, page in zip(asks, pages, strict=True)]
-    return [(some, last and (last[1], last[0])) for some, last in zip(orders, lasts, strict=True)]
-
-
-@_by_archive
-def _recalled_endings(archive: Archive | None, asks: Sequence[RecallEndings]) -> list[dict[str, Ending]]:
-    whole = any(ask.whole for ask in asks)
-    found = archive.records.endings([each for ask in asks for each in ask.endings], whole=whole) if archive else {}
-    return [_own(found, ask.endings) for ask in asks]
-
-
-@_by_archive
-def _recalled_reports(archive: Archive | None, asks: Sequence[RecallReports]) -> list[dict[str, Report]]:
-    found = archive.records.reports([each for ask in asks for each in ask.reports], whole=True) if archive else {}
-    return [_own(found, ask.reports) for ask in asks]
+def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Sequence[object]:
+    found: dict[tuple[type[Recorded], By], Mapping[str, list[Kept[Any]]]] = {}
+    try:
+        archive = store.bound_archive()
+        for kind, by in {(ask.kind, ask.by) for ask in asks}:
+            names = {name: None for ask in asks if (ask.kind, ask.by) == (kind, by) for name in ask.names}
+            found[kind, by] = archive.recall(kind, list(names), by) if archive else {}
+    except ArchiveUnavailable:
+        return [None] * len(asks)
+    return [[each for name in ask.names for each in found[ask.kind, ask.by].get(name, ())] for ask in asks]
 
 
 _SAVED = frozenset({CommitResult.OK, CommitResult.SAME})
@@ -178,10 +126,6 @@ _ANSWER: dict[type[Ask], Callable[[Store, Any, Counter[Lane]], Sequence[object]]
     LoadYeses: _yeses,
     Post: _posted,
     Recall: _recalled,
-    RecallCalls: _recalled_calls,
-    RecallEndings: _recalled_endings,
-    RecallReports: _recalled_reports,
-    RecallLine: _recalled_lines,
     Save: _saved,
     Prove: _proven,
     Reserve: _reserved,

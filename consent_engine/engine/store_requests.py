@@ -5,11 +5,9 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from consent_engine.domain.effects import Millis
-from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.reply_cadence import Beat
 from consent_engine.errors import ConsentError
-from consent_engine.ports import Commit, Owner, Posted
+from consent_engine.ports import By, Commit, Owner, Posted
 
 T = TypeVar("T")
 
@@ -68,59 +66,16 @@ class Post(Struct, frozen=True):
 
 
 class Recall(Struct, frozen=True):
-    """A request to the archive for the orders made under a key (`request_key`); None while it is unavailable."""
-
-    key: str
-
-
-class RecallCalls(Struct, frozen=True):
-    """A request to the archive for the calls made under a request's key, or whose recording is reserved under it."""
-
-    key: str
-
-
-Page = tuple[list[Order], tuple[Millis, str] | None]
-"""A page of a number's archived orders, and the position after which the next one begins; None: it was the last."""
-
-
-class RecallLine(Struct, frozen=True):
-    """A request to the archive for a page of a number's orders, newest first. whole: an unreadable one is an error ·
-    before: the position after which the page begins
+    """A request to SQL for the records of a kind under these names, as `Archive.recall` has them; None while it cannot
+    be asked.
     """
 
-    line: str
-    most: int
-    whole: bool = False
-    before: tuple[Millis, str] | None = None
+    kind: type
+    names: tuple[str, ...]
+    by: By = By.ID
 
 
-class RecallEndings(Struct, frozen=True):
-    """A request to the archive for endings. whole: one that cannot be read is an error of this step"""
-
-    endings: tuple[str, ...]
-    whole: bool = False
-
-
-class RecallReports(Struct, frozen=True):
-    """A request to the archive for reports of calls."""
-
-    reports: tuple[str, ...]
-
-
-Ask = (
-    RecallEndings
-    | RecallReports
-    | RecallLine
-    | Load
-    | LoadYeses
-    | Save
-    | Prove
-    | Post
-    | Reserve
-    | Release
-    | Recall
-    | RecallCalls
-)
+Ask = Load | LoadYeses | Save | Prove | Post | Reserve | Release | Recall
 Step = Generator[Ask, Any, T]
 
 

@@ -1,4 +1,4 @@
-"""Transcripts: one per call, kept beside the person part, and taken while the call is in the store."""
+"""Transcripts: one per call, kept beside the person part."""
 
 from collections.abc import Sequence
 from secrets import token_hex
@@ -10,10 +10,11 @@ from consent_engine.domain.call.transcript import SAID, Spoken, Transcribed, enc
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.round_trips import load, prove, save
+from consent_engine.engine.recall import at_hand, proven
+from consent_engine.engine.round_trips import save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import FieldError, Malformed, Refused, StoreUnavailable
-from consent_engine.ports import CallChange, Commit, CommitResult, Owner
+from consent_engine.ports import CallChange, Commit, CommitResult
 
 SLACK_MS = 5_000
 """Greatest difference between a recorder's clock and a desk's."""
@@ -43,20 +44,20 @@ class Transcript(NamedTuple):
 
 def transcribing(wanted: Transcript) -> Step[Call]:
     """Keep a transcript. Raises CallNotFound, also for another caller's call, CallMismatch for another recording,
-    Malformed for words that were not spoken in the call, AlreadyTranscribed, StoreUnavailable.
+    Malformed for words that were not spoken in the call, AlreadyTranscribed, StoreUnavailable, and ArchiveUnavailable
+    for a call that may have left.
     """
-    for _ in range(MOST_RACES):
-        loaded = yield from load(calls=[wanted.call])
-        call = loaded.calls.get(wanted.call)
-        if call is None or not (wanted.anyone or call.is_of(wanted.by, wanted.since)):
-            raise CallNotFound("no such call, or it was archived")
+    for races in range(MOST_RACES):
+        call, now = yield from at_hand(Call, wanted.call, races)
+        if not (wanted.anyone or call.is_of(wanted.by, wanted.since)):
+            raise CallNotFound("no such call")
         if call.knows(wanted.op):
-            if (yield from prove(call.id, Owner.CALL)):
+            if (yield from proven(call)):
                 return call
             continue
         _fits(wanted.lines, call, wanted.recording)
         said = encode_lines(wanted.lines, token_hex(16))
-        event = Transcribed(loaded.now, wanted.op, wanted.by, len(wanted.lines), digest(said))
+        event = Transcribed(now, wanted.op, wanted.by, len(wanted.lines), digest(said))
         after, fields = call.with_events(event)
         saved = yield from save(Commit(wanted.op, (CallChange(after, call, {**fields, SAID: said}),)), prove=True)
         if saved.word in {CommitResult.OK, CommitResult.SAME}:

@@ -16,12 +16,14 @@ from consent_engine.domain.interpret.lost_reader import aside
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_withdraw, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.ending_again import retrying_ending
 from consent_engine.engine.endings import ending_asked
-from consent_engine.engine.round_trips import archived_endings, load, load_of, orders_of_line, save
+from consent_engine.engine.recall import recalled
+from consent_engine.engine.round_trips import load, load_of, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import BrokenRecord, NothingParked
-from consent_engine.ports import Commit, Leased, LineChange
+from consent_engine.ports import By, Commit, Leased, LineChange
 
 log = logging.getLogger(__name__)
 WAITS_MS = 24 * 3_600_000
@@ -73,14 +75,15 @@ def _meant(line: Line, message: Unread) -> Step[tuple[Withdrawal, bool]]:
     body = message.body
     ids = [entry.order for entry in line.entries]
     live = yield from load_of(line, ids)
-    archived = yield from orders_of_line(line.id)
+    archived = yield from recalled(Order, [line.id], By.LINE, whole=False)
     orders = list(({order.id: order for order in archived or ()} | live).values())
     unread = set(ids) - {order.id for order in orders}
     loaded = yield from load(endings=[ending_id(order.id) for order in orders])
-    past = (yield from archived_endings([ending_id(order.id) for order in archived])) if archived else {}
+    names = [ending_id(order.id) for order in archived or ()]
+    past = (yield from recalled(Ending, names, whole=False)) if names else []
     if past is None:
         archived, orders = None, list(live.values())
-    known = {*loaded.endings, *(past or ())}
+    known = {*loaded.endings, *(each.id for each in past or ())}
     found = withdrawal(line, message, orders, lambda order: ending_id(order.id) in known)
     if found.ends is not None:
         requested = yield from ending_asked(

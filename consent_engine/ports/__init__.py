@@ -1,7 +1,6 @@
 """The ports: the engine's requests to the outside. No adapter is imported here, and none is known by name."""
 
-from consent_engine.ports.archive import Archive, Expired, Retirement
-from consent_engine.ports.calls import CallArchive
+from consent_engine.ports.archive import Archive, By, Expired, Kept, Retirement
 from consent_engine.ports.endpoints import Endpoint, EndpointHeard
 from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
@@ -23,6 +22,7 @@ from consent_engine.ports.outside import (
 from consent_engine.ports.permits import Permits
 from consent_engine.ports.queries import CallFilter, Tally
 from consent_engine.ports.records import (
+    OWNERS,
     CallChange,
     Change,
     Commit,
@@ -44,5 +44,5 @@ from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, Stor
 from consent_engine.ports.reports import OpenReports, ReportFilter
 from consent_engine.ports.reservations import Claim, Reservations
 from consent_engine.ports.server_memory import ServerMemory
-from consent_engine.ports.snapshot import Snapshot
+from consent_engine.ports.snapshot import PARTS, R, Recorded, Snapshot
 from consent_engine.ports.store import Store

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from enum import StrEnum
+from typing import Generic, NamedTuple, Protocol
 
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.lifecycle import State
-from consent_engine.domain.order.order import Order
-from consent_engine.ports.calls import CallArchive
 from consent_engine.ports.records import Owner
+from consent_engine.ports.snapshot import R, Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +41,37 @@ class PlansKept(NamedTuple):
     plans: Mapping[str, Mapping[str, str]]
 
 
-class RecordArchive(Protocol):
-    """The archive of finished reports and endings, kept whole. Every method raises ArchiveUnavailable."""
+class By(StrEnum):
+    """The names under which records are asked for. KEY: the key that their request, or their recording, was reserved
+    under
+    """
 
-    def reports(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Report]:
-        """Return those of these reports that are archived and can be read. whole: raises BrokenRecord for one that
-        cannot, which a caller must not take for one that does not exist
-        """
+    ID = "id"
+    KEY = "key"
+    LINE = "line"
 
-    def endings(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Ending]:
-        """Return those of these endings that are archived, as `reports` does."""
 
-    def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
-        """As `Archive.misfiled`, for reports and endings."""
+class Kept(NamedTuple, Generic[R]):
+    """A record as SQL has it, and its fields as the store had them, pending effects included. record: None where it
+    cannot be read
+    """
+
+    id: str
+    record: R | None
+    fields: Mapping[str, str]
+
+
+MOST_OF_A_LINE = 5_000
+"""Most records of a kind that are read of one number."""
 
 
 class Archive(Protocol):
-    """The archive of settled orders, kept whole, so that history, chain and proof can be read from it alone.
+    """All records, whole: what the store let go is read here alone, with its history, chain and proof.
 
     Safe in several threads and processes at once. Every method raises ArchiveUnavailable when the archive cannot be
     reached in a bounded time; for a while after that it does so at once.
     """
 
-    calls: CallArchive
-    """calls that are over"""
-    records: RecordArchive
-    """reports that are answered, and endings that are over"""
     must_stand: bool
     """whether the data name an archive: then a missing one is not created"""
 
@@ -85,26 +87,16 @@ class Archive(Protocol):
         heads: the version and the head of each in the store
         """
 
-    def orders(self, ids: Sequence[str]) -> dict[str, Order]:
-        """Return those of these orders that are archived."""
+    def recall(self, kind: type[R], names: Sequence[str], by: By = By.ID) -> dict[str, list[Kept[R]]]:
+        """Return the records of a kind that are here under each of these names: by id only those that the store let
+        go, for any other is the store's to have; by line at most MOST_OF_A_LINE and one more, newest first.
+        """
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the versions of those of these orders that are archived."""
 
-    def recall(self, keys: Sequence[str]) -> list[Order]:
-        """Return the orders made under these request keys. Raises BrokenRecord for one that cannot be read."""
-
-    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """List archived orders, newest first. before: the last row of the page before"""
-
-    def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        """List the archived orders of one number as `placed` does."""
-
-    def states(self, since: Millis, until: Millis) -> dict[State, int]:
-        """Return how many orders placed from `since` on and before `until` ended in each state."""
-
-    def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
-        """Return those of these orders whose row has columns that differ from the record in it, with their names. One
+    def misfiled(self, kind: type[Recorded], ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return those of these records whose row has columns that differ from the record in it, with their names. One
         that cannot be read is not among them.
         """
 

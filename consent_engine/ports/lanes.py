@@ -13,7 +13,7 @@ from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports.records import Held, Owner
+from consent_engine.ports.records import OWNERS, Held, Owner
 from consent_engine.ports.server_memory import ServerMemory
 
 T = TypeVar("T")
@@ -49,18 +49,13 @@ class Leased(Struct, frozen=True):
     @property
     def owner(self) -> Owner:
         """The kind of that record."""
-        return _OWNERS[type(self.record)]
+        return OWNERS[type(self.record)]
 
     @property
     def held(self) -> Held:
         """The leased effect as a commit names it. Raises BrokenRecord for one without its record."""
         record = self.record
         return Held(record.id, self.effect, self.token, record.effects[self.effect].leased_at)
-
-
-_OWNERS: Mapping[type, Owner] = {
-    Order: Owner.ORDER, Line: Owner.LINE, Call: Owner.CALL, Ending: Owner.ENDING, Report: Owner.REPORT,
-}  # fmt: skip
 
 
 def needed(record: T | None) -> T:

@@ -35,6 +35,11 @@ class Owner(StrEnum):
     REPORT = "r"
 
 
+OWNERS: Mapping[type, Owner] = {
+    Order: Owner.ORDER, Line: Owner.LINE, Call: Owner.CALL, Ending: Owner.ENDING, Report: Owner.REPORT,
+}  # fmt: skip
+
+
 class Held(Struct, frozen=True):
     """A leased effect of a record. token: the number of the attempt that it was leased for · since: when it was leased.
     A number alone does not name a lease: an attempt that was given back is counted again, but never due again before

@@ -1,7 +1,7 @@
 """Records as they were read together, at one instant of the store."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
@@ -10,6 +10,12 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord
+
+Recorded = Order | Call | Ending | Report
+"""A record of any kind but a line: it leaves the store, and is then in SQL alone."""
+R = TypeVar("R", bound=Recorded)
+PARTS: Mapping[type, str] = {Order: "orders", Call: "calls", Ending: "endings", Report: "reports"}
+"""The name of each kind in a snapshot, and in a request for one."""
 
 
 class Snapshot(NamedTuple):
@@ -21,6 +27,10 @@ class Snapshot(NamedTuple):
     calls: Mapping[str, Call] = {}
     endings: Mapping[str, Ending] = {}
     reports: Mapping[str, Report] = {}
+
+    def of(self, kind: type[R]) -> Mapping[str, R]:
+        """Return the loaded records of a kind."""
+        return cast("Mapping[str, R]", getattr(self, PARTS[kind]))
 
     def line(self, line_id: str) -> Line:
         """Return a loaded line. Raises BrokenRecord when it cannot be read: its refusals must not be guessed."""

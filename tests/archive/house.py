@@ -87,6 +87,21 @@ class Town(World):
         return sorted(self.client.keys(f"ce:*{kind}*"))
 
 
+def gone(archive, kind, *names):
+    """The records of a kind that the store has let go, as SQL has them, by id."""
+    return {name: each.record for name, [each] in archive.recall(kind, names).items() if each.record}
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+def left_of(desk, name):
+    """Whatever the store keeps under the name of a record: keys, and members of due-sets."""
+    dues = [each for lane in Lane for each in desk.client.zrange(desk.cell.due[lane], 0, -1)]
+    return [each for each in (*desk.client.keys("ce:*"), *dues) if name in each]
+
+
 @contextmanager
 def broken(archive: SqlArchive) -> Iterator[None]:
     """Make the archive's database unreachable inside the block: its address leads nowhere."""

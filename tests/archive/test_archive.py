@@ -5,9 +5,11 @@ from sqlalchemy import func, update
 
 from consent_engine.adapters.sql.tables import ORDERS
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.effects import Lane, Purpose, Rejected, Uncertain
-from consent_engine.domain.lifecycle import State
+from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
 from consent_engine.domain.sms import Delivery
 from consent_engine.domain.texts.render import dated
@@ -22,7 +24,7 @@ from consent_engine.errors import (
     TooLate,
 )
 from consent_engine.ports.queries import OrderFilter
-from tests.archive.house import LONG
+from tests.archive.house import LONG, broken, gone
 from tests.conftest import NUMBER, OTHER
 
 
@@ -95,10 +97,10 @@ def test_another_request_under_a_key_of_long_ago_is_a_conflict(town, number):
 def test_a_batch_of_new_orders_asks_the_archive_once(small):
     asked = []
     recall = small.archive.recall
-    small.archive.recall = lambda keys: asked.append(len(keys)) or recall(keys)
+    small.archive.recall = lambda kind, names, by: asked.append((kind, len(names))) or recall(kind, names, by)
     numbers = [parse(f"1380013{n:04}") for n in range(20)]
     small.engine.place_many([Placing("desk", f"many-{n}", small.request(number)) for n, number in enumerate(numbers)])
-    assert asked == [20]
+    assert asked == [(Order, 20), (Call, 20)]
 
 
 def test_the_same_plan_may_be_asked_again_after_the_first_order_has_left(small):
@@ -170,14 +172,31 @@ def test_what_was_counted_of_its_reports_goes_with_an_order(small):
     assert not any(field.startswith("d:") for field in small.client.hkeys(line))
 
 
-def test_a_report_on_an_order_that_has_left_is_kept_and_harms_nothing(town):
+def test_a_report_on_an_order_that_has_left_brings_it_back_and_stands_in_its_history(town):
     order = town.archived()
     assert town.report(order, Delivery.DELIVERED, "notification.1")
-    [(_, kept)] = town.client.xrange("ce:{0}:unmatched")
-    assert '"why":"archived"' in kept["m"]
-    assert order.id in kept["m"]
+    assert not town.report(order, Delivery.DELIVERED, "notification.1")
     town.run()
-    assert town.names("line") == town.names("inbox") == []
+    shown = town.engine.show(order.id)
+    assert shown.events[:-2] == order.events
+    assert [event.trigger for event in shown.events[-2:]] == [Trigger.REPORTED, Trigger.DELIVERED]
+    assert (shown.state, sound(shown), town.client.xlen("ce:{0}:unmatched")) == (order.state, True, 0)
+    for _ in range(2):
+        town.move()
+    assert (town.names("order:"), town.engine.show(order.id).head) == ([], shown.head)
+
+
+def test_a_report_whose_order_cannot_be_asked_for_is_kept_and_holds_up_nothing(small):
+    order = small.archived()
+    with broken(small.archive):
+        assert small.report(order, Delivery.DELIVERED, "notification.1")
+    [(_, kept)] = small.client.xrange("ce:{0}:unmatched")
+    assert '"why":"unknown_here"' in kept["m"]
+    assert small.report(order, Delivery.DELIVERED, "notification.1")
+    with broken(small.archive):
+        small.run(Lane.INBOUND)
+    assert len(small.client.xrange("ce:{0}:unmatched")) == 2
+    assert (small.names("inbox"), small.engine.show(order.id).head) == ([], order.head)
 
 
 def test_a_reply_to_an_order_that_has_left_is_kept_and_activates_nothing(town):
@@ -344,10 +363,10 @@ def test_what_its_class_does_not_allow_is_deleted_the_person_first(town):
 def test_an_archived_order_that_somebody_changed_is_not_shown(town):
     order = town.settled()
     town.move()
-    assert town.archive.orders([order.id])[order.id].id == order.id
+    assert gone(town.archive, Order, order.id)[order.id].id == order.id
     changed = (
         update(ORDERS).where(ORDERS.c.id == order.id).values(record=func.replace(ORDERS.c.record, "A1024", "A1025"))
     )
     with town.archive._engine.begin() as connection:  # noqa: SLF001 - as somebody who writes into the database
         connection.execute(changed)
-    assert town.archive.orders([order.id]) == {}
+    assert gone(town.archive, Order, order.id) == {}

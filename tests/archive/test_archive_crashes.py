@@ -12,12 +12,13 @@ from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, IdempotencyConflict, StoreUnavailable
 from consent_engine.ports import CallFilter
 from consent_engine.ports.queries import OrderFilter
-from tests.archive.house import LONG, SHORT, Town, broken
+from tests.archive.house import LONG, SHORT, Town, broken, gone
 from tests.conftest import NUMBER
 
 SOME = [parse(f"1380013{n:04}") for n in range(8)]
@@ -135,7 +136,7 @@ def test_another_order_under_an_archived_id_is_never_written_over_it(small):
     assert small.engine.show(new.id).version > old.version
     small.move()
     assert [stuck.effect for stuck in small.engine.stuck()] == [WAKE_ARCHIVE], "a person is told"
-    assert small.archive.orders([old.id])[old.id].doc == old.doc
+    assert gone(small.archive, Order, old.id)[old.id].doc == old.doc
     assert small.engine.show(old.id).doc == new.doc, "what is in the store counts"
     with pytest.raises(IdempotencyConflict):
         small.engine.place(Placing("desk", "mine", small.request()))

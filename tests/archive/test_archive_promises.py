@@ -9,10 +9,11 @@ from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import request_key
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.place import Placed
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, DoNotCall, IdempotencyConflict, OrderNotFound
-from tests.archive.house import LONG, broken, everywhere, kept_of, restored
+from tests.archive.house import LONG, broken, everywhere, gone, kept_of, restored
 from tests.conftest import NUMBER, OTHER
 
 
@@ -168,7 +169,7 @@ def test_a_backup_of_redis_in_which_an_order_goes_another_way_never_replaces_wha
     [stuck] = town.engine.stuck()
     assert (stuck.id, stuck.effect) == (order.id, WAKE_ARCHIVE)
     assert "another" in town.engine.show(order.id).effects[WAKE_ARCHIVE].why
-    [kept] = town.archive.orders([order.id]).values()
+    [kept] = gone(town.archive, Order, order.id).values()
     assert (kept.head, kept.events, kept.state) == (was.head, was.events, State.NOTIFIED)
 
 
@@ -194,7 +195,7 @@ def test_an_archived_order_that_nobody_can_read_keeps_no_other_from_leaving(town
     town.run()
     town.move()
     assert [(each.id, each.effect) for each in town.engine.stuck()] == [(order.id, WAKE_ARCHIVE)]
-    assert list(town.archive.orders([another.id])) == [another.id]
+    assert list(gone(town.archive, Order, another.id)) == [another.id]
 
 
 def test_a_request_whose_archived_order_nobody_can_read_asks_nobody_again_and_stops_no_other(town):

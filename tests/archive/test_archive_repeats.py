@@ -5,8 +5,9 @@ import threading
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.msisdn import parse
+from consent_engine.domain.order.order import Order
 from consent_engine.errors import ConsentError
-from tests.archive.house import LONG
+from tests.archive.house import LONG, gone
 
 RACES = 1_000
 
@@ -69,4 +70,4 @@ def test_a_thousand_orders_that_leave_while_their_requests_are_repeated_leave_no
         thread.join()
     assert ([each.wrong for each in repeaters], records(real)) == ([[], [], []], [])
     assert all(each.repeats for each in repeaters)
-    assert len(real.archive.orders([order.id for order in placed])) == RACES
+    assert len(gone(real.archive, Order, *[order.id for order in placed])) == RACES

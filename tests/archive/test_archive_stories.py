@@ -21,10 +21,11 @@ from consent_engine.domain.call.call import ABANDONED_AFTER_MS
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import link
+from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
 from consent_engine.engine.leave import LEFT
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
-from tests.archive.house import LONG, Town, emptied
+from tests.archive.house import LONG, Town, emptied, gone
 from tests.conftest import recording_of
 from tests.integration.promises.checks import HOURS, NUMBERS
 from tests.integration.promises.machine import PLANS, SELDOM, Promises, stories
@@ -37,24 +38,24 @@ class Faulty:
     """An archive that is unavailable, or does its work and cannot answer. Its reading methods always work."""
 
     def __init__(self, archive):
-        self._archive = archive
+        self.behind = archive
         self.fault = ""
 
     def __getattr__(self, name):
-        return getattr(self._archive, name)
+        return getattr(self.behind, name)
 
     def let_go(self, owner, heads):
         if self.fault == "away":
             raise ArchiveUnavailable("away")
-        gone = self._archive.let_go(owner, heads)
+        gone = self.behind.let_go(owner, heads)
         if self.fault == "mute":
             raise ArchiveUnavailable("it does not say")
         return gone
 
-    def recall(self, keys):
+    def recall(self, *wanted):
         if self.fault:
             raise ArchiveUnavailable("away")
-        return self._archive.recall(keys)
+        return self.behind.recall(*wanted)
 
 
 class AtOnce(ThreadPoolExecutor):
@@ -195,7 +196,7 @@ class Leaving(Promises):
     def judge(self):
         super().judge()
         ids = list(self.model.orders)
-        live, archived = self.world.live(ids), self.archive.orders(ids)
+        live, archived = self.world.live(ids), gone(self.archive.behind, Order, *ids)
         assert live.keys() | archived.keys() == set(ids), "an order is in neither place"
         for order in archived.values():
             assert order.state.settled

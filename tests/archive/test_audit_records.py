@@ -4,11 +4,12 @@ import pytest
 from sqlalchemy import select, update
 
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.audit import audit
 from consent_engine.engine.scribe import write_out
 from consent_engine.ports.queries import OrderFilter
-from tests.archive.house import LONG
+from tests.archive.house import LONG, gone
 from tests.conftest import OTHER
 
 EVER = (0, 2**62)
@@ -110,5 +111,5 @@ def test_garbage_in_an_archived_row_stops_no_other_record_and_is_named(small, ta
     assert first in {record for record, _ in wrong(small)}
     shown = [each.id for each in small.engine.orders(OrderFilter(), "", 10).orders]
     assert orders[1].id in shown
-    calls = small.archive.calls.calls([each.doc.call_id for each in orders])
+    calls = gone(small.archive, Call, *[each.doc.call_id for each in orders])
     assert orders[1].doc.call_id in calls

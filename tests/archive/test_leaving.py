@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
-from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.call.ending import Cause, Ending, Why
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, Lane
 from consent_engine.domain.sms import Delivery
@@ -16,7 +16,7 @@ from consent_engine.engine.leave import LEFT
 from consent_engine.engine.scribe import write_out
 from consent_engine.ports import Commit, CommitResult, Leave, Owner, RecordChange
 from consent_engine.ports.records import EVERY_MESSAGE
-from tests.archive.house import LONG, broken
+from tests.archive.house import LONG, Died, broken, left_of
 from tests.conftest import NUMBER, others_of
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reporting import decide, report
@@ -68,7 +68,7 @@ def a_line(desk):
 
 
 def head_of_an_ending(desk, name):
-    found = desk.engine.lookup.endings([name])
+    found = desk.engine.lookup.of(Ending, [name])
     return found[name].head
 
 
@@ -113,12 +113,6 @@ def key(desk, kind, name):
 
 def is_here(desk, kind, name):
     return bool(desk.client.exists(key(desk, kind, name)))
-
-
-def left_of(desk, name):
-    """Whatever the store keeps under the name of a record: keys, and members of due-sets."""
-    dues = [each for lane in Lane for each in desk.client.zrange(desk.cell.due[lane], 0, -1)]
-    return [each for each in (*desk.client.keys("ce:*"), *dues) if name in each]
 
 
 def leave(desk, kind):
@@ -207,10 +201,6 @@ def test_what_still_wants_something_stays_until_that_is_over(desk, kind):
     assert desk.client.hdel(key(desk, kind, name), "f:sms.help.7") == 1
     leave(desk, kind)
     assert left_of(desk, name) == []
-
-
-class Died(BaseException):
-    """The process is gone."""
 
 
 def mortal(when, method, counted):

@@ -55,7 +55,7 @@ def written_out(town):
 def rebuilt(town, store=None):
     archive = town.archive
     store = store or town.another().store
-    found = rebuild(store, SqlWhole(archive, SEAL), archive.owner(), archive.id(), [].append)
+    found = rebuild(store, SqlWhole(archive), archive.owner(), archive.id(), [].append)
     assert found.broken == []
     return found
 
@@ -313,7 +313,7 @@ def test_another_number_of_cells_has_all_of_it_and_one_that_lost_its_data_alone_
     line = next(each.line for each in there.values() if store.records.part(each.line) == lost)
     small.client.rpush(f"ce:{{{lost}}}:journal", f"= l {line}")
     write_out(store, "one")
-    assert any(line in piece for piece in SqlWhole(small.archive, SEAL).lines()), "SQL keeps what it has"
+    assert any(line in piece for piece in SqlWhole(small.archive).lines()), "SQL keeps what it has"
     assert f"the data of cells {lost} are not bound to their archive" in caplog.text
     versions = dict(zip(orders, store.records.versions(orders), strict=True))
     assert rebuilt(small, cells_of(small.client, small.clock, 4)).filled == [lost]
@@ -330,7 +330,7 @@ def test_a_record_that_somebody_changed_in_sql_is_named_and_does_not_come_back(s
         connection.execute(update(ORDERS).where(ORDERS.c.id == order.id).values(record=changed))
     small.client.flushall()
     archive = small.archive
-    found = rebuild(small.another().store, SqlWhole(archive, SEAL), archive.owner(), archive.id(), [].append)
+    found = rebuild(small.another().store, SqlWhole(archive), archive.owner(), archive.id(), [].append)
     assert found.broken == [order.id]
     assert set(small.live([order.id, other.id])) == {other.id}
 
@@ -357,7 +357,7 @@ class Losses(Promises):
         self.world.client.flushall()
         if unmatched:
             self.world.client.restore("ce:{0}:unmatched", 0, unmatched)
-        whole = SqlWhole(self.archive, SEAL)
+        whole = SqlWhole(self.archive)
         found = rebuild(self.store, whole, self.archive.owner(), self.archive.id(), [].append)
         assert found.broken == []
         self.crash()

@@ -63,7 +63,6 @@ def test_what_its_recording_is_reserved_under_is_kept_in_short_where_its_id_is_m
     _, fields = record(ENDED)
     assert held(CALL, keys) == {"rec": kept}
     assert Call.decode(fields | {"rec": kept}).recording_keys == keys_held(CALL, {"rec": kept}) == keys
-    assert Call.decode(fields | {"rec": kept}).brought_back()["rec"] == kept
     assert not held(CALL, ())
 
 

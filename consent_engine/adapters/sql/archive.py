@@ -11,25 +11,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, inspect, select
+from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent_engine.adapters.sql.calls import SqlCalls
 from consent_engine.adapters.sql.circuit_breaker import Pause
 from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, connected
-from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept, readable
+from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
 from consent_engine.adapters.sql.records import SqlRecords
-from consent_engine.adapters.sql.rows import columns_of, order_of
+from consent_engine.adapters.sql.rows import columns_of
 from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, hold, make, said
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Retention
-from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable
-from consent_engine.ports import Owner
+from consent_engine.ports import OWNERS, By, Kept, Owner, R, Recorded
 from consent_engine.ports.archive import Archive, Expired
 
 log = logging.getLogger(__name__)
@@ -43,7 +41,8 @@ OWNER = "installation"
 class SqlArchive(SqlKept[Order], Archive):
     """The Archive in one database, for all threads of a process. It connects when it is first asked."""
 
-    table, over = ORDERS, "settled_at"
+    table, holds, over, begun, keys = ORDERS, Owner.ORDER, "settled_at", ORDERS.c.placed_at, (ORDERS.c.request_key,)
+    rows = select(ORDERS, OFFERS.c.content).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
 
     def __init__(self, url: str, retention: Retention | None = None, timeout_s: int = TIMEOUT_S) -> None:
         super().__init__(self)
@@ -157,10 +156,6 @@ class SqlArchive(SqlKept[Order], Archive):
             hold(connection)
             return self.table_of(owner).let_go_in(connection, heads)
 
-    def _read(self, fields: Mapping[str, str], owner: Owner) -> Order:
-        order, seal = Order.decode(fields), self.seal
-        return seal.check(order, fields.get(SEAL)) if seal else order
-
     def _columns(self, record: Order, fields: Mapping[str, str]) -> Mapping[str, Any]:
         return {**columns_of(record), "content": fields.get("offer", "")}
 
@@ -175,39 +170,17 @@ class SqlArchive(SqlKept[Order], Archive):
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def orders(self, ids: Sequence[str]) -> dict[str, Order]:
-        found = self._in_pieces(_WHOLE, ids, ORDERS.c.id)
-        return {order.id: order for order in readable(found, self._checked)}
+    def recall(self, kind: type[R], names: Sequence[str], by: By = By.ID) -> dict[str, list[Kept[R]]]:
+        return self.table_of(OWNERS[kind]).found(OWNERS[kind], names, by)
 
-    def recall(self, keys: Sequence[str]) -> list[Order]:
-        return readable(self._in_pieces(_WHOLE, keys, ORDERS.c.request_key), self._checked, whole=True)
-
-    def _checked(self, row: Any) -> Order:  # noqa: ANN401 - a row
-        return order_of(row.record, row.person, row.content, self.seal)
-
-    def _whole(self) -> Select[Any]:
-        return select(ORDERS, OFFERS.c.content).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
+    def misfiled(self, kind: type[Recorded], ids: Sequence[str]) -> dict[str, list[str]]:
+        return self.table_of(OWNERS[kind]).differing(ids)
 
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
         return {**super()._fields(row), "offer": row.content or ""}
 
-    def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row
-        return Owner.ORDER
-
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         return {row.id: row.version for row in self._in_pieces(_VERSIONS, ids, ORDERS.c.id)}
-
-    def placed(self, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._page("placed_at", before, limit, ORDERS.c.gone)
-
-    def of_line(self, line: str, before: tuple[Millis, str] | None, limit: int) -> list[tuple[str, Millis]]:
-        return self._page("placed_at", before, limit, ORDERS.c.line == line, ORDERS.c.gone)
-
-    def states(self, since: Millis, until: Millis) -> dict[State, int]:
-        of_days = ORDERS.c.gone, ORDERS.c.placed_at >= since, ORDERS.c.placed_at < until
-        counted = select(ORDERS.c.state, func.count()).where(*of_days)
-        with self.asking() as connection:
-            return {State(state): n for state, n in connection.execute(counted.group_by(ORDERS.c.state))}
 
     # -- deleting --------------------------------------------------------------------------------------------------
 
@@ -221,11 +194,6 @@ class SqlArchive(SqlKept[Order], Archive):
 
 
 _VERSIONS = select(ORDERS.c.id, ORDERS.c.version).where(ORDERS.c.gone)
-_WHOLE = (
-    select(ORDERS.c.id, ORDERS.c.record, ORDERS.c.person, OFFERS.c.content)
-    .join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
-    .where(ORDERS.c.gone)
-)
 
 
 def _kind(error: BaseException) -> str:

@@ -1,25 +1,21 @@
 """Lists and sums of calls in SQL."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.calls import SqlCalls
 from consent_engine.adapters.sql.kept import known_in
 from consent_engine.adapters.sql.paging import behind, page_of
-from consent_engine.adapters.sql.rows import fields_of
 from consent_engine.adapters.sql.tables import CALLS, TO_REVIEW, VIOLATING
 from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.call.call_counters import Counted
 from consent_engine.domain.call.review import UNDECIDED, Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.ports import Tally
 from consent_engine.ports.queries import ANY, CallFilter, CallQueries, Paged, Position
-
-_WHOLE = select(CALLS.c.id, CALLS.c.started_at, CALLS.c.over_at, CALLS.c.record, CALLS.c.person, CALLS.c.effects)
 
 
 class SqlCallQueries(CallQueries):
@@ -35,19 +31,14 @@ class SqlCallQueries(CallQueries):
             kept.started_at.__lt__: wanted.until, kept.verdict.__eq__: wanted.verdict and wanted.verdict.value,
         }  # fmt: skip
         only = [compared(value) for compared, value in bounds.items() if value is not None]
-        rows = _WHOLE.where(*only)
+        rows = SqlCalls.rows.where(*only)
         if wanted.violation is not None:
             rows = rows.where(VIOLATING)
         if wanted.violation not in {None, ANY}:
             rows = rows.where(kept.violations.contains(f" {wanted.violation} ", autoescape=True))
         with self._archive.asking() as connection:
             found = connection.execute(behind(rows, kept.started_at, kept.id, before, limit)).all()
-        return page_of(found, "started_at", limit, self._call)
-
-    def _call(self, row: Any) -> Call:  # noqa: ANN401 - a row
-        fields = {**fields_of(row.record, row.person), **fields_of("{}", row.effects)}
-        call, seal = Call.decode(fields), self._archive.seal
-        return seal.record(call, fields.get(SEAL)) if seal else call
+        return page_of(found, "started_at", limit, self._archive.calls.kept)
 
     def listed(self, before: Position | None, limit: int) -> list[Position]:
         return self._places(before, limit)
@@ -66,10 +57,10 @@ class SqlCallQueries(CallQueries):
 
     def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
         kept = CALLS.c
-        rows = _WHOLE.where(TO_REVIEW, kept.verdict == verdict.value)
+        rows = SqlCalls.rows.where(TO_REVIEW, kept.verdict == verdict.value)
         with self._archive.asking() as connection:
             found = connection.execute(behind(rows, kept.over_at, kept.id, after, limit, oldest_first=True)).all()
-        return page_of(found, "over_at", limit, self._call)
+        return page_of(found, "over_at", limit, self._archive.calls.kept)
 
     def waiting(self) -> Mapping[Verdict, Tally]:
         kept = CALLS.c

@@ -1,21 +1,19 @@
 """The tables of records: written when a record is new, written anew when it changed, read, listed and expired."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from enum import Enum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Connection,
     Select,
     Table,
     delete,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.exc import DataError, IntegrityError
@@ -23,40 +21,22 @@ from sqlalchemy.exc import DataError, IntegrityError
 from consent_engine.adapters.sql.bulk import bulk
 from consent_engine.adapters.sql.rows import fields_of, row_of
 from consent_engine.adapters.sql.tables import among
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.event import chain, publics_of
-from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence, Retention
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.seal import Seal, opened
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import Owner
+from consent_engine.ports import OWNERS, By, Kept, Owner, Recorded
+from consent_engine.ports.archive import MOST_OF_A_LINE
 
 log = logging.getLogger(__name__)
 PIECE = 500
 """The number of ids asked for in one statement."""
 OF_THE_ROW = (DataError, IntegrityError)
 """Errors caused by a single row. Any other is the database's: the records wait, and none is given up for it."""
-R = TypeVar("R")
-K = TypeVar("K", bound=Order | Call | Ending | Report)
-
-
-def readable(rows: Iterable[Any], read: Callable[[Any], R], *, whole: bool = False) -> list[R]:
-    """Read the records of rows; an unreadable one is logged and left out, so that the others can still be used.
-    whole: raises its BrokenRecord instead, for a caller who would take it for one that does not exist
-    """
-    found = []
-    for row in rows:
-        try:
-            found.append(read(row))
-        except BrokenRecord as error:
-            log.error("%s: %s", row.id, error)
-            if whole:
-                raise
-    return found
+K = TypeVar("K", bound=Recorded)
+_KINDS = {owner: kind for kind, owner in OWNERS.items()}
 
 
 class Database(Protocol):
@@ -69,17 +49,55 @@ class Database(Protocol):
 
 
 class SqlKept(Generic[K]):
-    """The records of one table of an archive. over: the column with the instant at which a record was over"""
+    """The records of one table of an archive. over: the column with the instant at which a record was over · begun: the
+    one with that at which it came · keys: those with what its request and its recording are reserved under · rows:
+    selects them, with all that is read beside them · holds: their kind, where there is one
+    """
 
     table: Table
     over = "over_at"
+    begun: Column[Any]
+    keys: tuple[Column[Any], ...] = ()
+    rows: Select[Any]
+    holds: Owner
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def _read(self, fields: Mapping[str, str], owner: Owner) -> K:
         """Read the record of these fields. Raises BrokenRecord, also when its seal does not fit."""
-        raise NotImplementedError
+        return cast(K, opened(_KINDS[owner], fields, self._database.seal))
+
+    def kept(self, row: Any) -> Kept[K]:  # noqa: ANN401 - a row
+        """Return the record of a row; one that cannot be read is logged, so that the others can still be used."""
+        try:
+            fields = self._fields(row)
+            return Kept(row.id, self._read(fields, self._owner(row)), fields)
+        except BrokenRecord as error:
+            log.error("%s: %s", row.id, error)
+            return Kept(row.id, None, {})
+
+    def rows_of(self, owner: Owner) -> Select[Any]:
+        """Select the rows of a kind."""
+        return self.rows
+
+    def found(self, owner: Owner, names: Sequence[str], by: By) -> dict[str, list[Kept[K]]]:
+        """As `Archive.recall`, for the kinds of this table."""
+        own, rows = self.table.c, self.rows_of(owner)
+        columns = {By.ID: (own.id,), By.KEY: self.keys, By.LINE: (own.line,)}[by]
+        if by is By.ID:
+            rows = rows.where(own.gone)
+        if by is By.LINE:
+            newest = rows.order_by(self.begun.desc(), own.id.desc()).limit(MOST_OF_A_LINE + 1)
+            some = [row for name in names for row in self._in_pieces(newest, [name], own.line)]
+        else:
+            some = self._in_pieces(rows, names, *columns)
+        found: dict[str, list[Kept[K]]] = {}
+        for row in some:
+            record = self.kept(row)
+            for name in {getattr(row, column.name) for column in columns}.intersection(names):
+                found.setdefault(name, []).append(record)
+        return found
 
     def _columns(self, record: K, fields: Mapping[str, str]) -> Mapping[str, Any]:
         """Return the columns that records of this table alone have."""
@@ -182,37 +200,23 @@ class SqlKept(Generic[K]):
             any_of = (or_(*(among(connection, column, piece) for column in columns)) for piece in pieces)
             return [row for some in any_of for row in connection.execute(wanted.where(some))]
 
-    def misfiled(self, ids: Sequence[str]) -> dict[str, list[str]]:
+    def differing(self, ids: Sequence[str]) -> dict[str, list[str]]:
         """Return those of these records whose columns differ from the record, with the names of the columns."""
         found = {}
-        for row in self._in_pieces(self._whole(), ids, self.table.c.id):
+        for row in self._in_pieces(self.rows, ids, self.table.c.id):
             with suppress(BrokenRecord):
                 made = self._row(self._fields(row), self._owner(row), gone=row.gone)
                 if wrong := [name for name in made if name not in _BESIDE and made[name] != getattr(row, name)]:
                     found[row.id] = wrong
         return found
 
-    def _whole(self) -> Select[Any]:
-        """Select whole rows, with what `_fields` needs beside them."""
-        return select(self.table)
-
     def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row
         """Return the kind of the record in a row. Raises BrokenRecord."""
-        raise NotImplementedError
-
-    def _page(
-        self, at: str, before: tuple[Millis, str] | None, limit: int, *only: ColumnElement[bool]
-    ) -> list[tuple[str, Millis]]:
-        """Return ids with the instant in the column `at`, newest first. before: the last row of the page before"""
-        when, name = self.table.c[at], self.table.c.id
-        rows = select(name, when).where(*only).order_by(when.desc(), name.desc()).limit(limit)
-        if before is not None:
-            rows = rows.where(tuple_(when, name) < before)
-        with self._database.asking() as connection:
-            return [(record, instant) for record, instant in connection.execute(rows)]
+        return self.holds
 
     def _fields(self, row: Any) -> dict[str, str]:  # noqa: ANN401 - a row
-        return fields_of(row.record, row.person)
+        """Return the fields of a row as the store had them. Raises BrokenRecord."""
+        return fields_of(row.record, row.person, row.effects)
 
     def expire_in(self, connection: Connection, rule: Retention, now: Millis, most: int) -> tuple[int, int]:
         """Delete person parts and whole records that are past their retention. Return how many of each."""

@@ -9,18 +9,13 @@ from sqlalchemy import ColumnElement, func, select
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.kept import known_in
 from consent_engine.adapters.sql.paging import behind, page_of
-from consent_engine.adapters.sql.rows import order_of
-from consent_engine.adapters.sql.tables import OFFERS, ORDERS, RECORDS
+from consent_engine.adapters.sql.tables import ORDERS, RECORDS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.sales_outcomes import Sold
 from consent_engine.ports import Owner
 from consent_engine.ports.queries import MOST_SEARCHED, OrderFilter, OrderQueries, Paged, Position
-
-_WHOLE = select(
-    ORDERS.c.id, ORDERS.c.placed_at, ORDERS.c.record, ORDERS.c.person, ORDERS.c.effects, OFFERS.c.content
-).join(OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True)
 
 
 class SqlOrderQueries(OrderQueries):
@@ -38,12 +33,9 @@ class SqlOrderQueries(OrderQueries):
         }  # fmt: skip
         only = [compared(value) for compared, value in bounds.items() if value is not None]
         with self._archive.asking() as connection:
-            rows = behind(_WHOLE.where(*only), kept.placed_at, kept.id, before, limit)
+            rows = behind(SqlArchive.rows.where(*only), kept.placed_at, kept.id, before, limit)
             found = connection.execute(rows).all()
-        return page_of(found, "placed_at", limit, self._order)
-
-    def _order(self, row: Any) -> Order:  # noqa: ANN401 - a row
-        return order_of(row.record, row.person, row.content, self._archive.seal, row.effects)
+        return page_of(found, "placed_at", limit, self._archive.kept)
 
     def listed(self, before: Position | None, limit: int) -> list[Position]:
         return self._places(before, limit)

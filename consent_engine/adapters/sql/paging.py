@@ -5,10 +5,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, Select, tuple_
 
-from consent_engine.adapters.sql.kept import readable
+from consent_engine.ports import Kept, R
 from consent_engine.ports.queries import Paged, Position
 
-T = TypeVar("T")
 Wanted = TypeVar("Wanted", bound=Select[Any])
 
 
@@ -23,9 +22,10 @@ def behind(
     return rows.order_by(*((at, name) if oldest_first else (at.desc(), name.desc()))).limit(limit)
 
 
-def page_of(rows: Sequence[Any], at: str, limit: int, read: Callable[[Any], T]) -> Paged[T]:
+def page_of(rows: Sequence[Any], at: str, limit: int, read: Callable[[Any], Kept[R]]) -> Paged[R]:
     """Return the records of a page's rows. at: the name of their instant. One that cannot be read is left out, and
     logged.
     """
     last = rows[-1] if rows and len(rows) == limit else None
-    return Paged(tuple(readable(rows, read)), (getattr(last, at), last.id) if last is not None else None)
+    records = tuple(kept.record for row in rows if (kept := read(row)).record is not None)
+    return Paged(records, (getattr(last, at), last.id) if last is not None else None)

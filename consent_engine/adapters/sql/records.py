@@ -1,19 +1,17 @@
 """Reports of calls, and endings, in the archive. Their table: `adapters/sql/tables.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from consent_engine.adapters.sql.kept import SqlKept, readable
+from consent_engine.adapters.sql.kept import SqlKept
 from consent_engine.adapters.sql.tables import RECORDS
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.order.retention import Evidence
-from consent_engine.domain.seal import FIELD as SEAL
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Owner
-from consent_engine.ports.archive import RecordArchive
 
 _OF_AN_ENDING: Mapping[str, Any] = {"agent": "", "plan": "", "activated_at": 0, "soon": False}
 """The columns of endings alone, as reports have them."""
@@ -22,10 +20,10 @@ _OF_A_REPORT: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-class SqlRecords(SqlKept[Report | Ending], RecordArchive):
+class SqlRecords(SqlKept[Report | Ending]):
     """The reports and endings of one archive."""
 
-    table = RECORDS
+    table, begun, rows = RECORDS, RECORDS.c.listed_at, select(RECORDS)
 
     def _columns(self, record: Report | Ending, fields: Mapping[str, str]) -> Mapping[str, Any]:
         if isinstance(record, Report):
@@ -46,27 +44,10 @@ class SqlRecords(SqlKept[Report | Ending], RecordArchive):
             "kind": owner.value, "listed_at": listed_at, "over_at": record.over_at, "evidence": evidence.value, **own,
         }  # fmt: skip
 
-    def _read(self, fields: Mapping[str, str], owner: Owner) -> Report | Ending:
-        seal = self._database.seal
-        if owner is Owner.REPORT:
-            report = Report.decode(fields)
-            return seal.record(report, fields.get(SEAL)) if seal else report
-        ending = Ending.decode(fields)
-        return seal.record(ending, fields.get(SEAL)) if seal else ending
-
     def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row
         if row.kind not in {Owner.REPORT, Owner.ENDING}:
             raise BrokenRecord("an archived record of an unknown kind")
         return Owner(row.kind)
 
-    def reports(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Report]:
-        return {each.id: each for each in self._found(Owner.REPORT, ids, whole) if isinstance(each, Report)}
-
-    def endings(self, ids: Sequence[str], *, whole: bool = False) -> dict[str, Ending]:
-        return {each.id: each for each in self._found(Owner.ENDING, ids, whole) if isinstance(each, Ending)}
-
-    def _found(self, owner: Owner, ids: Sequence[str], whole: bool) -> list[Report | Ending]:  # noqa: FBT001
-        kept = RECORDS.c
-        wanted = select(kept.id, kept.record, kept.person).where(kept.kind == owner.value, kept.gone)
-        rows = self._in_pieces(wanted, ids, kept.id)
-        return readable(rows, lambda row: self._read(self._fields(row), owner), whole=whole)
+    def rows_of(self, owner: Owner) -> Select[Any]:
+        return self.rows.where(RECORDS.c.kind == owner.value)

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.canonical_json import Reader, compact
 from consent_engine.domain.hashing import digest
@@ -15,12 +12,11 @@ from consent_engine.domain.order.history import yes_in_vain
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.order.sales_outcomes import outcomes_of
-from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
+from consent_engine.ports import Recorded
 
 
-def row_of(record: Order | Call | Ending | Report, fields: Mapping[str, str], *, gone: bool) -> dict[str, Any]:
+def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[str, Any]:
     """Return the columns that a record of any kind has, from its fields; and `publics`, the links of its chain, which
     are no column. gone: the store lets it go, and its pending effects with it: there is but the one that moves it
     """
@@ -71,21 +67,12 @@ def columns_of(order: Order) -> dict[str, Any]:
     }
 
 
-def fields_of(record: str, person: str | None) -> dict[str, str]:
-    """Return the fields of a record as the store had them, from the two texts of its row. Raises BrokenRecord."""
+def fields_of(record: str, person: str | None, effects: str | None) -> dict[str, str]:
+    """Return the fields of a record as the store had them, from the texts of its row. Raises BrokenRecord."""
     try:
-        return {**_FIELDS(record), **_FIELDS(person or "{}")}
+        return {**_FIELDS(record), **_FIELDS(person or "{}"), **_FIELDS(effects or "{}")}
     except ValueError:
         raise BrokenRecord("an archived record cannot be read: its row has no fields") from None
 
 
 _FIELDS = Reader(dict[str, str])
-
-
-def order_of(
-    record: str, person: str | None, offer: str | None, seal: Seal | None = None, effects: str | None = None
-) -> Order:
-    """Return the order of a row. Raises BrokenRecord."""
-    fields = {**fields_of(record, person), **fields_of("{}", effects), "offer": offer or ""}
-    order = Order.decode(fields)
-    return seal.check(order, fields.get(SEAL)) if seal else order

@@ -6,20 +6,12 @@ from typing import Any, cast
 from sqlalchemy import Select, select
 
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.rows import fields_of
-from consent_engine.adapters.sql.tables import CALLS, LINES, LOG, OFFERS, ORDERS, PLANS, PROOF, RECORDS, among, said
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.ending import Ending
-from consent_engine.domain.call.report import Report
+from consent_engine.adapters.sql.tables import LINES, LOG, ORDERS, PLANS, PROOF, among, said
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.leaf import newest_of
-from consent_engine.domain.order.order import Order
-from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Seal
-from consent_engine.errors import BrokenRecord
-from consent_engine.ports import LineKept, Owner
-from consent_engine.ports.whole import Kept, Whole
+from consent_engine.ports import OWNERS, Kept, LineKept, R
+from consent_engine.ports.whole import Whole
 
 PIECE = 500
 NEWEST = 1_000
@@ -29,15 +21,15 @@ _LINES = Reader(list[dict[str, str] | str])
 
 
 class SqlWhole(Whole):
-    """The Whole of one archive. seal: checks each record"""
+    """The Whole of one archive."""
 
-    def __init__(self, archive: SqlArchive, seal: Seal) -> None:
+    def __init__(self, archive: SqlArchive) -> None:
         self._archive = archive
-        self._seal = seal
 
-    def records(self, owner: Owner) -> Iterator[list[Kept]]:
-        for rows in self._pieces(_SELECTED[owner]):
-            yield [self._kept(owner, row) for row in rows]
+    def records(self, kind: type[R]) -> Iterator[list[Kept[R]]]:
+        table = self._archive.table_of(OWNERS[kind])
+        for rows in self._pieces(table.rows_of(OWNERS[kind]).where(~table.table.c.gone)):
+            yield [table.kept(row) for row in rows]
 
     def standing(self, orders: Sequence[str]) -> set[str]:
         with self._archive.asking() as connection:
@@ -71,40 +63,6 @@ class SqlWhole(Whole):
                 return
             yield rows
             after = rows[-1].id
-
-    def _read(self, owner: Owner, fields: Mapping[str, str]) -> Order | Call | Ending | Report:
-        """Read a record. Raises BrokenRecord, also when its seal does not fit."""
-        if owner is Owner.ORDER:
-            return self._seal.check(Order.decode(fields), fields.get(SEAL))
-        if owner is Owner.CALL:
-            return self._seal.record(Call.decode(fields), fields.get(SEAL))
-        if owner is Owner.REPORT:
-            return self._seal.record(Report.decode(fields), fields.get(SEAL))
-        return self._seal.record(Ending.decode(fields), fields.get(SEAL))
-
-    def _kept(self, owner: Owner, row: Any) -> Kept:  # noqa: ANN401 - a row
-        """Return the record of a row; one that cannot be read by its id alone."""
-        try:
-            fields = {**fields_of(row.record, row.person), **_FIELDS(row.effects or "{}")}
-            offer = getattr(row, "content", None)
-            return Kept(row.id, self._read(owner, {**fields, "offer": offer} if offer else fields), fields)
-        except (BrokenRecord, ValueError):
-            return Kept(row.id, None, {})
-
-
-def _columns(table: Any) -> Select[Any]:  # noqa: ANN401 - a table
-    kept = table.c
-    return select(kept.id, kept.record, kept.person, kept.effects).where(~kept.gone)
-
-
-_SELECTED = {
-    Owner.ORDER: _columns(ORDERS).add_columns(OFFERS.c.content).join(
-        OFFERS, OFFERS.c.hash == ORDERS.c.offer, isouter=True
-    ),
-    Owner.CALL: _columns(CALLS),
-    Owner.ENDING: _columns(RECORDS).where(RECORDS.c.kind == Owner.ENDING.value),
-    Owner.REPORT: _columns(RECORDS).where(RECORDS.c.kind == Owner.REPORT.value),
-}  # fmt: skip
 
 
 def _line(kept: str) -> LineKept:

@@ -184,13 +184,6 @@ class Call(ChainedRecord[Began, CallPerson, CallEvent], frozen=True, dict=True):
             last = min(last, end.ended_at)
         return began.started_at <= at <= last
 
-    def brought_back(self) -> dict[str, str]:
-        """The fields to write when it comes back from the archive, one version above the copy there, which stays."""
-        fields = {f"e{n}": public for n, public in enumerate(self.publics) if n}
-        parts = {"who": self.person_text, **held(self.id, self.recording_keys), SAID: self.said}
-        kept = {name: part for name, part in parts.items() if part}
-        return {"v": str(self.version + 1), "doc": self.publics[0], "line": self.line, **fields, **kept}
-
     @classmethod
     def beside(cls, doc: Began, fields: Mapping[str, str]) -> dict[str, Any]:
         return {"recording_keys": keys_held(doc.id, fields), "said": fields.get(SAID, "")}

@@ -4,13 +4,15 @@ import pytest
 from sqlalchemy import update
 
 from consent_engine.adapters.sql.tables import RECORDS
-from consent_engine.domain.call.ending import Cause, Why
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Cause, Ending, Why
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import WAKE_ARCHIVE, Lane
 from consent_engine.engine.stuck import Retried
 from consent_engine.errors import BrokenRecord, NothingParked
 from consent_engine.ports import Owner
-from tests.archive.house import LONG, kept_of, restored
+from tests.archive.house import LONG, gone, kept_of, restored
 from tests.conftest import OTHER
 from tests.integration.calls.reporting import decide, report
 from tests.integration.calls.reviewing import review
@@ -33,8 +35,8 @@ def lived(desk):
     desk.run(Lane.INBOUND)
 
     def histories():
-        calls, records = desk.archive.calls, desk.archive.records
-        found = calls.calls([call.id]) | records.reports([told.id]) | records.endings([ending.id])
+        archive = desk.archive
+        found = gone(archive, Call, call.id) | gone(archive, Report, told.id) | gone(archive, Ending, ending.id)
         assert len(found) == 3
         return {name: each.publics for name, each in found.items()}
 
@@ -127,7 +129,7 @@ def test_a_report_that_the_archive_does_not_take_holds_up_no_other_and_loses_its
     decide(desk, other, "ours_allowed")
     moved(desk)
     assert [each.id for each in desk.engine.stuck() if each.owner is Owner.REPORT] == [told.id]
-    assert other.id in desk.archive.records.reports([other.id])
+    assert other.id in gone(desk.archive, Report, other.id)
     assert desk.engine.records.look(reports=[told.id]).reports[told.id].person.msisdn
     desk.clock.forward(hours=24 * 154)
     desk.run(Lane.TIMER)

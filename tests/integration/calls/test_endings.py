@@ -12,6 +12,7 @@ from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.ending import (
     NO_NUMBER,
     Cause,
+    Ending,
     EndingNotFound,
     EndingState,
     Notified,
@@ -42,7 +43,7 @@ from consent_engine.engine.round_trips import drive
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NotActivated, NothingParked
 from consent_engine.ports import Owner, Tally
-from tests.archive.house import LONG, broken, standing
+from tests.archive.house import LONG, broken, gone, standing
 from tests.conftest import NUMBER, OTHER
 from tests.integration.calls import reviewing
 from tests.integration.calls.desk import instant
@@ -633,7 +634,7 @@ def test_an_ending_is_kept_as_long_as_what_it_took_back_and_no_longer(desk):
     desk.archive.expire(desk.clock() + 1080 * day, 10)
     assert ending(desk, order).person.msisdn == NUMBER
     assert desk.archive.expire(desk.clock() + 1097 * day, 10).records == 1
-    assert desk.archive.records.endings([ending_id(order.id)]) == {}
+    assert gone(desk.archive, Ending, ending_id(order.id)) == {}
 
 
 def test_the_audit_looks_at_endings_as_at_orders(desk):

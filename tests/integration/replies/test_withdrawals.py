@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.call.ending import Cause, EndingNotFound, EndingState, Retried, ending_id
+from consent_engine.domain.call.ending import Cause, Ending, EndingNotFound, EndingState, Retried, ending_id
 from consent_engine.domain.effects import (
     ACTIVATE,
     WAKE_ASIDE,
@@ -20,12 +20,15 @@ from consent_engine.domain.inbox import UnreadReply
 from consent_engine.domain.interpret.withdrawing import Withdrawal, withdrawal
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.line_events import LineEventAsked
-from consent_engine.engine.round_trips import MOST_PAGES, PAGE, drive, orders_of_line
+from consent_engine.engine.recall import recalled
+from consent_engine.engine.round_trips import drive
 from consent_engine.engine.timers import MOST_LOST
 from consent_engine.engine.withdrawals import MOST_WISHES, TOO_MANY, withdrawing
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
-from consent_engine.ports import LiftResult
+from consent_engine.ports import By, Kept, LiftResult
+from consent_engine.ports.archive import MOST_OF_A_LINE
 from tests.archive.house import broken
 from tests.conftest import NUMBER, OTHER, SECOND
 from tests.integration.calls.conftest import desk
@@ -426,13 +429,17 @@ def test_a_withdrawal_whose_message_lost_every_reader_ends_the_service_all_the_s
     assert ending(desk, order).state is EndingState.ENDED
 
 
+MANY = 201
+
+
 def behind_many(desk):
-    """Return an order whose service is on, archived, with more archived orders of its number after it than a page."""
+    """Return an order whose service is on, archived, with many archived orders of its number after it."""
     order, _ = on(desk)
-    for _ in range(PAGE + 1):
+    for _ in range(MANY):
         desk.engine.cancel(desk.place(plan=SECOND).id, "A1024", "again")
     desk.move()
-    assert len(desk.archive.of_line(order.line, None, 1000)) == PAGE + 2
+    [kept] = desk.archive.recall(Order, [order.line], By.LINE).values()
+    assert len(kept) == MANY + 1
     return order
 
 
@@ -452,13 +459,10 @@ def test_a_service_is_taken_back_from_a_number_that_changed_hands_however_many_o
 
 
 def test_nothing_is_decided_by_a_part_of_a_numbers_orders():
-    pages = orders_of_line("its-line")
-    asked = next(pages)
-    for n in range(MOST_PAGES - 1):
-        asked = pages.send(([], (n, "an-order")))
-        assert asked.before == (n, "an-order")
+    step = recalled(Order, ["its-line"], By.LINE, whole=False)
+    next(step)
     with pytest.raises(BrokenRecord, match="by hand"):
-        pages.send(([], (MOST_PAGES, "an-order")))
+        step.send([Kept("an-order", None, {})] * (MOST_OF_A_LINE + 1))
 
 
 # -- wishes that wait -------------------------------------------------------------------------------------------------
@@ -542,20 +546,21 @@ def test_a_timer_that_finds_the_archive_gone_in_the_middle_waits_for_it_and_call
     order, _ = on(desk, archived=True)
     with broken(desk.archive):
         waiting(desk, order)
-    records = desk.archive.records
-    endings = records.endings
+    recall, asked = desk.archive.recall, []
 
-    def away(ids, *, whole=False):
-        if whole:
-            raise ArchiveUnavailable("gone since it was asked for the order")
-        return endings(ids, whole=whole)
+    def away(kind, names, by=By.ID):
+        if kind is Ending:
+            asked.append(names)
+            if len(asked) % 2 == 0:
+                raise ArchiveUnavailable("gone since it was asked for the order")
+        return recall(kind, names, by)
 
-    records.endings = away
+    desk.archive.recall = away
     for _ in range(2 * MOST_LOST):
         desk.clock.forward(seconds=61)
         desk.run(Lane.TIMER)
     assert (none(desk, order), desk.engine.stuck()) == (True, [])
-    records.endings = endings
+    desk.archive.recall = recall
     desk.clock.forward(seconds=61)
     desk.run()
     assert (ending(desk, order).state, desk.engine.stuck()) == (EndingState.ENDED, [])

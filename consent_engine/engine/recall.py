@@ -1,0 +1,188 @@
+"""What left the store: read in SQL, and brought back into the store where a late fact changes it.
+
+Coming back is the mirror of leaving (`leave`), once for every kind of record. A step asks for the record that its fact
+is about (`at_hand`). One that left is read in SQL first, which is enough to refuse, and to answer a repeat. Where it is
+to be changed it comes back by a commit of its own, one version above SQL's copy, and the step decides once more.
+
+No other process can undo that, or be undone by it: whoever holds a decision of before it left has read a lower version,
+and so has who is slow to let it go. What was read in SQL counts for STAYS_MS; what comes back stays for longer. So none
+that is brought back, changed and let go again is ever overwritten by the copy of a process that was slow.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending, EndingNotFound, ending_id
+from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
+from consent_engine.domain.call.report import Report
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.effects import WAKE_ARCHIVE, Millis
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.engine.round_trips import prove, save
+from consent_engine.engine.store_requests import Load, Recall, Step
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused, StoreUnavailable
+from consent_engine.ports import (
+    OWNERS,
+    PARTS,
+    By,
+    CallChange,
+    Commit,
+    EndingChange,
+    Kept,
+    OrderChange,
+    R,
+    Recorded,
+    ReportChange,
+    Snapshot,
+    Store,
+)
+from consent_engine.ports.archive import MOST_OF_A_LINE
+from consent_engine.ports.records import CLOCKS_APART_MS
+
+log = logging.getLogger(__name__)
+STAYS_MS = 60_000
+"""For how long what was read in SQL may come back: longer than any request lasts. It then stays here twice as long."""
+MOST_LOOKS = 20
+AWAY = "the archive cannot be asked: the same request again is safe"
+_WRITTEN = {"v", "state", "head", "offer", SEAL}
+"""Fields that a commit writes itself."""
+_ABSENT: Mapping[type, type[Refused]] = {
+    Order: OrderNotFound, Call: CallNotFound, Ending: EndingNotFound, Report: ReportNotFound,
+}  # fmt: skip
+Change = OrderChange | CallChange | EndingChange | ReportChange
+T = TypeVar("T")
+
+
+def pieces(records: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield records in pieces of this size, to be read one piece at a time."""
+    return (records[n : n + size] for n in range(0, len(records), size))
+
+
+def _read(kept: Sequence[Kept[R]], *, whole: bool = True) -> list[R]:
+    """Return the records. whole: raises BrokenRecord where one cannot be read; it must not be taken for none"""
+    records = [each.record for each in kept if each.record is not None]
+    if whole and len(records) < len(kept):
+        raise BrokenRecord("an archived record cannot be read: see consent doctor")
+    return records
+
+
+# -- for steps ---------------------------------------------------------------------------------------------------------
+
+
+def recalled(
+    kind: type[R], names: Sequence[str], by: By = By.ID, *, whole: bool = True
+) -> Step[list[R] | None]:  # fmt: skip
+    """Return the records that SQL has under these names; None while it cannot be asked.
+
+    whole: raises BrokenRecord where one cannot be read. Raises it, too, for a number that has more records of a kind
+    than are read: nothing is decided by a part of them.
+    """
+    found: list[Kept[R]] | None = yield Recall(kind, tuple(names), by)
+    if found is not None and by is By.LINE and len(found) > MOST_OF_A_LINE * len(names):
+        raise BrokenRecord(f"this number has more than {MOST_OF_A_LINE} records of a kind: see to it by hand")
+    return None if found is None else _read(found, whole=whole)
+
+
+def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
+    """Return the record that a fact is about, and the instant; one that left the store as SQL has it.
+
+    races: how often the step was too late so far. From the first time on the record is in the store: a step that comes
+    again is about to change it. Raises OrderNotFound and the like, ArchiveUnavailable, BrokenRecord, StoreUnavailable.
+    """
+    for _ in range(MOST_LOOKS):
+        loaded: Snapshot = yield Load(**{PARTS[kind]: (name,)})
+        if (here := loaded.of(kind).get(name)) is not None:
+            return here, loaded.now
+        kept: list[Kept[R]] | None = yield Recall(kind, (name,))
+        if kept is None:
+            raise ArchiveUnavailable(AWAY)
+        if not kept:
+            raise _ABSENT[kind](f"no such {kind.__name__.lower()}")
+        [record] = _read(kept)
+        if not races:
+            return record, loaded.now
+        yield from _brought_back(record, kept[0].fields, loaded.now)
+    raise StoreUnavailable("too many others change this record: the same request again is safe")
+
+
+def proven(record: Recorded) -> Step[bool]:
+    """Prove durable what a record says: in the store, or by SQL, which has only what is. False where it is in neither:
+    it has changed, and is looked for again.
+    """
+    kind = type(record)
+    return (yield from prove(record.id, OWNERS[kind])) or bool((yield Recall(kind, (record.id,))))
+
+
+def _brought_back(record: Recorded, kept: Mapping[str, str], now: Millis) -> Step[None]:
+    """Bring a record back, unless it is there by now. An order comes with its ending: one in the store has it there."""
+    stays = (Put(WAKE_ARCHIVE, now + 2 * STAYS_MS),)
+    changes = [back(record, kept, 1, stays)]
+    if isinstance(record, Order):
+        name = ending_id(record.id)
+        loaded: Snapshot = yield Load(endings=(name,))
+        left: list[Kept[Ending]] | None = yield Recall(Ending, () if loaded.endings else (name,))
+        if left is None:
+            raise ArchiveUnavailable(AWAY)
+        changes += [back(ending, each.fields, 1, stays) for each, ending in zip(left, _read(left), strict=True)]
+    yield from save(Commit("", tuple(changes), until=now + STAYS_MS - CLOCKS_APART_MS))
+    log.info("%s came back from the archive", record.id)
+
+
+def back(record: Recorded, kept: Mapping[str, str], above: int, put: tuple[Put, ...]) -> Change:
+    """Return the change that puts a record into the store as SQL has it, `above` versions higher. kept: its fields"""
+    fields = {name: value for name, value in kept.items() if name not in _WRITTEN and name[:2] != "f:"}
+    fields["v"] = str(record.version + above)
+    match record:
+        case Order() as order:
+            return OrderChange(order, 0, None, fields, put)
+        case Call() as call:
+            return CallChange(call, None, fields, put)
+        case Ending() as ending:
+            return EndingChange(ending, None, fields, put)
+        case Report() as report:
+            return ReportChange(report, None, fields, put)
+
+
+# -- for readers -------------------------------------------------------------------------------------------------------
+
+
+class Lookup:
+    """The reader of records: in the store, then in SQL. One that can change is in the store; one that is leaving it, or
+    has come back, is in both: then the store counts.
+
+    Its methods raise ArchiveUnavailable when SQL must be asked and cannot be.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def load(
+        self, orders: Sequence[str] = (), lines: Sequence[str] = ()
+    ) -> tuple[Millis, dict[str, Order], dict[str, Line]]:
+        """As `Records.live`, with archived orders. The store first: an order leaving it is archived already."""
+        found = self._store.records.look(orders, lines)
+        return found.now, self._completed(Order, orders, found), found.lines
+
+    def of(self, kind: type[R], names: Sequence[str]) -> dict[str, R]:
+        """Return the records of a kind that exist and can be read."""
+        return self._completed(kind, names, self._store.records.look(**{PARTS[kind]: names}))
+
+    def versions(self, orders: Sequence[str]) -> list[int]:
+        """As `Records.versions`, with archived orders."""
+        found = self._store.records.versions(orders)
+        missing = [order for order, version in zip(orders, found, strict=True) if not version]
+        archive = self._store.bound_archive() if missing else None
+        archived = archive.versions(missing) if archive else {}
+        return [version or archived.get(order, 0) for order, version in zip(orders, found, strict=True)]
+
+    def _completed(self, kind: type[R], names: Sequence[str], found: Snapshot) -> dict[str, R]:
+        """Return the records found in the store, with the missing ones that SQL has."""
+        here = found.of(kind)
+        missing = [name for name in names if name not in here]
+        archive = self._store.bound_archive() if missing else None
+        kept = archive.recall(kind, missing) if archive else {}
+        return {**here, **{name: each.record for name, [each] in kept.items() if each.record is not None}}
