@@ -23,7 +23,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Unavailable, Untaken
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.msisdn import Msisdn, parse
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.order import Order

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
-from consent_engine.domain.signature import HEADER, sign
+from consent_engine.domain.hashing import HEADER, sign
 
 FIRST_NUMBER = 13_600_000_000
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)

@@ -24,8 +24,8 @@ from benchmarks.ports import free_port
 from consent_engine.api.service.overload import most_waiting
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.domain.roles import Role
-from consent_engine.domain.signature import HEADER, sign
 from consent_engine.engine.engine import Engine
 from consent_engine.wiring import installation
 

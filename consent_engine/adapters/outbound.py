@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from yarl import URL
 
 from consent_engine.adapters.http_exchange import BrokenAnswer, call, request, target_of
-from consent_engine.domain import signature
+from consent_engine.domain import hashing
 from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
@@ -162,7 +162,7 @@ class Client:
         # Compressed answers are neither requested nor unpacked: 64 KiB must mean 64 KiB.
         stamped = {**headers, "Accept-Encoding": "identity", "User-Agent": "consent-engine"}
         if self._secret:
-            stamped[signature.HEADER] = signature.sign(self._secret, body or b"", int(self._now()))
+            stamped[hashing.HEADER] = hashing.sign(self._secret, body or b"", int(self._now()))
         return stamped
 
 

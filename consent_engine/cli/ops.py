@@ -1,4 +1,6 @@
-"""Commands for operators: show an order, list stuck work, retry, refuse a number, ask whether it may be dialled."""
+"""Commands for operators: show an order, list stuck work, retry, refuse a number, whether it may be dialled, read a
+reply.
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +14,7 @@ from consent_engine.domain.msisdn import hidden, mask, parse
 from consent_engine.errors import NothingParked, OrderNotFound
 
 if TYPE_CHECKING:
-    from consent_engine.domain.inbox.report_parts import Attempt
+    from consent_engine.domain.inbox import Attempt
     from consent_engine.domain.order.event import Event
     from consent_engine.domain.order.order import Order
 

@@ -13,8 +13,7 @@ from consent_engine.errors import FieldError, Malformed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from consent_engine.domain.call.permit import Checked
-    from consent_engine.domain.call.permits_given import Given
+    from consent_engine.domain.call.permit import Checked, Given
 
 
 def permits(

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from consent_engine.domain.offer.page_seen import PageSeen
     from consent_engine.domain.offer.plan import Plan
-    from consent_engine.domain.offer.versions import Listed
+    from consent_engine.domain.offer.versions import Listed, PageSeen
     from consent_engine.domain.texts.sheet import Shown
 
 _FETCH = typer.Option("--fetch", help="Check the pages where the plans are published, too.")

@@ -1,4 +1,4 @@
-"""Output of commands: columns on a terminal, tab-separated lines for programs, JSON with `--json`."""
+"""Output of commands: columns on a terminal, tab-separated lines for programs, JSON with `--json`; progress."""
 
 import json
 import os

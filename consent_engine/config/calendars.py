@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import AfterValidator, BeforeValidator
 
-from consent_engine.domain.call.report_terms import RewardTerms
+from consent_engine.domain.call.report import RewardTerms
 from consent_engine.domain.days import CHINA, Calendar, Days
 from consent_engine.errors import SettingsError
 

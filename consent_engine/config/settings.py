@@ -41,7 +41,7 @@ from consent_engine.config.values import (
     Sender,
     command_line,
 )
-from consent_engine.domain.call.report_terms import ReportTerms
+from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
 from consent_engine.domain.offer.address import Addresses

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from consent_engine.domain.offer.page_template import EVERYTHING, PLAIN, Template
+from consent_engine.domain.offer.address import EVERYTHING, PLAIN, Template
 from consent_engine.errors import SettingsError
 
 MOST_HOSTS, MOST_FIELDS, LONGEST = 100, 100, 200

@@ -31,7 +31,7 @@ from consent_engine.doctor.failures import failed
 from consent_engine.doctor.findings import Finding, Level, bad, good, warn
 from consent_engine.doctor.records import Wanted
 from consent_engine.doctor.redis_cli import redis_cli
-from consent_engine.domain.admission.lengths import limits
+from consent_engine.domain.admission.admit import limits
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.seal import Seal

@@ -6,8 +6,7 @@ from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.offer.address import Addresses, Kind
-from consent_engine.domain.offer.page_seen import PATIENCE_MS, PageSeen
-from consent_engine.domain.offer.versions import Listed, Sale, Version
+from consent_engine.domain.offer.versions import PATIENCE_MS, Listed, PageSeen, Sale, Version
 
 OVERDUE_MS = 5 * 60_000
 """A check of a page that is overdue by this much shows that no worker makes it."""

@@ -17,9 +17,9 @@ from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, encode_message
-from consent_engine.domain.leaf import head_of
 from consent_engine.domain.line.restriction import CONSENT, EVERY_CARRIER, LASTING, Kind, Restriction, name_of
 from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.seal import head_of
 from consent_engine.engine.audit import PIECE as LOG_PIECE
 from consent_engine.engine.audit import Audited, refusals_of
 from consent_engine.engine.audit_refusals import Lifting, Refusals, note_lifted, note_standing

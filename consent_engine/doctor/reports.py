@@ -5,8 +5,7 @@ from shlex import quote
 
 from consent_engine.config.calendars import bundled
 from consent_engine.doctor.findings import Finding, bad, good, warn
-from consent_engine.domain.call.report import ReportState, Reward
-from consent_engine.domain.call.report_terms import ANSWERED_IN, OWN_DAYS, TOLD_IN, ReportTerms
+from consent_engine.domain.call.report import ANSWERED_IN, OWN_DAYS, TOLD_IN, ReportState, ReportTerms, Reward
 from consent_engine.domain.days import DAY_MS, later
 from consent_engine.domain.effects import Millis
 from consent_engine.ports import OpenReports, ReportFilter, Store

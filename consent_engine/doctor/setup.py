@@ -19,12 +19,12 @@ from consent_engine.doctor.publication import publication
 from consent_engine.domain.clocks import Lag
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import TOLERANCE_S
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.policy import FASTEST
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.roles import Role
-from consent_engine.domain.signature import TOLERANCE_S
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.errors import FieldError, SettingsError

@@ -1,6 +1,17 @@
-"""Errors of forms, in the words of our own errors instead of those of pydantic, which checks the forms."""
+"""Errors of forms, in the words of our own errors instead of those of pydantic; and the field that an unknown one may
+mean.
+"""
 
 import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from consent_engine.domain.msisdn import contains_number
+from consent_engine.errors import FieldError
 
 _PREFIX = re.compile(r"(^|: )(?:Value error|Assertion failed), ")
 _SHOULD = re.compile(r"(^|: )[A-Z][A-Za-z ]* should ")
@@ -30,3 +41,48 @@ def in_our_words(said: str) -> str:
 def _span(found: re.Match[str]) -> str:
     """Return a duration as settings are written."""
     return found[1] + ("d" if "days" in found[0] else "s")
+
+
+_NAME = re.compile("[A-Za-z0-9_]{1,40}", re.ASCII)
+_FIGURES = re.compile("[0-9](?:_*[0-9]){6}")
+"""Seven digits or more belong to a telephone number or a part of one, and to no field's name."""
+MOST_GUESSED = 20
+"""The most errors for which the field that may have been meant is looked up: a body may have thousands."""
+
+
+def nameable(step: str) -> bool:
+    """Whether a name in a body may be repeated to its sender: it can be a field's, and holds no telephone number.
+
+    >>> [nameable(name) for name in ("recording_sha265", "x_1380013", "t_138_0013_8000", "我的", "0")]
+    [True, False, False, False, True]
+    """
+    return bool(_NAME.fullmatch(step)) and not _FIGURES.search(step) and not contains_number(step)
+
+
+def field_errors(
+    form: type[BaseModel], found: Sequence[ErrorDetails], named: Callable[[ErrorDetails], FieldError], at: str = ""
+) -> list[FieldError]:
+    """All errors, as `named` makes them. Fields that the form does not know are named by their path, with the field
+    that may have been meant; not where a name cannot be a field's, or has a telephone number in it. at: path prefix
+    """
+    guessing = len(found) <= MOST_GUESSED
+    return [_unknown(form, each, at, guessing=guessing) or named(each) for each in found]
+
+
+def _unknown(form: type[BaseModel], found: ErrorDetails, at: str, *, guessing: bool) -> FieldError | None:
+    *above, name = found["loc"] or ("",)
+    if found["type"] != "extra_forbidden" or str(name)[:1].isdigit() or not all(map(nameable, map(str, found["loc"]))):
+        return None
+    known = _names(form)
+    for step in above:
+        known = _names(known[step]) if step in known else known
+    near = get_close_matches(str(name), [each for each in known if isinstance(each, str)], 1) if guessing else []
+    meant = "".join(f": did you mean {each}?" for each in near)
+    return FieldError(at + ".".join(map(str, found["loc"])), found["type"], f"is no field here{meant}")
+
+
+def _names(annotation: object) -> dict[str | int, object]:
+    """The fields of the form in an annotation, by the names they are sent under, with their annotations."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {each.alias or name: each.annotation for name, each in annotation.model_fields.items()}
+    return next((names for each in get_args(annotation) if (names := _names(each))), {})

@@ -7,10 +7,9 @@ line, as if its network had reported it: the same code ends the order, or bars i
 from typing import NamedTuple
 
 from consent_engine.domain.effects import ACTIVATE, Accepted, Millis, Outcome, Unavailable, Uncertain
-from consent_engine.domain.line.holder import LineEvent
+from consent_engine.domain.line.holder import LineEvent, Subscriber
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import OF_A_MINOR
-from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.line_events import SKEW_MS, LineEventAsked

@@ -18,10 +18,10 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
-from consent_engine.domain.leaf import LIFTED, Chained, Leaf
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.versions import Version
 from consent_engine.domain.order.event import chain
+from consent_engine.domain.seal import LIFTED, Chained, Leaf
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.engine.recall import Lookup, pieces
 from consent_engine.errors import BrokenRecord

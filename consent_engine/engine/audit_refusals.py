@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.leaf import STANDS, Leaf, head_of
 from consent_engine.domain.line.line import Line
+from consent_engine.domain.seal import STANDS, Leaf, head_of
 from consent_engine.engine.recall import pieces
 from consent_engine.ports import Commit, CommitResult, Look, Owner, Store
 

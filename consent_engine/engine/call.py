@@ -14,8 +14,16 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import begin, cooled, end, entry_of
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
-from consent_engine.domain.call.call import Call, CallState, call_id, held, recording_key, recording_keys
-from consent_engine.domain.call.call_events import Abandoned, Ended
+from consent_engine.domain.call.call import (
+    Abandoned,
+    Call,
+    CallState,
+    Ended,
+    call_id,
+    held,
+    recording_key,
+    recording_keys,
+)
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.decide.calls import abandoning, leaving
 from consent_engine.domain.decide.decision import Drop, Put

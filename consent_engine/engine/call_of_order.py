@@ -11,8 +11,15 @@ from msgspec.structs import replace
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.admit_call import OrderWithCall, begin_from_order, entry_of
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.call.call import MOST_REFUSALS, Call, held, recorded_call_id, recording_key, recording_keys
-from consent_engine.domain.call.call_events import OrderRefused
+from consent_engine.domain.call.call import (
+    MOST_REFUSALS,
+    Call,
+    OrderRefused,
+    held,
+    recorded_call_id,
+    recording_key,
+    recording_keys,
+)
 from consent_engine.domain.call.errors import CallMismatch, RecordingReused
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.decide.calls import leaving

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.call.call_events import JudgedAgain
+from consent_engine.domain.call.call import JudgedAgain
 from consent_engine.domain.call.violation import Violation, shown_by
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, WAKE_UNLAWFUL, Lane, Millis

@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.offer.address import Addresses, Kind, unfit
-from consent_engine.domain.offer.page_seen import OURS, PageSeen, attested, unchecked
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Listed, Proposal, Sale, Version
+from consent_engine.domain.offer.versions import OURS, Listed, PageSeen, Proposal, Sale, Version, attested, unchecked
 from consent_engine.errors import (
     Backdated,
     FieldError,

@@ -8,8 +8,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.admission.lengths import limits
+from consent_engine.domain.admission.admit import Terms, limits
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.call.permit import Dial
 from consent_engine.domain.canonical_json import compact

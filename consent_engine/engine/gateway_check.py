@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import FRESH, WAKE_LINE, Pending, Purpose, sms_effect
-from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
+from consent_engine.domain.inbox import Attempt, SmsReports
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.change_order import MOST_RACES, wakes_of

@@ -15,7 +15,7 @@ from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
 from consent_engine.domain.hashing import digest
-from consent_engine.domain.inbox.reply_parts import MOST_REPLIES, Gathered, Piece
+from consent_engine.domain.inbox import MOST_REPLIES, Gathered, Piece
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import CONSENT, name_of
 from consent_engine.domain.msisdn import Msisdn

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.inbox.report_parts import Attempt, SmsReports
+from consent_engine.domain.inbox import Attempt, SmsReports
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import ArchiveUnavailable, FieldError, Malformed

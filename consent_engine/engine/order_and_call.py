@@ -7,8 +7,7 @@ import logging
 from msgspec.structs import replace
 
 from consent_engine.domain.admission.order_request import SKEW_MS
-from consent_engine.domain.call.call import Call, CallState
-from consent_engine.domain.call.call_events import CallOutcome
+from consent_engine.domain.call.call import Call, CallOutcome, CallState
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.errors import CallMismatch, CallNotFound, CallNotPermitted, CallTooOld, RecordingReused
 from consent_engine.domain.call.review import SecondLook, Verdict

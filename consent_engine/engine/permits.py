@@ -6,8 +6,17 @@ from secrets import token_hex
 from msgspec import Struct
 
 from consent_engine.domain.admission.admit import Terms
-from consent_engine.domain.call.permit import CALLABLE, REQUEST_LENGTH, Checked, Dial, Dialling, Tokens, read, verify
-from consent_engine.domain.call.permits_given import Given
+from consent_engine.domain.call.permit import (
+    CALLABLE,
+    REQUEST_LENGTH,
+    Checked,
+    Dial,
+    Dialling,
+    Given,
+    Tokens,
+    read,
+    verify,
+)
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line, line_id

@@ -8,11 +8,9 @@ from urllib.parse import urljoin
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.offer.address import Addresses, Kind
-from consent_engine.domain.offer.page_seen import Found, PageSeen, after
-from consent_engine.domain.offer.page_template import PLAIN, Template
+from consent_engine.domain.offer.address import PLAIN, Addresses, Kind, Template
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import VersionState
+from consent_engine.domain.offer.versions import Found, PageSeen, VersionState, after
 from consent_engine.domain.texts.page import HASH, lacking, read
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.ports import Plans

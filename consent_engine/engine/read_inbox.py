@@ -13,15 +13,15 @@ from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import A_MINUTE, Decision, Drop, Put, stood_off
 from consent_engine.domain.effects import READ, WAKE_ASIDE, Millis, Pending
 from consent_engine.domain.inbox import UnreadReply, UnreadReport
+from consent_engine.domain.interpret.correlate import Reading
 from consent_engine.domain.interpret.interpret import understand, wanted
 from consent_engine.domain.interpret.lost_reader import LOST_READER, aside, is_refusal, set_aside, without_reader
-from consent_engine.domain.interpret.reading import Reading
 from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, answering
 from consent_engine.domain.line.entries import Unread, as_sealed
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Fact
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.reply_cadence import Laid, Rhythm, rhythm_of
+from consent_engine.domain.order.unlikely_yes import Laid, Rhythm, rhythm_of
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import load, load_of, newest_yeses, save

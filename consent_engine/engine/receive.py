@@ -9,8 +9,7 @@ from msgspec.structs import replace
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword, Read, of_a_fragment, read
-from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, UnreadReport, encode_message
-from consent_engine.domain.inbox.reply_parts import can_be_joined
+from consent_engine.domain.inbox import UnreadRefusal, UnreadRegistration, UnreadReport, can_be_joined, encode_message
 from consent_engine.domain.line.line import keyed, line_id
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, name_of
 from consent_engine.domain.msisdn import Msisdn, slot

@@ -21,21 +21,20 @@ from consent_engine.domain.call.report import (
     ReportClass,
     ReportPerson,
     ReportReceived,
+    ReportTerms,
     Reward,
     Rewarded,
     begun,
     report_id,
 )
 from consent_engine.domain.call.report_class import proposed
-from consent_engine.domain.call.report_terms import ReportTerms
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.decide.report_texts import Telling, found, paid, received
 from consent_engine.domain.decide.reports import LOOK_EVERY_MS, leaving
 from consent_engine.domain.effects import WAKE_ARCHIVE, WAKE_LINE, WAKE_PERSON, Lane, Millis
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.holder import has_changed
-from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
-from consent_engine.domain.line.reported_call import ReportedCall
+from consent_engine.domain.line.line import STRANGER_MS, Line, ReportedCall, keyed, line_id
 from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence, Retention

@@ -8,8 +8,7 @@ from msgspec import Struct
 
 from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
 from consent_engine.domain.call.errors import ReportNotFound
-from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState
-from consent_engine.domain.call.report_terms import ReportTerms
+from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, ReportTerms
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import keyed
 from consent_engine.domain.line.proof_code import CodesUsedUp, Counted, shares

@@ -13,7 +13,7 @@ from typing import Generic
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.reply_cadence import Beat, Newest
+from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.engine.store_batches import answers
 from consent_engine.engine.store_requests import (
     Ask,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_hex
 from time import monotonic, sleep
 
-from consent_engine.domain.leaf import Chained, changed_by, entry_kept, is_mark
+from consent_engine.domain.seal import Chained, changed_by, entry_kept, is_mark
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LineKept, Log, Owner, Piece, Store
 from consent_engine.ports.queries import Queries

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from consent_engine.domain.order.reply_cadence import Beat
+from consent_engine.domain.order.unlikely_yes import Beat
 from consent_engine.errors import ConsentError
 from consent_engine.ports import By, Commit, Owner, Posted
 

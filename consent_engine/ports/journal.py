@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.leaf import Leaf
+from consent_engine.domain.seal import Leaf
 from consent_engine.ports.archive import PlansKept
 from consent_engine.ports.records import Owner
 

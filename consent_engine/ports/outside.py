@@ -1,4 +1,4 @@
-"""The ports to the outside: gateways, the BSS, its subscriber look-up, and the queue that hands out wake-ups."""
+"""The ports to the outside: gateways, BSS, look-up, review command, tariff pages, and the queue of wake-ups."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import Struct, field
 
 from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose, Unavailable
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.sms import DeliveryReport, Reply
 from consent_engine.errors import Malformed
 from consent_engine.ports.server_memory import ServerMemory

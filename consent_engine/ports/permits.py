@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from consent_engine.domain.call.permits_given import Given
+from consent_engine.domain.call.permit import Given
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 

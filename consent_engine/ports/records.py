@@ -11,12 +11,12 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.reply_cadence import Beat, Laid, Newest
+from consent_engine.domain.order.unlikely_yes import Beat, Laid, Newest
+from consent_engine.domain.seal import Leaf
 from consent_engine.ports.snapshot import Snapshot
 
 CLOCKS_APART_MS: Millis = 1_000

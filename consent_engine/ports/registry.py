@@ -14,9 +14,8 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.clocks import Heard, Lag
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
-from consent_engine.domain.offer.page_seen import PageSeen
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Proposal, Sale, Version
+from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version
 from consent_engine.ports.endpoints import EndpointHeard
 from consent_engine.ports.pauses import Pauses
 from consent_engine.ports.reveals import Reveals

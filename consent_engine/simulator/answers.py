@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from consent_engine.domain.signature import HEADER, check
+from consent_engine.domain.hashing import HEADER, check
 from consent_engine.errors import Unauthenticated
 from consent_engine.simulator.ledger import Ledger
 from consent_engine.simulator.scripts import Answer

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from consent_engine.domain.signature import HEADER, sign
+from consent_engine.domain.hashing import HEADER, sign
 
 TRIES, MANY_TRIES = 60, 240
 """How often a request is sent: where a person waits for it, and where an engine may be busy with a whole day."""

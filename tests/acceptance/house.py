@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ports import free_port
-from consent_engine.domain import signature
+from consent_engine.domain import hashing
 from consent_engine.engine.api_keys import Role
 from tests.typed import typed
 from tests.waiting import HANGS_S, until
@@ -176,7 +176,7 @@ class House:
 
     def post_signed(self, path: str, body: bytes, secret: str = GATEWAY_SECRET) -> tuple[int, Any]:
         at = int(datetime.now(UTC).timestamp())
-        return self.call("POST", path, body, {signature.HEADER: signature.sign(secret, body, at)})
+        return self.call("POST", path, body, {hashing.HEADER: hashing.sign(secret, body, at)})
 
     def ledger(self) -> Any:
         return call("GET", f"http://127.0.0.1:{self.outside_port}/ledger")[1]

@@ -17,9 +17,8 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.tables import META, SIZE, TABLES
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.leaf import is_mark
 from consent_engine.domain.order.retention import Retention
-from consent_engine.domain.seal import Seal, sound
+from consent_engine.domain.seal import Seal, is_mark, sound
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
 from consent_engine.ports import Outside

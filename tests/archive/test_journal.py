@@ -18,10 +18,10 @@ from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import journal
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.hashing import digest
-from consent_engine.domain.leaf import Chained, Leaf, mark_of
 from consent_engine.domain.log.merkle import published
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.event import chain
+from consent_engine.domain.seal import Chained, Leaf, mark_of
 from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable

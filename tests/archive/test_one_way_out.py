@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select
 
 from consent_engine.adapters.sql.tables import CALLS, LINES, ORDERS, RESTRICTIONS
 from consent_engine.domain.effects import Lane, Unavailable
-from consent_engine.domain.leaf import Chained, mark_of
+from consent_engine.domain.seal import Chained, mark_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import write_out
 from consent_engine.ports import Owner

@@ -12,8 +12,7 @@ from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
-from consent_engine.domain.call.report import Report
-from consent_engine.domain.call.report_terms import RewardTerms
+from consent_engine.domain.call.report import Report, RewardTerms
 from consent_engine.domain.call.transcript import Spoken
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.order import Order

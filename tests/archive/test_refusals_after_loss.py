@@ -5,7 +5,7 @@ import pytest
 from consent_engine.doctor import Level
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.leaf import LIFTED, STANDS, Leaf, head_of
+from consent_engine.domain.seal import LIFTED, STANDS, Leaf, head_of
 from consent_engine.engine.audit import UNREFUSED, audit, newest
 from consent_engine.engine.audit_refusals import Lifting, note_lifted
 from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange

@@ -8,8 +8,8 @@ from sqlalchemy import delete
 from consent_engine.adapters.sql.tables import LOG
 from consent_engine.doctor import Level, journal
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.leaf import LIFTED, STANDS, head_of
 from consent_engine.domain.line.restriction import Kind, Restriction, name_of
+from consent_engine.domain.seal import LIFTED, STANDS, head_of
 from consent_engine.engine.audit_refusals import note_standing
 from consent_engine.ports import LiftResult
 from tests.archive.refusals import (

@@ -13,8 +13,7 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.report_request import MakeReport, ReportMade
 from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.offer.page_seen import attested
-from consent_engine.domain.offer.versions import Proposal
+from consent_engine.domain.offer.versions import Proposal, attested
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.permits import PermitsAsked

@@ -4,7 +4,7 @@ import pytest
 
 from consent_engine.adapters.redis.cells import cell_of
 from consent_engine.adapters.redis.sharded_store import sharded_store
-from consent_engine.domain.call.permits_given import Given
+from consent_engine.domain.call.permit import Given
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.inbox import UnreadRefusal, encode_message
 from consent_engine.domain.line.line import line_id, request_key

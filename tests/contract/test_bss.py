@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.bss import http_json
 from consent_engine.adapters.bss import registry as bss
-from consent_engine.domain import signature
+from consent_engine.domain import hashing
 from consent_engine.domain.effects import Accepted, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation
@@ -56,7 +56,7 @@ def test_an_activation_goes_out_as_the_contract_says():
     }
     assert request.headers["idempotency-key"] == "11-abc"
     assert request.headers["content-type"] == "application/json"
-    signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
+    hashing.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -175,7 +175,7 @@ def test_a_question_is_a_signed_get():
     (request,) = far.requests
     assert outcome == Accepted("a-1", "2025-08-01T10:00:00+08:00")
     assert (request.method, request.target, request.body) == ("GET", "/v2/activations/11-abc", b"")
-    signature.check(KEPT_SECRET, request.headers["x-consent-signature"], b"", NOW_S * 1000)
+    hashing.check(KEPT_SECRET, request.headers["x-consent-signature"], b"", NOW_S * 1000)
 
 
 def test_a_bss_that_was_asked_and_knows_nothing_differs_from_one_that_cannot_be_asked():

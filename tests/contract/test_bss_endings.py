@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from consent_engine.adapters.bss import http_json, simulated
-from consent_engine.domain import signature
+from consent_engine.domain import hashing
 from consent_engine.domain.effects import Accepted, Rejected, Restored, Settlement, Unavailable, Uncertain, Untaken
 from consent_engine.ports import Deactivation
 from tests.contract import KEPT_SECRET, MSISDN, NOW_S, PATIENT, Far, answers, bounded, discreet
@@ -49,7 +49,7 @@ def test_a_deactivation_goes_out_as_the_contract_says_the_same_at_every_attempt(
     }  # fmt: skip
     assert request.headers["idempotency-key"] == again.headers["idempotency-key"] == "0ce7end"
     assert request.body == again.body
-    signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
+    hashing.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
 
 
 @pytest.mark.parametrize(("said", "outcome"), [

@@ -8,7 +8,7 @@ import pytest
 from consent_engine.adapters.gateways import http_json
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.outbound import LONGEST_AFTER, Client
-from consent_engine.domain import signature
+from consent_engine.domain import hashing
 from consent_engine.domain.effects import Accepted, Purpose, Rejected, Unavailable, Uncertain
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Sms
@@ -48,7 +48,7 @@ def test_an_sms_goes_out_as_the_contract_says():
     assert request.headers["idempotency-key"] == SMS.ref
     assert request.headers["content-type"] == "application/json"
     assert request.headers["x-consent-signature"].startswith(f"t={NOW_S},v1=")
-    signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
+    hashing.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])

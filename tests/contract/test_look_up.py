@@ -7,9 +7,9 @@ import pytest
 
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.bss import subscriber_look_up
-from consent_engine.domain import signature
+from consent_engine.domain import hashing
 from consent_engine.domain.effects import Unavailable
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import Subscriber
 from consent_engine.errors import SettingsError
 from tests.contract import KEPT_SECRET, MSISDN, NOW_S, PATIENT, TEXT, Far, answers, bounded, discreet
 
@@ -39,7 +39,7 @@ def test_a_look_up_goes_out_as_the_contract_says_with_the_number_in_its_body_alo
     assert answer == Subscriber("mobile", SINCE, adult=True)
     assert (request.method, request.target, request.fields) == ("POST", "/v2/subscribers/lookup", {"msisdn": MSISDN})
     assert "idempotency-key" not in request.headers
-    signature.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
+    hashing.check(KEPT_SECRET, request.headers["x-consent-signature"], request.body, NOW_S * 1000)
 
 
 @pytest.mark.parametrize(

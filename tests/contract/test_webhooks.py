@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consent_engine.adapters.gateways import registry as gateways
-from consent_engine.domain import grammar, signature
+from consent_engine.domain import grammar, hashing
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply
 from consent_engine.errors import Malformed, Unauthenticated
 from consent_engine.ports import Parsed, WebhookCall
@@ -34,7 +34,7 @@ def gateway(request):
 
 def call(said, secret=KEPT_SECRET, signed_at=NOW_S, now=NOW_S):
     body = said if isinstance(said, bytes) else json.dumps(said).encode()
-    header = {signature.HEADER.lower(): signature.sign(secret, body, signed_at)}
+    header = {hashing.HEADER.lower(): hashing.sign(secret, body, signed_at)}
     return WebhookCall(header, {}, body, now * 1000)
 
 
@@ -106,7 +106,7 @@ def test_an_id_made_of_the_number_is_kept_as_its_hash(gateway):
         call(MO, signed_at=NOW_S + 301),
         WebhookCall({}, {}, json.dumps(MO).encode(), NOW_S * 1000),
         WebhookCall(call(DLR).headers, {}, json.dumps(MO).encode(), NOW_S * 1000),
-        WebhookCall({signature.HEADER.lower(): "t=,v1="}, {}, b"[" * 100_000, NOW_S * 1000),
+        WebhookCall({hashing.HEADER.lower(): "t=,v1="}, {}, b"[" * 100_000, NOW_S * 1000),
     ],
     ids=["secret", "stale", "future", "unsigned", "other body", "bomb"],
 )

@@ -21,11 +21,11 @@ from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.effects import Accepted, Lane, Outcome, Pending, Purpose, Uncertain, Untaken
 from consent_engine.domain.grammar import Keyword, read
-from consent_engine.domain.leaf import STANDS, Chained, Leaf, head_of, is_mark
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.restriction import Kind, is_lasting, name_of
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import STANDS, Chained, Leaf, head_of, is_mark
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace

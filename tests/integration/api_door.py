@@ -32,7 +32,7 @@ from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE
 from consent_engine.config.settings import Settings
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.signature import HEADER, sign
+from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
 from consent_engine.wiring import Installation, archive_of

@@ -43,8 +43,7 @@ from consent_engine.domain.order.facts import (
     Woke,
 )
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.reply_cadence import Rhythm
-from consent_engine.domain.order.unlikely_yes import Unlikely
+from consent_engine.domain.order.unlikely_yes import Rhythm, Unlikely
 from consent_engine.domain.sms import Delivery
 from consent_engine.errors import InFlight, NotActivated, NothingParked, NotWaiting, TooLate, TooManyResends
 from tests.model.standing import CARRIER, NUMBER, SENDER, START, Heard, Standing, begun, deadline, placed, put, saved

@@ -9,7 +9,7 @@ from time import process_time
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.outbound import Answer, retry_after
 from consent_engine.domain.grammar import Keyword, Read, read
-from consent_engine.domain.signature import HEADER, sign
+from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.domain.sms import Reply
 from consent_engine.errors import Malformed
 from consent_engine.ports import Parsed, WebhookCall

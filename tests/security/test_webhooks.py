@@ -11,7 +11,7 @@ import pytest
 
 from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.signature import HEADER, sign
+from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.wiring import Installation
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, is_problem, live, reply
 from tests.integration.api_door import SECRET as SIMULATED

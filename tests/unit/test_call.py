@@ -2,9 +2,21 @@
 
 import pytest
 
-from consent_engine.domain.call.call import Began, Call, CallPerson, begun, held, keys_held
+from consent_engine.domain.call.call import (
+    Abandoned,
+    Began,
+    Call,
+    CallOutcome,
+    CallPerson,
+    Disclosed,
+    Ended,
+    OrderRefused,
+    Recording,
+    begun,
+    held,
+    keys_held,
+)
 from consent_engine.domain.call.call_counters import Counted
-from consent_engine.domain.call.call_events import Abandoned, CallOutcome, Disclosed, Ended, OrderRefused, Recording
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord

@@ -12,7 +12,7 @@ import pytest
 from consent_engine.config.calendars import calendar_from
 from consent_engine.config.settings import Settings
 from consent_engine.doctor.reports import reports
-from consent_engine.domain.call.report_terms import ReportTerms
+from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.days import CHINA, Days, later
 from consent_engine.errors import SettingsError
 from consent_engine.ports.queries import NOTHING

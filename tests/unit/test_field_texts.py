@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from consent_engine.api.routes.tariff_versions import own_page
-from consent_engine.domain.admission.lengths import MOST, too_long
+from consent_engine.domain.admission.admit import MOST, too_long
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import OF_ORDERS, Purpose
 from consent_engine.domain.grammar import Keyword, read

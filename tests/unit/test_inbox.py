@@ -5,9 +5,16 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from consent_engine.domain.grammar import Keyword, Reason
-from consent_engine.domain.inbox import UnreadReply, UnreadReport, decode_message, encode_message
-from consent_engine.domain.inbox.message import UnreadClearance, UnreadRefusal, UnreadRegistration
-from consent_engine.domain.inbox.reply_parts import Gathered
+from consent_engine.domain.inbox import (
+    Gathered,
+    UnreadClearance,
+    UnreadRefusal,
+    UnreadRegistration,
+    UnreadReply,
+    UnreadReport,
+    decode_message,
+    encode_message,
+)
 from consent_engine.domain.sms import Delivery
 
 REPLY = UnreadReply(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from consent_engine.api.routes.tariff_versions import not_shown
-from consent_engine.domain.offer.page_template import Template
+from consent_engine.domain.offer.address import Template
 from consent_engine.domain.texts.confirmation_fields import disclosures
 from consent_engine.domain.texts.page import lacking, read
 from tests.plans import page, plan, priced

@@ -13,10 +13,9 @@ from consent_engine.domain.call.report import (
     Rewarded,
     begun,
 )
-from consent_engine.domain.leaf import Leaf
-from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.line import Line, ReportedCall
 from consent_engine.domain.line.proof_code import ProofCode, Replaced
-from consent_engine.domain.line.reported_call import ReportedCall
+from consent_engine.domain.seal import Leaf
 
 ID, LINE = "0ce7" + "1" * 24, "0ce7" + "a" * 24
 RECEIVED = ReportReceived(

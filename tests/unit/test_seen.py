@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_engine.domain.offer.page_seen import (
+from consent_engine.domain.offer.versions import (
     AGAIN_MS,
     MENDED_MS,
     OURS,

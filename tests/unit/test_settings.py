@@ -18,7 +18,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.config.values import RedisUrl
 from consent_engine.config.warnings import warnings
 from consent_engine.domain.carriers import CARRIERS
-from consent_engine.domain.offer.page_template import PLAIN
+from consent_engine.domain.offer.address import PLAIN
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import installation
 from tests.waiting import HANGS_S

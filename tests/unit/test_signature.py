@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent_engine.domain.signature import HEADER, check, sign
+from consent_engine.domain.hashing import HEADER, check, sign
 from consent_engine.errors import Unauthenticated
 
 SECRET = "s3cret"

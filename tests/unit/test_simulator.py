@@ -14,8 +14,8 @@ from aiohttp import web
 
 from consent_engine.domain.effects import Purpose
 from consent_engine.domain.grammar import Keyword, read
+from consent_engine.domain.hashing import HEADER, check, sign
 from consent_engine.domain.lifecycle import State
-from consent_engine.domain.signature import HEADER, check, sign
 from consent_engine.simulator.__main__ import SECRETS, main, secrets_of
 from consent_engine.simulator.account import ASCII, funnel, misbehaviour, most_telling, progress
 from consent_engine.simulator.answers import Answers

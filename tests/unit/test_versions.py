@@ -5,8 +5,17 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from consent_engine.domain.offer.page_seen import AGAIN_MS, PATIENCE_MS, PageSeen, attested
-from consent_engine.domain.offer.versions import Listed, Sale, Version, VersionState, dated
+from consent_engine.domain.offer.versions import (
+    AGAIN_MS,
+    PATIENCE_MS,
+    Listed,
+    PageSeen,
+    Sale,
+    Version,
+    VersionState,
+    attested,
+    dated,
+)
 from tests.plans import plan, priced, undated
 
 P = undated(plan())

@@ -18,7 +18,7 @@ from consent_engine.domain.effects import (
     Uncertain,
     Untaken,
 )
-from consent_engine.domain.texts.times import instant_from
+from consent_engine.domain.texts.words import instant_from
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Activation, Deactivation
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from consent_engine.adapters.outbound import flag
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import UNSETTLED, Accepted, Outcome, Settlement, Unavailable
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import Subscriber
 from consent_engine.ports import Activation, Deactivation, Subscribers
 
 

@@ -14,7 +14,7 @@ from consent_engine.domain.admission.fields import RFC3339
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis, Unavailable
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import Subscriber
 from consent_engine.errors import SettingsError
 from consent_engine.ports import Subscribers
 

@@ -27,7 +27,7 @@ from consent_engine.adapters.outbound import (
     opaque,
     required,
 )
-from consent_engine.domain import msisdn, signature
+from consent_engine.domain import hashing, msisdn
 from consent_engine.domain.days import millis as millis_at
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain
 from consent_engine.domain.sms import LONGEST, MOST_SAID, Delivery, DeliveryReport, Part, Reply, heard
@@ -80,8 +80,8 @@ class JsonWebhooks(Webhooks):
         self, call: WebhookCall, read: Callable[[Item], Message], refusals: Callable[[object], list[Message]]
     ) -> Parsed[Message]:
         """Read a post item by item. refusals: finds those of an item that cannot be read; no gateway posts it again."""
-        header = call.headers.get(signature.HEADER.lower(), "")
-        signature.check(self._secret, header, call.body, call.now)
+        header = call.headers.get(hashing.HEADER.lower(), "")
+        hashing.check(self._secret, header, call.body, call.now)
         try:
             items = _items(call.body)
         except Malformed as wrong:

@@ -1,4 +1,6 @@
-"""The settings that several gateways have: their prefix, how far their clock may be behind, how long a text may be."""
+"""The settings and refusals that several gateways have: their prefix, how far their clock may be behind, how long a
+text may be.
+"""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The hand-over of an SMS part by part: the parts' common reference, and the outcome of the whole."""
+"""An SMS in parts: charsets, the user data header, the parts' common reference, and the outcome of the whole."""
 
 from collections.abc import Sequence
 from zlib import crc32

@@ -5,9 +5,8 @@ import hmac
 import json
 from collections.abc import Mapping
 
-from consent_engine.domain.offer.page_seen import PageSeen
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Proposal, Sale, Version, dated
+from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version, dated
 
 
 def proof_of(secret: str) -> str:

@@ -16,14 +16,13 @@ from consent_engine.domain.decide.reports import follows_of_report
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
 from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
 from consent_engine.domain.inbox import decode_message
-from consent_engine.domain.leaf import entry_at
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, is_lasting
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.seal import Seal, entry_at
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
     Claim,

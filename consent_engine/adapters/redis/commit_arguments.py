@@ -10,11 +10,10 @@ from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, lane_of
-from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.restriction import Restriction, is_lasting
-from consent_engine.domain.order.reply_cadence import Laid
+from consent_engine.domain.order.unlikely_yes import Laid
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.seal import Leaf, Seal
 from consent_engine.ports import (
     CallChange,
     Change,

@@ -6,8 +6,7 @@ from consent_engine.adapters.redis.codec import Offers
 from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, laid_of, written
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.effects import READ
-from consent_engine.domain.leaf import Chained, mark_of
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.seal import Chained, Seal, mark_of
 from consent_engine.ports import (
     CallChange,
     Change,

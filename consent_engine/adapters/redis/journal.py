@@ -7,7 +7,7 @@ from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.effects import READ
-from consent_engine.domain.leaf import Chained, Leaf, newest_of
+from consent_engine.domain.seal import Chained, Leaf, newest_of
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import Journal, LineKept, Piece, Waiting
 from consent_engine.ports.store import lost

@@ -29,7 +29,7 @@ Keys, `{0}` being the tag of cell 0:
     ce:{0}:paused         hash    <lane or gateway>|<name> -> since when, the key, why: pauses in force (cell 0)
     ce:{0}:pauses         stream  the history of pauses: when, the key, why (cell 0)
     ce:{0}:revealed       stream  masked numbers that were shown: which order, the reader, when, why (cell 0)
-    ce:{0}:journal        list    commits' entries that the log does not have yet (domain/leaf.py)
+    ce:{0}:journal        list    commits' entries that the log does not have yet (domain/seal.py)
     ce:{0}:journaled      hash    first: the index of the journal's first entry; holder, until: its reader's lease; of:
                                   the archive that the cell is bound to: a cell without it lost its data; as_of: SQL has
                                   all that was committed in the cell before
@@ -41,7 +41,7 @@ others with cell 0):
     ce:plan:<code>        hash    <version> -> plan, current, sale (of the newest version);
                                   at:<version> -> since when the store knows it|its sale;
                                   by:<version> -> who proposed and who approved it, in JSON;
-                                  seen:<version>:<n> -> the last look at its n-th address (domain/offer/page_seen.py)
+                                  seen:<version>:<n> -> the last look at its n-th address (domain/offer/versions.py)
     ce:plans:proposed     hash    <code> -> who, when, the plan: until another admin approves it
     ce:plans:turn         hash    <what> -> the process that does this task now|until when
     ce:plans              set     codes

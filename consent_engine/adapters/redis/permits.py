@@ -6,7 +6,7 @@ from consent_engine.adapters.redis.cells import OfCells, apart
 from consent_engine.adapters.redis.client import Calls
 from consent_engine.adapters.redis.of_cell import OfCell, log_unreadable
 from consent_engine.adapters.redis.records import LOOK_BACK
-from consent_engine.domain.call.permits_given import Given
+from consent_engine.domain.call.permit import Given
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.errors import BrokenRecord

@@ -10,11 +10,10 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell, log_unreadable, readable
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Millis
-from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.line.restriction import is_lasting
-from consent_engine.domain.order.reply_cadence import Beat, Newest
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.order.unlikely_yes import Beat, Newest
+from consent_engine.domain.seal import Leaf, Seal
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, LiftResult, LineChange, Owner, Records, Saved, Snapshot
 

@@ -17,9 +17,8 @@ from consent_engine.adapters.redis.reveals import RedisReveals
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
-from consent_engine.domain.offer.page_seen import PageSeen
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import Proposal, Sale, Version
+from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, EndpointHeard, Registry
 from consent_engine.ports.endpoints import HALF_MS, field_of

@@ -10,7 +10,7 @@ from consent_engine.domain.canonical_json import parsed
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.reply_cadence import Beat, Newest
+from consent_engine.domain.order.unlikely_yes import Beat, Newest
 from consent_engine.ports import Commit, LiftResult, Owner, Records, Saved, Snapshot
 
 

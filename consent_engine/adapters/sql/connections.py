@@ -1,4 +1,4 @@
-"""Connections to the archive's database: no wait is long, and every commit is on disk."""
+"""Connections to the database of the archive: no wait is long, every commit is on disk; one that is away is left."""
 
 import os
 import sqlite3

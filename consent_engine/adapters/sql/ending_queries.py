@@ -10,7 +10,10 @@ from consent_engine.ports.queries import EndingQueries, Position
 
 _ROW = RECORDS.c
 _PLACE = _ROW.listed_at, _ROW.id
-_OPEN = _ROW.kind == Owner.ENDING.value, _ROW.state.in_([EndingState.ENDING.value, EndingState.ENDING_FAILED.value])
+_OPEN_ENDING = (
+    _ROW.kind == Owner.ENDING.value,
+    _ROW.state.in_([EndingState.ENDING.value, EndingState.ENDING_FAILED.value]),
+)
 
 
 class SqlEndingQueries(EndingQueries):
@@ -23,7 +26,7 @@ class SqlEndingQueries(EndingQueries):
         return self._places(before, limit, _ROW.kind == Owner.ENDING.value)
 
     def open(self, before: Position | None, limit: int) -> list[Position]:
-        return self._places(before, limit, *_OPEN)
+        return self._places(before, limit, *_OPEN_ENDING)
 
     def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
         rows = select(*_PLACE).where(*only).order_by(*(each.desc() for each in _PLACE)).limit(limit)
@@ -34,5 +37,7 @@ class SqlEndingQueries(EndingQueries):
 
     def tally(self) -> Tally:
         with self._archive.asking() as connection:
-            count, oldest = connection.execute(select(func.count(), func.min(_ROW.listed_at)).where(*_OPEN)).one()
+            count, oldest = connection.execute(
+                select(func.count(), func.min(_ROW.listed_at)).where(*_OPEN_ENDING)
+            ).one()
         return Tally(count, oldest or 0)

@@ -15,7 +15,7 @@ from consent_engine.adapters.sql.tables import META, say
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.days import DAY_MS
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.leaf import newest_of
+from consent_engine.domain.seal import newest_of
 
 NEWEST, MARKS = "log_newest", "log_marks"
 STRIDE = 10_000

@@ -1,4 +1,4 @@
-"""All queries of one database."""
+"""Lists, searches and sums of calls, orders, terminations, complaints and restrictions, on SQL."""
 
 from collections.abc import Callable
 

@@ -13,7 +13,7 @@ from consent_engine.ports.reports import OpenReports
 _ROW = RECORDS.c
 _PLACE = _ROW.listed_at, _ROW.id
 _REPORT = _ROW.kind == Owner.REPORT.value
-_OPEN = _REPORT, _ROW.state == ReportState.OPEN.value
+_OPEN_REPORT = _REPORT, _ROW.state == ReportState.OPEN.value
 
 
 class SqlReportQueries(ReportQueries):
@@ -37,13 +37,13 @@ class SqlReportQueries(ReportQueries):
             return [(at, report) for at, report in connection.execute(rows)]
 
     def due(self, limit: int) -> list[str]:
-        rows = select(_ROW.id).where(*_OPEN).order_by(_ROW.answer_by, _ROW.id).limit(limit)
+        rows = select(_ROW.id).where(*_OPEN_REPORT).order_by(_ROW.answer_by, _ROW.id).limit(limit)
         with self._archive.asking() as connection:
             return list(connection.execute(rows).scalars())
 
     def waiting(self, now: Millis) -> list[OpenReports]:
         alike, late = (_ROW.door, _ROW.proposed), func.sum(case((_ROW.answer_by < now, 1), else_=0))
-        counted = select(*alike, func.count(), late).where(*_OPEN).group_by(*alike)
+        counted = select(*alike, func.count(), late).where(*_OPEN_REPORT).group_by(*alike)
         with self._archive.asking() as connection:
             return [
                 OpenReports(ReportDoor(door), ReportClass(proposed), count, overdue)

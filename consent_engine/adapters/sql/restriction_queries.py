@@ -13,9 +13,9 @@ from consent_engine.ports import Tally
 from consent_engine.ports.queries import Paged, Position, RestrictionQueries, StandingRestriction
 
 log = logging.getLogger(__name__)
-_ROW = RESTRICTIONS.c
-_PLACE = _ROW.since, _ROW.line, _ROW.name
-_STANDING = select(*_PLACE, LINES.c.version, LINES.c.person).join(LINES, LINES.c.id == _ROW.line)
+_STANDS = RESTRICTIONS.c
+_SINCE = _STANDS.since, _STANDS.line, _STANDS.name
+_STANDING = select(*_SINCE, LINES.c.version, LINES.c.person).join(LINES, LINES.c.id == _STANDS.line)
 
 
 class SqlRestrictionQueries(RestrictionQueries):
@@ -25,10 +25,10 @@ class SqlRestrictionQueries(RestrictionQueries):
         self._archive = archive
 
     def page(self, kind: Kind, before: Position | None, limit: int) -> Paged[StandingRestriction]:
-        rows = _STANDING.where(*_listed(kind)).order_by(*(each.desc() for each in _PLACE)).limit(limit)
+        rows = _STANDING.where(*_listed(kind)).order_by(*(each.desc() for each in _SINCE)).limit(limit)
         if before is not None:
             line, _, name = before[1].partition(" ")
-            rows = rows.where(tuple_(*_PLACE) < (before[0], line, name))
+            rows = rows.where(tuple_(*_SINCE) < (before[0], line, name))
         with self._archive.asking() as connection:
             found = connection.execute(rows).all()
         last = found[-1] if len(found) == limit else None
@@ -36,14 +36,14 @@ class SqlRestrictionQueries(RestrictionQueries):
         return Paged(tuple(each for row in found if (each := _standing(row)) is not None), place)
 
     def tally(self, kind: Kind) -> Tally:
-        counted = select(func.count(), func.min(_ROW.since)).where(*_listed(kind))
+        counted = select(func.count(), func.min(_STANDS.since)).where(*_listed(kind))
         with self._archive.asking() as connection:
             count, oldest = connection.execute(counted).one()
         return Tally(count, oldest or 0)
 
 
 def _listed(kind: Kind) -> tuple[ColumnElement[bool], ...]:
-    return (_ROW.kind == kind.value, *((_ROW.waits,) if kind is Kind.SUSPECTED else ()))
+    return (_STANDS.kind == kind.value, *((_STANDS.waits,) if kind is Kind.SUSPECTED else ()))
 
 
 def _standing(row: Any) -> StandingRestriction | None:  # noqa: ANN401 - a row

@@ -10,7 +10,7 @@ offers            the offers that orders share, each once, by hash
 lines             numbers, each as the store kept it, with its unread messages
 restrictions      the restrictions that stand on these numbers
 plans             the catalogue, as the store kept it: the fields of each plan
-log               all entries (domain/leaf.py), numbered densely from 0, and their hashes as leaves
+log               all entries (domain/seal.py), numbered densely from 0, and their hashes as leaves
 archive_meta      the schema's number, the archive's own id and owner, the log's size and its marks
 """
 

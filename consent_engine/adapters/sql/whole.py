@@ -9,7 +9,7 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import LINES, LOG, ORDERS, PLANS, PROOF, among, said
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.leaf import newest_of
+from consent_engine.domain.seal import newest_of
 from consent_engine.ports import OWNERS, Kept, LineKept, R
 from consent_engine.ports.whole import Whole
 

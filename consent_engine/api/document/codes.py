@@ -31,7 +31,7 @@ FORMS = (
     "; every error is in `errors`, and where all of them have one of these codes, it is the problem's, too: "
     + ", ".join(f"`{code}`" for code in sorted(NAMED_BY_THE_DOOR))
 )
-AGAIN = ": the same request again is safe"
+MAY_REPEAT = ": the same request again is safe"
 
 
 def codes_by_status(kinds: Iterable[type[ConsentError]]) -> dict[int, str]:
@@ -46,4 +46,4 @@ def codes_by_status(kinds: Iterable[type[ConsentError]]) -> dict[int, str]:
         facts = f" ({FACTS[kind.code]})" if kind.code in FACTS else ""
         found.setdefault(int(status_for(kind)), []).append(f"`{kind.code}`{facts}")
     again = HTTPStatus.SERVICE_UNAVAILABLE
-    return {status: ", ".join(found[status]) + (AGAIN if status == again else "") for status in sorted(found)}
+    return {status: ", ".join(found[status]) + (MAY_REPEAT if status == again else "") for status in sorted(found)}

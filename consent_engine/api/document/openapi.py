@@ -15,7 +15,7 @@ from consent_engine.api.http.problems import MEDIA_TYPE
 from consent_engine.api.schemas import examples
 from consent_engine.api.schemas.forms import ApprovePlan
 from consent_engine.api.schemas.views import Problem
-from consent_engine.domain.signature import HEADER
+from consent_engine.domain.hashing import HEADER
 
 _REF = "#/components/schemas/"
 _PROBLEM = {"$ref": f"{_REF}{Problem.__name__}"}

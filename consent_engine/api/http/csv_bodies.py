@@ -1,4 +1,4 @@
-"""CSV files, read row by row: a wrong line is named, and the others are taken."""
+"""CSV files, read row by row (a wrong line is named, and the others are taken), and reports written as CSV."""
 
 import csv
 import re

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from consent_engine.api.schemas.views import instant
-from consent_engine.domain.admission.agent_keys import AgentMismatch
+from consent_engine.domain.admission.call_request import AgentMismatch
 from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from consent_engine.api.schemas.forms import MOST_LISTED, MOST_REASON, Instant, read
-from consent_engine.domain.admission.strict_form import StrictForm
+from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.carriers import Carrier

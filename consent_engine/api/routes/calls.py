@@ -16,8 +16,14 @@ from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.callers import AGENT, CALL_LISTER, CALL_READER, FULL_NUMBERS
 from consent_engine.api.service.service import front_of
-from consent_engine.domain.admission.agent_keys import AgentMismatch, check_agent
-from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
+from consent_engine.domain.admission.call_request import (
+    AgentMismatch,
+    CallEnd,
+    CallStart,
+    EndCall,
+    StartCall,
+    check_agent,
+)
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallNotFound, RecordingReused
 from consent_engine.domain.call.review import Verdict

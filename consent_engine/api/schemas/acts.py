@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from consent_engine.api.schemas.forms import MOST_REASON, Reasoned, RetryStuck, Word
-from consent_engine.domain.admission.strict_form import StrictForm
+from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.engine.undeliverable import MOST_ASKED
 
 

@@ -1,10 +1,9 @@
-"""Views of calls."""
+"""Views of calls: their permits, their transcripts, and whether a number may be dialled."""
 
 from pydantic import Field
 
 from consent_engine.api.schemas.views import AsOf, At, Hidden, Listed, View, instant
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.call_events import OrderRefused
+from consent_engine.domain.call.call import Call, OrderRefused
 from consent_engine.domain.call.review import Reviewed, SecondLook
 from consent_engine.domain.msisdn import mask
 from consent_engine.engine.call_book import CallPage

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from consent_engine.api.schemas.forms import Channel, Reasoned
 from consent_engine.api.schemas.views import View, instant
-from consent_engine.domain.admission.strict_form import StrictForm
+from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.call.ending import (
     Ending,
     EndingEvent,

@@ -17,14 +17,12 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from consent_engine.domain.admission.call_request import RecordingTaken
-from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
+from consent_engine.domain.admission.fields import RFC3339, StrictForm, msisdn, numberless
 from consent_engine.domain.admission.order_request import SKEW_MS
-from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.domain.form_errors import in_our_words
-from consent_engine.domain.unknown_fields import field_errors
+from consent_engine.domain.form_errors import field_errors, in_our_words
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED

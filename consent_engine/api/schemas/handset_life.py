@@ -7,8 +7,7 @@ from msgspec import to_builtins
 from pydantic import AfterValidator, Field
 
 from consent_engine.api.schemas.views import View, instant
-from consent_engine.domain.admission.fields import msisdn
-from consent_engine.domain.admission.strict_form import StrictForm
+from consent_engine.domain.admission.fields import StrictForm, msisdn
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, STAGES, Trigger
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from consent_engine.api.schemas.forms import Channel, Instant, Number, OwnAct
-from consent_engine.domain.admission.strict_form import StrictForm
+from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.carriers import Carrier
 
 Reported = Literal["assigned", "released", "ported_out", "ported_in", "suspended", "resumed"]

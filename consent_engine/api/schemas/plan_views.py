@@ -8,9 +8,8 @@ from pydantic import Field
 
 from consent_engine.api.schemas.views import View, instant
 from consent_engine.domain.days import CHINA
-from consent_engine.domain.offer.page_seen import OURS, PageSeen
 from consent_engine.domain.offer.plan import Publication
-from consent_engine.domain.offer.versions import Listed, Proposal, Version
+from consent_engine.domain.offer.versions import OURS, Listed, PageSeen, Proposal, Version
 from consent_engine.domain.texts.confirmation_fields import disclosures
 
 

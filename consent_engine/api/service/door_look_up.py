@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from consent_engine.api.http.bounds import Bounds
 from consent_engine.domain.effects import Unavailable
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import Subscriber
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.ports import Subscribers

@@ -1,4 +1,4 @@
-"""Families of metrics: a name, a description, and a value for each combination of labels."""
+"""Families of metrics: a name, a description, and a value for each combination of labels; by subject."""
 
 from collections.abc import Iterable, Sequence
 

@@ -17,7 +17,7 @@ from consent_engine.api.schemas.views import AsOf, Listed
 from consent_engine.api.service.callers import FULL_NUMBERS, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.rendering import MAY_OPEN
-from consent_engine.domain.admission.strict_form import StrictForm
+from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.msisdn import Msisdn, parse

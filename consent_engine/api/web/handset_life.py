@@ -13,7 +13,7 @@ from consent_engine.api.schemas.handset_life import AskLife, HandsetLife, LifeVi
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.words import words
 from consent_engine.config.settings import SIMULATED, Settings
-from consent_engine.domain import signature
+from consent_engine.domain import hashing
 from consent_engine.domain.call.call import CallState
 from consent_engine.domain.call.errors import CallNotFound
 from consent_engine.domain.msisdn import Msisdn
@@ -38,7 +38,7 @@ async def life(request: Request) -> HandsetLife:
     """Return a number's newest orders, in one language. Raises Unauthenticated, Malformed and StoreUnavailable."""
     front = front_of(request)
     body = await read_body(request, MOST_ASKED)
-    signature.check(request.app.state.handset_secret, request.headers.get(signature.HEADER), body, await front.now())
+    hashing.check(request.app.state.handset_secret, request.headers.get(hashing.HEADER), body, await front.now())
     asked = read(AskLife, parse(body))
     said = words(asked.language)
 

@@ -16,7 +16,7 @@ from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, Sessions, SignInFailed, TooManySignIns
 from consent_engine.api.web.rendering import HEADERS, page, served, whose
 from consent_engine.api.web.sheets import posted_form
-from consent_engine.domain.call.call_events import CallOutcome
+from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources
 from consent_engine.engine.engine import Engine

@@ -3,11 +3,10 @@
 from typing import Any
 
 from consent_engine.api.schemas.views import instant
-from consent_engine.domain.offer.page_seen import PATIENCE_MS
-from consent_engine.domain.offer.versions import Listed, Sale
+from consent_engine.domain.offer.versions import PATIENCE_MS, Listed, Sale
 from consent_engine.engine.engine import Engine
 
-MOST_SHOWN = 20
+MOST_PAGES = 20
 
 
 def unshown(engine: Engine) -> dict[str, Any]:
@@ -19,7 +18,7 @@ def unshown(engine: Engine) -> dict[str, Any]:
     except (KeyError, ValueError):  # damaged catalogue: the rest of the board is shown all the same
         listed = {}
     rows = sorted((row for each in listed.values() for row in _of(each)), key=lambda row: (row["since"], row["plan"]))
-    return {"unshown": rows[:MOST_SHOWN], "more_unshown": max(0, len(rows) - MOST_SHOWN)}
+    return {"unshown": rows[:MOST_PAGES], "more_unshown": max(0, len(rows) - MOST_PAGES)}
 
 
 def _of(listed: Listed) -> list[dict[str, Any]]:

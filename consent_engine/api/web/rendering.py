@@ -1,4 +1,4 @@
-"""Rendering: templates to HTML under a strict policy, and the files that pages load. Everything is escaped."""
+"""Rendering: templates to HTML under a strict policy; style sheets and scripts of pages. Everything is escaped."""
 
 import hashlib
 import re

@@ -1,21 +1,21 @@
 """Admission: the rules that decide whether an order may be accepted, each with its error code."""
 
 from binascii import a2b_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from consent_engine.domain.admission.fitting_call import must_fit
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.call_events import Recording
-from consent_engine.domain.call.report_terms import ReportTerms
+from consent_engine.domain.call.call import Call, CallOutcome, CallState, Recording
+from consent_engine.domain.call.errors import CallMismatch, CallNotPermitted, CallTooOld, RecordingReused
+from consent_engine.domain.call.report import ReportTerms
+from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.line.line import Line, free_code
 from consent_engine.domain.line.restriction import Kind, Restriction
-from consent_engine.domain.line.subscriber import Subscriber
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.offer import Offer
 from consent_engine.domain.offer.plan import Plan
@@ -26,12 +26,14 @@ from consent_engine.domain.order.agreement import AgreedIn, Doc, Person
 from consent_engine.domain.order.order import Order, opened
 from consent_engine.domain.texts.render import confirmation, dated, tariff_in
 from consent_engine.domain.texts.segments import MOST_SEGMENTS, segments
+from consent_engine.domain.texts.sheet import MOST, languages, longest
 from consent_engine.domain.texts.words import EDITION
 from consent_engine.errors import (
     ConfirmationTooLong,
     CoolingOff,
     DoNotCall,
     DuplicateOrder,
+    FieldError,
     LanguageUnavailable,
     OtherNetwork,
     PlanNotPublic,
@@ -39,6 +41,44 @@ from consent_engine.errors import (
     Refused,
     UnofficialNumber,
 )
+
+NO_SUCH_CALL = "no such call, or it was archived"
+
+
+def must_fit(
+    call: Call | None, line: str, carrier: str, agreed: Millis, oldest: Millis, *, recording: Recording | None = None
+) -> Call:
+    """Return the call of an order, or raise its refusal because of it: CallNotPermitted, CallTooOld, CallMismatch,
+    RecordingReused.
+
+    oldest: the earliest instant at which the subscriber may have agreed · recording: the one that the order's body
+    names, where the body describes the call
+    """
+    if call is None:
+        raise CallMismatch(NO_SUCH_CALL)
+    if call.violations:
+        wrong = " ".join(call.violations)
+        raise CallNotPermitted("the call broke a rule: no order may be placed for it", violations=wrong)
+    if call.state is CallState.ABANDONED:
+        raise CallNotPermitted("the end of the call was not reported: no order may be placed for it", violations="")
+    if (end := call.end) is not None and (end.recording is None or end.outcome is CallOutcome.NO_ANSWER):
+        raise CallNotPermitted("nobody answered the call: no order may be placed for it", violations="")
+    if call.verdict in {Verdict.CONTESTED, Verdict.FAILED}:
+        raise CallNotPermitted("the call failed its review: no order may be placed for it", violations="")
+    if agreed < oldest:
+        raise CallTooOld("the subscriber agreed too long ago: call again")
+    _is_the_one(call, line, carrier, recording)
+    if not call.holds(agreed):
+        raise CallMismatch("agreed_at lies outside the call, or more than 4 hours after it began")
+    return call
+
+
+def _is_the_one(call: Call, line: str, carrier: str, recording: Recording | None) -> None:
+    """Check that the call is of this number and carrier, and its recording the one that was made known before."""
+    if call.line != line or call.carrier != carrier:
+        if recording is not None:
+            raise RecordingReused("this recording is of a call of another carrier")
+        raise CallMismatch("the call is of another number or another carrier")
 
 
 class Terms(Struct, frozen=True):
@@ -261,3 +301,22 @@ def _barred(by: Restriction) -> Refused:
     if by.kind is Kind.COOL_OFF:
         return CoolingOff("the subscriber declined this plan: it is not offered again", since=by.since)
     return DoNotCall(_WHY_NOT[by.kind], since=by.since, reason=by.kind.value)
+
+
+def limits(terms: Terms) -> Callable[[Plan], list[FieldError]]:
+    """Return the check of which texts about a plan are too long under these terms."""
+    policy = terms.policy
+    return lambda plan: too_long(plan, policy.reply_window, terms.carried(plan.carrier), policy.free_exit)
+
+
+def too_long(plan: Plan, window: Millis, carried: int, free_exit: Millis = 0) -> list[FieldError]:
+    """Errors for the texts about a plan that are too long. carried: the most segments that its gateway carries"""
+    wrong = []
+    for language in languages(plan):
+        for purpose, text in longest(plan, language, window, free_exit).items():
+            needed, most = segments(text), min(MOST[purpose], carried)
+            if needed > most:
+                where = "" if language == "zh" else f" in {language}"
+                message = f"takes {needed} segments{where}, and {most} are the most"
+                wrong.append(FieldError(purpose.value, "too_long", message))
+    return wrong

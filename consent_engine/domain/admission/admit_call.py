@@ -7,8 +7,7 @@ from msgspec import Struct
 from consent_engine.domain.admission.admit import Terms, named_recording
 from consent_engine.domain.admission.call_request import CallEnd, CallStart
 from consent_engine.domain.admission.order_request import Placing
-from consent_engine.domain.call.call import Began, Call, CallPerson, CallState, begun
-from consent_engine.domain.call.call_events import CallOutcome, Ended
+from consent_engine.domain.call.call import Began, Call, CallOutcome, CallPerson, CallState, Ended, begun
 from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned
 from consent_engine.domain.call.permit import read, verify
 from consent_engine.domain.call.violation import Known, Violation, found, shown_by

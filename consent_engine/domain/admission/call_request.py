@@ -1,4 +1,4 @@
-"""Requests about calls that began or ended: their shapes, and when two of them are the same."""
+"""Requests about calls that began or ended: their shapes, whose they are, and when two of them are the same."""
 
 from typing import Annotated
 
@@ -6,18 +6,27 @@ from msgspec import Struct
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
+from consent_engine.domain.admission.fields import RFC3339, StrictForm, msisdn, numberless
 from consent_engine.domain.admission.order_request import SKEW_MS
-from consent_engine.domain.admission.strict_form import StrictForm
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.call_events import CallOutcome, Disclosed, Recording
+from consent_engine.domain.call.call import Call, CallOutcome, Disclosed, Recording
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import sha256
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.errors import FieldError, Malformed
+from consent_engine.errors import FieldError, Malformed, Refused
+
+
+class AgentMismatch(Refused, code="agent_mismatch"):
+    """The key is bound to another agent's number than the request names."""
+
+
+def check_agent(bound: str, named: str) -> None:
+    """Raise AgentMismatch if a request names another agent's number than its key is bound to ('': to none)."""
+    if bound and bound != named:
+        raise AgentMismatch("this key is bound to another agent: name that agent, or use the key of the agent named")
+
 
 OLDEST_MS = 3 * 366 * 86_400_000
 """The greatest age of a call that is accepted: the record of an older one would not be kept any more."""

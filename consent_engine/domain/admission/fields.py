@@ -1,14 +1,22 @@
-"""Checks of fields that the forms share. Each raises PydanticCustomError with the code of its error."""
+"""The strict form, and checks of fields that forms share. Each raises PydanticCustomError with its code."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from consent_engine.domain.invisible_characters import LINES, legible
 from consent_engine.domain.msisdn import contains_number, parse
 from consent_engine.errors import Malformed
+
+
+class StrictForm(BaseModel):
+    """The body or the query of a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 

@@ -16,18 +16,15 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless, numberless_json
-from consent_engine.domain.admission.strict_form import StrictForm
-from consent_engine.domain.call.call import ABANDONED_AFTER_MS
-from consent_engine.domain.call.call_events import Recording
+from consent_engine.domain.admission.fields import RFC3339, StrictForm, msisdn, numberless, numberless_json
+from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Recording
 from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.form_errors import in_our_words
+from consent_engine.domain.form_errors import field_errors, in_our_words
 from consent_engine.domain.hashing import sha256
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.unknown_fields import field_errors
 from consent_engine.errors import FieldError, Malformed
 
 SKEW_MS = 60_000

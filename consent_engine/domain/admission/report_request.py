@@ -8,9 +8,8 @@ from msgspec import Struct
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from consent_engine.domain.admission.fields import RFC3339, msisdn, numberless
+from consent_engine.domain.admission.fields import RFC3339, StrictForm, msisdn, numberless
 from consent_engine.domain.admission.order_request import SKEW_MS
-from consent_engine.domain.admission.strict_form import StrictForm
 from consent_engine.domain.call.report import ReportClass, ReportDoor, Reward
 from consent_engine.domain.call.report_class import Reporting
 from consent_engine.domain.canonical_json import compact

@@ -9,15 +9,17 @@ import hmac
 import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 
 from msgspec import Struct
 
+from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.hashing import mac
+from consent_engine.domain.hashing import digest, mac
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.offer.policy import Policy
 
@@ -208,3 +210,37 @@ def _key(secret: str) -> bytes:
 
 def _plan_hash(key: bytes, plan: str | None) -> bytes:
     return NO_PLAN if plan is None else mac(key, b"plan\n" + plan.encode("utf-8", "surrogatepass"))[: len(NO_PLAN)]
+
+
+class Given(Row, frozen=True):
+    """One request's answers about the lines in one part of the store.
+
+    request: its id, which its tokens bear · by: the API key · at: the instant of the request · carrier, plan: of the
+    intended calls ('': none was named) · until: the end of its permits · permits: how many were given · denied: reason
+    -> how many were denied · digest: of the lines with their answers, in the order of the request
+    """
+
+    request: str
+    by: str
+    at: Millis
+    carrier: str
+    plan: str
+    until: Millis
+    permits: int
+    denied: Mapping[str, int]
+    digest: str
+
+    @classmethod
+    def of(cls, request: str, by: str, about: Dialling, answers: Iterable[tuple[str, Dial]]) -> "Given":
+        """Make the stored form of the answers about lines."""
+        reasons = [(line, dial.reason.value if dial.reason else "") for line, dial in answers]
+        counts = Counter(reason for _, reason in reasons)
+        permits = counts.pop("", 0)
+        sealed = digest("\n".join(f"{line} {reason}" for line, reason in reasons))
+        return cls(
+            request, by, about.now, about.carrier or "", about.plan or "", about.until, permits,
+            dict(sorted(counts.items())), sealed,
+        )  # fmt: skip
+
+
+Given.rows = Rows(Given, least=9)

@@ -9,8 +9,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from consent_engine.domain.call.call import Call
-from consent_engine.domain.call.call_events import OrderRefused
+from consent_engine.domain.call.call import Call, OrderRefused
 from consent_engine.domain.call.report import ReportClass
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.carriers import CARRIERS

@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.after_delivery_reports import failed
 from consent_engine.domain.decide.decision import (
     A_SECOND,
     Decision,
@@ -29,8 +28,7 @@ from consent_engine.domain.decide.decision import (
     unless_in_flight,
     window_moved,
 )
-from consent_engine.domain.decide.on_delivery_report import on_report
-from consent_engine.domain.decide.on_outcome import on_outcome
+from consent_engine.domain.decide.on_outcome import failed, on_outcome, on_report
 from consent_engine.domain.decide.on_reply import on_reply
 from consent_engine.domain.effects import (
     ACTIVATE,

@@ -37,7 +37,7 @@ from consent_engine.domain.order.details import (
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.history import NUMBER_CHANGED, answered_late, asks, early_in_vain
 from consent_engine.domain.order.order import QUESTION, Order
-from consent_engine.domain.order.reply_cadence import Beat
+from consent_engine.domain.order.unlikely_yes import Beat
 
 A_SECOND = 1_000
 A_MINUTE = 60_000

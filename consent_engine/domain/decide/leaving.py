@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from consent_engine.domain.effects import WAKE_LINE, WAKE_PERSON, Millis
-from consent_engine.domain.line.line import STRANGER_MS, Line
-from consent_engine.domain.line.reported_call import NAMED_FOR_MS
+from consent_engine.domain.line.line import NAMED_FOR_MS, STRANGER_MS, Line
 from consent_engine.domain.offer.policy import LATE_MARGIN
 
 QUIET_MS = LATE_MARGIN

@@ -1,8 +1,7 @@
-"""Outcomes of outside calls, and their consequences: done, again later, held in doubt, or parked for a person."""
+"""Outcomes of outside calls and delivery reports, and their consequences: done, again later, in doubt, or parked."""
 
 from msgspec.structs import replace
 
-from consent_engine.domain.decide.after_delivery_reports import combined, failed, note_delivered, settle_if_failed
 from consent_engine.domain.decide.decision import (
     A_SECOND,
     PARKED,
@@ -32,13 +31,23 @@ from consent_engine.domain.effects import (
     sms_parts,
 )
 from consent_engine.domain.grammar import Keyword
-from consent_engine.domain.lifecycle import State, Trigger
+from consent_engine.domain.lifecycle import WAITING, State, Trigger
 from consent_engine.domain.offer.policy import Policy, Suspects
 from consent_engine.domain.order import details
-from consent_engine.domain.order.deliveries import all_failed, was_reported
+from consent_engine.domain.order.deliveries import (
+    all_failed,
+    delivered,
+    last_failure,
+    noted_delivered,
+    reached_nobody,
+    unanswered,
+    was_reported,
+    why_lost,
+)
 from consent_engine.domain.order.event import Event
-from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.order.facts import Ended, Reported
 from consent_engine.domain.order.history import (
+    asked,
     asks,
     early_yes,
     late_refusal,
@@ -48,6 +57,62 @@ from consent_engine.domain.order.history import (
     stops,
 )
 from consent_engine.domain.order.order import QUESTION, Order
+from consent_engine.domain.sms import Delivery
+
+
+def failed(order: Order, op: str, now: Millis, *, waits: bool = False) -> Decision:
+    """Settle an order whose question surely did not arrive. waits: unread messages may say otherwise; then it is looked
+    at again once they are read.
+    """
+    if not reached_nobody(order):
+        return Decision(order)
+    if waits or _ids_are_to_come(order, now):
+        return Decision(order, put=(Put(WAKE_FAILED, now + A_SECOND),))
+    last, report = last_failure(order)
+    event = Event.of(details.ConfirmationFailed(reason=why_lost(report)), now, op, last.ref, last.by)
+    return settle(order, event, guard=now, unasked=True)
+
+
+def settle_if_failed(decision: Decision, op: str, now: Millis, *, waits: bool) -> Decision:
+    """Settle an order as failed where a report of failure overtook the record of the hand-over, unless a yes proves
+    otherwise.
+    """
+    order = decision.order
+    accepted = asked(order) if was_reported(order) else None
+    if order.state not in WAITING or accepted is None or not all_failed(order, accepted.may_have):
+        return decision
+    if waits or _ids_are_to_come(order, now):  # unread messages, or ids to come: looked at again soon
+        return replace(decision, put=(*decision.put, Put(WAKE_FAILED, now + A_SECOND)))
+    why = details.ConfirmationFailed(reason=why_lost(last_failure(order)[1]))
+    event = Event.of(why, now, f"{op}:failed", "", "gateway")
+    return replace(settle(order, event, guard=now), events=(*decision.events, event))
+
+
+def _ids_are_to_come(order: Order, now: Millis) -> bool:
+    """Whether several apparent failed attempts may be parts of the one attempt that is not answered yet."""
+    accepted = asked(order)
+    return accepted is not None and accepted.may_have > 1 and unanswered(order, QUESTION, now)
+
+
+def note_delivered(
+    order: Order, effect: str, now: Millis, op: str, ref: str, by: str, stamped: Millis | None = None
+) -> Decision:
+    """Record once that all of an SMS is on the handset. stamped: since when, by the gateway's clock."""
+    if noted_delivered(order, effect) or not delivered(order, effect) or unanswered(order, effect, now):
+        return Decision(order)
+    detail = details.Delivered(effect=effect, purpose=sms_parts(effect)[0], stamped=stamped)
+    return note(order, Event.of(detail, now, f"{op}:all", ref, by))
+
+
+def combined(first: Decision, second: Decision) -> Decision:
+    """Combine two decisions on one fact: the second was made about the order as the first leaves it."""
+    return Decision(
+        second.order,
+        (*first.events, *second.events),
+        (*first.put, *second.put),
+        (*first.drop, *second.drop),
+        first.guard if second.guard is None else second.guard,
+    )
 
 
 def on_outcome(order: Order, ended: Ended, now: Millis) -> Decision:
@@ -281,3 +346,48 @@ def _is_missed(purpose: Purpose, pending: Pending) -> bool:
 
 _VOID_SOON = frozenset({Purpose.CODE})
 """Purposes of a line's SMS that are worth nothing by the time a person sees them: a code, which is asked for anew."""
+
+
+def on_report(order: Order, report: Reported, now: Millis) -> Decision:
+    """Record a report, and decide the consequences of all reports on that SMS."""
+    event = Event.of(_detail(order, report), now, report.op, report.message_id, report.gateway)
+    known = order.moved(event)
+    decision = _on_question(known, report, now) if asks(report.effect) else _on_other(known, report, now)
+    return replace(decision, events=(event, *decision.events))
+
+
+def _detail(order: Order, report: Reported) -> details.Reported | details.Delivered:
+    """Return the detail of a report; of one saying that all of an SMS is on the handset, only that is kept."""
+    if report.whole and report.status is Delivery.DELIVERED and not noted_delivered(order, report.effect):
+        return details.Delivered(effect=report.effect, purpose=sms_parts(report.effect)[0], stamped=report.stamp)
+    return details.Reported(
+        effect=report.effect, status=report.status, segment=report.segment, segments=report.segments, error=report.error
+    )
+
+
+def _on_question(order: Order, report: Reported, now: Millis) -> Decision:
+    pending = order.question
+    if report.status is Delivery.FAILED:
+        return failed(order, f"{report.op}:failed", now, waits=report.waits)
+    waits = report.effect == QUESTION and order.state is State.AGREED and pending is not None and pending.last_at
+    if waits:
+        # Whatever the gateway's answer was or will be, it has the SMS.
+        decision = question_answered(order, now, f"{report.op}:asked", "report", report.message_id)
+        return settle_if_failed(decision, report.op, now, waits=report.waits)
+    return _on_other(order, report, now)
+
+
+def _on_other(order: Order, report: Reported, now: Millis) -> Decision:
+    """Note a doubtful hand-over that the report proves; note once that all of the SMS is on the handset."""
+    pending = order.effects.get(report.effect)
+    if pending is not None and pending.last_at and report.status is not Delivery.FAILED:
+        accepted = Accepted(report.message_id)
+        known = sum(event.at <= pending.last_at for event in order.events)
+        ended = Ended(report.effect, pending.attempts, accepted, known_by=f"{report.op}:accepted", known=known)
+        decision = on_outcome(order, ended, now)
+        return combined(decision, _note_delivered(decision.order, report, now))
+    return _note_delivered(order, report, now)
+
+
+def _note_delivered(order: Order, report: Reported, now: Millis) -> Decision:
+    return note_delivered(order, report.effect, now, report.op, report.message_id, report.gateway, report.stamp)

@@ -8,12 +8,25 @@ a finished order must never confirm the next one). 3 otherwise none: ask once, l
 
 from collections.abc import Callable, Container, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.line.entries import Entry
-from consent_engine.domain.order.facts import Rule
+from consent_engine.domain.order.facts import Fact, Rule
+
+TOO_MANY = "too_many"
+
+
+class Reading(Struct, frozen=True):
+    """The result of reading a message: facts about orders, SMS of the line's own, or nothing (`unmatched` says why)."""
+
+    facts: tuple[tuple[str, Fact], ...] = ()
+    put: tuple[Put, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[tuple[str, Drop], ...] = ()
+    unmatched: str = ""
 
 
 class Meaning(Struct, frozen=True):

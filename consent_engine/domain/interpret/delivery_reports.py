@@ -7,9 +7,8 @@ from msgspec.structs import replace
 
 from consent_engine.domain.decide.decision import Drop
 from consent_engine.domain.effects import Accepted, Purpose, is_sms, sms_parts
-from consent_engine.domain.inbox import UnreadReport
-from consent_engine.domain.inbox.report_parts import SmsReports, forgotten
-from consent_engine.domain.interpret.reading import TOO_MANY, Reading
+from consent_engine.domain.inbox import SmsReports, UnreadReport, forgotten
+from consent_engine.domain.interpret.correlate import TOO_MANY, Reading
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.deliveries import parts_known, reported, unanswered

@@ -9,9 +9,9 @@ from consent_engine.domain.decide.on_reply import to_be_held
 from consent_engine.domain.effects import WAKE_UNDECIDED, Millis
 from consent_engine.domain.grammar import Keyword, Read, Reason, counted, usable_code
 from consent_engine.domain.inbox import UnreadClearance, UnreadRefusal, UnreadRegistration, UnreadReply, UnreadReport
-from consent_engine.domain.interpret.correlate import Meaning, correlate, remembered
+from consent_engine.domain.interpret.correlate import TOO_MANY, Meaning, Reading, correlate, remembered
 from consent_engine.domain.interpret.delivery_reports import report
-from consent_engine.domain.interpret.line_answers import (
+from consent_engine.domain.interpret.withdrawing import (
     ASKING,
     REFUSING,
     answered,
@@ -21,7 +21,6 @@ from consent_engine.domain.interpret.line_answers import (
     registered,
     which_one,
 )
-from consent_engine.domain.interpret.reading import TOO_MANY, Reading
 from consent_engine.domain.lifecycle import ANSWERABLE, ENGAGED, SETTLED, Trigger, allows, sources
 from consent_engine.domain.line.entries import Entry, Unread
 from consent_engine.domain.line.line import Line
@@ -30,8 +29,7 @@ from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import CancelAsked, Fact, Replied, Resumed, Rule
 from consent_engine.domain.order.history import ambiguous_before, clarified, may_be_asked, which_asked
 from consent_engine.domain.order.order import MOST_EVENTS, Order
-from consent_engine.domain.order.reply_cadence import Rhythm
-from consent_engine.domain.order.unlikely_yes import Suspicion
+from consent_engine.domain.order.unlikely_yes import Rhythm, Suspicion
 
 MOST_SETTLED = 20
 """The most settled orders of a line that are looked at; open ones are never left out."""

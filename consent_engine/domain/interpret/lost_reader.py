@@ -8,10 +8,9 @@ from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import WAKE_ASIDE, Pending
 from consent_engine.domain.grammar import Keyword, counted
 from consent_engine.domain.inbox import UnreadRefusal, UnreadReply, decode_message, encode_message
-from consent_engine.domain.interpret.correlate import Meaning, remembered
+from consent_engine.domain.interpret.correlate import Meaning, Reading, remembered
 from consent_engine.domain.interpret.interpret import doubting, is_of_holder, nothing_asked, replied, understand
-from consent_engine.domain.interpret.line_answers import answered, asking, language_of
-from consent_engine.domain.interpret.reading import Reading
+from consent_engine.domain.interpret.withdrawing import answered, asking, language_of
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.facts import Rule

@@ -7,6 +7,8 @@ on that order: each question here is put to the set of them, by the instants at 
 from collections.abc import Iterable
 from enum import StrEnum
 
+from msgspec import Struct
+
 from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind, Restriction
@@ -144,3 +146,21 @@ OF_EVENTS = frozenset(_PUTS.values())
 def stale(order: str, happened: Happened) -> Restriction:
     """Return the restriction that bars activating an order of a former holder, which cannot be ended at once."""
     return Restriction(Kind.STALE_HOLDER, order, "", happened.on, OF_LINE, happened.op)
+
+
+class Subscriber(Struct, frozen=True):
+    """network: the carrier whose customer the number is, '' where the BSS does not say · holder_since: since when its
+    holder has it, 0 where the BSS does not say · adult: whether its holder is of age, None where the BSS does not say.
+    """
+
+    network: str = ""
+    holder_since: Millis = 0
+    adult: bool | None = None
+
+    def is_elsewhere(self, carrier: str) -> bool:
+        """Whether the number is known to be another network's customer."""
+        return self.network not in {"", carrier}
+
+    def came_after(self, call_began: Millis) -> bool:
+        """Whether the holder got the number only after that call began."""
+        return self.holder_since > call_began

@@ -6,20 +6,54 @@ from collections.abc import Mapping, Sequence, Set
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from consent_engine.domain.canonical_json import Row, Rows
 from consent_engine.domain.days import CHINA, DAY_MS, Days
 from consent_engine.domain.effects import WAKE_PARTS, Millis, Pending
 from consent_engine.domain.grammar import usable_code
 from consent_engine.domain.hashing import mac
-from consent_engine.domain.inbox.reply_parts import Gathered
+from consent_engine.domain.inbox import Gathered
 from consent_engine.domain.line.entries import CallEntry, Entry
 from consent_engine.domain.line.holder import Happened, holder_since
 from consent_engine.domain.line.proof_code import FIELD as CODE
 from consent_engine.domain.line.proof_code import ProofCode
-from consent_engine.domain.line.reported_call import MOST_NAMED, ReportedCall
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.event import chain
 from consent_engine.errors import BrokenRecord
+
+NAMED_FOR_MS = 400 * 86_400_000
+"""How long a line names a report: longer than the year of any ledger."""
+MOST_NAMED = 500
+"""The most reports that a line names, the newest; all rewarded ones stay beside them, however many others follow."""
+
+
+class ReportedCall(Row, frozen=True):
+    """A report, in short.
+
+    at: when it reached the store · called_at: when the call was · carrier: the one it is about · call: our call that it
+    is about, '' where none is known · granted_at: when its reward was granted; 0: it was not
+    """
+
+    report: str
+    at: Millis
+    called_at: Millis
+    carrier: str
+    call: str = ""
+    granted_at: Millis = 0
+
+    @property
+    def until(self) -> Millis:
+        """Until when the line names the report: the period begins anew when its reward is granted."""
+        return max(self.at, self.granted_at) + NAMED_FOR_MS
+
+    @property
+    def field(self) -> str:
+        """The report's field on the line."""
+        return f"q:{self.report}"
+
+
+ReportedCall.rows = Rows(ReportedCall, least=3, named=1)
+
 
 REMEMBER_MESSAGES_MS = 30 * 24 * 3_600_000
 """How long a message's dedupe key is kept: longer than any gateway repeats a message (the longest seen is a day)."""

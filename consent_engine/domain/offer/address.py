@@ -7,10 +7,35 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from consent_engine.domain.offer.page_template import PLAIN, Template
 from consent_engine.domain.offer.plan import Plan, Publication
 from consent_engine.domain.offer.versions import Version
 from consent_engine.errors import FieldError
+
+
+class Template(Struct, frozen=True):
+    """The rules for reading the pages of one host.
+
+    within: the id of the element that shows the tariff; nothing else on a page counts · charset: of pages that do not
+    say theirs · beside: the address of the plan's JSON, with {code} and {hash} in it, where a page names none ·
+    items: the path of the plans in that JSON, names with dots between · fields: its names, mapped to those of a plan
+    """
+
+    within: str = ""
+    charset: str = ""
+    beside: str = ""
+    items: str = ""
+    fields: Mapping[str, str] = {}
+
+    def json_of(self, code: str, hashed: str) -> str:
+        """The address of a plan's JSON; '' where the template names none."""
+        return self.beside.replace("{code}", code).replace("{hash}", hashed)
+
+
+PLAIN = Template()
+"""The template of our own pages."""
+EVERYTHING = Template.__struct_fields__
+"""The names of all fields of a template."""
+
 
 _OWN = re.compile(r"/tariffs(?:\.json|/(?P<code>[A-Za-z0-9._-]+?)(?:/(?P<version>[1-9]\d{0,8}))?(?:\.json)?)?")
 _FETCHED = ("https", "http")

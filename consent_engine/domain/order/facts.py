@@ -10,8 +10,7 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis, Outcome
 from consent_engine.domain.grammar import Keyword, Reason
-from consent_engine.domain.order.reply_cadence import Rhythm
-from consent_engine.domain.order.unlikely_yes import Suspicion
+from consent_engine.domain.order.unlikely_yes import Rhythm, Suspicion
 from consent_engine.domain.sms import Delivery
 
 

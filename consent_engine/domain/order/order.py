@@ -4,7 +4,7 @@ Everything that changes is read from the events, so the history *is* the record.
 beside it for scripts and people; `replay` computes them from the events.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from consent_engine.domain.order.details import (
     OF_PLAN,
     Cancelled,
     ConfirmationAccepted,
+    Delivered,
     OptedOut,
     RepliedLate,
     RepliedSuspect,
@@ -28,10 +29,30 @@ from consent_engine.domain.order.details import (
     WithCall,
 )
 from consent_engine.domain.order.event import Event, chain, named, seal, unseal
-from consent_engine.domain.order.window import counts_until, delivered_at
 from consent_engine.domain.texts.render import Subject, dated
 from consent_engine.domain.texts.words import Because
 from consent_engine.errors import BrokenRecord
+
+_ASKS = f"sms.{Purpose.CONFIRMATION}."
+
+
+def counts_until(events: Sequence[Event], window: Millis) -> Millis:
+    """Return until when a yes counts. window: the one that the order was placed under, for events that name none."""
+    for event in reversed(events):
+        if isinstance(asked := event.detail, ConfirmationAccepted):
+            window = asked.window or window
+            if asked.undelivered is None:
+                return event.at + window
+            delivered = delivered_at(events)
+            return max(event.at, delivered) + window if delivered else event.at + asked.undelivered
+    return 0
+
+
+def delivered_at(events: Sequence[Event]) -> Millis:
+    """Return when the question, first or repeated, was known to be on the handset; 0 while it is not."""
+    arrived = (e.at for e in events if isinstance(e.detail, Delivered) and e.detail.effect.startswith(_ASKS))
+    return next(arrived, 0)
+
 
 MOST_EVENTS = 200
 """A bound on one order's history: past it, messages that would only add a note are kept as unmatched."""

@@ -27,8 +27,7 @@ from consent_engine.domain.offer.tariff import (
     Term,
     Unsubscribe,
 )
-from consent_engine.domain.texts.times import clock_of, lasting
-from consent_engine.domain.texts.words import CHINESE, ENGLISH
+from consent_engine.domain.texts.words import CHINESE, ENGLISH, clock_of, lasting
 
 
 class Elements(Struct, frozen=True):

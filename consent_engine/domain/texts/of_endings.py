@@ -8,8 +8,15 @@ from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.effects import Restored, Settlement
 from consent_engine.domain.texts.confirmation_fields import plain
 from consent_engine.domain.texts.render import of_line
-from consent_engine.domain.texts.times import beginning, by_end_of, instant_from
-from consent_engine.domain.texts.words import ASKED_AGAIN, CHINESE, ENGLISH, WITHDRAW_ASK
+from consent_engine.domain.texts.words import (
+    ASKED_AGAIN,
+    CHINESE,
+    ENGLISH,
+    WITHDRAW_ASK,
+    beginning,
+    by_end_of,
+    instant_from,
+)
 
 
 def ended(about: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from consent_engine.domain.canonical_json import parsed
-from consent_engine.domain.offer.page_template import PLAIN, Template
+from consent_engine.domain.offer.address import PLAIN, Template
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.texts.confirmation_fields import disclosures
 from consent_engine.domain.texts.words import CHINESE

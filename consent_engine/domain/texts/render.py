@@ -15,7 +15,6 @@ from consent_engine.domain.offer.tariff import Tariff
 from consent_engine.domain.texts.confirmation_fields import elements, fee_after_free_period, has_early_fee
 from consent_engine.domain.texts.report_words import NAMES as REPORT_NAMES
 from consent_engine.domain.texts.report_words import read_name
-from consent_engine.domain.texts.times import beginning, clock_of, instant_from, lasting, literal
 from consent_engine.domain.texts.words import (
     BECAUSE,
     CHINESE,
@@ -27,6 +26,11 @@ from consent_engine.domain.texts.words import (
     WHICH_ONE,
     WORDS,
     Because,
+    beginning,
+    clock_of,
+    instant_from,
+    lasting,
+    literal,
 )
 from consent_engine.errors import BrokenRecord
 

@@ -2,7 +2,7 @@
 
 from consent_engine.api.schemas.forms import read
 from consent_engine.domain.admission.report_request import DecideReport, MakeReport, ReportDecision, ReportMade
-from consent_engine.domain.call.report_terms import ReportTerms
+from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.days import Calendar
 from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.report_book import ReportBook

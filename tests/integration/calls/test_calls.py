@@ -6,10 +6,10 @@ from consent_engine.domain.call.errors import AlreadyEnded, CallAbandoned, CallN
 from consent_engine.domain.call.permit import Denied, Dial
 from consent_engine.domain.days import CHINA, DAY_MS
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.leaf import Leaf
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.order.event import chain
+from consent_engine.domain.seal import Leaf
 from consent_engine.engine.audit import audit
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked

@@ -31,9 +31,9 @@ from consent_engine.domain.effects import (
     Uncertain,
     Untaken,
 )
-from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.order.facts import Ended
+from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.audit import audit
 from consent_engine.engine.change_order import giving_back
 from consent_engine.engine.endings import end_recording

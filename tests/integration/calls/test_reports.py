@@ -8,11 +8,11 @@ from consent_engine.api.schemas.forms import read
 from consent_engine.doctor.reports import reports as findings
 from consent_engine.domain.admission.report_request import DecideReport, ReportDecision
 from consent_engine.domain.call.errors import ReportDecided, ReportMismatch, ReportNotFound, RewardNotDue
-from consent_engine.domain.call.report_terms import RewardTerms
+from consent_engine.domain.call.report import RewardTerms
 from consent_engine.domain.days import Calendar
 from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.domain.line.holder import LineEvent
-from consent_engine.domain.line.reported_call import MOST_NAMED, ReportedCall
+from consent_engine.domain.line.line import MOST_NAMED, ReportedCall
 from consent_engine.engine.audit import audit
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.scribe import write_out

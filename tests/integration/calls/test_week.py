@@ -6,7 +6,7 @@ Friday the number gets another holder, and a yes from before counts no more.
 import pytest
 
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.report_terms import RewardTerms
+from consent_engine.domain.call.report import RewardTerms
 from consent_engine.domain.days import CHINA, later
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from consent_engine.domain.signature import HEADER, sign
+from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import NUMBER, SECRET, is_problem, logged, order, reply
 

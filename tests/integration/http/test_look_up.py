@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from consent_engine.domain.effects import Unavailable
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import Subscriber
 from tests.conftest import FakeSubscribers
 from tests.integration.api_door import NUMBER, OTHER, is_problem, order
 

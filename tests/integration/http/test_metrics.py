@@ -17,9 +17,9 @@ from consent_engine.api.app import create_app
 from consent_engine.api.http.bounds import Bounds
 from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.domain.effects import Accepted, Lane, Unavailable
+from consent_engine.domain.hashing import HEADER
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
-from consent_engine.domain.signature import HEADER
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import SettingsError

@@ -10,15 +10,14 @@ from msgspec.structs import replace as changed
 
 from consent_engine.adapters.tariff_pages import MOST_BYTES, HttpTariffPages
 from consent_engine.api.service.publication_metrics import unshown
-from consent_engine.api.web.publication_board import MOST_SHOWN
+from consent_engine.api.web.publication_board import MOST_PAGES
 from consent_engine.api.web.publication_board import unshown as board
 from consent_engine.cli.plan_pages import look as look_before
 from consent_engine.config.calendars import days_in
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.publication import publication as doctor
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.offer.page_seen import AGAIN_MS, MENDED_MS, PATIENCE_MS
-from consent_engine.domain.offer.versions import Sale
+from consent_engine.domain.offer.versions import AGAIN_MS, MENDED_MS, PATIENCE_MS, Sale
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.publication import Publication
 from tests.integration.api_door import OTHER, Door, is_problem, order, reply
@@ -303,10 +302,10 @@ def test_the_watch_looks_by_itself_and_goes_on_after_trouble(door, hall):
 
 
 def test_the_board_shows_a_few_and_says_how_many_more_there_are(door, hall):
-    for n in range(MOST_SHOWN + 2):
+    for n in range(MOST_PAGES + 2):
         put(door, published(hall, code=f"p{n}"), f"p{n}")
     told = board(door.engine)
-    assert ({row["why"] for row in told["unshown"]}, len(told["unshown"])) == ({"unchecked"}, MOST_SHOWN)
+    assert ({row["why"] for row in told["unshown"]}, len(told["unshown"])) == ({"unchecked"}, MOST_PAGES)
     assert told["more_unshown"] == 2
 
 

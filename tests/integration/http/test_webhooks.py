@@ -8,7 +8,7 @@ import pytest
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.domain.effects import Lane
-from consent_engine.domain.signature import HEADER, sign
+from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.errors import NotDurable, StoreUnavailable
 from tests.integration.api_door import NUMBER, SECRET, is_problem, reply
 

@@ -36,7 +36,7 @@ from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
-from consent_engine.domain.offer.page_seen import Found, PageSeen, after
+from consent_engine.domain.offer.versions import Found, PageSeen, after
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
 from consent_engine.errors import OrderNotFound

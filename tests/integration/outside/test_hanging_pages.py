@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.tariff_pages import HttpTariffPages
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.domain.offer.page_seen import MENDED_MS, PageSeen, unchecked
-from consent_engine.domain.offer.versions import Listed, Version
+from consent_engine.domain.offer.versions import MENDED_MS, Listed, PageSeen, Version, unchecked
 from consent_engine.engine.publication import MOST, SILENT_AT_ONCE, WRONG_AT_ONCE, Publication
 from tests.integration.web_hall import web_hall
 from tests.plans import page, plan

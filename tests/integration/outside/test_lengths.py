@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from consent_engine.api.http.problems import status_of
 from consent_engine.doctor import setup
-from consent_engine.domain.admission.lengths import limits
+from consent_engine.domain.admission.admit import limits
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.texts.segments import segments

@@ -5,7 +5,7 @@ from itertools import permutations, product
 import pytest
 
 from consent_engine.domain.effects import Accepted, Uncertain
-from consent_engine.domain.inbox.report_parts import MOST_SMS, REPORTS_KNOWN_MS
+from consent_engine.domain.inbox import MOST_SMS, REPORTS_KNOWN_MS
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.order.facts import Reported
 from consent_engine.domain.sms import Delivery, DeliveryReport

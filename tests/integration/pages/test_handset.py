@@ -9,7 +9,7 @@ import pytest
 
 from consent_engine.cli.supervisor import Handset
 from consent_engine.config.settings import Settings
-from consent_engine.domain import signature
+from consent_engine.domain import hashing
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import SettingsError
 from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
@@ -196,7 +196,7 @@ def doors(running):
 
 def signed(door, secret, body):
     raw = json.dumps(body).encode()
-    header = {signature.HEADER: signature.sign(secret, raw, door.engine.registry.now() // 1000)}
+    header = {hashing.HEADER: hashing.sign(secret, raw, door.engine.registry.now() // 1000)}
     return door.call("POST", "/handset/life", None, content=raw, headers=header)
 
 

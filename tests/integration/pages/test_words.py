@@ -10,7 +10,7 @@ from consent_engine.api.web.help_page import lines
 from consent_engine.api.web.pages import LIFECYCLE
 from consent_engine.api.web.scripts import ONE, words_of
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
-from consent_engine.domain.call.call_events import CallOutcome
+from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.call.ending import Cause, EndingState
 from consent_engine.domain.call.permit import Denied
 from consent_engine.domain.call.report import ReportClass, ReportDoor, Reward

@@ -6,10 +6,9 @@ from msgspec.structs import replace
 from consent_engine.api.schemas.forms import read
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
-from consent_engine.domain.call.call_events import OrderRefused
+from consent_engine.domain.call.call import OrderRefused
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Unavailable, Uncertain
-from consent_engine.domain.line.holder import MOST_EVENTS, LineEvent
-from consent_engine.domain.line.subscriber import Subscriber
+from consent_engine.domain.line.holder import MOST_EVENTS, LineEvent, Subscriber
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked

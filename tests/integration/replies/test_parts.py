@@ -3,7 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import WAKE_LINE, WAKE_PARTS, Lane
-from consent_engine.domain.inbox.reply_parts import MOST_PARTS, MOST_REPLIES, PARTS_KNOWN_MS, PARTS_WAIT_MS
+from consent_engine.domain.inbox import MOST_PARTS, MOST_REPLIES, PARTS_KNOWN_MS, PARTS_WAIT_MS
 from consent_engine.domain.line.line import STRANGER_MS
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.sms import Part, Reply

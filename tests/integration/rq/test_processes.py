@@ -1,6 +1,7 @@
 """Real worker processes: killed, stopped, cut off from RQ and from Redis, they lose nothing and double nothing."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -166,7 +167,7 @@ def test_what_is_parked_fails_its_job_with_lane_and_counts_only(started, tmp_pat
         made.gateway.hold.clear()
         made.place()
         exc = until("a failed job", lambda: failures(made.redis))
-        assert set(exc) == {"sms: performed 1, parked 1"}
+        assert all(re.fullmatch(r"sms: performed \d+(, doubtful \d+)?, parked 1", said) for said in exc)
         assert b"13900000001" not in everything(made.redis, "rq:*")
 
 

@@ -16,13 +16,12 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import FRESH, WAKE_TOO_LATE, Lane
-from consent_engine.domain.leaf import Chained, changed_by
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.details import Parked
 from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import QUESTION, sealed
-from consent_engine.domain.seal import Seal
+from consent_engine.domain.seal import Chained, Seal, changed_by
 from consent_engine.ports import Commit, CommitResult, LineChange, OrderChange
 from tests import needs
 from tests.conftest import NUMBER, OTHER, World

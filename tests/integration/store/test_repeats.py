@@ -12,9 +12,9 @@ from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.domain.effects import WAKE_LINE, Lane
-from consent_engine.domain.leaf import LIFTED, STANDS, Leaf
 from consent_engine.domain.offer.versions import Proposal, Sale
 from consent_engine.domain.order.order import QUESTION
+from consent_engine.domain.seal import LIFTED, STANDS, Leaf
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.audit_refusals import note_standing
