@@ -79,7 +79,7 @@ class full_disk:  # noqa: N801 - a name for two functions
 
 
 TROUBLES = {
-    "gateway": ("the gateway is away", "ConsentOutsideDown"),
+    "gateway": ("the gateway is away", "ConsentOutside"),
     "redis": ("Redis is killed, and stays away", "ConsentStoreUnreachable"),
     "worker": ("one of two workers is killed, and stays away", ""),
     "workers": ("no worker is left", "ConsentNoWorkers"),

@@ -98,7 +98,7 @@ class Withdrawal(Struct, frozen=True):
 
 NONE = Withdrawal()
 LATE_MS = 3_600_000
-"""After so long an ending is late: an alarm calls a person to it (`ConsentEndingWaits`)."""
+"""After so long an ending is late: an alarm calls a person to it (`ConsentStuck`)."""
 
 
 def may_withdraw(line: Line, message: Unread) -> bool:

@@ -45,13 +45,13 @@ from consent_engine.wiring import installation
 from tests import needs
 from tests.conftest import NUMBER, Clock, World
 from tests.integration.rq_house import Gateway
+from tests.pages import alarms
 from tests.plans import plan
 from tests.shims import CONSENT, shims
 from tests.waiting import HANGS_S, until
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "runbook.md").read_text("utf-8")
-ALERTS = re.findall(r"- alert: (\w+)", (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text("utf-8"))
 EXPECTED = re.compile(r"^(.*?)\s+# (says nothing|fails|says not: .*|says: .*)$")
 
 
@@ -64,10 +64,15 @@ class Typed:
 
 
 def parts():
-    """Return the parts of the page, each with its commands."""
+    """Return the parts of the page, each with its commands; a cause is named with its alert: `ConsentOutside: down`."""
     found = {}
-    for part in re.split(r"^## ", PAGE, flags=re.M):
+    for level, part in re.findall(r"^(##?#?) (.*\n(?:(?!##).*\n)*)", PAGE, flags=re.M):
         title, _, text = part.partition("\n")
+        if level == "##":
+            alert = title
+        elif level == "###":
+            found.pop(alert, None)
+            title = f"{alert}: {title.partition(':')[0]}"
         lines = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).splitlines()
         typed = [EXPECTED.match(line) or (line,) for line in lines]
         found[title] = [Typed(each[1], each[2]) if isinstance(each, re.Match) else Typed(each[0], "") for each in typed]
@@ -543,36 +548,36 @@ SITUATIONS = {
     "ConsentStoreUnreachable": store_away,
     "ConsentNoWorkers": nothing_wrong,
     "ConsentLaneLate": lane_late,
-    "ConsentOutsideDown": outside_down,
-    "ConsentOutsideRefusing": outside_refusing,
-    "ConsentOutsideFailing": outside_failing,
-    "ConsentOutsideSlow": outside_slow,
+    "ConsentOutside: down": outside_down,
+    "ConsentOutside: refusing": outside_refusing,
+    "ConsentOutside: failing": outside_failing,
+    "ConsentOutside: slow": outside_slow,
     "ConsentGatewayRefuses": gateway_refuses,
     "ConsentPostsRefused": posts_refused,
-    "ConsentUnasked": nothing_wrong,
-    "ConsentRedisFills": redis_fills,
-    "ConsentAofFails": aof_fails,
-    "ConsentStuck": stuck,
-    "ConsentHeld": held,
-    "ConsentEndingWaits": ending_waits,
-    "ConsentPaused": paused,
-    "ConsentCallViolation": called_wrongly,
-    "ConsentUnreviewed": unheard,
-    "ConsentReportsOverdue": report_overdue,
-    "ConsentReportCodesUsedUp": api,
-    "ConsentPressing": unheard,
+    "ConsentUnreached: unasked": nothing_wrong,
+    "ConsentRedisFills: memory": redis_fills,
+    "ConsentRedisFills: file": aof_fails,
+    "ConsentStuck: parked": stuck,
+    "ConsentPersonNeeded: held": held,
+    "ConsentStuck: ending": ending_waits,
+    "ConsentPersonNeeded: paused": paused,
+    "ConsentPersonNeeded: violations": called_wrongly,
+    "ConsentPersonNeeded: reviews": unheard,
+    "ConsentPersonNeeded: reports": report_overdue,
+    "ConsentPersonNeeded: codes": api,
+    "ConsentPersonNeeded: pressure": unheard,
     "ConsentClock": clock_behind,
-    "ConsentArchiveDown": archive_lost,
-    "ConsentJournalBehind": journal_behind,
+    "ConsentArchiveDown: archive": archive_lost,
+    "ConsentArchiveDown: journal": journal_behind,
     "A record the archive does not take": not_taken,
-    "ConsentDefect": defect,
-    "ConsentErrors": full,
-    "ConsentSlow": slow,
-    "ConsentActivatedNotNotified": not_notified,
-    "ConsentNotifiedLate": nothing_wrong,
-    "ConsentPlanUnshown": unshown,
-    "ConsentTariffPageFails": page_fails,
-    "ConsentUndeliverable": undeliverable,
+    "ConsentErrors: defect": defect,
+    "ConsentErrors: errors": full,
+    "ConsentErrors: slow": slow,
+    "ConsentStuck: unnotified": not_notified,
+    "ConsentStuck: late": nothing_wrong,
+    "ConsentPlanUnshown: unshown": unshown,
+    "ConsentPlanUnshown: unseen": page_fails,
+    "ConsentUnreached: undeliverable": undeliverable,
     "Redis was set to forget": forgetful,
     "A record wants what nobody would do": nobody_would_do_it,
     "A record that somebody changed": changed_history,
@@ -591,7 +596,7 @@ def test_what_the_runbook_says_is_typed_and_helps(night, part):
 
 def test_every_alarm_has_a_part_and_every_part_was_brought_about():
     assert set(SITUATIONS) == set(PARTS)
-    assert set(ALERTS) <= set(PARTS)
+    assert set(alarms()) <= set(PARTS)
 
 
 def test_every_part_says_how_to_see_that_it_helped():
