@@ -10,6 +10,7 @@ from msgspec import Struct
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.seal import Leaf
 from consent_engine.ports.archive import PlansKept
+from consent_engine.ports.public_log import PublicLog
 from consent_engine.ports.records import Owner
 
 
@@ -109,6 +110,9 @@ class Log(Protocol):
     """The log: all entries of all cells, numbered densely from 0, each once, kept for ever. Raises ArchiveUnavailable
     as the Archive does.
     """
+
+    public: PublicLog
+    """what outsiders see of it"""
 
     def writing(self) -> AbstractContextManager["Writing"]:
         """Open a transaction of the scribe: no other one writes meanwhile. Raises ArchiveUnavailable; an error that

@@ -14,7 +14,7 @@ from consent_engine.adapters.redis.store import redis_store
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.connections import connected
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.adapters.sql.tables import META, SIZE, TABLES
+from consent_engine.adapters.sql.tables import META, SIZE, TABLES, TILED
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.retention import Retention
@@ -127,11 +127,11 @@ def everywhere(town, orders):
 def emptied(archive: SqlArchive) -> SqlArchive:
     """The archive, emptied, and owned by no installation; its id stays."""
     archive.check()
-    owned = META.c.name.in_(["installation", "log_newest", "log_marks"])
+    owned = META.c.name.in_(["installation", "log_newest", "log_marks", "log_name", "log_rotations"])
     with archive._engine.begin() as connection:  # noqa: SLF001
         for table in TABLES.sorted_tables:
             connection.execute(delete(table).where(owned) if table is META else delete(table))
-        connection.execute(update(META).where(META.c.name == SIZE).values(value="0"))
+        connection.execute(update(META).where(META.c.name.in_([SIZE, TILED])).values(value="0"))
     return archive
 
 

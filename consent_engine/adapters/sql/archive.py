@@ -21,7 +21,7 @@ from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, c
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
 from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import columns_of
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, hold, make, said
+from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, TILED, hold, make, said
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.retention import Retention
@@ -100,7 +100,7 @@ class SqlArchive(SqlKept[Order], Archive):
                 raise ArchiveGone("the archive's database is empty: restore its backup into it")
             if "id" not in meta:
                 make(connection)
-                fresh = {"schema": SCHEMA, "id": uuid.uuid4().hex, SIZE: "0"}
+                fresh = {"schema": SCHEMA, "id": uuid.uuid4().hex, SIZE: "0", TILED: "0"}
                 rows = [{"name": name, "value": value} for name, value in fresh.items()]
                 connection.execute(self.insert(META).values(rows).on_conflict_do_nothing())
                 meta = said(connection)

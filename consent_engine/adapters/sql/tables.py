@@ -10,7 +10,10 @@ offers            the offers that orders share, each once, by hash
 lines             numbers, each as the store kept it, with its unread messages
 restrictions      the restrictions that stand on these numbers
 plans             the catalogue, as the store kept it: the fields of each plan
-log               all entries (domain/seal.py), numbered densely from 0, and their hashes as leaves
+log               all entries (domain/seal.py), numbered densely from 0, and their hashes, which are published (leaf)
+log_tiles         the log's tree (domain/log/tiles.py), as far as `log_tiled` in archive_meta says
+log_checkpoints   what was signed of it, under each name that it had
+log_misgivings    the first refusal of each witness, for ever
 archive_meta      the schema's number, the archive's own id and owner, the log's size and its marks
 """
 
@@ -27,6 +30,7 @@ from sqlalchemy import (
     Connection,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -45,10 +49,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = "4"
+SCHEMA = "5"
 """The one format that is read; a change of it raises this number."""
 SIZE = "log"
 """The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
+TILED = "log_tiled"
+"""The row of `archive_meta` that says how many entries the tiles cover. Whoever publishes locks it."""
+NAME, ROTATIONS = "log_name", "log_rotations"
+"""The rows of `archive_meta` with the name that the log is signed under, and the notes of keys that follow another."""
 PROOF = "secret"
 """The row of `archive_meta` with the check value of the secret that all data are under."""
 MAKING = 0x434F4E53
@@ -175,6 +183,34 @@ LOG = Table(
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     Column("leaf", String(43), nullable=False, unique=True),
     Column("entry", Text, nullable=False),
+)
+TILES = Table(
+    "log_tiles",
+    TABLES,
+    Column("level", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("hashes", LargeBinary, nullable=False),
+)
+CHECKPOINTS = Table(
+    "log_checkpoints",
+    TABLES,
+    Column("name", String(200), primary_key=True),
+    Column("size", BigInteger, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("cosigned", Integer, nullable=False),
+    Column("token", LargeBinary, nullable=True),
+    Index("log_checkpoints_size", "size", "at"),
+)
+MISGIVINGS = Table(
+    "log_misgivings",
+    TABLES,
+    Column("witness", String(200), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("status", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
 )
 META = Table(
     "archive_meta", TABLES, Column("name", String(20), primary_key=True), Column("value", Text, nullable=False)

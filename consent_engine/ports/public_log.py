@@ -1,0 +1,100 @@
+"""The port to what is published of the log: its tiles, its checkpoints, and what witnesses said of them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.log.checkpoint import Checkpoint, Note
+from consent_engine.domain.log.tiles import Tile
+
+
+class Signed(NamedTuple):
+    """A checkpoint as it is kept. at: when it was made · cosigned: how many witnesses signed the note, too · token: the
+    answer of a time stamp authority (RFC 3161, DER), where there is one
+    """
+
+    checkpoint: Checkpoint
+    at: Millis
+    note: Note
+    cosigned: int = 0
+    token: bytes | None = None
+
+
+class Misgiving(NamedTuple):
+    """A witness' refusal of a checkpoint, kept for ever: it may show two histories. status: of HTTP · size: what the
+    witness had, where it said so · note: what it was sent
+    """
+
+    witness: str
+    at: Millis
+    status: int
+    size: int
+    note: str
+
+
+class Publishing(Protocol):
+    """A transaction of the one that publishes. Each of its methods raises ArchiveUnavailable as the Archive does."""
+
+    def size(self) -> int:
+        """Return how many entries the tiles cover."""
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Return the hashes of a tile. Raises LookupError where there is none."""
+
+    def entries(self, first: int, most: int) -> list[bytes]:
+        """Return what is published of the entries from a number on. Raises BrokenRecord where one of them is gone."""
+
+    def grow(self, tiles: Mapping[Tile, bytes], size: int) -> None:
+        """Keep tiles that changed, and how many entries they cover now."""
+
+
+class PublicLog(Protocol):
+    """What is published of the log. Each method raises ArchiveUnavailable as the Archive does, and BrokenRecord for
+    what cannot be read.
+    """
+
+    def publishing(self) -> AbstractContextManager[Publishing]:
+        """Open a transaction of the one that publishes: no other one does meanwhile; an error undoes it."""
+
+    def size(self) -> int:
+        """Return how many entries the tiles cover."""
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Return the hashes of a tile, as many as there are. Raises LookupError where there is none."""
+
+    def entries(self, first: int, most: int) -> list[bytes]:
+        """Return what is published of entries from a number on; fewer where there are no more."""
+
+    def number_of(self, published: bytes) -> int | None:
+        """Return the number of an entry by what is published of it."""
+
+    def named(self, name: str = "", *, anew: bool = False) -> str:
+        """Return the name under which the log is signed; `name` from now on, if it had none. anew: in place of it"""
+
+    def keep(self, signed: Signed) -> None:
+        """Keep a checkpoint; one of this size stays, with what was added to it."""
+
+    def add(self, signed: Signed) -> None:
+        """Keep what was added to a checkpoint: cosignatures, a token."""
+
+    def newest(self, cosigned: int = 0) -> Signed | None:
+        """Return the newest checkpoint of the log under its name that so many witnesses signed."""
+
+    def covering(self, number: int, cosigned: int = 0) -> Signed | None:
+        """Return the earliest checkpoint, under any name, that covers an entry and that so many witnesses signed."""
+
+    def checkpoints(self, after: int, most: int) -> Sequence[Signed]:
+        """Return checkpoints under the log's name, by size, of more than `after` entries."""
+
+    def rotations(self) -> Sequence[Note]:
+        """Return the notes by which one key follows another, in their order."""
+
+    def rotate(self, note: Note) -> None:
+        """Keep such a note."""
+
+    def misgivings(self, most: int = 100) -> Sequence[Misgiving]:
+        """Return the refusals of witnesses, newest first."""
+
+    def refused(self, misgiving: Misgiving) -> bool:
+        """Keep a refusal; False where the same one is kept."""
