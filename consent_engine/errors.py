@@ -26,6 +26,7 @@ ConsentError
 │       └── NotOurArchive  the archive that is named belongs to another installation, or the data to another archive
 ├── IllegalTransition      the lifecycle has no such step
 ├── BrokenRecord           a stored record that cannot be read
+│   └── LogForked          the log is not the one that was signed before: nothing more is signed
 └── SettingsError          a setting is wrong or missing: stops the start
 """
 
@@ -226,6 +227,10 @@ class IllegalTransition(ConsentError, code="illegal_transition"):
 
 class BrokenRecord(ConsentError, code="broken_record"):
     """A stored record cannot be read: see `consent doctor`."""
+
+
+class LogForked(BrokenRecord, code="log_forked"):
+    """The log is not the one that was signed before, or another key signs it: nothing more is signed."""
 
 
 class SettingsError(ConsentError, code="settings"):

@@ -10,6 +10,8 @@ from time import monotonic, sleep
 
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.gateways import registry as gateways
+from consent_engine.adapters.log_folder import LogFolder
+from consent_engine.adapters.outbound import poster
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis.keys import Cell
@@ -24,21 +26,27 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.adapters.traces import traced, tracing
 from consent_engine.config.calendars import days_in
-from consent_engine.config.data_folder import keep_name, kept_name
+from consent_engine.config.data_folder import LOG_KEY_FILE, keep_name, kept_name, log_key
 from consent_engine.config.durations import millis
 from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import SIMULATED, Settings
+from consent_engine.config.urls import log_keys as keys_in
 from consent_engine.domain.admission.admit import Terms
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import keyed
+from consent_engine.domain.log.checkpoint import PrivateKey
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.limits import Pace
+from consent_engine.engine.publishing import Keys, Publisher
+from consent_engine.engine.witnessing import Witnessing
 from consent_engine.errors import ArchiveUnavailable, NotOurArchive, SettingsError
 from consent_engine.ports import Gateway, Outside, Registry, Store
 
 log = logging.getLogger(__name__)
+WITNESS_TIMEOUT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,17 @@ class Installation:
         """Make a store with its own clients, and the archive."""
         archive = self.archive or archive_of(self.settings)
         return _archived(_kept(self.settings, self.redis_url, self.secret)[0], archive)
+
+    def publisher(self) -> tuple[Publisher, Witnessing, Callable[[], Millis]]:
+        """Make what publishes the log, what asks its witnesses, and their clock, with clients of their own. Raises
+        SettingsError for a key that is lost, NotOurArchive, and ArchiveUnavailable.
+        """
+        settings, archive = self.settings, self.archive or archive_of(self.settings)
+        store, registry, _ = _kept(settings, self.redis_url, self.secret)
+        _archived(store, archive).bound_archive()
+        public = SqlLog(archive).public
+        publisher = Publisher(public, log_keys(settings, archive), LogFolder(settings.log_folder))
+        return publisher, Witnessing(public, settings.witnesses or (), poster(WITNESS_TIMEOUT)), registry.now
 
     def simulated_secret(self) -> str | None:
         """Return the secret of the simulated gateway's webhooks; None if a URL is set, or anything is not simulated.
@@ -217,6 +236,32 @@ def _archived(store: Store, archive: SqlArchive) -> Store:
 def archive_of(settings: Settings) -> SqlArchive:
     """Make the archive for settled orders. It connects when it is first asked."""
     return SqlArchive(settings.archive_address(), settings.retention())
+
+
+def log_keys(settings: Settings, archive: SqlArchive) -> Keys:
+    """Return the keys that the log is signed with: those of CONSENT_LOG_KEY, else those in the data folder, where one
+    is made for a log that nobody signed yet. Raises SettingsError where they are lost, and ArchiveUnavailable.
+    """
+
+    def made() -> str:
+        if name := SqlLog(archive).public.named():
+            raise SettingsError(
+                f"the log is signed as {name}, and its key is neither in CONSENT_LOG_KEY nor in {settings.data_dir}: "
+                "bring it back; is it lost: consent log anew"
+            )
+        return str(PrivateKey.made(log_name(settings, archive)))
+
+    named = settings.log_key.get_secret_value() if settings.log_key else log_key(settings.data_dir, made)
+    try:
+        return Keys([PrivateKey.decode(each) for each in keys_in(named).split()])
+    except ValueError as error:
+        raise SettingsError(f"{settings.data_dir / LOG_KEY_FILE}: {error}") from None
+
+
+def log_name(settings: Settings, archive: SqlArchive) -> str:
+    """Return the name that a log gets: where it is served, if that is known."""
+    public = (settings.public_url or "").partition("://")[2]
+    return f"{public}/log" if public else f"consent-engine/{archive.id()[:12]}"
 
 
 def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:

@@ -96,6 +96,12 @@ MEANS = {
     "log_level": "The lowest level logged: `debug`, `info`, `warning`, `error`. `info` has one line for each event",
     "public_url": "The address at which gateways and browsers reach the engine",
     "metrics_addr": "A separate HOST:PORT for `/metrics`",
+    "log_key": "The Ed25519 keys of the public log, `PRIVATE+KEY+NAME+ID+KEY`, the present one first, "
+    "former ones behind it with blanks between. Generated in the data folder; where several machines "
+    "publish, all have the same",
+    "log_dir": "The folder of the log's files (C2SP tlog-tiles), which any web server can serve; else `log` in "
+    "the data folder",
+    "witnesses": "Witnesses that cosign the log, `URL KEY`, with commas between; more than half must sign in time",
     "traces": "The address of an OpenTelemetry collector, `http://HOST:4318/v1/traces`; needs the extra `traces`",
 }
 
@@ -110,7 +116,7 @@ GROUPS = {
     ),
     "For compliance: reviews, reports, retention, calendar": (
         f"review_command review_sample recording_url report_codes {_each('reward')} keep_service keep_no_service "
-        "keep_records time_zone calendar"
+        "keep_records time_zone calendar log_key log_dir witnesses"
     ),
     "For several carriers": f"{_each('gateway')} {_each('sender')}",
     "For many machines, and for watching them": "durability cells log_format log_level metrics_addr traces",

@@ -19,7 +19,7 @@ from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
 from workers.engine_loop import CLOSE_S, EngineLoop
-from workers.scribe import Scribe
+from workers.scribe import LogPublisher, Scribe
 from workers.ticking import FirstReviewer, TariffWatch
 from workers.worker import LaneWorker, listen_on
 
@@ -74,6 +74,8 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     clock.start()
     scribe = Scribe(found.store, name)
     scribe.start()
+    publisher = LogPublisher(found.publisher)
+    publisher.start()
     watch = TariffWatch(found.engine, name)
     if found.settings.addresses().checked:
         watch.start()
@@ -84,6 +86,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     log.info("takes no more jobs, %d calls in flight", loop.engine.performer.in_flight())
     clock.stop()
     scribe.stop()
+    publisher.stop()
     watch.stop()
     if reviewer is not None:
         reviewer.stop()
@@ -95,6 +98,7 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     loop.close()
     clock.join(bound_s + CLOSE_S)
     scribe.join(bound_s + CLOSE_S)
+    publisher.join(CLOSE_S)
     log.info("ends")
     return 0
 

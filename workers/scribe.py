@@ -1,12 +1,15 @@
-"""The scribe of a worker process: brings changes to SQL, with or without RQ."""
+"""The scribe of a worker process, with or without RQ: brings changes to SQL, and publishes the log."""
 
 import logging
 import random
 from collections.abc import Callable
 
+from consent_engine.domain.effects import Millis
 from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.log_on_change import LogOnChange
+from consent_engine.engine.publishing import Publisher
 from consent_engine.engine.scribe import write_out
+from consent_engine.engine.witnessing import Witnessing
 from consent_engine.ports import Store
 from workers.ticking import Ticking
 
@@ -16,6 +19,8 @@ BATCHES = 20
 """Batches at a time: few, so that a stop is soon seen."""
 FRESH = 0.8
 """For which part of a beat SQL counts as fresh."""
+Published = tuple[Publisher, Witnessing, Callable[[], Millis]]
+"""What publishes the log, what asks its witnesses, and their clock."""
 
 
 def is_due(store: Store, tick_s: float) -> bool:
@@ -23,6 +28,25 @@ def is_due(store: Store, tick_s: float) -> bool:
     the others leave it: a record is written once a beat, however many they are. Raises StoreUnavailable.
     """
     return not 0 < store.journal.waiting().lag_s < FRESH * tick_s
+
+
+class LogPublisher(Ticking):
+    """A thread that publishes the log, and asks its witnesses, with connections of its own. Several processes may: each
+    makes the same, and the one that signed a checkpoint asks the witnesses.
+    """
+
+    def __init__(self, make: Callable[[], Published], tick_s: float = TICK_S) -> None:
+        super().__init__("log", LogOnChange(log, "the log is not published now"), tick_s)
+        self._make = make
+
+    async def _ticks(self) -> None:
+        made: Published | None = None
+        while not self._ending.is_set():
+            with self._round():
+                publisher, witnessing, clock = made = made or self._make()
+                now = clock()
+                await witnessing.ask(publisher.publish(now), now)
+            self._ending.wait(self._tick_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
 
 class Scribe(Ticking):

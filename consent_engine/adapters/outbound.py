@@ -18,6 +18,7 @@ from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
 from consent_engine.ports.outside import MAY_GO, NotSent
+from consent_engine.ports.public_log import Post
 
 LONGEST_WORD = 200
 LARGEST_ID = 10**40
@@ -164,6 +165,24 @@ class Client:
         if self._secret:
             stamped[hashing.HEADER] = hashing.sign(self._secret, body or b"", int(self._now()))
         return stamped
+
+
+def poster(timeout: timedelta) -> Post:
+    """Return what posts a body once, as it is, and reads the answer, whatever its status."""
+
+    async def post(url: str, body: bytes, media: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": media, "Accept-Encoding": "identity", "User-Agent": "consent-engine"}
+        try:
+            target = target_of(url)
+            async with asyncio.timeout(timeout.total_seconds()):
+                said = await call(target, request("POST", target, headers, body), lambda: None)
+        except TimeoutError:
+            raise OSError("no answer in time") from None
+        except _TROUBLE as trouble:
+            raise OSError(f"no answer: {type(trouble).__name__}") from None
+        return said.status, said.body
+
+    return post
 
 
 def retry_after(header: str, now: float) -> int:

@@ -2,15 +2,20 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from consent_engine.errors import SettingsError
 
-OURS = {"lock", "secret"}
+OURS = {"lock", "secret", "log.key"}
 """Files by which a data folder is recognised."""
 ARCHIVE_FILE = "archive.sqlite3"
 NAME_FILE = "installation"
 """The file with the name of the data made here, by which it is noticed that they are gone."""
+LOG_FOLDER = "log"
+"""The folder with the log's files, where no other one is named."""
+LOG_KEY_FILE = "log.key"
+"""The file with the keys of the log, the present one first."""
 DATA = ("appendonlydir", ARCHIVE_FILE)
 """Data written with a secret, and useless without it."""
 
@@ -48,7 +53,7 @@ def kept_secret(folder: Path) -> str:
         if not path.exists():
             if written:
                 raise SettingsError(f"{path} is missing, and {written[0]} needs it: restore it, or set CONSENT_SECRET")
-            _make(path)
+            _make(path, secrets.token_urlsafe(32))
         path.chmod(0o600)
         secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -58,23 +63,51 @@ def kept_secret(folder: Path) -> str:
     return secret
 
 
-def _make(path: Path) -> None:
-    """Write the secret whole and to disk before it gets its name: a reader who sees the file sees all of it."""
-    draft = path.with_name(f"secret.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+def log_key(folder: Path, make: Callable[[], str]) -> str:
+    """Return the keys of the log kept in `folder`; on first use the one that `make` returns. Raises SettingsError."""
+    path = private_folder(folder) / LOG_KEY_FILE
+    try:
+        if not path.exists():
+            _make(path, make())
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} can not be read or made: restore it, or set CONSENT_LOG_KEY") from error
+
+
+def keep_log_key(folder: Path, keys: str) -> None:
+    """Replace the keys of the log kept in `folder`, durably. Raises SettingsError."""
+    path = private_folder(folder) / LOG_KEY_FILE
+    try:
+        draft = path.with_name(f"{LOG_KEY_FILE}.{secrets.token_hex(8)}")
+        _write(draft, keys)
+        draft.replace(path)
+        sync(folder)
+    except OSError as error:
+        raise SettingsError(f"{path} can not be written: {error.strerror}") from error
+
+
+def _make(path: Path, secret: str) -> None:
+    """Write a secret whole and to disk before it gets its name: a reader who sees the file sees all of it."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    _write(draft, secret)
     try:
         path.hardlink_to(draft)
     except FileExistsError:
         pass  # another process was first: its secret is used
     finally:
         draft.unlink()
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
+def _write(draft: Path, secret: str) -> None:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{secret.rstrip()}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(folder: Path) -> None:
+    """Bring the names in a folder to disk."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -106,6 +139,6 @@ def keep_name(folder: Path, name: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(folder / NAME_FILE)
-        _sync(folder)
+        sync(folder)
     except OSError as error:
         raise SettingsError(f"CONSENT_DATA_DIR {folder}: {error.strerror or error}") from error

@@ -21,7 +21,7 @@ from pydantic import (
 
 from consent_engine.config import sign_in, urls
 from consent_engine.config.calendars import USUAL_ZONE, Reward, TimeZone, calendar_from, days_in
-from consent_engine.config.data_folder import ARCHIVE_FILE, kept_secret
+from consent_engine.config.data_folder import ARCHIVE_FILE, LOG_FOLDER, kept_secret
 from consent_engine.config.durations import millis, quiet_span
 from consent_engine.config.environment import PREFIX, kept, one_line, own_variables
 from consent_engine.config.redis_urls import CLUSTER
@@ -44,6 +44,7 @@ from consent_engine.config.values import (
 from consent_engine.domain.call.report import ReportTerms
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.line.line import MOST_CALLS
+from consent_engine.domain.log.witness import Witness
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.policy import FASTEST, Policy, Suspects, usual_reminder
 from consent_engine.domain.order.retention import FIVE_MONTHS, THREE_YEARS, Retention
@@ -127,6 +128,11 @@ class Settings(_OfEachCarrier):
     public_url: Annotated[str, AfterValidator(urls.public_url)] | None = None
     metrics_addr: Annotated[str, AfterValidator(urls.metrics_addr)] | None = None
     traces: Annotated[str, AfterValidator(urls.traces)] | None = None
+    log_key: (
+        Annotated[SecretStr, AfterValidator(lambda kept: SecretStr(urls.log_keys(kept.get_secret_value())))] | None
+    ) = None
+    log_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] | None = None
+    witnesses: Annotated[tuple[Witness, ...], BeforeValidator(urls.witnesses)] | None = None
     adapters: Mapping[str, Mapping[str, str]] = Field(MappingProxyType({}), repr=False)
     """The settings of gateways and BSS as they stand: `CONSENT_HTTP_JSON__URL` is `["HTTP_JSON"]["URL"]`."""
     unknown: tuple[str, ...] = ()
@@ -216,6 +222,11 @@ class Settings(_OfEachCarrier):
         if self.plans is None:
             return self.embedded or SIMULATED in {*self.routes().values(), self.bss_name()}
         return self.plans == SAMPLE
+
+    @property
+    def log_folder(self) -> Path:
+        """Return the folder of the log's files."""
+        return self.log_dir or self.data_dir / LOG_FOLDER
 
     def of(self, prefix: str) -> Mapping[str, str]:
         """Return the settings of one gateway or BSS: `of("HTTP_JSON_BOX2")`."""

@@ -5,6 +5,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from consent_engine.config.redis_urls import CLUSTER, SENTINEL, ClusterAddress, SentinelAddress
+from consent_engine.domain.log.checkpoint import SIGNS, PrivateKey
+from consent_engine.domain.log.witness import Witness
 
 
 def split(url: str) -> SplitResult:
@@ -97,6 +99,24 @@ def traces(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("must be an address like http://collector:4318/v1/traces, without a user in it")
     return url
+
+
+def log_keys(text: str) -> str:
+    """Check the keys of the log, one after the other with blanks between. Raises ValueError, which repeats none."""
+    keys = [PrivateKey.decode(each) for each in text.split()]
+    if not keys or len({each.key.name for each in keys}) > 1 or any(each.key.kind != SIGNS for each in keys):
+        raise ValueError("must be keys of one log, the present one first, like PRIVATE+KEY+NAME+ID+KEY")
+    return text
+
+
+def witnesses(value: object) -> object:
+    """Read the witnesses: an address and a key each, with commas between. Raises ValueError for another text."""
+    if not isinstance(value, str):
+        return value
+    found = tuple(Witness.decode(each) for each in value.split(",") if each.strip())
+    if len({each.key for each in found}) < len(found):
+        raise ValueError("must name each witness once")
+    return found
 
 
 def metrics_addr(address: str) -> str:

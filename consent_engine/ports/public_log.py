@@ -1,12 +1,12 @@
 """The port to what is published of the log: its tiles, its checkpoints, and what witnesses said of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.log.checkpoint import Checkpoint, Note
-from consent_engine.domain.log.tiles import Tile
+from consent_engine.domain.log.tiles import Place, Tile
 
 
 class Signed(NamedTuple):
@@ -31,6 +31,31 @@ class Misgiving(NamedTuple):
     status: int
     size: int
     note: str
+
+
+class Post(Protocol):
+    """Sends to somebody outside."""
+
+    async def __call__(self, url: str, body: bytes, media: str) -> tuple[int, bytes]:
+        """Post a body of a media type; return the status and the body of the answer. Raises OSError where none came in
+        time, or it cannot be read.
+        """
+
+
+class Folder(Protocol):
+    """The log as static files, which anything may serve; apart from SQL, so that an older copy of that is noticed.
+    Raises OSError where it cannot be read or written.
+    """
+
+    def kept(self) -> Note | None:
+        """Return the checkpoint that was written last; None where there is none. Raises BrokenRecord."""
+
+    def write(self, note: Note, files: Callable[[int], Iterable[tuple[Place, bytes]]]) -> None:
+        """Write the files that come after those of the checkpoint that is kept, then this one; nothing where that one
+        has more entries, or another process writes. Whatever dies in between, the same again completes it.
+
+        files: those of a log since it had so many entries
+        """
 
 
 class Publishing(Protocol):
@@ -86,6 +111,9 @@ class PublicLog(Protocol):
 
     def checkpoints(self, after: int, most: int) -> Sequence[Signed]:
         """Return checkpoints under the log's name, by size, of more than `after` entries."""
+
+    def thin(self, before: Millis, each_ms: Millis) -> int:
+        """Delete the checkpoints made before an instant, but for the first of each span; return how many."""
 
     def rotations(self) -> Sequence[Note]:
         """Return the notes by which one key follows another, in their order."""

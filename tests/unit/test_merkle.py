@@ -1,6 +1,7 @@
 """The tree of the log, its proofs and its tiles, against RFC 6962 as it is written, and against published vectors."""
 
 import hashlib
+from itertools import pairwise
 
 import pytest
 
@@ -14,7 +15,7 @@ from consent_engine.domain.log.merkle import (
     node_hash,
     root,
 )
-from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, grown, nodes, partial
+from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, changed, grown, nodes
 
 DATA = [bytes.fromhex(each) for each in (
     "", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f",
@@ -171,11 +172,23 @@ def test_a_path_that_no_tile_has_is_none(path):
 
 
 def test_a_log_of_70000_has_the_partial_tiles_that_the_specification_counts():
-    assert [str(each) for each in partial(70_000)] == [
-        "tile/entries/273.p/112", "tile/0/273.p/112", "tile/1/001.p/17", "tile/2/000.p/1",
+    assert [str(each) for each in changed(0, 70_000) if each.width < WIDTH] == [
+        "tile/0/273.p/112", "tile/entries/273.p/112", "tile/1/001.p/17", "tile/2/000.p/1",
     ]  # fmt: skip
-    assert [str(each) for each in partial(256)] == ["tile/1/000.p/1"]
-    assert partial(0) == []
+    assert len(list(changed(0, 70_000))) == 2 * 274 + 2 + 1
+    assert [str(each) for each in changed(255, 256)] == ["tile/0/000", "tile/entries/000", "tile/1/000.p/1"]
+    assert [str(each) for each in changed(256, 257)] == ["tile/0/001.p/1", "tile/entries/001.p/1"]
+    assert list(changed(70_000, 70_000)) == list(changed(0, 0)) == []
+
+
+def test_whoever_follows_a_log_step_by_step_has_all_its_tiles():
+    size = 3 * WIDTH + 5
+    whole = {each for each in changed(0, size) if each.width == WIDTH}
+    for step in (1, 100, 255, 256, 300):
+        sizes = [*range(0, size, step), size]
+        seen = {each for was, now in pairwise(sizes) for each in changed(was, now)}
+        assert whole <= seen
+        assert {each for each in changed(0, size) if each.width < WIDTH} <= seen
 
 
 def test_a_bundle_gives_each_entry_its_length():

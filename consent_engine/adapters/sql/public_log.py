@@ -1,7 +1,7 @@
 """What is published of the log, in the archive's database: tiles, checkpoints, and what witnesses said of them.
 
-The tiles are made from the entries' column `leaf` alone, and only grow: whoever makes them, and however often, makes the
-same ones. So nothing here is lost by a process that dies, and two that publish at once do no harm.
+The tiles are made from the entries' column `leaf` alone, and only grow: whoever makes them, and however often, makes
+the same ones. So nothing here is lost by a process that dies, and two that publish at once do no harm.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
 from consent_engine.adapters.sql.tables import CHECKPOINTS, LOG, META, MISGIVINGS, NAME, ROTATIONS, TILED, TILES, say
 from consent_engine.domain.hashing import HASH_LENGTH

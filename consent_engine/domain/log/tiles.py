@@ -5,7 +5,7 @@ same tiles, and a tile may be served from anywhere.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -16,17 +16,22 @@ Tile = tuple[int, int]
 """The level of a tile, and its number in that level."""
 Tiles = Callable[[int, int], bytes]
 """Returns the hashes of a tile, as many as there are by now; raises LookupError where there is none."""
+CUT = "a tile of the log is shorter than the log"
 ENTRIES = -1
 """The level, so to speak, of the bundles of entries."""
 
 
 def grown(size: int, leaves: Sequence[bytes], tiles: Tiles) -> dict[Tile, bytes]:
-    """Return the tiles that change when these leaves come after the first `size` ones, each with all of its hashes."""
+    """Return the tiles that change when these leaves come after the first `size` ones, each with all of its hashes.
+    Raises LookupError for a tile that is gone or was cut.
+    """
     changed, level, fresh = dict[Tile, bytes](), 0, list(leaves)
     while fresh:
         whole = list[bytes]()
         number, behind = divmod(size, WIDTH)
         hashes = tiles(level, number)[: behind * HASH_BYTES] if behind else b""
+        if len(hashes) != behind * HASH_BYTES:
+            raise LookupError(CUT)
         while fresh:
             room = WIDTH - len(hashes) // HASH_BYTES
             hashes, fresh = hashes + b"".join(fresh[:room]), fresh[room:]
@@ -39,7 +44,7 @@ def grown(size: int, leaves: Sequence[bytes], tiles: Tiles) -> dict[Tile, bytes]
 
 
 def nodes(tiles: Tiles) -> Node:
-    """Return what proofs are made of, read from tiles, each of them once."""
+    """Return what proofs are made of, read from tiles, each of them once. It raises LookupError as `grown` does."""
     read = cache(tiles)
 
     def node(level: int, index: int) -> bytes:
@@ -47,7 +52,7 @@ def nodes(tiles: Tiles) -> Node:
         length = HASH_BYTES << level % HEIGHT
         hashes = read(level // HEIGHT, (index << level % HEIGHT) // WIDTH)[first : first + length]
         if len(hashes) != length:
-            raise LookupError("a tile of the log is shorter than the log")
+            raise LookupError(CUT)
         return _over(hashes)
 
     return node
@@ -93,14 +98,19 @@ class Place(NamedTuple):
         return place
 
 
-def partial(size: int) -> list[Place]:
-    """Return the tiles of a log of this size that are not full, the bundle of entries among them."""
-    found, level, left = list[Place](), 0, size
-    while left:
-        if width := left % WIDTH:
-            found.append(Place(level, left // WIDTH, width))
-        level, left = level + 1, left // WIDTH
-    return [Place(ENTRIES, found[0].number, found[0].width), *found] if size % WIDTH else found
+def changed(since: int, size: int) -> Iterator[Place]:
+    """Yield the tiles, and the bundles of entries, that a log of this size has and one of `since` entries had not. The
+    other ones that are not full are as they were.
+    """
+    level, was, now = 0, since, size
+    while now:
+        if was < now:
+            for number in range(was // WIDTH, -(-now // WIDTH)):
+                width = min(WIDTH, now - number * WIDTH)
+                yield Place(level, number, width)
+                if not level:
+                    yield Place(ENTRIES, number, width)
+        level, was, now = level + 1, was // WIDTH, now // WIDTH
 
 
 def bundle(entries: Sequence[bytes]) -> bytes:

@@ -1,0 +1,409 @@
+"""The log is published: its tree in tiles, a checkpoint of it signed every 10 s or 10,000 entries, all of it as files.
+
+Whatever dies, whoever else publishes, and whatever copy of SQL it goes on from: what was signed once is never signed
+otherwise, and the files that the last checkpoint covers are all there.
+"""
+
+import random
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import text
+
+from consent_engine.adapters.log_folder import LogFolder
+from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.domain.leaf import Chained, Leaf
+from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned, PrivateKey, followed
+from consent_engine.domain.log.merkle import HASH_BYTES, Tree, consistent, included, leaf_hash, published
+from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, changed
+from consent_engine.engine.publishing import EVERY, EVERY_MS, Keys, Publisher, content, files, growth, proof
+from consent_engine.errors import BrokenRecord, LogForked
+from tests.archive.house import append
+
+NAME = "log.example/consent"
+DAY_MS = 86_400_000
+
+
+def entries_of(count, first=0):
+    return [Leaf(Chained.ORDER, f"{n:028x}", 0, 1, "h" * 43).entry for n in range(first, first + count)]
+
+
+def tree_of(log, size):
+    return Tree(leaf_hash(published(entry)) for _, entry, _ in log.entries(0, size))
+
+
+class Recording:
+    """A key that keeps what it signed: whoever saw one of these must never see another history."""
+
+    def __init__(self, name=NAME):
+        self._inner = PrivateKey.made(name)
+        self.key = self._inner.key
+        self.signed = []
+
+    def sign(self, message):
+        self.signed.append(message.decode())
+        return self._inner.sign(message)
+
+
+class Press:
+    """A log, its key and its folder, and publishing on them."""
+
+    def __init__(self, archive, path):
+        self.log = SqlLog(archive)
+        self.public = self.log.public
+        self.key = Recording()
+        self.folder = LogFolder(path)
+        self.now = 1_764_000_000_000
+        self.count = 0
+
+    def add(self, count):
+        append(self.log, entries_of(count, self.count))
+        self.count += count
+
+    def publish(self, public=None, folder=None, keys=None):
+        return Publisher(public or self.public, keys or Keys([self.key]), folder or self.folder).publish(self.now)
+
+    def later(self, ms=EVERY_MS):
+        self.now += ms
+
+    def kept(self):
+        """The size of the folder's checkpoint, after everything that it covers was checked; 0 where there is none."""
+        note = self.folder.kept()
+        if note is None:
+            return 0
+        assert note.signers([self.key.key])
+        checkpoint, tree = Checkpoint.decode(note.text), Tree()
+        for place in changed(0, checkpoint.size):
+            found = (self.folder.path / str(place)).read_bytes()
+            if place.level == ENTRIES:
+                rows = self.log.entries(place.number * WIDTH, place.width)
+                assert found == bundle([published(entry) for _, entry, _ in rows])
+            elif place.level == 0:
+                for n in range(0, len(found), HASH_BYTES):
+                    tree.add(found[n : n + HASH_BYTES])
+            else:
+                assert len(found) == place.width * HASH_BYTES
+        assert (tree.size, tree.root) == (checkpoint.size, checkpoint.root)
+        return checkpoint.size
+
+    def one_history(self):
+        """All that was ever signed is of the log as it is."""
+        for each in self.key.signed:
+            checkpoint = Checkpoint.decode(each)
+            assert tree_of(self.log, checkpoint.size).root == checkpoint.root
+
+
+@pytest.fixture
+def press(archive, tmp_path):
+    return Press(archive, tmp_path / "log")
+
+
+@pytest.fixture
+def quick(small, tmp_path):
+    """On SQLite only, for tests that do not depend on the database."""
+    return Press(small.archive, tmp_path / "log")
+
+
+# -- when --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_signed_every_ten_seconds_or_ten_thousand_entries_and_only_of_a_log_that_grew(press):
+    assert (press.publish(), press.kept()) == (None, 0)
+    press.add(300)
+    assert press.publish().checkpoint.size == press.kept() == 300
+    press.later()
+    assert press.publish() is None, "it did not grow"
+    press.add(1)
+    press.later(EVERY_MS - 1)
+    assert press.publish().checkpoint.size == press.kept() == 301
+    press.add(1)
+    press.later(EVERY_MS - 1)
+    assert press.publish() is None, "not yet"
+    press.add(EVERY - 2)
+    assert press.publish() is None
+    press.add(1)
+    assert press.publish().checkpoint.size == press.kept() == 301 + EVERY, "so many are enough"
+    press.one_history()
+
+
+def test_every_entry_is_shown_to_be_in_every_later_checkpoint_and_each_to_begin_with_those_before(press):
+    signed = []
+    for count in (1, 254, 1, 1, 256, 700):
+        press.add(count)
+        signed.append(press.publish())
+        press.later()
+    for n, one in enumerate(signed):
+        for number in {0, 1, 254, 255, 256, one.checkpoint.size - 1} & set(range(one.checkpoint.size)):
+            [(_, entry, _)] = press.log.entries(number, 1)
+            shown = proof(press.public, number, one)
+            leaf = leaf_hash(published(entry))
+            assert included(leaf, number, one.checkpoint.size, shown.hashes, one.checkpoint.root)
+            assert press.public.number_of(published(entry)) == number
+        for other in signed[n:]:
+            old, new = one.checkpoint, other.checkpoint
+            assert consistent(old.size, old.root, new.size, new.root, growth(press.public, old.size, new.size))
+        with pytest.raises(LookupError):
+            proof(press.public, one.checkpoint.size, one)
+    assert press.public.covering(256) == signed[3]
+    assert press.public.covering(press.count) is None
+    assert press.public.newest() == signed[-1]
+
+
+def test_partial_tiles_go_once_the_whole_one_is_there(quick):
+    for _ in range(4):
+        quick.add(100)
+        quick.publish()
+        quick.later()
+    parts = sorted(str(each.relative_to(quick.folder.path)) for each in quick.folder.path.rglob("*.p"))
+    assert parts == ["tile/0/001.p", "tile/1/000.p", "tile/entries/001.p"]
+
+
+def test_what_is_served_is_what_the_files_hold_and_nothing_more(press):
+    press.add(700)
+    press.publish()
+    for place in changed(0, 700):
+        assert content(press.public, place) == (press.folder.path / str(place)).read_bytes()
+    for place in (
+        Place(0, 2, 189),
+        Place(0, 3, 1),
+        Place(ENTRIES, 2, 189),
+        Place(1, 0, 3),
+        Place(2, 0, 1),
+        Place(0, 2),
+    ):
+        with pytest.raises(LookupError):
+            content(press.public, place)
+    assert content(press.public, Place(0, 2, 7)) == content(press.public, Place(0, 2, 188))[: 7 * HASH_BYTES]
+
+
+def test_of_old_checkpoints_one_an_hour_is_kept(press):
+    for n in range(12):
+        press.add(1)
+        press.publish()
+        press.later(600_000 if n < 11 else 2 * DAY_MS)
+    press.add(1)
+    press.publish()
+    ages = [(each.at - 1_764_000_000_000) // 600_000 for each in press.public.checkpoints(0, 100)]
+    assert ages == [0, 6, 299], "the first of each hour, and the newest one"
+
+
+# -- whatever dies -----------------------------------------------------------------------------------------------------
+
+
+class Dies(BaseException):
+    """The process is gone."""
+
+
+class Mortal:
+    """Hands on to something, and dies before its n-th call, or after it and before the answer: 2n, 2n + 1."""
+
+    def __init__(self, inner, life):
+        self._inner = inner
+        self._life = life
+
+    def __getattr__(self, name):
+        step = getattr(self._inner, name)
+        return self._publishing if name == "publishing" else lambda *a, **k: self._life.step(step, *a, **k)
+
+    @contextmanager
+    def _publishing(self):
+        with self._inner.publishing() as to:
+            yield Mortal(to, self._life)
+            self._life.step(lambda: None)
+        self._life.step(lambda: None)
+
+
+class Life:
+    def __init__(self, at):
+        self.at, self.steps = at, 0
+
+    def step(self, done, *args, **more):
+        self.steps += 2
+        if self.steps - 2 == self.at:
+            raise Dies
+        answer = done(*args, **more)
+        if self.steps - 1 == self.at:
+            raise Dies
+        return answer
+
+
+class MortalFolder(LogFolder):
+    """A folder in which each file is a step, too."""
+
+    def __init__(self, path, life):
+        super().__init__(path)
+        self._life = life
+
+    def kept(self):
+        return self._life.step(super().kept)
+
+    def write(self, note, files):
+        def each(since):
+            for found in files(since):
+                yield self._life.step(lambda found=found: found)
+            self._life.step(lambda: None)
+
+        self._life.step(super().write, note, each)
+
+
+def test_whenever_it_dies_nothing_is_signed_twice_and_the_rest_follows(quick):
+    points = 0
+    while True:
+        quick.add(130)
+        quick.later()
+        life = Life(points)
+        try:
+            quick.publish(Mortal(quick.public, life), MortalFolder(quick.folder.path, life))
+            break
+        except Dies:
+            points += 1
+        assert quick.kept() <= quick.count, "what the folder has is whole, however far it came"
+        quick.one_history()
+        if points % 3 == 0:
+            quick.publish()
+            assert quick.public.newest().checkpoint.size == quick.kept()
+    assert points > 30
+    quick.later()
+    quick.publish()
+    assert quick.kept() == quick.count
+    quick.one_history()
+
+
+def test_several_that_publish_at_once_show_one_history(press, tmp_path):
+    another = Press(press.log.archive, tmp_path / "another")
+    another.key = press.key
+    mixed = random.Random(7)  # noqa: S311 - a fixed order
+    for _ in range(40):
+        who = mixed.choice([press, another])
+        press.add(mixed.randrange(60))
+        who.now = press.now = press.now + mixed.choice([0, EVERY_MS])
+        who.publish()
+    another.count = press.count
+    for each in (press, another):
+        each.now = press.now + EVERY_MS
+        each.publish()
+        each.kept()
+        each.one_history()
+
+
+# -- what is not the log that was signed -------------------------------------------------------------------------------
+
+
+def sql(press, *statements):
+    with press.log.archive.asking() as connection:
+        for each in statements:
+            connection.execute(text(each))
+
+
+def older(press, size, tiled=None):
+    """SQL is as it was when the log had so many entries."""
+    sql(
+        press, f"DELETE FROM log WHERE n >= {size}", f"UPDATE archive_meta SET value = '{size}' WHERE name = 'log'",  # noqa: S608
+        f"DELETE FROM log_checkpoints WHERE size > {size}",  # noqa: S608
+    )  # fmt: skip
+    sql(press, "DELETE FROM log_tiles", "UPDATE archive_meta SET value = '0' WHERE name = 'log_tiled'")
+    press.count = size
+
+
+def test_an_older_copy_of_sql_is_a_fork_at_once_and_after_it_grew_again(press):
+    press.add(400)
+    press.publish()
+    press.later()
+    press.add(100)
+    press.publish()
+    older(press, 400)
+    signed = len(press.key.signed)
+    with pytest.raises(LogForked, match="has 400 entries, and 500 were signed"):
+        press.publish()
+    append(press.log, entries_of(100, 100_000))
+    press.later()
+    with pytest.raises(LogForked, match="first 500 entries are not those that were signed"):
+        press.publish()
+    append(press.log, entries_of(300, 200_000))
+    with pytest.raises(LogForked):
+        press.publish()
+    assert len(press.key.signed) == signed, "nothing more is signed"
+    assert Checkpoint.decode(press.folder.kept().text).size == 500, "what shows it is kept"
+
+
+def test_a_log_that_was_changed_before_it_was_published_stops_where_an_entry_is_gone(quick):
+    quick.add(10)
+    sql(quick, "DELETE FROM log WHERE n = 4")
+    with pytest.raises(BrokenRecord, match="entry 4 of the log is gone"):
+        quick.publish()
+
+
+def test_tiles_that_were_changed_or_cut_are_not_signed(quick):
+    for damage in ("SET hashes = zeroblob(length(hashes))", "SET hashes = substr(hashes, 1, 40)"):
+        quick.add(300)
+        quick.later()
+        quick.publish()
+        sql(quick, f"UPDATE log_tiles {damage} WHERE level = 0 AND number = {quick.count // WIDTH}")
+        quick.add(1)
+        quick.later()
+        with pytest.raises(LogForked):
+            quick.publish()
+        older(quick, quick.count)
+        quick.publish()
+        quick.one_history()
+
+
+def test_another_key_and_another_name_sign_nothing(quick):
+    quick.add(10)
+    quick.publish()
+    quick.add(10)
+    quick.later()
+    for other, said in (
+        (Recording(), "another key than CONSENT_LOG_KEY"),
+        (Recording("other.example"), "is signed as"),
+    ):
+        with pytest.raises(LogForked, match=said):
+            quick.publish(keys=Keys([other]))
+        assert other.signed == []
+    assert quick.publish().checkpoint.size == 20
+
+
+def test_a_checkpoint_of_another_log_in_the_folder_and_one_that_was_changed_are_named(quick, tmp_path):
+    quick.add(10)
+    quick.publish()
+    kept = quick.folder.path / "checkpoint"
+    was = kept.read_text("utf-8")
+    for wrong, error, said in (
+        (was.replace("\n10\n", "\n11\n"), LogForked, "is false"), (was[:60], BrokenRecord, "changed or cut"),
+        (str(Note(str(Checkpoint("other.example", 3, b"r" * 32))).signed_by(Recording("other.example"))), LogForked,
+         "another key"), ("", BrokenRecord, "changed or cut"),
+    ):  # fmt: skip
+        kept.write_text(wrong, "utf-8")
+        with pytest.raises(error, match=said):
+            quick.publish()
+    kept.write_text(was, "utf-8")
+    assert quick.publish() is None
+
+
+# -- another key -------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_key_signs_beside_the_old_one_and_both_say_that_it_follows(press):
+    old, new = press.key, Recording()
+    press.add(10)
+    press.publish()
+    press.add(10)
+    press.later()
+    signed = press.publish(keys=Keys([new, old]))
+    assert signed.note.signers([old.key, new.key]).keys() == {old.key, new.key}
+    rotations = press.public.rotations()
+    assert followed([old.key], rotations) == {old.key, new.key}
+    press.publish(keys=Keys([new, old]))
+    assert press.public.rotations() == rotations, "said once"
+    press.add(10)
+    press.later()
+    alone = press.publish(keys=Keys([new]))
+    assert alone.note.signers(followed([old.key], rotations)) == {new.key: 0}
+    with pytest.raises(NotSigned):
+        followed([old.key], [rotations[0]._replace(text=rotations[0].text.replace(str(new.key), str(old.key)))])
+
+
+def test_the_files_of_a_log_are_those_since_a_size(quick):
+    quick.add(300)
+    quick.publish()
+    assert [str(place) for place, _ in files(quick.public, 299, 300)] == ["tile/0/001.p/44", "tile/entries/001.p/44"]
