@@ -29,6 +29,7 @@ from consent_engine.api.routes import (
     pauses,
     permits,
     plans,
+    public_log,
     refusals,
     registrations,
     reports,
@@ -60,6 +61,7 @@ PARTS = (
     reveals,
     docs,
     endings,
+    public_log,
 )  # fmt: skip
 """The parts of the API, the most requested first: addresses are compared in this order."""
 BACKLOG = 2048
@@ -97,7 +99,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.bounds, app.state.front, app.state.metrics = bounds, front, metrics
     app.state.codes = Brake()
-    app.state.tariffs = Recent(bounds.tariffs_s)
+    app.state.tariffs, app.state.checkpoint = Recent(bounds.tariffs_s), Recent(bounds.tariffs_s)
     install_pages(app, front, settings, rq_url)
     return app
 

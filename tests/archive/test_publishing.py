@@ -12,10 +12,10 @@ from sqlalchemy import text
 
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.domain.leaf import Chained, Leaf
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned, PrivateKey, followed
 from consent_engine.domain.log.merkle import HASH_BYTES, Tree, consistent, included, leaf_hash, published
 from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, changed
+from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.publishing import EVERY, EVERY_MS, Keys, Publisher, content, files, growth, proof
 from consent_engine.errors import BrokenRecord, LogForked
 from tests.archive.house import append

@@ -79,9 +79,9 @@ def emptied(archive: Path) -> None:
     with closing(sqlite3.connect(archive, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for table in TABLES.sorted_tables:
-            stays = "WHERE name NOT IN ('id', 'schema', 'log')" if table is META else ""
+            stays = "WHERE name NOT IN ('id', 'schema', 'log', 'log_tiled')" if table is META else ""
             connection.execute(f"DELETE FROM {table.name} {stays}")  # noqa: S608 - our own tables' names
-        connection.execute("UPDATE archive_meta SET value = '0' WHERE name = 'log'")
+        connection.execute("UPDATE archive_meta SET value = '0' WHERE name IN ('log', 'log_tiled')")
         connection.execute("COMMIT")
 
 

@@ -20,13 +20,16 @@ PARTS = {
     "rest": "",
     "version": "1",
     "span": "hour",
+    "path": "0/000",
 }
 PUBLIC = {
     "/", "/sign-in", "/sign-out", "/assets/{name}", "/docs", "/openapi.json", "/tariffs", "/tariffs.json",
     "/tariffs/{code}", "/tariffs/{code}.json", "/tariffs/{code}/{version}", "/tariffs/{code}/{version}.json",
-    "/healthz", "/readyz", "/rq", "/report", "/v1/reports/code",
+    "/healthz", "/readyz", "/rq", "/report", "/v1/reports/code", "/log/checkpoint",
+    "/log/tile/{path:path}", "/log/entries/{path:path}",
+    "/v1/log/proof",
 }  # fmt: skip
-"""Served to anybody: the sign-in, its assets, the published tariffs. /rq redirects to pages that are not."""
+"""Served to anybody: the sign-in, its assets, the published tariffs, the log. /rq redirects to pages that are not."""
 WITHOUT_A_SESSION = {"/v1/reports/code", "/report"}
 """Change something for the holder of the code that was sent to the number: a session adds no right."""
 PROVEN = re.compile("/v1/gateways/")
@@ -209,7 +212,7 @@ def reading(door):
 
 
 RQ_PAGES = {"/rq/", "/rq/0/view/workers", "/rq/0/view/jobs", "/rq/0/data/queues.json", "/rq/0/data/workers.json"}
-KEEPS = re.compile("/assets/|/tariffs")
+KEEPS = re.compile("/assets/|/tariffs|/log/")
 LOOSER = re.compile("/rq/")
 NOT_THERE = ["/nothing", "/v1/nothing", "/rq/nothing", "/assets/nothing", "/%00", "/v1/orders/x", "/ops/"]
 

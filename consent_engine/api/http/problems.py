@@ -86,6 +86,10 @@ class RegistrationNotFound(Refused, code="registration_not_found"):
     """There is no such registration."""
 
 
+class NotInLog(Refused, code="not_in_log"):
+    """The public log has no such entry, tile or checkpoint, or not yet."""
+
+
 class NotReady(StoreUnavailable, code="not_ready"):
     """A requirement for serving is missing; `reasons` say which."""
 
@@ -107,6 +111,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     ReportNotFound: HTTPStatus.NOT_FOUND,
     RefusalNotFound: HTTPStatus.NOT_FOUND,
     RegistrationNotFound: HTTPStatus.NOT_FOUND,
+    NotInLog: HTTPStatus.NOT_FOUND,
     TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     Refused: HTTPStatus.CONFLICT,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

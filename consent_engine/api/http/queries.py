@@ -50,6 +50,12 @@ class Waits(StrictForm):
     )
 
 
+class AskProof(StrictForm):
+    """An entry of the public log."""
+
+    leaf: str = Field(pattern=r"^[A-Za-z0-9_-]{43}$", description="what is published of it: 32 bytes in base64url")
+
+
 class Paged(Waits):
     """Parameters that choose a page of a list."""
 

@@ -180,6 +180,12 @@ VIEWS: dict[str, Any] = {
     "OrderList": {"orders": [_ORDER_VIEW | {"msisdn": "+86138****8000"}], "cursor": ""},
     "PlanView": _PLAN_VIEW,
     "PlanList": {"items": [_PLAN_VIEW]},
+    "ProofView": {
+        "leaf": "bjQLnP-zepicpUTmu3gKLHiQHT-zNzh2hRGjBhevoB0", "number": 41,
+        "proof": ["CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I="],
+        "checkpoint": "consent.example.com/log\n70000\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
+        "\N{EM DASH} consent.example.com/log Uw2QOg==\n",
+    },
     "ProposalView": {
         "by": "head-bj", "at": "2025-08-01T10:04:40.512+08:00", "plan": _PLAN_VIEW | {"version": 2, "sale": "proposed"},
     },

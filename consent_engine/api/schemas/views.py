@@ -58,6 +58,15 @@ class Listed(View):
     )
 
 
+class ProofView(View):
+    """That an entry is in the public log (RFC 9162, 2.1.3)."""
+
+    leaf: str = Field(description="what is published of the entry, as it was asked for")
+    number: int = Field(description="its number in the log, from 0")
+    proof: list[str] = Field(description="hashes in base64, from its sibling up to the root of the checkpoint")
+    checkpoint: str = Field(description="the signed note of the newest checkpoint")
+
+
 class PlanRef(View):
     """The plan an order is for, in the version that was sold."""
 
