@@ -10,6 +10,7 @@ from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.publishing import Publisher
 from consent_engine.engine.scribe import write_out
 from consent_engine.engine.witnessing import Witnessing
+from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Store
 from workers.ticking import Ticking
 
@@ -65,7 +66,9 @@ class Scribe(Ticking):
         while not self._ending.is_set():
             with self._round():
                 store = store or self._make()
-                if is_due(store, self._tick_s):
-                    write_out(store, self._reader, BATCHES)
+                new = write_out(store, self._reader, BATCHES) if is_due(store, self._tick_s) else 0
+                # Another reader may have had the cells: only SQL's being fresh shows that the archive is back.
+                if self._trouble.times and not new and is_due(store, self._tick_s):
+                    raise ArchiveUnavailable("SQL is still behind")
             pause = min(self._tick_s * 2 ** min(self._trouble.times, 10), max(MOST_PAUSE_S, self._tick_s))
             self._ending.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - jitter

@@ -7,6 +7,7 @@ from consent_engine.engine.scribe import write_out
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from tests.archive.house import LogThrough
 from tests.conftest import OTHER
+from tests.waiting import until
 from workers.scribe import Scribe, is_due
 
 WAIT_S = 60
@@ -74,3 +75,45 @@ def test_of_many_workers_one_brings_a_beat_and_the_others_leave_what_came_since(
     assert not is_due(store, 1)
     small.clock.now += 500
     assert is_due(store, 1)
+
+
+class Watched:
+    """A journal that counts how often it is asked how much waits."""
+
+    def __init__(self, inner):
+        self._inner, self.looks = inner, 0
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def waiting(self):
+        self.looks += 1
+        return self._inner.waiting()
+
+
+def test_trouble_is_not_over_because_another_process_reads_the_journal_in_vain(small, caplog):
+    small.settled()
+    tried, journal = [], Watched(small.engine.store.journal)
+
+    def away(_, entries):
+        tried.append(entries)
+        raise ArchiveUnavailable("the archive cannot be reached")
+
+    store = replace(small.engine.store, log=LogThrough(small.engine.store.log, away), journal=journal)
+    assert store.bound_archive()
+    scribe = Scribe(lambda: store, "w", tick_s=0.01)
+    scribe.start()
+    until("it failed", lambda: tried)
+
+    def another_reads():
+        small.clock.forward(seconds=60)  # whoever had the cell has it no more
+        return small.engine.store.journal.read(1, "another", store.archive.id())
+
+    until("another process has its turn", another_reads)
+    seen = journal.looks
+    until("it looked again", lambda: journal.looks > seen + 4)
+    scribe.stop()
+    scribe.join(WAIT_S)
+    told = [record.message for record in caplog.records if record.name == "workers.scribe"]
+    assert len(told) == 1, told
+    assert small.client.llen(small.cell.journal) > 0
