@@ -26,8 +26,10 @@ SLOW_MS = 5_000
 """Half of the default call timeout."""
 
 
-def work(store: Store, registry: Registry, survey: RedisSurvey, targets: Sequence[Endpoint]) -> Iterator[Finding]:
-    """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages."""
+def work(
+    store: Store, registry: Registry, survey: RedisSurvey, targets: Sequence[Endpoint], call_ms: Millis
+) -> Iterator[Finding]:
+    """Check workers, lanes, gateways and BSS, the stuck list, unmatched messages. call_ms: how long a call may last"""
     heard = registry.workers(HEARD_WITHIN_MS)
     if heard:
         yield good(f"{len(heard)} workers were heard from")
@@ -37,7 +39,7 @@ def work(store: Store, registry: Registry, survey: RedisSurvey, targets: Sequenc
     yield from _paused(paused, registry.now())
     yield from _lanes(store.lanes, heard.values(), {name for to, name in paused if to == LANE})
     yield from outside(health_of(registry.counted(), targets, registry.now()), registry.now())
-    yield from slow(lately(registry, targets))
+    yield from slow(lately(registry, targets, call_ms))
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
 

@@ -94,6 +94,7 @@ class Engine:
         to_number = self.inspector.to_number
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, to_number, self._all, registry)
         self.reveals = Revealer(registry, self.run)
+        self.call_ms = pace.call_ms
         self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
         known = Shelf(self.catalogue, pace.watch).known

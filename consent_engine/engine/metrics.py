@@ -23,6 +23,11 @@ _FAILED = frozenset({Unavailable, Uncertain})
 OUTCOMES = tuple(_WORDS.values())
 
 
+def clipped(longest_s: float) -> list[float]:
+    """Return the upper bounds of BUCKETS for what lasts so long at most, by its time-out."""
+    return [min(bound, longest_s) for bound in BUCKETS]
+
+
 class Measures:
     """The counts of one performer, until they are drained."""
 

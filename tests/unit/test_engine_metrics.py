@@ -1,5 +1,8 @@
 """The measurements of workers, and their form in /metrics."""
 
+import math
+import re
+
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.registry import Collector
@@ -12,12 +15,13 @@ from consent_engine.ports import Endpoint
 
 
 class Once(Collector):
-    def __init__(self, counted, health=()):
+    def __init__(self, counted, health=(), longest_s=math.inf):
         self.counted = counted
         self.health = health
+        self.longest_s = longest_s
 
     def collect(self):
-        return of_calls(self.counted, self.health)
+        return of_calls(self.counted, self.health, self.longest_s)
 
 
 def test_calls_are_counted_by_whom_they_went_to_and_how_they_ended():
@@ -34,6 +38,15 @@ def test_calls_are_counted_by_whom_they_went_to_and_how_they_ended():
     assert 'consent_outside_call_duration_seconds_bucket{le="300.0",to="bss"} 0.0' in page
     assert 'consent_outside_call_duration_seconds_sum{to="gateway"} 0.27' in page
     assert 'consent_notification_delay_seconds_bucket{le="1.0"} 1.0' in page
+
+
+def test_no_call_is_shown_as_longer_than_its_time_out():
+    measures = Measures()
+    for seconds in (0.2, 10.003, 10.2, 11):
+        measures.called(Endpoint("bss", "crm"), Uncertain("timeout"), seconds, 3)
+    page = generate_latest(Once(measures.drain(), longest_s=10.0)).decode()
+    bounds = re.findall(r'duration_seconds_bucket\{le="([^"]+)",to="bss"\} (\S+)', page)
+    assert bounds[-3:] == [("5.0", "1.0"), ("10.0", "4.0"), ("+Inf", "4.0")]
 
 
 def test_every_way_to_end_is_there_before_the_first_call_ends_so():

@@ -1,6 +1,7 @@
 """Metrics of outside calls, as workers measured them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
@@ -16,6 +17,7 @@ from consent_engine.engine.metrics import (
     OUTCOMES,
     PROMPT_S,
     UNASKED,
+    clipped,
 )
 from consent_engine.engine.outside_health import FEW_CALLS, Health
 from consent_engine.ports import Endpoint
@@ -37,9 +39,10 @@ _OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (
 _LATE = (*(str(bound) for bound in BUCKETS if bound > PROMPT_S), BEYOND)
 
 
-def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Iterator[Metric]:
+def of_calls(counted: Mapping[str, float], health: Sequence[Health] = (), longest_s: float = inf) -> Iterator[Metric]:
     """Calls by gateway or BSS and by outcome, their durations, and the time from an activation to the hand-over of its
-    notification."""
+    notification. longest_s: how long a call may last; one that timed out lasted so long, and no bucket lies beyond
+    """
     # Every series from 0 on: a rate does not see the first increment of a new series.
     ended = {(each.target.to, outcome, each.target.name): 0.0 for each in health for outcome in OUTCOMES}
     for name, count in counted.items():
@@ -51,7 +54,7 @@ def of_calls(counted: Mapping[str, float], health: Sequence[Health] = ()) -> Ite
     yield counter("consent_outside_calls", text, ("to", "outcome", "name"), sorted(ended.items()))
     lasted = HistogramMetricFamily("consent_outside_call_duration_seconds", "Duration of outside calls", labels=("to",))
     for to in sorted({name.split("|")[1] for name in counted if name.startswith(f"{CALL_SECONDS}|")}):
-        lasted.add_metric((to,), *_histogram(counted, f"{CALL_SECONDS}|{to}"))
+        lasted.add_metric((to,), *_histogram(counted, f"{CALL_SECONDS}|{to}", longest_s))
     yield lasted
     text = "From activation to the notification's hand-over"
     delay = HistogramMetricFamily("consent_notification_delay_seconds", text)
@@ -85,10 +88,12 @@ def of_paused(paused: Mapping[Endpoint, Millis], health: Sequence[Health], now: 
     return gauge("consent_paused_seconds", text, ("to", "name"), rows)
 
 
-def _histogram(counted: Mapping[str, float], name: str) -> tuple[list[tuple[str, float]], float]:
+def _histogram(
+    counted: Mapping[str, float], name: str, longest_s: float = inf
+) -> tuple[list[tuple[str, float]], float]:
     """Cumulative buckets, and the sum."""
-    buckets, total = [], 0.0
-    for bound in (*map(str, BUCKETS), BEYOND):
+    buckets, total = dict[str, float](), 0.0
+    for bound, shown in zip((*BUCKETS, BEYOND), (*clipped(longest_s), BEYOND), strict=True):
         total += counted.get(f"{name}|{bound}", 0)
-        buckets.append((bound, total))
-    return buckets, counted.get(f"{name}|sum", 0.0)
+        buckets[str(shown)] = total
+    return list(buckets.items()), counted.get(f"{name}|sum", 0.0)

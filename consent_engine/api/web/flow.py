@@ -30,7 +30,7 @@ async def flow(request: Request, _caller: ApiKey, span: str) -> bytes:
 
 
 def look(engine: Engine, span: str) -> bytes:
-    found = flow_of(engine.registry, span, targets_of(engine.outside))
+    found = flow_of(engine.registry, span, targets_of(engine.outside), engine.call_ms)
     values = {
         "since": instant(found.since),
         "step_ms": found.step,

@@ -46,6 +46,15 @@ def test_the_last_hour_and_day_are_told_for_each_lane_gateway_and_the_bss(door, 
     assert len(answer.content) < MOST_BYTES
 
 
+def test_a_call_that_timed_out_lasted_no_longer_than_its_time_out(door):
+    measures = Measures()
+    for _ in range(20):
+        measures.called(GATEWAY, Unavailable("no answer in time"), 10.004, door.engine.registry.now())
+    door.engine.registry.count(measures.drain(), measures.heard(), measures.flow())
+    gateway = of(door.sign_in(Role.OPS).get("/ops/flow/hour").json(), "gateway", "simulated")
+    assert (gateway["all_p50"], gateway["all_p95"]) == (10_000, 10_000)
+
+
 def test_what_was_told_is_not_told_twice_and_goes_by_itself(door, measured):
     assert measured.flow() == {}
     keys = door.redis.keys("ce:{0}:flow:*")
