@@ -195,12 +195,13 @@ class SameAdmin(Forbidden, code="same_admin"):
 
 class StoreUnavailable(ConsentError, code="store_unavailable"):
     """The store cannot take it now. The same request again is safe. named_by: the setting or option whose address leads
-    nowhere; "" where the address is not the reason.
+    nowhere; "" where the address is not the reason · silent: it was asked, and did not answer in time: any other
+    question would wait as long
     """
 
-    def __init__(self, *message: object, named_by: str = "") -> None:
+    def __init__(self, *message: object, named_by: str = "", silent: bool = False) -> None:
         super().__init__(*message)
-        self.named_by = named_by
+        self.named_by, self.silent = named_by, silent
 
 
 class NotDurable(StoreUnavailable, code="not_durable"):

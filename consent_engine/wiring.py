@@ -12,7 +12,7 @@ from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.outbound import poster
-from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.client import PATIENCE_S, Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
@@ -63,11 +63,13 @@ class Installation:
     watch: Callable[[], float] = monotonic
     rest: Callable[[float], object] = sleep
     """seconds by a clock that never jumps, and the waiting by it"""
+    patience_s: float = PATIENCE_S
+    """how long an answer of Redis may take"""
 
     def engine(self) -> Engine:
         """Make an engine on real adapters, with its own clients."""
         settings, secret = self.settings, self.secret
-        store, registry, seal = _kept(settings, self.redis_url, secret)
+        store, registry, seal = _kept(settings, self.redis_url, secret, self.patience_s)
         archive = self.archive or archive_of(settings)
         archive.seal = archive.seal or seal
         return Engine(
@@ -285,11 +287,13 @@ def terms(settings: Settings, secret: str) -> Terms:
     )  # fmt: skip
 
 
-def _kept(settings: Settings, redis_url: str, secret: str) -> tuple[Store, Registry, Seal]:
+def _kept(
+    settings: Settings, redis_url: str, secret: str, patience_s: float = PATIENCE_S
+) -> tuple[Store, Registry, Seal]:
     """Return the store (one cell, or as many as a cluster is divided into), the registry for all else, and the seal."""
 
     def wire(cell: Cell) -> Wire:
-        client = connect(redis_url, tag=str(cell.number))
+        client = connect(redis_url, patience_s, tag=str(cell.number))
         return Wire(client, proves=settings.durability == "strict", replicas=settings.replicas)
 
     clustered = is_cluster(redis_url)

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import uvicorn
 from starlette.applications import Starlette
@@ -66,6 +67,9 @@ PARTS = (
 """The parts of the API, the most requested first: addresses are compared in this order."""
 BACKLOG = 2048
 KEEP_ALIVE_S = 15
+PATIENCE_S = 2.5
+"""How long an answer of Redis may take: a request is answered 503 within 3 s while Redis does not answer. Longer than
+the proof that a write is on disk."""
 FINISH_S = 20
 """How long requests under way may take to end after SIGTERM or SIGINT."""
 
@@ -109,7 +113,7 @@ def run(installation: Installation, host: str, port: int, listening: Callable[[s
 
     Raises SettingsError when the address cannot be bound. Port 0 takes any free port.
     """
-    settings = installation.settings
+    settings, installation = installation.settings, replace(installation, patience_s=PATIENCE_S)
     with _bound(host, port) as listener, _bound_metrics(settings.metrics_addr) as theirs:
         app = create_app(installation.engine, settings, installation.rq_url, theirs)
         config = uvicorn.Config(

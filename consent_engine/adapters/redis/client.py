@@ -17,6 +17,7 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import TimeoutError as SilentServer
 
 from consent_engine.adapters.redis.hiredis_guard import answers as answers_of
 from consent_engine.adapters.redis.hiredis_guard import in_main_thread, packed, spoken
@@ -28,7 +29,9 @@ from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
 
 NAMED_BY = "CONSENT_REDIS_URL"
 """The setting that names the Redis, where no option does."""
-PROOF_TIMEOUT_MS = 3_000
+PATIENCE_S = 5.0
+"""How long an answer may take, where no caller waits for it."""
+PROOF_TIMEOUT_MS = 2_000
 ASK_AGAIN_MS = (10, 50, 200)
 """The first waits (ms) after which a replica that said "not yet" is asked again."""
 _TRIES = 3
@@ -47,7 +50,7 @@ class MayNotConnect(SettingsError, code="may_not_connect"):
     """No connection can be made with this address: a permission is missing, or its database."""
 
 
-def connect(url: str, timeout_s: float = 5.0, tag: str = "0") -> "Redis":
+def connect(url: str, timeout_s: float = PATIENCE_S, tag: str = "0") -> "Redis":
     """Make a client that sends nothing again: a lost answer is an error on which the caller decides.
 
     tag: in a cluster, the hash tag of the keys it is for
@@ -112,7 +115,8 @@ class Wire:
     def send(self, calls: Calls, *, prove: bool = False, repeat: bool = False) -> list[Any]:
         """Return the answers, in order. Raises StoreUnavailable, or NotDurable when `prove` asked for a proof in vain.
 
-        repeat: send everything again when the connection broke; only for calls that recognise their own repeat
+        repeat: send everything again when the connection broke; only for calls that recognise their own repeat. A
+        server that does not answer in time is not asked again
         """
         if not calls.rows:
             return []
@@ -122,9 +126,10 @@ class Wire:
             except (ResponseError, NotDurable):
                 raise
             except (RedisError, OSError) as error:
-                if attempt + 1 == (_TRIES if repeat else 1):
+                silent = isinstance(error, SilentServer | TimeoutError)
+                if silent or attempt + 1 == (_TRIES if repeat else 1):
                     said = f"store cannot be reached: {unreached(error)}"
-                    raise StoreUnavailable(said, named_by=self._named_by) from error
+                    raise StoreUnavailable(said, named_by=self._named_by, silent=silent) from error
         raise AssertionError("unreachable")
 
     def ask(self, *commands: tuple[str | int, ...], prove: bool = False) -> list[Any]:

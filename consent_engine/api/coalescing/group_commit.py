@@ -1,5 +1,7 @@
 """Group commit at the edge: items that arrive while a batch is under way form the next; each batch runs in one thread.
 
+All that waits behind a store that does not answer is answered with it: nobody waits longer than one question takes.
+
 The engine is synchronous and not safe for several threads, so an `EnginePool` gives every thread an engine of its own.
 """
 
@@ -9,7 +11,9 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import partial
+from time import monotonic
 from typing import Generic, TypeVar
 
 from consent_engine.domain.defects import place_of
@@ -39,6 +43,7 @@ class EnginePool:
         self._pool = ThreadPoolExecutor(size, thread_name_prefix=f"consent-{name}")
         self._own = _Own()
         self._asked = 0
+        self._silent_at = 0.0
 
     async def ask(self, work: Callable[[Engine], T]) -> T:
         """Have `work` done in one of the threads. Raises StoreUnavailable when too many wait."""
@@ -46,14 +51,20 @@ class EnginePool:
             raise StoreUnavailable("too many requests wait: the same request again is safe")
         self._asked += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._do, work)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._do, work, monotonic())
         finally:
             self._asked -= 1
 
-    def _do(self, work: Callable[[Engine], T]) -> T:
-        if self._own.engine is None:
-            self._own.engine = self._engines()
-        return work(self._own.engine)
+    def _do(self, work: Callable[[Engine], T], asked_at: float) -> T:
+        if asked_at < self._silent_at:
+            raise StoreUnavailable("the store does not answer: the same request again is safe", silent=True)
+        try:
+            if self._own.engine is None:
+                self._own.engine = self._engines()
+            return work(self._own.engine)
+        except StoreUnavailable as error:
+            self._silent_at = monotonic() if error.silent else self._silent_at
+            raise
 
     def close(self) -> None:
         """Let work under way end, and start none."""
@@ -106,9 +117,17 @@ class Batcher(Generic[Item, Result]):
                 results = await self._pool.ask(partial(self._run, [item for item, _ in batch]))
                 for (_, future), result in zip(batch, results, strict=True):
                     _settle(future, result)
+                if all(isinstance(each, StoreUnavailable) and each.silent for each in results):
+                    self._turn_away(results[0])
             except Exception as error:  # noqa: BLE001 - whatever it is, the callers wait for an answer
                 for _, future in batch:
                     _settle(future, error)
+
+    def _turn_away(self, silent: Result | Exception) -> None:
+        """Answer all that waits with the error of the batch that it waited for."""
+        turned, self._waiting, self._weight = self._waiting, deque(), 0
+        for _, _, future in turned:
+            _settle(future, silent)
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         """Take the next batch, of one item or up to MOST_IN_BATCH by weight. Items whose caller left are dropped."""
@@ -127,7 +146,7 @@ class Batcher(Generic[Item, Result]):
         try:
             return [result for _, result in zip(items, self._work(engine, items), strict=True)]
         except StoreUnavailable as error:
-            return [type(error)(*error.args) for _ in items]
+            return [copy(error) for _ in items]
         except Exception as error:  # noqa: BLE001 - the edge: logged by type, for the message may quote a person
             self._defects[type(error).__name__] += 1
             log.error("a batch of %d failed: %s", len(items), place_of(error))

@@ -14,7 +14,7 @@ function troubles(board) {
     return { key: `${each.to} ${each.name} ${each.reason}`, text: word(each.count ? `ops.waits_for_${each.to}` : `ops.fails_${each.to}`, facts) };
   });
   const late = board.lanes.filter((lane) => lane.late_ms > LATE_MS && !stands("lane", lane.lane));
-  const behind = lagOf(board) > LATE_MS ? [{ key: "sql", text: word("ops.sql_late", { for: span(lagOf(board)), at: dateAndClock(board.as_of) }) }] : [];
+  const behind = !board.funnel ? [{ key: "sql", text: word("ops.no_sql") }] : lagOf(board) > LATE_MS ? [{ key: "sql", text: word("ops.sql_late", { for: span(lagOf(board)), at: dateAndClock(board.as_of) }) }] : [];
   return [...calls, ...unshown(board), ...behind, ...late.map((lane) => ({ key: lane.lane, text: word("ops.lane_late", { name: word(`lane.${lane.lane}`), n: lane.due, for: span(lane.late_ms) }) }))];
 }
 

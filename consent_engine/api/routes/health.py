@@ -18,6 +18,8 @@ async def healthz(_request: Request) -> Alive:
 
 @operations.add("GET", "/readyz", PUBLIC, "Can the process serve?", Ready, problems=(NotReady,))
 async def readyz(request: Request) -> Ready:
-    """200 if the store is reachable and takes durable writes, and workers were heard from; else 503 with `reasons`."""
-    workers = await front_of(request).ready()
-    return Ready(status="ready", workers=workers)
+    """200 if the store is reachable and takes durable writes, and workers were heard from; else 503 with `reasons`.
+    Without the archive the process serves all but lists and old records: `archive` says so."""
+    front = front_of(request)
+    workers = await front.ready()
+    return Ready(status="ready", workers=workers, archive=await front.archive_answers())

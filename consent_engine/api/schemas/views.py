@@ -250,6 +250,7 @@ class Ready(View):
 
     status: str
     workers: int = Field(description="worker processes heard from within 15 s")
+    archive: bool = Field(description="whether the archive answers: while it does not, lists are answered 503")
 
 
 class FieldProblem(View):

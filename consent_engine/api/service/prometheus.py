@@ -21,7 +21,7 @@ from consent_engine.api.service.memory_metrics import of_rooms, rooms_of
 from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
 from consent_engine.api.service.report_metrics import of_codes, of_reports
 from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
-from consent_engine.api.service.service import HEARD_WITHIN_MS, Front
+from consent_engine.api.service.service import HEARD_WITHIN_MS, Front, archive_answers
 from consent_engine.api.service.worker_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.domain.call.call_counters import Summed
 from consent_engine.domain.days import DAY_MS, GREENWICH, later
@@ -38,7 +38,6 @@ from consent_engine.ports.queries import Queries
 T = TypeVar("T")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 PROBE = "probe"
-NOBODY = "0" * 28
 """An order id that no order can have."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
@@ -82,6 +81,8 @@ class Look:
     """undecided ones; None: SQL cannot be asked"""
     codes: tuple[int, int]
     """of the public door of reports: codes requested this hour, and the most that are sent in an hour"""
+    call_s: float
+    """how long an outside call may last"""
 
 
 class Metrics:
@@ -166,7 +167,7 @@ def of_store(look: Look) -> Iterator[Metric]:
         yield GaugeMetricFamily("consent_endings_open", text, value=ends.count)
         yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=age(ends, look.at))
     yield from of_clocks(look.clocks)
-    yield from of_calls(look.counted, look.outside)
+    yield from of_calls(look.counted, look.outside, look.call_s)
     yield from of_outside(look.outside)
     yield of_paused(look.paused, look.outside, look.at)
     yield from of_rooms(look.rooms)
@@ -210,6 +211,7 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
         _counted(engine, lambda queries: queries.endings.tally()),
         _counted(engine, lambda _: engine.reports.waiting()),
         (engine.reports.codes(), engine.reports.terms.codes_an_hour),
+        engine.call_ms / 1000,
     )
 
 
@@ -240,12 +242,9 @@ def _is_writable(engine: Engine) -> bool:
 
 def _archive_up(engine: Engine) -> bool:
     try:
-        engine.lookup.versions([NOBODY])  # not in the store, so the archive is asked
-    except ArchiveUnavailable:
-        return False
+        return archive_answers(engine)
     except StoreUnavailable:  # the archive's identity could not be recorded: nothing is known against it
         return True
-    return True
 
 
 def _of_days(engine: Engine, now: Millis) -> tuple[dict[str, dict[State, int]], dict[str, Summed]]:

@@ -1,5 +1,6 @@
 """Front: the layer between the event loop and the engine. Placing, receiving and asking have threads of their own."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.round_trips import or_raised
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import (
+    ArchiveUnavailable,
     BrokenRecord,
     ConsentError,
     Malformed,
@@ -58,6 +60,9 @@ BYTES_A_MESSAGE = 200
 """Bytes that count as one message when a webhook's body is weighed before it is parsed."""
 HEARD_WITHIN_MS = 15_000
 FRESH_S = 1.0
+ARCHIVE_S, ARCHIVE_FRESH_S = 1.0, 5.0
+NOBODY = "0" * 28
+"""The id of no order."""
 MOST_WAITS_S = 2.0
 """How long a list waits at most until SQL has the changes answered before."""
 
@@ -111,6 +116,7 @@ class Front:
         self.callers = Callers(self._askers, bounds.known_s)
         self._clock: Recent[float] = Recent(FRESH_S)
         self._readiness: Recent[int] = Recent(FRESH_S)
+        self._archive: Recent[bool] = Recent(ARCHIVE_FRESH_S)
 
     async def place(self, wanted: Placing) -> Placed:
         """Take an order. Raises the door's errors, and Busy while its question could not be sent in time."""
@@ -165,7 +171,20 @@ class Front:
 
     async def ready(self) -> int:
         """Return how many workers are heard from. Raises NotReady."""
-        return await self._readiness.of("", lambda: self.ask(self._ready))
+        try:
+            return await self._readiness.of("", lambda: self.ask(self._ready))
+        except NotReady:
+            raise
+        except StoreUnavailable:
+            raise NotReady(["the store cannot be reached, or takes no writes"]) from None
+
+    async def archive_answers(self) -> bool:
+        """Whether the archive answers, within ARCHIVE_S; all but lists and old records goes on without it."""
+        try:
+            async with asyncio.timeout(ARCHIVE_S):
+                return await self._archive.of("", lambda: self.ask(archive_answers))
+        except (StoreUnavailable, TimeoutError):
+            return False
 
     def _ready(self, engine: Engine) -> int:
         settings = self._settings
@@ -173,8 +192,6 @@ class Front:
             secret = settings.secret_for(settings.data_dir)
             engine.registry.check(secret, strict=settings.durability == "strict", cells=settings.cells)
             workers = len(engine.registry.workers(HEARD_WITHIN_MS))
-        except StoreUnavailable:
-            raise NotReady(["the store cannot be reached, or takes no writes"]) from None
         except SettingsError as error:
             raise NotReady([str(error)]) from None
         if not workers:
@@ -191,6 +208,15 @@ def _caught_up(engine: Engine, asked: Sequence[None]) -> Sequence[None]:
     with suppress(StoreUnavailable, BrokenRecord):  # a list then says itself as of when it is, or why there is none
         as_of_now(engine.store, MOST_WAITS_S)
     return asked
+
+
+def archive_answers(engine: Engine) -> bool:
+    """Whether the archive answers, and is the one these data belong to. Raises StoreUnavailable."""
+    try:
+        engine.lookup.versions([NOBODY])  # not in the store, so the archive is asked
+    except ArchiveUnavailable:
+        return False
+    return True
 
 
 def front_of(request: Request) -> Front:

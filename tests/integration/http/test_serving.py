@@ -4,27 +4,33 @@ import asyncio
 import http.client
 import json
 import logging
+import os
 import re
 import signal
 import socket
 import subprocess
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS
+from consent_engine.api.app import PATIENCE_S
 from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http.bodies import parse
 from consent_engine.api.http.bounds import USUAL
 from consent_engine.api.http.problems import STATUS, status_of
 from consent_engine.api.service.service import Post, weigh
+from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import BrokenRecord, ConsentError, Malformed, StoreUnavailable
 from consent_engine.ports import WebhookCall
-from tests.integration.api_door import FULL_SECRET, NUMBER, SECRET, is_problem, logged, order, reply
+from tests.archive.house import broken
+from tests.integration.api_door import FULL_SECRET, NUMBER, OTHER, SECRET, is_problem, logged, order, reply
 from tests.integration.http.process import api_command
 from tests.integration.http.routes import ROUTES
 from tests.waiting import HANGS_S
@@ -134,6 +140,40 @@ def test_an_engine_that_cannot_be_made_is_told_to_all():
 
     pool = EnginePool(engines, 1, "test")
     assert [str(result) for result in asyncio.run(ask())] == ["no engine"] * 3
+    pool.close()
+
+
+def test_all_that_waits_behind_a_store_that_does_not_answer_is_answered_with_it():
+    def silent(items):
+        raise StoreUnavailable("no answer", silent=True)
+
+    bench = Bench(silent)
+    results = bench.put(*range(1_500))
+    assert all(isinstance(result, StoreUnavailable) and result.silent for result in results)
+    assert len(bench.batches) == 1
+
+
+def test_of_many_that_ask_a_store_that_does_not_answer_each_thread_asks_once():
+    asked, go = [], threading.Event()
+
+    def silent(_):
+        asked.append(1)
+        assert go.wait(WAIT)
+        raise StoreUnavailable("no answer", silent=True)
+
+    async def ask():
+        waiting = [asyncio.ensure_future(pool.ask(silent)) for _ in range(100)]
+        while len(asked) < 4:
+            await asyncio.sleep(0)
+        go.set()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        return results, await pool.ask(lambda _: "it answers again")
+
+    pool = EnginePool(object, 4, "test")
+    results, after = asyncio.run(ask())
+    assert all(isinstance(result, StoreUnavailable) and result.silent for result in results)
+    assert len(asked) == 4
+    assert after == "it answers again"
     pool.close()
 
 
@@ -264,7 +304,7 @@ def test_ready_says_what_is_missing(door):
     assert said["reasons"] == ["no worker was heard from within 15 s"]
     door.engine.registry.announce("w1", "idle")
     door.engine.registry.announce("w2", "idle")
-    assert door.call("GET", "/readyz").json() == {"status": "ready", "workers": 2}
+    assert door.call("GET", "/readyz").json() == {"status": "ready", "workers": 2, "archive": True}
 
 
 def test_a_server_that_does_not_keep_what_it_is_told_is_not_ready(door):
@@ -275,6 +315,39 @@ def test_a_server_that_does_not_keep_what_it_is_told_is_not_ready(door):
     finally:
         door.redis.config_set("appendfsync", "always")
     assert "appendfsync" in said["reasons"][0]
+
+
+def test_a_frozen_store_is_503_at_the_door_and_not_ready_and_all_goes_on_once_it_thaws(door):
+    door.serve(replace(door.installation, patience_s=PATIENCE_S).engine)
+    door.engine.registry.announce("w1", "idle")
+    assert door.place().status_code == 201
+    pid = door.redis.info("server")["process_id"]
+    body = json.dumps(reply()).encode()
+    signed = {HEADER: sign(SECRET, body, door.engine.registry.now() // 1000)}
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        said = is_problem(door.call("GET", "/readyz"), 503, "not_ready")
+        assert said["reasons"] == ["the store cannot be reached, or takes no writes"]
+        is_problem(door.place(key="k-2", body=order(msisdn=OTHER)), 503, "store_unavailable")
+        said = door.call("POST", "/v1/gateways/simulated/inbound", content=body, headers=signed)
+        is_problem(said, 503, "store_unavailable")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert door.place(key="k-2", body=order(msisdn=OTHER)).status_code == 201
+    assert door.call("GET", "/readyz").status_code == 200
+
+
+def test_a_request_waits_less_than_three_seconds_for_a_store_and_longer_than_a_proof():
+    assert PROOF_TIMEOUT_MS / 1000 < PATIENCE_S < 3
+
+
+def test_an_archive_that_is_away_stands_in_the_answer_and_is_no_reason_not_to_serve(door):
+    door.engine.registry.announce("w1", "idle")
+    assert door.call("GET", "/readyz").json()["archive"] is True
+    door.serve(door.installation.engine)
+    with broken(door.archive):
+        answer = door.call("GET", "/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "workers": 1, "archive": False})
 
 
 def test_without_the_store_everything_says_try_again(door):

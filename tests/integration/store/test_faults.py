@@ -618,7 +618,7 @@ def test_a_cancel_that_arrives_late_changes_nothing_that_was_decided_since(wired
     wired.run()
     with wired.under(held_if(b"cancel:")), pytest.raises(StoreUnavailable):
         wired.engine.cancel(order.id, "A1024", "why")
-    assert wired.proxy.fired() > 1
+    assert wired.proxy.fired() == 1, "a server that does not answer is not asked again"
     wired.say("是")
     wired.run()
     before = wired.stands()
@@ -632,7 +632,7 @@ def test_an_order_that_arrives_after_the_refusal_is_not_taken(wired):
     wanted = Placing("desk", "key", wired.request())
     with wired.under(held_if(b"sms.confirmation.1")), pytest.raises(StoreUnavailable):
         wired.engine.place(wanted)
-    assert wired.proxy.fired() > 1
+    assert wired.proxy.fired() == 1, "a server that does not answer is not asked again"
     wired.engine.refuse(RefusalAsked(NUMBER, "*", "voice", "A1024"))
     wired.proxy.let_go()
     wired.proxy.settle()
@@ -646,7 +646,7 @@ def test_a_message_that_arrives_again_late_is_the_same_message(wired):
     wired.run()
     with wired.under(held_if(b"ce:{0}:inbox:")), pytest.raises(StoreUnavailable):
         wired.say("嗯", message_id="mo")
-    assert wired.proxy.fired() > 1
+    assert wired.proxy.fired() == 1, "a server that does not answer is not asked again"
     assert wired.say("嗯", message_id="mo")
     wired.proxy.let_go()
     wired.proxy.settle()
@@ -712,9 +712,10 @@ def test_a_publishing_that_died_halfway_stops_nobody_from_publishing_something_e
 
 
 def test_a_plan_that_was_revoked_does_not_come_back_by_a_late_write(wired):
-    with wired.under(first_with(b"sale", Fault(Kind.HOLD))):
+    with wired.under(first_with(b"sale", Fault(Kind.HOLD))), pytest.raises(StoreUnavailable):
         wired.engine.catalogue.set_sale(SECOND, Sale.WITHDRAWN)
     assert wired.proxy.fired() == 1
+    wired.engine.catalogue.set_sale(SECOND, Sale.WITHDRAWN)
     wired.engine.catalogue.set_sale(SECOND, Sale.REVOKED)
     wired.proxy.let_go()
     wired.proxy.settle()
@@ -722,9 +723,10 @@ def test_a_plan_that_was_revoked_does_not_come_back_by_a_late_write(wired):
 
 
 def test_a_key_that_was_revoked_does_not_come_back_by_a_late_write(wired):
-    with wired.under(first_with(b"$10\r\nce:apikeys", Fault(Kind.HOLD))):
+    with wired.under(first_with(b"$10\r\nce:apikeys", Fault(Kind.HOLD))), pytest.raises(StoreUnavailable):
         wired.engine.keys.add("desk", Role.AGENT)
     assert wired.proxy.fired() == 1
+    wired.engine.keys.add("desk", Role.AGENT)
     wired.engine.keys.revoke("desk")
     wired.proxy.let_go()
     wired.proxy.settle()
@@ -740,9 +742,10 @@ def test_a_lift_whose_answer_was_lost_is_still_told_as_done(wired):
 def test_a_late_lift_does_not_undo_a_newer_refusal(wired):
     wired.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
     wired.run()
-    with wired.under(first_with(b"{0}:lifted", Fault(Kind.HOLD))):
+    with wired.under(first_with(b"{0}:lifted", Fault(Kind.HOLD))), pytest.raises(StoreUnavailable):
         wired.engine.lift(NUMBER, "mobile", "admin", "letter", wired.clock.now)
     assert wired.proxy.fired() == 1
+    wired.engine.lift(NUMBER, "mobile", "admin", "letter", wired.clock.now)
     wired.clock.forward(seconds=1)
     wired.engine.refuse(RefusalAsked(NUMBER, "mobile", "voice", "A1024"))
     wired.proxy.let_go()
