@@ -27,7 +27,6 @@ MOST_EXPIRED = 500
 """Most records of each kind that are deleted from SQL at a time."""
 TELL_EVERY = 60
 """Lasting trouble is logged again after this many ticks."""
-OUTAGES_EVERY_S = 5.0
 
 
 class Clock(threading.Thread):
@@ -52,7 +51,7 @@ class Clock(threading.Thread):
         self._silence = Silence(int(tick_s * 1000))
         self._leased: Counter[Lane] = Counter()
         self._looked_at = monotonic()
-        self._trim_at = self._expire_at = self._outages_at = 0.0
+        self._trim_at = self._expire_at = 0.0
         self._ending = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
@@ -107,14 +106,12 @@ class Clock(threading.Thread):
             await self._perform(engine, lane)
 
     def _count(self, engine: Engine) -> None:
-        """Report the figures of this process since the last tick; check now and then for outages."""
+        """Report the figures of this process since the last tick, and look for outages in those of all."""
         for measures in (self._measures, engine.performer.measures):
             counts, flow = measures.drain(), measures.flow()
             if counts or flow:
                 engine.registry.count(counts, measures.heard(), flow)
-        if monotonic() >= self._outages_at:
-            self._outages_at = monotonic() + OUTAGES_EVERY_S
-            tell_outages(engine)
+        tell_outages(engine)
 
     def _trim(self, engine: Engine) -> None:
         """Now and then delete from Redis the records past retention."""

@@ -2,7 +2,8 @@
 
 Kept beside the counts, as fields `outside|<to>|<name>|<what>`: `accepted`, `answered`, `failed`, `since` (the first
 failure after the last answer), `lost` (failures since then), `refused` (the last refusal of our account), `calls` and
-`failures` (weighted by age, as they were at `at`), `told` and `told_refusing` (the outage whose beginning was logged).
+`failures` (weighted by age, as they were at `at`), `told` and `told_refusing` (the outage whose beginning was logged),
+`back` (its end, until what it left in doubt is seen to).
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,6 +40,8 @@ class Health:
     """whether it refuses our account, and has taken nothing since"""
     logged: Millis = 0
     refusal_logged: Millis = 0
+    back: Millis = 0
+    """when an outage ended whose doubts are still to be seen to; 0: none"""
     troubled: Millis = 0
     """since when calls have failed and none was answered, even without an outage; 0: the last one was answered"""
 
@@ -83,5 +86,6 @@ def _health(counted: Mapping[str, float], target: Endpoint, now: Millis) -> Heal
         refusing=fails and kept("refused") > answered,
         logged=int(kept("told")),
         refusal_logged=int(kept("told_refusing")),
+        back=int(kept("back")),
         troubled=since if failed > answered and since > answered and asked else 0,
     )

@@ -103,11 +103,13 @@ class Lanes(Protocol):
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         """Make an effect of records, leased by this worker, due at another instant; no worker gets it before."""
 
-    def bring_forward(self, lane: Lane, due: Millis, until: Millis, *, why: str = "", over: Millis = 0) -> int:
+    def bring_forward(
+        self, lane: Lane, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
+    ) -> int:
         """Make effects that are due by `until` due at `due`; return how many moved.
 
-        Those that wait for the reason `why`; without one, those that were tried and surely not taken: never one that is
-        in doubt. over: they are spread over so long (ms) before `due`
+        Those that wait for the reason `why`, or SMS of the carrier `doubtful` that are in doubt; with neither, those
+        that were tried and surely not taken. over: they are spread over so long (ms) before `due`
         """
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:

@@ -58,7 +58,7 @@ def test_an_outage_is_one_line_at_its_beginning_and_one_at_its_end(world, said):
     tells(world, measures)
     tell_outages(others)
     [line] = said()
-    assert line.endswith("answers again: no answer since 2025-11-24T16:00:00Z, for 240 s; 0 retries wait 30 s at most")
+    assert line.endswith("answers again: no answer since 2025-11-24T16:00:00Z, for 240 s; 0 retries wait 10 s at most")
     assert health(world).failing == 0
     assert health(world).accepted == START + 240_000
 
@@ -110,7 +110,7 @@ def test_a_silent_gateway_that_then_refuses_our_account_is_named_as_that_and_end
     measures.called(GATEWAY, Accepted("m1"), 0.1, world.clock())
     tells(world, measures)
     [line] = said()
-    assert line.endswith("answers again: no answer since 2025-11-24T16:00:00Z, for 80 s; 0 retries wait 30 s at most")
+    assert line.endswith("answers again: no answer since 2025-11-24T16:00:00Z, for 80 s; 0 retries wait 10 s at most")
     fails(world, 20, outcome=REFUSING)
     assert len(said()) == 1, "the next refusal is named again"
 

@@ -81,12 +81,14 @@ class RedisLanes(OfCell, Lanes):
         if rows:
             self._wire.ask(("ZADD", self._cell.due[lane_of(effect)], "XX", *rows))
 
-    def bring_forward(self, lane: Lane, due: Millis, until: Millis, *, why: str = "", over: Millis = 0) -> int:
+    def bring_forward(
+        self, lane: Lane, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
+    ) -> int:
         looked, moved = BROUGHT, 0
         passed = 0  # effects that stay where they were
         while looked == BROUGHT:
             calls = Calls()
-            arguments = [due, until, why, self._cell.prefix, passed, BROUGHT, over]
+            arguments = [due, until, why, self._cell.prefix, passed, BROUGHT, over, doubtful]
             calls.script("bring_forward", [self._cell.due[lane]], [str(each) for each in arguments])
             looked, some = self._wire.send(calls, repeat=True)[0]
             moved, passed = moved + some, passed + looked - some

@@ -67,8 +67,14 @@ class ShardedLanes(OfCells, Lanes):
             list(dues), str, lambda cell, some: cell.lanes.postpone(effect, {each: dues[each] for each in some}, owner)
         )
 
-    def bring_forward(self, lane: Lane, due: Millis, until: Millis, *, why: str = "", over: Millis = 0) -> int:
-        return sum(self._cells.reached(lambda cell: cell.lanes.bring_forward(lane, due, until, why=why, over=over)))
+    def bring_forward(
+        self, lane: Lane, due: Millis, until: Millis, *, why: str = "", doubtful: str = "", over: Millis = 0
+    ) -> int:
+        return sum(
+            self._cells.reached(
+                lambda cell: cell.lanes.bring_forward(lane, due, until, why=why, doubtful=doubtful, over=over)
+            )
+        )
 
     def dues(self, owner: Owner, record: str, effects: Sequence[str]) -> list[Millis | None]:
         return self._cells.stores[self._cells.number(record)].lanes.dues(owner, record, effects)

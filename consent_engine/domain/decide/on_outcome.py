@@ -299,7 +299,8 @@ def _rejected(order: Order, ended: Ended, reason: str, pending: Pending, now: Mi
 def _uncertain(order: Order, ended: Ended, reason: str, pending: Pending, now: Millis) -> Decision:
     policy = order.doc.policy
     since = pending.first_at or pending.last_at
-    doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason)
+    about = pending.about or (order.doc.carrier,)  # a gateway that answers again finds by it what it may have taken
+    doubtful = replace(pending, leased_at=0, doubts=pending.doubts + 1, first_at=since, why=reason, about=about)
     if ended.effect == ACTIVATE:
         if doubtful.doubts >= policy.max_attempts:
             return _park(order, ended, doubtful, f"{reason}, {doubtful.doubts} times", now)

@@ -1,13 +1,14 @@
--- Make effects of one lane that wait for one reason due sooner, or all that were tried and surely not taken. Leased ones
--- and all others stay.
+-- Make effects of one lane that wait for one reason due sooner, or the SMS of one carrier that are in doubt, or all that were
+-- tried and surely not taken. Leased ones and all others stay.
 --
 -- KEYS  1 due-set of the lane
 -- ARGV  1 the new due instant   2 the latest due instant that is examined   3 the reason, as its effect has it; '' = tried, not taken
 --       4 prefix of the records' names   5 how many effects are skipped   6 how many are examined
 --       7 over how long (ms), until the new due instant, they are spread: as many as are examined, evenly
+--       8 the carrier whose doubtful SMS these are, '' = none
 -- Record keys are built from due members: they carry the same tag, so the same slot. Unreadable effects stay unchanged.
--- An effect is kept as [attempts, leased at, doubts, first at, last at, why, ...]; one with doubts and a first_at may have
--- been taken. Returns {examined, made due}.
+-- An effect is kept as [attempts, leased at, doubts, first at, last at, why, by whom, parked, [carrier, ...], ...]; one with
+-- doubts and a first_at may have been taken. Returns {examined, made due}.
 
 local ROOMS = { o = "order:", l = "line:", c = "call:", e = "end:", r = "report:" }
 local rows = redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. ARGV[1], ARGV[2], "LIMIT", ARGV[5], ARGV[6])
@@ -19,8 +20,13 @@ for _, member in ipairs(rows) do
     if type(kept) == "string" then
         attempts, doubts, first_at, why = string.match(kept, '^%[(%d+),0,(%d+),(%d+),%d+,"([^"]*)"')
     end
-    local untaken = attempts and attempts ~= "0" and (doubts == "0" or first_at == "0")
-    if attempts and (ARGV[3] == "" and untaken or ARGV[3] ~= "" and why == ARGV[3]) then
+    local wanted = attempts and why == ARGV[3]
+    if attempts and ARGV[3] == "" then
+        local doubtful = doubts ~= "0" and first_at ~= "0"
+        wanted = attempts ~= "0" and not doubtful
+        if ARGV[8] ~= "" then wanted = doubtful and string.find(kept, ',["' .. ARGV[8] .. '"', 1, true) ~= nil end
+    end
+    if wanted then
         local share = 1 - #sooner / 2 / tonumber(ARGV[6])
         sooner[#sooner + 1] = string.format("%.0f", tonumber(ARGV[1]) - tonumber(ARGV[7]) * share)
         sooner[#sooner + 1] = member
