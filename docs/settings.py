@@ -130,6 +130,7 @@ GROUPS = {
 SUFFIXES = {
     "URL": ("each", "Its address"),
     "SECRET": ("each", "The secret with which both sides sign"),
+    "OLD_SECRET": ("gateways", "The secret before: posts with it are taken, too, while both sides change it"),
     "USERNAME`, `__PASSWORD`, `__CALLBACK_URL": ("Kannel", "Its account, and where it reports: [kannel.md](kannel.md)"),
     "SUB_NUMBERS": ("gateways", "`true`: replies to our number with digits appended reach us: each order has its own"),
     "SKEW": ("gateways", "How far the stamps of its replies may lag, 10m at most"),
@@ -192,6 +193,8 @@ def reference() -> str:
             "# Settings",
             "",
             "From the environment, else from `.env`. A wrong or missing value stops the start with one line naming it.",
+            "A value may stand in a file that `NAME_FILE` names: `CONSENT_SECRET_FILE=/run/secrets/consent`; under",
+            "systemd `LoadCredential=secret:/etc/consent/secret` and `CONSENT_SECRET_FILE=%d/secret`.",
             "Durations: `500ms` `90s` `2.5s` `15m` `2h` `1d`. Made from the code by `python docs/settings.py --write`.",
             "`consent doctor` prints the current values, and where each came from. Most installations need the first",
             f"{len(GROUPS['For everybody'].split())} and those of their gateway and BSS.",

@@ -10,6 +10,8 @@ from consent_engine.domain.form_errors import in_our_words
 from consent_engine.errors import SettingsError
 
 PREFIX = "CONSENT_"
+IN_FILE = "_FILE"
+"""Ends the name of a variable that names a file with the value of a setting, as containers and systemd pass secrets."""
 
 
 def kept(env_file: Path | str | None) -> Mapping[str, str | None]:
@@ -21,9 +23,29 @@ def kept(env_file: Path | str | None) -> Mapping[str, str | None]:
 
 
 def own_variables(*sources: Mapping[str, str | None]) -> dict[str, str]:
-    """Return our variables without their prefix; later sources win. An empty one counts as not set."""
-    found = {name: value for source in sources for name, value in source.items() if name.startswith(PREFIX)}
-    return {name.removeprefix(PREFIX): value.strip() for name, value in found.items() if value and value.strip()}
+    """Return our variables without their prefix; later sources win. An empty one counts as not set. `NAME_FILE` is the
+    file with the value of NAME, where its source has no NAME itself. Raises SettingsError for one that cannot be read.
+    """
+    found: dict[str, str] = {}
+    for source in sources:
+        own = {
+            name.removeprefix(PREFIX): value.strip()
+            for name, value in source.items() if name.startswith(PREFIX) and value and value.strip()
+        }  # fmt: skip
+        files = {name.removesuffix(IN_FILE): path for name, path in own.items() if name.endswith(IN_FILE)}
+        found |= {name: _value_in(name, path) for name, path in files.items() if name not in own}
+        found |= {name: value for name, value in own.items() if not name.endswith(IN_FILE)}
+    return found
+
+
+def _value_in(name: str, path: str) -> str:
+    try:
+        value = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{PREFIX}{name}{IN_FILE} names a file that can not be read") from error
+    if not value:
+        raise SettingsError(f"{PREFIX}{name}{IN_FILE} names an empty file")
+    return value
 
 
 def one_line(error: ValidationError) -> str:

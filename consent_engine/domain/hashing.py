@@ -69,20 +69,22 @@ def sign(secret: str, body: bytes, at_s: int) -> str:
     return f"t={at_s},v1={_digest(secret, str(at_s), body)}"
 
 
-def check(secret: str, header: str | None, body: bytes, now_ms: int, tolerance_s: int = TOLERANCE_S) -> None:
-    """Return if `header` signs `body` with `secret`, within the tolerance either way; else raise Unauthenticated;
-    `genuine` if only the instant is wrong.
+def check(
+    secret: str, header: str | None, body: bytes, now_ms: int, tolerance_s: int = TOLERANCE_S, *, old: str = ""
+) -> None:
+    """Return if `header` signs `body` with `secret` or `old`, within the tolerance either way; else raise
+    Unauthenticated; `genuine` if only the instant is wrong.
 
     The error's message is the same for every fault: it helps no one to guess. An empty secret fits no signature.
     """
     match = _PATTERN.fullmatch(header or "")
     # Without a match the digest is computed all the same, so that the time taken reveals as little as the message.
     at_s, theirs = (match[1], match[2].lower()) if match else ("0", "")
-    genuine = hmac.compare_digest(_digest(secret, at_s, body), theirs)
-    recent = abs(now_ms - int(at_s) * 1000) <= tolerance_s * 1000
-    if not (secret and match and genuine and recent):
+    fits = [bool(each) & hmac.compare_digest(_digest(each, at_s, body), theirs) for each in (secret, old)]
+    genuine, recent = match is not None and any(fits), abs(now_ms - int(at_s) * 1000) <= tolerance_s * 1000
+    if not (genuine and recent):
         error = Unauthenticated("the signature does not fit")
-        error.genuine = bool(secret and match and genuine)
+        error.genuine = genuine
         raise error
 
 

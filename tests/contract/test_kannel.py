@@ -564,6 +564,15 @@ def test_nothing_is_read_of_what_is_not_proven(name):
         discreet("".join(traceback.format_exception(refusal.value)))
 
 
+def test_while_a_secret_is_changed_the_old_one_is_taken_too_and_stands_in_no_address():
+    old = built(SECRET="Way.Forward_1", OLD_SECRET=RAW["SECRET"])
+    assert old.webhooks.reports(WebhookCall({"authorization": GOOD}, {"ref": REF, "type": "1"}, b"", NOW_S)).messages
+    with pytest.raises(Unauthenticated):
+        built(SECRET="Way.Forward_1").webhooks.reports(WebhookCall({"authorization": GOOD}, {}, b"", NOW_S))
+    with pytest.raises(SettingsError, match="CONSENT_KANNEL_BOX__OLD_SECRET must be letters"):
+        built(OLD_SECRET="a blank")
+
+
 def test_the_acknowledgement_has_nothing_to_text_to_anybody():
     for accepted, rejected in ((1, ()), (0, ()), (0, [(0, "from: not a phone number")])):
         assert built().webhooks.acknowledge(accepted, rejected) == Acknowledgement(200, b"", "text/plain")

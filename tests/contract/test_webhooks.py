@@ -97,6 +97,16 @@ def test_an_id_made_of_the_number_is_kept_as_its_hash(gateway):
     assert "sha256:" in discreet(repr(report))
 
 
+@pytest.mark.parametrize("kind", SIGNED)
+def test_while_a_secret_is_changed_the_old_one_is_taken_too_and_no_third(kind):
+    changing = built(kind, OLD_SECRET="the one before")
+    for secret in (KEPT_SECRET, "the one before"):
+        assert changing.webhooks.replies(call(MO, secret=secret)).messages
+    for secret, wrong in (("another", changing), ("the one before", built(kind)), ("", built(kind, OLD_SECRET=""))):
+        with pytest.raises(Unauthenticated):
+            wrong.webhooks.replies(call(MO, secret=secret))
+
+
 @pytest.mark.parametrize("read", ["replies", "reports"])
 @pytest.mark.parametrize(
     "forged",

@@ -287,6 +287,46 @@ def test_the_environment_wins_over_the_file_and_empty_is_unset(tmp_path):
     assert settings.secret.get_secret_value() == "a${b}c"
 
 
+def test_every_value_may_stand_in_a_file_that_a_variable_names(tmp_path):
+    for name, value in {"secret": SECRET, "password": "of-the-gateway", "url": "redis://:pass-word@h:1/0"}.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    settings = Settings.load(
+        {
+            "CONSENT_SECRET_FILE": str(tmp_path / "secret"),
+            "CONSENT_REDIS_URL_FILE": str(tmp_path / "url"),
+            "CONSENT_KANNEL__PASSWORD_FILE": str(tmp_path / "password"),
+            "CONSENT_GATEWAY": "kannel",
+            "CONSENT_BSS": "http",
+        },
+        env_file=None,
+    )
+    assert settings.secret_for(tmp_path) == SECRET
+    assert settings.redis_url == "redis://:pass-word@h:1/0"
+    assert settings.of("KANNEL") == {"PASSWORD": "of-the-gateway"}
+    assert [line for line in warnings(settings) if "_FILE" in line] == []
+
+
+def test_a_value_beside_its_file_wins_and_a_later_source_over_an_earlier_one(tmp_path):
+    kept, given = tmp_path / "kept", tmp_path / "given"
+    kept.write_text("kept")
+    given.write_text("given")
+    file = tmp_path / ".env"
+    file.write_text(f"CONSENT_SECRET_FILE={kept}\n")
+    own = {"CONSENT_SECRET": "own", "CONSENT_SECRET_FILE": str(given)}
+    assert Settings.load(own, file).secret_for(tmp_path) == "own"
+    assert Settings.load({"CONSENT_SECRET_FILE": str(given)}, file).secret_for(tmp_path) == "given"
+    file.write_text("CONSENT_SECRET=kept\n")
+    assert Settings.load({"CONSENT_SECRET_FILE": str(given)}, file).secret_for(tmp_path) == "given"
+
+
+@pytest.mark.parametrize(("written", "wrong"), [(None, "a file that can not be read"), (" \n", "an empty file")])
+def test_a_file_without_a_value_stops_the_start_with_the_variable(tmp_path, written, wrong):
+    file = tmp_path / "secret"
+    if written is not None:
+        file.write_text(written)
+    assert complaint(SECRET_FILE=str(file)) == f"CONSENT_SECRET_FILE names {wrong}"
+
+
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
     (tmp_path / ".env").write_bytes(b"CONSENT_BSS=\xff\xfe\n")
     with pytest.raises(SettingsError, match=r"\.env can not be read"):

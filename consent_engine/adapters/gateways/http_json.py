@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from consent_engine.adapters.gateways.refusals import KEPT, refusal, refuses
-from consent_engine.adapters.gateways.shared_settings import RESOLUTION_MS, carried, prefix_of, skew
+from consent_engine.adapters.gateways.shared_settings import OLD, RESOLUTION_MS, carried, prefix_of, skew
 from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,
@@ -60,8 +60,8 @@ class _Poison(Exception):
 class JsonWebhooks(Webhooks):
     """The webhooks of this gateway: the signature is verified, then the call is read item by item."""
 
-    def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
-        self._gateway, self._secret = gateway, secret
+    def __init__(self, gateway: str, secret: str, skew: Millis, old: str = "") -> None:
+        self._gateway, self._secret, self._old = gateway, secret, old
         self._behind = RESOLUTION_MS + skew
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
@@ -81,7 +81,7 @@ class JsonWebhooks(Webhooks):
     ) -> Parsed[Message]:
         """Read a post item by item. refusals: finds those of an item that cannot be read; no gateway posts it again."""
         header = call.headers.get(hashing.HEADER.lower(), "")
-        hashing.check(self._secret, header, call.body, call.now)
+        hashing.check(self._secret, header, call.body, call.now, old=self._old)
         try:
             items = _items(call.body)
         except Malformed as wrong:
@@ -159,14 +159,16 @@ class HttpJson:
 
 
 def build(name: str, raw: Mapping[str, str], call_timeout: timedelta, now: Callable[[], float] = time.time) -> HttpJson:
-    """Make such a gateway from its settings URL, SECRET, SUB_NUMBERS, SKEW, SEGMENTS, REPORTS. Raises SettingsError."""
+    """Make such a gateway from its settings URL, SECRET, OLD_SECRET, SUB_NUMBERS, SKEW, SEGMENTS, REPORTS. Raises
+    SettingsError.
+    """
     prefix = prefix_of(name)
     url, secret = endpoint(prefix, raw), required(prefix, raw, "SECRET")
     return HttpJson(
         name,
         url,
         Client(call_timeout, secret, now),
-        JsonWebhooks(name, secret, skew(prefix, raw)),
+        JsonWebhooks(name, secret, skew(prefix, raw), raw.get(OLD, "")),
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
         segments=carried(prefix, raw),
         reports=flag(prefix, raw, "REPORTS"),

@@ -16,7 +16,7 @@ from yarl import URL
 
 from consent_engine.adapters.gateways.charsets import text_of
 from consent_engine.adapters.gateways.refusals import KEPT, refusal, refuses
-from consent_engine.adapters.gateways.shared_settings import RESOLUTION_MS, carried, prefix_of, skew
+from consent_engine.adapters.gateways.shared_settings import OLD, RESOLUTION_MS, carried, prefix_of, skew
 from consent_engine.adapters.gateways.sms_parts import reference, together
 from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
@@ -81,9 +81,10 @@ class SendSms(Client):
 class KannelWebhooks(Webhooks):
     """The webhooks for Kannel: the credentials are verified, then the one message of a call is read."""
 
-    def __init__(self, gateway: str, secret: str, skew: Millis) -> None:
+    def __init__(self, gateway: str, secret: str, skew: Millis, old: str = "") -> None:
         self._gateway, self._secret = gateway, secret
-        self._expected = f"Basic {b64encode(f'{user_of(gateway)}:{secret}'.encode()).decode()}".encode()
+        users = [f"{user_of(gateway)}:{each}".encode() for each in (secret, old) if each]
+        self._expected = [f"Basic {b64encode(user).decode()}".encode() for user in users]
         self._behind = RESOLUTION_MS + skew
 
     def replies(self, call: WebhookCall) -> Parsed[Reply]:
@@ -143,7 +144,8 @@ class KannelWebhooks(Webhooks):
         return Acknowledgement(200, b"", "text/plain")
 
     def _verify(self, call: WebhookCall) -> None:
-        if not hmac.compare_digest(call.headers.get("authorization", "").encode(), self._expected):
+        given = call.headers.get("authorization", "").encode()
+        if not any(hmac.compare_digest(given, each) for each in self._expected):
             raise Unauthenticated("the credentials do not fit")
 
 
@@ -213,7 +215,8 @@ def build(
 ) -> Kannel:
     """Make a gateway of this kind from its own settings. Raises SettingsError.
 
-    They are URL, USERNAME, PASSWORD (sendsms); SECRET, CALLBACK_URL (webhooks); SUB_NUMBERS, SKEW, SEGMENTS, REPORTS.
+    They are URL, USERNAME, PASSWORD (sendsms); SECRET, OLD_SECRET, CALLBACK_URL (webhooks); SUB_NUMBERS, SKEW,
+    SEGMENTS, REPORTS.
     """
     prefix = prefix_of(name)
     account = Account(
@@ -221,13 +224,15 @@ def build(
         _fit(prefix, raw, "USERNAME", _HEADER, "must be printable ASCII without blanks"),
         _fit(prefix, raw, "PASSWORD", _HEADER, "must be printable ASCII without blanks"),
     )
-    secret = _fit(prefix, raw, "SECRET", _PLAIN, "must be letters, digits and . _ ~ - only: it stands in a URL")
+    plain = "must be letters, digits and . _ ~ - only: it stands in a URL"
+    secret = _fit(prefix, raw, "SECRET", _PLAIN, plain)
+    old = _fit(prefix, raw, OLD, _PLAIN, plain) if raw.get(OLD) else ""
     return Kannel(
         name,
         account,
         _receipts(prefix, raw, name, secret),
         SendSms(call_timeout),
-        KannelWebhooks(name, secret, skew(prefix, raw)),
+        KannelWebhooks(name, secret, skew(prefix, raw), old),
         attempt,
         sub_numbers=flag(prefix, raw, "SUB_NUMBERS"),
         segments=carried(prefix, raw),

@@ -15,6 +15,8 @@ SKEW_MS = 5_000
 """How far a gateway's clock may be behind, by default. More would let a yes from before the question pass as its
 answer; less would discard real answers. No person reads a question and answers it within five seconds."""
 LONGEST_SKEW_MS = 600_000
+OLD = "OLD_SECRET"
+"""The setting with the secret before SECRET: posts that prove it are taken, too, while both sides change it."""
 
 
 def prefix_of(name: str) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from consent_engine.adapters.gateways import http_json
-from consent_engine.adapters.gateways.shared_settings import carried, prefix_of, skew
+from consent_engine.adapters.gateways.shared_settings import OLD, carried, prefix_of, skew
 from consent_engine.adapters.outbound import flag, required
 from consent_engine.domain.effects import Accepted, Outcome
 from consent_engine.ports import Gateway, Sms
@@ -33,7 +33,7 @@ def build(name: str, raw: Mapping[str, str], call_timeout: timedelta) -> Gateway
     if raw.get("URL"):
         return http_json.build(name, raw, call_timeout)
     prefix = prefix_of(name)
-    webhooks = http_json.JsonWebhooks(name, required(prefix, raw, "SECRET"), skew(prefix, raw))
+    webhooks = http_json.JsonWebhooks(name, required(prefix, raw, "SECRET"), skew(prefix, raw), raw.get(OLD, ""))
     return Simulated(
         name, webhooks, sub_numbers=flag(prefix, raw, "SUB_NUMBERS"), segments=carried(prefix, raw), reports=False
     )
