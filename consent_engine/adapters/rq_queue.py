@@ -12,6 +12,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from consent_engine.adapters.redis.hiredis_guard import spoken
+from consent_engine.adapters.redis.inspection import disk_free
 from consent_engine.adapters.redis.topology.options import unrepeated
 from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
 from consent_engine.domain.effects import Lane
@@ -119,7 +120,8 @@ class RqQueue(WakeUps):
 
     def room(self) -> ServerMemory | None:
         try:
-            return ServerMemory.of(self._connection.execute_command(*ASKED))  # type: ignore[no-untyped-call]
+            info = self._connection.execute_command(*ASKED)  # type: ignore[no-untyped-call]
+            return ServerMemory.of(info, disk_free(info))
         except (RedisError, OSError, ValueError):
             return None
 

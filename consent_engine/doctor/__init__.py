@@ -36,6 +36,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
+from consent_engine.engine.undeliverable import Undeliverable
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
 from consent_engine.ports import Endpoint, Store
 from consent_engine.ports.endpoints import BSS, GATEWAY
@@ -116,7 +117,7 @@ def _looks(patient: _Patient) -> Iterator[Finding]:
     wait for the same server as long again, or judge, and mend, what it cannot read.
     """
     away, over = set[str](), False
-    for look in (_server, _number, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _records):
+    for look in (_server, _number, _data, _rq, _work, _catalogue, _archive, _journal, _reports, _dead, _records):
         if (over and look is not _rq) or (look is _work and patient.wanted.stopped):
             continue
         try:
@@ -289,6 +290,15 @@ def _reports(patient: _Patient) -> Iterator[Finding]:
     with _archive_of(patient, patient.first.meta()) as archive:
         store = _with_sql(patient, archive)
         yield from reports.reports(store, patient.settings.reporting(), patient.registry.now())
+
+
+def _dead(patient: _Patient) -> Iterator[Finding]:
+    """Find sales that died of one cause."""
+    now, secret = patient.registry.now, patient.secret
+    with _archive_of(patient, patient.first.meta()) as archive, suppress(ArchiveUnavailable, SettingsError):
+        store, asked = _with_sql(patient, archive), terms(patient.settings, secret)  # what fails is a finding already
+        found = Undeliverable(store, now, asked, secret, lambda _: [], lambda _: []).dead()
+        yield from work.dead(found, now())
 
 
 def _with_sql(patient: _Patient, archive: SqlArchive) -> Store:

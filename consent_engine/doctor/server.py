@@ -1,6 +1,7 @@
 """Checks of INFO and CONFIG of the orders' Redis: settings and troubles under which a promise would not hold."""
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Any
 
 from consent_engine.adapters.redis.inspection import Server
@@ -87,6 +88,13 @@ def _room(looked: Server, cli: str) -> Iterator[Finding]:
         yield bad(
             f"{info['used_memory'] >> 20} of {most >> 20} MiB are in use: a full server refuses orders",
             f"{cli} CONFIG SET maxmemory {2 * most >> 20}mb {KEEP}, if the machine has that memory",
+        )
+    aof = int(info.get("aof_current_size", 0))
+    if looked.disk_free is not None and looked.disk_free < aof:
+        yield bad(
+            f"{looked.disk_free >> 20} MiB are free on the server's disk, and its AOF has {aof >> 20}: a rewrite needs "
+            "as much again, and a full disk ends the server",
+            f"df -h {quote(looked.config.get('dir', '.'))}: make room, or a larger disk",
         )
     clients = int(looked.config.get("maxclients", 0))
     if clients and info.get("connected_clients", 0) > NEARLY_FULL * clients:

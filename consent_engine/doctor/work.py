@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor.findings import Finding, bad, good, warn
@@ -10,6 +11,7 @@ from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.engine.throughput import Series, lately
+from consent_engine.engine.undeliverable import Unreached
 from consent_engine.ports import Endpoint, Lanes, Registry, Store
 from consent_engine.ports.pauses import LANE, Pause
 
@@ -102,6 +104,15 @@ def slow(series: Iterable[Series]) -> Iterator[Finding]:
                 f"{(each.all_p95 or 0) / 1000:.0f} s or longer",
                 "ask its operator; nothing is lost, due effects wait for a place: CONSENT_IN_FLIGHT, or more workers",
             )
+
+
+def dead(causes: Iterable[Unreached], now: Millis) -> Iterator[Finding]:
+    """Name sales that died of one cause, while their subscribers can be asked again."""
+    for each in causes:
+        yield bad(
+            f"{each.count} sales of {each.plan} died of one cause in {_ago(now - each.since)}: {each.reason}",
+            f"once it is gone: consent ask-again --all --plan {each.plan} --reason {quote(each.reason)}",
+        )
 
 
 def _ago(passed: Millis) -> str:

@@ -37,6 +37,8 @@ MOST_LOOKED_AT = 20_000
 """Most orders of any state that are looked at in one go, the newest first: a cursor leads on."""
 MOST_ASKED = 500
 """Most subscribers that are asked again in one go."""
+FEW_DEAD = 5
+"""Fewest orders of one cause that are named as dead sales: one gateway that refuses one template makes more at once."""
 OWN_KEY = "again {}"
 """The Idempotency-Key of an order that repeats another. No caller can use it: a caller's has no blank."""
 
@@ -84,6 +86,13 @@ class Undeliverable:
     def page_to_ask(self, reason: str | None, plan: str | None, cursor: str = "", limit: int = MOST_ASKED) -> Page:
         """Return as `page` does, for a request to ask all of them again: none that there is now is missing."""
         return self._page(as_of_now(self._store), reason, plan, cursor, limit)
+
+    def dead(self) -> list[Unreached]:
+        """Return the causes for which gateways would not take several questions, among the newest undeliverable orders,
+        the most frequent first: sales that died of one cause, and can be asked about again. Raises as `page` does.
+        """
+        found = [order for order in self.page(None, None).orders if not order.last(Trigger.CONFIRMATION_ACCEPTED)]
+        return [cause for cause in unreached_of(found) if cause.count >= FEW_DEAD]
 
     def _page(self, queries: Queries, reason: str | None, plan: str | None, cursor: str, limit: int) -> Page:
         since = self._now() - self._terms.call_age

@@ -2,10 +2,12 @@
 bounded, however much is stored. Writes nothing.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain, islice, zip_longest
+from pathlib import Path
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -22,7 +24,7 @@ from consent_engine.ports import Owner
 
 PIECE = 500
 """How many keys or members the server looks at for one answer: about a millisecond of its time."""
-_ASKED = ("appendfsync", "bind", "maxclients", "port", "protected-mode", "save", "stop-writes-on-bgsave-error",
+_ASKED = ("appendfsync", "bind", "dir", "maxclients", "port", "protected-mode", "save", "stop-writes-on-bgsave-error",
           "timeout", "tls-port")  # fmt: skip
 _REPEATED = compact({"why": REPEATED})[:-1]
 
@@ -46,11 +48,27 @@ _NAMED: Mapping[Kind, Callable[[Cell], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server's INFO and configuration. config: empty where it may not be asked · open: it needs no password"""
+    """A server's INFO and configuration. config: empty where it may not be asked · open: it needs no password ·
+    disk_free: bytes; None where its disk cannot be seen from here
+    """
 
     info: Mapping[str, Any]
     config: Mapping[str, str]
     open: bool
+    disk_free: int | None = None
+
+
+def disk_free(info: Mapping[str, Any], folder: str = "") -> int | None:
+    """Return how many bytes are free on a server's disk; None where it cannot be seen from here: the server runs on
+    another host or in a container of its own. folder: its `dir`, where known; else only its own user sees the disk
+    """
+    process = Path("/proc", str(info.get("process_id", "")))
+    try:
+        if not (process / "comm").read_text().startswith(("redis", "valkey")):
+            return None
+        return shutil.disk_usage(folder or process / "cwd").free
+    except OSError:
+        return None
 
 
 class RedisSurvey:
@@ -80,7 +98,7 @@ class RedisSurvey:
         user = self._allowed("ACL", "GETUSER", "default")
         flat = user.items() if isinstance(user, dict) else zip(user[::2], user[1::2], strict=False) if user else ()
         flags = next((value for name, value in flat if name == "flags"), ())
-        return Server(info, config, open={"on", "nopass"} <= set(flags))
+        return Server(info, config, {"on", "nopass"} <= set(flags), disk_free(info, config.get("dir", "")))
 
     def meta(self) -> Mapping[str, str]:
         """Return the data's own description (`meta`); empty where no engine has ever started."""

@@ -7,6 +7,7 @@ from math import isinf
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, parked_of, raw, scored, stuck_of
+from consent_engine.adapters.redis.inspection import disk_free
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.domain.effects import LEAVES, WITHOUT_CALLS, Lane, Millis, lane_of
@@ -125,4 +126,4 @@ class RedisLanes(OfCell, Lanes):
 
     def rooms(self) -> dict[str, ServerMemory]:
         [info] = self._wire.ask(ASKED)
-        return {"orders": ServerMemory.of(info)}
+        return {"orders": ServerMemory.of(info, disk_free(info))}

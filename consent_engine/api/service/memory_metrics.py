@@ -1,4 +1,4 @@
-"""Metrics of the memory and append-only files of the Redis servers: a full server refuses orders."""
+"""Metrics of the memory, append-only files and disks of the Redis servers: a full server refuses orders."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -9,10 +9,11 @@ from consent_engine.engine.engine import Engine
 from consent_engine.ports import ServerMemory
 
 RQ = "rq"
-_GAUGES: tuple[tuple[str, str, Callable[[ServerMemory], float]], ...] = (
+_GAUGES: tuple[tuple[str, str, Callable[[ServerMemory], float | None]], ...] = (
     ("memory_used_bytes", "Memory that a Redis server uses", lambda room: room.used),
     ("memory_max_bytes", "How much memory it may use; 0: as much as there is", lambda room: room.most),
     ("aof_bytes", "Size of its append-only file; 0: it keeps none", lambda room: room.aof),
+    ("disk_free_bytes", "What is free on its disk; of servers on the API's host alone", lambda room: room.disk_free),
     ("aof_ok", "Whether its last write and its last rewrite of that file worked", lambda room: room.aof_works),
 )
 
@@ -27,5 +28,6 @@ def rooms_of(engine: Engine) -> dict[str, ServerMemory]:
 
 def of_rooms(rooms: Mapping[str, ServerMemory]) -> Iterator[Metric]:
     for name, text, value in _GAUGES:
-        rows = (((server,), value(room)) for server, room in sorted(rooms.items()))
+        found = (((server,), value(room)) for server, room in sorted(rooms.items()))
+        rows = [(server, n) for server, n in found if n is not None]
         yield gauge(f"consent_redis_{name}", text, ("server",), rows)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.bodies import KIB, read_body
-from consent_engine.api.schemas.lists import CauseRow
+from consent_engine.api.schemas.lists import CauseRow, UndeliverableRow
 from consent_engine.api.schemas.pauses import PauseRow
 from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import OPS
@@ -64,7 +64,7 @@ def look(engine: Engine, as_of: AsOf) -> dict[str, Any]:
         "at": instant(now),
         "as_of": as_of,
         "since": instant(midnight),
-        **_funnels(engine, midnight, days),
+        **_of_sql(engine, midnight, days),
         "lanes": [
             {"lane": lane.value, "due": d.due, "late_ms": d.late, "parked": d.parked, "waiting": d.waiting}
             for lane, d in engine.lanes.depths().items()
@@ -81,9 +81,9 @@ def look(engine: Engine, as_of: AsOf) -> dict[str, Any]:
     }
 
 
-def _funnels(engine: Engine, midnight: Millis, days: Days) -> dict[str, dict[str, int] | None]:
-    """Count the orders of today and the day before by their present state; None while SQL cannot be asked: the rest of
-    the board needs none.
+def _of_sql(engine: Engine, midnight: Millis, days: Days) -> dict[str, Any]:
+    """Count the orders of today and the day before by their present state, and dead sales by cause; None while SQL
+    cannot be asked: the rest of the board needs none.
     """
 
     def counted(day: str) -> dict[str, int]:
@@ -91,9 +91,10 @@ def _funnels(engine: Engine, midnight: Millis, days: Days) -> dict[str, dict[str
         return {state.value: found.get(state, 0) for state in State}
 
     try:
-        return {"funnel": counted(days.of(midnight)), "day_before": counted(days.of(midnight - 1))}
+        dead = [UndeliverableRow.shown(each).model_dump() for each in engine.undeliverable.dead()]
+        return {"funnel": counted(days.of(midnight)), "day_before": counted(days.of(midnight - 1)), "dead": dead}
     except ArchiveUnavailable:
-        return {"funnel": None, "day_before": None}
+        return {"funnel": None, "day_before": None, "dead": []}
 
 
 def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:

@@ -215,6 +215,7 @@ def test_how_much_room_the_servers_have_is_told_of_each_once(door):
     assert 0 < found["consent_redis_memory_used_bytes", "orders"] < 64 << 20
     assert found["consent_redis_aof_bytes", "orders"] > 0
     assert found["consent_redis_aof_ok", "orders"] == 1
+    assert found["consent_redis_disk_free_bytes", "orders"] > 0
     assert ("consent_redis_memory_used_bytes", "rq") not in found, "it is the same server"
     with server() as (url, _), another_rq(door, url):
         found = samples(scraped(door))

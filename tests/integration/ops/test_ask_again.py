@@ -6,12 +6,13 @@ import os
 import pytest
 
 from consent_engine.api.schemas.lists import AskedAgainView, UndeliverableList
+from consent_engine.api.web.board import look
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Lane, Rejected
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.undeliverable import unreached_of
+from consent_engine.engine.undeliverable import FEW_DEAD, unreached_of
 from tests.conftest import NUMBER, SECOND, World
 from tests.integration.api_door import FULL_SECRET, order
 from tests.typed import typed
@@ -105,6 +106,18 @@ def test_only_one_cause_is_asked_about_and_causes_are_counted(young):
     assert len(page(young)) == 2
 
 
+def test_sales_that_died_of_one_cause_are_named_and_not_numbers_that_cannot_be_reached(young):
+    for n in range(FEW_DEAD):
+        unreached(young, f"+861380013900{n}")
+        lost = young.place(f"+861380013800{n}")
+        young.run(Lane.SMS)
+        assert young.report(lost, Delivery.FAILED, message_id=f"m{len(young.gateway.sent)}")
+        young.run()
+        assert young.state(lost) == "undeliverable"
+    unreached(young, "+8613800139010", why="gateway answered 422")
+    assert [(each.reason, each.count) for each in young.engine.undeliverable.dead()] == [(WRONG, FEW_DEAD)]
+
+
 def test_who_refused_since_is_not_asked_again_nor_whose_call_is_too_old(young):
     unreached(young, "+8613800139000")
     refused = unreached(young, "+8613800139001")
@@ -185,6 +198,20 @@ def test_ops_count_them_and_ask_again_over_http(door, refusing):
     assert listed(door)["count"] == 1
     assert door.call("POST", "/v1/undeliverable/ask", Role.OPS, {"reason": WRONG}).json()["asked"] == 1
     assert listed(door)["causes"] == []
+
+
+def test_dead_sales_are_a_line_on_the_board_and_of_doctor(door, refusing):
+    refusing(FEW_DEAD)
+    [dead] = look(door.engine, None)["dead"]
+    assert (dead["reason"], dead["plan"], dead["count"]) == (WRONG, "5g-smart-199", FEW_DEAD)
+    told = {
+        "CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"],
+    }  # fmt: skip
+    said = typed("doctor", environ=told).stdout
+    [line] = [line for line in said.splitlines() if "died of one cause" in line]
+    assert f"{FEW_DEAD} sales of 5g-smart-199" in line
+    assert WRONG in line
+    assert f"consent ask-again --all --plan 5g-smart-199 --reason '{WRONG}'" in said
 
 
 def test_at_a_terminal_they_are_counted_first_then_asked_again(door, refusing):

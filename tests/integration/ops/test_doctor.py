@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionEr
 from consent_engine import doctor
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
-from consent_engine.adapters.redis.inspection import Kind, RedisSurvey, Server
+from consent_engine.adapters.redis.inspection import Kind, RedisSurvey, Server, disk_free
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import failures, records, server, setup, work
@@ -865,14 +866,30 @@ def loaded(**more):
     return Settings.load({**ENOUGH, **more}, env_file=None)
 
 
-def of_server(info=(), config=(), *, everybody=False, known=None, **more):
-    told = Server({**SOUND, **dict(info)}, {**CONFIG, **dict(config)}, open=everybody)
+def of_server(info=(), config=(), *, everybody=False, known=None, free=None, **more):
+    told = Server({**SOUND, **dict(info)}, {**CONFIG, **dict(config)}, everybody, free)
     found = server.server(told, loaded(**more), "redis-cli", known)
     return [each for each in found if each.level is not Level.GOOD]
 
 
 def test_a_sound_server_is_told_nothing_of():
     assert of_server() == []
+
+
+def test_a_disk_on_which_no_rewrite_has_room_is_named_before_it_is_full():
+    aof = {"aof_current_size": 300 << 20}
+    assert of_server(aof) == of_server(aof, free=400 << 20) == []
+    [found] = of_server(aof, {"dir": "/var/lib/redis"}, free=200 << 20)
+    assert found.level is Level.BAD
+    assert found.what.startswith("200 MiB are free on the server's disk, and its AOF has 300")
+    assert found.do.startswith("df -h /var/lib/redis")
+
+
+def test_the_disk_of_a_server_is_seen_where_it_runs_and_not_from_another_host(world):
+    looked = RedisSurvey(Wire(world.client, proves=False, replicas=0)).server()
+    assert looked.disk_free > 0
+    assert disk_free({**looked.info, "process_id": os.getpid()}, "/") is None
+    assert disk_free({}) is None
 
 
 @pytest.mark.parametrize(
@@ -1011,7 +1028,8 @@ def test_everysec_is_told_and_no_fsync_at_all_is_bad():
 
 
 def of_work(world):
-    found = work.work(world.engine.store, world.engine.registry, survey(world), targets_of(world.engine.outside))
+    engine = world.engine
+    found = work.work(engine.store, engine.registry, survey(world), targets_of(engine.outside), engine.call_ms)
     return [each for each in found if each.level is not Level.GOOD]
 
 
