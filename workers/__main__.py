@@ -19,8 +19,7 @@ from consent_engine.wiring import Installation, call_bound, installation
 from workers import jobs
 from workers.clock import Clock
 from workers.engine_loop import CLOSE_S, EngineLoop
-from workers.scribe import LogPublisher, Scribe
-from workers.ticking import FirstReviewer, TariffWatch
+from workers.ticking import FirstReviewer, LogPublisher, Scribe, TariffWatch
 from workers.worker import LaneWorker, listen_on
 
 log = logging.getLogger(__name__)

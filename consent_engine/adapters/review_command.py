@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from consent_engine.domain.msisdn import hidden
-from consent_engine.ports.review_command import CommandFailed, Heard, ReviewCommand
+from consent_engine.ports.outside import CommandFailed, Heard, ReviewCommand
 
 TIMEOUT_S = 30.0
 MOST_SAID = 64 * 1024

@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.http_exceptions import HttpProcessingError
 
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.ports.tariff_pages import NO_ANSWER, Missed, TariffPage, TariffPages
+from consent_engine.ports.outside import NO_ANSWER, Missed, TariffPage, TariffPages
 
 MOST_BYTES = 1 << 20
 MOST_REDIRECTS = 3

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.http import problems
-from consent_engine.api.http.bounds import USUAL, Bounds
+from consent_engine.api.http.bodies import USUAL, Bounds
 from consent_engine.api.http.middleware import Edge
 from consent_engine.api.http.problems import Handlers
 from consent_engine.api.http.protocol import BoundedHttp

@@ -11,7 +11,8 @@ manifest says what could not be asked.
 import hmac
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,12 +29,37 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.snapshot import AOF, copy_servers
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.backup.manifest import FORMAT, KEY_FILE, REDIS, ArchiveKept, Manifest, Tell, listed, room_on, write
 from consent_engine.config.data_folder import ARCHIVE_FILE, is_new, private_folder
 from consent_engine.config.settings import Settings
 from consent_engine.errors import ArchiveUnavailable, SettingsError
 from consent_engine.wiring import archive_of, is_archive_of
+
+PAGES = 2_000
+WAIT_S = 5.0
+
+
+def copy_online(path: Path, to: Path, tell: Callable[[str], None]) -> None:
+    """Copy the database at `path` into a new file, as of this instant, the contents of its `-wal` included.
+
+    Raises ArchiveUnavailable where it cannot be read.
+    """
+    os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+    def far(_: int, left: int, pages: int) -> None:
+        tell(f"archive: {pages - left:,} of {pages:,} pages")
+
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=WAIT_S)) as source:
+            # One transaction fixes the instant: without it, every write would make the copy start again.
+            source.execute("BEGIN")
+            source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            with closing(sqlite3.connect(to)) as made:
+                source.backup(made, pages=PAGES, progress=far)
+                made.execute("PRAGMA journal_mode=DELETE")  # one file, with no -wal beside it
+    except sqlite3.Error as error:
+        raise ArchiveUnavailable(f"the archive cannot be copied: {type(error).__name__}") from error
+
 
 PART = "consent-backup.part"
 _LOCK = "lock"

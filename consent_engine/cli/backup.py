@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from consent_engine.cli.slowly import Slowly
-from consent_engine.cli.tables import instant, line, print_by, record, tell
+from consent_engine.cli.tables import Slowly, instant, line, print_by, record, tell
 from consent_engine.domain.form_errors import in_our_words
 
 if TYPE_CHECKING:

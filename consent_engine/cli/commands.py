@@ -14,9 +14,7 @@ from consent_engine.cli import (
     pauses,
     permits,
     plans,
-    replies,
     reports,
-    retry_all,
     running,
 )
 
@@ -37,7 +35,7 @@ app.command()(ops.show)
 app.command()(ops.stuck)
 app.command()(ops.void)
 app.command()(ops.retry)
-app.command("ask-again")(retry_all.ask_again)
+app.command("ask-again")(ops.ask_again)
 app.command()(ops.refuse)
 app.command("callable")(ops.may_be_called)
 app.command()(permits.permits)
@@ -55,4 +53,4 @@ app.command("backup")(backup.make)
 app.command("restore")(backup.restore)
 app.command()(backup.rebuild)
 # A reply may begin with a dash, and is no option then.
-app.command(context_settings={"ignore_unknown_options": True})(replies.read)
+app.command(context_settings={"ignore_unknown_options": True})(ops.read)

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from consent_engine.cli.slowly import announced
-from consent_engine.cli.tables import table, tell
+from consent_engine.cli.tables import announced, table, tell
 
 _BRIEF = typer.Option("--brief", help="Leave the settings out.")
 _ALL = typer.Option("--all", help="Check every record, not only the newest and those due.")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from consent_engine.cli.slowly import announced
-from consent_engine.cli.tables import instant, table, tell
+from consent_engine.cli.tables import announced, instant, table, tell
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from consent_engine.domain.offer.address import Addresses
     from consent_engine.domain.offer.plan import Plan, Publication
-    from consent_engine.ports.tariff_pages import TariffPages
+    from consent_engine.ports.outside import TariffPages
 
 AT_ONCE = 16
 """How many pages are fetched at a time."""

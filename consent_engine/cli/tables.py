@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from threading import Timer
+from time import monotonic
 from typing import Any, TextIO
 
 from consent_engine.domain.days import CHINA, Days
@@ -135,3 +137,28 @@ def _plain(cell: object) -> str:
 def _width(text: str) -> int:
     """Return the width in terminal columns: Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+class Slowly:
+    """Progress output of one command: at most one line every two seconds."""
+
+    def __init__(self) -> None:
+        self._said_at = monotonic()
+
+    def tell(self, text: str) -> None:
+        """Print the text, unless a line was printed within the interval."""
+        if monotonic() - self._said_at >= manner().every_s:
+            self._said_at = monotonic()
+            tell(text)
+
+
+@contextmanager
+def announced(text: str, after_s: float = 2.0) -> Iterator[None]:
+    """Print the text if the block lasts longer than that: a server that does not answer reports no progress."""
+    late = Timer(after_s, tell, [text])
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()

@@ -24,9 +24,9 @@ from consent_engine.config.calendars import USUAL_ZONE, Reward, TimeZone, calend
 from consent_engine.config.data_folder import ARCHIVE_FILE, LOG_FOLDER, kept_secret
 from consent_engine.config.durations import millis, quiet_span
 from consent_engine.config.environment import PREFIX, kept, one_line, own_variables
-from consent_engine.config.redis_urls import CLUSTER
 from consent_engine.config.sign_in import Oidc
 from consent_engine.config.tariff_templates import templates_in
+from consent_engine.config.urls import CLUSTER
 from consent_engine.config.values import (
     SAMPLE,
     AdapterName,

@@ -27,10 +27,8 @@ from consent_engine.config.data_folder import kept_name
 from consent_engine.config.durations import millis
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import findings, journal, records, reports, reviews, server, setup, work
-from consent_engine.doctor.failures import failed
-from consent_engine.doctor.findings import Finding, Level, bad, good, warn
+from consent_engine.doctor.findings import Finding, Level, bad, failed, good, redis_cli, warn
 from consent_engine.doctor.records import Wanted
-from consent_engine.doctor.redis_cli import redis_cli
 from consent_engine.domain.admission.admit import limits
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Kind

@@ -13,7 +13,7 @@ from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
 from consent_engine.engine.throughput import Series, lately
 from consent_engine.engine.undeliverable import Unreached
 from consent_engine.ports import Endpoint, Lanes, Registry, Store
-from consent_engine.ports.pauses import LANE, Pause
+from consent_engine.ports.registry import LANE, Pause
 
 HEARD_WITHIN_MS = 15_000
 SILENT_MS = int(3 * TICK_S * 1000)

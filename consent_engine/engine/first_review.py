@@ -17,7 +17,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.review import Review
 from consent_engine.errors import Refused
-from consent_engine.ports.review_command import CommandFailed, ReviewCommand
+from consent_engine.ports.outside import CommandFailed, ReviewCommand
 
 TURN, TURN_MS = "reviews", 60_000
 AT_ONCE, PAGE = 8, 200

@@ -1,4 +1,4 @@
-"""Counters that workers add to, as of outside calls; `api/service/worker_metrics.py` shows them. Never personal data.
+"""Counters that workers add to, as of outside calls; `api/service/families.py` shows them. Never personal data.
 
 Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>`,
 `<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation in one bucket only), `unasked`. The

@@ -14,7 +14,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.errors import Refused, StoreUnavailable
 from consent_engine.ports import Endpoint, Lanes, Leased, Outside, Registry
 from consent_engine.ports.endpoints import GATEWAY
-from consent_engine.ports.pauses import LANE, Pause, PauseEvent
+from consent_engine.ports.registry import LANE, Pause, PauseEvent
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0

@@ -14,7 +14,7 @@ from consent_engine.domain.offer.versions import Found, PageSeen, VersionState, 
 from consent_engine.domain.texts.page import HASH, lacking, read
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.ports import Plans
-from consent_engine.ports.tariff_pages import NO_ANSWER, Missed, TariffPages
+from consent_engine.ports.outside import NO_ANSWER, Missed, TariffPages
 
 TURN = "publication"
 TURN_MS = 30_000

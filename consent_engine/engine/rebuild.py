@@ -27,7 +27,7 @@ from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.recall import back
 from consent_engine.errors import BrokenRecord, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, Kept, LineChange, LineKept, R, Store
-from consent_engine.ports.whole import Whole
+from consent_engine.ports.journal import Whole
 
 RAISED = 1_000
 """So much is a version above the one in SQL: a worker that still holds a decision from before has read none so high."""

@@ -9,7 +9,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.store_requests import Step
 from consent_engine.ports import Registry
-from consent_engine.ports.reveals import Reveal
+from consent_engine.ports.registry import Reveal
 
 log = logging.getLogger(__name__)
 MOST_TOLD = 200

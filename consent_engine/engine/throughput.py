@@ -14,8 +14,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.metrics import BUCKETS, clipped
 from consent_engine.ports import Endpoint, Registry
 from consent_engine.ports.endpoints import BSS, GATEWAY
-from consent_engine.ports.pauses import LANE
-from consent_engine.ports.registry import FlowStep
+from consent_engine.ports.registry import LANE, FlowStep
 
 SPANS = {"hour": (FlowStep.MINUTE, 60), "day": (FlowStep.TEN_MINUTES, 144)}
 LATELY = 5

@@ -2,7 +2,6 @@
 
 from consent_engine.ports.archive import Archive, By, Expired, Kept, Retirement
 from consent_engine.ports.endpoints import Endpoint, EndpointHeard
-from consent_engine.ports.inbox import Inbox, Posted, Stored
 from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck, needed
 from consent_engine.ports.outside import (
@@ -19,10 +18,10 @@ from consent_engine.ports.outside import (
     WebhookCall,
     Webhooks,
 )
-from consent_engine.ports.permits import Permits
-from consent_engine.ports.queries import CallFilter, Tally
+from consent_engine.ports.queries import CallFilter, OpenReports, ReportFilter, Tally
 from consent_engine.ports.records import (
     OWNERS,
+    PARTS,
     CallChange,
     Change,
     Commit,
@@ -35,14 +34,14 @@ from consent_engine.ports.records import (
     Look,
     OrderChange,
     Owner,
+    R,
     RecordChange,
+    Recorded,
     Records,
     ReportChange,
     Saved,
+    Snapshot,
 )
 from consent_engine.ports.registry import ApiKey, ApiKeys, Plans, Registry, StoreClock
-from consent_engine.ports.reports import OpenReports, ReportFilter
-from consent_engine.ports.reservations import Claim, Reservations
 from consent_engine.ports.server_memory import ServerMemory
-from consent_engine.ports.snapshot import PARTS, R, Recorded, Snapshot
-from consent_engine.ports.store import Store
+from consent_engine.ports.store import Claim, Inbox, Permits, Posted, Reservations, Store, Stored

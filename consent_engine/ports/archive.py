@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol
 
 from consent_engine.domain.effects import Millis
-from consent_engine.ports.records import Owner
-from consent_engine.ports.snapshot import R, Recorded
+from consent_engine.ports.records import Owner, R, Recorded
 
 
 @dataclass(frozen=True, slots=True)

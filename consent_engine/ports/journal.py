@@ -1,6 +1,6 @@
 """The ports to the journal, where each commit leaves its entries, and to the log, which numbers each entry once."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from math import nan
 from typing import NamedTuple, Protocol
@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.seal import Leaf
-from consent_engine.ports.archive import PlansKept
+from consent_engine.ports.archive import Kept, PlansKept
 from consent_engine.ports.public_log import PublicLog
-from consent_engine.ports.records import Owner
+from consent_engine.ports.records import Owner, R
 
 
 class Waiting(Struct, frozen=True):
@@ -138,3 +138,25 @@ class Log(Protocol):
 
     def newest(self, most: int) -> list[tuple[int, str, str]]:
         """Return the newest entries, oldest first, as `entries` does."""
+
+
+class Whole(Protocol):
+    """All that a store had at the scribe's last beat. Every method raises ArchiveUnavailable as the Archive does."""
+
+    def records(self, kind: type[R]) -> Iterator[list[Kept[R]]]:
+        """Yield the records of a kind that had not left the store, in pieces, by id."""
+
+    def standing(self, orders: Sequence[str]) -> set[str]:
+        """Return those of these orders that had not left the store."""
+
+    def lines(self) -> Iterator[dict[str, LineKept]]:
+        """Yield the numbers, each whole, in pieces, by id."""
+
+    def plans(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the catalogue, as `Retirement.plans` gave it."""
+
+    def secret(self) -> str:
+        """Return the check value of the secret that all of it is under; "" where nothing was ever written out."""
+
+    def until(self) -> Millis:
+        """Return the instant of the newest change that is here; 0 where there is none."""

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from consent_engine.domain.effects import Lane, Millis, Outcome, Purpose, Unavailable
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.domain.sms import DeliveryReport, Reply
-from consent_engine.errors import Malformed
+from consent_engine.errors import ConsentError, Malformed
 from consent_engine.ports.server_memory import ServerMemory
 
 Message = TypeVar("Message", Reply, DeliveryReport)
@@ -188,3 +188,54 @@ class Outside(Struct, frozen=True):
     """the look-up of subscribers, where the BSS offers one"""
     code_of: Callable[[str, str], str] | None = None
     """makes the code that is sent to a line's reporter, from the line and the seed that is kept of the code"""
+
+
+class CommandFailed(ConsentError, code="command_failed"):
+    """The command did not end in time, failed, or answered something other than a verdict."""
+
+
+class Heard(Struct, frozen=True):
+    """The command's verdict on a call, with the name and version of the command."""
+
+    name: str
+    version: str
+    passed: bool
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def by(self) -> str:
+        """The reviewer's name that the call keeps with the verdict. No API key has such a name."""
+        return f"command:{self.name}:{self.version}"
+
+
+class ReviewCommand(Protocol):
+    """The operator's command that reviews calls."""
+
+    async def hear(self, description: Mapping[str, object]) -> Heard:
+        """Return the verdict on a call, whose description leaves its number out. Raises CommandFailed."""
+
+
+class TariffPage(Struct, frozen=True):
+    """The page that an address answered with."""
+
+    content_type: str
+    body: bytes
+
+
+class Missed(Struct, frozen=True):
+    """The reason why there is no page. surely: whether this is certain; else the page may only be unreachable now"""
+
+    why: str
+    surely: bool = True
+
+
+NO_ANSWER = "no_answer"
+"""The beginning of the reason where no answer came, or none in time."""
+
+
+class TariffPages(Protocol):
+    """A fetcher of pages, within bounds of time and length for each."""
+
+    async def fetch(self, url: str) -> TariffPage | Missed:
+        """Fetch the page at an address."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_counters import Counted
+from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
@@ -19,7 +20,37 @@ from consent_engine.domain.line.restriction import Kind, Restriction
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.sales_outcomes import Sold
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports.reports import OpenReports, ReportFilter
+
+
+class OpenReports(Struct, frozen=True):
+    """The number of open reports that came by a door and have a proposed class, and how many of them are overdue."""
+
+    door: ReportDoor
+    proposed: ReportClass
+    open: int
+    overdue: int
+
+
+class ReportFilter(Struct, frozen=True):
+    """The reports to list; None admits all. overdue_at: overdue then"""
+
+    state: ReportState | None = None
+    door: ReportDoor | None = None
+    found: ReportClass | None = None
+    carrier: str | None = None
+    overdue_at: Millis | None = None
+    reward: Reward | None = None
+
+    def fits(self, report: Report) -> bool:
+        """Whether a report belongs in the list."""
+        received = report.received
+        pairs = (
+            (self.state, report.state), (self.door, received.door), (self.found, report.found),
+            (self.carrier, received.carrier), (self.reward, report.reward),
+        )  # fmt: skip
+        late = self.overdue_at is None or report.is_overdue(self.overdue_at)
+        return late and all(wanted is None or wanted == found for wanted, found in pairs)
+
 
 T = TypeVar("T")
 Position = tuple[Millis, str]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from msgspec import Struct, field
 
@@ -17,7 +17,36 @@ from consent_engine.domain.order.event import Event
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Beat, Laid, Newest
 from consent_engine.domain.seal import Leaf
-from consent_engine.ports.snapshot import Snapshot
+from consent_engine.errors import BrokenRecord
+
+Recorded = Order | Call | Ending | Report
+"""A record of any kind but a line: it leaves the store, and is then in SQL alone."""
+R = TypeVar("R", bound=Recorded)
+PARTS: Mapping[type, str] = {Order: "orders", Call: "calls", Ending: "endings", Report: "reports"}
+"""The name of each kind in a snapshot, and in a request for one."""
+
+
+class Snapshot(NamedTuple):
+    """The records that exist and can be read, and the server's instant at which they were read."""
+
+    now: Millis
+    orders: dict[str, Order]
+    lines: dict[str, Line]
+    calls: Mapping[str, Call] = {}
+    endings: Mapping[str, Ending] = {}
+    reports: Mapping[str, Report] = {}
+
+    def of(self, kind: type[R]) -> Mapping[str, R]:
+        """Return the loaded records of a kind."""
+        return cast("Mapping[str, R]", getattr(self, PARTS[kind]))
+
+    def line(self, line_id: str) -> Line:
+        """Return a loaded line. Raises BrokenRecord when it cannot be read: its refusals must not be guessed."""
+        try:
+            return self.lines[line_id]
+        except KeyError:
+            raise BrokenRecord("a line's record cannot be read") from None
+
 
 CLOCKS_APART_MS: Millis = 1_000
 """How far the clocks of the store's servers may be apart: a commit's `until` comes from one, and is compared by

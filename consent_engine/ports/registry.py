@@ -16,9 +16,69 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version
-from consent_engine.ports.endpoints import EndpointHeard
-from consent_engine.ports.pauses import Pauses
-from consent_engine.ports.reveals import Reveals
+from consent_engine.ports.endpoints import Endpoint, EndpointHeard
+
+LANE = "lane"
+"""The `to` of an Endpoint that is a lane; the others are a gateway and the BSS."""
+
+
+class Pause(Struct, frozen=True, array_like=True):
+    """A pause of a lane or a gateway: its beginning, the person, and the reason."""
+
+    at: Millis
+    by: str
+    reason: str
+
+
+class PauseEvent(Struct, frozen=True, array_like=True):
+    """One entry in the history of pauses. paused: whether the target was stopped; else it was resumed"""
+
+    at: Millis
+    to: str
+    name: str
+    paused: bool
+    by: str
+    reason: str
+
+
+class Pauses(Protocol):
+    """The pauses of an installation. Writes are proven durable."""
+
+    def standing(self) -> Mapping[Endpoint, Pause]:
+        """Return the pauses in force, by target."""
+
+    def pause(self, target: Endpoint, pause: Pause) -> bool:
+        """Stop a target; False where it was stopped already: then that pause stays as it was."""
+
+    def resume(self, target: Endpoint, at: Millis, by: str, reason: str) -> bool:
+        """Resume a target; False where it was not stopped."""
+
+    def happened(self, most: int) -> list[PauseEvent]:
+        """Return the history of pauses, newest first."""
+
+
+class Reveal(Struct, frozen=True, array_like=True):
+    """One showing of a masked number and its subscriber's words. by: name of the key · role: the key's role then ·
+    name: its own, in the order's chain, too; two of one instant are two
+    """
+
+    at: Millis
+    order: str
+    by: str
+    role: str
+    reason: str
+    name: str
+
+
+class Reveals(Protocol):
+    """The reveals of an installation. Writes are proven durable."""
+
+    def note(self, reveal: Reveal) -> None:
+        """Keep a reveal; nothing is shown before this returns. Raises StoreUnavailable."""
+
+    def newest(self, most: int) -> list[Reveal]:
+        """Return the newest reveals, newest first. Raises StoreUnavailable."""
+
 
 NOTHING: Mapping[int, PageSeen] = MappingProxyType({})
 

@@ -1,17 +1,118 @@
 """The store: the ports to all records in one object, and the binding of an archive to the data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from msgspec import Struct
+
+from consent_engine.domain.call.permit import Given
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import Line
 from consent_engine.errors import NotOurArchive
 from consent_engine.ports.archive import Archive, Retirement
-from consent_engine.ports.inbox import Inbox
 from consent_engine.ports.journal import Journal, Log
 from consent_engine.ports.lanes import Lanes
-from consent_engine.ports.permits import Permits
 from consent_engine.ports.queries import NOTHING, Queries
 from consent_engine.ports.records import Records
-from consent_engine.ports.reservations import Reservations
+
+
+class Permits(Protocol):
+    """The basis of dialling permits, and the record of the answers given."""
+
+    def standing(self, lines: Mapping[str, str]) -> tuple[Millis, Mapping[str, Line | None]]:
+        """Return the server's instant and, of these lines (line -> its number), those with a restriction or a call:
+        these two alone are read.
+
+        None for a line that cannot be read, or has another number. In one round trip, however many lines there are.
+        """
+
+    def keep(self, given: Sequence[tuple[str, Given]]) -> None:
+        """Keep answers, each once, proven durable; each comes with a line of the part of the store that it is about."""
+
+    def find(self, request: str, at: Millis) -> list[Given]:
+        """Return the answers to a request made around an instant, one row for each part of the store."""
+
+
+class Claim(Struct, frozen=True):
+    """The answer to reserving an Idempotency-Key. now: the server's instant · held_by: where another request has the
+    key, that request's fingerprint, order and instant · seen: that reservation as kept, to name when taking it over"""
+
+    now: Millis
+    held_by: tuple[str, str, Millis] | None
+    seen: str = ""
+
+
+class Reservations(Protocol):
+    """The Idempotency-Keys and recordings that are reserved, by their hashes."""
+
+    def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
+        """Reserve keys, each: (key hash, fingerprint, id of the record, claimant, reservation to take over or '')."""
+
+    def release(self, claims: Sequence[tuple[str, str]]) -> None:
+        """Give reservations back, each: (key hash, claimant)."""
+
+    def forget(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Delete the reservations of retired records, each: (key hash, id of the record it is reserved for)."""
+
+
+class Posted(Struct, frozen=True):
+    """A message for a line's inbox.
+
+    makes: names of the restrictions it makes, with their door and ref, and for a suspicion reason and words ·
+    once: not stored when these restrictions are in force already · barring: names of the restrictions that void a
+    consent in it · decides: name of the suspicion that it decides · decided: the newest act the decision considered ·
+    lifting: the record to keep of the decision when it is no refusal · repeated: the reason under which its first
+    repeat is kept as unmatched, '' if it is not kept · same_for: for how long after a message (ms) another one with
+    its key is its repeat; None: for ever · until: when the restrictions that it makes end; 0: never
+    """
+
+    line: str
+    msisdn: str
+    key: str
+    body: str
+    makes: Sequence[str] = ()
+    door: str = ""
+    ref: str = ""
+    once: bool = False
+    reason: str = ""
+    words: str = ""
+    barring: Sequence[str] = ()
+    decides: str = ""
+    decided: Millis = 0
+    lifting: str = ""
+    repeated: str = ""
+    same_for: Millis | None = None
+    until: Millis = 0
+
+
+class Stored(Struct, frozen=True):
+    """Whether a message is new, and when it (first) reached us. gone: the suspicion it decides has changed or ended."""
+
+    is_new: bool
+    at: Millis
+    gone: bool = False
+
+
+class Inbox(Protocol):
+    """The lines' unread messages, read in the order they came, and the unmatched messages, which belong to no order."""
+
+    def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
+        """Put messages into their lines' inboxes, each once. A message that makes a restriction not in force is stored
+        even where its key came before, unless its `same_for` is None.
+        """
+
+    def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
+        """Put unread messages, as the store had them, into the inboxes of their lines, before those that came since;
+        one that is there stays where it is.
+        """
+
+    def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
+        """Keep unmatched messages as evidence."""
+
+    def trim(self) -> int:
+        """Delete unmatched messages and evidence of liftings and permits past their retention, and the oldest of more
+        than a million. Returns how many were deleted."""
 
 
 @dataclass(slots=True)

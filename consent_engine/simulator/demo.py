@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 
-from consent_engine.simulator.account import ASCII, BLOCKS, funnel, misbehaviour, most_telling, progress
+from consent_engine.simulator.account import ASCII, BLOCKS, conversation, funnel, misbehaviour, most_telling, progress
 from consent_engine.simulator.callcentre import CallCentre
 from consent_engine.simulator.case import Case, crowd
 from consent_engine.simulator.judge import judge
 from consent_engine.simulator.outside import Outside
-from consent_engine.simulator.phone import conversation
 from consent_engine.simulator.watch import Watch
 from consent_engine.simulator.wire import Unreachable
 

@@ -5,7 +5,9 @@ A process of `consent serve`. It keeps the latest messages of the latest numbers
 
 import argparse
 import asyncio
+import io
 import os
+import re
 import socket
 import sys
 import time
@@ -14,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from http import HTTPStatus
+from importlib.resources import files
 from operator import attrgetter
 from urllib.parse import urlsplit
 
@@ -22,10 +25,61 @@ from aiohttp import web
 
 from consent_engine.process.shutdown import Stop, tie
 from consent_engine.simulator.answers import signed_object
-from consent_engine.simulator.handset_page import HEADERS, KINDS, language_of, qr_of, text_of
 from consent_engine.simulator.handsets import instant
 from consent_engine.simulator.tasks import Tasks
 from consent_engine.simulator.wire import Unreachable, Wire
+
+LANGUAGES = {"zh": "zh-CN", "en": "en"}
+KINDS = {"handset.html": "text/html", "handset.css": "text/css", "handset.js": "text/javascript"}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+ON_A_PHONE = """<details class="phone"><summary>[[用真手机打开|On a real phone]]</summary>
+<img src="qr.svg" width="232" height="232" alt="">
+<p><a href="{address}">{address}</a></p></details>"""
+"""Shown only if `consent serve --phone` allows it."""
+_BOTH = re.compile(r"\[\[([^|\]]*)\|([^|\]]*)\]\]")
+
+
+def language_of(asked: str, accepted: str) -> str:
+    """Return the language asked for, else the browser's preferred one, else Chinese.
+
+    >>> language_of("en", "zh-CN"), language_of("", "en-GB,zh;q=0.8"), language_of("<b>", "de")
+    ('en', 'en', 'zh')
+    """
+    named = (asked, *(part.split(";")[0].strip().lower()[:2] for part in accepted.split(",")))
+    return next((name for name in named if name in LANGUAGES), "zh")
+
+
+def text_of(name: str, language: str, phone: str = "") -> str:
+    """Return a file of the page in one language. phone: the URL for a real phone, if that is allowed
+
+    Raises KeyError if the page has no such file.
+    """
+    if name not in KINDS:
+        raise KeyError(name)
+    text = (files("consent_engine.simulator") / "pages" / name).read_text("utf-8")
+    text = text.replace("<!-- phone -->", ON_A_PHONE.format(address=phone) if phone else "")
+    text = text.replace("{{language}}", LANGUAGES[language]).replace("{{other}}", "en" if language == "zh" else "zh")
+    return _BOTH.sub(lambda both: both[1 if language == "zh" else 2], text)
+
+
+def qr_of(address: str) -> bytes | None:
+    """Draw an SVG, black on white whatever the page's colours; None if segno is not installed."""
+    try:
+        import segno  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    drawn = io.BytesIO()
+    segno.make_qr(address).save(drawn, kind="svg", scale=6, border=4, light="#fff", dark="#000")
+    return drawn.getvalue()
+
 
 SIGNED_WITH = "CONSENT_SIMULATED__SECRET"
 """The setting whose value signs the handset's requests."""

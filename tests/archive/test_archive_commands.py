@@ -5,8 +5,8 @@ import json
 import pytest
 
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.online_copy import copy_online
 from consent_engine.api.service.prometheus import look_at, of_store
+from consent_engine.backup.back_up import copy_online
 from consent_engine.domain.admission.order_request import Placing
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sales_outcomes import PressureWatch

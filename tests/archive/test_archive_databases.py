@@ -16,10 +16,8 @@ from sqlalchemy import event, inspect, text
 
 from benchmarks import postgres
 from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.call_queries import SqlCallQueries
-from consent_engine.adapters.sql.circuit_breaker import DOWN_S, MOST_DOWN_S, Pause
-from consent_engine.adapters.sql.connections import TIMEOUT_S
-from consent_engine.adapters.sql.order_queries import SqlOrderQueries
+from consent_engine.adapters.sql.connections import DOWN_S, MOST_DOWN_S, TIMEOUT_S, Pause
+from consent_engine.adapters.sql.queries import SqlCallQueries, SqlOrderQueries
 from consent_engine.adapters.sql.tables import SCHEMA, TABLES
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.effects import Lane

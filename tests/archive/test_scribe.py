@@ -8,7 +8,7 @@ from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from tests.archive.house import LogThrough
 from tests.conftest import OTHER
 from tests.waiting import until
-from workers.scribe import Scribe, is_due
+from workers.ticking import Scribe, is_due
 
 WAIT_S = 60
 
@@ -36,7 +36,7 @@ def test_what_could_not_be_sealed_is_sealed_once_it_can_be(small, caplog):
     assert not scribe.is_alive()
     assert there.size() == len(tried[0])
     assert small.client.llen(small.cell.journal) == 0
-    told = [record.message for record in caplog.records if record.name == "workers.scribe"]
+    told = [record.message for record in caplog.records if record.name == "workers.ticking"]
     assert told[0].startswith("the journal waits: the archive cannot be reached")
 
 
@@ -114,6 +114,6 @@ def test_trouble_is_not_over_because_another_process_reads_the_journal_in_vain(s
     until("it looked again", lambda: journal.looks > seen + 4)
     scribe.stop()
     scribe.join(WAIT_S)
-    told = [record.message for record in caplog.records if record.name == "workers.scribe"]
+    told = [record.message for record in caplog.records if record.name == "workers.ticking"]
     assert len(told) == 1, told
     assert small.client.llen(small.cell.journal) > 0

@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from consent_engine.api.service.refused_posts import RefusedPosts
-from consent_engine.api.service.service import Post, receive
+from consent_engine.api.service.service import Post, RefusedPosts, receive
 from consent_engine.domain.clocks import Clocks
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.receive import RefusalAsked

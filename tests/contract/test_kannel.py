@@ -13,8 +13,7 @@ from msgspec.structs import replace
 
 from consent_engine.adapters.gateways import kannel
 from consent_engine.adapters.gateways import registry as gateways
-from consent_engine.adapters.gateways.sms_parts import reference, together
-from consent_engine.adapters.gateways.udh import Header
+from consent_engine.adapters.gateways.sms_parts import Header, reference, together
 from consent_engine.domain.effects import OF_ORDERS, Accepted, Purpose, Rejected, Unavailable, Uncertain
 from consent_engine.domain.grammar import Keyword, counted, read
 from consent_engine.domain.sms import Delivery, DeliveryReport, Part, Reply

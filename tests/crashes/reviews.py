@@ -14,7 +14,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.first_review import AGAIN_MS, FirstReviews
 from consent_engine.engine.review import Review
-from consent_engine.ports.review_command import Heard
+from consent_engine.ports.outside import Heard
 from tests.crashes import calls
 from tests.crashes.dying import Told
 from tests.crashes.operation import ONE

@@ -18,7 +18,7 @@ from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
 from tests.durability.servers import server
 from tests.waiting import until
-from workers.scribe import Scribe
+from workers.ticking import Scribe
 
 ORDERS, MORE = 40, 15
 A_DAY_MS = 24 * 3_600_000

@@ -26,7 +26,7 @@ from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.tables import META, TABLES
 from consent_engine.api.app import create_app
 from consent_engine.api.document.openapi import ORDER
-from consent_engine.api.http.bounds import USUAL, Bounds
+from consent_engine.api.http.bodies import USUAL, Bounds
 from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.config.data_folder import ARCHIVE_FILE, NAME_FILE
 from consent_engine.config.settings import Settings

@@ -2,7 +2,7 @@
 
 from starlette.routing import Match
 
-from consent_engine.api.document.codes import FACTS
+from consent_engine.api.document.openapi import FACTS
 from consent_engine.api.document.operations import Operation
 from consent_engine.api.http.problems import MEDIA_TYPE, NAMED_BY_THE_DOOR, status_for
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from consent_engine.api.http.bounds import Bounds
+from consent_engine.api.http.bodies import Bounds
 from consent_engine.domain.hashing import HEADER, sign
 from consent_engine.engine.api_keys import Role
 from tests.integration.api_door import SECRET, Door, live

@@ -18,7 +18,7 @@ from typer.main import get_command
 import consent_engine
 from consent_engine import cli
 from consent_engine.cli import commands as own
-from consent_engine.cli import slowly, tables
+from consent_engine.cli import tables
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.texts.segments import segments as segments_of
 from consent_engine.domain.texts.sheet import of_carrier, of_plan
@@ -408,9 +408,9 @@ def test_a_wait_is_announced_when_it_is_long_and_not_when_it_is_short():
             return len(text)
 
     with redirect_stderr(heard := Heard()):
-        with slowly.announced("waiting", 0.01):
+        with tables.announced("waiting", 0.01):
             assert said.wait(WAIT)
-        with slowly.announced("never said", WAIT):
+        with tables.announced("never said", WAIT):
             pass
     assert heard.getvalue() == "waiting\n"
 

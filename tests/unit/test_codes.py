@@ -1,7 +1,7 @@
 """The document tells each operation's own problems, and every problem that there is."""
 
 from consent_engine.api.app import PARTS
-from consent_engine.api.document.codes import FACTS, FORMS, codes_by_status
+from consent_engine.api.document.openapi import FACTS, FORMS, codes_by_status
 from consent_engine.api.document.operations import Operation
 from consent_engine.api.http.problems import STATUS
 from consent_engine.errors import ConsentError, Malformed

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.registry import Collector
 
-from consent_engine.api.service.worker_metrics import of_calls
+from consent_engine.api.service.families import of_calls
 from consent_engine.domain.effects import Accepted, Uncertain
 from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import Health

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from consent_engine.api.http.outages import QUIET_S, Outages
+from consent_engine.api.http.middleware import QUIET_S, Outages
 from consent_engine.config.plan_file import plans_from
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import Lane

@@ -7,7 +7,7 @@ from consent_engine.engine.metrics import Measures
 from consent_engine.engine.outside_health import ASKED_WITHIN_MS, DOWN_AFTER_MS, health_of, targets_of
 from consent_engine.ports import Endpoint, EndpointHeard
 from tests.conftest import NUMBER, START
-from workers.outages import tell_outages
+from workers.clock import tell_outages
 
 GATEWAY, BSS = Endpoint("gateway", "test"), Endpoint("bss", "test")
 NOBODY, REFUSING = Unavailable("503"), Unavailable("401", refusing=True)
@@ -16,7 +16,7 @@ NOBODY, REFUSING = Unavailable("503"), Unavailable("401", refusing=True)
 @pytest.fixture
 def said(caplog):
     def lines():
-        found = [f"{each.levelname} {each.message}" for each in caplog.records if each.name == "workers.outages"]
+        found = [f"{each.levelname} {each.message}" for each in caplog.records if each.name == "workers.clock"]
         caplog.clear()
         return found
 

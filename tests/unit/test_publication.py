@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from consent_engine.domain.offer.address import Addresses
 from consent_engine.domain.offer.versions import MENDED_MS, Listed, PageSeen, Version, attested, unchecked
 from consent_engine.engine.publication import AT_ONCE, MOST, SILENT_AT_ONCE, Publication
-from consent_engine.ports.tariff_pages import Missed, TariffPage
+from consent_engine.ports.outside import Missed, TariffPage
 from tests.plans import page, plan
 
 NOW = 1_764_000_000_000

@@ -17,7 +17,16 @@ from consent_engine.domain.grammar import Keyword, read
 from consent_engine.domain.hashing import HEADER, check, sign
 from consent_engine.domain.lifecycle import State
 from consent_engine.simulator.__main__ import SECRETS, main, secrets_of
-from consent_engine.simulator.account import ASCII, funnel, misbehaviour, most_telling, progress
+from consent_engine.simulator.account import (
+    ASCII,
+    conversation,
+    funnel,
+    misbehaviour,
+    most_telling,
+    progress,
+    width,
+    wrap,
+)
 from consent_engine.simulator.answers import Answers
 from consent_engine.simulator.bss import BssDesk
 from consent_engine.simulator.callcentre import MOST_UNASKED, CallCentre
@@ -28,7 +37,6 @@ from consent_engine.simulator.handsets import Handsets
 from consent_engine.simulator.judge import judge
 from consent_engine.simulator.ledger import ActivationSeen, Attempt, Ledger, Said, SmsSeen
 from consent_engine.simulator.outside import Outside
-from consent_engine.simulator.phone import conversation, width, wrap
 from consent_engine.simulator.scripts import SILENCE, Answer, Before, BssHop, Desk, Hop, Script, Turn, When
 from consent_engine.simulator.subscribers import SCRIPTS
 from consent_engine.simulator.tasks import Tasks

@@ -109,4 +109,4 @@ def test_the_report_of_the_page_is_read():
     hooks = gateway.JsonWebhooks("http_json", SECRET, 0)
     report = hooks._report(REPORT)  # noqa: SLF001 - without a signature, which another test has
     assert (report.ref, report.segments) == (SMS["ref"], 5)
-    assert timedelta(seconds=300) == timedelta(seconds=gateway.signature.TOLERANCE_S)
+    assert timedelta(seconds=300) == timedelta(seconds=gateway.hashing.TOLERANCE_S)

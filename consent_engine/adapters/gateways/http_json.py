@@ -12,8 +12,16 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from consent_engine.adapters.gateways.refusals import KEPT, refusal, refuses
-from consent_engine.adapters.gateways.shared_settings import OLD, RESOLUTION_MS, carried, prefix_of, skew
+from consent_engine.adapters.gateways.shared_settings import (
+    KEPT,
+    OLD,
+    RESOLUTION_MS,
+    carried,
+    prefix_of,
+    refusal,
+    refuses,
+    skew,
+)
 from consent_engine.adapters.outbound import (
     LARGEST_ID,
     Answer,

@@ -14,11 +14,25 @@ from secrets import token_hex
 
 from yarl import URL
 
-from consent_engine.adapters.gateways.charsets import text_of
-from consent_engine.adapters.gateways.refusals import KEPT, refusal, refuses
-from consent_engine.adapters.gateways.shared_settings import OLD, RESOLUTION_MS, carried, prefix_of, skew
-from consent_engine.adapters.gateways.sms_parts import reference, together
-from consent_engine.adapters.gateways.udh import UNKNOWN, Header, concatenated, receipt
+from consent_engine.adapters.gateways.shared_settings import (
+    KEPT,
+    OLD,
+    RESOLUTION_MS,
+    carried,
+    prefix_of,
+    refusal,
+    refuses,
+    skew,
+)
+from consent_engine.adapters.gateways.sms_parts import (
+    UNKNOWN,
+    Header,
+    concatenated,
+    receipt,
+    reference,
+    text_of,
+    together,
+)
 from consent_engine.adapters.outbound import Answer, Client, endpoint, flag, opaque, required
 from consent_engine.domain import msisdn
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Uncertain

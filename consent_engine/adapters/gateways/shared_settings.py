@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 from consent_engine.config.durations import duration, millis
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.grammar import Keyword, counted, read
+from consent_engine.domain.hashing import mac
+from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.sms import Reply
 from consent_engine.domain.texts.segments import MOST_SEGMENTS
 from consent_engine.errors import SettingsError
 
@@ -46,3 +50,21 @@ def carried(prefix: str, raw: Mapping[str, str]) -> int:
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= MOST_SEGMENTS):
         raise SettingsError(f"{prefix}SEGMENTS must be a whole number from 1 to {MOST_SEGMENTS}")
     return int(value)
+
+
+KEPT = "its refusal is kept"
+
+
+def refuses(text: str) -> bool:
+    """Return whether a text is a refusal, or may be one."""
+    return counted(read(text).keyword) in {Keyword.STOP, Keyword.HOLD}
+
+
+def refusal(gateway: str, secret: str, message: object, msisdn: Msisdn, to: str, text: str) -> Reply:
+    """Return a refusal as a message of its own.
+
+    message: everything that the gateway said with it; the same again is a repeat · to: '' where it cannot be read, and
+    the gateway's carriers decide
+    """
+    said = repr(message).encode("utf-8", "surrogatepass")
+    return Reply(gateway, f"unnamed-{mac(secret.encode(), said).hex()[:32]}", msisdn, to, text, data=True)

@@ -1,9 +1,124 @@
 """An SMS in parts: charsets, the user data header, the parts' common reference, and the outcome of the whole."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import unquote_to_bytes
 from zlib import crc32
 
+from msgspec import Struct
+
+from consent_engine.adapters.gateways.shared_settings import refuses
 from consent_engine.domain.effects import OF_ORDERS, Accepted, Outcome, Purpose, Unavailable, Uncertain
+from consent_engine.domain.sms import Part
+
+READ = frozenset({"utf-8", "utf8", "utf-16be", "us-ascii", "iso-8859-1", "windows-1252"})
+"""The charsets in which any answer is read."""
+ONE_BYTE = frozenset({"iso-8859-1", "windows-1252"})
+"""Those of them in which nearly all bytes are text, also those of a text in another charset."""
+HEARD = ("utf-8", "utf-16-be", "utf-16-le", "gb18030")
+"""The charsets in which a refusal is heard, with any charset named."""
+
+
+def text_of(body: bytes, named: str) -> tuple[str, bool]:
+    """Return the text, and whether it may be an answer, or a part of one. Nothing is but a text in a charset that is
+    named and read: of any other, whatever it looks like, only a refusal is sure. Bytes that do not decode stay visible
+    as backslash escapes, which can form no keyword: a part that was cut within a character has some.
+    """
+    charset, text = named.lower(), None
+    if charset in READ:
+        with suppress(UnicodeDecodeError):
+            text = body.decode(charset)
+    if text is not None and (charset not in ONE_BYTE or body.isascii() or refuses(text)):
+        return text, True
+    for each in HEARD:
+        other = body.decode(each, "replace")
+        if refuses(other.removeprefix("\ufeff")):
+            return other, False
+    if text is not None:
+        return text, True
+    return body.decode(charset if charset in READ else "utf-8", "backslashreplace"), charset in READ
+
+
+CONCATENATED_8, CONCATENATED_16 = 0x00, 0x08
+PORTS = frozenset({0x04, 0x05})
+_LENGTHS = {CONCATENATED_8: 3, CONCATENATED_16: 4}
+UNREADABLE = Part("", 0, 0)
+"""The part of an SMS whose header cannot be read: an unknown part of an unknown text."""
+
+
+def concatenated(reference: int, of: int, n: int) -> str:
+    """Return the escaped header of part n of `of`. reference: common to all parts; its lowest 8 bits count"""
+    return "".join(f"%{octet:02x}" for octet in (5, CONCATENATED_8, 3, reference & 0xFF, of, n))
+
+
+UNKNOWN = "UNKNOWN"
+"""The state of an SMS of which the SMSC has lost track: it may be on the handset."""
+STATS = {
+    "EXPIRED": "expired",
+    "DELETED": "deleted at the SMSC",
+    "UNDELIV": "undeliverable",
+    "REJECTD": "rejected by the SMSC",
+}
+REFUSALS = {
+    0x08: "system error",
+    0x0A: "invalid source address",
+    0x0B: "invalid destination address",
+    0x14: "its queue is full",
+    0x45: "submit failed",
+    0x58: "throttled",
+}
+"""The reasons with which an SMSC refuses an SMS: command_status, SMPP 3.4, 5.1.3."""
+_NACK = re.compile(r"NACK/0x([0-9a-f]{8})/")
+_STAT = re.compile(r"\bstat:([A-Z]{4,8})\b")
+_ERR = re.compile(r"\berr:([0-9A-Za-z]{1,4})\b")
+
+
+def receipt(said: str) -> tuple[str, str]:
+    """Return the state that a receipt names ('' for none), and a readable reason of the failure. The rest of a receipt
+    may quote the SMS, and is left out.
+    """
+    if nack := _NACK.match(said):
+        status = int(nack[1], 16)
+        name = REFUSALS.get(status, "")
+        return "", f"refused by the SMSC (0x{status:02x}{name and f': {name}'})"
+    head = said.partition("text:")[0]
+    stat, err = _STAT.search(head), _ERR.search(head)
+    if stat is None or stat[1] not in {UNKNOWN, *STATS}:
+        return "", ""
+    why = STATS.get(stat[1], "")
+    return stat[1], f"{why} (err {err[1]})" if why and err and err[1].strip("0") else why
+
+
+class Header(Struct, frozen=True):
+    """A user data header. part: which part of a longer text · to_a_program: it names a port, so no person reads it"""
+
+    part: Part | None = None
+    to_a_program: bool = False
+
+    @classmethod
+    def read(cls, escaped: str) -> "Header":
+        """Read an escaped header, as in a URL or an HTTP header; '' when there is none. Never raises."""
+        octets = unquote_to_bytes(escaped)
+        if not octets:
+            return cls()
+        elements, rest = [], octets[1:]
+        if octets[0] != len(rest):
+            return cls(UNREADABLE)
+        while rest:
+            if len(rest) < 2 or len(rest) < 2 + rest[1]:  # noqa: PLR2004 - its kind and its length
+                return cls(UNREADABLE)
+            elements.append((rest[0], rest[2 : 2 + rest[1]]))
+            rest = rest[2 + rest[1] :]
+        parts = [_part(kind, data) for kind, data in elements if kind in _LENGTHS]
+        return cls(parts[-1] if parts else None, any(kind in PORTS for kind, _ in elements))
+
+
+def _part(kind: int, data: bytes) -> Part:
+    if len(data) != _LENGTHS[kind]:
+        return UNREADABLE
+    *reference, of, n = data
+    return Part(bytes((kind, *reference)).hex(), n, of) if 1 <= n <= of else UNREADABLE
 
 
 def reference(ref: str) -> int:

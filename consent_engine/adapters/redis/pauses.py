@@ -10,7 +10,7 @@ from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Millis
 from consent_engine.ports.endpoints import Endpoint
-from consent_engine.ports.pauses import Pause, PauseEvent, Pauses
+from consent_engine.ports.registry import Pause, PauseEvent, Pauses
 
 PAUSED, HAPPENED = "ce:{0}:paused", "ce:{0}:pauses"
 MOST_KEPT = 10_000

@@ -5,7 +5,7 @@ import msgspec
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.records import LOOK_BACK
 from consent_engine.domain.canonical_json import compact
-from consent_engine.ports.reveals import Reveal, Reveals
+from consent_engine.ports.registry import Reveal, Reveals
 
 REVEALED = "ce:{0}:revealed"
 MOST_KEPT = 200_000

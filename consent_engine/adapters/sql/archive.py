@@ -7,28 +7,112 @@ import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, Select, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from consent_engine.adapters.sql.calls import SqlCalls
-from consent_engine.adapters.sql.circuit_breaker import Pause
-from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, connected
+from consent_engine.adapters.sql.connections import NAMED_BY, TIMEOUT_S, Gone, Pause, connected
 from consent_engine.adapters.sql.kept import OF_THE_ROW, SqlKept
-from consent_engine.adapters.sql.records import SqlRecords
 from consent_engine.adapters.sql.rows import columns_of
-from consent_engine.adapters.sql.tables import META, OFFERS, ORDERS, SCHEMA, SIZE, TILED, hold, make, said
+from consent_engine.adapters.sql.tables import (
+    CALLS,
+    META,
+    OFFERS,
+    ORDERS,
+    RECORDS,
+    SCHEMA,
+    SIZE,
+    TILED,
+    hold,
+    make,
+    said,
+)
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
+from consent_engine.domain.call.violation import Violation
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.order import Order
-from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal
-from consent_engine.errors import ArchiveGone, ArchiveUnavailable
+from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import OWNERS, By, Kept, Owner, R, Recorded
 from consent_engine.ports.archive import Archive, Expired
+
+
+class SqlCalls(SqlKept[Call]):
+    """The calls of one archive."""
+
+    table, holds, begun, rows = CALLS, Owner.CALL, CALLS.c.started_at, select(CALLS)
+    keys = (CALLS.c.request_key, CALLS.c.recording_key, CALLS.c.audio_key)
+
+    def _columns(self, record: Call, fields: Mapping[str, str]) -> Mapping[str, Any]:
+        call, began = record, record.began
+        return {
+            "request_key": request_key(call.id),
+            **dict(zip_longest(("recording_key", "audio_key"), call.recording_keys)),
+            "carrier": began.carrier,
+            "agent": began.agent,
+            "placed_by": began.placed_by,
+            "started_at": began.started_at,
+            "over_at": call.over_at,
+            "violations": _named(call.violations),
+            "ever_violated": _named(each for each in Violation if each in call.ever_violated),
+            "verdict": call.verdict or "",
+            "evidence": call.evidence.value,
+        }
+
+
+def _named(violations: Iterable[Violation]) -> str:
+    """Return violations as one text, in which each is found with the blanks around it."""
+    return "".join(f" {each} " for each in violations)
+
+
+_OF_AN_ENDING: Mapping[str, Any] = {"agent": "", "plan": "", "activated_at": 0, "soon": False}
+"""The columns of endings alone, as reports have them."""
+_OF_A_REPORT: Mapping[str, Any] = {
+    **dict.fromkeys(("door", "proposed", "found", "carrier", "reward"), ""), "answer_by": 0,
+}  # fmt: skip
+
+
+class SqlRecords(SqlKept[Report | Ending]):
+    """The reports and endings of one archive."""
+
+    table, begun, rows = RECORDS, RECORDS.c.listed_at, select(RECORDS)
+
+    def _columns(self, record: Report | Ending, fields: Mapping[str, str]) -> Mapping[str, Any]:
+        if isinstance(record, Report):
+            owner, listed_at, evidence = Owner.REPORT, record.received.received_at, Evidence.NO_SERVICE
+            case = record.received
+            own = {
+                **_OF_AN_ENDING, "door": case.door.value, "proposed": case.proposed.value, "found": record.found.value,
+                "carrier": case.carrier, "reward": record.reward.value, "answer_by": case.answer_by,
+            }  # fmt: skip
+        else:
+            doc = record.doc
+            owner, listed_at, evidence = Owner.ENDING, doc.asked_at, Evidence.SERVICE
+            own = {
+                **_OF_A_REPORT, "agent": doc.agent, "plan": doc.plan, "activated_at": doc.activated_at,
+                "soon": record.is_soon,
+            }  # fmt: skip
+        return {
+            "kind": owner.value, "listed_at": listed_at, "over_at": record.over_at, "evidence": evidence.value, **own,
+        }  # fmt: skip
+
+    def _owner(self, row: Any) -> Owner:  # noqa: ANN401 - a row
+        if row.kind not in {Owner.REPORT, Owner.ENDING}:
+            raise BrokenRecord("an archived record of an unknown kind")
+        return Owner(row.kind)
+
+    def rows_of(self, owner: Owner) -> Select[Any]:
+        return self.rows.where(RECORDS.c.kind == owner.value)
+
 
 log = logging.getLogger(__name__)
 MOST_COUNTED = 100_000

@@ -2,19 +2,82 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from consent_engine import DISTRIBUTION
-from consent_engine.adapters.sql.postgres import bound_waits
 from consent_engine.errors import SettingsError
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+DOWN_S, MOST_DOWN_S = 5.0, 30.0
+"""How long the archive is not asked, at first and at most: callers must not wait for it again and again."""
+
+
+class Pause:
+    """Whether the archive may be asked now, for all threads. watch: seconds by a clock that never jumps."""
+
+    def __init__(self, watch: Callable[[], float] = monotonic) -> None:
+        self._watch = watch
+        self._lock = threading.Lock()
+        self._lasts = 0.0
+        self._again_at = 0.0
+
+    def may_ask(self) -> bool:
+        """Whether the caller may ask; the first one after a pause is the only one until the next, longer pause ends."""
+        if not self._lasts:
+            return True
+        with self._lock:
+            if self._watch() < self._again_at:
+                return False
+            self._lasts = min(2 * self._lasts, MOST_DOWN_S)
+            self._again_at = self._watch() + self._lasts
+        return True
+
+    def failed(self) -> None:
+        with self._lock:
+            self._lasts = self._lasts or DOWN_S
+            self._again_at = self._watch() + self._lasts
+
+    def answered(self) -> None:
+        self._lasts = 0.0
+
+
+def bound_waits(engine: Engine, seconds: float) -> None:
+    """Bound every wait of the engine's connections: the server's own timeouts work only while the server does."""
+
+    import psycopg  # noqa: PLC0415 - an extra: needed with PostgreSQL alone
+
+    class Bounded(psycopg.Connection[Any]):
+        def wait(self, gen: Generator[Any, Any, Any], *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is there
+            return super().wait(self._until(gen, monotonic() + seconds), *args, **more)
+
+        def _until(self, gen: Generator[Any, Any, Any], end: float) -> Generator[Any, Any, Any]:
+            try:
+                wanted = next(gen)
+                while True:
+                    ready = yield wanted
+                    if not ready and monotonic() > end:
+                        self.pgconn.finish()  # its answer can no longer be known
+                        raise psycopg.OperationalError("no answer in time")
+                    wanted = gen.send(ready)
+            except StopIteration as done:
+                return done.value
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, args: list[Any], more: dict[str, Any]) -> "psycopg.Connection[Any]":
+        return Bounded.connect(*args, **more)
+
 
 NAMED_BY = "CONSENT_ARCHIVE_URL"
 """The setting that names the archive, where no option does."""

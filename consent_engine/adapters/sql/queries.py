@@ -1,14 +1,325 @@
 """Lists, searches and sums of calls, orders, terminations, complaints and restrictions, on SQL."""
 
-from collections.abc import Callable
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from consent_engine.adapters.sql.archive import SqlArchive
-from consent_engine.adapters.sql.call_queries import SqlCallQueries
-from consent_engine.adapters.sql.ending_queries import SqlEndingQueries
-from consent_engine.adapters.sql.order_queries import SqlOrderQueries
-from consent_engine.adapters.sql.report_queries import SqlReportQueries
-from consent_engine.adapters.sql.restriction_queries import SqlRestrictionQueries
-from consent_engine.ports.queries import Queries
+from sqlalchemy import Column, ColumnElement, Select, case, func, select, tuple_
+
+from consent_engine.adapters.sql.archive import SqlArchive, SqlCalls
+from consent_engine.adapters.sql.kept import known_in
+from consent_engine.adapters.sql.lines import restriction_of
+from consent_engine.adapters.sql.tables import CALLS, LINES, ORDERS, RECORDS, RESTRICTIONS, TO_REVIEW, VIOLATING
+from consent_engine.domain.call.call import Call, CallState
+from consent_engine.domain.call.call_counters import Counted
+from consent_engine.domain.call.ending import EndingState
+from consent_engine.domain.call.report import ReportClass, ReportDoor, ReportState
+from consent_engine.domain.call.review import UNDECIDED, Verdict
+from consent_engine.domain.call.violation import Violation
+from consent_engine.domain.effects import Millis
+from consent_engine.domain.lifecycle import State
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.sales_outcomes import Sold
+from consent_engine.ports import Kept, Owner, R, ReportFilter, Tally
+from consent_engine.ports.queries import (
+    ANY,
+    MOST_SEARCHED,
+    CallFilter,
+    CallQueries,
+    EndingQueries,
+    OpenReports,
+    OrderFilter,
+    OrderQueries,
+    Paged,
+    Position,
+    Queries,
+    ReportQueries,
+    RestrictionQueries,
+    StandingRestriction,
+)
+
+Wanted = TypeVar("Wanted", bound=Select[Any])
+
+
+def behind(
+    rows: Wanted, at: Column[Any], name: Column[Any], last: Position | None, limit: int,
+    *, oldest_first: bool = False,
+) -> Wanted:  # fmt: skip
+    """Return the rows of one page, newest first. last: the last row of the page before"""
+    if last is not None:
+        place = tuple_(at, name)
+        rows = rows.where(place > last if oldest_first else place < last)
+    return rows.order_by(*((at, name) if oldest_first else (at.desc(), name.desc()))).limit(limit)
+
+
+def page_of(rows: Sequence[Any], at: str, limit: int, read: Callable[[Any], Kept[R]]) -> Paged[R]:
+    """Return the records of a page's rows. at: the name of their instant. One that cannot be read is left out, and
+    logged.
+    """
+    last = rows[-1] if rows and len(rows) == limit else None
+    records = tuple(kept.record for row in rows if (kept := read(row)).record is not None)
+    return Paged(records, (getattr(last, at), last.id) if last is not None else None)
+
+
+class SqlCallQueries(CallQueries):
+    """The CallQueries of one database."""
+
+    def __init__(self, archive: SqlArchive) -> None:
+        self._archive = archive
+
+    def page(self, wanted: CallFilter, before: Position | None, limit: int) -> Paged[Call]:
+        kept = CALLS.c
+        bounds = {
+            kept.agent.__eq__: wanted.agent, kept.carrier.__eq__: wanted.carrier, kept.started_at.__ge__: wanted.since,
+            kept.started_at.__lt__: wanted.until, kept.verdict.__eq__: wanted.verdict and wanted.verdict.value,
+        }  # fmt: skip
+        only = [compared(value) for compared, value in bounds.items() if value is not None]
+        rows = SqlCalls.rows.where(*only)
+        if wanted.violation is not None:
+            rows = rows.where(VIOLATING)
+        if wanted.violation not in {None, ANY}:
+            rows = rows.where(kept.violations.contains(f" {wanted.violation} ", autoescape=True))
+        with self._archive.asking() as connection:
+            found = connection.execute(behind(rows, kept.started_at, kept.id, before, limit)).all()
+        return page_of(found, "started_at", limit, self._archive.calls.kept)
+
+    def listed(self, before: Position | None, limit: int) -> list[Position]:
+        return self._places(before, limit)
+
+    def present(self, before: Position | None, limit: int) -> list[Position]:
+        return self._places(before, limit, ~CALLS.c.gone)
+
+    def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
+        rows = select(CALLS.c.started_at, CALLS.c.id).where(*only)
+        with self._archive.asking() as connection:
+            found = connection.execute(behind(rows, CALLS.c.started_at, CALLS.c.id, before, limit))
+            return [(at, call) for at, call in found]
+
+    def known(self, calls: Sequence[str]) -> set[str]:
+        return known_in(self._archive, CALLS.c.id, calls)
+
+    def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
+        kept = CALLS.c
+        rows = SqlCalls.rows.where(TO_REVIEW, kept.verdict == verdict.value)
+        with self._archive.asking() as connection:
+            found = connection.execute(behind(rows, kept.over_at, kept.id, after, limit, oldest_first=True)).all()
+        return page_of(found, "over_at", limit, self._archive.calls.kept)
+
+    def waiting(self) -> Mapping[Verdict, Tally]:
+        kept = CALLS.c
+        rows = select(kept.verdict, func.count(), func.min(kept.over_at)).where(TO_REVIEW).group_by(kept.verdict)
+        with self._archive.asking() as connection:
+            found = {Verdict(verdict): Tally(n, oldest) for verdict, n, oldest in connection.execute(rows)}
+        return {verdict: found.get(verdict, Tally()) for verdict in Verdict if verdict in UNDECIDED}
+
+    def counted(self, since: Millis, until: Millis, *, by_agent: bool = False) -> list[Counted]:
+        kept = CALLS.c
+        alike = [kept.carrier, kept.state, kept.verdict, kept.ever_violated, *([kept.agent] if by_agent else [])]
+        began = kept.started_at >= since, kept.started_at <= until
+        with self._archive.asking() as connection:
+            rows = connection.execute(select(func.count(), *alike).where(*began).group_by(*alike)).all()
+        return [
+            Counted(
+                count, carrier, CallState(state), Verdict(verdict) if verdict else None,
+                frozenset(map(Violation, violated.split())), *agent,
+            )
+            for count, carrier, state, verdict, violated, *agent in rows
+        ]  # fmt: skip
+
+
+class SqlOrderQueries(OrderQueries):
+    """The OrderQueries of one database."""
+
+    def __init__(self, archive: SqlArchive) -> None:
+        self._archive = archive
+
+    def page(self, wanted: OrderFilter, before: Position | None, limit: int) -> Paged[Order]:
+        kept = ORDERS.c
+        bounds = {
+            kept.state.__eq__: wanted.state and wanted.state.value, kept.agent.__eq__: wanted.agent,
+            kept.plan.__eq__: wanted.plan, kept.carrier.__eq__: wanted.carrier, kept.placed_at.__ge__: wanted.since,
+            kept.in_vain.__eq__: wanted.void_yes, kept.line.__eq__: wanted.line,
+        }  # fmt: skip
+        only = [compared(value) for compared, value in bounds.items() if value is not None]
+        with self._archive.asking() as connection:
+            rows = behind(SqlArchive.rows.where(*only), kept.placed_at, kept.id, before, limit)
+            found = connection.execute(rows).all()
+        return page_of(found, "placed_at", limit, self._archive.kept)
+
+    def listed(self, before: Position | None, limit: int) -> list[Position]:
+        return self._places(before, limit)
+
+    def present(self, before: Position | None, limit: int, plan: str | None = None) -> list[Position]:
+        return self._places(before, limit, ~ORDERS.c.gone, *(() if plan is None else (ORDERS.c.plan == plan,)))
+
+    def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
+        rows = select(ORDERS.c.placed_at, ORDERS.c.id).where(*only)
+        with self._archive.asking() as connection:
+            found = connection.execute(behind(rows, ORDERS.c.placed_at, ORDERS.c.id, before, limit))
+            return [(at, order) for at, order in found]
+
+    def known(self, orders: Sequence[str]) -> set[str]:
+        return known_in(self._archive, ORDERS.c.id, orders)
+
+    def with_tail(self, tail: str, most: int) -> list[str]:
+        newest = select(ORDERS.c.id, ORDERS.c.placed_at).order_by(ORDERS.c.placed_at.desc(), ORDERS.c.id.desc())
+        some = newest.limit(MOST_SEARCHED).subquery()
+        alike = select(some.c.id).where(some.c.id.endswith(tail, autoescape=True))
+        rows = alike.order_by(some.c.placed_at.desc(), some.c.id.desc()).limit(most)
+        with self._archive.asking() as connection:
+            return list(connection.execute(rows).scalars())
+
+    def funnel(self, since: Millis, until: Millis) -> dict[State, int]:
+        placed = ORDERS.c.placed_at >= since, ORDERS.c.placed_at <= until
+        counted = select(ORDERS.c.state, func.count()).where(*placed).group_by(ORDERS.c.state)
+        with self._archive.asking() as connection:
+            return {State(state): n for state, n in connection.execute(counted)}
+
+    def sold(self, since: Millis, until: Millis) -> Mapping[tuple[str, str], Mapping[Sold, int]]:
+        kept, found = ORDERS.c, dict[tuple[str, str], Counter[Sold]]()
+        alike = kept.plan, kept.agent, kept.outcomes
+        placed = kept.placed_at >= since, kept.placed_at <= until
+        with self._archive.asking() as connection:
+            for plan, agent, outcomes, n in connection.execute(
+                select(*alike, func.count()).where(*placed).group_by(*alike)
+            ):
+                counts = found.setdefault((plan, agent), Counter())
+                counts.update({Sold(each): n for each in outcomes.split()})
+            for plan, agent, n in connection.execute(
+                select(RECORDS.c.plan, RECORDS.c.agent, func.count())
+                .where(*_ended_soon(since, until))
+                .group_by(RECORDS.c.plan, RECORDS.c.agent)
+            ):
+                found.setdefault((plan, agent), Counter())[Sold.ENDED_SOON] += n
+        return found
+
+    def ended_soon(self, since: Millis, until: Millis) -> int:
+        with self._archive.asking() as connection:
+            counted = select(func.count()).select_from(RECORDS).where(*_ended_soon(since, until))
+            return int(connection.execute(counted).scalar_one())
+
+
+def _ended_soon(since: Millis, until: Millis) -> tuple[Any, ...]:
+    kept = RECORDS.c
+    return kept.kind == Owner.ENDING.value, kept.soon, kept.activated_at >= since, kept.activated_at <= until
+
+
+_ROW = RECORDS.c
+_PLACE = _ROW.listed_at, _ROW.id
+_OPEN_ENDING = (
+    _ROW.kind == Owner.ENDING.value,
+    _ROW.state.in_([EndingState.ENDING.value, EndingState.ENDING_FAILED.value]),
+)
+
+
+class SqlEndingQueries(EndingQueries):
+    """The EndingQueries of one database."""
+
+    def __init__(self, archive: SqlArchive) -> None:
+        self._archive = archive
+
+    def listed(self, before: Position | None, limit: int) -> list[Position]:
+        return self._places(before, limit, _ROW.kind == Owner.ENDING.value)
+
+    def open(self, before: Position | None, limit: int) -> list[Position]:
+        return self._places(before, limit, *_OPEN_ENDING)
+
+    def _places(self, before: Position | None, limit: int, *only: ColumnElement[bool]) -> list[Position]:
+        rows = select(*_PLACE).where(*only).order_by(*(each.desc() for each in _PLACE)).limit(limit)
+        if before is not None:
+            rows = rows.where(tuple_(*_PLACE) < before)
+        with self._archive.asking() as connection:
+            return [(at, ending) for at, ending in connection.execute(rows)]
+
+    def tally(self) -> Tally:
+        with self._archive.asking() as connection:
+            count, oldest = connection.execute(
+                select(func.count(), func.min(_ROW.listed_at)).where(*_OPEN_ENDING)
+            ).one()
+        return Tally(count, oldest or 0)
+
+
+_REPORT = _ROW.kind == Owner.REPORT.value
+_OPEN_REPORT = _REPORT, _ROW.state == ReportState.OPEN.value
+
+
+class SqlReportQueries(ReportQueries):
+    """The ReportQueries of one database."""
+
+    def __init__(self, archive: SqlArchive) -> None:
+        self._archive = archive
+
+    def page(self, wanted: ReportFilter, before: Position | None, limit: int) -> list[Position]:
+        bounds = (
+            (_ROW.state, wanted.state), (_ROW.door, wanted.door), (_ROW.found, wanted.found),
+            (_ROW.carrier, wanted.carrier), (_ROW.reward, wanted.reward),
+        )  # fmt: skip
+        only = [_REPORT, *(column == value for column, value in bounds if value is not None)]
+        if wanted.overdue_at is not None:
+            only += _ROW.state == ReportState.OPEN.value, _ROW.answer_by < wanted.overdue_at
+        if before is not None:
+            only.append(tuple_(*_PLACE) < before)
+        rows = select(*_PLACE).where(*only).order_by(*(each.desc() for each in _PLACE)).limit(limit)
+        with self._archive.asking() as connection:
+            return [(at, report) for at, report in connection.execute(rows)]
+
+    def due(self, limit: int) -> list[str]:
+        rows = select(_ROW.id).where(*_OPEN_REPORT).order_by(_ROW.answer_by, _ROW.id).limit(limit)
+        with self._archive.asking() as connection:
+            return list(connection.execute(rows).scalars())
+
+    def waiting(self, now: Millis) -> list[OpenReports]:
+        alike, late = (_ROW.door, _ROW.proposed), func.sum(case((_ROW.answer_by < now, 1), else_=0))
+        counted = select(*alike, func.count(), late).where(*_OPEN_REPORT).group_by(*alike)
+        with self._archive.asking() as connection:
+            return [
+                OpenReports(ReportDoor(door), ReportClass(proposed), count, overdue)
+                for door, proposed, count, overdue in connection.execute(counted)
+            ]
+
+
+log = logging.getLogger(__name__)
+_STANDS = RESTRICTIONS.c
+_SINCE = _STANDS.since, _STANDS.line, _STANDS.name
+_STANDING = select(*_SINCE, LINES.c.version, LINES.c.person).join(LINES, LINES.c.id == _STANDS.line)
+
+
+class SqlRestrictionQueries(RestrictionQueries):
+    """The RestrictionQueries of one database."""
+
+    def __init__(self, archive: SqlArchive) -> None:
+        self._archive = archive
+
+    def page(self, kind: Kind, before: Position | None, limit: int) -> Paged[StandingRestriction]:
+        rows = _STANDING.where(*_listed(kind)).order_by(*(each.desc() for each in _SINCE)).limit(limit)
+        if before is not None:
+            line, _, name = before[1].partition(" ")
+            rows = rows.where(tuple_(*_SINCE) < (before[0], line, name))
+        with self._archive.asking() as connection:
+            found = connection.execute(rows).all()
+        last = found[-1] if len(found) == limit else None
+        place = (last.since, f"{last.line} {last.name}") if last is not None else None
+        return Paged(tuple(each for row in found if (each := _standing(row)) is not None), place)
+
+    def tally(self, kind: Kind) -> Tally:
+        counted = select(func.count(), func.min(_STANDS.since)).where(*_listed(kind))
+        with self._archive.asking() as connection:
+            count, oldest = connection.execute(counted).one()
+        return Tally(count, oldest or 0)
+
+
+def _listed(kind: Kind) -> tuple[ColumnElement[bool], ...]:
+    return (_STANDS.kind == kind.value, *((_STANDS.waits,) if kind is Kind.SUSPECTED else ()))
+
+
+def _standing(row: Any) -> StandingRestriction | None:  # noqa: ANN401 - a row
+    try:
+        return StandingRestriction(row.line, row.version, *restriction_of(row.person, row.name))
+    except ValueError:
+        log.error("%s: a restriction cannot be read", row.line)
+        return None
 
 
 class SqlQueries(Queries):

@@ -11,7 +11,7 @@ from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.seal import newest_of
 from consent_engine.ports import OWNERS, Kept, LineKept, R
-from consent_engine.ports.whole import Whole
+from consent_engine.ports.journal import Whole
 
 PIECE = 500
 NEWEST = 1_000

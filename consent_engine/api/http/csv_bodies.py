@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import NamedTuple, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from starlette.requests import Request
 
 from consent_engine.api.http.bodies import KIB, is_packed, read_body
 from consent_engine.api.http.problems import NotOurMediaType
 from consent_engine.api.schemas.forms import ImportedNumber, read
+from consent_engine.domain.admission.report_request import MakeReport, ReportMade
+from consent_engine.domain.call.report import ReportDoor
 from consent_engine.domain.line.restriction import EVERY_CARRIER, Kind
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.receive import RefusalAsked
@@ -101,3 +103,22 @@ def _header(cells: list[str], columns: Columns) -> list[str]:
         message = f"line 1: must be {','.join(columns.needed)} and may have {', '.join(columns.may_be)}"
         raise Malformed([FieldError("1", "header", message)])
     return names
+
+
+COLUMNS = Columns(("msisdn", "carrier", "caller_number", "called_at"), ("what", "channel", "ref", "reported_at"))
+
+
+class _Row(MakeReport):
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_cells_are_left_out(cls, row: dict[str, str]) -> dict[str, str]:
+        return {"channel": ReportDoor.CENTRE.value, **{name: each for name, each in row.items() if each}}
+
+
+def reports_in(content: bytes, by: str) -> tuple[list[ReportMade], list[int], list[tuple[int, str]]]:
+    """Return the reports in a file, the last line of each, and an error message for each wrong line.
+
+    Raises Malformed if the file as a whole cannot be read.
+    """
+    forms, wrong = forms_in(content, COLUMNS, _Row)
+    return [ReportMade(by, form) for _, form in forms], [line for line, _ in forms], wrong

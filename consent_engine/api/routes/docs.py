@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 
 from consent_engine.api.document.openapi import document
 from consent_engine.api.document.operations import PUBLIC, Operations
-from consent_engine.api.web.sheets import sheet
+from consent_engine.api.web.rendering import sheet
 
 operations = Operations()
 _CODE = re.compile("`([^`]+)`")

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.schemas.line_forms import TellLine
+from consent_engine.api.schemas.forms import TellLine
 from consent_engine.api.schemas.lists import LineEventView
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.callers import OPS

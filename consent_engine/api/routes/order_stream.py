@@ -13,7 +13,7 @@ from starlette.types import Message, Send
 
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import Operations, caller_of
-from consent_engine.api.http.bounds import bounds_of
+from consent_engine.api.http.bodies import bounds_of
 from consent_engine.api.schemas.views import timeline
 from consent_engine.api.service.callers import AGENT_OR_OPS, sees_whole, visible
 from consent_engine.api.service.service import front_of

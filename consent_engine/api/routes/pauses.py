@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.schemas.acts import StopOrGo
-from consent_engine.api.schemas.pauses import PauseList
+from consent_engine.api.schemas.forms import StopOrGo
+from consent_engine.api.schemas.lists import PauseList
 from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of
 from consent_engine.engine.engine import Engine

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import KIB, read_json
-from consent_engine.api.schemas.dialling import PermitsView
+from consent_engine.api.schemas.calls import PermitsView
 from consent_engine.api.schemas.forms import AskPermits, read
 from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.callers import AGENT_OR_OPS

@@ -11,18 +11,18 @@ from consent_engine.api.http.bodies import MOST_LIST, read_json
 from consent_engine.api.http.csv_bodies import numbers_in, read_csv
 from consent_engine.api.http.problems import RefusalDamaged, RefusalNotFound
 from consent_engine.api.http.queries import ListRefusals
-from consent_engine.api.schemas.dialling import DialView
+from consent_engine.api.schemas.calls import DialView
 from consent_engine.api.schemas.forms import (
     DecideHeld,
     Dial,
     Lift,
     Refuse,
     SearchRefusals,
+    Unregister,
     read,
     read_dials,
     read_refusal,
 )
-from consent_engine.api.schemas.line_forms import Unregister
 from consent_engine.api.schemas.lists import (
     DecidedView,
     HeldList,

@@ -8,7 +8,7 @@ from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.http.csv_bodies import numbers_in, read_csv
 from consent_engine.api.http.problems import RefusalDamaged, RegistrationNotFound
 from consent_engine.api.routes.refusals import lifted, stored
-from consent_engine.api.schemas.line_forms import Register, Unregister
+from consent_engine.api.schemas.forms import Register, Unregister
 from consent_engine.api.schemas.lists import Imported, Lifted
 from consent_engine.api.schemas.views import RefusalView, instant
 from consent_engine.api.service.callers import ADMIN, AGENT_OR_OPS

@@ -6,15 +6,14 @@ from starlette.responses import Response
 from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import KEY, PUBLIC, Operations, answered, caller_of
 from consent_engine.api.http.bodies import is_json, read_json
-from consent_engine.api.http.csv_bodies import read_csv
-from consent_engine.api.http.csv_reports import reports_in
+from consent_engine.api.http.csv_bodies import read_csv, reports_in
 from consent_engine.api.http.queries import ListReports
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.lists import Imported
 from consent_engine.api.schemas.reports import CodeSent, ReportList, ReportReceipt, ReportView
 from consent_engine.api.schemas.views import AsOf
+from consent_engine.api.service.brakes import send_code
 from consent_engine.api.service.callers import AGENT_OR_OPS, FULL_NUMBERS, OPS, OPS_OR_AUDITOR
-from consent_engine.api.service.sent_codes import send_code
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.admission.report_request import (
     PUBLIC as PUBLIC_DOOR,

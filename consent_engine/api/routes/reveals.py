@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from consent_engine.api.document.operations import Operations
-from consent_engine.api.schemas.acts import RevealOrder
+from consent_engine.api.schemas.forms import RevealOrder
 from consent_engine.api.schemas.views import OrderView
 from consent_engine.api.service.callers import AUDITOR, visible
 from consent_engine.api.service.service import front_of

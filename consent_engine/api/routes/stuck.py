@@ -4,8 +4,7 @@ from starlette.requests import Request
 
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.queries import ListStuck
-from consent_engine.api.schemas.acts import CancelStuck
-from consent_engine.api.schemas.forms import RetryStuck
+from consent_engine.api.schemas.forms import CancelStuck, RetryStuck
 from consent_engine.api.schemas.lists import CancelledView, CauseList, RetriedView
 from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR
 from consent_engine.api.service.service import front_of

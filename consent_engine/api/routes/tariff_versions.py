@@ -10,8 +10,7 @@ from consent_engine.api.document.operations import PUBLIC, Operations, answered
 from consent_engine.api.routes.tariffs import HEADERS
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.rendering import when
-from consent_engine.api.web.sheets import sheet
+from consent_engine.api.web.rendering import sheet, when
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.days import CHINA, Days
 from consent_engine.domain.offer.plan import Plan

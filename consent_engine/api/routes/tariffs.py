@@ -10,7 +10,7 @@ from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations, answered
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.api.service.service import front_of
-from consent_engine.api.web.sheets import sheet
+from consent_engine.api.web.rendering import sheet
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, language_of, words
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.offer.plan import Plan

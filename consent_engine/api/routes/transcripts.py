@@ -5,9 +5,8 @@ from starlette.requests import Request
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.bodies import MOST_LIST, read_json
 from consent_engine.api.routes.calls import view_of
-from consent_engine.api.schemas.calls import CallView
+from consent_engine.api.schemas.calls import CallView, Transcribe
 from consent_engine.api.schemas.forms import read
-from consent_engine.api.schemas.transcripts import Transcribe
 from consent_engine.api.service.callers import AGENT_OR_OPS
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.call.errors import CallMismatch

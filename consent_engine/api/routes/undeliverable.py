@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from consent_engine.api.document.operations import Operations
 from consent_engine.api.http.queries import ListUndeliverable
-from consent_engine.api.schemas.acts import AskAgain
+from consent_engine.api.schemas.forms import AskAgain
 from consent_engine.api.schemas.lists import AskedAgainView, UndeliverableList, from_address
 from consent_engine.api.schemas.views import AsOf
 from consent_engine.api.service.callers import OPS, OPS_OR_AUDITOR

@@ -1,5 +1,8 @@
 """The gateways' webhooks: replies (MO) and delivery reports (DLR). Acknowledged only once they are stored."""
 
+from typing import Literal
+
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -7,11 +10,42 @@ from consent_engine.api.document import openapi
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import MOST_WEBHOOK, is_json, is_packed, read_body
 from consent_engine.api.http.problems import GatewayNotFound, NotOurMediaType
-from consent_engine.api.schemas.gateway_bodies import DeliveryReceipt, MobileOriginated
 from consent_engine.api.schemas.views import Ack
 from consent_engine.api.service.service import Post, front_of
 from consent_engine.errors import Malformed, Unauthenticated
 from consent_engine.ports import WebhookCall
+
+
+class PartOf(BaseModel):
+    """The place of a part in a longer SMS: the n-th of so many, under the reference that all parts share."""
+
+    reference: str | int
+    n: int = Field(ge=1, le=255)
+    of: int = Field(ge=1, le=255)
+
+
+class MobileOriginated(BaseModel):
+    """A subscriber's SMS (MO), as the generic gateway posts it: one, or a list."""
+
+    message_id: str | int
+    from_: str | int = Field(alias="from")
+    to: str | int
+    text: str
+    received_at: str | None = None
+    part: PartOf | None = None
+
+
+class DeliveryReceipt(BaseModel):
+    """A report on one of our SMS (DLR), as the generic gateway posts it: one, or a list."""
+
+    ref: str
+    message_id: str | int | None = None
+    status: Literal["accepted", "delivered", "failed"]
+    segment: int = 1
+    segments: int = 1
+    error: str | int | None = None
+    at: str | None = None
+
 
 operations = Operations("gateways", "/v1/gateways", security=openapi.GATEWAY_SECURITY)
 PLAIN = frozenset({"text/plain", "application/octet-stream"})

@@ -1,11 +1,18 @@
 """Views of calls: their permits, their transcripts, and whether a number may be dialled."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
+from consent_engine.api.schemas.forms import Instant
 from consent_engine.api.schemas.views import AsOf, At, Hidden, Listed, View, instant
+from consent_engine.domain.admission.fields import StrictForm
 from consent_engine.domain.call.call import Call, OrderRefused
 from consent_engine.domain.call.review import Reviewed, SecondLook
-from consent_engine.domain.msisdn import mask
+from consent_engine.domain.call.transcript import Hints, Spoken
+from consent_engine.domain.days import millis
+from consent_engine.domain.invisible_characters import visible
+from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.engine.call_book import CallPage
 
 
@@ -113,3 +120,93 @@ class CallList(Listed):
     @classmethod
     def of(cls, page: CallPage, as_of: AsOf, *, whole: bool) -> "CallList":
         return cls(calls=[CallView.of(call, whole=whole) for call in page.calls], cursor=page.cursor, as_of=as_of)
+
+
+MOST_LINES, MOST_TEXT = 1_000, 500
+
+
+class SpokenLine(StrictForm):
+    """One line of a transcript."""
+
+    at: Instant
+    by: Literal["agent", "subscriber"]
+    text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)]
+
+
+class Transcribe(StrictForm):
+    """The words of a call, as transcribed from its recording."""
+
+    recording: Annotated[str, Field(min_length=1, max_length=128)]
+    lines: list[SpokenLine] = Field(min_length=1, max_length=MOST_LINES)
+
+    def spoken(self) -> tuple[Spoken, ...]:
+        return tuple(Spoken(millis(each.at), each.by, each.text) for each in self.lines)
+
+
+class SpokenView(View):
+    """A line as a reviewer sees it, without numbers."""
+
+    at: str
+    by: str
+    text: str
+
+
+class PhraseView(View):
+    """A forbidden phrase, and when it was said."""
+
+    at: str
+    phrase: str
+
+
+class TranscriptView(View):
+    """The words of a call, and the hints in them."""
+
+    edition: int = Field(description="edition of the list of forbidden phrases")
+    lines: list[SpokenView]
+    spoken: dict[str, str] = Field(description="disclosures that seem to have been read aloud, and when")
+    phrases: list[PhraseView]
+
+    @classmethod
+    def of(cls, lines: tuple[Spoken, ...], hints: Hints) -> "TranscriptView":
+        return cls(
+            edition=hints.edition,
+            lines=[SpokenView(at=instant(each.at), by=each.by, text=hidden(visible(each.text))) for each in lines],
+            spoken={name: instant(at) for name, at in hints.spoken.items()},
+            phrases=[PhraseView(at=instant(at), phrase=phrase) for at, phrase in hints.phrases],
+        )  # fmt: skip
+
+
+class DialView(View):
+    """Whether a number may be dialled."""
+
+    callable: bool
+    reason: str | None = Field(
+        default=None,
+        description="refused; suspected: a reply may be a refusal, and a person has not decided yet; marketing_free; "
+        "cool_off: the subscriber declined the plan before; quiet_hours: no calls at this time of day; "
+        "too_often: the number was called as often as allowed today; "
+        "number_changed: the number has no holder, or left the carrier; minor: its holder is one, as the BSS said",
+    )
+    since: str | None = None
+
+
+class PermitRow(View):
+    """A permit, or the reason why there is none."""
+
+    permit: str | None = Field(default=None, description="send it with the call as `permit`: POST /v1/calls")
+    until: str | None = Field(default=None, description="when the permit ends; a call that began before may continue")
+    denied: str | None = Field(
+        default=None,
+        description="why there is no permit: refused, suspected, marketing_free, cool_off, quiet_hours, too_often, "
+        "number_changed or minor, as in the answer of /v1/callable",
+    )
+    since: str | None = Field(
+        default=None, description="since when the reason applies; left out if the record cannot be read"
+    )
+
+
+class PermitsView(View):
+    """The answers to a request for permits, in the order of its numbers."""
+
+    id: str = Field(description="id of the request, which is kept with its caller, carrier, plan and counts")
+    permits: list[PermitRow]

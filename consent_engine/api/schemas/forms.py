@@ -26,6 +26,7 @@ from consent_engine.domain.form_errors import field_errors, in_our_words
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED
+from consent_engine.engine.undeliverable import MOST_ASKED
 from consent_engine.errors import FieldError, Malformed
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -268,3 +269,63 @@ def _field_error(form: type[BaseModel], found: ErrorDetails, at: str, whole: str
     field = ".".join(map(str, steps))
     code = "invalid_msisdn" if field == "msisdn" else found["type"]
     return FieldError(f"{at}{field}".rstrip(".") or whole, code, in_our_words(found["msg"]))
+
+
+class CancelStuck(RetryStuck):
+    """Which effects of the stuck list have their orders cancelled, and why."""
+
+    why: Reasoned = Field(examples=["the plan cannot be switched on any more"])
+
+
+class AskAgain(StrictForm):
+    """Which subscribers of undeliverable orders are asked again; a filter that is left out matches all."""
+
+    reason: str | None = Field(None, max_length=MOST_REASON, description="the reason, as in the list of causes")
+    plan: str | None = Field(None, max_length=64)
+    cursor: str = Field("", max_length=200, description="the cursor of the answer before, unchanged; empty: the newest")
+    limit: int = Field(MOST_ASKED, ge=1, le=MOST_ASKED, strict=True, description="at most this many orders")
+
+
+class RevealOrder(StrictForm):
+    """The reason why the number of an order must be seen."""
+
+    reason: Reasoned = Field(examples=["the regulator asks for this order"])
+
+
+class StopOrGo(StrictForm):
+    """A lane or a gateway, and the reason why it is stopped or resumed."""
+
+    to: Literal["lane", "gateway"]
+    name: Word
+    reason: Reasoned
+
+
+Reported = Literal["assigned", "released", "ported_out", "ported_in", "suspended", "resumed"]
+"""The events that a network reports; others come from the BSS's answers alone."""
+
+
+class Register(StrictForm):
+    """A number that is marketing-free, by its subscriber's word or a national list. Without a carrier: for all."""
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    kind: Literal["marketing_free"] = "marketing_free"
+    channel: Channel
+
+
+class Unregister(StrictForm):
+    """A registration to lift, on the subscriber's own act. Without a carrier: the one for all carriers."""
+
+    msisdn: Number
+    carrier: Carrier | None = None
+    kind: Literal["marketing_free"] = "marketing_free"
+    evidence: OwnAct
+
+
+class TellLine(StrictForm):
+    """An event of a number, as its network reports it: another holder (`assigned`), none (`released`), and the like."""
+
+    msisdn: Number
+    event: Reported
+    at: Instant = Field(description="when it happened; not in the future")
+    carrier: Carrier | None = Field(None, description="the carrier left or joined by porting; left out: all carriers")

@@ -5,15 +5,17 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from consent_engine.api.schemas.views import AsOf, At, Listed, OrderView, View, instant, veiled
+from consent_engine.api.schemas.views import AsOf, At, Hidden, Listed, OrderView, View, instant, veiled
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS, Restriction
 from consent_engine.domain.msisdn import hidden, mask
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import HeldText
 from consent_engine.engine.listing import Page, RefusalsPage
+from consent_engine.engine.pausing import PauseInForce
 from consent_engine.engine.stuck import Cause
 from consent_engine.engine.undeliverable import AskedAgain, unreached_of
+from consent_engine.ports.registry import PauseEvent
 
 _Carrier = Annotated[str | None, BeforeValidator(lambda name: None if name == EVERY_CARRIER else name)]
 _CURSOR = Field(description="send it to get the next page; empty: this is the last page")
@@ -258,3 +260,44 @@ class SaleView(View):
     version: int
     sale: str = Field(description="withdrawn or revoked")
     cancelled: int = Field(description="open orders that were cancelled; 0 when the plan is only withdrawn")
+
+
+class PauseRow(View):
+    """A lane or a gateway that is stopped."""
+
+    to: str = Field(description="lane or gateway")
+    name: str
+    since: str
+    by: str
+    reason: Hidden
+    drained: str = Field(description="when everything begun before the stop has ended")
+
+    @classmethod
+    def of(cls, each: PauseInForce) -> "PauseRow":
+        to, name = each.target
+        return cls(
+            to=to, name=name, since=instant(each.pause.at), by=each.pause.by, reason=each.pause.reason,
+            drained=instant(each.drained),
+        )  # fmt: skip
+
+
+class PauseEventRow(View):
+    """The stop or the resumption of a lane or a gateway."""
+
+    at: At
+    to: str
+    name: str
+    paused: bool = Field(description="false: it was resumed")
+    by: str
+    reason: Hidden
+
+
+class PauseList(View):
+    """Stopped lanes and gateways, the oldest first, and the latest stops and resumptions, newest first."""
+
+    paused: list[PauseRow]
+    events: list[PauseEventRow]
+
+    @classmethod
+    def of(cls, standing: Sequence[PauseInForce], happened: Sequence[PauseEvent]) -> "PauseList":
+        return cls(paused=[PauseRow.of(each) for each in standing], events=[PauseEventRow.shown(e) for e in happened])

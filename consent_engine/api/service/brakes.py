@@ -5,7 +5,12 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from time import monotonic
 
+from msgspec.structs import replace
+from starlette.requests import Request
+
+from consent_engine.api.service.service import front_of
 from consent_engine.domain.line.proof_code import CodesUsedUp
+from consent_engine.engine.report_code import CodeAsked
 
 MOST_CODES, CODES_S = 10, 600.0
 """Most codes for one address, in this many seconds."""
@@ -69,3 +74,12 @@ def _whose(address: str) -> tuple[tuple[str, int], ...]:
     ip = getattr(ip, "ipv4_mapped", None) or ip
     kinds = ((_NETWORK_BITS[ip.version], 1), (_SITE_BITS[ip.version], SITE))
     return tuple((f"{int(ip) >> ip.max_prefixlen - bits:x}/{bits}/{ip.version}", times) for bits, times in kinds)
+
+
+async def send_code(request: Request, asked: CodeAsked) -> str:
+    """Send a code, and return the ticket of the person who asked. Raises TooManyCodes, StoreUnavailable."""
+    brake: Brake = request.app.state.codes
+    address = request.client.host if request.client else ""
+    brake.count(address)
+    from_network = replace(asked, network=network_of(address))
+    return await front_of(request).ask(lambda engine: engine.reports.send_code(from_network))

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Protocol, TypeVar
 
-from consent_engine.api.http.bounds import Bounds
+from consent_engine.api.http.bodies import Bounds
 from consent_engine.domain.effects import Unavailable
 from consent_engine.domain.line.holder import Subscriber
 from consent_engine.engine.engine import Engine

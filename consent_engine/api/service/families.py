@@ -1,11 +1,43 @@
 """Families of metrics: a name, a description, and a value for each combination of labels; by subject."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from msgspec import Struct
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from consent_engine.domain.effects import Millis
-from consent_engine.ports import Tally
+from consent_engine.api.service import door_look_up
+from consent_engine.domain.call.call_counters import Count, Summed
+from consent_engine.domain.call.review import Verdict
+from consent_engine.domain.call.violation import Violation
+from consent_engine.domain.carriers import CARRIERS
+from consent_engine.domain.clocks import Lag
+from consent_engine.domain.days import later
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line.restriction import Kind
+from consent_engine.domain.offer.plan import CHANNELS
+from consent_engine.domain.offer.versions import Listed, Sale
+from consent_engine.engine.engine import Engine
+from consent_engine.engine.metrics import (
+    BEYOND,
+    BUCKETS,
+    CALL_SECONDS,
+    CALLS,
+    NOTIFIED_SECONDS,
+    OUTCOMES,
+    PROMPT_S,
+    UNASKED,
+    clipped,
+)
+from consent_engine.engine.outside_health import FEW_CALLS, Health
+from consent_engine.engine.sales_outcomes import WEEK, Over, PressureWatch
+from consent_engine.errors import ArchiveUnavailable
+from consent_engine.ports import Endpoint, OpenReports, Registry, ServerMemory, Tally
+from consent_engine.ports.endpoints import GATEWAY
+from consent_engine.ports.registry import LANE
 
 Rows = Iterable[tuple[Sequence[str], float]]
 """Rows of a family: the values of its labels, and the metric's value."""
@@ -30,3 +62,230 @@ def counter(name: str, text: str, labels: Sequence[str], rows: Rows) -> Metric:
 def age(tally: Tally, now: Millis) -> float:
     """Return for how many seconds the oldest has waited; 0 where there is none."""
     return max(0, (now - tally.oldest) / 1000) if tally.count else 0
+
+
+def of_dialled(days: Mapping[str, Summed]) -> Iterator[Metric]:
+    """Calls by carrier and the day they began on, from each day's sums; every series from 0 on."""
+
+    def by(kinds: type[Count | Violation]) -> Rows:
+        for day, sums in days.items():
+            for carrier in CARRIERS:
+                yield from (((day, carrier, each.value), sums[carrier, each]) for each in kinds)
+
+    text = "Calls by the day (in China) they began on, and what happened to them"
+    yield gauge("consent_calls", text, ("began", "carrier", "what"), by(Count))
+    text = "Violations of calls, by the day (in China) the calls began on"
+    yield gauge("consent_call_violations", text, ("began", "carrier", "violation"), by(Violation))
+
+
+@dataclass(frozen=True, slots=True)
+class ClocksSeen:
+    """Clock differences at one look. store: seconds by which the store's clock is ahead of this host's."""
+
+    store: float
+    gateways: Mapping[str, Lag]
+
+
+def clocks_seen(registry: Registry) -> ClocksSeen:
+    before, at, after = time.time(), registry.now(), time.time()
+    return ClocksSeen(at / 1000 - (before + after) / 2, registry.lags())
+
+
+def of_clocks(seen: ClocksSeen) -> Iterator[Metric]:
+    text = "How far the store's clock is ahead of this host's"
+    yield GaugeMetricFamily("consent_store_clock_skew_seconds", text, value=seen.store)
+    text = "The least time between a gateway's stamps and their arrival, in the last minutes"
+    lags = sorted(seen.gateways.items())
+    yield gauge(
+        "consent_gateway_clock_skew_seconds", text, ("gateway",), (((n,), lag.behind / 1000) for n, lag in lags)
+    )
+    text = "How far its settings let a gateway's stamps lag: beyond it, a quick yes counts as from before the question"
+    rows = (((name,), lag.allowed / 1000) for name, lag in lags)
+    yield gauge("consent_gateway_clock_allowed_seconds", text, ("gateway",), rows)
+
+
+RQ = "rq"
+_GAUGES: tuple[tuple[str, str, Callable[[ServerMemory], float | None]], ...] = (
+    ("memory_used_bytes", "Memory that a Redis server uses", lambda room: room.used),
+    ("memory_max_bytes", "How much memory it may use; 0: as much as there is", lambda room: room.most),
+    ("aof_bytes", "Size of its append-only file; 0: it keeps none", lambda room: room.aof),
+    ("disk_free_bytes", "What is free on its disk; of servers on the API's host alone", lambda room: room.disk_free),
+    ("aof_ok", "Whether its last write and its last rewrite of that file worked", lambda room: room.aof_works),
+)
+
+
+def rooms_of(engine: Engine) -> dict[str, ServerMemory]:
+    """Return each server's memory and file, also of RQ's server where it is another one. Raises StoreUnavailable."""
+    rooms = engine.lanes.rooms()
+    of_jobs = engine.queue.room()
+    known = {room.server for room in rooms.values()}
+    return rooms if of_jobs is None or of_jobs.server in known else {**rooms, RQ: of_jobs}
+
+
+def of_rooms(rooms: Mapping[str, ServerMemory]) -> Iterator[Metric]:
+    for name, text, value in _GAUGES:
+        found = (((server,), value(room)) for server, room in sorted(rooms.items()))
+        rows = [(server, n) for server, n in found if n is not None]
+        yield gauge(f"consent_redis_{name}", text, ("server",), rows)
+
+
+class Unshown(Struct, frozen=True):
+    """Failures by channel. failing: for how long (ms) the longest has lasted · plans: how many plans are not sold"""
+
+    failing: Mapping[str, Millis]
+    plans: Mapping[str, int]
+
+
+def unshown(listed: Mapping[str, Listed], now: Millis) -> Unshown:
+    """Find the failures of the versions that are in force and on sale."""
+    failing, plans = dict.fromkeys(CHANNELS, 0), Counter(dict.fromkeys(CHANNELS, 0))
+    for each in listed.values():
+        version = each.version(each.plan.version)
+        if version is None or each.sale is not Sale.ON_SALE or not each.begun:
+            continue
+        rows = [(version.plan.published[n].channel, seen) for n, seen in version.seen.items()]
+        for channel, seen in rows:
+            if seen.why:
+                failing[channel] = max(failing[channel], now - seen.failing)
+        plans.update({channel for channel, seen in rows if not seen.public})
+    return Unshown(failing, plans)
+
+
+def of_publication(found: Unshown) -> Iterator[Metric]:
+    text = "For how long a plan on sale has not been seen on its published page; 0: all are seen"
+    rows = [((channel,), found.failing[channel] / 1000) for channel in CHANNELS]
+    yield gauge("consent_publication_failing_seconds", text, ("channel",), rows)
+    text = "Plans on sale that cannot be ordered, because this channel does not show them"
+    yield gauge("consent_plans_unshown", text, ("channel",), (((each,), found.plans[each]) for each in CHANNELS))
+
+
+def of_codes(asked: int, most: int) -> Iterator[Metric]:
+    """Codes of the public door that were requested this hour, and the most that are sent in an hour."""
+    text = "Codes requested this hour at the public door of reports, over all numbers"
+    yield GaugeMetricFamily("consent_report_codes_hour", text, value=asked)
+    yield GaugeMetricFamily("consent_report_codes_most", "The most such codes sent in an hour", value=most)
+
+
+def of_reports(waiting: Sequence[OpenReports]) -> Iterator[Metric]:
+    """Undecided reports by their door and proposed class; every series from 0 on."""
+    labels, text = ("door", "class"), "Reports of calls that are not decided"
+    named = [((each.door.value, each.proposed.value), each) for each in waiting]
+    yield gauge("consent_reports_open", text, labels, ((names, each.open) for names, each in named))
+    text = "Undecided reports whose answer is overdue"
+    yield gauge("consent_reports_overdue", text, labels, ((names, each.overdue) for names, each in named))
+
+
+class ReviewsSeen(Struct, frozen=True):
+    """Reviews at one look. calls: pending and contested ones · orders: those whose activation waits for a review ·
+    pressing: how many agents seem to press, by the days looked at · ended_soon: services switched on in the last week
+    and taken back within a week
+    """
+
+    calls: Mapping[Verdict, Tally]
+    orders: Tally
+    pressing: Mapping[Over, int]
+    ended_soon: int
+
+
+def reviews_seen(engine: Engine, pressing: PressureWatch) -> ReviewsSeen | None:
+    """Return the figures of reviews; None while SQL cannot be asked."""
+    days = engine.terms.reporting.days
+    today, ask = days.of(engine.registry.now()), engine.store.queries
+    try:
+        soon = ask.orders.ended_soon(days.begins(later(today, 1 - WEEK)), days.ends(today))
+        pressed = pressing.look(ask.orders, days, today)
+        return ReviewsSeen(ask.calls.waiting(), ask.restrictions.tally(Kind.REVIEW), pressed, soon)
+    except ArchiveUnavailable:  # consent_archive_up reports it
+        return None
+
+
+def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
+    """Calls and orders that wait for a review, agents that seem to press, services taken back within a week."""
+    calls, of = [((verdict.value,), tally) for verdict, tally in seen.calls.items()], ("verdict",)
+    text = "Recorded calls that wait for a reviewer"
+    yield gauge("consent_reviews_waiting", text, of, ((name, tally.count) for name, tally in calls))
+    text = "How long ago the oldest waiting call ended"
+    yield gauge("consent_reviews_oldest_seconds", text, of, ((name, age(tally, now)) for name, tally in calls))
+    text = "Orders whose activation waits for a review"
+    yield GaugeMetricFamily("consent_orders_in_review", text, value=seen.orders.count)
+    text = "How long the oldest order in review has waited"
+    yield GaugeMetricFamily("consent_orders_in_review_oldest_seconds", text, value=age(seen.orders, now))
+    text = "Agents that seem to press: too many orders end in refusals, suspect yeses, failed reviews or within a week"
+    yield gauge("consent_agents_pressing", text, ("over",), (((over.value,), n) for over, n in seen.pressing.items()))
+    text = "Services switched on in the last seven days, today included, that were taken back within a week"
+    yield GaugeMetricFamily("consent_services_ended_within_week", text, value=seen.ended_soon)
+
+
+_OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (
+    ("last_success_timestamp_seconds", "When it last accepted something; 0: never", lambda one: one.accepted / 1000),
+    ("failing_seconds", "For how long it has not answered at all; 0: it answers", lambda one: one.failing / 1000),
+    (
+        "refusing_seconds", "For how long it has refused our account (401, 403); 0: it does not",
+        lambda one: one.failing / 1000 if one.refusing else 0,
+    ),
+    (
+        "failed_ratio", "Share of calls in the last minutes that got no answer",
+        lambda one: one.failed_share if one.calls >= FEW_CALLS else 0,
+    ),
+)  # fmt: skip
+_LATE = (*(str(bound) for bound in BUCKETS if bound > PROMPT_S), BEYOND)
+
+
+def of_calls(counted: Mapping[str, float], health: Sequence[Health] = (), longest_s: float = inf) -> Iterator[Metric]:
+    """Calls by gateway or BSS and by outcome, their durations, and the time from an activation to the hand-over of its
+    notification. longest_s: how long a call may last; one that timed out lasted so long, and no bucket lies beyond
+    """
+    # Every series from 0 on: a rate does not see the first increment of a new series.
+    ended = {(each.target.to, outcome, each.target.name): 0.0 for each in health for outcome in OUTCOMES}
+    for name, count in counted.items():
+        kind, *labels = name.split("|")
+        if kind == CALLS:
+            to, outcome, target = labels
+            ended[to, outcome, target] = count
+    text = "Calls to gateways and BSS that ended"
+    yield counter("consent_outside_calls", text, ("to", "outcome", "name"), sorted(ended.items()))
+    lasted = HistogramMetricFamily("consent_outside_call_duration_seconds", "Duration of outside calls", labels=("to",))
+    for to in sorted({name.split("|")[1] for name in counted if name.startswith(f"{CALL_SECONDS}|")}):
+        lasted.add_metric((to,), *_histogram(counted, f"{CALL_SECONDS}|{to}", longest_s))
+    yield lasted
+    text = "From activation to the notification's hand-over"
+    delay = HistogramMetricFamily("consent_notification_delay_seconds", text)
+    delay.add_metric((), *_histogram(counted, f"{NOTIFIED_SECONDS}|"))
+    yield delay
+    late = sum(counted.get(f"{NOTIFIED_SECONDS}||{bound}", 0) for bound in _LATE)
+    yield CounterMetricFamily(
+        "consent_notifications_late", "Notifications handed over later than 5 minutes after the activation", value=late
+    )
+    unasked = "Orders that expired before their question could be handed over"
+    yield CounterMetricFamily("consent_orders_expired_unasked", unasked, value=counted.get(UNASKED, 0))
+
+
+def of_look_ups(counted: Mapping[str, int]) -> Metric:
+    """Outcomes of the door's look-ups at the BSS; every series from 0 on."""
+    text = "Orders by how the BSS look-up of their number ended at the door; unanswered and unasked ones are taken"
+    rows = (((outcome,), counted.get(outcome, 0)) for outcome in door_look_up.OUTCOMES)
+    return counter("consent_door_look_ups", text, ("outcome",), rows)
+
+
+def of_outside(health: Sequence[Health]) -> Iterator[Metric]:
+    for name, text, value in _OF_OUTSIDE:
+        yield gauge(f"consent_outside_{name}", text, ("to", "name"), ((each.target, value(each)) for each in health))
+
+
+def of_paused(paused: Mapping[Endpoint, Millis], health: Sequence[Health], now: Millis) -> Metric:
+    """For how long a person has stopped each lane or gateway; every series from 0 on."""
+    text = "For how long a person has stopped this lane or gateway; 0: it is running"
+    known = [Endpoint(LANE, lane.value) for lane in Lane] + [e.target for e in health if e.target.to == GATEWAY]
+    rows = ((target, max(0, now - paused.get(target, now)) / 1000) for target in sorted({*known, *paused}))
+    return gauge("consent_paused_seconds", text, ("to", "name"), rows)
+
+
+def _histogram(
+    counted: Mapping[str, float], name: str, longest_s: float = inf
+) -> tuple[list[tuple[str, float]], float]:
+    """Cumulative buckets, and the sum."""
+    buckets, total = dict[str, float](), 0.0
+    for bound, shown in zip((*BUCKETS, BEYOND), (*clipped(longest_s), BEYOND), strict=True):
+        total += counted.get(f"{name}|{bound}", 0)
+        buckets[str(shown)] = total
+    return list(buckets.items()), counted.get(f"{name}|sum", 0.0)

@@ -14,15 +14,30 @@ from prometheus_client.registry import Collector
 
 from consent_engine import __version__
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.service.call_metrics import of_dialled
-from consent_engine.api.service.clock_metrics import ClocksSeen, clocks_seen, of_clocks
-from consent_engine.api.service.families import age, counter, gauge
-from consent_engine.api.service.memory_metrics import of_rooms, rooms_of
-from consent_engine.api.service.publication_metrics import Unshown, of_publication, unshown
-from consent_engine.api.service.report_metrics import of_codes, of_reports
-from consent_engine.api.service.review_metrics import ReviewsSeen, of_reviews, reviews_seen
+from consent_engine.api.service.families import (
+    ClocksSeen,
+    ReviewsSeen,
+    Unshown,
+    age,
+    clocks_seen,
+    counter,
+    gauge,
+    of_calls,
+    of_clocks,
+    of_codes,
+    of_dialled,
+    of_look_ups,
+    of_outside,
+    of_paused,
+    of_publication,
+    of_reports,
+    of_reviews,
+    of_rooms,
+    reviews_seen,
+    rooms_of,
+    unshown,
+)
 from consent_engine.api.service.service import HEARD_WITHIN_MS, Front, archive_answers
-from consent_engine.api.service.worker_metrics import of_calls, of_look_ups, of_outside, of_paused
 from consent_engine.domain.call.call_counters import Summed
 from consent_engine.domain.days import DAY_MS, GREENWICH, later
 from consent_engine.domain.effects import Lane, Millis

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from time import monotonic
 from typing import TypeVar, cast
 
@@ -16,13 +16,12 @@ from starlette.requests import Request
 
 from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.http.bounds import Bounds
+from consent_engine.api.http.bodies import Bounds
 from consent_engine.api.http.problems import GatewayNotFound, NotReady
 from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import Callers
 from consent_engine.api.service.door_look_up import DoorLookUp
 from consent_engine.api.service.overload import Admission
-from consent_engine.api.service.refused_posts import RefusedPosts
 from consent_engine.api.service.watches import Streams
 from consent_engine.config.calendars import days_in
 from consent_engine.config.settings import Settings
@@ -49,6 +48,35 @@ from consent_engine.errors import (
 from consent_engine.ports import Acknowledgement, Stored, WebhookCall
 
 log = logging.getLogger(__name__)
+EVERY_S = 60.0
+PROOF, CLOCK, FORM = "proof", "clock", "form"
+MEAN = {
+    PROOF: "signature or password does not fit: has one side another secret?",
+    CLOCK: "signed more than 5 min off the store's clock: which clock is wrong?",
+    FORM: "cannot be read: has the gateway's format changed?",
+}
+
+
+class RefusedPosts:
+    """Counts refused posts by gateway and reason. For the gateways in use all counts begin at 0, so that an alert sees
+    the first one. One warning a minute at most: anybody can post to a webhook.
+    """
+
+    def __init__(self, gateways: Iterable[str], clock: Callable[[], float] = monotonic) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter(dict.fromkeys(product(gateways, MEAN), 0))
+        self._clock = clock
+        self._warned_at: dict[tuple[str, str], float] = {}
+
+    def note(self, gateway: str, error: Unauthenticated | Malformed) -> None:
+        """Note a refused post."""
+        key = gateway, FORM if isinstance(error, Malformed) else CLOCK if error.genuine else PROOF
+        self.counts[key] += 1
+        now = self._clock()
+        if now - self._warned_at.get(key, now - EVERY_S) >= EVERY_S:
+            self._warned_at[key] = now
+            log.warning("posts of gateway %s are refused (%d so far): %s", gateway, self.counts[key], MEAN[key[1]])
+
+
 T = TypeVar("T")
 ASKERS = 4
 MOST_PLACING = 1_000

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from consent_engine.api.coalescing.group_commit import EnginePool
-from consent_engine.api.http.bounds import Bounds
+from consent_engine.api.http.bodies import Bounds
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.engine import Engine

@@ -10,22 +10,53 @@ from starlette.responses import Response
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import Operations, visitor_of
 from consent_engine.api.http.bodies import KIB, read_body
-from consent_engine.api.schemas.lists import CauseRow, UndeliverableRow
-from consent_engine.api.schemas.pauses import PauseRow
+from consent_engine.api.schemas.lists import CauseRow, PauseRow, UndeliverableRow
 from consent_engine.api.schemas.views import AsOf, instant
 from consent_engine.api.service.callers import OPS
 from consent_engine.api.service.service import HEARD_WITHIN_MS, front_of
-from consent_engine.api.web.publication_board import unshown
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.domain.days import Days
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
+from consent_engine.domain.offer.versions import PATIENCE_MS, Listed, Sale
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import FEW_CALLS, health_of, targets_of
 from consent_engine.engine.retry_backlog import Retrying
 from consent_engine.engine.stuck import StuckEffect, causes_of
 from consent_engine.errors import ArchiveUnavailable, OrderNotFound
 from consent_engine.ports import ApiKey
+
+MOST_PAGES = 20
+
+
+def unshown(engine: Engine) -> dict[str, Any]:
+    """List the longest failing first, and count the others; none where addresses are not checked."""
+    if not engine.terms.addresses.checked:
+        return {"unshown": [], "more_unshown": 0}
+    try:
+        listed = engine.catalogue.fresh()
+    except (KeyError, ValueError):  # damaged catalogue: the rest of the board is shown all the same
+        listed = {}
+    rows = sorted((row for each in listed.values() for row in _of(each)), key=lambda row: (row["since"], row["plan"]))
+    return {"unshown": rows[:MOST_PAGES], "more_unshown": max(0, len(rows) - MOST_PAGES)}
+
+
+def _of(listed: Listed) -> list[dict[str, Any]]:
+    version = listed.version(listed.plan.version)
+    if version is None or listed.sale is not Sale.ON_SALE or not listed.begun:
+        return []
+    return [
+        {
+            "plan": version.plan.code,
+            "channel": version.plan.published[n].channel,
+            "why": seen.why,
+            "since": instant(seen.failing),
+            "sold_until": instant(seen.good + PATIENCE_MS) if seen.public else None,
+        }
+        for n, seen in sorted(version.seen.items())
+        if seen.why
+    ]
+
 
 operations = Operations(whose=visitor_of)
 MOST_SHOWN = 200

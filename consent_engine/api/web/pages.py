@@ -11,11 +11,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from consent_engine.api.coalescing.ttl_cache import Recent
 from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB
-from consent_engine.api.schemas.pauses import PauseRow
+from consent_engine.api.schemas.lists import PauseRow
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import NoRole, ProviderAway, Session, Sessions, SignInFailed, TooManySignIns
-from consent_engine.api.web.rendering import HEADERS, page, served, whose
-from consent_engine.api.web.sheets import posted_form
+from consent_engine.api.web.rendering import HEADERS, page, posted_form, served, whose
 from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.carriers import CARRIERS
 from consent_engine.domain.lifecycle import ENGAGED, SETTLED, STAGES, TRANSITIONS, State, Trigger, sources

@@ -1,29 +1,130 @@
 """Rendering: templates to HTML under a strict policy; style sheets and scripts of pages. Everything is escaped."""
 
 import hashlib
+import json
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jinja2
+from jinja2.ext import Extension
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from consent_engine.api.schemas.pauses import PauseRow
+from consent_engine.api.http.bodies import read_body
+from consent_engine.api.http.problems import NotOurMediaType
+from consent_engine.api.schemas.lists import PauseRow
 from consent_engine.api.service.callers import ORDER_READER
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
-from consent_engine.api.web.scripts import OneScript, joined, name_of
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, YEAR_S, keeping_language, language_of, words
 from consent_engine.domain.days import Days
 from consent_engine.domain.roles import Role
 from consent_engine.errors import OrderNotFound
 
-KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_FORM = "application/x-www-form-urlencoded"
+
+
+@cache
+def sheet(page: str, *styles: str, form: str = "'self'") -> tuple[jinja2.Template, str, str]:
+    """Return a template, its style, and a policy that lets a browser use that style, send forms to `form`, and nothing
+    else.
+    """
+    pages = files("consent_engine.api") / "pages"
+    style = "".join(pages.joinpath(name).read_text("utf-8") for name in styles)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    # The policy allows this style by its hash, and no other.
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action {form}; frame-ancestors 'none'"
+    )
+    return environment.from_string(pages.joinpath(page).read_text("utf-8")), style, policy
+
+
+async def posted_form(request: Request, most: int, fields: int) -> dict[str, str]:
+    """Return the fields of our page's posted form, at most `fields`. Raises NotOurMediaType, TooLarge and TooSlow."""
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM:
+        raise NotOurMediaType("send the form of our page")
+    body = await read_body(request, most)
+    try:
+        return dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=fields))
+    except ValueError:
+        raise NotOurMediaType("send the form of our page") from None
+
+
 _PAGES = files("consent_engine.api") / "pages"
+_NAMED = re.compile(r"asset\('(\w+\.js)'\)")
+_TAG = re.compile(r"""^<script src="\{\{ asset\('(\w+\.js)'\) \}\}" defer></script>\n""", re.MULTILINE)
+_COMMENT = re.compile(r"^ *(?://.*|/\*\*[^*]*\*/)\n", re.MULTILINE)
+"""Lines of comments: for readers of the repository, and no bytes for those of the page."""
+ONE = ".single"
+"""The suffix of a word's singular form, beside the plural under the plain name."""
+_WHOLE = re.compile(r"""["'`]([a-z_]+\.[a-z_.0-9]+)["'`]""")
+_BEGUN = re.compile(r"""`([a-z_]+\.[a-z_.]*)\$\{|["']([a-z_]+\.)["']""")
+"""Beginnings of names completed at run time: in a template string, or in a script's table, ending with a dot."""
+
+
+class OneScript(Extension):
+    """Removes a template's script tags: `base.html` loads one joined script, so that none delays the first paint."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Return the template without its script tags."""
+        return _TAG.sub("", source)
+
+
+@cache
+def name_of(template: str, language: str) -> str:
+    """Return the asset name of a template's joined scripts; '' if it has none."""
+    stem = template.removesuffix(".html")
+    return f"{stem}.{language}.js" if _TAG.search(_source(stem)) else ""
+
+
+def joined(name: str) -> bytes | None:
+    """Return an asset's content: the words first, then each script; None if no page has such an asset."""
+    found = _made().get(name)
+    if found is None:
+        return None
+    stem, language = found
+    said = json.dumps(dict(words_of(stem, language)), ensure_ascii=False, separators=(",", ":"))
+    return "\n".join(['"use strict";', f"const WORDS = {said};", *map(_script, _TAG.findall(_source(stem)))]).encode()
+
+
+@cache
+def _made() -> Mapping[str, tuple[str, str]]:
+    """Map every joined asset to its page and language. Names from requests are only looked up here, never kept."""
+    stems = [each.name.removesuffix(".html") for each in _PAGES.iterdir() if each.name.endswith(".html")]
+    return {made: (stem, each) for stem in stems for each in LANGUAGES if (made := name_of(f"{stem}.html", each))}
+
+
+@cache
+def words_of(stem: str, language: str) -> Mapping[str, str]:
+    """Return the words that a page's scripts use: by full name, or by the beginning of a name."""
+    source = "\n".join(map(_script, _NAMED.findall(_source(stem))))
+    whole, begun = set(_WHOLE.findall(source)), tuple({one or other for one, other in _BEGUN.findall(source)})
+    return {
+        name: said
+        for name, said in words(language).items()
+        if name.removesuffix(ONE) in whole or name.startswith(begun)
+    }
+
+
+def _source(stem: str) -> str:
+    return (_PAGES / f"{stem}.html").read_text("utf-8")
+
+
+@cache
+def _script(name: str) -> str:
+    return _COMMENT.sub("", (_PAGES / name).read_text("utf-8"))
+
+
+KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 ASSETS = frozenset(each.name for each in _PAGES.iterdir() if each.name.rpartition(".")[2] in KINDS)
 """The files that pages load: every file of these kinds in their folder."""
 POLICY = (

@@ -15,10 +15,10 @@ from consent_engine.api.document.operations import PUBLIC, Operations
 from consent_engine.api.http.bodies import KIB
 from consent_engine.api.schemas.forms import read
 from consent_engine.api.schemas.reports import ReportReceipt
-from consent_engine.api.service.sent_codes import send_code
+from consent_engine.api.service.brakes import send_code
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Sessions
-from consent_engine.api.web.sheets import posted_form, sheet
+from consent_engine.api.web.rendering import posted_form, sheet
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, keeping_language, language_of, words
 from consent_engine.domain.admission.report_request import PUBLIC as PUBLIC_DOOR
 from consent_engine.domain.admission.report_request import AskCode, MakeReport, ReportMade

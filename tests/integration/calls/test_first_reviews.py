@@ -10,7 +10,7 @@ import pytest
 from consent_engine.adapters.review_command import ProcessCommand, read
 from consent_engine.domain.call.review import CommandHeard, Verdict, is_drawn
 from consent_engine.engine.first_review import AGAIN_MS, DISPUTED, FirstReviews
-from consent_engine.ports.review_command import CommandFailed, Heard
+from consent_engine.ports.outside import CommandFailed, Heard
 from tests.conftest import NUMBER
 from tests.integration.calls.reviewing import review, sold
 

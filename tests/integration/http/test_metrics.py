@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consent_engine.api import app as application
 from consent_engine.api.app import create_app
-from consent_engine.api.http.bounds import Bounds
+from consent_engine.api.http.bodies import Bounds
 from consent_engine.api.http.protocol import BoundedHttp
 from consent_engine.domain.effects import Accepted, Lane, Unavailable
 from consent_engine.domain.hashing import HEADER

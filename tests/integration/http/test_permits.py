@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from consent_engine.api.schemas.dialling import PermitsView
+from consent_engine.api.schemas.calls import PermitsView
 from consent_engine.domain.call.permit import Given, PermitResult
 from consent_engine.domain.msisdn import parse
 from consent_engine.engine.api_keys import Role

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from consent_engine.api.http.bounds import Bounds
+from consent_engine.api.http.bodies import Bounds
 from consent_engine.api.schemas.lists import SaleView
 from consent_engine.api.schemas.plan_views import PlanList, PlanView
 from consent_engine.domain.effects import Lane

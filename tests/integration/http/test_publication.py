@@ -9,13 +9,13 @@ import pytest
 from msgspec.structs import replace as changed
 
 from consent_engine.adapters.tariff_pages import MOST_BYTES, HttpTariffPages
-from consent_engine.api.service.publication_metrics import unshown
-from consent_engine.api.web.publication_board import MOST_PAGES
-from consent_engine.api.web.publication_board import unshown as board
+from consent_engine.api.service.families import unshown
+from consent_engine.api.web.board import MOST_PAGES
+from consent_engine.api.web.board import unshown as board
 from consent_engine.cli.plan_pages import look as look_before
 from consent_engine.config.calendars import days_in
 from consent_engine.doctor.findings import Level
-from consent_engine.doctor.publication import publication as doctor
+from consent_engine.doctor.setup import publication as doctor
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.offer.versions import AGAIN_MS, MENDED_MS, PATIENCE_MS, Sale
 from consent_engine.engine.api_keys import Role

@@ -20,8 +20,7 @@ from consent_engine.adapters.redis.client import PROOF_TIMEOUT_MS
 from consent_engine.api.app import PATIENCE_S
 from consent_engine.api.coalescing.group_commit import Batcher, EnginePool
 from consent_engine.api.coalescing.ttl_cache import Recent
-from consent_engine.api.http.bodies import parse
-from consent_engine.api.http.bounds import USUAL
+from consent_engine.api.http.bodies import USUAL, parse
 from consent_engine.api.http.problems import STATUS, status_of
 from consent_engine.api.service.service import Post, weigh
 from consent_engine.domain.hashing import HEADER, sign

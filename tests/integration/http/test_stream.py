@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.requests import ClientDisconnect
 
-from consent_engine.api.http.bounds import USUAL, Bounds
+from consent_engine.api.http.bodies import USUAL, Bounds
 from consent_engine.api.routes.order_stream import EventStream
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.sms import Delivery, DeliveryReport

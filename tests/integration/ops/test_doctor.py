@@ -20,10 +20,9 @@ from consent_engine.adapters.redis.codec import DUE, PREFIX, inbox_key
 from consent_engine.adapters.redis.inspection import Kind, RedisSurvey, Server, disk_free
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.config.settings import Settings
-from consent_engine.doctor import failures, records, server, setup, work
-from consent_engine.doctor.findings import Level
+from consent_engine.doctor import findings, records, server, setup, work
+from consent_engine.doctor.findings import Level, redis_cli
 from consent_engine.doctor.records import Walk, Wanted
-from consent_engine.doctor.redis_cli import redis_cli
 from consent_engine.doctor.rules import RULES
 from consent_engine.domain.admission.call_request import CallEnd, CallStart, EndCall, StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
@@ -921,7 +920,7 @@ def failed(look, cause):
     """Return the finding for a store that failed for this cause, as the wire says it."""
     error = StoreUnavailable("as the wire says it")
     error.__cause__ = cause
-    return failures.failed(look, error, "redis-cli")
+    return findings.failed(look, error, "redis-cli")
 
 
 def test_a_server_that_reads_its_files_back_is_waited_for_and_one_that_is_away_is_looked_for():

@@ -8,7 +8,7 @@ import pytest
 
 from consent_engine.adapters.tariff_pages import MOST_BYTES, HttpTariffPages, is_public
 from consent_engine.domain.offer.address import Addresses
-from consent_engine.ports.tariff_pages import Missed, TariffPage
+from consent_engine.ports.outside import Missed, TariffPage
 from tests.integration.web_hall import HTML, web_hall
 
 WHOLE_S, NEVER_ENDS_S = 20, 0.4

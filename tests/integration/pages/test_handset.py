@@ -12,8 +12,7 @@ from consent_engine.config.settings import Settings
 from consent_engine.domain import hashing
 from consent_engine.engine.api_keys import Role
 from consent_engine.errors import SettingsError
-from consent_engine.simulator.handset import MOST_MESSAGES, MOST_NUMBERS, Message, Phones
-from consent_engine.simulator.handset_page import KINDS, qr_of, text_of
+from consent_engine.simulator.handset import KINDS, MOST_MESSAGES, MOST_NUMBERS, Message, Phones, qr_of, text_of
 from consent_engine.wiring import Installation
 from tests.integration.api_door import NUMBER, OTHER, SECRET, order
 from tests.integration.page_door import PageDoor

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from consent_engine.api.schemas.pauses import PauseList
+from consent_engine.api.schemas.lists import PauseList
 from consent_engine.doctor.work import _paused
 from consent_engine.domain.days import CHINA
 from consent_engine.engine.api_keys import Role

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from consent_engine.api.web import rendering, scripts
-from consent_engine.api.web.scripts import words_of
+from consent_engine.api.web import rendering
+from consent_engine.api.web.rendering import words_of
 from consent_engine.api.web.words import LANGUAGES, words
 from consent_engine.engine.api_keys import Role
 
@@ -36,10 +36,10 @@ def test_a_page_loads_one_script_with_its_own_words_in_one_language(door, page, 
     assert len(said) < len(words(language)) * 0.6
 
 
-@pytest.mark.parametrize("made", [each for each in scripts._made() if each.endswith(".en.js")])  # noqa: SLF001
+@pytest.mark.parametrize("made", [each for each in rendering._made() if each.endswith(".en.js")])  # noqa: SLF001
 def test_no_two_scripts_of_a_page_declare_the_same_name(made):
     """Joined in one file, they would be a syntax error: no script of the page would run at all."""
-    script = scripts.joined(made).decode()
+    script = rendering.joined(made).decode()
     declared = re.findall(r"^(?:async )?(?:const|let|function\*?|class) (\w+)", script, re.MULTILINE)
     assert len(declared) > 1
     assert [name for name in declared if declared.count(name) > 1] == []

@@ -8,7 +8,7 @@ import yaml
 
 from consent_engine.api.web.help_page import lines
 from consent_engine.api.web.pages import LIFECYCLE
-from consent_engine.api.web.scripts import ONE, words_of
+from consent_engine.api.web.rendering import ONE, words_of
 from consent_engine.api.web.words import LANGUAGES, _preferred, words
 from consent_engine.domain.call.call import CallOutcome
 from consent_engine.domain.call.ending import Cause, EndingState

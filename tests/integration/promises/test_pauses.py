@@ -8,7 +8,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.engine.pausing import AGAIN_MS, LOOK_S, SEEN_MS, Gate, NothingSo, NotPaused
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import Endpoint, Owner
-from consent_engine.ports.pauses import Pause
+from consent_engine.ports.registry import Pause
 from tests.conftest import World
 
 REASON = "its operator works on it"

@@ -7,8 +7,7 @@ from typing import NamedTuple, get_args
 
 import pytest
 
-from consent_engine.api.schemas.forms import read
-from consent_engine.api.schemas.line_forms import Reported
+from consent_engine.api.schemas.forms import Reported, read
 from consent_engine.domain.admission.call_request import CallStart, StartCall
 from consent_engine.domain.admission.order_request import PlaceOrder, Placing
 from consent_engine.domain.call.permit import Dialling, Tokens

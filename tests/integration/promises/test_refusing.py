@@ -11,7 +11,7 @@ from consent_engine.domain.effects import Lane, Unavailable, Uncertain
 from consent_engine.domain.sms import Delivery
 from consent_engine.ports import Owner
 from tests.contract import KEPT_SECRET, PATIENT, Far, answers
-from workers.outages import OVER_MS, REPORTED_WITHIN_MS, tell_outages
+from workers.clock import OVER_MS, REPORTED_WITHIN_MS, tell_outages
 
 REFUSING = Unavailable("gateway answered 401", after=600_000, refusing=True)
 QUESTION = "sms.confirmation.1"

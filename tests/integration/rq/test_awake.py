@@ -9,7 +9,7 @@ from consent_engine.adapters.rq_queue import AWAKE, BY, PROMISE_S, SOONER_MS, Rq
 from consent_engine.domain.effects import Lane
 from consent_engine.errors import StoreUnavailable
 from tests.waiting import until
-from workers.awake import FLOW, LOOKED_AT, RECRUIT, Awake
+from workers.engine_loop import FLOW, LOOKED_AT, RECRUIT, Awake
 
 SOME = [Lane.INBOUND, Lane.SMS]
 OVER_S = 25 * PROMISE_S

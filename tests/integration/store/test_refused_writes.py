@@ -160,7 +160,7 @@ OF_THE_HOST = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "
 BY_ITS_CLOCK = {
     "adapters/bss/http_json.py", "adapters/bss/subscriber_look_up.py",  # the instant of a signature
     "adapters/gateways/http_json.py", "adapters/outbound.py",  # the same
-    "doctor/setup.py", "api/service/clock_metrics.py",  # compare the two clocks
+    "doctor/setup.py", "api/service/families.py",  # compare the two clocks
     "config/durations.py",  # today's offset of a zone
     "adapters/traces.py",  # begin and end of an outside call, for the collector
 }  # fmt: skip

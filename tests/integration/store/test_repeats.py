@@ -23,8 +23,7 @@ from consent_engine.engine.leave import LEFT
 from consent_engine.engine.scribe import write_out
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ApiKey, Commit, CommitResult, Endpoint, Leave, Owner, Saved
-from consent_engine.ports.pauses import Pause
-from consent_engine.ports.reveals import Reveal
+from consent_engine.ports.registry import Pause, Reveal
 from tests.archive.house import SEAL, append, standing
 from tests.conftest import NUMBER
 from tests.integration.calls.desk import Desk

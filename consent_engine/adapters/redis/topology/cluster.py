@@ -15,7 +15,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError,
 from redis.exceptions import ConnectionError as Unreachable
 
 from consent_engine.adapters.redis.topology.options import unrepeated
-from consent_engine.config.redis_urls import CLUSTER, ClusterAddress
+from consent_engine.config.urls import CLUSTER, ClusterAddress
 
 ASK_TIMEOUT_S = 0.5
 """How long one node may take to name the slots' owners: an unreachable one must not delay the others for long."""

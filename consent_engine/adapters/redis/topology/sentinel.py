@@ -15,7 +15,7 @@ from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.utils import str_if_bytes
 
 from consent_engine.adapters.redis.topology.options import unrepeated
-from consent_engine.config.redis_urls import SENTINEL, SentinelAddress
+from consent_engine.config.urls import SENTINEL, SentinelAddress
 
 SENTINEL_TIMEOUT_S = 0.5
 """How long one sentinel may take: an unreachable one must not delay a failover for long."""
