@@ -1,12 +1,16 @@
 """Benchmarks that CI does not run: each can still be started, though code that it imports may have moved."""
 
 import importlib
+import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.ports import free_port
+from tests.waiting import HANGS_S
 
 ROOT = Path(__file__).parents[1]
 OURS = ("benchmarks", "consent_engine", "tests", "workers")
@@ -25,6 +29,26 @@ def test_a_benchmark_finds_what_it_takes_from_others(name):
     except ModuleNotFoundError as error:
         if str(error.name).split(".")[0] in OURS:
             raise
+
+
+SIZES = {
+    "benchmarks.engine.rates": "--orders 300 --runs 1 --ms 0",
+    "benchmarks.growth.archive": "300",
+    "benchmarks.growth.cluster": "--orders 300 --single --cells 8",
+}
+"""The programs that make the sizes of the operators' page, and a small run of each."""
+
+
+def test_the_operators_page_names_the_programs_that_make_its_sizes():
+    growth = (ROOT / "docs" / "operations.md").read_text("utf-8").partition("## Growth")[2]
+    assert set(re.findall(r"python -m (benchmarks[a-z._]+)", growth)) == set(SIZES)
+
+
+@pytest.mark.parametrize("program", SIZES)
+def test_a_size_of_the_operators_page_can_be_made(program):
+    command = [sys.executable, "-m", program, *SIZES[program].split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_port_that_was_given_is_given_to_no_other_process_before_its_server_listens():

@@ -65,6 +65,7 @@ TIERS = {
     "tests/security/test_redis_users.py": WHOLE,
     "tests/security/test_schemathesis.py": WHOLE,
     "tests/test_benchmarks.py": FAST,
+    "tests/test_benchmarks.py::test_a_size_of_the_operators_page_can_be_made": SEARCHES,
     "tests/test_careful_peers.py": WHOLE,
     "tests/test_compliance.py": FAST,
     "tests/test_contract_rows.py": FAST,

@@ -68,7 +68,7 @@ def placings(numbers: list[int]) -> list[Placing]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     call = {"caller_number": "10085", "started_at": now, "agreed_at": now}
     body = {"plan": "5g-smart-199", "agent": "A1024"}
-    told = ((n, {**body, "msisdn": str(n), "call": {**call, "recording_id": f"rec-{n}"}}) for n in numbers)
+    told = ((n, {**body, "msisdn": str(n), "call": {**call, "recording_id": f"rec-{n % 10**8}"}}) for n in numbers)
     return [Placing("desk", f"key-{n}", PlaceOrder.read(each)) for n, each in told]
 
 
