@@ -6,6 +6,7 @@ from consent_engine.cli import (
     audit,
     backup,
     calls,
+    evidence,
     gateway,
     health,
     held,
@@ -49,6 +50,8 @@ app.command("reports")(reports.reports)
 app.add_typer(calls.reviews, name="reviews")
 app.command()(health.doctor)
 app.command()(audit.audit)
+app.command()(evidence.evidence)
+app.command()(evidence.verify)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)
 app.command()(backup.rebuild)

@@ -23,7 +23,7 @@ from consent_engine.domain.hashing import HASH_LENGTH, mac
 from consent_engine.domain.lifecycle import State, advance
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.event import chain
+from consent_engine.domain.order.event import chain, link
 from consent_engine.domain.order.order import Order
 from consent_engine.errors import BrokenRecord, IllegalTransition
 
@@ -156,17 +156,30 @@ class Leaf(Struct, frozen=True):
     @classmethod
     def of_record(cls, record: Order | Call | Ending | Report) -> "Leaf":
         """The leaf of a record as it stands."""
-        match record:
-            case Order():
-                kind, begun = Chained.ORDER, record.doc.placed_at
-            case Call():
-                kind, begun = Chained.CALL, record.began.registered_at
-            case Ending():
-                kind, begun = Chained.ENDING, record.doc.asked_at
-            case Report():
-                kind, begun = Chained.REPORT, record.received.received_at
+        kind, begun = cls._begun(record)
         at = record.events[-1].at if record.events else begun
         return cls(kind, record.id, len(record.events), at, record.head)
+
+    @classmethod
+    def all_of(cls, record: Order | Call | Ending | Report) -> list["Leaf"]:
+        """The leaves that a record may have had, one for each link: a commit of several events made only the last."""
+        (kind, begun), head, found = cls._begun(record), "", list[Leaf]()
+        for seq, public in enumerate(record.publics):
+            head = link(head, public)
+            found.append(cls(kind, record.id, seq, record.events[seq - 1].at if seq else begun, head))
+        return found
+
+    @staticmethod
+    def _begun(record: Order | Call | Ending | Report) -> tuple[Chained, Millis]:
+        match record:
+            case Order():
+                return Chained.ORDER, record.doc.placed_at
+            case Call():
+                return Chained.CALL, record.began.registered_at
+            case Ending():
+                return Chained.ENDING, record.doc.asked_at
+            case Report():
+                return Chained.REPORT, record.received.received_at
 
     @classmethod
     def of_line(cls, line: Line) -> "Leaf":

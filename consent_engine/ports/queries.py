@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.call_counters import Counted
+from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, Reward
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.violation import Violation
@@ -206,6 +207,27 @@ class ReportQueries(Protocol):
         """Count the undecided reports by door and proposed class, where there are any."""
 
 
+class OrderKept(Struct, frozen=True):
+    """All that SQL has of one order. fields: by id, those that each record is kept in, an order's with its offer ·
+    plan: the fields of its plan; None where the catalogue has it no more · leaves: by id, the newest entry of its chain
+    that the log has, with its number
+    """
+
+    order: Order
+    call: Call | None
+    ending: Ending | None
+    fields: Mapping[str, Mapping[str, str]]
+    plan: Mapping[str, str] | None
+    leaves: Mapping[str, tuple[int, str]]
+
+
+class EvidenceQueries(Protocol):
+    """What evidence of an order is made from."""
+
+    def of(self, order: str) -> OrderKept | None:
+        """Return all of an order; None where SQL does not have it. Raises BrokenRecord where a record is damaged."""
+
+
 class Queries(Protocol):
     """All queries, by the kind of record that they are about."""
 
@@ -223,6 +245,9 @@ class Queries(Protocol):
 
     @property
     def calls(self) -> CallQueries: ...
+
+    @property
+    def evidence(self) -> EvidenceQueries: ...
 
 
 class Unasked(Queries):
@@ -250,6 +275,11 @@ class Unasked(Queries):
 
     @property
     def calls(self) -> CallQueries:
+        """Raises ArchiveUnavailable."""
+        raise ArchiveUnavailable("there is no archive to ask")
+
+    @property
+    def evidence(self) -> EvidenceQueries:
         """Raises ArchiveUnavailable."""
         raise ArchiveUnavailable("there is no archive to ask")
 

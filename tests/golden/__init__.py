@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from consent_engine.adapters.redis.codec import unread_of, whole
-from consent_engine.adapters.sql.rows import columns_of, order_of, row_of
+from consent_engine.adapters.sql.rows import columns_of, fields_of, row_of
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Restriction, name_of
 from consent_engine.domain.offer.offer import Offer
@@ -75,7 +75,7 @@ def archived_again(fields: dict[str, str], offers: dict[str, str]) -> None:
     fields = whole(dict(fields), offers)
     first = Order.decode(fields)
     row = row_of(first, fields, gone=True)
-    order = order_of(row["record"], row["person"], fields["offer"])
+    order = Order.decode({**fields_of(row["record"], row["person"], None), "offer": fields["offer"]})
     assert order.events == first.events
     assert columns_of(order) == columns_of(first)
     back = {**json.loads(row["record"]), **json.loads(row["person"])}

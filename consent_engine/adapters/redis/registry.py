@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
-from consent_engine.adapters.redis.catalogue_rows import proof_of, proposal_of, proposed_of, versions_of
+from consent_engine.adapters.redis.catalogue_rows import proof_of, proposal_of, proposed_of
 from consent_engine.adapters.redis.client import Calls, MayNotConnect, Wire
 from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import pairs, scored
@@ -18,7 +18,7 @@ from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.plan import Plan
-from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version
+from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version, versions_of
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, EndpointHeard, Registry
 from consent_engine.ports.endpoints import HALF_MS, field_of

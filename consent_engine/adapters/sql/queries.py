@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, ColumnElement, Select, case, func, select, tuple_
 
 from consent_engine.adapters.sql.archive import SqlArchive, SqlCalls
+from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
 from consent_engine.adapters.sql.kept import known_in
 from consent_engine.adapters.sql.lines import restriction_of
 from consent_engine.adapters.sql.tables import CALLS, LINES, ORDERS, RECORDS, RESTRICTIONS, TO_REVIEW, VIOLATING
@@ -332,6 +333,7 @@ class SqlQueries(Queries):
         self._endings = SqlEndingQueries(archive)
         self._reports = SqlReportQueries(archive)
         self._calls = SqlCallQueries(archive)
+        self._evidence = SqlEvidenceQueries(archive)
 
     @property
     def orders(self) -> SqlOrderQueries:
@@ -357,3 +359,8 @@ class SqlQueries(Queries):
     def calls(self) -> SqlCallQueries:
         self._check()
         return self._calls
+
+    @property
+    def evidence(self) -> SqlEvidenceQueries:
+        self._check()
+        return self._evidence

@@ -1,12 +1,14 @@
-"""Revealing over HTTP: show the number of one order and its subscriber's words, and keep the reason."""
+"""Revealing over HTTP: the number of one order and its subscriber's words, shown or as evidence; recorded first."""
 
 from starlette.requests import Request
+from starlette.responses import Response
 
-from consent_engine.api.document.operations import Operations
+from consent_engine.api.document.operations import Operations, answered
 from consent_engine.api.schemas.forms import RevealOrder
 from consent_engine.api.schemas.views import OrderView
 from consent_engine.api.service.callers import AUDITOR, visible
 from consent_engine.api.service.service import front_of
+from consent_engine.api.web.evidence_page import evidence_of
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import ApiKey
 
@@ -24,3 +26,20 @@ async def reveal(request: Request, caller: ApiKey, form: RevealOrder, order_id: 
         return OrderView.of(revealed, whole=True, looks=True).json_bytes()
 
     return await front_of(request).ask(shown)
+
+
+EVIDENCE = {
+    200: {
+        "description": "The evidence file: docs/evidence.schema.json",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
+@operations.add("GET", "/{order_id}/evidence", AUDITOR, "Get the evidence of an order", EVIDENCE)
+async def evidence(request: Request, caller: ApiKey, order_id: str) -> Response:
+    """All that is known of an order, with the proof of it, as a file that its reader checks with nothing but itself
+    (`consent verify`). It has the full number and the subscriber's words: it is recorded first, as a reveal is. Role:
+    auditor."""
+    made = await evidence_of(request, caller, order_id)
+    return answered(made, headers={"Content-Disposition": f'attachment; filename="evidence-{order_id}.json"'})

@@ -9,6 +9,7 @@ from consent_engine.api.web import (
     audit,
     board,
     desk,
+    evidence_page,
     finding,
     flow,
     handset_life,
@@ -25,7 +26,10 @@ from consent_engine.api.web import (
 )
 from consent_engine.config.settings import Settings
 
-PAGES = (pages, board, finding, flow, held, order_page, desk, review, audit, help_page, report_page, reports_page)
+PAGES = (
+    pages, board, finding, flow, held, order_page, evidence_page, desk, review, audit, help_page, report_page,
+    reports_page,
+)  # fmt: skip
 KNOWN_S = 1.0
 """Pages show pauses that are at most this many seconds old."""
 

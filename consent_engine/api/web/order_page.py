@@ -98,7 +98,7 @@ async def order(request: Request, order_id: str) -> Response:
         life = json.loads(await _life(request, order_id, session.caller))
         role = session.caller.role
         may_reveal = role in AUDITOR and "*" in life["order"]["msisdn"]
-        return {"life": life, "may_reveal": may_reveal, "may_retry": role in OPS}
+        return {"life": life, "may_reveal": may_reveal, "may_prove": role in AUDITOR, "may_retry": role in OPS}
 
     return await behind_sign_in(request, "order.html", shown)
 

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from consent_engine.api.http.bodies import read_body
 from consent_engine.api.http.problems import NotOurMediaType
 from consent_engine.api.schemas.lists import PauseRow
-from consent_engine.api.service.callers import ORDER_READER
+from consent_engine.api.service.callers import AUDITOR, ORDER_READER
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.words import HTML_LANG, LANGUAGES, YEAR_S, keeping_language, language_of, words
@@ -148,10 +148,13 @@ MAY_OPEN: dict[str, frozenset[Role]] = {
 }
 """The pages behind the sign-in, and the roles that may open them."""
 OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}")
+EVIDENCE_OF_AN_ORDER = re.compile("/orders/[0-9a-f]{28}/evidence")
 
 
 def whose(path: str) -> frozenset[Role]:
     """Return the roles that may open a page behind the sign-in; none if there is no such page."""
+    if EVIDENCE_OF_AN_ORDER.fullmatch(path):
+        return AUDITOR
     return ORDER_READER if OF_AN_ORDER.fullmatch(path) else MAY_OPEN.get(path, frozenset())
 
 

@@ -1,5 +1,6 @@
 """The versions of a plan: when each was in force and on sale, and whether its page was seen to be public then."""
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
@@ -277,3 +278,24 @@ def _in_force(versions: tuple[Version, ...], instant: Millis) -> Version | None:
 def dated(version: Version) -> Version:
     """The version, its plan public from when it was known wherever a publication has no `since`."""
     return replace(version, plan=version.plan.since(version.known_at)) if version.known_at else version
+
+
+def versions_of(kept: Mapping[str, str]) -> tuple[Version, ...]:
+    """Read all versions from a plan's record, oldest first. Raises KeyError where the newest version is missing.
+
+    Of the versions without a stamp only the newest says whether it is on sale; older ones count as on sale.
+    """
+    versions, newest = [], kept["current"]
+    for n in sorted({newest, *(name for name in kept if name.isdigit())}, key=int):
+        known_at, _, sale = kept.get(f"at:{n}", "0|").partition("|")
+        otherwise = kept["sale"] if n == newest else Sale.ON_SALE
+        plan, by = Plan.decode(json.loads(kept[n])), tuple(json.loads(kept.get(f"by:{n}", "[]")))
+        versions.append(dated(Version(plan, Sale(sale or otherwise), int(known_at), by, seen_of(kept, n))))
+    return tuple(versions)
+
+
+def seen_of(kept: Mapping[str, str], version: str) -> dict[int, PageSeen]:
+    """Return the last look at each address of a version, by the address's place."""
+    begins = f"seen:{version}:"
+    rows = ((name, row) for name, row in kept.items() if name.startswith(begins))
+    return {int(name.removeprefix(begins)): PageSeen.decode(row) for name, row in rows}

@@ -23,6 +23,7 @@ ROUTES = {
     ("POST", "/v1/orders/{id}/end"): {Role.AGENT, Role.OPS},
     ("GET", "/v1/orders/{id}/end"): {Role.AGENT, Role.OPS},
     ("POST", "/v1/orders/{id}/reveal"): {Role.AUDITOR},
+    ("GET", "/v1/orders/{id}/evidence"): {Role.AUDITOR},
     ("POST", "/v1/calls"): {Role.AGENT},
     ("GET", "/v1/calls"): {Role.REVIEWER, Role.OPS, Role.AUDITOR},
     ("GET", "/v1/calls/{call}"): {Role.AGENT, Role.REVIEWER, Role.OPS, Role.AUDITOR},

@@ -1,0 +1,1110 @@
+"""The verifier of evidence files: published = told = answered = activated, checked with nothing but the file.
+
+It stands alone: a copy of this file, Python from 3.11 on and `cryptography` are all it takes, without a network:
+
+    python verify.py FILE [--trust KEYS]
+
+An evidence file has the chains of one order, of its call and of its ending, as they were kept: each link is the text
+that was hashed. A head is SHA-256 of the head before, a line break and the link. A link names the salted hash of its
+person part, so that a person can be erased and the chain still holds. `account` says in names and in instants what is
+in the links; it is made by this file (`account_of`), and compared.
+"""
+
+import hashlib
+import json
+import re
+import sys
+import unicodedata
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from struct import unpack
+from types import UnionType
+from typing import Any, Literal, NamedTuple, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+
+FORMAT = "consent-evidence/1"
+SOUND, BROKEN, NO_EVIDENCE = 0, 1, 2
+"""Exit statuses."""
+Kind = Literal["order", "call", "ending"]
+CHINA = timezone(timedelta(hours=8))
+SKEW_MS = 60_000
+"""How far two clocks may differ: those of a desk and of the store, or of two servers of the store."""
+
+
+# -- the file ----------------------------------------------------------------------------------------------------------
+
+
+class Link(TypedDict):
+    """A link of a chain. public: the text that is hashed · person: its person part; null: it has none, or is erased"""
+
+    public: str
+    person: str | None
+
+
+class Leaf(TypedDict):
+    """A chain in the log. number: of the entry, from 0 · path: the hashes from it to the root, in base64 (RFC 9162)"""
+
+    number: int
+    entry: str
+    path: list[str]
+
+
+class Chain(TypedDict):
+    """A chain, from its first link. leaf: its newest entry that the log has; null: none is in a checkpoint yet"""
+
+    kind: Kind
+    links: list[Link]
+    leaf: Leaf | None
+
+
+class Span(TypedDict):
+    """A version of the plan with this content was on sale, and known, from an instant until another; null: none"""
+
+    version: int
+    since: str | None
+    until: str | None
+
+
+class Catalogued(TypedDict):
+    """The plan in the catalogue. content: as it was stored, JSON · by: who proposed it, and who approved it"""
+
+    content: str
+    spans: list[Span]
+    by: list[str]
+
+
+class Text(TypedDict):
+    """The text of an SMS. event: its hand-over in the order's chain · text: null where it cannot be written again"""
+
+    event: int
+    text: str | None
+
+
+class Logged(TypedDict):
+    """The log. checkpoint: a signed note with its cosignatures · token: an RFC 3161 time-stamp of it, in base64"""
+
+    checkpoint: str
+    token: str | None
+
+
+class Sold(TypedDict):
+    """Who sold. key: of the program that placed the order · recording: of the call · sha256: empty where not given"""
+
+    carrier: str
+    seller: str
+    agent: str
+    key: str
+    caller: str
+    recording: str
+    sha256: str
+    agreed_at: str
+
+
+class Publication(TypedDict):
+    """A channel that shows the plan. since: null where the catalogue says none"""
+
+    channel: str
+    url: str
+    since: str | None
+    until: str | None
+
+
+class Published(TypedDict):
+    """The plan as it was sold. hash: SHA-256 of its content · then: whether hall and app both showed it when the
+    subscriber agreed and when the order was placed; null where the catalogue has it no more
+    """
+
+    code: str
+    version: int
+    name: str
+    filing: str
+    hash: str
+    then: bool | None
+    channels: list[Publication]
+
+
+class Told(TypedDict):
+    """The question. text: null where it had a code and is erased · delivered_at: null where nobody reported it"""
+
+    at: str
+    text: str | None
+    segments: int
+    delivered_at: str | None
+
+
+class Answered(TypedDict):
+    """The yes. text: as it came; null where it is erased · folded: in plain forms, without blanks and marks · rule: by
+    which it was found to mean this order among the candidates · edition: of the words that read it
+    """
+
+    received_at: str
+    text: str | None
+    folded: str | None
+    edition: int | None
+    rule: str
+    candidates: list[str]
+
+
+class Activated(TypedDict):
+    """The activation. ref: the BSS's · head: of the chain after the yes, which the BSS was given"""
+
+    at: str
+    ref: str
+    head: str
+
+
+class TakenBack(TypedDict):
+    """The termination. off_at: when the BSS had switched the service off; null: not yet"""
+
+    cause: str
+    asked_at: str
+    off_at: str | None
+
+
+class Happened(TypedDict):
+    """A link in names, its instants by the clock in China. person: its person part without the salt; null: it has none,
+    or it is erased · sms: the text that it says was handed over
+    """
+
+    chain: Kind
+    event: int
+    at: str
+    what: str
+    by: str
+    ref: str
+    detail: dict[str, Any]
+    person: dict[str, Any] | None
+    sms: str | None
+
+
+class Account(TypedDict):
+    """What the links say. heads: of the chains · missing: what an evidence file can have, and this one lacks"""
+
+    order: str
+    number: str | None
+    sold: Sold
+    published: Published
+    told: Told | None
+    answered: Answered | None
+    activated: Activated | None
+    taken_back: TakenBack | None
+    heads: dict[str, str]
+    events: list[Happened]
+    missing: list[str]
+
+
+class File(TypedDict):
+    """An evidence file. as_of: it has all that was committed before · offer: the plan, the question and the policy that
+    were frozen in the order, as hashed · texts: of SMS that are not frozen · keys: those of the log, of its witnesses
+    and of the file's signer · signature: a signed note over the hash of all the rest
+    """
+
+    evidence: str
+    made_at: str
+    made_by: str
+    as_of: str | None
+    chains: list[Chain]
+    offer: str
+    plan: Catalogued | None
+    texts: list[Text]
+    log: Logged | None
+    keys: list[str]
+    account: Account
+    signature: str | None
+
+
+class NotEvidence(ValueError):
+    """It is no evidence file, or of another format."""
+
+
+class Broken(ValueError):
+    """A link of the proof is broken. link: its name"""
+
+    def __init__(self, link: str, why: str) -> None:
+        super().__init__(f"{link}: {why}")
+        self.link = link
+
+
+def _is(kind: object, value: Any, at: str) -> None:  # noqa: ANN401 - JSON
+    """Compare a value with a type. Raises Broken, naming the place."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        if value is not None:
+            _is(inner[0], value, at)
+        return
+    plain = dict if is_typeddict(kind) else origin or kind
+    if not (kind is Any or (value in inner if origin is Literal else type(value) is plain)):
+        raise Broken(at, f"must be {getattr(plain, '__name__', kind)}")
+    if is_typeddict(kind):
+        _has(kind, value, at)
+    elif plain in {list, dict}:
+        rows: Iterable[tuple[object, Any]] = enumerate(value) if plain is list else value.items()
+        for name, each in rows:
+            _is(inner[-1], each, f"{at}.{name}")
+
+
+def _has(kind: object, value: Mapping[str, Any], at: str) -> None:
+    hints = _hints(kind)
+    if value.keys() != hints.keys():
+        raise Broken(at or "file", f"must have {', '.join(hints)}, and nothing else")
+    for name, each in hints.items():
+        _is(each, value[name], f"{at}.{name}" if at else name)
+
+
+@lru_cache
+def _hints(kind: Any) -> Mapping[str, object]:  # noqa: ANN401 - a type
+    return get_type_hints(kind)
+
+
+# -- the links, in names -----------------------------------------------------------------------------------------------
+
+CALL_DOC = (
+    *("id", "registered_at", "placed_by", "agent", "request", "person", "carrier", "official", "script", "permit"),
+    *("started_at", "violations", "ordered"),
+)
+ENDING_DOC = (
+    *("id", "order", "asked_at", "cause", "channel", "by", "reason", "carrier", "plan", "plan_version", "plan_hash"),
+    *("activation", "activated_at", "holder_since", "called_at", "language", "name", "receipt", "person", "free"),
+    "agent",
+)
+ORDER_DOC = (
+    *("offer", "id", "placed_at", "placed_by", "agent", "request", "person", "caller_number", "recording_id"),
+    *("started_at", "agreed_at", "sub", "code", "asks_code", "segments", "call_id"),
+)
+ORDER_EVENT = ("at", "op", "ref", "by", "detail", "person")
+CALL_EVENTS = {
+    "ended": ("at", "op", "by", "ended_at", "outcome", "plan", "recording", "disclosures", "violations"),
+    "abandoned": ("at", "op"),
+    "judged_again": ("at", "op", "shown", "taken_back"),
+    "order_refused": ("at", "op", "by", "code"),
+    "reviewed": ("at", "op", "by", "passed", "reasons", "note"),
+    "second_look": ("at", "op", "by", "upheld", "note"),
+    "command_heard": ("at", "op", "by", "passed", "reasons", "seed", "share"),
+    "transcribed": ("at", "op", "by", "lines", "person"),
+    "not_awaited": ("at", "op", "by", "note"),
+}
+ENDING_EVENTS = {
+    "switched_off": ("at", "op", "by", "ref", "stops", "attempts", "doubts", "settled"),
+    "failed": ("at", "op", "by", "reason"),
+    "retried": ("at", "op", "by"),
+    "switched_off_again": ("at", "op", "by", "ref"),
+    "told": ("at", "op", "by", "effect", "why"),
+    "given_up": ("at", "op", "by", "reason"),
+}
+"""The names of what is kept by position; a test holds them to the types."""
+_EVENTS: Mapping[str, Mapping[str, Sequence[str]]] = {"order": {}, "call": CALL_EVENTS, "ending": ENDING_EVENTS}
+_LETTER = {"order": "o", "call": "c", "ending": "e"}
+
+
+class Event(NamedTuple):
+    """A link in names. n: its place in the chain, 0 for the first link"""
+
+    n: int
+    what: str
+    row: Mapping[str, Any]
+    person: Mapping[str, Any] | None
+
+    @property
+    def at(self) -> int:
+        """Its instant, in milliseconds."""
+        return int(
+            next(self.row[name] for name in ("at", "placed_at", "registered_at", "asked_at") if name in self.row)
+        )
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        """The facts of an order's event."""
+        found: Mapping[str, Any] = self.row.get("detail", {})
+        return found
+
+
+class Read(NamedTuple):
+    """A chain that was read. heads: after each link"""
+
+    kind: Kind
+    events: Sequence[Event]
+    heads: Sequence[str]
+
+    @property
+    def doc(self) -> Mapping[str, Any]:
+        """The first link."""
+        return self.events[0].row
+
+    def all(self, *what: str) -> list[Event]:
+        """Every event of these kinds, oldest first."""
+        return [event for event in self.events if event.what in what]
+
+    def last(self, *what: str) -> Event | None:
+        """The newest event of these kinds."""
+        return next(iter(self.all(*what)[::-1]), None)
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text, base64url without padding."""
+    return urlsafe_b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()).decode().rstrip("=")
+
+
+_UNREADABLE = (
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    StopIteration,
+    ArithmeticError,
+    RecursionError,
+)
+"""What reading JSON of another shape raises."""
+
+
+def read_chain(chain: Chain) -> Read:
+    """Read a chain: its heads are computed, its person parts compared with the hashes. Raises Broken."""
+    kind, head, events, heads = chain["kind"], "", list[Event](), list[str]()
+    for n, link in enumerate(chain["links"]):
+        at = f"{kind}, {f'event {n}' if n else 'first link'}"
+        head = digest(f"{head}\n{link['public']}")
+        heads.append(head)
+        try:
+            event = Event(n, *_named(kind, json.loads(link["public"]), first=not n), _person(link))
+            events.append(event)
+            _ = event.at, _when(event.at)
+        except _UNREADABLE:
+            raise Broken(at, "cannot be read") from None
+        named = event.row.get("person")
+        if link["person"] is not None and digest(link["person"]) != named:
+            raise Broken(at, "its person part is not the one that it names by its hash")
+    if not events:
+        raise Broken(kind, "has no link")
+    return Read(kind, events, heads)
+
+
+def _named(kind: str, row: Any, *, first: bool) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - JSON
+    names: Sequence[str]
+    if first and kind == "order":
+        offer, head, call, question, call_id = row
+        return "placed", dict(zip(ORDER_DOC, (offer, *head, *call, *question, call_id), strict=True))
+    if first:
+        what, names = ("called", CALL_DOC) if kind == "call" else ("asked_to_end", ENDING_DOC)
+        return what, dict(zip(names, row, strict=False))
+    what, *values = row
+    names = ORDER_EVENT if kind == "order" else _EVENTS[kind][what]
+    return str(what), dict(zip(names, values, strict=False))
+
+
+def _person(link: Link) -> Mapping[str, Any] | None:
+    if link["person"] is None:
+        return None
+    person = json.loads(link["person"])
+    return {name: value for name, value in person.items() if name != "salt"}
+
+
+# -- the account -------------------------------------------------------------------------------------------------------
+
+
+class Case(NamedTuple):
+    """A file that was read. offer: in names · tariff: frozen with it · plan: the catalogue's, as JSON"""
+
+    file: Mapping[str, Any]
+    order: Read
+    call: Read | None
+    ending: Read | None
+    offer: Mapping[str, Any]
+    plan: Mapping[str, Any] | None
+    question: str | None
+
+    @property
+    def chains(self) -> list[Read]:
+        """All of its chains."""
+        return [each for each in (self.order, self.call, self.ending) if each is not None]
+
+
+_OFFER = ("carrier", "plan", "version", "hash", "name", "sender", "language", "words", "text", "segments")
+
+
+def _case(file: Mapping[str, Any]) -> Case:
+    """Read the links of a file. Raises Broken."""
+    kinds = [chain["kind"] for chain in file["chains"]]
+    if kinds not in (["order", *rest] for rest in ([], ["call"], ["ending"], ["call", "ending"])):
+        raise Broken("chains", "must be the order's, then its call's and its ending's, each once")
+    chains = {chain["kind"]: read_chain(chain) for chain in file["chains"]}
+    order, link = chains["order"], "offer"
+    if digest(file["offer"]) != order.doc["offer"]:
+        raise Broken("offer", "is not the one that the order names by its hash")
+    try:
+        carrier, plan, question, policy, tariff = json.loads(file["offer"])
+        offer = dict(zip(_OFFER, (carrier, *plan, *question), strict=True)) | {"window": policy[0], "tariff": tariff}
+        asked, link = _question(order, offer), "plan"
+        catalogued = json.loads(file["plan"]["content"]) if file["plan"] else None
+    except _UNREADABLE:
+        raise Broken(link, "cannot be read") from None
+    return Case(file, order, chains.get("call"), chains.get("ending"), offer, catalogued, asked)
+
+
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+
+
+def _question(order: Read, offer: Mapping[str, Any]) -> str | None:
+    """The question as frozen: with a code it is a person part, else the offer's with the call's instant filled in."""
+    person = order.events[0].person
+    if order.doc["asks_code"]:
+        return None if person is None else str(person.get("text"))
+    at = datetime.fromtimestamp(order.doc["started_at"] // 60_000 * 60, CHINA)
+    clock = f"{at.month}月{at.day}日" + (f"{at:%H:%M}" if at.hour or at.minute else "0时")
+    if offer["language"] == "en":
+        clock = f"{at.day} {_MONTHS[at.month * 3 - 3 : at.month * 3]} {at:%H:%M}"
+    return str(offer["text"]).replace("{call_at}", clock, 1)
+
+
+def account_of(file: Mapping[str, Any]) -> Account:
+    """Return the account of a file, which may lack it and its signature. Raises Broken."""
+    case = _case(file)
+    order = case.order
+    asked, yes, on = (order.last(what) for what in ("confirmation_accepted", "said_yes", "service_activated"))
+    off = case.ending.last("switched_off") if case.ending else None
+    return {
+        "order": order.doc["id"], "number": (order.events[0].person or {}).get("msisdn"), "sold": _sold(case),
+        "published": _published_of(case), "told": _told_of(case, asked) if asked else None,
+        "answered": _answered_of(yes) if yes else None,
+        "activated": {"at": _when(on.at), "ref": on.row["ref"], "head": order.heads[yes.n]} if on and yes else None,
+        "taken_back": {
+            "cause": case.ending.doc["cause"], "asked_at": _when(case.ending.doc["asked_at"]),
+            "off_at": _when(off.at) if off else None,
+        } if case.ending else None,
+        "heads": {each.kind: each.heads[-1] for each in case.chains},
+        "events": [_happened(case, each.kind, event) for each in case.chains for event in each.events],
+        "missing": list(_missing(case)),
+    }  # fmt: skip
+
+
+def _when(at: int) -> str:
+    """An instant as people read it, by the clock in China."""
+    return f"{datetime.fromtimestamp(at / 1000, CHINA):%Y-%m-%dT%H:%M:%S}.{at % 1000:03}+08:00"
+
+
+def _sold(case: Case) -> Sold:
+    doc, end = case.order.doc, case.call.last("ended") if case.call else None
+    ref, sha256, _ = (end.row["recording"] if end else None) or ("", "", 0)
+    return {
+        "carrier": case.offer["carrier"], "seller": case.offer["tariff"].get("seller", ""), "agent": doc["agent"],
+        "key": doc["placed_by"], "caller": doc["caller_number"], "recording": doc["recording_id"] or ref,
+        "sha256": sha256, "agreed_at": _when(doc["agreed_at"]),
+    }  # fmt: skip
+
+
+def _told_of(case: Case, asked: Event) -> Told:
+    here = [e for e in case.order.all("delivered") if e.detail["effect"].startswith(_ASKING)]
+    return {
+        "at": _when(asked.at), "text": case.question, "segments": case.order.doc["segments"],
+        "delivered_at": _when(here[0].detail.get("stamped") or here[0].at) if here else None,
+    }  # fmt: skip
+
+
+def _answered_of(yes: Event) -> Answered:
+    detail, text = yes.detail, (yes.person or {}).get("text")
+    return {
+        "received_at": _when(detail["received_at"]), "text": text, "folded": None if text is None else letters(text),
+        "edition": detail.get("edition"), "rule": detail["rule"], "candidates": detail["candidates"],
+    }  # fmt: skip
+
+
+def _published_of(case: Case) -> Published:
+    doc, offer, kept = case.order.doc, case.offer, case.file["plan"]
+    rows: list[Publication] = [
+        {"channel": each["channel"], "url": each["url"], "since": each.get("since"), "until": each.get("until")}
+        for each in (case.plan or {}).get("published", ())
+    ]
+    then = None if kept is None else all(_public(kept, rows, at) for at in (doc["agreed_at"], doc["placed_at"]))
+    return {
+        "code": offer["plan"], "version": offer["version"], "name": offer["name"], "hash": offer["hash"],
+        "filing": offer["tariff"].get("filing", ""), "then": then, "channels": rows,
+    }  # fmt: skip
+
+
+def _public(kept: Mapping[str, Any], rows: Sequence[Publication], at: int) -> bool:
+    """Whether the content was on sale at an instant, and hall and app both showed it."""
+    shown = {row["channel"] for row in rows if row["since"] and _covers(row, at)}
+    return any(_covers(span, at) for span in kept["spans"]) and shown >= {"web_hall", "app"}
+
+
+def _covers(span: Mapping[str, Any], at: int) -> bool:
+    since, until = span["since"], span["until"]
+    return (since is None or _millis(since) <= at) and (until is None or at < _millis(until))
+
+
+def _millis(text: str) -> int:
+    at = datetime.fromisoformat(text)
+    return int((at if at.tzinfo else at.replace(tzinfo=CHINA)).timestamp() * 1000)
+
+
+def _happened(case: Case, kind: Kind, event: Event) -> Happened:
+    told = {each["event"]: each["text"] for each in case.file["texts"]} if kind == "order" else {}
+    detail = {**{name: value for name, value in event.row.items() if name not in _APART}, **event.detail}
+    if permit := detail.get("permit"):
+        detail["permit"] = _permit(permit)
+    return {
+        "chain": kind, "event": event.n, "at": _when(event.at), "what": event.what, "by": event.row.get("by", ""),
+        "ref": event.row.get("ref", ""), "detail": {name: _readable(value) for name, value in detail.items()},
+        "person": {name: _readable(value) for name, value in event.person.items()} if event.person else None,
+        "sms": case.question if kind == "order" and _purpose(event) == "confirmation" else told.get(event.n),
+    }  # fmt: skip
+
+
+_APART = frozenset({"at", "by", "ref", "person", "detail"})
+
+
+def _readable(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """A value with its instants as people read them: no other number is as large as one in milliseconds."""
+    if isinstance(value, list):
+        return [_readable(each) for each in value]
+    return _when(value) if type(value) is int and value >= _INSTANT else value
+
+
+_INSTANT = 10**11
+
+
+def _permit(token: str) -> dict[str, Any]:
+    """The permit in a token. Only its maker can tell that it is genuine: the call has a violation where it was not."""
+    _, _, request, _, _, since, lasts = unpack(">BB8s12s8sQI", urlsafe_b64decode(token)[:42])
+    return {"token": token, "request": request.hex(), "since": _when(since), "until": _when(since + lasts)}
+
+
+def _purpose(event: Event) -> str:
+    """The purpose of the SMS whose hand-over an order's event records; "" for any other."""
+    if event.what in {"confirmation_accepted", "informed", "notification_accepted"}:
+        return str(event.detail.get("purpose", "confirmation"))
+    effect = str(event.detail.get("effect", ""))
+    accepted = event.what == "ended_late" and event.detail.get("outcome") == "accepted"
+    return effect.split(".")[1] if accepted and effect.startswith("sms.") else ""
+
+
+_ASKING = "sms.confirmation."
+
+
+MISSING = {
+    "person": "a person part, which is erased",
+    "entry": "its entry in a checkpoint of the log",
+    "entries": "its last events in a checkpoint of the log",
+    "text": "the text of the SMS",
+    "call": "the record of the call",
+    "review": "a review of the call",
+    "permit": "a permit to dial",
+    "plan": "the plan in the catalogue",
+    "checkpoint": "a checkpoint of the log",
+    "token": "a time-stamp of the checkpoint",
+    "bytes": "the bytes of the gateway's reports, which are not kept",
+}
+"""What an evidence file can have, by the word for it in `missing`; a chain, or its event, may follow that."""
+
+
+def _missing(case: Case) -> Iterator[str]:
+    for chain, kept in zip(case.chains, case.file["chains"], strict=True):
+        if any(event.row.get("person") and event.person is None for event in chain.events):
+            yield f"person {chain.kind}"
+        if kept["leaf"] is None:
+            yield f"entry {chain.kind}"
+        elif int(kept["leaf"]["entry"].split(" ")[2]) < len(chain.events) - 1:
+            yield f"entries {chain.kind}"
+    told = {each["event"] for each in case.file["texts"] if each["text"] is not None}
+    sms = [e for e in case.order.events if _purpose(e) not in {"", "confirmation"} and e.n not in told]
+    notices = [e for e in case.ending.all("told") if e.row["effect"]] if case.ending else []
+    yield from (f"text order {event.n}" for event in sms)
+    yield from (f"text ending {event.n}" for event in notices)
+    log, call = case.file["log"], case.call
+    there = {
+        "call": call, "review": call and call.all("reviewed"), "permit": call and call.doc["permit"],
+        "plan": case.plan, "checkpoint": log, "token": log and log["token"], "bytes": None,
+    }  # fmt: skip
+    yield from (name for name, found in there.items() if not found)
+
+
+# -- the reply ---------------------------------------------------------------------------------------------------------
+
+YES = {
+    3: (
+        *("是", "是的", "同意", "我同意", "本人同意", "确认", "我确认", "本人确认", "同意办理", "确认办理"),
+        *("同意开通", "确认开通", "我同意办理", "我确认办理", "我同意开通"),
+        *("y", "yes", "iagree", "yesiagree", "confirm", "yplease", "yesplease"),
+    )
+}
+"""By edition, the closed list of what is consent, without blanks and marks. Nothing else is."""
+_SIMPLE = str.maketrans("確認認眞辦開當産産", "确认认真办开当产产")
+_COURTESY = re.compile("^(?:谢谢[你您]?|[你您]好|thankyou|thanks|thx)+|(?:谢谢[你您]?|thankyou|thanks|thx)+$")
+
+
+def letters(text: str) -> str:
+    """Fold a reply: plain forms, lower case, simplified characters, without blanks, marks and courtesies."""
+    plain = unicodedata.normalize("NFKC", text[:10_000]).casefold().translate(_SIMPLE)
+    return _COURTESY.sub("", "".join(each for each in plain if each.isalnum()))
+
+
+def is_yes(text: str, edition: int) -> bool:
+    """Whether a reply is in the closed list of an edition, with a code or without. A question is none."""
+    said = letters(text)
+    words = {said, re.sub("[2-9][0-9]{2}$", "", said), re.sub("^[2-9][0-9]{2}", "", said)}
+    return not words.isdisjoint(YES[edition]) and not re.search("[?？﹖❓❔]", text)
+
+
+# -- the checks --------------------------------------------------------------------------------------------------------
+
+
+def _chains_fit(case: Case) -> Iterator[str]:
+    """The chains belong together, and no instant goes back."""
+    doc, call, ending = case.order.doc, case.call, case.ending
+    if call and call.doc["id"] != doc["call_id"]:
+        raise Broken("call", "is not the call that the order names")
+    if ending and (ending.doc["order"], ending.doc["plan_hash"]) != (doc["id"], case.offer["hash"]):
+        raise Broken("ending", "is not of this order and plan")
+    if not doc["started_at"] <= doc["agreed_at"] <= doc["placed_at"] + SKEW_MS:
+        raise Broken("order, first link", "the call began, was agreed to and became an order in another succession")
+    for chain in case.chains:
+        for before, event in zip(chain.events, chain.events[1:], strict=False):
+            if event.at < before.at - SKEW_MS:
+                raise Broken(f"{chain.kind}, event {event.n}", "is earlier than the one before it")
+            if event.at < before.at:
+                yield f"{chain.kind}, event {event.n}: a clock went back by {before.at - event.at} ms"
+
+
+def _published(case: Case) -> Iterator[str]:
+    """The plan in the catalogue is the one that was frozen, by its hash, and was public."""
+    if case.plan is None:
+        return
+    offer, content = case.offer, {name: value for name, value in case.plan.items() if name != "version"}
+    content["published"] = [
+        [each["channel"], each["url"], *([each["api"]] if each.get("api") else ())] for each in case.plan["published"]
+    ]
+    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    hashed = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+    if (hashed, case.plan["code"], case.plan["version"]) != (offer["hash"], offer["plan"], offer["version"]):
+        raise Broken("plan", "is not the one that was sold: its hash, code or version is another")
+    if offer["tariff"] != {name: case.plan[name] for name in offer["tariff"] if name in case.plan}:
+        raise Broken("plan", "its content is not the one that was frozen in the order")
+    if not _published_of(case)["then"]:
+        raise Broken("plan", "was not public in hall and app when the subscriber agreed and the order was placed")
+    yield from ()
+
+
+def _told(case: Case) -> Iterator[str]:
+    """The question names the plan's figures; the other texts are those whose hash their hand-over has."""
+    if case.question is None:
+        yield "the question had a code and is erased: its words cannot be compared"
+    elif unsaid := [each for each in _costs(case.offer["tariff"]) if Decimal(each) not in _figures(case)]:
+        raise Broken("question", f"does not say {unsaid[0]}, which the plan costs")
+    handed = {event.n: event for event in case.order.events if _purpose(event) not in {"", "confirmation"}}
+    for each in case.file["texts"]:
+        event = handed.get(each["event"])
+        if event is None:
+            raise Broken("texts", f"event {each['event']} is no hand-over of an SMS that is not frozen")
+        told = event.detail.get("text")
+        if told and each["text"] is not None and digest(each["text"]) != told:
+            raise Broken(f"order, event {event.n}", "its SMS had another text: its hash is another")
+
+
+def _costs(tariff: Mapping[str, Any]) -> list[str]:
+    """The amounts that a plan costs."""
+    price, term = tariff["price"], tariff["term"]
+    found = [price.get(name) for name in ("monthly", "once", "daily")]
+    found += [(price.get("promotion") or {}).get("price"), (term.get("early_fee") or {}).get("at_most")]
+    return [each for each in found if each is not None]
+
+
+def _figures(case: Case) -> set[Decimal]:
+    """The figures in the question; those in the plan's name are no price."""
+    text, english = str(case.question), case.offer["tariff"].get("english") or {}
+    for name in filter(None, (case.offer["name"], english.get("name"))):
+        text = text.replace(name, "")
+    return {Decimal(each) for each in re.findall(r"[0-9]+(?:\.[0-9]+)?", text)}
+
+
+def _answered(case: Case) -> Iterator[str]:
+    """The yes came from that number, answers this order, in time, after the question, and is in the closed list."""
+    order, yes = case.order, case.order.last("said_yes")
+    if yes is None:
+        return
+    link, detail = f"order, event {yes.n}", yes.detail
+    before = Read("order", order.events[: yes.n], order.heads)
+    asked = before.last("confirmation_accepted")
+    if asked is None:
+        raise Broken(link, "a yes before the question was handed over")
+    if detail["received_at"] > _deadline(before, asked, case.offer["window"]):
+        raise Broken(link, "a yes after its time was over")
+    if detail["received_at"] < asked.detail["last"] - SKEW_MS:
+        raise Broken(link, "a yes before the question was sent")
+    if detail["keyword"] not in {"YES", "UNKNOWN"} or order.doc["id"] not in detail["candidates"]:
+        raise Broken(link, "is no yes to this order")
+    if yes.person is None:
+        yield "the yes is erased: its words cannot be compared"
+        return
+    asker = (order.events[0].person or {}).get("msisdn")
+    if asker is not None and yes.person.get("msisdn") != asker:
+        raise Broken(link, "came from another number than the one that was asked")
+    yield from _words(case, yes, link)
+
+
+def _words(case: Case, yes: Event, link: str) -> Iterator[str]:
+    text, edition, code = str(yes.person and yes.person.get("text")), yes.detail.get("edition"), case.order.doc["code"]
+    said = letters(text)
+    if yes.detail["rule"] == "which_one":
+        if said != code or not any(each.detail.get("which") == "YES" for each in case.order.all("unclear")):
+            raise Broken(link, "is not the code of a yes that was asked for")
+        return
+    if edition not in YES:
+        yield f"the words of edition {edition} are not known to this verifier: the yes cannot be compared"
+    elif not is_yes(text, edition):
+        raise Broken(link, "its words are not in the closed list of what is consent")
+    if yes.detail["rule"] == "code" and code not in {said[-3:], said[:3]}:
+        raise Broken(link, "has another code than the order's")
+
+
+def _deadline(before: Read, asked: Event, otherwise: int) -> int:
+    """Until when a yes counts: the window from the hand-over, or from the handset where the gateway reports that."""
+    window, undelivered = asked.detail.get("window") or otherwise, asked.detail.get("undelivered")
+    if undelivered is None:
+        return int(asked.at + window)
+    here = [each.at for each in before.all("delivered") if each.detail["effect"].startswith(_ASKING)]
+    return int(max(asked.at, here[0]) + window if here else asked.at + undelivered)
+
+
+def _activated(case: Case) -> Iterator[str]:
+    """Nothing was activated without a yes, and only after it; what was taken back is that activation."""
+    order = case.order
+    yes, on, ending = order.last("said_yes"), order.last("service_activated"), case.ending
+    if on is not None and (yes is None or yes.n > on.n):
+        raise Broken(f"order, event {on.n}", "a service was activated without a yes before it")
+    if ending and (on is None or (ending.doc["activation"], ending.doc["activated_at"]) != (on.row["ref"], on.at)):
+        raise Broken("ending", "takes back another activation than the order's")
+    yield from ()
+
+
+def _same(case: Case) -> None:
+    """The account says what the links say."""
+    made = account_of(case.file)
+    if (place := _differs(made, case.file["account"], "account")) is not None:
+        raise Broken(place, "is not what the links say")
+
+
+def _differs(made: Any, said: Any, at: str) -> str | None:  # noqa: ANN401 - JSON
+    """The first place where two values differ; None where they are the same."""
+    if type(made) is not type(said):
+        return at
+    if isinstance(made, dict):
+        names = [*made, *(name for name in said if name not in made)]
+        return next(
+            (d for name in names if (d := _differs(made.get(name, ...), said.get(name, ...), f"{at}.{name}"))), None
+        )
+    if isinstance(made, list) and len(made) == len(said):
+        rows = enumerate(zip(made, said, strict=True))
+        return next((d for n, (a, b) in rows if (d := _differs(a, b, f"{at}.{n}"))), None)
+    return None if made == said else at
+
+
+# -- the log, and who signed it (C2SP signed-note, tlog-checkpoint, tlog-cosignature; RFC 9162) ------------------------
+
+SIGNS, COSIGNS = 0x01, 0x04
+"""The kinds of keys: a log's, and a witness', whose signature has an instant."""
+MOST_HASHES = 63
+MOST_SIGNATURES = 64
+NAME = r"[^\s+]{1,200}"
+_DASH = "\N{EM DASH} "
+
+
+class NotSigned(ValueError):
+    """The text is no signed note, no checkpoint or no key; or a key that is known did not sign it as it says."""
+
+
+class Key(NamedTuple):
+    """A key that verifies. name: of the log or the witness · kind: SIGNS or COSIGNS · public: the Ed25519 key"""
+
+    name: str
+    kind: int
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        """The four bytes by which a signature names the key."""
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
+
+    def __str__(self) -> str:
+        """Return the text that `decode` reads: a vkey."""
+        return f"{self.name}+{self.id.hex()}+{b64encode(bytes([self.kind]) + self.public).decode()}"
+
+    @classmethod
+    def decode(cls, text: str) -> "Key":
+        """Read a vkey. Raises NotSigned.
+
+        >>> Key.decode("example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k").id.hex()
+        '530d903a'
+        """
+        found = re.fullmatch(rf"({NAME})\+([0-9a-f]{{8}})\+([A-Za-z0-9+/]{{44}})", text)
+        kept = of_base64(found[3]) if found else b""
+        if found is None or kept[0] not in {SIGNS, COSIGNS}:
+            raise NotSigned("not an Ed25519 key as a verifier has it (NAME+ID+KEY)")
+        key = cls(found[1], kept[0], kept[1:])
+        if key.id.hex() != found[2]:
+            raise NotSigned("the key has another id: its name or the key was changed")
+        return key
+
+
+class Signature(NamedTuple):
+    """A line of a note. id: the key's"""
+
+    name: str
+    id: bytes
+    value: bytes
+
+    def __str__(self) -> str:
+        """Return the line, with its end."""
+        return f"{_DASH}{self.name} {b64encode(self.id + self.value).decode()}\n"
+
+
+class Note(NamedTuple):
+    """A signed note. text: what is signed, its last line with its end"""
+
+    text: str
+    signatures: tuple[Signature, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the text that `decode` reads."""
+        return "\n".join((self.text, "".join(map(str, self.signatures))))
+
+    @classmethod
+    def decode(cls, text: str) -> "Note":
+        """Read a note, and check no signature. Raises NotSigned."""
+        body, blank, signed = text.rpartition("\n\n")
+        lines = signed.splitlines(keepends=True)
+        if not blank or not lines or len(lines) > MOST_SIGNATURES:
+            raise NotSigned("not a signed note")
+        return cls(f"{body}\n", tuple(map(_signature, lines)))
+
+    def signers(self, known: Iterable[Key]) -> Mapping[Key, int]:
+        """Return which of the known keys signed the note, each with the instant of its signature in seconds; 0 for a
+        log's, which has none. Signatures of other keys are passed over. Raises NotSigned where one of these is false.
+        """
+        keys, found = {(key.name, key.id): key for key in known}, dict[Key, int]()
+        for signature in self.signatures:
+            if (key := keys.get((signature.name, signature.id))) is not None:
+                found[key] = _checked(self.text, key, signature)
+        return found
+
+
+def _signature(line: str) -> Signature:
+    found = re.fullmatch(rf"{_DASH}({NAME}) ([A-Za-z0-9+/]+={{0,2}})\n", line)
+    kept = of_base64(found[2]) if found else b""
+    if found is None or len(kept) <= len(kept[:4]):
+        raise NotSigned("a line of signatures cannot be read")
+    return Signature(found[1], kept[:4], kept[4:])
+
+
+def _checked(text: str, key: Key, signature: Signature) -> int:
+    """Return the instant of a signature; 0 for none. Raises NotSigned for a false one."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - a file that nobody signed needs none
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    at_s, value, message = 0, signature.value, text.encode("utf-8", "surrogatepass")
+    if key.kind == COSIGNS:
+        at_s, value = int.from_bytes(value[:8], "big"), value[8:]
+        message = f"cosignature/v1\ntime {at_s}\n".encode() + message
+    try:
+        Ed25519PublicKey.from_public_bytes(key.public).verify(value, message)
+    except (InvalidSignature, ValueError):
+        raise NotSigned(f"the signature of {key.name} is false") from None
+    return at_s
+
+
+def of_base64(text: str) -> bytes:
+    """Read base64. Raises NotSigned."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise NotSigned("a key, a hash or a signature is not in base64") from None
+
+
+class Checkpoint(NamedTuple):
+    """How many entries a log had, and the hash that covers them. origin: the log's name"""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @classmethod
+    def decode(cls, text: str) -> "Checkpoint":
+        """Read the text of a note. Raises NotSigned."""
+        found = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]{0,17})\n([A-Za-z0-9+/]{43}=)\n(?:[^\n]+\n)*", text, re.ASCII)
+        if found is None:
+            raise NotSigned("not a checkpoint of a log")
+        return cls(found[1], int(found[2]), of_base64(found[3]))
+
+
+def leaf_hash(entry: str) -> bytes:
+    """The hash of an entry as a leaf. What is published of it is its hash alone, and that is the leaf's content."""
+    return hashlib.sha256(b"\x00" + hashlib.sha256(entry.encode("utf-8", "surrogatepass")).digest()).digest()
+
+
+def included(leaf: bytes, number: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether a proof shows that this leaf (its hash) has this number in the tree with this size and root: RFC 9162,
+    2.1.3.2.
+    """
+    if not 0 <= number < size or len(proof) > MOST_HASHES:
+        return False
+    at, last, found = number, size - 1, leaf
+    for hashed in proof:
+        if not last:
+            return False
+        if at & 1 or at == last:
+            found = hashlib.sha256(b"\x01" + hashed + found).digest()
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            found = hashlib.sha256(b"\x01" + found + hashed).digest()
+        at, last = at >> 1, last >> 1
+    return not last and found == root
+
+
+def _signed(note: Note, file: Mapping[str, Any], trust: Set[Key], link: str, name: str = "") -> Iterator[str]:
+    """Yield who signed a note. name: the signer that must be among them; "": any. Raises Broken, also where somebody is
+    trusted and none of them signed, and NotSigned.
+    """
+    known = {*map(Key.decode, file["keys"]), *trust}
+    signers = note.signers(known)
+    if not any(key.kind == SIGNS and name in {"", key.name} for key in signers):
+        raise Broken(link, f"is not signed by {name or 'anybody whose key is here'}")
+    if trust and trust.isdisjoint(signers):
+        raise Broken(link, "is signed by an unknown signer: by none of the keys that are trusted")
+    ids = {(key.name, key.id) for key in known}
+    for key, at_s in signers.items():
+        how = f"cosigned at {_when(at_s * 1000)}" if key.kind == COSIGNS else "signed"
+        whose = "a trusted key" if key in trust else "an unknown signer: nobody says that this key is to be trusted"
+        yield f"{link}: {how} by {key.name}, {whose}"
+    for each in note.signatures:
+        if (each.name, each.id) not in ids:
+            yield f"{link}: a signature of {each.name} is not checked: its key is not here"
+
+
+def _logged(case: Case, trust: Set[Key]) -> Iterator[str]:
+    """Each chain's leaf is what it says, and the checkpoint includes it."""
+    log, rows = case.file["log"], [chain for chain in case.file["chains"] if chain["leaf"] is not None]
+    if log is None:
+        if rows:
+            raise Broken("log", "leaves without a checkpoint")
+        return
+    chains = {each.kind: each for each in case.chains}
+    note = Note.decode(log["checkpoint"])
+    checkpoint = Checkpoint.decode(note.text)
+    for row in rows:
+        chain, leaf, link = chains[row["kind"]], row["leaf"], f"{row['kind']}, leaf"
+        n = int(leaf["entry"].split(" ")[2])
+        if n >= len(chain.events):
+            raise Broken(link, "is of a longer chain than this one")
+        at, head = chain.events[n].at, chain.heads[n]
+        if leaf["entry"] != f"{_LETTER[chain.kind]} {chain.doc['id']} {n} {at} {head}":
+            raise Broken(link, "the log has another event here than the chain")
+        path = [of_base64(each) for each in leaf["path"]]
+        if not included(leaf_hash(leaf["entry"]), leaf["number"], checkpoint.size, path, checkpoint.root):
+            raise Broken(link, "is not included in the checkpoint")
+    yield from _signed(note, case.file, trust, "checkpoint", checkpoint.origin)
+
+
+def content_of(file: Mapping[str, Any]) -> str:
+    """The text that a file's signature is over: the format, the order and the hash of all but the signature."""
+    rest = {name: value for name, value in file.items() if name != "signature"}
+    canonical = json.dumps(rest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return f"{FORMAT}\n{file['account']['order']}\n{digest(canonical)}\n"
+
+
+def _signature_of_file(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str]:
+    if file["signature"] is None:
+        if trust:
+            raise Broken("signature", "none of the keys that are trusted signed the file")
+        yield "the file is not signed: its dates of making and of publication are nobody's word"
+        return
+    note = Note.decode(file["signature"])
+    if note.text != content_of(file):
+        raise Broken("signature", "is of another file: something in this one was changed")
+    yield from _signed(note, file, trust, "signature")
+
+
+# -- the verdict -------------------------------------------------------------------------------------------------------
+
+CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (_chains_fit, _published, _told, _answered, _activated)
+
+
+def verify(file: Any, trust: Iterable[str] = ()) -> list[str]:  # noqa: ANN401 - JSON
+    """Check a file; return what is to be said of a sound one: signers, what is missing. trust: verifier keys
+
+    Raises Broken for the first broken link, NotEvidence for another format, ValueError for a key that is none.
+    """
+    if not isinstance(file, dict) or file.get("evidence") != FORMAT:
+        raise NotEvidence(f"not an evidence file of the format {FORMAT}")
+    trusted = {Key.decode(each.strip()) for each in trust}
+    _is(File, file, "")
+    try:
+        case = _case(file)
+        said = [each for check in CHECKS for each in check(case)]
+        said += _logged(case, trusted)
+        _same(case)
+        said += _signature_of_file(file, trusted)
+    except Broken:
+        raise
+    except NotSigned as error:
+        raise Broken("signatures", str(error)) from None
+    except _UNREADABLE:
+        raise Broken("links", "say what no link of this format says") from None
+    lacks = (each.partition(" ") for each in file["account"]["missing"])
+    return [*said, *(f"not in this file: {f'{where}: ' if where else ''}{MISSING[name]}" for name, _, where in lacks)]
+
+
+def answers(account: Account) -> list[tuple[str, str]]:
+    """The five questions of a stranger, answered."""
+    sold, plan, told, yes = account["sold"], account["published"], account["told"], account["answered"]
+    on, back = account["activated"], account["taken_back"]
+    then = {True: "yes", False: "no", None: "not known: the catalogue has it no more"}[plan["then"]]
+    shown = "".join(f"; {each['channel']} {each['url']} since {each['since']}" for each in plan["channels"])
+    seller, number = sold["seller"] or sold["carrier"], account["number"] or "a number that is erased"
+    call = f"by a call from {sold['caller']}, agreed to at {sold['agreed_at']}, recording {sold['recording']}"
+    active = f"activated at {on['at']}" if on else "nothing was activated"
+    return [
+        ("who sold", f"{seller}, agent {sold['agent']}, {call}"),
+        ("what was told", f"at {told['at']}: {told['text'] or 'erased'}" if told else "nothing: no question went out"),
+        ("who answered", f"{number}: {yes['text'] or 'erased'}, received at {yes['received_at']}, {active}"
+         if yes else "nobody said yes"),
+        ("was it published", f"{then}: {plan['code']} version {plan['version']}, hash {plan['hash']}{shown}"),
+        ("was it taken back", f"{back['cause']}, at {back['asked_at']}, off at {back['off_at']}" if back else "no"),
+    ]  # fmt: skip
+
+
+def report(path: str, trust: str | None = None) -> tuple[int, list[tuple[str, str]]]:
+    """Check the file at a path; return the exit status, and what is to be said. trust: a file of verifier keys"""
+    try:
+        keys = [line for line in Path(trust).read_text("utf-8").split("\n") if line.strip()] if trust else []
+        file = json.loads(Path(path).read_text("utf-8"))
+        said = verify(file, keys)
+    except Broken as broken:
+        return BROKEN, [("broken", str(broken))]
+    except OSError as error:
+        return NO_EVIDENCE, [("not evidence", f"{error.filename}: {error.strerror}")]
+    except (NotEvidence, NotSigned) as error:
+        return NO_EVIDENCE, [("not evidence", str(error))]
+    except (ValueError, RecursionError):
+        return NO_EVIDENCE, [("not evidence", "it cannot be read as JSON")]
+    notes = [("note", each) for each in said]
+    return SOUND, [("sound", f"order {file['account']['order']}"), *answers(file["account"]), *notes]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check the file that is named; print the verdict; return the exit status."""
+    named = [each for each in arguments if not each.startswith("--")]
+    options = [n for n, each in enumerate(arguments) if each == "--trust"]
+    trust = arguments[options[0] + 1] if options and options[0] + 1 < len(arguments) else None
+    if len(named) != (2 if trust else 1):
+        sys.stderr.write("usage: verify.py FILE [--trust KEYS]\n")
+        return NO_EVIDENCE
+    status, rows = report(next(each for each in named if each != trust), trust)
+    for name, said in rows:
+        sys.stdout.write(f"{name}: {said}\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

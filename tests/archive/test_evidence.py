@@ -1,0 +1,405 @@
+"""Evidence files: what a stranger learns from one, with nothing but the file; and that no change of one goes unseen."""
+
+import ast
+import json
+import re
+import runpy
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+from random import Random
+
+import pytest
+from msgspec import convert
+from msgspec.structs import fields
+from sqlalchemy import update
+
+from consent_engine import verify
+from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
+from consent_engine.domain.call import call as calls
+from consent_engine.domain.call import ending as endings
+from consent_engine.domain.grammar import EDITION, Keyword, words
+from consent_engine.domain.grammar import read as meaning
+from consent_engine.domain.lifecycle import Trigger
+from consent_engine.engine.evidence import encoded
+from consent_engine.engine.scribe import as_of_now
+from consent_engine.errors import ArchiveUnavailable
+from consent_engine.verify import BROKEN, NO_EVIDENCE, SOUND, Broken, NotEvidence
+from consent_engine.verify import verify as checked
+from tests.conftest import NUMBER
+from tests.evidence import LOG, WITNESS, Hand, broken, conversations, erased, lived, logged, places, read, signed
+from tests.integration.calls.desk import Desk
+from tests.memory import a_store
+from tests.tiers import DEEP
+from tests.waiting import HANGS_S
+from tests.written_out import empty_at
+
+ROOT = Path(__file__).parents[2]
+SOURCE = Path(verify.__file__)
+STRANGER = Hand("stranger.example")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    archive = SqlArchive(empty_at(tmp_path_factory.mktemp("evidence")))
+    made = Desk(a_store(), archive)
+    yield made
+    made.runner.close()
+    archive.close()
+
+
+@pytest.fixture(scope="module")
+def whole(desk):
+    """The evidence of an order with all that one can have, in a log, and signed."""
+    order = lived(desk)
+    as_of_now(desk.engine.store)
+    return logged(read(encoded(desk.engine.evidence.file(order.id, "auditor-1"))))
+
+
+@pytest.fixture(scope="module")
+def every(whole):
+    """Signed evidence of every kind: nothing happened yet, everything did, and all between."""
+    return [whole, *(logged(read(made)) for made in conversations())]
+
+
+def link_of(file, trust=()):
+    """Return the name of the link that is broken; "" for none."""
+    try:
+        checked(file, trust)
+    except Broken as error:
+        return error.link
+    return ""
+
+
+# -- what it says ------------------------------------------------------------------------------------------------------
+
+
+def test_evidence_of_every_conversation_is_sound_and_told_by_a_trusted_key(every):
+    assert {link_of(file) for file in every} == {""}
+    assert {link_of(file, [str(LOG.key)]) for file in every} == {""}
+    seen = {event["what"] for file in every for event in file["account"]["events"] if event["chain"] == "order"}
+    assert not DEEP or seen == {"placed", *Trigger}
+
+
+def test_a_stranger_finds_the_answers_to_five_questions(whole):
+    told = dict(verify.answers(whole["account"]))
+    assert "中国移动通信集团北京有限公司, agent A1024, by a call from 10085" in told["who sold"]
+    assert "199元/月" in told["what was told"]
+    assert re.match(
+        rf"{re.escape(NUMBER)}:  是。谢谢, received at 2025-11-25T00:03:.*, activated at", told["who answered"]
+    )
+    assert told["was it published"].startswith("yes: 5g-smart-199 version 1, hash ")
+    assert "/tariffs/5g-smart-199/1 since 2025-08-01T00:00:00+08:00" in told["was it published"]
+    assert re.match("withdrawn, at 2025-11-25T00:03:.*, off at 2025-11-25", told["was it taken back"])
+
+
+def test_the_file_has_every_part_that_the_design_lists(whole):
+    told = json.dumps(whole["account"], ensure_ascii=False)
+    events = {(each["chain"], each["what"]) for each in whole["account"]["events"]}
+    assert events >= {
+        ("call", "called"), ("call", "ended"), ("call", "transcribed"), ("call", "reviewed"), ("call", "second_look"),
+        ("order", "reported"), ("order", "delivered"), ("order", "unclear"), ("order", "said_yes"),
+        ("order", "service_activated"), ("order", "notification_accepted"), ("ending", "switched_off"),
+    }  # fmt: skip
+    assert all(
+        each in told for each in ("要钱吗", "每月一百九十九元", "A1024", "rec-", '"request"', "凭证号", "已按您")
+    )
+    assert whole["account"]["answered"]["folded"] == "是"
+    assert {each["sms"] is not None for each in whole["account"]["events"] if each["what"] == "informed"} == {True}
+
+
+def test_what_a_file_lacks_is_said(desk, whole):
+    order = desk.place("+8613800138001")
+    as_of_now(desk.engine.store)
+    file = desk.engine.evidence.file(order.id, "auditor-1")
+    lacks = ["entry order", "entry call", "review", "permit", "checkpoint", "token", "bytes"]
+    assert file["account"]["missing"] == lacks
+    said = [each for each in checked(file) if each.startswith("not in this file: ")]
+    assert said[:3] == [
+        "not in this file: order: its entry in a checkpoint of the log",
+        "not in this file: call: its entry in a checkpoint of the log", "not in this file: a review of the call",
+    ]  # fmt: skip
+    assert len(said) == len(lacks)
+    assert whole["account"]["missing"] == ["text ending 2", "token", "bytes"]
+    assert "not in this file: ending 2: the text of the SMS" in checked(whole)
+
+
+def test_an_order_that_sql_does_not_have_yet_is_no_evidence(desk):
+    with pytest.raises(ArchiveUnavailable, match="does not have this order yet"):
+        desk.engine.evidence.file("0" * 28, "auditor-1")
+
+
+# -- what it proves ----------------------------------------------------------------------------------------------------
+
+
+def test_no_change_of_any_value_goes_unseen(every):
+    """Each broken link is named; the file's signature is the last of them, and the only one that covers all."""
+    roll, names, unseen = Random(f"{DEEP}"), set(), []  # noqa: S311
+    for _ in range(10_000 if DEEP else 700):
+        file = roll.choice(every)
+        place = roll.choice([each for each in places(file) if each != ("evidence",)])
+        name = link_of(broken(file, place, roll))
+        names.add(re.sub("[0-9]+", "N", name))
+        unseen += [place] if not name else []
+    assert unseen == []
+    assert names >= {"order, event N", "order, leaf", "account.heads.order", "signature", "chains.N.links"}
+
+
+def test_each_part_of_a_link_is_covered_without_any_signature(every):
+    """Who signs anything for an operator who forges: chain, catalogue and account hold each other."""
+    roll = Random(1)  # noqa: S311
+    for _ in range(2_000 if DEEP else 200):
+        file = {**roll.choice(every), "log": None, "signature": None, "keys": []}
+        file["chains"] = [{**each, "leaf": None} for each in file["chains"]]
+        file["account"] = verify.account_of(file)
+        parts = [each for each in places(file) if each[0] in {"chains", "offer", "account"}]
+        assert link_of(broken(file, roll.choice(parts), roll))
+
+
+def forged(file, change, what="", kind="order"):
+    """Return a file whose chain was made anew after a change of one link, as whoever keeps the data could."""
+    made = json.loads(json.dumps(file))
+    [row] = [each for each in made["chains"] if each["kind"] == kind]
+    for link in row["links"]:
+        content = json.loads(link["public"])
+        if what in {"", content[0]}:
+            person = json.loads(link["person"]) if link["person"] else None
+            change(content, person)
+            if person is not None and what:
+                link["person"] = json.dumps(person, ensure_ascii=False)
+                content[-1] = verify.digest(link["person"])
+            link["public"] = json.dumps(content, ensure_ascii=False)
+            break
+    return logged(made | {"log": None})
+
+
+def cut(file, *what):
+    """Return a file without the events of some kinds, its chain made anew."""
+    made = json.loads(json.dumps(file))
+    links = made["chains"][0]["links"]
+    made["chains"][0]["links"] = [each for each in links if json.loads(each["public"])[0] not in what]
+    return logged(made | {"log": None, "texts": []})
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "why"),
+    [
+        (lambda row, _: row[5].update(keyword="NO"), "said_yes", "is no yes to this order"),
+        (lambda row, _: row[5].update(candidates=["0" * 28]), "said_yes", "is no yes to this order"),
+        (lambda row, _: row[5].update(received_at=10**13), "said_yes", "after its time was over"),
+        (lambda row, _: row[5].update(received_at=10**12), "said_yes", "before the question was sent"),
+        (lambda _, person: person.update(text="不要"), "said_yes", "not in the closed list of what is consent"),
+        (lambda _, person: person.update(text="是?"), "said_yes", "not in the closed list of what is consent"),
+        (lambda _, person: person.update(msisdn="+8613900139000"), "said_yes", "came from another number"),
+        (lambda row, _: row.__setitem__(1, row[1] - 10**8), "service_activated", "is earlier than the one before it"),
+        (lambda row, _: row.__setitem__(3, "another"), "service_activated", "takes back another activation"),
+    ],
+)  # fmt: skip
+def test_a_forged_yes_or_activation_is_seen_however_well_the_chain_was_made_anew(whole, change, what, why):
+    with pytest.raises(Broken, match=re.escape(why)):
+        checked(forged(whole, change, what))
+
+
+def test_no_service_without_a_yes_after_a_question(whole):
+    with pytest.raises(Broken, match="activated without a yes before it"):
+        checked(cut(whole, "said_yes"))
+    with pytest.raises(Broken, match="a yes before the question was handed over"):
+        checked(cut(whole, "confirmation_accepted"))
+
+
+def test_another_plan_or_price_than_the_one_that_was_told_is_seen(whole):
+    plan = json.loads(whole["plan"]["content"])
+    other = signed({**whole, "plan": {**whole["plan"], "content": json.dumps(plan | {"filing": "24BJ000000"})}})
+    assert link_of(other) == "plan"
+    late = [{**each, "since": "2025-11-25T00:00:01+08:00"} for each in plan["published"]]
+    with pytest.raises(Broken, match="was not public in hall and app"):
+        checked(signed({**whole, "plan": {**whole["plan"], "content": json.dumps(plan | {"published": late})}}))
+    spans = [{"version": 1, "since": None, "until": "2025-11-24T23:59:00+08:00"}]
+    with pytest.raises(Broken, match="was not public in hall and app"):
+        checked(signed({**whole, "plan": {**whole["plan"], "spans": spans}}))
+    offer = whole["offer"].replace("199元/月；首月", "99元/月；首月").replace("按199元", "按99元")
+    cheap = forged({**whole, "offer": offer}, lambda row, _: row.__setitem__(0, verify.digest(offer)))
+    with pytest.raises(Broken, match=re.escape("does not say 199.00, which the plan costs")):
+        checked(cheap)
+
+
+def test_a_log_that_has_another_history_is_seen(whole):
+    other = {**whole, "chains": [dict(each) for each in whole["chains"]]}
+    leaf = other["chains"][0]["leaf"]
+    moved = leaf | {"entry": leaf["entry"].replace(leaf["entry"].split(" ")[4], "A" * 43)}
+    other["chains"][0] = other["chains"][0] | {"leaf": moved}
+    assert link_of(signed(other)) == "order, leaf"
+    text, _, below = whole["log"]["checkpoint"].partition("\n\n")
+    name, size, _ = text.split("\n")
+    another = f"{name}\n{size}\n{b64encode(bytes(32)).decode()}\n"
+    note = str(verify.Note(another, (LOG.signed(another),)))
+    assert link_of(signed({**whole, "log": {"checkpoint": note, "token": None}})) == "order, leaf"
+    unsigned = f"{text}\n\n" + "".join(line for line in below.splitlines(keepends=True) if "witness" in line)
+    assert link_of(signed({**whole, "log": {"checkpoint": unsigned, "token": None}})) == "checkpoint"
+
+
+def test_an_unknown_signer_is_said_to_be_one_and_a_trusted_one_must_have_signed(whole):
+    said = checked(whole)
+    assert any("signed by log.example, an unknown signer" in each for each in said)
+    assert any("cosigned at 2027-01-15T16:00:00.000+08:00 by witness.example" in each for each in said)
+    assert any("signed by log.example, a trusted key" in each for each in checked(whole, [str(LOG.key)]))
+    assert link_of(whole, [str(STRANGER.key)]) == "checkpoint"
+    assert link_of({**whole, "signature": None}, [str(LOG.key)]) in {"account.missing", "signature"}
+    text = whole["log"]["checkpoint"].partition("\n\n")[0] + "\n"
+    beside = str(verify.Note(text, (LOG.signed(text), STRANGER.signed(text))))
+    more = checked(signed({**whole, "log": {"checkpoint": beside, "token": None}}))
+    assert "checkpoint: a signature of stranger.example is not checked: its key is not here" in more
+
+
+# -- a person who is erased --------------------------------------------------------------------------------------------
+
+
+def test_erasing_a_person_breaks_nothing_and_is_said(desk, whole):
+    order = whole["account"]["order"]
+    with desk.archive.asking() as connection:
+        for table in (ORDERS, CALLS, RECORDS):
+            connection.execute(update(table).where(table.c.line.is_not(None)).values(person=None, gone=True))
+    file = logged(read(encoded(desk.engine.evidence.file(order, "auditor-1"))))
+    said = checked(file, [str(LOG.key)])
+    assert NUMBER not in json.dumps(file)
+    assert "要钱吗" not in json.dumps(file, ensure_ascii=False)
+    assert (file["account"]["number"], file["account"]["answered"]["text"]) == (None, None)
+    assert file["account"]["heads"] == whole["account"]["heads"]
+    assert {f"not in this file: {kind}: a person part, which is erased" for kind in ("order", "call", "ending")} < {
+        *said
+    }
+    assert "the yes is erased: its words cannot be compared" in said
+
+
+def test_every_conversation_is_sound_after_its_persons_are_erased(every):
+    assert {link_of(logged(erased(file) | {"log": None})) for file in every} == {""}
+
+
+# -- the verifier alone ------------------------------------------------------------------------------------------------
+
+
+def test_the_verifier_imports_the_standard_library_and_cryptography_alone():
+    nodes = list(ast.walk(ast.parse(SOURCE.read_text("utf-8"))))
+    named = {each.name for node in nodes if isinstance(node, ast.Import) for each in node.names}
+    named |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {each.partition(".")[0] for each in named} - sys.stdlib_module_names == {"cryptography"}
+
+
+def test_a_copy_of_the_file_checks_evidence_by_itself(tmp_path, whole):
+    alone, file, keys = tmp_path / "verify.py", tmp_path / "evidence.json", tmp_path / "keys"
+    alone.write_bytes(SOURCE.read_bytes())
+    file.write_text(json.dumps(whole, ensure_ascii=False), "utf-8")
+    keys.write_text(f"{STRANGER.key}\n{WITNESS.key}\n\n{LOG.key}\n", "utf-8")
+
+    def run(*words):
+        found = subprocess.run(
+            [sys.executable, "-I", str(alone), *words], cwd=tmp_path, capture_output=True, text=True, timeout=HANGS_S,
+            check=False, encoding="utf-8", env={"PYTHONIOENCODING": "utf-8"},
+        )  # fmt: skip
+        return found.returncode, found.stdout, found.stderr
+
+    status, out, _ = run(str(file), "--trust", str(keys))
+    assert (status, out.splitlines()[0]) == (SOUND, f"sound: order {whole['account']['order']}")
+    assert "was it taken back: withdrawn" in out
+    file.write_text(json.dumps(whole | {"made_by": "me"}), "utf-8")
+    assert run(str(file))[:2] == (BROKEN, "broken: signature: is of another file: something in this one was changed\n")
+    assert run()[0] == NO_EVIDENCE
+    assert "Traceback" not in "".join(run(str(tmp_path / "none"))[1:])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no", "[]", "1", "null", "{}", '{"evidence": "consent-evidence/2"}', "[" * 100_000, '{"": "\\ud800"}'],
+)  # fmt: skip
+def test_what_is_no_evidence_file_is_told_from_a_broken_one(tmp_path, text):
+    path = tmp_path / "evidence.json"
+    path.write_text(text, "utf-8")
+    assert verify.report(str(path))[0] == NO_EVIDENCE
+    path.write_bytes(b"\xff\xfe")
+    assert verify.report(str(path))[0] == NO_EVIDENCE
+    assert verify.report(str(tmp_path / "none"))[0] == NO_EVIDENCE
+
+
+def test_another_format_is_no_evidence_and_a_file_of_another_shape_is_broken(whole):
+    with pytest.raises(NotEvidence):
+        checked({**whole, "evidence": "consent-evidence/2"})
+    assert link_of({**whole, "more": 1}) == "file"
+    assert link_of({**whole, "chains": "x"}) == "chains"
+    assert link_of({**whole, "chains": whole["chains"][1:]}) == "chains"
+    assert link_of({**whole, "chains": [*whole["chains"], whole["chains"][0]]}) == "chains"
+
+
+def test_keys_that_are_none_are_no_evidence(tmp_path, whole):
+    file, keys = tmp_path / "evidence.json", tmp_path / "keys"
+    file.write_text(json.dumps(whole), "utf-8")
+    keys.write_text("log.example+00000000+AAAA\n", "utf-8")
+    status, [(_, said)] = verify.report(str(file), str(keys))
+    assert (status, said) == (NO_EVIDENCE, "not an Ed25519 key as a verifier has it (NAME+ID+KEY)")
+
+
+# -- the verifier and the engine ---------------------------------------------------------------------------------------
+
+
+def test_the_verifiers_names_are_those_of_the_types():
+    def names(kind):
+        return tuple(each.name for each in fields(kind))
+
+    def events(module, union):
+        return {each.__struct_config__.tag: names(each) for each in union.__args__}
+
+    assert names(calls.Began) == verify.CALL_DOC
+    assert names(endings.EndingDoc) == verify.ENDING_DOC
+    assert events(calls, calls.CallEvent) == verify.CALL_EVENTS
+    assert events(endings, endings.EndingEvent) == verify.ENDING_EVENTS
+
+
+def test_the_verifiers_list_of_what_is_consent_is_that_of_the_grammar():
+    simple = (word.replace(" ", "").replace(",", "") for word in words.YES)
+    assert set(verify.YES[EDITION]) == {*simple, "yplease", "yesplease"}, "a new edition of the words needs a list here"
+
+
+def test_what_the_engine_reads_as_yes_is_one_for_the_verifier_and_no_refusal_is():
+    around = [("", ""), (" ", "。"), ("您好，", ""), ("", "谢谢"), ("(", ")"), ("你好 ", " thanks!"), ("", "👍")]
+    codes = [("", ""), ("", "234"), ("", " 234"), ("345", "")]
+    spelt = [str, str.upper, str.title, lambda word: word.translate({ord(c): ord(c) + 0xFEE0 for c in "yesno"})]
+    every = {*words.YES, *words.NO, *words.STOP, *words.HELP, "確認", "同意開通", "好", "嗯", "1", "ok", "可以"}
+    texts = {
+        f"{left}{before}{spell(word)}{after}{right}"
+        for word in every for left, right in around for before, after in codes for spell in spelt
+    }  # fmt: skip
+    told = {text: meaning(text).keyword for text in texts}
+    assert sum(found is Keyword.YES for found in told.values()) > 1_000
+    assert [text for text, found in told.items() if found is Keyword.YES and not verify.is_yes(text, EDITION)] == []
+    wrong = [text for text, found in told.items() if found is not Keyword.YES and verify.is_yes(text, EDITION)]
+    assert [text for text in wrong if told[text] is not Keyword.UNKNOWN] == []
+
+
+def test_the_published_schema_is_that_of_the_types(every):
+    script = runpy.run_path(str(ROOT / "docs" / "evidence.py"))
+    assert script["PAGE"].read_text("utf-8") == script["written"](), "run: make written"
+    made = convert(every[0], verify.File, strict=True)
+    assert made == every[0]
+
+
+# -- the commands ------------------------------------------------------------------------------------------------------
+
+
+def test_evidence_at_a_terminal_is_recorded_and_verified(consent, real, tmp_path):
+    order = real.settled()
+    status, out, err = consent("evidence", order.id)
+    assert (status, "keep it where nobody reads it" in err) == (0, True)
+    file = json.loads(out)
+    [look] = [each for each in file["account"]["events"] if each["what"] == "revealed"]
+    assert (look["by"], look["detail"]["reason"]) == (file["made_by"], "evidence")
+    assert file["made_by"].startswith("cli:")
+    path = tmp_path / "evidence.json"
+    path.write_text(out, "utf-8")
+    status, out, _ = consent("verify", str(path))
+    assert (status, out.splitlines()[0]) == (SOUND, f"sound\torder {order.id}")
+    told = {each["note"]: each["found"] for each in json.loads(consent("verify", str(path), "--json")[1])}
+    assert told["was it taken back"] == "no"
+    path.write_text(json.dumps(file | {"chains": file["chains"][:1]}), "utf-8")
+    assert consent("verify", str(path))[:2] == (BROKEN, "broken\taccount.heads.call: is not what the links say\n")
+    assert consent("verify", str(tmp_path / "none"))[0] == NO_EVIDENCE
+    assert consent("evidence", "0" * 28)[0] == 1
