@@ -26,7 +26,7 @@ from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.adapters.sql.queries import SqlQueries
 from consent_engine.adapters.traces import traced, tracing
 from consent_engine.config.calendars import days_in
-from consent_engine.config.data_folder import LOG_KEY_FILE, keep_name, kept_name, log_key
+from consent_engine.config.data_folder import LOG_KEY_FILE, keep_name, kept_log_key, kept_name, log_key
 from consent_engine.config.durations import millis
 from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import SIMULATED, Settings
@@ -34,7 +34,7 @@ from consent_engine.config.urls import log_keys as keys_in
 from consent_engine.domain.admission.admit import Terms
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import keyed
-from consent_engine.domain.log.checkpoint import PrivateKey
+from consent_engine.domain.log.checkpoint import Key, PrivateKey
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
@@ -44,6 +44,7 @@ from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.witnessing import Witnessing
 from consent_engine.errors import ArchiveUnavailable, NotOurArchive, SettingsError
 from consent_engine.ports import Gateway, Outside, Registry, Store
+from consent_engine.ports.public_log import PublicLog
 
 log = logging.getLogger(__name__)
 WITNESS_TIMEOUT = timedelta(seconds=5)
@@ -101,7 +102,7 @@ class Installation:
         store, registry, _ = _kept(settings, self.redis_url, self.secret)
         _archived(store, archive).bound_archive()
         public = SqlLog(archive).public
-        publisher = Publisher(public, log_keys(settings, archive), LogFolder(settings.log_folder))
+        publisher = Publisher(public, log_keys(settings, public, archive.id()), LogFolder(settings.log_folder))
         return publisher, Witnessing(public, settings.witnesses or (), poster(WITNESS_TIMEOUT)), registry.now
 
     def simulated_secret(self) -> str | None:
@@ -240,18 +241,20 @@ def archive_of(settings: Settings) -> SqlArchive:
     return SqlArchive(settings.archive_address(), settings.retention())
 
 
-def log_keys(settings: Settings, archive: SqlArchive) -> Keys:
+def log_keys(settings: Settings, public: PublicLog, archive: str) -> Keys:
     """Return the keys that the log is signed with: those of CONSENT_LOG_KEY, else those in the data folder, where one
-    is made for a log that nobody signed yet. Raises SettingsError where they are lost, and ArchiveUnavailable.
+    is made for a log that nobody signed yet. archive: its id. Raises SettingsError where they are lost, and
+    ArchiveUnavailable.
     """
 
     def made() -> str:
-        if name := SqlLog(archive).public.named():
+        if name := public.named():
             raise SettingsError(
                 f"the log is signed as {name}, and its key is neither in CONSENT_LOG_KEY nor in {settings.data_dir}: "
                 "bring it back; is it lost: consent log anew"
             )
-        return str(PrivateKey.made(log_name(settings, archive)))
+        at = (settings.public_url or "").partition("://")[2]  # where it is served is a name that nobody else has
+        return str(PrivateKey.made(f"{at}/log" if at else f"consent-engine/{archive[:12]}"))
 
     named = settings.log_key.get_secret_value() if settings.log_key else log_key(settings.data_dir, made)
     try:
@@ -260,10 +263,10 @@ def log_keys(settings: Settings, archive: SqlArchive) -> Keys:
         raise SettingsError(f"{settings.data_dir / LOG_KEY_FILE}: {error}") from None
 
 
-def log_name(settings: Settings, archive: SqlArchive) -> str:
-    """Return the name that a log gets: where it is served, if that is known."""
-    public = (settings.public_url or "").partition("://")[2]
-    return f"{public}/log" if public else f"consent-engine/{archive.id()[:12]}"
+def log_as_kept(settings: Settings) -> tuple[LogFolder, list[Key]]:
+    """Return the folder of the log, and the keys that are known here: none is made. Raises SettingsError."""
+    named = settings.log_key.get_secret_value() if settings.log_key else kept_log_key(settings.data_dir)
+    return LogFolder(settings.log_folder), [PrivateKey.decode(each).key for each in named.split()]
 
 
 def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:

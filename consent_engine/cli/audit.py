@@ -11,7 +11,9 @@ from consent_engine.domain.days import millis
 from consent_engine.errors import BrokenRecord
 
 if TYPE_CHECKING:
+    from consent_engine.config.settings import Settings
     from consent_engine.engine.audit_checkpoint import Head
+    from consent_engine.ports import Log
 
 _FOREVER = 2**62
 _SINCE = typer.Option(
@@ -37,28 +39,51 @@ def audit(
     """
     from consent_engine.config.settings import Settings
     from consent_engine.engine.audit import audit as looked
-    from consent_engine.engine.audit_checkpoint import compared
     from consent_engine.engine.scribe import as_of_now
 
     between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
     if between[1] <= between[0]:
         raise typer.BadParameter("must be after --since", param_hint="--until")
     known = _known(checkpoint)
-    retention = Settings.load().retention()
+    settings = Settings.load()
+    retention = settings.retention()
     with opened() as engine:
         with suppress(BrokenRecord):  # of the log's count, which the audit names
             as_of_now(engine.store)
         before = retention.records_before(engine.registry.now())
         plans = engine.registry.catalogue
         found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"), plans)
-        now, differs = compared(engine.store.log, known) if engine.store.log and (known or not between[0]) else ("", "")
-    rows = [*found.wrong, *([("log", differs)] if differs else [])]
+        now, differs = "", list[tuple[str, str]]()
+        if engine.store.log is not None and (known or not between[0]):
+            now, differs = _published(settings, engine.store.log, known)
+    rows = [*found.wrong, *differs]
     summary = (
         f"{found.entries:,} entries of {found.records:,} records looked at, {found.expired:,} of them past retention"
     )
-    kept = [("checkpoint", f"{now}")] if now else []
+    kept = [("checkpoint", now)] if now else []
     table(("record", "found"), [*rows, ("log", f"{summary}; {len(rows):,} wrong"), *kept])
     return int(bool(rows))
+
+
+def _published(settings: "Settings", log: "Log", known: "Head | None") -> tuple[str, list[tuple[str, str]]]:
+    """Return the log's checkpoint, and how the log differs from what was published and signed of it."""
+    from consent_engine.engine.audit_checkpoint import compared, signed_before
+    from consent_engine.engine.witnessing import said_of
+    from consent_engine.wiring import log_as_kept
+
+    folder, keys = log_as_kept(settings)
+    kept, wrong = None, list[tuple[str, str]]()
+    try:
+        kept = folder.kept()
+    except (BrokenRecord, OSError) as error:
+        wrong.append(("checkpoint", str(error)))
+    try:
+        signed, changed = signed_before(log.public, kept, keys)
+        now, differs = compared(log, known, signed)
+        wrong += [*changed, *differs, *((each.witness, said_of(each)) for each in log.public.misgivings())]
+    except BrokenRecord as error:
+        return "", [*wrong, ("log", str(error))]
+    return str(now), wrong
 
 
 def _known(text: str) -> "Head | None":

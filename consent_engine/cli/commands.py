@@ -11,6 +11,7 @@ from consent_engine.cli import (
     health,
     held,
     keys,
+    log,
     ops,
     pauses,
     permits,
@@ -31,6 +32,7 @@ app.command()(running.serve)
 app.command()(running.api)
 app.add_typer(keys.app, name="keys")
 app.add_typer(plans.app, name="plans")
+app.add_typer(log.app, name="log")
 app.add_typer(gateway.app, name="gateway")
 app.command()(ops.show)
 app.command()(ops.stuck)

@@ -74,6 +74,15 @@ def log_key(folder: Path, make: Callable[[], str]) -> str:
         raise SettingsError(f"{path} can not be read or made: restore it, or set CONSENT_LOG_KEY") from error
 
 
+def kept_log_key(folder: Path) -> str:
+    """Return the keys of the log kept in `folder`; "" for none. Raises SettingsError."""
+    path = folder / LOG_KEY_FILE
+    try:
+        return path.read_text(encoding="ascii") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} can not be read: restore it, or set CONSENT_LOG_KEY") from error
+
+
 def keep_log_key(folder: Path, keys: str) -> None:
     """Replace the keys of the log kept in `folder`, durably. Raises SettingsError."""
     path = private_folder(folder) / LOG_KEY_FILE

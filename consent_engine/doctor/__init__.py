@@ -35,11 +35,18 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.undeliverable import Undeliverable
-from consent_engine.errors import ArchiveGone, ArchiveUnavailable, ConsentError, SettingsError, StoreUnavailable
+from consent_engine.errors import (
+    ArchiveGone,
+    ArchiveUnavailable,
+    BrokenRecord,
+    ConsentError,
+    SettingsError,
+    StoreUnavailable,
+)
 from consent_engine.ports import Endpoint, Store
 from consent_engine.ports.endpoints import BSS, GATEWAY
 from consent_engine.ports.store import lost
-from consent_engine.wiring import is_archive_of, terms
+from consent_engine.wiring import is_archive_of, log_as_kept, terms
 
 __all__ = ["Finding", "Level", "Wanted", "examine", "findings"]
 
@@ -282,6 +289,10 @@ def _journal(patient: _Patient) -> Iterator[Finding]:
     kept_since = patient.settings.retention().records_before(now)
     with _archive_of(patient, meta) as archive:
         yield from journal.sealed(patient.store, archive, meta, kept_since, mend=patient.wanted.mend)
+        with suppress(ArchiveUnavailable, BrokenRecord):  # reported by the checks before
+            if is_archive_of(archive, meta):
+                folder, keys = log_as_kept(patient.settings)
+                yield from journal.public(SqlLog(archive), folder, keys, patient.settings.witnesses or (), now)
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:

@@ -1,16 +1,21 @@
-"""Checks of the journal: its entries reach the log, and the records sealed last are here."""
+"""Checks of the journal and the log: entries reach it, it is published, and the records sealed last are here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
-from consent_engine.doctor.findings import Finding, bad, good
+from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.log.checkpoint import Checkpoint, Key, NotSigned
+from consent_engine.domain.log.witness import Witness, quorum
 from consent_engine.engine import audit
+from consent_engine.engine.publishing import forked, unsigned_ms, unwitnessed_ms
+from consent_engine.engine.witnessing import said_of
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Journal, Log, Store
 from consent_engine.ports.journal import Waiting
+from consent_engine.ports.public_log import Folder, PublicLog
 from consent_engine.wiring import is_archive_of
 
 LATE_MS = 60_000
@@ -67,6 +72,62 @@ def _behind(waiting: Waiting) -> Iterator[Finding]:
             "nothing is lost, and lists are as of then",
             "is a worker running, and does the archive answer? Every worker process seals entries",
         )
+
+
+def public(
+    log: Log, folder: Folder, keys: Sequence[Key], witnesses: Sequence[Witness], now: Millis
+) -> Iterator[Finding]:
+    """Check what is published of a log: that it is the one that was signed, in SQL and in the folder; that it is signed
+    in time, by our key and by witnesses; and that none of these ever refused. Raises ArchiveUnavailable.
+    """
+    try:
+        kept, newest = folder.kept(), log.public.newest()
+        notes = [each for each in (newest.note if newest else None, kept) if each is not None]
+        known = [Checkpoint.decode(note.text) for note in notes]
+        strangers = [name for note in notes if not note.signers(keys) for name in note.strangers(keys)]
+        fault = forked(log.public, log.public.size(), known)
+    except (BrokenRecord, NotSigned, OSError) as error:
+        yield bad(f"the public log: {error}", "consent audit names what was changed; keep the data, and report it")
+        return
+    if fault is not None:
+        yield bad(
+            f"the public log: {fault}: nothing more is signed",
+            "consent audit; restore SQL from its newest backup. Is that the newest: consent log anew",
+        )
+    elif strangers:
+        yield bad(
+            f"the public log: another key than ours signed it ({', '.join(dict.fromkeys(strangers))})",
+            "set CONSENT_LOG_KEY to the log's key, or bring log.key back; is it lost: consent log anew",
+        )
+    if (late := unsigned_ms(log, newest, now)) > LATE_MS:
+        yield bad(
+            f"the public log: entries are in no checkpoint, the oldest for {late // 1000:,} s",
+            "is a worker running? Its log says why it does not publish",
+        )
+    elif newest is not None and not (fault or strangers):
+        yield good(f"the public log {newest.checkpoint.origin}: {newest.checkpoint.size:,} entries are signed")
+    yield from _unwitnessed(log.public, witnesses, now)
+
+
+def _unwitnessed(log: PublicLog, witnesses: Sequence[Witness], now: Millis) -> Iterator[Finding]:
+    """Find witnesses that are late, and what any of them ever refused."""
+    for each in log.misgivings():
+        yield bad(
+            f"the public log: {said_of(each)}",
+            "consent audit; the refused checkpoint is kept (log_misgivings in SQL). Was an older copy of SQL restored: "
+            "consent log anew",
+        )
+    if not witnesses:
+        return
+    needed = quorum(witnesses)
+    if (late := unwitnessed_ms(log, needed, now)) > LATE_MS:
+        yield warn(
+            f"the public log: for {late // 1000:,} s not {needed} of {len(witnesses)} witnesses sign it",
+            "a worker's log names the witness that is late, and why; no order waits for it",
+        )
+    elif (last := log.newest(needed)) is not None:
+        of = f"{last.cosigned} of {len(witnesses)} witnesses"
+        yield good(f"the public log: {of} signed {last.checkpoint.size:,} entries")
 
 
 def newest(store: Store, kept_since: Millis) -> Iterator[Finding]:

@@ -17,7 +17,9 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.log.checkpoint import Checkpoint, Key, Note, NotSigned, Signer, followed, rotation
 from consent_engine.domain.log.merkle import HASH_BYTES, consistency, inclusion, leaf_hash, root
 from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, changed, grown, nodes
+from consent_engine.domain.seal import newest_of
 from consent_engine.errors import LogForked
+from consent_engine.ports import Log
 from consent_engine.ports.public_log import Folder, PublicLog, Signed
 
 EVERY_MS, EVERY = 10_000, 10_000
@@ -130,6 +132,24 @@ def is_due(newest: Signed, size: int, now: Millis) -> bool:
     """Whether a log of this size needs another checkpoint."""
     more = size - newest.checkpoint.size
     return more < 0 or more >= EVERY or (more > 0 and now - newest.at >= EVERY_MS)
+
+
+def unsigned_ms(log: Log, newest: Signed | None, now: Millis) -> Millis:
+    """Return for how long the oldest entry that no checkpoint covers has waited for one; 0 where none does. Raises
+    ArchiveUnavailable.
+    """
+    waits = log.entries(newest.checkpoint.size if newest else 0, 1)
+    came = newest_of(entry for _, entry, _ in waits)
+    return max(0, now - max(came, newest.at if newest else 0)) if waits else 0
+
+
+def unwitnessed_ms(log: PublicLog, needed: int, now: Millis) -> Millis:
+    """Return for how long the oldest checkpoint after the last one that so many witnesses signed has waited for them; 0
+    where none does. Raises ArchiveUnavailable.
+    """
+    last = log.newest(needed)
+    waits = log.checkpoints(last.checkpoint.size if last else 0, 1)
+    return max(0, now - waits[0].at) if waits else 0
 
 
 def forked(log: PublicLog, size: int, known: Iterable[Checkpoint]) -> str | None:

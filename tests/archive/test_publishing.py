@@ -12,11 +12,25 @@ from sqlalchemy import text
 
 from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.sql.log import SqlLog
+from consent_engine.doctor.findings import Level
+from consent_engine.doctor.journal import LATE_MS, public
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned, PrivateKey, followed
 from consent_engine.domain.log.merkle import HASH_BYTES, Tree, consistent, included, leaf_hash, published
 from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, changed
 from consent_engine.domain.seal import Chained, Leaf
-from consent_engine.engine.publishing import EVERY, EVERY_MS, Keys, Publisher, content, files, growth, proof
+from consent_engine.engine.audit_checkpoint import compared, signed_before
+from consent_engine.engine.publishing import (
+    EVERY,
+    EVERY_MS,
+    Keys,
+    Publisher,
+    content,
+    files,
+    grow,
+    growth,
+    proof,
+)
 from consent_engine.errors import BrokenRecord, LogForked
 from tests.archive.house import append
 
@@ -407,3 +421,130 @@ def test_the_files_of_a_log_are_those_since_a_size(quick):
     quick.add(300)
     quick.publish()
     assert [str(place) for place, _ in files(quick.public, 299, 300)] == ["tile/0/001.p/44", "tile/entries/001.p/44"]
+
+
+# -- the audit ---------------------------------------------------------------------------------------------------------
+
+
+def audited(press, known=None):
+    signed, changed = signed_before(press.public, press.folder.kept(), [press.key.key])
+    return [*changed, *compared(press.log, known, signed)[1]]
+
+
+def moved(first, second, third=10**9):
+    """Statements by which two entries change places."""
+    return [
+        f"UPDATE log SET n = {third} WHERE n = {first}", f"UPDATE log SET n = {first} WHERE n = {second}",  # noqa: S608
+        f"UPDATE log SET n = {second} WHERE n = {third}",  # noqa: S608
+    ]  # fmt: skip
+
+
+REWRITTEN = Leaf(Chained.ORDER, "f" * 28, 0, 2, "h" * 43).entry
+TILES_ANEW = ["DELETE FROM log_tiles", "UPDATE archive_meta SET value = '0' WHERE name = 'log_tiled'"]
+DAMAGES = {
+    "dropped": (
+        ["DELETE FROM log WHERE n = 7", *(f"UPDATE log SET n = {n - 1} WHERE n = {n}" for n in range(8, 320)),  # noqa: S608
+         "UPDATE archive_meta SET value = '319' WHERE name = 'log'"],
+        {("entry 7", "dropped: what follows it moved up"), ("entries 319 to 319", "dropped: they were published")}),
+    "the end dropped": (
+        ["DELETE FROM log WHERE n >= 310", "UPDATE archive_meta SET value = '310' WHERE name = 'log'"],
+        {("entries 310 to 319", "dropped: they were published"),
+         ("checkpoint of 320", "shortened: it has 310 entries, and had 320 at this checkpoint")}),
+    "written anew": (
+        [f"UPDATE log SET entry = '{REWRITTEN}', leaf = '{digest(REWRITTEN)}' WHERE n = 7"],  # noqa: S608
+        {("entry 7", "written anew: another one was published")}),
+    "reordered": (moved(7, 20), {("entry 7", "reordered: it stands later now")}),
+    "a tile cut": (
+        ["UPDATE log_tiles SET hashes = substr(hashes, 1, 64) WHERE level = 0 AND number = 1"],
+        {("entry 258", "its tile is gone, or was cut")}),
+    "written anew with its tiles": (
+        [f"UPDATE log SET entry = '{REWRITTEN}', leaf = '{digest(REWRITTEN)}' WHERE n = 7", *TILES_ANEW],  # noqa: S608
+        {("checkpoint of 300", "written anew: its first 300 entries are not those of this checkpoint")}),
+    "shortened with its tiles and checkpoints": (
+        ["DELETE FROM log WHERE n >= 310", "UPDATE archive_meta SET value = '310' WHERE name = 'log'", *TILES_ANEW,
+         "DELETE FROM log_checkpoints WHERE size > 310"],
+        {("checkpoint of 320", "shortened: it has 310 entries, and had 320 at this checkpoint")}),
+    "a checkpoint changed": (
+        ["UPDATE log_checkpoints SET note = replace(note, '300', '301') WHERE size = 300"],
+        {("checkpoint of 301", "changed: the signature of log.example/consent is false")}),
+}  # fmt: skip
+"""What is done to SQL by somebody who can write there, and what the audit must say of it."""
+
+
+def test_the_audit_names_whatever_was_done_to_what_was_published(quick, tmp_path):
+    quick.add(300)
+    quick.publish()
+    quick.add(20)
+    quick.later()
+    quick.publish()
+    assert audited(quick) == []
+    file, missed = tmp_path / "archive.sqlite3", {}
+    with quick.log.archive.asking() as connection:
+        connection.execute(text("SELECT 1"))
+    quick.log.archive.close()
+    was = file.read_bytes()
+    for name, (statements, told) in DAMAGES.items():
+        quick.log.archive.close()
+        file.write_bytes(was)
+        sql(quick, *statements)
+        if "tiles" in name:
+            grow(quick.public)
+        found = set(audited(quick))
+        if not told <= found:
+            missed[name] = found
+    assert missed == {}
+
+
+def test_a_checkpoint_that_was_kept_elsewhere_shows_what_was_done_with_all_that_is_kept_here(quick):
+    quick.add(320)
+    quick.publish()
+    known, _ = compared(quick.log)
+    sql(quick, *DAMAGES["written anew"][0], *TILES_ANEW, "DELETE FROM log_checkpoints")
+    quick.folder.put_aside()
+    quick.publish()
+    assert audited(quick) == [], "the limit: all of it was made anew, with the key"
+    [(name, told)] = audited(quick, known)
+    assert (name, told.partition(":")[0]) == ("log", "written anew")
+
+
+def found_by_doctor(press, witnesses=(), keys=None):
+    keys = [press.key.key] if keys is None else keys
+    return [(each.level, each.what) for each in public(press.log, press.folder, keys, witnesses, press.now)]
+
+
+def test_the_doctor_names_a_log_that_is_not_signed_in_time_and_one_that_is_not_the_one_that_was_signed(quick):
+    assert found_by_doctor(quick) == []
+    quick.add(10)
+    quick.publish()
+    assert found_by_doctor(quick) == [(Level.GOOD, f"the public log {NAME}: 10 entries are signed")]
+    quick.later(LATE_MS + 1)
+    assert found_by_doctor(quick)[0][0] is Level.GOOD, "nothing came since"
+    quick.add(1)
+    [(level, what)] = found_by_doctor(quick)
+    assert (level, what.partition(",")[0]) == (Level.BAD, "the public log: entries are in no checkpoint")
+    quick.publish()
+    [(level, what)] = found_by_doctor(quick, keys=[])
+    assert (level, what) == (Level.BAD, f"the public log: another key than ours signed it ({NAME})")
+    older(quick, 10)
+    grow(quick.public)
+    [(level, what)] = found_by_doctor(quick)
+    assert (level, "has 10 entries, and 11 were signed" in what) == (Level.BAD, True)
+    (quick.folder.path / "checkpoint").write_text("half", "utf-8")
+    [(level, what)] = found_by_doctor(quick)
+    assert (level, "is no checkpoint: it was changed or cut" in what) == (Level.BAD, True)
+
+
+def test_after_an_older_copy_of_sql_a_new_log_goes_on_and_the_old_ones_last_checkpoint_stays(quick):
+    quick.add(20)
+    quick.publish()
+    older(quick, 10)
+    grow(quick.public)
+    with pytest.raises(LogForked):
+        quick.publish()
+    old, quick.key = quick.key, Recording(f"{NAME}/2")
+    quick.public.named(f"{NAME}/2", anew=True)
+    aside = quick.folder.put_aside()
+    assert Note.decode(aside.read_text("utf-8")).signers([old.key])
+    assert (quick.publish().checkpoint.size, quick.kept()) == (10, 10)
+    assert quick.public.covering(5).checkpoint.origin in {NAME, f"{NAME}/2"}
+    assert [level for level, _ in found_by_doctor(quick)] == [Level.GOOD]
