@@ -124,6 +124,12 @@ def package_index() -> None:
         _lacks("no package index that pip reaches")
 
 
+def python(oldest: tuple[int, int]) -> None:
+    """Check that this Python is not older: what others wrote may want a newer one than we do."""
+    if sys.version_info < oldest:
+        _lacks(f"it wants Python {oldest[0]}.{oldest[1]}")
+
+
 def openid_provider() -> ModuleType:
     """Return a module that is an OpenID provider, made by others."""
     try:

@@ -36,6 +36,7 @@ TIERS = {
     "tests/archive/test_archive_databases.py": WHOLE,
     "tests/archive/test_archive_repeats.py": WHOLE,
     "tests/archive/test_archive_stories.py": WHOLE,
+    "tests/archive/test_log_outsiders.py": WHOLE,
     "tests/archive/test_races_and_damages.py": SEARCHES,
     "tests/cluster": WHOLE,
     "tests/containers": WHOLE,

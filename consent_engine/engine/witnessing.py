@@ -81,6 +81,7 @@ class Witnessing:
     async def _signature(self, witness: Witness, signed: Signed, now: Millis) -> bytes:
         """Raises OSError where the witness does not sign now, and BrokenRecord where it refuses for good."""
         size, old = signed.checkpoint.size, self._had.get(witness.key, 0)
+        old = old if old <= size else 0  # it answers what it has
         for _ in range(TRIES):
             body = asking(old, growth(self._log, old, size), signed.note)
             status, answer = await self._post(f"{witness.url}{ADD}", body, "text/plain; charset=utf-8")

@@ -11,20 +11,18 @@ import pytest
 from sqlalchemy import text
 
 from consent_engine.adapters.log_folder import LogFolder
-from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import LATE_MS, public
 from consent_engine.domain.hashing import digest
-from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned, PrivateKey, followed
-from consent_engine.domain.log.merkle import HASH_BYTES, Tree, consistent, included, leaf_hash, published
-from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, changed
+from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned, followed
+from consent_engine.domain.log.merkle import HASH_BYTES, consistent, included, leaf_hash, published
+from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, changed
 from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.audit_checkpoint import compared, signed_before
 from consent_engine.engine.publishing import (
     EVERY,
     EVERY_MS,
     Keys,
-    Publisher,
     content,
     files,
     grow,
@@ -33,78 +31,9 @@ from consent_engine.engine.publishing import (
 )
 from consent_engine.errors import BrokenRecord, LogForked
 from tests.archive.house import append
+from tests.archive.press import NAME, Press, Recording, entries_of, older, sql
 
-NAME = "log.example/consent"
 DAY_MS = 86_400_000
-
-
-def entries_of(count, first=0):
-    return [Leaf(Chained.ORDER, f"{n:028x}", 0, 1, "h" * 43).entry for n in range(first, first + count)]
-
-
-def tree_of(log, size):
-    return Tree(leaf_hash(published(entry)) for _, entry, _ in log.entries(0, size))
-
-
-class Recording:
-    """A key that keeps what it signed: whoever saw one of these must never see another history."""
-
-    def __init__(self, name=NAME):
-        self._inner = PrivateKey.made(name)
-        self.key = self._inner.key
-        self.signed = []
-
-    def sign(self, message):
-        self.signed.append(message.decode())
-        return self._inner.sign(message)
-
-
-class Press:
-    """A log, its key and its folder, and publishing on them."""
-
-    def __init__(self, archive, path):
-        self.log = SqlLog(archive)
-        self.public = self.log.public
-        self.key = Recording()
-        self.folder = LogFolder(path)
-        self.now = 1_764_000_000_000
-        self.count = 0
-
-    def add(self, count):
-        append(self.log, entries_of(count, self.count))
-        self.count += count
-
-    def publish(self, public=None, folder=None, keys=None):
-        return Publisher(public or self.public, keys or Keys([self.key]), folder or self.folder).publish(self.now)
-
-    def later(self, ms=EVERY_MS):
-        self.now += ms
-
-    def kept(self):
-        """The size of the folder's checkpoint, after everything that it covers was checked; 0 where there is none."""
-        note = self.folder.kept()
-        if note is None:
-            return 0
-        assert note.signers([self.key.key])
-        checkpoint, tree = Checkpoint.decode(note.text), Tree()
-        for place in changed(0, checkpoint.size):
-            found = (self.folder.path / str(place)).read_bytes()
-            if place.level == ENTRIES:
-                rows = self.log.entries(place.number * WIDTH, place.width)
-                assert found == bundle([published(entry) for _, entry, _ in rows])
-            elif place.level == 0:
-                for n in range(0, len(found), HASH_BYTES):
-                    tree.add(found[n : n + HASH_BYTES])
-            else:
-                assert len(found) == place.width * HASH_BYTES
-        assert (tree.size, tree.root) == (checkpoint.size, checkpoint.root)
-        return checkpoint.size
-
-    def one_history(self):
-        """All that was ever signed is of the log as it is."""
-        for each in self.key.signed:
-            checkpoint = Checkpoint.decode(each)
-            assert tree_of(self.log, checkpoint.size).root == checkpoint.root
 
 
 @pytest.fixture
@@ -301,22 +230,6 @@ def test_several_that_publish_at_once_show_one_history(press, tmp_path):
 
 
 # -- what is not the log that was signed -------------------------------------------------------------------------------
-
-
-def sql(press, *statements):
-    with press.log.archive.asking() as connection:
-        for each in statements:
-            connection.execute(text(each))
-
-
-def older(press, size, tiled=None):
-    """SQL is as it was when the log had so many entries."""
-    sql(
-        press, f"DELETE FROM log WHERE n >= {size}", f"UPDATE archive_meta SET value = '{size}' WHERE name = 'log'",  # noqa: S608
-        f"DELETE FROM log_checkpoints WHERE size > {size}",  # noqa: S608
-    )  # fmt: skip
-    sql(press, "DELETE FROM log_tiles", "UPDATE archive_meta SET value = '0' WHERE name = 'log_tiled'")
-    press.count = size
 
 
 def test_an_older_copy_of_sql_is_a_fork_at_once_and_after_it_grew_again(press):
