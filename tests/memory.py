@@ -1,8 +1,7 @@
-"""Empty stores, for tests that need a store and nothing more: each a database of one real server, or a fakeredis.
+"""Empty stores, for tests that need a store and nothing more: each a database of one real server.
 
-A real server needs half of fakeredis' time, and nearly every machine has one: a wheel brings it. A test process starts
-it for its first store, and it dies with the process. A test owns its databases only: what a server's databases share
-(configuration, scripts, lists of clients, counts) is touched on a server of the test's own.
+A test process starts it for its first store, and it dies with the process. A test owns its databases only: what a
+server's databases share (configuration, scripts, lists of clients, counts) is touched on a server of the test's own.
 """
 
 import atexit
@@ -16,8 +15,6 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.embedded.binary import Answer, ask, configuration
@@ -35,8 +32,6 @@ _BACK: list[Any] = []
 def a_store() -> Any:
     """Return a client of an empty store, which is nobody else's until the test ends."""
     at = _socket()
-    if at is None:
-        return FakeRedis(decode_responses=True)
     client = _BACK.pop() if _BACK else connect(f"unix://{at}?db={len(_LENT)}")
     client.flushdb()
     _LENT.append(client)
@@ -53,11 +48,9 @@ def given_back() -> Iterator[None]:
 
 
 @cache
-def _socket() -> Path | None:
-    """Start this process' server and return its socket; None where there is no server program."""
-    binary = next(iter(needs.servers()), None)
-    if binary is None:
-        return None
+def _socket() -> Path:
+    """Start this process' server and return its socket."""
+    binary = needs.server()
     folder = Path(tempfile.mkdtemp(prefix="mem-"))
     at, conf = folder / "redis.sock", folder / "redis.conf"
     conf.write_text(configuration(folder, at, "everysec") + IN_MEMORY)

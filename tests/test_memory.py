@@ -1,8 +1,5 @@
 """The stores that tests are lent."""
 
-from fakeredis import FakeRedis
-
-from tests import memory, needs
 from tests.memory import a_store, given_back
 
 
@@ -21,9 +18,3 @@ def test_a_store_that_was_given_back_is_empty_when_it_is_lent_again():
             assert lent.keys() == []
             lent.set("k", "v")
     assert stays.get("k") == "stays"
-
-
-def test_where_no_server_program_is_a_store_is_a_fakeredis(monkeypatch):
-    monkeypatch.setattr(needs, "servers", list)
-    monkeypatch.setattr(memory, "_socket", memory._socket.__wrapped__)  # noqa: SLF001 - this process may have a server
-    assert isinstance(a_store(), FakeRedis)

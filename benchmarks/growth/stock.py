@@ -183,7 +183,7 @@ class Copies:
         ended[_RECORDING] = [ref, *ended[_RECORDING][1:]]
         e1 = compact(ended)
         fields = was | {"doc": doc, "who": who, "line": line, "e1": e1, "head": chain("", [doc, e1])}
-        fields[SEAL] = self._seal.of_record(Call.decode(fields))
+        fields[SEAL] = self._seal.of(Call.decode(fields))
         calls.plain("HSET", self._cell.record(Owner.CALL, call), *flat(fields.items()))
         calls.plain("SET", self._cell.reservation(key), "|".join(["", call, *self._of.reservation.split("|")[2:]]))
         return call

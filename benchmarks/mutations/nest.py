@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 READY = (
-    "arrow", "fakeredis", "hypothesis.strategies", "httptools", "httpx", "itsdangerous", "pydantic.main",
+    "arrow", "hypothesis.strategies", "httptools", "httpx", "itsdangerous", "pydantic.main",
     "redis.asyncio", "redis_sentinel_url", "rq", "rq_dashboard", "sqlalchemy.pool", "sqlalchemy.dialects.sqlite",
     "starlette.middleware.sessions", "starlette.responses", "starlette.routing", "uvicorn.config", "yaml", "yarl",
 )  # fmt: skip

@@ -19,13 +19,14 @@ canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Any value as JSON without blanks, by the standard library."""
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """Return a text of a subclass of str as a plain one, for an encoder. Raises TypeError for anything else."""
     if isinstance(value, str):  # a subclass of str, such as Msisdn
         return str(value)
     raise TypeError(f"{type(value).__name__} is not kept as JSON")
 
 
-_write, _read = Encoder(enc_hook=_plain).encode, Decoder[Any]().decode
+_write, _read = Encoder(enc_hook=plain).encode, Decoder[Any]().decode
 
 
 def compact(value: object) -> str:
@@ -33,7 +34,7 @@ def compact(value: object) -> str:
     try:
         return _write(value).decode()
     except UnicodeEncodeError:  # a lone surrogate
-        return canonical(to_builtins(value, enc_hook=_plain))
+        return canonical(to_builtins(value, enc_hook=plain))
 
 
 def parsed(text: str) -> Any:  # noqa: ANN401 - JSON

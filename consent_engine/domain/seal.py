@@ -31,7 +31,7 @@ FIELD = "mac"
 """The field of a record that holds its seal."""
 _LENGTH = 22
 """Characters of 16 bytes in base64 without padding."""
-_NOUNS: Mapping[type, str] = {Call: "call", Ending: "ending", Report: "report"}
+_NOUNS: Mapping[type, str] = {Order: "order", Call: "call", Ending: "ending", Report: "report"}
 """The nouns that the keys of each kind are derived from: changing one breaks every stored seal of its kind."""
 R = TypeVar("R", Call, Ending, Report)
 K = TypeVar("K", bound=Order | Call | Ending | Report)
@@ -44,16 +44,17 @@ class Seal:
 
     def __init__(self, secret: str) -> None:
         self._line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
-        self._key = mac(secret.encode(), b"order record 2")
         self._keys = {kind: mac(secret.encode(), f"{noun} record".encode()) for kind, noun in _NOUNS.items()}
         self._line_key = mac(secret.encode(), b"line record")
 
-    def of(self, order: Order) -> str:
-        """The seal of an order as it stands: one keyed hash of its id, line, state, head and public links.
+    def of(self, record: Order | Call | Ending | Report) -> str:
+        """The seal of a record as it stands: one keyed hash of its id, line, state, head and public links.
 
-        HMAC-SHA-256, cut to 16 bytes, in base64.
+        HMAC-SHA-256 under a key of its kind, cut to 16 bytes, in base64.
         """
-        return b2a_base64(mac(self._key, _sealed(order)), newline=False)[:_LENGTH].decode()
+        parts = (record.id, record.line, record.state, record.head, *record.publics)
+        content = "\n".join(parts).encode("utf-8", "surrogatepass")
+        return b2a_base64(mac(self._keys[type(record)], content), newline=False)[:_LENGTH].decode()
 
     def check(self, order: Order, kept: str | None) -> Order:
         """Return the order if its seal fits; raises BrokenRecord, also for one without a seal."""
@@ -61,15 +62,9 @@ class Seal:
             raise BrokenRecord("an order's record does not match its seal: somebody changed it")
         return order
 
-    def of_record(self, record: Call | Ending | Report) -> str:
-        """The seal of a call, an ending or a report as it stands, made as `of` does, under a key of its kind."""
-        parts = (record.id, record.line, record.state, record.head, *record.publics)
-        content = "\n".join(parts).encode("utf-8", "surrogatepass")
-        return b2a_base64(mac(self._keys[type(record)], content), newline=False)[:_LENGTH].decode()
-
     def record(self, record: R, kept: str | None) -> R:
         """Return the call, ending or report if its seal fits; raises BrokenRecord, also for one without a seal."""
-        made, noun = self.of_record(record).encode(), _NOUNS[type(record)]
+        made, noun = self.of(record).encode(), _NOUNS[type(record)]
         if kept is None or not hmac.compare_digest(kept.encode("utf-8", "surrogatepass"), made):
             raise BrokenRecord(f"the {noun}'s record does not match its seal: somebody changed it")
         if record.person.msisdn and not self._is_line(record.line, record.person.msisdn):
@@ -102,11 +97,6 @@ def opened(kind: type[K], fields: Mapping[str, str], seal: Seal | None) -> K:
         kept = fields.get(FIELD)
         seal.check(record, kept) if isinstance(record, Order) else seal.record(cast(Any, record), kept)
     return record
-
-
-def _sealed(order: Order) -> bytes:
-    parts = (order.id, order.line, order.state, order.head, *order.publics)
-    return "\n".join(parts).encode("utf-8", "surrogatepass")
 
 
 def sound(order: Order) -> bool:

@@ -42,7 +42,7 @@ from consent_engine.engine.store_requests import Release, Reserve, Step
 from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
 from consent_engine.ports import (
     By,
-    CallChange,
+    ChainChange,
     Change,
     Commit,
     CommitResult,
@@ -81,7 +81,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
             yield Release(ask.key, ask.claimant)
             raise Malformed(wrong)
         call, fields = begin(start, own, line, terms, secret, now, token_hex(16))
-        change = CallChange(call, None, fields, (abandoning(now),))
+        change = ChainChange(call, None, fields, (abandoning(now),))
         judged = yield from telling(line, entry_of(call, secret), now, terms)
         records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, now, start.msisdn))
         saved = yield from save(Commit("call", records, wakes=judged.wakes, until=until), prove=True)
@@ -142,7 +142,7 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         fields |= held(call.id, keys)
         gates, has_open = yield from gated(line, after, now)
         falls = (Put(WAKE_UNLAWFUL, now),) if has_open else ()
-        change = CallChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
+        change = ChainChange(after, call, fields, (leaving(now), *falls), ((WAKE_ABANDONED, Drop.ANYWAY),))
         records = (change, _line_after(after, ended, line, terms, gates))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
         saved = yield from save(Commit(ended.op, records, wakes=wakes, until=reserved.until), prove=True)
@@ -196,7 +196,7 @@ def _abandoned(leased: Leased) -> Step[str]:
         return "performed"
     after, fields = call.with_events(Abandoned(leased.at, f"{leased.effect}#{leased.token}"))
     put = (leaving(leased.at), Put(WAKE_UNLAWFUL, leased.at))
-    change = CallChange(after, call, fields, put, ((leased.effect, Drop.ANYWAY),))
+    change = ChainChange(after, call, fields, put, ((leased.effect, Drop.ANYWAY),))
     yield from save(Commit("", (change,), leased.held, wakes=frozenset({Lane.TIMER})))
     log.info("call %s: abandoned", call.id)
     return "performed"

@@ -31,7 +31,7 @@ from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Release, Step
-from consent_engine.ports import CallChange, Change, Commit, CommitResult, Look, Owner, Snapshot
+from consent_engine.ports import ChainChange, Change, Commit, CommitResult, Look, Owner, Snapshot
 
 OTHER_AUDIO = "the recording was reported before with another SHA-256"
 BY_REFERENCE_AND_AUDIO = 2
@@ -56,9 +56,9 @@ class CallOfOrder(Struct, frozen=True):
         if call is None or not (self.fields or call.version):
             return ()  # an archived call stays as it is
         if self.fields:
-            return (CallChange(call, None, {**self.fields, **held(call.id, self.keys)}, (leaving(now),)),)
+            return (ChainChange(call, None, {**self.fields, **held(call.id, self.keys)}, (leaving(now),)),)
         if self.keys:
-            return (CallChange(call, call, held(call.id, (*call.recording_keys, *self.keys))),)
+            return (ChainChange(call, call, held(call.id, (*call.recording_keys, *self.keys))),)
         return (Look(Owner.CALL, call.id, call.version),)
 
     def telling(self, line: Line, now: Millis, terms: Terms, secret: str) -> Step[Judged]:
@@ -163,11 +163,11 @@ def _refused(
         if call.knows(event.op) or kept >= MOST_REFUSALS:
             return None
         after, fields = call.with_events(event)
-        return Commit(event.op, (CallChange(after, call, fields),))
+        return Commit(event.op, (ChainChange(after, call, fields),))
     if not of.fields or of.call is None or sum(each.refusal > 0 for each in line.calls) >= MOST_CALLS_OF_REFUSALS:
         return None
     after, fields = of.call.with_events(event)
-    change = CallChange(after, None, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
+    change = ChainChange(after, None, {**of.fields, **fields, **held(after.id, of.keys)}, (leaving(event.at),))
     judged = yield from telling(line, entry_of(after, secret, refused=True), event.at, terms)
     records: tuple[Change, ...] = (change, *judged.changes, named_on(line, judged, event.at, wanted.msisdn))
     return Commit(event.op, records, wakes=judged.wakes, until=of.until)

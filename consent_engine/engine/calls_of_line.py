@@ -22,13 +22,13 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.order_and_call import gated
 from consent_engine.engine.round_trips import load
 from consent_engine.engine.store_requests import Step
-from consent_engine.ports import CallChange, LineChange
+from consent_engine.ports import ChainChange, LineChange
 
 
 class Judged(Struct, frozen=True):
     """The calls whose judgement a commit changes, the fields of their line that it writes, and the lanes it wakes."""
 
-    changes: tuple[CallChange, ...] = ()
+    changes: tuple[ChainChange, ...] = ()
     fields: Mapping[str, str] = {}
     wakes: frozenset[Lane] = frozenset()
 
@@ -56,7 +56,7 @@ def judging_again(
     turned = {call: both for call, both in turned.items() if both[0] != both[1]}
     if not turned:  # as nearly always
         return Judged()
-    changes, fields = list[CallChange](), dict[str, str]()
+    changes, fields = list[ChainChange](), dict[str, str]()
     for call in (yield from load(calls=list(turned))).calls.values():
         shows, showed = (tuple(each for each in Violation if each in some) for some in turned[call.id])
         taken_back = tuple(each for each in showed if each not in shows)
@@ -64,7 +64,7 @@ def judging_again(
         if judged.violations != call.violations:
             gates, falls = yield from gated(after, judged, now)
             fields |= gates
-            changes.append(CallChange(judged, call, kept, (Put(WAKE_UNLAWFUL, now),) if falls else ()))
+            changes.append(ChainChange(judged, call, kept, (Put(WAKE_UNLAWFUL, now),) if falls else ()))
     wakes = frozenset({Lane.TIMER}) if any(each.put for each in changes) else frozenset[Lane]()
     return Judged(tuple(changes), fields, wakes)
 

@@ -23,10 +23,10 @@ from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import NothingParked, StoreUnavailable
 from consent_engine.ports import (
+    ChainChange,
     Change,
     Commit,
     CommitResult,
-    EndingChange,
     Held,
     Leased,
     LineChange,
@@ -171,7 +171,7 @@ def giving_back(leased: Leased, now: Millis, due: Millis | None = None, why: str
         yield from save(Commit("", (line,), leased.held, wakes=wakes_of((put,), now)))
         return
     if leased.ending is not None:  # changed meanwhile, its lease expires, and it counts as in doubt: never less
-        change = EndingChange(leased.ending, leased.ending, {}, (put,))
+        change = ChainChange(leased.ending, leased.ending, {}, (put,))
         yield from save(Commit("", (change,), leased.held, wakes=wakes_of((put,), now)))
         return
     order, held = leased.order, leased.held

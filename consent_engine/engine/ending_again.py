@@ -14,7 +14,7 @@ from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.round_trips import load, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import NothingParked, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, EndingChange, Held, Owner
+from consent_engine.ports import ChainChange, Change, Commit, CommitResult, Held, Owner
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def saving(
 ) -> Step[CommitResult]:
     """Write a decision about an ending, together with the changes `more`."""
     after, fields = ending.with_events(*decision.events)
-    change = EndingChange(after, ending, fields, decision.put, decision.drop)
+    change = ChainChange(after, ending, fields, decision.put, decision.drop)
     puts = (*decision.put, *(put for each in more for put in getattr(each, "put", ())))
     commit = Commit(op if decision.events else "", (change, *more), held, wakes=wakes_of(puts, now))
     word = (yield from save(commit, prove=prove)).word

@@ -43,9 +43,9 @@ from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, NothingParked, StoreUnavailable
 from consent_engine.ports import (
     By,
+    ChainChange,
     Commit,
     CommitResult,
-    EndingChange,
     Held,
     Leased,
     LineChange,
@@ -87,7 +87,7 @@ def ending_asked(order: Order, why: Why) -> Step[EndingTaken]:
         doc = ending_doc(order, why, loaded.now, holder_since)
         ending, fields = opened(doc, order.person.msisdn, order.line, token_hex(16))
         put = switching_off(ending, loaded.now)
-        commit = Commit(name, (EndingChange(ending, None, fields, (put,)),), wakes=wakes_of((put,), loaded.now))
+        commit = Commit(name, (ChainChange(ending, None, fields, (put,)),), wakes=wakes_of((put,), loaded.now))
         if (yield from save(commit, prove=True)).word is CommitResult.OK:
             log.info("order %s: its ending was requested: %s", order.id, why.cause.value)
             return EndingTaken(replace(ending, version=1, effects={DEACTIVATE: put.pending}), is_new=True)

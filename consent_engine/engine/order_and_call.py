@@ -34,7 +34,7 @@ from consent_engine.errors import (
     Refused,
     UnofficialNumber,
 )
-from consent_engine.ports import CallChange, Commit, CommitResult, Leased, Owner, RecordChange, needed
+from consent_engine.ports import ChainChange, Commit, CommitResult, Leased, Owner, RecordChange, needed
 
 log = logging.getLogger(__name__)
 BECAUSE_OF_THE_CALL: tuple[type[Refused], ...] = (
@@ -140,7 +140,7 @@ def cancelling_orders(leased: Leased) -> Step[str]:
     if over and broken:
         raise BrokenRecord("an order of this call cannot be read: see consent doctor")
     put = () if over else (Put(leased.effect, leased.at + AGAIN_MS),)
-    change = CallChange(call, call, {}, put, ((leased.effect, Drop.ANYWAY),) if over else ())
+    change = ChainChange(call, call, {}, put, ((leased.effect, Drop.ANYWAY),) if over else ())
     yield from save(Commit("", (change,), leased.held))
     return "performed"
 

@@ -29,14 +29,12 @@ from consent_engine.ports import (
     OWNERS,
     PARTS,
     By,
-    CallChange,
+    ChainChange,
     Commit,
-    EndingChange,
     Kept,
     OrderChange,
     R,
     Recorded,
-    ReportChange,
     Snapshot,
     Store,
 )
@@ -53,7 +51,7 @@ _WRITTEN = {"v", "state", "head", "offer", SEAL}
 _ABSENT: Mapping[type, type[Refused]] = {
     Order: OrderNotFound, Call: CallNotFound, Ending: EndingNotFound, Report: ReportNotFound,
 }  # fmt: skip
-Change = OrderChange | CallChange | EndingChange | ReportChange
+Change = OrderChange | ChainChange | ChainChange | ChainChange
 T = TypeVar("T")
 
 
@@ -140,11 +138,11 @@ def back(record: Recorded, kept: Mapping[str, str], above: int, put: tuple[Put, 
         case Order() as order:
             return OrderChange(order, 0, None, fields, put)
         case Call() as call:
-            return CallChange(call, None, fields, put)
+            return ChainChange(call, None, fields, put)
         case Ending() as ending:
-            return EndingChange(ending, None, fields, put)
+            return ChainChange(ending, None, fields, put)
         case Report() as report:
-            return ReportChange(report, None, fields, put)
+            return ChainChange(report, None, fields, put)
 
 
 # -- for readers -------------------------------------------------------------------------------------------------------

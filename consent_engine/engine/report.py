@@ -44,6 +44,7 @@ from consent_engine.engine.round_trips import load, post, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import (
+    ChainChange,
     Commit,
     CommitResult,
     Leased,
@@ -51,7 +52,6 @@ from consent_engine.ports import (
     Owner,
     Posted,
     RecordChange,
-    ReportChange,
     needed,
 )
 
@@ -101,7 +101,7 @@ def reporting(made: ReportMade, by: Reports) -> Step[ReportTaken]:
             return ReportTaken(past[0], is_new=False)
         line, now = loaded.line(line_key), loaded.now
         report, fields = _begun(made, own_id, line, by, now)
-        change = ReportChange(report, None, fields)
+        change = ChainChange(report, None, fields)
         named = _named_on(line, report, made.msisdn, now)
         telling = received(report, Telling(about.carrier, line.version, by.terms.days, now))
         records = (change, replace(named, put=(*named.put, telling)))
@@ -208,7 +208,7 @@ def _decision(
     silent = not number or has_changed(line.history, report.received.received_at)
     line_change = named if silent else replace(named, put=(*named.put, *puts))
     wakes = frozenset({Lane.SMS}) if line_change.put else frozenset[Lane]()
-    change = ReportChange(after, report, fields, leaving(report, after, now))
+    change = ChainChange(after, report, fields, leaving(report, after, now))
     return Commit(op, (change, line_change), wakes=wakes), after
 
 

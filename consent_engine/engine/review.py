@@ -31,7 +31,7 @@ from consent_engine.engine.recall import at_hand
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import StoreUnavailable
-from consent_engine.ports import CallChange, Change, Commit, CommitResult, Held, Leased, LineChange, needed
+from consent_engine.ports import ChainChange, Change, Commit, CommitResult, Held, Leased, LineChange, needed
 
 
 class Review(NamedTuple):
@@ -83,7 +83,7 @@ def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
         if call.verdict is not Verdict.PENDING or any(isinstance(each, CommandHeard) for each in call.events):
             return False
         after, fields = call.with_events(event)
-        if (yield from save(Commit("", (CallChange(after, call, fields),)))).word is CommitResult.OK:
+        if (yield from save(Commit("", (ChainChange(after, call, fields),)))).word is CommitResult.OK:
             return True
     raise StoreUnavailable("too many others change this call: the same request again is safe")
 
@@ -103,7 +103,7 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
         after, fields = call.with_events(NotAwaited(now, f"goes-on-{uuid.uuid4().hex}", by, why))
         # The call at the version seen: after a review in between it is looked at again.
         freed = LineChange(line.id, line.version, {f"r:{each.name}": "" for each in waits})
-        if (yield from save(Commit("", (CallChange(after, call, fields), freed)), prove=True)).word is CommitResult.OK:
+        if (yield from save(Commit("", (ChainChange(after, call, fields), freed)), prove=True)).word is CommitResult.OK:
             return len(waits)
     raise StoreUnavailable("too many others change this call: the same again is safe")
 
@@ -125,7 +125,7 @@ def _judged(call: Call, said: Review, now: Millis, held: Held | None = None) -> 
     elif after.verdict is Verdict.FAILED:
         put = (Put(WAKE_UNLAWFUL, now),)
     drop = ((WAKE_SECOND_LOOK, Drop.ANYWAY),) if WAKE_SECOND_LOOK in call.effects else ()
-    change = CallChange(after, call, fields, put, drop)
+    change = ChainChange(after, call, fields, put, drop)
     records: tuple[Change, ...] = (change,)
     line = (yield from load(lines=[call.line])).line(call.line)
     if line.version:  # written in any case: an order that is being placed is judged anew

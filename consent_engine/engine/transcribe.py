@@ -14,7 +14,7 @@ from consent_engine.engine.recall import at_hand, proven
 from consent_engine.engine.round_trips import save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import FieldError, Malformed, Refused, StoreUnavailable
-from consent_engine.ports import CallChange, Commit, CommitResult
+from consent_engine.ports import ChainChange, Commit, CommitResult
 
 SLACK_MS = 5_000
 """Greatest difference between a recorder's clock and a desk's."""
@@ -59,7 +59,7 @@ def transcribing(wanted: Transcript) -> Step[Call]:
         said = encode_lines(wanted.lines, token_hex(16))
         event = Transcribed(now, wanted.op, wanted.by, len(wanted.lines), digest(said))
         after, fields = call.with_events(event)
-        saved = yield from save(Commit(wanted.op, (CallChange(after, call, {**fields, SAID: said}),)), prove=True)
+        saved = yield from save(Commit(wanted.op, (ChainChange(after, call, {**fields, SAID: said}),)), prove=True)
         if saved.word in {CommitResult.OK, CommitResult.SAME}:
             return after
     raise StoreUnavailable("too many others change this call: the same request again is safe")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 from msgspec import Struct, field
 
@@ -99,6 +99,7 @@ class OrderChange(Struct, frozen=True):
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
     events: Sequence[Event] = ()
+    owner: ClassVar[Owner] = Owner.ORDER
 
     @property
     def id(self) -> str:
@@ -138,6 +139,7 @@ class LineChange(Struct, frozen=True):
     release: bool = False
     barring: Sequence[str] = ()
     sealed: Line | None = None
+    owner: ClassVar[Owner] = Owner.LINE
 
     @property
     def leaf(self) -> Leaf | None:
@@ -145,60 +147,32 @@ class LineChange(Struct, frozen=True):
         return Leaf.of_line(self.sealed) if self.sealed else None
 
 
-class CallChange(Struct, frozen=True):
-    """A call to write, in its new content. before: as it was read; None for a new one, which must not exist yet
-    in the store.
+class ChainChange(Struct, frozen=True):
+    """A call, an ending or a report to write, in its new content. before: as it was read; None for a new one, which
+    must not exist yet in the store.
     """
 
-    call: Call
-    before: Call | None
+    record: Call | Ending | Report
+    before: Call | Ending | Report | None
     fields: Mapping[str, str]
     put: Sequence[Put] = ()
     drop: Sequence[tuple[str, Drop]] = ()
 
     @property
-    def id(self) -> str:
-        return self.call.id
-
-    @property
-    def leaf(self) -> Leaf | None:
-        return Leaf.of_record(self.call) if self.fields else None
-
-
-class EndingChange(Struct, frozen=True):
-    """An ending to write, in its new content. before: as it was read; None for a new one, which must not exist yet."""
-
-    ending: Ending
-    before: Ending | None
-    fields: Mapping[str, str]
-    put: Sequence[Put] = ()
-    drop: Sequence[tuple[str, Drop]] = ()
+    def owner(self) -> Owner:
+        return _OWNERS[type(self.record)]
 
     @property
     def id(self) -> str:
-        return self.ending.id
+        return self.record.id
 
     @property
     def leaf(self) -> Leaf | None:
-        return Leaf.of_record(self.ending) if self.fields else None
+        """The journal's entry for this change; None where no event is written."""
+        return Leaf.of_record(self.record) if self.fields else None
 
 
-class ReportChange(Struct, frozen=True):
-    """A report to write, in its new content. before: as it was read; None for a new one, which must not exist yet."""
-
-    report: Report
-    before: Report | None
-    fields: Mapping[str, str]
-    put: Sequence[Put] = ()
-    drop: Sequence[tuple[str, Drop]] = ()
-
-    @property
-    def id(self) -> str:
-        return self.report.id
-
-    @property
-    def leaf(self) -> Leaf | None:
-        return Leaf.of_record(self.report) if self.fields else None
+_OWNERS: Mapping[type, Owner] = {Call: Owner.CALL, Ending: Owner.ENDING, Report: Owner.REPORT}
 
 
 class RecordChange(Struct, frozen=True):
@@ -246,7 +220,7 @@ class Leave(Struct, frozen=True):
         return None
 
 
-Change = OrderChange | LineChange | CallChange | EndingChange | ReportChange | RecordChange | Look | Leave
+Change = OrderChange | LineChange | ChainChange | RecordChange | Look | Leave
 EVERY_MESSAGE: Millis = 10**15
 """The `guard` of a commit that is saved only where no message is unread at all."""
 

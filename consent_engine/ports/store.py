@@ -56,7 +56,7 @@ class Reservations(Protocol):
         """Delete the reservations of retired records, each: (key hash, id of the record it is reserved for)."""
 
 
-class Posted(Struct, frozen=True):
+class Posted(Struct, frozen=True, omit_defaults=True):
     """A message for a line's inbox.
 
     makes: names of the restrictions it makes, with their door and ref, and for a suspicion reason and words ·

@@ -1,4 +1,4 @@
-"""The same tests on SQLite and on a real PostgreSQL, over fakeredis or a real server where that matters."""
+"""The same tests on SQLite and on a real PostgreSQL, on a server of its own where that matters."""
 
 import shutil
 import tempfile

@@ -1,15 +1,17 @@
 """The doctor looks at every cell, not only at the first. The command itself: test_road.py."""
 
 import pytest
-from fakeredis import FakeRedis
 
 from consent_engine.adapters.redis.cells import cell_of
+from consent_engine.adapters.redis.client import connect
+from consent_engine.adapters.redis.embedded.server import EmbeddedServer
 from consent_engine.adapters.redis.inspection import Kind, RedisSurvey
 from consent_engine.doctor import records
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.records import Wanted
 from consent_engine.domain.effects import WAKE_WINDOW, Lane
 from consent_engine.domain.lifecycle import State
+from tests import needs
 from tests.cluster.celled import Celled, lived_in
 from tests.memory import a_store
 from tests.written_out import nothing_written
@@ -80,9 +82,16 @@ def test_an_order_that_sql_lacks_and_a_lost_record_of_the_last_cell_are_found(wo
     assert any("gone from Redis" in told and order.id in told for told in troubles(world))
 
 
-def test_a_look_at_a_few_is_a_look_at_every_cell():
-    """On fakeredis, which scans in pieces as small as asked: a server returns a small set whole."""
-    world = Celled(FakeRedis(decode_responses=True), COUNT)
+def test_a_look_at_a_few_is_a_look_at_every_cell(tmp_path):
+    """On a server that scans a small set, too, in pieces as small as asked."""
+    needs.server()
+    with EmbeddedServer.start(tmp_path / "data", "everysec") as server:
+        client = connect(server.url)
+        client.config_set("zset-max-listpack-entries", 0)
+        _looked_at_in_turn(Celled(client, COUNT))
+
+
+def _looked_at_in_turn(world):
     lived_in(world, 2 * MANY)
     world.runner.close()
     some = survey(world, piece=2).waiting(Lane.TIMER, None)

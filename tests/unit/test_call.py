@@ -81,7 +81,7 @@ def test_what_its_recording_is_reserved_under_is_kept_in_short_where_its_id_is_m
 def test_a_call_without_its_seal_or_with_another_is_not_believed():
     call, seal = record(ENDED)[0], Seal("a-secret")
     other = begun(BEGAN, CallPerson("", ""), LINE, "salt")[0]
-    for kept in (None, "", seal.of_record(other), Seal("another").of_record(call)):
+    for kept in (None, "", seal.of(other), Seal("another").of(call)):
         with pytest.raises(BrokenRecord):
             seal.record(call, kept)
 

@@ -13,6 +13,10 @@ class Clock:
 
     hand: Callable[[], Millis] | None = None
 
+    def now(self) -> Millis | None:
+        """Return the instant for a script's packed argument; None without a hand-driven clock: it asks the server."""
+        return None if self.hand is None else self.hand()
+
     def argument(self) -> str:
         """Return the instant as a script's argument; '' without a hand-driven clock: the script asks the server."""
         return "" if self.hand is None else str(self.hand())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import msgpack
 from msgspec.structs import replace
 
 from consent_engine.adapters.redis.client import Calls, Wire
@@ -10,29 +11,30 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
+from consent_engine.domain.canonical_json import plain
 from consent_engine.domain.decide.calls import follows_of_call
 from consent_engine.domain.decide.endings import follows_of_ending
 from consent_engine.domain.decide.reports import follows_of_report
 from consent_engine.domain.decide.wanted_effects import follows, follows_of
-from consent_engine.domain.effects import Lane, Millis, Pending, lane_of
+from consent_engine.domain.effects import Millis, Pending, lane_of
 from consent_engine.domain.inbox import decode_message
 from consent_engine.domain.line.entries import Unread
-from consent_engine.domain.line.line import STRANGER_MS, Line
-from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, is_lasting
+from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Seal, entry_at
+from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import (
     Claim,
     Leased,
     Owner,
-    Posted,
     Stuck,
 )
 
 MOST_UNREAD = 16
+packed = msgpack.Encoder(enc_hook=plain).encode
+"""A script's one argument: a Struct, as a map of its fields. One at its default is left out."""
 DUE, PREFIX, OFFERS = Cell().due, Cell().prefix, Cell().offers
 order_key, inbox_key = Cell().order, Cell().inbox
 LEASED = 5
@@ -183,24 +185,3 @@ def parked_of(kept: str, why: str) -> str:
     except (ValueError, TypeError):
         pending = Pending.decode(f"[{','.join(kept[1:].split(',')[:LEASED])}]")
     return replace(pending, leased_at=0, parked=1, why=why).encode()
-
-
-def posted_keys(posted: Posted, cell: Cell) -> list[str]:
-    return [
-        cell.line(posted.line), cell.inbox(posted.line), cell.due[Lane.INBOUND], cell.due[Lane.TIMER],
-        cell.lifted, cell.unmatched, cell.journal,
-    ]  # fmt: skip
-
-
-def posted_arguments(posted: Posted, now: str) -> list[str | int]:
-    args: list[str | int] = [
-        now, posted.line, posted.msisdn, posted.key, posted.body, " ".join(posted.makes), " ".join(posted.barring),
-        posted.repeated, "" if posted.same_for is None else posted.same_for, STRANGER_MS,
-    ]  # fmt: skip
-    if posted.makes or posted.decides:
-        args += (
-            posted.door, posted.ref, posted.reason, posted.words, str(int(posted.once)), SUSPICION_LASTS_MS,
-            posted.decides, posted.decided, posted.lifting, posted.until,
-            *(entry_at(posted.line, name) if is_lasting(name) else "" for name in posted.makes),
-        )  # fmt: skip
-    return args

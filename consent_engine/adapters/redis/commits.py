@@ -1,117 +1,243 @@
-"""Commits as the script `commit` takes them: its keys, and its arguments as they are written; many in one go."""
+"""Commits as the script `commit` takes them: its keys, and one packed argument; many in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha1
+from itertools import chain
 
-from consent_engine.adapters.redis.codec import Offers
-from consent_engine.adapters.redis.commit_arguments import Lists, Numbers, laid_of, written
+from msgspec import Struct
+
+from consent_engine.adapters.redis.codec import Offers, packed
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.domain.effects import READ
-from consent_engine.domain.seal import Chained, Seal, mark_of
+from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending
+from consent_engine.domain.call.report import Report
+from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.effects import READ, Lane, Millis, lane_of
+from consent_engine.domain.line.line import Line
+from consent_engine.domain.line.restriction import Restriction, is_lasting
+from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.unlikely_yes import Laid
+from consent_engine.domain.seal import FIELD as SEAL
+from consent_engine.domain.seal import Chained, Leaf, Seal, mark_of
 from consent_engine.ports import (
-    CallChange,
+    ChainChange,
     Change,
     Commit,
-    EndingChange,
     Leave,
     LineChange,
     Look,
     OrderChange,
     Owner,
     RecordChange,
-    ReportChange,
 )
 
 UNMATCHED = 1
 """The number of the stream of unmatched messages among the script's keys."""
+LANES = {lane: number for number, lane in enumerate(Lane, 2)}
+"""A lane's number among them."""
 MOST = 128
 """How many commits a script saves: some milliseconds in which no one else is answered."""
 
 
-class Commits(Lists):
-    """The keys and the arguments of one script, commit by commit. offers: those that are believed to be in the store"""
+class PackedRecord(Struct, omit_defaults=True):
+    """A record of a commit. `commit.lua` says what each field means, here and below."""
 
-    __slots__ = ("_absent", "_cell", "_needed", "_offers", "_seal", "count")
+    key: int
+    how: str
+    read: int | None = None
+    ask: list[str] = []
+    care: str = ""
+    bars: int = 0
+    set: list[str] = []
+    off: list[str] = []
+    seen: Millis = 0
+
+
+class PackedCommit(Struct, omit_defaults=True):
+    """A commit."""
+
+    op: str = ""
+    guard: Millis | None = None
+    at: Millis | None = None
+    limit: Millis | None = None
+    offer: int = 0
+    records: list[PackedRecord] = []
+    holder: tuple[int, str] | None = None
+    inbox: int = 0
+    reads: int = 0
+    consume: str = ""
+    member: str = ""
+    release: bool = False
+    beside: tuple[int, str, str, str] | None = None
+    put: list[int | str] = []
+    gone: list[int | str] = []
+    streams: list[int | str] = []
+    sealed: list[str] = []
+
+
+class PackedCommits(Struct, omit_defaults=True):
+    """All commits of one script."""
+
+    commits: list[PackedCommit] = []
+    now: Millis | None = None
+    offers: list[tuple[str, str]] = []
+    absent: list[int] = []
+
+
+class Commits:
+    """The keys and the argument of one script, commit by commit. offers: those that are believed to be in the store"""
 
     def __init__(self, cell: Cell, seal: Seal | None, offers: Offers) -> None:
-        super().__init__(Numbers(len(cell.of_commits) + 1))
         self._cell = cell
         self._seal = seal
         self._offers = offers
+        self._keys: dict[str, int] = {key: n for n, key in enumerate(cell.of_commits, 1)}
         self._needed: dict[tuple[str, str], int] = {}
-        self._absent: list[int] = []
-        self.count = 0
+        self._all = PackedCommits()
 
     @property
     def offers(self) -> list[tuple[str, str]]:
         """The offers that the commits need, each with its content, '' where that is believed to be stored."""
         return list(self._needed)
 
+    def asked(self, now: Millis | None) -> tuple[list[str], list[bytes]]:
+        """The keys and the argument of the script, for all of them. now: None for the server's own"""
+        self._all.now, self._all.offers = now, self.offers
+        return list(self._keys), [packed(self._all)]
+
     def add(self, commit: Commit) -> None:
         """Add one. Raises ValueError for a commit without the record whose effect is held."""
-        args, records, held = self.args, commit.records, commit.held
-        self.due, self.gone, self.sealed = [], [], []
-        self.count += 1
-        start = len(args)
-        args += (
-            0, commit.op, "" if commit.guard is None else commit.guard, 0, "", "0",
-            "" if commit.at is None else commit.at, 0, "", held.lease if held else "",
-            "" if commit.laid is None else laid_of(commit.laid, self._cell, self), 0,
-            "" if commit.until is None else commit.until, 0, len(records),
-        )  # fmt: skip
-        inbox = ""
-        for place, change in enumerate(records, 1):
-            effect = ""
-            if held and change.id == held.record:
-                args[start + 7], effect = place, held.effect
-            if isinstance(change, OrderChange):
-                inbox = inbox or change.order.line
-                args[start + 13] = self._offer(change)
-            elif isinstance(change, LineChange) and (change.consume or not args[start + 3]):
-                inbox = change.id
-                args[start + 3 : start + 6] = place, change.consume, "1" if change.release else "0"
-                args[start + 8] = f"l:{inbox}:{READ}"
-            elif isinstance(change, Leave) and change.owner is Owner.LINE:
-                inbox = change.id
-            self._record(change, effect)
-        if held and not args[start + 7]:
+        made, held = PackedCommit(commit.op, commit.guard, commit.at, commit.until), commit.held
+        for place, change in enumerate(commit.records, 1):
+            is_holder = held is not None and change.id == held.record
+            if held and is_holder:
+                made.holder = place, held.lease
+            made.records.append(self._record(change, held.effect if held and is_holder else "", made))
+        if held and made.holder is None:
             raise ValueError("a commit without the record whose effect is held")
-        if inbox and (commit.guard is not None or args[start + 4]):
-            args[start + 11] = self.numbers[self._cell.inbox(inbox)]
-        self.sealed += commit.entries
-        self.sealed += _marks(records, sealed=bool(self.sealed))
-        self.listed()
-        streams = self._streams(commit)
-        args += len(streams) // 2, *streams, len(self.sealed), *self.sealed
-        args[start] = len(args) - start - 1
-
-    def _streams(self, commit: Commit) -> list[str | int]:
-        """Return what is added to streams: of each the number of its key, and the message."""
-        streams: list[str | int] = [each for message in commit.unmatched for each in (UNMATCHED, message)]
+        self._read_inbox(commit, made)
+        made.sealed = [*chain.from_iterable(map(_leaves, commit.records)), *commit.entries]
+        made.sealed += _marks(commit.records, sealed=bool(made.sealed))
+        made.beside = None if commit.laid is None else self._beside(commit.laid)
+        made.streams = [each for message in commit.unmatched for each in (UNMATCHED, message)]
         if commit.lifted:
-            streams += self.numbers[self._cell.lifted], commit.lifted
-        return streams
+            made.streams += self._number(self._cell.lifted), commit.lifted
+        self._all.commits.append(made)
 
-    def _record(self, change: Change, effect: str) -> None:
-        """Have a record among the arguments. effect: the one that is held"""
-        args, mine = self.args, len(self.args)
-        number = self.numbers[written(change, self._cell, self._seal, effect, self)]
-        if args[mine] == 0:  # the version that was read
-            self._absent.append(number)
-        args.insert(mine, number)
+    def _read_inbox(self, commit: Commit, made: PackedCommit) -> None:
+        """Name the inbox in which a message is consumed, or none may be unread."""
+        lines = {n: change for n, change in enumerate(commit.records, 1) if isinstance(change, LineChange)}
+        made.reads = next((n for n, change in lines.items() if change.consume), min(lines, default=0))
+        if made.reads and (reader := lines[made.reads]).consume:
+            made.consume, made.release, made.member = reader.consume, reader.release, f"l:{reader.id}:{READ}"
+        elif commit.guard is None:
+            return
+        line = next((each.id for each in commit.records if each.owner is Owner.LINE), "")
+        about = commit.records[0]
+        made.inbox = self._number(
+            self._cell.inbox(line or (about.order.line if isinstance(about, OrderChange) else ""))
+        )
 
-    def _offer(self, change: OrderChange) -> int:
-        """Return the number of the offer that a new order needs; 0 for any other order."""
-        if change.state_before is not None:
-            return 0
-        return self._needed.setdefault(self._offers.needed(change.order), len(self._needed) + 1)
+    def _number(self, key: str) -> int:
+        """Return the number of a key of the script; one that is named for the first time gets the next."""
+        return self._keys.setdefault(key, len(self._keys) + 1)
 
-    def asked(self, now: str) -> tuple[list[str], list[str | int]]:
-        """The keys and the arguments of the script, for all of them. now: '' for the server's own"""
-        first: list[str | int] = [now, len(self._needed)]
-        for offer in self._needed:
-            first += offer
-        args = [*first, len(self._absent), *self._absent, self.count, *self.args]
-        return [*self._cell.of_commits, *self.numbers], args
+    def _beside(self, laid: Laid) -> tuple[int, str, str, str]:
+        """Return a yes that is laid beside others."""
+        key = self._number(self._cell.rhythm(self._cell.days.of(laid.beat.at)))
+        read = sha1(laid.read.encode(), usedforsecurity=False).hexdigest() if laid.read else "-"
+        return key, read, laid.kept, laid.beat.among
+
+    def _record(self, change: Change, held: str, to: PackedCommit) -> PackedRecord:
+        """Return a record; the lists that its effects are in come to its commit. held: its effect that is held"""
+        how, read, fields = self._written(change)
+        made = PackedRecord(self._number(self._cell.record(change.owner, change.id)), how, read)
+        if read == 0:
+            self._all.absent.append(made.key)
+        if isinstance(change, OrderChange) and how == "n":
+            to.offer = self._needed.setdefault(self._offers.needed(change.order), len(self._needed) + 1)
+        if held:
+            made.ask.append(f"f:{held}")
+        made.seen = int(fields.pop("seen", 0))
+        made.set = list(chain.from_iterable(fields.items()))
+        if not all(made.set):
+            made.set = [part for field in fields.items() if field[1] for part in field]
+            made.off = [name for name, value in fields.items() if not value]
+        _effects(change, made, to)
+        if isinstance(change, LineChange | Look) and change.barring:
+            made.ask += [f"r:{name}" for name in change.barring]
+            made.bars = len(change.barring)
+        return made
+
+    def _written(self, change: Change) -> tuple[str, int | None, dict[str, str]]:
+        """Return how a record is touched, the version that was read, and its fields as they are written."""
+        match change:
+            case OrderChange():
+                how = "n" if change.state_before is None else "e"
+                return how, change.read, self._of_chain(change.order, change.fields)
+            case LineChange():
+                return "a", change.read, self._of_line(change.sealed, change.fields)
+            case ChainChange():
+                before = change.before
+                return (
+                    "e" if before else "n",
+                    before.version if before else 0,
+                    self._of_chain(change.record, change.fields),
+                )
+            case RecordChange():
+                return "n" if change.new else "e", change.read, {**change.fields}
+            case Look():
+                return "l", change.read, {}
+            case Leave():
+                return "d", change.read, {}
+
+    def _of_chain(self, record: Order | Call | Ending | Report, fields: Mapping[str, str]) -> dict[str, str]:
+        kept = {**fields, "state": record.state, "head": record.head}
+        if fields and self._seal:
+            kept[SEAL] = self._seal.of(record)
+        return kept
+
+    def _of_line(self, after: Line | None, fields: Mapping[str, str]) -> dict[str, str]:
+        if after is None:
+            return {**fields}
+        link = {f"e{len(after.publics) - 1}": after.publics[-1]}
+        return {**fields, **link, **({SEAL: self._seal.of_line(after)} if self._seal else {})}
+
+
+def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
+    """Have a record's effects put and dropped, and listed in their lanes."""
+    if isinstance(change, Look):
+        return
+    begins = f"{change.owner}:{change.id}:"
+    put: Sequence[Put] = () if isinstance(change, Leave) else change.put
+    drop = [(each, Drop.ANYWAY) for each in change.effects] if isinstance(change, Leave) else change.drop
+    again = [each.effect for each in put]
+    for effect, kind in drop:
+        made.off.append(f"f:{effect}")
+        if kind is not Drop.ANYWAY:
+            made.ask.append(f"f:{effect}")
+            made.care += str(int(kind))
+        if effect not in again:
+            to.gone += LANES[lane_of(effect)], begins + effect
+    for each in put:
+        made.set += f"f:{each.effect}", each.pending.encode()
+        to.put += LANES[lane_of(each.effect)], "+inf" if each.due == PARKED else each.due, begins + each.effect
+
+
+def _leaves(change: Change) -> list[str]:
+    """Return the journal's entries for the leaves of a record: of its chain, and of restrictions that begin to stand,
+    of a message from before the door read.
+    """
+    if isinstance(change, Look):
+        return []
+    found = [change.leaf] if change.leaf else []
+    if isinstance(change, LineChange):
+        found += [
+            Leaf.of_refusal(change.id, name[2:], Restriction.decode(name[2:], kept).since)
+            for name, kept in change.fields.items()
+            if kept and name[:2] == "r:" and is_lasting(name[2:])
+        ]
+    return [each.entry for each in found]
 
 
 def _marks(records: Sequence[Change], *, sealed: bool) -> list[str]:
@@ -119,14 +245,8 @@ def _marks(records: Sequence[Change], *, sealed: bool) -> list[str]:
     which stands for the line, too.
     """
     return [
-        mark_of(Chained(each.owner.value) if isinstance(each, RecordChange | Leave) else _KINDS[type(each)], each.id)
+        mark_of(Chained(each.owner.value), each.id)
         for each in records
         if not isinstance(each, Look) and each.leaf is None and not (sealed and isinstance(each, LineChange))
         and not (isinstance(each, Leave) and each.owner is not Owner.LINE)  # SQL has it
     ]  # fmt: skip
-
-
-_KINDS: dict[type[Change], Chained] = {
-    OrderChange: Chained.ORDER, LineChange: Chained.LINE, CallChange: Chained.CALL, EndingChange: Chained.ENDING,
-    ReportChange: Chained.REPORT,
-}  # fmt: skip

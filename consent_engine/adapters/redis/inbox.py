@@ -2,16 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 
-from consent_engine.adapters.redis.client import Calls, Wire
+from msgspec import Struct
+
+from consent_engine.adapters.redis.client import GROUP, Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.codec import posted_arguments, posted_keys
+from consent_engine.adapters.redis.codec import packed
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.of_cell import OfCell
 from consent_engine.adapters.redis.records import LOOK_BACK
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line.line import STRANGER_MS
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, is_lasting
 from consent_engine.domain.order.retention import Retention
+from consent_engine.domain.seal import entry_at
 from consent_engine.ports import Inbox, Posted, Stored
 
 MOST_KEPT = 1_000_000
+
+
+class PackedMessages(Struct, omit_defaults=True):
+    """The argument of `receive.lua`, which says what each field means."""
+
+    posted: Sequence[Posted]
+    kept: Millis
+    lasts: Millis
+    entries: dict[int, list[str]] = {}
+    now: Millis | None = None
+
+
+def _entries(m: Posted) -> list[str]:
+    return [entry_at(m.line, name) if is_lasting(name) else "" for name in m.makes]
 
 
 class RedisInbox(OfCell, Inbox):
@@ -23,11 +43,15 @@ class RedisInbox(OfCell, Inbox):
         self._keep = keep
 
     def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
-        calls = Calls()
-        for m in messages:
-            calls.script("receive", posted_keys(m, self._cell), posted_arguments(m, self._clock.argument()))
+        calls, cell = Calls(gathered=True), self._cell
+        shared = [cell.due[Lane.INBOUND], cell.due[Lane.TIMER], cell.lifted, cell.unmatched, cell.journal]
+        for some in (messages[n : n + GROUP] for n in range(0, len(messages), GROUP)):
+            entries = {n: _entries(m) for n, m in enumerate(some, 1) if m.makes}
+            asked = PackedMessages(some, STRANGER_MS, SUSPICION_LASTS_MS, entries, self._clock.now())
+            keys = [key for m in some for key in (cell.line(m.line), cell.inbox(m.line))]
+            calls.script("receive", [*shared, *keys], [packed(asked)])
         answers = self._wire.send(calls, prove=prove, repeat=True)
-        return [Stored(word == "stored", int(at), word == "gone") for word, at in answers]
+        return [Stored(word == "stored", int(at), word == "gone") for group in answers for word, at in group]
 
     def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
         names = [self._cell.inbox(line) for line in unread]

@@ -73,7 +73,7 @@ class RedisRecords(OfCell, Records):
             together = Commits(self._cell, self._seal, self._offers)
             for commit in commits[n : n + MOST]:
                 together.add(commit)
-            calls.script("commit", *together.asked(self._clock.argument()))
+            calls.script("commit", *together.asked(self._clock.now()))
             said += together.offers
         answers = self._wire.send(calls, prove=prove, repeat=True)
         self._offers.update((name, content) for name, content in said if content)

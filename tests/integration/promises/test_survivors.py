@@ -208,7 +208,7 @@ def test_nothing_is_told_as_done_that_could_not_be_proven(world, what):
     if what == "begun to activate":
         world.say("是")
         world.run(Lane.INBOUND)
-    # A server without an AOF, and fakeredis that has no WAITAOF: no write to it can be proven.
+    # A server without an AOF: no write to it can be proven.
     unproven = redis_store(Wire(world.client, proves=True, replicas=0), lease_ms=60_000, clock=world.clock)
     world.engine = engine_like(world.engine, listed(unproven, world.client))
     with pytest.raises(NotDurable):

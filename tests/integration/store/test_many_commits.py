@@ -1,11 +1,10 @@
-"""Decisions are saved many at once: each as it would be alone, or not at all; on fakeredis and on a real server."""
+"""Decisions are saved many at once: each as it would be alone, or not at all."""
 
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
@@ -39,13 +38,12 @@ def server():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(params=["fake", "real"])
-def world(request):
-    real = request.param == "real"
-    client = connect(request.getfixturevalue("server").url) if real else FakeRedis(decode_responses=True)
+@pytest.fixture
+def world(server):
+    client = connect(server.url)
     client.flushdb()
     made = World(client)
-    wire, seal = Wire(client, proves=real, replicas=0), Seal("test-secret")
+    wire, seal = Wire(client, proves=True, replicas=0), Seal("test-secret")
     store = redis_store(wire, lease_ms=60_000, clock=made.clock, seal=seal)
     made.engine.store = listed(store, client, seal=seal)
     yield made

@@ -75,7 +75,7 @@ def one_by_one(world, commits):
     for commit in commits:
         alone = Commits(world.cell, SEAL, Offers(Wire(world.client, proves=False, replicas=0), world.cell))
         alone.add(commit)
-        calls.script("commit", *alone.asked(str(world.clock())))
+        calls.script("commit", *alone.asked(world.clock()))
     Wire(world.client, proves=False, replicas=0).send(calls)
 
 

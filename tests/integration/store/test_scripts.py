@@ -1,4 +1,4 @@
-"""The store's scripts: the same cases on fakeredis and on a real server that proves every write on disk."""
+"""The store's scripts, on a server that proves every write on disk."""
 
 import os
 import shutil
@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from fakeredis import FakeRedis
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
@@ -42,14 +41,13 @@ def server():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(params=["fake", "real"])
-def world(request):
-    real = request.param == "real"
-    client = connect(request.getfixturevalue("server").url) if real else FakeRedis(decode_responses=True)
+@pytest.fixture
+def world(server):
+    client = connect(server.url)
     client.flushdb()
     made = World(client)
     made.engine.store = redis_store(
-        Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock, seal=Seal("test-secret")
+        Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=made.clock, seal=Seal("test-secret")
     )
     yield made
     made.runner.close()

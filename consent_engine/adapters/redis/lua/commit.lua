@@ -2,64 +2,54 @@
 --
 -- KEYS  1 unmatched   2-5 due-sets (inbound, activation, sms, timer)   6 journal   7 offers   then the keys that the
 --       commits refer to by number: records, inboxes and lists  (all in one slot; some are only named)
--- ARGV  1 now, '' = ask the server
---       then two counted lists: offers that the commits need (name, content; '' when it is believed to be stored) ·
---       KEYS numbers of the records that were not there when they were looked for
---       then how many commits; then for each the number of its arguments, and these:
---       1 op: the identity of this change, which is searched for among the events of the first record
---       2 guard: an instant, or ''
---       3 which of its records has the inbox that is read, 0: none   4 key of the message to consume or ''
---       5 '1': this reader lets go of the line
---       6 instant of the decision: restrictions over by then bar nothing; '' = every restriction that stands bars
---       7 which of its records has the effect that is held, 0: none   8 due-set member of the inbox's line, or ''
---       9 the lease of the held effect: `<attempt>,<since when>`
---       10 '' or the newest yeses of an agent, with which a yes was compared: their KEYS number (hash)   SHA-1 of
---       these as they were read, '-': none; stale where they are others now   as they are kept now, with this one   the
---       agent (field)
---       11 KEYS number of the inbox of the line it is about
---       12 the instant from which on it is stale, '' = it never is: what it rests on is kept elsewhere
---       13 the number of the offer that it needs, 0: none
---       14 how many records; then for each: its KEYS number   the version that was read, '' when it was not (then it is
---       only stamped)   how it is touched   a digit for each effect that is dropped with care   how many restrictions
---       bar, and three counted lists: the fields to check, in this order: the effect that is held, `seen` (how: 'a'),
---       the effects that are dropped with care, the restrictions · fields to set (name, value; `seen` is the first) ·
---       names of fields to delete
---       then four counted lists: members added to lists (KEYS number, score, member) · members removed (KEYS number,
---       member) · entries added to streams (KEYS number, json) · entries of the journal that this commit seals
---       How: 'e' it exists · 'n' it is new, and is made here · 'a' any: made where it does not exist; its version
---       begins with the instant, higher than that of one which was deleted · 'l' it is only read, and stays · 'd' it
---       leaves: it is deleted, and where it is gone this op was saved before.
---       Care: 1 only if not begun (neither in flight nor in doubt), 2 only if not in flight.
+-- ARGV  1 one packed value (msgpack). What has nothing to say is left out of it, at every level:
+--       now      the instant, ms; left out: the server's
+--       offers   those that the commits need, each {name, content, '' when it is believed to be stored}
+--       absent   KEYS numbers of the records that were not there when they were looked for
+--       commits  of each:
+--         records  what it reads and writes, see below
+--         op       the identity of this change, which is searched for among the events of the first record
+--         guard    no message received by this instant may be unread
+--         at       instant of the decision: restrictions over by then bar nothing; left out: all that stand bar
+--         limit    the instant from which on it is stale: what it rests on is kept elsewhere
+--         offer    the number of the offer that it needs
+--         holder   which of its records has the effect that is held, and its lease: {number, `<attempt>,<since when>`}
+--         inbox    KEYS number of the inbox of the line it is about
+--         reads    which of its records has that inbox   consume: key of the message to take from it
+--         member   due-set member of that line's `read`   release: this reader lets go of the line
+--         beside   the newest yeses of an agent, with which a yes was compared: {KEYS number (hash), SHA-1 of these as
+--                  they were read ('-': none; stale where they are others now), as they are kept now, the agent (field)}
+--         put      members added to lists: KEYS number, score, member, ...   gone: members removed: KEYS number, member
+--         streams  entries added to streams: KEYS number, json, ...   sealed: entries of the journal
+--       of each record:
+--         key      its KEYS number   how: it is touched: 'e' it exists · 'n' it is new, and is made here · 'a' any: made
+--                  where it does not exist; its version begins with the instant, higher than that of one which was
+--                  deleted · 'l' it is only read, and stays · 'd' it leaves: it is deleted, and where it is gone this op
+--                  was saved before
+--         read     the version that was read; left out: it is only stamped
+--         ask      fields that are looked at: the held effect first, then the effects that are dropped with care, then
+--                  the restrictions   care: a digit for each of the former: 1 only if not begun (neither in flight nor
+--                  in doubt), 2 only if not in flight   bars: how many restrictions
+--         set      fields to set: name, value, ...   off: names of fields to delete
+--         seen     the instant that its own `seen` is raised to
 -- Returns for each commit 'ok', or {word, number of its record that stood in its way (0: none)}; word is
 --       same (this op was saved before) · stale (another commit was first, or it came too late) · lost (the effect is
---       no longer held) · offer (it is not stored) · leased (a drop was refused) · guarded (an unread message forbids it) · front (the message is not next)
---       · barred (a restriction stands on the record)
+--       no longer held) · offer (it is not stored) · leased (a drop was refused) · guarded (an unread message forbids
+--       it) · front (the message is not next) · barred (a restriction stands on the record)
 --
--- All values are passed in the form in which Redis takes them: as little as possible is put together here.
 -- Everything about a commit is checked before its first write: a script is isolated, but never rolled back. Members of
 -- lists and entries are written at the end, once for all commits: no check here reads them.
 
 local call, match = redis.call, string.match
-local before, at = 0, 1 -- the index before the arguments of the current commit; the last index read
-local listed, sealed = {}, {} -- listed: by KEYS number, a member's score, or false to remove it
-local function list(width)
-    local first = at + 2
-    at = at + 1 + ARGV[at + 1] * width
-    return first, at
-end
-local offers = {}
-local o1, o2 = list(2)
-for i = o1, o2, 2 do
-    local known = ARGV[i + 1] ~= "" or call("HEXISTS", KEYS[7], ARGV[i]) == 1
-    offers[#offers + 1] = { name = ARGV[i], content = ARGV[i + 1], known = known }
-end
-local absent = {} -- one look at all records that were not there, since hardly any of them is there now
-local n1, n2 = list(1)
-for i = n1, n2 do absent[i - n1 + 1] = KEYS[tonumber(ARGV[i])] end
-local is_absent = {}
+local asked, none = cmsgpack.unpack(ARGV[1]), {}
+local now, offers = asked.now, asked.offers or none
+for _, each in ipairs(offers) do each.known = each[2] ~= "" or call("HEXISTS", KEYS[7], each[1]) == 1 end
+local absent, is_absent = {}, {} -- one look at all that were not there, since hardly any of them is there now
+for i, key in ipairs(asked.absent or none) do absent[i] = KEYS[key] end
 if #absent > 0 and call("EXISTS", unpack(absent)) == 0 then
     for _, key in ipairs(absent) do is_absent[key] = true end
 end
+local listed, sealed = {}, {} -- listed: by KEYS number, a member's score, or false to remove it
 local function of(key)
     local members = listed[key]
     if not members then
@@ -69,167 +59,143 @@ local function of(key)
     return members
 end
 
-local now = tonumber(ARGV[1])
-local function in_time(ends)
-    if ends == "" then return true end
+local function in_time(limit)
     if not now then
         local time = call("TIME")
         now = time[1] * 1000 + math.floor(time[2] / 1000)
     end
-    return now < tonumber(ends)
+    return now < limit
 end
 -- Of a kept effect: its attempts, the instant of its lease (0: not leased), whether it is in doubt.
 local function attempts_of(kept)
     local attempts, leased_at, doubts, first_at = match(kept or "", "^%[(%d+),(%d+),(%d+),(%d+)")
     return attempts or "0", leased_at or "0", (doubts or "0") ~= "0" and first_at ~= "0"
 end
-local function over(kept) -- whether a restriction has ended
-    local decided = ARGV[before + 6]
+local function over(kept, at) -- whether a restriction has ended
     local is_read, row = pcall(cjson.decode, kept)
     local ends = is_read and type(row) == "table" and tonumber(row[9]) or 0
-    return ends > 0 and decided ~= "" and ends <= tonumber(decided)
+    return ends > 0 and at and ends <= at
 end
-local function saved_before(r)
-    if r.how == "n" then return r.version ~= "0" end -- one id is one placing, by construction
-    if r.how == "d" then return r.version == "0" end
-    local op, flat = ARGV[before + 1], call("HGETALL", r.key)
+local function saved_before(r, op)
+    if r.how == "n" then return r.version ~= 0 end -- one id is one placing, by construction
+    if r.how == "d" then return r.version == 0 end
+    local flat = call("HGETALL", r.key)
     for i = 1, #flat, 2 do
         if match(flat[i], "^e%d+$") and cjson.decode(flat[i + 1])[3] == op then return true end
     end
     return false
 end
-local function put_down() -- members added to lists, and members removed
-    local p1, p2 = list(3)
-    for i = p1, p2, 3 do of(ARGV[i])[ARGV[i + 2]] = ARGV[i + 1] end
-    local g1, g2 = list(2)
-    for i = g1, g2, 2 do of(ARGV[i])[ARGV[i + 1]] = false end
-end
-local function commit()
-    local first = before
-    local op, guard, consumed = ARGV[first + 1], ARGV[first + 2], ARGV[first + 4]
-    local inboxed, holder = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 7])
-    at = first + 14
-    local records = {} -- each is read once
-    for n = 1, tonumber(ARGV[at]) do
-        local key, read, how = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]
-        local care, bars = ARGV[at + 4], tonumber(ARGV[at + 5])
-        at = at + 5
-        local a1, a2 = list(1)
-        local f1, f2 = list(2)
-        local g1, g2 = list(1)
-        local kept = not is_absent[key] and call("HMGET", key, "v", unpack(ARGV, a1, a2)) or {}
-        local asked = a2 - a1 + 2
-        records[n] = {
-            key = key, read = read, how = how, care = care, kept = kept, version = kept[1] or "0", asked = asked,
-            f1 = f1, f2 = f2, g1 = g1, g2 = g2, cares = asked - bars - #care, bars = asked - bars,
-        }
+local function commit(c)
+    local records = c.records
+    for _, r in ipairs(records) do -- each is read once; of `kept` the first is its version
+        local ask = r.ask or {}
+        r.key, r.care, r.last = KEYS[r.key], r.care or "", #ask + 1
+        r.bars = r.last - (r.bars or 0)
+        r.cares = r.bars - #r.care
+        if r.seen then ask[r.last] = "seen" end
+        r.kept = not is_absent[r.key] and call("HMGET", r.key, "v", unpack(ask)) or none
+        r.version = assert(tonumber(r.kept[1] or 0), "a version that is no number")
+        r.stood = assert(not r.seen or tonumber(r.kept[r.last + 1] or 0), "an instant that is no number")
     end
     for n, r in ipairs(records) do
-        local moved = r.read ~= "" and r.version ~= r.read
-        if moved and n == 1 and op ~= "" and saved_before(r) then
+        local moved = r.read and r.version ~= r.read
+        if moved and n == 1 and c.op and saved_before(r, c.op) then
             -- So that WAITAOF on this connection proves the first write, too.
-            if r.how ~= "d" then call("HSET", r.key, "v", r.version) end
+            if r.how ~= "d" then call("HSET", r.key, "v", r.kept[1]) end
             return { "same", 0 }
         end
-        if moved or r.how == "e" and r.version == "0" then return { "stale", n } end
-        r.number = assert(tonumber(r.version), "a version that is no number")
-        r.seen = assert(r.how ~= "a" or tonumber(r.kept[r.cares] or "0"), "an instant that is no number")
+        if moved or r.how == "e" and r.version == 0 then return { "stale", n } end
     end
-    if not in_time(ARGV[first + 12]) then return { "stale", 0 } end
-    local offer = offers[tonumber(ARGV[first + 13])]
+    if c.limit and not in_time(c.limit) then return { "stale", 0 } end
+    local offer = offers[c.offer]
     if offer and not offer.known then return { "offer", 0 } end
-    if holder > 0 then
-        local held = match(records[holder].kept[2] or "", "^%[(%d+,[1-9]%d*),")
-        if held ~= ARGV[first + 9] then return { "lost", holder } end
+    local holder = c.holder and records[c.holder[1]]
+    if holder and match(holder.kept[2] or "", "^%[(%d+,[1-9]%d*),") ~= c.holder[2] then
+        return { "lost", c.holder[1] }
     end
     for n, r in ipairs(records) do
         for i = 1, #r.care do
             local _, leased_at, in_doubt = attempts_of(r.kept[r.cares + i])
-            local begun = (string.sub(r.care, i, i) == "1" and in_doubt) or leased_at ~= "0"
-            if begun then return { "leased", n } end
+            if leased_at ~= "0" or in_doubt and string.sub(r.care, i, i) == "1" then return { "leased", n } end
         end
     end
     for n, r in ipairs(records) do
-        for i = r.bars + 1, r.asked do
-            if r.kept[i] and not over(r.kept[i]) then return { "barred", n } end
+        for i = r.bars + 1, r.last do
+            if r.kept[i] and not over(r.kept[i], c.at) then return { "barred", n } end
         end
     end
-    local inbox, unread, front, behind = KEYS[tonumber(ARGV[first + 11])], {}, nil, nil
-    if guard ~= "" or consumed ~= "" then
-        unread = call("LRANGE", inbox, 0, guard ~= "" and 99 or 1)
-        front, behind = unread[1], unread[2]
-    end
-    if consumed ~= "" then
-        if not front or match(front, "^%d+|([^|]*)|") ~= consumed then return { "front", inboxed } end
+    local inbox, unread, behind = KEYS[c.inbox], none, nil
+    if c.guard or c.consume then unread = call("LRANGE", inbox, 0, c.guard and 99 or 1) end
+    if c.consume then
+        behind = unread[2]
+        if match(unread[1] or "", "^%d+|([^|]*)|") ~= c.consume then return { "front", c.reads } end
     end
     -- The consumed message counts as read; those behind it do not. Where the clock has gone back since the message
     -- before, the instant that orders a message is not its arrival: its last field is (no text can end so).
-    for i = consumed ~= "" and 2 or 1, guard ~= "" and #unread or 0 do
+    for i = c.consume and 2 or 1, c.guard and #unread or 0 do
         local came = match(unread[i], ',"came":(%d+)}$') or match(unread[i], "^(%d+)|")
-        if tonumber(came) <= tonumber(guard) then return { "guarded", inboxed } end
+        if tonumber(came) <= c.guard then return { "guarded", c.reads or 0 } end
     end
-    local key, known, kept, agent = match(ARGV[first + 10], "^(%d+) (%S+) (%S+) (.*)$")
-    local newest = key and KEYS[tonumber(key)]
-    local there = newest and call("HGET", newest, agent)
+    local newest, known, kept, agent = unpack(c.beside or none)
+    local there = newest and call("HGET", KEYS[newest], agent)
     if newest and (there and redis.sha1hex(there) or "-") ~= known then return { "stale", 0 } end
 
     -- From here on nothing can fail.
-    if offer and offer.content ~= "" then
-        call("HSET", KEYS[7], offer.name, offer.content)
-        offer.content = ""
+    if offer and offer[2] ~= "" then
+        call("HSET", KEYS[7], offer[1], offer[2])
+        offer[2] = ""
     end
-    if newest and call("HSET", newest, agent, kept) == 1 then call("EXPIRE", newest, 172800) end
+    if newest and call("HSET", KEYS[newest], agent, kept) == 1 then call("EXPIRE", KEYS[newest], 172800) end
+    local put, gone, done = c.put or none, c.gone or none, nil -- done: member of the read effect that ends here
+    if c.consume then
+        local line = records[c.reads]
+        call("LPOP", inbox)
+        if not behind then
+            line.off = line.off or {}
+            line.off[#line.off + 1] = "f:read"
+            done = c.member
+        elseif c.release then
+            local _, leased_at = attempts_of(holder and holder.kept[2])
+            line.set = line.set or {}
+            line.set[#line.set + 1], line.set[#line.set + 2] = "f:read", "[]"
+            of(2)[c.member] = leased_at -- due since this lease began
+        end
+    end
     for _, r in ipairs(records) do
         if r.how == "d" then
             call("DEL", r.key)
             is_absent[r.key] = true
         elseif r.how ~= "l" then
             is_absent[r.key] = nil
-            local version, first = r.number, r.f1
-            local seen = r.how == "a" and ARGV[first] == "seen" and first < r.f2 and tonumber(ARGV[first + 1])
+            local version, set = r.version, r.set or {}
             if r.how == "a" and version == 0 then -- a new version begins with the instant
-                version = math.floor((seen and seen / 1000 or call("TIME")[1]) - 1577836800) -- s since 2020
+                version = math.floor((r.seen and r.seen / 1000 or call("TIME")[1]) - 1577836800) -- s since 2020
             end
-            -- A record's instants never go back.
-            if seen and r.seen > seen then first = first + 2 end
-            if r.g1 <= r.g2 then call("HDEL", r.key, unpack(ARGV, r.g1, r.g2)) end
-            call("HSET", r.key, "v", string.format("%d", version + 1), unpack(ARGV, first, r.f2))
+            if r.seen and r.stood <= r.seen then -- a record's instants never go back
+                set[#set + 1], set[#set + 2] = "seen", string.format("%d", r.seen)
+            end
+            if r.off then call("HDEL", r.key, unpack(r.off)) end
+            call("HSET", r.key, "v", string.format("%d", version + 1), unpack(set))
         end
     end
-    local done -- member of the read effect that ends here
-    if consumed ~= "" then
-        call("LPOP", inbox)
-        if not behind then
-            call("HDEL", records[inboxed].key, "f:read")
-            done = ARGV[first + 8]
-        elseif ARGV[first + 5] == "1" then
-            local _, leased_at = attempts_of(holder > 0 and records[holder].kept[2])
-            call("HSET", records[inboxed].key, "f:read", "[]")
-            of("2")[ARGV[first + 8]] = leased_at -- due since this lease began
-        end
-    end
-    put_down()
-    if done then of("2")[done] = false end
-    local u1, u2 = list(2)
-    local e1, e2 = list(1)
-    for i = e1, e2 do sealed[#sealed + 1] = ARGV[i] end
-    for i = u1, u2, 2 do call("XADD", KEYS[tonumber(ARGV[i])], "*", "m", ARGV[i + 1]) end
+    for i = 1, #put, 3 do of(put[i])[put[i + 2]] = put[i + 1] end
+    for i = 1, #gone, 2 do of(gone[i])[gone[i + 1]] = false end
+    if done then of(2)[done] = false end
+    for _, entry in ipairs(c.sealed or none) do sealed[#sealed + 1] = entry end
+    local streams = c.streams or none
+    for i = 1, #streams, 2 do call("XADD", KEYS[streams[i]], "*", "m", streams[i + 1]) end
     return "ok"
 end
 
-local answers, following, failed = {}, at + 2, nil
-for n = 1, tonumber(ARGV[at + 1]) do
-    before = following
-    following = before + 1 + ARGV[before]
-    local is_done, answer = pcall(commit) -- an unreadable record must not stop the other commits
+local answers, failed = {}, nil
+for n, each in ipairs(asked.commits) do
+    local is_done, answer = pcall(commit, each) -- an unreadable record must not stop the other commits
     if not is_done then failed = failed or answer end
     answers[n] = answer
 end
 local MOST = 4000 -- arguments of one command at most
 local function all(command, key, told)
-    for n = 1, #told, MOST do
-        call(command, KEYS[tonumber(key)], unpack(told, n, math.min(n + MOST - 1, #told)))
-    end
+    for n = 1, #told, MOST do call(command, KEYS[key], unpack(told, n, math.min(n + MOST - 1, #told))) end
 end
 -- Members are added first, and removed in one command per lane: in a slot that is moving, a key that was emptied no
 -- longer exists here, and the script would end half done.
