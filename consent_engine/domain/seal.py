@@ -199,8 +199,8 @@ class Leaf(Struct, frozen=True):
 _MARK = "="
 
 
-def mark_of(kind: Chained, record: str) -> str:
-    """Return the journal's mark for a change of a record that no leaf names."""
+def mark_of(kind: StrEnum, record: str) -> str:
+    """Return the journal's mark for a change of a record that no leaf names. kind: a letter of `Chained`"""
     return f"{_MARK} {kind} {record}"
 
 

@@ -28,9 +28,17 @@ GATHER_S = 0.004
 """How long ended calls wait to be recorded together."""
 REDO_S = 0.2
 LOOK_AGAIN_S, LOOKS = 0.2, 3
-"""An activation that begins more than LOOK_AGAIN_S after it was leased is checked again with the store, before its call
-and once the connection stands; after LOOKS checks it is given back. So an activation begins at most this long after a
-STOP was acknowledged."""
+"""An activation that begins more than LOOK_AGAIN_S after it was leased is checked again with the store, together with
+others that are late, then before its call and once the connection stands; after LOOKS checks of its own it is given
+back. So an activation begins at most this long after a STOP was acknowledged."""
+
+
+class _Start(NamedTuple):
+    """A call that is to begin, of an effect that was leased between `asked` and `since`."""
+
+    leased: Leased
+    since: float
+    asked: float
 
 
 class Landed(NamedTuple):
@@ -63,6 +71,7 @@ class Flights:
         self._record = record
         self._store = store
         self._flying: dict[Lane, set[asyncio.Task[None]]] = {lane: set() for lane in Lane}
+        self._starting: dict[Lane, list[_Start]] = {lane: [] for lane in Lane}
         self._landed: list[Landed] = []
         self._recorder: asyncio.Task[None] | None = None
         self._recorded = asyncio.Event()
@@ -70,14 +79,40 @@ class Flights:
 
     def free(self, lane: Lane) -> int:
         """Return how many more calls of a lane may begin."""
-        return self._pace.in_flight - len(self._flying[lane])
+        return self._pace.in_flight - len(self._flying[lane]) - len(self._starting[lane])
 
     def count(self, lanes: Collection[Lane] = tuple(Lane)) -> int:
         """Return how many calls are in flight."""
         return sum(len(self._flying[lane]) for lane in lanes)
 
     def start(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
-        """Begin the call of an effect, which was leased between `asked` and `since`."""
+        """Have the call of an effect begin with the next `begin`; it was leased between `asked` and `since`."""
+        self._starting[lane].append(_Start(leased, since, asked))
+
+    def begin(self) -> None:
+        """Begin the calls that are to begin. Of activations that are late for it all are checked together: one by one
+        they would make each other later still.
+        """
+        for lane, starting in self._starting.items():
+            while starting:
+                if self._is_late(starting[0].leased, starting[0].asked):
+                    starting[:] = self._checked(starting)
+                for each in starting[:1]:
+                    del starting[:1]
+                    self._begin(lane, *each)
+
+    def _checked(self, starting: Sequence[_Start]) -> list[_Start]:
+        """Check activations with the store; return the calls that may begin. The others are given back."""
+        asked, going = self._pace.watch(), list[_Start]()
+        checked = iter(self._may_begin([each.leased for each in starting if each.leased.effect == ACTIVATE]))
+        for each in starting:
+            if each.leased.effect != ACTIVATE or next(checked):
+                going.append(each._replace(asked=asked))
+            else:
+                self.land(each.leased, each.since, None)
+        return going
+
+    def _begin(self, lane: Lane, leased: Leased, since: float, asked: float) -> None:
         task = _begun(self._fly(leased, since, asked))
         if task.done():
             self._ended(lane, leased, since, task)
@@ -140,16 +175,22 @@ class Flights:
         for _ in range(LOOKS):
             if watch() - since > self._pace.startable_s:
                 return False
-            if leased.effect != ACTIVATE or watch() - asked <= LOOK_AGAIN_S:
+            if not self._is_late(leased, asked):
                 return True
             asked = watch()
-            try:
-                if not self._store.lanes.may_begin(leased):
-                    return False
-            except StoreUnavailable as error:
-                log.error("an activation was not begun: the store cannot confirm it: %s", error)
+            if not self._may_begin([leased])[0]:
                 return False
         return watch() - asked <= LOOK_AGAIN_S
+
+    def _is_late(self, leased: Leased, asked: float) -> bool:
+        return leased.effect == ACTIVATE and self._pace.watch() - asked > LOOK_AGAIN_S
+
+    def _may_begin(self, leased: Sequence[Leased]) -> list[bool]:
+        try:
+            return self._store.lanes.may_begin(leased)
+        except StoreUnavailable as error:
+            log.error("%d activations were not begun: the store cannot confirm them: %s", len(leased), error)
+            return [False] * len(leased)
 
     def _ended(self, lane: Lane, leased: Leased, since: float, task: asyncio.Task[None]) -> None:
         self._flying[lane].discard(task)

@@ -214,6 +214,7 @@ class Performer:
                 self._flights.land(each, since, known)
             else:
                 self._flights.start(lane, each, since, asked)
+        self._flights.begin()
         self._record(work)  # after the calls began: an unavailable store must not lose them
         return sum(map(len, leased.values()))
 
@@ -229,7 +230,10 @@ class Performer:
         if not work:
             return
         steps = [self._known.after(step) for _, step in work]
-        driven, under_way = drive(self._store, steps), self._under_way
+        try:
+            driven, under_way = drive(self._store, steps), self._under_way
+        finally:
+            self._flights.begin()  # what was leased with a commit
         words: dict[Lane, Counter[str]] = {}
         for (lane, _), result in zip(work, driven.results, strict=True):
             word = "failed" if isinstance(result, ConsentError) else result

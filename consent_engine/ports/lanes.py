@@ -93,9 +93,9 @@ class Lanes(Protocol):
     def lease_each(self, wanted: Mapping[Lane, int]) -> dict[Lane, list[Leased]]:
         """Lease from several lanes in one round trip. wanted: how many effects of each lane at most"""
 
-    def may_begin(self, leased: Leased) -> bool:
-        """Whether the outside call for an order's effect, leased a while ago, may begin: the lease still holds, no
-        restriction bars it, and its order is unchanged.
+    def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
+        """Whether the outside call for each of these effects of orders, leased a while ago, may begin: the lease still
+        holds, no restriction bars it, and its order is unchanged.
 
         Proven, so that a server that others no longer write to cannot say yes. Raises StoreUnavailable, NotDurable.
         """

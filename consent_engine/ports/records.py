@@ -202,6 +202,10 @@ class Look(Struct, frozen=True):
     id: str
     read: int | None = None
     barring: Sequence[str] = ()
+    fields: ClassVar[Mapping[str, str]] = {}
+    put: ClassVar[Sequence[Put]] = ()
+    drop: ClassVar[Sequence[tuple[str, Drop]]] = ()
+    leaf: ClassVar[Leaf | None] = None
 
 
 class Leave(Struct, frozen=True):
@@ -214,10 +218,13 @@ class Leave(Struct, frozen=True):
     id: str
     read: int
     effects: Sequence[str] = ()
+    fields: ClassVar[Mapping[str, str]] = {}
+    put: ClassVar[Sequence[Put]] = ()
+    leaf: ClassVar[Leaf | None] = None
 
     @property
-    def leaf(self) -> Leaf | None:
-        return None
+    def drop(self) -> list[tuple[str, Drop]]:
+        return [(effect, Drop.ANYWAY) for effect in self.effects]
 
 
 Change = OrderChange | LineChange | ChainChange | RecordChange | Look | Leave

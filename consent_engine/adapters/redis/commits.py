@@ -11,14 +11,14 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.report import Report
-from consent_engine.domain.decide.decision import PARKED, Drop, Put
+from consent_engine.domain.decide.decision import PARKED, Drop
 from consent_engine.domain.effects import READ, Lane, Millis, lane_of
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Restriction, is_lasting
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.domain.seal import Chained, Leaf, Seal, mark_of
+from consent_engine.domain.seal import Leaf, Seal, mark_of
 from consent_engine.ports import (
     ChainChange,
     Change,
@@ -108,17 +108,23 @@ class Commits:
     def add(self, commit: Commit) -> None:
         """Add one. Raises ValueError for a commit without the record whose effect is held."""
         made, held = PackedCommit(commit.op, commit.guard, commit.at, commit.until), commit.held
+        bare: list[Change] = []  # written without a leaf
         for place, change in enumerate(commit.records, 1):
             is_holder = held is not None and change.id == held.record
             if held and is_holder:
                 made.holder = place, held.lease
             made.records.append(self._record(change, held.effect if held and is_holder else "", made))
+            if (leaf := change.leaf) is not None:
+                made.sealed.append(leaf.entry)
+            elif not isinstance(change, Look):
+                bare.append(change)
         if held and made.holder is None:
             raise ValueError("a commit without the record whose effect is held")
         self._read_inbox(commit, made)
-        made.sealed = [*chain.from_iterable(map(_leaves, commit.records)), *commit.entries]
-        made.sealed += _marks(commit.records, sealed=bool(made.sealed))
-        made.beside = None if commit.laid is None else self._beside(commit.laid)
+        made.sealed += commit.entries
+        made.sealed += _marks(bare, sealed=bool(made.sealed))
+        if commit.laid is not None:
+            made.beside = self._beside(commit.laid)
         made.streams = [each for message in commit.unmatched for each in (UNMATCHED, message)]
         if commit.lifted:
             made.streams += self._number(self._cell.lifted), commit.lifted
@@ -154,16 +160,18 @@ class Commits:
         made = PackedRecord(self._number(self._cell.record(change.owner, change.id)), how, read)
         if read == 0:
             self._all.absent.append(made.key)
-        if isinstance(change, OrderChange) and how == "n":
-            to.offer = self._needed.setdefault(self._offers.needed(change.order), len(self._needed) + 1)
         if held:
             made.ask.append(f"f:{held}")
-        made.seen = int(fields.pop("seen", 0))
         made.set = list(chain.from_iterable(fields.items()))
         if not all(made.set):
             made.set = [part for field in fields.items() if field[1] for part in field]
             made.off = [name for name, value in fields.items() if not value]
         _effects(change, made, to)
+        if isinstance(change, LineChange):
+            made.seen = int(change.fields.get("seen", 0))
+            to.sealed += _refusals(change)
+        elif how == "n" and isinstance(change, OrderChange):
+            to.offer = self._needed.setdefault(self._offers.needed(change.order), len(self._needed) + 1)
         if isinstance(change, LineChange | Look) and change.barring:
             made.ask += [f"r:{name}" for name in change.barring]
             made.bars = len(change.barring)
@@ -178,12 +186,8 @@ class Commits:
             case LineChange():
                 return "a", change.read, self._of_line(change.sealed, change.fields)
             case ChainChange():
-                before = change.before
-                return (
-                    "e" if before else "n",
-                    before.version if before else 0,
-                    self._of_chain(change.record, change.fields),
-                )
+                kept, before = self._of_chain(change.record, change.fields), change.before
+                return ("e", before.version, kept) if before else ("n", 0, kept)
             case RecordChange():
                 return "n" if change.new else "e", change.read, {**change.fields}
             case Look():
@@ -198,20 +202,20 @@ class Commits:
         return kept
 
     def _of_line(self, after: Line | None, fields: Mapping[str, str]) -> dict[str, str]:
-        if after is None:
-            return {**fields}
-        link = {f"e{len(after.publics) - 1}": after.publics[-1]}
-        return {**fields, **link, **({SEAL: self._seal.of_line(after)} if self._seal else {})}
+        kept = {name: value for name, value in fields.items() if name != "seen"}
+        if after is not None:
+            kept[f"e{len(after.publics) - 1}"] = after.publics[-1]
+        if after is not None and self._seal:
+            kept[SEAL] = self._seal.of_line(after)
+        return kept
 
 
 def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
     """Have a record's effects put and dropped, and listed in their lanes."""
-    if isinstance(change, Look):
+    put, drop = change.put, change.drop
+    if not (put or drop):
         return
-    begins = f"{change.owner}:{change.id}:"
-    put: Sequence[Put] = () if isinstance(change, Leave) else change.put
-    drop = [(each, Drop.ANYWAY) for each in change.effects] if isinstance(change, Leave) else change.drop
-    again = [each.effect for each in put]
+    begins, again = f"{change.owner}:{change.id}:", [each.effect for each in put]
     for effect, kind in drop:
         made.off.append(f"f:{effect}")
         if kind is not Drop.ANYWAY:
@@ -224,29 +228,22 @@ def _effects(change: Change, made: PackedRecord, to: PackedCommit) -> None:
         to.put += LANES[lane_of(each.effect)], "+inf" if each.due == PARKED else each.due, begins + each.effect
 
 
-def _leaves(change: Change) -> list[str]:
-    """Return the journal's entries for the leaves of a record: of its chain, and of restrictions that begin to stand,
-    of a message from before the door read.
-    """
-    if isinstance(change, Look):
-        return []
-    found = [change.leaf] if change.leaf else []
-    if isinstance(change, LineChange):
-        found += [
-            Leaf.of_refusal(change.id, name[2:], Restriction.decode(name[2:], kept).since)
-            for name, kept in change.fields.items()
-            if kept and name[:2] == "r:" and is_lasting(name[2:])
-        ]
-    return [each.entry for each in found]
+def _refusals(change: LineChange) -> list[str]:
+    """Return the journal's entries for restrictions that begin to stand: of a message from before the door read."""
+    return [
+        Leaf.of_refusal(change.id, name[2:], Restriction.decode(name[2:], kept).since).entry
+        for name, kept in change.fields.items()
+        if kept and name[:2] == "r:" and is_lasting(name[2:])
+    ]
 
 
-def _marks(records: Sequence[Change], *, sealed: bool) -> list[str]:
-    """Return the journal's marks for the records that a commit changes without a leaf. sealed: the commit has a leaf,
-    which stands for the line, too.
+def _marks(bare: Sequence[Change], *, sealed: bool) -> list[str]:
+    """Return the journal's marks for records that a commit changes without a leaf. sealed: the commit has a leaf, which
+    stands for the line, too.
     """
     return [
-        mark_of(Chained(each.owner.value), each.id)
-        for each in records
-        if not isinstance(each, Look) and each.leaf is None and not (sealed and isinstance(each, LineChange))
+        mark_of(each.owner, each.id)
+        for each in bare
+        if not (sealed and isinstance(each, LineChange))
         and not (isinstance(each, Leave) and each.owner is not Owner.LINE)  # SQL has it
-    ]  # fmt: skip
+    ]

@@ -14,7 +14,7 @@ from consent_engine.domain.effects import LEAVES, WITHOUT_CALLS, Lane, Millis, l
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck
+from consent_engine.ports import LaneDepth, Lanes, Leased, Owner, ServerMemory, Stuck, needed
 from consent_engine.ports.server_memory import ASKED
 
 log = logging.getLogger(__name__)
@@ -64,18 +64,17 @@ class RedisLanes(OfCell, Lanes):
         key = self._cell.record(Owner(owner), record)
         calls.script("swap", [key, self._cell.due[lane]], [f"f:{effect}", raw(kept), parked_of(kept, why), member])
 
-    def may_begin(self, leased: Leased) -> bool:
-        order, calls = leased.order, Calls()
-        if order is None:
-            return True
-        # An activation that may have happened is no longer barred: the BSS is asked for its outcome.
-        in_doubt = order.effects[leased.effect].in_doubt
-        names = () if in_doubt else names_barring(order.doc.carrier, order.doc.plan, order.id)
-        keys = [self._cell.order(order.id), self._cell.line(order.line)]
-        bars = (f"r:{name}" for name in names)
-        held = f"f:{leased.effect}", leased.held.lease
-        calls.script("may_begin", keys, [*held, order.version, self._clock.argument(), *bars])
-        return bool(self._wire.send(calls, prove=True, repeat=True)[0])
+    def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
+        calls = Calls()
+        for each in leased:
+            order = needed(each.order)
+            # An activation that may have happened is no longer barred: the BSS is asked for its outcome.
+            in_doubt = order.effects[each.effect].in_doubt
+            names = () if in_doubt else names_barring(order.doc.carrier, order.doc.plan, order.id)
+            keys = [self._cell.order(order.id), self._cell.line(order.line)]
+            held, bars = (f"f:{each.effect}", each.held.lease), (f"r:{name}" for name in names)
+            calls.script("may_begin", keys, [*held, order.version, self._clock.argument(), *bars])
+        return [bool(answer) for answer in self._wire.send(calls, prove=True, repeat=True)]
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         rows = [part for record, due in dues.items() for part in (due, f"{owner}:{record}:{effect}")]

@@ -56,11 +56,8 @@ class ShardedLanes(OfCells, Lanes):
                 return leased
         return {lane: [] for lane in wanted}
 
-    def may_begin(self, leased: Leased) -> bool:
-        return self._cells.each(
-            [leased], lambda each: each.order.id if each.order else "0000",
-            lambda cell, some: [cell.lanes.may_begin(each) for each in some],
-        )[0]  # fmt: skip
+    def may_begin(self, leased: Sequence[Leased]) -> list[bool]:
+        return self._cells.each(leased, lambda each: each.held.record, lambda cell, some: cell.lanes.may_begin(some))
 
     def postpone(self, effect: str, dues: Mapping[str, Millis], owner: Owner = Owner.ORDER) -> None:
         self._cells.passed(

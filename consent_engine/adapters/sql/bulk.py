@@ -27,6 +27,15 @@ def bulk(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
     connection.exec_driver_sql(written, [tuple(map(row.__getitem__, places)) for row in rows])
 
 
+FROZEN = frozenset({
+    "id", "kind", "request_key", "line", "agent", "placed_by", "plan", "carrier", "placed_at", "started_at",
+    "activated_at", "listed_at", "doc_hash", "offer",
+})  # fmt: skip
+"""Columns that follow from a record's first link, or are its key: they never change, and are not written anew. SQLite
+would take them out of each of their indexes and put them back.
+"""
+
+
 @lru_cache(32)
 def _of_json(table: Table, anew: bool) -> Any:  # noqa: ANN401, FBT001 - the dialect's own Insert
     """Return PostgreSQL's statement for rows in one text of JSON."""
@@ -48,7 +57,7 @@ def _one_row(table: Table, anew: bool) -> tuple[str, list[str]]:  # noqa: FBT001
 
 def _anew(made: Any, table: Table) -> Any:  # noqa: ANN401
     new, old = made.excluded, table.c
-    values = {column.name: new[column.name] for column in table.columns if not column.primary_key}
+    values = {column.name: new[column.name] for column in table.columns if column.name not in FROZEN}
     if old.person.nullable:
         values["person"] = case((old.person.is_(None), None), else_=new.person)
     return made.on_conflict_do_update(index_elements=[*table.primary_key], set_=values)

@@ -180,7 +180,7 @@ PLANS = Table("plans", TABLES, Column("code", String(200), primary_key=True), Co
 LOG = Table(
     "log",
     TABLES,
-    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("leaf", String(43), nullable=False, unique=True),
     Column("entry", Text, nullable=False),
 )

@@ -176,6 +176,6 @@ def test_one_that_stood_still_between_that_lease_and_its_call_looks_again(world,
     unknown = Ended(ACTIVATE, asks.token, world.runner.run(world.bss.ask(doubted.id)))
     drive(world.engine.store, [recording(doubted.id, unknown, now=world.clock.now, held=asks.held)])
     [calls] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
-    assert world.engine.store.lanes.may_begin(calls)
+    assert world.engine.store.lanes.may_begin([calls]) == [True]
     world.say("TD")
-    assert not world.engine.store.lanes.may_begin(calls)
+    assert world.engine.store.lanes.may_begin([calls]) == [False]

@@ -133,8 +133,8 @@ def test_a_lease_of_the_same_number_from_another_instant_begins_no_call(world, c
     for other in others_of(leased.held):
         pending = structs.replace(leased.order.effects[ACTIVATE], leased_at=other.since)
         order = structs.replace(leased.order, effects={**leased.order.effects, ACTIVATE: pending})
-        assert not lanes.may_begin(structs.replace(leased, token=other.token, order=order))
-    assert lanes.may_begin(leased)
+        assert lanes.may_begin([structs.replace(leased, token=other.token, order=order)]) == [False]
+    assert lanes.may_begin([leased]) == [True]
 
 
 @pytest.mark.parametrize("effect", [QUESTION, ACTIVATE, "sms.help"])
@@ -155,7 +155,7 @@ def test_what_is_given_back_twice_takes_no_lease_of_another(world, effect):
 def test_a_look_that_takes_as_long_is_none_and_after_some_it_is_given_back(world, confirmed):
     engine, lanes = worker(world, at_a_look=lambda: world.clock.forward(STOOD_MS))
     world.runner.run(one_slice(engine))
-    assert (world.bss.asked, lanes.looks) == ([], LOOKS)
+    assert (world.bss.asked, lanes.looks) == ([], 1 + LOOKS)
     assert world.engine.show(confirmed.id).effects[ACTIVATE].attempts == 0
 
 
@@ -304,6 +304,6 @@ def test_a_refusal_whose_time_is_over_holds_no_activation_up_at_the_last_look(wo
     world.say("是")
     world.run(Lane.INBOUND)
     [leased] = world.engine.store.lanes.lease(Lane.ACTIVATION, 1)
-    assert world.engine.store.lanes.may_begin(leased)
+    assert world.engine.store.lanes.may_begin([leased]) == [True]
     world.clock.now = until - 1
-    assert not world.engine.store.lanes.may_begin(leased)
+    assert world.engine.store.lanes.may_begin([leased]) == [False]
