@@ -196,7 +196,7 @@ def reference() -> str:
             "A value may stand in a file that `NAME_FILE` names: `CONSENT_SECRET_FILE=/run/secrets/consent`; under",
             "systemd `LoadCredential=secret:/etc/consent/secret` and `CONSENT_SECRET_FILE=%d/secret`.",
             "Durations: `500ms` `90s` `2.5s` `15m` `2h` `1d`. Made from the code by `python docs/settings.py --write`.",
-            "`consent doctor` prints the current values, and where each came from. Most installations need the first",
+            "`consent settings` prints the current values with their sources. Most installations need the first",
             f"{len(GROUPS['For everybody'].split())} and those of their gateway and BSS.",
             "",
             *tables,

@@ -63,8 +63,18 @@ def test_doctor_says_what_is_wrong_and_what_to_type(folder):
     assert done.returncode == 1
     assert "no worker was heard from" in done.stdout
     assert "consent serve" in done.stdout
-    assert "CONSENT_REPLY_WINDOW" in done.stdout
-    assert (folder / "data" / "secret").read_text().strip() not in done.stdout
+    assert "CONSENT_REPLY_WINDOW" not in done.stdout
+
+
+def test_settings_are_shown_with_their_values_and_sources_and_no_secret(folder):
+    consent(folder, "keys", "list")
+    shown = dict(line.split("\t")[:2] for line in consent(folder, "settings").stdout.splitlines())
+    assert shown["CONSENT_REPLY_WINDOW"] == "24h"
+    assert {f"CONSENT_{name.upper()}" for name in Settings.model_fields} - {
+        "CONSENT_ADAPTERS",
+        "CONSENT_UNKNOWN",
+    } <= set(shown)
+    assert (folder / "data" / "secret").read_text().strip() not in consent(folder, "settings").stdout
 
 
 def test_every_command_prints_json_when_asked(folder):
@@ -72,6 +82,7 @@ def test_every_command_prints_json_when_asked(folder):
         ["keys", "list"],
         ["plans", "list"],
         ["stuck"],
+        ["settings"],
         ["held"],
         ["read", "是"],
         ["callable", "13800138000"],
@@ -114,7 +125,7 @@ def test_without_its_secret_data_are_not_opened_and_no_other_secret_is_left_ther
         assert done.stderr.count("\n") == 1
         assert "secret is missing" in done.stderr
         assert {path.name for path in (folder / "data").iterdir()} == before
-    doctor = consent(folder, "doctor", "--brief")
+    doctor = consent(folder, "doctor")
     assert (doctor.returncode, "secret is missing" in doctor.stdout) == (1, True), doctor.stderr
     (folder / "away").rename(secret)
     assert consent(folder, "keys", "list").stdout.startswith("desk\tagent")

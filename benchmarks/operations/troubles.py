@@ -257,8 +257,8 @@ class Night(Run):
         return shown + ([f"workers heard from: {len(said['workers'])}"] if len(said["workers"]) < 2 else [])  # noqa: PLR2004
 
     async def doctor(self) -> list[str]:
-        """Return what `consent doctor --brief` finds wrong."""
-        status, said = await self.typed("doctor", "--brief")
+        """Return what `consent doctor` finds wrong."""
+        status, said = await self.typed("doctor")
         rows = [line.split("\t") for line in said.splitlines()]
         found = [" -> ".join(row[1:3]) for row in rows if row[0] == "bad"]
         return found or ([said.strip().splitlines()[-1]] if status and said.strip() else [])

@@ -42,7 +42,7 @@ def environ(named: Mapping[str, str]) -> dict[str, str]:
 
 def doctor(named: Mapping[str, str], folder: Path) -> Said:
     """Type `consent doctor --all`. Raises AssertionError where its status contradicts its findings."""
-    command = [sys.executable, "-m", "consent_engine", "doctor", "--all", "--brief"]
+    command = [sys.executable, "-m", "consent_engine", "doctor", "--all"]
     run = subprocess.run(
         command, env=environ(named), cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )

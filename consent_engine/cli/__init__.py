@@ -109,7 +109,7 @@ def _line(error: Exception) -> tuple[str, int]:
 def _advice(error: ConsentError) -> str:
     """Return the remedy for an error; "" where its message says it."""
     if "takes no writes" in str(error):  # it is full, a replica, or its disk fails
-        return "`consent doctor --brief` says why"
+        return "`consent doctor` says why"
     if not isinstance(error, StoreUnavailable) or not error.named_by:
         return _ADVICE.get(error.code, "")
     if "AuthenticationError" in str(error):  # the server is up

@@ -1,4 +1,4 @@
-"""`consent doctor`: problems of this installation, each with a remedy."""
+"""`consent doctor`: problems of this installation, each with a remedy; `consent settings`: values and their sources."""
 
 from typing import Annotated
 
@@ -6,25 +6,28 @@ import typer
 
 from consent_engine.cli.tables import announced, table, tell
 
-_BRIEF = typer.Option("--brief", help="Leave the settings out.")
 _ALL = typer.Option("--all", help="Check every record, not only the newest and those due.")
 _MEND = typer.Option("--mend", help="Put back what is surely missing: dues, timers, readers, refusals.")
 
 
 def doctor(
-    brief: Annotated[bool, _BRIEF] = False,  # noqa: FBT002
     everything: Annotated[bool, _ALL] = False,  # noqa: FBT002
     mend: Annotated[bool, _MEND] = False,  # noqa: FBT002
 ) -> int:
     """Look at settings, server, clocks, workers, stuck work, plans and records. Exit status 1: something is bad."""
     from consent_engine.config.settings import Settings
     from consent_engine.doctor import Level, Wanted, examine
-    from consent_engine.doctor.sources import sources
 
     loaded = Settings.load()
-    if not brief:
-        table(("setting", "value", "from"), list(sources(loaded)))
     with announced("still looking: a server that does not answer is waited for"):
         findings = list(examine(loaded, Wanted(all=everything, mend=mend), tell))
     table(("", "found", "do"), [(each.level, each.what, each.do) for each in findings])
     return int(any(each.level is Level.BAD for each in findings))
+
+
+def settings() -> None:
+    """Show every setting: its value, secrets hidden, and its source."""
+    from consent_engine.config.settings import Settings
+    from consent_engine.doctor.sources import sources
+
+    table(("setting", "value", "from"), list(sources(Settings.load())))

@@ -59,7 +59,7 @@ def test_an_archive_that_is_away_is_one_trouble_and_what_waits_for_it_is_counted
     write_out(real.engine.store, "one")
     real.engine.place(Placing("desk", "now", real.request(OTHER)))
     (tmp_path / "archive.sqlite3").rename(tmp_path / "away.sqlite3")
-    _, out, _ = consent("doctor", "--brief")
+    _, out, _ = consent("doctor")
     rows = [line.split("\t") for line in out.splitlines()]
     told = {what.partition(":")[0]: do for level, what, do in rows if level == "bad"}
     gone = next(what for what in told if what.startswith("the archive"))
@@ -77,7 +77,7 @@ def test_with_another_secret_the_doctor_judges_no_record_and_mends_none(real, co
     write_out(real.engine.store, "one")
     before = kept_of(real.client)
     monkeypatch.setenv("CONSENT_SECRET", "another secret")
-    status, out, err = consent("doctor", "--all", "--mend", "--brief")
+    status, out, err = consent("doctor", "--all", "--mend")
     assert (status, err) == (1, "")
     wrong = [line.split("\t")[1] for line in out.splitlines() if line.startswith("bad")]
     assert [each for each in wrong if "simulated" not in each] == [
@@ -91,12 +91,12 @@ def test_data_whose_archive_is_lost_take_another_only_without_their_mark(real, c
     order = real.archived()
     monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/new.sqlite3")
     assert "the archive's file is not there" in consent("show", order.id)[2]
-    assert "restore it from its database's own backup" in consent("doctor", "--brief")[1]
+    assert "restore it from its database's own backup" in consent("doctor")[1]
     assert not (tmp_path / "new.sqlite3").exists(), "looking for it made another one"
     assert consent("backup", str(tmp_path / "kept"))[0] == 1, "an empty archive must not pass for theirs"
     real.client.hdel("ce:meta", "archive")  # as the runbook types it
     assert "no such order" in consent("show", order.id)[2]
-    assert "the archive answers: 0 orders" in consent("doctor", "--brief")[1]
+    assert "the archive answers: 0 orders" in consent("doctor")[1]
 
 
 def test_a_copy_holds_what_is_not_in_the_file_yet(small, tmp_path):
@@ -136,7 +136,7 @@ def test_no_refusal_is_put_in_force_from_the_log_of_another_archive(real, consen
     write_out(elsewhere.engine.store, "one")
     elsewhere.runner.close()
     monkeypatch.setenv("CONSENT_ARCHIVE_URL", f"sqlite:///{tmp_path}/theirs.sqlite3")
-    status, out, _ = consent("doctor", "--all", "--mend", "--brief")
+    status, out, _ = consent("doctor", "--all", "--mend")
     assert status == 1
     assert "this archive is not the one that these data belong to" in out
     assert [line for line in out.splitlines() if "refusal" in line or "sealed last" in line] == []

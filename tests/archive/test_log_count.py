@@ -111,13 +111,13 @@ def test_a_start_a_doctor_and_an_audit_each_say_in_one_line_that_the_count_canno
     assert status == 1
     assert "log\tits count of entries (archive_meta, log) says 'x', and 12 are there" in out
     assert "log\t12 entries of 4 records looked at, 0 of them past retention; 1 wrong" in out
-    status, out, _ = consent("doctor", "--brief")
+    status, out, _ = consent("doctor")
     assert status == 1
     assert "bad\tthe log: its count of entries (archive_meta, log) says 'x'" in out
-    told = consent("doctor", "--brief", "--mend")[1]
+    told = consent("doctor", "--mend")[1]
     assert "ok\tthe log's entries are counted anew: 12" in told
     assert "ok\tthe journal is sealed: 12 entries in the log, 0 on their way" in told
-    assert "counted anew" not in consent("doctor", "--brief", "--mend")[1]
+    assert "counted anew" not in consent("doctor", "--mend")[1]
     assert consent("audit")[0] == 0
     counted(real, "14")
     caplog.clear()

@@ -76,13 +76,13 @@ def test_orders_of_eight_cells_go_the_whole_road(town, settings, tmp_path):
 def the_doctor_looks_everywhere(home, town):
     """At every master, and at every record, in as many cells as the data have, whatever the settings say."""
     all_of_it = f"looked at {ORDERS} orders"
-    told = home.command("doctor", "--all", "--brief").stdout
+    told = home.command("doctor", "--all").stdout
     for master in town.masters():
         assert f"127.0.0.1:{master.port}: 1 replicas in step" in told, told
     for wanted in (f"schema {SCHEMA} in {CELLS} cells", all_of_it, "all of it holds together"):
         assert wanted in told, told
     home.environ["CONSENT_CELLS"] = "4"
-    told = home.command("doctor", "--all", "--brief").stdout
+    told = home.command("doctor", "--all").stdout
     for wanted in (f"CONSENT_CELLS is 4, but these data were written with {CELLS}", all_of_it, "holds together"):
         assert wanted in told, told
 

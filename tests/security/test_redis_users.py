@@ -121,7 +121,7 @@ def test_everything_else_an_installation_does_is_allowed_too(home, redis, walked
                     ["callable", "13800000001"], ["refuse", "13800000009"]):  # fmt: skip
         done = home.command(*command)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
-    looked = home.command("doctor", "--brief").stdout  # its other findings depend on this machine
+    looked = home.command("doctor").stdout  # its other findings depend on this machine
     assert "orders" in looked
     assert "NoPermission" not in looked
     assert {refused.partition(": ")[2] for refused in redis.refused()} <= ASKED_AND_DONE_WITHOUT
@@ -227,7 +227,7 @@ def test_a_certificate_that_is_not_accepted_is_named_and_no_server_is_looked_for
         (address.replace("ca.crt", "gone.crt"), "a file that its address names is not there"),
     ):
         environ = home.environ | {"CONSENT_REDIS_URL": url, "CONSENT_RQ_URL": url}
-        for command in (["workers"], ["consent_engine", "doctor", "--brief"]):
+        for command in (["workers"], ["consent_engine", "doctor"]):
             done = subprocess.run([sys.executable, "-m", *command], env=environ, capture_output=True, text=True,
                                   timeout=HANGS_S, cwd=home.folder, check=False)  # fmt: skip
             assert done.returncode != 0, command
@@ -252,7 +252,7 @@ def test_what_cannot_work_with_this_user_ends_and_tells_no_password(home, redis,
 
 def test_doctor_finds_that_a_user_may_not(home, redis):
     home.environ["CONSENT_REDIS_URL"], kept = redis.url("watch"), home.environ["CONSENT_REDIS_URL"]
-    done = home.command("doctor", "--brief")
+    done = home.command("doctor")
     home.environ["CONSENT_REDIS_URL"] = kept
     assert done.returncode == 1
     assert [line for line in done.stdout.splitlines() if line.startswith("bad")]

@@ -226,7 +226,7 @@ def test_a_server_that_refuses_is_not_called_one_that_is_down(consent, tmp_path)
         assert one_line(consent("keys", "list", **weak)) == f"consent: {said}\n"
         client.config_set("maxmemory", 1)
         told = one_line(consent("refuse", "13800138000", **redis_at(server.url)))
-        assert told == "consent: the store takes no writes now: OutOfMemoryError: `consent doctor --brief` says why\n"
+        assert told == "consent: the store takes no writes now: OutOfMemoryError: `consent doctor` says why\n"
 
 
 @needs.linux

@@ -289,29 +289,29 @@ def _heard(night, outcomes, seconds=0.1):
 def outside_slow(night):
     """Make every call last eight seconds, until none does."""
     _heard(night, [Accepted("m")] * 20, 8)
-    night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")] * 500)
+    night.after["consent doctor"] = lambda: _heard(night, [Accepted("m")] * 500)
 
 
 def outside_down(night):
     """Take the gateway away; it comes back once the doctor has seen that, and a worker runs."""
     _heard(night, [Unavailable("503")] * 40)
-    said = night.consent("consent doctor --brief")[1]
+    said = night.consent("consent doctor")[1]
     assert "has not answered for" in said
     assert "100% of calls" in said
     world = night.world()
-    night.after["consent doctor --brief"] = lambda: (world.place(), night.start("python -m workers"))
+    night.after["consent doctor"] = lambda: (world.place(), night.start("python -m workers"))
 
 
 def outside_refusing(night):
     """Let the gateway refuse our account until the doctor has seen that; then it takes an SMS."""
     _heard(night, [Unavailable("401", refusing=True)] * 3)
-    night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")])
+    night.after["consent doctor"] = lambda: _heard(night, [Accepted("m")])
 
 
 def outside_failing(night):
     """Make every other call fail, until none does."""
     _heard(night, [Unavailable("503"), Accepted("m")] * 20)
-    night.after["consent doctor --brief"] = lambda: _heard(night, [Accepted("m")] * 200)
+    night.after["consent doctor"] = lambda: _heard(night, [Accepted("m")] * 200)
 
 
 def redis_fills(night):
@@ -511,7 +511,7 @@ def gateway_refuses(night):
 def forgetful(night):
     for name, value in (("appendonly", "no"), ("appendfsync", "no"), ("maxmemory-policy", "allkeys-lru")):
         night.client.config_set(name, value)
-    told = night.consent("consent doctor --brief")[1]
+    told = night.consent("consent doctor")[1]
     assert "appendfsync is no" in told
     assert "evicts keys" in told
 
