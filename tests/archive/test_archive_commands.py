@@ -8,10 +8,11 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.api.service.prometheus import look_at, of_store
 from consent_engine.backup.back_up import copy_online
 from consent_engine.domain.admission.order_request import Placing
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.engine.scribe import write_out
-from tests.archive.house import SHORT, Town, broken, kept_of
+from tests.archive.house import SHORT, Town, broken, gone, kept_of
 from tests.conftest import NUMBER, OTHER
 from tests.memory import a_store
 
@@ -106,7 +107,7 @@ def test_a_copy_holds_what_is_not_in_the_file_yet(small, tmp_path):
     assert not (tmp_path / "copy.sqlite3-wal").exists()
     copy = SqlArchive(f"sqlite:///{tmp_path}/copy.sqlite3")
     assert copy.id() == small.archive.id()
-    assert copy.orders([order.id])[order.id].head == order.head
+    assert gone(copy, Order, order.id)[order.id].head == order.head
     copy.close()
 
 
