@@ -1,4 +1,4 @@
-"""The store's scripts, on a server that proves every write on disk."""
+"""The store's scripts: the same cases on fakeredis and on a real server that proves every write on disk."""
 
 import os
 import shutil
@@ -26,6 +26,7 @@ from consent_engine.errors import BrokenRecord, NotDurable, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, Held, LineChange, OrderChange, Posted
 from tests import needs
 from tests.conftest import NUMBER, World
+from tests.memory import fake
 from tests.processes import has_ended
 
 NUMBERS = (NUMBER, *(parse(f"1390013900{n}") for n in range(3)))
@@ -41,13 +42,14 @@ def server():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def world(server):
-    client = connect(server.url)
+@pytest.fixture(params=["fake", "real"])
+def world(request):
+    real = request.param == "real"
+    client = connect(request.getfixturevalue("server").url) if real else fake()
     client.flushdb()
     made = World(client)
     made.engine.store = redis_store(
-        Wire(client, proves=True, replicas=0), lease_ms=60_000, clock=made.clock, seal=Seal("test-secret")
+        Wire(client, proves=real, replicas=0), lease_ms=60_000, clock=made.clock, seal=Seal("test-secret")
     )
     yield made
     made.runner.close()
