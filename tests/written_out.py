@@ -59,7 +59,7 @@ class WrittenOut:
     @property
     def _archive(self) -> SqlArchive:
         archive = self._store.archive
-        archive = vars(archive).get("_archive", archive) if archive is not None else None  # behind one with faults
+        archive = vars(archive).get("behind", archive) if archive is not None else None  # behind one with faults
         if isinstance(archive, SqlArchive):
             return archive
         if self._own is None:
@@ -107,8 +107,3 @@ def listed(store: Store, client: Any, cells: Sequence[Cell] = (Cell(),), seal: S
     """Give a store lists that are never late; return it."""
     store.queries = WrittenOut(store, client, cells, seal)
     return store
-
-
-def nothing_written() -> SqlQueries:
-    """Return the queries of a database to which no scribe has brought anything."""
-    return SqlQueries(_of_its_own())

@@ -12,10 +12,10 @@ from consent_engine.errors import BrokenRecord
 
 if TYPE_CHECKING:
     from consent_engine.config.settings import Settings
+    from consent_engine.engine.audit import Audited
     from consent_engine.engine.audit_checkpoint import Head
     from consent_engine.ports import Log
 
-_FOREVER = 2**62
 _SINCE = typer.Option(
     help="Only entries sealed from this instant on, like 2025-11-25T10:00:00+08:00. It ends without a checkpoint.",
     metavar="T",
@@ -38,10 +38,11 @@ def audit(
     before is brought to the log first.
     """
     from consent_engine.config.settings import Settings
+    from consent_engine.engine.audit import EVER
     from consent_engine.engine.audit import audit as looked
     from consent_engine.engine.scribe import as_of_now
 
-    between = _millis(since, "--since", 0), _millis(until, "--until", _FOREVER)
+    between = _millis(since, "--since", 0), _millis(until, "--until", EVER[1])
     if between[1] <= between[0]:
         raise typer.BadParameter("must be after --since", param_hint="--until")
     known = _known(checkpoint)
@@ -62,7 +63,15 @@ def audit(
     )
     kept = [("checkpoint", now)] if now else []
     table(("record", "found"), [*rows, ("log", f"{summary}; {len(rows):,} wrong"), *kept])
+    _say_what_to_do(found)
     return int(bool(rows))
+
+
+def _say_what_to_do(found: "Audited") -> None:
+    from consent_engine.doctor.rules import RULES
+
+    for damage in dict.fromkeys(fault.damage for fault in found.faults):
+        tell(f"{RULES[damage].what}: {RULES[damage].do}")
 
 
 def _published(settings: "Settings", log: "Log", known: "Head | None") -> tuple[str, list[tuple[str, str]]]:

@@ -323,4 +323,5 @@ def _records(patient: _Patient) -> Iterator[Finding]:
     lease_ms, meta = millis(patient.settings.lease), patient.first.meta()
     with _archive_of(patient, meta) as archive:
         store, plans = _with_sql(patient, archive), patient.registry.catalogue
-        yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans)
+        kept_since = patient.settings.retention().records_before(patient.registry.now())
+        yield from records.records(store, patient.survey, lease_ms, patient.wanted, patient.tell, plans, kept_since)

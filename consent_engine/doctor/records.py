@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 from consent_engine.adapters.redis.inspection import Kind, RedisSurvey
@@ -21,6 +21,8 @@ from consent_engine.domain.line.line import request_key
 from consent_engine.domain.line.restriction import LASTING
 from consent_engine.domain.offer.versions import Listed, Version
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.audit import EVER, Audited, Plans, audit
+from consent_engine.engine.audit_refusals import note_lifted, note_standing
 from consent_engine.engine.recall import pieces
 from consent_engine.engine.revoking import awaits_revocation
 from consent_engine.ports import By, Change, Commit, CommitResult, LineChange, Owner, Store
@@ -28,7 +30,8 @@ from consent_engine.ports.queries import NOTHING, CallQueries, OrderQueries, Pos
 
 PIECE = 200
 SAMPLE = 1_000
-TELL_EVERY = 5_000
+TELL_EVERY, TELL_ENTRIES = 5_000, 100_000
+"""The numbers of orders, and of the log's entries, after which progress is reported."""
 SOME_PIECES = 20
 RESERVED_MS = 3_600_000
 """No request lasts this long: an older reservation without an order is of a process that died."""
@@ -38,8 +41,6 @@ MOST = 10_000_000
 MENDED = "put back what was missing of"
 """The beginning of the finding about mended records."""
 _MEMBER = re.compile(r"([olcer]):([^:]+):((?:sms|wake)\..+|activate|deactivate|read)")
-Plans = Callable[[], Mapping[str, Sequence[Version]]]
-"""Returns every plan that was published, in all its versions."""
 
 
 class _Pending(Protocol):
@@ -88,29 +89,78 @@ class Walk:
     """ids of the records that SQL has as present in Redis"""
     lost: list[str] = field(default_factory=list)
     """those of them, orders, without a record"""
+    kept_since: Millis = 0
+    """what ended before may have been deleted by its class"""
+    by_log: Audited = field(default_factory=Audited)
+    """what the log says, where it was replayed"""
 
     # -- which records ---------------------------------------------------------------------------------------------
 
     def everything(self) -> None:
         """Look at all that is wanted."""
         sql = self.store.queries
-        self._all_of(Owner.ORDER, Kind.ORDER, sql.orders if sql is not NOTHING else None)
+        self._all_of(Owner.ORDER, sql.orders if sql is not NOTHING else None)
         if self.lost:  # one that has left for good meanwhile is present no more
             left = self.store.archive.versions(self.lost) if self.store.archive is not None else {}
             self.found["gone"] += [each for each in self.lost if each not in left]
-        for kind in (Kind.LINE, Kind.INBOX) if self.wanted.all else ():
-            for ids in self.survey.names(kind):
+        if self.wanted.all:
+            for ids in chain(self.store.records.names(Owner.LINE), self.survey.names(Kind.INBOX)):
                 self.lines |= dict.fromkeys(ids)
-        self._all_of(Owner.CALL, Kind.CALL, sql.calls if sql is not NOTHING else None)
+        self._all_of(Owner.CALL, sql.calls if sql is not NOTHING else None)
         for page in self._listed(sql.endings.open, PIECE) if sql is not NOTHING else ():
             self.look(Owner.ENDING, page)
         self._due()
         for piece in pieces(list(self.lines), PIECE):
             self.look(Owner.LINE, piece)
         if self.wanted.all:
-            refusals.look(self)
+            size = self.store.log.size() if self.store.log is not None else 0
+            self._log()
+            self._refusals()
+            if self.store.log is not None:
+                self._unlogged(size)
 
-    def _all_of(self, owner: Owner, kind: Kind, sql: OrderQueries | CallQueries | None) -> None:
+    def _log(self) -> None:
+        """Replay the log, and note all that is not as it says."""
+        far = 0
+
+        def tell(read: Audited) -> None:
+            nonlocal far
+            if read.entries // TELL_ENTRIES > far:
+                far = read.entries // TELL_ENTRIES
+                self.tell(f"looked at {read.entries:,} entries of the log")
+
+        liftings = chain.from_iterable(self.survey.lifted())
+        self.by_log = audit(self.store, self.kept_since, EVER, tell, self.plans, liftings)
+        for fault in self.by_log.faults:
+            self.found[fault.damage].append(fault.of)
+
+    def _refusals(self) -> None:
+        """Note lines whose refusal is gone and was not lifted; put it back if this mends."""
+        store, log = self.store, self.by_log
+        lost = {*refusals.off_their_lines(store), *refusals.named(log.lost, self.plans)}
+        lost |= {*refusals.not_lifted(store, self.survey, self.refused, log.refusals)}
+        for some in pieces(sorted(lost), PIECE):
+            self.found["unrefused"] += [line for line, _ in some]
+            if self.wanted.mend and (back := [each for each in some if each[1]]):
+                store.inbox.receive([refusals.put_back(*each) for each in back])
+                self.mended += [f"{line} refusal" for line, _ in back]
+
+    def _unlogged(self, size: int) -> None:
+        """Note refusals and liftings that the log lacks; have them noted there if this mends. size: how many entries
+        the log had before it was replayed
+        """
+        store, known, mends = self.store, self.by_log.refusals, self.wanted.mend
+        for acts in pieces(known.lifted, PIECE):
+            lacking = refusals.unlifted(store, acts)
+            self.found["unlifted"] += [leaf.record for _, leaf in lacking]
+            if mends and lacking and note_lifted(store, lacking):
+                self.mended += [f"{leaf.record} log entry" for _, leaf in lacking]
+        for some in pieces(refusals.unlogged(store, self.lasting, size, known), PIECE):
+            self.found["unlogged"] += [line for line, _ in some]
+            if mends and note_standing(store, some):
+                self.mended += [f"{line} log entry" for line, _ in some]
+
+    def _all_of(self, owner: Owner, sql: OrderQueries | CallQueries | None) -> None:
         """Look at the records that SQL has as present, newest first; then at all others that Redis has; or at some, up
         to the sample, where the scribe is behind or SQL cannot be asked.
         """
@@ -121,7 +171,7 @@ class Walk:
             self.look(owner, page)
         if not wanted.all and sql and not self.store.journal.waiting().count:
             return
-        for ids in self.survey.names(kind, None if wanted.all else SOME_PIECES):
+        for ids in self.store.records.names(owner, None if wanted.all else SOME_PIECES):
             if not wanted.all and len(seen) >= wanted.sample:
                 return
             for piece in pieces([each for each in dict.fromkeys(ids) if each not in seen], PIECE):
@@ -201,10 +251,10 @@ class Walk:
         twice = archive.recall(Order, keys, By.KEY) if archive is not None and others else {}
         until = now - REVOKING_MS
         listed = {code: Listed.of(_known_by(versions, until), now) for code, versions in self.plans().items()}
-        known, dues = self._known(ids), self._dues(Owner.ORDER, orders)
+        dues = self._dues(Owner.ORDER, orders)
         return [
             FoundOrder(
-                owner=Owner.ORDER, record=order, now=now, dues=dues[name], known=name in known,
+                owner=Owner.ORDER, record=order, now=now, dues=dues[name],
                 line=lines.get(order.line), call=calls.get(order.doc.call_id),
                 other=name in others and (
                     others[name] in there or any(each.id != name for each in twice.get(request_key(name), ()))
@@ -224,7 +274,7 @@ class Walk:
         dues = self._dues(Owner.LINE, lines)
         return [
             FoundLine(
-                owner=Owner.LINE, record=line, now=now, dues=dues[name], known=True, unread=unread[name],
+                owner=Owner.LINE, record=line, now=now, dues=dues[name], unread=unread[name],
                 orders={each.order: orders[each.order] for each in line.entries if each.order in orders},
                 lost=[each.order for each in line.entries if each.order in lost],
             )
@@ -239,10 +289,10 @@ class Walk:
         there = [*self.store.records.look(calls=list(others.values())).calls.values()]
         kept = archive.recall(Call, keys, By.KEY) if archive is not None and keys else {}
         there += [each.record for some in kept.values() for each in some if each.record]
-        known, dues = self._known(ids, calls=True), self._dues(Owner.CALL, found.calls)
+        dues = self._dues(Owner.CALL, found.calls)
         return [
             FoundCall(
-                owner=Owner.CALL, record=call, now=found.now, dues=dues[name], known=name in known,
+                owner=Owner.CALL, record=call, now=found.now, dues=dues[name],
                 other=name in others and any(
                     each.id != name and not {*each.recording_keys}.isdisjoint(call.recording_keys) for each in there
                 ),
@@ -254,17 +304,9 @@ class Walk:
         found = self.store.records.look(endings=ids)
         dues = self._dues(Owner.ENDING, found.endings)
         return [
-            FoundEnding(owner=Owner.ENDING, record=each, now=found.now, dues=dues[name], known=True)
+            FoundEnding(owner=Owner.ENDING, record=each, now=found.now, dues=dues[name])
             for name, each in found.endings.items()
         ]
-
-    def _known(self, ids: Sequence[str], *, calls: bool = False) -> set[str]:
-        """Return those of these records that SQL has; all, where it is not asked."""
-        rest = [each for each in ids if each not in self.present]
-        if not rest or not self.wanted.all or self.store.queries is NOTHING:
-            return set(ids)
-        sql = self.store.queries.calls if calls else self.store.queries.orders
-        return {*ids} - {*rest} | sql.known(rest)
 
     def _dues(self, owner: Owner, records: Mapping[str, _Pending]) -> Mapping[str, Mapping[str, float | None]]:
         """Return when the effects of these records are due."""
@@ -331,11 +373,12 @@ class Walk:
 
 def records(
     store: Store, survey: RedisSurvey, lease_ms: int, wanted: Wanted, tell: Callable[[str], None], plans: Plans = dict,
+    kept_since: Millis = 0,
 ) -> Iterator[Finding]:  # fmt: skip
     """Check the records and yield the findings. store: without its archive and log when these cannot be asked · tell:
-    reports progress · plans: returns all that were published
+    reports progress · plans: returns all that were published · kept_since: what ended before may have been deleted
     """
-    walk = Walk(store, survey, lease_ms, wanted, plans, tell)
+    walk = Walk(store, survey, lease_ms, wanted, plans, tell, kept_since=kept_since)
     walk.everything()
     looked = walk.looked
     if walk.mended:

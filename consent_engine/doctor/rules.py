@@ -9,7 +9,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from msgspec import Struct
 
 from consent_engine.doctor.findings import Level
-from consent_engine.doctor.journal import LATE_MS
 from consent_engine.domain.call.call import ABANDONED_AFTER_MS, Call, CallState
 from consent_engine.domain.call.ending import Ending
 from consent_engine.domain.call.review import Verdict
@@ -32,25 +31,17 @@ GRACE_MS = 3_600_000
 
 
 class Found(Struct, frozen=True):
-    """A record as it was read. dues: of each pending effect, when it is due; None: it is in no due-set · known: whether
-    SQL has the record
-    """
+    """A record as it was read. dues: of each pending effect, when it is due; None: it is in no due-set"""
 
     owner: Owner
     record: Order | Line | Call | Ending
     now: Millis
     dues: Mapping[str, float | None]
-    known: bool
 
     @property
     def name(self) -> str:
         """The id that people are given."""
         return self.record.id
-
-    @property
-    def came(self) -> Millis:
-        """Since when SQL should have it."""
-        return self.now
 
     @property
     def misnamed(self) -> bool:
@@ -87,10 +78,6 @@ class FoundOrder(Found, frozen=True):
     call: Call | None
     other: bool
     taken_back: bool
-
-    @property
-    def came(self) -> Millis:
-        return self.record.doc.placed_at
 
     @property
     def is_open(self) -> bool:
@@ -152,12 +139,11 @@ class FoundCall(Found, frozen=True):
     other: bool
 
     @property
-    def came(self) -> Millis:
-        return self.record.began.registered_at
-
-    @property
     def late(self) -> bool:
-        return self.record.state is CallState.UP and self.came < self.now - ABANDONED_AFTER_MS - GRACE_MS
+        return (
+            self.record.state is CallState.UP
+            and self.record.began.registered_at < self.now - ABANDONED_AFTER_MS - GRACE_MS
+        )
 
     @property
     def untimed(self) -> bool:
@@ -166,7 +152,7 @@ class FoundCall(Found, frozen=True):
 
     def lacks(self) -> Iterator[Put]:
         if self.untimed:
-            put = abandoning(self.came)
+            put = abandoning(self.record.began.registered_at)
             yield Put(put.effect, max(self.now, put.due), put.pending)
 
 
@@ -244,9 +230,17 @@ RULES: Mapping[str, Rule[Any]] = {
     "member": Rule(WARN, "entries of due-sets that the engine did not write",
                    "which program writes into this Redis?"),
     "idle": Rule(WARN, "entries of due-sets that no record wants", "nothing: each is removed when it is due"),
-    "unlisted": Rule(BAD, "orders or calls that SQL lacks, though the scribe had time to write them",
-                     "is a worker running, and does SQL answer? If so, keep the data, and report it",
-                     Found, lambda found: not found.known and found.now - found.came > LATE_MS),
+    "dropped": Rule(BAD, "records that lack events which the log has, are gone, or cannot be read", BACKUP),
+    "rewritten": Rule(BAD, "records whose history is another one than the log has", BACKUP),
+    "unsealed": Rule(BAD, "records with events that no journal named, or whose entries were taken out of it",
+                     "keep the data, and report it: who else writes into this Redis, and into SQL?"),
+    "unlisted": Rule(BAD, "records that SQL lacks, though the log has them: no list names them",
+                     "restore the database's newest backup beside it: docs/operations.md"),
+    "misfiled": Rule(BAD, "records whose row in SQL says otherwise than the record: lists and searches go by it",
+                     "who else writes into this database? Restore its newest backup beside it: docs/operations.md"),
+    "resold": Rule(BAD, "plans that are not as they were sold: their catalogue was changed", BACKUP),
+    "log": Rule(BAD, "entries of the log that are gone, written anew or unreadable",
+                "keep the data, and restore the archive from its newest backup: docs/operations.md"),
     "callless": Rule(BAD, "orders whose call is neither in Redis nor in the archive, or cannot be read", BACKUP,
                      FoundOrder, lambda order: order.call is None),
     "ungated": Rule(BAD, "open orders that nothing bars, though their call is up or its review contested", MEND,

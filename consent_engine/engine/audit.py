@@ -10,6 +10,7 @@ as it was sold: an order's first link covers the hash of its plan, and the log c
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from consent_engine.domain.seal import LIFTED, Chained, Leaf
 from consent_engine.engine.audit_refusals import Refusals
 from consent_engine.engine.recall import Lookup, pieces
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports import OWNERS, PARTS, ReportFilter, Store
+from consent_engine.ports import OWNERS, PARTS, Recorded, ReportFilter, Store, needed
 from consent_engine.ports.queries import Position
 
 PIECE = 500
@@ -33,26 +34,62 @@ CELLS_APART_MS = 60_000
 """A record that is no longer than this after the log's first entry is not missed there: a log that was begun anew may
 have another cell's first entry before it.
 """
-DROPPED = "dropped from the log"
+UNSEALED = "not in the log: none of its events is there"
 UNREFUSED = "a refusal is gone: the log has no lifting of it"
 Wrong = tuple[str, str]
 """The name of a record, of entries or of a plan, and what is wrong with it."""
 Between = tuple[Millis, Millis]
+EVER: Between = (0, 2**62)
+"""All of the log."""
 Plans = Callable[[], Mapping[str, tuple[Version, ...]]]
 """Returns the versions of every plan in the catalogue."""
+
+
+class Damage(StrEnum):
+    """The kinds of damage, by the names of their rules (`doctor/rules.py`)."""
+
+    DROPPED = "dropped"
+    REWRITTEN = "rewritten"
+    UNSEALED = "unsealed"
+    UNREADABLE = "unreadable"
+    UNLISTED = "unlisted"
+    MISFILED = "misfiled"
+    UNREFUSED = "unrefused"
+    RESOLD = "resold"
+    LOG = "log"
+
+
+class Fault(NamedTuple):
+    """A damage. of: the record, the entries or the plan · said: how it differs"""
+
+    damage: Damage
+    of: str
+    said: str
 
 
 @dataclass(slots=True)
 class Audited:
     """The result of an audit. expired: entries of records deleted by retention · damaged: entries that `newest` cannot
-    read
+    read · refusals: those that the log has · lost: line and head of those that are gone
     """
 
     entries: int = 0
     records: int = 0
     expired: int = 0
     damaged: int = 0
-    wrong: list[Wrong] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    refusals: Refusals = field(default_factory=Refusals)
+    lost: Sequence[tuple[str, str]] = ()
+
+    @property
+    def wrong(self) -> list[Wrong]:
+        """What is named, and how it differs."""
+        return [(fault.of, fault.said) for fault in self.faults]
+
+    def missing(self, store: Store, liftings: Iterable[str] | None) -> None:
+        """Note the refusals that are gone."""
+        self.lost = self.refusals.missing(store, liftings)
+        self.faults += [Fault(Damage.UNREFUSED, line, UNREFUSED) for line, _ in self.lost]
 
 
 class Chain(NamedTuple):
@@ -71,7 +108,7 @@ class _Replay:
     def __init__(self, store: Store, kept_since: Millis) -> None:
         self.newest: dict[str, Leaf] = {}
         self.expired = 0
-        self.wrong: dict[str, str] = {}
+        self.wrong: dict[str, Fault] = {}
         self.sold: dict[tuple[str, int, str], str] = {}
         """The plans that orders were placed under, each with one of these orders."""
         self._store, self._kept_since = store, kept_since
@@ -96,23 +133,23 @@ class _Replay:
             self._of_lines[leaf.record] = set()
         self._of_lines.setdefault(leaf.record, set()).add(leaf)
 
-    def _differs(self, leaf: Leaf, kept: Chain | None) -> str | None:
-        of_line = leaf.of is Chained.LINE
+    def _differs(self, leaf: Leaf, kept: Chain | None) -> Fault | None:
+        of_line, damage, said = leaf.of is Chained.LINE, Damage.DROPPED, ""
         if kept is None and not of_line and leaf.at < self._kept_since:
             self.expired += 1
         elif kept is None:
             gone = f"dropped, or cannot be read: the log has its event {leaf.seq}"
-            return "cannot be read: the log has its events" if of_line else gone
+            said = "cannot be read: the log has its events" if of_line else gone
         elif of_line and not kept.publics:
             return None  # it went with its number
         elif kept.last.seq < leaf.seq:
             of = "line" if of_line else "record"
-            return f"dropped: the log has event {leaf.seq}, the {of} says {kept.last.seq}"
+            said = f"dropped: the log has event {leaf.seq}, the {of} says {kept.last.seq}"
         elif chain("", kept.publics[: leaf.seq + 1]) != leaf.head:
-            return f"written anew: up to event {leaf.seq} it is not what the log has"
-        return None
+            damage, said = Damage.REWRITTEN, f"written anew: up to event {leaf.seq} it is not what the log has"
+        return Fault(damage, leaf.record, said) if said else None
 
-    def ended(self, until: Millis) -> Iterator[Wrong]:
+    def ended(self, until: Millis) -> Iterator[Fault]:
         """Yield what is wrong once the log is read, with the records that have events that are neither in the log nor
         on their way there.
         """
@@ -125,9 +162,9 @@ class _Replay:
                 if newest.of is Chained.LINE and came:
                     continue  # it began anew, or got more events, since the log was read
                 if record in self.wrong:
-                    yield record, self.wrong[record]
+                    yield self.wrong[record]
                 elif record in ahead and not came and newest.seq < ahead[record].seq:
-                    yield record, f"not in the log: what came after event {newest.seq}"
+                    yield Fault(Damage.UNSEALED, record, f"not in the log: what came after event {newest.seq}")
 
     def _ahead(self, last: Leaf, until: Millis) -> bool:
         """Whether the last event of a record was not found in the log."""
@@ -138,31 +175,32 @@ class _Replay:
 
 def audit(
     store: Store, kept_since: Millis, between: Between, tell: Callable[[Audited], None] = lambda _: None,
-    plans: Plans | None = None,
+    plans: Plans | None = None, liftings: Iterable[str] | None = None,
 ) -> Audited:  # fmt: skip
-    """Check every log entry of a period. Reads only. tell: receives the progress now and then · plans: the catalogue,
-    which must have each plan as the period's orders were sold it; None leaves it out.
+    """Check every log entry of a period, and every record that came in it. Reads only. tell: receives the progress now
+    and then · plans: the catalogue, which must have each plan as the period's orders were sold it; None leaves it out ·
+    liftings: the records of all that are known; None: the newest are looked at
 
     kept_since: what ended before may have been deleted by its class. Raises StoreUnavailable and ArchiveUnavailable;
     NotOurArchive for another installation's log: it would find nothing wrong there, or everything.
     """
     if store.log is not None:
         store.bound_archive()
-    found, replay, refusals = Audited(), _Replay(store, kept_since), Refusals()
+    found, replay = Audited(), _Replay(store, kept_since)
     for piece in _pieces(store, found, between[0]):
         leaves = [leaf for leaf in piece if _is_in(between, leaf)]
         found.entries += len(leaves)
         # With the liftings after the period: what they lifted is not missing.
-        refusals.note([leaf for leaf in _of_refusals(piece) if leaf.seq == LIFTED or _is_in(between, leaf)])
+        found.refusals.note([leaf for leaf in _of_refusals(piece) if leaf.seq == LIFTED or _is_in(between, leaf)])
         replay.note(_of_records(leaves))
         tell(found)
-    found.records = len(replay.newest) + len({line for line, _ in refusals.standing})
+    found.records = len(replay.newest) + len({line for line, _ in found.refusals.standing})
     found.expired = replay.expired
-    found.wrong += replay.ended(between[1])
-    found.wrong += _misfiled(store, ((leaf.of, leaf.record) for leaf in replay.newest.values()))
-    found.wrong += _unlogged(store, replay.newest, kept_since, between)
-    found.wrong += _resold(replay.sold, plans) if plans else ()
-    found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
+    found.faults += replay.ended(between[1])
+    found.faults += _misfiled(store, ((leaf.of, leaf.record) for leaf in replay.newest.values()))
+    found.faults += _unlogged(store, replay.newest, kept_since, between)
+    found.faults += _resold(replay.sold, plans) if plans else ()
+    found.missing(store, liftings)
     return found
 
 
@@ -172,33 +210,31 @@ def newest(store: Store, kept_since: Millis, most: int = PIECE) -> Audited:
 
     Raises StoreUnavailable and ArchiveUnavailable.
     """
-    found, replay, refusals, leaves = Audited(), _Replay(store, kept_since), Refusals(), list[Leaf]()
+    found, replay, leaves = Audited(), _Replay(store, kept_since), list[Leaf]()
     for _, entry, _ in store.log.newest(most) if store.log is not None else ():
         try:
             leaves.append(Leaf.decode(entry))
         except BrokenRecord:
             found.damaged += 1
-    refusals.note(_of_refusals(leaves))
+    found.refusals.note(_of_refusals(leaves))
     # Lines are left to the whole log: one that began anew seems to be another one.
     compared = [leaf for leaf in _of_records(leaves) if leaf.of is not Chained.LINE]
     replay.note(compared)
-    found.entries = len(compared) + len(refusals.standing)
-    found.wrong += [(line, UNREFUSED) for line, _ in refusals.missing(store)]
-    found.wrong += replay.wrong.items()
+    found.entries = len(compared) + len(found.refusals.standing)
+    found.missing(store, None)
+    found.faults += replay.wrong.values()
     return found
 
 
-def refusals_of(store: Store, tell: Callable[[Audited], None] = lambda _: None, first: int = 0) -> Refusals:
-    """Return the refusals and registrations that stand by the log, read from an entry on. tell: receives the progress.
+def refusals_of(store: Store, first: int) -> Refusals:
+    """Return the refusals and registrations that stand by the log, read from an entry on.
 
     Raises StoreUnavailable and ArchiveUnavailable.
     """
-    found, refusals = Audited(), Refusals()
+    found = Audited()
     for piece in _pieces(store, found, 0, first):
-        refusals.note(_of_refusals(piece))
-        found.entries += len(piece)
-        tell(found)
-    return refusals
+        found.refusals.note(_of_refusals(piece))
+    return found.refusals
 
 
 def _is_in(between: Between, leaf: Leaf) -> bool:
@@ -235,22 +271,27 @@ def _pieces(store: Store, found: Audited, since: Millis, first: int = 0) -> Iter
         leaves = []
         for n, entry, hashed in rows:
             if n != expected:
-                found.wrong.append((f"entries {expected} to {n - 1}", DROPPED))
+                found.faults.append(_gap(expected, n))
             expected = n + 1
             try:
                 leaf = Leaf.decode(entry)
             except BrokenRecord as error:
-                found.wrong.append((f"entry {n}", str(error)))
+                found.faults.append(Fault(Damage.LOG, f"entry {n}", str(error)))
                 continue
             if digest(entry) != hashed:
-                found.wrong.append((f"entry {n}", "written anew in the log: its hash is another one's"))
+                anew = "written anew in the log: its hash is another one's"
+                found.faults.append(Fault(Damage.LOG, f"entry {n}", anew))
             leaves.append(leaf)
         yield leaves
     if (end := cut(store)) is not None:
-        found.wrong.append(end)
+        found.faults.append(end)
 
 
-def cut(store: Store) -> Wrong | None:
+def _gap(first: int, end: int) -> Fault:
+    return Fault(Damage.LOG, f"entries {first} to {end - 1}", "dropped from the log")
+
+
+def cut(store: Store) -> Fault | None:
     """Return the missing end of the log, or its count of entries that cannot be right, and what is wrong with it.
 
     Raises ArchiveUnavailable.
@@ -258,8 +299,8 @@ def cut(store: Store) -> Wrong | None:
     try:
         end, size = store.log.ends() if store.log is not None else (0, 0)
     except BrokenRecord as error:
-        return "log", str(error)
-    return (f"entries {end} to {size - 1}", DROPPED) if size > end else None
+        return Fault(Damage.LOG, "log", str(error))
+    return _gap(end, size) if size > end else None
 
 
 # -- the records -------------------------------------------------------------------------------------------------------
@@ -285,10 +326,10 @@ def _chains(store: Store, wanted: Iterable[tuple[Chained, str]]) -> dict[str, Ch
 _NO_EVENT = Leaf(Chained.LINE, "", -1, 0, "")
 
 
-def _unlogged(store: Store, known: Mapping[str, Leaf], kept_since: Millis, between: Between) -> Iterator[Wrong]:
-    """Yield the records that came in a period and are neither in the log nor in the journal, and those whose columns
-    differ from their record. known: the records that the log has. Those whose last event is older than the log have no
-    entry, and need none.
+def _unlogged(store: Store, known: Mapping[str, Leaf], kept_since: Millis, between: Between) -> Iterator[Fault]:
+    """Yield the records that came in a period and are neither in the log nor in the journal, those that SQL lacks, and
+    those whose columns differ from their record. known: the records that the log has. Those whose last event is older
+    than the log have no entry, and need none.
     """
     began = _began(store)
     if began is None:
@@ -299,14 +340,34 @@ def _unlogged(store: Store, known: Mapping[str, Leaf], kept_since: Millis, betwe
             there = _chains(store, ((kind, record) for record in rest))
             ahead = [each.last for each in there.values() if began + CELLS_APART_MS < each.last.at < between[1]]
             noted = _noted(store, [last.entry for last in ahead])
-            lacks = (last.record for last in ahead if last.entry not in noted)
-            yield from ((record, "not in the log: none of its events is there") for record in lacks)
+            yield from (Fault(Damage.UNSEALED, last.record, UNSEALED) for last in ahead if last.entry not in noted)
             unread = (record for record in rest if record not in there and rows[record] >= kept_since)
-            yield from ((record, "cannot be read, and nothing of it is in the log") for record in unread)
+            said = "cannot be read, and nothing of it is in the log"
+            yield from (Fault(Damage.UNREADABLE, record, said) for record in unread)
             yield from _misfiled(store, ((kind, record) for record in rest))
+    for of in PARTS if store.archive is not None else ():
+        for names in store.records.names(OWNERS[of]):
+            yield from _unlisted(store, of, names, between)
 
 
-def _misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[Wrong]:
+def _unlisted(store: Store, kind: type[Recorded], names: Sequence[str], between: Between) -> Iterator[Fault]:
+    """Yield those of these records of the store that SQL lacks, and that are not on their way there: no list names
+    them, and the log may have none of their events. SQL is asked again at the end: what left the journal meanwhile is
+    there.
+    """
+    archive = needed(store.archive)
+    lacking = {*names} - archive.known(kind, names)
+    there = _chains(store, ((Chained(OWNERS[kind].value), name) for name in lacking)) if lacking else {}
+    lasts = {name: each.last for name, each in there.items() if between[0] <= each.last.at < between[1]}
+    waiting = store.journal.among({last.entry for last in lasts.values()}) if lasts else set()
+    lost = {name for name, last in lasts.items() if last.entry not in waiting}
+    for name in sorted(lost - archive.known(kind, list(lost))):
+        has = store.log is not None and store.log.has(lasts[name].entry)
+        damage, said = (Damage.UNLISTED, "SQL has no row of it") if has else (Damage.UNSEALED, UNSEALED)
+        yield Fault(damage, name, said)
+
+
+def _misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[Fault]:
     """Yield the records whose row has columns that differ from the record, with the columns' names."""
     archive = store.archive
     if archive is None:
@@ -315,7 +376,7 @@ def _misfiled(store: Store, wanted: Iterable[tuple[Chained, str]]) -> Iterator[W
     for kind in PARTS:
         for some in pieces(by_kind[Chained(OWNERS[kind].value)], PIECE):
             for record, columns in archive.misfiled(kind, some).items():
-                yield record, f"its row in the archive was changed: {', '.join(columns)}"
+                yield Fault(Damage.MISFILED, record, f"its row in the archive was changed: {', '.join(columns)}")
 
 
 def _by_kind(wanted: Iterable[tuple[Chained, str]]) -> dict[Chained, list[str]]:
@@ -354,7 +415,7 @@ def _between(page: _Listed, between: Between) -> Iterator[Mapping[str, Millis]]:
         before = rows[-1]
 
 
-def _resold(sold: Mapping[tuple[str, int, str], str], plans: Plans) -> Iterator[Wrong]:
+def _resold(sold: Mapping[tuple[str, int, str], str], plans: Plans) -> Iterator[Fault]:
     """Yield the plans that do not stand as they were sold, and how they differ. A version that nobody bought yet, the
     instants from which a tariff is public, and who approved it, are in no order: nothing here would show that they
     changed.
@@ -362,11 +423,15 @@ def _resold(sold: Mapping[tuple[str, int, str], str], plans: Plans) -> Iterator[
     try:
         hashes = {(code, each.number): each.plan.hash for code, all_of in plans().items() for each in all_of}
     except (KeyError, TypeError, ValueError):
-        yield "plans", "cannot be read: a record of the catalogue was changed or damaged"
+        said = "cannot be read: a record of the catalogue was changed or damaged"
+        yield Fault(Damage.RESOLD, "plans", said)
         return
     for (code, number, hashed), order in sold.items():
         stands = hashes.get((code, number))
         if stands is None:
-            yield f"plan {code}", f"version {number} is gone: order {order} was placed under it"
+            said = f"version {number} is gone: order {order} was placed under it"
         elif stands != hashed:
-            yield f"plan {code}", f"version {number} is not as it was sold: order {order} has another hash of it"
+            said = f"version {number} is not as it was sold: order {order} has another hash of it"
+        else:
+            continue
+        yield Fault(Damage.RESOLD, f"plan {code}", said)

@@ -134,15 +134,9 @@ def back(record: Recorded, kept: Mapping[str, str], above: int, put: tuple[Put, 
     """Return the change that puts a record into the store as SQL has it, `above` versions higher. kept: its fields"""
     fields = {name: value for name, value in kept.items() if name not in _WRITTEN and name[:2] != "f:"}
     fields["v"] = str(record.version + above)
-    match record:
-        case Order() as order:
-            return OrderChange(order, 0, None, fields, put)
-        case Call() as call:
-            return ChainChange(call, None, fields, put)
-        case Ending() as ending:
-            return ChainChange(ending, None, fields, put)
-        case Report() as report:
-            return ChainChange(report, None, fields, put)
+    if isinstance(record, Order):
+        return OrderChange(record, 0, None, fields, put)
+    return ChainChange(record, None, fields, put)
 
 
 # -- for readers -------------------------------------------------------------------------------------------------------

@@ -94,6 +94,9 @@ class Archive(Protocol):
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the versions of those of these orders that are archived."""
 
+    def known(self, kind: type[Recorded], ids: Sequence[str]) -> set[str]:
+        """Return those of these records that are here, wherever else they are."""
+
     def misfiled(self, kind: type[Recorded], ids: Sequence[str]) -> dict[str, list[str]]:
         """Return those of these records whose row has columns that differ from the record in it, with their names. One
         that cannot be read is not among them.

@@ -98,9 +98,6 @@ class OrderQueries(Protocol):
     def present(self, before: Position | None, limit: int, plan: str | None = None) -> list[Position]:
         """Return the places of orders that the store has, newest first. plan: only those for it"""
 
-    def known(self, orders: Sequence[str]) -> set[str]:
-        """Return those of these orders that SQL has, wherever else they are."""
-
     def with_tail(self, tail: str, most: int) -> list[str]:
         """Return orders whose ids end in `tail`, newest first, of the newest MOST_SEARCHED."""
 
@@ -144,9 +141,6 @@ class CallQueries(Protocol):
 
     def present(self, before: Position | None, limit: int) -> list[Position]:
         """Return the places of calls that the store has, newest first."""
-
-    def known(self, calls: Sequence[str]) -> set[str]:
-        """Return those of these calls that SQL has, wherever else they are."""
 
     def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
         """Return pending or contested calls, those that have been over for longest first; as `page`."""

@@ -1,6 +1,6 @@
 """The port to records (orders, lines, calls, endings, reports), read whole and changed by commits; and its types."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol, TypeVar, cast
 
@@ -293,6 +293,11 @@ class LiftResult(StrEnum):
 
 class Records(Protocol):
     """The records that can still change; a decision is saved whole or not at all."""
+
+    def names(self, owner: Owner, pieces: int | None = None) -> Iterator[list[str]]:
+        """Yield the ids of all records of a kind, piece by piece; one may come twice. pieces: how many at most of each
+        part
+        """
 
     def part(self, record: str) -> int:
         """Return the number of the part of the store (cell) that keeps a record: each part fails on its own."""

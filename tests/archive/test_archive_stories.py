@@ -24,6 +24,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
 from consent_engine.engine.leave import LEFT
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
+from consent_engine.ports import By
 from tests.archive.house import LONG, Town, emptied, gone
 from tests.conftest import recording_of
 from tests.integration.promises.checks import HOURS, NUMBERS
@@ -51,10 +52,10 @@ class Faulty:
             raise ArchiveUnavailable("it does not say")
         return gone
 
-    def recall(self, *wanted):
-        if self.fault:
+    def recall(self, kind, names, by=By.ID):
+        if self.fault and by is not By.ID:
             raise ArchiveUnavailable("away")
-        return self.behind.recall(*wanted)
+        return self.behind.recall(kind, names, by)
 
 
 class AtOnce(ThreadPoolExecutor):
@@ -97,6 +98,7 @@ class Leaving(Promises):
     def __init__(self, archive, client):
         super().__init__(client)
         self.archive = Faulty(emptied(archive))
+        self.left = set()
         before = self.world
         self.world = Remembering(before.client, self.archive, policy=RETRIES)
         self.world.runner.close()
@@ -211,6 +213,9 @@ class Leaving(Promises):
 
     def somebody_minds(self, shown):
         live = self.world.live(list(shown))
+        self.left |= shown.keys() - live.keys()
+        self.came_back = frozenset(self.left & live.keys())
+        self.done["came back"] += len(self.came_back)
         super().somebody_minds({order: shown[order] for order in live})
 
     def teardown(self):
@@ -249,6 +254,7 @@ def tell(where, make, most):
     assert counts["stories"] >= most
     assert counts["asked again when it had left"]
     assert counts["archived"]
+    assert counts["came back"]
     assert all(counts[f"died at {step}"] for step in ("let_go", "commit", "forget"))
 
 

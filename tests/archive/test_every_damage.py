@@ -1,17 +1,22 @@
-"""The list of all damages that `consent audit` names, each made once; that of `consent doctor` is in test_doctor.py,
-and a version of a plan that is gone beside another one is in test_audit_plans.py.
+"""The list of all damages that `consent audit` names, and `consent doctor --all` with it, each made once; what a record
+lacks by itself is in test_doctor.py, and a version of a plan that is gone beside another one is in test_audit_plans.py.
 """
 
 import json
 
 from sqlalchemy import insert, select, text, update
 
+from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.sql.tables import CALLS, ORDERS
+from consent_engine.doctor import records
+from consent_engine.doctor.records import Wanted
+from consent_engine.doctor.rules import RULES
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.msisdn import parse
-from consent_engine.engine.audit import audit
+from consent_engine.engine.audit import Damage, audit
 from consent_engine.engine.audit_checkpoint import compared
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.receive import RefusalAsked
@@ -87,6 +92,22 @@ class Damages:
         order = self.town.place(self.number())
         self.town.client.delete(self.town.cell.journal)
         self.named[order.id] = "not in the log: none of its events is there"
+
+    def unlisted(self):
+        order = self.town.place(self.number())
+        self.sealed()
+        assert self.town.engine.store.queries.orders.listed(None, 1_000)
+        self.sql(f"DELETE FROM orders WHERE id = '{order.id}'")  # noqa: S608 - our own
+        self.named[order.id] = "SQL has no row of it"
+
+    def planted(self):
+        """A call that is in Redis alone: no journal named it, so the log and all lists lack it."""
+        self.town.clock.forward(hours=1)  # what is about as old as the log is not missed there
+        call = self.town.place(self.number()).doc.call_id
+        self.town.client.delete(self.town.cell.journal)
+        assert self.town.engine.store.queries.calls.listed(None, 1_000), "brought to SQL, without the log"
+        self.sql(f"DELETE FROM calls WHERE id = '{call}'")  # noqa: S608 - our own
+        self.named[call] = "not in the log: none of its events is there"
 
     def unreadable(self):
         with self.town.archive.asking() as connection:
@@ -170,16 +191,23 @@ def test_the_audit_names_every_damage(small):
     for damage in (
         done.gone, done.shorter, done.otherwise, done.tail_unlogged, done.unreadable, done.misfiled,
         done.line_unreadable, done.line_shorter, done.line_otherwise, done.line_unlogged, done.unrefused, done.resold,
-        done.unlogged, done.log,
+        done.unlogged, done.planted, done.unlisted, done.log,
     ):  # fmt: skip
         damage()
     plans = small.engine.registry.catalogue
-    found = audit(small.engine.store, 0, EVER, plans=plans).wrong
+    found = audit(small.engine.store, 0, EVER, plans=plans)
     missed = [
         (name, what) for name, what in done.named.items()
-        if not any(record == name and said.startswith(what) for record, said in found)
+        if not any(record == name and said.startswith(what) for record, said in found.wrong)
     ]  # fmt: skip
     assert missed == []
+    assert {fault.damage for fault in found.faults} == set(Damage)
+    survey = RedisSurvey(Wire(small.client, proves=False, replicas=0))
+    looked = list(records.records(small.engine.store, survey, 60_000, Wanted(all=True), [].append, plans))
+    said = [(each.level, each.what.rpartition(": ")[0].rpartition(": ")[0], each.do) for each in looked]
+    assert [
+        damage for damage in Damage if (RULES[damage].level, RULES[damage].what, RULES[damage].do) not in said
+    ] == []
     assert "written anew" in str(compared(small.engine.store.log, known)[1])
     done.sql(f"DELETE FROM log WHERE n >= {known.size - 1}")  # noqa: S608 - our own
     assert "shortened" in str(compared(small.engine.store.log, known)[1])

@@ -1,6 +1,6 @@
 """A Redis client that never repeats a command automatically, and the one round trip that all scripts go through."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.resources import files
@@ -40,6 +40,8 @@ GROUP, LEAST = 128, 4
 write is on disk before its answer, the server syncs its file after each piece of input it reads (16 KB, five orders).
 So scripts that are sent together run together, for some milliseconds in which no other client is answered.
 """
+SCANNED = 500
+"""How many keys or members the server looks at for one answer of SCAN: about a millisecond of its time."""
 _MULTI, _EXEC = ("MULTI",), ("EXEC",)
 _NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
 """Errors for which redis-py has types of its own; it cuts their first word off the message."""
@@ -135,6 +137,15 @@ class Wire:
     def ask(self, *commands: tuple[str | int, ...], prove: bool = False) -> list[Any]:
         """Return the answers to plain commands that may safely be sent again. Raises as `send` does."""
         return self.send(Calls([*commands]), prove=prove, repeat=True)
+
+    def scanned(self, command: Sequence[str], *more: str, piece: int = SCANNED) -> Iterator[Sequence[Any]]:
+        """Yield all that SCAN, or ZSCAN of a key, finds, in pieces that cost the server about `piece` entries each."""
+        cursor: Any = "0"
+        while True:
+            [(cursor, found)] = self.ask((*command, str(cursor), *more, "COUNT", piece))
+            yield found
+            if not int(cursor):
+                return
 
     def _send(self, calls: Calls, *, prove: bool) -> list[Any]:
         answers = self._once(calls, prove=prove)

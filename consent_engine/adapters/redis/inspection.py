@@ -13,36 +13,28 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from consent_engine.adapters.redis.cells import apart
-from consent_engine.adapters.redis.client import Wire
+from consent_engine.adapters.redis.client import SCANNED, Wire
 from consent_engine.adapters.redis.codec import pairs
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.sms import REPEATED
 from consent_engine.errors import SettingsError
-from consent_engine.ports import Owner
 
-PIECE = 500
-"""How many keys or members the server looks at for one answer: about a millisecond of its time."""
 _ASKED = ("appendfsync", "bind", "dir", "maxclients", "port", "protected-mode", "save", "stop-writes-on-bgsave-error",
           "timeout", "tls-port")  # fmt: skip
 _REPEATED = compact({"why": REPEATED})[:-1]
 
 
 class Kind(StrEnum):
-    """The kinds of keys that a survey walks over."""
+    """The kinds of keys, beside records, that a survey walks over."""
 
-    ORDER = "order"
-    CALL = "call"
-    LINE = "line"
     INBOX = "inbox"
     RESERVATION = "reservation"
 
 
 _NAMED: Mapping[Kind, Callable[[Cell], str]] = {
-    Kind.ORDER: lambda cell: cell.order(""), Kind.CALL: lambda cell: cell.record(Owner.CALL, ""),
-    Kind.LINE: lambda cell: cell.line(""), Kind.INBOX: lambda cell: cell.inbox(""),
-    Kind.RESERVATION: lambda cell: cell.reservation(""),
+    Kind.INBOX: lambda cell: cell.inbox(""), Kind.RESERVATION: lambda cell: cell.reservation(""),
 }  # fmt: skip
 
 
@@ -77,7 +69,7 @@ class RedisSurvey:
     """
 
     def __init__(
-        self, wire: Wire, cell: Cell | None = None, *others: tuple[Wire, Cell], piece: int = PIECE
+        self, wire: Wire, cell: Cell | None = None, *others: tuple[Wire, Cell], piece: int = SCANNED
     ) -> None:  # fmt: skip
         self._wire, self._shared, self._piece = wire, (cell or Cell()).shared, piece
         self._cells = [(wire, cell or Cell()), *others]
@@ -106,13 +98,13 @@ class RedisSurvey:
         return {str(name): str(value) for name, value in meta.items()}
 
     def names(self, kind: Kind, pieces: int | None = None) -> Iterator[list[str]]:
-        """Yield the ids of all records of a kind, piece by piece. A name may come twice. pieces: how many at most of
+        """Yield the names of all keys of a kind, piece by piece. A name may come twice. pieces: how many at most of
         each cell
         """
 
         def of(wire: Wire, cell: Cell) -> Iterator[list[str]]:
             prefix = _NAMED[kind](cell)
-            for keys in islice(self._scanned(wire, ("SCAN",), "MATCH", f"{prefix}*"), pieces):
+            for keys in islice(wire.scanned(("SCAN",), "MATCH", f"{prefix}*", piece=self._piece), pieces):
                 yield [key.removeprefix(prefix) for key in keys]
 
         return self._in_turn(of)
@@ -122,7 +114,7 @@ class RedisSurvey:
 
         def of(wire: Wire, cell: Cell) -> Iterator[list[str]]:
             seen = 0
-            for found in self._scanned(wire, ("ZSCAN", cell.due[lane])):
+            for found in wire.scanned(("ZSCAN", cell.due[lane]), piece=self._piece):
                 members = [row[0] if isinstance(row, (list, tuple)) else row for row in _members(found)]
                 seen += len(members)
                 yield members
@@ -145,15 +137,6 @@ class RedisSurvey:
     def _in_turn(self, of: Callable[[Wire, Cell], Iterator[list[str]]]) -> Iterator[list[str]]:
         nothing: list[str] = []
         return chain.from_iterable(zip_longest(*(of(wire, cell) for wire, cell in self._cells), fillvalue=nothing))
-
-    def _scanned(self, wire: Wire, command: tuple[str, ...], *more: str) -> Iterator[Sequence[Any]]:
-        """Yield all that SCAN, or ZSCAN of a key, finds, in pieces that cost the server about `piece` entries each."""
-        cursor: Any = "0"
-        while True:
-            [(cursor, found)] = wire.ask((*command, str(cursor), *more, "COUNT", self._piece))
-            yield found
-            if not int(cursor):
-                return
 
     def dues(self, members: Sequence[tuple[Lane, str]]) -> list[float | None]:
         """Return when each member is due (infinity: parked), None for one that is in no due-set."""

@@ -1,6 +1,7 @@
 """The records of one cell of Redis: every change of one is a script, here is packed and unpacked (`codec`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from consent_engine.adapters.redis.client import Calls, Wire
 from consent_engine.adapters.redis.clock import Clock
@@ -28,6 +29,11 @@ class RedisRecords(OfCell, Records):
     def __init__(self, wire: Wire, cell: Cell, offers: Offers, clock: Clock, seal: Seal | None) -> None:
         super().__init__(wire, cell, clock, seal)
         self._offers = offers
+
+    def names(self, owner: Owner, pieces: int | None = None) -> Iterator[list[str]]:
+        prefix = self._cell.record(owner, "")
+        for keys in islice(self._wire.scanned(("SCAN",), "MATCH", f"{prefix}*"), pieces):
+            yield [key.removeprefix(prefix) for key in keys]
 
     def part(self, record: str) -> int:
         return 0

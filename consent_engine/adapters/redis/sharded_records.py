@@ -1,6 +1,7 @@
 """The records of many cells: each record is read and written in the cell that its id names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from consent_engine.adapters.redis.cells import OfCells
 from consent_engine.domain.call.call import Call
@@ -16,6 +17,11 @@ from consent_engine.ports import Commit, LiftResult, Owner, Records, Saved, Snap
 
 class ShardedRecords(OfCells, Records):
     """The Records of many cells."""
+
+    def names(self, owner: Owner, pieces: int | None = None) -> Iterator[list[str]]:
+        found = (cell.records.names(owner, pieces) for cell in self._cells.stores)
+        for some in zip_longest(*found, fillvalue=[]):  # whoever stops early has seen some of every cell
+            yield from filter(None, some)
 
     def part(self, record: str) -> int:
         return self._cells.number(record)

@@ -257,6 +257,9 @@ class SqlArchive(SqlKept[Order], Archive):
     def recall(self, kind: type[R], names: Sequence[str], by: By = By.ID) -> dict[str, list[Kept[R]]]:
         return self.table_of(OWNERS[kind]).found(OWNERS[kind], names, by)
 
+    def known(self, kind: type[Recorded], ids: Sequence[str]) -> set[str]:
+        return self.table_of(OWNERS[kind]).there(ids)
+
     def misfiled(self, kind: type[Recorded], ids: Sequence[str]) -> dict[str, list[str]]:
         return self.table_of(OWNERS[kind]).differing(ids)
 

@@ -9,7 +9,6 @@ from sqlalchemy import Column, ColumnElement, Select, case, func, select, tuple_
 
 from consent_engine.adapters.sql.archive import SqlArchive, SqlCalls
 from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
-from consent_engine.adapters.sql.kept import known_in
 from consent_engine.adapters.sql.lines import restriction_of
 from consent_engine.adapters.sql.tables import CALLS, LINES, ORDERS, RECORDS, RESTRICTIONS, TO_REVIEW, VIOLATING
 from consent_engine.domain.call.call import Call, CallState
@@ -98,9 +97,6 @@ class SqlCallQueries(CallQueries):
             found = connection.execute(behind(rows, CALLS.c.started_at, CALLS.c.id, before, limit))
             return [(at, call) for at, call in found]
 
-    def known(self, calls: Sequence[str]) -> set[str]:
-        return known_in(self._archive, CALLS.c.id, calls)
-
     def to_review(self, verdict: Verdict, after: Position | None, limit: int) -> Paged[Call]:
         kept = CALLS.c
         rows = SqlCalls.rows.where(TO_REVIEW, kept.verdict == verdict.value)
@@ -160,9 +156,6 @@ class SqlOrderQueries(OrderQueries):
         with self._archive.asking() as connection:
             found = connection.execute(behind(rows, ORDERS.c.placed_at, ORDERS.c.id, before, limit))
             return [(at, order) for at, order in found]
-
-    def known(self, orders: Sequence[str]) -> set[str]:
-        return known_in(self._archive, ORDERS.c.id, orders)
 
     def with_tail(self, tail: str, most: int) -> list[str]:
         newest = select(ORDERS.c.id, ORDERS.c.placed_at).order_by(ORDERS.c.placed_at.desc(), ORDERS.c.id.desc())
