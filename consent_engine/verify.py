@@ -23,7 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from struct import unpack
 from types import UnionType
-from typing import Any, Literal, NamedTuple, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 FORMAT = "consent-evidence/1"
 SOUND, BROKEN, NO_EVIDENCE = 0, 1, 2
@@ -198,8 +198,9 @@ class Account(TypedDict):
 
 class File(TypedDict):
     """An evidence file. as_of: it has all that was committed before · offer: the plan, the question and the policy that
-    were frozen in the order, as hashed · texts: of SMS that are not frozen · keys: those of the log, of its witnesses
-    and of the file's signer · signature: a signed note over the hash of all the rest
+    were frozen in the order, as hashed · texts: of SMS that are not frozen · keys: of the log and of its witnesses ·
+    rotations: the notes by which one key of the log follows another · signature: a signed note over the hash of all the
+    rest
     """
 
     evidence: str
@@ -212,6 +213,7 @@ class File(TypedDict):
     texts: list[Text]
     log: Logged | None
     keys: list[str]
+    rotations: list[str]
     account: Account
     signature: str | None
 
@@ -804,10 +806,15 @@ def _differs(made: Any, said: Any, at: str) -> str | None:  # noqa: ANN401 - JSO
 
 SIGNS, COSIGNS = 0x01, 0x04
 """The kinds of keys: a log's, and a witness', whose signature has an instant."""
-MOST_HASHES = 63
 MOST_SIGNATURES = 64
+MOST_CHARACTERS = 100_000
+MOST_HASHES = 63
+"""The most hashes of a proof that is read: a log of 2**63 entries needs no more."""
 NAME = r"[^\s+]{1,200}"
+FOLLOWS = "is followed by"
+_HASH_BYTES, _ID_BYTES = 32, 4
 _DASH = "\N{EM DASH} "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 class NotSigned(ValueError):
@@ -824,7 +831,7 @@ class Key(NamedTuple):
     @property
     def id(self) -> bytes:
         """The four bytes by which a signature names the key."""
-        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:_ID_BYTES]
 
     def __str__(self) -> str:
         """Return the text that `decode` reads: a vkey."""
@@ -870,11 +877,11 @@ class Note(NamedTuple):
         return "\n".join((self.text, "".join(map(str, self.signatures))))
 
     @classmethod
-    def decode(cls, text: str) -> "Note":
+    def decode(cls, text: str) -> Self:
         """Read a note, and check no signature. Raises NotSigned."""
         body, blank, signed = text.rpartition("\n\n")
-        lines = signed.splitlines(keepends=True)
-        if not blank or not lines or len(lines) > MOST_SIGNATURES:
+        lines = signed.splitlines(keepends=True) if len(text) <= MOST_CHARACTERS else []
+        if not blank or not lines or len(lines) > MOST_SIGNATURES or _CONTROL.search(text):
             raise NotSigned("not a signed note")
         return cls(f"{body}\n", tuple(map(_signature, lines)))
 
@@ -892,9 +899,9 @@ class Note(NamedTuple):
 def _signature(line: str) -> Signature:
     found = re.fullmatch(rf"{_DASH}({NAME}) ([A-Za-z0-9+/]+={{0,2}})\n", line)
     kept = of_base64(found[2]) if found else b""
-    if found is None or len(kept) <= len(kept[:4]):
+    if found is None or len(kept) <= _ID_BYTES:
         raise NotSigned("a line of signatures cannot be read")
-    return Signature(found[1], kept[:4], kept[4:])
+    return Signature(found[1], kept[:_ID_BYTES], kept[_ID_BYTES:])
 
 
 def _checked(text: str, key: Key, signature: Signature) -> int:
@@ -902,15 +909,20 @@ def _checked(text: str, key: Key, signature: Signature) -> int:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - a file that nobody signed needs none
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
-    at_s, value, message = 0, signature.value, text.encode("utf-8", "surrogatepass")
+    at_s, value, message = 0, signature.value, text.encode()
     if key.kind == COSIGNS:
         at_s, value = int.from_bytes(value[:8], "big"), value[8:]
-        message = f"cosignature/v1\ntime {at_s}\n".encode() + message
+        message = cosigned(text, at_s)
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(value, message)
     except (InvalidSignature, ValueError):
         raise NotSigned(f"the signature of {key.name} is false") from None
     return at_s
+
+
+def cosigned(text: str, at_s: int) -> bytes:
+    """Return what a witness signs of a note."""
+    return f"cosignature/v1\ntime {at_s}\n{text}".encode()
 
 
 def of_base64(text: str) -> bytes:
@@ -928,13 +940,33 @@ class Checkpoint(NamedTuple):
     size: int
     root: bytes
 
+    def __str__(self) -> str:
+        """Return the text that is signed, which `decode` reads."""
+        return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
+
     @classmethod
     def decode(cls, text: str) -> "Checkpoint":
         """Read the text of a note. Raises NotSigned."""
         found = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]{0,17})\n([A-Za-z0-9+/]{43}=)\n(?:[^\n]+\n)*", text, re.ASCII)
-        if found is None:
+        hashed = of_base64(found[3]) if found else b""
+        if found is None or len(hashed) != _HASH_BYTES:
             raise NotSigned("not a checkpoint of a log")
-        return cls(found[1], int(found[2]), of_base64(found[3]))
+        return cls(found[1], int(found[2]), hashed)
+
+
+def followed(trusted: Iterable[Key], rotations: Iterable[Note]) -> set[Key]:
+    """Return the keys that are trusted, and those that follow one of them by a note which both signed; notes are in the
+    order of their making. Raises NotSigned for one that is no such note, or whose signature is false.
+    """
+    found = set(trusted)
+    for note in rotations:
+        named = re.fullmatch(rf"[^\n]+\n([^\n]+)\n{FOLLOWS}\n([^\n]+)\n", note.text)
+        if named is None:
+            raise NotSigned("not a note of one key that follows another")
+        old, new = Key.decode(named[1]), Key.decode(named[2])
+        if old in found and note.signers((old, new)).keys() == {old, new}:
+            found.add(new)
+    return found
 
 
 def leaf_hash(entry: str) -> bytes:
@@ -962,24 +994,20 @@ def included(leaf: bytes, number: int, size: int, proof: Sequence[bytes], root: 
     return not last and found == root
 
 
-def _signed(note: Note, file: Mapping[str, Any], trust: Set[Key], link: str, name: str = "") -> Iterator[str]:
-    """Yield who signed a note. name: the signer that must be among them; "": any. Raises Broken, also where somebody is
-    trusted and none of them signed, and NotSigned.
-    """
-    known = {*map(Key.decode, file["keys"]), *trust}
-    signers = note.signers(known)
-    if not any(key.kind == SIGNS and name in {"", key.name} for key in signers):
-        raise Broken(link, f"is not signed by {name or 'anybody whose key is here'}")
-    if trust and trust.isdisjoint(signers):
+def _signed(note: Note, file: Mapping[str, Any], trust: Set[Key], link: str) -> Iterator[str]:
+    """Yield who signed a note. Raises Broken where somebody is trusted and none of them signed, and NotSigned."""
+    trusted = followed(trust, map(Note.decode, file["rotations"]))
+    known = {*map(Key.decode, file["keys"]), *trusted}
+    signers, ids = note.signers(known), {(key.name, key.id) for key in known}
+    if trust and trusted.isdisjoint(signers):
         raise Broken(link, "is signed by an unknown signer: by none of the keys that are trusted")
-    ids = {(key.name, key.id) for key in known}
     for key, at_s in signers.items():
         how = f"cosigned at {_when(at_s * 1000)}" if key.kind == COSIGNS else "signed"
-        whose = "a trusted key" if key in trust else "an unknown signer: nobody says that this key is to be trusted"
+        whose = "a trusted key" if key in trusted else "an unknown signer: nobody says that this key is to be trusted"
         yield f"{link}: {how} by {key.name}, {whose}"
     for each in note.signatures:
         if (each.name, each.id) not in ids:
-            yield f"{link}: a signature of {each.name} is not checked: its key is not here"
+            yield f"{link}: a signature of {each.name}, an unknown signer, is not checked: its key is not here"
 
 
 def _logged(case: Case, trust: Set[Key]) -> Iterator[str]:
@@ -1003,7 +1031,7 @@ def _logged(case: Case, trust: Set[Key]) -> Iterator[str]:
         path = [of_base64(each) for each in leaf["path"]]
         if not included(leaf_hash(leaf["entry"]), leaf["number"], checkpoint.size, path, checkpoint.root):
             raise Broken(link, "is not included in the checkpoint")
-    yield from _signed(note, case.file, trust, "checkpoint", checkpoint.origin)
+    yield from _signed(note, case.file, trust, "checkpoint")
 
 
 def content_of(file: Mapping[str, Any]) -> str:

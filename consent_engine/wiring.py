@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -39,6 +40,7 @@ from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.evidence import Hands
 from consent_engine.engine.limits import Pace
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.witnessing import Witnessing
@@ -87,6 +89,7 @@ class Installation:
                 self.watch,
                 self.rest,
             ),
+            hands=partial(hands, settings),
         )
 
     def store(self) -> Store:
@@ -265,8 +268,17 @@ def log_keys(settings: Settings, public: PublicLog, archive: str) -> Keys:
 
 def log_as_kept(settings: Settings) -> tuple[LogFolder, list[Key]]:
     """Return the folder of the log, and the keys that are known here: none is made. Raises SettingsError."""
+    return LogFolder(settings.log_folder), [each.key for each in _kept_keys(settings)]
+
+
+def hands(settings: Settings) -> Hands:
+    """Return what signs evidence: the keys of the log that are known here. Raises SettingsError."""
+    return Hands(_kept_keys(settings), settings.witnesses or ())
+
+
+def _kept_keys(settings: Settings) -> list[PrivateKey]:
     named = settings.log_key.get_secret_value() if settings.log_key else kept_log_key(settings.data_dir)
-    return LogFolder(settings.log_folder), [PrivateKey.decode(each).key for each in named.split()]
+    return [PrivateKey.decode(each) for each in named.split()]
 
 
 def is_archive_of(archive: SqlArchive, meta: Mapping[str, str]) -> bool:

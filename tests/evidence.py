@@ -16,13 +16,15 @@ from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Cause, Why
 from consent_engine.domain.call.transcript import Spoken
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.log.checkpoint import COSIGNS, SIGNS, Checkpoint, Note, PrivateKey, rotation
+from consent_engine.domain.log.merkle import Tree, inclusion
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.evidence import encoded, file_of
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.transcribe import Transcript
 from consent_engine.ports.queries import OrderKept
-from consent_engine.verify import COSIGNS, SIGNS, Key, Note, Signature, account_of, content_of, leaf_hash, read_chain
+from consent_engine.verify import account_of, content_of, leaf_hash, read_chain
 from tests.conftest import NUMBER
 from tests.golden import Records, kind_of
 from tests.golden.roads import played
@@ -85,22 +87,13 @@ def kept_in(records: Records) -> Iterator[OrderKept]:
         yield OrderKept(order, call, None, named, plans.get(order.doc.plan), {})
 
 
-class Hand:
-    """What signs: a log's key, or a witness's."""
-
-    def __init__(self, name: str, kind: int = SIGNS) -> None:
-        self._private = Ed25519PrivateKey.from_private_bytes(sha256(name.encode()).digest())
-        self.key = Key(name, kind, self._private.public_key().public_bytes_raw())
-
-    def signed(self, text: str, at_s: int = 0) -> Signature:
-        """Return the signature of a note's text; a witness's with its instant."""
-        witness = self.key.kind == COSIGNS
-        before = f"cosignature/v1\ntime {at_s}\n" if witness else ""
-        value = self._private.sign((before + text).encode("utf-8", "surrogatepass"))
-        return Signature(self.key.name, self.key.id, (at_s.to_bytes(8) if witness else b"") + value)
+def hand(name: str, kind: int = SIGNS, number: int = 0) -> PrivateKey:
+    """Return a key, the same in every run."""
+    private = Ed25519PrivateKey.from_private_bytes(sha256(f"{name} {number}".encode()).digest())
+    return PrivateKey(name, private, kind)
 
 
-LOG, WITNESS = Hand("log.example"), Hand("witness.example", COSIGNS)
+LOG, OLDER, WITNESS = hand("log.example"), hand("log.example", number=1), hand("witness.example", COSIGNS)
 
 
 def logged(file: dict[str, Any], others: int = 20) -> dict[str, Any]:
@@ -108,43 +101,30 @@ def logged(file: dict[str, Any], others: int = 20) -> dict[str, Any]:
     made = copy.deepcopy(file)
     entries = [f"o {n:028x} 0 {MADE} {'A' * 43}" for n in range(others)]
     for chain in made["chains"]:
-        read_now = read_chain(chain)
+        last = read_chain(chain)
         n, letter = len(chain["links"]) - 1, chain["kind"][0]
-        entry = f"{letter} {read_now.doc['id']} {n} {read_now.events[n].at} {read_now.heads[n]}"
+        entry = f"{letter} {last.doc['id']} {n} {last.events[n].at} {last.heads[n]}"
         entries.insert(len(entries) // 2, entry)
         chain["leaf"] = {"number": 0, "entry": entry, "path": []}
     leaves = [leaf_hash(entry) for entry in entries]
+
+    def node(level: int, index: int) -> bytes:
+        return Tree(leaves[index << level : (index + 1) << level]).root
+
     for chain in made["chains"]:
         number = entries.index(chain["leaf"]["entry"])
-        chain["leaf"] |= {"number": number, "path": [b64encode(each).decode() for each in proof(leaves, number)]}
-    text = f"log.example\n{len(leaves)}\n{b64encode(root(leaves)).decode()}\n"
-    note = Note(text, (LOG.signed(text), WITNESS.signed(text, MADE // 1000)))
-    made["log"] = {"checkpoint": str(note), "token": None}
+        path = inclusion(number, len(leaves), node)
+        chain["leaf"] |= {"number": number, "path": [b64encode(each).decode() for each in path]}
+    note = Note(str(Checkpoint("log.example", len(leaves), Tree(leaves).root)))
+    made["log"] = {"checkpoint": str(note.signed_by(LOG).cosigned_by(WITNESS, MADE // 1000)), "token": None}
     return signed(made)
 
 
 def signed(file: dict[str, Any]) -> dict[str, Any]:
     """Return a file with its account made again, and signed."""
-    made = {**file, "keys": [str(LOG.key), str(WITNESS.key)], "signature": ""}
+    made = {**file, "keys": [str(LOG.key), str(WITNESS.key)], "rotations": [str(rotation(OLDER, LOG))]}
     made["account"] = account_of(made)
-    text = content_of(made)
-    return made | {"signature": str(Note(text, (LOG.signed(text),)))}
-
-
-def root(leaves: list[bytes]) -> bytes:
-    """The root of a tree, as RFC 9162 (2.1.1) defines it."""
-    if len(leaves) == 1:
-        return leaves[0]
-    k = 1 << (len(leaves) - 1).bit_length() - 1
-    return sha256(b"\1" + root(leaves[:k]) + root(leaves[k:])).digest()
-
-
-def proof(leaves: list[bytes], n: int) -> list[bytes]:
-    """The inclusion proof of a leaf, as RFC 9162 (2.1.3.1) defines it."""
-    if len(leaves) == 1:
-        return []
-    k = 1 << (len(leaves) - 1).bit_length() - 1
-    return [*proof(leaves[:k], n), root(leaves[k:])] if n < k else [*proof(leaves[k:], n - k), root(leaves[:k])]
+    return made | {"signature": str(Note(content_of(made)).signed_by(LOG))}
 
 
 def erased(file: dict[str, Any]) -> dict[str, Any]:

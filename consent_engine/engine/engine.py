@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue, Shelf
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import Endings
-from consent_engine.engine.evidence import EvidenceFiles
+from consent_engine.engine.evidence import EvidenceFiles, Hands
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, SuspicionId, deciding, held_of
 from consent_engine.engine.inspector import Inspector
 from consent_engine.engine.limits import EASY, Pace
@@ -71,7 +71,7 @@ class Engine:
 
     def __init__(
         self, store: Store, registry: Registry, queue: Queue, outside: Outside, terms: Terms, secret: str,
-        pace: Pace = EASY,
+        pace: Pace = EASY, *, hands: Callable[[], Hands] = Hands,
     ) -> None:  # fmt: skip
         self.store = store
         self.records, self.lanes, self.inbox = store.records, store.lanes, store.inbox
@@ -95,7 +95,7 @@ class Engine:
         to_number = self.inspector.to_number
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, to_number, self._all, registry)
         self.reveals = Revealer(registry, self.run)
-        self.evidence = EvidenceFiles(store, self.reveals, registry.now)
+        self.evidence = EvidenceFiles(store, self.reveals, registry.now, hands)
         self.call_ms = pace.call_ms
         self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)

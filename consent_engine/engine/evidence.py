@@ -5,33 +5,83 @@ stands in no link: the plan in the catalogue, the texts of SMS, the log's proof.
 """
 
 import json
+import logging
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, NamedTuple, cast
 
 from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.log.checkpoint import Note, Signer
+from consent_engine.domain.log.witness import Witness, quorum
 from consent_engine.domain.offer.versions import Listed, Sale, versions_of
 from consent_engine.domain.order.event import publics_of
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.publishing import proof
 from consent_engine.engine.revealing import Revealer
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Store
+from consent_engine.ports.public_log import PublicLog
 from consent_engine.ports.queries import OrderKept
-from consent_engine.verify import FORMAT, Catalogued, Chain, File, Kind, Link, Text, account_of
+from consent_engine.verify import (
+    FORMAT,
+    Catalogued,
+    Chain,
+    File,
+    Kind,
+    Leaf,
+    Link,
+    Logged,
+    Text,
+    account_of,
+    content_of,
+)
+
+log = logging.getLogger(__name__)
 
 REASON = "evidence"
 """The reason of a reveal that is the making of an evidence file."""
 
 
-class EvidenceFiles:
-    """Makes evidence files. Each is a reveal: its number and words are shown to somebody, which is recorded first."""
+class Hands(NamedTuple):
+    """What signs. signers: the keys of the log, where this process has them · witnesses: that cosign checkpoints"""
 
-    def __init__(self, store: Store, reveals: Revealer, now: Callable[[], Millis]) -> None:
+    signers: Sequence[Signer] = ()
+    witnesses: Sequence[Witness] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys that verify."""
+        return [*(str(each.key) for each in self.signers), *(str(each.key) for each in self.witnesses)]
+
+
+class InLog(NamedTuple):
+    """What the log proves of an order. leaves: by id of a record · rotations: of the log's keys"""
+
+    logged: Logged | None = None
+    leaves: Mapping[str, Leaf] = {}
+    rotations: Sequence[str] = ()
+
+
+NOT_YET = InLog()
+
+
+class EvidenceFiles:
+    """Makes evidence files. Each is a reveal: its number and words are shown to somebody, which is recorded first.
+
+    hands: returns what signs, looked up when it is needed
+    """
+
+    def __init__(
+        self, store: Store, reveals: Revealer, now: Callable[[], Millis], hands: Callable[[], Hands] = Hands
+    ) -> None:
         self._store = store
         self._reveals = reveals
         self._now = now
+        self._hands = hands
 
     def note(self, order: Order, by: str, role: str) -> None:
         """Record that evidence of an order is made. Raises StoreUnavailable: then nothing is shown."""
@@ -45,19 +95,58 @@ class EvidenceFiles:
         as_of, kept = self._store.journal.waiting().as_of, self._store.queries.evidence.of(order)
         if kept is None:
             raise ArchiveUnavailable("SQL does not have this order yet: try again in a moment")
-        return file_of(kept, by, self._now(), as_of)
+        hands = self._hands()
+        found = proven(kept, self._store.log.public, quorum(hands.witnesses)) if self._store.log else NOT_YET
+        return signed(file_of(kept, by, self._now(), as_of, found, hands.keys), hands.signers)
 
 
-def file_of(kept: OrderKept, by: str, at: Millis, as_of: Millis = 0) -> File:
+def file_of(
+    kept: OrderKept, by: str, at: Millis, as_of: Millis = 0, found: InLog = NOT_YET, keys: Sequence[str] = ()
+) -> File:
     """Make the evidence file of what SQL has of an order. by, at: who asked for it, and when · as_of: it has all that
-    was committed before; 0: not known
+    was committed before; 0: not known · keys: that verify its signatures
     """
     file: dict[str, Any] = {
         "evidence": FORMAT, "made_at": _instant(at), "made_by": by, "as_of": _instant(as_of) if as_of else None,
-        "chains": _chains(kept), "offer": kept.fields[kept.order.id]["offer"], "plan": _plan(kept),
-        "texts": _texts(kept.order), "log": None, "keys": [], "account": None, "signature": None,
+        "chains": _chains(kept, found.leaves), "offer": kept.fields[kept.order.id]["offer"], "plan": _plan(kept),
+        "texts": _texts(kept.order), "log": found.logged, "keys": list(keys), "rotations": list(found.rotations),
+        "account": None, "signature": None,
     }  # fmt: skip
     return cast(File, file | {"account": account_of(file)})
+
+
+def signed(file: File, signers: Sequence[Signer]) -> File:
+    """Return a file with its signature; without one where nothing signs now, which the file then says."""
+    try:
+        note = Note(content_of(file)).signed_by(*signers)
+    except OSError as error:  # a service that keeps the key is away: evidence is given all the same
+        log.warning("an evidence file is not signed: %s", error)
+        return file
+    return {**file, "signature": str(note)} if signers else file
+
+
+def proven(kept: OrderKept, public: PublicLog, witnesses: int = 0) -> InLog:
+    """Return what the log proves of an order: for each chain the newest entry that a checkpoint covers; all of them by
+    the earliest that so many witnesses signed, as that says best when it was. Raises ArchiveUnavailable.
+    """
+    newest = public.newest()
+    within = {
+        record: covered[-1]
+        for record, entries in kept.leaves.items()
+        if newest and (covered := [each for each in entries if each[0] < newest.checkpoint.size])
+    }
+    if not newest or not within:
+        return NOT_YET
+    last = max(number for number, _ in within.values())
+    by = public.covering(last, witnesses) or public.covering(last) or newest
+    leaves: dict[str, Leaf] = {}
+    for record, (number, entry) in within.items():
+        with suppress(LookupError):  # a tile is gone, which the audit names: the file then says that it has no proof
+            path = [b64encode(each).decode() for each in proof(public, number, by).hashes]
+            leaves[record] = {"number": number, "entry": entry, "path": path}
+    token = b64encode(by.token).decode() if by.token else None
+    logged: Logged = {"checkpoint": str(by.note), "token": token}
+    return InLog(logged, leaves, [str(each) for each in public.rotations()])
 
 
 def encoded(file: File) -> bytes:
@@ -69,13 +158,13 @@ def _instant(at: Millis) -> str:
     return CHINA.at(at).isoformat(timespec="milliseconds")
 
 
-def _chains(kept: OrderKept) -> list[Chain]:
+def _chains(kept: OrderKept, leaves: Mapping[str, Leaf]) -> list[Chain]:
     named: Sequence[tuple[Kind, str]] = (
         ("order", kept.order.id),
         *((("call", kept.call.id),) if kept.call else ()),
         *((("ending", kept.ending.id),) if kept.ending else ()),
     )
-    return [{"kind": kind, "links": _links(kept.fields[record]), "leaf": None} for kind, record in named]
+    return [{"kind": kind, "links": _links(kept.fields[record]), "leaf": leaves.get(record)} for kind, record in named]
 
 
 def _links(fields: Mapping[str, str]) -> list[Link]:

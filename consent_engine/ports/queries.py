@@ -203,8 +203,8 @@ class ReportQueries(Protocol):
 
 class OrderKept(Struct, frozen=True):
     """All that SQL has of one order. fields: by id, those that each record is kept in, an order's with its offer ·
-    plan: the fields of its plan; None where the catalogue has it no more · leaves: by id, the newest entry of its chain
-    that the log has, with its number
+    plan: the fields of its plan; None where the catalogue has it no more · leaves: by id, the entries of its chain that
+    the log has, each with its number
     """
 
     order: Order
@@ -212,7 +212,7 @@ class OrderKept(Struct, frozen=True):
     ending: Ending | None
     fields: Mapping[str, Mapping[str, str]]
     plan: Mapping[str, str] | None
-    leaves: Mapping[str, tuple[int, str]]
+    leaves: Mapping[str, Sequence[tuple[int, str]]]
 
 
 class EvidenceQueries(Protocol):

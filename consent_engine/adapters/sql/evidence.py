@@ -53,8 +53,11 @@ class SqlEvidenceQueries(EvidenceQueries):
         return found
 
 
-def _leaves(connection: Connection, records: Sequence[Order | Call | Ending]) -> dict[str, tuple[int, str]]:
-    """Return the newest entry of each chain that the log has: an entry is found by its hash, which a link gives."""
+def _leaves(connection: Connection, records: Sequence[Order | Call | Ending]) -> dict[str, list[tuple[int, str]]]:
+    """Return the entries of each chain that the log has: an entry is found by its hash, which follows from a link."""
     named = {digest(leaf.entry): leaf.record for record in records for leaf in Leaf.all_of(record)}
     wanted = select(LOG.c.leaf, LOG.c.n, LOG.c.entry).where(among(connection, LOG.c.leaf, list(named)))
-    return {named[leaf]: (n, entry) for leaf, n, entry in connection.execute(wanted.order_by(LOG.c.n))}
+    found: dict[str, list[tuple[int, str]]] = {}
+    for leaf, n, entry in connection.execute(wanted.order_by(LOG.c.n)):
+        found.setdefault(named[leaf], []).append((n, entry))
+    return found

@@ -1,15 +1,17 @@
 """The Merkle tree of the log, as RFC 6962 (2.1) and RFC 9162 (2.1) say: SHA-256, inclusion and consistency proofs.
 
-It imports nothing of the product, so that a verifier stands alone. Proofs are made from the hashes of whole subtrees,
-wherever these are kept: `node(level, index)` is the hash over the leaves index * 2**level to (index + 1) * 2**level.
+Proofs are made from the hashes of whole subtrees, wherever these are kept: `node(level, index)` is the hash over the
+leaves index * 2**level to (index + 1) * 2**level. The check of an inclusion is in the verifier, which stands alone.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
+from consent_engine.verify import MOST_HASHES, included
+
+__all__ = ["included"]
+
 HASH_BYTES = 32
-MOST_HASHES = 63
-"""The most hashes of a proof that is read: a log of 2**63 entries needs no more."""
 Node = Callable[[int, int], bytes]
 _LEAF = hashlib.sha256(b"\x00")
 """Created once: a copy costs half as much as a new hash object."""
@@ -129,16 +131,6 @@ def _left(count: int) -> int:
 
 
 # -- verifying ---------------------------------------------------------------------------------------------------------
-
-
-def included(leaf: bytes, number: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether a proof shows that this leaf (its hash) has this number in the tree with this size and root: RFC 9162,
-    2.1.3.2.
-    """
-    if not 0 <= number < size or len(proof) > MOST_HASHES:
-        return False
-    climbed = _climbed(number, size - 1, leaf, proof)
-    return climbed is not None and climbed[1] == root
 
 
 def consistent(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> bool:
