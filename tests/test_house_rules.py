@@ -147,6 +147,14 @@ def test_the_readme_is_read_in_five_minutes():
         assert len(prose.split()) <= 900
 
 
+def test_pages_that_everybody_reads_stay_short():
+    most = {"docs/architecture.md": 900, "docs/operations.md": 3_000, "README.md": 900}
+    words = {name: len(re.findall(r"\S*\w\S*", (ROOT / name).read_text("utf-8"))) for name in most}
+    assert {name: count for name, count in words.items() if count > most[name]} == {}
+    assert len((ROOT / "CHANGELOG.md").read_bytes()) <= 12_000
+    assert len(list((ROOT / "docs" / "decisions").glob("*.md"))) <= 20
+
+
 def test_both_readmes_show_the_lifecycle_of_the_table():
     drawing = script("lifecycle")
     for file, told in ((README, drawing.picture()), (CHINESE, drawing.table())):
