@@ -57,7 +57,7 @@ MEANS = {
     "cool_off": "How long a plan is not offered again to subscribers who declined it: a duration; unset: for ever",
     "free_exit": "Cooling-off: how long after its activation a service may be ended without the plan's early fee, by "
     "SMS (退订 with its code, or the plan's word) or by a desk; a duration; off, unless set",
-    "suspect_replies": "What follows a yes that no person can have written. `code`: one SMS asks for YES with the "
+    "suspect_replies": "The reaction to a yes that no person can have written. `code`: one SMS asks for YES with the "
     "order's code; a yes that had it is held for a person. `hold`: a person decides. `off`: it is taken, and the "
     "history says so",
     "reading_speed": "The most characters a second that a person can read: a yes that comes sooner is suspect",

@@ -579,8 +579,8 @@ SITUATIONS = {
     "ConsentPlanUnshown: unseen": page_fails,
     "ConsentUnreached: undeliverable": undeliverable,
     "Redis was set to forget": forgetful,
-    "A record wants what nobody would do": nobody_would_do_it,
-    "A record that somebody changed": changed_history,
+    "Work that no worker would do": nobody_would_do_it,
+    "A changed record": changed_history,
     "RQ's Redis is down": rq_away,
     "The wrong secret": wrong_secret,
 }
