@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from consent_engine.cli.opening import opened
-from consent_engine.cli.tables import table, tell
+from consent_engine.cli.tables import Slowly, table, tell
 from consent_engine.domain.days import millis
 from consent_engine.errors import BrokenRecord
 
@@ -47,13 +47,13 @@ def audit(
         raise typer.BadParameter("must be after --since", param_hint="--until")
     known = _known(checkpoint)
     settings = Settings.load()
-    retention = settings.retention()
+    retention, say = settings.retention(), Slowly().tell
     with opened() as engine:
         with suppress(BrokenRecord):  # of the log's count, which the audit names
             as_of_now(engine.store)
         before = retention.records_before(engine.registry.now())
         plans = engine.registry.catalogue
-        found = looked(engine.store, before, between, lambda far: tell(f"looked at {far.entries:,} entries"), plans)
+        found = looked(engine.store, before, between, lambda far: say(f"looked at {far.entries:,} entries"), plans)
         now, differs = "", list[tuple[str, str]]()
         if engine.store.log is not None and (known or not between[0]):
             now, differs = _published(settings, engine.store.log, known)

@@ -19,7 +19,7 @@ def doctor(
     from consent_engine.doctor import Level, Wanted, examine
 
     loaded = Settings.load()
-    with announced("still looking: a server that does not answer is waited for"):
+    with announced("still looking: each server has some seconds to answer"):
         findings = list(examine(loaded, Wanted(all=everything, mend=mend), tell))
     table(("", "found", "do"), [(each.level, each.what, each.do) for each in findings])
     return int(any(each.level is Level.BAD for each in findings))
