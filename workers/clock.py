@@ -42,8 +42,7 @@ def tell_outages(engine: Engine) -> None:
             _refuses(registry, each)
         elif each.is_down and not each.logged:
             _began(registry, each)
-        elif each.back and now - each.back > engine.call_ms + LATE_MS:
-            _settles(engine, each)
+        _see_to_doubts(engine, each, now)
 
 
 def _began(registry: Registry, health: Health) -> None:
@@ -70,8 +69,6 @@ def _ended(engine: Engine, health: Health, now: Millis) -> None:
         return
     # Those that another one has not taken are tried once too early: that costs a call.
     lane = Lane.ACTIVATION if health.target.to == BSS else Lane.SMS
-    if lane is Lane.SMS:
-        engine.registry.mark(field_of(health.target, "back"), now)
     count = engine.lanes.bring_forward(lane, now + OVER_MS, now + ASKED_WITHIN_MS, over=OVER_MS)
     log.warning(
         "%s answers again: no answer since %s, for %d s; %d retries wait %d s at most",
@@ -79,13 +76,24 @@ def _ended(engine: Engine, health: Health, now: Millis) -> None:
     )  # fmt: skip
 
 
-def _settles(engine: Engine, health: Health) -> None:
-    """Let what an outage left in doubt wait no longer than reports take: each of its calls is over by now."""
-    if not engine.registry.unmark(field_of(health.target, "back")):
+def _see_to_doubts(engine: Engine, health: Health, now: Millis) -> None:
+    """Let what a gateway left in doubt wait no longer than its reports take, once it answers again: also after a moment
+    that is no outage. Calls that began before may end later: doubts are looked for once all of them are over.
+    """
+    registry, (to, name) = engine.registry, health.target
+    if to == BSS or not engine.outside.gateways[name].reports:
         return
-    until, gateway = health.back + REPORTED_WITHIN_MS, engine.outside.gateways[health.target.name]
-    for carrier, name in engine.outside.routes.items() if gateway.reports else ():
-        if name == gateway.name:
+    if health.failing and not health.stalled:
+        registry.mark(field_of(health.target, "stalled"), health.since)
+    elif health.stalled and health.answered > health.stalled and registry.unmark(field_of(health.target, "stalled")):
+        registry.mark(field_of(health.target, "back"), now)
+    elif (
+        health.back
+        and now - health.back > engine.call_ms + LATE_MS
+        and registry.unmark(field_of(health.target, "back"))
+    ):
+        until = health.back + REPORTED_WITHIN_MS
+        for carrier in [carrier for carrier, route in engine.outside.routes.items() if route == name]:
             engine.lanes.bring_forward(Lane.SMS, until, until + ASKED_WITHIN_MS, doubtful=carrier, over=OVER_MS)
 
 

@@ -3,7 +3,7 @@
 Kept beside the counts, as fields `outside|<to>|<name>|<what>`: `accepted`, `answered`, `failed`, `since` (the first
 failure after the last answer), `lost` (failures since then), `refused` (the last refusal of our account), `calls` and
 `failures` (weighted by age, as they were at `at`), `told` and `told_refusing` (the outage whose beginning was logged),
-`back` (its end, until what it left in doubt is seen to).
+`stalled` (its failures in a row, an outage or not), `back` (their end, until what they left in doubt is seen to).
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,8 +40,9 @@ class Health:
     """whether it refuses our account, and has taken nothing since"""
     logged: Millis = 0
     refusal_logged: Millis = 0
+    stalled: Millis = 0
     back: Millis = 0
-    """when an outage ended whose doubts are still to be seen to; 0: none"""
+    """since when its calls failed in a row, and when it answered again, until their doubts are seen to; 0: they are"""
     troubled: Millis = 0
     """since when calls have failed and none was answered, even without an outage; 0: the last one was answered"""
 
@@ -86,6 +87,7 @@ def _health(counted: Mapping[str, float], target: Endpoint, now: Millis) -> Heal
         refusing=fails and kept("refused") > answered,
         logged=int(kept("told")),
         refusal_logged=int(kept("told_refusing")),
+        stalled=int(kept("stalled")),
         back=int(kept("back")),
         troubled=since if failed > answered and since > answered and asked else 0,
     )

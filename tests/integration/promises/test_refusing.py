@@ -123,11 +123,12 @@ def test_the_first_success_wakes_all_that_waits_spread_and_nothing_that_is_in_do
     assert world.state(doubtful) == "agreed"
 
 
-def test_what_is_in_doubt_waits_a_minute_for_the_reports_of_a_gateway_that_answers_again(world):
+@pytest.mark.parametrize("tens", [1, 5], ids=["a moment", "an outage"])
+def test_what_is_in_doubt_waits_a_minute_for_the_reports_of_a_gateway_that_answers_again(world, tens):
     world.gateway.reports = True
     world.gateway.answers = [Uncertain("no answer in time")] * 5
     doubtful = [world.place(f"+86138001380{n:02d}") for n in range(5)]
-    for _ in range(5):
+    for _ in range(tens):
         world.run(Lane.SMS)
         looks(world)
         world.clock.forward(seconds=10)
