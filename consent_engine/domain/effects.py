@@ -244,13 +244,14 @@ class Accepted(Struct, frozen=True):
     """The other side took the request. `ref` is its id there; `note` is anything worth keeping (a BSS's active_from).
 
     parts: the ids of the parts of a long SMS, in their order, where its gateway gives each part its own; `ref` is the
-    first of them · settled: of a deactivation
+    first of them · settled: of a deactivation · text: the hash of an order's SMS as it was sent
     """
 
     ref: str
     note: str = ""
     parts: tuple[str, ...] = ()
     settled: Settlement = UNSETTLED
+    text: str = ""
 
 
 class Rejected(Struct, frozen=True):

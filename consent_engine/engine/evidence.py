@@ -15,6 +15,7 @@ from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.decide.sms_texts import sent
 from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.log.checkpoint import Note, Signer
 from consent_engine.domain.log.witness import Witness, quorum
 from consent_engine.domain.offer.versions import Listed, Sale, versions_of
@@ -203,14 +204,16 @@ def _plan(kept: OrderKept) -> Catalogued | None:
 
 
 def _texts(order: Order) -> list[Text]:
-    """Return the texts that are not frozen in the order, written again from it; none where their words are of an
-    edition that is not known here.
+    """Return the texts that are not frozen in the order, written again from it; without those that are not written now
+    as they were sent, and none where their words are of an edition that is not known here.
     """
     texts: list[Text] = []
     try:
         for n, each in sent(order):
             if each.purpose is not Purpose.CONFIRMATION:
-                texts.append({"event": n + 1, "text": each.text or None})
+                hashed = getattr(order.events[n].detail, "text", "")
+                same = each.text and hashed in {"", digest(each.text)}
+                texts.append({"event": n + 1, "text": each.text if same else None})
     except BrokenRecord:
         return []
     return texts

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from consent_engine.domain.call.ending import NO_NUMBER, Ending
 from consent_engine.domain.decide.sms_texts import text_of
 from consent_engine.domain.effects import (
     ACTIVATE,
     DEACTIVATE,
+    Accepted,
     Outcome,
     Pending,
     Purpose,
@@ -16,6 +19,7 @@ from consent_engine.domain.effects import (
     Untaken,
     sms_parts,
 )
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.proof_code import LASTS_MS
 from consent_engine.domain.offer.policy import UNDELIVERED_MS
@@ -69,7 +73,10 @@ async def call(outside: Outside, leased: Leased, unless: Outcome | None = None) 
     gateway = outside.gateways[name]
     if (parts := segments(sms.text)) > gateway.segments:  # it would be cut, yet reported as accepted
         return CallResult(Rejected(f"a text of {parts} segments: the gateway carries {gateway.segments}"))
-    return CallResult(await gateway.send(sms), Endpoint(GATEWAY, name))
+    outcome = await gateway.send(sms)
+    if leased.order is not None and isinstance(outcome, Accepted):  # the text is written anew where it is shown again
+        outcome = replace(outcome, text=digest(sms.text))
+    return CallResult(outcome, Endpoint(GATEWAY, name))
 
 
 async def _activate(outside: Outside, order: Order, unless: Outcome | None) -> CallResult:

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 from msgspec import convert
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 from sqlalchemy import update
 
 from consent_engine import verify
@@ -22,10 +22,11 @@ from consent_engine.domain.call import call as calls
 from consent_engine.domain.call import ending as endings
 from consent_engine.domain.grammar import EDITION, Keyword, words
 from consent_engine.domain.grammar import read as meaning
+from consent_engine.domain.hashing import digest
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.log.checkpoint import Checkpoint, Note
 from consent_engine.domain.log.witness import Witness
-from consent_engine.engine.evidence import EvidenceFiles, Hands, encoded
+from consent_engine.engine.evidence import EvidenceFiles, Hands, encoded, file_of
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ArchiveUnavailable
@@ -261,6 +262,22 @@ def test_another_plan_or_price_than_the_one_that_was_told_is_seen(whole):
     cheap = forged({**whole, "offer": offer}, lambda row, _: row.__setitem__(0, verify.digest(offer)))
     with pytest.raises(Broken, match=re.escape("does not say 199.00, which the plan costs")):
         checked(cheap)
+
+
+def test_each_sms_has_the_text_that_was_sent_by_the_hash_in_its_hand_over(desk, whole):
+    sent = {digest(sms.text) for sms in desk.gateway.sent}
+    told = [each for each in whole["account"]["events"] if each["detail"].get("text")]
+    assert {each["what"] for each in told} == {"informed", "notification_accepted"}
+    assert {each["detail"]["text"] for each in told} <= sent
+    assert all(digest(each["sms"]) == each["detail"]["text"] for each in told)
+    for text in whole["texts"]:
+        others = [{**each, "text": "您已办理99元套餐"} if each is text else each for each in whole["texts"]]
+        assert link_of(signed({**whole, "texts": others})) == f"order, event {text['event']}"
+    kept = desk.engine.store.queries.evidence.of(whole["account"]["order"])
+    *before, last = kept.order.events
+    other = replace(last, detail=replace(last.detail, text=digest("words of another edition")))
+    file = file_of(replace(kept, order=replace(kept.order, events=(*before, other))), "auditor-1", 0)
+    assert [each["text"] is None for each in file["texts"]] == [False, True], "what is not written as it was sent"
 
 
 def test_a_log_that_has_another_history_is_seen(whole):

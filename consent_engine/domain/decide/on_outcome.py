@@ -191,7 +191,9 @@ def _ended_late(order: Order, ended: Ended, now: Millis) -> Decision:
 def _late(order: Order, ended: Ended) -> details.EndedLate:
     outcome, kind = ended.outcome, type(ended.outcome).__name__.lower()
     if isinstance(outcome, Accepted):
-        return details.EndedLate(effect=ended.effect, outcome=kind, parts=outcome.parts, known=_known(order, ended))
+        return details.EndedLate(
+            effect=ended.effect, outcome=kind, parts=outcome.parts, known=_known(order, ended), text=outcome.text
+        )  # fmt: skip
     return details.EndedLate(effect=ended.effect, outcome=kind, reason=outcome.reason)
 
 
@@ -234,7 +236,7 @@ def _accepted(order: Order, ended: Ended, outcome: Accepted, pending: Pending, n
         kind = details.NotificationAccepted if notified else details.Informed
         sent = kind(
             attempts=attempts, doubts=doubts, note=note_, believed=believed, purpose=purpose, parts=outcome.parts,
-            known=_known(order, ended),
+            known=_known(order, ended), text=outcome.text,
         )  # fmt: skip
         event = Event.of(sent, now, ended.op, outcome.ref, "gateway")
         decision = settle(order, event) if notified else note(order, event)

@@ -250,7 +250,7 @@ class ServiceActivated(Attempts, frozen=True, kw_only=True):
 class SmsAccepted(Attempts, frozen=True, kw_only=True):
     """The hand-over of an SMS other than the first question. note: what the gateway added · believed: the person whose
     retry it was · parts: the gateway's ids of the parts, where each has its own · known: how many events the text was
-    written after; None: all that precede this one.
+    written after; None: all that precede this one · text: its hash as it was sent; "" where only a report says so.
     """
 
     note: str = ""
@@ -258,6 +258,7 @@ class SmsAccepted(Attempts, frozen=True, kw_only=True):
     purpose: Purpose
     parts: tuple[str, ...] = ()
     known: int | None = None
+    text: str = ""
 
 
 class NotificationAccepted(SmsAccepted, frozen=True, kw_only=True):
@@ -385,7 +386,7 @@ class Revealed(Detail, frozen=True, kw_only=True):
 
 class EndedLate(Detail, frozen=True, kw_only=True):
     """An outside call that ended too late. outcome: accepted, rejected, unavailable, uncertain or untaken · reason: of
-    all but accepted · parts, known: as in `SmsAccepted`, for an SMS that was accepted.
+    all but accepted · parts, known, text: as in `SmsAccepted`, for an SMS that was accepted.
     """
 
     trigger = Trigger.ENDED_LATE
@@ -394,6 +395,7 @@ class EndedLate(Detail, frozen=True, kw_only=True):
     reason: str | None = None
     parts: tuple[str, ...] = ()
     known: int | None = None
+    text: str = ""
 
 
 MayBeAsked = SaidNo | OptedOut | Cancelled | TooLateToAsk | ConfirmationFailed

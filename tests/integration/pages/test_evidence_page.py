@@ -105,7 +105,7 @@ def test_a_judge_reads_the_whole_chain_in_both_languages(door, done, language):
     assert "{'" not in page
 
 
-def test_the_page_says_what_does_not_hold(door, done, monkeypatch):
+def test_the_page_says_what_does_not_hold(door, done):
     forged = json.loads(door.call("GET", f"/v1/orders/{done}/evidence", Role.AUDITOR).content)
     forged["account"]["sold"]["agent"] = "another"
 

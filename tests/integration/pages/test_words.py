@@ -31,7 +31,7 @@ from tests.integration.api_door import server
 from tests.integration.page_door import PageDoor
 from tests.plans import plan
 
-UNTOLD = {"window", "edition", "known", "may_have", "segments", "undelivered"}
+UNTOLD = {"window", "edition", "known", "may_have", "segments", "undelivered", "text"}
 """Details of an event that only programs need."""
 NAMED = {
     "state": {state.value for state in State},
