@@ -135,8 +135,7 @@ def until(engine: Engine, state: State, count: int, told: str) -> None:
     deadline = time.monotonic() + BOUND_S
     while time.monotonic() < deadline:
         time.sleep(0.02)
-        depths = engine.store.lanes.depths()
-        if any(depths[lane].waiting for lane in (Lane.SMS, Lane.INBOUND, Lane.ACTIVATION)):
+        if any(engine.store.lanes.next(lane, 1) for lane in (Lane.SMS, Lane.INBOUND, Lane.ACTIVATION)):
             continue  # due, or under way; each count brings all to SQL, and is most of the work fifty times a second
         there = funnel(engine).get(state, 0)
         if sys.stderr.isatty():

@@ -148,9 +148,9 @@ class SqlKept(Generic[K]):
     def _standing(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Any]:
         """Return what says how a record fits its row, of those of these records that are here."""
         kept, found = self.table.c, dict[str, Any]()
-        wanted = select(kept.id, kept.version, kept.links, kept.head, kept.doc_hash, kept.gone)
+        wanted = select(kept.id, kept.version, kept.links, kept.head, kept.gone)
         for piece in (ids[n : n + PIECE] for n in range(0, len(ids), PIECE)):
-            found |= {row.id: row for row in connection.execute(wanted.where(among(connection, kept.id, piece)))}
+            found |= {row.id: row for row in connection.execute(wanted.where(among(connection, kept.id, piece))).all()}
         return found
 
     def _kept(self, connection: Connection, rows: Sequence[Mapping[str, Any]], standing: Mapping[str, Any]) -> set[str]:
@@ -179,10 +179,8 @@ class SqlKept(Generic[K]):
         if stands is None:
             return Fit.NEWER
         here = row["publics"]
-        if stands.doc_hash != row["doc_hash"]:
-            return Fit.ANOTHER
         if stands.links <= len(here):
-            if chain("", here[: stands.links]) != stands.head:
+            if stands.head != row["head"] and chain("", here[: stands.links]) != stands.head:
                 return Fit.ANOTHER
             newer = (row["links"], row["version"]) > (stands.links, stands.version)
             return Fit.NEWER if newer or (row["gone"] and not stands.gone) else Fit.KNOWN

@@ -5,7 +5,6 @@ from typing import Any
 
 from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.canonical_json import Reader, compact
-from consent_engine.domain.hashing import digest
 from consent_engine.domain.line.line import request_key
 from consent_engine.domain.order.agreement import offer_named
 from consent_engine.domain.order.history import yes_in_vain
@@ -22,9 +21,12 @@ def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[s
     """
     kept, person, effects = dict[str, str](), dict[str, str](), dict[str, str]()
     for name, value in fields.items():
-        part = effects if name[:2] == "f:" else person if _is_person(name) else kept
-        part[name] = value
-    kept.pop("offer", None)  # it has a table of its own
+        if name[:2] == "f:":
+            effects[name] = value
+        elif name in _PERSON or (name[0] == "p" and name[1:].isdecimal()):
+            person[name] = value
+        elif name != "offer":  # it has a table of its own
+            kept[name] = value
     return {
         "id": record.id,
         "line": record.line,
@@ -33,7 +35,6 @@ def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[s
         "gone": gone,
         "state": record.state.value,
         "head": record.head,
-        "doc_hash": digest(record.publics[0]),
         "record": compact(kept),
         "person": compact(person),
         "effects": compact(effects) if effects and not gone else None,
@@ -41,12 +42,8 @@ def row_of(record: Recorded, fields: Mapping[str, str], *, gone: bool) -> dict[s
     }
 
 
-def _is_person(name: str) -> bool:
-    """Whether a field of a record is a person part: `who`, an order's `p1`, `p2`, ..., a call's transcript."""
-    return name in _PERSON or (name[0] == "p" and name[1:].isdecimal())
-
-
 _PERSON = frozenset({"who", SAID})
+"""The fields of a record that are a person part, as are an order's `p1`, `p2`, ...; SAID: a call's transcript."""
 
 
 def columns_of(order: Order) -> dict[str, Any]:
