@@ -6,7 +6,7 @@ import typer
 
 from consent_engine.cli.tables import announced, table, tell
 
-_ALL = typer.Option("--all", help="Check every record, not only the newest and those due.")
+_ALL = typer.Option("--all", help="Check every record, and replay the whole log; else the newest and those due.")
 _MEND = typer.Option("--mend", help="Put back what is surely missing: dues, timers, readers, refusals.")
 
 

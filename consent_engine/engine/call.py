@@ -34,7 +34,7 @@ from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.engine.calls_of_line import named_on, telling
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import cancelling_orders, gated
-from consent_engine.engine.recall import at_hand, proven, recalled
+from consent_engine.engine.recall import at_hand, proven, recalled, transact
 from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
 from consent_engine.engine.round_trips import load, post, prove, save
@@ -117,7 +117,9 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
     """
     kept = 0
     if wanted.refused:
-        call, _, _ = yield from _loaded(wanted)
+        # A call is not said to be unknown, and its refusal with it, while SQL cannot be asked.
+        call, _ = yield from at_hand(Call, wanted.call, 0)
+        _must_be_own(call, wanted)
         if not wanted.repeats(call):
             yield from post(_refusal(call, wanted.api_key, secret))
         kept = 1
@@ -130,12 +132,13 @@ def ending(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
 def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str], bool]) -> Step[CallTaken]:
     claimant, recording = token_hex(8), wanted.request.recorded()
     keys = recording_keys(secret, recording) if recording is not None else ()
-    for races in range(MOST_RACES):
-        call, line, now = yield from _loaded(wanted, races)
+
+    def once(call: Call, _: Millis) -> Step[CallTaken | None]:
+        _must_be_own(call, wanted)
+        loaded = yield from load(lines=[call.line])
+        line, now = loaded.line(call.line), loaded.now
         if wanted.repeats(call):
-            if (yield from proven(call)):
-                return CallTaken(call, is_new=False)
-            continue
+            return CallTaken(call, is_new=False) if (yield from proven(call)) else None
         ended = end(call, wanted, line, secret, now, sells)
         reserved = yield from free_recording(call.id, keys, claimant)
         after, fields = call.with_events(ended)
@@ -146,20 +149,16 @@ def _ended(wanted: CallEnd, terms: Terms, secret: str, sells: Callable[[str, str
         records = (change, _line_after(after, ended, line, terms, gates))
         wakes = frozenset({Lane.TIMER}) if falls else frozenset()
         saved = yield from save(Commit(ended.op, records, wakes=wakes, until=reserved.until), prove=True)
-        if saved.word in {CommitResult.OK, CommitResult.SAME}:
-            return CallTaken(replace(after, version=call.version + 1), is_new=True)
-    raise StoreUnavailable("too many others change this call: the same request again is safe")
+        is_saved = saved.word in {CommitResult.OK, CommitResult.SAME}
+        return CallTaken(replace(after, version=call.version + 1), is_new=True) if is_saved else None
+
+    return (yield from transact(Call, wanted.call, once))
 
 
-def _loaded(wanted: CallEnd, races: int = 0) -> Step[tuple[Call, Line, Millis]]:
-    """Load a call, as `at_hand` does, with its line. Raises CallNotFound, also for another's call, and
-    ArchiveUnavailable: a call is not said to be unknown, and its refusal with it, while that may be wrong.
-    """
-    known, _ = yield from at_hand(Call, wanted.call, races)
-    if not wanted.may_end(known):
+def _must_be_own(call: Call, wanted: CallEnd) -> None:
+    """Raise CallNotFound for another's call."""
+    if not wanted.may_end(call):
         raise CallNotFound("no such call")
-    loaded = yield from load(lines=[known.line])
-    return known, loaded.line(known.line), loaded.now
 
 
 def _line_after(

@@ -10,7 +10,7 @@ that is brought back, changed and let go again is ever overwritten by the copy o
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from consent_engine.domain.call.call import Call
@@ -44,7 +44,7 @@ from consent_engine.ports.records import CLOCKS_APART_MS
 log = logging.getLogger(__name__)
 STAYS_MS = 60_000
 """For how long what was read in SQL may come back: longer than any request lasts. It then stays here twice as long."""
-MOST_LOOKS = 20
+MOST_TRIES = 20
 AWAY = "the archive cannot be asked: the same request again is safe"
 _WRITTEN = {"v", "state", "head", "offer", SEAL}
 """Fields that a commit writes itself."""
@@ -91,7 +91,7 @@ def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
     races: how often the step was too late so far. From the first time on the record is in the store: a step that comes
     again is about to change it. Raises OrderNotFound and the like, ArchiveUnavailable, BrokenRecord, StoreUnavailable.
     """
-    for _ in range(MOST_LOOKS):
+    for _ in range(MOST_TRIES):
         loaded: Snapshot = yield Load(**{PARTS[kind]: (name,)})
         if (here := loaded.of(kind).get(name)) is not None:
             return here, loaded.now
@@ -105,6 +105,18 @@ def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
             return record, loaded.now
         yield from _brought_back(record, kept[0].fields, loaded.now)
     raise StoreUnavailable("too many others change this record: the same request again is safe")
+
+
+def transact(kind: type[R], name: str, once: Callable[[R, Millis], Step[T | None]]) -> Step[T]:
+    """Change a record: decide on it as it is at hand, and save; once more where another write came first.
+
+    once: decides, saves, and returns the result; None to begin anew. Raises as `at_hand` does.
+    """
+    for races in range(MOST_TRIES):
+        record, now = yield from at_hand(kind, name, races)
+        if (result := (yield from once(record, now))) is not None:
+            return result
+    raise StoreUnavailable(f"too many others change this {kind.__name__.lower()}: the same request again is safe")
 
 
 def proven(record: Recorded) -> Step[bool]:

@@ -39,7 +39,7 @@ from consent_engine.domain.line.restriction import Kind, name_of
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.recall import AWAY, at_hand, proven, recalled
+from consent_engine.engine.recall import AWAY, proven, recalled, transact
 from consent_engine.engine.round_trips import load, post, prove, save
 from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
@@ -158,18 +158,18 @@ def deciding(wanted: ReportDecision, by: Reports) -> Step[ReportTaken]:
     rules out, RewardNotDue, StoreUnavailable, and ArchiveUnavailable for one that may be archived.
     """
     op = wanted.request.fingerprint()
-    for races in range(MOST_RACES):
-        report, now = yield from at_hand(Report, wanted.report, races)
+
+    def decided(report: Report, now: Millis) -> Step[ReportTaken | None]:
         if report.knows(op) or _says_nothing_new(report, wanted):
-            if (yield from proven(report)):
-                return ReportTaken(report, is_new=False)
-            continue
+            return ReportTaken(report, is_new=False) if (yield from proven(report)) else None
         line = (yield from load(lines=[report.line])).line(report.line)
         commit, after = _decision(report, wanted, line, by.terms, now, op)
-        if (yield from save(commit, prove=True)).word in {CommitResult.OK, CommitResult.SAME}:
-            log.info("report %s: %s, reward %s", after.id, after.found.value, after.reward.value)
-            return ReportTaken(replace(after, version=report.version + 1), is_new=True)
-    raise StoreUnavailable("too many others change this report: the same request again is safe")
+        if (yield from save(commit, prove=True)).word not in {CommitResult.OK, CommitResult.SAME}:
+            return None
+        log.info("report %s: %s, reward %s", after.id, after.found.value, after.reward.value)
+        return ReportTaken(replace(after, version=report.version + 1), is_new=True)
+
+    return (yield from transact(Report, wanted.report, decided))
 
 
 def _says_nothing_new(report: Report, wanted: ReportDecision) -> bool:

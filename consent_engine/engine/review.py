@@ -25,12 +25,10 @@ from consent_engine.domain.decide.decision import Drop, Put
 from consent_engine.domain.effects import WAKE_SECOND_LOOK, WAKE_UNLAWFUL, Lane, Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import Kind, Restriction
-from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.order_and_call import open_of
-from consent_engine.engine.recall import at_hand
+from consent_engine.engine.recall import transact
 from consent_engine.engine.round_trips import load, save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import ChainChange, Change, Commit, CommitResult, Held, Leased, LineChange, needed
 
 
@@ -61,16 +59,16 @@ def reviewing(said: Review) -> Step[Call]:
     Raises CallNotFound, NotReviewable, OwnCall, AlreadyReviewed, NotContested, SameReviewer, StoreUnavailable, and
     ArchiveUnavailable for one that may have left.
     """
-    for races in range(MOST_RACES):
-        call, now = yield from at_hand(Call, said.call, races)
+
+    def judged(call: Call, now: Millis) -> Step[Call | None]:
         own = bool({said.by, said.agent} & {call.began.placed_by, call.began.agent} - {""})
         if said.second:
             may_look_again(call.events, call.verdict, said.by, own=own)
         else:
             may_review(call.verdict, own=own)
-        if after := (yield from _judged(call, said, now)):
-            return after
-    raise StoreUnavailable("too many others change this call: the same request again is safe")
+        return (yield from _judged(call, said, now))
+
+    return (yield from transact(Call, said.call, judged))
 
 
 def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
@@ -78,22 +76,22 @@ def keeping_heard(call_id: str, event: CommandHeard) -> Step[bool]:
 
     Raises CallNotFound, StoreUnavailable, and ArchiveUnavailable for one that may have left.
     """
-    for races in range(MOST_RACES):
-        call, _ = yield from at_hand(Call, call_id, races)
+
+    def heard(call: Call, now: Millis) -> Step[bool | None]:
         if call.verdict is not Verdict.PENDING or any(isinstance(each, CommandHeard) for each in call.events):
             return False
         after, fields = call.with_events(event)
-        if (yield from save(Commit("", (ChainChange(after, call, fields),)))).word is CommitResult.OK:
-            return True
-    raise StoreUnavailable("too many others change this call: the same request again is safe")
+        return (yield from save(Commit("", (ChainChange(after, call, fields),)))).word is CommitResult.OK or None
+
+    return (yield from transact(Call, call_id, heard))
 
 
 def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
     """Let orders continue that wait only for the first review of their call; return how many. Orders of a failed review
     stay barred: that is for another reviewer. Raises as `keeping_heard` does.
     """
-    for races in range(MOST_RACES):
-        call, now = yield from at_hand(Call, call_id, races)
+
+    def let_go(call: Call, now: Millis) -> Step[int | None]:
         if call.verdict not in {None, Verdict.PENDING}:
             return 0
         line = (yield from load(lines=[call.line])).line(call.line)
@@ -103,9 +101,10 @@ def letting_go_on(call_id: str, by: str, why: str) -> Step[int]:
         after, fields = call.with_events(NotAwaited(now, f"goes-on-{uuid.uuid4().hex}", by, why))
         # The call at the version seen: after a review in between it is looked at again.
         freed = LineChange(line.id, line.version, {f"r:{each.name}": "" for each in waits})
-        if (yield from save(Commit("", (ChainChange(after, call, fields), freed)), prove=True)).word is CommitResult.OK:
-            return len(waits)
-    raise StoreUnavailable("too many others change this call: the same again is safe")
+        saved = yield from save(Commit("", (ChainChange(after, call, fields), freed)), prove=True)
+        return len(waits) if saved.word is CommitResult.OK else None
+
+    return (yield from transact(Call, call_id, let_go))
 
 
 def undecided(leased: Leased) -> Step[str]:

@@ -9,11 +9,10 @@ from consent_engine.domain.call.errors import CallMismatch, CallNotFound
 from consent_engine.domain.call.transcript import SAID, Spoken, Transcribed, encode_lines
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import digest
-from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.recall import at_hand, proven
+from consent_engine.engine.recall import proven, transact
 from consent_engine.engine.round_trips import save
 from consent_engine.engine.store_requests import Step
-from consent_engine.errors import FieldError, Malformed, Refused, StoreUnavailable
+from consent_engine.errors import FieldError, Malformed, Refused
 from consent_engine.ports import ChainChange, Commit, CommitResult
 
 SLACK_MS = 5_000
@@ -47,22 +46,20 @@ def transcribing(wanted: Transcript) -> Step[Call]:
     Malformed for words that were not spoken in the call, AlreadyTranscribed, StoreUnavailable, and ArchiveUnavailable
     for a call that may have left.
     """
-    for races in range(MOST_RACES):
-        call, now = yield from at_hand(Call, wanted.call, races)
+
+    def kept(call: Call, now: Millis) -> Step[Call | None]:
         if not (wanted.anyone or call.is_of(wanted.by, wanted.since)):
             raise CallNotFound("no such call")
         if call.knows(wanted.op):
-            if (yield from proven(call)):
-                return call
-            continue
+            return call if (yield from proven(call)) else None
         _fits(wanted.lines, call, wanted.recording)
         said = encode_lines(wanted.lines, token_hex(16))
         event = Transcribed(now, wanted.op, wanted.by, len(wanted.lines), digest(said))
         after, fields = call.with_events(event)
         saved = yield from save(Commit(wanted.op, (ChainChange(after, call, {**fields, SAID: said}),)), prove=True)
-        if saved.word in {CommitResult.OK, CommitResult.SAME}:
-            return after
-    raise StoreUnavailable("too many others change this call: the same request again is safe")
+        return after if saved.word in {CommitResult.OK, CommitResult.SAME} else None
+
+    return (yield from transact(Call, wanted.call, kept))
 
 
 def _fits(lines: Sequence[Spoken], call: Call, recording: str) -> None:
