@@ -4,9 +4,9 @@ A file is written whole and to disk before it gets its name, and the checkpoint 
 tiles that it covers. A tile is the same whoever writes it, so one that stands already is written again or left alone.
 """
 
-import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 
@@ -18,6 +18,8 @@ from consent_engine.errors import BrokenRecord
 from consent_engine.ports.public_log import Folder
 
 CHECKPOINT = "checkpoint"
+AT_ONCE = 128
+"""How many files are written before they are synced."""
 
 
 class LogFolder(Folder):
@@ -50,19 +52,16 @@ class LogFolder(Folder):
             unlock(held)
 
     def _write(self, note: Note, files: Iterable[tuple[Place, bytes]]) -> None:
-        full, folders = list[Path](), {self.path}
-        for place, content in files:
-            to = self.path / str(place)
-            _put(to, content)
-            folders.update(each for each in to.parents if self.path in each.parents)
-            if place.width == WIDTH:
-                full.append(to)
-        for folder in folders:
-            sync(folder)
-        _put(self.path / CHECKPOINT, str(note).encode())
+        found = iter(files)
+        while some := [(self.path / str(place), place, content) for place, content in islice(found, AT_ONCE)]:
+            _put([(to, content) for to, _, content in some])
+            for folder in {each for to, _, _ in some for each in to.parents if each.is_relative_to(self.path)}:
+                sync(folder)
+            for to, place, _ in some:
+                if place.width == WIDTH:  # nobody needs its parts any more
+                    shutil.rmtree(to.with_name(f"{to.name}.p"), ignore_errors=True)
+        _put([(self.path / CHECKPOINT, str(note).encode())])
         sync(self.path)
-        for tile in full:  # nobody needs its parts any more
-            shutil.rmtree(tile.with_name(f"{tile.name}.p"), ignore_errors=True)
 
     def put_aside(self) -> Path | None:
         """Keep the checkpoint under another name, as of a log that does not go on; return that. None: there was none"""
@@ -75,11 +74,16 @@ class LogFolder(Folder):
         return aside
 
 
-def _put(to: Path, content: bytes) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    draft = to.with_name(f".{to.name}")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(to)
+def _put(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Write files, whole and to disk before any has its name. All are written before the first is synced: one sync then
+    brings most of the others to disk as well.
+    """
+    for folder in {to.parent for to, _ in files}:
+        folder.mkdir(parents=True, exist_ok=True)
+    drafts = [to.with_name(f".{to.name}") for to, _ in files]
+    for draft, (_, content) in zip(drafts, files, strict=True):
+        draft.write_bytes(content)
+    for draft in drafts:
+        sync(draft)
+    for draft, (to, _) in zip(drafts, files, strict=True):
+        draft.replace(to)

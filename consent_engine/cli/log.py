@@ -54,6 +54,19 @@ def rotate() -> None:
         _keep(settings, PrivateKey.made(keys.name), *keys.signers)
 
 
+@app.command("key")
+def make(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The log's name: where it is served, without https://.")],
+) -> None:
+    """Print a new key for CONSENT_LOG_KEY, where several machines publish one log. It is kept nowhere here."""
+    from consent_engine.domain.log.checkpoint import NotSigned, PrivateKey
+
+    try:
+        line(str(PrivateKey.made(name)))
+    except NotSigned as error:
+        raise typer.BadParameter(str(error), param_hint="NAME") from None
+
+
 @app.command()
 def anew(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The present log's name, as consent log shows it.")],

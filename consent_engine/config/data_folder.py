@@ -116,7 +116,7 @@ def _write(draft: Path, secret: str) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Bring the names in a folder to disk."""
+    """Bring the names in a folder, or the content of a file, to disk."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)

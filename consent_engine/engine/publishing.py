@@ -7,6 +7,7 @@ was signed is never signed otherwise: before each signature the tree must begin 
 SQL and in the folder; an older copy of SQL does not.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
@@ -16,12 +17,14 @@ from consent_engine.domain.days import DAY_MS
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.log.checkpoint import Checkpoint, Key, Note, NotSigned, Signer, followed, rotation
 from consent_engine.domain.log.merkle import HASH_BYTES, consistency, inclusion, leaf_hash, root
-from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, bundle, changed, grown, nodes
+from consent_engine.domain.log.tiles import CUT, ENTRIES, WIDTH, Place, bundle, changed, grown, nodes
 from consent_engine.domain.seal import newest_of
+from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.errors import LogForked
 from consent_engine.ports import Log
 from consent_engine.ports.public_log import Folder, PublicLog, Signed
 
+logger = logging.getLogger(__name__)
 EVERY_MS, EVERY = 10_000, 10_000
 """A checkpoint is due after so long, or so many entries."""
 PIECE = 100 * WIDTH
@@ -56,12 +59,13 @@ class Publisher:
         self._keys = keys
         self._folder = folder
         self._ours = False
+        self._trouble = LogOnChange(logger, "the log is signed, and its folder cannot be written now")
 
     def publish(self, now: Millis) -> Signed | None:
         """Bring the tiles up to the log's end, and sign a checkpoint where one is due; return it.
 
         Raises LogForked where the log is not what was signed before, BrokenRecord where entries are gone, OSError where
-        the folder cannot be written or the key cannot be asked, and ArchiveUnavailable.
+        the key cannot be asked, and ArchiveUnavailable. A folder that cannot be written is logged: SQL has the same.
         """
         try:
             return self._published(now)
@@ -71,7 +75,7 @@ class Publisher:
     def _published(self, now: Millis) -> Signed | None:
         if not self._ours:
             self._introduce()
-        size, newest, kept = grow(self._log), self._log.newest(), self._folder.kept()
+        size, newest, kept = grow(self._log), self._log.newest(), self._kept()
         due = bool(size) and (newest is None or is_due(newest, size, now))
         if due or not self._ours:
             known = [self._signed(each) for each in (newest.note if newest else None, kept) if each is not None]
@@ -81,8 +85,23 @@ class Publisher:
         if due:
             newest = self._sign(Checkpoint(self._keys.name, size, root(size, nodes(self._log.tile))), now, newest)
         if newest is not None and str(newest.note) != str(kept):
-            self._folder.write(newest.note, partial(files, self._log, size=newest.checkpoint.size))
+            self._write(newest)
         return newest if due else None
+
+    def _kept(self) -> Note | None:
+        try:
+            return self._folder.kept()
+        except OSError as error:
+            self._trouble.met(error)
+            return None
+
+    def _write(self, newest: Signed) -> None:
+        try:
+            self._folder.write(newest.note, partial(files, self._log, size=newest.checkpoint.size))
+        except OSError as error:
+            self._trouble.met(error)
+        else:
+            self._trouble.over()
 
     def _introduce(self) -> None:
         """Check that the log is ours to sign, and keep the notes of keys that follow each other."""
@@ -192,7 +211,18 @@ def files(log: PublicLog, since: int, size: int) -> Iterator[tuple[Place, bytes]
     """Yield the tiles and bundles that a log of this size has, and one of `since` entries had not. Raises LookupError
     where one is gone.
     """
-    return ((place, content(log, place)) for place in changed(since, size))
+    first, entries = 0, list[bytes]()
+    for place in changed(since, size):
+        if place.level != ENTRIES:
+            yield place, content(log, place)
+            continue
+        at = place.number * WIDTH - first
+        if at + place.width > len(entries):  # many at a time: each query costs as much as some hundred entries
+            first, at = first + at, 0
+            entries = log.entries(first, min(PIECE, size - first))
+        if len(entries) < at + place.width:
+            raise LookupError(CUT)
+        yield place, bundle(entries[at : at + place.width])
 
 
 class Proof(NamedTuple):

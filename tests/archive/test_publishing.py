@@ -22,6 +22,7 @@ from consent_engine.engine.audit_checkpoint import compared, signed_before
 from consent_engine.engine.publishing import (
     EVERY,
     EVERY_MS,
+    PIECE,
     Keys,
     content,
     files,
@@ -90,6 +91,26 @@ def test_every_entry_is_shown_to_be_in_every_later_checkpoint_and_each_to_begin_
     assert press.public.covering(256) == signed[3]
     assert press.public.covering(press.count) is None
     assert press.public.newest() == signed[-1]
+
+
+def test_a_folder_that_cannot_be_written_holds_up_no_signature(quick, caplog):
+    quick.folder.path.write_text("a file in its place", "utf-8")
+    for n in range(3):
+        quick.add(10)
+        quick.later()
+        assert quick.publish().checkpoint.size == 10 * (n + 1)
+    assert "its folder cannot be written now" in caplog.text
+    quick.folder.path.unlink()
+    quick.publish()
+    assert quick.kept() == 30, "it has everything once it can be written"
+
+
+def test_a_large_log_is_written_in_pieces_and_is_whole(quick):
+    for count in (PIECE + WIDTH, PIECE + 3, 1):
+        quick.add(count)
+        quick.later()
+        quick.publish()
+        assert quick.kept() == quick.count
 
 
 def test_partial_tiles_go_once_the_whole_one_is_there(quick):

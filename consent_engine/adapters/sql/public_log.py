@@ -4,7 +4,8 @@ The tiles are made from the entries' column `leaf` alone, and only grow: whoever
 the same ones. So nothing here is lost by a process that dies, and two that publish at once do no harm.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -158,6 +159,7 @@ class SqlPublishing(Publishing):
         self._connection.execute(update(META).where(META.c.name == TILED).values(value=str(size)))
 
 
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _NAMED = select(META.c.value).where(META.c.name == NAME).scalar_subquery()
 
 
@@ -183,12 +185,12 @@ def _tile(connection: Connection, level: int, number: int) -> bytes:
 
 def _entries(connection: Connection, first: int, most: int) -> list[bytes]:
     wanted = select(LOG.c.n, LOG.c.leaf).where(LOG.c.n >= first).order_by(LOG.c.n).limit(most)
-    found = list(connection.execute(wanted))
+    found = connection.execute(wanted).all()
     if found and found[-1].n - first != len(found) - 1:
         gone = next(at for at, row in enumerate(found, first) if row.n != at)
         raise BrokenRecord(f"entry {gone} of the log is gone from the archive: see consent audit")
     try:
-        return [urlsafe_b64decode(f"{row.leaf}=") for row in found]
+        return [a2b_base64(leaf.encode().translate(_STANDARD) + b"=") for _, leaf in found]
     except ValueError:
         raise BrokenRecord(f"an entry of the log after {first} was changed: see consent audit") from None
 
