@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from consent_engine.adapters.bss import registry as bss
 from consent_engine.adapters.gateways import registry as gateways
 from consent_engine.adapters.log_folder import LogFolder
-from consent_engine.adapters.outbound import poster
+from consent_engine.adapters.outbound import poster, stamper
 from consent_engine.adapters.redis.client import PATIENCE_S, Wire, connect
 from consent_engine.adapters.redis.embedded.server import EmbeddedServer, RunningServer, connect_or_start
 from consent_engine.adapters.redis.keys import Cell
@@ -49,7 +49,7 @@ from consent_engine.ports import Gateway, Outside, Registry, Store
 from consent_engine.ports.public_log import PublicLog
 
 log = logging.getLogger(__name__)
-WITNESS_TIMEOUT = timedelta(seconds=5)
+OUTSIDERS_TIMEOUT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,9 @@ class Installation:
         _archived(store, archive).bound_archive()
         public = SqlLog(archive).public
         publisher = Publisher(public, log_keys(settings, public, archive.id()), LogFolder(settings.log_folder))
-        return publisher, Witnessing(public, settings.witnesses or (), poster(WITNESS_TIMEOUT)), registry.now
+        post = poster(OUTSIDERS_TIMEOUT)
+        stamp = stamper(settings.tsa_url, post) if settings.tsa_url else None
+        return publisher, Witnessing(public, settings.witnesses or (), post, stamp), registry.now
 
     def simulated_secret(self) -> str | None:
         """Return the secret of the simulated gateway's webhooks; None if a URL is set, or anything is not simulated.

@@ -102,6 +102,7 @@ MEANS = {
     "log_dir": "The folder of the log's files (C2SP tlog-tiles), which any web server can serve; else `log` in "
     "the data folder",
     "witnesses": "Witnesses that cosign the log, `URL KEY`, with commas between; more than half must sign in time",
+    "tsa_url": "An RFC 3161 time stamp authority, which stamps each checkpoint; needs the extra `tsa`",
     "traces": "The address of an OpenTelemetry collector, `http://HOST:4318/v1/traces`; needs the extra `traces`",
 }
 
@@ -116,7 +117,7 @@ GROUPS = {
     ),
     "For compliance: reviews, reports, retention, calendar": (
         f"review_command review_sample recording_url report_codes {_each('reward')} keep_service keep_no_service "
-        "keep_records time_zone calendar log_key log_dir witnesses"
+        "keep_records time_zone calendar log_key log_dir witnesses tsa_url"
     ),
     "For several carriers": f"{_each('gateway')} {_each('sender')}",
     "For many machines, and for watching them": "durability cells log_format log_level metrics_addr traces",

@@ -130,6 +130,15 @@ def python(oldest: tuple[int, int]) -> None:
         _lacks(f"it wants Python {oldest[0]}.{oldest[1]}")
 
 
+def time_stamps() -> None:
+    """Check for OpenSSL, which plays a time stamp authority, and for the package that asks one."""
+    program("openssl", "openssl")
+    try:
+        import_module("rfc3161_client")
+    except ImportError:
+        _lacks("rfc3161-client is not installed: the extra `tsa`")
+
+
 def openid_provider() -> ModuleType:
     """Return a module that is an OpenID provider, made by others."""
     try:

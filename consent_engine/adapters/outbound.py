@@ -12,13 +12,14 @@ from weakref import WeakKeyDictionary
 
 from yarl import URL
 
+from consent_engine import DISTRIBUTION
 from consent_engine.adapters.http_exchange import BrokenAnswer, call, request, target_of
 from consent_engine.domain import hashing
 from consent_engine.domain.effects import Unavailable, Uncertain
 from consent_engine.domain.msisdn import contains_number
 from consent_engine.errors import SettingsError
 from consent_engine.ports.outside import MAY_GO, NotSent
-from consent_engine.ports.public_log import Post
+from consent_engine.ports.public_log import Post, Stamp
 
 LONGEST_WORD = 200
 LARGEST_ID = 10**40
@@ -183,6 +184,31 @@ def poster(timeout: timedelta) -> Post:
         return said.status, said.body
 
     return post
+
+
+def stamper(url: str, post: Post) -> Stamp:
+    """Return what asks a time stamp authority (RFC 3161) when something was there. Raises SettingsError where the
+    package for that is missing.
+    """
+    try:
+        import rfc3161_client as tsp  # noqa: PLC0415 - where one is set alone
+    except ModuleNotFoundError:
+        raise SettingsError(f"CONSENT_TSA_URL needs rfc3161-client: pip install '{DISTRIBUTION}[tsa]'") from None
+
+    async def stamp(data: bytes) -> bytes:
+        wanted = tsp.TimestampRequestBuilder(data, tsp.HashAlgorithm.SHA256).build()
+        status, answer = await post(url, wanted.as_bytes(), "application/timestamp-query")
+        try:
+            said = tsp.decode_timestamp_response(answer)
+            fits = said.status <= tsp.PKIStatus.GRANTED_WITH_MODS and said.tst_info.nonce == wanted.nonce
+            fits = fits and said.tst_info.message_imprint.message == sha256(data).digest()
+        except ValueError:
+            fits = False
+        if not fits:
+            raise OSError(f"it answered {status}, and nothing that stamps this")
+        return answer
+
+    return stamp
 
 
 def retry_after(header: str, now: float) -> int:

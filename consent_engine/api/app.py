@@ -48,6 +48,7 @@ from consent_engine.api.service.prometheus import Metrics
 from consent_engine.api.service.service import Front
 from consent_engine.api.web.install import install as install_pages
 from consent_engine.config.settings import Settings
+from consent_engine.domain.log.witness import quorum
 from consent_engine.engine.engine import Engine
 from consent_engine.errors import SettingsError
 from consent_engine.process import gc_tuning
@@ -86,7 +87,7 @@ def create_app(
     metrics_socket: where metrics are served without a key
     """
     front = Front(engines, settings, bounds)
-    metrics = Metrics(front)
+    metrics = Metrics(front, quorum(settings.witnesses or ()))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

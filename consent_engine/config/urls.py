@@ -216,6 +216,14 @@ def witnesses(value: object) -> object:
     return found
 
 
+def tsa_url(url: str) -> str:
+    """Check the address of a time stamp authority. Raises ValueError for anything else."""
+    parts = split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+        raise ValueError("must be an address like https://tsa.example.com/tsr")
+    return url
+
+
 def metrics_addr(address: str) -> str:
     """Check an address to listen at. Raises ValueError for anything else."""
     host, _, port = address.rpartition(":")

@@ -171,6 +171,22 @@ def unwitnessed_ms(log: PublicLog, needed: int, now: Millis) -> Millis:
     return max(0, now - waits[0].at) if waits else 0
 
 
+class LogSeen(NamedTuple):
+    """How late the log is published. refused: how often a witness refused a checkpoint that may show two histories"""
+
+    unsigned: Millis
+    unwitnessed: Millis
+    refused: int
+
+
+def seen(log: Log, needed: int, now: Millis) -> LogSeen:
+    """Return how late a log is published. needed: how many witnesses must sign. Raises ArchiveUnavailable, and
+    BrokenRecord for what cannot be read.
+    """
+    late = unwitnessed_ms(log.public, needed, now) if needed else 0
+    return LogSeen(unsigned_ms(log, log.public.newest(), now), late, len(log.public.misgivings()))
+
+
 def forked(log: PublicLog, size: int, known: Iterable[Checkpoint]) -> str | None:
     """Return how the tiles, which cover `size` entries, differ from checkpoints that were signed of them; None where
     they begin with each.

@@ -1,4 +1,6 @@
-"""Witnesses: whoever signs a checkpoint asks them to sign it, too. They never hold up an order, or the next checkpoint.
+"""Witnesses and time: whoever signs a checkpoint asks them to sign it, too, and an authority to stamp its time.
+
+They never hold up an order, or the next checkpoint.
 
 A witness that does not answer is asked again, and is late meanwhile: an alarm. One that refuses because the log does
 not go on from what it saw may hold the proof of two histories: that is kept for ever and logged.
@@ -14,7 +16,7 @@ from consent_engine.domain.log.witness import ADD, Witness, asking, cosigned, si
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.publishing import growth
 from consent_engine.errors import BrokenRecord
-from consent_engine.ports.public_log import Misgiving, Post, PublicLog, Signed
+from consent_engine.ports.public_log import Misgiving, Post, PublicLog, Signed, Stamp
 
 log = logging.getLogger(__name__)
 AGAIN_MS = 10_000
@@ -27,18 +29,23 @@ _TAKEN, _OTHER_SIZE, _NO_GROWTH = 200, 409, 422
 
 
 class Witnessing:
-    """Asks witnesses for their signatures, on one event loop. post: sends a body to an address"""
+    """Asks witnesses for their signatures, on one event loop. post: sends a body to an address · stamp: has the time of
+    a checkpoint stamped; None: nobody does
+    """
 
-    def __init__(self, public: PublicLog, witnesses: Sequence[Witness], post: Post) -> None:
+    def __init__(self, public: PublicLog, witnesses: Sequence[Witness], post: Post, stamp: Stamp | None = None) -> None:
         self._log = public
         self._witnesses = witnesses
         self._post = post
+        self._stamp = stamp
+        self._unstamped = LogOnChange(log, "the time stamp authority (CONSENT_TSA_URL) is late")
         self._had = dict[Key, int]()
-        self._again = dict[Key, Millis]()
+        self._again = dict[Key | None, Millis]()  # None: the authority
         self._trouble = {each.key: LogOnChange(log, f"witness {each.key.name} is late") for each in witnesses}
 
     async def ask(self, signed: Signed | None, now: Millis) -> Signed | None:
-        """Ask every witness whose signature the newest checkpoint lacks, and keep what they sign; return it with that.
+        """Ask every witness whose signature the newest checkpoint lacks, and for its time; keep what they say, and
+        return it with that.
 
         signed: the checkpoint that was just signed here; None asks for one that was signed some time ago. Raises
         ArchiveUnavailable.
@@ -47,17 +54,35 @@ class Witnessing:
         if newest is None or (signed is None and now - newest.at < AGAIN_MS):
             return None
         lacking = [each for each in self._lacking(newest.note) if now >= self._again.get(each.key, 0)]
-        if not lacking or (signed is None and not self._again and now - newest.at < ANOTHERS_MS):
+        timeless = self._stamp is not None and newest.token is None and now >= self._again.get(None, 0)
+        if not (lacking or timeless) or (signed is None and not self._again and now - newest.at < ANOTHERS_MS):
             return None
-        answers = await asyncio.gather(*(self._one(each, newest, now) for each in lacking))
+        token, *answers = await asyncio.gather(
+            self._time(newest, now), *(self._one(each, newest, now) for each in lacking)
+        )
         note = newest.note
         for each, answer in zip(lacking, answers, strict=True):
             if answer is not None:
                 note = cosigned(note, answer, each.key)
-        if note != newest.note:
-            newest = newest._replace(note=note, cosigned=len(self._witnesses) - len(list(self._lacking(note))))
+        if (note, token) != (newest.note, newest.token):
+            by = len(self._witnesses) - len(list(self._lacking(note)))
+            newest = newest._replace(note=note, cosigned=by, token=token)
             self._log.add(newest)
         return newest
+
+    async def _time(self, signed: Signed, now: Millis) -> bytes | None:
+        """Return the token of a checkpoint, or a fresh one of its text; None where there is none now."""
+        if self._stamp is None or signed.token is not None or now < self._again.get(None, 0):
+            return signed.token
+        try:
+            token = await self._stamp(signed.note.text.encode())
+        except OSError as error:
+            self._again[None] = now + AGAIN_MS
+            self._unstamped.met(error)
+            return None
+        self._again.pop(None, None)
+        self._unstamped.over()
+        return token
 
     def _lacking(self, note: Note) -> Iterable[Witness]:
         signers = note.signers(each.key for each in self._witnesses)

@@ -42,6 +42,13 @@ class Post(Protocol):
         """
 
 
+class Stamp(Protocol):
+    """Has a time stamp authority say when something was there."""
+
+    async def __call__(self, data: bytes) -> bytes:
+        """Return the authority's answer (RFC 3161, DER) for some bytes. Raises OSError where there is none."""
+
+
 class Folder(Protocol):
     """The log as static files, which anything may serve; apart from SQL, so that an older copy of that is noticed.
     Raises OSError where it cannot be read or written.

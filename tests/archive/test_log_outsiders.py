@@ -1,4 +1,4 @@
-"""What others wrote for C2SP logs agrees with ours: a witness over HTTP, and a verifier of tiles and proofs."""
+"""What others wrote agrees with ours: a witness over HTTP, a verifier of tiles and proofs, OpenSSL's time stamps."""
 
 import asyncio
 import json
@@ -7,15 +7,17 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from socket import AF_INET, SOCK_STREAM, socket
+from threading import Thread
 
 import pytest
 
 from benchmarks.ports import free_port
-from consent_engine.adapters.outbound import poster
+from consent_engine.adapters.outbound import poster, stamper
 from consent_engine.domain.log.merkle import published
 from consent_engine.domain.log.witness import Witness
-from consent_engine.engine.witnessing import Witnessing
+from consent_engine.engine.witnessing import AGAIN_MS, Witnessing
 from tests import needs
 from tests.archive.house import append
 from tests.archive.press import NAME, Press, entries_of, older
@@ -119,3 +121,97 @@ def test_a_verifier_of_others_reads_our_files_and_our_proofs(others, press, tmp_
     cut.write_bytes(cut.read_bytes()[:4_096])
     leaf.write_bytes(published(press.log.entries(3, 1)[0][1]))
     assert run(others, "aics_tlog", "verify-inclusion", *known, "--index", 3, "--leaf", leaf).returncode
+
+
+CONFIG = """
+[req]
+distinguished_name = name
+x509_extensions = stamps
+prompt = no
+[name]
+CN = tsa.example
+[stamps]
+extendedKeyUsage = critical,timeStamping
+[tsa]
+serial = {0}/serial
+signer_digest = sha256
+default_policy = 1.2.3.4
+digests = sha256
+accuracy = secs:1
+ess_cert_id_alg = sha256
+"""
+
+
+def openssl(*words):
+    done = subprocess.run(
+        [needs.program("openssl", "openssl"), *map(str, words)], capture_output=True, timeout=HANGS_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Authority(BaseHTTPRequestHandler):
+    """A time stamp authority: OpenSSL behind HTTP."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        asked, said = self.server.folder / "asked.tsq", self.server.folder / "said.tsr"
+        asked.write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.server.other:  # it stamps what it was asked before
+            asked.write_bytes(self.server.other)
+        key = "-signer", self.server.folder / "tsa.pem", "-inkey", self.server.folder / "tsa.key"
+        config = "-config", self.server.folder / "tsa.cnf", "-section", "tsa"
+        openssl("ts", "-reply", *config, *key, "-queryfile", asked, "-out", said)
+        answer = said.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+        self.server.was = asked.read_bytes()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def authority(tmp_path):
+    needs.time_stamps()
+    folder = tmp_path / "tsa"
+    folder.mkdir()
+    (folder / "tsa.cnf").write_text(CONFIG.format(folder))
+    (folder / "serial").write_text("01")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-config", folder / "tsa.cnf", "-keyout",
+            folder / "tsa.key", "-out", folder / "tsa.pem", "-days", "2")  # fmt: skip
+    server = HTTPServer(("127.0.0.1", 0), Authority)
+    server.folder, server.other, server.was = folder, b"", b""
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_authority_stamps_each_checkpoint_and_openssl_verifies_what_is_kept(press, authority, tmp_path):
+    post = poster(timedelta(seconds=60))
+    asker = Witnessing(press.public, [], post, stamper(f"http://127.0.0.1:{authority.server_port}/tsr", post))
+    press.add(20)
+    signed = asyncio.run(asker.ask(press.publish(), press.now))
+    kept = press.public.newest()
+    assert kept == signed
+    text, token = tmp_path / "checkpoint.txt", tmp_path / "token.tsr"
+    text.write_text(kept.note.text, "utf-8")
+    token.write_bytes(kept.token)
+    verify = ("ts", "-verify", "-data", text, "-in", token, "-CAfile", authority.folder / "tsa.pem")
+    assert b"OK" in openssl(*verify)
+    text.write_text(kept.note.text.replace("20", "21"), "utf-8")
+    with pytest.raises(AssertionError, match="message imprint mismatch"):
+        openssl(*verify)
+    authority.other = authority.was
+    press.add(20)
+    press.later()
+    assert asyncio.run(asker.ask(press.publish(), press.now)).token is None, "it stamped something else"
+    authority.other = b""
+    press.now += AGAIN_MS
+    assert asyncio.run(asker.ask(press.publish(), press.now)).token, "it is asked again"

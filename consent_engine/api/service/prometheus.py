@@ -45,8 +45,9 @@ from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.outside_health import Health, health_of, targets_of
+from consent_engine.engine.publishing import LogSeen, seen
 from consent_engine.engine.sales_outcomes import PressureWatch
-from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable
 from consent_engine.ports import Endpoint, LaneDepth, OpenReports, ServerMemory, Tally, Waiting
 from consent_engine.ports.queries import Queries
 
@@ -98,13 +99,16 @@ class Look:
     """of the public door of reports: codes requested this hour, and the most that are sent in an hour"""
     call_s: float
     """how long an outside call may last"""
+    log: LogSeen | None
+    """how late the public log is; None: SQL cannot be asked"""
 
 
 class Metrics:
     """The metrics of this process."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, witnesses: int = 0) -> None:
         self._front = front
+        self._witnesses = witnesses
         self._looked: Recent[Look] = Recent(front.bounds.metrics_s)
         self._pressing = PressureWatch()
         self._requests: Counter[tuple[str, str, str]] = Counter()
@@ -131,7 +135,7 @@ class Metrics:
         try:
             async with asyncio.timeout(self._front.bounds.metrics_wait_s):
                 look = await self._looked.of(
-                    "", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing))
+                    "", lambda: self._front.ask(lambda engine: look_at(engine, self._pressing, self._witnesses))
                 )
         except (StoreUnavailable, TimeoutError):
             look = None
@@ -192,14 +196,28 @@ def of_store(look: Look) -> Iterator[Metric]:
     yield GaugeMetricFamily("consent_journal_waiting", text, value=look.journal.count)
     text = "The scribe's lag: how long the oldest of them has waited at most; so old are lists. NaN: not known"
     yield GaugeMetricFamily("consent_journal_oldest_seconds", text, value=look.journal.lag_s)
+    yield from _of_log(look.log)
     yield from of_publication(look.unshown)
     if look.reviews is not None:
         yield from of_reviews(look.reviews, look.at)
     yield GaugeMetricFamily("consent_workers_alive", "Worker processes heard from within 15 s", value=look.workers)
 
 
-def look_at(engine: Engine, pressing: PressureWatch) -> Look:
-    """Read the state of the store now. pressing: the figures of two weeks of orders, kept between looks."""
+def _of_log(log: LogSeen | None) -> Iterator[Metric]:
+    if log is None:
+        return
+    text = "How long the oldest entry of the public log has waited for a signed checkpoint"
+    yield GaugeMetricFamily("consent_log_unsigned_seconds", text, value=log.unsigned / 1000)
+    text = "How long the oldest checkpoint has waited for most witnesses; 0 where CONSENT_WITNESSES names none"
+    yield GaugeMetricFamily("consent_log_unwitnessed_seconds", text, value=log.unwitnessed / 1000)
+    text = "Checkpoints that a witness refused since it saw another history: kept for ever, see consent doctor"
+    yield GaugeMetricFamily("consent_log_refused", text, value=log.refused)
+
+
+def look_at(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Look:
+    """Read the state of the store now. pressing: the figures of two weeks of orders, kept between looks · witnesses:
+    how many must sign the log
+    """
     now = engine.registry.now()
     placed, dialled = _of_days(engine, now)
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
@@ -227,7 +245,16 @@ def look_at(engine: Engine, pressing: PressureWatch) -> Look:
         _counted(engine, lambda _: engine.reports.waiting()),
         (engine.reports.codes(), engine.reports.terms.codes_an_hour),
         engine.call_ms / 1000,
+        _log_seen(engine, witnesses, now),
     )
+
+
+def _log_seen(engine: Engine, witnesses: int, now: Millis) -> LogSeen | None:
+    """How late the log is published; None while SQL cannot be asked, or read, which other metrics and doctor say."""
+    try:
+        return seen(engine.store.log, witnesses, now) if engine.store.log is not None else None
+    except (ArchiveUnavailable, BrokenRecord):
+        return None
 
 
 def _counted(engine: Engine, ask: Callable[[Queries], T]) -> T | None:

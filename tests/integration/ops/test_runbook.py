@@ -23,6 +23,7 @@ from typer.main import get_command
 
 from benchmarks.ports import free_ports
 from consent_engine import cli
+from consent_engine.adapters.log_folder import LogFolder
 from consent_engine.adapters.redis.client import connect
 from consent_engine.adapters.redis.codec import DUE, PREFIX
 from consent_engine.api import app
@@ -36,9 +37,12 @@ from consent_engine.domain.clocks import PERIOD_MS, Heard, Lag
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.decision import PARKED, Put
 from consent_engine.domain.effects import ACTIVATE, WAKE_ARCHIVE, Accepted, Lane, Pending, Rejected, Unavailable
+from consent_engine.domain.log.checkpoint import PrivateKey
 from consent_engine.domain.offer.versions import Found, PageSeen, after
+from consent_engine.domain.seal import Chained, Leaf
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.metrics import Measures
+from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.errors import OrderNotFound
 from consent_engine.ports import Commit, Endpoint, OrderChange
 from consent_engine.wiring import installation
@@ -407,6 +411,21 @@ def journal_behind(night):
     world.client.hset(world.cell.journaled, "as_of", order.doc.placed_at - 120_000)
 
 
+def unsigned(night):
+    """Leave an entry of two minutes ago in a log that nobody publishes."""
+    store = night.engine().store
+    store.bound_archive()
+    with store.log.writing() as to:
+        to.append([Leaf(Chained.ORDER, "0" * 28, 0, Wall()() - 120_000, "h" * 43).entry])
+    return store.log
+
+
+def published_log(night):
+    """Publish a log of one entry."""
+    public, key = unsigned(night).public, PrivateKey.made("log.example/consent")
+    assert Publisher(public, Keys([key]), LogFolder(night.folder / "log")).publish(Wall()())
+
+
 def not_taken(night):
     """Park an order that the archive could not write, a cause that was removed since."""
     world = night.world()
@@ -569,6 +588,9 @@ SITUATIONS = {
     "ConsentClock": clock_behind,
     "ConsentArchiveDown: archive": archive_lost,
     "ConsentArchiveDown: journal": journal_behind,
+    "ConsentArchiveDown: unsigned": unsigned,
+    "ConsentArchiveDown: unwitnessed": published_log,
+    "ConsentArchiveDown: refused": published_log,
     "A record the archive does not take": not_taken,
     "ConsentErrors: defect": defect,
     "ConsentErrors: errors": full,
