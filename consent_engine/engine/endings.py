@@ -237,12 +237,11 @@ class Endings:
 
     def show(self, order: str) -> Ending:
         """Return the ending of an order. Raises EndingNotFound, and BrokenRecord for one that cannot be read."""
-        found = self.of([order]).get(order)
-        if found is None:
-            if self._store.records.prove([ending_id(order)], Owner.ENDING)[0]:
-                raise BrokenRecord("this ending's record is damaged, or somebody changed it")
-            raise EndingNotFound("no ending of this order was requested")
-        return found
+        name = ending_id(order)
+        here = self._store.records.look(endings=[name]).find(Ending, name)
+        if found := here or self._lookup.of(Ending, [name]).get(name):
+            return found
+        raise EndingNotFound("no ending of this order was requested")
 
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:
         """Return the endings that these orders have, by order."""

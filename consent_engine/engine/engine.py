@@ -36,7 +36,7 @@ from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
-from consent_engine.engine.recall import Lookup
+from consent_engine.engine.recall import Lookup, at_hand
 from consent_engine.engine.receive import Incoming, Receiver, RefusalAsked, owner_of
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.retry_backlog import Trouble
@@ -58,7 +58,7 @@ from consent_engine.engine.stuck import (
     stuck_effects,
 )
 from consent_engine.engine.undeliverable import Undeliverable
-from consent_engine.errors import BrokenRecord, ConsentError, NothingParked, OrderNotFound, StoreUnavailable
+from consent_engine.errors import ConsentError, NothingParked, StoreUnavailable
 from consent_engine.ports import LiftResult, Outside, Queue, Registry, Store, Stored
 from consent_engine.ports.queries import OrderFilter, Queries
 
@@ -168,12 +168,7 @@ class Engine:
 
     def show(self, order_id: str) -> Order:
         """Return an order. Raises OrderNotFound, and BrokenRecord for one that is unreadable or has a wrong seal."""
-        order = self.lookup.load([order_id])[1].get(order_id)
-        if order is None:
-            if any(self.lookup.versions([order_id])):
-                raise BrokenRecord("this order's record is damaged, or somebody changed it")
-            raise OrderNotFound("no such order")
-        return order
+        return self.run(at_hand(Order, order_id, 0))[0]
 
     def line(self, msisdn: Msisdn) -> Line:
         """Return the line of a number."""

@@ -93,7 +93,7 @@ def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
     """
     for _ in range(MOST_TRIES):
         loaded: Snapshot = yield Load(**{PARTS[kind]: (name,)})
-        if (here := loaded.of(kind).get(name)) is not None:
+        if (here := loaded.find(kind, name)) is not None:
             return here, loaded.now
         kept: list[Kept[R]] | None = yield Recall(kind, (name,))
         if kept is None:

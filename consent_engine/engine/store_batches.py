@@ -50,7 +50,7 @@ def _loaded(store: Store, asks: Sequence[Load], due: Counter[Lane]) -> Sequence[
     return [
         Snapshot(
             found.now, _own(found.orders, ask.orders), _own(found.lines, ask.lines), _own(found.calls, ask.calls),
-            _own(found.endings, ask.endings), _own(found.reports, ask.reports),
+            _own(found.endings, ask.endings), _own(found.reports, ask.reports), found.unreadable,
         )
         for ask in asks
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The port to records (orders, lines, calls, endings, reports), read whole and changed by commits; and its types."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol, TypeVar, cast
 
@@ -27,7 +27,10 @@ PARTS: Mapping[type, str] = {Order: "orders", Call: "calls", Ending: "endings", 
 
 
 class Snapshot(NamedTuple):
-    """The records that exist and can be read, and the server's instant at which they were read."""
+    """The records that exist and can be read, and the server's instant at which they were read.
+
+    unreadable: names of those that exist and cannot be read
+    """
 
     now: Millis
     orders: dict[str, Order]
@@ -35,10 +38,17 @@ class Snapshot(NamedTuple):
     calls: Mapping[str, Call] = {}
     endings: Mapping[str, Ending] = {}
     reports: Mapping[str, Report] = {}
+    unreadable: Set[str] = frozenset()
 
     def of(self, kind: type[R]) -> Mapping[str, R]:
         """Return the loaded records of a kind."""
         return cast("Mapping[str, R]", getattr(self, PARTS[kind]))
+
+    def find(self, kind: type[R], name: str) -> R | None:
+        """Return a loaded record, None where there is none. Raises BrokenRecord for one that cannot be read."""
+        if name in self.unreadable:
+            raise BrokenRecord(f"this {kind.__name__.lower()}'s record cannot be read: damaged, or somebody changed it")
+        return self.of(kind).get(name)
 
     def line(self, line_id: str) -> Line:
         """Return a loaded line. Raises BrokenRecord when it cannot be read: its refusals must not be guessed."""

@@ -25,7 +25,9 @@ class OfCell:
         self._seal = seal
 
 
-def readable(ids: Iterable[str], kept: Iterable[dict[str, str]], read: Callable[[dict[str, str]], T]) -> dict[str, T]:
+def readable(
+    ids: Iterable[str], kept: Iterable[dict[str, str]], read: Callable[[dict[str, str]], T], unreadable: set[str]
+) -> dict[str, T]:  # fmt: skip
     """Return the records that exist and can be read, by id. kept: their fields, in the order of the ids"""
     found: dict[str, T] = {}
     for record, fields in zip(ids, kept, strict=True):
@@ -34,6 +36,7 @@ def readable(ids: Iterable[str], kept: Iterable[dict[str, str]], read: Callable[
                 found[record] = read(fields)
         except BrokenRecord as error:
             log_unreadable(record, error)
+            unreadable.add(record)
     return found
 
 

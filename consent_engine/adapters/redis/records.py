@@ -47,7 +47,10 @@ class RedisRecords(OfCell, Records):
         keys = [*map(self._cell.order, orders), *map(self._cell.line, lines), *others]
         time, *records = self._wire.ask(("TIME",), *(("HGETALL", key) for key in keys))
         now = self._clock.instant(time)
-        found = readable(orders, records[: len(orders)], lambda kept: order_of(kept, self._offers, self._seal))
+        unreadable = set[str]()
+        found = readable(
+            orders, records[: len(orders)], lambda kept: order_of(kept, self._offers, self._seal), unreadable
+        )
         read: dict[str, Line] = {}
         for line_id, kept in zip(lines, records[len(orders) :], strict=False):
             try:
@@ -56,11 +59,11 @@ class RedisRecords(OfCell, Records):
             except BrokenRecord as error:
                 log_unreadable(line_id, error)
         rest = records[len(orders) + len(lines) :]
-        known = readable(calls, rest[: len(calls)], lambda kept: call_of(kept, self._seal))
+        known = readable(calls, rest[: len(calls)], lambda kept: call_of(kept, self._seal), unreadable)
         rest = rest[len(calls) :]
-        of_endings = readable(endings, rest[: len(endings)], lambda kept: ending_of(kept, self._seal))
-        of_reports = readable(reports, rest[len(endings) :], lambda kept: report_of(kept, self._seal))
-        return Snapshot(now, found, read, known, of_endings, of_reports)
+        of_endings = readable(endings, rest[: len(endings)], lambda kept: ending_of(kept, self._seal), unreadable)
+        of_reports = readable(reports, rest[len(endings) :], lambda kept: report_of(kept, self._seal), unreadable)
+        return Snapshot(now, found, read, known, of_endings, of_reports, unreadable)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         answers = self._answered(commits, prove=prove)

@@ -22,7 +22,7 @@ class RedisRetirement(OfCell, Retirement):
     def whole(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
         kept = self._wire.ask(*(("HGETALL", self._cell.record(owner, record)) for record in records))
         of_order = owner is Owner.ORDER
-        return readable(records, kept, lambda fields: whole(fields, self._offers) if of_order else fields)
+        return readable(records, kept, lambda fields: whole(fields, self._offers) if of_order else fields, set())
 
     def installation(self, *, make: bool = True) -> str:
         meta = f"{self._cell.shared}meta"

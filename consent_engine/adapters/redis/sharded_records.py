@@ -37,6 +37,7 @@ class ShardedRecords(OfCells, Records):
         known: dict[str, Call] = {}
         of_endings: dict[str, Ending] = {}
         of_reports: dict[str, Report] = {}
+        unreadable: set[str] = set()
         for part in sorted({self.part(record) for some in kinds for record in some}) or [0]:
             owned = ([record for record in some if self.part(record) == part] for some in kinds)
             there = self._cells.stores[part].records.look(*owned)
@@ -46,7 +47,8 @@ class ShardedRecords(OfCells, Records):
             known |= there.calls
             of_endings |= there.endings
             of_reports |= there.reports
-        return Snapshot(now, found, read, known, of_endings, of_reports)
+            unreadable |= there.unreadable
+        return Snapshot(now, found, read, known, of_endings, of_reports, unreadable)
 
     def commit(self, commits: Sequence[Commit], *, prove: bool = False) -> list[Saved]:
         """Save as the port says. Raises ValueError for a commit whose records are in several cells."""
