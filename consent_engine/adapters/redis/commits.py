@@ -167,12 +167,12 @@ class Commits:
             made.set = [part for field in fields.items() if field[1] for part in field]
             made.off = [name for name, value in fields.items() if not value]
         _effects(change, made, to)
+        if how == "n" and isinstance(change, OrderChange):
+            to.offer = self._needed.setdefault(self._offers.needed(change.order), len(self._needed) + 1)
         if isinstance(change, LineChange):
             made.seen = int(change.fields.get("seen", 0))
             to.sealed += _refusals(change)
-        elif how == "n" and isinstance(change, OrderChange):
-            to.offer = self._needed.setdefault(self._offers.needed(change.order), len(self._needed) + 1)
-        if isinstance(change, LineChange | Look) and change.barring:
+        if isinstance(change, (LineChange, Look)) and change.barring:
             made.ask += [f"r:{name}" for name in change.barring]
             made.bars = len(change.barring)
         return made

@@ -7,7 +7,7 @@ import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
@@ -63,15 +63,15 @@ class SqlCalls(SqlKept[Call]):
             "started_at": began.started_at,
             "over_at": call.over_at,
             "violations": _named(call.violations),
-            "ever_violated": _named(each for each in Violation if each in call.ever_violated),
+            "ever_violated": _named(call.ever_violated),
             "verdict": call.verdict or "",
             "evidence": call.evidence.value,
         }
 
 
-def _named(violations: Iterable[Violation]) -> str:
+def _named(violations: Collection[Violation]) -> str:
     """Return violations as one text, in which each is found with the blanks around it."""
-    return "".join(f" {each} " for each in violations)
+    return "".join(f" {each} " for each in Violation if each in violations) if violations else ""
 
 
 _OF_AN_ENDING: Mapping[str, Any] = {"agent": "", "plan": "", "activated_at": 0, "soon": False}
