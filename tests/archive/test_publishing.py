@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from consent_engine.adapters.log_folder import LogFolder
+from consent_engine.config.settings import Settings
 from consent_engine.doctor.findings import Level
 from consent_engine.doctor.journal import LATE_MS, public
 from consent_engine.domain.hashing import digest
-from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned, followed
+from consent_engine.domain.log.checkpoint import Checkpoint, Note, NotSigned, PrivateKey, followed
 from consent_engine.domain.log.merkle import HASH_BYTES, consistent, included, leaf_hash, published
 from consent_engine.domain.log.tiles import ENTRIES, WIDTH, Place, changed
 from consent_engine.domain.seal import Chained, Leaf
@@ -30,7 +31,8 @@ from consent_engine.engine.publishing import (
     growth,
     proof,
 )
-from consent_engine.errors import BrokenRecord, LogForked
+from consent_engine.errors import BrokenRecord, LogForked, SettingsError
+from consent_engine.wiring import log_keys
 from tests.archive.house import append
 from tests.archive.press import NAME, Press, Recording, entries_of, older, sql
 
@@ -349,6 +351,26 @@ def test_a_new_key_signs_beside_the_old_one_and_both_say_that_it_follows(press):
     assert alone.note.signers(followed([old.key], rotations)) == {new.key: 0}
     with pytest.raises(NotSigned):
         followed([old.key], [rotations[0]._replace(text=rotations[0].text.replace(str(new.key), str(old.key)))])
+
+
+def test_a_key_is_made_once_and_one_that_is_lost_is_named(quick, tmp_path):
+    """A backup has no key: SQL restored from it is an older copy, and somebody must say how the log goes on."""
+    settings = Settings.load({"CONSENT_DATA_DIR": str(tmp_path / "data")}, env_file=None)
+    made = log_keys(settings, quick.public, "0123456789abcdef")
+    assert (made.name, (settings.data_dir / "log.key").stat().st_mode & 0o777) == ("consent-engine/0123456789ab", 0o600)
+    assert log_keys(settings, quick.public, "0123456789abcdef").known == made.known
+    quick.add(1)
+    quick.publish(keys=made)
+    (settings.data_dir / "log.key").unlink()
+    with pytest.raises(SettingsError, match="signed as consent-engine/0123456789ab, and its key is neither in"):
+        log_keys(settings, quick.public, "0123456789abcdef")
+    both = f"{PrivateKey.made('a.example')} {PrivateKey.made('a.example')}"
+    named = Settings.load({"CONSENT_LOG_KEY": both, "CONSENT_PUBLIC_URL": "https://c.example/x"}, env_file=None)
+    assert log_keys(named, quick.public, "0").name == "a.example"
+    for wrong in ("x", f"{PrivateKey.made('a.example')} {PrivateKey.made('b.example')}", f"{both[:-1]}"):
+        with pytest.raises(SettingsError, match="CONSENT_LOG_KEY") as refused:
+            Settings.load({"CONSENT_LOG_KEY": wrong}, env_file=None)
+        assert wrong[:40] not in str(refused.value) or wrong == "x"
 
 
 def test_the_files_of_a_log_are_those_since_a_size(quick):
