@@ -30,7 +30,7 @@ from consent_engine.adapters.redis.snapshot import AOF, copy_servers
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.backup.manifest import FORMAT, KEY_FILE, REDIS, ArchiveKept, Manifest, Tell, listed, room_on, write
-from consent_engine.config.data_folder import ARCHIVE_FILE, is_new, private_folder
+from consent_engine.config.data_folder import ARCHIVE_FILE, LOG_KEY_FILE, is_new, kept_log_key, private_folder
 from consent_engine.config.settings import Settings
 from consent_engine.errors import ArchiveUnavailable, SettingsError
 from consent_engine.wiring import archive_of, is_archive_of
@@ -83,8 +83,9 @@ def back_up(settings: Settings, source: str | None, folder: Path, tell: Tell, *,
         copied = copy_servers(url, settings.cells, private_folder(part / REDIS), tell, named_by)
         archive = _archive(settings, meta, part / ARCHIVE_FILE, tell)
         if with_secret:
-            with os.fdopen(os.open(part / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(f"{secret}\n")
+            _keep(part / KEY_FILE, f"{secret}\n")
+            if keys := settings.log_key.get_secret_value() if settings.log_key else kept_log_key(settings.data_dir):
+                _keep(part / LOG_KEY_FILE, keys)
         files = [each for each in listed(part, tell) if each.path != _LOCK]
         manifest = Manifest(
             FORMAT, copied.at, _release(), meta.get("installation", ""), meta["secret"], settings.cells, cluster,
@@ -92,6 +93,11 @@ def back_up(settings: Settings, source: str | None, folder: Path, tell: Tell, *,
         )  # fmt: skip
         write(part, manifest)
     return manifest
+
+
+def _keep(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
 
 
 def _known_secret(settings: Settings, source: str | None) -> str:

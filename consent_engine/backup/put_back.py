@@ -21,7 +21,14 @@ from consent_engine.adapters.redis.snapshot import AOF, BASE
 from consent_engine.adapters.redis.topology.cluster import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.backup.manifest import KEY_FILE, REDIS, Manifest, Tell, check, read, room_on, synced
-from consent_engine.config.data_folder import ARCHIVE_FILE, keep_name, private_folder
+from consent_engine.config.data_folder import (
+    ARCHIVE_FILE,
+    LOG_KEY_FILE,
+    keep_log_key,
+    keep_name,
+    kept_log_key,
+    private_folder,
+)
 from consent_engine.config.settings import Settings
 from consent_engine.errors import SettingsError
 from consent_engine.wiring import archive_of, is_archive_of
@@ -58,6 +65,8 @@ def put_back(settings: Settings, folder: Path, tell: Tell) -> Manifest:
         _keep_secret(here / KEY_FILE, secret)
         if manifest.installation:
             keep_name(here, manifest.installation)
+        if manifest.has(LOG_KEY_FILE) and settings.log_key is None and not kept_log_key(here):
+            keep_log_key(here, (folder / LOG_KEY_FILE).read_text(encoding="ascii").strip())
         _place_archive(settings, folder, manifest)
         _place(folder / REDIS / "1" / AOF, here / AOF)
     finally:
@@ -169,6 +178,9 @@ def by_hand(settings: Settings, folder: Path, manifest: Manifest) -> list[str]:
             "# unless the archive was not lost, and stays:",
             f"cp {quote(str(folder / ARCHIVE_FILE))} {quote(path)}",
         ]
+    if manifest.has(LOG_KEY_FILE) and settings.log_key is None and not kept_log_key(settings.data_dir):
+        keys, to = folder / LOG_KEY_FILE, settings.data_dir / LOG_KEY_FILE
+        lines.append(f"install -m 0600 {quote(str(keys))} {quote(str(to))}")
     if not manifest.cluster:
         return [
             *lines,

@@ -22,9 +22,11 @@ from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.backup.back_up import back_up
 from consent_engine.backup.manifest import LITTLE, NAME, listed, read, room_on, write
 from consent_engine.backup.put_back import by_hand, put_back
+from consent_engine.config.data_folder import LOG_KEY_FILE, keep_log_key, kept_log_key
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import Level, Wanted, examine
 from consent_engine.domain.effects import Lane
+from consent_engine.domain.log.checkpoint import PrivateKey
 from consent_engine.domain.msisdn import parse
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.audit import audit
@@ -41,6 +43,7 @@ from tests.waiting import HANGS_S
 
 REFUSED = "13800138078"
 """The number that refuses after the backup was made."""
+LOG_KEY = str(PrivateKey.made("log.example.com"))
 MAY_FETCH = "~ce:meta +ping +info +time +client|setinfo +hgetall +replconf +sync"
 
 
@@ -68,8 +71,9 @@ def kept(tmp_path_factory):
 
 
 def whole(found):
-    """The doctor's findings on the records."""
-    return [each.what for each in found if each.level is Level.BAD and "worker" not in each.what]
+    """The doctor's findings on the records: no worker runs here, so nothing is signed of the log either."""
+    no_worker = "worker", "in no checkpoint"
+    return [each.what for each in found if each.level is Level.BAD and not any(word in each.what for word in no_worker)]
 
 
 def filled(there, kept, to):
@@ -98,6 +102,21 @@ def test_what_waits_in_a_backup_goes_on_to_notified_on_a_redis_of_ones_own(kept,
         assert town.engine.show(ids["gone"]).person
         write_out(town.engine.store, "two")
         assert not audit(town.engine.store, 0, (0, 2**62)).wrong
+
+
+def test_the_logs_key_comes_along_where_the_secret_does(tmp_path):
+    with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
+        town.place()
+        keep_log_key(tmp_path / "data", LOG_KEY)
+        back_up(settings(tmp_path / "data"), None, tmp_path / "whole", silent)
+        back_up(settings(tmp_path / "data"), None, tmp_path / "bare", silent, with_secret=False)
+    assert not (tmp_path / "bare" / LOG_KEY_FILE).exists()
+    put_back(settings(tmp_path / "there"), tmp_path / "whole", silent)
+    assert kept_log_key(tmp_path / "there") == f"{LOG_KEY}\n"
+    lines = by_hand(
+        settings(tmp_path / "else", "redis://10.0.0.7:6379/0"), tmp_path / "whole", read(tmp_path / "whole")
+    )
+    assert f"install -m 0600 {tmp_path}/whole/log.key {tmp_path}/else/log.key" in lines
 
 
 def test_a_data_folder_is_restored_and_a_doctor_finds_it_well(kept, tmp_path):
@@ -244,9 +263,9 @@ def test_a_backup_is_tried_out_beside_the_installation_as_the_manual_types_it(ke
         assert town.engine.show(order.id).head == order.head
     assert [each.returncode for each in told] == [0, 1, 0]
     assert "restored" in told[0].stdout
-    assert [line.split("\t")[1] for line in told[1].stdout.splitlines() if line.startswith("bad")] == [
-        "no worker was heard from: nothing moves"
-    ]
+    worker, unsigned = (line.split("\t")[1] for line in told[1].stdout.splitlines() if line.startswith("bad"))
+    assert worker == "no worker was heard from: nothing moves"
+    assert "entries are in no checkpoint" in unsigned
     assert not (tmp_path / "tried").exists()
 
 
