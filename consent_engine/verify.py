@@ -746,18 +746,20 @@ def _answered(case: Case) -> Iterator[str]:
 
 
 def _words(case: Case, yes: Event, link: str) -> Iterator[str]:
-    text, edition, code = str(yes.person and yes.person.get("text")), yes.detail.get("edition"), case.order.doc["code"]
-    said = letters(text)
-    if yes.detail["rule"] == "which_one":
-        if said != code or not any(each.detail.get("which") == "YES" for each in case.order.all("unclear")):
+    person, detail, doc = yes.person or {}, yes.detail, case.order.doc
+    rule, edition, said = detail["rule"], detail.get("edition"), letters(str(person["text"]))
+    if rule == "which_one":
+        if said != doc["code"] or not any(each.detail.get("which") == "YES" for each in case.order.all("unclear")):
             raise Broken(link, "is not the code of a yes that was asked for")
         return
     if edition not in YES:
         yield f"the words of edition {edition} are not known to this verifier: the yes cannot be compared"
-    elif not is_yes(text, edition):
+    elif not is_yes(str(person["text"]), edition):
         raise Broken(link, "its words are not in the closed list of what is consent")
-    if yes.detail["rule"] == "code" and code not in {said[-3:], said[:3]}:
+    if rule == "code" and doc["code"] not in {said[-3:], said[:3]}:
         raise Broken(link, "has another code than the order's")
+    if rule == "sub_number" and not str(person["to"]).endswith(doc["sub"]):
+        raise Broken(link, "was sent to another number than the order's own")
 
 
 def _deadline(before: Read, asked: Event, otherwise: int) -> int:

@@ -23,8 +23,10 @@ from consent_engine.domain.order.event import link
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import sound
 from consent_engine.engine.leave import LEFT
+from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import ArchiveUnavailable, ConsentError, IdempotencyConflict, StoreUnavailable
 from consent_engine.ports import By
+from consent_engine.verify import verify
 from tests.archive.house import LONG, Town, emptied, gone
 from tests.conftest import recording_of
 from tests.integration.promises.checks import HOURS, NUMBERS
@@ -219,7 +221,9 @@ class Leaving(Promises):
         super().somebody_minds({order: shown[order] for order in live})
 
     def teardown(self):
-        """Assert that after recovery all settled orders leave, and only numbers that refused or wrote since remain."""
+        """Assert that after recovery all settled orders leave, only numbers that refused or wrote since remain, and the
+        evidence of each order is sound.
+        """
         self.archive.fault = ""
         loop_closes, self.world.runner.close = self.world.runner.close, lambda: None
         super().teardown()
@@ -235,6 +239,9 @@ class Leaving(Promises):
             for order in [self.engine.show(order_id) for order_id in ids if order_id not in stuck][:3]:
                 self.asked_again(order)
             self.judge()
+            as_of_now(self.engine.store)
+            for order in ids:
+                verify(self.engine.evidence.file(order, "auditor-1"))
         finally:
             self.world.runner.close()
 

@@ -232,6 +232,8 @@ def cut(file, *what):
         (lambda _, person: person.update(text="不要"), "said_yes", "not in the closed list of what is consent"),
         (lambda _, person: person.update(text="是?"), "said_yes", "not in the closed list of what is consent"),
         (lambda _, person: person.update(msisdn="+8613900139000"), "said_yes", "came from another number"),
+        (lambda row, _: row[5].update(rule="code"), "said_yes", "has another code than the order's"),
+        (lambda row, _: row[5].update(rule="which_one"), "said_yes", "is not the code of a yes that was asked for"),
         (lambda row, _: row.__setitem__(1, row[1] - 10**8), "service_activated", "is earlier than the one before it"),
         (lambda row, _: row.__setitem__(3, "another"), "service_activated", "takes back another activation"),
     ],
@@ -239,6 +241,20 @@ def cut(file, *what):
 def test_a_forged_yes_or_activation_is_seen_however_well_the_chain_was_made_anew(whole, change, what, why):
     with pytest.raises(Broken, match=re.escape(why)):
         checked(forged(whole, change, what))
+
+
+def test_a_yes_to_another_number_than_the_orders_own_is_none(whole):
+    own = forged(whole, lambda row, _: row[3].__setitem__(0, "7"))
+    with pytest.raises(Broken, match="was sent to another number than the order's own"):
+        checked(forged(own, lambda row, _: row[5].update(rule="sub_number"), "said_yes"))
+
+
+def test_a_person_part_that_no_link_names_is_seen_however_well_the_file_was_made_anew(whole):
+    other = json.loads(json.dumps(whole))
+    [link, *_] = [each for each in other["chains"][0]["links"] if '"said_yes"' in each["public"]]
+    link["person"] = link["person"].replace("是", "同意")
+    with pytest.raises(Broken, match="its person part is not the one that it names by its hash"):
+        checked(signed(other))
 
 
 def test_no_service_without_a_yes_after_a_question(whole):
@@ -250,8 +266,9 @@ def test_no_service_without_a_yes_after_a_question(whole):
 
 def test_another_plan_or_price_than_the_one_that_was_told_is_seen(whole):
     plan = json.loads(whole["plan"]["content"])
-    other = signed({**whole, "plan": {**whole["plan"], "content": json.dumps(plan | {"filing": "24BJ000000"})}})
-    assert link_of(other) == "plan"
+    elsewhere = [{**each, "url": "/elsewhere"} for each in plan["published"]]
+    with pytest.raises(Broken, match="plan: is not the one that was sold"):
+        checked(signed({**whole, "plan": {**whole["plan"], "content": json.dumps(plan | {"published": elsewhere})}}))
     late = [{**each, "since": "2025-11-25T00:00:01+08:00"} for each in plan["published"]]
     with pytest.raises(Broken, match="was not public in hall and app"):
         checked(signed({**whole, "plan": {**whole["plan"], "content": json.dumps(plan | {"published": late})}}))
@@ -281,11 +298,10 @@ def test_each_sms_has_the_text_that_was_sent_by_the_hash_in_its_hand_over(desk, 
 
 
 def test_a_log_that_has_another_history_is_seen(whole):
-    other = {**whole, "chains": [dict(each) for each in whole["chains"]]}
-    leaf = other["chains"][0]["leaf"]
-    moved = leaf | {"entry": leaf["entry"].replace(leaf["entry"].split(" ")[4], "A" * 43)}
-    other["chains"][0] = other["chains"][0] | {"leaf": moved}
-    assert link_of(signed(other)) == "order, leaf"
+    first, second, *rest = whole["chains"]
+    of_the_call = {**whole, "chains": [first | {"leaf": second["leaf"]}, second, *rest]}
+    with pytest.raises(Broken, match="order, leaf: the log has another event here than the chain"):
+        checked(signed(of_the_call))
     name, size, _ = whole["log"]["checkpoint"].split("\n")[:3]
     another = str(Note(str(Checkpoint(name, int(size), bytes(32)))).signed_by(LOG))
     assert link_of(signed({**whole, "log": {"checkpoint": another, "token": None}})) == "order, leaf"
