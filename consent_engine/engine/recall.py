@@ -110,7 +110,8 @@ def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
 def transact(kind: type[R], name: str, once: Callable[[R, Millis], Step[T | None]]) -> Step[T]:
     """Change a record: decide on it as it is at hand, and save; once more where another write came first.
 
-    once: decides, saves, and returns the result; None to begin anew. Raises as `at_hand` does.
+    once: decides, saves, and returns the result; None to begin anew. Raises StoreUnavailable where too many others
+    change it, and as `at_hand` does.
     """
     for races in range(MOST_TRIES):
         record, now = yield from at_hand(kind, name, races)

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.sql.archive import SqlArchive
 from tests import needs
 from tests.archive.house import SHORT, Town, emptied
+from tests.integration.calls.desk import Desk
 from tests.memory import a_store
 from tests.written_out import empty_at
 
@@ -92,3 +94,11 @@ def consent(real, redis_server, tmp_path, monkeypatch, capsys):
         return status, told.out, told.err
 
     return typed
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with closing(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")) as archive:
+        made = Desk(a_store(), archive)
+        yield made
+        made.runner.close()

@@ -1,12 +1,11 @@
 """Leaving the store, once for every kind of record: who dies, races, or finds SQL away loses nothing."""
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
 from sqlalchemy import delete, select, update
 
-from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
 from consent_engine.domain.call.ending import Cause, Ending, Why
 from consent_engine.domain.decide.decision import Put
@@ -18,10 +17,8 @@ from consent_engine.ports import Commit, CommitResult, Leave, Owner, RecordChang
 from consent_engine.ports.records import EVERY_MESSAGE
 from tests.archive.house import LONG, Died, broken, left_of
 from tests.conftest import NUMBER, others_of
-from tests.integration.calls.desk import Desk
 from tests.integration.calls.reporting import decide, report
 from tests.integration.calls.reviewing import review
-from tests.memory import a_store
 
 MONTH = 31 * 24
 
@@ -80,14 +77,6 @@ KINDS = {
     "line": Kind(Owner.LINE, a_line, lambda desk, name: desk.engine.line(NUMBER).msisdn and "", None, MONTH),
 }
 CASES = {name: kind for name, kind in KINDS.items() if kind.table is not None}
-
-
-@pytest.fixture
-def desk(tmp_path):
-    with closing(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")) as archive:
-        made = Desk(a_store(), archive)
-        yield made
-        made.runner.close()
 
 
 @pytest.fixture(params=KINDS)

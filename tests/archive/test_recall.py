@@ -1,13 +1,11 @@
 """Coming back, once for every kind of record: a late fact changes what left the store as if it had never left."""
 
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
 from sqlalchemy import update
 
-from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.tables import CALLS, ORDERS, RECORDS
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Cause, Why
@@ -26,17 +24,8 @@ from tests.archive.house import LONG, Died, broken, gone, left_of
 from tests.integration.calls.desk import Desk
 from tests.integration.calls.reporting import book, decide, report
 from tests.integration.calls.reviewing import review
-from tests.memory import a_store
 
 DAY = 24 * 3_600_000
-
-
-@pytest.fixture
-def desk(tmp_path):
-    with closing(SqlArchive(f"sqlite:///{tmp_path}/archive.sqlite3")) as archive:
-        made = Desk(a_store(), archive)
-        yield made
-        made.runner.close()
 
 
 @dataclass
