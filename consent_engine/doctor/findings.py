@@ -77,7 +77,7 @@ def failed(look: str, error: Exception, cli: str) -> Finding:
     if isinstance(cause, BusyLoadingError):
         return bad(text, f"{cli} INFO persistence: it is reading its files back: wait; if it repeats: df -h")
     if isinstance(error, StoreUnavailable | RedisError | OSError):
-        return bad(text, f"{cli} PING: is it up and reachable?")
+        return bad(text, f"{cli} PING: is it up and reachable? A full disk ends it: df -h there")
     return bad(f"{text}: something stored cannot be read", "keep the data, and report it: this must never happen")
 
 
