@@ -47,6 +47,7 @@ from consent_engine.engine.witnessing import Witnessing
 from consent_engine.errors import ArchiveUnavailable, NotOurArchive, SettingsError
 from consent_engine.ports import Gateway, Outside, Registry, Store
 from consent_engine.ports.public_log import PublicLog
+from consent_engine.ports.store import claim
 
 log = logging.getLogger(__name__)
 OUTSIDERS_TIMEOUT = timedelta(seconds=5)
@@ -149,6 +150,8 @@ def installation(
     with data(settings, progress, own=own) as found, tracing(settings.traces):
         engine = found.engine()
         name = _data_are_there(engine, settings.data_dir) if found.server else ""
+        if stocked:
+            _is_not_anothers(engine)
         engine.registry.check(found.secret, strict=settings.durability == "strict", cells=settings.cells)
         if stocked:  # before plans are written: data whose archive is another's may be lost ones that will be restored
             _check_archive(engine)
@@ -194,6 +197,22 @@ def _data_are_there(engine: Engine, folder: Path) -> str:
             "a backup; else subscribers who refused are called again. Did they hold nothing: remove the whole folder"
         )
     return name
+
+
+def _is_not_anothers(engine: Engine) -> None:
+    """Stop the start where these data have no name, and the archive has an owner: nothing was written then to a Redis
+    that lost its data, or is the wrong one.
+    """
+    archive, retirement = engine.store.archive, engine.store.retirement
+    if archive is None or retirement.installation(make=False):
+        return
+    try:
+        if archive.owner():
+            claim(archive, retirement)
+    except NotOurArchive as error:
+        raise SettingsError(f"CONSENT_ARCHIVE_URL: {error}") from error
+    except ArchiveUnavailable:
+        return
 
 
 def _check_archive(engine: Engine) -> None:

@@ -77,6 +77,9 @@ class Archive(Protocol):
     def id(self) -> str:
         """Return the archive's own id, made when it was created: two archives never share one."""
 
+    def owner(self) -> str:
+        """Return the installation that the archive belongs to; '' for none."""
+
     def claim(self, installation: str) -> str:
         """Return the installation that owns this archive: `installation` from now on, if it had no owner."""
 

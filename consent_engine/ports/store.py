@@ -169,9 +169,12 @@ class Store:
 
 
 def claim(archive: Archive, data: Retirement) -> None:
-    """Claim an archive for an installation's data (`Archive.claim`). Raises NotOurArchive when it is another's."""
-    installation = data.installation()
-    owner = archive.claim(installation)
+    """Claim an archive for an installation's data (`Archive.claim`). Raises NotOurArchive when it is another's; data
+    without a name stay so.
+    """
+    owner = archive.owner()
+    installation = data.installation(make=not owner)
+    owner = owner or archive.claim(installation)
     if owner != installation:
         raise NotOurArchive(
             f"this archive belongs to another installation ({owner}): give each one of its own (CONSENT_ARCHIVE_URL). "

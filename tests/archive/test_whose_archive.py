@@ -89,3 +89,4 @@ def test_an_installation_whose_archive_is_anothers_does_not_start(real, redis_se
     assert done.returncode != 0
     assert "belongs to another installation" in done.stderr
     assert "Have the data on Redis been lost: consent rebuild" in done.stderr
+    assert real.client.keys("*") == [], "an engine that was started by mistake leaves nothing"
