@@ -237,10 +237,10 @@ class Endings:
 
     def show(self, order: str) -> Ending:
         """Return the ending of an order. Raises EndingNotFound, and BrokenRecord for one that cannot be read."""
-        name = ending_id(order)
-        here = self._store.records.look(endings=[name]).find(Ending, name)
-        if found := here or self._lookup.of(Ending, [name]).get(name):
+        if found := self.of([order]).get(order):
             return found
+        if self._store.records.look(endings=[ending_id(order)]).unreadable:
+            raise BrokenRecord("this ending's record is damaged, or somebody changed it")
         raise EndingNotFound("no ending of this order was requested")
 
     def of(self, orders: Sequence[str]) -> dict[str, Ending]:
