@@ -19,8 +19,7 @@ from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
-from consent_engine.adapters.redis.topology.cluster import is_cluster
-from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replicas_known
+from consent_engine.adapters.redis.topology import is_cluster, is_sentinel, replicas_known
 from consent_engine.adapters.rq_queue import RqQueue
 from consent_engine.adapters.sql.archive import SqlArchive
 from consent_engine.adapters.sql.log import SqlLog
@@ -41,8 +40,8 @@ from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.evidence import Hands
-from consent_engine.engine.limits import Pace
 from consent_engine.engine.publishing import Keys, Publisher
+from consent_engine.engine.slice import Pace
 from consent_engine.engine.witnessing import Witnessing
 from consent_engine.errors import ArchiveUnavailable, NotOurArchive, SettingsError
 from consent_engine.ports import Gateway, Outside, Registry, Store

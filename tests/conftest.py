@@ -30,9 +30,9 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport, Reply
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.limits import Pace
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.round_trips import drive
+from consent_engine.engine.slice import Pace
 from consent_engine.ports import Activation, Deactivation, Held, Outside, Sms, Store
 from tests import tiers
 from tests.in_memory import memory

@@ -22,7 +22,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.evidence import encoded, file_of
 from consent_engine.engine.permits import PermitsAsked
-from consent_engine.engine.transcribe import Transcript
+from consent_engine.engine.review import Transcript
 from consent_engine.ports.queries import OrderKept
 from consent_engine.verify import account_of, content_of, leaf_hash, read_chain
 from tests.conftest import NUMBER

@@ -12,9 +12,8 @@ from time import monotonic
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.limits import TICK_S
-from consent_engine.engine.metrics import Measures
-from consent_engine.engine.outside_health import ASKED_WITHIN_MS, Health, health_of, targets_of
+from consent_engine.engine.metrics import ASKED_WITHIN_MS, Health, Measures, health_of, targets_of
+from consent_engine.engine.slice import TICK_S
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth, Registry
 from consent_engine.ports.endpoints import BSS, field_of

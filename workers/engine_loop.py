@@ -11,7 +11,7 @@ from consent_engine.adapters.rq_queue import PROMISE_S
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.slice_result import Tally
+from consent_engine.engine.slice import Tally
 from consent_engine.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)

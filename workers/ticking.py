@@ -15,11 +15,11 @@ from consent_engine.adapters.tariff_pages import HttpTariffPages
 from consent_engine.domain.effects import Millis
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.first_review import FirstReviews
-from consent_engine.engine.limits import TICK_S
 from consent_engine.engine.log_on_change import LogOnChange
 from consent_engine.engine.publication import Publication
 from consent_engine.engine.publishing import Publisher
 from consent_engine.engine.scribe import write_out
+from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.witnessing import Witnessing
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import Store

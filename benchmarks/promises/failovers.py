@@ -26,7 +26,7 @@ from benchmarks.promises.crowd import PAUSE_S, wanted
 from benchmarks.promises.load import SECRET, Load
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.inspection import RedisSurvey
-from consent_engine.adapters.redis.topology.sentinel import replicas_known
+from consent_engine.adapters.redis.topology import replicas_known
 from consent_engine.config.plan_file import plans_from
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import server as doctor

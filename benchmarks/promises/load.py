@@ -25,9 +25,9 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.limits import Pace
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import write_out
+from consent_engine.engine.slice import Pace
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Activation, Outside, Sms
 

@@ -13,8 +13,7 @@ from rq.serializers import JSONSerializer
 
 from consent_engine.adapters.redis.hiredis_guard import spoken
 from consent_engine.adapters.redis.inspection import disk_free
-from consent_engine.adapters.redis.topology.options import unrepeated
-from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
+from consent_engine.adapters.redis.topology import is_sentinel, master_of, unrepeated
 from consent_engine.domain.effects import Lane
 from consent_engine.ports import Queue as WakeUps
 from consent_engine.ports import ServerMemory

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanKind, Tracer
 
 log = logging.getLogger(__name__)
-EVENTS, REQUESTS = "consent_engine.engine.store_batches", "consent_engine.api.http.middleware"
+EVENTS, REQUESTS = "consent_engine.engine.round_trips", "consent_engine.api.http.middleware"
 """The loggers that log each event and each request."""
 PLACING = ("POST", "/v1/orders", 201)
 """The request that an order's trace begins with."""

@@ -21,13 +21,13 @@ from sqlalchemy.engine import make_url
 
 from consent_engine import DISTRIBUTION
 from consent_engine.adapters.file_lock import lock_now, unlock
-from consent_engine.adapters.redis.catalogue_rows import proof_of
 from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.adapters.redis.registry import proof_of
 from consent_engine.adapters.redis.snapshot import AOF, copy_servers
-from consent_engine.adapters.redis.topology.cluster import is_cluster
+from consent_engine.adapters.redis.topology import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.backup.manifest import FORMAT, KEY_FILE, REDIS, ArchiveKept, Manifest, Tell, listed, room_on, write
 from consent_engine.config.data_folder import ARCHIVE_FILE, LOG_KEY_FILE, is_new, kept_log_key, private_folder

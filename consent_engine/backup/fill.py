@@ -3,11 +3,10 @@
 import hmac
 from contextlib import closing
 
-from consent_engine.adapters.redis.catalogue_rows import proof_of
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.registry import RedisRegistry
-from consent_engine.adapters.redis.topology.cluster import is_cluster
+from consent_engine.adapters.redis.registry import RedisRegistry, proof_of
+from consent_engine.adapters.redis.topology import is_cluster
 from consent_engine.adapters.sql.whole import SqlWhole
 from consent_engine.backup.manifest import Tell
 from consent_engine.config.data_folder import keep_name, kept_name

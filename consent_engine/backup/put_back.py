@@ -15,10 +15,10 @@ from shlex import quote
 from sqlalchemy.engine import make_url
 
 from consent_engine.adapters.file_lock import lock_now, unlock
-from consent_engine.adapters.redis.catalogue_rows import proof_of
 from consent_engine.adapters.redis.embedded.binary import family_and_version, find_binary
+from consent_engine.adapters.redis.registry import proof_of
 from consent_engine.adapters.redis.snapshot import AOF, BASE
-from consent_engine.adapters.redis.topology.cluster import is_cluster
+from consent_engine.adapters.redis.topology import is_cluster
 from consent_engine.adapters.sql.log import SqlLog
 from consent_engine.backup.manifest import KEY_FILE, REDIS, Manifest, Tell, check, read, room_on, synced
 from consent_engine.config.data_folder import (

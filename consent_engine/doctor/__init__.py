@@ -8,16 +8,14 @@ from time import monotonic
 
 from redis.exceptions import AuthenticationError, RedisError
 
-from consent_engine.adapters.redis.client import Wire, connect
+from consent_engine.adapters.redis.client import Wire, connect, unreached
 from consent_engine.adapters.redis.embedded.server import connect_or_start
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.registry import RedisRegistry
 from consent_engine.adapters.redis.sharded_store import sharded_store
 from consent_engine.adapters.redis.store import redis_store
-from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
-from consent_engine.adapters.redis.topology.sentinel import is_sentinel, replicas_known
-from consent_engine.adapters.redis.unreached import unreached
+from consent_engine.adapters.redis.topology import is_cluster, is_sentinel, master_at, replicas_known
 from consent_engine.adapters.rq_queue import connect_rq
 from consent_engine.adapters.sql.archive import MOST_COUNTED, SqlArchive
 from consent_engine.adapters.sql.log import SqlLog

@@ -9,9 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 
-from consent_engine.adapters.redis.topology.cluster import is_cluster
-from consent_engine.adapters.redis.topology.sentinel import is_sentinel
-from consent_engine.adapters.redis.unreached import CERTIFICATE
+from consent_engine.adapters.redis.client import CERTIFICATE
+from consent_engine.adapters.redis.topology import is_cluster, is_sentinel
 from consent_engine.errors import ArchiveUnavailable, SettingsError, StoreUnavailable
 
 SHOWN = 5

@@ -7,10 +7,9 @@ from shlex import quote
 from consent_engine.adapters.redis.inspection import RedisSurvey
 from consent_engine.doctor.findings import Finding, bad, good, warn
 from consent_engine.domain.effects import Lane, Millis
-from consent_engine.engine.limits import TICK_S
-from consent_engine.engine.outside_health import FEW_CALLS, Health, health_of
+from consent_engine.engine.metrics import FEW_CALLS, Health, Series, health_of, lately
+from consent_engine.engine.slice import TICK_S
 from consent_engine.engine.stuck import ALL, MOST_STUCK, stuck_effects
-from consent_engine.engine.throughput import Series, lately
 from consent_engine.engine.undeliverable import Unreached
 from consent_engine.ports import Endpoint, Lanes, Registry, Store
 from consent_engine.ports.registry import LANE, Pause

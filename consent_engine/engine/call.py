@@ -37,8 +37,7 @@ from consent_engine.engine.order_and_call import cancelling_orders, gated
 from consent_engine.engine.recall import at_hand, proven, recalled, transact
 from consent_engine.engine.reserving import call_named, free_recording, reserve_key
 from consent_engine.engine.review import undecided
-from consent_engine.engine.round_trips import load, post, prove, save
-from consent_engine.engine.store_requests import Release, Reserve, Step
+from consent_engine.engine.round_trips import Release, Reserve, Step, load, post, prove, save
 from consent_engine.errors import ConsentError, IdempotencyConflict, Malformed, StoreUnavailable
 from consent_engine.ports import (
     By,

@@ -19,10 +19,9 @@ from consent_engine.engine.call import CallTaken, calling, ending
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.listing import cursor_of, read_cursor
 from consent_engine.engine.recall import Lookup
-from consent_engine.engine.review import Review, keeping_heard, letting_go_on, reviewing
+from consent_engine.engine.review import Review, Transcript, keeping_heard, letting_go_on, reviewing, transcribing
 from consent_engine.engine.round_trips import one, or_raised
 from consent_engine.engine.scribe import as_of_now
-from consent_engine.engine.transcribe import Transcript, transcribing
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import CallFilter, Store
 from consent_engine.ports.queries import Queries

@@ -29,8 +29,7 @@ from consent_engine.domain.offer.versions import Listed
 from consent_engine.engine.calls_of_line import Judged, named_on, telling
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.reserving import free_recording
-from consent_engine.engine.round_trips import load, save
-from consent_engine.engine.store_requests import Release, Step
+from consent_engine.engine.round_trips import Release, Step, load, save
 from consent_engine.ports import ChainChange, Change, Commit, CommitResult, Look, Owner, Snapshot
 
 OTHER_AUDIO = "the recording was reported before with another SHA-256"

@@ -20,8 +20,7 @@ from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import CALLS_KNOWN_MS, MOST_CALLS, STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.order_and_call import gated
-from consent_engine.engine.round_trips import load
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load
 from consent_engine.ports import ChainChange, LineChange
 
 

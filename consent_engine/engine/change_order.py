@@ -19,8 +19,7 @@ from consent_engine.domain.order.facts import Barred, Ended, Fact, Woke
 from consent_engine.domain.order.history import number_changed
 from consent_engine.domain.order.order import Order, sealed
 from consent_engine.engine.recall import at_hand
-from consent_engine.engine.round_trips import load, save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import NothingParked, StoreUnavailable
 from consent_engine.ports import (
     ChainChange,

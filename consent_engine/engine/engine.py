@@ -29,8 +29,7 @@ from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import Endings
 from consent_engine.engine.evidence import EvidenceFiles, Hands
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, SuspicionId, deciding, held_of
-from consent_engine.engine.inspector import Inspector
-from consent_engine.engine.limits import EASY, Pace
+from consent_engine.engine.inspector import Inspector, Revealer
 from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, recording_event
 from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
@@ -39,18 +38,17 @@ from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.recall import Lookup, at_hand
 from consent_engine.engine.receive import Incoming, Receiver, RefusalAsked, owner_of
 from consent_engine.engine.report_book import ReportBook
-from consent_engine.engine.retry_backlog import Trouble
-from consent_engine.engine.revealing import Revealer
 from consent_engine.engine.revoking import revoking
-from consent_engine.engine.round_trips import drive, or_raised
+from consent_engine.engine.round_trips import Step, drive, or_raised
 from consent_engine.engine.scribe import as_of_now
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.slice import EASY, Pace
 from consent_engine.engine.stuck import (
     ALL,
     MOST_RETRIED,
     MOST_STUCK,
     Retried,
     StuckEffect,
+    Trouble,
     Wanted,
     counted,
     retries,

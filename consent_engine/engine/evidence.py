@@ -21,8 +21,8 @@ from consent_engine.domain.log.witness import Witness, quorum
 from consent_engine.domain.offer.versions import Listed, Sale, versions_of
 from consent_engine.domain.order.event import publics_of
 from consent_engine.domain.order.order import Order
+from consent_engine.engine.inspector import Revealer
 from consent_engine.engine.publishing import proof
-from consent_engine.engine.revealing import Revealer
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Store
 from consent_engine.ports.public_log import PublicLog

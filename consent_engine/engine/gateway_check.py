@@ -15,8 +15,7 @@ from consent_engine.domain.line.line import STRANGER_MS, Line
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.change_order import MOST_RACES, wakes_of
 from consent_engine.engine.listing import part_reports
-from consent_engine.engine.round_trips import load, save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load, save
 from consent_engine.errors import DoNotCall, StoreUnavailable
 from consent_engine.ports import Commit, CommitResult, LineChange, Records
 

@@ -16,8 +16,7 @@ from consent_engine.domain.line.line import Line, keyed
 from consent_engine.domain.line.restriction import EVERY_CARRIER, SUSPICION_LASTS_MS, Kind, Restriction, name_of
 from consent_engine.domain.msisdn import contains_number, hidden
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.round_trips import load, load_of, post, save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load, load_of, post, save
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import Commit, CommitResult, Leased, LineChange, Posted, needed
 from consent_engine.ports.queries import StandingRestriction

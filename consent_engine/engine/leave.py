@@ -22,9 +22,8 @@ from consent_engine.domain.line.line import STRANGER_MS, Line, request_key
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.log_on_change import LogOnChange
-from consent_engine.engine.round_trips import drive, load, prove, save
+from consent_engine.engine.round_trips import Step, drive, load, prove, save
 from consent_engine.engine.scribe import bring
-from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ArchiveUnavailable, ConsentError
 from consent_engine.ports import (
     Change,

@@ -6,13 +6,27 @@ activated in between. An activation that has begun cannot be taken back: its ord
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from consent_engine.domain.decide.decide import decide
 from consent_engine.domain.decide.decision import Drop, Put
-from consent_engine.domain.effects import WAKE_ENDINGS, WAKE_LINE, Lane, Millis, Purpose, lane_of, sms_parts
+from consent_engine.domain.effects import (
+    ACTIVATE,
+    WAKE_ENDINGS,
+    WAKE_LINE,
+    Accepted,
+    Lane,
+    Millis,
+    Outcome,
+    Purpose,
+    Unavailable,
+    Uncertain,
+    lane_of,
+    sms_parts,
+)
 from consent_engine.domain.line.entries import Entry
 from consent_engine.domain.line.holder import (
     CHANGING,
@@ -22,10 +36,12 @@ from consent_engine.domain.line.holder import (
     OF_EVENTS,
     Happened,
     LineEvent,
+    Subscriber,
     restrictions_of,
     stale,
 )
 from consent_engine.domain.line.line import STRANGER_MS, Line, line_id
+from consent_engine.domain.line.restriction import OF_A_MINOR
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.details import OF_LINE
 from consent_engine.domain.order.facts import CancelAsked, NumberChanged
@@ -33,10 +49,10 @@ from consent_engine.domain.order.history import MINOR
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.calls_of_line import judging_again
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
-from consent_engine.engine.round_trips import load, load_of, prove, save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load, load_of, prove, save
 from consent_engine.errors import EventNotTaken, FieldError, Malformed, StoreUnavailable
-from consent_engine.ports import Change, Commit, CommitResult, LineChange, Owner
+from consent_engine.ports import Change, Commit, CommitResult, Endpoint, Leased, LineChange, Outside, Owner
+from consent_engine.ports.endpoints import BSS
 
 SKEW_MS = 60_000
 """How far the network's clock may be ahead of the store's."""
@@ -176,3 +192,61 @@ def _restricted(line: Line) -> dict[str, str]:
     gone = (each.name for each in line.restrictions if each.kind in OF_EVENTS and each.name not in standing)
     new = {name: each for name, each in standing.items() if each != line.named(name)}
     return {f"r:{name}": "" for name in gone} | {f"r:{name}": each.encode() for name, each in new.items()}
+
+
+BY = "bss"
+"""The name under which the history records the result of a look-up."""
+CHANGED = "the BSS says that the number went to another holder or network"
+OF_A_CHILD = "the BSS says that the number's holder is a minor"
+
+
+class Looked(NamedTuple):
+    """The result of a subscriber look-up. measured: how the request itself ended · ends: the outcome of an activation
+    that must not begin · event: the event for its line
+    """
+
+    target: Endpoint
+    measured: Outcome
+    ends: Outcome | None = None
+    event: LineEventAsked | None = None
+
+
+async def looked_up(outside: Outside, leased: Leased) -> Looked | None:
+    """Ask for the holder of a number before its activation; None without a look-up service, or for other effects."""
+    order = leased.order
+    if outside.subscribers is None or order is None or leased.effect != ACTIVATE:
+        return None
+    answer = await outside.subscribers.look_up(order.person.msisdn)
+    return _meant(Endpoint(BSS, outside.subscribers.name), order, answer, leased.at)
+
+
+def _meant(target: Endpoint, order: Order, answer: Subscriber | Unavailable, now: Millis) -> Looked:
+    if not isinstance(answer, Unavailable) and answer.holder_since > now + SKEW_MS:
+        answer = Unavailable("look-up: a holder from a day to come")
+    if isinstance(answer, Unavailable):
+        return Looked(target, answer, answer)
+    accepted, event = Accepted(""), _event(order, answer, now)
+    if event is None:
+        return Looked(target, accepted)
+    # In doubt it may have been activated for the holder before: a person must find that out, and it is not tried again.
+    in_doubt, why = order.effects[ACTIVATE].in_doubt, OF_A_CHILD if event.event is LineEvent.MINOR else CHANGED
+    return Looked(target, accepted, Uncertain(why) if in_doubt else Unavailable(why), event)
+
+
+def _event(order: Order, answer: Subscriber, now: Millis) -> LineEventAsked | None:
+    number, carrier = Msisdn(order.person.msisdn), order.doc.carrier
+    if answer.came_after(order.doc.call.started_at):
+        return LineEventAsked(number, LineEvent.ASSIGNED, answer.holder_since, BY)
+    if answer.is_elsewhere(carrier):
+        return LineEventAsked(number, LineEvent.PORTED_OUT, now, BY, carrier)
+    return LineEventAsked(number, LineEvent.MINOR, now, BY) if answer.adult is False else None
+
+
+def of_age(line: Line, msisdn: Msisdn, answer: Subscriber, now: Millis) -> LineEventAsked | None:
+    """Return the event by which a line comes to say what the BSS said, before an order, of its holder's age; None where
+    it says so, or the BSS does not.
+    """
+    is_minor = line.named(OF_A_MINOR) is not None
+    if answer.adult is None or answer.adult is not is_minor:
+        return None
+    return LineEventAsked(msisdn, LineEvent.OF_AGE if answer.adult else LineEvent.MINOR, now, BY)

@@ -1,4 +1,4 @@
-"""Counters that workers add to, as of outside calls; `api/service/families.py` shows them. Never personal data.
+"""Counters that workers add to, as of outside calls; the throughput and the health that are read from them.
 
 Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>`,
 `<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation in one bucket only), `unasked`. The
@@ -7,9 +7,16 @@ health of each gateway and of the BSS stands beside them, as `outside_health` re
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+
+from msgspec import Struct
 
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
-from consent_engine.ports import Endpoint, EndpointHeard
+from consent_engine.ports import Endpoint, EndpointHeard, Outside, Registry
+from consent_engine.ports.endpoints import BSS, GATEWAY, HALF_MS, field_of
+from consent_engine.ports.registry import LANE, FlowStep
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 BEYOND = "+Inf"
@@ -82,7 +89,7 @@ class Measures:
         return dict(counts)
 
     def flow(self) -> dict[str, int]:
-        """Return the throughput since the last time, as engine/throughput.py reads it; of calls, the drained ones."""
+        """Return the throughput since the last time, as engine/metrics.py reads it; of calls, the drained ones."""
         flow, self._flow = self._flow, Counter()
         return dict(flow)
 
@@ -90,3 +97,170 @@ class Measures:
         """Return the results of each endpoint since the last time."""
         heard, self._heard = self._heard, {}
         return list(heard.values())
+
+
+SPANS = {"hour": (FlowStep.MINUTE, 60), "day": (FlowStep.TEN_MINUTES, 144)}
+LATELY = 5
+"""The last minutes, which count as the present."""
+_ORDER = (LANE, GATEWAY, BSS)
+
+
+class Series(Struct, frozen=True):
+    """The calls of one target. Lists have a number per step, oldest first; p50, p95: in ms, None without any call"""
+
+    target: Endpoint
+    calls: list[int]
+    failed: list[int]
+    p50: list[int | None]
+    p95: list[int | None]
+    all_p50: int | None
+    all_p95: int | None
+
+
+class Flow(Struct, frozen=True):
+    """The calls of a period. since: when the first step began · step: length of each (ms)"""
+
+    since: Millis
+    step: Millis
+    series: list[Series]
+
+
+def flow_of(registry: Registry, span: str, targets: Sequence[Endpoint], call_ms: Millis) -> Flow:
+    """Return the last hour or day: a series for each lane, each of these targets, and any other target called. call_ms:
+    how long a call may last
+    """
+    step, count = SPANS[span]
+    last = registry.now() // step.ms
+    slots = registry.flow(step, last - count + 1, last)
+    named = {Endpoint(LANE, lane.value) for lane in Lane} | set(targets) | {_target(name) for s in slots for name in s}
+    known = sorted(named, key=lambda each: (_ORDER.index(each.to) if each.to in _ORDER else len(_ORDER), each.name))
+    return Flow((last - count + 1) * step.ms, step.ms, [_series(target, slots, call_ms) for target in known])
+
+
+def lately(registry: Registry, targets: Sequence[Endpoint], call_ms: Millis) -> list[Series]:
+    """Return the series of these targets for the last LATELY minutes. call_ms: as in `flow_of`"""
+    last = registry.now() // FlowStep.MINUTE.ms
+    slots = registry.flow(FlowStep.MINUTE, last - LATELY + 1, last)
+    return [_series(target, slots, call_ms) for target in targets]
+
+
+def _target(name: str) -> Endpoint:
+    to, of, _ = name.split("|")
+    return Endpoint(to, of)
+
+
+def _series(target: Endpoint, slots: Sequence[Mapping[str, int]], call_ms: Millis) -> Series:
+    longest_s = inf if target.to == LANE else call_ms / 1000
+    begin = f"{target.to}|{target.name}|"
+    lasted = [[slot.get(f"{begin}{n}", 0) for n in range(len(BUCKETS) + 1)] for slot in slots]
+    total = [sum(column) for column in zip(*lasted, strict=True)]
+    return Series(
+        target,
+        [slot.get(f"{begin}calls", 0) for slot in slots],
+        [slot.get(f"{begin}failed", 0) for slot in slots],
+        [quantile(each, 0.5, longest_s) for each in lasted],
+        [quantile(each, 0.95, longest_s) for each in lasted],
+        quantile(total, 0.5, longest_s),
+        quantile(total, 0.95, longest_s),
+    )
+
+
+def quantile(lasted: Sequence[int], q: float, longest_s: float = inf) -> int | None:
+    """Return a quantile in ms of counts per bucket: linear within a bucket; beyond all, the last bound of BUCKETS.
+
+    longest_s: no bucket reaches beyond it: a call that timed out lasted a moment longer, and not a bucket
+
+    >>> quantile([0] * 4 + [10] + [0] * 10, 0.5), quantile([0] * 15, 0.5), quantile([0] * 14 + [1], 0.5)
+    (75, None, 300000)
+    >>> quantile([0] * 11 + [10] + [0] * 3, 0.95, longest_s=10)
+    10000
+    """
+    wanted = q * sum(lasted)
+    if not wanted:
+        return None
+    passed, below = 0, 0.0
+    for count, bound in zip(lasted, clipped(longest_s), strict=False):
+        if count and passed + count >= wanted:
+            return round(1000 * (below + (bound - below) * (wanted - passed) / count))
+        passed, below = passed + count, bound
+    return round(1000 * below)
+
+
+LEAST_LOST = 3
+"""Fewest failures in a row that make an outage: one call that timed out in a quiet night makes none."""
+DOWN_AFTER_MS = 30_000
+"""How long a target may give no answer before that is an outage. A refusal of our account is one at once."""
+ASKED_WITHIN_MS = 20 * 60_000
+"""Every effect is retried more often than this. If a target was not called for longer, nothing is known: no outage."""
+FEW_CALLS = 10
+"""Fewest calls whose share of failures means anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The health of a target. accepted, answered: when it last did, 0 for never. calls: weighted by age."""
+
+    target: Endpoint
+    accepted: Millis = 0
+    answered: Millis = 0
+    failing: Millis = 0
+    """how long no call has been answered (ms), 0 while calls are answered"""
+    since: Millis = 0
+    """when that, or the last outage, began"""
+    calls: float = 0
+    failed_share: float = 0
+    refusing: bool = False
+    """whether it refuses our account, and has taken nothing since"""
+    logged: Millis = 0
+    refusal_logged: Millis = 0
+    stalled: Millis = 0
+    back: Millis = 0
+    """since when its calls failed in a row, and when it answered again, until their doubts are seen to; 0: they are"""
+    troubled: Millis = 0
+    """since when calls have failed and none was answered, even without an outage; 0: the last one was answered"""
+
+    @property
+    def is_down(self) -> bool:
+        """Whether this is an outage: our account is refused, or it has lasted long enough; and it goes on."""
+        return self.refusing or self.failing >= DOWN_AFTER_MS
+
+    @property
+    def words(self) -> str:
+        return f"{'the BSS' if self.target.to == BSS else self.target.to} {self.target.name}"
+
+
+def targets_of(outside: Outside) -> list[Endpoint]:
+    """Return the targets that an engine calls."""
+    gateways = [Endpoint(GATEWAY, name) for name in sorted(set(outside.routes.values()))]
+    asked = [each.name for each in (outside.bss, outside.subscribers) if each is not None]
+    return gateways + [Endpoint(BSS, name) for name in asked]
+
+
+def health_of(counted: Mapping[str, float], targets: Iterable[Endpoint], now: Millis) -> list[Health]:
+    """Return the health of each of these targets. One that was never called is healthy."""
+    return [_health(counted, target, now) for target in targets]
+
+
+def _health(counted: Mapping[str, float], target: Endpoint, now: Millis) -> Health:
+    def kept(name: str) -> float:
+        return counted.get(field_of(target, name), 0)
+
+    answered, failed, since = int(kept("answered")), int(kept("failed")), int(kept("since"))
+    asked = now - failed <= ASKED_WITHIN_MS
+    fails = failed > answered and since > answered and kept("lost") >= LEAST_LOST and asked
+    calls = kept("calls")
+    return Health(
+        target,
+        accepted=int(kept("accepted")),
+        answered=answered,
+        failing=max(1, now - since) if fails else 0,
+        since=since,
+        calls=calls * 0.5 ** (max(0, now - kept("at")) / HALF_MS),
+        failed_share=kept("failures") / calls if calls else 0,
+        refusing=fails and kept("refused") > answered,
+        logged=int(kept("told")),
+        refusal_logged=int(kept("told_refusing")),
+        stalled=int(kept("stalled")),
+        back=int(kept("back")),
+        troubled=since if failed > answered and since > answered and asked else 0,
+    )

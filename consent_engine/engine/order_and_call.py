@@ -22,8 +22,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import AGAIN_MS, ending_all
 from consent_engine.engine.recall import at_hand
-from consent_engine.engine.round_trips import load, load_of, prove, save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load, load_of, prove, save
 from consent_engine.errors import (
     ArchiveUnavailable,
     BrokenRecord,

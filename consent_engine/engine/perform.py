@@ -24,23 +24,18 @@ from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import Ended
 from consent_engine.domain.order.order import QUESTION, Order
 from consent_engine.domain.order.retention import Retention
-from consent_engine.engine.calls_in_flight import Flights, Landed
+from consent_engine.engine.calls_in_flight import Flights, Landed, known_outcome
 from consent_engine.engine.change_order import barring, giving_back, line_recording, recording
 from consent_engine.engine.endings import end_recording
-from consent_engine.engine.lease_on_commit import LeaseOnCommit
 from consent_engine.engine.leave import MOST_WAITING, Mover
-from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked, recording_event_on
 from consent_engine.engine.metrics import Measures
-from consent_engine.engine.order_cache import OrderCache
-from consent_engine.engine.outside_call import known_outcome
+from consent_engine.engine.order_cache import LeaseOnCommit, OrderCache
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
 from consent_engine.engine.revoking import revoked_on
-from consent_engine.engine.round_trips import drive
-from consent_engine.engine.slice import Slice
-from consent_engine.engine.slice_result import Tally, word_of
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, drive
+from consent_engine.engine.slice import Pace, Slice, Tally, word_of
 from consent_engine.engine.timers import waking
 from consent_engine.errors import ConsentError, StoreUnavailable
 from consent_engine.ports import Leased, Outside, Queue, Store, needed

@@ -15,17 +15,15 @@ from consent_engine.domain.line.line import Line, line_id, order_id, request_key
 from consent_engine.domain.offer.policy import LATE_MARGIN
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.ask_holder import of_age
 from consent_engine.engine.call_of_order import CallOfOrder, Named, call_behind, hold_recording, keep_refused
 from consent_engine.engine.calls_of_line import Judged
 from consent_engine.engine.catalogue import Shelf
 from consent_engine.engine.change_order import MOST_RACES
-from consent_engine.engine.line_events import recording_event_on
+from consent_engine.engine.line_events import of_age, recording_event_on
 from consent_engine.engine.order_and_call import BECAUSE_OF_THE_CALL, waiting
 from consent_engine.engine.recall import recalled
 from consent_engine.engine.reserving import Known, reserve_key, soonest
-from consent_engine.engine.round_trips import load, load_of, prove, save
-from consent_engine.engine.store_requests import Release, Reserve, Step
+from consent_engine.engine.round_trips import Release, Reserve, Step, load, load_of, prove, save
 from consent_engine.errors import (
     ArchiveUnavailable,
     DuplicateOrder,

@@ -24,8 +24,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.order.unlikely_yes import Laid, Rhythm, rhythm_of
 from consent_engine.engine.change_order import MOST_RACES, commit_of, wakes_of
 from consent_engine.engine.recall import at_hand
-from consent_engine.engine.round_trips import load, load_of, newest_yeses, save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load, load_of, newest_yeses, save
 from consent_engine.engine.withdrawals import later, withdrawing
 from consent_engine.errors import (
     ArchiveUnavailable,

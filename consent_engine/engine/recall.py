@@ -22,8 +22,7 @@ from consent_engine.domain.effects import WAKE_ARCHIVE, Millis
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import FIELD as SEAL
-from consent_engine.engine.round_trips import prove, save
-from consent_engine.engine.store_requests import Load, Recall, Step
+from consent_engine.engine.round_trips import Load, Recall, Step, prove, save
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound, Refused, StoreUnavailable
 from consent_engine.ports import (
     OWNERS,

@@ -40,8 +40,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.recall import AWAY, proven, recalled, transact
-from consent_engine.engine.round_trips import load, post, prove, save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load, post, prove, save
 from consent_engine.errors import ArchiveUnavailable, StoreUnavailable
 from consent_engine.ports import (
     ChainChange,

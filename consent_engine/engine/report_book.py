@@ -1,28 +1,224 @@
-"""The reports of one store: taken, decided, listed, counted."""
+"""The reports of one store: taken, decided, listed, counted, the calls around them; the code that proves a number."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from secrets import token_hex
 from typing import Any
 
 from msgspec import Struct
 
 from consent_engine.domain.admission.report_request import ReportDecision, ReportMade
+from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import ReportNotFound
-from consent_engine.domain.call.report import Report, ReportClass, ReportDoor, ReportState, ReportTerms
-from consent_engine.domain.effects import Millis
-from consent_engine.domain.line.line import keyed
-from consent_engine.domain.line.proof_code import CodesUsedUp, Counted, shares
+from consent_engine.domain.call.permit import Permit, read
+from consent_engine.domain.call.report import Decided, Report, ReportClass, ReportDoor, ReportState, ReportTerms, Reward
+from consent_engine.domain.decide.decision import Put
+from consent_engine.domain.decide.report_texts import Telling, found, paid, received
+from consent_engine.domain.effects import WAKE_LINE, Lane, Millis, Pending, Purpose, sms_effect
+from consent_engine.domain.line.holder import has_changed
+from consent_engine.domain.line.line import STRANGER_MS, Line, keyed, line_id
+from consent_engine.domain.line.proof_code import (
+    FIELD,
+    MINUTES,
+    CodesUsedUp,
+    Counted,
+    next_code,
+    no_code,
+    shares,
+    ticket_of,
+)
+from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.texts.render import of_report
+from consent_engine.domain.texts.report_words import named
+from consent_engine.domain.texts.words import CODE
 from consent_engine.engine.catalogue import Catalogue
+from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.listing import cursor_of, read_cursor
 from consent_engine.engine.recall import Lookup
 from consent_engine.engine.report import CallsOf, Reports, ReportTaken, deciding, reporting
-from consent_engine.engine.report_around import Around, around
-from consent_engine.engine.report_code import CodeAsked, may_send, proving, sending
-from consent_engine.engine.round_trips import one, or_raised
-from consent_engine.errors import ConsentError, StoreUnavailable
-from consent_engine.ports import OpenReports, ReportFilter, Store
+from consent_engine.engine.round_trips import Step, load, one, or_raised, save
+from consent_engine.errors import ArchiveUnavailable, BrokenRecord, ConsentError, StoreUnavailable
+from consent_engine.ports import Commit, CommitResult, LineChange, OpenReports, ReportFilter, Store
 from consent_engine.ports.registry import Codes
+
+_ASKER = 12
+"""Hex digits that tell the few requesters of one line apart."""
+
+
+class CodeAsked(Struct, frozen=True):
+    """A request for the code of a number, by a person who claims it; the carrier's sender sends it. network: the source
+    of the request, as far as that is known
+    """
+
+    msisdn: Msisdn
+    carrier: str
+    language: str = "zh"
+    network: str = ""
+
+
+def may_send(asked: CodeAsked, secret: str) -> Step[None]:
+    """Raise TooManyCodes where a number's own limit rejects a code; nothing is written."""
+    name = line_id(secret, asked.msisdn)
+    loaded = yield from load(lines=[name])
+    next_code(loaded.line(name).code, "", loaded.now, _asker(asked, name, secret))
+
+
+def sending(asked: CodeAsked, secret: str) -> Step[str]:
+    """Send a code, proven to be on its way; return the requester's ticket. The line and the effect hold the seed from
+    which both are made.
+
+    Raises TooManyCodes and StoreUnavailable.
+    """
+    name = line_id(secret, asked.msisdn)
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[name])
+        line, now = loaded.line(name), loaded.now
+        code = next_code(line.code, token_hex(8), now, _asker(asked, name, secret))
+        about = (asked.carrier, named(CODE, asked.language), code.seed, str(MINUTES))
+        put = Put(sms_effect(Purpose.CODE, line.version), now, Pending(about=about))
+        stays = () if line.version else (Put(WAKE_LINE, now + STRANGER_MS),)
+        change = LineChange(name, line.version, _fields(line, asked.msisdn, now, code.encode()), (put, *stays))
+        saved = yield from save(Commit("", (change,), wakes=frozenset({Lane.SMS})), prove=True)
+        if saved.word is CommitResult.OK:
+            return ticket_of(secret, name, code.seed)
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def proving(msisdn: Msisdn, code: str, ticket: str, secret: str) -> Step[None]:
+    """Use a number's code: the try is counted, proven, before the code is compared, so that no one tries more often
+    than allowed. ticket: as `sending` gave it to the requester; '': none can be shown.
+
+    Raises CodeWrong, which does not say what was wrong, and StoreUnavailable.
+    """
+    name = line_id(secret, msisdn)
+    for _ in range(MOST_RACES):
+        loaded = yield from load(lines=[name])
+        line, now = loaded.line(name), loaded.now
+        if line.code is None:
+            raise no_code()
+        seed = line.code.asked_with(secret, name, ticket)
+        change = LineChange(name, line.version, {FIELD: line.code.tried(seed).encode()})
+        if (yield from save(Commit("", (change,)), prove=True)).word is CommitResult.OK:
+            line.code.check(secret, name, code, now, seed)
+            return
+    raise StoreUnavailable("too many others write to this line: the same request again is safe")
+
+
+def _asker(asked: CodeAsked, name: str, secret: str) -> str:
+    """Return a name for the requester's network on this line alone: it cannot be matched with other lines."""
+    return keyed(secret, "asker", name, asked.network)[:_ASKER] if asked.network else ""
+
+
+def _fields(line: Line, msisdn: Msisdn, now: Millis, code: str) -> dict[str, str]:
+    return {
+        **dict.fromkeys(line.aged, ""), "msisdn": str(msisdn), "seen": str(max(line.seen, now)), FIELD: code,
+    }  # fmt: skip
+
+
+MOST_CALLS = 20
+WITHIN_MS = 31 * 86_400_000
+"""Greatest distance of a shown call from the reported instant."""
+FORWARDED = "{forwarded}"
+"""Placeholder in texts not written yet: the recipient that the trace would be forwarded to."""
+CALLER = "{caller}"
+"""Placeholder in every text for the number that was shown: it may be a private one, and staff read these texts."""
+
+
+class CallNear(Struct, frozen=True):
+    """A call to the number, with the permit that it named if this installation gave it."""
+
+    call: Call
+    permit: Permit | None
+
+
+class Written(Struct, frozen=True):
+    """An SMS to the reporter. at: when it was put · waits: it is not sent yet · stuck: it waits for a person."""
+
+    text: str
+    at: Millis
+    waits: bool = False
+    stuck: bool = False
+
+
+class Around(Struct, frozen=True):
+    """A report with all that is known around it.
+
+    calls: the nearest in time, newest first; None: the archive cannot be asked · silent: the reporter is not notified,
+    for the number has another holder, or is not known any more · written: SMS to the reporter · would: the SMS that
+    would be written, by class and reward, while the report is undecided
+    """
+
+    report: Report
+    now: Millis
+    calls: Sequence[CallNear] | None
+    standing: Sequence[Restriction]
+    silent: bool
+    written: Sequence[Written]
+    would: Mapping[tuple[ReportClass, Reward], str]
+
+
+def around(report: Report, now: Millis, store: Store, by: Reports) -> Around:
+    """Collect what is around a report. Raises StoreUnavailable, and BrokenRecord for a line that cannot be read."""
+    line = store.records.look(lines=[report.line]).lines.get(report.line)
+    if line is None:
+        raise BrokenRecord("a line's record cannot be read")
+    number = report.person.msisdn or line.msisdn
+    silent = not number or has_changed(line.history, report.received.received_at)
+    to = Telling(report.received.carrier, line.version, by.terms.days, now)
+    would = {} if report.decided or silent else dict(_would(report, line, by, to))
+    return Around(
+        report, now, _near(report, number, by), line.restrictions, silent, _written(report, line, to), would
+    )  # fmt: skip
+
+
+def _near(report: Report, number: str, by: Reports) -> list[CallNear] | None:
+    """Return the calls around the reported instant, the newest first; None while the archive cannot be asked."""
+    at = report.received.called_at
+
+    def apart(call: Call) -> Millis:
+        return abs(call.began.started_at - at)
+
+    try:
+        calls = by.calls_of(Msisdn(number)) if number else ()
+    except ArchiveUnavailable:
+        return None
+    near = sorted((call for call in calls if apart(call) <= WITHIN_MS), key=apart)[:MOST_CALLS]
+    near.sort(key=lambda call: (call.began.started_at, call.id), reverse=True)
+    return [CallNear(call, read(by.secret, call.began.permit) if call.began.permit else None) for call in near]
+
+
+def _would(report: Report, line: Line, by: Reports, to: Telling) -> Iterator[tuple[tuple[ReportClass, Reward], str]]:
+    """Yield the SMS of each decision to its reporter: with the proposed reward first."""
+    for kind in ReportClass:
+        due = not by.terms.not_rewarded(report, kind, line.reported, to.at)
+        for reward in (Reward.ELIGIBLE, Reward.GRANTED, Reward.NONE) if due else (Reward.NONE,):
+            amount = by.terms.amount(report.received.carrier, reward)
+            said = Decided(to.at, "", "", kind, reward, amount, "", FORWARDED, 0)
+            yield (kind, reward), _text(found(report.with_events(said)[0], to), report)
+
+
+def _written(report: Report, line: Line, to: Telling) -> list[Written]:
+    """Return the SMS that were written to the reporter, the oldest first."""
+    puts = [(report.received.received_at, received(report, to))]
+    for each in report.events:
+        if isinstance(each, Decided):
+            puts.append((each.at, found(report, to)))
+        elif each.reward is Reward.PAID:
+            puts.append((each.at, paid(report, each.amount, to)))
+    left = {pending.about: pending for pending in line.effects.values() if pending.about}
+    rows = []
+    for at, put in puts:
+        waits = left.get(put.pending.about)
+        stuck = waits.parked > 0 if waits else False
+        rows.append(Written(_text(put, report), at, waits is not None, stuck))
+    return rows
+
+
+def _text(put: Put, report: Report) -> str:
+    carrier, *about = put.pending.about
+    return of_report(carrier, [CALLER if each and each == report.person.caller else each for each in about])
+
 
 BATCH = 100
 """Most reports of a file that are taken in one go."""

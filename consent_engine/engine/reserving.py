@@ -11,8 +11,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.line import request_key
 from consent_engine.engine.change_order import MOST_RACES
 from consent_engine.engine.recall import recalled
-from consent_engine.engine.round_trips import load
-from consent_engine.engine.store_requests import Reserve, Step
+from consent_engine.engine.round_trips import Reserve, Step, load
 from consent_engine.errors import IdempotencyConflict, StoreUnavailable
 from consent_engine.ports import By, Claim
 from consent_engine.ports.records import CLOCKS_APART_MS

@@ -10,9 +10,8 @@ from consent_engine.domain.order.facts import CancelAsked
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.catalogue import Catalogue
 from consent_engine.engine.change_order import recording
-from consent_engine.engine.round_trips import load_of
+from consent_engine.engine.round_trips import Step, load_of
 from consent_engine.engine.scribe import as_of_now
-from consent_engine.engine.store_requests import Step
 from consent_engine.ports import Store
 
 PIECE, MOST_PIECES = 500, 20_000

@@ -13,12 +13,11 @@ from consent_engine.domain.order.retention import Retention
 from consent_engine.engine.call import timed
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import holder_changed, notifying_end
-from consent_engine.engine.join_parts import line_timer
 from consent_engine.engine.order_and_call import activating_again
 from consent_engine.engine.read_inbox import reading_again
+from consent_engine.engine.receive import line_timer
 from consent_engine.engine.report import erasing
-from consent_engine.engine.round_trips import save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, save
 from consent_engine.engine.withdrawals import retrying_withdrawal
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Commit, CommitResult, Leased, Outside, RecordChange

@@ -25,9 +25,8 @@ from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import CHUNK, Page, fitting
 from consent_engine.engine.place import Placed
-from consent_engine.engine.round_trips import load, load_of, or_raised
+from consent_engine.engine.round_trips import Step, load, load_of, or_raised
 from consent_engine.engine.scribe import as_of_now
-from consent_engine.engine.store_requests import Step
 from consent_engine.errors import ConsentError, CoolingOff, DuplicateOrder, OrderNotFound, StoreUnavailable
 from consent_engine.ports import Store
 from consent_engine.ports.queries import OrderFilter, Position, Queries

@@ -17,11 +17,9 @@ from consent_engine.domain.interpret.withdrawing import NONE, Withdrawal, may_wi
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.order.order import Order
-from consent_engine.engine.ending_again import retrying_ending
-from consent_engine.engine.endings import ending_asked
+from consent_engine.engine.endings import ending_asked, retrying_ending
 from consent_engine.engine.recall import recalled
-from consent_engine.engine.round_trips import load, load_of, save
-from consent_engine.engine.store_requests import Step
+from consent_engine.engine.round_trips import Step, load, load_of, save
 from consent_engine.errors import BrokenRecord, NothingParked
 from consent_engine.ports import By, Commit, Leased, LineChange
 

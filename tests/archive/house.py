@@ -20,7 +20,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.retention import Retention
 from consent_engine.domain.seal import Seal, is_mark, sound
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.limits import Pace
+from consent_engine.engine.slice import Pace
 from consent_engine.ports import Outside
 from consent_engine.ports.queries import OrderFilter
 from tests.conftest import NUMBER, SENDERS, World

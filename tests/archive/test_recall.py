@@ -16,8 +16,8 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.audit import audit
 from consent_engine.engine.recall import STAYS_MS, at_hand
+from consent_engine.engine.review import Transcript
 from consent_engine.engine.scribe import write_out
-from consent_engine.engine.transcribe import Transcript
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, OrderNotFound
 from consent_engine.ports import PARTS
 from tests.archive.house import LONG, Died, broken, gone, left_of

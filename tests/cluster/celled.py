@@ -15,8 +15,8 @@ from consent_engine.domain.effects import Lane, Uncertain
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.offer.versions import Proposal, attested
 from consent_engine.engine.engine import Engine, RefusalAsked
-from consent_engine.engine.limits import Pace
 from consent_engine.engine.permits import PermitsAsked
+from consent_engine.engine.slice import Pace
 from consent_engine.ports import Archive, Outside, Store
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World

@@ -6,7 +6,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseErr
 from redis.exceptions import ConnectionError as Unreachable
 
 from consent_engine.adapters.redis.client import Calls, Wire, connect
-from consent_engine.adapters.redis.topology.cluster import Owners, _OwnerConnection, master_at
+from consent_engine.adapters.redis.topology import Owners, _OwnerConnection, master_at
 from consent_engine.errors import StoreUnavailable
 
 SEEDS = (("a", 1), ("b", 2), ("c", 3))

@@ -28,7 +28,7 @@ from consent_engine.domain.order.order import Order
 from consent_engine.domain.seal import STANDS, Chained, Leaf, head_of, is_mark
 from consent_engine.domain.sms import Reply
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.limits import Pace
+from consent_engine.engine.slice import Pace
 from consent_engine.errors import DoNotCall
 from consent_engine.ports import Activation, Deactivation, Outside, Sms, Store
 from tests.conftest import SENDERS, Clock, FakeQueue, World

@@ -18,7 +18,7 @@ from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.order import Order, replay
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import Engine, RefusalAsked
-from consent_engine.engine.limits import Pace
+from consent_engine.engine.slice import Pace
 from consent_engine.ports import Outside
 from tests.conftest import NUMBER, SENDERS, Clock, World
 from tests.durability.servers import Server

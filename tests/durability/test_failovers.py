@@ -7,7 +7,7 @@ from benchmarks.promises.load import Load
 from benchmarks.promises.rules import UNDER_WAY_S
 from consent_engine.adapters.redis.client import Wire, connect
 from consent_engine.adapters.redis.inspection import RedisSurvey
-from consent_engine.adapters.redis.topology.sentinel import replicas_known
+from consent_engine.adapters.redis.topology import replicas_known
 from consent_engine.config.settings import Settings
 from consent_engine.doctor import server
 from consent_engine.doctor.findings import Level

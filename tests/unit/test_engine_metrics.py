@@ -9,8 +9,7 @@ from prometheus_client.registry import Collector
 
 from consent_engine.api.service.families import of_calls
 from consent_engine.domain.effects import Accepted, Uncertain
-from consent_engine.engine.metrics import Measures
-from consent_engine.engine.outside_health import Health
+from consent_engine.engine.metrics import Health, Measures
 from consent_engine.ports import Endpoint
 
 

@@ -3,8 +3,7 @@
 import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
-from consent_engine.engine.metrics import Measures
-from consent_engine.engine.outside_health import ASKED_WITHIN_MS, DOWN_AFTER_MS, health_of, targets_of
+from consent_engine.engine.metrics import ASKED_WITHIN_MS, DOWN_AFTER_MS, Measures, health_of, targets_of
 from consent_engine.ports import Endpoint, EndpointHeard
 from tests.conftest import NUMBER, START
 from workers.clock import tell_outages

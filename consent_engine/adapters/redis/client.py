@@ -1,5 +1,6 @@
 """A Redis client that never repeats a command automatically, and the one round trip that all scripts go through."""
 
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -21,11 +22,23 @@ from redis.exceptions import TimeoutError as SilentServer
 
 from consent_engine.adapters.redis.hiredis_guard import answers as answers_of
 from consent_engine.adapters.redis.hiredis_guard import in_main_thread, packed, spoken
-from consent_engine.adapters.redis.topology.cluster import is_cluster, owner_of
-from consent_engine.adapters.redis.topology.options import unrepeated
-from consent_engine.adapters.redis.topology.sentinel import is_sentinel, master_of
-from consent_engine.adapters.redis.unreached import unreached
+from consent_engine.adapters.redis.topology import is_cluster, is_sentinel, master_of, owner_of, unrepeated
 from consent_engine.errors import NotDurable, SettingsError, StoreUnavailable
+
+CERTIFICATE = "the server's certificate is not accepted"
+
+
+def unreached(error: Exception) -> str:
+    """Return the kind of an error of a connection; where TLS is in the way, its reason. redis-py wraps these."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"{CERTIFICATE}: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return f"no TLS with this server: {(cause.reason or type(cause).__name__).lower().replace('_', ' ')}"
+    if isinstance(cause, FileNotFoundError):
+        return "a file that its address names is not there (ssl_ca_certs, or a socket)"
+    return type(error).__name__
+
 
 NAMED_BY = "CONSENT_REDIS_URL"
 """The setting that names the Redis, where no option does."""

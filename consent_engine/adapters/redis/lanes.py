@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from math import isinf
 
 from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import MOST_UNREAD, Offers, leased_of, parked_of, raw, scored, stuck_of
 from consent_engine.adapters.redis.inspection import disk_free
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.of_cell import OfCell
+from consent_engine.adapters.redis.of_cell import Clock, OfCell
 from consent_engine.domain.effects import LEAVES, WITHOUT_CALLS, Lane, Millis, lane_of
 from consent_engine.domain.line.restriction import BARRING, names_barring
 from consent_engine.domain.seal import Seal

@@ -1,14 +1,35 @@
-"""The base of the store's parts in one cell of Redis, and the reading of records that may be unreadable."""
+"""The base of the store's parts in one cell of Redis: its clock, and the reading of records that may be unreadable."""
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.keys import Cell
+from consent_engine.domain.effects import Millis
 from consent_engine.domain.seal import Seal
 from consent_engine.errors import BrokenRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The server's clock. hand: another clock instead, in tests"""
+
+    hand: Callable[[], Millis] | None = None
+
+    def now(self) -> Millis | None:
+        """Return the instant for a script's packed argument; None without a hand-driven clock: it asks the server."""
+        return None if self.hand is None else self.hand()
+
+    def argument(self) -> str:
+        """Return the instant as a script's argument; '' without a hand-driven clock: the script asks the server."""
+        return "" if self.hand is None else str(self.hand())
+
+    def instant(self, time: Sequence[Any]) -> Millis:
+        """Return the instant in an answer to TIME, or that of the hand-driven clock."""
+        return int(time[0]) * 1000 + int(time[1]) // 1000 if self.hand is None else self.hand()
+
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from consent_engine.adapters.redis.client import Calls, Wire
-from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import Offers, call_of, ending_of, order_of, report_of
 from consent_engine.adapters.redis.commits import MOST, Commits
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.of_cell import OfCell, log_unreadable, readable
+from consent_engine.adapters.redis.of_cell import Clock, OfCell, log_unreadable, readable
 from consent_engine.domain.decide.decision import Put
 from consent_engine.domain.effects import WAKE_LINE, Millis
 from consent_engine.domain.line.line import STRANGER_MS, Line

@@ -1,19 +1,21 @@
-"""The registry on Redis: plans, API keys, live workers and counts; and the check that a server keeps our promises."""
+"""The registry on Redis: plans, API keys, pauses, reveals, live workers and counts; and what a server must promise."""
 
+import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
-from consent_engine.adapters.redis.catalogue_rows import proof_of, proposal_of, proposed_of
 from consent_engine.adapters.redis.client import Calls, MayNotConnect, Wire
-from consent_engine.adapters.redis.clock import Clock
 from consent_engine.adapters.redis.codec import pairs, scored
-from consent_engine.adapters.redis.pauses import RedisPauses
-from consent_engine.adapters.redis.reveals import RedisReveals
+from consent_engine.adapters.redis.of_cell import Clock
+from consent_engine.adapters.redis.records import LOOK_BACK
+from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.clocks import Heard, Lag, lately
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
@@ -21,8 +23,85 @@ from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version, versions_of
 from consent_engine.errors import SettingsError, StoreUnavailable
 from consent_engine.ports import ApiKey, EndpointHeard, Registry
-from consent_engine.ports.endpoints import HALF_MS, field_of
-from consent_engine.ports.registry import NOTHING, FlowStep
+from consent_engine.ports.endpoints import HALF_MS, Endpoint, field_of
+from consent_engine.ports.registry import NOTHING, FlowStep, Pause, PauseEvent, Pauses, Reveal, Reveals
+
+
+def proof_of(secret: str) -> str:
+    """Return the check value of a secret, by which data recognise the secret they were written with."""
+    return hmac.new(secret.encode(), b"ce:meta", hashlib.sha256).hexdigest()[:32]
+
+
+def proposed_of(proposal: Proposal) -> str:
+    """Return a proposal as it is kept: the admin, the instant, the plan, and the one it replaced, if any."""
+    row = [proposal.by, proposal.at, json.loads(proposal.plan.encode()), *[proposal.before] * bool(proposal.before)]
+    return json.dumps(row, ensure_ascii=False, sort_keys=True)
+
+
+def proposal_of(row: str) -> Proposal:
+    """Read a proposal as it is kept."""
+    by, at, plan, *before = json.loads(row)
+    return Proposal(Plan.decode(plan), by, at, *map(tuple, before))
+
+
+PAUSED, HAPPENED = "ce:{0}:paused", "ce:{0}:pauses"
+MOST_KEPT = 10_000
+_PAUSE = msgspec.json.Decoder(Pause)
+_EVENT = msgspec.json.Decoder(PauseEvent)
+
+
+class RedisPauses(Pauses):
+    """The Pauses on Redis."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def standing(self) -> Mapping[Endpoint, Pause]:
+        [kept] = self._wire.ask(("HGETALL", PAUSED))
+        rows = ((name.split("|", 1), row) for name, row in kept.items())
+        return {Endpoint(to, name): _PAUSE.decode(row) for (to, name), row in rows}
+
+    def pause(self, target: Endpoint, pause: Pause) -> bool:
+        event = PauseEvent(pause.at, target.to, target.name, paused=True, by=pause.by, reason=pause.reason)
+        return self._written(target, compact(pause), event) == ""
+
+    def resume(self, target: Endpoint, at: Millis, by: str, reason: str) -> bool:
+        event = PauseEvent(at, target.to, target.name, paused=False, by=by, reason=reason)
+        return self._written(target, "", event) != ""
+
+    def _written(self, target: Endpoint, kept: str, event: PauseEvent) -> str:
+        """Write a pause, or '' to resume, with its event; return the pause before, '' for none."""
+        calls = Calls()
+        args: list[str | int] = ["|".join(target), kept, compact(event), MOST_KEPT, secrets.token_hex(8), LOOK_BACK]
+        calls.script("pause", [PAUSED, HAPPENED], args)
+        [was] = self._wire.send(calls, prove=True, repeat=True)
+        return str(was)
+
+    def happened(self, most: int) -> list[PauseEvent]:
+        [rows] = self._wire.ask(("XREVRANGE", HAPPENED, "+", "-", "COUNT", most))
+        return [_EVENT.decode(fields["m"] if isinstance(fields, Mapping) else fields[1]) for _, fields in rows]
+
+
+REVEALED = "ce:{0}:revealed"
+MOST_REVEALS = 200_000
+_REVEAL = msgspec.json.Decoder(Reveal)
+
+
+class RedisReveals(Reveals):
+    """The Reveals on Redis."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def note(self, reveal: Reveal) -> None:
+        calls = Calls()
+        calls.script("keep_entry", [REVEALED], [compact(reveal), LOOK_BACK, MOST_REVEALS])
+        self._wire.send(calls, prove=True, repeat=True)
+
+    def newest(self, most: int) -> list[Reveal]:
+        [rows] = self._wire.ask(("XREVRANGE", REVEALED, "+", "-", "COUNT", most))
+        return [_REVEAL.decode(fields["m"]) for _, fields in rows]
+
 
 SCHEMA = "4"
 """The one format mark that data carry. Raised by every change of a kept format; no other one is read."""

@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
-from consent_engine.adapters.redis.topology.cluster import is_cluster, master_at
+from consent_engine.adapters.redis.topology import is_cluster, master_at
 from consent_engine.config.data_folder import private_folder
 from consent_engine.errors import SettingsError, StoreUnavailable
 

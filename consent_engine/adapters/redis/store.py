@@ -1,22 +1,180 @@
 """The store in one cell of Redis (7.2 or later, Valkey too), put together from its parts. Its keys: `keys`."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
-from consent_engine.adapters.redis.client import Wire
-from consent_engine.adapters.redis.clock import Clock
-from consent_engine.adapters.redis.codec import Offers
-from consent_engine.adapters.redis.inbox import RedisInbox
+from msgspec import Struct
+
+from consent_engine.adapters.redis.client import GROUP, Calls, Wire
+from consent_engine.adapters.redis.codec import Offers, claims_of, packed, whole
 from consent_engine.adapters.redis.journal import RedisJournal
 from consent_engine.adapters.redis.keys import Cell
 from consent_engine.adapters.redis.lanes import RedisLanes
+from consent_engine.adapters.redis.of_cell import Clock, OfCell, readable
 from consent_engine.adapters.redis.permits import RedisPermits
-from consent_engine.adapters.redis.records import RedisRecords
-from consent_engine.adapters.redis.reservations import RedisReservations
-from consent_engine.adapters.redis.retirement import RedisRetirement
-from consent_engine.domain.effects import Millis
+from consent_engine.adapters.redis.records import LOOK_BACK, RedisRecords
+from consent_engine.domain.effects import Lane, Millis
+from consent_engine.domain.line.line import STRANGER_MS
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, is_lasting
 from consent_engine.domain.order.retention import Retention
-from consent_engine.domain.seal import Seal
-from consent_engine.ports import Store
+from consent_engine.domain.seal import Seal, entry_at
+from consent_engine.ports import Claim, Inbox, Owner, Posted, Reservations, Retirement, Store, Stored
+from consent_engine.ports.archive import PlansKept
+from consent_engine.ports.store import lost
+
+MOST_KEPT = 1_000_000
+
+
+class PackedMessages(Struct, omit_defaults=True):
+    """The argument of `receive.lua`, which says what each field means."""
+
+    posted: Sequence[Posted]
+    kept: Millis
+    lasts: Millis
+    entries: dict[int, list[str]] = {}
+    now: Millis | None = None
+
+
+def _entries(m: Posted) -> list[str]:
+    return [entry_at(m.line, name) if is_lasting(name) else "" for name in m.makes]
+
+
+class RedisInbox(OfCell, Inbox):
+    """The Inbox of one cell. keep: how long unmatched messages, the evidence of liftings and the answers to requests
+    for permits are kept"""
+
+    def __init__(self, wire: Wire, cell: Cell, clock: Clock, keep: Retention) -> None:
+        super().__init__(wire, cell, clock)
+        self._keep = keep
+
+    def receive(self, messages: Sequence[Posted], *, prove: bool = True) -> list[Stored]:
+        calls, cell = Calls(gathered=True), self._cell
+        shared = [cell.due[Lane.INBOUND], cell.due[Lane.TIMER], cell.lifted, cell.unmatched, cell.journal]
+        for some in (messages[n : n + GROUP] for n in range(0, len(messages), GROUP)):
+            entries = {n: _entries(m) for n, m in enumerate(some, 1) if m.makes}
+            asked = PackedMessages(some, STRANGER_MS, SUSPICION_LASTS_MS, entries, self._clock.now())
+            keys = [key for m in some for key in (cell.line(m.line), cell.inbox(m.line))]
+            calls.script("receive", [*shared, *keys], [packed(asked)])
+        answers = self._wire.send(calls, prove=prove, repeat=True)
+        return [Stored(word == "stored", int(at), word == "gone") for group in answers for word, at in group]
+
+    def put_back(self, unread: Mapping[str, Sequence[str]]) -> None:
+        names = [self._cell.inbox(line) for line in unread]
+        there = self._wire.ask(*(("LRANGE", name, 0, -1) for name in names))
+        calls = Calls()
+        for name, rows, known in zip(names, unread.values(), there, strict=True):
+            if lacking := [row for row in rows if row not in known]:
+                calls.plain("LPUSH", name, *reversed(lacking))
+        self._wire.send(calls)
+
+    def unmatched(self, entries: Sequence[str], *, prove: bool = True) -> None:
+        calls = Calls()
+        for entry in entries:
+            calls.script("keep_entry", [self._cell.unmatched], [entry, LOOK_BACK])
+        self._wire.send(calls, prove=prove, repeat=True)
+
+    def trim(self, most: int = MOST_KEPT) -> int:
+        """Delete as the port says, in pieces of some thousands, so that no other client has to wait."""
+        now = int(self._wire.ask(("TIME",))[0][0]) * 1000
+        gone = 0
+        streams = {
+            self._cell.unmatched: self._keep.no_service,
+            self._cell.permits: self._keep.no_service,
+            self._cell.lifted: self._keep.records,
+        }
+        for stream, keep_ms in streams.items():
+            for rule, bound in (("MINID", now - keep_ms), ("MAXLEN", most)):
+                while done := int(self._wire.ask(("XTRIM", stream, rule, "~", bound))[0]):
+                    gone += done
+                gone += int(self._wire.ask(("XTRIM", stream, rule, bound))[0])  # the exact rest in the last piece
+        return gone
+
+
+class RedisReservations(OfCell, Reservations):
+    """The Reservations of one cell."""
+
+    def claim(self, claims: Sequence[tuple[str, str, str, str, str]]) -> list[Claim]:
+        calls = Calls(gathered=True)
+        for n in range(0, len(claims), GROUP):
+            some = claims[n : n + GROUP]
+            keys, *columns = zip(*some, strict=True)
+            args = chain.from_iterable(zip(*columns, strict=True))
+            calls.script("claim_request", list(map(self._cell.reservation, keys)), [self._clock.argument(), *args])
+        return [claim for now, *rows in self._wire.send(calls, repeat=True) for claim in claims_of(int(now), rows)]
+
+    def release(self, claims: Sequence[tuple[str, str]]) -> None:
+        self._free([(key, "", claimant) for key, claimant in claims])
+
+    def forget(self, keys: Sequence[tuple[str, str]]) -> None:
+        self._free([(key, record, "") for key, record in keys])
+
+    def _free(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        calls = Calls()
+        for key, record, claimant in rows:
+            calls.script("free_request", [self._cell.reservation(key)], [record, claimant])
+        self._wire.send(calls, repeat=True)
+
+
+class RedisRetirement(OfCell, Retirement):
+    """The Retirement of one cell."""
+
+    def __init__(self, wire: Wire, cell: Cell, offers: Offers) -> None:
+        super().__init__(wire, cell)
+        self._offers = offers
+
+    def whole(self, owner: Owner, records: Sequence[str]) -> dict[str, dict[str, str]]:
+        kept = self._wire.ask(*(("HGETALL", self._cell.record(owner, record)) for record in records))
+        of_order = owner is Owner.ORDER
+        return readable(records, kept, lambda fields: whole(fields, self._offers) if of_order else fields, set())
+
+    def installation(self, *, make: bool = True) -> str:
+        meta = f"{self._cell.shared}meta"
+        [name] = self._wire.ask(("HGET", meta, "installation"))
+        if not name and make:
+            fresh = ("HSETNX", meta, "installation", uuid.uuid4().hex)
+            name = self._wire.ask(fresh, ("HGET", meta, "installation"), prove=True)[1]
+        return str(name or "")
+
+    def archive_bound(self) -> str:
+        return str(self._wire.ask(("HGET", f"{self._cell.shared}meta", "archive"))[0] or "")
+
+    def bind_archive(self, archive: str) -> str:
+        meta = f"{self._cell.shared}meta"
+        self.fill(self._cell.number, archive)  # first: data that name their archive have no cell without it
+        bound = ("HSETNX", meta, "archive", archive), ("HGET", meta, "archive")
+        return str(self._wire.ask(*bound, prove=True)[-1])
+
+    def plans(self, archive: str, known: str) -> PlansKept | None:
+        p, cell = self._cell.shared, self._cell.number
+        [(of, secret, mark)] = self._wire.ask(("HMGET", f"{p}meta", "archive", "secret", "catalogue"))
+        if of != archive:
+            raise lost([cell])
+        if (mark or "0") == known:
+            return None
+        [codes] = self._wire.ask(("SMEMBERS", f"{p}plans"))
+        found = self._wire.ask(*(("HGETALL", f"{p}plan:{code}") for code in sorted(codes)))
+        return PlansKept(mark or "0", secret or "", dict(zip(sorted(codes), found, strict=True)))
+
+    def put_plans(self, plans: Mapping[str, Mapping[str, str]]) -> None:
+        p = self._cell.shared
+        fields = [(code, *row) for code, kept in plans.items() for row in kept.items()]
+        asked: list[tuple[str | int, ...]] = [("HSETNX", f"{p}plan:{code}", *row) for code, *row in fields]
+        asked += [("SADD", f"{p}plans", code) for code in plans]
+        self._wire.ask(*asked, ("HINCRBY", f"{p}meta", "catalogue", 1), prove=True)
+
+    def emptied(self, archive: str) -> list[int]:
+        [of] = self._wire.ask(("HGET", self._cell.journaled, "of"))
+        return [] if of == archive else [self._cell.number]
+
+    def fill(self, cell: int, archive: str) -> None:
+        self._wire.ask(("HSET", self._cell.journaled, "of", archive), prove=True)
+
+    def name(self, installation: str, archive: str) -> None:
+        self._wire.ask(
+            ("HSET", f"{self._cell.shared}meta", "installation", installation, "archive", archive), prove=True
+        )
+
 
 KEPT = Retention()
 

@@ -32,7 +32,7 @@ from consent_engine.domain.line.proof_code import MINUTES, CodesUsedUp, CodeWron
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.roles import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.report_code import CodeAsked
+from consent_engine.engine.report_book import CodeAsked
 from consent_engine.errors import ConsentError, Forbidden, Unauthenticated
 from consent_engine.ports import ApiKey, ReportFilter
 

@@ -11,7 +11,7 @@ from consent_engine.api.service.callers import AGENT_OR_OPS
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.call.errors import CallMismatch
 from consent_engine.domain.roles import Role
-from consent_engine.engine.transcribe import AlreadyTranscribed, Transcript
+from consent_engine.engine.review import AlreadyTranscribed, Transcript
 from consent_engine.ports import ApiKey
 
 operations = Operations("transcripts", "/v1/calls")

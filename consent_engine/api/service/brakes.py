@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.line.proof_code import CodesUsedUp
-from consent_engine.engine.report_code import CodeAsked
+from consent_engine.engine.report_book import CodeAsked
 
 MOST_CODES, CODES_S = 10, 600.0
 """Most codes for one address, in this many seconds."""

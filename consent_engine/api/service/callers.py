@@ -17,7 +17,7 @@ from consent_engine.ports import ApiKey
 NEEDS_KEY = "this needs an API key: Authorization: Bearer KEY"
 FULL_NUMBERS = frozenset({Role.AGENT})
 """Roles that see full numbers and the words of subscribers: an agent those of its own orders only. Auditors and admins
-reveal one order at a time, for a reason: `engine/revealing.py`."""
+reveal one order at a time, for a reason: `engine/inspector.py`."""
 
 
 def allowed(*roles: Role) -> frozenset[Role]:

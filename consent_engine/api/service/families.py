@@ -26,13 +26,14 @@ from consent_engine.engine.metrics import (
     BUCKETS,
     CALL_SECONDS,
     CALLS,
+    FEW_CALLS,
     NOTIFIED_SECONDS,
     OUTCOMES,
     PROMPT_S,
     UNASKED,
+    Health,
     clipped,
 )
-from consent_engine.engine.outside_health import FEW_CALLS, Health
 from consent_engine.engine.sales_outcomes import WEEK, Over, PressureWatch
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Endpoint, OpenReports, Registry, ServerMemory, Tally

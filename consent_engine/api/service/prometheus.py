@@ -44,7 +44,7 @@ from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.outside_health import Health, health_of, targets_of
+from consent_engine.engine.metrics import Health, health_of, targets_of
 from consent_engine.engine.publishing import LogSeen, seen
 from consent_engine.engine.sales_outcomes import PressureWatch
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord, StoreUnavailable

@@ -20,9 +20,8 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.offer.versions import PATIENCE_MS, Listed, Sale
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.outside_health import FEW_CALLS, health_of, targets_of
-from consent_engine.engine.retry_backlog import Retrying
-from consent_engine.engine.stuck import StuckEffect, causes_of
+from consent_engine.engine.metrics import FEW_CALLS, health_of, targets_of
+from consent_engine.engine.stuck import Retrying, StuckEffect, causes_of
 from consent_engine.errors import ArchiveUnavailable, OrderNotFound
 from consent_engine.ports import ApiKey
 

@@ -10,8 +10,7 @@ from consent_engine.api.schemas.views import instant
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.rendering import MAY_OPEN
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.outside_health import targets_of
-from consent_engine.engine.throughput import SPANS, Series, flow_of
+from consent_engine.engine.metrics import SPANS, Series, flow_of, targets_of
 from consent_engine.errors import FieldError, Malformed
 from consent_engine.ports import ApiKey
 

@@ -22,8 +22,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.restriction import Restriction
 from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.texts.segments import segments
-from consent_engine.engine.report_around import CALLER, FORWARDED, Around, CallNear, Written
-from consent_engine.engine.report_book import DueReports
+from consent_engine.engine.report_book import CALLER, FORWARDED, Around, CallNear, DueReports, Written
 from consent_engine.ports import ApiKey
 
 

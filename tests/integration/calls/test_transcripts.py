@@ -7,7 +7,7 @@ import pytest
 from consent_engine.domain.call.review import Verdict
 from consent_engine.domain.call.transcript import Spoken, Transcribed, decode_lines
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.transcribe import Transcript
+from consent_engine.engine.review import Transcript
 from consent_engine.errors import Malformed
 from tests.integration.api_door import NUMBER, is_problem, order
 from tests.integration.calls.desk import instant

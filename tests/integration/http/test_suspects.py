@@ -15,7 +15,7 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.seal import Seal
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.limits import Pace
+from consent_engine.engine.slice import Pace
 from consent_engine.wiring import outside, terms
 from tests.conftest import Clock, FakeQueue
 from tests.integration.api_door import FULL_SECRET, NUMBER, Door, order, reply

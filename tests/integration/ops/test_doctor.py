@@ -51,8 +51,7 @@ from consent_engine.domain.offer.policy import Policy
 from consent_engine.domain.offer.versions import Sale
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.engine.audit import Damage
-from consent_engine.engine.metrics import Measures
-from consent_engine.engine.outside_health import targets_of
+from consent_engine.engine.metrics import Measures, targets_of
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.review import Review
 from consent_engine.errors import StoreUnavailable

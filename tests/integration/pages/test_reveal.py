@@ -8,8 +8,8 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
+from consent_engine.engine.inspector import Revealer
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.engine.revealing import Revealer
 from consent_engine.errors import OrderNotFound, StoreUnavailable
 from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
 

@@ -9,7 +9,7 @@ from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, WAKE_ACTIVATE, Lane
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S
 from consent_engine.engine.pausing import LOOK_S
-from consent_engine.engine.store_requests import Recall
+from consent_engine.engine.round_trips import Recall
 from consent_engine.errors import ArchiveUnavailable, NotDurable, StoreUnavailable
 from consent_engine.ports import Endpoint
 from tests.conftest import NUMBER, World

@@ -19,9 +19,9 @@ from consent_engine.domain.line.holder import LineEvent
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
 from consent_engine.engine.engine import RefusalAsked
-from consent_engine.engine.limits import Pace
 from consent_engine.engine.line_events import LineEventAsked
 from consent_engine.engine.order_cache import OrderCache
+from consent_engine.engine.slice import Pace
 from consent_engine.errors import ConsentError
 from tests.conftest import NUMBER, OTHER, SECOND, World
 from tests.integration.promises.machine import for_a_slice, jumping_loop

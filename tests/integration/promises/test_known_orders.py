@@ -12,9 +12,9 @@ from consent_engine.domain.effects import ACTIVATE, Lane
 from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery
-from consent_engine.engine.limits import Pace
 from consent_engine.engine.order_cache import KNOWN_S, MOST, OrderCache, _Known
 from consent_engine.engine.perform import Performer
+from consent_engine.engine.slice import Pace
 from consent_engine.errors import StoreUnavailable
 from consent_engine.ports import CommitResult, Outside
 from tests.conftest import SECOND, SENDERS, Clock

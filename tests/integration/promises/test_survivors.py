@@ -13,8 +13,8 @@ from consent_engine.domain.order.order import QUESTION
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.engine import Engine, RefusalAsked
-from consent_engine.engine.limits import Pace
 from consent_engine.engine.round_trips import drive
+from consent_engine.engine.slice import Pace
 from consent_engine.errors import NotDurable, NothingParked, StoreUnavailable
 from consent_engine.ports import LiftResult, Owner
 from tests.conftest import NUMBER, OTHER, SECOND, World

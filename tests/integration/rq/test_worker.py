@@ -15,7 +15,7 @@ from rq.serializers import JSONSerializer
 
 from consent_engine.adapters.rq_queue import JOB, RqQueue, lane_queue
 from consent_engine.domain.effects import Lane
-from consent_engine.engine.slice_result import Tally
+from consent_engine.engine.slice import Tally
 from consent_engine.ports import Outside
 from tests.integration.rq.attacks import ATTACKS, OUT_OF_THE_WAY, enqueued, put
 from tests.integration.rq_house import everything

@@ -41,7 +41,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.domain.sms import Delivery, DeliveryReport
 from consent_engine.engine.api_keys import Role
 from consent_engine.engine.engine import Engine, RefusalAsked
-from consent_engine.engine.limits import Pace
+from consent_engine.engine.slice import Pace
 from consent_engine.errors import (
     ConsentError,
     DoNotCall,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from consent_engine.adapters.redis.cells import Cells
 from consent_engine.adapters.redis.client import Wire
 from consent_engine.adapters.redis.keys import Cell
-from consent_engine.adapters.redis.sharded_records import ShardedRecords
+from consent_engine.adapters.redis.sharded_store import ShardedRecords
 from consent_engine.adapters.redis.store import redis_store
 from consent_engine.domain.decide.decision import PARKED, Drop, Put
 from consent_engine.domain.effects import Lane, Pending

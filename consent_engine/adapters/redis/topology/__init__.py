@@ -1,1 +1,0 @@
-"""Which master to ask where several servers share the work: Sentinel, Cluster."""
