@@ -7,6 +7,7 @@ import pytest
 
 from consent_engine.adapters.redis.codec import DUE
 from consent_engine.domain.effects import ACTIVATE, NOTIFICATION, WAKE_ACTIVATE, Lane
+from consent_engine.domain.order.order import Order
 from consent_engine.engine.calls_in_flight import LOOK_AGAIN_S
 from consent_engine.engine.pausing import LOOK_S
 from consent_engine.engine.round_trips import Recall
@@ -358,14 +359,14 @@ def test_while_one_part_of_the_store_is_away_another_goes_on_and_nothing_it_leas
 def test_an_error_is_raised_where_the_step_waits_though_its_commits_are_looked_at(world):
     def waiting():
         try:
-            yield Recall("a request's key")
+            yield Recall(Order, ("a request's key",))
         except ArchiveUnavailable:
             return "it waits"
 
     performer = world.engine.performer
     for around in (lambda step: performer._carry.after(step, 0, 0.0), performer._known.after):  # noqa: SLF001
         step = around(waiting())
-        assert step.send(None) == Recall("a request's key")
+        assert step.send(None) == Recall(Order, ("a request's key",))
         with pytest.raises(StopIteration) as end:
             step.throw(ArchiveUnavailable("it is away"))
         assert end.value.value == "it waits"
