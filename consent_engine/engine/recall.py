@@ -78,10 +78,13 @@ def recalled(
     whole: raises BrokenRecord where one cannot be read. Raises it, too, for a number that has more records of a kind
     than are read: nothing is decided by a part of them.
     """
-    found: list[Kept[R]] | None = yield Recall(kind, tuple(names), by)
-    if found is not None and by is By.LINE and len(found) > MOST_OF_A_LINE * len(names):
+    try:
+        found: list[Kept[R]] = yield Recall(kind, tuple(names), by)
+    except ArchiveUnavailable:
+        return None
+    if by is By.LINE and len(found) > MOST_OF_A_LINE * len(names):
         raise BrokenRecord(f"this number has more than {MOST_OF_A_LINE} records of a kind: see to it by hand")
-    return None if found is None else _read(found, whole=whole)
+    return _read(found, whole=whole)
 
 
 def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
@@ -94,9 +97,7 @@ def at_hand(kind: type[R], name: str, races: int = 1) -> Step[tuple[R, Millis]]:
         loaded: Snapshot = yield Load(**{PARTS[kind]: (name,)})
         if (here := loaded.find(kind, name)) is not None:
             return here, loaded.now
-        kept: list[Kept[R]] | None = yield Recall(kind, (name,))
-        if kept is None:
-            raise ArchiveUnavailable(AWAY)
+        kept: list[Kept[R]] = yield Recall(kind, (name,))
         if not kept:
             raise _ABSENT[kind](f"no such {kind.__name__.lower()}")
         [record] = _read(kept)
@@ -134,9 +135,7 @@ def _brought_back(record: Recorded, kept: Mapping[str, str], now: Millis) -> Ste
     if isinstance(record, Order):
         name = ending_id(record.id)
         loaded: Snapshot = yield Load(endings=(name,))
-        left: list[Kept[Ending]] | None = yield Recall(Ending, () if loaded.endings else (name,))
-        if left is None:
-            raise ArchiveUnavailable(AWAY)
+        left: list[Kept[Ending]] = yield Recall(Ending, () if loaded.endings else (name,))
         changes += [back(ending, each.fields, 1, stays) for each, ending in zip(left, _read(left), strict=True)]
     yield from save(Commit("", tuple(changes), until=now + STAYS_MS - CLOCKS_APART_MS))
     log.info("%s came back from the archive", record.id)

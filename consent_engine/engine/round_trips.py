@@ -91,8 +91,8 @@ class Post(Struct, frozen=True):
 
 
 class Recall(Struct, frozen=True):
-    """A request to SQL for the records of a kind under these names, as `Archive.recall` has them; None while it cannot
-    be asked.
+    """A request to SQL for the records of a kind under these names, as `Archive.recall` has them. ArchiveUnavailable is
+    raised where the step waits, while SQL cannot be asked.
     """
 
     kind: type
@@ -167,8 +167,8 @@ def _recalled(store: Store, asks: Sequence[Recall], due: Counter[Lane]) -> Seque
         for kind, by in {(ask.kind, ask.by) for ask in asks}:
             names = {name: None for ask in asks if (ask.kind, ask.by) == (kind, by) for name in ask.names}
             found[kind, by] = archive.recall(kind, list(names), by) if archive else {}
-    except ArchiveUnavailable:
-        return [None] * len(asks)
+    except ArchiveUnavailable as error:
+        return [error] * len(asks)
     return [[each for name in ask.names for each in found[ask.kind, ask.by].get(name, ())] for ask in asks]
 
 

@@ -7,7 +7,16 @@ from consent_engine.api.http.problems import STATUS
 from consent_engine.errors import ConsentError, Malformed
 
 OURS = ("consent_engine.errors", "consent_engine.domain.", "consent_engine.engine.", "consent_engine.api.http.")
-UNTOLD = {"error", "refused", "illegal_transition", "broken_record", "settings", "gateway_settings", "key_not_found"}
+UNTOLD = {
+    "error",
+    "refused",
+    "illegal_transition",
+    "broken_record",
+    "settings",
+    "gateway_settings",
+    "key_not_found",
+    "log_forked",
+}
 """Codes that no caller sees, or of base classes that are never raised themselves."""
 OPERATIONS = [route for part in PARTS for route in part.operations.routes if isinstance(route, Operation)]
 DESCRIBED = {(each.method, each.path): each.described.problems for each in OPERATIONS if each.described}
