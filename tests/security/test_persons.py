@@ -355,7 +355,8 @@ def signed_in(home):
 def test_every_page_that_ops_opens_is_masked(run):
     home = run.home
     document = home.ask("GET", "/openapi.json")[1]
-    read = (path for path, methods in document["paths"].items() if "get" in methods and "{" not in path)
+    gets = {path: methods["get"] for path, methods in document["paths"].items() if "get" in methods and "{" not in path}
+    read = (path for path, get in gets.items() if not any(each.get("required") for each in get.get("parameters", ())))
     asked = [path for path in read if not path.startswith("/v1/reviews")]  # for reviewers only
     asked += [f"/v1/orders/{order}" for order in run.orders.values()]
     asked += [

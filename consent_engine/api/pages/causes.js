@@ -15,7 +15,7 @@ function troubles(board) {
   });
   const late = board.lanes.filter((lane) => lane.late_ms > LATE_MS && !stands("lane", lane.lane));
   const behind = !board.funnel ? [{ key: "sql", text: word("ops.no_sql") }] : lagOf(board) > LATE_MS ? [{ key: "sql", text: word("ops.sql_late", { for: span(lagOf(board)), at: dateAndClock(board.as_of) }) }] : [];
-  const dead = board.dead.map((each) => ({ key: `dead ${each.plan} ${each.reason}`, text: word("ops.dead", { n: each.count, plan: each.plan, why: why(each.reason), at: dateAndClock(each.since) }) }));
+  const dead = board.dead.map((each) => ({ key: `dead ${each.plan} ${each.reason}`, text: word("ops.dead", { n: each.count, plan: each.plan, why: why(each.reason), at: dateAndClock(each.since), command: "consent ask-again" }) }));
   return [...calls, ...dead, ...unshown(board), ...behind, ...late.map((lane) => ({ key: lane.lane, text: word("ops.lane_late", { name: word(`lane.${lane.lane}`), n: lane.due, for: span(lane.late_ms) }) }))];
 }
 

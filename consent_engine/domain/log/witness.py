@@ -27,7 +27,7 @@ class Witness(NamedTuple):
         >>> Witness.decode("http://w.example/ w.example+00000000+AAAA")
         Traceback (most recent call last):
         ...
-        consent_engine.domain.log.checkpoint.NotSigned: not an Ed25519 key as a verifier has it (NAME+ID+KEY)
+        consent_engine.verify.NotSigned: not an Ed25519 key as a verifier has it (NAME+ID+KEY)
         """
         url, _, key = text.strip().partition(" ")
         if not re.fullmatch(r"https?://[!-~]+", url):

@@ -8,9 +8,8 @@ from consent_engine.domain.effects import Lane
 from consent_engine.domain.lifecycle import Trigger
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.engine.api_keys import Role
-from consent_engine.engine.inspector import Revealer
 from consent_engine.engine.receive import RefusalAsked
-from consent_engine.errors import OrderNotFound, StoreUnavailable
+from consent_engine.errors import StoreUnavailable
 from tests.integration.api_door import NUMBER, OTHER, is_problem, reply
 
 WHY = "监管机构调取该订单"
@@ -66,16 +65,6 @@ def test_two_looks_of_one_instant_are_two(world):
         world.engine.reveals.reveal(order, "the-auditor", Role.AUDITOR, WHY)
     assert len({each.name for each in world.engine.reveals.happened()}) == 2
     assert sum(1 for _ in world.engine.show(order.id).all(Trigger.REVEALED)) == 2
-
-
-def test_a_look_at_an_archived_order_stands_in_the_audit_lines_alone(door, placed):
-    def gone(_):
-        raise OrderNotFound("it left")
-
-    archived = door.engine.show(placed)
-    assert Revealer(door.engine.registry, gone).reveal(archived, "the-auditor", Role.AUDITOR, WHY) == archived
-    assert [each.order for each in door.engine.reveals.happened()] == [placed]
-    assert door.engine.show(placed) == archived
 
 
 @pytest.mark.parametrize("reason", [None, "", " ", "x" * 201, f"because of {NUMBER}"])
