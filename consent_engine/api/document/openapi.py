@@ -126,7 +126,9 @@ def _query(form: type[BaseModel]) -> dict[str, Any]:
     """The parameters that a form reads from a query."""
     shape = form.model_json_schema(ref_template="{model}")
     defined = shape.get("$defs", {})
-    return {"parameters": [_parameter(name, field, defined) for name, field in shape["properties"].items()]}
+    needed = shape.get("required", ())
+    fields = shape["properties"].items()
+    return {"parameters": [_parameter(name, field, defined) | {"required": name in needed} for name, field in fields]}
 
 
 def _parameter(name: str, field: Mapping[str, Any], defined: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def _parameter(name: str, field: Mapping[str, Any], defined: Mapping[str, Any]) 
     kind = next(kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null")
     kind = defined.get(kind.get("$ref"), kind)
     kept = {key: value for key, value in kind.items() if key not in {"title", "description", "examples"}}
-    said = {"name": name, "in": "query", "required": False, "description": field["description"], "schema": kept}
+    said = {"name": name, "in": "query", "description": field["description"], "schema": kept}
     return said | ({"example": field["examples"][0]} if "examples" in field else {})
 
 
