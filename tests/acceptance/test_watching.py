@@ -179,6 +179,9 @@ BAD = """
 consent_store_up 0
 consent_archive_up 0
 consent_journal_oldest_seconds 4000
+consent_log_unsigned_seconds 4000
+consent_log_unwitnessed_seconds 4000
+consent_log_refused 1
 consent_workers_alive 0
 consent_lane_oldest_due_seconds{lane="activation"} 300
 consent_lane_parked{lane="sms"} 3
