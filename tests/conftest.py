@@ -35,7 +35,7 @@ from consent_engine.engine.round_trips import drive
 from consent_engine.engine.slice import Pace
 from consent_engine.ports import Activation, Deactivation, Held, Outside, Sms, Store
 from tests import tiers
-from tests.in_memory import memory
+from tests.in_memory import IN_MEMORY, memory
 from tests.longest_first import TogetherScheduling, rank
 from tests.memory import a_store, given_back
 from tests.plans import sample
@@ -91,9 +91,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for tier in tiers.Tier:
         config.addinivalue_line("markers", f"{tier}: see tests/tiers.py, which is where a test gets it from")
     is_worker = hasattr(config, "workerinput")  # of xdist: it has the environment of the process that began it
-    if tiers.asked(config.option.markexpr) == {tiers.Tier.FAST} and not is_worker and (kept := memory()):
-        tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="tests-", dir=kept)
-        config.add_cleanup(partial(shutil.rmtree, tempfile.tempdir, ignore_errors=True))
+    if not is_worker and (kept := memory()):
+        folder = os.environ[IN_MEMORY] = tempfile.mkdtemp(prefix="tests-", dir=kept)
+        config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+        if tiers.asked(config.option.markexpr) == {tiers.Tier.FAST}:
+            tempfile.tempdir = os.environ["TMPDIR"] = folder
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
