@@ -1,4 +1,4 @@
-"""The verifier of evidence files: published = told = answered = activated, checked with nothing but the file.
+"""The verifier of evidence files: published = told = answered = activated, checked with the file alone.
 
 It stands alone: a copy of this file, Python from 3.11 on and `cryptography` are all it takes, without a network:
 
@@ -997,7 +997,7 @@ def included(leaf: bytes, number: int, size: int, proof: Sequence[bytes], root: 
 
 
 def _signed(note: Note, file: Mapping[str, Any], trust: Set[Key], link: str) -> Iterator[str]:
-    """Yield who signed a note. Raises Broken where somebody is trusted and none of them signed, and NotSigned."""
+    """Yield the signers of a note. Raises Broken where no trusted key signed it, and NotSigned."""
     trusted = followed(trust, map(Note.decode, file["rotations"]))
     known = {*map(Key.decode, file["keys"]), *trusted}
     signers, ids = note.signers(known), {(key.name, key.id) for key in known}

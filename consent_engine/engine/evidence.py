@@ -71,7 +71,7 @@ NOT_YET = InLog()
 
 
 class EvidenceFiles:
-    """Makes evidence files. Each is a reveal: its number and words are shown to somebody, which is recorded first.
+    """Makes evidence files. Each is a reveal of a number and its texts, and is recorded as one first.
 
     hands: returns what signs, looked up when it is needed
     """

@@ -104,7 +104,7 @@ class Publisher:
             self._trouble.over()
 
     def _introduce(self) -> None:
-        """Check that the log is ours to sign, and keep the notes of keys that follow each other."""
+        """Check that this key may sign the log, and keep the notes of keys that follow each other."""
         name = self._log.named(self._keys.name)
         if name != self._keys.name:
             raise LogForked(f"the log is signed as {name}, and CONSENT_LOG_KEY is a key of {self._keys.name}")

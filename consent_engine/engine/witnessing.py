@@ -1,4 +1,4 @@
-"""Witnesses and time: whoever signs a checkpoint asks them to sign it, too, and an authority to stamp its time.
+"""Witnesses and time: witnesses are asked to sign each new checkpoint, too, and an authority to stamp its time.
 
 They never hold up an order, or the next checkpoint.
 

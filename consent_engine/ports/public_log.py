@@ -34,7 +34,7 @@ class Misgiving(NamedTuple):
 
 
 class Post(Protocol):
-    """Sends to somebody outside."""
+    """Sends a request to a witness or a time-stamp authority."""
 
     async def __call__(self, url: str, body: bytes, media: str) -> tuple[int, bytes]:
         """Post a body of a media type; return the status and the body of the answer. Raises OSError where none came in

@@ -43,7 +43,7 @@ class ShardedRecords(OfCells, Records):
 
     def names(self, owner: Owner, pieces: int | None = None) -> Iterator[list[str]]:
         found = (cell.records.names(owner, pieces) for cell in self._cells.stores)
-        for some in zip_longest(*found, fillvalue=[]):  # whoever stops early has seen some of every cell
+        for some in zip_longest(*found, fillvalue=[]):  # a caller that stops early has seen some of every cell
             yield from filter(None, some)
 
     def part(self, record: str) -> int:
