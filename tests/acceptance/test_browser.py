@@ -148,13 +148,28 @@ def test_an_order_is_sent_again_as_often_as_may_be_and_cancelled(home, tab):
     desk.page.wait_for_selector('#timeline [data-trigger="confirmation_accepted"]')
     for n in range(1, 4):
         desk.page.locator("#resend:enabled").click()
-        desk.page.wait_for_selector(f"#timeline [data-trigger=asked_again] >> nth={n - 1}")
+        desk.page.wait_for_selector(f"#timeline [data-trigger=informed] >> nth={n - 1}")
     desk.page.wait_for_selector("#resend:disabled")
     assert "3" in desk.page.locator("#resends").inner_text()
     desk.type("#reason", "用户改变主意")
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_selector("#state.off")
     assert home.state(order) == "cancelled"
+
+
+def test_a_resend_that_counted_once_with_the_last_says_so(home, tab):
+    desk = tab("agent", "/desk")
+    fill(desk, 7009)
+    desk.press("#place")
+    order = desk.page.wait_for_selector("#facts dd").inner_text()
+    desk.page.wait_for_selector('#timeline [data-trigger="confirmation_accepted"]')
+    # The answer while the last one is on its way: the order as it was.
+    desk.page.route("**/resend", lambda asked: asked.fulfill(json=home.show(order)))
+    desk.page.locator("#resend:enabled").click()
+    desk.page.wait_for_selector("#acted:has-text('不再计')")
+    desk.page.unroute("**/resend")
+    desk.page.locator("#resend:enabled").click()
+    desk.page.wait_for_selector("#acted:has-text('已要求重发')")
 
 
 def test_the_pages_fit_a_small_screen(tab):

@@ -71,7 +71,7 @@ function show(found) {
     [word("ops.plan"), `${order.plan.code} v${order.plan.version}`],
   ]);
   showSms();
-  const resends = order.timeline.filter((entry) => entry.trigger === "asked_again").length;
+  const resends = resendsOf(order);
   say(byId("resends"), word("desk.resends", { used: resends, most: PAGE.resend_max }));
   byId("resend").disabled = !WAITING.includes(order.state) || resends >= PAGE.resend_max;
   for (const element of byId("cancel").elements) element.disabled = !CANCELLABLE.includes(order.state);
@@ -81,6 +81,8 @@ function show(found) {
   if (news.length) announce([...news.map((entry) => word(`trigger.${entry.trigger}`)), word(`state.${order.state}`)].join(word("ops.between")));
   countDown();
 }
+
+const resendsOf = (shown) => shown.timeline.filter((entry) => entry.trigger === "asked_again").length;
 
 /** The sentence to say now. While the call is up the subscriber is let go first: a yes during the call counts for little. */
 function showNext() {
@@ -118,14 +120,17 @@ function countDown() {
 async function act(path, body, done) {
   const answer = await call("POST", `/v1/orders/${order.id}/${path}`, body);
   byId("acted").className = answer.ok ? "good" : "bad";
-  say(byId("acted"), answer.ok ? done : wrongField(answer));
+  say(byId("acted"), answer.ok ? done(answer.body) : wrongField(answer));
   if (answer.ok) show(answer.body);
 }
 
-byId("resend").addEventListener("click", () => act("resend", undefined, word("desk.resent")));
+byId("resend").addEventListener("click", () => {
+  const before = resendsOf(order);
+  act("resend", undefined, (after) => word(resendsOf(after) > before ? "desk.resent" : "desk.still_sending"));
+});
 byId("cancel").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (byId("reason").value.trim()) act("cancel", { reason: byId("reason").value.trim() }, word("desk.cancelled"));
+  if (byId("reason").value.trim()) act("cancel", { reason: byId("reason").value.trim() }, () => word("desk.cancelled"));
   else byId("reason").focus();
 });
 /** Away from the order: to the form. */
