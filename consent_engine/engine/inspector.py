@@ -8,14 +8,22 @@ from heapq import nsmallest
 from msgspec import Struct
 
 from consent_engine.domain.call.call import Call
+from consent_engine.domain.call.ending import Ending, Notified
 from consent_engine.domain.call.permit import Permit, read
+from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import lot
-from consent_engine.domain.effects import Millis
+from consent_engine.domain.decide.endings import about
+from consent_engine.domain.effects import Millis, Purpose
+from consent_engine.domain.interpret.withdrawing import choices_of
 from consent_engine.domain.line.entries import CallEntry
-from consent_engine.domain.line.line import line_id
+from consent_engine.domain.line.line import Line, line_id
+from consent_engine.domain.line.restriction import Restriction, names_barring
 from consent_engine.domain.msisdn import Msisdn
-from consent_engine.domain.order.facts import Revealed
+from consent_engine.domain.order.details import Unclear
+from consent_engine.domain.order.facts import Revealed, Rule
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.texts.of_endings import ended
+from consent_engine.domain.texts.render import which_one
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.recall import Lookup
 from consent_engine.engine.round_trips import Step
@@ -64,8 +72,30 @@ class Drawn(Struct, frozen=True):
     calls: tuple[Call, ...]
 
 
+class LineSms(Struct, frozen=True):
+    """An SMS about an order that its number's record sends. at: when it was put · waits: it is not handed over yet ·
+    stuck: it waits for a person
+    """
+
+    at: Millis
+    purpose: Purpose
+    text: str
+    waits: bool
+    stuck: bool
+
+
+class Beside(Struct, frozen=True):
+    """What the record of its number says about an order. barring: what bars its yes or its activation now · reports:
+    that its subscriber made about its call
+    """
+
+    sms: tuple[LineSms, ...] = ()
+    barring: tuple[Restriction, ...] = ()
+    reports: tuple[Report, ...] = ()
+
+
 class Inspector:
-    """Read access to calls, in the store and the archive; it changes nothing."""
+    """Read access to calls and to what stands beside orders, in the store and the archive; it changes nothing."""
 
     def __init__(self, store: Store, lookup: Lookup, secret: str) -> None:
         self._store = store
@@ -88,6 +118,30 @@ class Inspector:
     def permit_of(self, call: Call) -> Permit | None:
         """Return the permit that a call named, if this installation gave it; the call's violations say if it fits."""
         return read(self._secret, call.began.permit) if call.began.permit else None
+
+    def beside(self, order: Order, ending: Ending | None) -> Beside:
+        """Return what the record of its number says about an order; nothing where that cannot be read. Raises
+        ArchiveUnavailable.
+        """
+        line = self._store.records.look(lines=[order.line]).lines.get(order.line)
+        if line is None:
+            return Beside()
+        doc = order.doc
+        named = (line.named(name) for name in names_barring(doc.carrier, doc.plan, order.id))
+        told = [each.report for each in line.reported if each.call and each.call == doc.call_id]
+        reports = self._lookup.of(Report, told) if told else {}
+        sms = sorted((*self._which_ones(order, line), *_notice(ending, line)), key=lambda each: each.at)
+        return Beside(tuple(sms), tuple(each for each in named if each), tuple(reports.values()))
+
+    def _which_ones(self, order: Order, line: Line) -> Iterator[LineSms]:
+        """Yield the questions "which one?" that a reply to this order and others was answered with."""
+        for event in order.events:
+            said = event.detail
+            if isinstance(said, Unclear) and said.clarified and said.rule is Rule.AMBIGUOUS:
+                known = self._lookup.of(Order, said.candidates)
+                meant = [known[each] for each in said.candidates if each in known and known[each].knows(event.op)]
+                carrier, language, *choices = contents = choices_of(meant)
+                yield _put(line, event.at, Purpose.CLARIFICATION, which_one(carrier, language, choices), contents)
 
     def drawn(self, since: Millis, until: Millis, seed: str, count: int) -> Drawn:
         """Draw `count` of the calls that began in a period: the same seed draws the same ones, whenever and wherever.
@@ -115,3 +169,16 @@ class Inspector:
             if len(rows) < PIECE or rows[-1][0] < since:
                 return
             before = rows[-1]
+
+
+def _notice(ending: Ending | None, line: Line) -> Iterator[LineSms]:
+    """Yield the notice of an ending, where one was written."""
+    for each in ending.events if ending else ():
+        if ending and isinstance(each, Notified) and each.effect:
+            contents = about(ending)
+            yield _put(line, each.at, Purpose.ENDED, ended(contents), contents)
+
+
+def _put(line: Line, at: Millis, purpose: Purpose, text: str, contents: tuple[str, ...]) -> LineSms:
+    waits = next((each for each in line.effects.values() if each.about == contents), None)
+    return LineSms(at, purpose, text, waits is not None, bool(waits and waits.parked))

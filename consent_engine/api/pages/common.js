@@ -126,19 +126,21 @@ function fit(parent, items, keyOf, create, update) {
   for (const child of known.values()) child.remove();
 }
 
-function showState(badge, state) {
-  badge.className = `badge ${BROKEN.includes(state) ? "failed" : FAILED.includes(state) ? "off" : SETTLED.includes(state) ? "done" : ""}`;
+/** ending: of its service; one that was taken back is nothing that went well. */
+function showState(badge, state, ending = null) {
+  badge.className = `badge ${BROKEN.includes(state) ? "failed" : FAILED.includes(state) || ending ? "off" : SETTLED.includes(state) ? "done" : ""}`;
   say(badge, word(`state.${state}`));
 }
 
-/** The five steps of the road, with the time each was reached. */
-function showRoad(list, order) {
+/** The five steps of the road, with the time each was reached; and a sixth where the service was taken back. */
+function showRoad(list, order, ending = null) {
   const at = Object.fromEntries(order.timeline.filter((e) => e.stage).map((e) => [e.stage, e.at]));
   const off = FAILED.includes(order.state);
-  fit(list, STEPS, (step) => step,
+  if (ending?.ended_at) at.taken_back = ending.ended_at;
+  fit(list, ending ? [...STEPS, "taken_back"] : STEPS, (step) => step,
     (step) => make("li", {}, word(`stage.${step}`), make("time")),
     (item, step) => {
-      item.className = step in at ? (off && step === order.stage && step !== "call_agreed" ? "off" : "reached") : "";
+      item.className = step in at ? (step === "taken_back" || (off && step === order.stage && step !== "call_agreed") ? "off" : "reached") : "";
       if (step === order.stage) item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
       say(item.querySelector("time"), step in at ? clock(at[step]) : "");

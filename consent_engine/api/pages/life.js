@@ -3,12 +3,16 @@
 const AGAIN_MS = 2000;
 const SETTLE_MS = 700;
 const TRIES_MS = 3000;
+const ALONE = { barred: [], ending: null, line_sms: [] }; // nothing is known yet of what stands beside an order
 let order = null;
+let beside = ALONE;
 let stream = null;
 
+const lifeOf = (id) => call("GET", `/orders/${id}/life`);
+
 async function look(id) {
-  const answer = await call("GET", `/v1/orders/${id}`);
-  if (answer.ok) watch(answer.body, true);
+  const answer = await lifeOf(id);
+  if (answer.ok) watch(answer.body.order, true);
   else kept.write("watching", null);
 }
 
@@ -17,6 +21,7 @@ function watch(found, focus) {
   for (const id of ["sms", "timeline", "wrong"]) byId(id).replaceChildren();
   say(byId("acted"), "");
   order = null;
+  beside = ALONE;
   kept.write("watching", found.id);
   byId("asking").hidden = true;
   byId("watching").hidden = false;
@@ -37,8 +42,8 @@ function follow(id) {
     reading = true;
     do {
       again = false;
-      const answer = await call("GET", `/v1/orders/${id}`);
-      if (answer.ok && order?.id === id) show(answer.body);
+      const answer = await lifeOf(id);
+      if (answer.ok && order?.id === id) show(answer.body.order, answer.body);
     } while (again);
     reading = false;
   };
@@ -58,13 +63,16 @@ function follow(id) {
   };
 }
 
-function show(found) {
+/** life: the order's with all that stands beside it; of an answer that has the order alone, what was known stays. */
+function show(found, life = beside) {
   const before = order?.id === found.id ? order.timeline.length : found.timeline.length;
   order = found;
-  showState(byId("state"), order.state);
+  beside = life;
+  showState(byId("state"), order.state, life.ending);
+  showMarks(byId("marks"), life);
   showNext();
   noteState(order);
-  showRoad(byId("road"), order);
+  showRoad(byId("road"), order, life.ending);
   showTimeline(byId("timeline"), order, true);
   showFacts(byId("facts"), [
     [word("ops.order"), order.id, `/orders/${order.id}`], [word("ops.number"), order.msisdn],
@@ -84,11 +92,19 @@ function show(found) {
 
 const resendsOf = (shown) => shown.timeline.filter((entry) => entry.trigger === "asked_again").length;
 
+function sayingOf({ state, timeline }) {
+  if (beside.ending) return "say.taken_back";
+  if (!WAITING.includes(state)) return `say.${state}`;
+  if (beside.barred.some(({ kind }) => HELD.includes(kind))) return "say.held";
+  if (current?.id) return "say.hang_up";
+  const [last] = timeline.filter(({ detail }) => detail.keyword).slice(-1);
+  return last?.detail.rule === "ambiguous" ? "say.which_one" : `say.${state}`;
+}
+
 /** The sentence to say now. While the call is up the subscriber is let go first: a yes during the call counts for little. */
 function showNext() {
   if (!order) return;
-  const waits = WAITING.includes(order.state) && current?.id;
-  say(byId("say-next"), word(waits ? "say.hang_up" : `say.${order.state}`));
+  say(byId("say-next"), word(sayingOf(order)));
   byId("next").hidden = Boolean(current?.id); // the call is ended first, above
 }
 
@@ -97,7 +113,7 @@ async function showTries() {
   const isAsked = order?.timeline.some((entry) => entry.stage === STEPS[1]);
   if (!order || isAsked || SETTLED.includes(order.state)) return say(byId("tries"), "");
   const { id } = order;
-  const answer = await call("GET", `/orders/${id}/life`);
+  const answer = await lifeOf(id);
   if (!answer.ok || order?.id !== id) return;
   const late = answer.body.waiting.find((each) => each.purpose && each.why && each.attempts > 0);
   const told = late && { n: late.attempts, why: why(late.why), at: late.at ? clock(late.at) : "" };
@@ -107,7 +123,7 @@ async function showTries() {
 /** The SMS as they went to and fro, word for word. */
 function showSms() {
   const soon = { ours: true, soon: true, text: word("desk.asked_soon"), at: order.created_at, who: word("desk.us"), more: [] };
-  const bubbles = bubblesOf(order);
+  const bubbles = bubblesOf(order, beside.line_sms);
   showBubbles(byId("sms"), bubbles.length ? bubbles : [soon]);
 }
 

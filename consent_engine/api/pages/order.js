@@ -18,12 +18,26 @@ function waitingRow(each, at) {
   return [when + tried, tried ? "warn" : ""];
 }
 
+/** What a person or a rule must end before the order goes on; nothing is asked while it is held. */
+function barRow({ kind, until }, at) {
+  const left = until ? { at: dateAndClock(until), left: span(Math.max(0, Date.parse(until) - at)) } : {};
+  return [word(`bar_next.${kind}`, left), "bad"];
+}
+
+function endingRow({ state, attempts, why: text }) {
+  const tried = attempts && text ? word("order.tried", { n: attempts, why: why(text) }) : "";
+  return [`${word("effect.deactivate")}${word("ops.because")}${word(`ending.${state}`)}${tried}`, tried ? "bad" : ""];
+}
+
 function showWaiting() {
   const at = now().getTime();
-  const rows = [...shown.waiting].sort((a, b) => (a.at ?? "").localeCompare(b.at ?? ""));
+  const bars = shown.barred.filter(({ kind }) => `bar_next.${kind}` in WORDS);
+  const isHeld = bars.some(({ kind }) => HELD.includes(kind));
+  const own = shown.waiting.filter(({ effect }) => !(isHeld && effect === "wake.reminder")).sort((a, b) => (a.at ?? "").localeCompare(b.at ?? ""));
+  const ending = shown.ending && !shown.ending.ended_at ? [shown.ending] : [];
+  const rows = [...bars.map((each) => [each.kind, barRow(each, at)]), ...ending.map((each) => ["ending", endingRow(each)]), ...own.map((each) => [each.effect, waitingRow(each, at)])];
   byId("nothing-waits").hidden = rows.length > 0;
-  fit(byId("waiting"), rows, (each) => each.effect, () => make("li"), (item, each) => {
-    const [text, kind] = waitingRow(each, at);
+  fit(byId("waiting"), rows, ([key]) => key, () => make("li"), (item, [, [text, kind]]) => {
     say(item, text);
     item.className = kind;
   });
@@ -72,16 +86,44 @@ function endingFacts(ending) {
   return ending.why ? [...facts, [word("order.ending_why"), why(ending.why)]] : facts;
 }
 
+/** What its call, the call's reviews, its ending and its subscriber's reports add to an order's history. */
+function besideOf({ call: made, ending, complaints }) {
+  const by = (name) => [word("detail.by"), `by.${name}` in WORDS ? word(`by.${name}`) : name];
+  const rows = [];
+  const add = (at, name, kind, ...facts) => at && rows.push({ at, name, kind, facts: facts.filter(([, text]) => text) });
+  if (made) {
+    const violations = made.violations.map((code) => word(`violation.${code}`)).join(word("ops.between"));
+    add(made.started_at, "order.call_began", violations ? "alarm" : "", [word("detail.agent"), made.agent], [word("detail.caller_number"), made.from], [word("ops.violation"), violations]);
+    add(made.ended_at, "evidence.call.ended", "", [word("detail.outcome"), made.outcome && word(`outcome.${made.outcome}`)], [word("desk.recording"), made.recording?.ref]);
+    for (const { at, second, passed, reasons, note, by: who } of made.reviews) {
+      add(at, second ? "evidence.call.second_look" : "evidence.call.reviewed", passed ? "" : "alarm", [word("detail.outcome"), word(passed ? "review.pass" : second ? "review.uphold" : "review.fail")],
+        [word("detail.reason"), [...reasons.map((each) => word(`reviewed.${each}`)), note].filter(Boolean).join(word("ops.between"))], by(who));
+    }
+  }
+  if (ending) {
+    add(ending.asked_at, "evidence.ending.asked_to_end", "alarm", [word("order.ending_cause"), word(`cause.${ending.cause}`)], [word("detail.reason"), ending.reason], by(ending.by));
+    for (const { at, event, ref, why: text, by: who } of ending.timeline) {
+      add(at, `evidence.ending.${event}`, event === "told" ? "" : "alarm", [word("detail.reason"), `notice.${text}` in WORDS ? word(`notice.${text}`) : why(text)], by(who), [word("detail.ref"), event === "told" ? "" : ref]);
+    }
+  }
+  for (const { at, number, found, decided_at: decided, by: who } of complaints ?? []) {
+    add(at, "order.complained", "alarm", [word("ops.report"), number], [word("ops.seems"), decided ? "" : word(`report_class.${found}`)]);
+    add(decided, "order.complaint_decided", "alarm", [word("ops.report"), number], [word("reported.was"), word(`report_class.${found}`)], by(who));
+  }
+  return rows;
+}
+
 function show(life) {
   shown = withRevealed(life);
   const { order, call } = shown;
   say(byId("short"), tail(order.id));
-  showState(byId("state"), order.state);
-  showRoad(byId("road"), order);
+  showState(byId("state"), order.state, life.ending);
+  showMarks(byId("marks"), shown);
+  showRoad(byId("road"), order, life.ending);
   byId("call-up").hidden = !(call?.state === "up" && (order.state === "agreed" || WAITING.includes(order.state)));
   showWaiting();
   showRetry();
-  const bubbles = bubblesOf(order);
+  const bubbles = bubblesOf(order, life.line_sms);
   byId("no-sms").hidden = bubbles.length > 0;
   showBubbles(byId("sms"), bubbles);
   const { agent } = order.timeline[0].detail;
@@ -98,7 +140,7 @@ function show(life) {
   byId("related-card").hidden = life.related.length === 0;
   fit(byId("related"), life.related, (each) => each.id, (each) => make("li", {}, orderLink(each.id), ` ${each.plan} · `, make("span")),
     (item, each) => say(item.querySelector("span"), word(`state.${each.state}`)));
-  showTimeline(byId("timeline"), order);
+  showTimeline(byId("timeline"), order, false, besideOf(shown));
 }
 
 byId("copy").addEventListener("click", async () => {

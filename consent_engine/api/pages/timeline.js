@@ -1,32 +1,5 @@
 "use strict";
-// What happened to an order, in people's words: its history, its SMS as they were handed over, and why something waits.
-
-/** Reasons as programs say them, and their words; what none of these fits is shown as it is. */
-const WHYS = [
-  [/^gateway answered (\S+) in other words$/, "why.gateway_odd"], [/^gateway answered (\S+) without a message_id$/, "why.gateway_odd"],
-  [/^gateway answered (\S+)$/, "why.gateway"], [/^BSS answered (\S+) without an? (?:activation_id|code)$/, "why.bss_odd"],
-  [/^BSS answered (\S+)$/, "why.bss"], [/^asked: BSS answered (\S+)$/, "why.bss_asked"], [/^asked: unknown to the BSS$/, "why.bss_unknown"],
-  [/^no connection: (.+)$/, "why.no_connection"], [/^no connection in time$/, "why.no_connection_in_time"],
-  [/^no answer in time$/, "why.no_answer"], [/^broken answer: (.+)$/, "why.broken_answer"], [/^lease lost$/, "why.lease_lost"],
-  [/^in progress$/, "why.in_progress"], [/^its gateway stands still$/, "why.gateway_stands"], [/^no BSS is set up$/, "why.no_bss"], [/^its record cannot be read$/, "why.unreadable"],
-  [/^defect: (.+)$/, "why.defect"], [/^(\d+) of (\d+) parts not taken: (.+)$/, "why.parts"],
-  [/^a text of (\d+) segments: the gateway carries (\d+)$/, "why.too_long"],
-  [/^part (\d+) of (\d+): (.+)$/, "why.part"], [/^not delivered$/, "why.not_delivered"],
-  [/^look-up: (.+)$/, "why.look_up"], [/^the BSS says that the number went to another holder or network$/, "why.changed_hands"],
-  [/^the BSS says that the number's holder is a minor$/, "why.minor"],
-  [/^plan revoked$/, "why.plan_revoked"], [/^refused$/, "why.refused"], [/^undecided$/, "why.undecided"],
-  [/^refused \((.+)\) after an attempt that may have been taken$/, "why.refused_after_doubt"], [/^refused: (.+)$/, "why.refused_for"],
-];
-
-function why(text) {
-  const often = /^(.*), (\d+) times$/.exec(text);
-  if (often) return word(often[2] === "1" ? "why.once" : "why.times", { 1: why(often[1]), 2: often[2] });
-  for (const [pattern, name] of WHYS) {
-    const found = pattern.exec(text);
-    if (found) return word(name, Object.fromEntries(found.slice(1).map((part, n) => [n + 1, n === found.length - 2 ? why(part) : part])));
-  }
-  return text;
-}
+// What happened to an order, in people's words: its history, and its SMS as they were handed over.
 
 const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)$/;
 /** Of an entry's detail, what an agent needs; ops see all of it. */
@@ -35,8 +8,6 @@ const BRIEF = ["purpose", "reason", "status", "error", "old", "new"];
 const UNTOLD = ["window", "edition", "known", "call", "may_have", "segments", "undelivered", "text"];
 const KINDS = { keyword: "keyword.", which: "keyword.", rule: "rule.", status: "delivery.", how: "how.", purpose: "purpose.", outcome: "outcome.", door: "door.", role: "role." };
 const YES_OR_NO = ["early", "clarified", "needs_code", "may_be_asked", "answered", "limited", "asked"];
-const tail = (id) => id.slice(-6);
-const orderLink = (id, text = tail(id)) => make("a", { href: `/orders/${id}`, className: "mono", title: id }, text);
 const effectWord = (effect) => {
   const [kind, purpose] = effect.split(".");
   if (kind === "sms") return word(`purpose.${purpose}`);
@@ -81,23 +52,48 @@ function facts(entry, brief, id) {
   return shown.filter(([name]) => BRIEF.includes(name)).map(([name, value]) => fact(name, value, entry).slice(-1));
 }
 
-/** Everything that happened, oldest first. */
-function showTimeline(list, order, brief = false) {
-  fit(list, order.timeline, (_, n) => n, (entry) => {
-    const words = word(`trigger.${entry.trigger}`) + (entry.reply ? word("order.quoted", { text: entry.reply.text }) : "");
-    const kind = ALARMS.includes(entry.trigger) ? "alarm" : entry.stage ? "step" : "";
-    const at = make("time", { dateTime: entry.at }, dateAndClock(entry.at));
-    const more = facts(entry, brief, order.id).map(([name, ...values]) =>
-      make("span", { className: "fact" }, values.length ? word("order.named", { name }) : name, ...values.flatMap((each, n) => (n ? [" ", each] : [each]))));
-    return make("li", { className: kind, "data-trigger": entry.trigger }, at, words, make("span", { className: "more" }, ...more));
+const factOf = ([name, ...values]) =>
+  make("span", { className: "fact" }, values.length ? word("order.named", { name }) : name, ...values.flatMap((each, n) => (n ? [" ", each] : [each])));
+
+function timelineRow(at, kind, trigger, words, told) {
+  return make("li", { className: kind, "data-trigger": trigger }, make("time", { dateTime: at }, dateAndClock(at)), words, make("span", { className: "more" }, ...told.map(factOf)));
+}
+
+/** Everything that happened, oldest first. beside: rows of what is no event of the order: {at, name, kind, facts} */
+function showTimeline(list, order, brief = false, beside = []) {
+  const own = order.timeline.map((entry, n) => ({ key: n, at: entry.at, entry }));
+  const others = beside.map((row, n) => ({ key: `${row.name} ${n}`, at: row.at, row }));
+  const rows = [...own, ...others].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
+  fit(list, rows, ({ key }) => key, ({ at, entry, row }) => {
+    if (row) return timelineRow(at, row.kind, row.name.split(".").pop(), word(row.name), row.facts);
+    const name = entry.trigger === "unclear" && entry.detail.rule === "ambiguous" ? "trigger.unclear_which" : `trigger.${entry.trigger}`;
+    const words = word(name) + (entry.reply ? word("order.quoted", { text: entry.reply.text }) : "");
+    return timelineRow(at, ALARMS.includes(entry.trigger) ? "alarm" : entry.stage ? "step" : "", entry.trigger, words, facts(entry, brief, order.id));
+  });
+}
+
+/** What bars an order while a person must read a reply first. */
+const HELD = ["suspected", "doubtful"];
+
+/** What stands beside an order's state: what bars it now, and the end of its service. */
+function showMarks(list, { barred, ending }) {
+  const marks = barred.filter(({ kind }) => `bar.${kind}` in WORDS).map(({ kind }) => [kind, word(`bar.${kind}`), "failed"]);
+  if (ending) marks.push(["ending", word(`ending.${ending.state}`), ending.ended_at ? "off" : "failed"]);
+  fit(list, marks, ([key]) => key, () => make("span"), (mark, [, text, kind]) => {
+    mark.className = `badge ${kind}`;
+    say(mark, text);
   });
 }
 
 const THEIRS = ["said_yes", "said_no", "opted_out", "unclear", "replied_early", "replied_late", "replied_before", "replied_barred", "suspected", "asked_help"];
 
 /** The SMS to and fro: ours as the gateway was handed them, the subscriber's where the reader may see them. */
-function bubblesOf(order) {
-  return order.timeline.flatMap((entry) => {
+function bubblesOf(order, lineSms = []) {
+  const ofLine = lineSms.map(({ at, sms, waits, stuck }) => {
+    const more = [word(`purpose.${sms.purpose}`), word("desk.segments", { n: sms.segments }), stuck ? word("notice.stuck") : waits ? word("notice.waits") : ""];
+    return { ours: true, text: sms.text, soon: waits, at, who: `${word("desk.us")} ${sms.sender}`, more };
+  });
+  const ofOrder = order.timeline.flatMap((entry) => {
     if (entry.sms) {
       const more = [word(`purpose.${entry.sms.purpose}`), word("desk.segments", { n: entry.sms.segments }), entry.sms.delivered ? word("desk.delivered") : ""];
       return [{ ours: true, text: entry.sms.text, erased: !entry.sms.text, at: entry.at, who: `${word("desk.us")} ${entry.sms.sender}`, more }];
@@ -108,6 +104,7 @@ function bubblesOf(order) {
     }
     return [];
   });
+  return [...ofOrder, ...ofLine].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
 }
 
 function showBubbles(list, rows) {

@@ -1,7 +1,7 @@
 """The page of an order, for callers who may see the order; and its data as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -12,19 +12,23 @@ from consent_engine.api.document.operations import PUBLIC, Operations, visitor_o
 from consent_engine.api.schemas.calls import CallView
 from consent_engine.api.schemas.endings import EndingView
 from consent_engine.api.schemas.lists import OrderRow
-from consent_engine.api.schemas.views import At, OrderView, View, instant
+from consent_engine.api.schemas.views import At, OrderView, SmsView, View, instant
 from consent_engine.api.service.callers import AUDITOR, OPS, ORDER_READER, is_own, sees_whole, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.service.sessions import Session
 from consent_engine.api.web.pages import behind_sign_in
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.errors import CallNotFound
-from consent_engine.domain.call.permit import Permit
+from consent_engine.domain.call.report import Decided, Report
+from consent_engine.domain.call.review import SECOND_LOOK_MS, Verdict, first_review
 from consent_engine.domain.effects import Millis, Pending, is_sms, lane_of, sms_parts
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, Restriction
 from consent_engine.domain.msisdn import Msisdn, hidden
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.roles import Role
+from consent_engine.domain.texts.segments import segments
 from consent_engine.engine.engine import Engine
+from consent_engine.engine.inspector import LineSms
 from consent_engine.ports import ApiKey, Owner
 
 
@@ -58,6 +62,35 @@ class PermitView(View):
     until: At
 
 
+class LineSmsView(View):
+    """An SMS about the order that its number's record sends: "which one?", or the notice of its ending."""
+
+    at: At = Field(description="when it was queued")
+    sms: SmsView
+    waits: bool = Field(description="not handed over yet")
+    stuck: bool = Field(description="waits for a person")
+
+
+class BarView(View):
+    """What bars the order's yes or its activation now."""
+
+    kind: str = Field(description="as of restrictions; doubtful: a reply that can refuse this order alone; frozen: its "
+                      "call failed a review, and another reviewer is to look again")  # fmt: skip
+    since: At
+    until: At | None = Field(description="when it ends, or counts as a refusal or a failed review; null: not known")
+
+
+class ComplaintView(View):
+    """A report of its subscriber about the order's call. Agents do not see it."""
+
+    id: str
+    number: str
+    at: At
+    found: str = Field(description="the class decided; until then the proposed one")
+    decided_at: At | None
+    by: str
+
+
 class OrderLife(View):
     """The contents of one order's page."""
 
@@ -67,22 +100,36 @@ class OrderLife(View):
     permit: PermitView | None = Field(description="null: no permit, or one of another installation")
     ending: EndingView | None = Field(None, description="null: none was requested")
     related: list[OrderRow] = Field(description="the other orders of the same call")
+    line_sms: list[LineSmsView]
+    barred: list[BarView]
+    complaints: list[ComplaintView]
 
 
-def life_of(
-    order: Order, dues: Sequence[Millis | None], call: Call | None, permit: Permit | None, related: Sequence[Order],
-    *, whole: bool, ending: EndingView | None = None,
-) -> OrderLife:  # fmt: skip
-    """Show the page as a reader may see it. dues: when the order's effects are due, in their order."""
-    rows = zip(order.effects.items(), dues, strict=True)
-    return OrderLife(
-        order=OrderView.of(order, whole=whole),
-        waiting=[WaitingView.of(effect, pending, due) for (effect, pending), due in rows],
-        call=CallView.of(call, whole=whole) if call else None,
-        permit=PermitView.shown(permit) if permit else None,
-        ending=ending,
-        related=[OrderRow.of(each, whole=whole) for each in related],
-    )
+def _line_sms(each: LineSms, order: Order) -> LineSmsView:
+    sms = SmsView(
+        purpose=each.purpose, text=each.text, sender=order.doc.offer.sender, segments=segments(each.text),
+        delivered=False,
+    )  # fmt: skip
+    return LineSmsView(at=instant(each.at), sms=sms, waits=each.waits, stuck=each.stuck)
+
+
+def _bar(each: Restriction, call: Call | None) -> BarView:
+    kind, until = each.kind.value, each.until
+    if each.kind is Kind.SUSPECTED:
+        kind, until = "doubtful" if each.is_doubtful else kind, each.since + SUSPICION_LASTS_MS
+    first = first_review(call.events) if call and call.verdict is Verdict.CONTESTED else None
+    if each.kind is Kind.REVIEW and first:
+        kind, until = "frozen", first.at + SECOND_LOOK_MS
+    return BarView(kind=kind, since=instant(each.since), until=instant(until) if until else None)
+
+
+def _complaint(report: Report) -> ComplaintView:
+    decided = next((each for each in reversed(report.events) if isinstance(each, Decided)), None)
+    received = report.received
+    return ComplaintView(
+        id=report.id, number=report.number, at=instant(received.received_at), found=report.found.value,
+        decided_at=instant(decided.at) if decided else None, by=decided.by if decided else received.by,
+    )  # fmt: skip
 
 
 operations = Operations(whose=visitor_of)
@@ -115,18 +162,32 @@ async def _life(request: Request, order_id: str, caller: ApiKey) -> bytes:
 
 
 def look(engine: Engine, order_id: str, caller: ApiKey) -> OrderLife:
-    """Return an order with its due effects, its call, and the call's other orders. Raises OrderNotFound."""
+    """Return an order with its due effects, its call, its ending, what the number's record says about it, and the
+    call's other orders. Raises OrderNotFound.
+    """
     order = visible(engine, order_id, caller)
+    whole, is_agent = sees_whole(order, caller), caller.role == Role.AGENT
     dues = engine.lanes.dues(Owner.ORDER, order.id, list(order.effects))
     try:
         call = engine.calls.show(order.doc.call_id)
     except CallNotFound:
         call = None
     permit = engine.inspector.permit_of(call) if call else None
-    related = [each for each in _of_the_same_call(engine, order) if caller.role != Role.AGENT or is_own(each, caller)]
+    related = [each for each in _of_the_same_call(engine, order) if not is_agent or is_own(each, caller)]
     ending = engine.endings.of([order.id]).get(order.id)
-    ended = EndingView.of(ending, engine.endings.notice(ending)) if ending else None
-    return life_of(order, dues, call, permit, related, whole=sees_whole(order, caller), ending=ended)
+    beside = engine.inspector.beside(order, ending)
+    rows = zip(order.effects.items(), dues, strict=True)
+    return OrderLife(
+        order=OrderView.of(order, whole=whole),
+        waiting=[WaitingView.of(effect, pending, due) for (effect, pending), due in rows],
+        call=CallView.of(call, whole=whole) if call else None,
+        permit=PermitView.shown(permit) if permit else None,
+        ending=EndingView.of(ending, engine.endings.notice(ending)) if ending else None,
+        related=[OrderRow.of(each, whole=whole) for each in related],
+        line_sms=[_line_sms(each, order) for each in beside.sms],
+        barred=[_bar(each, call) for each in beside.barring] if not order.state.settled else [],
+        complaints=[] if is_agent else [_complaint(each) for each in beside.reports],
+    )
 
 
 def _of_the_same_call(engine: Engine, order: Order) -> list[Order]:

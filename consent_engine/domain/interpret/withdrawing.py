@@ -67,14 +67,16 @@ def registered(line: Line, carrier: str, language: str, at: Millis) -> Put:
 
 def which_one(line: Line, orders: Sequence[Order], at: Millis) -> Put:
     """Ask once which order was meant, listing codes: in the newest one's language, if all plans have words in it."""
+    return Put(sms_effect(Purpose.CLARIFICATION, line.version), at, Pending(about=choices_of(orders)))
+
+
+def choices_of(orders: Sequence[Order]) -> tuple[str, ...]:
+    """Return the contents of "which one?": carrier and language, then each order's code and the name of its plan."""
     docs, language = [order.doc for order in orders], language_of(orders)
     if any(language == ENGLISH and doc.offer.tariff.english is None for doc in docs):
         language = CHINESE
     names = (elements(doc.carrier, doc.offer.tariff, language).name for doc in docs)
-    choices = (f"{doc.code} {name}" for doc, name in zip(docs, names, strict=True))
-    return Put(
-        sms_effect(Purpose.CLARIFICATION, line.version), at, Pending(about=(docs[0].carrier, language, *choices))
-    )
+    return docs[0].carrier, language, *(f"{doc.code} {name}" for doc, name in zip(docs, names, strict=True))
 
 
 def asking(line: Line) -> tuple[tuple[str, Drop], ...]:

@@ -88,6 +88,55 @@ def test_every_bubble_is_what_the_gateway_was_handed(door):
     assert len(handed) == 3
 
 
+def test_what_its_numbers_record_says_about_an_order_is_told_word_for_word(door):
+    """ "Which one?", the notice of an ending, what bars it, a report: none of it is an event of the order."""
+    handed = []
+    send = door.engine.outside.gateways["simulated"].send
+
+    async def sends(sms):
+        handed.append((sms.purpose.value, sms.text))
+        return await send(sms)
+
+    door.engine.outside.gateways["simulated"].send = sends
+    all_ = (Lane.INBOUND, Lane.ACTIVATION, Lane.SMS, Lane.TIMER)
+    ids = [door.place(order(plan=plan), key=plan).json()["id"] for plan in ("5g-smart-199", "data-pack-10gb")]
+    door.work(Lane.SMS)
+    ops = door.sign_in(Role.OPS)
+    door.post("inbound", reply("是", message_id="m-1"))
+    door.work(Lane.INBOUND)
+    assert [each["waits"] for each in life(ops, ids[0])["line_sms"]] == [True]
+    door.work(Lane.SMS)
+    for told in ids:
+        [which] = life(ops, told)["line_sms"]
+        assert (which["sms"]["purpose"], which["sms"]["text"], which["waits"]) == (*handed[-1], False)
+    code = life(ops, ids[0])["order"]["confirmation"]["code"]
+    door.post("inbound", reply(f"是{code}", message_id="m-2"))
+    for _ in range(3):
+        door.work(*all_)
+    door.post("inbound", reply("再打我就投诉", message_id="m-3"))
+    door.work(Lane.INBOUND)
+    [bar] = life(ops, ids[1])["barred"]
+    assert (bar["kind"], bar["until"] > bar["since"]) == ("suspected", True)
+    assert life(ops, ids[0])["barred"] == [], "it has settled"
+    called = {"caller_number": "10085", "called_at": "2025-08-01T10:00:00+08:00"}
+    reported = {"msisdn": NUMBER, "carrier": "mobile", **called}
+    number = door.call("POST", "/v1/reports", Role.OPS, reported).json()["number"]
+    door.call(
+        "POST", f"/v1/orders/{ids[0]}/end", Role.OPS, {"cause": "withdrawn", "channel": "hotline", "reason": "no"}
+    )
+    for _ in range(2):
+        door.work(*all_)
+    shown = life(ops, ids[0])
+    assert (shown["line_sms"][-1]["sms"]["purpose"], shown["line_sms"][-1]["sms"]["text"]) == handed[-1]
+    assert handed[-1][0] == "ended"
+    assert [(each["number"], each["decided_at"]) for each in shown["complaints"]] == [(number, None)]
+    assert life(door.sign_in(Role.AGENT), ids[0])["complaints"] == []
+
+
+def life(visitor, told):
+    return visitor.get(f"/orders/{told}/life").json()
+
+
 def test_what_an_order_waits_for_is_told_with_its_instant(door):
     told = door.place().json()["id"]
     visitor = door.sign_in(Role.OPS)
