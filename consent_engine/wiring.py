@@ -40,6 +40,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.engine import audit
 from consent_engine.engine.engine import Engine
 from consent_engine.engine.evidence import Hands
+from consent_engine.engine.metrics import Measures
 from consent_engine.engine.publishing import Keys, Publisher
 from consent_engine.engine.slice import Pace
 from consent_engine.engine.witnessing import Witnessing
@@ -69,8 +70,8 @@ class Installation:
     patience_s: float = PATIENCE_S
     """how long an answer of Redis may take"""
 
-    def engine(self) -> Engine:
-        """Make an engine on real adapters, with its own clients."""
+    def engine(self, measures: Measures | None = None) -> Engine:
+        """Make an engine on real adapters, with its own clients. measures: those that it adds to; None: its own"""
         settings, secret = self.settings, self.secret
         store, registry, seal = _kept(settings, self.redis_url, secret, self.patience_s)
         archive = self.archive or archive_of(settings)
@@ -90,6 +91,7 @@ class Installation:
                 self.rest,
             ),
             hands=partial(hands, settings),
+            measures=measures,
         )
 
     def store(self) -> Store:

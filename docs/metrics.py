@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -30,9 +31,9 @@ def families() -> list[Metric]:
             front.repeated["simulated"] += 1
             front.rejected["simulated", "received_at"] += 1
             registry.note_lags([Heard("simulated", registry.now() // PERIOD_MS, Lag(100, 6_000))])
-            registry.count({"call_seconds|bss|+Inf": 1})
             app.state.metrics.answered("GET", "/healthz", 200, 0.001)
             text = asyncio.run(app.state.metrics.page()).decode()
+            text += generate_latest(found.engine().performer.measures.registry).decode()
             front.close()
     return [each for each in text_string_to_metric_families(text) if not each.name.startswith(NOT_OURS)]
 
@@ -44,14 +45,18 @@ def reference(told: Iterable[Metric]) -> str:
         [
             "# Metrics",
             "",
-            "All metrics on `/metrics`, but for `process_*` (memory, CPU, file descriptors of that process). What to",
-            "do about them: the alerts of `deploy/prometheus/alerts.yml`, and their [runbook](runbook.md).",
+            "All metrics of APIs and workers, but for `process_*` (memory, CPU, file descriptors of a process). What",
+            "to do about them: the alerts of `deploy/prometheus/alerts.yml`, and their [runbook](runbook.md).",
             "Made by `python docs/metrics.py --write`; a test compares.",
             "",
             "Of one API process (add up over `instance`): `consent_http_*`, `consent_defects_total`,",
             "`consent_replies_repeated_total`, `consent_messages_rejected_total`, `consent_posts_refused_total`,",
-            "`consent_door_look_ups_total`,",
-            "`consent_streams_open`. All else is what the store knows, and every API reports the same: take the `max`.",
+            "`consent_door_look_ups_total`, `consent_streams_open`. Of one worker process (add up likewise):",
+            "`consent_outside_call*`, `consent_notification*`, `consent_orders_expired_unasked_total`.",
+            "All else is what the store knows, and every API reports the same: take the `max`.",
+            "",
+            "An API's are at `/metrics` (role `ops`), and at `CONSENT_METRICS_ADDR` without a key. A worker's are at",
+            "the first free port behind that one: where it is `0.0.0.0:9100`, in a container of its own at 9101.",
             "",
             "| Series | Kind | Labels | Meaning |",
             "|---|---|---|---|",

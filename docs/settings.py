@@ -95,7 +95,7 @@ MEANS = {
     "log_format": "`text`: lines for people. `json`: one object per line, with its subject in separate fields",
     "log_level": "The lowest level logged: `debug`, `info`, `warning`, `error`. `info` has one line for each event",
     "public_url": "The address at which gateways and browsers reach the engine",
-    "metrics_addr": "A separate HOST:PORT for `/metrics`",
+    "metrics_addr": "A separate HOST:PORT for `/metrics`; each worker serves its own at the first free port behind it",
     "log_key": "The Ed25519 keys of the public log, `PRIVATE+KEY+NAME+ID+KEY`, the present one first, "
     "former ones behind it with blanks between. Generated in the data folder; where several machines "
     "publish, all have the same",

@@ -353,6 +353,9 @@ def test_the_image_is_made_of_what_is_here_and_runs_as_nobody():
 def test_the_commands_of_the_containers_exist():
     for command in (["consent_engine", "api", "--help"], ["workers", "--help"]):
         ran(sys.executable, "-m", *command, cwd=ROOT)
-    [host, port] = SERVICES["api"]["environment"]["CONSENT_METRICS_ADDR"].split(":")
-    assert port in (DEPLOY / "prometheus" / "prometheus.yml").read_text()
-    assert socket.inet_aton(host)
+    told = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    scraped = [(of["dns_sd_configs"][0]["names"], of["dns_sd_configs"][0]["port"]) for of in told["scrape_configs"]]
+    for service, (names, port), behind in zip(("api", "workers"), scraped, (0, 1), strict=True):
+        [host, base] = SERVICES[service]["environment"]["CONSENT_METRICS_ADDR"].split(":")
+        assert (names, port) == ([service], int(base) + behind)
+        assert (SERVICES[service]["expose"], socket.inet_aton(host)) == ([str(port)], b"\0\0\0\0")

@@ -131,7 +131,7 @@ def test_the_engine_starts_on_these_settings():
     config, secret = of("ConfigMap")["data"], of("Secret")["stringData"]
     assert not set(config) & set(secret)
     assert not [name for name in config if "SECRET" in name or "REDIS" in name]
-    loaded = Settings.load({**config, **secret, "CONSENT_METRICS_ADDR": "0.0.0.0:9100"}, env_file=None)
+    loaded = Settings.load({**config, **secret}, env_file=None)
     assert loaded.unknown == ()
     assert loaded.cells > 1
     assert loaded.redis_url.startswith("redis+cluster://")
@@ -142,11 +142,15 @@ def test_the_engine_starts_on_these_settings():
 def test_nothing_comes_in_or_goes_out_that_is_not_named():
     closed = of("NetworkPolicy", "nothing-else")["spec"]
     assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    doors = of("NetworkPolicy", "to-the-doors")["spec"]["ingress"]
-    ports = {port["port"] for rule in doors for port in rule["ports"]}
-    [container] = of("Deployment", "consent-api")["spec"]["template"]["spec"]["containers"]
-    assert ports == {port["containerPort"] for port in container["ports"]}
-    assert all(rule["from"] for rule in doors)
+    for name, deployment in (
+        ("to-the-doors", "consent-api"),
+        *(("to-the-workers", f"consent-worker-{n}") for n in LANES),
+    ):
+        doors = of("NetworkPolicy", name)["spec"]["ingress"]
+        ports = {port["port"] for rule in doors for port in rule["ports"]}
+        [container] = of("Deployment", deployment)["spec"]["template"]["spec"]["containers"]
+        assert ports == {port["containerPort"] for port in container["ports"]}
+        assert all(rule["from"] for rule in doors)
     assert all(each["metadata"]["namespace"] == "consent" for _, each in ALL if each["kind"] != "Namespace")
 
 

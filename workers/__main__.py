@@ -7,6 +7,10 @@ import secrets
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
 from consent_engine.adapters.review_command import ProcessCommand
 from consent_engine.adapters.rq_queue import connect_rq
@@ -27,6 +31,8 @@ log = logging.getLogger(__name__)
 RQ_TIMEOUT_S = 5.0
 LEASH_GRACE_S = 10.0
 """Time beside the longest call that a process whose parent is gone may take to end."""
+NEIGHBOURS = 64
+"""How many workers of one host have an address for their metrics."""
 
 
 def _lanes(text: str) -> list[Lane]:
@@ -67,7 +73,10 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
     bound_s = call_bound(found.settings).total_seconds()
     loop = EngineLoop(found.engine, lanes)
-    clock = Clock(found.engine, name, lanes, bound_s, measures=loop.engine.performer.measures)
+    measures = loop.engine.performer.measures
+    clock = Clock(partial(found.engine, measures), name, lanes, bound_s)
+    if found.settings.metrics_addr:
+        serve_metrics(found.settings.metrics_addr, measures.registry)
     slices = jobs.Slices(loop, stop)
     jobs.serve(slices)
     clock.start()
@@ -100,6 +109,20 @@ def work(found: Installation, lanes: Sequence[Lane], stop: Stop) -> int:
     publisher.join(CLOSE_S)
     log.info("ends")
     return 0
+
+
+def serve_metrics(address: str, registry: CollectorRegistry) -> None:
+    """Serve the metrics of this process, its CPU and memory among them, at the first free port behind that of the API,
+    which `address` is: many workers may share a host and its settings. Without a free one, work goes on unwatched.
+    """
+    host, _, port = address.rpartition(":")
+    ProcessCollector(registry=registry)
+    for own in range(int(port) + 1, int(port) + 1 + NEIGHBOURS):
+        with suppress(OSError, OverflowError):
+            start_http_server(own, host.strip("[]"), registry)
+            log.info("metrics at %s port %d", host, own)
+            return
+    log.error("CONSENT_METRICS_ADDR %s: none of the %d ports behind it is free: no metrics", address, NEIGHBOURS)
 
 
 def _first_reviewer(found: Installation, name: str) -> FirstReviewer | None:

@@ -12,7 +12,7 @@ from time import monotonic
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.metrics import ASKED_WITHIN_MS, Health, Measures, health_of, targets_of
+from consent_engine.engine.metrics import ASKED_WITHIN_MS, Health, health_of, targets_of
 from consent_engine.engine.slice import TICK_S
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import LaneDepth, Registry
@@ -119,14 +119,12 @@ class Clock(threading.Thread):
         lanes: Sequence[Lane],
         land_s: float,
         tick_s: float = TICK_S,
-        measures: Measures | None = None,
     ) -> None:
         super().__init__(name="clock", daemon=True)
         self._make = make
         self._worker = name
         self._lanes = lanes
         self._land_s = land_s
-        self._measures = measures or Measures()
         self._tick_s = tick_s
         self._silence = Silence(int(tick_s * 1000))
         self._leased: Counter[Lane] = Counter()
@@ -177,21 +175,14 @@ class Clock(threading.Thread):
                 engine.queue.wake(lane, depth.due)
         engine.registry.announce(self._worker, self._report(engine))
         for lane, depth in depths.items():
-            self._measures.late(lane, depth.late / 1000)
-        self._count(engine)
+            engine.performer.measures.late(lane, depth.late / 1000)
+        engine.performer.measures.report(engine.registry)
+        tell_outages(engine)
         self._trim(engine)
         await self._expire(engine)
         standing = [lane for lane in self._lanes if engine.performer.gate.lane(lane)]
         for lane in self._silent({lane: depth for lane, depth in depths.items() if lane not in standing}):
             await self._perform(engine, lane)
-
-    def _count(self, engine: Engine) -> None:
-        """Report the figures of this process since the last tick, and look for outages in those of all."""
-        for measures in (self._measures, engine.performer.measures):
-            counts, flow = measures.drain(), measures.flow()
-            if counts or flow:
-                engine.registry.count(counts, measures.heard(), flow)
-        tell_outages(engine)
 
     def _trim(self, engine: Engine) -> None:
         """Now and then delete from Redis the records past retention."""

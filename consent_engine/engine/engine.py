@@ -31,6 +31,7 @@ from consent_engine.engine.evidence import EvidenceFiles, Hands
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, SuspicionId, deciding, held_of
 from consent_engine.engine.inspector import Inspector, Revealer
 from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, recording_event
+from consent_engine.engine.metrics import Measures
 from consent_engine.engine.pausing import Desk, Gate
 from consent_engine.engine.perform import Performer
 from consent_engine.engine.permits import Dialler
@@ -69,7 +70,7 @@ class Engine:
 
     def __init__(
         self, store: Store, registry: Registry, queue: Queue, outside: Outside, terms: Terms, secret: str,
-        pace: Pace = EASY, *, hands: Callable[[], Hands] = Hands,
+        pace: Pace = EASY, *, hands: Callable[[], Hands] = Hands, measures: Measures | None = None,
     ) -> None:  # fmt: skip
         self.store = store
         self.records, self.lanes, self.inbox = store.records, store.lanes, store.inbox
@@ -98,7 +99,9 @@ class Engine:
         self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)
         known = Shelf(self.catalogue, pace.watch).known
-        self.performer = Performer(store, queue, outside, terms.policy, pace, gate, known, keep=terms.reporting.keep)
+        self.performer = Performer(
+            store, queue, outside, terms.policy, pace, gate, known, keep=terms.reporting.keep, measures=measures
+        )
 
     # -- place ---------------------------------------------------------------------------------------------------
 

@@ -1,17 +1,18 @@
-"""Counters that workers add to, as of outside calls; the throughput and the health that are read from them.
-
-Kept as fields of one flat table, so that many processes can add to it: `calls|<to>|<outcome>|<name>`,
-`<histogram>|<label>|sum` and `<histogram>|<label>|<upper bound>` (each observation in one bucket only), `unasked`. The
-health of each gateway and of the BSS stands beside them, as `outside_health` reads it.
+"""Measurements of outside calls and lanes: counters that Prometheus reads from each worker; and the throughput and
+the health of gateways and BSS, to which all workers add.
 """
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from math import inf
 
+import prometheus_client
 from msgspec import Struct
+from prometheus_client import CollectorRegistry, Histogram
 
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
 from consent_engine.ports import Endpoint, EndpointHeard, Outside, Registry
@@ -19,15 +20,13 @@ from consent_engine.ports.endpoints import BSS, GATEWAY, HALF_MS, field_of
 from consent_engine.ports.registry import LANE, FlowStep
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-BEYOND = "+Inf"
-_BOUNDS = (*map(str, BUCKETS), BEYOND)
-CALLS, CALL_SECONDS, NOTIFIED_SECONDS = "calls", "call_seconds", "notified_seconds"
-UNASKED = "unasked"
 PROMPT_S = 300.0
-"""Longest delay of a prompt notification after the activation, in seconds; one of BUCKETS, so it can be counted."""
+"""Longest delay of a prompt notification after the activation, in seconds."""
 _WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain, Untaken)}
 _FAILED = frozenset({Unavailable, Uncertain})
 OUTCOMES = tuple(_WORDS.values())
+# Without this, every series gets another one that says when it began.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # untyped in the library
 
 
 def clipped(longest_s: float) -> list[float]:
@@ -36,20 +35,45 @@ def clipped(longest_s: float) -> list[float]:
 
 
 class Measures:
-    """The counts of one performer, until they are drained."""
+    """The measurements of one process. registry: those that Prometheus reads; others are kept until they are reported ·
+    targets: their series are there before the first call ends · longest_s: how long a call may last
+    """
 
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._calls: Counter[tuple[Endpoint, type[Outcome], int]] = Counter()
-        self._seconds: Counter[Endpoint] = Counter()
+    def __init__(self, targets: Iterable[Endpoint] = (), longest_s: float = inf) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> prometheus_client.Counter:
+            return prometheus_client.Counter(name, text, labels, registry=self.registry)
+
+        ended = counter("consent_outside_calls", "Calls to gateways and BSS that ended", "to", "outcome", "name")
+        self._ended = cache(ended.labels)
+        lasted = Histogram(
+            "consent_outside_call_duration_seconds", "Duration of outside calls", ("to",),
+            buckets=sorted({*clipped(longest_s)}), registry=self.registry,
+        )  # fmt: skip
+        self._lasted = cache(lasted.labels)
+        text = "From activation to the notification's hand-over"
+        self._delay = Histogram("consent_notification_delay_seconds", text, buckets=BUCKETS, registry=self.registry)
+        text = "Notifications handed over later than 5 minutes after the activation"
+        self._late = counter("consent_notifications_late", text)
+        text = "Orders that expired before their question could be handed over"
+        self._unasked = counter("consent_orders_expired_unasked", text)
+        for target, outcome in product(targets, OUTCOMES):  # a rate does not see the first increment of a new series
+            self._ended(target.to, outcome, target.name)
+            self._lasted(target.to)
         self._heard: dict[Endpoint, EndpointHeard] = {}
         self._flow: Counter[str] = Counter()
 
     def called(self, target: Endpoint, outcome: Outcome, seconds: float, at: Millis) -> None:
         """Count an outside call that ended at `at`."""
-        self._calls[target, type(outcome), bisect_left(BUCKETS, seconds)] += 1
-        self._seconds[target] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
+        self._ended(target.to, _WORDS[type(outcome)], target.name).inc()
+        self._lasted(target.to).observe(seconds)
         self._heard[target] = (self._heard.get(target) or EndpointHeard(target)).after(outcome, at)
+        place = f"{target.to}|{target.name}|"
+        self._flow[f"{place}calls"] += 1
+        self._flow[f"{place}{bisect_left(BUCKETS, seconds)}"] += 1
+        if type(outcome) in _FAILED:
+            self._flow[f"{place}failed"] += 1
 
     def performed(self, lane: Lane, count: int) -> None:
         """Count performed effects of a lane."""
@@ -61,42 +85,19 @@ class Measures:
 
     def unasked(self) -> None:
         """Count an order that expired before its question could be handed over."""
-        self._counts[UNASKED] += 1
+        self._unasked.inc()
 
     def notified(self, seconds: float) -> None:
         """Count a notification that was handed over this many seconds after its activation."""
-        self._observe(f"{NOTIFIED_SECONDS}|", seconds)
+        self._delay.observe(seconds)
+        if seconds > PROMPT_S:
+            self._late.inc()
 
-    def _observe(self, name: str, seconds: float) -> None:
-        self._counts[f"{name}|{_BOUNDS[bisect_left(BUCKETS, seconds)]}"] += 1
-        self._counts[f"{name}|sum"] += seconds  # type: ignore[assignment] # a Counter counts whatever adds up
-
-    def drain(self) -> dict[str, float]:
-        """Return the counts since the last time."""
-        counts, self._counts = self._counts, Counter()
-        for (target, kind, bucket), count in self._calls.items():  # named here: calls are many, but of few kinds
-            counts[f"{CALLS}|{target.to}|{_WORDS[kind]}|{target.name}"] += count
-            counts[f"{CALL_SECONDS}|{target.to}|{_BOUNDS[bucket]}"] += count
-            place = f"{target.to}|{target.name}|"
-            self._flow[f"{place}calls"] += count
-            self._flow[f"{place}{bucket}"] += count
-            if kind in _FAILED:
-                self._flow[f"{place}failed"] += count
-        for target, seconds in self._seconds.items():
-            counts[f"{CALL_SECONDS}|{target.to}|sum"] += seconds
-        self._calls.clear()
-        self._seconds.clear()
-        return dict(counts)
-
-    def flow(self) -> dict[str, int]:
-        """Return the throughput since the last time, as engine/metrics.py reads it; of calls, the drained ones."""
-        flow, self._flow = self._flow, Counter()
-        return dict(flow)
-
-    def heard(self) -> list[EndpointHeard]:
-        """Return the results of each endpoint since the last time."""
-        heard, self._heard = self._heard, {}
-        return list(heard.values())
+    def report(self, registry: Registry) -> None:
+        """Add throughput and results of targets since the last report to those of all processes."""
+        (heard, self._heard), (flow, self._flow) = (self._heard, {}), (self._flow, Counter())
+        if heard or flow:
+            registry.count(list(heard.values()), flow)
 
 
 SPANS = {"hour": (FlowStep.MINUTE, 60), "day": (FlowStep.TEN_MINUTES, 144)}

@@ -29,7 +29,7 @@ from consent_engine.engine.change_order import barring, giving_back, line_record
 from consent_engine.engine.endings import end_recording
 from consent_engine.engine.leave import MOST_WAITING, Mover
 from consent_engine.engine.line_events import LineEventAsked, recording_event_on
-from consent_engine.engine.metrics import Measures
+from consent_engine.engine.metrics import Measures, targets_of
 from consent_engine.engine.order_cache import LeaseOnCommit, OrderCache
 from consent_engine.engine.pausing import AGAIN_MS, OPEN, Gate, why_it_waits
 from consent_engine.engine.read_inbox import reading
@@ -57,6 +57,7 @@ class Performer:
     def __init__(
         self, store: Store, queue: Queue, outside: Outside, policy: Policy, pace: Pace, gate: Gate = OPEN,
         plans: Callable[[], Mapping[str, Listed]] = dict, *, keep: Retention = KEPT,
+        measures: Measures | None = None,
     ) -> None:  # fmt: skip
         self.gate = gate
         self._plans = plans
@@ -71,7 +72,7 @@ class Performer:
         self.awake: frozenset[Lane] = frozenset()
         self._behind: set[Lane] = set()
         self._mover = Mover(store, self._left)
-        self.measures = Measures()
+        self.measures = measures or Measures(targets_of(outside), pace.call_ms / 1000)
         self._flights = Flights(outside, pace, self.measures, self._finish, store)
         self._known = OrderCache(pace, lambda: bool(self.awake))
         self._carry = LeaseOnCommit(self._room, gate.gateway, self._start, pace)

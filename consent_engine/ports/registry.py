@@ -219,16 +219,14 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
     def workers(self, within: int) -> dict[str, str]:
         """Return the workers heard from within so many milliseconds, each with its own report."""
 
-    def count(
-        self, counts: Mapping[str, float], heard: Sequence[EndpointHeard] = (), flow: Mapping[str, int] | None = None
-    ) -> None:
-        """Add to the counts of all processes, to their results with outside targets, and to the current time steps."""
+    def count(self, heard: Sequence[EndpointHeard], flow: Mapping[str, int]) -> None:
+        """Add to the results of all processes with outside targets, and to the counts of the current time steps."""
 
     def flow(self, step: FlowStep, first: int, last: int) -> list[dict[str, int]]:
         """Return the counts of each of these time steps, which are numbered since 1970."""
 
     def counted(self) -> dict[str, float]:
-        """Return the counts of all processes."""
+        """Return the results of all processes with outside targets."""
 
     def mark(self, name: str, at: Millis) -> bool:
         """Keep an instant among the counts unless one is there already; whether it was kept."""

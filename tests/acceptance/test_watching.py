@@ -5,7 +5,7 @@ import re
 import subprocess
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -122,12 +122,14 @@ def started(folder, name, *arguments):
 
 
 @contextmanager
-def prometheus(folder: Path, target: str, more: dict[str, object], rules: str = "groups: []") -> Iterator[Prometheus]:
-    """Scrape the target as job `consent` inside the block."""
+def prometheus(
+    folder: Path, targets: Sequence[str], more: dict[str, object], rules: str = "groups: []"
+) -> Iterator[Prometheus]:
+    """Scrape the targets as job `consent` inside the block."""
     program = needs.program("prometheus", "prometheus")
     made = Prometheus()
     (folder / "rules.yml").write_text(rules)
-    scrape = {"job_name": "consent", "static_configs": [{"targets": [target]}]}
+    scrape = {"job_name": "consent", "static_configs": [{"targets": [*targets]}]}
     told = {
         "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
         "rule_files": ["rules.yml"], "scrape_configs": [scrape | more.pop("scrape", {})], **more,
@@ -145,8 +147,8 @@ def prometheus(folder: Path, target: str, more: dict[str, object], rules: str = 
 def test_every_query_of_the_dashboard_returns_data_of_a_running_engine(tmp_path):
     needs.program("prometheus", "prometheus")
     metrics = free_port()
-    address = f"127.0.0.1:{metrics}"
-    with house(tmp_path, CONSENT_METRICS_ADDR=address) as made, prometheus(tmp_path, address, {}) as watching:
+    of_all = [f"127.0.0.1:{metrics + n}" for n in range(4)]  # those of the workers are behind that of the API
+    with house(tmp_path, CONSENT_METRICS_ADDR=of_all[0]) as made, prometheus(tmp_path, of_all, {}) as watching:
         until("it is scraped", lambda: watching.ask("consent_store_up"))
         for number in range(5):
             order = made.place(8_100 + number)[1]["id"]
@@ -299,7 +301,7 @@ def test_every_alarm_is_sent_though_a_scrape_is_missing_and_none_stays_after_rec
     told.metrics = FIRST
     with alertmanager(tmp_path, told) as manager:
         sends = {"alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]}}
-        with prometheus(tmp_path, told.address, sends, shorter(RULES.read_text("utf-8"))) as watching:
+        with prometheus(tmp_path, [told.address], sends, shorter(RULES.read_text("utf-8"))) as watching:
             until("it is scraped", lambda: told.scrapes > 3)
             told.metrics = BAD
             told.missing = frozenset({told.scrapes + 6, told.scrapes + 12})

@@ -25,7 +25,7 @@ def said(caplog):
 def tells(world, *measures):
     """Report what processes measured, and let one of them look."""
     for each in measures:
-        world.engine.registry.count(each.drain(), each.heard())
+        each.report(world.engine.registry)
     tell_outages(world.engine)
 
 
@@ -209,5 +209,5 @@ def test_what_orders_meet_is_heard_under_the_name_of_whom_they_met(world):
 
 def test_what_is_no_number_is_refused_before_anything_is_written(world):
     with pytest.raises(Exception, match="no number"):
-        world.engine.registry.count({}, [EndpointHeard(GATEWAY, accepted="x")])
+        world.engine.registry.count([EndpointHeard(GATEWAY, accepted="x")], {})
     assert world.engine.registry.counted() == {}

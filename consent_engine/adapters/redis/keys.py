@@ -51,7 +51,7 @@ others with cell 0):
     ce:workers            hash    <worker> -> instant and its report of itself
     ce:clocks             zset    <gateway>|<period>|<allowed> -> ms: the smallest difference seen between its stamps
                                   and our clock
-    ce:measures           hash    counts of all processes, as of outside calls; outside|<to>|<name>|<what>:
+    ce:measures           hash    results of all processes with outside targets; outside|<to>|<name>|<what>:
                                   the health of that gateway or BSS (engine/metrics.py)
     ce:codes:<hour>       hash    asked: how many codes the public door was asked for in that hour since 1970;
                                   <keyed hash of a network>: how many of them from there

@@ -272,18 +272,14 @@ class RedisRegistry(Registry):
                 self._one("HDEL", f"{self._prefix}workers", worker)
         return heard
 
-    def count(
-        self, counts: Mapping[str, float], heard: Sequence[EndpointHeard] = (), flow: Mapping[str, int] | None = None
-    ) -> None:
+    def count(self, heard: Sequence[EndpointHeard], flow: Mapping[str, int]) -> None:
         """Count as the port says. Sent once: a metric counted twice would be wrong; a lost one is only late."""
         calls = Calls()
-        for name, by in counts.items():
-            calls.plain("HINCRBYFLOAT", self._measures, name, str(by))
         for each in heard:
             calls.script("heard", [self._measures], [field_of(each.target, ""), *each[1:], HALF_MS])
         for step in FlowStep if flow else ():
             key = f"{FLOW}{step.letter}:{self.now() // step.ms}"
-            for name, by in (flow or {}).items():
+            for name, by in flow.items():
                 calls.plain("HINCRBY", key, name, by)
             calls.plain("EXPIRE", key, step.kept_s)
         self._wire.send(calls)

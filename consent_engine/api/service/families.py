@@ -4,10 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 
 from msgspec import Struct
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from consent_engine.api.service import door_look_up
 from consent_engine.domain.call.call_counters import Count, Summed
@@ -21,19 +20,7 @@ from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.offer.plan import CHANNELS
 from consent_engine.domain.offer.versions import Listed, Sale
 from consent_engine.engine.engine import Engine
-from consent_engine.engine.metrics import (
-    BEYOND,
-    BUCKETS,
-    CALL_SECONDS,
-    CALLS,
-    FEW_CALLS,
-    NOTIFIED_SECONDS,
-    OUTCOMES,
-    PROMPT_S,
-    UNASKED,
-    Health,
-    clipped,
-)
+from consent_engine.engine.metrics import FEW_CALLS, Health
 from consent_engine.engine.sales_outcomes import WEEK, Over, PressureWatch
 from consent_engine.errors import ArchiveUnavailable
 from consent_engine.ports import Endpoint, OpenReports, Registry, ServerMemory, Tally
@@ -229,36 +216,6 @@ _OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (
         lambda one: one.failed_share if one.calls >= FEW_CALLS else 0,
     ),
 )  # fmt: skip
-_LATE = (*(str(bound) for bound in BUCKETS if bound > PROMPT_S), BEYOND)
-
-
-def of_calls(counted: Mapping[str, float], health: Sequence[Health] = (), longest_s: float = inf) -> Iterator[Metric]:
-    """Calls by gateway or BSS and by outcome, their durations, and the time from an activation to the hand-over of its
-    notification. longest_s: how long a call may last; one that timed out lasted so long, and no bucket lies beyond
-    """
-    # Every series from 0 on: a rate does not see the first increment of a new series.
-    ended = {(each.target.to, outcome, each.target.name): 0.0 for each in health for outcome in OUTCOMES}
-    for name, count in counted.items():
-        kind, *labels = name.split("|")
-        if kind == CALLS:
-            to, outcome, target = labels
-            ended[to, outcome, target] = count
-    text = "Calls to gateways and BSS that ended"
-    yield counter("consent_outside_calls", text, ("to", "outcome", "name"), sorted(ended.items()))
-    lasted = HistogramMetricFamily("consent_outside_call_duration_seconds", "Duration of outside calls", labels=("to",))
-    for to in sorted({name.split("|")[1] for name in counted if name.startswith(f"{CALL_SECONDS}|")}):
-        lasted.add_metric((to,), *_histogram(counted, f"{CALL_SECONDS}|{to}", longest_s))
-    yield lasted
-    text = "From activation to the notification's hand-over"
-    delay = HistogramMetricFamily("consent_notification_delay_seconds", text)
-    delay.add_metric((), *_histogram(counted, f"{NOTIFIED_SECONDS}|"))
-    yield delay
-    late = sum(counted.get(f"{NOTIFIED_SECONDS}||{bound}", 0) for bound in _LATE)
-    yield CounterMetricFamily(
-        "consent_notifications_late", "Notifications handed over later than 5 minutes after the activation", value=late
-    )
-    unasked = "Orders that expired before their question could be handed over"
-    yield CounterMetricFamily("consent_orders_expired_unasked", unasked, value=counted.get(UNASKED, 0))
 
 
 def of_look_ups(counted: Mapping[str, int]) -> Metric:
@@ -279,14 +236,3 @@ def of_paused(paused: Mapping[Endpoint, Millis], health: Sequence[Health], now: 
     known = [Endpoint(LANE, lane.value) for lane in Lane] + [e.target for e in health if e.target.to == GATEWAY]
     rows = ((target, max(0, now - paused.get(target, now)) / 1000) for target in sorted({*known, *paused}))
     return gauge("consent_paused_seconds", text, ("to", "name"), rows)
-
-
-def _histogram(
-    counted: Mapping[str, float], name: str, longest_s: float = inf
-) -> tuple[list[tuple[str, float]], float]:
-    """Cumulative buckets, and the sum."""
-    buckets, total = dict[str, float](), 0.0
-    for bound, shown in zip((*BUCKETS, BEYOND), (*clipped(longest_s), BEYOND), strict=True):
-        total += counted.get(f"{name}|{bound}", 0)
-        buckets[str(shown)] = total
-    return list(buckets.items()), counted.get(f"{name}|sum", 0.0)

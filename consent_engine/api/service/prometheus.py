@@ -22,7 +22,6 @@ from consent_engine.api.service.families import (
     clocks_seen,
     counter,
     gauge,
-    of_calls,
     of_clocks,
     of_codes,
     of_dialled,
@@ -76,7 +75,6 @@ class Look:
     dialled: Mapping[str, Summed]
     """the sums of calls by day; none while SQL cannot be asked"""
     workers: int
-    counted: dict[str, float]
     outside: list[Health]
     archive: bool
     writes: bool
@@ -97,8 +95,6 @@ class Look:
     """undecided ones; None: SQL cannot be asked"""
     codes: tuple[int, int]
     """of the public door of reports: codes requested this hour, and the most that are sent in an hour"""
-    call_s: float
-    """how long an outside call may last"""
     log: LogSeen | None
     """how late the public log is; None: SQL cannot be asked"""
 
@@ -112,8 +108,6 @@ class Metrics:
         self._looked: Recent[Look] = Recent(front.bounds.metrics_s)
         self._pressing = PressureWatch()
         self._requests: Counter[tuple[str, str, str]] = Counter()
-        # Without this, every series gets another one that says when it began.
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call] # untyped in the library
         self._kept = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._kept)
         self._seconds = Histogram(
@@ -186,7 +180,6 @@ def of_store(look: Look) -> Iterator[Metric]:
         yield GaugeMetricFamily("consent_endings_open", text, value=ends.count)
         yield GaugeMetricFamily("consent_endings_oldest_seconds", waits, value=age(ends, look.at))
     yield from of_clocks(look.clocks)
-    yield from of_calls(look.counted, look.outside, look.call_s)
     yield from of_outside(look.outside)
     yield of_paused(look.paused, look.outside, look.at)
     yield from of_rooms(look.rooms)
@@ -221,15 +214,13 @@ def look_at(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Look
     now = engine.registry.now()
     placed, dialled = _of_days(engine, now)
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
-    counted = engine.registry.counted()
     clocks = clocks_seen(engine.registry)
-    outside = health_of(counted, targets_of(engine.outside), now)
+    outside = health_of(engine.registry.counted(), targets_of(engine.outside), now)
     return Look(
         engine.lanes.depths(),
         placed,
         dialled,
         workers,
-        counted,
         outside,
         _archive_up(engine),
         _is_writable(engine),
@@ -244,7 +235,6 @@ def look_at(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Look
         _counted(engine, lambda queries: queries.endings.tally()),
         _counted(engine, lambda _: engine.reports.waiting()),
         (engine.reports.codes(), engine.reports.terms.codes_an_hour),
-        engine.call_ms / 1000,
         _log_seen(engine, witnesses, now),
     )
 

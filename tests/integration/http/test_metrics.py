@@ -180,7 +180,6 @@ def test_how_far_a_gateways_clock_is_off_is_measured_by_its_quickest_reply(door)
 
 def test_how_gateway_and_bss_are_is_told_by_name(door):
     never = samples(scraped(door))
-    assert never["consent_outside_calls_total", "simulated", "unavailable", "gateway"] == 0, "before the first one"
     for to in ("gateway", "bss"):
         assert never["consent_outside_failing_seconds", "simulated", to] == 0
         assert never["consent_outside_last_success_timestamp_seconds", "simulated", to] == 0
@@ -188,16 +187,15 @@ def test_how_gateway_and_bss_are_is_told_by_name(door):
     measures.called(Endpoint("gateway", "simulated"), Accepted("m1"), 0.1, now - 200_000)
     for n in range(20):
         measures.called(Endpoint("gateway", "simulated"), Unavailable("503"), 0.1, now - 100_000 + n * 5_000)
-    door.engine.registry.count(measures.drain(), measures.heard())
+    measures.report(door.engine.registry)
     found = samples(scraped(door))
     assert 100 <= found["consent_outside_failing_seconds", "simulated", "gateway"] < 160
     assert found["consent_outside_failing_seconds", "simulated", "bss"] == 0
     assert found["consent_outside_last_success_timestamp_seconds", "simulated", "gateway"] == (now - 200_000) / 1000
     assert found["consent_outside_failed_ratio", "simulated", "gateway"] == pytest.approx(20 / 21)
-    assert found["consent_outside_calls_total", "simulated", "unavailable", "gateway"] == 20
     assert found["consent_outside_refusing_seconds", "simulated", "gateway"] == 0
     measures.called(Endpoint("gateway", "simulated"), Unavailable("401", refusing=True), 0.1, now)
-    door.engine.registry.count(measures.drain(), measures.heard())
+    measures.report(door.engine.registry)
     found = samples(scraped(door))
     refused, failing = (
         found[f"consent_outside_{what}_seconds", "simulated", "gateway"] for what in ("refusing", "failing")
@@ -242,14 +240,6 @@ def test_without_rqs_server_the_rest_is_told(door):
         found = samples(scraped(door))
     assert found["consent_store_up",] == 1
     assert ("consent_redis_memory_used_bytes", "rq") not in found
-
-
-def test_orders_that_expired_unasked_are_counted_from_nought_on(door):
-    assert samples(scraped(door))["consent_orders_expired_unasked_total",] == 0
-    measures = Measures()
-    measures.unasked()
-    door.engine.registry.count(measures.drain())
-    assert samples(scraped(door))["consent_orders_expired_unasked_total",] == 1
 
 
 def test_what_waits_for_a_person_is_counted_with_the_age_of_the_oldest(door):

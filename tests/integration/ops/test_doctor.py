@@ -1054,14 +1054,14 @@ def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(
     for _ in range(40):
         world.clock.forward(seconds=3)
         measures.called(gateway, Unavailable("503"), 0.1, world.clock())
-    world.engine.registry.count(measures.drain(), measures.heard())
+    measures.report(world.engine.registry)
     at_work(world)
     [found] = of_work(world)
     assert found.level is Level.BAD
     assert found.what.startswith("gateway test has not answered for 117 s (98% of calls of the last minutes failed)")
     assert found.what.endswith("it took something 2 min ago")
     measures.called(gateway, Accepted("m"), 0.1, world.clock() + 1)
-    world.engine.registry.count(measures.drain(), measures.heard())
+    measures.report(world.engine.registry)
     [found] = of_work(world)
     assert (found.level, "not answered" in found.what) == (Level.WARN, False)
     world.clock.forward(hours=1)
@@ -1074,7 +1074,7 @@ def test_a_gateway_that_refuses_our_account_is_bad_at_once_with_what_to_correct(
     for _ in range(3):
         world.clock.forward(seconds=3)
         measures.called(gateway, Unavailable("401", refusing=True), 0.1, world.clock())
-    world.engine.registry.count(measures.drain(), measures.heard())
+    measures.report(world.engine.registry)
     at_work(world)
     [found] = of_work(world)
     assert (found.level, found.what) == (

@@ -287,7 +287,7 @@ def _heard(night, outcomes, seconds=0.1):
     at, target, measures = night.engine().registry.now(), Endpoint("gateway", "http_json"), Measures()
     for n, outcome in enumerate(outcomes):
         measures.called(target, outcome, seconds, at - 120_000 + n * (110_000 // len(outcomes)))
-    night.engine().registry.count(measures.drain(), measures.heard(), measures.flow())
+    measures.report(night.engine().registry)
 
 
 def outside_slow(night):

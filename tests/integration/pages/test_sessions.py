@@ -280,7 +280,7 @@ def test_the_board_tells_which_gateway_does_not_answer_and_since_when(door):
     measures.called(Endpoint("gateway", "simulated"), Accepted("m1"), 0.1, now - 200_000)
     for n in range(20):
         measures.called(Endpoint("gateway", "simulated"), Unavailable("503"), 0.1, now - 100_000 + n * 5_000)
-    door.engine.registry.count(measures.drain(), measures.heard())
+    measures.report(door.engine.registry)
     gateway, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
     assert (gateway["to"], gateway["name"], gateway["down"]) == ("gateway", "simulated", True)
     assert gateway["failing_ms"] >= 100_000
@@ -296,7 +296,7 @@ def test_the_board_names_a_gateway_that_refuses_our_account_at_once(door):
         measures.called(
             Endpoint("gateway", "simulated"), Unavailable("401", refusing=True), 0.1, now - 6_000 + n * 2_000
         )
-    door.engine.registry.count(measures.drain(), measures.heard())
+    measures.report(door.engine.registry)
     gateway, bss = door.sign_in(Role.AUDITOR).get("/ops/board").json()["outside"]
     assert (gateway["down"], gateway["refusing"], bss["refusing"]) == (True, True, False)
 

@@ -10,9 +10,11 @@ from consent_engine.domain.call.call import OrderRefused
 from consent_engine.domain.effects import ACTIVATE, Accepted, Lane, Unavailable, Uncertain
 from consent_engine.domain.line.holder import MOST_EVENTS, LineEvent, Subscriber
 from consent_engine.engine.line_events import LineEventAsked
+from consent_engine.engine.metrics import health_of
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.errors import DoNotCall, OtherNetwork
+from consent_engine.ports import Endpoint
 from tests.conftest import NUMBER, FakeSubscribers
 from tests.integration.calls.desk import instant
 
@@ -103,8 +105,10 @@ def test_a_failing_look_up_is_measured_as_a_target_of_its_own(asking):
     confirmed(asking)
     asking.subscribers.answers = [SILENT]
     asking.run(Lane.ACTIVATION)
-    [heard] = [each for each in asking.engine.performer.measures.heard() if each.target.name == "test/lookup"]
-    assert (heard.target.to, heard.failures, heard.answered) == ("bss", 1, 0)
+    asking.engine.performer.measures.report(asking.engine.registry)
+    target = Endpoint("bss", "test/lookup")
+    [health] = health_of(asking.engine.registry.counted(), [target], asking.clock())
+    assert (round(health.calls), health.failed_share, health.answered) == (1, 1, 0)
 
 
 def test_a_refusal_that_comes_while_it_looks_is_kept_to(asking):

@@ -96,7 +96,7 @@ def dues(world, orders):
 def looks(world):
     """Report what was heard, as a worker's clock does, and look for outages."""
     measures = world.engine.performer.measures
-    world.engine.registry.count(measures.drain(), measures.heard())
+    measures.report(world.engine.registry)
     tell_outages(world.engine)
 
 

@@ -4,9 +4,11 @@ import os
 import re
 import signal
 
+import httpx
 import pytest
 import rq_dashboard
 from flask import Flask
+from prometheus_client.parser import text_string_to_metric_families
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -45,6 +47,33 @@ def finished(redis, lane):
     ids = redis.zrange(f"rq:finished:{lane}", 0, -1)
     jobs = [Job.fetch(each.decode(), connection=redis, serializer=JSONSerializer) for each in ids]
     return [job.return_value() for job in jobs]
+
+
+def test_each_worker_serves_its_own_metrics_behind_the_port_of_the_api(place_of_work: Works):
+    """Two of one host, with the same settings: each at an address of its own, which goes with its process."""
+    address = f"127.0.0.1:{free_port()}"
+    workers = [place_of_work.work(CONSENT_METRICS_ADDR=address) for _ in range(2)]
+    ports = [int(re.findall(r"metrics at 127.0.0.1 port (\d+)", each.saying("metrics at"))[0]) for each in workers]
+    order = place_of_work.place()
+    place_of_work.becomes(order, "awaiting_reply")
+
+    def scraped(port: int) -> dict[tuple[str, ...], float]:
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        families = text_string_to_metric_families(text)
+        return {(each.name, *each.labels.values()): each.value for of in families for each in of.samples}
+
+    def asked() -> list[float]:
+        return [sum(n for of, n in scraped(port).items() if of[0] == "consent_outside_calls_total") for port in ports]
+
+    until("the call is counted, once", lambda: sum(asked()) == 1)
+    for port in ports:
+        assert scraped(port)["process_resident_memory_bytes",] > 1e7
+        assert scraped(port)["process_cpu_seconds_total",] > 0
+    workers[0].process.kill()
+    workers[0].process.wait(HANGS_S)
+    with pytest.raises(httpx.ConnectError):
+        scraped(ports[0])
+    assert scraped(ports[1])["process_resident_memory_bytes",] > 1e7
 
 
 def test_rq_may_lose_its_keys_while_orders_are_under_way(place_of_work: Works):

@@ -51,6 +51,7 @@ from consent_engine.errors import (
     TooLate,
 )
 from consent_engine.ports import LiftResult, Outside
+from consent_engine.ports.registry import FlowStep
 from tests import needs
 from tests.conftest import NUMBER, OTHER, SECOND, SENDERS, World
 from tests.fault_proxy import Fault, FaultProxy, Kind, always, at_random, calm, control, first_with, nth
@@ -569,14 +570,15 @@ def test_a_lease_whose_answer_was_lost_is_never_called_in_that_lease(proxy, dire
 
 
 def test_what_workers_counted_is_never_counted_twice(proxy, direct):
-    w = Wired(proxy, direct)
+    w, step = Wired(proxy, direct), FlowStep.MINUTE
     try:
         for kind in (Kind.SWALLOW, Kind.RESET_AFTER, Kind.DROP):
-            w.engine.registry.count({"calls": 1})
-            with w.under(first_with(b"ce:measures", Fault(kind))), pytest.raises(StoreUnavailable):
-                w.engine.registry.count({"calls": 1})
+            w.engine.registry.count([], {"calls": 1})
+            with w.under(first_with(b":flow:", Fault(kind))), pytest.raises(StoreUnavailable):
+                w.engine.registry.count([], {"calls": 1})
             proxy.calm()
-        assert w.engine.registry.counted() == {"calls": 5}
+        now = w.engine.registry.now() // step.ms
+        assert sum(slot.get("calls", 0) for slot in w.engine.registry.flow(step, now - 5, now)) == 5
     finally:
         w.close()
 
