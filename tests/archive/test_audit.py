@@ -245,7 +245,7 @@ def test_marks_that_nobody_can_read_hold_up_neither_the_sealing_nor_an_audit(mar
 # Damaged entries ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", ["订单 1 2 3", "o\x00 1", "o " + "x" * 5_000, ""])
+@pytest.mark.parametrize("damage", ["订单 1 2 3", "o\x00 1", b"o \xff", "o " + "x" * 5_000, ""])
 def test_what_stands_in_a_journal_and_is_no_entry_is_named_and_holds_nothing_up(small, damage):
     small.client.rpush(small.cell.journal, damage)
     order = small.settled()

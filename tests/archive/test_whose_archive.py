@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from consent_engine.adapters.sql.archive import SqlArchive
+from consent_engine.config.settings import Settings
 from consent_engine.domain.effects import Lane
 from consent_engine.engine.scribe import write_out
-from consent_engine.errors import NotOurArchive
+from consent_engine.errors import NotOurArchive, SettingsError
+from consent_engine.wiring import installation
 from tests.acceptance.house import HOME
 from tests.archive.house import SHORT, Town
 from tests.conftest import OTHER
@@ -72,15 +74,30 @@ def test_of_two_that_find_a_new_archive_at_once_one_has_it(town, tmp_path):
     assert len(set(answers)) == 1
 
 
-def test_an_installation_whose_archive_is_anothers_does_not_start(real, redis_server, tmp_path):
-    """Its data on Redis may have been lost: started anew, it would have forgotten every refusal."""
+@pytest.fixture
+def environ(real, redis_server, tmp_path):
+    """The settings of the installation on this server and this archive, which is its own."""
     real.archived()
-    environ = {
+    return {
         "CONSENT_REDIS_URL": redis_server.url, "CONSENT_SECRET": "test-secret", "CONSENT_DURABILITY": "everysec",
         "CONSENT_READING_SPEED": "1000000",
         "CONSENT_DATA_DIR": str(tmp_path), "CONSENT_GATEWAY": "simulated", "CONSENT_BSS": "simulated",
         "CONSENT_ARCHIVE_URL": address(real.archive), "PATH": "/usr/bin:/bin", "PYTHONPATH": HOME,
     }  # fmt: skip
+
+
+def test_data_that_stand_beside_another_installations_archive_are_not_opened(real, environ):
+    with installation(Settings.load(environ, env_file=None)):
+        pass
+    with real.archive._engine.begin() as connection:  # noqa: SLF001 - no caller needs it
+        connection.execute(text("UPDATE archive_meta SET value = 'another' WHERE name = 'installation'"))
+    opening = installation(Settings.load(environ, env_file=None))
+    with pytest.raises(SettingsError, match="CONSENT_ARCHIVE_URL: this archive belongs to another"), opening:
+        pass
+
+
+def test_an_installation_that_lost_its_data_does_not_start(real, environ, tmp_path):
+    """Started anew, it would have forgotten every refusal."""
     command = [sys.executable, "-m", "workers"]
     real.client.flushdb()
     done = subprocess.run(

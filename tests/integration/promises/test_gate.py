@@ -280,6 +280,16 @@ def held_ids(world):
     return [each.id for each in world.engine.held()[0]]
 
 
+def test_words_that_may_be_a_refusal_bar_an_activation_that_waits_before_anybody_reads_them(world):
+    order = confirmed(world)
+    world.say(COMPLAINT)
+    for _ in range(3):
+        world.run(Lane.ACTIVATION)
+        world.clock.forward(seconds=2)
+    assert world.bss.asked == []
+    assert world.engine.show(order.id).effects[ACTIVATE].attempts == 0, "that is no attempt"
+
+
 def test_words_that_may_be_a_refusal_bar_everything_from_the_door_on(world):
     order = asked(world)
     world.say(COMPLAINT)
