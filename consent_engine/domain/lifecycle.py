@@ -103,7 +103,7 @@ class Trigger(Worded):
     INFORMED = "informed", "短信已交给网关", "SMS handed over"
     """An SMS that is not the question or the notification was handed over."""
     NOT_INFORMED = "not_informed", "短信未能发出", "SMS failed"
-    PARKED = "parked", "挂起：待人工处理", "Stuck: waits for a person"
+    PARKED = "parked", "需人工处理", "Needs a person"
     """Put on the stuck list, with the reason."""
     RETRIED = "retried", "人工重试", "Retried by a person"
     """Taken off the stuck list by a person."""

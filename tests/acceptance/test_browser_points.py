@@ -106,6 +106,32 @@ def test_a_number_is_shown_once_its_reason_is_kept_and_the_audit_page_lists_it(h
     assert "13800009401" not in auditor.page.content()
 
 
+def test_a_page_speaks_its_own_language_whatever_the_browser_does(home, tab):
+    """A browser has its own words for what is missing, and its own order of day and month."""
+    ops = tab("ops", "/ops", language="en-US")
+    ops.page.goto(home.api + "/ops?lang=zh")
+    ops.page.locator("#find button").click()
+    assert "请填写手机号码" in ops.page.locator("#wanted-wrong").inner_text()
+    assert ops.page.locator("#wanted:focus").count() == 1
+    ops.page.locator('[data-stop="lane timer"]').click()
+    ops.page.keyboard.press("Enter")
+    assert "请填写原因" in ops.page.locator("#why-reason-wrong").inner_text()
+    ops.page.keyboard.type("换机房")
+    assert ops.page.locator("#why-reason-wrong").count() == 0
+    ops.page.keyboard.press("Escape")
+    desk = tab("agent", "/desk", language="en-US")
+    desk.page.goto(home.api + "/desk?lang=zh")
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
+        desk.page.evaluate("() => (setInstant('agreed', now()), byId('agreed').value)"),
+    )
+    desk.page.goto(home.api + "/report?lang=zh")
+    desk.page.locator("button[value=code]").click()
+    desk.page.wait_for_selector("#problem:focus")
+    assert "请填写您的 11 位手机号" in desk.page.locator("main").inner_text()
+    desk.complaints.clear()  # a browser logs every answer of 4xx
+
+
 def test_a_report_is_decided_by_two_keys(home, tab):
     asked = {"msisdn": "13800009402", "carrier": "mobile", "caller_number": "10085"}
     status, told = home.ask("POST", "/v1/reports", {**asked, "called_at": datetime.now(UTC).isoformat()})

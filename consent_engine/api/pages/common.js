@@ -86,6 +86,29 @@ function wrongField(answer) {
   return name in WORDS ? word(name) : wrong(answer);
 }
 
+const labelOf = (field) => document.querySelector(`label[for=${field.id}]`).textContent;
+
+/** Put an error beside its field, or take it away: text "". */
+function blame(field, text) {
+  const id = `${field.id}-wrong`;
+  const beside = field.closest(".with-button, .search") ?? field;
+  const others = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((each) => each && each !== id);
+  if (text) field.setAttribute("aria-invalid", "true");
+  else field.removeAttribute("aria-invalid");
+  byId(id)?.remove();
+  if (text) beside.after(make("p", { id, className: "bad beside" }, text));
+  if (text || others.length) field.setAttribute("aria-describedby", [...others, ...(text ? [id] : [])].join(" "));
+  else field.removeAttribute("aria-describedby");
+}
+
+/** What a browser finds missing is said in the page's words, beside the field; the first of them has the focus. */
+document.addEventListener("invalid", (event) => {
+  event.preventDefault();
+  blame(event.target, word(event.target.validity.valueMissing ? "desk.fill" : "desk.check_field", { name: labelOf(event.target).replace(/ ?[（(].*/, "") }));
+  event.target.form.querySelector(":invalid").focus();
+}, true);
+document.addEventListener("input", ({ target }) => target.required && target.value && blame(target, ""));
+
 const two = (n) => String(n).padStart(2, "0");
 const ZONE = document.querySelector("meta[name=zone]").content;
 const ZONED = new Intl.DateTimeFormat("sv-SE", { timeZone: ZONE, dateStyle: "short", timeStyle: "medium" });

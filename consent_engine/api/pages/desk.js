@@ -79,12 +79,13 @@ function choose() {
 // -- 3. and 4. the subscriber agrees, and placing -----------------------------------------------------------------------
 
 /** An instant as the field writes it: by the clock of the business, whatever the browser's is, to the second. */
-const local = (at) => dateAndClock(at).replace(" ", "T");
+const local = dateAndClock;
 
 /** What such a clock shows, as an instant: the earlier of two where it was put back; of an hour that it leaves out, the one behind it. */
 function instantShown(text, shownAt = local) {
-  const shown = Date.parse(`${text}Z`);
-  const off = (at) => Date.parse(`${shownAt(at)}Z`) - at;
+  const read = (said) => Date.parse(`${said.replace(" ", "T")}Z`);
+  const shown = read(text);
+  const off = (at) => read(shownAt(at)) - at;
   const found = [-1, 1].map((day) => shown - off(shown + day * 86_400_000));
   return new Date(found.find((at) => at + off(at) === shown) ?? found[0]);
 }

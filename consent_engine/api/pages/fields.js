@@ -7,21 +7,6 @@ const kept = {
 };
 const DRAFTED = ["carrier", "msisdn", "plan", "agent", "recording", "started", "agreed"];
 
-const labelOf = (field) => document.querySelector(`label[for=${field.id}]`).textContent;
-
-/** Put an error beside its field, or take it away: text "". */
-function blame(field, text) {
-  const id = `${field.id}-wrong`;
-  const beside = field.closest(".with-button") ?? field;
-  const others = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((each) => each && each !== id);
-  if (text) field.setAttribute("aria-invalid", "true");
-  else field.removeAttribute("aria-invalid");
-  byId(id)?.remove();
-  if (text) beside.after(make("p", { id, className: "bad beside" }, text));
-  if (text || others.length) field.setAttribute("aria-describedby", [...others, ...(text ? [id] : [])].join(" "));
-  else field.removeAttribute("aria-describedby");
-}
-
 /** What is wrong with a number that the engine does not take, as a person would say it. */
 function numberTrouble(text, otherwise) {
   const digits = text.replace(/[\s\-+]/g, "").replace(/^(0086|86(?=1\d))/, "");

@@ -33,7 +33,7 @@ function workerTold(told) {
   const found = /^pid (\d+): ([\w,]*); by its clock: (\d+) in flight, (\d+) troubles$/.exec(told);
   if (!found) return told;
   const lanes = found[2].split(",").map((lane) => word(`lane.${lane}`)).join(word("ops.between"));
-  return word("ops.worker", { lanes, flying: found[3], troubles: found[4] });
+  return word(found[3] === "0" && found[4] === "0" ? "ops.worker" : "ops.worker_behind", { lanes, flying: found[3], troubles: found[4] });
 }
 
 function showLanes(board) {

@@ -140,10 +140,12 @@ def _page(
     names = _named(form, wrong)
     values: dict[str, Any] = {"form": form, "wrong": names, "asks_code": asks_code, "sent": sent, "receipt": receipt}
     asked = [known] if (known := CARRIERS.get(form["carrier"])) else CARRIERS.values()
-    problem = t[said].format(hotline=" / ".join(each.hotline for each in asked)) if said else ""
+    hotline = " / ".join(each.hotline for each in asked)
+    problem = t[said].format(hotline=hotline) if said else ""
     html = template.render(
         t=t, lang=HTML_LANG[language], other=next(each for each in LANGUAGES if each != language),
-        other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), languages=LANGUAGES, problem=problem, **values,
+        other_lang=HTML_LANG, style=style, carriers=list(CARRIERS), languages=LANGUAGES, problem=problem,
+        hotline=hotline, **values,
     )  # fmt: skip
     headers = {
         "Content-Security-Policy": policy, "Cache-Control": "no-store", "Vary": "Accept-Language, Cookie",
