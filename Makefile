@@ -8,7 +8,8 @@ JOBS := 3
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
-unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
+# The last: 1,500 processes of the tests would each compile every module again.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test whole search check written figures pictures bench clean
 
@@ -85,7 +86,8 @@ $(VENV)/.runs: $(VENV)/.python pyproject.toml
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
+# A fifth of these modules is ever imported, and compiled then.
 $(VENV)/.tests: $(VENV)/.runs
 	@echo "== installing what the tests need"
-	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@$(PIP) --no-compile --no-build-isolation --editable '.[dev]'
 	@touch $@
