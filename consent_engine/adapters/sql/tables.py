@@ -63,16 +63,31 @@ MAKING = 0x434F4E53
 """The number of the advisory lock under which the tables are made; no other program should use it."""
 
 TABLES = MetaData()
-ORDERS = Table(
+
+
+def _records(name: str, *own: Column[Any] | Index) -> Table:
+    """Return a table of records, with the columns and indexes that it has beside those of all kinds."""
+    return Table(
+        name,
+        TABLES,
+        Column("id", String(28), primary_key=True),
+        Column("line", String(28), nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("links", Integer, nullable=False),
+        Column("gone", Boolean, nullable=False),
+        Column("state", String(20), nullable=False),
+        Column("evidence", String(20), nullable=False),
+        Column("head", String(64), nullable=False),
+        Column("record", Text, nullable=False),
+        Column("person", Text, nullable=True),
+        Column("effects", Text, nullable=True),
+        *own,
+    )
+
+
+ORDERS = _records(
     "orders",
-    TABLES,
-    Column("id", String(28), primary_key=True),
     Column("request_key", String(24), nullable=False, index=True),
-    Column("line", String(28), nullable=False, index=True),
-    Column("version", Integer, nullable=False),
-    Column("links", Integer, nullable=False),
-    Column("gone", Boolean, nullable=False),
-    Column("state", String(20), nullable=False),
     Column("agent", Text, nullable=False),
     Column("placed_by", Text, nullable=False),
     Column("plan", Text, nullable=False),
@@ -81,12 +96,8 @@ ORDERS = Table(
     Column("settled_at", BigInteger, nullable=False),
     Column("in_vain", Boolean, nullable=False),
     Column("outcomes", String(80), nullable=False),
-    Column("evidence", String(20), nullable=False),
-    Column("head", String(64), nullable=False),
     Column("offer", String(64), nullable=False),
-    Column("record", Text, nullable=False),
-    Column("person", Text, nullable=True),
-    Column("effects", Text, nullable=True),
+    Index("orders_line", "line"),
     Index("orders_placed", "placed_at", "id"),
     *(Index(f"orders_{name}", name, "placed_at", "id") for name in ("state", "agent", "plan")),
 )
@@ -96,18 +107,11 @@ OFFERS = Table(
     Column("hash", String(64), primary_key=True),
     Column("content", Text, nullable=False),
 )
-CALLS = Table(
+CALLS = _records(
     "calls",
-    TABLES,
-    Column("id", String(28), primary_key=True),
     Column("request_key", String(24), nullable=False, index=True),
     Column("recording_key", String(24), nullable=True, unique=True),
     Column("audio_key", String(24), nullable=True, unique=True),
-    Column("line", String(28), nullable=False, index=True),
-    Column("version", Integer, nullable=False),
-    Column("links", Integer, nullable=False),
-    Column("gone", Boolean, nullable=False),
-    Column("state", String(20), nullable=False),
     Column("carrier", String(20), nullable=False),
     Column("agent", Text, nullable=False),
     Column("placed_by", Text, nullable=False),
@@ -116,25 +120,14 @@ CALLS = Table(
     Column("violations", Text, nullable=False),
     Column("ever_violated", Text, nullable=False),
     Column("verdict", String(10), nullable=False),
-    Column("evidence", String(20), nullable=False),
-    Column("head", String(64), nullable=False),
-    Column("record", Text, nullable=False),
-    Column("person", Text, nullable=True),
-    Column("effects", Text, nullable=True),
+    Index("calls_line", "line"),
     Index("calls_started", "started_at", "id"),
     Index("calls_agent", "agent", "started_at", "id"),
     Index("calls_carrier", "carrier", "started_at", "id"),
 )
-RECORDS = Table(
+RECORDS = _records(
     "matters",
-    TABLES,
-    Column("id", String(28), primary_key=True),
     Column("kind", String(10), nullable=False),
-    Column("line", String(28), nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("links", Integer, nullable=False),
-    Column("gone", Boolean, nullable=False),
-    Column("state", String(20), nullable=False),
     Column("agent", Text, nullable=False),
     Column("plan", Text, nullable=False),
     Column("activated_at", BigInteger, nullable=False),
@@ -147,11 +140,6 @@ RECORDS = Table(
     Column("answer_by", BigInteger, nullable=False),
     Column("listed_at", BigInteger, nullable=False),
     Column("over_at", BigInteger, nullable=False),
-    Column("evidence", String(20), nullable=False),
-    Column("head", String(64), nullable=False),
-    Column("record", Text, nullable=False),
-    Column("person", Text, nullable=True),
-    Column("effects", Text, nullable=True),
     Index("matters_listed", "kind", "listed_at", "id"),
     Index("matters_open", "kind", "state", "answer_by", "id"),
 )
