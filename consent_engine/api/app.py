@@ -29,6 +29,7 @@ from consent_engine.api.routes import (
     orders,
     pauses,
     permits,
+    persons,
     plans,
     public_log,
     refusals,
@@ -43,7 +44,7 @@ from consent_engine.api.routes import (
     undeliverable,
     webhooks,
 )
-from consent_engine.api.service.brakes import Brake
+from consent_engine.api.service.brakes import Brake, LooksForReceipts
 from consent_engine.api.service.prometheus import Metrics
 from consent_engine.api.service.service import Front
 from consent_engine.api.web.install import install as install_pages
@@ -60,6 +61,7 @@ PARTS = (
     transcripts, undeliverable,
     tariff_versions, webhooks, health, metrics_endpoint,
     reports,
+    persons,
     reveals,
     docs,
     endings,
@@ -103,7 +105,7 @@ def create_app(
     # A redirect would repeat the requested address in its Location header.
     app.router.redirect_slashes = False
     app.state.bounds, app.state.front, app.state.metrics = bounds, front, metrics
-    app.state.codes = Brake()
+    app.state.codes, app.state.receipts = Brake(), LooksForReceipts()
     app.state.tariffs, app.state.checkpoint = Recent(bounds.tariffs_s), Recent(bounds.tariffs_s)
     install_pages(app, front, settings, rq_url)
     return app

@@ -15,6 +15,7 @@ from consent_engine.cli import (
     ops,
     pauses,
     permits,
+    persons,
     plans,
     reports,
     running,
@@ -55,6 +56,7 @@ app.command()(health.settings)
 app.command()(audit.audit)
 app.command()(evidence.evidence)
 app.command()(evidence.verify)
+app.command()(persons.receipt)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)
 app.command()(backup.rebuild)

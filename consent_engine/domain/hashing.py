@@ -33,6 +33,20 @@ def sha256(message: bytes) -> bytes:
     return hashed.digest()
 
 
+_LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: without I, L, O and U
+RECEIPT = re.compile(f"[{_LEGIBLE}]{{8}}")
+"""What `legible` makes."""
+_PAIRS = [one + other for one in _LEGIBLE for other in _LEGIBLE]
+
+
+def legible(text: str) -> str:
+    """The number that a person is given of a record: 40 bits of a hash, in 8 characters that are not mistaken for
+    others.
+    """
+    bits = int.from_bytes(sha256(text.encode())[:5])
+    return "".join([_PAIRS[bits >> shift & 1023] for shift in (30, 20, 10, 0)])
+
+
 def mac(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA-256 (RFC 2104). The key is hashed once.
 

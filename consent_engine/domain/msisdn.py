@@ -12,6 +12,8 @@ from consent_engine.errors import FieldError, Malformed
 SLOTS = 16384
 """The number of slots: as in Redis Cluster, and computed the same way."""
 
+DIGITS = 4
+"""How many last digits of a number tell its holder's receipt from others: those that a masked number shows."""
 _MAX_TEXT = 40
 _SEPARATORS = re.compile(r"(?<=[0-9])[ \t\-\u2010-\u2015\u2212]+(?=[0-9])")
 _WRITTEN = re.compile(r"(?:\+86|0086|86)?(1[3-9][0-9]{9})")

@@ -21,7 +21,7 @@ from consent_engine.domain.call.report import Report
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import HASH_LENGTH, mac
 from consent_engine.domain.lifecycle import State, advance
-from consent_engine.domain.line.line import Line, line_id
+from consent_engine.domain.line.line import Line, keyed, line_id
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.domain.order.event import chain, link
 from consent_engine.domain.order.order import Order
@@ -46,6 +46,7 @@ class Seal:
         self._line_of = lru_cache(maxsize=LINES_KNOWN)(partial(line_id, secret))
         self._keys = {kind: mac(secret.encode(), f"{noun} record".encode()) for kind, noun in _NOUNS.items()}
         self._line_key = mac(secret.encode(), b"line record")
+        self._receipt_of = partial(keyed, secret, "receipt")
 
     def of(self, record: Order | Call | Ending | Report) -> str:
         """The seal of a record as it stands: one keyed hash of its id, line, state, head and public links.
@@ -55,6 +56,12 @@ class Seal:
         parts = (record.id, record.line, record.state, record.head, *record.publics)
         content = "\n".join(parts).encode("utf-8", "surrogatepass")
         return b2a_base64(mac(self._keys[type(record)], content), newline=False)[:_LENGTH].decode()
+
+    def receipt(self, number: str, digits: str) -> str:
+        """The name under which a record is found by the number of its receipt and the last digits of its subscriber's:
+        without both nobody finds it, and without the secret nobody learns the digits from it.
+        """
+        return self._receipt_of(number, digits)
 
     def check(self, order: Order, kept: str | None) -> Order:
         """Return the order if its seal fits; raises BrokenRecord, also for one without a seal."""

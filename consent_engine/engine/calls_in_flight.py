@@ -182,11 +182,11 @@ def _of_report(outside: Outside, line: str, carrier: str, about: Sequence[str]) 
 _OF_REPORTS = frozenset({Purpose.REPORT, Purpose.REWARD, Purpose.CODE})
 _OF_LINES: Mapping[Purpose, Callable[[str, Sequence[str]], str]] = {
     Purpose.CLARIFICATION: lambda carrier, values: which_one(carrier, values[0], values[1:]),
-    Purpose.OPTED_OUT: lambda carrier, values: stopped(carrier, values[0]),
+    Purpose.OPTED_OUT: lambda carrier, values: stopped(carrier, *values),
     Purpose.HELP: lambda carrier, values: helped(carrier, values[0]),
     Purpose.HELD: lambda carrier, values: held(carrier, values[0], int(values[1])),
     Purpose.PROVE: lambda carrier, _: proof(carrier),
-    Purpose.MARKETING_FREE: lambda carrier, values: registered(carrier, values[0]),
+    Purpose.MARKETING_FREE: lambda carrier, values: registered(carrier, *values),
     Purpose.ENDED: lambda carrier, values: ended((carrier, *values)),
     Purpose.WITHDRAW_ASK: lambda carrier, values: withdraw_ask((carrier, *values)),
 }

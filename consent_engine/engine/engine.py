@@ -21,13 +21,14 @@ from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.offer.versions import Listed
 from consent_engine.domain.order.facts import CancelAsked, GiveUpAsked, ResendAsked, RetryAsked
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.seal import Seal
 from consent_engine.engine import listing
 from consent_engine.engine.api_keys import Keys
 from consent_engine.engine.call_book import CallBook
 from consent_engine.engine.catalogue import Catalogue, Shelf
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import Endings
-from consent_engine.engine.evidence import EvidenceFiles, Hands
+from consent_engine.engine.evidence import EvidenceFiles, Hands, Receipts
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, SuspicionId, deciding, held_of
 from consent_engine.engine.inspector import Inspector, Revealer
 from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, recording_event
@@ -95,6 +96,7 @@ class Engine:
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, to_number, self._all, registry)
         self.reveals = Revealer(registry, self.run)
         self.evidence = EvidenceFiles(store, self.reveals, registry.now, hands)
+        self.receipts = Receipts(store, Seal(secret), terms.reporting, registry.now)
         self.call_ms = pace.call_ms
         self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)

@@ -1,4 +1,5 @@
-"""Evidence of one order: a file that its reader checks with nothing but itself (`consent_engine/verify.py`).
+"""Evidence of one order: a file that its reader checks with nothing but itself (`consent_engine/verify.py`); and the
+receipt that its subscriber has.
 
 It is made from SQL alone: the links of the order, of its call and of its ending as they were kept and hashed, and what
 stands in no link: the plan in the catalogue, the texts of SMS, the log's proof. What is missing is said as missing.
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
+from consent_engine.domain.call.report import Report, ReportTerms
 from consent_engine.domain.call.transcript import SAID
 from consent_engine.domain.days import CHINA
 from consent_engine.domain.decide.sms_texts import sent
@@ -21,12 +23,14 @@ from consent_engine.domain.log.witness import Witness, quorum
 from consent_engine.domain.offer.versions import Listed, Sale, versions_of
 from consent_engine.domain.order.event import publics_of
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.receipt import LASTS_MS, Receipt, ReceiptNotFound, Writer
+from consent_engine.domain.seal import Seal
 from consent_engine.engine.inspector import Revealer
 from consent_engine.engine.publishing import proof
 from consent_engine.errors import ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import Store
 from consent_engine.ports.public_log import PublicLog
-from consent_engine.ports.queries import OrderKept
+from consent_engine.ports.queries import OrderKept, StandingRestriction
 from consent_engine.verify import (
     FORMAT,
     Catalogued,
@@ -99,6 +103,33 @@ class EvidenceFiles:
         hands = self._hands()
         found = proven(kept, self._store.log.public, quorum(hands.witnesses)) if self._store.log else NOT_YET
         return signed(file_of(kept, by, self._now(), as_of, found, hands.keys), hands.signers)
+
+
+class Receipts:
+    """Finds receipts, in SQL alone. seal: that of the records · terms: for how long data are kept, and the days"""
+
+    def __init__(self, store: Store, seal: Seal, terms: ReportTerms, now: Callable[[], Millis]) -> None:
+        self._store = store
+        self._seal = seal
+        self._terms = terms
+        self._now = now
+
+    def find(self, number: str, digits: str) -> Receipt:
+        """Return the receipt with this number, of a subscriber whose number ends with these digits. Raises
+        ReceiptNotFound, which does not say what was wrong, and ArchiveUnavailable.
+        """
+        now = self._now()
+        name = self._seal.receipt(number, digits)
+        found = self._store.queries.evidence.receipted(name, now - LASTS_MS)
+        write = Writer(now, digits, self._terms.days, self._terms.keep)
+        match found:
+            case OrderKept():
+                return write.of_order(found.order, found.ending)
+            case Report():
+                return write.of_report(found)
+            case StandingRestriction():
+                return write.of_refusal(found.line, found.restriction)
+        raise ReceiptNotFound("no receipt with this number and these digits, of the last 24 months")
 
 
 def file_of(

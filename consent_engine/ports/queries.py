@@ -215,11 +215,20 @@ class OrderKept(Struct, frozen=True):
     leaves: Mapping[str, Sequence[tuple[int, str]]]
 
 
+Receipted = OrderKept | Report | StandingRestriction
+"""A record that its subscriber has a receipt of."""
+
+
 class EvidenceQueries(Protocol):
-    """What evidence of an order is made from."""
+    """What evidence of an order, and receipts, are made from."""
 
     def of(self, order: str) -> OrderKept | None:
         """Return all of an order; None where SQL does not have it. Raises BrokenRecord where a record is damaged."""
+
+    def receipted(self, name: str, since: Millis) -> Receipted | None:
+        """Return the record that is found by its receipt under this name (`Seal.receipt`), where it began from `since`;
+        a restriction as long as it stands. Raises BrokenRecord where it is damaged.
+        """
 
 
 class Queries(Protocol):

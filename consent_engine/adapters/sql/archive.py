@@ -93,13 +93,14 @@ class SqlRecords(SqlKept[Report | Ending]):
             own = {
                 **_OF_AN_ENDING, "door": case.door.value, "proposed": case.proposed.value, "found": record.found.value,
                 "carrier": case.carrier, "reward": record.reward.value, "answer_by": case.answer_by,
+                "receipt": self._receipt(record.number, record.person.msisdn),
             }  # fmt: skip
         else:
             doc = record.doc
             owner, listed_at, evidence = Owner.ENDING, doc.asked_at, Evidence.SERVICE
             own = {
                 **_OF_A_REPORT, "agent": doc.agent, "plan": doc.plan, "activated_at": doc.activated_at,
-                "soon": record.is_soon,
+                "soon": record.is_soon, "receipt": None,
             }  # fmt: skip
         return {
             "kind": owner.value, "listed_at": listed_at, "over_at": record.over_at, "evidence": evidence.value, **own,
@@ -241,7 +242,8 @@ class SqlArchive(SqlKept[Order], Archive):
             return self.table_of(owner).let_go_in(connection, heads)
 
     def _columns(self, record: Order, fields: Mapping[str, str]) -> Mapping[str, Any]:
-        return {**columns_of(record), "content": fields.get("offer", "")}
+        receipt = self._receipt(record.receipt, record.person.msisdn)
+        return {**columns_of(record), "receipt": receipt, "content": fields.get("offer", "")}
 
     def _write(
         self, connection: Connection, rows: Sequence[Mapping[str, Any]], standing: Mapping[str, Any]

@@ -29,10 +29,10 @@ def bulk(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
 
 FROZEN = frozenset({
     "id", "kind", "request_key", "line", "agent", "placed_by", "plan", "carrier", "placed_at", "started_at",
-    "activated_at", "listed_at", "offer",
+    "activated_at", "listed_at", "offer", "receipt",
 })  # fmt: skip
 """Columns that follow from a record's first link, or are its key: they never change, and are not written anew. SQLite
-would take them out of each of their indexes and put them back.
+would take them out of each of their indexes and put them back; and a receipt that was erased would come back.
 """
 
 

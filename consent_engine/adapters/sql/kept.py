@@ -23,6 +23,7 @@ from consent_engine.adapters.sql.rows import fields_of, row_of
 from consent_engine.adapters.sql.tables import among
 from consent_engine.domain.canonical_json import Reader
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.msisdn import DIGITS
 from consent_engine.domain.order.event import chain, publics_of
 from consent_engine.domain.order.retention import Evidence, Retention
 from consent_engine.domain.seal import Seal, opened
@@ -107,6 +108,11 @@ class SqlKept(Generic[K]):
         """Return the row of a record, with what is written beside it. Raises BrokenRecord."""
         record = self._read(fields, owner)
         return {**row_of(record, fields, gone=gone), **self._columns(record, fields)}
+
+    def _receipt(self, number: str, msisdn: str) -> str | None:
+        """Return the name under which a record is found by its receipt; None where its person part is erased."""
+        seal = self._database.seal
+        return seal.receipt(number, msisdn[-DIGITS:]) if seal is not None and msisdn else None
 
     def let_go_in(self, connection: Connection, heads: Mapping[str, tuple[int, str]]) -> set[str]:
         """As `Archive.let_go`, in a transaction that holds the log's head: no scribe writes a row meanwhile."""
@@ -234,8 +240,8 @@ class SqlKept(Generic[K]):
         return persons, whole
 
 
-_BESIDE = frozenset({"record", "person", "effects", "content", "publics"})
-"""The columns of the record itself, and what goes beside its row."""
+_BESIDE = frozenset({"record", "person", "effects", "content", "publics", "receipt"})
+"""The columns of the record itself and of its person, and what goes beside its row."""
 
 
 class Fit(Enum):

@@ -9,13 +9,15 @@ from sqlalchemy import Connection, delete
 from consent_engine.adapters.sql.bulk import bulk
 from consent_engine.adapters.sql.tables import LINES, RESTRICTIONS, among
 from consent_engine.domain.canonical_json import Reader, compact
-from consent_engine.domain.line.restriction import Restriction
+from consent_engine.domain.line.restriction import Restriction, receipt_of
+from consent_engine.domain.msisdn import DIGITS
+from consent_engine.domain.seal import Seal
 from consent_engine.ports import LineKept
 
 log = logging.getLogger(__name__)
 
 
-def keep_lines(connection: Connection, lines: Mapping[str, LineKept]) -> None:
+def keep_lines(connection: Connection, lines: Mapping[str, LineKept], seal: Seal | None) -> None:
     """Write lines, and what stands on them, in place of what is here of them; delete those that the store has no more.
 
     The caller holds the log's head: no other scribe may write an earlier state later.
@@ -31,11 +33,12 @@ def keep_lines(connection: Connection, lines: Mapping[str, LineKept]) -> None:
         if (kept := lines[each]).fields
     ]
     bulk(connection, LINES, rows, anew=True)
-    standing = [row for each in names for row in _restrictions(each, lines[each].fields)]
+    standing = [row for each in names for row in _restrictions(each, lines[each].fields, seal)]
     bulk(connection, RESTRICTIONS, standing)
 
 
-def _restrictions(line: str, fields: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _restrictions(line: str, fields: Mapping[str, str], seal: Seal | None) -> Iterator[dict[str, Any]]:
+    digits = fields.get("msisdn", "")[-DIGITS:]
     for name, kept in fields.items():
         if name[:2] == "r:":
             try:
@@ -50,6 +53,7 @@ def _restrictions(line: str, fields: Mapping[str, str]) -> Iterator[dict[str, An
                 "since": found.since,
                 "until": found.until,
                 "waits": found.is_undecided,
+                "receipt": seal.receipt(receipt_of(line, found.name), digits) if seal and digits else None,
             }
 
 

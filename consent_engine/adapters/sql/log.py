@@ -97,7 +97,7 @@ class SqlWriting(Writing):
         return self._archive.table_of(owner).keep_in(self._connection, owner, records, gone=gone)
 
     def lines(self, lines: Mapping[str, LineKept]) -> None:
-        keep_lines(self._connection, lines)
+        keep_lines(self._connection, lines, self._archive.seal)
 
     def plans(self, kept: PlansKept) -> None:
         say(self._connection, PROOF, kept.secret)

@@ -4,7 +4,8 @@ orders, calls     one row for each: columns for lists, searches and sums, and th
                   the record as the store kept them (doc, events, state, head, ...), `person`, its person parts (NULL
                   once they are erased), and `effects`, those that are pending. links: how long its chain is · gone:
                   the store has let it go, and it is read here alone · recording_key, audio_key: the keys that a call's
-                  recording is reserved under, unique
+                  recording is reserved under, unique · receipt: a keyed hash of the number of its receipt and the last
+                  four digits of its subscriber's; NULL once the person is erased
 matters           reports of calls, and endings, likewise; listed_at: when it came
 offers            the offers that orders share, each once, by hash
 lines             numbers, each as the store kept it, with its unread messages
@@ -49,7 +50,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-SCHEMA = "5"
+SCHEMA = "6"
 """The one format that is read; a change of it raises this number."""
 SIZE = "log"
 """The row of `archive_meta` that counts the entries of the log. An append locks it, so that one runs at a time."""
@@ -96,6 +97,7 @@ ORDERS = _records(
     Column("settled_at", BigInteger, nullable=False),
     Column("in_vain", Boolean, nullable=False),
     Column("outcomes", String(80), nullable=False),
+    Column("receipt", String(24), nullable=True, index=True),
     Column("offer", String(64), nullable=False),
     Index("orders_line", "line"),
     Index("orders_placed", "placed_at", "id"),
@@ -140,6 +142,7 @@ RECORDS = _records(
     Column("answer_by", BigInteger, nullable=False),
     Column("listed_at", BigInteger, nullable=False),
     Column("over_at", BigInteger, nullable=False),
+    Column("receipt", String(24), nullable=True, index=True),
     Index("matters_listed", "kind", "listed_at", "id"),
     Index("matters_open", "kind", "state", "answer_by", "id"),
 )
@@ -159,6 +162,7 @@ RESTRICTIONS = Table(
     Column("since", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("waits", Boolean, nullable=False),
+    Column("receipt", String(24), nullable=True, index=True),
     Index("restrictions_since", "kind", "since", "line", "name"),
 )
 PLANS = Table("plans", TABLES, Column("code", String(200), primary_key=True), Column("kept", Text, nullable=False))

@@ -18,6 +18,7 @@ from consent_engine.domain.admission.call_request import AgentMismatch
 from consent_engine.domain.call.errors import CallNotFound, ReportNotFound
 from consent_engine.domain.defects import place_of
 from consent_engine.domain.line.proof_code import CodeWrong, TooManyCodes
+from consent_engine.domain.receipt import TooManyLooks
 from consent_engine.errors import (
     Backdated,
     ConfirmationTooLong,
@@ -126,6 +127,7 @@ STATUS: dict[type[ConsentError], HTTPStatus] = {
     LanguageUnavailable: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyResends: HTTPStatus.TOO_MANY_REQUESTS,
     TooManyCodes: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyLooks: HTTPStatus.TOO_MANY_REQUESTS,
     CodeWrong: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

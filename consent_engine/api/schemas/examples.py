@@ -89,6 +89,7 @@ FORMS: dict[str, Any] = {
     "RetryStuck": {"lane": "activation", "reason": "BSS answered 500", "plan": "5g-smart-199"},
     "CancelStuck": {"lane": "sms", "reason": "gateway answered 503", "why": "the gateway is given up"},
     "AskAgain": {"reason": "gateway answered 404", "plan": "5g-smart-199"},
+    "FindReceipt": {"number": "7QK2M9RT", "last_four": "8000"},
     "RevealOrder": {"reason": "the regulator asks for this order"},
     "StopOrGo": {"to": "gateway", "name": "kannel", "reason": "its operator works on it until 18:00"},
     "SearchRefusals": {"msisdn": "+8613800138000"},

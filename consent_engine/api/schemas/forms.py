@@ -1,6 +1,7 @@
 """Forms of the bodies sent to us, other than the order itself; and reading them with all their errors at once."""
 
 from typing import Annotated, Literal, TypeVar
+from unicodedata import normalize
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +24,7 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.form_errors import field_errors, in_our_words
+from consent_engine.domain.hashing import RECEIPT
 from consent_engine.engine.held_replies import ID as HELD_ID
 from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED
@@ -290,6 +292,31 @@ class RevealOrder(StrictForm):
     """The reason why the number of an order must be seen."""
 
     reason: Reasoned = Field(examples=["the regulator asks for this order"])
+
+
+def _receipt_number(text: str) -> str:
+    """Return the number of a receipt in any usual spelling: small letters, and those that are taken for digits."""
+    said = normalize("NFKC", text).upper().translate(_TAKEN_FOR)
+    if RECEIPT.fullmatch(said) is None:
+        raise PydanticCustomError("invalid_receipt", "must be the 8 characters of a receipt's number")
+    return said
+
+
+_TAKEN_FOR = str.maketrans("OIL", "011", " -")
+
+
+class FindReceipt(StrictForm):
+    """The number of a receipt, as an SMS said it, and the last four digits of the number that the SMS came to."""
+
+    number: Annotated[str, Field(max_length=40, examples=["7QK2M9RT"]), AfterValidator(_receipt_number)]
+    last_four: Annotated[str, Field(pattern=r"^[0-9]{4}$", examples=["8000"])]
+
+
+class EraseNumber(StrictForm):
+    """A person whose data are to be erased, and the ground: their own request, an order of a court."""
+
+    msisdn: Number
+    ground: Reasoned = Field(examples=["the subscriber asked for it at the hotline on 2026-12-01"])
 
 
 class StopOrGo(StrictForm):

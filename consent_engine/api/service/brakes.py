@@ -1,4 +1,6 @@
-"""Brakes: limits on how often an address may request an SMS. Counted per process; a proxy can count for all of them."""
+"""Brakes: limits on how often an address may request an SMS, or look for a receipt. Counted per process; a proxy can
+count for all of them.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,27 +12,46 @@ from starlette.requests import Request
 
 from consent_engine.api.service.service import front_of
 from consent_engine.domain.line.proof_code import CodesUsedUp
+from consent_engine.domain.receipt import Receipt, TooManyLooks
 from consent_engine.engine.report_book import CodeAsked
+from consent_engine.errors import ConsentError
 
 MOST_CODES, CODES_S = 10, 600.0
 """Most codes for one address, in this many seconds."""
+MOST_LOOKS, LOOKS_S = 5, 3_600.0
+"""Most looks for one receipt: who knows its number alone would try its four digits for years."""
 MOST_ADDRESSES = 10_000
 _NETWORK_BITS, _SITE_BITS, SITE = {4: 32, 6: 64}, {4: 24, 6: 48}, 4
 """An IPv4 address or an IPv6 /64 counts as one address; a /24 or /48, all of which one customer may hold, may request
 SITE times as many codes."""
 
 
-class Brake:
-    """Counts requests by address. When full, it first forgets the address that was quiet longest."""
+def _codes_used_up() -> ConsentError:
+    return CodesUsedUp("too many codes were asked for from this address: wait ten minutes")
 
-    def __init__(self, most: int = MOST_CODES, span_s: float = CODES_S, clock: Callable[[], float] = monotonic) -> None:
+
+def _looked() -> ConsentError:
+    return TooManyLooks("receipts were looked for too often: wait an hour, or call the hotline")
+
+
+class Brake:
+    """Counts requests by address, or by another name. When full, it first forgets the one that was quiet longest.
+
+    refused: the error for too many
+    """
+
+    def __init__(
+        self, most: int = MOST_CODES, span_s: float = CODES_S, clock: Callable[[], float] = monotonic,
+        refused: Callable[[], ConsentError] = _codes_used_up,
+    ) -> None:  # fmt: skip
+        self._refused = refused
         self._most = most
         self._span_s = span_s
         self._clock = clock
         self._seen: dict[str, deque[float]] = {}
 
     def count(self, address: str) -> None:
-        """Count one more request. Raises CodesUsedUp when that is too many. An IPv6 /64 counts as one address, and all
+        """Count one more request. Raises `refused` when that is too many. An IPv6 /64 counts as one address, and all
         addresses of a /48 or an IPv4 /24 share a limit: its holder would otherwise have 65,536 addresses, or 256.
         """
         now = self._clock()
@@ -44,7 +65,7 @@ class Brake:
         while len(self._seen) > MOST_ADDRESSES:
             self._seen.pop(next(iter(self._seen)))
         if full:
-            raise CodesUsedUp("too many codes were asked for from this address: wait ten minutes")
+            raise self._refused()
 
     def _lately(self, name: str, now: float) -> deque[float]:
         """Take out the recent requests of a name: once put back, they are the newest entry."""
@@ -74,6 +95,20 @@ def _whose(address: str) -> tuple[tuple[str, int], ...]:
     ip = getattr(ip, "ipv4_mapped", None) or ip
     kinds = ((_NETWORK_BITS[ip.version], 1), (_SITE_BITS[ip.version], SITE))
     return tuple((f"{int(ip) >> ip.max_prefixlen - bits:x}/{bits}/{ip.version}", times) for bits, times in kinds)
+
+
+class LooksForReceipts:
+    """Brakes on looking for receipts: nobody finds one by trying. By address; and by number, whatever addresses ask."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._by_address = Brake(MOST_CODES, CODES_S, clock, _looked)
+        self._by_number = Brake(MOST_LOOKS, LOOKS_S, clock, _looked)
+
+    async def find(self, request: Request, number: str, digits: str) -> Receipt:
+        """Return a receipt. Raises TooManyLooks, ReceiptNotFound and ArchiveUnavailable."""
+        self._by_address.count(request.client.host if request.client else "")
+        self._by_number.count(number)
+        return await front_of(request).ask(lambda engine: engine.receipts.find(number, digits))
 
 
 async def send_code(request: Request, asked: CodeAsked) -> str:

@@ -18,6 +18,7 @@ from consent_engine.api.web import (
     missing,
     order_page,
     pages,
+    receipt_page,
     report_page,
     reports_page,
     review,
@@ -28,7 +29,7 @@ from consent_engine.config.settings import Settings
 
 PAGES = (
     pages, board, finding, flow, held, order_page, evidence_page, desk, review, audit, help_page, report_page,
-    reports_page,
+    receipt_page, reports_page,
 )  # fmt: skip
 KNOWN_S = 1.0
 """Pages show pauses that are at most this many seconds old."""

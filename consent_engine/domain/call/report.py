@@ -15,12 +15,10 @@ from consent_engine.domain.call.hash_chain import ChainedRecord, Form, PersonPar
 from consent_engine.domain.canonical_json import Reader, Rows
 from consent_engine.domain.days import CHINA, Calendar, Days, later
 from consent_engine.domain.effects import Millis
-from consent_engine.domain.hashing import sha256
+from consent_engine.domain.hashing import legible
 from consent_engine.domain.line.line import ReportedCall, keyed
 from consent_engine.domain.msisdn import Msisdn, slot
 from consent_engine.domain.order.retention import Retention
-
-_NUMBERED = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class ReportDoor(StrEnum):
@@ -155,7 +153,7 @@ class Report(ChainedRecord[ReportReceived, ReportPerson, ReportEvent], frozen=Tr
 
     @property
     def number(self) -> str:
-        """The number that the reporter is given: 8 characters that are not mistaken for others."""
+        """The number of its receipt, which its reporter is given."""
         return number_of(self.id)
 
     @property
@@ -201,8 +199,7 @@ def number_of(report: str) -> str:
     >>> number_of("0ce7" + "0" * 24)
     'MMZYCG69'
     """
-    bits = int.from_bytes(sha256(f"report:{report}".encode())[:5])
-    return "".join(_NUMBERED[bits >> shift & 31] for shift in range(35, -1, -5))
+    return legible(f"report:{report}")
 
 
 OWN_DAYS = 15

@@ -17,7 +17,7 @@ from consent_engine.domain.interpret.correlate import Reading
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.entries import Unread
 from consent_engine.domain.line.line import Line
-from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS
+from consent_engine.domain.line.restriction import SUSPICION_LASTS_MS, Kind, name_of, receipt_of
 from consent_engine.domain.order.facts import Replied
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.confirmation_fields import elements, has_early_fee, leaving
@@ -56,13 +56,18 @@ def language_of(orders: Iterable[Order]) -> str:
 
 def of_the_line(line: Line, keyword: Keyword, carrier: str, language: str, at: Millis) -> Put:
     """Return the answer to a message that no order answers."""
-    until = (str(at + SUSPICION_LASTS_MS),) if keyword is Keyword.HOLD else ()
-    return Put(sms_effect(_PURPOSES[keyword], line.version), at, Pending(about=(carrier, language, *until)))
+    said: tuple[str, ...] = ()
+    if keyword is Keyword.HOLD:
+        said = (str(at + SUSPICION_LASTS_MS),)
+    elif keyword is Keyword.STOP:
+        said = (receipt_of(line.id, name_of(Kind.REFUSED, carrier)),)
+    return Put(sms_effect(_PURPOSES[keyword], line.version), at, Pending(about=(carrier, language, *said)))
 
 
 def registered(line: Line, carrier: str, language: str, at: Millis) -> Put:
     """Return the answer to the marketing-free word."""
-    return Put(sms_effect(Purpose.MARKETING_FREE, line.version), at, Pending(about=(carrier, language)))
+    receipt = receipt_of(line.id, name_of(Kind.MARKETING_FREE, carrier))
+    return Put(sms_effect(Purpose.MARKETING_FREE, line.version), at, Pending(about=(carrier, language, receipt)))
 
 
 def which_one(line: Line, orders: Sequence[Order], at: Millis) -> Put:

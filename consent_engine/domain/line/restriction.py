@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.canonical_json import Rows
 from consent_engine.domain.effects import Millis
+from consent_engine.domain.hashing import legible
 
 EVERY_CARRIER = "*"
 SUSPICION_LASTS_MS = 24 * 3_600_000
@@ -150,6 +151,11 @@ _ROWS = Rows(Restriction, least=3, named=3)
 
 def name_of(kind: Kind, carrier: str, plan: str = "") -> str:
     return f"{_PREFIX[kind]}{carrier}/{plan}" if plan else f"{_PREFIX[kind]}{carrier}"
+
+
+def receipt_of(line: str, name: str) -> str:
+    """Return the number of the receipt of a refusal or registration, which its subscriber is given."""
+    return legible(f"refusal:{line}:{name}")
 
 
 def is_lasting(name: str) -> bool:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from consent_engine.domain.effects import Millis, Pending, Purpose, read_effects, sms_effect
 from consent_engine.domain.grammar import Reason
-from consent_engine.domain.hashing import digest, sha256
+from consent_engine.domain.hashing import digest, legible
 from consent_engine.domain.lifecycle import SETTLING, STAGES, State, Trigger, advance
 from consent_engine.domain.order.agreement import Doc, Person
 from consent_engine.domain.order.details import (
@@ -203,9 +203,8 @@ class Order(Struct, frozen=True):
 
     @property
     def receipt(self) -> str:
-        """The receipt number for the subscriber's own record: 8 characters that are not mistaken for others."""
-        bits = int.from_bytes(sha256(f"receipt:{self.id}".encode())[:5])
-        return "".join([_RECEIPT[bits >> shift & 1023] for shift in (30, 20, 10, 0)])
+        """The number of its receipt, which its subscriber is given."""
+        return legible(f"receipt:{self.id}")
 
     @property
     def needs_code(self) -> bool:
@@ -295,9 +294,6 @@ _OF_CALLS: Mapping[WithCall, Because] = {
     WithCall.AGREED_LATE: Because.OTHER_CALL,
 }
 _ERASED = Person("", "", {})
-_LEGIBLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: without I, L, O and U
-_RECEIPT = [one + other for one in _LEGIBLE for other in _LEGIBLE]
-"""All pairs of these digits: ten bits of a receipt each."""
 
 
 def opened(doc: Doc, person: Person, line: str, salt: str) -> tuple[Order, dict[str, str]]:

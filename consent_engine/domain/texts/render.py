@@ -178,14 +178,14 @@ def which_one(carrier: str | None, language: str, choices: Sequence[str]) -> str
     )
 
 
-def stopped(carrier: str | None, language: str) -> str:
+def stopped(carrier: str | None, language: str, receipt: str) -> str:
     """Return the answer to STOP from a number without an open order; without a carrier, all are refused."""
-    return _render(language, STOPPED, **_carrier(carrier, language))
+    return _render(language, STOPPED, **_carrier(carrier, language), receipt=receipt)
 
 
-def registered(carrier: str | None, language: str) -> str:
+def registered(carrier: str | None, language: str, receipt: str) -> str:
     """Return the answer to the word that registers a number as marketing-free."""
-    return _render(language, Purpose.MARKETING_FREE, **_carrier(carrier, language))
+    return _render(language, Purpose.MARKETING_FREE, **_carrier(carrier, language), receipt=receipt)
 
 
 def held(carrier: str | None, language: str, until: Millis) -> str:

@@ -32,6 +32,7 @@ MOST_OF_OTHERS = 3
 """As many as the other texts should take: a plan with a long name is not refused for it."""
 
 _CODE, _RECEIPT, _SOME_DAY = "888", "00000000", "2025-12-27 23:59"
+_RECEIPT = "7QK2M9RT"
 _AT: Millis = 1_766_851_199_000
 """27 December, 23:59 in China: no instant of a year takes more characters."""
 _DAYS: Millis = 90 * 86_400_000
@@ -79,10 +80,10 @@ def of_plan(plan: Plan, window: Millis, free_exit: Millis = 0) -> Iterator[Shown
 def of_carrier(carrier: str) -> Iterator[Shown]:
     """Yield every text that names no plan, in both languages."""
     for language in (CHINESE, ENGLISH):
-        yield Shown("opted_out, no order", language, stopped(carrier, language))
+        yield Shown("opted_out, no order", language, stopped(carrier, language, _RECEIPT))
         yield Shown("held, no order", language, held(carrier, language, _AT))
         yield Shown("help, no order", language, helped(carrier, language))
-        yield Shown("marketing_free", language, registered(carrier, language))
+        yield Shown("marketing_free", language, registered(carrier, language, _RECEIPT))
         for name, values in EXAMPLES[language].items():
             yield Shown(name, language, of_report(carrier, (named(name, language), *values)))
 

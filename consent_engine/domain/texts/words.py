@@ -111,10 +111,10 @@ _CHINESE: dict[str, str] = {
     ),
     Purpose.LATE: "{{ over }}，本次回复不影响办理结果：该业务未办理，不收费。",
     Purpose.DECLINED: (
-        "已按您的回复不办理“{{ name }}”，不收费，{{ cool_off }}不再向您推荐该业务。" + _STOP_FREE
+        "已按您的回复不办理“{{ name }}”，不收费，{{ cool_off }}不再向您推荐该业务。凭证号{{ receipt }}。" + _STOP_FREE
     ),
     Purpose.OPTED_OUT: (
-        "已登记您的拒绝，" + _REFUSED +
+        "已登记您的拒绝，凭证号{{ receipt }}。" + _REFUSED +
         "{% if still_active %}您此前确认的“{{ name }}”仍有效，退订：{{ unsubscribe }}。"
         "{% else %}“{{ name }}”不办理，不收费。{% endif %}"
     ),
@@ -136,14 +136,14 @@ _CHINESE: dict[str, str] = {
     ),
     Purpose.FAILURE: "很抱歉，您确认的“{{ name }}”未能办理成功，不收费，您原有业务不变，无需回复。",
     Purpose.MARKETING_FREE: (
-        "已为您登记“免营销”，即时生效，我公司不再向您拨打营销电话。您在用的业务不受影响。"
+        "已为您登记“免营销”，凭证号{{ receipt }}，即时生效，我公司不再向您拨打营销电话。您在用的业务不受影响。"
         "{% if hotline %}如接到营销来电，可拨打{{ hotline }}举报。{% endif %}"
     ),
     WHICH_ONE: (
         "您有{{ n }}项业务待确认，均未办理。{{ choices }}。办理请逐项回复“是+编号”（如“是{{ example }}”），"
         "不办理回复“否+编号”；其他回复或不回复均不办理。不愿再接营销来电，回复TD。回复免费。"
     ),
-    STOPPED: "已登记您的拒绝，" + _REFUSED + "您在用的业务不受影响。",
+    STOPPED: "已登记您的拒绝，凭证号{{ receipt }}。" + _REFUSED + "您在用的业务不受影响。",
     HELD_LINE: (
         "已收到您的回复，现已停止向您拨打营销电话。"
         "我公司将于{{ deadline }}前人工核实，逾期即视为您已拒绝。您也可直接回复TD拒绝，回复免费。"
@@ -233,10 +233,10 @@ _ENGLISH: dict[str, str] = {
     Purpose.LATE: "{{ over }}; this reply changes nothing. It is not active and costs nothing. ",
     Purpose.DECLINED: (
         "as you replied, {{ name }} is not set up and costs nothing. We will not offer it to you "
-        "{{ cool_off }}. No more sales calls: reply TD, free. "
+        "{{ cool_off }}. Receipt {{ receipt }}. No more sales calls: reply TD, free. "
     ),
     Purpose.OPTED_OUT: (
-        "your refusal is recorded. No more sales calls or sales SMS from us. "
+        "your refusal is recorded. Receipt {{ receipt }}. No more sales calls or sales SMS from us. "
         "{% if still_active %}{{ name }}, which you confirmed, continues; to end it: {{ unsubscribe }}. "
         "{% else %}{{ name }} is not set up and costs nothing. {% endif %}"
     ),
@@ -267,15 +267,18 @@ _ENGLISH: dict[str, str] = {
         "services stay as they are. No reply is needed. "
     ),
     Purpose.MARKETING_FREE: (
-        "you are registered as marketing-free from now on: no sales calls from us. The services you use "
-        "continue. {% if hotline %}To report a sales call, call {{ hotline }}. {% endif %}"
+        "you are registered as marketing-free from now on: no sales calls from us. Receipt {{ receipt }}. "
+        "The services you use continue. {% if hotline %}To report a sales call, call {{ hotline }}. {% endif %}"
     ),
     WHICH_ONE: (
         "{{ n }} requests await your reply, none is set up. {{ choices }}. For each, reply Y and its number to accept "
         "(e.g. Y{{ example }}), N and its number to decline; any other reply or none means no. No more sales calls: "
         "TD. Replies are free. "
     ),
-    STOPPED: "your refusal is recorded. No more sales calls or sales SMS from us. The services you use continue. ",
+    STOPPED: (
+        "your refusal is recorded. Receipt {{ receipt }}. No more sales calls or sales SMS from us. "
+        "The services you use continue. "
+    ),
     HELD_LINE: (
         "we have your reply and have stopped sales calls to you. A person will read it by {{ deadline }}; if not, it "
         "counts as a refusal. To refuse now reply TD, free. "
