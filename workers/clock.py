@@ -7,7 +7,10 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import monotonic
+
+from msgspec.structs import replace
 
 from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.effects import Lane, Millis
@@ -15,8 +18,8 @@ from consent_engine.engine.engine import Engine
 from consent_engine.engine.metrics import ASKED_WITHIN_MS, Health, health_of, targets_of
 from consent_engine.engine.slice import TICK_S
 from consent_engine.errors import ArchiveUnavailable
-from consent_engine.ports import LaneDepth, Registry
-from consent_engine.ports.endpoints import BSS, field_of
+from consent_engine.ports import LaneDepth
+from consent_engine.ports.endpoints import BSS, EndpointKnown
 from workers.jobs import SLICE_S, result_of
 
 log = logging.getLogger(__name__)
@@ -28,72 +31,73 @@ LATE_MS = 2_000
 """How much later than it may last a call of an outage may be recorded."""
 
 
+Then = Callable[[], object]
+
+
 def tell_outages(engine: Engine) -> None:
     """Log outages and their ends that no worker has logged yet, by what all have heard; after an end, what waits for a
     retry waits no longer, and what is in doubt no longer than a gateway's reports take. Raises StoreUnavailable.
     """
     registry = engine.registry
-    now = registry.now()
-    for each in health_of(registry.counted(), targets_of(engine.outside), now):
-        if each.logged and each.answered > each.logged:
-            _ended(engine, each, now)
-        elif each.refusing and not each.refusal_logged:
-            _refuses(registry, each)
-        elif each.is_down and not each.logged:
-            _began(registry, each)
-        _see_to_doubts(engine, each, now)
+    for each in health_of(registry, targets_of(engine.outside), registry.now()):
+        known, tell = _outage(engine, each)
+        known, see_to = _doubts(engine, each, known)
+        # The worker whose change is kept does what belongs to it: the others see that it was done.
+        if known is not each.known and registry.know(each.target, each.known, known):
+            tell()
+            see_to()
 
 
-def _began(registry: Registry, health: Health) -> None:
-    # The worker that keeps the instant logs it: the others see that it was logged.
-    if registry.mark(field_of(health.target, "told"), health.since):
-        log.warning(
-            "%s has not answered since %s, %.0f%% of calls fail: consent doctor; nothing is lost meanwhile",
-            health.words, _clock(health.since), 100 * health.failed_share,
-        )  # fmt: skip
+def _nothing() -> None:
+    """Do nothing."""
 
 
-def _refuses(registry: Registry, health: Health) -> None:
-    registry.mark(field_of(health.target, "told"), health.since)  # its end is logged once, whichever way it began
-    if registry.mark(field_of(health.target, "told_refusing"), health.since):
-        log.warning(
-            "%s is refusing our account, and has taken nothing since %s: consent doctor; nothing is lost meanwhile",
-            health.words, _clock(health.since),
-        )  # fmt: skip
+def _outage(engine: Engine, health: Health) -> tuple[EndpointKnown, Then]:
+    """Return what is known once an outage, or its end, is logged, and what does so."""
+    known = health.known
+    if known.logged and known.answered > known.logged:
+        return replace(known, logged=0, refusal_logged=0), partial(_ended, engine, health)
+    since, line = _clock(known.since), "%s %s: consent doctor; nothing is lost meanwhile"
+    if health.refusing and not known.refusal_logged:  # its end is logged once, whichever way it began
+        said = f"is refusing our account, and has taken nothing since {since}"
+        new = replace(known, logged=known.logged or known.since, refusal_logged=known.since)
+        return new, partial(log.warning, line, health.words, said)
+    if health.is_down and not known.logged:
+        said = f"has not answered since {since}, {health.failed_share:.0%} of calls fail"
+        return replace(known, logged=known.since), partial(log.warning, line, health.words, said)
+    return known, _nothing
 
 
-def _ended(engine: Engine, health: Health, now: Millis) -> None:
-    engine.registry.unmark(field_of(health.target, "told_refusing"))
-    if not engine.registry.unmark(field_of(health.target, "told")):
-        return
+def _ended(engine: Engine, health: Health) -> None:
     # Those that another one has not taken are tried once too early: that costs a call.
-    lane = Lane.ACTIVATION if health.target.to == BSS else Lane.SMS
+    lane, known, now = Lane.ACTIVATION if health.target.to == BSS else Lane.SMS, health.known, health.now
     count = engine.lanes.bring_forward(lane, now + OVER_MS, now + ASKED_WITHIN_MS, over=OVER_MS)
     log.warning(
         "%s answers again: no answer since %s, for %d s; %d retries wait %d s at most",
-        health.words, _clock(health.logged), (health.answered - health.logged) // 1000, count, OVER_MS // 1000,
+        health.words, _clock(known.logged), (known.answered - known.logged) // 1000, count, OVER_MS // 1000,
     )  # fmt: skip
 
 
-def _see_to_doubts(engine: Engine, health: Health, now: Millis) -> None:
+def _doubts(engine: Engine, health: Health, known: EndpointKnown) -> tuple[EndpointKnown, Then]:
     """Let what a gateway left in doubt wait no longer than its reports take, once it answers again: also after a moment
     that is no outage. Calls that began before may end later: doubts are looked for once all of them are over.
     """
-    registry, (to, name) = engine.registry, health.target
+    to, name = health.target
     if to == BSS or not engine.outside.gateways[name].reports:
-        return
-    if health.failing and not health.stalled:
-        registry.mark(field_of(health.target, "stalled"), health.since)
-    elif health.stalled and health.answered > health.stalled and registry.unmark(field_of(health.target, "stalled")):
-        registry.mark(field_of(health.target, "back"), now)
-    elif (
-        health.back
-        and now - health.back > engine.call_ms + LATE_MS
-        and registry.unmark(field_of(health.target, "back"))
-    ):
-        until = health.back + REPORTED_WITHIN_MS
-        for carrier in [carrier for carrier, route in engine.outside.routes.items() if route == name]:
-            engine.lanes.bring_forward(Lane.SMS, until, until + ASKED_WITHIN_MS, doubtful=carrier, over=OVER_MS)
+        return known, _nothing
+    if health.failing and not known.stalled:
+        return replace(known, stalled=known.since), _nothing
+    if known.stalled and known.answered > known.stalled:
+        return replace(known, stalled=0, back=known.back or health.now), _nothing
+    if known.back and health.now - known.back > engine.call_ms + LATE_MS:
+        return replace(known, back=0), partial(_hurry, engine, name, known.back + REPORTED_WITHIN_MS)
+    return known, _nothing
+
+
+def _hurry(engine: Engine, gateway: str, until: Millis) -> None:
+    """Let what is in doubt at a gateway wait until then at most."""
+    for carrier in [carrier for carrier, route in engine.outside.routes.items() if route == gateway]:
+        engine.lanes.bring_forward(Lane.SMS, until, until + ASKED_WITHIN_MS, doubtful=carrier, over=OVER_MS)
 
 
 def _clock(at: Millis) -> str:

@@ -39,7 +39,7 @@ def work(
     paused = registry.pauses.standing()
     yield from _paused(paused, registry.now())
     yield from _lanes(store.lanes, heard.values(), {name for to, name in paused if to == LANE})
-    yield from outside(health_of(registry.counted(), targets, registry.now()), registry.now())
+    yield from outside(health_of(registry, targets, registry.now()), registry.now())
     yield from slow(lately(registry, targets, call_ms))
     yield from _stuck(store)
     yield from _unmatched(survey, registry.now())
@@ -75,7 +75,7 @@ def _lanes(lanes: Lanes, heard: Iterable[str], paused: Container[str]) -> Iterat
 def outside(health: Iterable[Health], now: Millis) -> Iterator[Finding]:
     """Check that every gateway and the BSS answer, by the workers' own calls: no call is made for this."""
     for each in health:
-        last = f"took something {_ago(now - each.accepted)} ago" if each.accepted else "never took anything"
+        last = f"took something {_ago(now - each.known.accepted)} ago" if each.known.accepted else "never took anything"
         share = f"{each.failed_share:.0%} of calls of the last minutes failed"
         if each.refusing:
             do = (

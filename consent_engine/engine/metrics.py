@@ -3,10 +3,10 @@ the health of gateways and BSS, to which all workers add.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from itertools import product
 from math import inf
 
@@ -15,13 +15,15 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry, Histogram
 
 from consent_engine.domain.effects import Accepted, Lane, Millis, Outcome, Rejected, Unavailable, Uncertain, Untaken
-from consent_engine.ports import Endpoint, EndpointHeard, Outside, Registry
-from consent_engine.ports.endpoints import BSS, GATEWAY, HALF_MS, field_of
+from consent_engine.ports import Endpoint, Outside, Registry
+from consent_engine.ports.endpoints import BSS, GATEWAY, HALF_MS, EndpointKnown
 from consent_engine.ports.registry import LANE, FlowStep
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 PROMPT_S = 300.0
 """Longest delay of a prompt notification after the activation, in seconds."""
+MOST_HEARD, MOST_STALE = 1_000, 5
+"""Most calls to a target that are reported at a time, and how often that is tried where other processes come first."""
 _WORDS = {kind: kind.__name__.lower() for kind in (Accepted, Rejected, Unavailable, Uncertain, Untaken)}
 _FAILED = frozenset({Unavailable, Uncertain})
 OUTCOMES = tuple(_WORDS.values())
@@ -61,14 +63,14 @@ class Measures:
         for target, outcome in product(targets, OUTCOMES):  # a rate does not see the first increment of a new series
             self._ended(target.to, outcome, target.name)
             self._lasted(target.to)
-        self._heard: dict[Endpoint, EndpointHeard] = {}
+        self._heard: dict[Endpoint, deque[tuple[Outcome, Millis]]] = {}
         self._flow: Counter[str] = Counter()
 
     def called(self, target: Endpoint, outcome: Outcome, seconds: float, at: Millis) -> None:
         """Count an outside call that ended at `at`."""
         self._ended(target.to, _WORDS[type(outcome)], target.name).inc()
         self._lasted(target.to).observe(seconds)
-        self._heard[target] = (self._heard.get(target) or EndpointHeard(target)).after(outcome, at)
+        self._heard.setdefault(target, deque(maxlen=MOST_HEARD)).append((outcome, at))
         place = f"{target.to}|{target.name}|"
         self._flow[f"{place}calls"] += 1
         self._flow[f"{place}{bisect_left(BUCKETS, seconds)}"] += 1
@@ -94,10 +96,17 @@ class Measures:
             self._late.inc()
 
     def report(self, registry: Registry) -> None:
-        """Add throughput and results of targets since the last report to those of all processes."""
+        """Add throughput and results of targets since the last report to those of all processes. Raises
+        StoreUnavailable: then they are lost.
+        """
         (heard, self._heard), (flow, self._flow) = (self._heard, {}), (self._flow, Counter())
-        if heard or flow:
-            registry.count(list(heard.values()), flow)
+        if flow:
+            registry.count(flow)
+        for target, calls in heard.items():
+            for _ in range(MOST_STALE):
+                was = registry.known().get(target, EndpointKnown())
+                if registry.know(target, was, reduce(lambda known, call: known.after(*call), calls, was)):
+                    break
 
 
 SPANS = {"hour": (FlowStep.MINUTE, 60), "day": (FlowStep.TEN_MINUTES, 144)}
@@ -199,31 +208,45 @@ FEW_CALLS = 10
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The health of a target. accepted, answered: when it last did, 0 for never. calls: weighted by age."""
+    """The health of a target now."""
 
     target: Endpoint
-    accepted: Millis = 0
-    answered: Millis = 0
-    failing: Millis = 0
-    """how long no call has been answered (ms), 0 while calls are answered"""
-    since: Millis = 0
-    """when that, or the last outage, began"""
-    calls: float = 0
-    failed_share: float = 0
-    refusing: bool = False
-    """whether it refuses our account, and has taken nothing since"""
-    logged: Millis = 0
-    refusal_logged: Millis = 0
-    stalled: Millis = 0
-    back: Millis = 0
-    """since when its calls failed in a row, and when it answered again, until their doubts are seen to; 0: they are"""
-    troubled: Millis = 0
-    """since when calls have failed and none was answered, even without an outage; 0: the last one was answered"""
+    known: EndpointKnown
+    now: Millis
+
+    @property
+    def troubled(self) -> Millis:
+        """Since when calls have failed and none was answered, even without an outage; 0: the last one was answered, or
+        none was made for long.
+        """
+        known = self.known
+        fails = min(known.failed, known.since) > known.answered and self.now - known.failed <= ASKED_WITHIN_MS
+        return known.since if fails else 0
+
+    @property
+    def failing(self) -> Millis:
+        """How long no call has been answered (ms), 0 while calls are answered."""
+        return max(1, self.now - self.troubled) if self.troubled and self.known.lost >= LEAST_LOST else 0
+
+    @property
+    def refusing(self) -> bool:
+        """Whether it refuses our account, and has taken nothing since."""
+        return self.failing > 0 and self.known.refused > self.known.answered
 
     @property
     def is_down(self) -> bool:
         """Whether this is an outage: our account is refused, or it has lasted long enough; and it goes on."""
         return self.refusing or self.failing >= DOWN_AFTER_MS
+
+    @property
+    def calls(self) -> float:
+        """How many calls ended lately, weighted by their age."""
+        half_lives = max(0, self.now - self.known.at) / HALF_MS
+        return float(self.known.calls * 0.5**half_lives)
+
+    @property
+    def failed_share(self) -> float:
+        return self.known.failures / self.known.calls if self.known.calls else 0
 
     @property
     def words(self) -> str:
@@ -237,31 +260,7 @@ def targets_of(outside: Outside) -> list[Endpoint]:
     return gateways + [Endpoint(BSS, name) for name in asked]
 
 
-def health_of(counted: Mapping[str, float], targets: Iterable[Endpoint], now: Millis) -> list[Health]:
-    """Return the health of each of these targets. One that was never called is healthy."""
-    return [_health(counted, target, now) for target in targets]
-
-
-def _health(counted: Mapping[str, float], target: Endpoint, now: Millis) -> Health:
-    def kept(name: str) -> float:
-        return counted.get(field_of(target, name), 0)
-
-    answered, failed, since = int(kept("answered")), int(kept("failed")), int(kept("since"))
-    asked = now - failed <= ASKED_WITHIN_MS
-    fails = failed > answered and since > answered and kept("lost") >= LEAST_LOST and asked
-    calls = kept("calls")
-    return Health(
-        target,
-        accepted=int(kept("accepted")),
-        answered=answered,
-        failing=max(1, now - since) if fails else 0,
-        since=since,
-        calls=calls * 0.5 ** (max(0, now - kept("at")) / HALF_MS),
-        failed_share=kept("failures") / calls if calls else 0,
-        refusing=fails and kept("refused") > answered,
-        logged=int(kept("told")),
-        refusal_logged=int(kept("told_refusing")),
-        stalled=int(kept("stalled")),
-        back=int(kept("back")),
-        troubled=since if failed > answered and since > answered and asked else 0,
-    )
+def health_of(registry: Registry, targets: Iterable[Endpoint], now: Millis) -> list[Health]:
+    """Return the health of each of these targets. One that was never called is healthy. Raises StoreUnavailable."""
+    known = registry.known()
+    return [Health(target, known.get(target, EndpointKnown()), now) for target in targets]

@@ -1,7 +1,7 @@
 """The ports: the engine's requests to the outside. No adapter is imported here, and none is known by name."""
 
 from consent_engine.ports.archive import Archive, By, Expired, Kept, Retirement
-from consent_engine.ports.endpoints import Endpoint, EndpointHeard
+from consent_engine.ports.endpoints import Endpoint
 from consent_engine.ports.journal import Journal, LineKept, Log, Piece, Waiting, Writing
 from consent_engine.ports.lanes import LaneDepth, Lanes, Leased, Stuck, needed
 from consent_engine.ports.outside import (

@@ -1,6 +1,9 @@
-"""The results of a process's calls to each gateway and the BSS: which of them answered, and which did not."""
+"""The results of calls to each gateway and the BSS: which of them answered, and which did not."""
 
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from consent_engine.domain.effects import Accepted, Millis, Outcome, Rejected, Unavailable, Untaken
 
@@ -16,40 +19,52 @@ class Endpoint(NamedTuple):
     name: str
 
 
-class EndpointHeard(NamedTuple):
-    """One process's results with a target since it last reported them; instants by the store's clock, 0 for never.
+class EndpointKnown(Struct, frozen=True, array_like=True):
+    """The results of all processes with a target; instants by the store's clock, 0 for never.
 
     accepted: the last acceptance · answered: the last answer (accepted, rejected or untaken) · failed: the last call in
-    doubt or without an answer · first: the first failure after the last answer · calls, failures: how many calls
-    ended, and how many of them failed · refused: the last refusal of our account, which is a failed call
+    doubt or without an answer · since: when the failures after the last answer began, or those before it did ·
+    lost: how many there are · refused: the last refusal of our account, which is a failed call · calls, failures: how
+    many calls ended, and how many of them failed, weighted by their age at the instant `at` · logged, refusal_logged:
+    since when the outage was that a worker logged, and the refusal of our account · stalled, back: since when its calls
+    failed in a row, and when it answered again, until its doubts are seen to · op: of the last change
     """
 
-    target: Endpoint
     accepted: Millis = 0
     answered: Millis = 0
     failed: Millis = 0
-    first: Millis = 0
-    calls: int = 0
-    failures: int = 0
+    since: Millis = 0
+    lost: int = 0
     refused: Millis = 0
+    calls: float = 0.0
+    failures: float = 0.0
+    at: Millis = 0
+    logged: Millis = 0
+    refusal_logged: Millis = 0
+    stalled: Millis = 0
+    back: Millis = 0
+    op: str = ""
 
-    def after(self, outcome: Outcome, at: Millis) -> "EndpointHeard":
-        """Return these results with one more call, which ended at `at`; calls may be added out of order."""
-        if isinstance(outcome, (Accepted, Rejected, Untaken)):
-            accepted = max(self.accepted, at) if isinstance(outcome, Accepted) else self.accepted
-            first = 0 if at >= self.failed else self.first
-            answered = max(self.answered, at)
-            return self._replace(accepted=accepted, answered=answered, first=first, calls=self.calls + 1)
-        refuses = isinstance(outcome, Unavailable) and outcome.refusing
-        return self._replace(
-            failed=max(self.failed, at),
-            first=self.first or (at if at > self.answered else 0),
-            calls=self.calls + 1,
-            failures=self.failures + 1,
-            refused=max(self.refused, at) if refuses else self.refused,
+    def after(self, outcome: Outcome, at: Millis) -> "EndpointKnown":
+        """Return this with one more call, which ended at `at`. One that comes late changes nothing that is newer."""
+        took = isinstance(outcome, (Accepted, Rejected, Untaken))
+        answered, failed = max(self.answered, at if took else 0), max(self.failed, 0 if took else at)
+        since, lost = self.since, self.lost
+        if since <= answered < failed:
+            since, lost = answered + 1 if took else at, 1
+        elif not took and at > answered:
+            since, lost = min(since, at), lost + 1
+        newest = max(self.at, at)
+        less = 0.5 ** ((newest - self.at) / HALF_MS)
+        return replace(
+            self,
+            accepted=max(self.accepted, at if isinstance(outcome, Accepted) else 0),
+            answered=answered,
+            failed=failed,
+            since=since,
+            lost=lost,
+            refused=max(self.refused, at if isinstance(outcome, Unavailable) and outcome.refusing else 0),
+            calls=self.calls * less + 1,
+            failures=self.failures * less + (not took),
+            at=newest,
         )
-
-
-def field_of(target: Endpoint, value: str) -> str:
-    """Return the field of the measures that keeps one value (`value`) of a target."""
-    return f"outside|{target.to}|{target.name}|{value}"

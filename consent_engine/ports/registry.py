@@ -16,7 +16,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version
-from consent_engine.ports.endpoints import Endpoint, EndpointHeard
+from consent_engine.ports.endpoints import Endpoint, EndpointKnown
 
 LANE = "lane"
 """The `to` of an Endpoint that is a lane; the others are a gateway and the BSS."""
@@ -211,7 +211,7 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
     def sign_ins_ended(self, names: Sequence[str]) -> Millis:
         """Return the newest instant at which sign-ins under one of these names were ended; 0: never."""
 
-    # -- live workers, and the counts of all processes -----------------------------------------------------------------
+    # -- live workers, and the results of all processes ----------------------------------------------------------------
 
     def announce(self, worker: str, report: str) -> None:
         """Note that a worker is alive. report: its state, as JSON"""
@@ -219,20 +219,20 @@ class Registry(Plans, ApiKeys, Codes, Protocol):
     def workers(self, within: int) -> dict[str, str]:
         """Return the workers heard from within so many milliseconds, each with its own report."""
 
-    def count(self, heard: Sequence[EndpointHeard], flow: Mapping[str, int]) -> None:
-        """Add to the results of all processes with outside targets, and to the counts of the current time steps."""
+    def count(self, flow: Mapping[str, int]) -> None:
+        """Add to the counts of the current time steps."""
 
     def flow(self, step: FlowStep, first: int, last: int) -> list[dict[str, int]]:
         """Return the counts of each of these time steps, which are numbered since 1970."""
 
-    def counted(self) -> dict[str, float]:
-        """Return the results of all processes with outside targets."""
+    def known(self) -> Mapping[Endpoint, EndpointKnown]:
+        """Return what is known of each target that was called."""
 
-    def mark(self, name: str, at: Millis) -> bool:
-        """Keep an instant among the counts unless one is there already; whether it was kept."""
+    def know(self, target: Endpoint, was: EndpointKnown, new: EndpointKnown) -> bool:
+        """Replace what is known of a target, as it was read; False where another process replaced it meanwhile."""
 
-    def unmark(self, name: str) -> bool:
-        """Delete such an instant; False when another process already has."""
+    def probe(self) -> None:
+        """Write something that changes nothing. Raises StoreUnavailable where the store takes no writes."""
 
     def note_lags(self, heard: Sequence[Heard]) -> None:
         """Keep the smallest differences between gateways' stamps and the arrival; larger ones than kept are ignored."""

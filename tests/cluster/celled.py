@@ -17,7 +17,8 @@ from consent_engine.domain.offer.versions import Proposal, attested
 from consent_engine.engine.engine import Engine, RefusalAsked
 from consent_engine.engine.permits import PermitsAsked
 from consent_engine.engine.slice import Pace
-from consent_engine.ports import Archive, Endpoint, EndpointHeard, Outside, Store
+from consent_engine.ports import Archive, Endpoint, Outside, Store
+from consent_engine.ports.endpoints import EndpointKnown
 from tests.cluster.load import number
 from tests.conftest import SENDERS, Clock, World
 from tests.plans import priced, undated
@@ -104,7 +105,8 @@ def lived_in(world: Celled, people: int = 12) -> list[str]:
     engine.registry.propose(Proposal(priced(plan, "20.00"), "an-admin", world.clock.now))
     engine.registry.note_seen("data-pack-10gb", 1, 1, attested(1, "an-admin", "saw it"), changed=True)
     assert engine.registry.claim_turn("publication", "gone", 30_000)
-    engine.registry.count([EndpointHeard(Endpoint("gateway", "test"), accepted=7)], {"gateway|test|calls": 1})
+    engine.registry.count({"gateway|test|calls": 1})
+    assert engine.registry.know(Endpoint("gateway", "test"), EndpointKnown(), EndpointKnown(accepted=7))
     engine.registry.announce("gone", "a worker of long ago")
     engine.registry.check("test-secret", strict=False, cells=len(world.names))
     return made

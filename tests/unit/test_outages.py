@@ -4,7 +4,8 @@ import pytest
 
 from consent_engine.domain.effects import Accepted, Lane, Rejected, Unavailable, Uncertain
 from consent_engine.engine.metrics import ASKED_WITHIN_MS, DOWN_AFTER_MS, Measures, health_of, targets_of
-from consent_engine.ports import Endpoint, EndpointHeard
+from consent_engine.ports import Endpoint
+from consent_engine.ports.endpoints import EndpointKnown
 from tests.conftest import NUMBER, START
 from workers.clock import tell_outages
 
@@ -30,9 +31,10 @@ def tells(world, *measures):
 
 
 def health(world, target=GATEWAY):
-    counted = world.engine.registry.counted()
     return next(
-        each for each in health_of(counted, targets_of(world.engine.outside), world.clock()) if each.target == target
+        each
+        for each in health_of(world.engine.registry, targets_of(world.engine.outside), world.clock())
+        if each.target == target
     )
 
 
@@ -59,7 +61,7 @@ def test_an_outage_is_one_line_at_its_beginning_and_one_at_its_end(world, said):
     [line] = said()
     assert line.endswith("answers again: no answer since 2025-11-24T16:00:00Z, for 240 s; 0 retries wait 10 s at most")
     assert health(world).failing == 0
-    assert health(world).accepted == START + 240_000
+    assert health(world).known.accepted == START + 240_000
 
 
 def test_a_second_outage_is_told_again(world, said):
@@ -139,8 +141,8 @@ def test_a_refusal_is_an_answer_and_no_success(world):
     measures.called(GATEWAY, Rejected("no such number"), 0.1, world.clock())
     tells(world, measures)
     assert health(world).failing == 0
-    assert health(world).accepted == 0
-    assert health(world).answered == world.clock()
+    assert health(world).known.accepted == 0
+    assert health(world).known.answered == world.clock()
 
 
 def test_nobody_knows_of_whom_nobody_asked_for_long(world, said):
@@ -151,7 +153,7 @@ def test_nobody_knows_of_whom_nobody_asked_for_long(world, said):
     assert health(world).failing == 0
     assert said() == []
     fails(world, 20)
-    assert health(world).since == START, "nobody has answered since: it is the same outage"
+    assert health(world).known.since == START, "nobody has answered since: it is the same outage"
     assert said() == []
 
 
@@ -166,7 +168,7 @@ def test_a_process_that_tells_late_changes_nothing_that_is_newer(world):
     assert health(world).failing == 0
     world.clock.forward(seconds=1)
     fails(world, 60)
-    assert health(world).since == START + 61_000
+    assert health(world).known.since == START + 61_000
 
 
 def test_one_process_that_cannot_reach_it_is_no_outage_and_shows_in_the_share(world, said):
@@ -191,10 +193,12 @@ def test_the_share_forgets_what_is_long_ago(world):
 
 
 def test_calls_that_end_out_of_their_order_are_put_into_it():
-    heard = EndpointHeard(GATEWAY).after(Unavailable("503"), 50).after(Accepted("m"), 40)
-    assert (heard.answered, heard.failed, heard.first) == (40, 50, 50)
-    heard = EndpointHeard(GATEWAY).after(Accepted("m"), 60).after(Unavailable("503"), 50)
-    assert (heard.answered, heard.failed, heard.first) == (60, 50, 0)
+    known = EndpointKnown().after(Unavailable("503"), 50).after(Accepted("m"), 40)
+    assert (known.answered, known.failed, known.since, known.lost) == (40, 50, 50, 1)
+    known = EndpointKnown().after(Accepted("m"), 60).after(Unavailable("503"), 50)
+    assert (known.answered, known.failed, known.since, known.lost) == (60, 50, 0, 0)
+    cut = EndpointKnown().after(Unavailable("503"), 50).after(Unavailable("503"), 70).after(Accepted("m"), 60)
+    assert (cut.answered, cut.failed, cut.since, cut.lost) == (60, 70, 61, 1)
 
 
 def test_what_orders_meet_is_heard_under_the_name_of_whom_they_met(world):
@@ -203,11 +207,30 @@ def test_what_orders_meet_is_heard_under_the_name_of_whom_they_met(world):
     world.run(Lane.SMS)
     tells(world, world.engine.performer.measures)
     assert health(world).target == GATEWAY
-    assert world.engine.registry.counted()["outside|gateway|test|failed"] >= START
-    assert health(world, BSS).answered == 0
+    assert world.engine.registry.known()[GATEWAY].failed >= START
+    assert health(world, BSS).known.answered == 0
 
 
-def test_what_is_no_number_is_refused_before_anything_is_written(world):
-    with pytest.raises(Exception, match="no number"):
-        world.engine.registry.count([EndpointHeard(GATEWAY, accepted="x")], {})
-    assert world.engine.registry.counted() == {}
+def test_of_two_that_change_it_at_once_one_is_told_that_it_was_its_own(world):
+    registry, first = world.engine.registry, EndpointKnown(accepted=7)
+    assert [registry.know(GATEWAY, EndpointKnown(), first) for _ in range(2)] == [True, False]
+    stands = registry.known()[GATEWAY]
+    down = EndpointKnown(logged=5)
+    assert [registry.know(GATEWAY, stands, down) for _ in range(2)] == [True, False], "though both made the same of it"
+    assert registry.known()[GATEWAY].logged == 5
+
+
+def test_results_that_come_while_another_process_reports_are_added_to_its_own(world):
+    registry, measures = world.engine.registry, [Measures(), Measures()]
+    for each in measures:
+        each.called(GATEWAY, Unavailable("503"), 0.1, world.clock())
+    know = registry.know
+
+    def late(target, was, new):
+        registry.know = know
+        measures[1].report(registry)
+        return know(target, was, new)
+
+    registry.know = late
+    measures[0].report(registry)
+    assert (registry.known()[GATEWAY].lost, registry.known()[GATEWAY].calls) == (2, 2)

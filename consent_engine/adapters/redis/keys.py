@@ -51,8 +51,8 @@ others with cell 0):
     ce:workers            hash    <worker> -> instant and its report of itself
     ce:clocks             zset    <gateway>|<period>|<allowed> -> ms: the smallest difference seen between its stamps
                                   and our clock
-    ce:measures           hash    results of all processes with outside targets; outside|<to>|<name>|<what>:
-                                  the health of that gateway or BSS (engine/metrics.py)
+    ce:measures           hash    <to>|<name> -> what all processes know of that gateway or BSS
+                                  (EndpointKnown)
     ce:codes:<hour>       hash    asked: how many codes the public door was asked for in that hour since 1970;
                                   <keyed hash of a network>: how many of them from there
     ce:meta               hash    schema, cells, secret (a check value),

@@ -22,8 +22,8 @@ from consent_engine.domain.line.proof_code import Counted, Shares
 from consent_engine.domain.offer.plan import Plan
 from consent_engine.domain.offer.versions import PageSeen, Proposal, Sale, Version, versions_of
 from consent_engine.errors import SettingsError, StoreUnavailable
-from consent_engine.ports import ApiKey, EndpointHeard, Registry
-from consent_engine.ports.endpoints import HALF_MS, Endpoint, field_of
+from consent_engine.ports import ApiKey, Registry
+from consent_engine.ports.endpoints import Endpoint, EndpointKnown
 from consent_engine.ports.registry import NOTHING, FlowStep, Pause, PauseEvent, Pauses, Reveal, Reveals
 
 
@@ -47,6 +47,7 @@ def proposal_of(row: str) -> Proposal:
 PAUSED, HAPPENED = "ce:{0}:paused", "ce:{0}:pauses"
 MOST_KEPT = 10_000
 _PAUSE = msgspec.json.Decoder(Pause)
+_KNOWN = msgspec.json.Decoder(EndpointKnown)
 _EVENT = msgspec.json.Decoder(PauseEvent)
 
 
@@ -173,11 +174,11 @@ class RedisRegistry(Registry):
             return False
         return self._swapped(turns, task, stands or "", f"{holder}|{now + ms}")
 
-    def _swapped(self, key: str, field: str, read: str, new: str, *more: str) -> bool:
+    def _swapped(self, key: str, field: str, read: str, new: str, *more: str, prove: bool = True) -> bool:
         """Change a field of a hash that is still as it was read, and more with it; proven durable. False: it is not."""
         calls = Calls()
         calls.script("swap", [key], [field, read, new, "", *more])
-        return bool(self._wire.send(calls, prove=True, repeat=True)[0])
+        return bool(self._wire.send(calls, prove=prove, repeat=True)[0])
 
     def count_code(self, network: str, shares: Shares) -> Counted:
         calls = Calls()
@@ -272,12 +273,10 @@ class RedisRegistry(Registry):
                 self._one("HDEL", f"{self._prefix}workers", worker)
         return heard
 
-    def count(self, heard: Sequence[EndpointHeard], flow: Mapping[str, int]) -> None:
+    def count(self, flow: Mapping[str, int]) -> None:
         """Count as the port says. Sent once: a metric counted twice would be wrong; a lost one is only late."""
         calls = Calls()
-        for each in heard:
-            calls.script("heard", [self._measures], [field_of(each.target, ""), *each[1:], HALF_MS])
-        for step in FlowStep if flow else ():
+        for step in FlowStep:
             key = f"{FLOW}{step.letter}:{self.now() // step.ms}"
             for name, by in flow.items():
                 calls.plain("HINCRBY", key, name, by)
@@ -288,17 +287,19 @@ class RedisRegistry(Registry):
         slots = self._wire.ask(*(("HGETALL", f"{FLOW}{step.letter}:{n}") for n in range(first, last + 1)))
         return [{name: int(count) for name, count in slot.items()} for slot in slots]
 
-    def mark(self, name: str, at: Millis) -> bool:
-        return bool(self._one("HSETNX", self._measures, name, at))
+    def known(self) -> dict[Endpoint, EndpointKnown]:
+        rows = self._one("HGETALL", self._measures).items()
+        return {Endpoint(*name.split("|", 1)): _KNOWN.decode(row) for name, row in rows}
 
-    def unmark(self, name: str) -> bool:
-        """Delete it as the port says. Sent once: a repeat would find the mark gone."""
-        calls = Calls()
-        calls.plain("HDEL", self._measures, name)
-        return bool(self._wire.send(calls)[0])
+    def know(self, target: Endpoint, was: EndpointKnown, new: EndpointKnown) -> bool:
+        """Replace it as the port says. Each change has a mark of its own: two processes that make the same one at once
+        must not both be told that it was theirs.
+        """
+        read, kept = compact(was) if was.op else "", compact(replace(new, op=secrets.token_hex(4)))
+        return self._swapped(self._measures, "|".join(target), read, kept, prove=False)
 
-    def counted(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self._one("HGETALL", self._measures).items()}
+    def probe(self) -> None:
+        self._one("HSETNX", self._meta, "probe", 1)
 
     def note_lags(self, heard: Sequence[Heard]) -> None:
         """Keep them as the port says. Not proven: a lost measurement is taken again."""

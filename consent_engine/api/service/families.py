@@ -205,7 +205,10 @@ def of_reviews(seen: ReviewsSeen, now: Millis) -> Iterator[Metric]:
 
 
 _OF_OUTSIDE: tuple[tuple[str, str, Callable[[Health], float]], ...] = (
-    ("last_success_timestamp_seconds", "When it last accepted something; 0: never", lambda one: one.accepted / 1000),
+    (
+        "last_success_timestamp_seconds", "When it last accepted something; 0: never",
+        lambda one: one.known.accepted / 1000,
+    ),
     ("failing_seconds", "For how long it has not answered at all; 0: it answers", lambda one: one.failing / 1000),
     (
         "refusing_seconds", "For how long it has refused our account (401, 403); 0: it does not",

@@ -52,8 +52,6 @@ from consent_engine.ports.queries import Queries
 
 T = TypeVar("T")
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
-PROBE = "probe"
-"""An order id that no order can have."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNTIMED = frozenset({"/v1/orders/{order_id}/stream"})
 """Routes whose answers last as long as a reader watches: their duration says nothing."""
@@ -215,7 +213,7 @@ def look_at(engine: Engine, pressing: PressureWatch, witnesses: int = 0) -> Look
     placed, dialled = _of_days(engine, now)
     workers = len(engine.registry.workers(HEARD_WITHIN_MS))
     clocks = clocks_seen(engine.registry)
-    outside = health_of(engine.registry.counted(), targets_of(engine.outside), now)
+    outside = health_of(engine.registry, targets_of(engine.outside), now)
     return Look(
         engine.lanes.depths(),
         placed,
@@ -266,7 +264,7 @@ def _unshown(engine: Engine, now: Millis) -> Unshown:
 def _is_writable(engine: Engine) -> bool:
     """Try a write, which changes something the first time only: a server that takes no writes refuses it, too."""
     try:
-        engine.registry.mark(PROBE, 1)
+        engine.registry.probe()
     except StoreUnavailable:
         return False
     return True

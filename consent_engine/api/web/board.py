@@ -136,15 +136,15 @@ def _outside(engine: Engine, now: Millis) -> list[dict[str, Any]]:
             "refusing": each.refusing,
             "failing_ms": each.failing,
             "failed_share": each.failed_share if each.calls >= FEW_CALLS else 0,
-            "last_success": instant(each.accepted) if each.accepted else None,
+            "last_success": instant(each.known.accepted) if each.known.accepted else None,
         }
-        for each in health_of(engine.registry.counted(), targets_of(engine.outside), now)
+        for each in health_of(engine.registry, targets_of(engine.outside), now)
     ]
 
 
 def _retrying(engine: Engine, now: Millis) -> list[dict[str, Any]]:
     """List gateways and the BSS whose last calls failed: why, since when, how many wait. Lanes are read only then."""
-    health = {e.target: e for e in health_of(engine.registry.counted(), targets_of(engine.outside), now) if e.troubled}
+    health = {e.target: e for e in health_of(engine.registry, targets_of(engine.outside), now) if e.troubled}
     if not health:
         return []
     found = [each for each in engine.trouble.retrying() if each.target in health]

@@ -1058,7 +1058,7 @@ def test_a_gateway_that_does_not_answer_is_bad_and_one_that_fails_often_is_told(
     at_work(world)
     [found] = of_work(world)
     assert found.level is Level.BAD
-    assert found.what.startswith("gateway test has not answered for 117 s (98% of calls of the last minutes failed)")
+    assert found.what.startswith("gateway test has not answered for 117 s (99% of calls of the last minutes failed)")
     assert found.what.endswith("it took something 2 min ago")
     measures.called(gateway, Accepted("m"), 0.1, world.clock() + 1)
     measures.report(world.engine.registry)

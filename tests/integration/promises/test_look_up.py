@@ -107,8 +107,8 @@ def test_a_failing_look_up_is_measured_as_a_target_of_its_own(asking):
     asking.run(Lane.ACTIVATION)
     asking.engine.performer.measures.report(asking.engine.registry)
     target = Endpoint("bss", "test/lookup")
-    [health] = health_of(asking.engine.registry.counted(), [target], asking.clock())
-    assert (round(health.calls), health.failed_share, health.answered) == (1, 1, 0)
+    [health] = health_of(asking.engine.registry, [target], asking.clock())
+    assert (round(health.calls), health.failed_share, health.known.answered) == (1, 1, 0)
 
 
 def test_a_refusal_that_comes_while_it_looks_is_kept_to(asking):

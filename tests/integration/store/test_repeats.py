@@ -31,7 +31,7 @@ from tests.memory import a_store
 from tests.pages import WRITTEN
 from tests.plans import priced, undated
 
-ONCE = {"count_code", "heard", "lease"}
+ONCE = {"count_code", "lease"}
 """Never sent again: a lost lease comes back when it is over, and a count is one of many."""
 AGAIN = {
     "bring_forward": "test_what_is_brought_forward_again_is_all_that_waits_and_nothing_that_is_leased",
