@@ -1,8 +1,9 @@
 """Restoring a backup into an empty data folder. If it is killed anywhere, the same command goes on.
 
-Everything is looked at before anything is written. Redis' data come last, whole: until then an engine that is started
-finds that they are missing, and does not begin anew. An archive that stands there and belongs to these data stays: it
-knows more than the backup's.
+Everything is looked at before anything is written. Redis' data come last, whole, into an embedded server and by hand:
+until then an engine that is started finds that they are missing, and does not begin anew. The archive is there before
+them, since its log has the refusals that these data lack. One that belongs to these data stays: it knows more than the
+backup's.
 """
 
 import hmac
@@ -45,13 +46,15 @@ def put_back(settings: Settings, folder: Path, tell: Tell) -> Manifest:
     """Restore a backup into the data folder that is set, and its SQLite archive. Where a Redis of the operator's own is
     set, only check the backup: `by_hand` has the commands.
 
-    Raises SettingsError for a backup that is damaged, of another secret or for another kind of Redis, and for an
-    installation that is not empty, before anything is written; and ArchiveUnavailable.
+    Raises SettingsError for a backup that is damaged, of another secret or for another kind of Redis, for an archive
+    that is missing, behind it or another's, and for an installation that is not empty, before anything is written; and
+    ArchiveUnavailable.
     """
     manifest = read(folder)
     check(folder, manifest, tell)
     secret = _secret(settings, folder, manifest)
     _fits(settings, manifest)
+    lost = _lost_archive(settings, manifest)
     if settings.redis_url is not None:
         return manifest
     _is_read(folder, manifest)
@@ -67,7 +70,8 @@ def put_back(settings: Settings, folder: Path, tell: Tell) -> Manifest:
             keep_name(here, manifest.installation)
         if manifest.has(LOG_KEY_FILE) and settings.log_key is None and not kept_log_key(here):
             keep_log_key(here, (folder / LOG_KEY_FILE).read_text(encoding="ascii").strip())
-        _place_archive(settings, folder, manifest)
+        if lost:
+            _place(folder / ARCHIVE_FILE, lost)
         _place(folder / REDIS / "1" / AOF, here / AOF)
     finally:
         unlock(lock)
@@ -126,26 +130,36 @@ def _keep_secret(to: Path, secret: str) -> None:
     half.replace(to)
 
 
-def _place_archive(settings: Settings, folder: Path, manifest: Manifest) -> None:
-    """Put the archive's copy in its place, unless the data's own stands there. Raises SettingsError where another one,
-    an older one, or a part of one is there, and ArchiveUnavailable.
+def _lost_archive(settings: Settings, manifest: Manifest) -> Path | None:
+    """Return where the archive's copy goes; None where the archive stands, and stays. Raises SettingsError where
+    another one, an older one, a part of one or none is there and the backup has no copy, and ArchiveUnavailable.
     """
-    at = make_url(settings.archive_address())
-    if at.get_backend_name() != "sqlite":
-        return
-    path = Path(at.database or "")
-    if path.exists():
-        with closing(archive_of(settings)) as archive:
-            archive.must_stand = True
-            named = {"archive": manifest.archive.id} if manifest.archive.id else {}
-            bound = is_archive_of(archive, {**named, "installation": manifest.installation})
-            if not bound or SqlLog(archive).end() < manifest.archive.log:
-                raise SettingsError(f"{path} is another archive than this backup's, or an older one: move it away")
-    elif manifest.has(ARCHIVE_FILE):
+    path, known = _archive_file(settings), manifest.archive
+    if path and not path.exists():
         for end in ("-wal", "-shm"):
             if (beside := path.with_name(path.name + end)).exists():
                 raise SettingsError(f"{beside} is there: it is a part of another archive: move it away")
-        _place(folder / ARCHIVE_FILE, path)
+        if manifest.has(ARCHIVE_FILE):
+            return path
+        if known.id:
+            raise SettingsError(f"the archive is not in this backup: bring its own copy to {path} first")
+        return None
+    with closing(archive_of(settings)) as archive:
+        archive.must_stand = bool(known.id)
+        named = {"archive": known.id} if known.id else {}
+        bound = is_archive_of(archive, {**named, "installation": manifest.installation})
+        if not bound or SqlLog(archive).end() < known.log:
+            raise SettingsError(
+                f"{path or 'CONSENT_ARCHIVE_URL'} is another archive than this backup's, or an older one: move it "
+                "away, and bring back a copy that is not older than the backup"
+            )
+    return None
+
+
+def _archive_file(settings: Settings) -> Path | None:
+    """Return the file of an archive on SQLite; None for one on a database server."""
+    at = make_url(settings.archive_address())
+    return Path(at.database or "") if at.get_backend_name() == "sqlite" else None
 
 
 def _place(path: Path, to: Path) -> None:
@@ -173,11 +187,8 @@ def by_hand(settings: Settings, folder: Path, manifest: Manifest) -> list[str]:
     if settings.redis_url is None:
         return []
     kept, lines, made = quote(str(folder / REDIS)), list[str](), manifest.servers[0]
-    if manifest.has(ARCHIVE_FILE) and (path := make_url(settings.archive_address()).database):
-        lines = [
-            "# unless the archive was not lost, and stays:",
-            f"cp {quote(str(folder / ARCHIVE_FILE))} {quote(path)}",
-        ]
+    if (path := _archive_file(settings)) and not path.exists() and manifest.has(ARCHIVE_FILE):
+        lines = [f"cp {quote(str(folder / ARCHIVE_FILE))} {quote(str(path))}"]
     if manifest.has(LOG_KEY_FILE) and settings.log_key is None and not kept_log_key(settings.data_dir):
         keys, to = folder / LOG_KEY_FILE, settings.data_dir / LOG_KEY_FILE
         lines.append(f"install -m 0600 {quote(str(keys))} {quote(str(to))}")

@@ -64,7 +64,8 @@ def _dump(settings: "Settings", folder: Path) -> str:
 def restore(folder: Annotated[Path, _OF]) -> None:
     """Put a backup back into an empty data folder: stop APIs and workers first. If it dies, type it again. Then the
     data are checked, and what they lack is put back, as by `consent doctor --all --mend`. An archive that was not lost
-    stays as it is. For a Redis of your own it checks the backup, and prints the commands that fill that Redis.
+    stays as it is; restore a lost PostgreSQL before, from a dump not older than the backup. For a Redis of your own it
+    checks the backup, and prints the commands that fill that Redis.
     """
     from consent_engine.backup.put_back import by_hand, put_back
     from consent_engine.config.calendars import days_in
@@ -79,10 +80,6 @@ def restore(folder: Annotated[Path, _OF]) -> None:
             line(command)
     else:
         record([("restored", str(folder)), ("of the instant", instant(made.at))])
-    if made.archive.kind != "sqlite":
-        tell("if the archive's database is lost, first pg_restore a dump that is not older than this backup")
-    elif made.archive.unasked:
-        tell("the archive is not in this backup: bring back its own copy before any worker starts")
     tell(f"EVERYTHING ACKNOWLEDGED AFTER {instant(made.at)} IS GONE, REFUSALS TOO, but for those that the archive's")
     tell("log has: consent doctor --all --mend puts these back. Was it not typed to its end, type it before any worker")
     if not typed:

@@ -32,7 +32,7 @@ from consent_engine.domain.sms import Delivery
 from consent_engine.engine.audit import audit
 from consent_engine.engine.receive import RefusalAsked
 from consent_engine.engine.scribe import write_out
-from consent_engine.errors import OrderNotFound, SettingsError, StoreUnavailable
+from consent_engine.errors import ArchiveUnavailable, OrderNotFound, SettingsError, StoreUnavailable
 from tests import needs
 from tests.archive.house import LONG
 from tests.conftest import OTHER
@@ -287,9 +287,7 @@ def test_where_the_archive_was_not_lost_it_stays_and_nobody_who_refused_since_th
     told = capsys.readouterr()
     if own:
         [*_, doctor] = told.out.splitlines()
-        (tmp_path / "data" / "archive.sqlite3").rename(tmp_path / "stays")
         filled(Settings.load(dict(os.environ), None), folder / "backup", tmp_path / "redis")
-        (tmp_path / "stays").replace(tmp_path / "data" / "archive.sqlite3")
     with server_in(tmp_path / ("redis" if own else "data")) as server:
         if own:
             cli.run(doctor.split()[1:])
@@ -455,15 +453,12 @@ DOWN = "postgresql://postgres@127.0.0.1:1/none"
 
 
 def test_a_database_that_is_down_stops_no_backup_and_the_manifest_says_so(kept, tmp_path):
-    folder, manifest, ids = kept
+    folder, manifest, _ = kept
     made = back_up(settings(folder / "data", CONSENT_ARCHIVE_URL=DOWN), None, tmp_path / "b", silent)
     assert made.archive.id == manifest.archive.id, "the data name it"
     assert made.archive.unasked == "the archive cannot be reached: OperationalError"
     assert not made.has("archive.sqlite3")
     assert read(tmp_path / "b") == made
-    put_back(settings(tmp_path / "data", CONSENT_ARCHIVE_URL=DOWN), tmp_path / "b", silent)
-    with server_in(tmp_path / "data") as server, town_on(server.url, tmp_path / "data") as town:
-        assert town.engine.show(ids["later"])
 
 
 def test_an_sqlite_archive_that_cannot_be_read_is_missing_in_a_backup_that_says_so(kept, tmp_path, monkeypatch, capsys):
@@ -477,8 +472,22 @@ def test_an_sqlite_archive_that_cannot_be_read_is_missing_in_a_backup_that_says_
     assert "once it answers, copy its file" in told
     made = read(tmp_path / "b")
     assert (made.archive.id, made.has("archive.sqlite3")) == (manifest.archive.id, False)
-    put_back(settings(tmp_path / "data"), tmp_path / "b", silent)
-    assert not (tmp_path / "data" / "archive.sqlite3").exists()
+    with pytest.raises(SettingsError, match="the archive is not in this backup: bring its own copy to "):
+        put_back(settings(tmp_path / "data"), tmp_path / "b", silent)
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copyfile(folder / "backup" / "archive.sqlite3", tmp_path / "data" / "archive.sqlite3")
+    assert put_back(settings(tmp_path / "data"), tmp_path / "b", silent) == made
+
+
+@pytest.mark.parametrize("url", [None, "redis://127.0.0.1:1/0"])
+def test_redis_is_not_restored_before_the_archive_that_has_the_refusals_since(kept, tmp_path, url):
+    """Its log mends the restored data: a dump that comes later finds workers that call people who refused."""
+    folder, _, _ = kept
+    (tmp_path / "empty").touch()
+    for at, said in {DOWN: "cannot be reached", f"sqlite:///{tmp_path}/empty": "database is empty: restore"}.items():
+        with pytest.raises(ArchiveUnavailable, match=said):
+            put_back(settings(tmp_path / "data", url, CONSENT_ARCHIVE_URL=at), folder / "backup", silent)
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("left", [0, 2 * LITTLE])
