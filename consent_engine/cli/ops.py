@@ -14,6 +14,7 @@ from consent_engine.domain.canonical_json import compact
 from consent_engine.domain.effects import Lane
 from consent_engine.domain.grammar import read as meaning
 from consent_engine.domain.msisdn import hidden, mask, parse
+from consent_engine.domain.order.history import failure_of
 from consent_engine.errors import NothingParked, OrderNotFound
 
 if TYPE_CHECKING:
@@ -88,6 +89,42 @@ def ask_again(
         table(("count", "plan", "since", "reason"), rows, "no such order is undeliverable")
         return
     record([("asked", done.asked), *((f"refused {code}", n) for code, n in sorted(done.refused.items()))])
+
+
+def export(
+    reason: Annotated[str, typer.Option(help="Why the numbers must be seen; kept with the export.")],
+    state: Annotated[str | None, typer.Option(help="Only orders in this state, like undeliverable.")] = None,
+    cause: Annotated[
+        str | None, typer.Option(help="Only undeliverable ones of this cause, as ask-again says it.")
+    ] = None,
+    plan: Annotated[str | None, typer.Option(help="Only orders for this plan.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only orders of this agent.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most, the newest first.")] = 10_000,
+) -> None:
+    """Export orders with their full numbers: consent export --state undeliverable --reason TEXT > FILE.
+
+    It is one reveal: who exported, why, which list and how many orders are recorded first, and stand on /audit.
+    """
+    from consent_engine.domain.lifecycle import State
+    from consent_engine.ports.queries import OrderFilter
+
+    one_of(state, State, "--state")
+    if not reason.strip() or hidden(reason) != reason:
+        raise typer.BadParameter("say why, without a telephone number", param_hint="--reason")
+    wanted = OrderFilter(State(state) if state else None, agent, plan)
+    with lists() as engine:
+        found = engine.reveals.export(wanted, cause, by(), "cli", reason, limit=limit)
+    rows = [
+        (o.id, o.person.msisdn, o.doc.carrier, o.doc.plan, o.doc.agent, o.doc.call_id, instant(o.doc.call.agreed_at),
+         instant(o.doc.placed_at), o.state.value, failure_of(o))
+        for o in found.orders
+    ]  # fmt: skip
+    head = ("order", "number", "carrier", "plan", "agent", "call", "agreed", "placed", "state", "cause")
+    table(head, rows, "no such order")
+    tell(
+        f"{len(rows)} numbers: keep them where nobody reads them who need not"
+        + ("; there are more" if found.cursor else "")
+    )
 
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")

@@ -94,7 +94,7 @@ class Engine:
         self.inspector = Inspector(store, self.lookup, secret)
         to_number = self.inspector.to_number
         self.reports = ReportBook(store, terms.reporting, self.catalogue, secret, to_number, self._all, registry)
-        self.reveals = Revealer(registry, self.run)
+        self.reveals = Revealer(store, registry, self.run)
         self.evidence = EvidenceFiles(store, self.reveals, registry.now, hands)
         self.receipts = Receipts(store, Seal(secret), terms.reporting, registry.now)
         self.call_ms = pace.call_ms

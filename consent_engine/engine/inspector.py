@@ -2,44 +2,53 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from consent_engine.domain.call.call import Call
 from consent_engine.domain.call.ending import Ending, Notified
 from consent_engine.domain.call.permit import Permit, read
 from consent_engine.domain.call.report import Report
 from consent_engine.domain.call.review import lot
+from consent_engine.domain.days import GREENWICH
 from consent_engine.domain.decide.endings import about
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.interpret.withdrawing import choices_of
 from consent_engine.domain.line.entries import CallEntry
 from consent_engine.domain.line.line import Line, line_id
 from consent_engine.domain.line.restriction import Restriction, names_barring
-from consent_engine.domain.msisdn import Msisdn
+from consent_engine.domain.msisdn import Msisdn, hidden
 from consent_engine.domain.order.details import Unclear
 from consent_engine.domain.order.facts import Revealed, Rule
+from consent_engine.domain.order.history import failure_of
 from consent_engine.domain.order.order import Order
 from consent_engine.domain.texts.of_endings import ended
 from consent_engine.domain.texts.render import which_one
 from consent_engine.engine.change_order import recording
+from consent_engine.engine.listing import CHUNK, Page, fitting
 from consent_engine.engine.recall import Lookup
 from consent_engine.engine.round_trips import Step
 from consent_engine.engine.scribe import as_of_now
 from consent_engine.errors import BrokenRecord
 from consent_engine.ports import By, Registry, Store
+from consent_engine.ports.queries import OrderFilter, Position
 from consent_engine.ports.registry import Reveal
 
 log = logging.getLogger(__name__)
 MOST_TOLD = 200
+MOST_EXPORTED = 10_000
+"""Most orders of one export."""
+MOST_LOOKED_AT = 100_000
+"""Most orders that one export looks at, the newest first: a cursor leads on."""
 
 
 class Revealer:
     """The record of revealed numbers. run: carries out a step"""
 
-    def __init__(self, registry: Registry, run: Callable[[Step[Order]], Order]) -> None:
+    def __init__(self, store: Store, registry: Registry, run: Callable[[Step[Order]], Order]) -> None:
+        self._store = store
         self._registry = registry
         self._run = run
 
@@ -47,11 +56,42 @@ class Revealer:
         """Return the order once its reveal is recorded, proven durable: in the audit lines first, then in the order's
         own chain. Raises OrderNotFound, StoreUnavailable, and ArchiveUnavailable: nothing is shown.
         """
-        name = f"reveal:{uuid.uuid4().hex[:12]}"
-        self._registry.reveals.note(Reveal(self._registry.now(), order.id, by, role, reason, name))
+        name = self._noted(order.id, by, role, reason)
         order = self._run(recording(order.id, Revealed(name, by, role, reason), prove=True))
         log.info("order %s: revealed to %s", order.id, by)
         return order
+
+    def export(
+        self, wanted: OrderFilter, cause: str | None, by: str, role: str, reason: str, cursor: str = "",
+        limit: int = MOST_EXPORTED,
+    ) -> Page:  # fmt: skip
+        """Return up to `limit` orders of a list, newest first, to be shown with their numbers. cause: only orders that
+        are undeliverable because of it. One reveal stands for all of them, with the list's filter and their count: it
+        is proven durable before this returns. Raises Malformed for a cursor that no list handed out, StoreUnavailable,
+        and ArchiveUnavailable: nothing is shown.
+        """
+        queries = as_of_now(self._store).orders
+
+        def read(before: Position | None) -> tuple[list[tuple[str, Millis]], Mapping[str, Order]]:
+            rows = queries.page(wanted, before, CHUNK).rows
+            return [(order.id, order.doc.placed_at) for order in rows], {order.id: order for order in rows}
+
+        def fits(order: Order) -> bool:
+            return cause is None or failure_of(order) == cause
+
+        found = Page(*fitting(read, fits, cursor, limit, None, MOST_LOOKED_AT))
+        since = wanted.since and GREENWICH.instant(wanted.since)
+        asked = {**structs.asdict(wanted), "since": since, "cause": cause}
+        listed = " ".join(f"{name}={value}" for name, value in asked.items() if value is not None)
+        self._noted(hidden(listed), by, role, reason, len(found.orders))
+        log.info("%d orders: exported to %s", len(found.orders), by)
+        return found
+
+    def _noted(self, what: str, by: str, role: str, reason: str, size: int | None = None) -> str:
+        """Keep a reveal, and return its name."""
+        name = f"reveal:{uuid.uuid4().hex[:12]}"
+        self._registry.reveals.note(Reveal(self._registry.now(), what, by, role, reason, name, size))
+        return name
 
     def happened(self) -> list[Reveal]:
         """Return the newest reveals, newest first. Raises StoreUnavailable."""

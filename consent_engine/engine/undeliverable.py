@@ -16,11 +16,10 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import State, Trigger
 from consent_engine.domain.line.line import order_id
-from consent_engine.domain.msisdn import hidden
-from consent_engine.domain.order.details import ConfirmationFailed, RepliedLate
 from consent_engine.domain.order.details import PlacedAgain as Noted
+from consent_engine.domain.order.details import RepliedLate
 from consent_engine.domain.order.facts import PlacedAgain
-from consent_engine.domain.order.history import all_of
+from consent_engine.domain.order.history import all_of, failure_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.change_order import recording
 from consent_engine.engine.listing import CHUNK, Page, fitting
@@ -107,7 +106,7 @@ class Undeliverable:
             return (
                 order.doc.call.agreed_at >= since
                 and bool(order.doc.call_id and order.person.msisdn)
-                and (reason is None or reason_of(order) == reason)
+                and (reason is None or failure_of(order) == reason)
                 and not any(isinstance(e.detail, Noted) and e.detail.new for e in order.all(Trigger.PLACED_AGAIN))
             )
 
@@ -133,17 +132,11 @@ class Undeliverable:
         return AskedAgain(len(pairs), Counter(each.code for each in refused))
 
 
-def reason_of(order: Order) -> str:
-    """Return why the question of an order could not be delivered, without numbers; '' where it was."""
-    failed = order.last(Trigger.CONFIRMATION_FAILED)
-    return hidden(failed.detail.reason) if failed and isinstance(failed.detail, ConfirmationFailed) else ""
-
-
 def unreached_of(orders: Sequence[Order]) -> list[Unreached]:
     """Return the causes of undeliverable orders, the most frequent cause first."""
     alike: dict[tuple[str, str], list[Millis]] = {}
     for order in orders:
-        alike.setdefault((reason_of(order), order.doc.plan), []).append(order.settled_at)
+        alike.setdefault((failure_of(order), order.doc.plan), []).append(order.settled_at)
     causes = [Unreached(reason, plan, len(some), min(some)) for (reason, plan), some in alike.items()]
     return sorted(causes, key=lambda cause: (-cause.count, cause.reason, cause.plan))
 

@@ -58,16 +58,18 @@ class Pauses(Protocol):
 
 
 class Reveal(Struct, frozen=True, array_like=True):
-    """One showing of a masked number and its subscriber's words. by: name of the key · role: the key's role then ·
-    name: its own, in the order's chain, too; two of one instant are two
+    """One showing of masked numbers: of an order with its subscriber's words, or of an exported list. what: the order's
+    id, or the filter of the list · by: name of the key · role: the key's role then · name: its own, in the order's
+    chain, too; two of one instant are two · size: how many orders an export had; None: this was one order
     """
 
     at: Millis
-    order: str
+    what: str
     by: str
     role: str
     reason: str
     name: str
+    size: int | None = None
 
 
 class Reveals(Protocol):

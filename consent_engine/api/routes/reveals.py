@@ -1,16 +1,21 @@
-"""Revealing over HTTP: the number of one order and its subscriber's words, shown or as evidence; recorded first."""
+"""Revealing over HTTP: the number of one order and its subscriber's words, shown or as evidence, and the numbers of a
+list of orders; recorded first.
+"""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from consent_engine.api.document.operations import Operations, answered
-from consent_engine.api.schemas.forms import RevealOrder
+from consent_engine.api.schemas.forms import ExportOrders, RevealOrder
+from consent_engine.api.schemas.lists import ExportedOrder, OrderExport
 from consent_engine.api.schemas.views import OrderView
 from consent_engine.api.service.callers import AUDITOR, visible
 from consent_engine.api.service.service import front_of
 from consent_engine.api.web.evidence_page import evidence_of
+from consent_engine.domain.days import millis
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import ApiKey
+from consent_engine.ports.queries import OrderFilter
 
 operations = Operations("orders", "/v1/orders")
 
@@ -26,6 +31,23 @@ async def reveal(request: Request, caller: ApiKey, form: RevealOrder, order_id: 
         return OrderView.of(revealed, whole=True, looks=True).json_bytes()
 
     return await front_of(request).ask(shown)
+
+
+@operations.add("POST", "/export", AUDITOR, "Export orders with their numbers", OrderExport)
+async def export(request: Request, caller: ApiKey, form: ExportOrders) -> OrderExport:
+    """Orders of a list with their full numbers, newest first, up to 10,000 at once. The caller's name, time and reason,
+    the filter and the number of orders are stored before anything is shown, as one reveal, and listed on /audit. Role:
+    auditor."""
+    since = millis(form.since) if form.since else None
+    wanted = OrderFilter(form.state, form.agent, form.plan, since=since)
+
+    def exported(engine: Engine) -> OrderExport:
+        found = engine.reveals.export(
+            wanted, form.cause, caller.name, caller.role, form.reason, form.cursor, form.limit
+        )
+        return OrderExport(orders=[ExportedOrder.of(order) for order in found.orders], cursor=found.cursor)
+
+    return await front_of(request).ask_long(exported)
 
 
 EVIDENCE = {

@@ -91,6 +91,7 @@ FORMS: dict[str, Any] = {
     "AskAgain": {"reason": "gateway answered 404", "plan": "5g-smart-199"},
     "FindReceipt": {"number": "7QK2M9RT", "last_four": "8000"},
     "RevealOrder": {"reason": "the regulator asks for this order"},
+    "ExportOrders": {"reason": "sales calls them again", "state": "undeliverable", "cause": "gateway answered 422"},
     "StopOrGo": {"to": "gateway", "name": "kannel", "reason": "its operator works on it until 18:00"},
     "SearchRefusals": {"msisdn": "+8613800138000"},
     "AskPermits": {"carrier": "mobile", "plan": "5g-smart-199", "msisdns": ["+8613800138000", "+8613900139000"]},
@@ -288,6 +289,15 @@ VIEWS: dict[str, Any] = {
         "count": 12, "cursor": "",
     },
     "AskedAgainView": {"asked": 11, "refused": {"do_not_call": 1}, "cursor": ""},
+    "OrderExport": {
+        "orders": [{
+            "id": "0ce7a1b2c3d4e5f60718293a4b5c", "state": "undeliverable", "msisdn": "+8613800138000",
+            "carrier": "mobile", "plan": "5g-smart-199", "agent": "A1024", "call_id": "0ce7d4e5f60718293a4b5ca1b2c3",
+            "created_at": "2025-08-01T10:04:40.512+08:00", "agreed_at": "2025-08-01T10:04:31.000+08:00",
+            "cause": "gateway answered 422",
+        }],
+        "cursor": "",
+    },
     "Lifted": {"carrier": "mobile", "lifted": True}, "Ack": {"accepted": 1, "rejected": []},
     "Ready": {"status": "ready", "workers": 2}, "Alive": {"status": "alive"},
     "Problem": {

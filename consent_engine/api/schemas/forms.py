@@ -25,7 +25,9 @@ from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Lane, Millis
 from consent_engine.domain.form_errors import field_errors, in_our_words
 from consent_engine.domain.hashing import RECEIPT
+from consent_engine.domain.lifecycle import State
 from consent_engine.engine.held_replies import ID as HELD_ID
+from consent_engine.engine.inspector import MOST_EXPORTED
 from consent_engine.engine.permits import MOST_NUMBERS
 from consent_engine.engine.stuck import MOST_RETRIED
 from consent_engine.engine.undeliverable import MOST_ASKED
@@ -317,6 +319,21 @@ class EraseNumber(StrictForm):
 
     msisdn: Number
     ground: Reasoned = Field(examples=["the subscriber asked for it at the hotline on 2026-12-01"])
+
+
+class ExportOrders(StrictForm):
+    """The orders that are listed with their numbers, and why; a filter that is left out matches all."""
+
+    reason: Reasoned = Field(examples=["sales calls these subscribers again"])
+    state: State | None = None
+    cause: str | None = Field(
+        None, max_length=MOST_REASON, description="only undeliverable orders of this cause, as in the list of causes"
+    )
+    agent: str | None = Field(None, max_length=64)
+    plan: str | None = Field(None, max_length=64)
+    since: Instant | None = Field(None, description="only orders placed at this instant or later")
+    cursor: str = Field("", max_length=200, description="the cursor of the answer before, unchanged; empty: the newest")
+    limit: int = Field(MOST_EXPORTED, ge=1, le=MOST_EXPORTED, strict=True, description="at most this many orders")
 
 
 class StopOrGo(StrictForm):

@@ -9,6 +9,7 @@ from consent_engine.api.schemas.views import AsOf, At, Hidden, Listed, OrderView
 from consent_engine.domain.line.line import Line
 from consent_engine.domain.line.restriction import EVERY_CARRIER, OF_ACTIVATIONS, Restriction
 from consent_engine.domain.msisdn import hidden, mask
+from consent_engine.domain.order.history import failure_of
 from consent_engine.domain.order.order import Order
 from consent_engine.engine.held_replies import HeldText
 from consent_engine.engine.listing import Page, RefusalsPage
@@ -52,6 +53,26 @@ class OrderRow(View):
             id=order.id, state=order.state.value, msisdn=number if whole else mask(number), carrier=doc.carrier,
             plan=doc.plan, agent=hidden(doc.agent), created_at=instant(doc.placed_at),
         )  # fmt: skip
+
+
+class ExportedOrder(OrderRow):
+    """An order as sales or an audit needs it: with its number."""
+
+    call_id: str
+    agreed_at: str
+    cause: str = Field(description="why its question could not be delivered; empty where it was")
+
+    @classmethod
+    def of(cls, order: Order, *, whole: bool = True) -> "ExportedOrder":
+        row, doc = OrderRow.of(order, whole=whole), order.doc
+        return cls.shown(row, call_id=doc.call_id, agreed_at=instant(doc.call.agreed_at), cause=failure_of(order))
+
+
+class OrderExport(View):
+    """Orders with their numbers, newest first."""
+
+    orders: list[ExportedOrder]
+    cursor: str = Field(description="send it to export older orders, by a reveal of its own; empty: no more")
 
 
 class RefusalRow(View):

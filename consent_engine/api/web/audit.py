@@ -20,6 +20,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.msisdn import hidden
 from consent_engine.engine.engine import Engine
 from consent_engine.ports import ApiKey
+from consent_engine.ports.registry import Reveal
 
 operations = Operations(whose=visitor_of)
 MOST_SHOWN = 200
@@ -29,9 +30,12 @@ class ActRow(View):
     """One act of a person."""
 
     at: str
-    act: str = Field(description="revealed, lifted, decided (that a reply is no refusal), paused, resumed")
+    act: str = Field(description="revealed, exported, lifted, decided (that a reply is no refusal), paused, resumed")
     by: str
-    what: str = Field(description="the order's id; the kind and carrier of a restriction; the lane or gateway")
+    what: str = Field(
+        description="the order's id; how many orders an export had, and of which list; the kind and carrier of a "
+        "restriction; the lane or gateway"
+    )
     reason: str
 
 
@@ -57,7 +61,7 @@ async def acts(request: Request, _caller: ApiKey) -> Acts:
 def look(engine: Engine) -> Acts:
     """Return the newest acts of all kinds. Raises StoreUnavailable."""
     rows = [
-        *((each.at, _row(each.at, "revealed", each.by, each.order, each.reason)) for each in engine.reveals.happened()),
+        *(_shown(each) for each in engine.reveals.happened()),
         *(_lifted(each) for each in engine.records.lifted(MOST_SHOWN)),
         *(
             (each.at, _row(each.at, "paused" if each.paused else "resumed", each.by, each.name, each.reason))
@@ -66,6 +70,12 @@ def look(engine: Engine) -> Acts:
     ]
     rows.sort(key=lambda row: row[0], reverse=True)
     return Acts(acts=[row for _, row in rows[:MOST_SHOWN]])
+
+
+def _shown(reveal: Reveal) -> tuple[Millis, ActRow]:
+    if reveal.size is None:
+        return reveal.at, _row(reveal.at, "revealed", reveal.by, reveal.what, reveal.reason)
+    return reveal.at, _row(reveal.at, "exported", reveal.by, f"{reveal.size} · {reveal.what}", reveal.reason)
 
 
 def _lifted(kept: str) -> tuple[Millis, ActRow]:

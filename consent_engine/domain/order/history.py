@@ -8,6 +8,7 @@ from typing import TypeVar
 from consent_engine.domain.effects import Millis, Purpose
 from consent_engine.domain.grammar import Keyword
 from consent_engine.domain.lifecycle import ENGAGED, State, Trigger
+from consent_engine.domain.msisdn import hidden
 from consent_engine.domain.order.details import (
     OF_LINE,
     OF_PLAN,
@@ -208,3 +209,9 @@ def active_from(order: Order) -> str:
     """Return from when the service is on, as the BSS said; '' where it did not."""
     activated = last_of(order, ServiceActivated)
     return activated.note if activated is not None else ""
+
+
+def failure_of(order: Order) -> str:
+    """Return why the question of an order could not be delivered, without numbers; '' where it was."""
+    failed = order.last(Trigger.CONFIRMATION_FAILED)
+    return hidden(failed.detail.reason) if failed and isinstance(failed.detail, ConfirmationFailed) else ""

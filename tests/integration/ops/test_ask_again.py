@@ -225,3 +225,20 @@ def test_at_a_terminal_they_are_counted_first_then_asked_again(door, refusing):
     asked = typed("ask-again", "--all", "--reason", WRONG, environ=told)
     assert (asked.returncode, asked.stdout.split()) == (0, ["asked", "3"])
     assert "no such order" in typed("ask-again", "--dry-run", environ=told).stderr
+
+
+def test_their_numbers_are_exported_by_one_reveal_that_keeps_its_reason_its_filter_and_its_size(door, refusing):
+    refusing(3)
+    numbers = {f"+861380013{n:04}" for n in range(3)}
+    asked = {"reason": "sales calls them", "state": "undeliverable", "cause": WRONG}
+    page = door.call("POST", "/v1/orders/export", Role.AUDITOR, {**asked, "limit": 2}).json()
+    rest = door.call("POST", "/v1/orders/export", Role.AUDITOR, {**asked, "cursor": page["cursor"]}).json()
+    assert {row["msisdn"] for row in [*page["orders"], *rest["orders"]]} == numbers
+    told = {
+        "CONSENT_DATA_DIR": str(door.settings.data_dir), "CONSENT_SECRET": FULL_SECRET, "PATH": os.environ["PATH"],
+    }  # fmt: skip
+    exported = typed("export", "--state", "undeliverable", "--reason", "an audit", environ=told)
+    assert {line.split("\t")[1] for line in exported.stdout.splitlines()} == numbers
+    kept = [(each.reason, each.what, each.size) for each in door.engine.reveals.happened()]
+    listed = f"state=undeliverable cause={WRONG}"
+    assert kept == [("an audit", "state=undeliverable", 3), (asked["reason"], listed, 1), (asked["reason"], listed, 2)]

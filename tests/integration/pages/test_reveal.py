@@ -34,7 +34,7 @@ def test_a_number_is_revealed_for_a_reason_that_is_kept_first(door, placed, role
     assert [each["reply"]["text"] for each in shown["timeline"] if "reply" in each] == ["要不要钱"]
     assert shown["timeline"][-1]["detail"]["reason"] == WHY
     [kept] = door.engine.reveals.happened()
-    assert (kept.order, kept.by, kept.role, kept.reason) == (placed, f"the-{role}", role, WHY)
+    assert (kept.what, kept.by, kept.role, kept.reason) == (placed, f"the-{role}", role, WHY)
     again = door.call("GET", f"/v1/orders/{placed}", role).json()
     look = again["timeline"].pop()
     assert (look["trigger"], look["by"], look["detail"]) == ("revealed", f"the-{role}", {"role": role, "reason": WHY})
@@ -93,6 +93,8 @@ def test_nothing_is_revealed_that_cannot_be_kept(door, placed):
 
 def test_who_revealed_lifted_decided_and_stopped_stands_on_the_audit_page(door, placed):
     door.call("POST", f"/v1/orders/{placed}/reveal", Role.AUDITOR, {"reason": WHY})
+    exported = {"reason": WHY, "plan": "5g-smart-199"}
+    assert NUMBER in door.call("POST", "/v1/orders/export", Role.AUDITOR, exported).text
     door.call("POST", "/v1/pauses", Role.OPS, {"to": "lane", "name": "timer", "reason": "a look"})
     door.engine.refuse(RefusalAsked(Msisdn(OTHER), "*", "web", "me"))
     act = {"channel": "counter", "ref": "form-7", "at": instant(door.engine.registry.now())}
@@ -103,10 +105,23 @@ def test_who_revealed_lifted_decided_and_stopped_stands_on_the_audit_page(door, 
     told = {each["act"]: (each["by"], each["what"], each["reason"]) for each in acts}
     assert told["lifted"][:2] == ("the-admin", "*")
     assert "form-7" in told.pop("lifted")[2]
-    assert told == {"revealed": ("the-auditor", placed, WHY), "paused": ("the-ops", "timer", "a look")}
+    assert told == {
+        "revealed": ("the-auditor", placed, WHY),
+        "exported": ("the-auditor", "1 · plan=5g-smart-199", WHY),
+        "paused": ("the-ops", "timer", "a look"),
+    }
     page = auditor.get("/audit?lang=zh").text
     assert NUMBER[3:] not in page
-    for word in ("查看完整号码", WHY, "解除限制", "所有运营商", "定时", "the-ops", f'href="/orders/{placed}"'):
+    for word in (
+        "查看完整号码",
+        WHY,
+        "解除限制",
+        "所有运营商",
+        "定时",
+        "1 · plan=5g-smart-199",
+        "the-ops",
+        f'href="/orders/{placed}"',
+    ):
         assert word in page, word
 
 
