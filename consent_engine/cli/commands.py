@@ -10,6 +10,7 @@ from consent_engine.cli import (
     gateway,
     health,
     held,
+    inspection,
     keys,
     log,
     ops,
@@ -58,6 +59,7 @@ app.command()(audit.audit)
 app.command()(evidence.evidence)
 app.command()(evidence.verify)
 app.command()(persons.receipt)
+app.command()(inspection.reconcile)
 app.command("backup")(backup.make)
 app.command("restore")(backup.restore)
 app.command()(backup.rebuild)

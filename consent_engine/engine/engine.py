@@ -39,6 +39,7 @@ from consent_engine.engine.permits import Dialler
 from consent_engine.engine.place import Placed, placing
 from consent_engine.engine.recall import Lookup, at_hand
 from consent_engine.engine.receive import Incoming, Receiver, RefusalAsked, owner_of
+from consent_engine.engine.reconciliation import Reconciler
 from consent_engine.engine.report_book import ReportBook
 from consent_engine.engine.revoking import revoking
 from consent_engine.engine.round_trips import Step, drive, or_raised
@@ -88,6 +89,7 @@ class Engine:
         self.dialler = Dialler(store, terms, secret)
         self._receiver = Receiver(store, outside, secret, self.catalogue.own_words)
         self.calls = CallBook(store, terms, self.catalogue, secret, self._all)
+        self.reconciler = Reconciler(store, self.calls, self.catalogue, terms, secret, registry.now)
         self.endings = Endings(store, self.lookup, self._all)
         self.trouble = Trouble(store, outside, self._all)
         self.undeliverable = Undeliverable(store, registry.now, terms, secret, self.place_many, self._all)

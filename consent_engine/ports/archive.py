@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol
 
 from consent_engine.domain.effects import Millis
+from consent_engine.ports.queries import Reconciliation
 from consent_engine.ports.records import Owner, R, Recorded
 
 
@@ -104,6 +105,9 @@ class Archive(Protocol):
         """Return those of these records whose row has columns that differ from the record in it, with their names. One
         that cannot be read is not among them.
         """
+
+    def note_reconciled(self, found: Reconciliation) -> None:
+        """Keep that a CDR file was compared."""
 
     def expire(self, now: Millis, most: int) -> Expired:
         """Delete the records past retention, at most `most` records of each kind; repeat until nothing is deleted."""

@@ -4,7 +4,7 @@ Every method raises ArchiveUnavailable as the Archive does. Records in SQL are s
 them alone, and an act on one reads it in the store first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
@@ -130,8 +130,43 @@ ANY = "true"
 """The value of a violation filter that admits every violation."""
 
 
+class ReportedCall(NamedTuple):
+    """A call, to be compared with one that an exchange dialled. line: of its number · official: 1 where it came from
+    its carrier's own number
+    """
+
+    line: str
+    official: int
+    at: Millis
+    call: str
+
+
+class Reconciliation(NamedTuple):
+    """A CDR file was compared with the calls reported. digest: SHA-256 of the file · since, until: its first call and
+    its last · calls: it had · unreported, doubted: calls dialled and never reported, and the other way round · refused:
+    lines that could not be read
+    """
+
+    at: Millis
+    digest: str
+    by: str
+    carrier: str
+    since: Millis
+    until: Millis
+    calls: int
+    unreported: int
+    doubted: int
+    refused: int
+
+
 class CallQueries(Protocol):
     """Lists and sums of calls, whether the store still has them or let them go."""
+
+    def reported(self, carrier: str, since: Millis, until: Millis) -> Iterator[ReportedCall]:
+        """Yield the calls of a carrier that began in a period, both ends included, read piece by piece."""
+
+    def reconciled(self, since: Millis, until: Millis) -> list[Reconciliation]:
+        """Return the CDR files compared that have calls of a period, the newest comparison first."""
 
     def page(self, wanted: CallFilter, before: Position | None, limit: int) -> Paged[Call]:
         """Return calls, newest first. One that cannot be read is left out, and logged."""

@@ -31,6 +31,7 @@ WRONG = {
     Violation.TOO_OFTEN: known(line_shows={Violation.TOO_OFTEN}),
     Violation.NUMBER_CHANGED: known(line_shows={Violation.NUMBER_CHANGED}),
     Violation.NO_RECORDING: known(recorded=False),
+    Violation.UNREPORTED: known(reported=False),
 }
 
 

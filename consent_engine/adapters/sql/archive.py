@@ -24,6 +24,7 @@ from consent_engine.adapters.sql.tables import (
     META,
     OFFERS,
     ORDERS,
+    RECONCILED,
     RECORDS,
     SCHEMA,
     SIZE,
@@ -44,6 +45,7 @@ from consent_engine.domain.seal import Seal
 from consent_engine.errors import ArchiveGone, ArchiveUnavailable, BrokenRecord
 from consent_engine.ports import OWNERS, By, Kept, Owner, R, Recorded
 from consent_engine.ports.archive import Archive, Expired
+from consent_engine.ports.queries import Reconciliation
 
 
 class SqlCalls(SqlKept[Call]):
@@ -270,6 +272,10 @@ class SqlArchive(SqlKept[Order], Archive):
 
     def versions(self, ids: Sequence[str]) -> dict[str, int]:
         return {row.id: row.version for row in self._in_pieces(_VERSIONS, ids, ORDERS.c.id)}
+
+    def note_reconciled(self, found: Reconciliation) -> None:
+        with self.asking() as connection:
+            connection.execute(self.insert(RECONCILED).values(found._asdict()).on_conflict_do_nothing())
 
     # -- deleting --------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Select, case, func, select, tuple_
@@ -10,7 +10,16 @@ from sqlalchemy import Column, ColumnElement, Select, case, func, select, tuple_
 from consent_engine.adapters.sql.archive import SqlArchive, SqlCalls
 from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
 from consent_engine.adapters.sql.lines import restriction_of
-from consent_engine.adapters.sql.tables import CALLS, LINES, ORDERS, RECORDS, RESTRICTIONS, TO_REVIEW, VIOLATING
+from consent_engine.adapters.sql.tables import (
+    CALLS,
+    LINES,
+    ORDERS,
+    RECONCILED,
+    RECORDS,
+    RESTRICTIONS,
+    TO_REVIEW,
+    VIOLATING,
+)
 from consent_engine.domain.call.call import Call, CallState
 from consent_engine.domain.call.call_counters import Counted
 from consent_engine.domain.call.ending import EndingState
@@ -35,6 +44,8 @@ from consent_engine.ports.queries import (
     Paged,
     Position,
     Queries,
+    Reconciliation,
+    ReportedCall,
     ReportQueries,
     RestrictionQueries,
     StandingRestriction,
@@ -63,6 +74,11 @@ def page_of(rows: Sequence[Any], at: str, limit: int, read: Callable[[Any], Kept
     return Paged(records, (getattr(last, at), last.id) if last is not None else None)
 
 
+A_PIECE = 20_000
+"""Calls read at a time, of a list that is read whole."""
+UNOFFICIAL = f" {Violation.UNOFFICIAL_NUMBER} "
+
+
 class SqlCallQueries(CallQueries):
     """The CallQueries of one database."""
 
@@ -84,6 +100,25 @@ class SqlCallQueries(CallQueries):
         with self._archive.asking() as connection:
             found = connection.execute(behind(rows, kept.started_at, kept.id, before, limit)).all()
         return page_of(found, "started_at", limit, self._archive.calls.kept)
+
+    def reported(self, carrier: str, since: Millis, until: Millis) -> Iterator[ReportedCall]:
+        kept, last = CALLS.c, (since - 1, "")
+        rows = select(kept.line, kept.ever_violated, kept.started_at, kept.id).where(kept.carrier == carrier)
+        rows = rows.where(kept.started_at <= until).order_by(kept.started_at, kept.id).limit(A_PIECE)
+        while True:
+            with self._archive.asking() as connection:
+                found = connection.execute(rows.where(tuple_(kept.started_at, kept.id) > last)).all()
+            for line, violated, at, call in found:
+                yield ReportedCall(line, int(UNOFFICIAL not in violated), at, call)
+            if len(found) < A_PIECE:
+                return
+            last = found[-1][2], found[-1][3]
+
+    def reconciled(self, since: Millis, until: Millis) -> list[Reconciliation]:
+        kept = RECONCILED.c
+        rows = select(RECONCILED).where(kept.since <= until, kept.until >= since).order_by(kept.at.desc())
+        with self._archive.asking() as connection:
+            return [Reconciliation(*row) for row in connection.execute(rows)]
 
     def listed(self, before: Position | None, limit: int) -> list[Position]:
         return self._places(before, limit)

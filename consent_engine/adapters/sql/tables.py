@@ -9,6 +9,7 @@ orders, calls     one row for each: columns for lists, searches and sums, and th
 matters           reports of calls, and endings, likewise; listed_at: when it came
 offers            the offers that orders share, each once, by hash
 lines             numbers, each as the store kept it, with its unread messages
+reconciliations   CDR files that were compared with these calls
 restrictions      the restrictions that stand on these numbers
 plans             the catalogue, as the store kept it: the fields of each plan
 log               all entries (domain/seal.py), numbered densely from 0, and their hashes, which are published (leaf)
@@ -126,6 +127,20 @@ CALLS = _records(
     Index("calls_started", "started_at", "id"),
     Index("calls_agent", "agent", "started_at", "id"),
     Index("calls_carrier", "carrier", "started_at", "id"),
+)
+RECONCILED = Table(
+    "reconciliations",
+    TABLES,
+    Column("at", BigInteger, primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("carrier", String(20), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("unreported", Integer, nullable=False),
+    Column("doubted", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
 )
 RECORDS = _records(
     "matters",

@@ -24,7 +24,9 @@ _BY_THE_PLAN = (Violation.COOL_OFF, Violation.WRONG_PERMIT)
 
 
 class CallFacts(Struct, frozen=True):
-    """The facts of a call: its id, its carrier, the calling number, the instant, the permit ('' for none), the plan."""
+    """The facts of a call: its id, its carrier, the calling number, the instant, the permit ('' for none), the plan,
+    and whether a desk reported it.
+    """
 
     call: str
     carrier: str
@@ -32,6 +34,7 @@ class CallFacts(Struct, frozen=True):
     at: Millis
     permit: str = ""
     plan: str | None = None
+    reported: bool = True
 
 
 def violations_of(facts: CallFacts, line: Line, terms: Terms, secret: str) -> tuple[tuple[Violation, ...], str]:
@@ -49,6 +52,7 @@ def violations_of(facts: CallFacts, line: Line, terms: Terms, secret: str) -> tu
         standing=(*line.restrictions, *line.ended),
         quiet=bool(terms.policy.quiet_until(at)),
         line_shows=shown_by(line, entry, terms.calls_a_day, terms.reporting.days),
+        reported=facts.reported,
     )
     return found(known), facts.permit if checked and checked.permit else ""
 
@@ -67,7 +71,7 @@ def begin(
     """The new call with its violations, and the fields written once."""
     asked = start.request
     at, carrier = millis(asked.started_at), asked.carrier.value
-    facts = CallFacts(call_id, carrier, asked.from_, at, asked.permit or "")
+    facts = CallFacts(call_id, carrier, asked.from_, at, asked.permit or "", reported=start.reported)
     violations, permit = violations_of(facts, line, terms, secret)
     began = Began(
         id=call_id,

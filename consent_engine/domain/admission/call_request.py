@@ -140,11 +140,14 @@ class EndCall(StrictForm):
 
 
 class CallStart(Struct, frozen=True):
-    """One request about a call that began: the caller's API key, the idempotency key, the form."""
+    """One request about a call that began: the caller's API key, the idempotency key, the form. reported: by a desk;
+    else a CDR file alone shows the call
+    """
 
     api_key: str
     idempotency_key: str
     request: StartCall
+    reported: bool = True
 
     @property
     def msisdn(self) -> Msisdn:

@@ -37,6 +37,8 @@ class Violation(StrEnum):
     TOO_OFTEN = "too_often"
     NUMBER_CHANGED = "number_changed"
     NO_RECORDING = "no_recording"
+    UNREPORTED = "unreported"
+    """Dialled, as a CDR file shows, and never made known by a desk."""
 
 
 def shown_by(line: Line, call: CallEntry, most: int = 0, days: Days = CHINA) -> Set[Violation]:
@@ -59,7 +61,7 @@ class Known(Struct, frozen=True):
     at: when it began · carrier: that called · plan: offered ('' while not known) · official: whether it came from the
     carrier's one number · required: a call needs a permit · permit: the result of checking it; None: none was named ·
     standing: the restrictions on the line, with those that ended lately · quiet: whether it began in quiet hours ·
-    line_shows: as `shown_by` returns it · recorded: whether it was recorded, or not answered
+    line_shows: as `shown_by` returns it · recorded: whether it was recorded, or not answered · reported: by a desk
     """
 
     at: Millis
@@ -72,6 +74,7 @@ class Known(Struct, frozen=True):
     quiet: bool = False
     line_shows: Set[Violation] = frozenset()
     recorded: bool = True
+    reported: bool = True
 
     @property
     def is_permitted(self) -> bool:
@@ -105,6 +108,7 @@ DECIDED: Mapping[Violation, Callable[[Known], bool]] = MappingProxyType(
         Violation.TOO_OFTEN: lambda known: Violation.TOO_OFTEN in known.line_shows,
         Violation.NUMBER_CHANGED: lambda known: Violation.NUMBER_CHANGED in known.line_shows,
         Violation.NO_RECORDING: lambda known: not known.recorded,
+        Violation.UNREPORTED: lambda known: not known.reported,
     }
 )
 """Each violation, and the one function that decides it."""
@@ -119,13 +123,13 @@ def found(known: Known) -> tuple[Violation, ...]:
     if known.standing or known.permit is not None or known.line_shows:
         return _decided(known)
     # As for nearly every call: then no instant, carrier or plan matters.
-    return _of_an_unknown_number(known.official, known.required, known.quiet, known.recorded)
+    return _of_an_unknown_number(known.official, known.required, known.quiet, known.recorded, known.reported)
 
 
 @lru_cache(maxsize=32)
 def _of_an_unknown_number(*known: bool) -> tuple[Violation, ...]:
-    official, required, quiet, recorded = known
-    return _decided(Known(0, "", official, required=required, quiet=quiet, recorded=recorded))
+    official, required, quiet, recorded, reported = known
+    return _decided(Known(0, "", official, required=required, quiet=quiet, recorded=recorded, reported=reported))
 
 
 def _decided(known: Known) -> tuple[Violation, ...]:
