@@ -1,4 +1,4 @@
-"""The verifier of evidence files: published = told = answered = activated, checked with the file alone.
+"""The verifier of evidence and inspection files: published = told = answered = activated, checked with the file alone.
 
 It stands alone: a copy of this file, Python from 3.11 on and `cryptography` are all it takes, without a network:
 
@@ -7,7 +7,8 @@ It stands alone: a copy of this file, Python from 3.11 on and `cryptography` are
 An evidence file has the chains of one order, of its call and of its ending, as they were kept: each link is the text
 that was hashed. A head is SHA-256 of the head before, a line break and the link. A link names the salted hash of its
 person part, so that a person can be erased and the chain still holds. `account` says in names and in instants what is
-in the links; it is made by this file (`account_of`), and compared.
+in the links; it is made by this file (`account_of`), and compared. An inspection file has the figures of a period, and
+calls that were drawn by a seed, each as its chain.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import re
 import sys
 import unicodedata
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -25,7 +27,7 @@ from struct import unpack
 from types import UnionType
 from typing import Any, Literal, NamedTuple, Self, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
-FORMAT = "consent-evidence/1"
+FORMAT, INSPECTION = "consent-evidence/1", "consent-inspection/1"
 SOUND, BROKEN, NO_EVIDENCE = 0, 1, 2
 """Exit statuses."""
 Kind = Literal["order", "call", "ending"]
@@ -218,8 +220,97 @@ class File(TypedDict):
     signature: str | None
 
 
+class Figure(TypedDict):
+    """Calls of the period, by carrier. figure: how they ended, or a violation, those that were taken back included"""
+
+    carrier: str
+    figure: str
+    calls: int
+
+
+class Coverage(TypedDict):
+    """Recorded calls of a day, a carrier or an agent (by), those a reviewer heard, and those that failed for good"""
+
+    by: str
+    key: str
+    recorded: int
+    reviewed: int
+    failed: int
+
+
+class Forbidden(TypedDict):
+    """A call with violations"""
+
+    call: str
+    at: str
+    carrier: str
+    agent: str
+    violations: list[str]
+
+
+class Complaints(TypedDict):
+    """Reports of calls that came in the period. overdue: open, their answer late when the file was made"""
+
+    carrier: str
+    what: str
+    state: str
+    reports: int
+    overdue: int
+
+
+class Exposed(TypedDict):
+    """An order of the period whose service was activated, and what its evidence lacks, by the words of MISSING"""
+
+    order: str
+    missing: list[str]
+
+
+class Compared(TypedDict):
+    """A CDR file of the exchange that was compared with the calls reported. file: its SHA-256"""
+
+    at: str
+    file: str
+    carrier: str
+    since: str
+    until: str
+    calls: int
+    unreported: int
+    doubted: int
+    refused: int
+
+
+class Inspection(TypedDict):
+    """An inspection file: calls that began, orders that were placed and complaints that came in a period. drawn: of so
+    many `calls`, by the seed, as chains without person parts · activated: orders whose service was · rest: how many
+    calls with violations, and how many orders with incomplete evidence, are not listed
+    """
+
+    inspection: str
+    made_at: str
+    made_by: str
+    as_of: str | None
+    since: str
+    until: str
+    seed: str
+    sample: int
+    calls: int
+    drawn: list[Chain]
+    figures: list[Figure]
+    coverage: list[Coverage]
+    violations: list[Forbidden]
+    complaints: list[Complaints]
+    activated: int
+    exposure: list[Exposed]
+    rest: list[int]
+    reconciliations: list[Compared]
+    log: Logged | None
+    keys: list[str]
+    rotations: list[str]
+    signature: str | None
+
+
 class NotEvidence(ValueError):
-    """It is no evidence file, or of another format."""
+    """It is no evidence file and no inspection file, or of another format."""
 
 
 class Broken(ValueError):
@@ -583,6 +674,11 @@ def _purpose(event: Event) -> str:
 
 
 _ASKING = "sms.confirmation."
+
+
+def missing_of(file: Mapping[str, Any]) -> list[str]:
+    """The words of MISSING for what a file lacks, which may lack its account, too. Raises Broken."""
+    return list(_missing(_case(file)))
 
 
 MISSING = {
@@ -1012,18 +1108,16 @@ def _signed(note: Note, file: Mapping[str, Any], trust: Set[Key], link: str) -> 
             yield f"{link}: a signature of {each.name}, an unknown signer, is not checked: its key is not here"
 
 
-def _logged(case: Case, trust: Set[Key]) -> Iterator[str]:
-    """Each chain's leaf is what it says, and the checkpoint includes it."""
-    log, rows = case.file["log"], [chain for chain in case.file["chains"] if chain["leaf"] is not None]
+def _logged(file: Mapping[str, Any], chains: Sequence[tuple[str, Read, Leaf | None]], trust: Set[Key]) -> Iterator[str]:
+    """Each chain's leaf is what it says, and the checkpoint includes it. chains: each with the leaf's name"""
+    log, rows = file["log"], [(link, chain, leaf) for link, chain, leaf in chains if leaf is not None]
     if log is None:
         if rows:
             raise Broken("log", "leaves without a checkpoint")
         return
-    chains = {each.kind: each for each in case.chains}
     note = Note.decode(log["checkpoint"])
     checkpoint = Checkpoint.decode(note.text)
-    for row in rows:
-        chain, leaf, link = chains[row["kind"]], row["leaf"], f"{row['kind']}, leaf"
+    for link, chain, leaf in rows:
         n = int(leaf["entry"].split(" ")[2])
         if n >= len(chain.events):
             raise Broken(link, "is of a longer chain than this one")
@@ -1033,14 +1127,104 @@ def _logged(case: Case, trust: Set[Key]) -> Iterator[str]:
         path = [of_base64(each) for each in leaf["path"]]
         if not included(leaf_hash(leaf["entry"]), leaf["number"], checkpoint.size, path, checkpoint.root):
             raise Broken(link, "is not included in the checkpoint")
-    yield from _signed(note, case.file, trust, "checkpoint")
+    yield from _signed(note, file, trust, "checkpoint")
 
 
 def content_of(file: Mapping[str, Any]) -> str:
-    """The text that a file's signature is over: the format, the order and the hash of all but the signature."""
+    """The text that a file's signature is over: the format, the order or the seed's hash, and that of all but the
+    signature.
+    """
     rest = {name: value for name, value in file.items() if name != "signature"}
     canonical = json.dumps(rest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    if "inspection" in file:
+        return f"{INSPECTION}\n{digest(file['seed'])}\n{digest(canonical)}\n"
     return f"{FORMAT}\n{file['account']['order']}\n{digest(canonical)}\n"
+
+
+# -- the inspection ----------------------------------------------------------------------------------------------------
+
+
+def _inspected(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str]:
+    """The calls drawn are those that the seed draws, of the period and in the log; the figures fit each other."""
+    _is(Inspection, file, "")
+    since, until = _millis(file["since"]), _millis(file["until"])
+    drawn, before = list[tuple[str, Read, Leaf | None]](), b""
+    for n, row in enumerate(file["drawn"]):
+        link = f"drawn.{n}"
+        if row["kind"] != "call" or any(each["person"] is not None for each in row["links"]):
+            raise Broken(link, "must be a call without person parts")
+        try:
+            call = read_chain(row)
+        except Broken as broken:
+            raise Broken(link, str(broken)) from None
+        lot = hashlib.sha256(f"{file['seed']}\n{call.doc['id']}".encode("utf-8", "surrogatepass")).digest()
+        if lot <= before:
+            raise Broken(link, "is not in the order of the lots that the seed gives")
+        if not since <= call.doc["started_at"] <= until:
+            raise Broken(link, "did not begin in the period")
+        before = lot
+        drawn.append((f"{link}.leaf", call, row["leaf"]))
+        if row["leaf"] is None:
+            yield f"{link}: in no checkpoint of the log yet"
+    if len(drawn) != min(file["sample"], file["calls"]):
+        raise Broken("drawn", f"has {len(drawn)} calls of {file['calls']}, and {file['sample']} were to be drawn")
+    _figures_fit(file, [call for _, call, _ in drawn])
+    yield from _logged(file, drawn, trust)
+    yield from _signature_of_file(file, trust)
+    yield "figures and lists are the signer's word; each call drawn is shown by its chain"
+
+
+def _figures_fit(file: Mapping[str, Any], drawn: Sequence[Read]) -> None:
+    """The calls listed as forbidden are counted, and those drawn with a violation are listed. Raises Broken."""
+    calls = {each["call"]: set(each["violations"]) for each in file["violations"]}
+    counted = sum(each["calls"] for each in file["figures"] if each["figure"] == "calls")
+    if counted != file["calls"]:
+        raise Broken("figures", f"count {counted} calls of {file['calls']}")
+    if len(file["rest"]) != len(("violations", "exposure")) or min(file["rest"]) < 0:
+        raise Broken("rest", "must be two counts")
+    wrong = sum(each["calls"] for each in file["figures"] if each["figure"] == "wrong")
+    if len(calls) + file["rest"][0] > wrong:
+        raise Broken("violations", f"are {len(calls) + file['rest'][0]} calls, and {wrong} are counted")
+    for call in drawn:
+        found = _violations(call)
+        if not file["rest"][0] and calls.get(call.doc["id"], set()) != found:
+            raise Broken("violations", f"of call {call.doc['id']} are others in its chain")
+    if len(file["exposure"]) + file["rest"][1] > file["activated"]:
+        raise Broken("exposure", "has more orders than were activated")
+
+
+def _violations(call: Read) -> set[str]:
+    """The violations of a call as its links know them."""
+    found = set(call.doc["violations"])
+    for event in call.all("ended", "judged_again"):
+        again = event.what == "judged_again"
+        found = (found - set(event.row.get("taken_back", ()))) | set(
+            event.row.get("shown" if again else "violations", ())
+        )
+    return found
+
+
+def findings(file: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What an inspection file says, in short."""
+    more, incomplete = file["rest"]
+    heard = {name: sum(each[name] for each in file["coverage"] if each["by"] == "carrier") for name in _COVERED}
+    lacks = Counter(word.partition(" ")[0] for each in file["exposure"] for word in each["missing"])
+    lack = "".join(f"; {count} lack {MISSING.get(word, word)}" for word, count in lacks.most_common())
+    came, late = (sum(each[name] for each in file["complaints"]) for name in ("reports", "overdue"))
+    cdr = file["reconciliations"]
+    silent, never = (sum(each[name] for each in cdr) for name in ("unreported", "doubted"))
+    return [
+        ("period", f"{file['since']} to {file['until']}"),
+        ("sample", f"{len(file['drawn'])} of {file['calls']} calls, drawn by the seed {file['seed']}"),
+        ("coverage", f"{heard['reviewed']} of {heard['recorded']} recordings heard, {heard['failed']} failed"),
+        ("violations", f"{len(file['violations']) + more} calls"),
+        ("complaints", f"{came}, {late} overdue"),
+        ("exposure", f"{len(file['exposure']) + incomplete} of {file['activated']} activated orders{lack}"),
+        ("CDR files compared", f"{len(cdr)}: {silent} calls never reported, {never} never dialled"),
+    ]
+
+
+_COVERED = ("recorded", "reviewed", "failed")
 
 
 def _signature_of_file(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str]:
@@ -1065,16 +1249,13 @@ def verify(file: Any, trust: Iterable[str] = ()) -> list[str]:  # noqa: ANN401 -
 
     Raises Broken for the first broken link, NotEvidence for another format, ValueError for a key that is none.
     """
-    if not isinstance(file, dict) or file.get("evidence") != FORMAT:
-        raise NotEvidence(f"not an evidence file of the format {FORMAT}")
+    if not isinstance(file, dict) or (file.get("evidence") != FORMAT and file.get("inspection") != INSPECTION):
+        raise NotEvidence(f"not a file of the format {FORMAT} or {INSPECTION}")
     trusted = {Key.decode(each.strip()) for each in trust}
-    _is(File, file, "")
     try:
-        case = _case(file)
-        said = [each for check in CHECKS for each in check(case)]
-        said += _logged(case, trusted)
-        _same(case)
-        said += _signature_of_file(file, trusted)
+        if "inspection" in file:
+            return list(_inspected(file, trusted))
+        said = list(_evident(file, trusted))
     except Broken:
         raise
     except NotSigned as error:
@@ -1083,6 +1264,17 @@ def verify(file: Any, trust: Iterable[str] = ()) -> list[str]:  # noqa: ANN401 -
         raise Broken("links", "say what no link of this format says") from None
     lacks = (each.partition(" ") for each in file["account"]["missing"])
     return [*said, *(f"not in this file: {f'{where}: ' if where else ''}{MISSING[name]}" for name, _, where in lacks)]
+
+
+def _evident(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str]:
+    _is(File, file, "")
+    case = _case(file)
+    for check in CHECKS:
+        yield from check(case)
+    rows = zip(case.chains, file["chains"], strict=True)
+    yield from _logged(file, [(f"{chain.kind}, leaf", chain, row["leaf"]) for chain, row in rows], trust)
+    _same(case)
+    yield from _signature_of_file(file, trust)
 
 
 def answers(account: Account) -> list[tuple[str, str]]:
@@ -1119,6 +1311,8 @@ def report(path: str, trust: str | None = None) -> tuple[int, list[tuple[str, st
     except (ValueError, RecursionError):
         return NO_EVIDENCE, [("not evidence", "it cannot be read as JSON")]
     notes = [("note", each) for each in said]
+    if "inspection" in file:
+        return SOUND, [("sound", "inspection"), *findings(file), *notes]
     return SOUND, [("sound", f"order {file['account']['order']}"), *answers(file["account"]), *notes]
 
 

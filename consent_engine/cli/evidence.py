@@ -10,7 +10,7 @@ from consent_engine.cli.opening import by, opened
 from consent_engine.cli.tables import table, tell
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")
-_FILE = typer.Argument(metavar="FILE", help="An evidence file.")
+_FILE = typer.Argument(metavar="FILE", help="An evidence or inspection file.")
 _TRUST = typer.Option(metavar="KEYS", help="A file of verifier keys, one a line: one of them must have signed.")
 
 
@@ -31,8 +31,8 @@ def evidence(order: Annotated[str, _ORDER]) -> None:
 
 
 def verify(file: Annotated[Path, _FILE], trust: Annotated[Path | None, _TRUST] = None) -> int:
-    """Check an evidence file, with nothing but the file. Exit status 0: sound; 1: broken, and the first broken link is
-    named; 2: not an evidence file. The file consent_engine/verify.py does the same by itself, anywhere.
+    """Check an evidence or inspection file, with nothing but the file. Exit status 0: sound; 1: broken, and the first
+    broken link is named; 2: neither of them. The file consent_engine/verify.py does the same by itself, anywhere.
     """
     from consent_engine.verify import report
 

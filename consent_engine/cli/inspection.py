@@ -1,6 +1,7 @@
-"""`consent reconcile`: calls dialled, from a CDR file, against calls reported."""
+"""`consent reconcile`, calls dialled against calls reported, and `consent inspect`, an inspector's signed file."""
 
 import hashlib
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,8 @@ from consent_engine.cli.tables import Slowly, instant, line, record, tell
 from consent_engine.domain.msisdn import mask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consent_engine.engine.reconciliation import CdrForm, Compared
 
 _CDR = typer.Argument(metavar="FILE", help="A CDR file of one carrier: CSV in UTF-8, a call a line.")
@@ -79,3 +82,38 @@ def _show(found: "Compared") -> None:
         line("unreported", f"line {call.line}", instant(call.at), call.caller, mask(call.msisdn))
     for at, name in found.doubted():
         line("doubted", name, instant(at))
+
+
+def inspect(
+    *,
+    since: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, like 2025-08-01.")],
+    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day.")],
+    seed: Annotated[str, typer.Option(help="The inspector's own words: the same seed draws the same calls.")],
+    sample: Annotated[int, typer.Option(min=0, max=10_000, help="How many calls are drawn.")] = 100,
+) -> None:
+    """Write a period for an inspector to standard output, signed: consent inspect --from D --until D --seed S > FILE.
+
+    Figures, coverage, violations, complaints, CDR files compared, orders whose evidence is incomplete, and calls drawn
+    by the seed with their proof in the log. It has no number and no word of a subscriber. `consent verify FILE` checks
+    it.
+    """
+    from consent_engine.config.calendars import days_in
+    from consent_engine.config.settings import Settings
+    from consent_engine.engine.evidence import encoded
+    from consent_engine.engine.inspection import Asked
+
+    days = days_in(Settings.load().time_zone)
+    first, last = _day(days.begins, since, "--from"), _day(days.ends, until, "--until")
+    if last < first:
+        raise typer.BadParameter("must not be before --from", param_hint="--until")
+    with opened() as engine:
+        made = encoded(engine.inspections.file(Asked(first, last, seed, sample), by()))
+    sys.stdout.flush()
+    sys.stdout.buffer.write(made + b"\n")
+
+
+def _day(bound: "Callable[[str], int]", day: str, hint: str) -> int:
+    try:
+        return bound(day)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter("must be a day, like 2025-08-01", param_hint=hint) from None

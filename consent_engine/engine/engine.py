@@ -30,6 +30,7 @@ from consent_engine.engine.change_order import recording
 from consent_engine.engine.endings import Endings
 from consent_engine.engine.evidence import EvidenceFiles, Hands, Receipts
 from consent_engine.engine.held_replies import Decided, Decision, HeldText, SuspicionId, deciding, held_of
+from consent_engine.engine.inspection import InspectionFiles
 from consent_engine.engine.inspector import Inspector, Revealer
 from consent_engine.engine.line_events import LineEventAsked, LineEventTaken, recording_event
 from consent_engine.engine.metrics import Measures
@@ -99,6 +100,7 @@ class Engine:
         self.reveals = Revealer(store, registry, self.run)
         self.evidence = EvidenceFiles(store, self.reveals, registry.now, hands)
         self.receipts = Receipts(store, Seal(secret), terms.reporting, registry.now)
+        self.inspections = InspectionFiles(store, self.inspector, terms, registry.now, hands)
         self.call_ms = pace.call_ms
         self.pauses = Desk(registry, store.lanes, outside, pace.call_ms)
         gate = Gate(registry.pauses.standing, outside.routes, pace.watch)

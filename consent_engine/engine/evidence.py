@@ -10,7 +10,7 @@ import logging
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from consent_engine.domain.call.report import Report, ReportTerms
 from consent_engine.domain.call.transcript import SAID
@@ -33,9 +33,11 @@ from consent_engine.ports.public_log import PublicLog
 from consent_engine.ports.queries import OrderKept, StandingRestriction
 from consent_engine.verify import (
     FORMAT,
+    Broken,
     Catalogued,
     Chain,
     File,
+    Inspection,
     Kind,
     Leaf,
     Link,
@@ -43,8 +45,10 @@ from consent_engine.verify import (
     Text,
     account_of,
     content_of,
+    missing_of,
 )
 
+F = TypeVar("F", File, Inspection)
 log = logging.getLogger(__name__)
 
 REASON = "evidence"
@@ -101,7 +105,7 @@ class EvidenceFiles:
         if kept is None:
             raise ArchiveUnavailable("SQL does not have this order yet: try again in a moment")
         hands = self._hands()
-        found = proven(kept, self._store.log.public, quorum(hands.witnesses)) if self._store.log else NOT_YET
+        found = proven(kept.leaves, self._store.log.public, quorum(hands.witnesses)) if self._store.log else NOT_YET
         return signed(file_of(kept, by, self._now(), as_of, found, hands.keys), hands.signers)
 
 
@@ -138,33 +142,56 @@ def file_of(
     """Make the evidence file of what SQL has of an order. by, at: who asked for it, and when · as_of: it has all that
     was committed before; 0: not known · keys: that verify its signatures
     """
-    file: dict[str, Any] = {
-        "evidence": FORMAT, "made_at": _instant(at), "made_by": by, "as_of": _instant(as_of) if as_of else None,
-        "chains": _chains(kept, found.leaves), "offer": kept.fields[kept.order.id]["offer"], "plan": _plan(kept),
-        "texts": _texts(kept.order), "log": found.logged, "keys": list(keys), "rotations": list(found.rotations),
-        "account": None, "signature": None,
-    }  # fmt: skip
+    file = _untold(kept, found) | {
+        "made_at": _instant(at),
+        "made_by": by,
+        "as_of": _instant(as_of) if as_of else None,
+        "keys": list(keys),
+    }
     return cast(File, file | {"account": account_of(file)})
 
 
-def signed(file: File, signers: Sequence[Signer]) -> File:
+def _untold(kept: OrderKept, found: InLog) -> dict[str, Any]:
+    """Return an evidence file without its account, and without word of its making."""
+    return {
+        "evidence": FORMAT, "chains": _chains(kept, found.leaves), "offer": kept.fields[kept.order.id]["offer"],
+        "plan": _plan(kept), "texts": _texts(kept.order), "log": found.logged, "rotations": list(found.rotations),
+        "account": None, "signature": None,
+    }  # fmt: skip
+
+
+def lacking(kept: OrderKept, covers: int) -> list[str]:
+    """Return what evidence of an order would lack, by the words of `verify.MISSING`; `record` where its records do not
+    fit each other. covers: how many entries of the log have a checkpoint
+    """
+    newest = {record: [each for each in some if each[0] < covers] for record, some in kept.leaves.items()}
+    leaves: dict[str, Leaf] = {
+        record: {"number": some[-1][0], "entry": some[-1][1], "path": []} for record, some in newest.items() if some
+    }
+    try:
+        return missing_of(_untold(kept, InLog({"checkpoint": "", "token": None} if covers else None, leaves)))
+    except (BrokenRecord, Broken):
+        return ["record"]
+
+
+def signed(file: F, signers: Sequence[Signer]) -> F:
     """Return a file with its signature; without one where nothing signs now, which the file then says."""
     try:
         note = Note(content_of(file)).signed_by(*signers)
     except OSError as error:  # a service that keeps the key is away: evidence is given all the same
         log.warning("an evidence file is not signed: %s", error)
         return file
-    return {**file, "signature": str(note)} if signers else file
+    return cast(F, {**file, "signature": str(note)}) if signers else file
 
 
-def proven(kept: OrderKept, public: PublicLog, witnesses: int = 0) -> InLog:
-    """Return what the log proves of an order: for each chain the newest entry that a checkpoint covers; all of them by
+def proven(entries_of: Mapping[str, Sequence[tuple[int, str]]], public: PublicLog, witnesses: int = 0) -> InLog:
+    """Return what the log proves of records: for each chain the newest entry that a checkpoint covers; all of them by
     the earliest that so many witnesses signed, as that says best when it was. Raises ArchiveUnavailable.
     """
     newest = public.newest()
     within = {
         record: covered[-1]
-        for record, entries in kept.leaves.items()
+        for record, entries in entries_of.items()
         if newest and (covered := [each for each in entries if each[0] < newest.checkpoint.size])
     }
     if not newest or not within:
@@ -181,8 +208,8 @@ def proven(kept: OrderKept, public: PublicLog, witnesses: int = 0) -> InLog:
     return InLog(logged, leaves, [str(each) for each in public.rotations()])
 
 
-def encoded(file: File) -> bytes:
-    """Return an evidence file as it is handed out: JSON that people can read, too."""
+def encoded(file: File | Inspection) -> bytes:
+    """Return a file as it is handed out: JSON that people can read, too."""
     return json.dumps(file, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
 
 

@@ -109,6 +109,9 @@ class OrderQueries(Protocol):
         taken back soon are among them.
         """
 
+    def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
+        """Return the places of orders placed in a period whose service was activated, newest first."""
+
     def ended_soon(self, since: Millis, until: Millis) -> int:
         """Return how many of the services switched on in a period were taken back within a week."""
 
@@ -223,11 +226,24 @@ class EndingQueries(Protocol):
         """Return how many endings are not over, and when the oldest of them was asked for."""
 
 
+class Received(NamedTuple):
+    """Reports that stand alike. what: their class, which is proposed while they are open"""
+
+    carrier: str
+    what: str
+    state: str
+    reports: int
+    overdue: int
+
+
 class ReportQueries(Protocol):
     """Lists and counts of reports of calls."""
 
     def page(self, wanted: ReportFilter, before: Position | None, limit: int) -> list[Position]:
         """Return the places of reports, newest first."""
+
+    def received(self, since: Millis, until: Millis, now: Millis) -> list[Received]:
+        """Count the reports that came in a period, by carrier, class and state."""
 
     def due(self, limit: int) -> list[str]:
         """Return undecided reports, the next due first."""
@@ -255,7 +271,7 @@ Receipted = OrderKept | Report | StandingRestriction
 
 
 class EvidenceQueries(Protocol):
-    """What evidence of an order, and receipts, are made from."""
+    """What evidence of orders, and receipts, are made from."""
 
     def of(self, order: str) -> OrderKept | None:
         """Return all of an order; None where SQL does not have it. Raises BrokenRecord where a record is damaged."""
@@ -264,6 +280,12 @@ class EvidenceQueries(Protocol):
         """Return the record that is found by its receipt under this name (`Seal.receipt`), where it began from `since`;
         a restriction as long as it stands. Raises BrokenRecord where it is damaged.
         """
+
+    def some(self, orders: Sequence[str]) -> Mapping[str, OrderKept | None]:
+        """Return all of these orders that SQL has; None for one of which a record is damaged."""
+
+    def leaves(self, calls: Sequence[Call]) -> Mapping[str, Sequence[tuple[int, str]]]:
+        """Return, by id, the entries of the chains of calls that the log has, each with its number."""
 
 
 class Queries(Protocol):

@@ -3,7 +3,7 @@ found by a receipt.
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
@@ -24,6 +24,7 @@ from consent_engine.ports.archive import Kept
 from consent_engine.ports.queries import EvidenceQueries, OrderKept, Receipted, StandingRestriction
 
 R = TypeVar("R", Order, Call, Ending, Report)
+S = TypeVar("S")
 _FIELDS = Reader(dict[str, str])
 
 
@@ -35,7 +36,11 @@ class SqlEvidenceQueries(EvidenceQueries):
 
     def of(self, order: str) -> OrderKept | None:
         with self._archive.asking() as connection:
-            return self._of(connection, order)
+            return self._one(connection, order)
+
+    def some(self, orders: Sequence[str]) -> dict[str, OrderKept | None]:
+        with self._archive.asking() as connection:
+            return self._some(connection, orders)
 
     def receipted(self, name: str, since: Millis) -> Receipted | None:
         orders = select(ORDERS.c.id).where(ORDERS.c.receipt == name, ORDERS.c.placed_at >= since)
@@ -44,35 +49,55 @@ class SqlEvidenceQueries(EvidenceQueries):
         stands = stands.join(LINES, LINES.c.id == RESTRICTIONS.c.line).where(RESTRICTIONS.c.receipt == name)
         with self._archive.asking() as connection:
             if (order := connection.execute(orders).scalar()) is not None:
-                return self._of(connection, order)
+                return self._one(connection, order)
             if (report := connection.execute(reports).scalar()) is not None:
-                kept = self._kept(connection, Owner.REPORT, Report, report)
-                return kept and kept.record
+                return _sound(self._kept(connection, Owner.REPORT, Report, [report])[report].record)
             row = connection.execute(stands).first()
         return StandingRestriction(row.line, row.version, *restriction_of(row.person, row.name)) if row else None
 
-    def _of(self, connection: Connection, order: str) -> OrderKept | None:
-        kept = self._kept(connection, Owner.ORDER, Order, order)
-        if kept is None or kept.record is None:
-            return None
-        doc = kept.record.doc
-        call = self._kept(connection, Owner.CALL, Call, doc.call_id)
-        ending = self._kept(connection, Owner.ENDING, Ending, ending_id(order))
-        plan = connection.execute(select(PLANS.c.kept).where(PLANS.c.code == doc.plan)).scalar()
-        records = [each.record for each in (kept, call, ending) if each is not None and each.record is not None]
-        return OrderKept(
-            kept.record, call and call.record, ending and ending.record,
-            {each.id: each.fields for each in (kept, call, ending) if each is not None},
-            _FIELDS(plan) if plan is not None else None, _leaves(connection, records),
-        )  # fmt: skip
+    def _one(self, connection: Connection, order: str) -> OrderKept | None:
+        found = self._some(connection, [order])
+        return _sound(found[order]) if order in found else None
 
-    def _kept(self, connection: Connection, owner: Owner, kind: type[R], name: str) -> Kept[R] | None:
-        of = self._archive.table_of(owner)
-        row = connection.execute(of.rows_of(owner).where(of.table.c.id == name)).first()
-        found: Kept[R] | None = of.kept(row) if row is not None else None
-        if found is not None and not isinstance(found.record, kind):
-            raise BrokenRecord("a record of this order is damaged, or somebody changed it")
+    def _some(self, connection: Connection, orders: Sequence[str]) -> dict[str, OrderKept | None]:
+        kept = self._kept(connection, Owner.ORDER, Order, orders)
+        docs = {name: each.record.doc for name, each in kept.items() if each.record is not None}
+        calls = self._kept(connection, Owner.CALL, Call, [doc.call_id for doc in docs.values()])
+        endings = self._kept(connection, Owner.ENDING, Ending, [ending_id(name) for name in docs])
+        codes = sorted({doc.plan for doc in docs.values()})
+        rows = connection.execute(select(PLANS).where(among(connection, PLANS.c.code, codes)))
+        plans = {code: _FIELDS(fields) for code, fields in rows}
+        of_all = (each.record for some in (kept, calls, endings) for each in some.values())
+        leaves = _leaves(connection, [each for each in of_all if each is not None])
+        found: dict[str, OrderKept | None] = dict.fromkeys(kept)
+        for name, doc in docs.items():
+            call, ending = calls.get(doc.call_id), endings.get(ending_id(name))
+            parts = [part for part in (kept[name], call, ending) if part is not None]
+            if (order := kept[name].record) is not None and all(part.record is not None for part in parts):
+                found[name] = OrderKept(
+                    order, call and call.record, ending and ending.record, {part.id: part.fields for part in parts},
+                    plans.get(doc.plan), {part.id: leaves[part.id] for part in parts if part.id in leaves},
+                )  # fmt: skip
         return found
+
+    def leaves(self, calls: Sequence[Call]) -> dict[str, list[tuple[int, str]]]:
+        with self._archive.asking() as connection:
+            return _leaves(connection, calls)
+
+    def _kept(self, connection: Connection, owner: Owner, kind: type[R], names: Sequence[str]) -> dict[str, Kept[R]]:
+        """Return these records; without its record one that is damaged, or of another kind."""
+        of, found = self._archive.table_of(owner), dict[str, Kept[R]]()
+        for row in connection.execute(of.rows_of(owner).where(among(connection, of.table.c.id, names))):
+            kept: Kept[Any] = of.kept(row)
+            found[row.id] = kept if isinstance(kept.record, kind) else kept._replace(record=None)
+        return found
+
+
+def _sound(found: S | None) -> S:
+    """Raises BrokenRecord for a damaged record."""
+    if found is None:
+        raise BrokenRecord("a record of this order is damaged, or somebody changed it")
+    return found
 
 
 def _leaves(connection: Connection, records: Sequence[Order | Call | Ending]) -> dict[str, list[tuple[int, str]]]:

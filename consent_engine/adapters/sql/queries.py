@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Select, case, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Select, and_, case, func, select, tuple_
 
 from consent_engine.adapters.sql.archive import SqlArchive, SqlCalls
 from consent_engine.adapters.sql.evidence import SqlEvidenceQueries
@@ -30,6 +30,7 @@ from consent_engine.domain.effects import Millis
 from consent_engine.domain.lifecycle import State
 from consent_engine.domain.line.restriction import Kind
 from consent_engine.domain.order.order import Order
+from consent_engine.domain.order.retention import Evidence
 from consent_engine.domain.order.sales_outcomes import Sold
 from consent_engine.ports import Kept, Owner, R, ReportFilter, Tally
 from consent_engine.ports.queries import (
@@ -44,6 +45,7 @@ from consent_engine.ports.queries import (
     Paged,
     Position,
     Queries,
+    Received,
     Reconciliation,
     ReportedCall,
     ReportQueries,
@@ -224,6 +226,10 @@ class SqlOrderQueries(OrderQueries):
                 found.setdefault((plan, agent), Counter())[Sold.ENDED_SOON] += n
         return found
 
+    def activated(self, since: Millis, until: Millis, before: Position | None, limit: int) -> list[Position]:
+        placed = ORDERS.c.placed_at >= since, ORDERS.c.placed_at <= until
+        return self._places(before, limit, *placed, ORDERS.c.evidence == Evidence.SERVICE.value)
+
     def ended_soon(self, since: Millis, until: Millis) -> int:
         with self._archive.asking() as connection:
             counted = select(func.count()).select_from(RECORDS).where(*_ended_soon(since, until))
@@ -293,6 +299,14 @@ class SqlReportQueries(ReportQueries):
         rows = select(*_PLACE).where(*only).order_by(*(each.desc() for each in _PLACE)).limit(limit)
         with self._archive.asking() as connection:
             return [(at, report) for at, report in connection.execute(rows)]
+
+    def received(self, since: Millis, until: Millis, now: Millis) -> list[Received]:
+        alike = _ROW.carrier, _ROW.found, _ROW.state
+        late = func.sum(case((and_(*_OPEN_REPORT, _ROW.answer_by < now), 1), else_=0))
+        came = _REPORT, _ROW.listed_at >= since, _ROW.listed_at <= until
+        counted = select(*alike, func.count(), late).where(*came).group_by(*alike).order_by(*alike)
+        with self._archive.asking() as connection:
+            return [Received(*row) for row in connection.execute(counted)]
 
     def due(self, limit: int) -> list[str]:
         rows = select(_ROW.id).where(*_OPEN_REPORT).order_by(_ROW.answer_by, _ROW.id).limit(limit)
