@@ -1,4 +1,4 @@
-# make demo | test | whole | search | check | figures | bench. Each sets up what it needs in .venv, and nothing outside of it.
+# make demo | test | whole | search | check | figures | bench | wheel | image. Each sets up what it needs in .venv, and nothing outside it.
 #   make demo ARGS="--orders 20 --keep"      make test ARGS="-k settings"      make PYTHON=/usr/bin/python3.12 test
 
 VENV := .venv
@@ -11,7 +11,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 # The last: 1,500 processes of the tests would each compile every module again.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test whole search check written figures pictures bench clean
+.PHONY: help demo test whole search check written figures pictures bench wheel image clean
 
 help:
 	@sed -n 's/^# //p; 2q' Makefile
@@ -62,6 +62,13 @@ pictures: $(VENV)/.tests
 # Ours and the peers in turn, on this machine; peers' environments are made under .bench. ARGS="--quick" for a first look.
 bench: $(VENV)/.runs
 	@$(PY) -m benchmarks.peers.bench $(ARGS)
+
+# A release of what is committed, into dist/, the same bytes wherever it is made: SIGN=key.pem signs its sums (deploy/release).
+wheel: $(VENV)/.tests
+	@deploy/release wheel $(PY)
+
+image:
+	@deploy/release image $(ARGS)
 
 clean:
 	@rm -rf $(VENV) .bench build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -40,6 +40,7 @@ TIERS = {
     "tests/archive/test_races_and_damages.py": SEARCHES,
     "tests/cluster": WHOLE,
     "tests/containers": WHOLE,
+    "tests/containers/test_started.py::test_an_image_that_is_made_again_is_the_same": SEARCHES,
     "tests/contract": FAST,
     "tests/crashes": WHOLE,
     "tests/durability": WHOLE,

@@ -14,12 +14,11 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from consent_engine import DISTRIBUTION
+from consent_engine import __version__
 from consent_engine.adapters.file_lock import lock_now, unlock
 from consent_engine.adapters.redis.client import NAMED_BY, Wire, connect
 from consent_engine.adapters.redis.embedded.server import connect_or_start
@@ -88,7 +87,7 @@ def back_up(settings: Settings, source: str | None, folder: Path, tell: Tell, *,
                 _keep(part / LOG_KEY_FILE, keys)
         files = [each for each in listed(part, tell) if each.path != _LOCK]
         manifest = Manifest(
-            FORMAT, copied.at, _release(), meta.get("installation", ""), meta["secret"], settings.cells, cluster,
+            FORMAT, copied.at, __version__, meta.get("installation", ""), meta["secret"], settings.cells, cluster,
             database, copied.servers, archive, files,
         )  # fmt: skip
         write(part, manifest)
@@ -176,10 +175,3 @@ def _archive(settings: Settings, meta: Mapping[str, str], to: Path, tell: Tell) 
     except ArchiveUnavailable as error:
         to.unlink(missing_ok=True)
         return ArchiveKept(kind, known, 0, str(error))
-
-
-def _release() -> str:
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:  # run from source
-        return "source"

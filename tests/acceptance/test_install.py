@@ -1,5 +1,6 @@
 """The wheel: everything is in it, it installs into an empty environment, and the tour of a day runs with it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import consent_engine
 from tests import needs
 from tests.waiting import HANGS_S
 
@@ -34,17 +36,34 @@ def clean_environ():
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build the wheel from a copy: setuptools leaves its build folder beside its source."""
+def source(tmp_path_factory):
+    """A repository of what is here, committed."""
+    needs.program("git", "git")
     copy = tmp_path_factory.mktemp("source")
-    for part in OUR_PARTS:
+    for part in (*OUR_PARTS, "deploy"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns(*BESIDES))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, copy)
-    [made] = folder.glob("*.whl")
-    return made
+    run("git", "init", "--quiet", copy)
+    committed(copy, "first")
+    return copy
+
+
+def committed(source, message):
+    known = ["-c", "user.name=me", "-c", "user.email=me@example.com"]
+    run("git", "-C", source, "add", "--all")
+    run("git", "-C", source, *known, "commit", "--quiet", "--message", message)
+
+
+def released(source, **environ):
+    """Make the wheel of a repository's last commit, as `make wheel` does."""
+    run(source / "deploy" / "release", "wheel", sys.executable, env=os.environ | environ)
+    return max((source / "dist").glob("*.whl"), key=lambda made: made.stat().st_mtime_ns)
+
+
+@pytest.fixture(scope="module")
+def wheel(source):
+    return released(source)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +95,31 @@ def test_everything_but_caches_is_in_the_wheel(wheel):
 def test_nothing_else_is_in_the_wheel(wheel):
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == set(OUR_PARTS)
+
+
+def test_the_next_commit_is_another_version_which_pip_installs_and_one_commit_is_one_wheel(
+    source, wheel, installed, tmp_path
+):
+    """Two snapshots had one version: of the second pip said that it is installed already."""
+    run("git", "clone", "--quiet", source, tmp_path / "elsewhere")
+    assert released(tmp_path / "elsewhere").read_bytes() == wheel.read_bytes()
+    (source / "README.md").write_text("changed")
+    committed(source, "second")
+    key, openssl = tmp_path / "key.pem", needs.program("openssl", "openssl")
+    run(openssl, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
+    made = released(source, SIGN=str(key))
+    run(installed / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q", "--no-deps", made)
+    asked = "import consent_engine, workers; print(consent_engine.__version__)"
+    version = run(installed / "python", "-c", asked, env=clean_environ(), cwd=tmp_path).strip()
+    commit = run("git", "-C", source, "rev-parse", "HEAD")
+    assert version == f"{consent_engine.__version__}+2.g{commit[:12]}"
+    signed = f"{made}.sha256"
+    run(openssl, "dgst", "-sha256", "-prverify", key, "-signature", f"{signed}.sig", signed)
+    run("sha256sum", "--check", signed, cwd=made.parent)
+    bill = json.loads(Path(f"{made}.cdx.json").read_text("utf-8"))
+    assert bill["metadata"]["component"]["version"] == version
+    assert {"redis", "psycopg-binary", "typing-extensions"} <= {each["name"] for each in bill["components"]}
+    assert "pytest" not in {each["name"] for each in bill["components"]}
 
 
 def test_it_runs_from_an_empty_environment(installed, tmp_path):

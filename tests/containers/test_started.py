@@ -59,8 +59,14 @@ def writable(stack: Stack, container: str) -> str:
 def test_the_image_is_a_layer_of_what_it_runs_on_and_a_layer_of_ours(files: Stack) -> None:
     told = files.docker.ran("history", "--no-trunc", "--human=false", "--format", "{{json .}}", "consent-engine:0.1.0")
     layers = [json.loads(line) for line in told.splitlines()]
-    ours, others = [int(each["Size"]) for each in layers if each["CreatedBy"].startswith("COPY /o")]
+    ours, others = [int(each["Size"]) for each in layers if each["CreatedBy"].startswith(("COPY /ours", "COPY /runs"))]
     assert 0 < ours < OF_OURS < others < OF_OTHERS
+
+
+def test_an_image_that_is_made_again_is_the_same(files: Stack) -> None:
+    given = ["--network=host", "--build-arg=PYTHON_IMAGE=stand-in", "--build-arg=SOURCE_DATE_EPOCH=1764600000"]
+    build = ["build", "--quiet", "--no-cache", *given, "--file", files.folder / "deploy" / "Dockerfile", files.folder]
+    assert files.docker.ran(*build, within=600) == files.docker.ran(*build, within=600)
 
 
 def test_the_demo_needs_no_setting_and_its_handset_is_answered(files: Stack) -> None:
