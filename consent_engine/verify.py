@@ -1108,7 +1108,9 @@ def _signed(note: Note, file: Mapping[str, Any], trust: Set[Key], link: str) -> 
             yield f"{link}: a signature of {each.name}, an unknown signer, is not checked: its key is not here"
 
 
-def _logged(file: Mapping[str, Any], chains: Sequence[tuple[str, Read, Leaf | None]], trust: Set[Key]) -> Iterator[str]:
+def _logged(
+    file: Mapping[str, Any], chains: Sequence[tuple[str, Read, Leaf | None]], trust: Set[Key], roots: Sequence[Any]
+) -> Iterator[str]:
     """Each chain's leaf is what it says, and the checkpoint includes it. chains: each with the leaf's name"""
     log, rows = file["log"], [(link, chain, leaf) for link, chain, leaf in chains if leaf is not None]
     if log is None:
@@ -1128,6 +1130,239 @@ def _logged(file: Mapping[str, Any], chains: Sequence[tuple[str, Read, Leaf | No
         if not included(leaf_hash(leaf["entry"]), leaf["number"], checkpoint.size, path, checkpoint.root):
             raise Broken(link, "is not included in the checkpoint")
     yield from _signed(note, file, trust, "checkpoint")
+    if log["token"] is not None:
+        newest = max((int(leaf["entry"].split(" ")[3]) for _, _, leaf in rows), default=0)
+        yield from _stamped(of_base64(log["token"]), note.text.encode(), newest, roots)
+
+
+# -- the time-stamp of a checkpoint (RFC 3161, RFC 5652, RFC 5816) -----------------------------------------------------
+
+_INTEGER, _OCTETS, _OID, _TIME, _SEQUENCE, _SET, _OF_0 = 0x02, 0x04, 0x06, 0x18, 0x30, 0x31, 0xA0
+_GRANTED = (0, 1)
+_SIGNED_DATA, _TST_INFO = "1.2.840.113549.1.7.2", "1.2.840.113549.1.9.16.1.4"
+_CONTENT_TYPE, _DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
+_CERTIFICATE_IDS = {"1.2.840.113549.1.9.16.2.12": "sha1", "1.2.840.113549.1.9.16.2.47": "sha256"}
+"""The attributes that name the signer's certificate, and the digest of each where it names none."""
+_DIGESTS = {
+    "1.3.14.3.2.26": "sha1", "2.16.840.1.101.3.4.2.1": "sha256", "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+}  # fmt: skip
+_ECDSA = {"1.2.840.10045.4.3.2": "sha256", "1.2.840.10045.4.3.3": "sha384", "1.2.840.10045.4.3.4": "sha512"}
+_PSS, _STAMPS = "1.2.840.113549.1.1.10", "1.3.6.1.5.5.7.3.8"
+_LONGEST_PATH = 8
+_LONG, _HIGH, _MOST_LENGTH = 0x80, 0x1F, 4
+
+
+class _Der(NamedTuple):
+    """A value in DER. whole: with its tag and length"""
+
+    tag: int
+    content: bytes
+    whole: bytes
+
+    @property
+    def parts(self) -> list["_Der"]:
+        """What is in it. Raises ValueError."""
+        return list(_values(self.content))
+
+    def of(self, tag: int) -> "_Der":
+        """Return it. Raises ValueError for another kind of value."""
+        if self.tag != tag:
+            raise ValueError("another kind of value")
+        return self
+
+    @property
+    def oid(self) -> str:
+        """The name that it is. Raises ValueError."""
+        first, *rest = self.of(_OID).content
+        arcs, arc = [min(first // 40, 2), first - 40 * min(first // 40, 2)], 0
+        for each in rest:
+            arc = arc << 7 | each & 0x7F
+            if not each & _LONG:
+                arcs.append(arc)
+                arc = 0
+        return ".".join(map(str, arcs))
+
+    @property
+    def digest(self) -> str:
+        """The digest that an AlgorithmIdentifier names. Raises ValueError."""
+        if (name := _DIGESTS.get(self.of(_SEQUENCE).parts[0].oid)) is None:
+            raise ValueError("an unknown digest")
+        return name
+
+
+def _values(data: bytes) -> Iterator[_Der]:
+    """Yield the values that follow one another. Raises ValueError for what is not DER."""
+    at = 0
+    while at < len(data):
+        tag, length, begins = data[at], data[at + 1], at + 2
+        if length & _LONG:
+            more = length & ~_LONG
+            length, begins = int.from_bytes(data[begins : begins + more], "big"), begins + more
+            if not 0 < more <= _MOST_LENGTH:
+                raise ValueError("not DER")
+        if tag & _HIGH == _HIGH or begins + length > len(data):
+            raise ValueError("not DER")
+        yield _Der(tag, data[begins : begins + length], data[at : begins + length])
+        at = begins + length
+
+
+class _Token(NamedTuple):
+    """A time-stamp token. imprint: the digest's name, and the digest of what is stamped · attributes: that are signed ·
+    algorithm: of the signature · signer: what names its certificate
+    """
+
+    at: datetime
+    imprint: tuple[str, bytes]
+    info: bytes
+    certificates: Sequence[Any]
+    signer: _Der
+    digest: str
+    attributes: _Der
+    algorithm: str
+    signature: bytes
+
+    @classmethod
+    def read(cls, answer: bytes) -> "_Token":
+        """Read the answer of an authority. Raises ValueError, IndexError."""
+        from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415 - as above
+
+        [response] = _values(answer)
+        status, content = response.of(_SEQUENCE).parts
+        if int.from_bytes(status.parts[0].of(_INTEGER).content, "big") not in _GRANTED:
+            raise ValueError("the authority refused it")
+        kind, holder = content.parts
+        _, _, inner, *rest = holder.of(_OF_0).parts[0].parts
+        what, octets = inner.parts
+        if (kind.oid, what.oid) != (_SIGNED_DATA, _TST_INFO):
+            raise ValueError("not a time-stamp")
+        info = octets.of(_OF_0).parts[0].of(_OCTETS).content
+        [stamped] = _values(info)
+        _, _, imprint, _, at, *_ = stamped.parts
+        algorithm, hashed = imprint.parts
+        [signing] = rest[-1].of(_SET).parts
+        _, signer, digest, attributes, how, signature, *_ = signing.parts
+        given = [each.parts for each in rest if each.tag == _OF_0]
+        return cls(
+            _generalized(at.of(_TIME).content.decode()), (algorithm.digest, hashed.of(_OCTETS).content), info,
+            [load_der_x509_certificate(each.whole) for some in given for each in some], signer, digest.digest,
+            attributes.of(_OF_0), how.parts[0].oid, signature.of(_OCTETS).content,
+        )  # fmt: skip
+
+    def attribute(self, name: str) -> list[_Der]:
+        """The values of a signed attribute. Raises ValueError where there is none, or it stands twice."""
+        [found] = [
+            values.of(_SET).parts for kind, values in (each.parts for each in self.attributes.parts) if kind.oid == name
+        ]
+        return found
+
+
+def _generalized(text: str) -> datetime:
+    found = re.fullmatch(r"([0-9]{14})(?:\.([0-9]{1,6})[0-9]*)?Z", text)
+    if found is None:
+        raise ValueError("no instant")
+    at = datetime.strptime(found[1], "%Y%m%d%H%M%S").replace(tzinfo=timezone.utc)  # noqa: UP017 - Python 3.11 has both
+    return at + timedelta(microseconds=int((found[2] or "").ljust(6, "0")))
+
+
+def _stamped(answer: bytes, text: bytes, newest: int, roots: Sequence[Any]) -> Iterator[str]:
+    """The token stamps this checkpoint, and its authority signed it; not before what the checkpoint covers. roots: the
+    certificates of authorities that are trusted
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.x509 import DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType  # noqa: PLC0415
+
+    strange = (UnsupportedAlgorithm, DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType)
+    try:
+        token = _Token.read(answer)
+        signer = _signer(token)
+        unchecked, name = _token_signed(token, signer), signer.subject.rfc4514_string()
+        trusted = _is_issued(signer, token, roots)
+    except Broken:
+        raise
+    except (*_UNREADABLE, *strange):
+        raise Broken("token", "cannot be read as a time-stamp (RFC 3161)") from None
+    if hashlib.new(token.imprint[0], text).digest() != token.imprint[1]:
+        raise Broken("token", "stamps another checkpoint")
+    if newest > int(token.at.timestamp() * 1000) + SKEW_MS:
+        raise Broken("token", "is earlier than an event that the checkpoint covers")
+    if roots and not trusted:
+        raise Broken("token", "is signed by an unknown authority: by none that is trusted")
+    whose = "a trusted authority" if trusted else "an unknown authority: nobody says that it is to be trusted"
+    at = _when(int(token.at.timestamp() * 1000))
+    yield f"checkpoint: stamped at {at} by {name}, {whose}"
+    yield f"token: {unchecked}revocation, path lengths and policies of certificates are not checked"
+
+
+def _signer(token: _Token) -> Any:  # noqa: ANN401 - a certificate
+    """Return the certificate of the signer, which the signed attributes name by its digest. Raises Broken."""
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+    from cryptography.x509 import ExtendedKeyUsage, ExtensionNotFound, ObjectIdentifier  # noqa: PLC0415
+
+    for name, otherwise in _CERTIFICATE_IDS.items():
+        for value in token.attribute(name) if name in {a.parts[0].oid for a in token.attributes.parts} else ():
+            named = value.of(_SEQUENCE).parts[0].parts[0].parts
+            digest = named[0].digest if named[0].tag == _SEQUENCE else otherwise
+            hashed = next(each.content for each in named if each.tag == _OCTETS)
+            for each in token.certificates:
+                if hashlib.new(digest, each.public_bytes(Encoding.DER)).digest() == hashed:
+                    try:
+                        uses = each.extensions.get_extension_for_class(ExtendedKeyUsage)
+                    except ExtensionNotFound:
+                        uses = None
+                    if uses is None or [*uses.value] != [ObjectIdentifier(_STAMPS)]:
+                        raise Broken("token", "is signed with a certificate that is not for time-stamps")
+                    return each
+    raise Broken("token", "does not have the certificate that it names as its signer's")
+
+
+def _token_signed(token: _Token, signer: Any) -> str:  # noqa: ANN401 - a certificate
+    """The signer signed the attributes, which name the digest of what is stamped. Return what is not checked."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa  # noqa: PLC0415
+
+    [digest], [kind] = token.attribute(_DIGEST), token.attribute(_CONTENT_TYPE)
+    if hashlib.new(token.digest, token.info).digest() != digest.of(_OCTETS).content or kind.oid != _TST_INFO:
+        raise Broken("token", "its signature is of another time-stamp")
+    message, key = bytes([_SET]) + token.attributes.whole[1:], signer.public_key()
+    by = getattr(hashes, _ECDSA.get(token.algorithm, token.digest).upper())()
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            pss = padding.PSS(padding.MGF1(by), padding.PSS.AUTO)
+            key.verify(token.signature, message, pss if token.algorithm == _PSS else padding.PKCS1v15(), by)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(token.signature, message, ec.ECDSA(by))
+        elif isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(token.signature, message)
+        else:
+            return f"its signature ({token.algorithm}) is of a kind that is not checked; "
+    except InvalidSignature:
+        raise Broken("token", "its signature is false") from None
+    return ""
+
+
+def _is_issued(signer: Any, token: _Token, roots: Sequence[Any]) -> bool:  # noqa: ANN401 - a certificate
+    """Whether a trusted certificate issued the signer's, by those that the token has; all valid when it was made."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.x509 import BasicConstraints, ExtensionNotFound  # noqa: PLC0415
+
+    def issued(by: Any, each: Any) -> bool:  # noqa: ANN401
+        try:
+            each.verify_directly_issued_by(by)
+            return bool(by.extensions.get_extension_for_class(BasicConstraints).value.ca)
+        except (ValueError, TypeError, InvalidSignature, ExtensionNotFound):
+            return False
+
+    path = [signer]
+    for each in path:
+        if not each.not_valid_before_utc <= token.at <= each.not_valid_after_utc:
+            return False
+        if each in roots:
+            return True
+        others = (by for by in (*roots, *token.certificates) if by not in path and issued(by, each))
+        path += list(others)[:1] if len(path) < _LONGEST_PATH else []
+    return False
 
 
 def content_of(file: Mapping[str, Any]) -> str:
@@ -1144,7 +1379,7 @@ def content_of(file: Mapping[str, Any]) -> str:
 # -- the inspection ----------------------------------------------------------------------------------------------------
 
 
-def _inspected(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str]:
+def _inspected(file: Mapping[str, Any], trust: Set[Key], roots: Sequence[Any]) -> Iterator[str]:
     """The calls drawn are those that the seed draws, of the period and in the log; the figures fit each other."""
     _is(Inspection, file, "")
     since, until = _millis(file["since"]), _millis(file["until"])
@@ -1169,7 +1404,7 @@ def _inspected(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str]:
     if len(drawn) != min(file["sample"], file["calls"]):
         raise Broken("drawn", f"has {len(drawn)} calls of {file['calls']}, and {file['sample']} were to be drawn")
     _figures_fit(file, [call for _, call, _ in drawn])
-    yield from _logged(file, drawn, trust)
+    yield from _logged(file, drawn, trust, roots)
     yield from _signature_of_file(file, trust)
     yield "figures and lists are the signer's word; each call drawn is shown by its chain"
 
@@ -1245,17 +1480,20 @@ CHECKS: tuple[Callable[[Case], Iterator[str]], ...] = (_chains_fit, _published, 
 
 
 def verify(file: Any, trust: Iterable[str] = ()) -> list[str]:  # noqa: ANN401 - JSON
-    """Check a file; return what is to be said of a sound one: signers, what is missing. trust: verifier keys
+    """Check a file; return what is to be said of a sound one: signers, what is missing. trust: verifier keys, and
+    certificates (PEM) of time-stamp authorities
 
     Raises Broken for the first broken link, NotEvidence for another format, ValueError for a key that is none.
     """
     if not isinstance(file, dict) or (file.get("evidence") != FORMAT and file.get("inspection") != INSPECTION):
         raise NotEvidence(f"not a file of the format {FORMAT} or {INSPECTION}")
-    trusted = {Key.decode(each.strip()) for each in trust}
+    given = [each.strip() for each in trust]
+    trusted = {Key.decode(each) for each in given if not each.startswith(_PEM)}
+    roots = [_certificate(each) for each in given if each.startswith(_PEM)]
     try:
         if "inspection" in file:
-            return list(_inspected(file, trusted))
-        said = list(_evident(file, trusted))
+            return list(_inspected(file, trusted, roots))
+        said = list(_evident(file, trusted, roots))
     except Broken:
         raise
     except NotSigned as error:
@@ -1266,13 +1504,32 @@ def verify(file: Any, trust: Iterable[str] = ()) -> list[str]:  # noqa: ANN401 -
     return [*said, *(f"not in this file: {f'{where}: ' if where else ''}{MISSING[name]}" for name, _, where in lacks)]
 
 
-def _evident(file: Mapping[str, Any], trust: Set[Key]) -> Iterator[str]:
+def _certificate(text: str) -> Any:  # noqa: ANN401 - a certificate
+    """Read a certificate. Raises NotSigned."""
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415
+
+    try:
+        return load_pem_x509_certificate(text.encode())
+    except ValueError:
+        raise NotSigned("a certificate that is to be trusted cannot be read") from None
+
+
+def trust_in(text: str) -> list[str]:
+    """The verifier keys and the certificates in a text: a key a line, certificates in PEM."""
+    return [*_CERTIFICATES.findall(text), *filter(str.strip, _CERTIFICATES.sub("", text).split("\n"))]
+
+
+_PEM = "-----BEGIN CERTIFICATE-----"
+_CERTIFICATES = re.compile(rf"{_PEM}.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def _evident(file: Mapping[str, Any], trust: Set[Key], roots: Sequence[Any]) -> Iterator[str]:
     _is(File, file, "")
     case = _case(file)
     for check in CHECKS:
         yield from check(case)
     rows = zip(case.chains, file["chains"], strict=True)
-    yield from _logged(file, [(f"{chain.kind}, leaf", chain, row["leaf"]) for chain, row in rows], trust)
+    yield from _logged(file, [(f"{chain.kind}, leaf", chain, row["leaf"]) for chain, row in rows], trust, roots)
     _same(case)
     yield from _signature_of_file(file, trust)
 
@@ -1297,9 +1554,11 @@ def answers(account: Account) -> list[tuple[str, str]]:
 
 
 def report(path: str, trust: str | None = None) -> tuple[int, list[tuple[str, str]]]:
-    """Check the file at a path; return the exit status, and what is to be said. trust: a file of verifier keys"""
+    """Check the file at a path; return the exit status, and what is to be said. trust: a file of verifier keys, and of
+    certificates (PEM) of time-stamp authorities
+    """
     try:
-        keys = [line for line in Path(trust).read_text("utf-8").split("\n") if line.strip()] if trust else []
+        keys = trust_in(Path(trust).read_text("utf-8")) if trust else []
         file = json.loads(Path(path).read_text("utf-8"))
         said = verify(file, keys)
     except Broken as broken:

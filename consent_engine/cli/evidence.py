@@ -11,7 +11,9 @@ from consent_engine.cli.tables import table, tell
 
 _ORDER = typer.Argument(metavar="ORDER", help="The order's id.")
 _FILE = typer.Argument(metavar="FILE", help="An evidence or inspection file.")
-_TRUST = typer.Option(metavar="KEYS", help="A file of verifier keys, one a line: one of them must have signed.")
+_TRUST = typer.Option(
+    metavar="KEYS", help="A file of verifier keys, one a line, and certificates: one of them must have signed."
+)
 
 
 def evidence(order: Annotated[str, _ORDER]) -> None:
