@@ -69,11 +69,11 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
     Raises Malformed for an impossible instant, IdempotencyConflict, StoreUnavailable.
     """
     own, line_key = call_id(secret, start.msisdn, start.api_key, start.idempotency_key), line_id(secret, start.msisdn)
-    ask = Reserve(request_key(own), start.request.fingerprint(), own, token_hex(8))
+    ask = Reserve(request_key(own), start.request.fingerprint(secret), own, token_hex(8))
     for _ in range(MOST_RACES):
         until = yield from reserve_key(ask, call_named)
         loaded = yield from load(lines=[line_key], calls=[own])
-        if again := (yield from _again(loaded.calls.get(own), start, ask)):
+        if again := (yield from _again(loaded.calls.get(own), ask)):
             return again
         line, now = loaded.line(line_key), loaded.now
         if wrong := start.request.late_errors(now):
@@ -89,7 +89,7 @@ def calling(start: CallStart, terms: Terms, secret: str) -> Step[CallTaken]:
     raise StoreUnavailable("too many others write to this line: the same request again is safe")
 
 
-def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken | None]:
+def _again(known: Call | None, ask: Reserve) -> Step[CallTaken | None]:
     """Return the call of a repeated request, proven durable like the first time, or archived; None if there is none."""
     if known is None:
         archived = yield from recalled(Call, [ask.key], By.KEY)
@@ -99,7 +99,7 @@ def _again(known: Call | None, start: CallStart, ask: Reserve) -> Step[CallTaken
         yield Release(ask.key, ask.claimant)  # the archive knows the key
     elif not (yield from prove(known.id, Owner.CALL)):
         return None  # it left for the archive meanwhile
-    if known.began.request != start.request.fingerprint():
+    if known.began.request != ask.fingerprint:
         raise IdempotencyConflict("this Idempotency-Key was used for another request: take a new one")
     return CallTaken(known, is_new=False)
 

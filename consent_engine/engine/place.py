@@ -69,6 +69,7 @@ CLAIMANT, SALT, DRAWN = 8, 22, 39
 
 def placing(wanted: Placing, terms: Terms, shelf: Shelf, secret: str) -> Step[Placed]:
     """Place one order. Raises Malformed, or the Refused of `admit`; neither for a repeat of a placed order."""
+    wanted = replace(wanted, fingerprint=wanted.request.fingerprint(secret))
     made = _Made.of(wanted, secret)
     key, claimant, order = request_key(made.order), made.claimant, made.order
     try:

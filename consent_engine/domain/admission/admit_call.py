@@ -78,7 +78,7 @@ def begin(
         registered_at=now,
         placed_by=start.api_key,
         agent=asked.agent,
-        request=asked.fingerprint(),
+        request=asked.fingerprint(secret),
         person="",
         carrier=carrier,
         official=int(asked.from_ == CARRIERS[carrier].outbound),

@@ -14,6 +14,7 @@ from consent_engine.domain.carriers import Carrier
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.hashing import sha256
+from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed, Refused
 
@@ -68,11 +69,11 @@ class StartCall(StrictForm):
             return [FieldError("started_at", "call_time_invalid", "must not be older than three years")]
         return []
 
-    def fingerprint(self) -> str:
-        """A hash that equal requests share: of every field, the number normalised."""
+    def fingerprint(self, secret: str) -> str:
+        """A keyed hash that equal requests share, as of an order: of every field, the number normalised."""
         started = millis(self.started_at)
         parts = [self.permit, self.from_, self.to, self.carrier.value, self.agent, started, self.script]
-        return _hashed(parts)
+        return keyed(secret, "request", compact(parts))
 
 
 class RecordingTaken(StrictForm):

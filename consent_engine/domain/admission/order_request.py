@@ -22,8 +22,8 @@ from consent_engine.domain.canonical_json import canonical, compact
 from consent_engine.domain.days import millis
 from consent_engine.domain.effects import Millis
 from consent_engine.domain.form_errors import field_errors, in_our_words
-from consent_engine.domain.hashing import sha256
 from consent_engine.domain.line.holder import Subscriber
+from consent_engine.domain.line.line import keyed
 from consent_engine.domain.msisdn import Msisdn
 from consent_engine.errors import FieldError, Malformed
 
@@ -148,8 +148,10 @@ class PlaceOrder(StrictForm):
             wrong.append(FieldError("call.started_at", "call_time_invalid", error))
         return wrong
 
-    def fingerprint(self) -> str:
-        """A hash that equal requests share: of every field, the subscriber's number normalised."""
+    def fingerprint(self, secret: str) -> str:
+        """A keyed hash that equal requests share: of every field, the subscriber's number normalised. It stands in the
+        order's public part, beside most of these fields: without a key a number that was erased could be tried.
+        """
         call, named = self.call, self.call_id or ""
         parts = [self.msisdn, self.plan, self.agent, named, "", [self.agreed], self.metadata]
         if call is not None:
@@ -158,7 +160,7 @@ class PlaceOrder(StrictForm):
             parts += [call.optional_fields] if call.optional_fields else []
         parts += [] if self.language == "zh" else [self.language]
         encoded = canonical(parts) if self.metadata else compact(parts)
-        return sha256(encoded.encode("utf-8", "surrogatepass")).hex()[:32]
+        return keyed(secret, "request", encoded)
 
 
 def _field_error(found: ErrorDetails) -> FieldError:
@@ -181,16 +183,13 @@ class Placing(Struct, frozen=True, dict=True):  # a dict: for cached properties
     request: PlaceOrder
     subscriber: Subscriber = Subscriber()
     """the BSS's answer about the number, where it was asked: no part of the fingerprint"""
+    fingerprint: str = ""
+    """that of the form: the engine makes it, which has the secret"""
 
     @cached_property
     def msisdn(self) -> Msisdn:
         """The subscriber's number, normalised."""
         return Msisdn(self.request.msisdn)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """The fingerprint of the form."""
-        return self.request.fingerprint()
 
 
 def idempotency_key_is_sound(key: str) -> bool:
